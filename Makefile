@@ -1,0 +1,44 @@
+# make app: set up what is missing and start the app.   make test: set up what is missing and run all tests.
+
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+  BIN := $(VENV)/Scripts
+else
+  BIN := $(VENV)/bin
+endif
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: app test quick setup lint clean
+app: $(VENV)/.app
+	$(BIN)/python -m streamlit run app.py
+
+test: lint
+	$(BIN)/python -m pytest
+
+# Without training and without the real browser.
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+setup: $(VENV)/.app
+
+$(VENV)/.app: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	  "This is Python %d.%d; Emotion Studio needs 3.11, 3.12 or 3.13: make PYTHON=python3.12 app" % v)'
+	@echo "Setting up (once, a few minutes) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -r requirements.txt
+	-@$(BIN)/python -m emotion fetch-yunet
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
