@@ -1,0 +1,38 @@
+"""What a person can fix.
+
+    EmotionError
+    ├── ImageError     a picture cannot be read or is over a limit
+    ├── VideoError     a film cannot be read or is over a limit
+    ├── ModelError     a model folder is missing, damaged or does not fit this program
+    ├── DataError      a data set cannot be read or does not make sense
+    └── JobError       a long task cannot be started, found or stopped
+
+The message of every one of them is one sentence for a person: what came, what was expected, what to do.
+Everything that is not an `EmotionError` is a defect of the program and fails loudly.
+"""
+
+from __future__ import annotations
+
+
+class EmotionError(Exception):
+    """Base of all errors that a person can fix; `str(error)` is fit to be shown."""
+
+
+class ImageError(EmotionError):
+    """A picture cannot be read or is over a limit."""
+
+
+class VideoError(EmotionError):
+    """A film cannot be read or is over a limit."""
+
+
+class ModelError(EmotionError):
+    """A model folder is missing, damaged or does not fit this program."""
+
+
+class DataError(EmotionError):
+    """A data set cannot be read or does not make sense."""
+
+
+class JobError(EmotionError):
+    """A long task cannot be started, found or stopped."""

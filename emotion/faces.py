@@ -1,0 +1,213 @@
+"""The words of the project: boxes, landmarks, scores, faces, and the colour and sign of each expression."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """How one expression looks everywhere: `colour` is `#rrggbb`, `sign` one character that plain fonts have."""
+
+    name: str
+    colour: str
+    sign: str
+
+
+# Okabe and Ito's palette: its colours stay apart for the colour-blind (https://jfly.uni-koeln.de/color/).
+EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
+    {
+        e.name: e
+        for e in (
+            Expression("angry", "#D55E00", "▲"),
+            Expression("disgust", "#009E73", "◆"),
+            Expression("fear", "#9A6BB5", "▼"),
+            Expression("happy", "#E69F00", "●"),
+            Expression("sad", "#0072B2", "■"),
+            Expression("surprise", "#F0E442", "★"),
+            Expression("neutral", "#8C8C8C", "○"),
+            Expression("contempt", "#56B4E9", "◐"),
+        )
+    }
+)
+UNSURE: Final = Expression("unsure", "#6B6B6B", "?")
+
+# The order of the columns of fer2013.csv and of fer2013new.csv (without its "unknown" and "NF").
+FER2013_LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FERPLUS_LABELS: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+
+# Words that data sets use for the same expressions.
+_ALIASES: Final = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happiness": "happy",
+    "sadness": "sad", "surprised": "surprise", "normal": "neutral", "scared": "fear",
+}  # fmt: skip
+
+
+def expression_name(word: str) -> str | None:
+    """The project's name of the expression that `word` means ("Happiness" -> "happy"), None if unknown."""
+    word = word.strip().lower()
+    word = _ALIASES.get(word, word)
+    return word if word in EXPRESSIONS else None
+
+
+def expression(name: str) -> Expression:
+    """Colour and sign of `name`; of "unsure" for anything unknown."""
+    return EXPRESSIONS.get(name, UNSURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright bounding box in pixels of the picture, half-open: x1 <= x < x2, y1 <= y < y2."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        """Pixels, never negative."""
+        return max(0.0, self.x2 - self.x1)
+
+    @property
+    def height(self) -> float:
+        """Pixels, never negative."""
+        return max(0.0, self.y2 - self.y1)
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The middle (x, y)."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1; 0 where both are empty."""
+        shared = Box(
+            max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)
+        ).area
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+    def clip(self, width: float, height: float) -> Box:
+        """The part inside a picture of that size; empty at its border when wholly outside."""
+        return Box(
+            min(max(self.x1, 0.0), width), min(max(self.y1, 0.0), height),
+            min(max(self.x2, 0.0), width), min(max(self.y2, 0.0), height),
+        )  # fmt: skip
+
+    def expand(self, factor: float) -> Box:
+        """The same centre, both sides times `factor`."""
+        (x, y), w, h = self.centre, self.width * factor / 2, self.height * factor / 2
+        return Box(x - w, y - h, x + w, y + h)
+
+    def rounded(self) -> tuple[int, int, int, int]:
+        """x1, y1, x2, y2 as whole pixels."""
+        return round(self.x1), round(self.y1), round(self.x2), round(self.y2)
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Five points (x, y) in pixels; "right" and "left" are the person's own, as the detectors give them."""
+
+    right_eye: tuple[float, float]
+    left_eye: tuple[float, float]
+    nose: tuple[float, float]
+    mouth_right: tuple[float, float]
+    mouth_left: tuple[float, float]
+
+    @property
+    def roll(self) -> float:
+        """Degrees by which the line through the eyes is turned clockwise in the picture, -180 to 180."""
+        return math.degrees(math.atan2(self.left_eye[1] - self.right_eye[1], self.left_eye[0] - self.right_eye[0]))
+
+    @property
+    def turn(self) -> float:
+        """How far the nose lies off the middle of the eyes, in eye distances: about 0 from the front, over
+        0.35 for a head turned far to the side. Negative towards the person's right eye."""
+        eye = np.subtract(self.left_eye, self.right_eye)
+        distance = float(np.hypot(*eye))
+        if distance < 1e-6:
+            return 0.0
+        middle = np.add(self.left_eye, self.right_eye) / 2
+        return float(np.dot(np.subtract(self.nose, middle), eye) / distance**2)
+
+
+class Scores(Mapping[str, float]):
+    """Immutable label -> probability, in the order and with the labels of the model that spoke."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, labels: Sequence[str], probabilities: Sequence[float] | NDArray[np.floating]) -> None:
+        if len(labels) == 0 or len(labels) != len(probabilities):
+            raise ValueError(f"received {len(labels)} labels and {len(probabilities)} probabilities")
+        self._values = {label: float(p) for label, p in zip(labels, probabilities, strict=True)}
+
+    def __getitem__(self, label: str) -> float:
+        return self._values[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Scores({', '.join(f'{k} {v:.2f}' for k, v in self.items())})"
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values.items()))
+
+    @property
+    def label(self) -> str:
+        """The most probable label, the first of equals."""
+        return max(self._values, key=self._values.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`, 0 to 1."""
+        return max(self._values.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face; each stage fills a field and returns a new value.
+
+    `detection` is the detector's score, 0 to 1. `unsure` is the reason why the label is not to be trusted, in
+    words for a person ("small", "blurred", ...), or None. `track` is the identity in a stream.
+    """
+
+    box: Box
+    detection: float
+    landmarks: Landmarks | None = None
+    scores: Scores | None = None
+    unsure: str | None = None
+    track: int | None = None
+
+    def scored(self, scores: Scores, unsure: str | None) -> Face:
+        """The same face with what the recogniser says."""
+        return replace(self, scores=scores, unsure=unsure)
+
+    @property
+    def shown(self) -> str:
+        """The word to show: the label, or "unsure"."""
+        return UNSURE.name if self.unsure is not None or self.scores is None else self.scores.label
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """The faces of one frame; `seconds` comes from the time stamps of the film."""
+
+    index: int
+    seconds: float
+    faces: tuple[Face, ...] = ()
