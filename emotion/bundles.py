@@ -1,0 +1,166 @@
+"""A model on disk: a finished run with a `card.json` that says what it is. Find, verify, describe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from emotion.errors import ModelError
+from emotion.faces import EXPRESSIONS
+
+CARD: Final = "card.json"
+KINDS: Final = ("recogniser", "detector", "generator")
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
+_CARD_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Head:
+    """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`."""
+
+    output: str
+    labels: tuple[str, ...]
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model folder: every file that its card names is there and has the sha256 of the card."""
+
+    folder: Path
+    card: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        return self.card["kind"]
+
+    @property
+    def network(self) -> Path:
+        """The exported network."""
+        return self.folder / "model.onnx"
+
+    @property
+    def sha256(self) -> str:
+        """Of the exported network; goes into every receipt."""
+        return self.card["files"]["model.onnx"]["sha256"]
+
+    @property
+    def input_size(self) -> int:
+        """Side in pixels of what the network reads."""
+        return int(self.card["input"]["size"])
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """The answers of a recogniser by name."""
+        return {
+            name: Head(head["output"], tuple(head["labels"]), float(head["temperature"]))
+            for name, head in self.card["heads"].items()
+        }
+
+    @property
+    def shown_head(self) -> str:
+        """The answer that people see unless they choose another."""
+        return self.card["shown"]
+
+
+def open_bundle(folder: Path | str) -> Bundle:
+    """Read and verify one model folder; `ModelError` says what is wrong with it."""
+    folder = Path(folder)
+    path = folder / CARD
+    if not path.is_file():
+        raise ModelError(f"There is no {CARD} in {folder}; a model is a folder with one.")
+    if path.stat().st_size > _CARD_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {_CARD_BYTES}.")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ModelError(f"{path} is not readable JSON; fetch the model again.") from error
+    if not isinstance(card, dict) or card.get("kind") not in KINDS:
+        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(KINDS)}.')
+    _check_files(folder, card)
+    if card["kind"] == "recogniser":
+        _check_recogniser(path, card)
+    return Bundle(folder, card)
+
+
+def _check_files(folder: Path, card: dict[str, Any]) -> None:
+    files = card.get("files")
+    if not isinstance(files, dict) or "model.onnx" not in files:
+        raise ModelError(f'{folder / CARD}: "files" must name model.onnx with its sha256.')
+    for name, facts in files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise ModelError(f"The model {folder.name} lacks its file {name}; fetch it again.")
+        if sha256_of(path) != (facts.get("sha256") if isinstance(facts, dict) else None):
+            raise ModelError(
+                f"{name} of the model {folder.name} is not the file that its card describes (sha256 differs); "
+                "fetch the model again."
+            )
+
+
+def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
+    try:
+        int(card["input"]["size"])
+        heads = {name: (head["output"], list(head["labels"]), float(head["temperature"])) for name, head in
+                 card["heads"].items()}  # fmt: skip
+        shown, face = card["shown"], card.get("face")
+        if face is not None:
+            str(face["output"]), float(face["threshold"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a recogniser: {error}.") from error
+    if shown not in heads:
+        raise ModelError(f'{path}: "shown" is {shown!r}; expected one of {", ".join(heads)}.')
+    for name, (_, labels, temperature) in heads.items():
+        unknown = [label for label in labels if label not in EXPRESSIONS]
+        if unknown or len(labels) < 2 or len(set(labels)) < len(labels) or not temperature > 0:
+            raise ModelError(
+                f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
+                f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
+    """The usable models of a kind below `places` (default: the shipped ones), and a sentence for each bad one.
+
+    The default one comes first, then by name, so that the first is the one to use.
+    """
+    good, bad = [], []
+    for folder in _folders(places or (SHIPPED,)):
+        try:
+            bundle = open_bundle(folder)
+        except ModelError as error:
+            bad.append(str(error))
+            continue
+        if bundle.kind == kind:
+            good.append(bundle)
+    return sorted(good, key=lambda b: (not b.card.get("default", False), b.name)), bad
+
+
+def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
+    for place in places:
+        if place.is_dir():
+            yield from sorted(p.parent for p in place.glob(f"*/{CARD}"))
+
+
+def default_bundle(kind: str, *places: Path) -> Bundle:
+    """The model of a kind to use when nobody chose one; `ModelError` where there is none."""
+    good, bad = find_bundles(kind, *places)
+    if not good:
+        raise ModelError(" ".join(bad) or f"There is no {kind} in {(places or (SHIPPED,))[0]}; train one first.")
+    return good[0]

@@ -1,0 +1,1 @@
+"""Look: image -> detect -> crop -> classify -> track -> annotate."""

@@ -1,0 +1,137 @@
+"""The flow from a picture to labelled faces. It forgets everything between two pictures."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.bundles import default_bundle, open_bundle
+from emotion.faces import Face
+from emotion.recognition.classification import Recogniser, Verdict
+from emotion.recognition.crops import crop_faces, to_grey
+from emotion.recognition.detection import Detector
+from emotion.recognition.detectors import make_detector
+from emotion.recognition.images import rotate
+
+Quarter = Literal[0, 90, 180, 270]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person can choose for an analysis."""
+
+    detection: float = 0.6  # least score of a face, 0 to 1
+    unsure: float = 0.45  # a label with less confidence is shown as unsure, 0 to 1
+    side: int = 1280  # larger pictures are searched reduced to this long side, in pixels
+    head: str | None = None  # the recogniser's answer to show; None takes the one of its card
+
+
+class Analyzer:
+    """Image -> faces. Shared by all sessions; safe to call from many threads."""
+
+    def __init__(self, detector: Detector, recogniser: Recogniser) -> None:
+        self.detector = detector
+        self.recogniser = recogniser
+        self._lock = threading.Lock()  # OpenCV's detectors keep state while they search
+
+    def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
+        """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
+        settings = settings or Settings()
+        with self._lock:
+            faces = self.detector.detect(image, settings.detection, settings.side)
+        crops = crop_faces(to_grey(image), faces, self.detector.geometry, self.recogniser.size)
+        verdicts = self.recogniser.classify(crops, settings.head)
+        if self.detector.proposes:
+            faces, crops, verdicts = _confirm(faces, crops, verdicts, settings.detection)
+        labelled = (
+            face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
+            for face, crop, verdict in zip(faces, crops, verdicts, strict=True)
+        )
+        return reading_order(tuple(labelled))
+
+    def analyze_upright(
+        self, image: NDArray[np.uint8], settings: Settings | None = None
+    ) -> tuple[NDArray[np.uint8], tuple[Face, ...], Quarter]:
+        """As `analyze`; where no face is found, the picture turned clockwise by 90, 180 and 270 degrees is
+        tried. Returns the picture as it was read, its faces and the degrees (0 where none helped)."""
+        faces = self.analyze(image, settings)
+        if faces:
+            return image, faces, 0
+        best: tuple[NDArray[np.uint8], tuple[Face, ...], Quarter] = image, (), 0
+        quarters: tuple[Quarter, ...] = (90, 270, 180)
+        for quarter in quarters:
+            turned = rotate(image, quarter)
+            found = self.analyze(turned, settings)
+            # Upright faces score higher than what a wrong turn makes look like one.
+            if sum(face.detection for face in found) > sum(face.detection for face in best[1]):
+                best = turned, found, quarter
+        return best
+
+
+def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:
+    """An analyzer with a detector by name and a model folder; None takes the best detector here and the
+    shipped recogniser. Raises `ModelError` where one of them is not to be had."""
+    bundle = open_bundle(model) if model else default_bundle("recogniser")
+    return Analyzer(make_detector(detector), Recogniser(bundle))
+
+
+def _confirm(
+    faces: tuple[Face, ...], crops: NDArray[np.uint8], verdicts: tuple[Verdict, ...], threshold: float
+) -> tuple[tuple[Face, ...], NDArray[np.uint8], tuple[Verdict, ...]]:
+    """Proposals that the recogniser takes for a face, without those that lie on a better one."""
+    judged = sorted(range(len(faces)), key=lambda i: -verdicts[i].face)
+    kept: list[int] = []
+    for i in judged:
+        if verdicts[i].face >= threshold and all(faces[i].box.iou(faces[k].box) < 0.3 for k in kept):
+            kept.append(i)
+    confirmed = tuple(replace(faces[i], detection=verdicts[i].face) for i in kept)
+    return confirmed, crops[kept], tuple(verdicts[i] for i in kept)
+
+
+def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, threshold: float) -> str | None:
+    """Why the label is not to be trusted, in words for a person; None where its confidence reaches `threshold`.
+
+    `crop` is the grey uint8 square that the recogniser read. The causes are looked at from the most to the
+    least certain to have spoiled the answer.
+    """
+    if verdict.scores.confidence >= threshold:
+        return None
+    if min(face.box.width, face.box.height) < 24:
+        return f"small: {min(face.box.width, face.box.height):.0f} pixels wide"
+    if face.landmarks is not None and abs(face.landmarks.turn) > 0.35:
+        return "turned to the side"
+    if crop.mean() < 45:
+        return "dark"
+    if sharpness(crop) < 0.02:
+        return "blurred"
+    first, second = sorted(verdict.scores, key=verdict.scores.__getitem__, reverse=True)[:2]
+    return f"between {first} and {second}"
+
+
+def sharpness(crop: NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian of a grey crop over the variance of its grey levels; sharp faces have over 0.1.
+
+    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; divided by the contrast so that
+    a pale picture is not taken for a blurred one.
+    """
+    return float(cv2.Laplacian(crop, cv2.CV_64F).var() / max(1.0, float(crop.var())))
+
+
+def reading_order(faces: tuple[Face, ...]) -> tuple[Face, ...]:
+    """Faces by rows from top to bottom, in each row from left to right.
+
+    A row holds the faces whose centre lies above the lower edge of its topmost face.
+    """
+    rest = sorted(faces, key=lambda face: face.box.centre[1])
+    ordered: list[Face] = []
+    while rest:
+        row = [face for face in rest if face.box.centre[1] <= rest[0].box.y2]
+        ordered += sorted(row, key=lambda face: face.box.x1)
+        rest = [face for face in rest if face.box.centre[1] > row[0].box.y2]
+    return tuple(ordered)

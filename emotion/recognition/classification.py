@@ -1,0 +1,91 @@
+"""From crops to scores: an exported network on the CPU, all faces of a picture in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from emotion.bundles import Bundle
+from emotion.errors import ModelError
+from emotion.faces import Scores
+
+
+def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities (n, c) of logits (n, c); a temperature over 1 makes them less certain."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    exp = np.exp(scaled)
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a recogniser says of one crop: the scores, and how likely it shows a face at all (0 to 1)."""
+
+    scores: Scores
+    face: float
+
+
+class Recogniser:
+    """A verified recogniser on ONNX Runtime. Safe to use from many threads at once.
+
+    `threads`: how many cores one call may use; 0 takes all.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        self.bundle = bundle
+        self.size = bundle.input_size
+        self._heads = bundle.heads
+        self._face_output: str | None = (bundle.card.get("face") or {}).get("output")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # Otherwise its threads keep turning between two frames and take the camera's cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(bundle.network), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no public base class for what a bad file can raise
+            raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        self._check_outputs()
+
+    def _check_outputs(self) -> None:
+        widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+        wanted = {head.output: len(head.labels) for head in self._heads.values()}
+        if self._face_output is not None:
+            wanted[self._face_output] = 1
+        for output, width in wanted.items():
+            if widths.get(output) != width:
+                raise ModelError(
+                    f"The card of the model {self.bundle.name} gives {width} labels to the output {output}; "
+                    f"the network has {widths.get(output, 'no such output')}."
+                )
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """The answers to choose from."""
+        return tuple(self._heads)
+
+    def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Raw outputs of all heads, (n, classes) by head name and (n, 1) as "face", for grey uint8 (n, size, size)."""
+        names = {head.output: name for name, head in self._heads.items()}
+        if self._face_output is not None:
+            names[self._face_output] = "face"
+        batch = np.asarray(crops, np.float32)[..., None]
+        outputs = self._session.run(list(names), {self._input: batch})
+        return {name: np.asarray(output) for name, output in zip(names.values(), outputs, strict=True)}
+
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+        """One verdict for each crop, grey uint8 (n, size, size); none for n = 0."""
+        if len(crops) == 0:
+            return ()
+        name = head or self.bundle.shown_head
+        labels, logits = self._heads[name].labels, self.logits(crops)
+        probabilities = softmax(logits[name], self._heads[name].temperature)
+        faces = 1 / (1 + np.exp(-logits["face"][:, 0])) if "face" in logits else np.ones(len(crops))
+        return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(probabilities, faces, strict=True))

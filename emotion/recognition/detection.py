@@ -1,0 +1,116 @@
+"""Find faces: picture -> faces with boxes. All detectors have the same signature and forget at once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import ModelError
+from emotion.faces import Box, Face, Landmarks
+from emotion.recognition.crops import CropGeometry, to_grey
+
+
+class Detector(Protocol):
+    """What every detector offers. None of them is safe to use from two threads at once."""
+
+    name: ClassVar[str]
+    geometry: ClassVar[CropGeometry]
+    # True where the boxes are only proposals that the recogniser's own "is this a face" must confirm.
+    proposes: ClassVar[bool]
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """Faces in RGB uint8 (H, W, 3), most certain first, boxes inside the picture.
+
+        `threshold`: the least score, 0 to 1. `side`: a larger picture is searched reduced to this long side
+        in pixels.
+        """
+        ...
+
+
+def _reduce(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
+    """The picture with a long side of at most `side`, and its pixels' width and height in the original's."""
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image, 1.0, 1.0
+    w, h = max(1, round(width * factor)), max(1, round(height * factor))
+    return cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA), width / w, height / h  # type: ignore[return-value]
+
+
+class YuNet:
+    """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
+
+    name: ClassVar[str] = "yunet"
+    geometry: ClassVar[CropGeometry] = CropGeometry()
+    proposes: ClassVar[bool] = False
+    # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
+    _LEAST_SIDE = 64
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.5, 0.3, 5000)
+        except cv2.error as error:
+            raise ModelError(
+                f"The face detector file {path.name} cannot be read; fetch it again or remove it."
+            ) from error
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`."""
+        height, width = image.shape[:2]
+        small, sx, sy = _reduce(image, side)
+        pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
+        if pad_x or pad_y:
+            small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
+        self._net.setInputSize((small.shape[1], small.shape[0]))
+        self._net.setScoreThreshold(threshold)
+        _, rows = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        faces = []
+        for row in rows if rows is not None else ():  # x, y, width, height, five points, score
+            x, y, w, h = row[:4] * (sx, sy, sx, sy)
+            box = Box(float(x), float(y), float(x + w), float(y + h)).clip(width, height)
+            if box.area > 0:
+                points = [(float(px * sx), float(py * sy)) for px, py in row[4:14].reshape(5, 2)]
+                faces.append(Face(box, float(row[14]), Landmarks(*points)))
+        return tuple(sorted(faces, key=lambda face: -face.detection))
+
+
+class Haar:
+    """Viola and Jones' cascade ("Rapid object detection using a boosted cascade of simple features", 2001)
+    from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
+
+    name: ClassVar[str] = "haar"
+    geometry: ClassVar[CropGeometry] = CropGeometry()
+    proposes: ClassVar[bool] = True
+    _LEAST_FACE = 20
+
+    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 3) -> None:
+        self._cascade = cascade
+        self._neighbours = neighbours
+
+    @cached_property
+    def _classifier(self) -> cv2.CascadeClassifier:
+        folder = Path(cv2.data.haarcascades)  # pyright: ignore[reportAttributeAccessIssue]  (its stubs lack it)
+        classifier = cv2.CascadeClassifier(str(folder / self._cascade))
+        if classifier.empty():
+            raise ModelError(
+                f"OpenCV {cv2.__version__} came without {self._cascade}; install opencv-python-headless below 5."
+            )
+        return classifier
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
+        height, width = image.shape[:2]
+        grey, sx, sy = _reduce(to_grey(image), side)
+        if min(grey.shape) < self._LEAST_FACE:
+            return ()
+        grey = cv2.equalizeHist(grey)
+        rows = self._classifier.detectMultiScale(
+            grey, 1.1, self._neighbours, minSize=(self._LEAST_FACE, self._LEAST_FACE)
+        )
+        boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
+        return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

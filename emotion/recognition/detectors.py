@@ -1,0 +1,94 @@
+"""Which detectors this machine has, which one is at work, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+from emotion.bundles import SHIPPED, sha256_of
+from emotion.errors import ModelError
+from emotion.files import write_atomic
+from emotion.recognition.detection import Detector, Haar, YuNet
+
+YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
+YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+YUNET_SOURCE: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
+# Best first; the first one that this machine has is at work unless a person chooses.
+DETECTORS: Final = ("yunet", "haar")
+
+
+def cache_folder() -> Path:
+    """Where files fetched once are kept for this user, as each system has it."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "emotion-studio"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "emotion-studio"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotion-studio"
+
+
+def find_yunet() -> Path | None:
+    """YuNet's file: named by EMOTION_YUNET (`none` switches it off), in models/, in the cache, or None.
+
+    Raises `ModelError` where EMOTION_YUNET names no file.
+    """
+    named = os.environ.get("EMOTION_YUNET", "")
+    if named:
+        if named.lower() == "none":
+            return None
+        if not Path(named).is_file():
+            raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
+        return Path(named)
+    places = (SHIPPED / YUNET_FILE, cache_folder() / YUNET_FILE)
+    return next((path for path in places if path.is_file()), None)
+
+
+def fetch_yunet(timeout: float = 5.0) -> Path:
+    """Download YuNet once into the cache and return its path; `ModelError` offline or where it is not the
+    published file. Nothing else in the project opens a connection by itself."""
+    path = cache_folder() / YUNET_FILE
+    if path.is_file() and sha256_of(path) == YUNET_SHA256:
+        return path
+    try:
+        with urllib.request.urlopen(YUNET_SOURCE, timeout=timeout) as answer:
+            data = answer.read(2_000_000)
+    except (urllib.error.URLError, OSError) as error:
+        raise ModelError(
+            "The YuNet face detector could not be fetched (no network?); the built-in Haar detector works on."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
+        raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data)
+    return path
+
+
+def available_detectors() -> tuple[str, ...]:
+    """The names that `make_detector` takes on this machine, best first."""
+    return tuple(name for name in DETECTORS if name != "yunet" or find_yunet() is not None)
+
+
+def make_detector(name: str | None = None) -> Detector:
+    """A new detector by name, or the best one here for None; `ModelError` where it is unknown or not here."""
+    name = name or available_detectors()[0]
+    if name == "haar":
+        return Haar()
+    if name == "yunet":
+        path = find_yunet()
+        if path is None:
+            raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use haar.")
+        return YuNet(path)
+    raise ModelError(f"There is no detector {name!r}; expected one of {', '.join(DETECTORS)}.")
+
+
+def describe_detector(name: str) -> str:
+    """One sentence for a person: what it is, and why it may be at work."""
+    return {
+        "yunet": "YuNet, a small neural detector: fast, finds tilted and small faces.",
+        "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
+        "its false boxes.",
+    }[name]
