@@ -1,0 +1,1 @@
+"""Learn: load -> split check -> augment -> fit -> evaluate -> run folder."""

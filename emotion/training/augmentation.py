@@ -1,0 +1,104 @@
+"""Change training faces a little, differently in every epoch. NumPy and OpenCV on uint8, one warp an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Batch = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much to change; every amount is the end of a uniform range, every `p_…` a probability."""
+
+    shift: float = 0.10  # of the side, both ways
+    least_scale: float = 0.85
+    most_scale: float = 1.2
+    rotation: float = 14.0  # degrees, both ways
+    brightness: float = 30.0  # grey levels, both ways
+    contrast: float = 0.3  # relative, both ways
+    gamma: float = 0.3  # of the logarithm of the exponent
+    p_erase: float = 0.5  # Zhong et al. 2017, "Random erasing data augmentation"
+    # What webcams do and FER-2013 does not: small doses, or the clean faces suffer.
+    p_blur: float = 0.08
+    p_noise: float = 0.08
+    p_jpeg: float = 0.06
+    p_low_resolution: float = 0.08
+
+
+def augment(images: Batch, size: int, flip: NDArray[np.bool_], amount: Augmentation, rng: np.random.Generator) -> Batch:
+    """Change faces uint8 (n, h, w) and resample them to uint8 (n, size, size).
+
+    `flip` bool (n,): which to mirror; the caller alternates it from epoch to epoch (Jordan 2024, "94% on
+    CIFAR-10 in 3.29 seconds on a single GPU"), so that both sides of a face are seen equally often.
+    """
+    out = np.empty((len(images), size, size), np.uint8)
+    for i, image in enumerate(images):
+        face = _warp(image, size, bool(flip[i]), amount, rng)
+        face = _tone(face, amount, rng)
+        face = _spoil(face, amount, rng)
+        out[i] = _erase(face, rng) if rng.random() < amount.p_erase else face
+    return out
+
+
+def _warp(image: NDArray, size: int, flip: bool, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+    """Flip, rotation, scale and shift in one resampling."""
+    height, width = image.shape
+    angle = np.deg2rad(rng.uniform(-amount.rotation, amount.rotation))
+    scale = np.exp(rng.uniform(np.log(amount.least_scale), np.log(amount.most_scale)))
+    dx, dy = rng.uniform(-amount.shift, amount.shift, 2) * width
+    step = width / size / scale  # source pixels per output pixel
+    cos, sin = np.cos(angle) * step, np.sin(angle) * step
+    mirror = -1.0 if flip else 1.0
+    linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+    middle = np.array([(size - 1) / 2, (size - 1) / 2])
+    offset = np.array([(width - 1) / 2 + dx, (height - 1) / 2 + dy]) - linear @ middle
+    matrix = np.column_stack([linear, offset])
+    return cv2.warpAffine(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _tone(image: NDArray, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+    """Brightness, contrast and gamma as one table of 256 grey levels."""
+    gamma = np.exp(rng.uniform(-amount.gamma, amount.gamma))
+    contrast = 1 + rng.uniform(-amount.contrast, amount.contrast)
+    brightness = rng.uniform(-amount.brightness, amount.brightness)
+    levels = 255 * (np.arange(256) / 255) ** gamma
+    levels = (levels - 128) * contrast + 128 + brightness
+    return cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8))
+
+
+def _spoil(image: NDArray, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+    """Blur, low resolution, noise and JPEG, each rarely."""
+    size = image.shape[0]
+    blur, low, noise, jpeg = rng.random(4) < (
+        amount.p_blur, amount.p_low_resolution, amount.p_noise, amount.p_jpeg,
+    )  # fmt: skip
+    if blur:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4) * size / 48)
+    if low:
+        small = round(size * rng.uniform(0.35, 0.75))
+        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    if noise:
+        image = np.clip(image + rng.normal(0, rng.uniform(3, 15), image.shape), 0, 255).astype(np.uint8)
+    if jpeg:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+    return image
+
+
+def _erase(image: NDArray, rng: np.random.Generator) -> NDArray:
+    """One box of 2 to 25 % of the picture in one grey."""
+    size = image.shape[0]
+    area, aspect = rng.uniform(0.02, 0.25) * size * size, np.exp(rng.uniform(np.log(0.4), np.log(2.5)))
+    h, w = min(size, round(np.sqrt(area * aspect))), min(size, round(np.sqrt(area / aspect)))
+    y, x = rng.integers(0, size - h + 1), rng.integers(0, size - w + 1)
+    image[y : y + h, x : x + w] = rng.integers(0, 256)
+    return image

@@ -1,0 +1,351 @@
+"""Data sets of labelled faces: read FER-2013 in all its forms, the FER+ votes, folders; find duplicates."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import DataError, ImageError
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, expression_name
+from emotion.recognition.crops import crop_square, to_grey
+from emotion.recognition.detection import Haar
+from emotion.recognition.images import read_image
+
+SIZE: Final = 48
+SPLITS: Final = ("training", "public", "private")
+_USAGE: Final = {"training": 0, "publictest": 1, "privatetest": 2}
+_SPLIT_FOLDERS: Final = {
+    "train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "publictest": 1, "public": 1,
+    "test": 2, "privatetest": 2, "private": 2,
+}  # fmt: skip
+_PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
+_VOTE_COLUMNS: Final = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
+)  # fmt: skip
+_NOT_A_FACE: Final = 9  # column of the FER+ votes
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled faces; row i of every array is the same face.
+
+    `images` uint8 (n, 48, 48) grey; `labels` int8 (n,) index into `label_names`; `split` int8 (n,) index into
+    `SPLITS` (public chooses, private is scored once); `votes` int8 (n, 10) FER+ votes in the order of
+    `FERPLUS_LABELS`, unknown, not a face, or all 0 where FER+ leaves the row out; `named` bool (n,) False
+    there. `notes`: what was left out while reading, in sentences.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    split: NDArray[np.int8]
+    label_names: tuple[str, ...] = FER2013_LABELS
+    votes: NDArray[np.int8] | None = None
+    named: NDArray[np.bool_] | None = None
+    source: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, split: str) -> NDArray[np.intp]:
+        """The row numbers of a split."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def take(self, rows: NDArray[np.intp]) -> Dataset:
+        """Only these rows."""
+        return replace(
+            self, images=self.images[rows], labels=self.labels[rows], split=self.split[rows],
+            votes=None if self.votes is None else self.votes[rows],
+            named=None if self.named is None else self.named[rows],
+        )  # fmt: skip
+
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+def load_dataset(path: Path | str, votes: Path | str | None = None) -> Dataset:
+    """Read `fer2013.csv`, an npz of the same rows, or a folder tree split/label/picture or label/picture.
+
+    `votes` is `fer2013new.csv` of FER+, whose rows stand in the order of fer2013.csv. Raises `DataError` with
+    the line or path of what is wrong.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"There is no {path}; give fer2013.csv, an .npz or a folder of labelled pictures.")
+    if path.is_dir():
+        data = _read_folder(path)
+    elif path.suffix.lower() == ".npz":
+        data = _read_npz(path)
+    elif path.suffix.lower() == ".csv":
+        data = _read_csv(path)
+    else:
+        raise DataError(f"{path.name} is not a data set; give fer2013.csv, an .npz or a folder of pictures.")
+    return data if votes is None else with_votes(data, Path(votes))
+
+
+def _read_npz(path: Path) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path.name} is not a readable .npz file; make or fetch it again.") from error
+    missing = {"images", "label", "usage"} - arrays.keys()
+    if missing:
+        raise DataError(f"{path.name} lacks {', '.join(sorted(missing))}; it needs images, label and usage.")
+    images, labels, split = arrays["images"], arrays["label"], arrays["usage"]
+    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE):
+        raise DataError(f"images in {path.name} are {images.dtype} {images.shape}; expected uint8 (n, {SIZE}, {SIZE}).")
+    _check_range(labels, len(FER2013_LABELS), f"label in {path.name}", len(images))
+    _check_range(split, len(SPLITS), f"usage in {path.name}", len(images))
+    data = Dataset(images, labels.astype(np.int8), split.astype(np.int8), source=path.name)
+    if "ferplus" not in arrays:
+        return data
+    if arrays["ferplus"].shape != (len(images), len(_VOTE_COLUMNS)):
+        raise DataError(f"ferplus in {path.name} is {arrays['ferplus'].shape}; expected (n, 10).")
+    named = arrays.get("ferplus_named", np.ones(len(images), bool)).astype(bool)
+    return replace(data, votes=arrays["ferplus"].astype(np.int8), named=named)
+
+
+def _check_range(values: NDArray, count: int, what: str, rows: int) -> None:
+    if values.shape != (rows,):
+        raise DataError(f"{what} has shape {values.shape}; expected one value for each of {rows} images.")
+    wrong = np.flatnonzero((values < 0) | (values >= count))
+    if wrong.size:
+        raise DataError(f"{what}, row {wrong[0]}, is {values[wrong[0]]}; expected 0 to {count - 1}.")
+
+
+def _read_csv(path: Path) -> Dataset:
+    images, labels, split = [], [], []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = csv.reader(file)
+        columns = [c.strip().lower() for c in next(rows, [])]
+        if not {"emotion", "pixels"} <= set(columns):
+            raise DataError(f"{path.name}, line 1: expected the columns emotion,pixels,Usage of fer2013.csv.")
+        e, p = columns.index("emotion"), columns.index("pixels")
+        u = columns.index("usage") if "usage" in columns else None
+        for row in rows:
+            line = rows.line_num
+            if len(row) < len(columns):
+                raise DataError(f"{path.name}, line {line}: {len(row)} columns; expected {len(columns)}.")
+            images.append(_pixels(row[p], path.name, line))
+            labels.append(_whole(row[e], len(FER2013_LABELS), path.name, line))
+            usage = "training" if u is None else row[u].strip().lower()
+            if usage not in _USAGE:
+                raise DataError(
+                    f"{path.name}, line {line}: Usage is {row[u or 0][:40]!r}; "  # type: ignore[index]
+                    "expected Training, PublicTest or PrivateTest."
+                )
+            split.append(_USAGE[usage])
+    if not images:
+        raise DataError(f"{path.name} has no rows below its first line.")
+    return Dataset(np.stack(images), np.array(labels, np.int8), np.array(split, np.int8), source=path.name)
+
+
+def _pixels(text: str, name: str, line: int) -> NDArray[np.uint8]:
+    try:
+        values = np.array(text.split(), np.int64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{name}, line {line}: pixels are not whole numbers.") from error
+    if values.size != SIZE * SIZE or values.min() < 0 or values.max() > 255:
+        raise DataError(f"{name}, line {line}: {values.size} pixels; expected {SIZE * SIZE} from 0 to 255.")
+    return values.astype(np.uint8).reshape(SIZE, SIZE)
+
+
+def _whole(text: str, count: int, name: str, line: int) -> int:
+    if not text.strip().isdecimal() or int(text) >= count:
+        raise DataError(f"{name}, line {line}: label is {text[:40]!r}; expected 0 to {count - 1}.")
+    return int(text)
+
+
+def with_votes(data: Dataset, path: Path) -> Dataset:
+    """The data set with the FER+ votes of `fer2013new.csv`; DataError where the rows do not fit."""
+    if not path.is_file():
+        raise DataError(f"There is no {path}; give fer2013new.csv of FER+.")
+    votes, named = [], []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = csv.DictReader(file)
+        if not set(_VOTE_COLUMNS) <= set(rows.fieldnames or ()):
+            raise DataError(f"{path.name}, line 1: expected the columns {', '.join(_VOTE_COLUMNS)}.")
+        for row in rows:
+            try:
+                votes.append([int(row[c]) for c in _VOTE_COLUMNS])
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{path.name}, line {rows.line_num}: votes are missing.") from error
+            named.append(bool((row.get("Image name") or "").strip()))
+    if len(votes) != len(data):
+        raise DataError(
+            f"{path.name} has {len(votes)} rows and the data set {len(data)}; both need the rows of fer2013.csv."
+        )
+    return replace(data, votes=np.array(votes, np.int8), named=np.array(named, bool))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+
+
+def _read_folder(folder: Path) -> Dataset:
+    """split/label/picture, or label/picture with a tenth of each label held out for each test split."""
+    children = sorted(p for p in folder.iterdir() if p.is_dir())
+    splits = {child: _SPLIT_FOLDERS[child.name.lower()] for child in children if child.name.lower() in _SPLIT_FOLDERS}
+    images, labels, split, rows, notes = [], [], [], [], []
+    for place, number in splits.items() or [(folder, -1)]:
+        for child in sorted(p for p in place.iterdir() if p.is_dir()):
+            name = expression_name(child.name)
+            if name is None:
+                raise DataError(
+                    f"The folder {child} names no known expression; rename it to one of {', '.join(FERPLUS_LABELS)}."
+                )
+            for picture in _pictures(child):
+                try:
+                    images.append(_face_48(picture))
+                except ImageError as error:
+                    notes.append(f"{picture.relative_to(folder)}: {error}")
+                    continue
+                labels.append(name)
+                usage, row = _name_of_row(picture)
+                split.append(number if usage is None else usage)
+                rows.append(row)
+    if not images:
+        raise DataError(f"No readable picture below {folder}; expected folders named by expression.")
+    names = tuple(n for n in (*FER2013_LABELS, "contempt") if n in set(labels))
+    data = Dataset(
+        np.stack(images), np.array([names.index(n) for n in labels], np.int8), np.array(split, np.int8),
+        names, source=folder.name, notes=tuple(notes),
+    )  # fmt: skip
+    if sorted(rows) == list(range(len(rows))):  # the order of fer2013.csv, so that FER+ votes fit
+        data = data.take(np.argsort(rows))
+    return _hold_out(data)
+
+
+def _name_of_row(picture: Path) -> tuple[int | None, int]:
+    """Split and row that the pictures of FER-2013 carry in their names (`PublicTest_01234.png`)."""
+    usage, _, row = picture.stem.partition("_")
+    split = _USAGE.get(usage.lower())
+    return split, int(row) if split is not None and row.isdecimal() else -1
+
+
+def _face_48(path: Path) -> NDArray[np.uint8]:
+    grey = to_grey(read_image(path))
+    if grey.shape == (SIZE, SIZE):
+        return grey
+    side = min(grey.shape)  # the middle square of a picture that is already a face
+    y, x = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
+    return cv2.resize(grey[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
+    """Give the splits that the folders lack a tenth of every label each; duplicates stay on one side."""
+    split = data.split.copy()
+    split[split < 0] = 0
+    for number in (1, 2):
+        if (split == number).any():
+            continue
+        rng = np.random.default_rng((seed, number))
+        groups = duplicate_groups(data.images)
+        for label in range(len(data.label_names)):
+            rows = np.flatnonzero((split == 0) & (data.labels == label))
+            chosen = set(groups[rng.permutation(rows)[: len(rows) // 10]])
+            split[(split == 0) & np.isin(groups, list(chosen))] = number
+    return replace(data, split=split)
+
+
+# --- FER+ --------------------------------------------------------------------------------------------------
+
+
+def clean_votes(votes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """FER+ votes (n, 10) with single votes set to 0, as outliers (Barsoum et al. 2016, "Training deep networks
+    for facial expression recognition with crowd-sourced label distribution")."""
+    return np.where(votes > 1, votes, 0).astype(np.int8)
+
+
+def ferplus_majority(data: Dataset) -> NDArray[np.int8]:
+    """The FER+ label (n,), index into `FERPLUS_LABELS`; -1 without one.
+
+    A named row has a label where, single votes aside, one of the eight expressions has more than half of the
+    votes, those for "unknown" and "not a face" counted in.
+    """
+    if data.votes is None or data.named is None:
+        return np.full(len(data), -1, np.int8)
+    votes = clean_votes(data.votes)
+    best = votes[:, :8].argmax(1)
+    enough = votes[np.arange(len(votes)), best] * 2 > votes.sum(1)
+    return np.where(enough & data.named, best, -1).astype(np.int8)
+
+
+def not_faces(data: Dataset) -> NDArray[np.bool_]:
+    """Rows (n,) that show no face: most FER+ votes say so, or the picture is blank."""
+    blank = data.images.reshape(len(data), -1).std(1) < 1.0
+    if data.votes is None:
+        return blank
+    return blank | (data.votes[:, _NOT_A_FACE] * 2 > data.votes.sum(1))
+
+
+def haar_mistakes(folder: Path, most_per_photo: int = 12, seed: int = 0) -> NDArray[np.uint8]:
+    """What a Haar cascade takes for faces on photos without faces: uint8 (n, 48, 48).
+
+    Two cascades at their loosest, then random squares up to a third of the number, so that the recogniser
+    learns what is not a face. `folder` must hold photos without any face.
+    """
+    rng = np.random.default_rng(seed)
+    cascades = [Haar(f"haarcascade_frontalface_{name}.xml", neighbours=1) for name in ("alt2", "default")]
+    crops = [crop for path in _pictures(folder) for crop in _mistakes(path, cascades, most_per_photo, rng)]
+    if not crops:
+        raise DataError(f"No picture below {folder} gave a false face; expected photos without faces.")
+    return np.stack(crops)
+
+
+def _mistakes(path: Path, cascades: list[Haar], most: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
+    grey = to_grey(read_image(path))
+    boxes = [face.box for haar in cascades for face in haar.detect(grey, 0.0, 1024)]
+    for i in rng.permutation(len(boxes))[:most]:
+        yield crop_square(grey, boxes[i].expand(float(rng.uniform(0.9, 1.25))), SIZE)
+    height, width = grey.shape
+    for _ in range(max(1, min(most, len(boxes)) // 3)):
+        side = float(rng.uniform(0.15, 0.9)) * min(height, width)
+        x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        yield crop_square(grey, Box(x, y, x + side, y + side), SIZE)
+
+
+# --- duplicates --------------------------------------------------------------------------------------------
+
+
+def duplicate_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The number (n,) of the first row with the very same pixels."""
+    first: dict[bytes, int] = {}
+    keys = (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
+    return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.intp)
+
+
+def seen_in_training(data: Dataset) -> NDArray[np.bool_]:
+    """Test rows (n,) whose very pixels are in the training split too."""
+    groups = duplicate_groups(data.images)
+    return np.isin(groups, groups[data.split == 0]) & (data.split != 0)
+
+
+def duplicate_report(data: Dataset) -> dict[str, int]:
+    """Counts to report before anything is trained or scored."""
+    groups = duplicate_groups(data.images)
+    _, counts = np.unique(groups, return_counts=True)
+    order = np.argsort(groups, kind="stable")
+    conflicts = sum(
+        len(set(data.labels[rows])) > 1 for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1
+    )
+    seen = seen_in_training(data)
+    public = groups[data.split == 1]
+    return {
+        "duplicate_groups": int((counts > 1).sum()),
+        "groups_with_conflicting_labels": int(conflicts),
+        "public_rows_in_training": int(seen[data.split == 1].sum()),
+        "private_rows_in_training": int(seen[data.split == 2].sum()),
+        "private_rows_in_public": int(np.isin(groups[data.split == 2], public).sum()),
+        "blank_images": int((data.images.reshape(len(data), -1).std(1) < 1.0).sum()),
+    }

@@ -1,0 +1,110 @@
+"""Score a recogniser: numbers only, nothing is drawn or printed here. All arrays are NumPy's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from emotion.recognition.classification import softmax
+
+Logits = NDArray[np.float32]
+
+
+def cross_entropy(logits: Logits, labels: NDArray[np.integer], temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood in nats of labels (n,) under softmax(logits (n, c) / temperature)."""
+    p = softmax(logits, temperature)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(p, 1e-12)).mean())
+
+
+def fit_temperature(logits: Logits, labels: NDArray[np.integer]) -> float:
+    """The temperature with the least cross-entropy (Guo et al. 2017, "On calibration of modern neural
+    networks"); to be fitted on PublicTest only."""
+    found = minimize_scalar(lambda t: cross_entropy(logits, labels, math.exp(t)), bounds=(-2.5, 2.5), method="bounded")
+    return float(math.exp(found.x))
+
+
+def expected_calibration_error(probabilities: NDArray, labels: NDArray[np.integer], bins: int = 15) -> float:
+    """ECE over equally wide bins of the highest probability (Guo et al. 2017); 0 is perfect."""
+    rows = reliability(probabilities, labels, bins)
+    total = sum(row["n"] for row in rows)
+    return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / max(1, total)
+
+
+def reliability(probabilities: NDArray, labels: NDArray[np.integer], bins: int = 15) -> list[dict[str, Any]]:
+    """For each filled bin of confidence: `low`, `high`, `n`, mean `confidence`, `accuracy`."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        {
+            "low": b / bins,
+            "high": (b + 1) / bins,
+            "n": int((number == b).sum()),
+            "confidence": float(confidence[number == b].mean()),
+            "accuracy": float(right[number == b].mean()),
+        }
+        for b in range(bins)
+        if (number == b).any()
+    ]
+
+
+def wilson_interval(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927), which stays inside 0 to 1 for small n."""
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = right / n, z * z
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def score_head(
+    logits: Logits, labels: NDArray[np.integer], names: Sequence[str], temperature: float = 1.0
+) -> dict[str, Any]:
+    """Everything about one head on labelled rows: logits (n, c), labels (n,) without -1.
+
+    `n`, `accuracy`, `accuracy_interval` (95 %), `balanced_accuracy`, `cross_entropy`, `ece` after and
+    `ece_raw` before the temperature, `mean_confidence`, `per_class` (precision, recall, f1, n by name),
+    `confusion` (rows asked, columns answered), `reliability`.
+    """
+    if len(labels) == 0:
+        return {"n": 0}
+    answers = logits.argmax(1)
+    right = int((answers == labels).sum())
+    classes = range(len(names))
+    precision, recall, f1, support = (
+        np.asarray(values)
+        for values in precision_recall_fscore_support(
+            labels,
+            answers,
+            labels=classes,
+            zero_division=0,  # pyright: ignore[reportArgumentType]
+        )
+    )
+    probabilities = softmax(logits, temperature)
+    return {
+        "n": len(labels),
+        "accuracy": right / len(labels),
+        "accuracy_interval": wilson_interval(right, len(labels)),
+        "balanced_accuracy": float(recall[support > 0].mean()),
+        "cross_entropy": cross_entropy(logits, labels, temperature),
+        "ece": expected_calibration_error(probabilities, labels),
+        "ece_raw": expected_calibration_error(softmax(logits), labels),
+        "mean_confidence": float(probabilities.max(1).mean()),
+        "per_class": {
+            name: {
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+                "n": int(support[i]),
+            }
+            for i, name in enumerate(names)
+        },
+        "confusion": confusion_matrix(labels, answers, labels=classes).tolist(),
+        "reliability": reliability(probabilities, labels),
+    }

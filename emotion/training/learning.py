@@ -1,0 +1,206 @@
+"""The flow Learn: load -> split check -> augment -> fit -> calibrate -> evaluate -> a finished run folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.bundles import CARD, Bundle, open_bundle
+from emotion.errors import DataError, EmotionError
+from emotion.faces import FERPLUS_LABELS
+from emotion.files import read_json, write_json
+from emotion.jobs import Reporter
+from emotion.recognition.classification import Recogniser
+from emotion.training.datasets import (
+    Dataset,
+    duplicate_report,
+    ferplus_majority,
+    not_faces,
+    seen_in_training,
+)  # fmt: skip
+from emotion.training.evaluation import fit_temperature, score_head
+from emotion.training.runs import CONFIG, REPORT, read_history
+
+
+class SpeaksLogits(Protocol):
+    """A recogniser: grey uint8 (n, size, size) to logits by head name."""
+
+    def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Raw outputs by head name."""
+        ...
+
+
+def learn(
+    data: Dataset,
+    config: Any,
+    folder: Path,
+    report: Reporter,
+    not_face_crops: NDArray[np.uint8] | None = None,
+) -> Bundle:
+    """Train a recogniser into `folder` and finish it as a model folder; goes on where an earlier call ended.
+
+    The duplicates across splits are counted before the first step. The epoch, the temperatures and the face
+    threshold are chosen on the public split; the private split is scored once, at the end.
+    """
+    # Keras takes three seconds and 600 MB: only a process that trains loads it.
+    from emotion.training.export import export_network, write_card
+    from emotion.training.trainer import train
+
+    before = read_json(folder / CONFIG)
+    settings = {
+        **asdict(config),
+        "data": data.source,
+        "rows": len(data),
+        "duplicates": duplicate_report(data),
+    }
+    if before is not None and {k: before.get(k) for k in settings} != _as_json(settings):
+        raise EmotionError(f"{folder} holds a training with other settings; choose another folder.")
+    write_json(folder / CONFIG, settings)
+    report.progress(0, config.epochs, "Loading")
+
+    def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
+        accuracy = row.get("val_fer2013_accuracy", float("nan"))
+        report.progress(epoch, config.epochs, f"epoch {epoch} of {config.epochs}, right on {accuracy:.1%}")
+        return report.stopping
+
+    network = train(data, config, folder, not_face_crops, on_epoch)
+    difference = export_network(network, folder, data.images.shape[1])
+    facts = _facts(data, folder, list(network.output))
+    write_card(folder, facts)
+    bundle = open_bundle(folder)
+    recogniser = Recogniser(bundle)
+    public = raw_logits(recogniser, data, "public")
+    facts["heads"] = _calibrated(facts["heads"], public, data.take(data.rows("public")))
+    facts["face"] = _face_threshold(public, data.take(data.rows("public"))) if "face" in public else None
+    scores = {split: score(facts, raw_logits(recogniser, data, split), data, split) for split in ("public", "private")}
+    history = read_history(folder)
+    write_json(folder / REPORT, {
+        **scores, "export_difference": difference, "epochs": len(history),
+        "minutes": sum(float(row["seconds"]) for row in history) / 60,
+    })  # fmt: skip
+    facts["metrics"] = {split: _short(one) for split, one in scores.items()}
+    write_card(folder, facts)
+    return open_bundle(folder)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _as_json(v) for k, v in value.items()}
+    return [_as_json(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def raw_logits(recogniser: SpeaksLogits, data: Dataset, split: str, batch: int = 256) -> dict[str, NDArray[np.float32]]:
+    """The logits by head for every row of a split, without any averaging."""
+    images = data.images[data.rows(split)]
+    if len(images) == 0:
+        raise DataError(f"The data set {data.source} has no {split} rows.")
+    parts = [recogniser.logits(images[i : i + batch]) for i in range(0, len(images), batch)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
+    """The card before it is calibrated."""
+    config = read_json(folder / CONFIG) or {}
+    labels = {"fer2013": data.label_names, "ferplus": FERPLUS_LABELS}
+    return {
+        "kind": "recogniser",
+        "name": folder.name,
+        "network": config.get("network"),
+        "input": {"size": data.images.shape[1], "colour": "grey", "range": [0, 255],
+                  "preprocessing": "each picture is set to mean 0 and deviation 1 inside the network"},
+        "shown": "ferplus" if "ferplus" in heads else "fer2013",
+        "heads": {
+            name: {"output": name, "labels": list(labels[name]), "temperature": 1.0}
+            for name in heads if name in labels
+        },
+        "face": {"output": "face", "threshold": 0.5} if "face" in heads else None,
+        "data": {"source": data.source, "rows": len(data), "duplicates": config.get("duplicates")},
+        "metrics": {},
+    }  # fmt: skip
+
+
+def _head_labels(name: str, data: Dataset) -> NDArray[np.int8]:
+    """The right answer (n,) of a head for each row, -1 where there is none."""
+    return ferplus_majority(data) if name == "ferplus" else data.labels
+
+
+def _calibrated(heads: dict[str, Any], logits: Mapping[str, NDArray], public: Dataset) -> dict[str, Any]:
+    """The heads with temperatures fitted on the public split."""
+    fitted = {}
+    for name, head in heads.items():
+        labels = _head_labels(name, public)
+        rows = np.flatnonzero(labels >= 0)
+        fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
+    return fitted
+
+
+def _face_threshold(logits: Mapping[str, NDArray], public: Dataset) -> dict[str, Any]:
+    """The face head with the probability that 99 of 100 faces of the public split reach."""
+    kept = logits["face"][~not_faces(public), 0]
+    threshold = float(1 / (1 + np.exp(-np.quantile(kept, 0.01))))
+    return {"output": "face", "threshold": round(min(0.9, max(0.1, threshold)), 3)}
+
+
+def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset, split: str) -> dict[str, Any]:
+    """Everything that is reported of a recogniser on a split; `logits` are those of `raw_logits`.
+
+    The FER-2013 head is scored on all rows (at the top level, and without rows whose very pixels are in
+    Training), the FER+ head on rows with a majority (`ferplus`, `ferplus_accuracy`).
+    """
+    rows = data.rows(split)
+    part = data.take(rows)
+    heads = card["heads"]
+    result: dict[str, Any] = {"split": split, "n": len(part)}
+    if "fer2013" in heads and tuple(heads["fer2013"]["labels"]) == data.label_names:
+        head = heads["fer2013"]
+        result |= score_head(logits["fer2013"], part.labels, head["labels"], head["temperature"])
+        fresh = ~seen_in_training(data)[rows]
+        result["n_without_duplicates"] = int(fresh.sum())
+        right = logits["fer2013"].argmax(1) == part.labels
+        result["accuracy_without_duplicates"] = float(right[fresh].mean()) if fresh.any() else None
+    if "ferplus" in heads and part.votes is not None:
+        majority, head = ferplus_majority(part), heads["ferplus"]
+        named = np.flatnonzero(majority >= 0)
+        ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
+        result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
+    if "accuracy" not in result and "ferplus" not in result:
+        raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
+    return result
+
+
+def _short(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card repeats of the report."""
+    names = (
+        "n",
+        "accuracy",
+        "accuracy_interval",
+        "accuracy_without_duplicates",
+        "ece",
+        "ferplus_n",
+        "ferplus_accuracy",
+    )
+    return {name: scores[name] for name in names if name in scores}
+
+
+def evaluate(folder: Path, data: Dataset, split: str) -> dict[str, Any]:
+    """Score a model or finished run on a split of a data set; see `score`."""
+    bundle = open_bundle(folder)
+    return score(bundle.card, raw_logits(Recogniser(bundle), data, split), data, split)
+
+
+def use(run: Path, models: Path, name: str) -> Bundle:
+    """Copy a finished run into `models` under `name`, where the app finds it."""
+    bundle = open_bundle(run)
+    target = models / name
+    if target.exists():
+        raise EmotionError(f"There is a model {name} already in {models}; choose another name.")
+    target.mkdir(parents=True)
+    for file in (CARD, *bundle.card["files"]):
+        shutil.copy2(run / file, target / file)
+    return open_bundle(target)

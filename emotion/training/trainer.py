@@ -1,0 +1,318 @@
+"""Train a recogniser: a resumable loop around Keras' `fit` that fills a run folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import DataError, EmotionError
+from emotion.faces import FERPLUS_LABELS
+from emotion.files import replacing, write_atomic
+from emotion.training.augmentation import Augmentation, augment
+from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, not_faces
+from emotion.training.evaluation import cross_entropy
+from emotion.training.networks import NETWORKS
+from emotion.training.runs import CHECKPOINT, HISTORY, read_history
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What decides a training; saved as config.json before the first step."""
+
+    network: str = "seresnet"
+    epochs: int = 80
+    batch: int = 128
+    learning_rate: float = 0.1  # the peak, for SGD with Nesterov momentum 0.9
+    warmup: float = 0.1  # share of the steps before the peak; then a cosine to 0
+    weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
+    label_smoothing: float = 0.1  # FER-2013's labels are wrong for a quarter of the faces
+    votes_smoothing: float = 0.05
+    votes_weight: float = 1.0  # loss = FER-2013 + votes_weight x FER+ + face_weight x face
+    face_weight: float = 0.3
+    # A third of the epochs at each side in pixels costs 30 % less than all at the last
+    # (Howard 2018, progressive resizing).
+    sizes: tuple[int, ...] = (32, 40, 48)
+    calm: float = 0.1  # share of the last epochs without erasing
+    seed: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def size_at(self, epoch: int) -> int:
+        """The side in pixels that `epoch` (from 0) learns at."""
+        return self.sizes[min(len(self.sizes) - 1, epoch * len(self.sizes) // self.epochs)]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What each head should say for each row, and how much the row counts there (0: not at all)."""
+
+    values: dict[str, NDArray[np.float32]]
+    weights: dict[str, NDArray[np.float32]]
+
+
+def heads_of(data: Dataset, has_not_faces: bool) -> dict[str, int]:
+    """The heads that this data can teach: name -> number of logits."""
+    heads = {"fer2013": len(data.label_names)}
+    if data.votes is not None:
+        heads["ferplus"] = len(FERPLUS_LABELS)
+    if has_not_faces:
+        heads["face"] = 1
+    return heads
+
+
+def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
+    """One-hot labels, soft FER+ votes and face-or-not for labelled faces."""
+    classes = len(data.label_names)
+    blank = not_faces(data)
+    one_hot = np.eye(classes, dtype=np.float32)[data.labels]
+    values = {"fer2013": one_hot * (1 - config.label_smoothing) + config.label_smoothing / classes}
+    weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
+    if "ferplus" in heads and data.votes is not None and data.named is not None:
+        votes = clean_votes(data.votes).astype(np.float32)
+        total = votes[:, :8].sum(1, keepdims=True)
+        # Rows that most voters could not name, or that show no face, teach nothing here.
+        known = data.named & (total[:, 0] > votes[:, 8:].sum(1))
+        soft = votes[:, :8] / np.maximum(total, 1)
+        values["ferplus"] = soft * (1 - config.votes_smoothing) + config.votes_smoothing / 8
+        weights["ferplus"] = known.astype(np.float32)
+    if "face" in heads:
+        values["face"] = (~blank).astype(np.float32)[:, None]
+        weights["face"] = np.ones(len(data), np.float32)
+    return Targets(values, weights)
+
+
+def not_face_targets(count: int, heads: dict[str, int]) -> Targets:
+    """For crops that show no face only the face head learns."""
+    return Targets(
+        {name: np.zeros((count, width), np.float32) for name, width in heads.items()},
+        {name: np.full(count, name == "face", np.float32) for name in heads},
+    )
+
+
+class Batches(keras.utils.PyDataset):
+    """Augmented batches of one epoch; what they hold depends on seed, epoch and position alone."""
+
+    def __init__(self, images: NDArray[np.uint8], targets: Targets, config: TrainingConfig, epoch: int) -> None:
+        super().__init__(workers=1)
+        self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
+        self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
+        # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
+        self._flip = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
+        calm = epoch >= round(config.epochs * (1 - config.calm))
+        amount = asdict(config.augmentation) | ({"p_erase": 0.0} if calm else {})
+        self._amount = Augmentation(**amount)
+
+    def __len__(self) -> int:
+        return len(self._images) // self._config.batch
+
+    def __getitem__(self, index: int) -> tuple[NDArray, dict[str, NDArray], dict[str, NDArray]]:
+        rows = self._order[index * self._config.batch : (index + 1) * self._config.batch]
+        rng = np.random.default_rng((self._config.seed, self._epoch, index))
+        size = self._config.size_at(self._epoch)
+        faces = augment(self._images[rows], size, self._flip[rows], self._amount, rng)
+        return (
+            faces[..., None].astype(np.float32),
+            {name: value[rows] for name, value in self._targets.values.items()},
+            {name: weight[rows] for name, weight in self._targets.weights.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The public split, and held-out crops that show no face, measured after every epoch."""
+
+    faces: NDArray[np.uint8]  # (n + m, 48, 48), the last m show no face
+    labels: NDArray[np.int8]  # (n,)
+    majority: NDArray[np.int8]  # (n,) FER+ label or -1
+    is_face: NDArray[np.bool_]  # (n + m,)
+
+    @classmethod
+    def of(cls, data: Dataset, crops: NDArray[np.uint8] | None) -> Validation:
+        """From the public rows of a data set and held-out not-a-face crops."""
+        public = data.take(data.rows("public"))
+        more = np.empty((0, *public.images.shape[1:]), np.uint8) if crops is None else crops
+        return cls(
+            np.concatenate([public.images, more]), public.labels, ferplus_majority(public),
+            np.concatenate([~not_faces(public), np.zeros(len(more), bool)]),
+        )  # fmt: skip
+
+    def measure(self, network: keras.Model) -> dict[str, float]:
+        """`val_…` columns of the history."""
+        logits = network.predict(self.faces[..., None].astype(np.float32), batch_size=512, verbose=0)  # pyright: ignore[reportArgumentType]
+        n, row = len(self.labels), {}
+        labels = {"fer2013": self.labels, "ferplus": self.majority}
+        for head in logits.keys() & labels.keys():
+            rows = np.flatnonzero(labels[head] >= 0)
+            answers, wanted = logits[head][:n][rows], labels[head][rows]
+            row[f"val_{head}_accuracy"] = float((answers.argmax(1) == wanted).mean())
+            row[f"val_{head}_loss"] = cross_entropy(answers, wanted)
+        if "face" in logits:
+            said = logits["face"][:, 0] > 0
+            row["val_faces_kept"] = float(said[self.is_face].mean())
+            row["val_not_faces_refused"] = float((~said[~self.is_face]).mean())
+        return dict(sorted(row.items()))
+
+
+class Stopped(Exception):
+    """The person asked to stop; what is done is in the checkpoint."""
+
+
+def train(
+    data: Dataset,
+    config: TrainingConfig,
+    folder: Path,
+    not_face_crops: NDArray[np.uint8] | None = None,
+    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+) -> keras.Model:
+    """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
+
+    Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
+    uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
+    is called after every epoch with the seconds that this process has trained; True ends the training with
+    `Stopped`, and the same call goes on from there. Raises `DataError` where a split is empty, `EmotionError`
+    where the loss is no longer a number.
+    """
+    if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
+        raise DataError(
+            f"{len(data.rows('training'))} training and {len(data.rows('public'))} public rows; "
+            f"at least {config.batch} and 1 are needed."
+        )
+    state = _TrainingState(data, config, folder, not_face_crops)
+    started = time.monotonic()
+    for epoch in range(state.epoch, config.epochs):
+        row = state.run_epoch(epoch)
+        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < config.epochs:
+            raise Stopped(f"Stopped after epoch {epoch + 1} of {config.epochs}.")
+    return state.best_network()
+
+
+class _TrainingState:
+    """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
+
+    def __init__(self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None) -> None:
+        self._config, self._folder = config, folder
+        keras.utils.set_random_seed(config.seed)
+        self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
+        faces = data.take(data.rows("training"))
+        blank_rows = not_faces(faces).any()
+        self._heads = heads_of(data, crops is not None or bool(blank_rows))
+        targets = targets_of(faces, config, self._heads)
+        self._images = faces.images
+        held = _held_out(crops)
+        if crops is not None:
+            learned = crops[~held]
+            more = not_face_targets(len(learned), self._heads)
+            self._images = np.concatenate([self._images, learned])
+            targets = Targets(
+                {k: np.concatenate([v, more.values[k]]) for k, v in targets.values.items()},
+                {k: np.concatenate([w, more.weights[k]]) for k, w in targets.weights.items()},
+            )
+        self._targets = targets
+        self._validation = Validation.of(data, crops[held] if crops is not None else None)
+        self._network = NETWORKS[config.network](self._heads)
+        self._compile()
+        self._best = [np.array(v) for v in self._network.weights]
+        self._restore()
+
+    def _compile(self) -> None:
+        config = self._config
+        steps = config.epochs * (len(self._images) // config.batch)
+        warmup = max(1, round(steps * config.warmup))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 20, steps - warmup, alpha=0.0,
+            warmup_target=config.learning_rate, warmup_steps=warmup,
+        )  # fmt: skip
+        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)  # pyright: ignore[reportArgumentType]
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        weights = {"fer2013": 1.0, "ferplus": config.votes_weight, "face": config.face_weight}
+        entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
+        binary = keras.losses.BinaryCrossentropy(from_logits=True)
+        self._network.compile(
+            optimizer,
+            loss={name: binary if name == "face" else entropy for name in self._heads},
+            loss_weights={name: weights[name] for name in self._heads},
+            weighted_metrics={
+                name: keras.metrics.CategoricalAccuracy(name="accuracy") for name in self._heads if name != "face"
+            },
+        )
+        optimizer.build(self._network.trainable_variables)
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Learn one epoch, measure it, keep it."""
+        started = time.monotonic()
+        batches = Batches(self._images, self._targets, self._config, epoch)
+        logs = self._network.fit(batches, shuffle=False, verbose=0).history  # pyright: ignore[reportArgumentType]
+        loss = float(logs["loss"][-1])
+        if not math.isfinite(loss):
+            raise EmotionError(
+                f"The training diverged in epoch {epoch + 1}: the loss is {loss}. The best epoch before it, "
+                f"{self._best_epoch}, is kept; try a smaller learning rate than {self._config.learning_rate}."
+            )
+        row = {
+            "epoch": epoch + 1,
+            "seconds": time.monotonic() - started,
+            "learning_rate": np.asarray(self._network.optimizer.learning_rate).item(),
+            "size": self._config.size_at(epoch),
+            "loss": loss,
+            **{k: float(v[-1]) for k, v in logs.items() if k.endswith("accuracy")},
+            **self._validation.measure(self._network),
+        }
+        score = float(np.mean([row[f"val_{h}_accuracy"] for h in self._heads if h != "face"]))
+        self.epoch = epoch + 1
+        if score > self._best_score:
+            self._best_score, self._best_epoch = score, epoch + 1
+            self._best = [np.array(v) for v in self._network.weights]
+        self._append(row)
+        self._save()
+        return row
+
+    def best_network(self) -> keras.Model:
+        """The network with the weights of the best epoch."""
+        self._network.set_weights(self._best)
+        return self._network
+
+    def _variables(self) -> list[Any]:
+        # Dropout's random state is among the network's variables, momentum and step among the optimizer's.
+        return [*self._network.variables, *self._network.optimizer.variables]
+
+    def _save(self) -> None:
+        """All that a resume needs in one file, so that one rename makes it whole."""
+        arrays = {f"v{i}": np.array(v) for i, v in enumerate(self._variables())}
+        arrays |= {f"b{i}": v for i, v in enumerate(self._best)}
+        arrays["progress"] = np.array([self.epoch, self._best_score, self._best_epoch], np.float64)
+        with replacing(self._folder / CHECKPOINT) as path, path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def _restore(self) -> None:
+        path = self._folder / CHECKPOINT
+        if not path.exists():
+            return
+        with np.load(path, allow_pickle=False) as saved:
+            for i, variable in enumerate(self._variables()):
+                variable.assign(saved[f"v{i}"])
+            self._best = [saved[f"b{i}"] for i in range(len(self._best))]
+            self.epoch, self._best_score, self._best_epoch = (
+                int(saved["progress"][0]), float(saved["progress"][1]), int(saved["progress"][2]),
+            )  # fmt: skip
+
+    def _append(self, row: dict[str, float]) -> None:
+        """Rows behind the checkpoint (a crash between two writes) are written anew."""
+        rows = [r for r in read_history(self._folder) if int(r["epoch"]) < row["epoch"]]
+        lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
+        write_atomic(self._folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _held_out(crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
+    """Every tenth not-a-face crop measures the face head instead of teaching it."""
+    return np.arange(0 if crops is None else len(crops)) % 10 == 9
