@@ -1,0 +1,132 @@
+"""How long each step takes on one core of this machine, and what a first photo costs from a cold start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.bundles import Bundle, default_bundle
+from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.annotation import annotate
+from emotion.recognition.classification import Recogniser
+from emotion.recognition.crops import crop_faces, to_grey
+from emotion.recognition.detectors import available_detectors, make_detector
+from emotion.recognition.images import read_image
+
+SAMPLE: Final = Path(__file__).resolve().parent / "samples" / "astronaut.jpg"
+FRAME: Final = (480, 640)  # height, width
+# What a live page does: a small detector finds near faces in half the size; the cascade needs all pixels.
+_SIDES: Final = {"haar": 640}
+_LIVE_SIDE: Final = 320
+
+
+def bench(bundle: Bundle | None = None, repeats: int = 40) -> list[dict[str, Any]]:
+    """Rows of `what` (detect, crop, classify, draw, total; start), `detector`, `faces`, `milliseconds`.
+
+    640x480 frames with 1 and with 8 faces, one thread on one core, the median of `repeats` calls after a
+    warm-up. The rows "start" run `analyze` on one photo in a new process: milliseconds from its start to its
+    end and, where the system tells, `megabytes` of peak memory.
+    """
+    rows: list[dict[str, Any]] = []
+    with _one_core():
+        recogniser = Recogniser(bundle or default_bundle("recogniser"), threads=1)
+        for name in available_detectors():
+            for copies in (1, 8):
+                rows += _steps(Analyzer(make_detector(name), recogniser), frame(copies), copies, repeats)
+    return rows + [_cold_start(name) for name in available_detectors()]
+
+
+def frame(copies: int) -> NDArray[np.uint8]:
+    """RGB uint8 (480, 640, 3) with the sample's face once, or tiled 8 times."""
+    sample = read_image(SAMPLE)
+    height, width = FRAME
+    if copies == 1:
+        out = np.full((height, width, 3), 96, np.uint8)
+        out[:, (width - height) // 2 : (width + height) // 2] = cv2.resize(
+            sample, (height, height), interpolation=cv2.INTER_AREA
+        )
+        return out
+    top, left, tall = 0, sample.shape[1] // 2 - sample.shape[0] // 3 // 2, sample.shape[0] // 2
+    head = sample[top : top + tall, left - 20 : left - 20 + round(tall * 2 / 3)]
+    tile = cv2.resize(head, (width // 4, height // 2), interpolation=cv2.INTER_AREA)
+    return np.tile(tile, (2, 4, 1)).astype(np.uint8)
+
+
+def _steps(analyzer: Analyzer, image: NDArray[np.uint8], copies: int, repeats: int) -> Iterator[dict[str, Any]]:
+    detector, recogniser = analyzer.detector, analyzer.recogniser
+    settings = Settings(side=_SIDES.get(detector.name, _LIVE_SIDE))
+    found = detector.detect(image, settings.detection, settings.side)
+    faces = analyzer.analyze(image, settings)
+    crops = crop_faces(to_grey(image), found, detector.geometry, recogniser.size)
+    steps: dict[str, Callable[[], object]] = {
+        "detect": lambda: detector.detect(image, settings.detection, settings.side),
+        "crop": lambda: crop_faces(to_grey(image), found, detector.geometry, recogniser.size),
+        "classify": lambda: recogniser.classify(crops),
+        "draw": lambda: annotate(image, faces),
+        "total": lambda: annotate(image, analyzer.analyze(image, settings)),
+    }
+    for what, step in steps.items():
+        yield {
+            "what": what, "detector": detector.name, "faces": len(faces),
+            "milliseconds": round(_median_milliseconds(step, repeats), 3),
+        }  # fmt: skip
+
+
+def _median_milliseconds(step: Callable[[], object], repeats: int) -> float:
+    for _ in range(3):
+        step()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e3
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """OpenCV on one thread and, where the system can, the process on one core."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if cores:
+        os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+
+def _cold_start(detector: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "emotion", "analyze", str(SAMPLE), "--json", "--detector", detector]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    row = {
+        "what": "start", "detector": detector, "faces": len(json.loads(done.stdout)["faces"]),
+        "milliseconds": round((time.perf_counter() - started) * 1e3, 1),
+    }  # fmt: skip
+    peak = _peak_megabytes(command)
+    return row | ({"megabytes": peak} if peak else {})
+
+
+def _peak_megabytes(command: list[str]) -> float | None:
+    """Peak resident memory of a command, in MB; None on systems that do not tell."""
+    if sys.platform == "win32":
+        return None
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 0  # reaped above
+    return round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1)

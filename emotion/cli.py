@@ -1,0 +1,199 @@
+"""The command line. Every command imports only what it needs, so that `analyze` starts at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion.errors import EmotionError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 1 where something could not be done, 2 for wrong arguments."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except EmotionError as error:
+        print(f"emotion: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("emotion: stopped.", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emotion", description="Reads expressions in faces.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(run=run)
+        return one
+
+    one = command("analyze", _analyze, "Find the faces on photos and name their expressions.")
+    one.add_argument("photos", nargs="+", metavar="PHOTO")
+    one.add_argument("--out", type=Path, metavar="DIR", help="write annotated photos, crops, faces.csv, faces.json")
+    one.add_argument("--json", action="store_true", help="one JSON object a photo, a line each")
+    one.add_argument("--detector", help="yunet or haar (default: the best one here)")
+    one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
+    one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
+    one.add_argument("--detection", type=_share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
+    one.add_argument("--unsure", type=_share, default=0.45, help="unsure below this confidence (%(default)s)")
+    one.add_argument("--side", type=int, default=1280, help="search larger photos reduced to this side (%(default)s)")
+    one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
+
+    one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
+    one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
+    one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    one.add_argument("--network", default="seresnet", help="the network (%(default)s)")
+    one.add_argument("--epochs", type=int, default=80, help="(%(default)s)")
+    one.add_argument("--learning-rate", type=float, default=0.1, help="its peak (%(default)s)")
+    one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+
+    one = command("evaluate", _evaluate, "Score a model or finished run on a split of a data set.")
+    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
+    one.add_argument("--data", type=Path, required=True, metavar="FILE")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
+    one.add_argument("--split", choices=("public", "private"), default="public")
+    one.add_argument("--json", action="store_true")
+
+    one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
+    one.add_argument("run_folder", type=Path, metavar="RUN")
+    one.add_argument("--name", required=True)
+
+    one = command("bench", _bench, "Milliseconds of every step on one core of this machine.")
+    one.add_argument("--json", action="store_true")
+
+    one = command("measure-crops", _measure, "Measure how a detector's boxes relate to the crops of FER-2013.")
+    one.add_argument("detector")
+    one.add_argument("--data", type=Path, required=True)
+    one.add_argument("--faces", type=int, default=2000, help="how many training faces (%(default)s)")
+
+    command("fetch-yunet", _fetch, "Download the YuNet face detector (233 kB) once into the user's cache.")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from emotion.photos import analyze_photo, write_results
+    from emotion.recognition.analyzer import Settings, load_analyzer
+
+    analyzer = load_analyzer(options.detector, options.model)
+    heads = analyzer.recogniser.head_names
+    if options.head and options.head not in heads:
+        raise EmotionError(f"The model has no answer {options.head!r}; it has {', '.join(heads)}.")
+    settings = Settings(options.detection, options.unsure, options.side, options.head)
+    photos, failed = [], 0
+    for path in options.photos:
+        try:
+            photo = analyze_photo(analyzer, Path(path), settings, name=path)
+        except EmotionError as error:
+            print(f"emotion: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        photos.append(photo)
+        print(json.dumps(photo.as_json(), ensure_ascii=False) if options.json else photo.sentence(), flush=True)
+    if options.out and photos:
+        write_results(photos, options.out, blur=options.blur)
+    return 1 if failed else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from emotion.jobs import reporting
+    from emotion.training.datasets import haar_mistakes, load_dataset
+    from emotion.training.learning import learn
+    from emotion.training.trainer import Stopped, TrainingConfig
+
+    config = TrainingConfig(
+        network=options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed
+    )
+    data = load_dataset(options.data, options.votes)
+    crops = haar_mistakes(options.not_faces) if options.not_faces else None
+    with reporting(options.out) as report:
+        try:
+            bundle = learn(data, config, options.out, report, crops)
+        except Stopped as stopped:
+            print(f"{stopped} Run the same command again to go on.")
+            return 0
+    print(json.dumps(bundle.card["metrics"], indent=1))
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from emotion.training.datasets import load_dataset
+    from emotion.training.learning import evaluate
+
+    result = evaluate(options.model, load_dataset(options.data, options.votes), options.split)
+    if options.json:
+        print(json.dumps(result, indent=1))
+        return 0
+    print(_scores_text(result))
+    return 0
+
+
+def _scores_text(result: dict[str, Any]) -> str:
+    lines = [f"{result['split']} split, {result['n']} faces"]
+    if "accuracy" in result:
+        low, high = result["accuracy_interval"]
+        lines.append(f"accuracy                     {result['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
+        if result["accuracy_without_duplicates"] is not None:
+            lines.append(f"  without seen duplicates    {result['accuracy_without_duplicates']:.1%}")
+        lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
+        lines += [f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
+                  for name, c in result["per_class"].items()]  # fmt: skip
+    if "ferplus_accuracy" in result:
+        lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
+    return "\n".join(lines)
+
+
+def _use(options: argparse.Namespace) -> int:
+    from emotion.bundles import SHIPPED
+    from emotion.training.learning import use
+
+    print(use(options.run_folder, SHIPPED, options.name).folder)
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from emotion.bench import bench
+
+    rows = bench()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
+        print(f"{row['detector']:<6} {row['faces']} faces  {row['what']:<9} {row['milliseconds']:8.2f} ms{memory}")
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from emotion.recognition.detectors import make_detector
+    from emotion.training.datasets import load_dataset
+    from emotion.training.geometry import measure_geometry
+
+    data = load_dataset(options.data)
+    rows = np.random.default_rng(0).permutation(data.rows("training"))[: options.faces]
+    print(json.dumps(measure_geometry(make_detector(options.detector), data.images[rows]), indent=1))
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from emotion.recognition.detectors import fetch_yunet
+
+    print(f"YuNet is at {fetch_yunet()}.")
+    return 0

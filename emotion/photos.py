@@ -1,0 +1,165 @@
+"""Photos from their bytes to everything that is shown and saved of them, blurred where that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion import tables
+from emotion.faces import Box, Face
+from emotion.recognition.analyzer import Analyzer, Quarter, Settings
+from emotion.recognition.annotation import annotate, pixelate
+from emotion.recognition.crops import crop_faces, to_grey
+from emotion.recognition.images import encode_jpeg, encode_png, read_image, rotate
+
+Picture = NDArray[np.uint8]
+
+# A threshold that no confidence reaches: every face gets its reason, and `faces_shown` hides some of them.
+_ALL_REASONS: Final = 1.01
+_PREVIEW_SIDE: Final = 1400  # pixels; more cannot be seen on a page
+_CROP_SIDE: Final = 320
+_THUMBNAIL_SIDE: Final = 320
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One photo as it was read, small enough to be kept for a hundred photos.
+
+    `turned`: degrees clockwise by which the photo was turned to find faces; size and boxes are those of the
+    turned photo. `faces`: each with its reason to be unsure, however sure it is. `preview`: the photo as JPEG,
+    reduced. `crops`: each face for people to look at, RGB uint8; `grey`: what the recogniser read, uint8
+    (n, side, side). Nothing in it is blurred.
+    """
+
+    width: int
+    height: int
+    turned: Quarter
+    faces: tuple[Face, ...]
+    preview: bytes
+    crops: tuple[Picture, ...]
+    grey: Picture
+
+    def faces_shown(self, unsure: float) -> tuple[Face, ...]:
+        """The faces, with their reasons only where the confidence is below `unsure`."""
+        return tuple(
+            replace(f, unsure=None) if f.scores and f.scores.confidence >= unsure else f for f in self.faces
+        )
+
+    def preview_shown(self, blur: bool) -> bytes:
+        """The preview as it may be shown, JPEG."""
+        if not (blur and self.faces):
+            return self.preview
+        image = read_image(self.preview)
+        factor = image.shape[1] / self.width
+        boxes = [Box(*(side * factor for side in (b.x1, b.y1, b.x2, b.y2))) for b in (f.box for f in self.faces)]
+        return encode_jpeg(pixelate(image, boxes), 88)
+
+    def crops_shown(self, blur: bool) -> tuple[Picture, ...]:
+        """The crops as they may be shown, RGB uint8."""
+        return tuple(map(_hidden, self.crops)) if blur else self.crops
+
+
+def read(content: bytes, analyzer: Analyzer, settings: Settings, name: str | None = None) -> Reading:
+    """Read a photo whichever way up it is; `settings.unsure` is not used. `name` is what an `ImageError` calls it."""
+    original = read_image(content, name=name)
+    image, faces, turned = analyzer.analyze_upright(original, replace(settings, unsure=_ALL_REASONS))
+    height, width = image.shape[:2]
+    return Reading(
+        width=width,
+        height=height,
+        turned=turned,
+        faces=faces,
+        preview=encode_jpeg(smaller(image, _PREVIEW_SIDE), 88),
+        crops=tuple(smaller(tables.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
+        grey=crop_faces(to_grey(image), faces, analyzer.detector.geometry, analyzer.recogniser.size),
+    )
+
+
+class Photo(NamedTuple):
+    """A photo that was read: its name and file, and its faces with the reasons that are to be shown."""
+
+    name: str
+    content: bytes
+    reading: Reading
+    faces: tuple[Face, ...]
+
+    def full(self) -> Picture:
+        """The photo in its full size, turned as it was read, RGB uint8; decoded again, since it is not kept."""
+        return rotate(read_image(self.content, name=self.name), self.reading.turned)
+
+
+    @property
+    def stem(self) -> str:
+        """A part of a file name made of the photo's name."""
+        return tables.file_label(self.name).rsplit(".", 1)[0] or "photo"
+
+    def thumbnail(self, blur: bool) -> Picture:
+        """A small picture of the photo as it may be shown, RGB uint8."""
+        return smaller(read_image(self.reading.preview_shown(blur)), _THUMBNAIL_SIDE)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that come again with a number: "a.jpg", "a.jpg (2)"."""
+    return [name if (n := names[: i + 1].count(name)) == 1 else f"{name} ({n})" for i, name in enumerate(names)]
+
+
+def annotated_png(photo: Photo, *, blur: bool) -> bytes:
+    """The photo with its boxes and labels in its full size, as PNG."""
+    return encode_png(annotate(photo.full(), photo.faces, blur=blur))
+
+
+def annotated_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
+    """All photos with their boxes and labels, as PNG in a ZIP."""
+    return tables.zip_files({f"{stem}.png": annotated_png(p, blur=blur) for stem, p in _stems(photos)})
+
+
+def crops_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
+    """Every face in its full size as PNG in a ZIP: "03_happy.png", in a folder for each of several photos."""
+    files: dict[str, bytes] = {}
+    for stem, photo in _stems(photos):
+        image, folder = photo.full(), f"{stem}/" if len(photos) > 1 else ""
+        for number, face in enumerate(photo.faces, 1):
+            crop = tables.cut_out(image, face)
+            files[f"{folder}{number:02d}_{face.shown}.png"] = encode_png(_hidden(crop) if blur else crop)
+    return tables.zip_files(files)
+
+
+def faces_csv(photos: Sequence[Photo]) -> str:
+    """All faces of all photos as CSV, see `tables.faces_table`."""
+    return tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos]))
+
+
+def faces_json(photos: Sequence[Photo]) -> str:
+    """All photos with their faces as JSON, a list of `tables.photo_json`."""
+    return tables.to_json([
+        tables.photo_json(p.name, p.reading.width, p.reading.height, p.faces, p.reading.turned) for p in photos
+    ])  # fmt: skip
+
+
+def _stems(photos: Sequence[Photo]) -> list[tuple[str, Photo]]:
+    """A name for files and folders made of each photo: safe, and different for all."""
+    labels = [photo.stem for photo in photos]
+    return [
+        (label if labels.count(label) == 1 else f"{label}-{i}", photo)
+        for i, (label, photo) in enumerate(zip(labels, photos, strict=True), 1)
+    ]
+
+
+def _hidden(crop: Picture) -> Picture:
+    """A mosaic of the whole crop, so that neighbours at its edges are hidden as well."""
+    return pixelate(crop, [Box(0, 0, crop.shape[1], crop.shape[0])])
+
+
+def smaller(image: Picture, side: int) -> Picture:
+    """RGB uint8 (H, W, 3) reduced to a long side of at most `side` pixels."""
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

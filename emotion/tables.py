@@ -1,0 +1,121 @@
+"""Values -> tidy tables, CSV and JSON. Every schema of the project lives here."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from emotion.faces import UNSURE, Face
+
+FACE_COLUMNS: Final = (
+    "file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
+)  # fmt: skip
+
+
+def face_json(face: Face) -> dict[str, Any]:
+    """One face as plain JSON values; box in pixels, half-open."""
+    scores = dict(face.scores) if face.scores else {}
+    return {
+        "box": list(face.box.rounded()),
+        "detection": round(face.detection, 4),
+        "label": face.scores.label if face.scores else None,
+        "confidence": round(face.scores.confidence, 4) if face.scores else None,
+        "scores": {label: round(p, 4) for label, p in scores.items()},
+        "unsure": face.unsure,
+    }
+
+
+def photo_json(file: str, width: int, height: int, faces: Sequence[Face], turned: int = 0) -> dict[str, Any]:
+    """One photo as plain JSON values; `turned`: degrees clockwise by which it was turned to find the faces
+    (width, height and boxes are those of the turned picture)."""
+    record: dict[str, Any] = {
+        "file": file, "width": width, "height": height, "faces": [face_json(f) for f in faces],
+    }  # fmt: skip
+    return record | ({"turned": turned} if turned else {})
+
+
+def faces_table(photos: Sequence[tuple[str, Sequence[Face]]]) -> pd.DataFrame:
+    """One row a face of (file, faces): `FACE_COLUMNS`, then one probability column for each label; empty for no faces.
+
+    `face` counts from 1 in each file; `label` is the best one even where `unsure` gives a reason.
+    """
+    labels = list(dict.fromkeys(label for _, faces in photos for face in faces for label in face.scores or ()))
+    rows = [
+        [
+            file, number, face.scores.label if face.scores else "",
+            face.scores.confidence if face.scores else float("nan"), face.unsure or "", face.detection,
+            *face.box.rounded(), *((face.scores or {}).get(label, float("nan")) for label in labels),
+        ]
+        for file, faces in photos
+        for number, face in enumerate(faces, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *labels])
+
+
+def counts_table(faces: Sequence[Face]) -> pd.DataFrame:
+    """Columns `expression`, `count`, `share`: what is shown, most frequent first, unsure last."""
+    shown = [face.shown for face in faces]
+    names = sorted(set(shown), key=lambda n: (n == UNSURE.name, -shown.count(n), n))
+    counts = [shown.count(name) for name in names]
+    return pd.DataFrame({
+        "expression": names, "count": counts, "share": [c / max(1, len(shown)) for c in counts],
+    })  # fmt: skip
+
+
+def counts_sentence(faces: Sequence[Face]) -> str:
+    """ "9 happy, 3 neutral, 1 unsure"; "no face" for none."""
+    table = counts_table(faces)
+    return ", ".join(f"{n} {name}" for name, n in zip(table["expression"], table["count"], strict=True)) or "no face"
+
+
+def scores_table(face: Face) -> pd.DataFrame:
+    """Columns `expression`, `probability` of one face, in the model's order."""
+    scores = face.scores or {}
+    return pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """CSV with four digits; a text that a spreadsheet would run as a formula gets a quote in front."""
+    safe = table.copy()
+    for column in safe.columns[[dtype.kind in "OUT" for dtype in safe.dtypes]]:
+        safe[column] = [_plain(value) for value in safe[column]]
+    return safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+
+
+def _plain(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+def to_json(value: object) -> str:
+    """JSON text with a final line break, in the order given."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def file_label(name: str) -> str:
+    """A person's file name as a part of a file name of ours: letters, digits, dots and dashes, 60 at most."""
+    stem = re.sub(r"[^\w.-]+", "-", name.rsplit("/", 1)[-1].rsplit("\\", 1)[-1]).strip("-.")
+    return stem[:60] or "photo"
+
+
+def zip_files(files: Mapping[str, bytes]) -> bytes:
+    """A ZIP of name -> content; the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def cut_out(image: NDArray, face: Face, margin: float = 1.25) -> NDArray:
+    """The part of RGB uint8 (H, W, 3) around a face, for people to look at; a view, at least 1 x 1."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = face.box.expand(margin).clip(width, height).rounded()
+    x1, y1 = min(x1, width - 1), min(y1, height - 1)
+    return image[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
