@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emotion.errors import EmotionError
+
+if TYPE_CHECKING:
+    from emotion.photos import Photo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
     one.add_argument("--detection", type=_share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
     one.add_argument("--unsure", type=_share, default=0.45, help="unsure below this confidence (%(default)s)")
-    one.add_argument("--side", type=int, default=1280, help="search larger photos reduced to this side (%(default)s)")
+    one.add_argument("--side", type=_side, default=1280, help="search larger photos reduced to this side (%(default)s)")
     one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
 
     one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
+    one.add_argument("--default", action="store_true", help="the app shall use it from now on")
 
     one = command("bench", _bench, "Milliseconds of every step on one core of this machine.")
     one.add_argument("--json", action="store_true")
@@ -86,8 +91,15 @@ def _share(text: str) -> float:
     return value
 
 
+def _side(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of pixels above 0")
+    return value
+
+
 def _analyze(options: argparse.Namespace) -> int:
-    from emotion.photos import analyze_photo, write_results
+    from emotion.photos import Photo, read, write_results
     from emotion.recognition.analyzer import Settings, load_analyzer
 
     analyzer = load_analyzer(options.detector, options.model)
@@ -96,32 +108,42 @@ def _analyze(options: argparse.Namespace) -> int:
         raise EmotionError(f"The model has no answer {options.head!r}; it has {', '.join(heads)}.")
     settings = Settings(options.detection, options.unsure, options.side, options.head)
     photos, failed = [], 0
-    for path in options.photos:
+    for path in map(Path, options.photos):
+        name = os.fsencode(path).decode(errors="replace")  # a name in no known encoding can be printed, too
         try:
-            photo = analyze_photo(analyzer, Path(path), settings, name=path)
+            reading = read(path, analyzer, settings, name)
         except EmotionError as error:
             print(f"emotion: {error}", file=sys.stderr)
             failed += 1
             continue
+        photo = Photo(name, path, reading, reading.faces_shown(settings.unsure))
         photos.append(photo)
-        print(json.dumps(photo.as_json(), ensure_ascii=False) if options.json else photo.sentence(), flush=True)
+        print(json.dumps(photo.as_json(), ensure_ascii=False) if options.json else _sentence(photo), flush=True)
     if options.out and photos:
         write_results(photos, options.out, blur=options.blur)
     return 1 if failed else 0
+
+
+def _sentence(photo: Photo) -> str:
+    from emotion.tables import counts_sentence
+
+    turned = f" (turned clockwise by {photo.reading.turned} degrees)" if photo.reading.turned else ""
+    return f"{photo.name}: {counts_sentence(photo.faces)}{turned}"
 
 
 def _train(options: argparse.Namespace) -> int:
     from emotion.jobs import reporting
     from emotion.training.datasets import haar_mistakes, load_dataset
     from emotion.training.learning import learn
-    from emotion.training.trainer import Stopped, TrainingConfig
 
-    config = TrainingConfig(
-        network=options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed
-    )
-    data = load_dataset(options.data, options.votes)
-    crops = haar_mistakes(options.not_faces) if options.not_faces else None
-    with reporting(options.out) as report:
+    with reporting(options.out) as report:  # around all of it, so that the folder also says what was refused
+        data = load_dataset(options.data, options.votes)  # before the seconds that Keras takes
+        from emotion.training.trainer import Stopped, TrainingConfig
+
+        config = TrainingConfig(
+            network=options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed
+        )
+        crops = haar_mistakes(options.not_faces) if options.not_faces else None
         try:
             bundle = learn(data, config, options.out, report, crops)
         except Stopped as stopped:
@@ -153,7 +175,7 @@ def _scores_text(result: dict[str, Any]) -> str:
         lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
         lines += [f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
                   for name, c in result["per_class"].items()]  # fmt: skip
-    if "ferplus_accuracy" in result:
+    if result.get("ferplus_accuracy") is not None:
         lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
     return "\n".join(lines)
 
@@ -162,7 +184,7 @@ def _use(options: argparse.Namespace) -> int:
     from emotion.bundles import SHIPPED
     from emotion.training.learning import use
 
-    print(use(options.run_folder, SHIPPED, options.name).folder)
+    print(use(options.run_folder, SHIPPED, options.name, default=options.default).folder)
     return 0
 
 

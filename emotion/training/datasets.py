@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import cv2
 import numpy as np
@@ -32,6 +32,7 @@ _VOTE_COLUMNS: Final = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
 _NOT_A_FACE: Final = 9  # column of the FER+ votes
+_MOST_VOTES: Final = 127  # FER+ asked ten people; int8 holds this many
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ def load_dataset(path: Path | str, votes: Path | str | None = None) -> Dataset:
 
 def _read_npz(path: Path) -> Dataset:
     try:
+        if not zipfile.is_zipfile(path):  # NumPy goes by the content, too, and would return a single array
+            raise zipfile.BadZipFile
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # No list of types, for NumPy promises none: damaged bytes bring out zlib.error, TokenError and more.
         raise DataError(f"{path.name} is not a readable .npz file; make or fetch it again.") from error
     missing = {"images", "label", "usage"} - arrays.keys()
     if missing:
@@ -104,20 +108,28 @@ def _read_npz(path: Path) -> Dataset:
     images, labels, split = arrays["images"], arrays["label"], arrays["usage"]
     if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE):
         raise DataError(f"images in {path.name} are {images.dtype} {images.shape}; expected uint8 (n, {SIZE}, {SIZE}).")
+    if len(images) == 0:
+        raise DataError(f"{path.name} holds no images.")
     _check_range(labels, len(FER2013_LABELS), f"label in {path.name}", len(images))
     _check_range(split, len(SPLITS), f"usage in {path.name}", len(images))
     data = Dataset(images, labels.astype(np.int8), split.astype(np.int8), source=path.name)
     if "ferplus" not in arrays:
         return data
-    if arrays["ferplus"].shape != (len(images), len(_VOTE_COLUMNS)):
-        raise DataError(f"ferplus in {path.name} is {arrays['ferplus'].shape}; expected (n, 10).")
-    named = arrays.get("ferplus_named", np.ones(len(images), bool)).astype(bool)
-    return replace(data, votes=arrays["ferplus"].astype(np.int8), named=named)
+    votes = arrays["ferplus"]
+    if votes.dtype.kind not in "iu" or votes.shape != (len(images), len(_VOTE_COLUMNS)):
+        raise DataError(f"ferplus in {path.name} is {votes.dtype} {votes.shape}; expected whole numbers (n, 10).")
+    _check_range(votes.max(1), _MOST_VOTES + 1, f"most votes in {path.name}", len(images))
+    _check_range(votes.min(1), _MOST_VOTES + 1, f"least votes in {path.name}", len(images))
+    named = arrays.get("ferplus_named", np.ones(len(images), bool))
+    _check_range(named, 2, f"ferplus_named in {path.name}", len(images))
+    return replace(data, votes=votes.astype(np.int8), named=named.astype(bool))
 
 
 def _check_range(values: NDArray, count: int, what: str, rows: int) -> None:
     if values.shape != (rows,):
         raise DataError(f"{what} has shape {values.shape}; expected one value for each of {rows} images.")
+    if values.dtype.kind not in "iub":
+        raise DataError(f"{what} is {values.dtype}; expected whole numbers.")
     wrong = np.flatnonzero((values < 0) | (values >= count))
     if wrong.size:
         raise DataError(f"{what}, row {wrong[0]}, is {values[wrong[0]]}; expected 0 to {count - 1}.")
@@ -125,19 +137,19 @@ def _check_range(values: NDArray, count: int, what: str, rows: int) -> None:
 
 def _read_csv(path: Path) -> Dataset:
     images, labels, split = [], [], []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.reader(file)
-        columns = [c.strip().lower() for c in next(rows, [])]
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = _lines(file, path.name)
+        _, header = next(rows, (1, []))
+        columns = [c.strip().lower() for c in header]
         if not {"emotion", "pixels"} <= set(columns):
             raise DataError(f"{path.name}, line 1: expected the columns emotion,pixels,Usage of fer2013.csv.")
         e, p = columns.index("emotion"), columns.index("pixels")
         u = columns.index("usage") if "usage" in columns else None
-        for row in rows:
-            line = rows.line_num
+        for line, row in rows:
             if len(row) < len(columns):
                 raise DataError(f"{path.name}, line {line}: {len(row)} columns; expected {len(columns)}.")
             images.append(_pixels(row[p], path.name, line))
-            labels.append(_whole(row[e], len(FER2013_LABELS), path.name, line))
+            labels.append(_whole(row[e], len(FER2013_LABELS), f"{path.name}, line {line}: label"))
             usage = "training" if u is None else row[u].strip().lower()
             if usage not in _USAGE:
                 raise DataError(
@@ -150,6 +162,17 @@ def _read_csv(path: Path) -> Dataset:
     return Dataset(np.stack(images), np.array(labels, np.int8), np.array(split, np.int8), source=path.name)
 
 
+def _lines(file: TextIO, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row that is not blank."""
+    reader = csv.reader(file)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{name}, line {reader.line_num}: not a table of commas and quotes ({error}).") from error
+
+
 def _pixels(text: str, name: str, line: int) -> NDArray[np.uint8]:
     try:
         values = np.array(text.split(), np.int64)
@@ -160,9 +183,9 @@ def _pixels(text: str, name: str, line: int) -> NDArray[np.uint8]:
     return values.astype(np.uint8).reshape(SIZE, SIZE)
 
 
-def _whole(text: str, count: int, name: str, line: int) -> int:
-    if not text.strip().isdecimal() or int(text) >= count:
-        raise DataError(f"{name}, line {line}: label is {text[:40]!r}; expected 0 to {count - 1}.")
+def _whole(text: str, count: int, what: str) -> int:
+    if not text.strip().isdecimal() or len(text) > 9 or int(text) >= count:
+        raise DataError(f"{what} is {text[:40]!r}; expected 0 to {count - 1}.")
     return int(text)
 
 
@@ -170,21 +193,29 @@ def with_votes(data: Dataset, path: Path) -> Dataset:
     """The data set with the FER+ votes of `fer2013new.csv`; DataError where the rows do not fit."""
     if not path.is_file():
         raise DataError(f"There is no {path}; give fer2013new.csv of FER+.")
-    votes, named = [], []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.DictReader(file)
-        if not set(_VOTE_COLUMNS) <= set(rows.fieldnames or ()):
-            raise DataError(f"{path.name}, line 1: expected the columns {', '.join(_VOTE_COLUMNS)}.")
-        for row in rows:
-            try:
-                votes.append([int(row[c]) for c in _VOTE_COLUMNS])
-            except (TypeError, ValueError) as error:
-                raise DataError(f"{path.name}, line {rows.line_num}: votes are missing.") from error
-            named.append(bool((row.get("Image name") or "").strip()))
+    votes, named, usages = [], [], []
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = _lines(file, path.name)
+        _, columns = next(rows, (1, []))
+        if not {"Image name", *_VOTE_COLUMNS} <= set(columns):
+            raise DataError(f"{path.name}, line 1: expected the columns Image name, {', '.join(_VOTE_COLUMNS)}.")
+        for line, row in rows:
+            cells = dict(zip(columns, row, strict=False))
+            votes.append([_whole(cells.get(c, ""), _MOST_VOTES + 1, f"{path.name}, line {line}: {c}")
+                          for c in _VOTE_COLUMNS])  # fmt: skip
+            named.append(bool(cells.get("Image name", "").strip()))
+            usages.append((line, _USAGE.get(cells.get("Usage", "").strip().lower())))
     if len(votes) != len(data):
         raise DataError(
             f"{path.name} has {len(votes)} rows and the data set {len(data)}; both need the rows of fer2013.csv."
         )
+    # The number of rows alone would let pictures in another order have each other's votes.
+    for (line, usage), split in zip(usages, data.split, strict=True):
+        if usage is not None and usage != split:
+            raise DataError(
+                f"{path.name}, line {line}: this row is in the {SPLITS[usage]} split, in the data set it is not; "
+                "both need the order of fer2013.csv."
+            )
     return replace(data, votes=np.array(votes, np.int8), named=np.array(named, bool))
 
 
@@ -246,14 +277,15 @@ def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
     """Give the splits that the folders lack a tenth of every label each; duplicates stay on one side."""
     split = data.split.copy()
     split[split < 0] = 0
+    tenths = np.bincount(data.labels[split == 0], minlength=len(data.label_names)) // 10
     for number in (1, 2):
         if (split == number).any():
             continue
         rng = np.random.default_rng((seed, number))
         groups = duplicate_groups(data.images)
-        for label in range(len(data.label_names)):
+        for label, tenth in enumerate(tenths):
             rows = np.flatnonzero((split == 0) & (data.labels == label))
-            chosen = set(groups[rng.permutation(rows)[: len(rows) // 10]])
+            chosen = set(groups[rng.permutation(rows)[:tenth]])
             split[(split == 0) & np.isin(groups, list(chosen))] = number
     return replace(data, split=split)
 
@@ -277,16 +309,21 @@ def ferplus_majority(data: Dataset) -> NDArray[np.int8]:
         return np.full(len(data), -1, np.int8)
     votes = clean_votes(data.votes)
     best = votes[:, :8].argmax(1)
-    enough = votes[np.arange(len(votes)), best] * 2 > votes.sum(1)
+    enough = votes[np.arange(len(votes)), best] > votes.sum(1) / 2
     return np.where(enough & data.named, best, -1).astype(np.int8)
 
 
 def not_faces(data: Dataset) -> NDArray[np.bool_]:
     """Rows (n,) that show no face: most FER+ votes say so, or the picture is blank."""
-    blank = data.images.reshape(len(data), -1).std(1) < 1.0
+    blank = _blank(data.images)
     if data.votes is None:
         return blank
-    return blank | (data.votes[:, _NOT_A_FACE] * 2 > data.votes.sum(1))
+    return blank | (data.votes[:, _NOT_A_FACE] > data.votes.sum(1) / 2)
+
+
+def _blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pictures (n,) of a single grey; one by one, for all at once would take eight times their memory."""
+    return np.fromiter((image.std() < 1.0 for image in images), bool, len(images))
 
 
 def haar_mistakes(folder: Path, most_per_photo: int = 12, seed: int = 0) -> NDArray[np.uint8]:
@@ -347,5 +384,5 @@ def duplicate_report(data: Dataset) -> dict[str, int]:
         "public_rows_in_training": int(seen[data.split == 1].sum()),
         "private_rows_in_training": int(seen[data.split == 2].sum()),
         "private_rows_in_public": int(np.isin(groups[data.split == 2], public).sum()),
-        "blank_images": int((data.images.reshape(len(data), -1).std(1) < 1.0).sum()),
+        "blank_images": int(_blank(data.images).sum()),
     }

@@ -17,6 +17,7 @@ import onnxruntime
 from emotion.bundles import CARD, sha256_of
 from emotion.errors import ModelError
 from emotion.files import replacing, write_atomic, write_json
+from emotion.training.runs import CONFIG, HISTORY, REPORT
 
 # Both compute in float32, in another order.
 TOLERANCE = 1e-3
@@ -72,12 +73,12 @@ def _in_order(names: list[str], exported: onnx.ModelProto) -> list[str]:
 
 def write_card(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """card.json: the given facts, date, versions, and size and sha256 of every file of the folder."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in {".onnx", ".keras", ".csv"})
-    reports = [folder / name for name in ("config.json", "report.json") if (folder / name).is_file()]
+    names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT)
+    files = [folder / name for name in names if (folder / name).is_file()]
     card = {
         **facts,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in [*files, *reports]},
+        "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files},
         "versions": {name: version(name) for name in ("tensorflow", "keras", "onnx", "onnxruntime", "numpy")},
     }
     write_json(folder / CARD, card)

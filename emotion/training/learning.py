@@ -11,13 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, open_bundle
-from emotion.errors import DataError, EmotionError
+from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
+from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.files import read_json, write_json
 from emotion.jobs import Reporter
 from emotion.recognition.classification import Recogniser
 from emotion.training.datasets import (
+    SPLITS,
     Dataset,
     duplicate_report,
     ferplus_majority,
@@ -25,7 +26,7 @@ from emotion.training.datasets import (
     seen_in_training,
 )  # fmt: skip
 from emotion.training.evaluation import fit_temperature, score_head
-from emotion.training.runs import CONFIG, REPORT, read_history
+from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, read_history
 
 
 class SpeaksLogits(Protocol):
@@ -52,17 +53,23 @@ def learn(
     from emotion.training.export import export_network, write_card
     from emotion.training.trainer import train
 
+    for split in SPLITS:  # said now, not after hours of training
+        if len(data.rows(split)) == 0:
+            raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
     before = read_json(folder / CONFIG)
     settings = {
         **asdict(config),
         "data": data.source,
         "rows": len(data),
+        "votes": data.votes is not None,
+        "not_faces": 0 if not_face_crops is None else len(not_face_crops),
         "duplicates": duplicate_report(data),
     }
-    if before is not None and {k: before.get(k) for k in settings} != _as_json(settings):
+    begun = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, CARD))
+    if before is not None and begun and {k: before.get(k) for k in settings} != _as_json(settings):
         raise EmotionError(f"{folder} holds a training with other settings; choose another folder.")
     write_json(folder / CONFIG, settings)
-    report.progress(0, config.epochs, "Loading")
+    report.progress(len(read_history(folder)), config.epochs, "Loading")
 
     def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
         accuracy = row.get("val_fer2013_accuracy", float("nan"))
@@ -82,9 +89,9 @@ def learn(
     history = read_history(folder)
     write_json(folder / REPORT, {
         **scores, "export_difference": difference, "epochs": len(history),
-        "minutes": sum(float(row["seconds"]) for row in history) / 60,
+        "minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
     })  # fmt: skip
-    facts["metrics"] = {split: _short(one) for split, one in scores.items()}
+    facts["metrics"] = {split: _metrics(scores[split]) for split in ("private", "public")}
     write_card(folder, facts)
     return open_bundle(folder)
 
@@ -143,8 +150,8 @@ def _calibrated(heads: dict[str, Any], logits: Mapping[str, NDArray], public: Da
 def _face_threshold(logits: Mapping[str, NDArray], public: Dataset) -> dict[str, Any]:
     """The face head with the probability that 99 of 100 faces of the public split reach."""
     kept = logits["face"][~not_faces(public), 0]
-    threshold = float(1 / (1 + np.exp(-np.quantile(kept, 0.01))))
-    return {"output": "face", "threshold": round(min(0.9, max(0.1, threshold)), 3)}
+    threshold = float(1 / (1 + np.exp(-np.quantile(kept, 0.01)))) if kept.size else 0.5
+    return {"output": "face", "threshold": round(min(0.999, max(0.001, threshold)), 4)}
 
 
 def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset, split: str) -> dict[str, Any]:
@@ -174,33 +181,40 @@ def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset,
     return result
 
 
-def _short(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What the card repeats of the report."""
-    names = (
-        "n",
-        "accuracy",
-        "accuracy_interval",
-        "accuracy_without_duplicates",
-        "ece",
-        "ferplus_n",
-        "ferplus_accuracy",
-    )
-    return {name: scores[name] for name in names if name in scores}
+def _metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card repeats of a report, by head."""
+    names = ("n", "accuracy", "accuracy_interval", "ece", "accuracy_without_duplicates")
+    heads = {"fer2013": scores, "ferplus": scores.get("ferplus", {})}
+    return {
+        head: {name: one[name] for name in names if name in one} for head, one in heads.items() if "accuracy" in one
+    }
 
 
 def evaluate(folder: Path, data: Dataset, split: str) -> dict[str, Any]:
     """Score a model or finished run on a split of a data set; see `score`."""
     bundle = open_bundle(folder)
+    if bundle.kind != "recogniser":
+        raise ModelError(f"{folder} is a {bundle.kind}; only a recogniser can be evaluated.")
     return score(bundle.card, raw_logits(Recogniser(bundle), data, split), data, split)
 
 
-def use(run: Path, models: Path, name: str) -> Bundle:
-    """Copy a finished run into `models` under `name`, where the app finds it."""
+def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
+    """Copy a finished run into `models` under `name`, where the app finds it; `default`: as the one that it uses."""
     bundle = open_bundle(run)
+    if not name.strip() or Path(name).name != name or name.startswith("."):
+        raise EmotionError(f"{name!r} cannot name a model; choose a plain word.")
     target = models / name
-    if target.exists():
-        raise EmotionError(f"There is a model {name} already in {models}; choose another name.")
-    target.mkdir(parents=True)
-    for file in (CARD, *bundle.card["files"]):
-        shutil.copy2(run / file, target / file)
+    try:
+        target.mkdir(parents=True)
+    except FileExistsError as error:
+        raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
+    try:
+        for file in (*bundle.card["files"], CARD):  # the card last: without it the folder is no model yet
+            shutil.copy2(run / file, target / file)
+    except OSError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    if default:
+        for other in (*find_bundles(bundle.kind, models)[0], open_bundle(target)):
+            write_json(other.folder / CARD, {**other.card, "default": other.folder == target})
     return open_bundle(target)

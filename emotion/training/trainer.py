@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,15 @@ class TrainingConfig:
     calm: float = 0.1  # share of the last epochs without erasing
     seed: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(NETWORKS)}.")
+        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:
+            raise EmotionError(
+                f"{self.epochs} epochs of batches of {self.batch} at the learning rate {self.learning_rate} with the "
+                f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
+            )
 
     def size_at(self, epoch: int) -> int:
         """The side in pixels that `epoch` (from 0) learns at."""
@@ -96,11 +107,10 @@ def not_face_targets(count: int, heads: dict[str, int]) -> Targets:
     )
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Augmented batches of one epoch; what they hold depends on seed, epoch and position alone."""
 
     def __init__(self, images: NDArray[np.uint8], targets: Targets, config: TrainingConfig, epoch: int) -> None:
-        super().__init__(workers=1)
         self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
         self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
@@ -150,13 +160,16 @@ class Validation:
         labels = {"fer2013": self.labels, "ferplus": self.majority}
         for head in logits.keys() & labels.keys():
             rows = np.flatnonzero(labels[head] >= 0)
+            if rows.size == 0:  # no public row has a FER+ majority
+                continue
             answers, wanted = logits[head][:n][rows], labels[head][rows]
             row[f"val_{head}_accuracy"] = float((answers.argmax(1) == wanted).mean())
             row[f"val_{head}_loss"] = cross_entropy(answers, wanted)
         if "face" in logits:
             said = logits["face"][:, 0] > 0
             row["val_faces_kept"] = float(said[self.is_face].mean())
-            row["val_not_faces_refused"] = float((~said[~self.is_face]).mean())
+            if not self.is_face.all():
+                row["val_not_faces_refused"] = float((~said[~self.is_face]).mean())
         return dict(sorted(row.items()))
 
 
@@ -226,7 +239,7 @@ class _TrainingState:
         steps = config.epochs * (len(self._images) // config.batch)
         warmup = max(1, round(steps * config.warmup))
         schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 20, steps - warmup, alpha=0.0,
+            config.learning_rate / 20, max(1, steps - warmup), alpha=0.0,
             warmup_target=config.learning_rate, warmup_steps=warmup,
         )  # fmt: skip
         optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)  # pyright: ignore[reportArgumentType]
@@ -248,23 +261,30 @@ class _TrainingState:
         """Learn one epoch, measure it, keep it."""
         started = time.monotonic()
         batches = Batches(self._images, self._targets, self._config, epoch)
-        logs = self._network.fit(batches, shuffle=False, verbose=0).history  # pyright: ignore[reportArgumentType]
-        loss = float(logs["loss"][-1])
-        if not math.isfinite(loss):
+        if self._config.size_at(epoch) != self._config.size_at(max(0, epoch - 1)):
+            # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
+            # later size another one, whose results differ in the last bit.
+            self._network.train_function = None
+        logs = self._learn(batches)
+        measured = self._validation.measure(self._network)
+        # The last step may have spoiled what only the public split shows.
+        losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
+        if not all(map(math.isfinite, losses)):
+            before = f"the best epoch before it, {self._best_epoch}, is kept" if epoch else "nothing was learned"
             raise EmotionError(
-                f"The training diverged in epoch {epoch + 1}: the loss is {loss}. The best epoch before it, "
-                f"{self._best_epoch}, is kept; try a smaller learning rate than {self._config.learning_rate}."
+                f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
+                f"try a smaller learning rate than {self._config.learning_rate}."
             )
         row = {
             "epoch": epoch + 1,
             "seconds": time.monotonic() - started,
             "learning_rate": np.asarray(self._network.optimizer.learning_rate).item(),
             "size": self._config.size_at(epoch),
-            "loss": loss,
-            **{k: float(v[-1]) for k, v in logs.items() if k.endswith("accuracy")},
-            **self._validation.measure(self._network),
+            "loss": logs["loss"],
+            **{k: v for k, v in logs.items() if k.endswith("accuracy")},
+            **measured,
         }
-        score = float(np.mean([row[f"val_{h}_accuracy"] for h in self._heads if h != "face"]))
+        score = float(np.mean([v for k, v in row.items() if k.startswith("val_") and k.endswith("_accuracy")]))
         self.epoch = epoch + 1
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
@@ -272,6 +292,22 @@ class _TrainingState:
         self._append(row)
         self._save()
         return row
+
+    def _learn(self, batches: Batches) -> dict[str, float]:
+        """One pass over the batches; the next one is augmented while one is learned.
+
+        Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
+        """
+        logs: list[dict[str, float]] = []
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = ahead.submit(batches.__getitem__, 0)
+            for index in range(len(batches)):
+                faces, values, weights = coming.result()
+                if index + 1 < len(batches):
+                    coming = ahead.submit(batches.__getitem__, index + 1)
+                self._network.reset_metrics()
+                logs.append(self._network.train_on_batch(faces, values, weights, return_dict=True))
+        return {name: float(np.mean([log[name] for log in logs])) for name in logs[0]}
 
     def best_network(self) -> keras.Model:
         """The network with the weights of the best epoch."""
@@ -294,17 +330,24 @@ class _TrainingState:
         path = self._folder / CHECKPOINT
         if not path.exists():
             return
-        with np.load(path, allow_pickle=False) as saved:
-            for i, variable in enumerate(self._variables()):
-                variable.assign(saved[f"v{i}"])
-            self._best = [saved[f"b{i}"] for i in range(len(self._best))]
-            self.epoch, self._best_score, self._best_epoch = (
-                int(saved["progress"][0]), float(saved["progress"][1]), int(saved["progress"][2]),
-            )  # fmt: skip
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                saved = {key: file[key] for key in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise EmotionError(f"{path} is damaged; remove it to train again from the beginning.") from error
+        wanted = {f"v{i}": v.shape for i, v in enumerate(self._variables())}
+        wanted |= {f"b{i}": v.shape for i, v in enumerate(self._best)} | {"progress": (3,)}
+        if {key: value.shape for key, value in saved.items()} != wanted:
+            raise EmotionError(f"{path} belongs to another network or other data; choose another folder.")
+        for i, variable in enumerate(self._variables()):
+            variable.assign(saved[f"v{i}"])
+        self._best = [saved[f"b{i}"] for i in range(len(self._best))]
+        epoch, self._best_score, best_epoch = saved["progress"].tolist()
+        self.epoch, self._best_epoch = int(epoch), int(best_epoch)
 
     def _append(self, row: dict[str, float]) -> None:
         """Rows behind the checkpoint (a crash between two writes) are written anew."""
-        rows = [r for r in read_history(self._folder) if int(r["epoch"]) < row["epoch"]]
+        rows = [r for r in read_history(self._folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
         lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
         write_atomic(self._folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
 
