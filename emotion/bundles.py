@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,10 +99,15 @@ def _check_files(folder: Path, card: dict[str, Any]) -> None:
     if not isinstance(files, dict) or "model.onnx" not in files:
         raise ModelError(f'{folder / CARD}: "files" must name model.onnx with its sha256.')
     for name, facts in files.items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
+        try:
+            digest = sha256_of(folder / name) if Path(name).name == name and (folder / name).is_file() else None
+        except OSError as error:  # also a name that is too long for the disk
+            raise ModelError(
+                f"{name:.60} of the model {folder.name} cannot be read ({error.strerror}); fetch the model again."
+            ) from error
+        if digest is None:
             raise ModelError(f"The model {folder.name} lacks its file {name}; fetch it again.")
-        if sha256_of(path) != (facts.get("sha256") if isinstance(facts, dict) else None):
+        if digest != (facts.get("sha256") if isinstance(facts, dict) else None):
             raise ModelError(
                 f"{name} of the model {folder.name} is not the file that its card describes (sha256 differs); "
                 "fetch the model again."
@@ -110,19 +116,26 @@ def _check_files(folder: Path, card: dict[str, Any]) -> None:
 
 def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
     try:
-        int(card["input"]["size"])
-        heads = {name: (head["output"], list(head["labels"]), float(head["temperature"])) for name, head in
-                 card["heads"].items()}  # fmt: skip
+        size = int(card["input"]["size"])
+        heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
+        outputs = [head["output"] for head in card["heads"].values()]
         shown, face = card["shown"], card.get("face")
         if face is not None:
-            str(face["output"]), float(face["threshold"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+            float(face["threshold"])
+            outputs.append(face["output"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles a field of a recogniser: {error}.") from error
-    if shown not in heads:
-        raise ModelError(f'{path}: "shown" is {shown!r}; expected one of {", ".join(heads)}.')
-    for name, (_, labels, temperature) in heads.items():
-        unknown = [label for label in labels if label not in EXPRESSIONS]
-        if unknown or len(labels) < 2 or len(set(labels)) < len(labels) or not temperature > 0:
+    if not 8 <= size <= 512:
+        raise ModelError(f"{path}: the input has {size} pixels a side; expected 8 to 512.")
+    if shown not in list(heads) or "face" in heads:
+        raise ModelError(
+            f'{path}: "shown" is {shown!r} of the heads {", ".join(heads)}; expected one of them, none "face".'
+        )
+    if not all(isinstance(output, str) for output in outputs) or len(set(outputs)) < len(outputs):
+        raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
+    for name, (labels, temperature) in heads.items():
+        known = all(isinstance(label, str) and label in EXPRESSIONS for label in labels)
+        if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
             raise ModelError(
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
                 f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."

@@ -152,6 +152,8 @@ class Scores(Mapping[str, float]):
         if len(labels) == 0 or len(labels) != len(probabilities):
             raise ValueError(f"received {len(labels)} labels and {len(probabilities)} probabilities")
         self._values = {label: float(p) for label, p in zip(labels, probabilities, strict=True)}
+        if len(self._values) < len(labels):
+            raise ValueError(f"received labels that are not all different: {', '.join(labels)}")
 
     def __getitem__(self, label: str) -> float:
         return self._values[label]
@@ -166,7 +168,7 @@ class Scores(Mapping[str, float]):
         return f"Scores({', '.join(f'{k} {v:.2f}' for k, v in self.items())})"
 
     def __hash__(self) -> int:
-        return hash(tuple(self._values.items()))
+        return hash(frozenset(self._values.items()))  # equal ones may differ in their order
 
     @property
     def label(self) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion import tables
+from emotion.errors import EmotionError
 from emotion.faces import Box, Face
+from emotion.files import write_atomic
 from emotion.recognition.analyzer import Analyzer, Quarter, Settings
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.crops import crop_faces, to_grey
@@ -46,9 +49,7 @@ class Reading:
 
     def faces_shown(self, unsure: float) -> tuple[Face, ...]:
         """The faces, with their reasons only where the confidence is below `unsure`."""
-        return tuple(
-            replace(f, unsure=None) if f.scores and f.scores.confidence >= unsure else f for f in self.faces
-        )
+        return tuple(replace(f, unsure=None) if f.scores and f.scores.confidence >= unsure else f for f in self.faces)
 
     def preview_shown(self, blur: bool) -> bytes:
         """The preview as it may be shown, JPEG."""
@@ -64,8 +65,11 @@ class Reading:
         return tuple(map(_hidden, self.crops)) if blur else self.crops
 
 
-def read(content: bytes, analyzer: Analyzer, settings: Settings, name: str | None = None) -> Reading:
-    """Read a photo whichever way up it is; `settings.unsure` is not used. `name` is what an `ImageError` calls it."""
+def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: str | None = None) -> Reading:
+    """Read a photo (its bytes or its path) whichever way up it is; `settings.unsure` is not used.
+
+    `name` is what an `ImageError` calls it.
+    """
     original = read_image(content, name=name)
     image, faces, turned = analyzer.analyze_upright(original, replace(settings, unsure=_ALL_REASONS))
     height, width = image.shape[:2]
@@ -81,17 +85,16 @@ def read(content: bytes, analyzer: Analyzer, settings: Settings, name: str | Non
 
 
 class Photo(NamedTuple):
-    """A photo that was read: its name and file, and its faces with the reasons that are to be shown."""
+    """A photo that was read: its name, its file (bytes or path), and its faces with the reasons to be shown."""
 
     name: str
-    content: bytes
+    content: bytes | Path
     reading: Reading
     faces: tuple[Face, ...]
 
     def full(self) -> Picture:
         """The photo in its full size, turned as it was read, RGB uint8; decoded again, since it is not kept."""
         return rotate(read_image(self.content, name=self.name), self.reading.turned)
-
 
     @property
     def stem(self) -> str:
@@ -102,10 +105,29 @@ class Photo(NamedTuple):
         """A small picture of the photo as it may be shown, RGB uint8."""
         return smaller(read_image(self.reading.preview_shown(blur)), _THUMBNAIL_SIDE)
 
+    def as_json(self) -> dict[str, Any]:
+        """The photo and its faces as plain JSON values, see `tables.photo_json`."""
+        reading = self.reading
+        return tables.photo_json(self.name, reading.width, reading.height, self.faces, reading.turned)
+
 
 def distinct(names: Sequence[str]) -> list[str]:
     """The names, those that come again with a number: "a.jpg", "a.jpg (2)"."""
-    return [name if (n := names[: i + 1].count(name)) == 1 else f"{name} ({n})" for i, name in enumerate(names)]
+    return _numbered(names, "{} ({})")
+
+
+def _numbered(names: Sequence[str], form: str) -> list[str]:
+    """The names, each different from all others whatever their case, as the disks of some systems want it."""
+    asked, given = {name.casefold() for name in names}, set[str]()
+    out = []
+    for name in names:
+        new, number = name, 1
+        while new.casefold() in given or (number > 1 and new.casefold() in asked):
+            number += 1
+            new = form.format(name, number)
+        given.add(new.casefold())
+        out.append(new)
+    return out
 
 
 def annotated_png(photo: Photo, *, blur: bool) -> bytes:
@@ -120,13 +142,15 @@ def annotated_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
 
 def crops_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
     """Every face in its full size as PNG in a ZIP: "03_happy.png", in a folder for each of several photos."""
-    files: dict[str, bytes] = {}
+    return tables.zip_files(dict(_crop_files(photos, blur)))
+
+
+def _crop_files(photos: Sequence[Photo], blur: bool) -> Iterator[tuple[str, bytes]]:
     for stem, photo in _stems(photos):
         image, folder = photo.full(), f"{stem}/" if len(photos) > 1 else ""
         for number, face in enumerate(photo.faces, 1):
             crop = tables.cut_out(image, face)
-            files[f"{folder}{number:02d}_{face.shown}.png"] = encode_png(_hidden(crop) if blur else crop)
-    return tables.zip_files(files)
+            yield f"{folder}{number:02d}_{face.shown}.png", encode_png(_hidden(crop) if blur else crop)
 
 
 def faces_csv(photos: Sequence[Photo]) -> str:
@@ -136,18 +160,33 @@ def faces_csv(photos: Sequence[Photo]) -> str:
 
 def faces_json(photos: Sequence[Photo]) -> str:
     """All photos with their faces as JSON, a list of `tables.photo_json`."""
-    return tables.to_json([
-        tables.photo_json(p.name, p.reading.width, p.reading.height, p.faces, p.reading.turned) for p in photos
-    ])  # fmt: skip
+    return tables.to_json([photo.as_json() for photo in photos])
+
+
+def write_results(photos: Sequence[Photo], folder: Path, *, blur: bool) -> None:
+    """Write into `folder` each photo with its labels as PNG, its faces below faces/, faces.csv and faces.json.
+
+    Raises `EmotionError` where the folder cannot be made or written to.
+    """
+    try:
+        for stem, photo in _stems(photos):
+            _write(folder / f"{stem}.png", annotated_png(photo, blur=blur))
+        for name, data in _crop_files(photos, blur):
+            _write(folder / "faces" / name, data)
+        _write(folder / "faces.csv", faces_csv(photos))
+        _write(folder / "faces.json", faces_json(photos))
+    except OSError as error:
+        raise EmotionError(f"{folder} cannot be written to ({error.strerror}); choose another folder.") from error
+
+
+def _write(path: Path, data: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data)
 
 
 def _stems(photos: Sequence[Photo]) -> list[tuple[str, Photo]]:
     """A name for files and folders made of each photo: safe, and different for all."""
-    labels = [photo.stem for photo in photos]
-    return [
-        (label if labels.count(label) == 1 else f"{label}-{i}", photo)
-        for i, (label, photo) in enumerate(zip(labels, photos, strict=True), 1)
-    ]
+    return list(zip(_numbered([photo.stem for photo in photos], "{}-{}"), photos, strict=True))
 
 
 def _hidden(crop: Picture) -> Picture:

@@ -90,7 +90,10 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def _plain(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", "\n")  # a lone one breaks the line for many readers, but Python would not quote it
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\n")) else value
 
 
 def to_json(value: object) -> str:

@@ -23,7 +23,8 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a recogniser says of one crop: the scores, and how likely it shows a face at all (0 to 1)."""
+    """What a recogniser says of one crop: the scores, and how sure it is that it shows a face (0 to 1, 0.5 where
+    99 of 100 faces lie above; 1 from a recogniser that cannot tell)."""
 
     scores: Scores
     face: float
@@ -52,9 +53,15 @@ class Recogniser:
         except Exception as error:  # ONNX Runtime has no public base class for what a bad file can raise
             raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
         self._input = self._session.get_inputs()[0].name
-        self._check_outputs()
+        self._check_shapes()
 
-    def _check_outputs(self) -> None:
+    def _check_shapes(self) -> None:
+        _, *shape = self._session.get_inputs()[0].shape
+        if any(isinstance(n, int) and n != wanted for n, wanted in zip(shape, (self.size, self.size, 1), strict=False)):
+            raise ModelError(
+                f"The card of the model {self.bundle.name} gives its input {self.size} x {self.size} pixels; "
+                f"the network has {' x '.join(map(str, shape))}."
+            )
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
         if self._face_output is not None:
@@ -65,6 +72,11 @@ class Recogniser:
                     f"The card of the model {self.bundle.name} gives {width} labels to the output {output}; "
                     f"the network has {widths.get(output, 'no such output')}."
                 )
+
+    def _face_scores(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """0 to 1 with 0.5 at the card's threshold, so that one slider serves this and a detector's own scores."""
+        threshold = float(self.bundle.card["face"]["threshold"])
+        return 1 / (1 + np.exp(np.log(threshold / (1 - threshold)) - logits.astype(np.float64)))
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -87,5 +99,6 @@ class Recogniser:
         name = head or self.bundle.shown_head
         labels, logits = self._heads[name].labels, self.logits(crops)
         probabilities = softmax(logits[name], self._heads[name].temperature)
-        faces = 1 / (1 + np.exp(-logits["face"][:, 0])) if "face" in logits else np.ones(len(crops))
+        # The logistic function, in the form that no logit overflows.
+        faces = (1 + np.tanh(logits["face"][:, 0] / 2)) / 2 if "face" in logits else np.ones(len(crops))
         return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(probabilities, faces, strict=True))

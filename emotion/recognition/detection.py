@@ -46,7 +46,8 @@ class YuNet:
     """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
 
     name: ClassVar[str] = "yunet"
-    geometry: ClassVar[CropGeometry] = CropGeometry()
+    # Measured by `measure-crops yunet`.
+    geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.13, down=0.02)
     proposes: ClassVar[bool] = False
     # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
     _LEAST_SIDE = 64
@@ -84,7 +85,8 @@ class Haar:
     from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
 
     name: ClassVar[str] = "haar"
-    geometry: ClassVar[CropGeometry] = CropGeometry()
+    # Measured by `measure-crops haar`.
+    geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.04, down=0.005)
     proposes: ClassVar[bool] = True
     _LEAST_FACE = 20
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Final
@@ -56,14 +56,17 @@ def fetch_yunet(timeout: float = 5.0) -> Path:
     try:
         with urllib.request.urlopen(YUNET_SOURCE, timeout=timeout) as answer:
             data = answer.read(2_000_000)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise ModelError(
             "The YuNet face detector could not be fetched (no network?); the built-in Haar detector works on."
         ) from error
     if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
         raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise ModelError(f"YuNet cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
     return path
 
 

@@ -2,8 +2,8 @@
 
 Pillow decodes; this module decides what Pillow may see: the size of the file, the number of pixels (from the
 header, before decoding) and the few kinds of small files that would cost it gigabytes or minutes. Colour
-profiles are not applied. What no decoder notices is not noticed here: JPEG has no checksums, so one with an end
-mark behind half of its data passes.
+profiles are not applied. What no decoder notices is not noticed here: JPEG has no checksums, so one with an
+end mark behind half of its data passes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ from PIL import Image, ImageChops, ImageOps, features
 from emotion.errors import ImageError
 
 # Fixed, so that nothing another package registers with Pillow is ever tried. "JPEG" reads MPO, too.
-_FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(
-    features.check("avif")
-)
+_FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
 _CHOOSE: Final = "choose a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
 
 # What people take for pictures: (where, bytes in lower case, what to call it).
@@ -63,7 +61,7 @@ _PILLOW: Final = re.compile(r"PIL\.")
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is read at most: pixels in all (three quarters of it for WebP), on the longer side, bytes of the file."""
+    """What is read at most: pixels (of WebP three quarters), pixels on the longer side, bytes of the file."""
 
     pixels: int = 40_000_000
     side: int = 16_384
@@ -191,9 +189,7 @@ def _read(source: str | Path | bytes | BinaryIO, limits: ImageLimits, label: str
         raise _refusal(label, "cannot be opened", "check that you may read it") from error
     if memoryview(data).nbytes > limits.bytes:
         most = f"{limits.bytes / 2**20:g} MB"
-        raise _refusal(
-            label, f"has more than {most}, the most that is read", "save a smaller copy and use that"
-        )
+        raise _refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
     return bytes(data)
 
 
@@ -339,9 +335,7 @@ def _mute_pillow() -> None:
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     """The pixels of somebody else's image, which is left as it is."""
     if min(image.size) == 0:
-        raise _refusal(
-            "The picture", f"has {image.width} x {image.height} pixels", "expected is at least one"
-        )
+        raise _refusal("The picture", f"has {image.width} x {image.height} pixels", "expected is at least one")
     _mute_pillow()
     try:
         copy = image.copy()
@@ -419,9 +413,7 @@ def _to_8_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
     if np.issubdtype(array.dtype, np.uint16):
         return (array >> 8).astype(np.uint8)
     if not np.issubdtype(array.dtype, np.floating):
-        raise _refusal(
-            "The picture", f"has values of {array.dtype}", "expected is uint8, uint16, bool or float"
-        )
+        raise _refusal("The picture", f"has values of {array.dtype}", "expected is uint8, uint16, bool or float")
     lowest, highest = float(array.min()), float(array.max())
     if not (lowest > -1e-6 and highest < 1 + 1e-6):  # what rounding adds is let pass; NaN is not
         raise _refusal("The picture", f"has floats from {lowest:g} to {highest:g}", "expected is 0 to 1")

@@ -47,9 +47,7 @@ def chunk(kind: bytes, data: bytes = b"") -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(
-    width: int, height: int, bits: int, colour: int, rows: bytes, before: bytes = b"", after: bytes = b""
-) -> bytes:
+def png(width: int, height: int, bits: int, colour: int, rows: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
     """A PNG by hand; `rows` are the filtered rows, compressed or not."""
     packed = rows if rows[:1] == b"\x78" else zlib.compress(rows)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
@@ -80,9 +78,7 @@ def tiff(entries: list[tuple[int, int, int, int]], body: bytes = b"", order: str
     return head + struct.pack(order + "H", len(entries)) + packed + bytes(4) + body
 
 
-def grey_tiff(
-    side: int = 8, extra: list[tuple[int, int, int, int]] | None = None, body: bytes = b""
-) -> bytes:
+def grey_tiff(side: int = 8, extra: list[tuple[int, int, int, int]] | None = None, body: bytes = b"") -> bytes:
     pixels = bytes(range(side * side))
     fields = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 273: -1, 277: 1, 278: side, 279: side * side}
     extra = extra or []
@@ -205,10 +201,7 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
     "TIFF grey 16": (saved(WIDE, "TIFF"), three((WIDE >> 8).astype(np.uint8))),
     "TIFF grey 16 big-endian": (
         tiff(
-            [
-                (t, 4, 1, v)
-                for t, v in {256: W, 257: H, 258: 16, 262: 1, 273: -1, 278: H, 279: W * H * 2}.items()
-            ],
+            [(t, 4, 1, v) for t, v in {256: W, 257: H, 258: 16, 262: 1, 273: -1, 278: H, 279: W * H * 2}.items()],
             WIDE.astype(">u2").tobytes(),
             ">",
         ),
@@ -330,7 +323,10 @@ def test_every_orientation_in_every_kind_that_has_one(kind: str, orientation: in
     pixels = read_image(data)
     assert pixels.flags.c_contiguous
     assert np.array_equal(pixels, upright)
-    assert np.array_equal(as_rgb(Image.open(io.BytesIO(data))), upright)
+    image = Image.open(io.BytesIO(data))
+    size = image.size
+    assert np.array_equal(as_rgb(image), upright)
+    assert image.size == size, "the caller's image was turned"
 
 
 @pytest.mark.parametrize(
@@ -385,9 +381,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     closed = io.BytesIO(b"x")
     closed.close()
-    assert refused(b"") == (
-        "The picture is empty: choose a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file."
-    )
+    assert refused(b"") == ("The picture is empty: choose a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file.")
     assert refused(tmp_path / "empty.png").startswith('"empty.png" is empty')
     assert refused(tmp_path).startswith(f'"{tmp_path.name}" is a folder')
     assert refused(tmp_path / "no.png").startswith('"no.png" was not found')
@@ -521,9 +515,7 @@ def test_byte_mutants() -> None:
     assert 0 < read < tried
 
 
-@pytest.mark.parametrize(
-    "odd", [b"", b"\xff", b"\xff\xd8", b"II*\0", b"MM\0*", b"II+\0", b"BM", b"GIF89a", b"P6"]
-)
+@pytest.mark.parametrize("odd", [b"", b"\xff", b"\xff\xd8", b"II*\0", b"MM\0*", b"II+\0", b"BM", b"GIF89a", b"P6"])
 def test_beginnings_of_files(odd: bytes) -> None:
     for tail in (b"", b"\0", b"\0" * 30, b"\xff" * 30):
         assert not error_or_whole(odd + tail)
@@ -661,8 +653,17 @@ def test_bombs_are_refused_at_once(name: str) -> None:
     assert words in text
 
 
-def test_a_circle_of_directories_ends() -> None:
-    error_or_whole(grey_tiff(8, [(34665, 4, 1, 8)]))
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_circle_of_directories_ends(count: int) -> None:
+    error_or_whole(grey_tiff(8, [(34665, 4, count, 8)]))
+
+
+def test_an_orientation_of_millions_of_fractions_is_passed_over() -> None:
+    count = 2 * 10**6
+    block = b"Exif\0\0" + tiff([(274, 5, count, -1)], b"\1\0\0\0" * 2 * count)
+    start = time.perf_counter()
+    assert np.array_equal(read_image(saved(RGB, "PNG", exif=block)), RGB)
+    assert time.perf_counter() - start < 2
 
 
 def test_many_frames_cost_nothing() -> None:
@@ -791,9 +792,7 @@ def test_file_array_pillow_and_bgr_are_equal() -> None:
         assert np.array_equal(as_rgb(lazy), expected), f"{name} a second time"
     assert np.array_equal(as_rgb(RGB), RGB)
     assert np.array_equal(as_rgb(RGB[..., ::-1], order="bgr"), RGB)
-    assert np.array_equal(
-        as_rgb(cv2.imdecode(np.frombuffer(WHOLE["PNG RGB"], np.uint8), 1), order="bgr"), RGB
-    )
+    assert np.array_equal(as_rgb(cv2.imdecode(np.frombuffer(WHOLE["PNG RGB"], np.uint8), 1), order="bgr"), RGB)
     rgba = np.dstack([RGB, ALPHA])
     assert np.array_equal(as_rgb(rgba), EXACT["PNG RGBA"][1])
     assert np.array_equal(as_rgb(rgba[..., [2, 1, 0, 3]], order="bgr"), EXACT["PNG RGBA"][1])
@@ -905,6 +904,14 @@ def test_nothing_but_pixels_is_written() -> None:
     assert np.abs(read_image(encode_jpeg(RGB, quality=98)).astype(int) - RGB).max() < 12
     assert len(encode_jpeg(RGB, quality=30)) < len(encode_jpeg(RGB))
     assert encode_png(RGB) == written
+
+
+def test_thin_lines_keep_their_colour_in_jpeg() -> None:
+    lined = np.full((16, 16, 3), 255, np.uint8)
+    lined[:, 7] = (213, 94, 0)
+    read = read_image(encode_jpeg(lined)).astype(int)
+    assert np.abs(read - lined).max() < 30
+    assert np.abs(read_image(saved(lined, "JPEG", quality=92)).astype(int) - lined).max() > 60, "the control"
 
 
 @pytest.mark.parametrize("encode", [encode_png, encode_jpeg])

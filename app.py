@@ -1,0 +1,15 @@
+"""The entrance: page settings, navigation, and the sidebar that all pages share."""
+
+import streamlit as st
+
+from emotion import ui
+
+st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
+page = st.navigation(
+    [
+        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
+    ]
+)
+ui.sidebar()
+page.run()

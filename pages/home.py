@@ -1,0 +1,62 @@
+"""Home: what the program does, what is ready, and what a label means."""
+
+import streamlit as st
+
+from emotion import charts, tables, ui
+from emotion.recognition import detectors
+
+
+def show_sample() -> None:
+    """The sample as the Photos page reads it."""
+    name, content = ui.sample_photo()
+    if set_up.bundle is None:
+        st.image(content, alt="An astronaut in front of a space shuttle")
+        return
+    with ui.error_box("the sample"):
+        reading = ui.read_photo(content, name)
+        faces = reading.faces_shown(set_up.settings.unsure)
+        ui.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
+                   alt=f"An astronaut in front of a space shuttle: {tables.counts_sentence(faces)}")  # fmt: skip
+
+
+def show_ready() -> None:
+    """What is at work, in a few lines."""
+    for sentence in set_up.refused:
+        st.warning(ui.plain(sentence), icon=":material/info:")
+    if set_up.bundle is None and not set_up.refused:
+        st.warning("There is no recogniser in models/ yet; train one first.", icon=":material/info:")
+    if set_up.bundle is not None:
+        head = set_up.settings.head or set_up.bundle.shown_head
+        right = ui.accuracy(set_up.bundle, head)
+        measured = f", right for {charts.percent(right)} of the faces it was tested on" if right is not None else ""
+        st.markdown(f":material/check_circle: Recogniser: {ui.answer_name(set_up.bundle, head)}{measured}.")
+    st.markdown(f":material/check_circle: Face detector: {detectors.describe_detector(set_up.detector)}")
+
+
+with ui.page() as set_up:
+    st.title("Emotion Studio", anchor=False)
+    st.write("Reads expressions in faces. Everything stays on this machine.")
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with left:
+            st.subheader("Photos", anchor=False)
+            st.write(
+                "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
+                "tables are yours to save."
+            )
+            if st.button("Open photos", icon=":material/photo_library:", key="home_photos"):
+                st.switch_page("pages/photo.py")
+        with right:
+            show_sample()
+    ready, meaning = st.columns(2, gap="large")
+    with ready:
+        st.subheader("What is ready", anchor=False)
+        show_ready()
+    with meaning:
+        st.subheader("What a label means", anchor=False)
+        st.markdown(
+            "- An expression is what a face shows at one moment; it is not what a person feels.\n"
+            "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
+            "- Where the guess is weak, the face is called unsure, with the reason.\n"
+            "- Photos stay on this machine and are forgotten when the page is closed."
+        )
