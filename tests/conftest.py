@@ -1,0 +1,224 @@
+"""What the tests share: a face, fakes of detector and recogniser, a tiny model folder, a cache of their own.
+
+With the environment variable EMOTION_MEDIA naming a folder of photos (see `media`), and with YuNet on this
+machine, more is tested; nothing needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import settings
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from emotion.bundles import Bundle, open_bundle, sha256_of
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, Face, Scores
+from emotion.recognition.classification import Recogniser, Verdict
+from emotion.recognition.crops import CropGeometry
+from emotion.recognition.detectors import YUNET_FILE, find_yunet
+from emotion.recognition.images import read_image
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "emotion" / "samples" / "astronaut.jpg"
+# Where the face is, as measured by hand: chin to hairline, ear to ear.
+SAMPLE_FACE = Box(180, 65, 270, 165)
+
+settings.register_profile("calm", deadline=None)  # a busy machine is no failure
+settings.load_profile("calm")
+
+if not os.environ.get("EMOTION_YUNET"):
+    # Fixed here, since some tests change where a user's cache is.
+    beside = ROOT.parent / "shared" / "models" / YUNET_FILE
+    found = beside if beside.is_file() else find_yunet()
+    if found is not None:
+        os.environ["EMOTION_YUNET"] = str(found)
+
+
+@pytest.fixture(scope="session")
+def sample_file() -> Path:
+    return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def sample() -> NDArray[np.uint8]:
+    """A photo with one smiling face, RGB; it cannot be written to, so whoever tries fails."""
+    image = read_image(SAMPLE)
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture(scope="session")
+def sample_face() -> Box:
+    return SAMPLE_FACE
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """A folder with photos in `noface/` and `photo/`, and media.json; skips where there is none."""
+    named = os.environ.get("EMOTION_MEDIA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "media"
+    if not (folder / "media.json").is_file():
+        pytest.skip("EMOTION_MEDIA names no folder with photos and media.json")
+    return folder
+
+
+@pytest.fixture
+def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the program would keep fetched files: an empty folder of this test only; EMOTION_YUNET is unset."""
+    home = tmp_path / "home"
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.delenv("EMOTION_YUNET", raising=False)
+    return home
+
+
+class FakeDetector:
+    """Finds the given faces, or what the given function finds; fails if two threads search at once."""
+
+    name: ClassVar[str] = "fake"
+    geometry: ClassVar[CropGeometry] = CropGeometry()
+
+    def __init__(self, faces: Sequence[Face | Box] | Callable[[NDArray], Sequence[Face]], proposes: bool) -> None:
+        self.proposes = proposes
+        self.calls: list[tuple[float, int]] = []
+        self._faces = faces
+        self._busy = threading.Lock()
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        assert self._busy.acquire(blocking=False), "two threads search at once"
+        try:
+            self.calls.append((threshold, side))
+            faces = self._faces(image) if callable(self._faces) else self._faces
+            return tuple(Face(face, 0.9) if isinstance(face, Box) else face for face in faces)
+        finally:
+            self._busy.release()
+
+
+@pytest.fixture(scope="session")
+def fake_detector() -> Callable[..., FakeDetector]:
+    """`fake_detector(faces_or_boxes, proposes=False)`."""
+    return lambda faces=(), proposes=False: FakeDetector(faces, proposes)
+
+
+class FakeRecogniser:
+    """Says the given things of the first, second ... crop, the last of them of all others."""
+
+    size = 48
+    head_names = ("ferplus", "fer2013")
+
+    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+        self._verdicts = verdicts
+        self.seen: list[NDArray[np.uint8]] = []
+        self.heads: list[str | None] = []
+
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+        self.seen.append(crops)
+        self.heads.append(head)
+        return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(len(crops)))
+
+
+@pytest.fixture(scope="session")
+def fake_recogniser() -> Callable[..., FakeRecogniser]:
+    """`fake_recogniser((label, confidence, face), ...)`: one tuple a crop."""
+
+    def make(*words: tuple[str, float, float]) -> FakeRecogniser:
+        return FakeRecogniser([
+            Verdict(scores_of(label, confidence), face) for label, confidence, face in words or [("happy", 0.9, 1.0)]
+        ])  # fmt: skip
+
+    return make
+
+
+def scores_of(label: str, confidence: float) -> Scores:
+    """FER+ scores with that best label, "sad" or else "happy" the second best."""
+    second = "sad" if label != "sad" else "happy"
+    next_best = min(0.8 * (1 - confidence), 0.9 * confidence)
+    values = dict.fromkeys(FERPLUS_LABELS, (1 - confidence - next_best) / 6)
+    values |= {label: confidence, second: next_best}
+    return Scores(list(values), list(values.values()))
+
+
+@pytest.fixture(scope="session")
+def make_scores() -> Callable[[str, float], Scores]:
+    return scores_of
+
+
+def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = True) -> None:
+    """An ONNX file that answers at random, but always the same to the same crop.
+
+    "face" speaks for a face where a crop has contrast (logit 10) and against it where it is flat (-10).
+    """
+    rng = np.random.default_rng(5)
+    nodes = [helper.make_node("Flatten", ["faces"], ["flat"]), helper.make_node("Mul", ["flat", "scale"], ["x"])]
+    constants = {"scale": np.float32(1 / 255)}
+    for name, width in heads.items():
+        weights = rng.normal(0, 0.1, (size * size, width))
+        constants[f"w_{name}"] = (weights - weights.mean(axis=0)).astype(np.float32)
+        nodes.append(helper.make_node("MatMul", ["x", f"w_{name}"], [name]))
+    if face:
+        constants |= {"gain": np.float32(20), "bias": np.float32(-10)}
+        nodes += [
+            helper.make_node("ReduceMax", ["x"], ["most"], axes=[1]),
+            helper.make_node("ReduceMin", ["x"], ["least"], axes=[1]),
+            helper.make_node("Sub", ["most", "least"], ["contrast"]),
+            helper.make_node("Mul", ["contrast", "gain"], ["amount"]),
+            helper.make_node("Add", ["amount", "bias"], ["face"]),
+        ]
+    outputs = {**heads, **({"face": 1} if face else {})}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("faces", TensorProto.FLOAT, [None, size, size, 1])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, n]) for name, n in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None = None, **network: Any) -> Path:
+    """A recogniser's folder with a tiny network of two heads and a valid card, which `change` may spoil."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = {"ferplus": FERPLUS_LABELS, "fer2013": FER2013_LABELS}
+    write_network(folder / "model.onnx", {name: len(words) for name, words in labels.items()}, 48, **network)
+    card: dict[str, Any] = {
+        "kind": "recogniser",
+        "name": folder.name,
+        "input": {"size": 48, "colour": "grey", "range": [0, 255]},
+        "shown": "ferplus",
+        "heads": {n: {"output": n, "labels": list(words), "temperature": 1.0} for n, words in labels.items()},
+        "face": {"output": "face", "threshold": 0.5},
+        "metrics": {},
+        "files": {"model.onnx": {"bytes": 0, "sha256": sha256_of(folder / "model.onnx")}},
+    }
+    if change is not None:
+        change(card)
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> Callable[..., Path]:
+    """`make_bundle(folder, change=None, face=True)`: see `write_bundle`."""
+    return write_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A recogniser that answers at random: quick, and as sensitive to every pixel as a real one."""
+    return open_bundle(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_recogniser(tiny: Bundle) -> Recogniser:
+    return Recogniser(tiny, threads=1)

@@ -1,0 +1,88 @@
+"""What the page tests share: the app with a tiny recogniser and the detector that is always there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.testing.v1 import AppTest
+
+from emotion import bundles
+from emotion.recognition.images import encode_png
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture
+def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only models that the app finds: one recogniser, which always answers the same to the same face."""
+    monkeypatch.setenv("EMOTION_YUNET", "none")
+    monkeypatch.setattr(bundles, "SHIPPED", tmp_path / "models")
+    make_bundle(tmp_path / "models" / "tiny")
+    st.cache_data.clear()  # AppTest takes all tests for one session
+    return tmp_path / "models"
+
+
+class Page:
+    """The app on one page, as a person meets it."""
+
+    def __init__(self, name: str) -> None:
+        self.app = AppTest.from_file(APP, default_timeout=30).run()
+        if name != "home":
+            self.app.switch_page(f"pages/{name}.py").run()
+
+    @property
+    def words(self) -> str:
+        """All text outside the sidebar's settings, without what only hides the signs of Markdown."""
+        app = self.app
+        kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+        text = "\n".join(element.value for kind in kinds for element in kind)
+        return re.sub(r"\\(.)", r"\1", text).replace("\u2060", "")
+
+    def shown(self, key: str) -> dict[str, Any] | None:
+        """What one of our own components was asked to show; None where it is not on the page."""
+        found = [one for one in self.app.get("bidi_component") if one.key == key]
+        return json.loads(found[0].proto.json) if found else None
+
+    def upload(self, *files: tuple[str, bytes]) -> None:
+        """Drop files, in place of those dropped before."""
+        self.app.file_uploader[0].set_value([(name, content, "") for name, content in files]).run()
+        assert not self.app.exception
+
+
+@pytest.fixture
+def open_page(models: Path) -> Callable[[str], Page]:
+    """`open_page("photo")`: the app on that page."""
+    return Page
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a click on each download button would save, by file name; filled by each run."""
+    files: dict[str, Any] = {}
+
+    def record(label: str, data: Any, file_name: str, **rest: Any) -> bool:
+        files[file_name] = data() if callable(data) else data
+        return False
+
+    monkeypatch.setattr(st, "download_button", record)
+    return files
+
+
+@pytest.fixture(scope="session")
+def three_faces(sample: NDArray[np.uint8]) -> bytes:
+    """A PNG with three faces in a row."""
+    return encode_png(np.hstack([sample[:256, 100:356]] * 3))
+
+
+@pytest.fixture(scope="session")
+def no_face() -> bytes:
+    """A PNG with a slope of grey."""
+    return encode_png(np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 120, 0).repeat(3, 2))

@@ -1,0 +1,121 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotion.recognition import detectors
+from emotion.recognition.detection import Haar
+
+Open = Callable[[str], Any]
+
+
+def test_says_what_it_does_and_what_a_label_means(open_page: Open) -> None:
+    home = open_page("home")
+    assert [title.value for title in home.app.title] == ["Emotion Studio"]
+    for words in ("Everything stays on this machine", "not what a person feels", "must not decide", "called unsure"):
+        assert words in home.words
+    assert not home.app.error
+
+
+def test_shows_the_sample_as_it_is_read(open_page: Open) -> None:
+    picture = open_page("home").shown("home_picture")
+    assert len(picture["faces"]) == 1
+    assert picture["src"].startswith("data:image/jpeg;base64,")
+    assert "astronaut" in picture["alt"]
+
+
+def test_leads_to_the_photos(open_page: Open) -> None:
+    home = open_page("home")
+    home.app.button(key="home_photos").click().run()
+    assert home.app.title[0].value == "Photos"
+
+
+def test_names_the_detector_and_the_answer(open_page: Open) -> None:
+    home = open_page("home")
+    assert "8 expressions (FER+)" in home.words
+    assert "Haar cascade" in home.words
+    home.app.selectbox(key="side_answer_tiny").select_index(1).run()
+    assert "7 expressions (FER-2013)" in home.words
+
+
+def test_states_the_accuracy_of_the_answer_that_is_chosen(models: Path, open_page: Open) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    card["metrics"] = {"private": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
+    (models / "tiny" / "card.json").write_text(json.dumps(card))
+    home = open_page("home")
+    assert "right for 87 %" in home.words
+    home.app.selectbox(key="side_answer_tiny").select_index(1).run()
+    assert "right for 71 %" in home.words
+
+
+def test_says_which_model_was_refused_and_works_on(models: Path, open_page: Open) -> None:
+    (models / "broken").mkdir()
+    (models / "broken" / "card.json").write_text("{")
+    home = open_page("home")
+    assert "not readable JSON" in home.app.warning[0].value.replace("\\", "")
+    assert home.shown("home_picture")
+    assert not home.app.error
+
+
+def test_without_a_recogniser(models: Path, open_page: Open) -> None:
+    (models / "tiny" / "model.onnx").write_bytes(b"changed")
+    home = open_page("home")
+    assert "sha256 differs" in home.words
+    assert not home.app.error
+    assert home.shown("home_picture") is None
+    assert len(home.app.get("imgs") or home.app.image) == 1
+
+
+def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
+    make_bundle(models / "other", lambda card: card.update(default=True))
+    home = open_page("home")
+    assert home.app.selectbox(key="side_recogniser").options == ["other", "tiny"]
+
+
+def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detectors, "YUNET_SOURCE", "http://127.0.0.1:9/none")
+    home = open_page("home")
+    home.app.button(key="side_fetch").click().run()
+    assert "could not be fetched" in home.words
+    assert home.app.title[0].value == "Emotion Studio"
+
+
+def test_yunet_is_at_work_once_it_is_fetched(
+    open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ["haar"]
+    monkeypatch.setattr(detectors, "available_detectors", lambda: tuple(here))
+    monkeypatch.setattr(detectors, "fetch_yunet", lambda: here.insert(0, "yunet"))
+    monkeypatch.setattr(detectors, "make_detector", lambda name: Haar())
+    home = open_page("home")
+    assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["haar"]
+    home.app.button(key="side_fetch").click().run()
+    assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["yunet"]
+    assert "side_fetch" not in {button.key for button in home.app.button}
+
+
+def test_yunet_that_was_switched_off_is_not_offered(open_page: Open) -> None:
+    assert "side_fetch" not in {button.key for button in open_page("home").app.button}
+
+
+def test_a_wrong_path_to_yunet_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_YUNET", "/no/such/file.onnx")
+    home = open_page("home")
+    assert "is no file" in home.words
+    assert home.shown("home_picture")
+
+
+def test_a_fault_is_said_politely_and_logged(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(name: str) -> str:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(detectors, "describe_detector", fail)
+    home = open_page("home")
+    assert "Something went wrong" in home.words
+    assert "secret" not in home.words
+    assert not home.app.exception
+    assert "secret" in caplog.text

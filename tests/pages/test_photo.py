@@ -1,0 +1,259 @@
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from streamlit.testing.v1 import AppTest
+
+from emotion import photos
+from emotion.recognition.images import encode_jpeg, encode_png, read_image
+
+Open = Callable[[str], Any]
+NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
+
+
+def test_empty_says_what_to_do(open_page: Open) -> None:
+    page = open_page("photo")
+    assert page.app.file_uploader[0].label == "Drop photos of people here"
+    assert "All scores when you point at a face" in page.words
+    assert not page.app.error
+    assert page.shown("photo_picture") is None
+
+
+def test_the_sample(open_page: Open) -> None:
+    page = open_page("photo")
+    page.app.button(key="photo_sample").click().run()
+    picture = page.shown("photo_picture")
+    (face,) = picture["faces"]
+    assert (picture["width"], picture["height"]) == (512, 512)
+    assert len(face["scores"]) == 8
+    assert face["scores"] == sorted(face["scores"], key=lambda score: -score["share"])
+    assert page.shown("photo_crops") is None, "one face needs no strip"
+    assert [image.captions for image in page.app.image] == [["As in the photo"], ["As it was read"]]
+    page.app.button(key="photo_clear").click().run()
+    assert page.shown("photo_picture") is None
+
+
+def test_many_faces_are_chosen_by_number(open_page: Open, three_faces: bytes) -> None:
+    page = open_page("photo")
+    page.upload(("three.png", three_faces))
+    boxes = [face["box"] for face in page.shown("photo_picture")["faces"]]
+    assert boxes == sorted(boxes)
+    assert len(boxes) == 3
+    assert len(page.shown("photo_crops")["items"]) == 3
+    assert "3 faces: 3 " in page.words
+    page.app.pagination(key="photo_face").set_value(2).run()
+    assert "Face 2: " in page.words
+    assert page.shown("photo_picture")["chosen"] == page.shown("photo_crops")["chosen"] == 2
+
+
+def test_a_face_that_is_gone_is_no_longer_chosen(open_page: Open, three_faces: bytes, sample_file: Path) -> None:
+    page = open_page("photo")
+    page.upload(("three.png", three_faces))
+    page.app.pagination(key="photo_face").set_value(3).run()
+    page.upload(("one.jpg", sample_file.read_bytes()))
+    assert "Face 1: " in page.words
+
+
+def test_several_photos_and_a_bad_file(open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path) -> None:
+    page = open_page("photo")
+    page.upload(("a.png", three_faces), (NASTY, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face))
+    assert "3 photos, 4 faces:" in page.words
+    (error,) = page.app.error
+    assert "is plain text" in error.value
+    assert NASTY in page.words
+    assert [item["text"] for item in page.shown("photo_strip")["items"]] == [
+        "a.png\n3 faces", "b.jpg\n1 face", "c.png\nno face",
+    ]  # fmt: skip
+    page.app.session_state["photo_index"] = 2
+    page.app.run()
+    assert len(page.shown("photo_picture")["faces"]) == 1
+
+
+def test_only_bad_files(open_page: Open) -> None:
+    page = open_page("photo")
+    page.upload(("a.pdf", b"%PDF-1.4"), ("b.png", b""))
+    assert len(page.app.error) == 2
+    assert page.shown("photo_picture") is None
+
+
+def test_no_face_is_a_calm_result(open_page: Open, no_face: bytes) -> None:
+    page = open_page("photo")
+    page.upload(("wall.png", no_face))
+    assert "No face found" in page.app.info[0].value
+    assert "90, 180 or 270" in page.app.info[0].value
+    assert not page.app.error
+    assert page.shown("photo_picture")["faces"] == []
+    assert "photo_table" not in page.app.session_state
+
+
+def test_a_photo_on_its_side_is_turned(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
+    page = open_page("photo")
+    page.upload(("side.png", encode_png(np.rot90(sample[:256, 100:356]))))
+    assert "turned clockwise by 90 degrees" in page.words
+    assert json.loads(saved["faces.json"])[0]["turned"] == 90
+    assert read_image(saved["side-faces.png"]).shape == (256, 256, 3)
+
+
+def test_the_unsure_threshold_reads_nothing_again(
+    open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page("photo")
+    page.upload(("a.jpg", sample_file.read_bytes()))
+    monkeypatch.setattr(photos, "read", lambda *args: pytest.fail("the photo was read again"))
+    page.app.slider(key="side_unsure").set_value(95).run()
+    (face,) = page.shown("photo_picture")["faces"]
+    assert face["title"] == "unsure"
+    assert "The best guess is" in face["reason"]
+    assert face["reason"] in page.words
+    page.app.slider(key="side_unsure").set_value(0).run()
+    (face,) = page.shown("photo_picture")["faces"]
+    assert face["title"] != "unsure"
+    assert not page.app.error
+
+
+def test_the_face_threshold_and_the_search_reach_the_detector(
+    open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    real = photos.read
+
+    def read(content: bytes, analyzer: Any, settings: Any, name: str) -> photos.Reading:
+        seen.append((settings.detection, settings.side))
+        return real(content, analyzer, settings, name)
+
+    monkeypatch.setattr(photos, "read", read)
+    page = open_page("photo")
+    seen.clear()
+    page.upload(("a.jpg", sample_file.read_bytes()))
+    page.app.slider(key="side_detection").set_value(30).run()
+    page.app.segmented_control(key="side_search").set_value("Find all").run()
+    assert seen[-2:] == [(0.3, 1280), (0.3, 2560)]
+
+
+def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: bytes, saved: dict[str, Any]) -> None:
+    page = open_page("photo")
+    page.upload(("a.png", three_faces), ("b.png", three_faces))
+    clear = page.shown("photo_picture"), page.shown("photo_crops"), page.shown("photo_strip")
+    page.app.toggle(key="side_blur").set_value(True).run()
+    blurred = page.shown("photo_picture"), page.shown("photo_crops"), page.shown("photo_strip")
+    assert clear[0]["src"] != blurred[0]["src"]
+    for before, after in zip(clear[1:], blurred[1:], strict=True):
+        assert all(a["image"] != b["image"] for a, b in zip(before["items"], after["items"], strict=True))
+    assert [image.captions for image in page.app.image] == [["As in the photo"]], "the grey crop is not shown"
+    crops = unzip(saved["faces.zip"])
+    assert all(len(np.unique(read_image(crop).reshape(-1, 3), axis=0)) <= 36 for crop in crops.values())
+    x1, y1, x2, y2 = blurred[0]["faces"][0]["box"]
+    middle = np.s_[(y1 + y2) // 2 - 3 : (y1 + y2) // 2 + 3, (x1 + x2) // 2 - 3 : (x1 + x2) // 2 + 3]
+    picture = read_image(unzip(saved["pictures.zip"])["a.png"])
+    assert np.abs(picture[middle].astype(int) - read_image(three_faces)[middle]).max() > 0
+
+
+def test_files_to_take_away(open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]) -> None:
+    page = open_page("photo")
+    page.upload(("=a.png", three_faces), ("b b.jpg", sample_file.read_bytes()), ("b b.jpg", b"no"))
+    assert sorted(saved) == ["a-faces.png", "faces.csv", "faces.json", "faces.zip", "pictures.zip"]
+    rows = list(csv.DictReader(io.StringIO(saved["faces.csv"])))
+    assert [(row["file"], row["face"]) for row in rows] == [
+        ("'=a.png", "1"), ("'=a.png", "2"), ("'=a.png", "3"), ("b b.jpg", "1"),
+    ]  # fmt: skip
+    records = json.loads(saved["faces.json"])
+    assert [(record["file"], len(record["faces"])) for record in records] == [("=a.png", 3), ("b b.jpg", 1)]
+    crops = unzip(saved["faces.zip"])
+    label = records[0]["faces"][0]["label"]
+    names = {f"{label}", "unsure"}
+    assert [name.split("/")[0] for name in crops] == ["a"] * 3 + ["b-b"]
+    assert {name.split("_")[1].removesuffix(".png") for name in crops if name.startswith("a/")} <= names
+    assert list(unzip(saved["pictures.zip"])) == ["a.png", "b-b.png"]
+    assert read_image(saved["a-faces.png"]).shape == read_image(three_faces).shape
+
+
+def test_one_photo_has_no_folders(open_page: Open, sample_file: Path, saved: dict[str, Any]) -> None:
+    page = open_page("photo")
+    page.upload(("a.jpg", sample_file.read_bytes()))
+    (name,) = unzip(saved["faces.zip"])
+    assert name.startswith("01_")
+    assert "pictures.zip" not in saved
+
+
+def test_the_same_name_twice(open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]) -> None:
+    page = open_page("photo")
+    page.upload(("a.jpg", three_faces), ("a.jpg", sample_file.read_bytes()))
+    assert [record["file"] for record in json.loads(saved["faces.json"])] == ["a.jpg", "a.jpg (2)"]
+
+
+def test_the_table_is_tidy(open_page: Open, three_faces: bytes) -> None:
+    page = open_page("photo")
+    page.upload(("a.png", three_faces))
+    (table,) = page.app.dataframe
+    assert list(table.value["face"]) == [1, 2, 3]
+    assert table.value["confidence"].between(0, 100).all()
+    assert not page.app.expander[0].proto.expanded
+
+
+def test_photos_outlive_a_change_of_page(open_page: Open, three_faces: bytes) -> None:
+    page = open_page("photo")
+    page.upload(("a.png", three_faces))
+    page.app.switch_page("pages/home.py").run()
+    page.app.switch_page("pages/photo.py").run()
+    assert len(page.shown("photo_picture")["faces"]) == 3
+
+
+def test_a_fault_in_one_photo_spares_the_others(
+    open_page: Open, sample_file: Path, no_face: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = photos.read
+
+    def read(content: bytes, *rest: Any) -> photos.Reading:
+        if content == no_face:
+            raise ZeroDivisionError
+        return real(content, *rest)
+
+    monkeypatch.setattr(photos, "read", read)
+    page = open_page("photo")
+    page.upload(("bad.png", no_face), ("good.jpg", sample_file.read_bytes()))
+    assert 'Something went wrong with the photo "bad.png"' in page.words
+    assert len(page.shown("photo_picture")["faces"]) == 1
+
+
+def test_more_photos_than_can_be_kept(open_page: Open, no_face: bytes) -> None:
+    page = open_page("photo")
+    page.upload(*((f"{i}.png", no_face) for i in range(102)))
+    assert "These are 102 photos; the first 100 are read." in page.words
+    assert len(page.shown("photo_strip")["items"]) == 100
+
+
+def test_a_page_can_be_run_alone(models: Path) -> None:
+    app = AppTest.from_file(Path(__file__).parents[2] / "pages" / "photo.py", default_timeout=30).run()
+    app.button(key="photo_sample").click().run()
+    app.slider(key="side_unsure").set_value(95).run()
+    assert not app.exception
+    assert "Face 1: ? unsure" in "".join(markdown.value for markdown in app.markdown)
+
+
+def test_without_a_recogniser_there_is_one_sentence(models: Path, open_page: Open) -> None:
+    (models / "tiny" / "model.onnx").write_bytes(b"changed")
+    page = open_page("photo")
+    assert "sha256 differs" in page.words
+    assert len(page.app.error) == 1
+    assert not page.app.file_uploader
+
+
+def test_an_orientation_tag_is_followed(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
+    jpeg = encode_jpeg(np.ascontiguousarray(np.rot90(sample)))
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    page = open_page("photo")
+    page.upload(("phone.jpg", jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]))
+    assert "turned" not in json.loads(saved["faces.json"])[0]
+    assert len(page.shown("photo_picture")["faces"]) == 1
+
+
+def unzip(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from emotion.bundles import Bundle, default_bundle, open_bundle, sha256_of
+from emotion.errors import ModelError
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, Face
+from emotion.recognition.classification import Recogniser, Verdict, softmax
+from emotion.recognition.crops import CropGeometry, crop_faces, to_grey
+
+MakeBundle = Callable[..., Path]
+CROPS = np.random.default_rng(6).integers(0, 256, (24, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Recogniser:
+    return Recogniser(default_bundle("recogniser"), threads=1)
+
+
+@pytest.fixture(scope="module", params=["tiny", "shipped"])
+def recogniser(request: pytest.FixtureRequest, tiny_recogniser: Recogniser) -> Recogniser:
+    return tiny_recogniser if request.param == "tiny" else request.getfixturevalue("shipped")
+
+
+def table(verdicts: tuple[Verdict, ...]) -> NDArray[np.float64]:
+    """(n, labels + 1): all that was said."""
+    return np.array([[*verdict.scores.values(), verdict.face] for verdict in verdicts])
+
+
+# ------------------------------------------------------------------ softmax
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(0, 5), st.integers(1, 8)), elements=st.floats(-1e4, 1e4, width=32)),
+    st.floats(0.05, 20),
+)
+def test_softmax_as_scipy_has_it(logits: NDArray[np.float32], temperature: float) -> None:
+    before = logits.copy()
+    out = softmax(logits, temperature)
+    np.testing.assert_allclose(out, scipy.special.softmax(logits.astype(float) / temperature, axis=1), atol=1e-12)
+    np.testing.assert_allclose(out.sum(axis=1), 1)
+    np.testing.assert_array_equal(logits, before)
+
+
+def test_softmax_over_huge_logits() -> None:
+    np.testing.assert_array_equal(softmax(np.array([[1e30, -1e30, 0]])), [[1, 0, 0]])
+
+
+def test_a_higher_temperature_is_less_certain() -> None:
+    logits = np.array([[2.0, 1.0, -1.0]])
+    tops = [softmax(logits, t).max() for t in (0.5, 1.0, 2.0, 100.0)]
+    assert tops == sorted(tops, reverse=True)
+    assert softmax(logits, 2.0) == pytest.approx(scipy.special.softmax(logits / 2, axis=1))
+
+
+# ------------------------------------------------------------------ crops -> verdicts
+
+
+@pytest.mark.parametrize("n", [0, 1, 7])
+@pytest.mark.parametrize(
+    ("head", "labels"), [(None, FERPLUS_LABELS), ("ferplus", FERPLUS_LABELS), ("fer2013", FER2013_LABELS)]
+)
+def test_one_verdict_a_crop(recogniser: Recogniser, n: int, head: str | None, labels: tuple[str, ...]) -> None:
+    verdicts = recogniser.classify(CROPS[:n], head)
+    assert isinstance(verdicts, tuple)
+    assert len(verdicts) == n
+    for verdict in verdicts:
+        assert tuple(verdict.scores) == labels
+        assert sum(verdict.scores.values()) == pytest.approx(1)
+        assert 0 <= verdict.face <= 1
+
+
+def test_a_batch_is_as_good_as_one_by_one(recogniser: Recogniser) -> None:
+    together = table(recogniser.classify(CROPS))
+    alone = np.concatenate([table(recogniser.classify(CROPS[i : i + 1])) for i in range(len(CROPS))])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_eight_threads_say_what_one_says(recogniser: Recogniser) -> None:
+    parts = [CROPS[i % 20 : i % 20 + 1 + i % 4] for i in range(64)]
+    serial = [table(recogniser.classify(part)) for part in parts]
+    with ThreadPoolExecutor(8) as pool:
+        parallel = list(pool.map(lambda part: table(recogniser.classify(part)), parts))
+    for one, other in zip(serial, parallel, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_it_is_what_the_network_says(tiny_recogniser: Recogniser, tiny: Bundle) -> None:
+    """Against the arithmetic of the tiny network, done here."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(tiny.network).graph
+    weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    x = CROPS.reshape(len(CROPS), -1) / 255
+    logits = tiny_recogniser.logits(CROPS)
+    assert list(logits) == ["ferplus", "fer2013", "face"]
+    for head in ("ferplus", "fer2013"):
+        np.testing.assert_allclose(logits[head], x @ weights[f"w_{head}"], atol=1e-3)
+    np.testing.assert_allclose(logits["face"], (np.ptp(x, axis=1) * 20 - 10)[:, None], atol=1e-3)
+    verdicts = tiny_recogniser.classify(CROPS, "fer2013")
+    expected = scipy.special.softmax(x @ weights["w_fer2013"], axis=1)
+    np.testing.assert_allclose(table(verdicts)[:, :-1], expected, atol=1e-3)
+    np.testing.assert_allclose(table(verdicts)[:, -1], scipy.special.expit(logits["face"][:, 0]), atol=1e-6)
+
+
+def test_the_crops_are_left_as_they_are(recogniser: Recogniser) -> None:
+    crops = CROPS[:2].copy()
+    recogniser.classify(crops)
+    np.testing.assert_array_equal(crops, CROPS[:2])
+
+
+def test_crops_need_not_be_contiguous(tiny_recogniser: Recogniser) -> None:
+    view = CROPS[::-2, :, ::-1]
+    assert tiny_recogniser.classify(view) == tiny_recogniser.classify(np.ascontiguousarray(view))
+
+
+# ------------------------------------------------------------------ the card decides
+
+
+def test_labels_come_from_the_card_in_its_order(
+    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: Recogniser
+) -> None:
+    def turn_around(card: dict[str, Any]) -> None:
+        card["heads"]["ferplus"]["labels"].reverse()
+
+    other = Recogniser(open_bundle(make_bundle(tmp_path / "m", turn_around)))
+    for one, turned in zip(tiny_recogniser.classify(CROPS[:3]), other.classify(CROPS[:3]), strict=True):
+        assert tuple(turned.scores) == FERPLUS_LABELS[::-1]
+        assert list(turned.scores.values()) == pytest.approx(list(one.scores.values()), abs=1e-6)
+
+
+def test_the_shown_head_comes_from_the_card(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "m", lambda card: card.update(shown="fer2013"))
+    recogniser = Recogniser(open_bundle(folder))
+    assert recogniser.head_names == ("ferplus", "fer2013")
+    assert tuple(recogniser.classify(CROPS[:1])[0].scores) == FER2013_LABELS
+
+
+def test_the_temperature_comes_from_the_card(
+    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: Recogniser
+) -> None:
+    def warm(card: dict[str, Any]) -> None:
+        card["heads"]["fer2013"]["temperature"] = 2.5
+
+    warmed = Recogniser(open_bundle(make_bundle(tmp_path / "m", warm)))
+    logits = tiny_recogniser.logits(CROPS)["fer2013"].astype(float)
+    np.testing.assert_allclose(
+        table(warmed.classify(CROPS, "fer2013"))[:, :-1], scipy.special.softmax(logits / 2.5, axis=1), atol=1e-6
+    )
+    np.testing.assert_allclose(table(warmed.classify(CROPS)), table(tiny_recogniser.classify(CROPS)), atol=1e-6)
+
+
+def test_without_a_face_answer_all_are_faces(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "m", lambda card: card.pop("face"), face=False)
+    recogniser = Recogniser(open_bundle(folder))
+    assert [verdict.face for verdict in recogniser.classify(np.zeros((3, 48, 48), np.uint8))] == [1.0] * 3
+
+
+def test_sure_and_surely_not_a_face(tiny_recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = np.zeros((2, 48, 48), np.uint8)
+    crops[0, 0, 0] = 255
+    sure, not_at_all = tiny_recogniser.classify(crops)
+    assert sure.face > 0.999
+    assert not_at_all.face < 0.001
+    extreme = np.float32([[3000], [-3000], [0]])
+    monkeypatch.setattr(
+        tiny_recogniser, "logits", lambda crops: {"ferplus": np.zeros((3, 8), np.float32), "face": extreme}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [verdict.face for verdict in tiny_recogniser.classify(np.zeros((3, 48, 48), np.uint8))] == [1, 0, 0.5]
+
+
+def drop(card: dict[str, Any]) -> None:
+    card["heads"]["ferplus"]["labels"].pop()
+
+
+def rename(card: dict[str, Any]) -> None:
+    card["heads"]["ferplus"]["output"] = "affectnet"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop, "gives 7 labels to the output ferplus; the network has 8"),
+        (rename, "gives 8 labels to the output affectnet; the network has no such output"),
+        (lambda card: card["face"].update(output="nose"), "gives 1 labels to the output nose; the network has no"),
+        (lambda card: card["input"].update(size=64), "64 x 64 pixels; the network has 48 x 48 x 1"),
+    ],
+)
+def test_a_card_that_does_not_fit_its_network(
+    make_bundle: MakeBundle, tmp_path: Path, change: Callable, words: str
+) -> None:
+    bundle = open_bundle(make_bundle(tmp_path / "m", change))
+    with pytest.raises(ModelError, match=f"The card of the model m .*{words}"):
+        Recogniser(bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", bytes(100)])
+def test_a_network_that_is_none(make_bundle: MakeBundle, tmp_path: Path, content: bytes) -> None:
+    """Its sha256 may be right for all that."""
+    folder = make_bundle(tmp_path / "m")
+    (folder / "model.onnx").write_bytes(content)
+    card = json.loads((folder / "card.json").read_text())
+    card["files"]["model.onnx"]["sha256"] = sha256_of(folder / "model.onnx")
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="The network of the model m cannot be loaded"):
+        Recogniser(open_bundle(folder))
+
+
+# ------------------------------------------------------------------ what any sane model says
+
+
+@pytest.mark.parametrize("head", ["ferplus", "fer2013"])
+def test_a_smile_is_happy(shipped: Recogniser, sample: NDArray[np.uint8], sample_face: Box, head: str) -> None:
+    for image in (sample, sample[:, ::-1]):
+        box = sample_face if image is sample else replace(sample_face, x1=512 - sample_face.x2, x2=512 - sample_face.x1)
+        crops = crop_faces(to_grey(np.ascontiguousarray(image)), (Face(box, 1.0),), CropGeometry(), shipped.size)
+        (verdict,) = shipped.classify(crops, head)
+        assert verdict.scores.label == "happy"
+        assert verdict.face > 0.5
+
+
+def test_a_wall_is_no_face(shipped: Recogniser) -> None:
+    flat = np.full((3, 48, 48), [[[0]], [[128]], [[255]]], np.uint8)
+    assert max(verdict.face for verdict in shipped.classify(flat)) < 0.5

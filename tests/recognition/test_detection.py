@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from emotion.bench import frame
+from emotion.errors import ModelError
+from emotion.faces import Box, Face
+from emotion.recognition.detection import Detector, Haar, YuNet
+from emotion.recognition.detectors import find_yunet, make_detector
+from emotion.recognition.images import read_image, rotate
+
+Picture = NDArray[np.uint8]
+needs_yunet = pytest.mark.skipif(find_yunet() is None, reason="YuNet is not on this machine")
+NAMES = ["haar", pytest.param("yunet", marks=needs_yunet)]
+RNG = np.random.default_rng(4)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return make_detector(request.param)
+
+
+@pytest.fixture(scope="module")
+def yunet() -> Detector:
+    return make_detector("yunet")
+
+
+def check(faces: tuple[Face, ...], image: Picture) -> None:
+    """What holds of every answer."""
+    height, width = image.shape[:2]
+    assert isinstance(faces, tuple)
+    for face in faces:
+        box = face.box
+        assert 0 <= box.x1 < box.x2 <= width
+        assert 0 <= box.y1 < box.y2 <= height
+        assert 0 <= face.detection <= 1
+        assert (face.scores, face.unsure, face.track) == (None, None, None)
+    scores = [face.detection for face in faces]
+    assert scores == sorted(scores, reverse=True)
+
+
+def best(faces: tuple[Face, ...], wanted: Box) -> float:
+    """How well the face that fits best fits; 0 for none."""
+    return max((face.box.iou(wanted) for face in faces), default=0.0)
+
+
+def scaled(box: Box, x: float, y: float | None = None) -> Box:
+    y = x if y is None else y
+    return Box(box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y)
+
+
+# ------------------------------------------------------------------ pictures without a face
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 2), (19, 19), (20, 20), (64, 64), (480, 640)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_nothing_is_found_in_nothing(detector: Detector, shape: tuple[int, int], level: int) -> None:
+    assert detector.detect(np.full((*shape, 3), level, np.uint8), 0.5, 1280) == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (37, 53), (480, 640), (3, 4000)])
+def test_noise_and_ramps(detector: Detector, shape: tuple[int, int]) -> None:
+    noise = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    ramp = np.broadcast_to(np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None], (*shape, 3)).copy()
+    for image in (noise, ramp):
+        check(detector.detect(image, 0.6, 1280), image)
+    if detector.name == "yunet":  # Haar only proposes
+        assert detector.detect(noise, 0.6, 1280) == ()
+
+
+@settings(max_examples=12)
+@given(width=st.integers(1, 120), height=st.integers(1, 120), side=st.sampled_from([1, 16, 64, 1280]), data=st.data())
+def test_boxes_lie_inside_whatever_the_picture(
+    detector: Detector, sample: Picture, width: int, height: int, side: int, data: st.DataObject
+) -> None:
+    """A window of the sample, so that faces lie over its edges."""
+    x, y = data.draw(st.integers(0, 511 - width)), data.draw(st.integers(0, 511 - height))
+    image = np.ascontiguousarray(sample[y : y + height, x : x + width])
+    check(detector.detect(image, 0.05, side), image)
+
+
+# ------------------------------------------------------------------ the sample's face
+
+
+def test_the_astronaut_is_found(detector: Detector, sample: Picture, sample_face: Box) -> None:
+    before = sample.copy()
+    faces = detector.detect(sample, 0.6, 1280)
+    check(faces, sample)
+    assert best(faces, sample_face) > 0.5
+    np.testing.assert_array_equal(sample, before)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.5, 0.5), (1.5, 1.5), (2, 2), (0.75, 0.9)])
+def test_found_in_every_size(detector: Detector, sample: Picture, sample_face: Box, x: float, y: float) -> None:
+    image = cv2.resize(sample, None, fx=x, fy=y, interpolation=cv2.INTER_AREA if x < 1 else cv2.INTER_CUBIC)
+    faces = detector.detect(image, 0.5, 1280)
+    check(faces, image)
+    assert best(faces, scaled(sample_face, x, y)) > 0.5
+
+
+@pytest.mark.parametrize("side", [300, 400, 512, 5000])
+def test_boxes_are_those_of_the_whole_picture(detector: Detector, sample: Picture, sample_face: Box, side: int) -> None:
+    assert best(detector.detect(sample, 0.5, side), sample_face) > 0.5
+
+
+def test_sides_that_are_reduced_unequally(detector: Detector, sample: Picture, sample_face: Box) -> None:
+    """A long picture: the face lies far to the right, where a wrong factor shows most."""
+    wide = np.zeros((512, 3000, 3), np.uint8)
+    wide[:, -512:] = sample
+    there = Box(sample_face.x1 + 2488, sample_face.y1, sample_face.x2 + 2488, sample_face.y2)
+    assert best(detector.detect(wide, 0.5, 1500), there) > 0.5
+
+
+def test_found_in_the_mirror(detector: Detector, sample: Picture, sample_face: Box) -> None:
+    mirrored = np.ascontiguousarray(sample[:, ::-1])
+    there = Box(512 - sample_face.x2, sample_face.y1, 512 - sample_face.x1, sample_face.y2)
+    assert best(detector.detect(mirrored, 0.5, 1280), there) > 0.5
+
+
+def test_found_in_grey(detector: Detector, sample: Picture, sample_face: Box) -> None:
+    grey = np.repeat(cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    assert best(detector.detect(grey, 0.5, 1280), sample_face) > 0.5
+
+
+def test_it_forgets(detector: Detector, sample: Picture) -> None:
+    first = detector.detect(sample, 0.5, 1280)
+    detector.detect(rotate(sample[:100], 90), 0.9, 64)
+    assert detector.detect(sample, 0.5, 1280) == first
+
+
+@pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
+def test_several_faces(detector: Detector, copies: int, faces: int) -> None:
+    found = detector.detect(frame(copies), 0.6, 640)
+    check(found, frame(copies))
+    assert len(found) >= faces if detector.proposes else len(found) == faces
+
+
+# ------------------------------------------------------------------ each of them
+
+
+def test_haar_only_proposes(sample: Picture) -> None:
+    haar = Haar()
+    assert haar.proposes
+    faces = haar.detect(sample, 0.0, 1280)
+    assert faces
+    assert faces == haar.detect(sample, 1.0, 1280)  # the threshold is the recogniser's
+    assert {face.detection for face in faces} == {1.0}
+    assert {face.landmarks for face in faces} == {None}
+
+
+def test_a_cascade_that_is_not_there(sample: Picture) -> None:
+    with pytest.raises(ModelError, match=r"came without no-such\.xml; install"):
+        Haar("no-such.xml").detect(sample, 0.5, 1280)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", bytes(1000)])
+def test_a_yunet_file_that_is_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "yunet.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"The face detector file yunet\.onnx cannot be read"):
+        YuNet(path)
+
+
+@needs_yunet
+@pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
+def test_a_face_over_the_edge_ends_there(yunet: Detector, sample: Picture, sample_face: Box, edge: str) -> None:
+    """YuNet guesses where the face would end outside."""
+    x, y = (round(n) for n in sample_face.centre)
+    windows = {
+        "left": np.s_[:, x - 15 :],
+        "top": np.s_[y - 15 :],
+        "right": np.s_[:, : x + 15],
+        "bottom": np.s_[: y + 15],
+    }
+    image = np.ascontiguousarray(sample[windows[edge]])
+    faces = yunet.detect(image, 0.2, 1280)
+    check(faces, image)
+    height, width = image.shape[:2]
+    sides = {"left": lambda b: b.x1 == 0, "top": lambda b: b.y1 == 0,
+             "right": lambda b: b.x2 == width, "bottom": lambda b: b.y2 == height}  # fmt: skip
+    assert any(sides[edge](face.box) for face in faces)
+
+
+@needs_yunet
+def test_yunet_thresholds(yunet: Detector, sample: Picture) -> None:
+    counts = [len(yunet.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, 0.6, 0.99)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[2] == 1
+    assert counts[3] == 0
+
+
+@needs_yunet
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_yunet_landmarks(yunet: Detector, sample: Picture, sample_face: Box, factor: float) -> None:
+    """The person's right eye is left in the picture; all points are in pixels of the whole picture."""
+    (face,) = yunet.detect(sample, 0.6, round(512 * factor))
+    points = face.landmarks
+    assert points is not None
+    assert points.right_eye[0] < points.nose[0] < points.left_eye[0]
+    assert points.mouth_right[0] < points.mouth_left[0]
+    assert max(points.right_eye[1], points.left_eye[1]) < points.nose[1] < points.mouth_left[1]
+    for x, y in (points.right_eye, points.left_eye, points.nose, points.mouth_right, points.mouth_left):
+        assert sample_face.x1 < x < sample_face.x2
+        assert sample_face.y1 < y < sample_face.y2
+    assert abs(points.roll) < 15
+    assert abs(points.turn) < 0.35
+
+
+@needs_yunet
+def test_yunet_tells_the_direction_of_a_roll(yunet: Detector, sample: Picture, sample_face: Box) -> None:
+    """No more: its points follow a roll of 40 degrees by a quarter at best."""
+    rolls = []
+    for degrees in (-40, 40):
+        turn = cv2.getRotationMatrix2D(sample_face.centre, -degrees, 1.0)  # OpenCV counts against the clock
+        (face,) = yunet.detect(np.asarray(cv2.warpAffine(sample, turn, (512, 512)), np.uint8), 0.6, 1280)
+        assert face.landmarks is not None
+        rolls.append(face.landmarks.roll)
+    assert rolls[1] - rolls[0] > 5
+
+
+@needs_yunet
+def test_yunet_finds_a_face_in_a_thumbnail(yunet: Detector, sample: Picture, sample_face: Box) -> None:
+    x1, y1, x2, y2 = sample_face.expand(1.3).rounded()
+    thumbnail = cv2.resize(sample[y1:y2, x1:x2], (30, 30), interpolation=cv2.INTER_AREA)
+    faces = yunet.detect(np.asarray(thumbnail, np.uint8), 0.3, 1280)
+    check(faces, np.asarray(thumbnail))
+    assert len(faces) == 1
+
+
+# ------------------------------------------------------------------ real photos, where there are some
+
+
+def test_no_face_where_there_is_none(detector: Detector, media: Path) -> None:
+    for path in sorted((media / "noface").iterdir()):
+        image = read_image(path)
+        faces = detector.detect(image, 0.6, 640)
+        check(faces, image)
+        assert faces == () or detector.proposes
+
+
+@needs_yunet
+def test_faces_of_real_photos(yunet: Detector, media: Path) -> None:
+    """The very boxes that the same network gave when the folder was made."""
+    facts = json.loads((media / "media.json").read_text(encoding="utf-8"))
+    photos = {name: row for name, row in facts.items() if name.startswith("photo/azure_d")}
+    assert photos
+    for name, row in photos.items():
+        image = read_image(media / name)
+        faces = yunet.detect(image, 0.7, 1280)
+        check(faces, image)
+        boxes = [Box(x, y, x + w, y + h) for x, y, w, h, _ in row["boxes_yunet"]]
+        assert len(faces) == len(boxes)
+        assert all(best(faces, box) > 0.8 for box in boxes)

@@ -1,0 +1,77 @@
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from emotion import charts
+from emotion.faces import EXPRESSIONS, UNSURE, expression
+
+
+def bars(chart: Any) -> list[dict[str, Any]]:
+    """The rows that a chart draws."""
+    (rows,) = chart.to_dict()["datasets"].values()
+    return rows
+
+
+def counts(**numbers: int) -> pd.DataFrame:
+    total = max(1, sum(numbers.values()))
+    return pd.DataFrame({
+        "expression": list(numbers), "count": list(numbers.values()), "share": [n / total for n in numbers.values()],
+    })  # fmt: skip
+
+
+def test_scores_stand_in_order_with_sign_word_and_percent() -> None:
+    table = pd.DataFrame({"expression": ["sad", "happy", "neutral"], "probability": [0.126, 0.87, 0.004]})
+    chart = charts.scores_bar(table)
+    assert [(row["name"], row["text"]) for row in bars(chart)] == [
+        ("● happy", "87 %"), ("■ sad", "13 %"), ("○ neutral", "0 %"),
+    ]  # fmt: skip
+    assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is left as it was"
+
+
+def test_scores_have_the_colours_of_the_expressions() -> None:
+    table = pd.DataFrame({"expression": list(EXPRESSIONS), "probability": [0.125] * 8})
+    scale = charts.scores_bar(table).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {n: e.colour for n, e in EXPRESSIONS.items()}
+
+
+def test_a_group_is_one_whole_bar() -> None:
+    rows = bars(charts.group_bar(counts(happy=9, neutral=3, unsure=1)))
+    assert rows[0]["start"] == 0
+    assert rows[-1]["end"] == pytest.approx(1)
+    assert [row["end"] for row in rows[:-1]] == pytest.approx([row["start"] for row in rows[1:]])
+    assert [row["text"] for row in rows] == ["9", "3", "1"]
+    assert [row["name"] for row in rows] == ["● happy", "○ neutral", "? unsure"]
+
+
+def test_a_count_without_room_is_left_to_the_legend() -> None:
+    rows = bars(charts.group_bar(counts(happy=99, sad=1)))
+    assert [row["text"] for row in rows] == ["99", ""]
+
+
+@pytest.mark.parametrize("draw", [charts.scores_bar, charts.group_bar])
+def test_no_rows(draw: Any) -> None:
+    empty = pd.DataFrame({"expression": [], "probability": [], "count": [], "share": []})
+    assert draw(empty).to_dict()["layer"]
+
+
+@pytest.mark.parametrize("name", [*EXPRESSIONS, UNSURE.name])
+def test_ink_stands_out(name: str) -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(expression(name).colour), luminance(charts.ink(name))))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_charts_leave_text_and_ground_to_the_theme() -> None:
+    for chart in (charts.scores_bar(pd.DataFrame({"expression": ["sad"], "probability": [1.0]})),
+                  charts.group_bar(counts(sad=1))):  # fmt: skip
+        assert "background" not in chart.to_dict().get("config", {})
+
+
+@pytest.mark.parametrize(("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (1, "100 %")])
+def test_percent(share: float, text: str) -> None:
+    assert charts.percent(share) == text

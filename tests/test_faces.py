@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.faces import (
+    EXPRESSIONS,
+    FER2013_LABELS,
+    FERPLUS_LABELS,
+    UNSURE,
+    Box,
+    Face,
+    FrameResult,
+    Landmarks,
+    Scores,
+    expression,
+    expression_name,
+)
+
+numbers = st.floats(-1e4, 1e4, allow_nan=False, width=32)
+boxes = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), numbers, numbers, *[st.floats(0.5, 1e3, width=32)] * 2)
+
+# ------------------------------------------------------------------ Box
+
+
+@pytest.mark.parametrize(
+    ("box", "width", "height", "area"),
+    [
+        (Box(0, 0, 0, 0), 0, 0, 0),
+        (Box(5, 5, 2, 9), 0, 4, 0),  # turned inside out: empty, never negative
+        (Box(5, 5, 2, 2), 0, 0, 0),
+        (Box(-3, -4, 1, 2), 4, 6, 24),
+        (Box(0.5, 0, 2, 2), 1.5, 2, 3),
+    ],
+)
+def test_sides_and_area(box: Box, width: float, height: float, area: float) -> None:
+    assert (box.width, box.height, box.area) == (width, height, area)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "iou"),
+    [
+        (Box(0, 0, 0, 0), Box(0, 0, 0, 0), 0),
+        (Box(0, 0, 0, 0), Box(0, 0, 4, 4), 0),
+        (Box(0, 0, 4, 4), Box(4, 0, 8, 4), 0),  # half-open: sides that touch share nothing
+        (Box(0, 0, 4, 4), Box(6, 6, 8, 8), 0),
+        (Box(0, 0, 4, 4), Box(0, 0, 4, 4), 1),
+        (Box(0, 0, 4, 4), Box(2, 0, 6, 4), 1 / 3),
+        (Box(0, 0, 4, 4), Box(1, 1, 3, 3), 1 / 4),
+    ],
+)
+def test_iou(a: Box, b: Box, iou: float) -> None:
+    assert a.iou(b) == b.iou(a) == pytest.approx(iou)
+
+
+@given(boxes, boxes)
+def test_iou_is_a_share(a: Box, b: Box) -> None:
+    assert 0 <= a.iou(b) <= 1 + 1e-9
+    assert a.iou(b) == b.iou(a)
+    assert a.iou(a) == pytest.approx(1)
+
+
+@given(boxes, st.integers(1, 5000), st.integers(1, 5000))
+def test_clip_stays_in_the_picture(box: Box, width: int, height: int) -> None:
+    clipped = box.clip(width, height)
+    assert 0 <= clipped.x1 <= clipped.x2 <= width
+    assert 0 <= clipped.y1 <= clipped.y2 <= height
+    assert clipped.area == pytest.approx(box.iou(clipped) * box.area, abs=1e-3)  # nothing but what was inside
+    assert clipped.clip(width, height) == clipped
+    if min(box.x1, box.y1) >= 0 and box.x2 <= width and box.y2 <= height:
+        assert clipped == box
+
+
+@given(boxes, st.floats(0.1, 5))
+def test_expand_keeps_the_centre(box: Box, factor: float) -> None:
+    grown = box.expand(factor)
+    assert grown.centre == pytest.approx(box.centre, abs=1e-6)
+    assert (grown.width, grown.height) == pytest.approx((box.width * factor, box.height * factor), abs=1e-6)
+
+
+def test_rounded_gives_whole_numbers() -> None:
+    rounded = Box(0.4, 1.6, 2.51, -0.2).rounded()
+    assert rounded == (0, 2, 3, 0)
+    assert all(type(number) is int for number in rounded)
+
+
+# ------------------------------------------------------------------ Landmarks
+
+
+def upright(**points: tuple[float, float]) -> Landmarks:
+    """A face from the front, its eyes 40 pixels apart: the person's right eye is left in the picture."""
+    landmarks = Landmarks((30, 40), (70, 40), (50, 60), (35, 80), (65, 80))
+    return replace(landmarks, **points)
+
+
+def rolled(degrees: float) -> Landmarks:
+    """The same, turned clockwise in the picture (y points down)."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    points = [getattr(upright(), name) for name in Landmarks.__slots__]
+    return Landmarks(*((cos * x - sin * y, sin * x + cos * y) for x, y in points))
+
+
+@pytest.mark.parametrize("degrees", [0, 10, 30, 90, 179, -10, -90, -179])
+def test_roll_is_clockwise(degrees: float) -> None:
+    assert rolled(degrees).roll == pytest.approx(degrees)
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "turn"),
+    [
+        (upright(right_eye=(50, 40), left_eye=(50, 40)), 0),  # no eyes apart: nothing can be said
+        (upright(), 0),
+        (upright(nose=(70, 60)), 0.5),
+        (upright(nose=(30, 60)), -0.5),  # towards the person's right eye
+        (upright(nose=(50, 90)), 0),  # looking down is no turn
+    ],
+)
+def test_turn(landmarks: Landmarks, turn: float) -> None:
+    assert landmarks.turn == pytest.approx(turn)
+
+
+@given(st.floats(-180, 180))
+def test_turn_does_not_depend_on_roll(degrees: float) -> None:
+    assert rolled(degrees).turn == pytest.approx(0, abs=1e-6)
+
+
+# ------------------------------------------------------------------ Scores
+
+
+@pytest.mark.parametrize(
+    ("labels", "values"),
+    [([], []), (["happy"], []), ([], [1.0]), (["happy", "sad"], [1.0]), (["happy", "happy"], [0.5, 0.5])],
+)
+def test_scores_that_make_no_sense(labels: list[str], values: list[float]) -> None:
+    with pytest.raises(ValueError, match="received"):
+        Scores(labels, values)
+
+
+def test_scores_are_a_mapping_in_the_models_order() -> None:
+    scores = Scores(["sad", "happy", "angry"], [0.2, 0.7, 0.1])
+    assert list(scores.items()) == [("sad", 0.2), ("happy", 0.7), ("angry", 0.1)]
+    assert (scores.label, scores.confidence, scores["sad"], len(scores)) == ("happy", 0.7, 0.2, 3)
+    assert "fear" not in scores
+    assert all(type(value) is float for value in scores.values())
+
+
+def test_the_first_of_equal_labels_wins() -> None:
+    assert Scores(["sad", "happy"], [0.5, 0.5]).label == "sad"
+
+
+def test_equal_scores_have_equal_hashes() -> None:
+    a, b = Scores(["sad", "happy"], [0.2, 0.8]), Scores(["happy", "sad"], [0.8, 0.2])
+    assert a == b
+    assert len({a, b}) == 1
+    assert a != Scores(["sad", "happy"], [0.3, 0.7])
+
+
+def test_scores_do_not_follow_the_array_they_came_from() -> None:
+    values = [0.2, 0.8]
+    scores = Scores(["sad", "happy"], values)
+    values[0] = 1.0
+    assert scores["sad"] == 0.2
+    with pytest.raises(TypeError):
+        scores["sad"] = 1.0  # type: ignore[index]
+
+
+# ------------------------------------------------------------------ Face
+
+
+@pytest.mark.parametrize(
+    ("scores", "unsure", "shown"),
+    [
+        (None, None, "unsure"),
+        (None, "dark", "unsure"),
+        (Scores(["sad", "happy"], [0.2, 0.8]), None, "happy"),
+        (Scores(["sad", "happy"], [0.2, 0.8]), "dark", "unsure"),
+    ],
+)
+def test_what_is_shown(scores: Scores | None, unsure: str | None, shown: str) -> None:
+    assert Face(Box(0, 0, 9, 9), 0.9, scores=scores, unsure=unsure).shown == shown
+
+
+def test_a_face_never_changes() -> None:
+    face = Face(Box(0, 0, 9, 9), 0.9)
+    scored = face.scored(Scores(["sad", "happy"], [0.2, 0.8]), "small")
+    assert (face.scores, face.unsure) == (None, None)
+    assert (scored.box, scored.detection, scored.shown) == (face.box, 0.9, "unsure")
+    for value, name in ((face, "detection"), (face.box, "x1"), (FrameResult(0, 0.0), "faces")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, 0)
+    assert FrameResult(0, 0.0).faces == ()
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_labels_are_those_of_the_files_in_their_order() -> None:
+    assert FER2013_LABELS == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    assert FERPLUS_LABELS == ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+    assert set(FERPLUS_LABELS) == set(EXPRESSIONS)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("", None),
+        ("joyous", None),
+        ("unsure", None),
+        (" Happiness ", "happy"),
+        ("ANGER", "angry"),
+        ("afraid", "fear"),
+        ("Neutral", "neutral"),
+        *((name, name) for name in EXPRESSIONS),
+    ],
+)
+def test_words_of_data_sets(word: str, name: str | None) -> None:
+    assert expression_name(word) == name
+
+
+def test_every_expression_has_its_own_look() -> None:
+    looks = [*EXPRESSIONS.values(), UNSURE]
+    for kind in ("name", "colour", "sign"):
+        assert len({getattr(look, kind) for look in looks}) == len(looks)
+    assert all(name == look.name for name, look in EXPRESSIONS.items())
+    assert all(len(look.sign) == 1 for look in looks)
+    colours = [[int(look.colour[i : i + 2], 16) for i in (1, 3, 5)] for look in EXPRESSIONS.values()]
+    assert min(math.dist(a, b) for a, b in itertools.combinations(colours, 2)) > 50
+
+
+@pytest.mark.parametrize("name", ["", "unsure", "joyous"])
+def test_unknown_words_look_unsure(name: str) -> None:
+    assert expression(name) is UNSURE

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion import tables
+from emotion.faces import Box, Face, Scores
+
+HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
+UNSURE = Face(Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), unsure="small: 10 pixels wide")
+UNREAD = Face(Box(0, 0, 9, 9), 0.7)
+SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
+
+# ------------------------------------------------------------------ JSON
+
+
+@pytest.mark.parametrize(
+    ("face", "expected"),
+    [
+        (UNREAD, {"box": [0, 0, 9, 9], "detection": 0.7, "label": None, "confidence": None, "scores": {},
+                  "unsure": None}),
+        (HAPPY, {"box": [1, 3, 30, 40], "detection": 0.9877, "label": "happy", "confidence": 0.8766,
+                 "scores": {"sad": 0.1234, "happy": 0.8766}, "unsure": None}),
+        (UNSURE, {"box": [5, 5, 15, 15], "detection": 0.6, "label": "sad", "confidence": 0.55,
+                  "scores": {"sad": 0.55, "happy": 0.45}, "unsure": "small: 10 pixels wide"}),
+    ],
+)  # fmt: skip
+def test_a_face_as_json(face: Face, expected: dict) -> None:
+    assert tables.face_json(face) == expected
+    assert list(tables.face_json(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert json.loads(json.dumps(tables.face_json(face))) == expected  # plain values only
+
+
+@pytest.mark.parametrize(
+    ("faces", "turned", "keys"),
+    [
+        ([], 0, ["file", "width", "height", "faces"]),
+        ([HAPPY, UNREAD], 0, ["file", "width", "height", "faces"]),
+        ([HAPPY], 90, ["file", "width", "height", "faces", "turned"]),
+    ],
+)
+def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> None:
+    record = tables.photo_json("a.jpg", 640, 480, faces, turned)
+    assert list(record) == keys
+    assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
+    assert record.get("turned", 0) == turned
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [([], "[]\n"), ({}, "{}\n"), ({"ä": "日"}, '{\n "ä": "日"\n}\n'), ([1], "[\n 1\n]\n")]
+)
+def test_json_text(value: object, text: str) -> None:
+    assert tables.to_json(value) == text
+
+
+def test_json_never_holds_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        tables.to_json([float("nan")])
+
+
+# ------------------------------------------------------------------ tables
+
+COLUMNS = ["file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "columns", "rows"),
+    [
+        ([], [], []),
+        ([("a.jpg", [])], [], []),
+        ([("a.jpg", [UNREAD])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])], ["sad", "happy", "fear"], [
+            ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
+            ["a.jpg", 2, "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+            ["b.jpg", 1, "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+        ]),
+    ],
+)  # fmt: skip
+def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None:
+    table = tables.faces_table(photos)
+    assert list(table.columns) == [*COLUMNS, *columns]
+    assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("faces", "rows", "sentence"),
+    [
+        ([], [], "no face"),
+        ([UNREAD], [("unsure", 1, 1.0)], "1 unsure"),
+        ([UNSURE, UNSURE, UNREAD, SEVEN, HAPPY, HAPPY],
+         [("happy", 2, 1 / 3), ("fear", 1, 1 / 6), ("unsure", 3, 0.5)], "2 happy, 1 fear, 3 unsure"),
+    ],
+)  # fmt: skip
+def test_counts(faces: list[Face], rows: list[tuple], sentence: str) -> None:
+    table = tables.counts_table(faces)
+    assert list(table.columns) == ["expression", "count", "share"]
+    assert list(table.itertuples(index=False, name=None)) == rows
+    assert tables.counts_sentence(faces) == sentence
+
+
+@pytest.mark.parametrize(
+    ("face", "rows"),
+    [(UNREAD, []), (HAPPY, [("sad", 0.12344), ("happy", 0.87656)]), (SEVEN, [("fear", 0.9), ("sad", 0.1)])],
+)
+def test_scores_table(face: Face, rows: list[tuple]) -> None:
+    table = tables.scores_table(face)
+    assert list(table.columns) == ["expression", "probability"]
+    assert list(table.itertuples(index=False, name=None)) == rows
+
+
+# ------------------------------------------------------------------ CSV
+
+
+def test_no_faces_make_a_csv_with_its_header() -> None:
+    assert tables.to_csv(tables.faces_table([])) == ",".join(COLUMNS) + "\n"
+
+
+def test_csv_has_four_digits() -> None:
+    text = tables.to_csv(tables.faces_table([("a.jpg", [HAPPY])]))
+    assert text.splitlines()[1] == "a.jpg,1,happy,0.8766,,0.9877,1,3,30,40,0.1234,0.8766"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("", ""),
+        ("a.jpg", "a.jpg"),
+        ("a=1.jpg", "a=1.jpg"),
+        *((start + "cmd|' /C calc'!A0", "'" + start + "cmd|' /C calc'!A0") for start in "=+-@\t\n"),
+        ("\r=1", "'\n=1"),
+        ("a\r=1\r\n=2", "a\n=1\n\n=2"),
+        ("-", "'-"),
+        ('=1+"2",3', '\'=1+"2",3'),
+    ],
+)
+def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
+    table = tables.faces_table([(name, [HAPPY])])
+    before = table.copy()
+    rows = list(csv.reader(io.StringIO(tables.to_csv(table), newline="")))
+    assert rows[1][0] == cell
+    assert rows[1][3] == "0.8766"
+    pd.testing.assert_frame_equal(table, before)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("=+-@\r\n\t,;\"'"), max_size=10), max_size=4))
+def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[str]) -> None:
+    text = tables.to_csv(tables.faces_table([(name, [HAPPY]) for name in names]))
+    assert "\r" not in text
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    expected = [name.replace("\r", "\n") for name in names]
+    assert [row["file"].removeprefix("'") for row in rows] == [name.removeprefix("'") for name in expected]
+    assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row.values())
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    assert tables.to_csv(pd.DataFrame({"a": [-1, 2], "b": [-0.5, 0.25]})) == "a,b\n-1,-0.5000\n2,0.2500\n"
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("", "photo"),
+        ("...", "photo"),
+        ("/", "photo"),
+        ("a.jpg", "a.jpg"),
+        ("my holiday (1).jpg", "my-holiday-1-.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\photos\\a.jpg", "a.jpg"),
+        (".hidden", "hidden"),
+        ("日本.png", "日本.png"),
+        ("a" * 100 + ".jpg", "a" * 60),
+        ('<img src="x" onerror=alert(1)>', "img-src-x-onerror-alert-1"),
+    ],
+)
+def test_file_label(name: str, label: str) -> None:
+    assert tables.file_label(name) == label
+
+
+@given(st.text(max_size=100))
+def test_file_labels_are_safe(name: str) -> None:
+    label = tables.file_label(name)
+    assert re.fullmatch(r"[\w.-]{1,60}", label)
+    assert label[0] not in ".-"
+
+
+@pytest.mark.parametrize("files", [{}, {"a.txt": b"one", "b/ä.txt": b"", "c.bin": bytes(1000)}])
+def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -> None:
+    packed = tables.zip_files(files)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+    assert tables.zip_files(dict(files)) == packed
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        (Box(0, 0, 0, 0), (1, 1, 3)),
+        (Box(-90, -90, -50, -50), (1, 1, 3)),
+        (Box(500, 500, 600, 600), (1, 1, 3)),
+        (Box(0, 0, 40, 30), (30, 40, 3)),
+        (Box(10, 10, 20, 20), (12, 12, 3)),
+        (Box(30, 20, 50, 40), (12, 12, 3)),
+    ],
+)
+def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
+    image = np.arange(30 * 40 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 40, 3)
+    cut = tables.cut_out(image, Face(box, 1.0))
+    assert cut.shape == shape
+    assert np.shares_memory(cut, image)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import emotion
+from emotion.cli import main
+from emotion.training.datasets import Dataset, load_dataset
+
+from .making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
+
+REAL = Path(emotion.__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real() -> Dataset:
+    """FER-2013 with the FER+ votes, where somebody has put it beside the project."""
+    path = REAL / "fer2013.npz"
+    if not path.is_file():
+        pytest.skip("FER-2013 is not here")
+    return load_dataset(path)
+
+
+@pytest.fixture
+def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
+    from emotion.training import trainer
+
+    monkeypatch.setattr(trainer, "NETWORKS", {"tiny": tiny})
+    return trainer
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """fer2013.csv, fer2013new.csv and not_faces/ as people have them; some private faces are in Training too."""
+    folder = tmp_path_factory.mktemp("files")
+    data = dataset(256, 70, 70)
+    data.images[data.rows("private")[:5]] = data.images[data.rows("training")[:5]]
+    write_fer2013(folder / "fer2013.csv", data)
+    write_ferplus(folder / "fer2013new.csv", data)
+    for number, noise in enumerate(pictures(40, seed=9)):
+        write_picture(folder / "not_faces" / f"{number}.png", noise)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(files: Path) -> Dataset:
+    return load_dataset(files / "fer2013.csv", files / "fer2013new.csv")
+
+
+@pytest.fixture(scope="session")
+def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch of the project's own network, from the command line. To be looked at only."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    arguments = ["train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv",
+                 "--not-faces", files / "not_faces", "--epochs", "1", "--out", folder]  # fmt: skip
+    assert main([str(a) for a in arguments]) == 0
+    return folder

@@ -1,0 +1,123 @@
+"""The exported network is the trained one: the same answers under the same names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from emotion.bundles import open_bundle, sha256_of
+from emotion.errors import ModelError
+from emotion.recognition.classification import Recogniser
+
+from .making import pictures, tiny
+
+pytestmark = pytest.mark.slow
+
+# Two of them have the same width, and the order is not that of the alphabet.
+HEADS = {"ferplus": 8, "fer2013": 8, "face": 1}
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    import keras
+
+    keras.utils.set_random_seed(3)
+    return tiny(HEADS)
+
+
+@pytest.fixture(scope="module")
+def exported(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from emotion.training.export import export_network
+
+    folder = tmp_path_factory.mktemp("exported")
+    assert export_network(network, folder, 48) < 1e-4
+    return folder
+
+
+def answers(network: Any, faces: NDArray) -> dict[str, NDArray]:
+    return {name: np.asarray(v) for name, v in network(faces.astype(np.float32), training=False).items()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_onnx_and_keras_answer_the_same_for_any_number_of_faces(network: Any, exported: Path, count: int) -> None:
+    faces = pictures(count, seed=count)[..., None].astype(np.float32)
+    session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
+    got = dict(zip(HEADS, session.run(list(HEADS), {"faces": faces}), strict=True))
+    expected = answers(network, faces)
+    for name, width in HEADS.items():
+        assert got[name].shape == (count, width)
+        np.testing.assert_allclose(got[name], expected[name], atol=1e-4)
+    assert np.abs(got["ferplus"] - got["fer2013"]).max() > 0.01  # or nobody would see them swapped
+
+
+def test_the_exported_file_has_our_names_and_nothing_for_training(exported: Path) -> None:
+    model = onnx.load(exported / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert {output.name for output in model.graph.output} == set(HEADS)
+    (faces,) = model.graph.input
+    assert faces.name == "faces"
+    batch, *rest = faces.type.tensor_type.shape.dim
+    assert not batch.dim_value
+    assert [dimension.dim_value for dimension in rest] == [48, 48, 1]
+    assert not {"Dropout", "RandomUniform", "RandomUniformLike"} & {node.op_type for node in model.graph.node}
+    assert sorted(path.name for path in exported.iterdir()) == ["model.keras", "model.onnx"]
+
+
+def test_the_keras_file_is_the_network_without_its_optimizer(network: Any, exported: Path) -> None:
+    import keras
+
+    loaded = keras.saving.load_model(exported / "model.keras", safe_mode=True)
+    assert getattr(loaded, "optimizer", None) is None
+    faces = pictures(4)[..., None]
+    for name, value in answers(network, faces).items():
+        np.testing.assert_allclose(answers(loaded, faces)[name], value, atol=1e-6)
+
+
+def test_an_export_that_answers_otherwise_is_refused(
+    network: Any, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emotion.training import export
+
+    def another(network: Any, size: int) -> onnx.ModelProto:
+        model = onnx.load(exported / "model.onnx")
+        swapped = {"ferplus": "fer2013", "fer2013": "ferplus"}
+        for node in model.graph.node:
+            node.output[:] = [swapped.get(name, name) for name in node.output]
+        return model
+
+    monkeypatch.setattr(export, "_to_onnx", another)
+    with pytest.raises(ModelError, match="differs from the trained one"):
+        export.export_network(network, tmp_path, 48)
+
+
+def test_the_card_has_every_file_of_a_model_and_no_other(exported: Path, tmp_path: Path) -> None:
+    from emotion.training.export import write_card
+
+    ours = {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
+    for name in (*ours, ".0a1b2c3d.part.onnx", "notes.csv", "checkpoint.npz", "state.json", "log.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    card = write_card(tmp_path, {"kind": "recogniser", "name": "mine"})
+    assert json.loads((tmp_path / "card.json").read_text()) == card
+    assert (card["kind"], card["name"]) == ("recogniser", "mine")
+    assert card["files"] == {name: {"bytes": len(name), "sha256": sha256_of(tmp_path / name)} for name in ours}
+    assert set(card["versions"]) >= {"tensorflow", "keras", "onnxruntime"}
+    (tmp_path / "report.json").unlink()
+    assert set(write_card(tmp_path, {})["files"]) == ours - {"report.json"}
+
+
+def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) -> None:
+    import keras
+
+    network = keras.saving.load_model(finished / "model.keras", safe_mode=True)
+    faces = np.concatenate([pictures(6), np.full((1, 48, 48), 90, np.uint8)])
+    got, expected = Recogniser(open_bundle(finished)).logits(faces), answers(network, faces[..., None])
+    assert got.keys() == expected.keys() == {"fer2013", "ferplus", "face"}
+    for name in got:
+        np.testing.assert_allclose(got[name], expected[name], atol=1e-3)
