@@ -33,7 +33,7 @@ $(VENV)/.app: requirements.txt constraints.txt
 	@echo "Setting up (once, a few minutes) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt
-	-@$(BIN)/python -m emotion fetch-yunet
+	@$(BIN)/python -m emotion fetch-yunet || true
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt

@@ -90,7 +90,7 @@ class Haar:
     proposes: ClassVar[bool] = True
     _LEAST_FACE = 20
 
-    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 3) -> None:
+    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2) -> None:
         self._cascade = cascade
         self._neighbours = neighbours
 

@@ -133,8 +133,8 @@ def test_the_reason_is_of_the_face_that_stays(fake_detector: Make, fake_recognis
     """Its own crop is looked at, also where proposals before it were refused."""
     image = NOISE.copy()
     image[:, 100:170] //= 16
-    recogniser = fake_recogniser(("happy", 0.4, 0.1), ("happy", 0.4, 0.7), ("happy", 0.4, 0.9))
-    found = Analyzer(fake_detector([C, B, A], True), recogniser).analyze(image)
+    recogniser = fake_recogniser(("happy", 0.4, 0.7), ("happy", 0.4, 0.1), ("happy", 0.4, 0.9))
+    found = Analyzer(fake_detector([B, C, A], True), recogniser).analyze(image)
     assert [(face.box, face.unsure) for face in found] == [(A, "between happy and sad"), (B, "dark")]
 
 
