@@ -26,15 +26,14 @@ from emotion.recognition.images import read_image
 
 SAMPLE: Final = Path(__file__).resolve().parent / "samples" / "astronaut.jpg"
 FRAME: Final = (480, 640)  # height, width
-# What a live page does: a small detector finds near faces in half the size; the cascade needs all pixels.
-_SIDES: Final = {"haar": 640}
+# What a live page does: near faces are found in half the size.
 _LIVE_SIDE: Final = 320
 
 
 def bench(bundle: Bundle | None = None, repeats: int = 40) -> list[dict[str, Any]]:
     """Rows of `what` (detect, crop, classify, draw, total; start), `detector`, `faces`, `milliseconds`.
 
-    640x480 frames with 1 and with 8 faces, one thread on one core, the median of `repeats` calls after a
+    640x480 frames with 1 and with 8 faces, searched at 320x240, one thread on one core, the median of `repeats` calls after a
     warm-up. The rows "start" run `analyze` on one photo in a new process: milliseconds from its start to its
     end and, where the system tells, `megabytes` of peak memory.
     """
@@ -65,7 +64,7 @@ def frame(copies: int) -> NDArray[np.uint8]:
 
 def _steps(analyzer: Analyzer, image: NDArray[np.uint8], copies: int, repeats: int) -> Iterator[dict[str, Any]]:
     detector, recogniser = analyzer.detector, analyzer.recogniser
-    settings = Settings(side=_SIDES.get(detector.name, _LIVE_SIDE))
+    settings = Settings(side=_LIVE_SIDE)
     found = detector.detect(image, settings.detection, settings.side)
     faces = analyzer.analyze(image, settings)
     crops = crop_faces(to_grey(image), found, detector.geometry, recogniser.size)

@@ -88,7 +88,7 @@ class Haar:
     # Measured by `measure-crops haar`.
     geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.04, down=0.005)
     proposes: ClassVar[bool] = True
-    _LEAST_FACE = 20
+    _LEAST_FACE = 24
 
     def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2) -> None:
         self._cascade = cascade
