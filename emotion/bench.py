@@ -34,8 +34,8 @@ def bench(bundle: Bundle | None = None, repeats: int = 40) -> list[dict[str, Any
     """Rows of `what` (detect, crop, classify, draw, total; start), `detector`, `faces`, `milliseconds`.
 
     640x480 frames with 1 and with 8 faces, searched at 320x240, one thread on one core, the median of `repeats`
-    calls after a warm-up. The rows "start" run `analyze` on one photo in a new process: milliseconds from its start to its
-    end and, where the system tells, `megabytes` of peak memory.
+    calls after a warm-up. The rows "start" run `analyze` on one photo in a new process: milliseconds from its
+    start to its end and, where the system tells, `megabytes` of peak memory.
     """
     rows: list[dict[str, Any]] = []
     with _one_core():

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers
+
+# Operations that run side by side make the last bits of a result depend on which ends first. One after the other,
+# each of them on all cores, a training that is repeated or resumed gives the same weights, and takes no longer.
+with suppress(RuntimeError):  # it is too late in a process that has computed something already
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 # Keras does not annotate what its layers return.
 Tensor = Any
