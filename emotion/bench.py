@@ -117,15 +117,27 @@ def _cold_start(detector: str) -> dict[str, Any]:
         "what": "start", "detector": detector, "faces": len(json.loads(done.stdout)["faces"]),
         "milliseconds": round((time.perf_counter() - started) * 1e3, 1),
     }  # fmt: skip
-    peak = _peak_megabytes(command)
-    return row | ({"megabytes": peak} if peak else {})
+    return row | _peak(command[3:])
 
 
-def _peak_megabytes(command: list[str]) -> float | None:
-    """Peak resident memory of a command, in MB; None on systems that do not tell."""
+# Linux counts what a process had before it became another program, the benchmark's own size, into `ru_maxrss`.
+_TELL_PEAK: Final = """
+import pathlib, resource, sys
+from emotion.cli import main
+main(sys.argv[1:])
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    print(peak / 1e3, file=sys.stderr)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, file=sys.stderr)
+"""
+
+
+def _peak(arguments: list[str]) -> dict[str, float]:
+    """`megabytes` of peak resident memory of a command of ours; nothing on Windows, which does not tell."""
     if sys.platform == "win32":
-        return None
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0  # reaped above
-    return round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1)
+        return {}
+    command = [sys.executable, "-c", _TELL_PEAK, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    return {"megabytes": round(float(done.stderr.split()[-1]), 1)}

@@ -11,7 +11,7 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
-from emotion.faces import UNSURE, expression
+from emotion.faces import UNSURE, expression, percent
 
 _EDGE = "#80808080"  # a thin rim, so that yellow stays visible on white and blue on dark
 _BAR = 24  # pixels for each bar
@@ -21,11 +21,6 @@ _LEGEND_COLUMNS = 4
 def named(name: str) -> str:
     """Sign and word of an expression as they stand in every chart and table: "● happy"."""
     return f"{expression(name).sign} {name}"
-
-
-def percent(share: float) -> str:
-    """0.871 -> "87 %"."""
-    return f"{round(share * 100)} %"
 
 
 def scores_bar(table: pd.DataFrame) -> alt.LayerChart:

@@ -62,6 +62,11 @@ def expression(name: str) -> Expression:
     return EXPRESSIONS.get(name, UNSURE)
 
 
+def percent(share: float) -> str:
+    """0.871 -> "87 %"; a guess that is only almost certain stays below 100."""
+    return ">99 %" if 0.995 <= share < 1 else f"{round(share * 100)} %"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """An upright bounding box in pixels of the picture, half-open: x1 <= x < x2, y1 <= y < y2."""

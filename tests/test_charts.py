@@ -72,6 +72,8 @@ def test_charts_leave_text_and_ground_to_the_theme() -> None:
         assert "background" not in chart.to_dict().get("config", {})
 
 
-@pytest.mark.parametrize(("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (1, "100 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (0.9949, "99 %"), (0.997, ">99 %"), (1, "100 %")]
+)
 def test_percent(share: float, text: str) -> None:
     assert charts.percent(share) == text

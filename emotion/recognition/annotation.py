@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion.faces import UNSURE, Box, Expression, Face, expression
+from emotion.faces import UNSURE, Box, Expression, Face, expression, percent
 
 Picture = NDArray[np.uint8]
 Chip = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -45,7 +45,7 @@ def chip_text(number: int, face: Face, *, short: bool) -> str:
         return str(number)
     if face.unsure is not None or face.scores is None:
         return f"{number} {UNSURE.name}"
-    return f"{number} {face.scores.label} {face.scores.confidence:.0%}".replace("%", " %")
+    return f"{number} {face.scores.label} {percent(face.scores.confidence)}"
 
 
 def pixelate(image: Picture, boxes: Sequence[Box], cells: int = 6) -> Picture:

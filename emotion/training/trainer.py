@@ -231,7 +231,7 @@ class _TrainingState:
         self._validation = Validation.of(data, crops[held] if crops is not None else None)
         self._network = NETWORKS[config.network](self._heads)
         self._compile()
-        self._best = [np.array(v) for v in self._network.weights]
+        self._best = [_values(v) for v in self._network.weights]
         self._restore()
 
     def _compile(self) -> None:
@@ -288,7 +288,7 @@ class _TrainingState:
         self.epoch = epoch + 1
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
-            self._best = [np.array(v) for v in self._network.weights]
+            self._best = [_values(v) for v in self._network.weights]
         self._append(row)
         self._save()
         return row
@@ -320,7 +320,7 @@ class _TrainingState:
 
     def _save(self) -> None:
         """All that a resume needs in one file, so that one rename makes it whole."""
-        arrays = {f"v{i}": np.array(v) for i, v in enumerate(self._variables())}
+        arrays = {f"v{i}": _values(v) for i, v in enumerate(self._variables())}
         arrays |= {f"b{i}": v for i, v in enumerate(self._best)}
         arrays["progress"] = np.array([self.epoch, self._best_score, self._best_epoch], np.float64)
         with replacing(self._folder / CHECKPOINT) as path, path.open("wb") as file:
@@ -350,6 +350,11 @@ class _TrainingState:
         rows = [r for r in read_history(self._folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
         lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
         write_atomic(self._folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
+
+
+def _values(variable: Any) -> NDArray[Any]:
+    """A copy of a Keras variable's values."""
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _short(value: float) -> str:

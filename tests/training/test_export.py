@@ -18,7 +18,10 @@ from emotion.recognition.classification import Recogniser
 
 from .making import pictures, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
 
 # Two of them have the same width, and the order is not that of the alphabet.
 HEADS = {"ferplus": 8, "fer2013": 8, "face": 1}

@@ -31,7 +31,10 @@ from emotion.training.runs import read_history
 
 from .making import dataset, pictures, write_fer2013, write_picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from .making import pictures
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
 
 HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
 

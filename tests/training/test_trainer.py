@@ -27,7 +27,10 @@ from emotion.training.runs import CHECKPOINT, HISTORY, read_history
 
 from .making import UNCHANGED, dataset, pictures, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
 
 TESTS = Path(__file__).parents[1]
 HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
@@ -147,6 +150,20 @@ def test_a_killed_training_goes_on_bit_by_bit(
     network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
     same_weights(weights(network), unbroken[1])
     same_run(tmp_path, unbroken[0])
+
+
+def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    """It is large enough for TensorFlow to use all cores, which must not show."""
+    from emotion.training import trainer
+
+    config = trainer.TrainingConfig(epochs=3, batch=64)
+    for name, stops in (("whole", ()), ("broken", (1, 2))):
+        (tmp_path / name).mkdir()
+        for stop in stops:
+            with pytest.raises(trainer.Stopped):
+                trainer.train(dataset(192, 20), config, tmp_path / name, None, stop_after(stop))
+        trainer.train(dataset(192, 20), config, tmp_path / name)
+    same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_a_finished_training_trains_nothing_more(
