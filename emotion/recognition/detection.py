@@ -88,11 +88,13 @@ class Haar:
     # Measured by `measure-crops haar`.
     geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.04, down=0.005)
     proposes: ClassVar[bool] = True
-    _LEAST_FACE = 24
 
-    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2) -> None:
+    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2, least: int = 24) -> None:
+        """`neighbours`: how many raw finds make a box; `least`: side of the smallest face in pixels of the
+        reduced picture."""
         self._cascade = cascade
         self._neighbours = neighbours
+        self._least = least
 
     @cached_property
     def _classifier(self) -> cv2.CascadeClassifier:
@@ -108,11 +110,11 @@ class Haar:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
         grey, sx, sy = _reduce(to_grey(image), side)
-        if min(grey.shape) < self._LEAST_FACE:
+        if min(grey.shape) < self._least:
             return ()
         grey = cv2.equalizeHist(grey)
-        rows = self._classifier.detectMultiScale(
-            grey, 1.1, self._neighbours, minSize=(self._LEAST_FACE, self._LEAST_FACE)
-        )
+        # A live page has no time for every size, and a face that one frame misses is found in the next.
+        step = 1.1 if side > 320 else 1.15
+        rows = self._classifier.detectMultiScale(grey, step, self._neighbours, minSize=(self._least, self._least))
         boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
         return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

@@ -333,7 +333,7 @@ def haar_mistakes(folder: Path, most_per_photo: int = 12, seed: int = 0) -> NDAr
     learns what is not a face. `folder` must hold photos without any face.
     """
     rng = np.random.default_rng(seed)
-    cascades = [Haar(f"haarcascade_frontalface_{name}.xml", neighbours=1) for name in ("alt2", "default")]
+    cascades = [Haar(f"haarcascade_frontalface_{name}.xml", neighbours=1, least=20) for name in ("alt2", "default")]
     crops = [crop for path in _pictures(folder) for crop in _mistakes(path, cascades, most_per_photo, rng)]
     if not crops:
         raise DataError(f"No picture below {folder} gave a false face; expected photos without faces.")
