@@ -83,6 +83,23 @@ def test_the_keras_file_is_the_network_without_its_optimizer(network: Any, expor
         np.testing.assert_allclose(answers(loaded, faces)[name], value, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (["fer2013", "face", "ferplus"], ["fer2013", "face", "ferplus"]),
+        (["StatefulPartitionedCall/face:0", "x/ferplus:0", "x/fer2013:0"], ["face", "ferplus", "fer2013"]),
+        (["Identity:0", "Identity_1:0", "Identity_2:0"], ["face", "fer2013", "ferplus"]),  # TensorFlow sorts keys
+        (["face", "face:1", "ferplus"], ["face", "fer2013", "ferplus"]),
+    ],
+)
+def test_outputs_are_known_by_name_or_else_by_the_order_of_keys(outputs: list[str], expected: list[str]) -> None:
+    from emotion.training.export import _in_order
+
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, 8]) for name in outputs]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], values))
+    assert _in_order(list(HEADS), model) == expected
+
+
 def test_an_export_that_answers_otherwise_is_refused(
     network: Any, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

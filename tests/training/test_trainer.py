@@ -387,6 +387,17 @@ def test_the_same_picture_is_changed_otherwise_in_every_place_and_epoch(trainer:
     assert len(set(faces)) == 128
 
 
+def test_the_order_is_another_in_every_epoch_and_for_every_seed(trainer: ModuleType) -> None:
+    def order(seed: int, epoch: int) -> tuple[int, ...]:
+        config = config_of(trainer, batch=60, seed=seed, augmentation=UNCHANGED)
+        faces, _, _ = trainer.Batches(numbered(60), plain_targets(trainer, 60), config, epoch)[0]
+        return tuple(faces.max(axis=(1, 2, 3)).astype(int).tolist())
+
+    orders = {order(seed, epoch) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+    assert tuple(range(1, 61)) not in orders
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(count=st.integers(16, 90), batch=st.integers(1, 16), epoch=st.integers(0, 30), seed=st.integers(0, 2**31))
 def test_an_epoch_has_every_row_once_with_its_targets_and_mirrors_it_the_next_time(
