@@ -35,7 +35,7 @@ class TrainingConfig:
     learning_rate: float = 0.1  # the peak, for SGD with Nesterov momentum 0.9
     warmup: float = 0.1  # share of the steps before the peak; then a cosine to 0
     weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
-    label_smoothing: float = 0.1  # a quarter of FER-2013's labels are not what most FER+ voters saw
+    label_smoothing: float = 0.1  # a third of FER-2013's labels are not what most FER+ voters saw
     votes_smoothing: float = 0.05
     votes_weight: float = 1.0  # loss = FER-2013 + votes_weight x FER+ + face_weight x face
     face_weight: float = 0.3
