@@ -33,7 +33,6 @@ $(VENV)/.app: requirements.txt constraints.txt
 	@echo "Setting up (once, a few minutes) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt
-	@$(BIN)/python -m emotion fetch-yunet || true
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt

@@ -9,6 +9,7 @@ page = st.navigation(
     [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
     ]
 )
 ui.sidebar()

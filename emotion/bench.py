@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +20,7 @@ from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.crops import crop_faces, to_grey
 from emotion.recognition.detectors import available_detectors, make_detector
+from emotion.recognition.engine import one_core
 from emotion.recognition.images import read_image
 
 SAMPLE: Final = Path(__file__).resolve().parent / "samples" / "astronaut.jpg"
@@ -38,11 +37,11 @@ def bench(bundle: Bundle | None = None, repeats: int = 40) -> list[dict[str, Any
     start to its end and, where the system tells, `megabytes` of peak memory.
     """
     rows: list[dict[str, Any]] = []
-    with _one_core():
+    with one_core():
         recogniser = Recogniser(bundle or default_bundle("recogniser"), threads=1)
         for name in available_detectors():
             for copies in (1, 8):
-                rows += _steps(Analyzer(make_detector(name), recogniser), frame(copies), copies, repeats)
+                rows += _steps(Analyzer(make_detector(name, threads=1), recogniser), frame(copies), copies, repeats)
     return rows + [_cold_start(name) for name in available_detectors()]
 
 
@@ -91,22 +90,6 @@ def _median_milliseconds(step: Callable[[], object], repeats: int) -> float:
         step()
         times.append(time.perf_counter() - started)
     return float(np.median(times)) * 1e3
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """OpenCV on one thread and, where the system can, the process on one core."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    if cores:
-        os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-        if cores:
-            os.sched_setaffinity(0, cores)
 
 
 def _cold_start(detector: str) -> dict[str, Any]:

@@ -77,6 +77,10 @@ class Bundle:
 def open_bundle(folder: Path | str) -> Bundle:
     """Read and verify one model folder; `ModelError` says what is wrong with it."""
     folder = Path(folder)
+    return _verified(folder, _read_card(folder))
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     if not path.is_file():
         raise ModelError(f"There is no {CARD} in {folder}; a model is a folder with one.")
@@ -88,10 +92,21 @@ def open_bundle(folder: Path | str) -> Bundle:
         raise ModelError(f"{path} is not readable JSON; fetch the model again.") from error
     if not isinstance(card, dict) or card.get("kind") not in KINDS:
         raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(KINDS)}.')
+    return card
+
+
+def _verified(folder: Path, card: dict[str, Any]) -> Bundle:
     _check_files(folder, card)
+    check_facts(folder / CARD, card)
+    return Bundle(folder, card)
+
+
+def check_facts(path: Path, card: dict[str, Any]) -> None:
+    """`ModelError` where a card, said to be in `path`, lacks or garbles what its kind of model needs."""
     if card["kind"] == "recogniser":
         _check_recogniser(path, card)
-    return Bundle(folder, card)
+    if card["kind"] == "detector":
+        _check_detector(path, card)
 
 
 def _check_files(folder: Path, card: dict[str, Any]) -> None:
@@ -142,6 +157,18 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
             )
 
 
+def _check_detector(path: Path, card: dict[str, Any]) -> None:
+    try:
+        slope, offset = float(card["score"]["slope"]), float(card["score"]["offset"])
+        crops = {key: float(value) for key, value in card["crops"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a detector: {error}.") from error
+    if not 0 < slope < math.inf or not math.isfinite(offset):
+        raise ModelError(f"{path}: the score has the slope {slope} and the offset {offset}; expected a slope above 0.")
+    if crops.keys() != {"scale", "down"} or not 0.5 <= crops["scale"] <= 2 or not -0.5 <= crops["down"] <= 0.5:
+        raise ModelError(f'{path}: "crops" is {crops}; expected a scale of 0.5 to 2 and down of -0.5 to 0.5.')
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
@@ -149,19 +176,19 @@ def sha256_of(path: Path) -> str:
 
 
 def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
-    """The usable models of a kind below `places` (default: the shipped ones), and a sentence for each bad one.
+    """The usable models of a kind below `places` (default: the shipped ones), and a sentence for each bad one and
+    for each whose kind cannot be told.
 
     The default one comes first, then by name, so that the first is the one to use.
     """
     good, bad = [], []
     for folder in _folders(places or (SHIPPED,)):
         try:
-            bundle = open_bundle(folder)
+            card = _read_card(folder)
+            if card["kind"] == kind:  # hashing the files of the others takes its time
+                good.append(_verified(folder, card))
         except ModelError as error:
             bad.append(str(error))
-            continue
-        if bundle.kind == kind:
-            good.append(bundle)
     return sorted(good, key=lambda b: (not b.card.get("default", False), b.name)), bad
 
 

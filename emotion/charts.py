@@ -16,6 +16,9 @@ from emotion.faces import UNSURE, expression, percent
 _EDGE = "#80808080"  # a thin rim, so that yellow stays visible on white and blue on dark
 _BAR = 24  # pixels for each bar
 _LEGEND_COLUMNS = 4
+# Series that are no expressions: apart from each other in both themes, and each with a shape of its own.
+_SERIES = ["#3B82C4", "#C2571A", "#8A8A8A", "#2E9E6B", "#B0508F", "#A88A1E", "#6C5FC7", "#4FA3B5"]
+_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 
 
 def named(name: str) -> str:
@@ -92,6 +95,55 @@ def group_bar(table: pd.DataFrame) -> alt.LayerChart:
     # Streamlit fits the legend into the height as well.
     height = 44 + 24 * -(-len(names) // _LEGEND_COLUMNS)
     return _calm(alt.LayerChart(layer=[bars, counts]).resolve_scale(color="independent"), height=height)
+
+
+def detectors_dots(table: pd.DataFrame, *, milliseconds: bool = False) -> alt.Chart:
+    """One row for each case and a point in it for each detector, known by colour and by shape.
+
+    `table` as from `tables.detectors_long`, of one measure: shares (0 to 1) or `milliseconds`.
+    """
+    rows = table.dropna(subset="value")
+    detectors, cases = rows["detector"].unique().tolist(), rows["case"].unique().tolist()
+    text = [f"{v:.1f} ms" if milliseconds else percent(v) for v in rows["value"]]
+    scale = alt.Scale(zero=True) if milliseconds else alt.Scale(domain=[0, 1])
+    axis = alt.Axis(title="milliseconds", grid=True) if milliseconds else alt.Axis(title=None, format="%", grid=True)
+    legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
+    chart = (
+        alt.Chart(rows.assign(text=text))
+        .mark_point(filled=True, size=120, opacity=1, stroke=_EDGE, strokeWidth=1)
+        .encode(
+            x=alt.X("value:Q", scale=scale, axis=axis),
+            y=alt.Y("case:N", sort=cases, axis=alt.Axis(title=None, labelFontSize=13, labelLimit=190, grid=True)),
+            color=alt.Color("detector:N", scale=alt.Scale(domain=detectors, range=_SERIES), legend=legend),
+            shape=alt.Shape("detector:N", scale=alt.Scale(domain=detectors, range=_SHAPES), legend=legend),
+            tooltip=[
+                alt.Tooltip("detector:N"), alt.Tooltip("case:N"), alt.Tooltip("text:N", title=rows["measure"].iloc[0]),
+            ],
+        )
+    )  # fmt: skip
+    return chart.properties(height=80 + 28 * len(cases)).configure_view(stroke=None)
+
+
+def learning_curves(table: pd.DataFrame) -> alt.Chart:
+    """How often a network was right after each epoch, one line for each measure.
+
+    `table` as from `tables.history_table`.
+    """
+    measures = table["measure"].unique().tolist()
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelFontSize=13, labelLimit=260, symbolSize=110)
+    chart = (
+        alt.Chart(table.assign(text=[percent(v) for v in table["value"]]))
+        .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
+        .encode(
+            x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False)),
+            y=alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, format="%")),
+            color=alt.Color("measure:N", scale=alt.Scale(domain=measures, range=_SERIES), legend=legend),
+            shape=alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=_SHAPES), legend=legend),
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("measure:N"), alt.Tooltip("text:N", title="right")],
+        )
+    )
+    # Streamlit fits the legend into the height as well.
+    return chart.properties(height=300 + 24 * -(-len(measures) // 2)).configure_view(stroke=None)
 
 
 def _axis(orient: Literal["left", "right"], label: str | None = None) -> alt.Axis:

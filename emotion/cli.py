@@ -60,11 +60,26 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--learning-rate", type=float, default=0.1, help="its peak (%(default)s)")
     one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
 
+    one = command("train-detector", _train_detector, "Train a face detector; run it again to go on where it stopped.")
+    one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    one.add_argument("--epochs", type=int, default=48, help="(%(default)s)")
+    one.add_argument("--learning-rate", type=float, default=2e-3, help="its peak (%(default)s)")
+    one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+
     one = command("evaluate", _evaluate, "Score a model or finished run on a split of a data set.")
     one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="FILE")
     one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
     one.add_argument("--split", choices=("public", "private"), default="public")
+    one.add_argument("--json", action="store_true")
+
+    one = command("evaluate-detector", _evaluate_detector, "Score face detectors on labelled photos, in one table.")
+    one.add_argument("model", type=Path, nargs="?", metavar="MODEL_OR_RUN", help="(default: the shipped one)")
+    one.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos as in eval.json and train.json")
+    one.add_argument("--only", action="store_true", help="without the other detectors of this machine")
+    one.add_argument("--held-out", action="store_true", help="on the held-out part of train/ instead of eval/")
+    one.add_argument("--keep", action="store_true", help="write the table into the model's report")
     one.add_argument("--json", action="store_true")
 
     one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
@@ -76,8 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true")
 
     one = command("measure-crops", _measure, "Measure how a detector's boxes relate to the crops of FER-2013.")
-    one.add_argument("detector")
+    one.add_argument("detector", help="its name, or the folder of one that was trained here")
     one.add_argument("--data", type=Path, required=True)
+    one.add_argument("--keep", action="store_true", help="write the result into the card of that folder")
     one.add_argument("--faces", type=int, default=2000, help="how many training faces (%(default)s)")
 
     command("fetch-yunet", _fetch, "Download the YuNet face detector (233 kB) once into the user's cache.")
@@ -153,6 +169,27 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _train_detector(options: argparse.Namespace) -> int:
+    from emotion.jobs import reporting
+    from emotion.training.detector_learning import learn_detector
+    from emotion.training.labelled import load_photos
+
+    with reporting(options.out) as report:
+        report.progress(0, options.epochs, "Loading the photos")
+        photos = load_photos(options.data, "train")
+        from emotion.training.detector import DetectorConfig
+        from emotion.training.trainer import Stopped
+
+        config = DetectorConfig(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+        try:
+            bundle = learn_detector(photos, config, options.out, report)
+        except Stopped as stopped:
+            print(f"{stopped} Run the same command again to go on.")
+            return 0
+    print(json.dumps(bundle.card["metrics"], indent=1))
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from emotion.training.datasets import load_dataset
     from emotion.training.learning import evaluate
@@ -162,6 +199,28 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(result, indent=1))
         return 0
     print(_scores_text(result))
+    return 0
+
+
+def _evaluate_detector(options: argparse.Namespace) -> int:
+    from emotion.bundles import default_bundle, open_bundle
+    from emotion.recognition.detectors import FOREIGN, available_detectors, make_detector
+    from emotion.recognition.glance import Glance
+    from emotion.tables import detectors_table
+    from emotion.training.detector_evaluation import evaluate_detectors
+    from emotion.training.detector_learning import keep
+    from emotion.training.labelled import load_photos
+
+    bundle = open_bundle(options.model) if options.model else default_bundle("detector")
+    others = [] if options.only else [name for name in available_detectors() if name in FOREIGN]
+    detectors = [Glance(bundle, threads=1), *(make_detector(name) for name in others)]
+    held = [photo for photo in load_photos(options.data, "train") if photo.held_out]
+    photos = [p for p in held if len(p.boxes)] if options.held_out else load_photos(options.data, "eval")
+    empty = [photo for photo in held if not len(photo.boxes) and not len(photo.ignore)]
+    rows = evaluate_detectors(detectors, photos, empty, lambda part: print(f"emotion: {part}", file=sys.stderr))
+    if options.keep:
+        keep(bundle.folder, {"detectors": rows})
+    print(json.dumps(rows, indent=1) if options.json else detectors_table(rows).to_string(index=False))
     return 0
 
 
@@ -204,13 +263,24 @@ def _bench(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     import numpy as np
 
+    from emotion.bundles import CARD, open_bundle
     from emotion.recognition.detectors import make_detector
+    from emotion.recognition.glance import Glance
     from emotion.training.datasets import load_dataset
+    from emotion.training.detector_learning import keep
     from emotion.training.geometry import measure_geometry
 
+    folder = Path(options.detector)
+    ours = (folder / CARD).is_file()
+    if options.keep and not ours:
+        raise EmotionError(f"{options.detector} is no folder of a detector trained here; its crops cannot be kept.")
+    detector = Glance(open_bundle(folder)) if ours else make_detector(options.detector)
     data = load_dataset(options.data)
     rows = np.random.default_rng(0).permutation(data.rows("training"))[: options.faces]
-    print(json.dumps(measure_geometry(make_detector(options.detector), data.images[rows]), indent=1))
+    measured = measure_geometry(detector, data.images[rows])
+    print(json.dumps(measured, indent=1))
+    if options.keep:
+        keep(folder, crops={key: round(measured[key], 3) for key in ("scale", "down")})
     return 0
 
 

@@ -40,7 +40,7 @@ Picture = NDArray[np.uint8]
 
 SAMPLE: Final = Path(__file__).parent / "samples" / "astronaut.jpg"
 _ANSWERS: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
-_DETECTORS: Final = {"yunet": "YuNet", "haar": "Haar"}
+_DETECTORS: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
 _SEARCH: Final = {"Fast": 640, "Normal": 1280, "Find all": 2560}  # long side in pixels that is searched
 _log: Final = logging.getLogger("emotion")
 
@@ -189,18 +189,19 @@ def _choose_detector() -> str:
         names = detectors.available_detectors()
     except ModelError as error:
         st.warning(plain(str(error)), icon=":material/info:")
-        names = ("haar",)
+        names = (*detectors.own_detectors(), "haar")
     name = st.selectbox(
         "Face detector", names, format_func=lambda name: str(_DETECTORS.get(name, name)),
-        key=f"side_detector_{len(names)}",  # a detector that was just fetched is to be at work at once
+        key=f"side_detector_{len(names)}",
         help="What looks for the faces before their expression is read.",
     )  # fmt: skip
     st.caption(detectors.describe_detector(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
-        st.caption("YuNet finds more faces, and is a download of 0.2 MB from the OpenCV project.")
+        st.caption("To compare: YuNet is a download of 0.2 MB from the OpenCV project.")
         if st.button("Fetch YuNet", icon=":material/download:", key="side_fetch"):
             with error_box("fetching YuNet"), st.spinner("Fetching YuNet"):
                 detectors.fetch_yunet()
+                st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"  # who fetches it wants to see it
                 st.rerun()
     return name
 
@@ -340,7 +341,7 @@ def strip(
     _STRIP(key=key, data=data, on_chosen_change=_chosen(key, len(items), choose))
 
 
-def chart(drawn: alt.LayerChart, *, key: str, alt_text: str) -> None:
+def chart(drawn: alt.Chart | alt.LayerChart, *, key: str, alt_text: str) -> None:
     """A chart of `emotion.charts` over the whole width, in the colours of the page."""
     # Streamlit's own chart theme writes labels in a grey that is too pale to read on white.
     st.altair_chart(drawn, key=key, theme=None, width="stretch", alt=alt_text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
 from emotion.errors import ModelError
 from emotion.faces import Scores
+from emotion.recognition.engine import load_session
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -41,17 +41,7 @@ class Recogniser:
         self.size = bundle.input_size
         self._heads = bundle.heads
         self._face_output: str | None = (bundle.card.get("face") or {}).get("output")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Otherwise its threads keep turning between two frames and take the camera's cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(bundle.network), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime has no public base class for what a bad file can raise
-            raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
+        self._session = load_session(bundle, threads)
         self._input = self._session.get_inputs()[0].name
         self._check_shapes()
 

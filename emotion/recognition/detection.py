@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,10 +18,20 @@ from emotion.recognition.crops import CropGeometry, to_grey
 class Detector(Protocol):
     """What every detector offers. None of them is safe to use from two threads at once."""
 
-    name: ClassVar[str]
-    geometry: ClassVar[CropGeometry]
-    # True where the boxes are only proposals that the recogniser's own "is this a face" must confirm.
-    proposes: ClassVar[bool]
+    @property
+    def name(self) -> str:
+        """By which people choose it."""
+        ...
+
+    @property
+    def geometry(self) -> CropGeometry:
+        """How its boxes relate to the crops that a recogniser learned on."""
+        ...
+
+    @property
+    def proposes(self) -> bool:
+        """True where the boxes are only proposals that the recogniser's own "is this a face" must confirm."""
+        ...
 
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """Faces in RGB uint8 (H, W, 3), most certain first, boxes inside the picture.
@@ -32,7 +42,7 @@ class Detector(Protocol):
         ...
 
 
-def _reduce(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
+def reduce(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
     """The picture with a long side of at most `side`, and its pixels' width and height in the original's."""
     height, width = image.shape[:2]
     factor = side / max(height, width)
@@ -45,10 +55,10 @@ def _reduce(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], flo
 class YuNet:
     """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
 
-    name: ClassVar[str] = "yunet"
+    name: str = "yunet"
     # Measured by `measure-crops yunet`.
-    geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.13, down=0.02)
-    proposes: ClassVar[bool] = False
+    geometry: CropGeometry = CropGeometry(scale=1.13, down=0.02)
+    proposes: bool = False
     # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
     _LEAST_SIDE = 64
 
@@ -63,7 +73,7 @@ class YuNet:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""
         height, width = image.shape[:2]
-        small, sx, sy = _reduce(image, side)
+        small, sx, sy = reduce(image, side)
         pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
         if pad_x or pad_y:
             small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
@@ -84,10 +94,10 @@ class Haar:
     """Viola and Jones' cascade ("Rapid object detection using a boosted cascade of simple features", 2001)
     from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
 
-    name: ClassVar[str] = "haar"
+    name: str = "haar"
     # Measured by `measure-crops haar`.
-    geometry: ClassVar[CropGeometry] = CropGeometry(scale=1.04, down=0.005)
-    proposes: ClassVar[bool] = True
+    geometry: CropGeometry = CropGeometry(scale=1.04, down=0.005)
+    proposes: bool = True
 
     def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2, least: int = 24) -> None:
         """`neighbours`: how many raw finds make a box; `least`: side of the smallest face in pixels of the
@@ -109,7 +119,7 @@ class Haar:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = _reduce(to_grey(image), side)
+        grey, sx, sy = reduce(to_grey(image), side)
         if min(grey.shape) < self._least:
             return ()
         grey = cv2.equalizeHist(grey)

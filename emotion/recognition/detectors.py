@@ -10,16 +10,17 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from emotion.bundles import SHIPPED, sha256_of
+from emotion.bundles import SHIPPED, Bundle, find_bundles, sha256_of
 from emotion.errors import ModelError
 from emotion.files import write_atomic
 from emotion.recognition.detection import Detector, Haar, YuNet
+from emotion.recognition.glance import Glance
 
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 YUNET_SOURCE: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
-# Best first; the first one that this machine has is at work unless a person chooses.
-DETECTORS: Final = ("yunet", "haar")
+# Not trained here; a model folder cannot take their names.
+FOREIGN: Final = ("yunet", "haar")
 
 
 def cache_folder() -> Path:
@@ -70,28 +71,39 @@ def fetch_yunet(timeout: float = 5.0) -> Path:
     return path
 
 
+def own_detectors() -> dict[str, Bundle]:
+    """The usable detectors in models/ by name, the default one first."""
+    return {bundle.name: bundle for bundle in find_bundles("detector", SHIPPED)[0] if bundle.name not in FOREIGN}
+
+
 def available_detectors() -> tuple[str, ...]:
-    """The names that `make_detector` takes on this machine, best first."""
-    return tuple(name for name in DETECTORS if name != "yunet" or find_yunet() is not None)
+    """The names that `make_detector` takes on this machine; the first is at work unless a person chooses."""
+    return (*own_detectors(), *(name for name in FOREIGN if name != "yunet" or find_yunet() is not None))
 
 
-def make_detector(name: str | None = None) -> Detector:
-    """A new detector by name, or the best one here for None; `ModelError` where it is unknown or not here."""
+def make_detector(name: str | None = None, threads: int = 0) -> Detector:
+    """A new detector by name, or the one to use here for None; `ModelError` where it is unknown or not here.
+
+    `threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.
+    """
     name = name or available_detectors()[0]
     if name == "haar":
         return Haar()
     if name == "yunet":
         path = find_yunet()
         if path is None:
-            raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use haar.")
+            raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use another one.")
         return YuNet(path)
-    raise ModelError(f"There is no detector {name!r}; expected one of {', '.join(DETECTORS)}.")
+    own = own_detectors()
+    if name not in own:
+        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*own, *FOREIGN))}.")
+    return Glance(own[name], threads)
 
 
 def describe_detector(name: str) -> str:
     """One sentence for a person: what it is, and why it may be at work."""
     return {
-        "yunet": "YuNet, a small neural detector: fast, finds tilted and small faces.",
+        "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
         "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
         "its false boxes.",
-    }[name]
+    }.get(name, f"{name}, trained for this program and always there: fast, finds tilted and small faces.")

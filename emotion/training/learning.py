@@ -26,7 +26,7 @@ from emotion.training.datasets import (
     seen_in_training,
 )  # fmt: skip
 from emotion.training.evaluation import fit_temperature, score_head
-from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, read_history
+from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
 
 
 class SpeaksLogits(Protocol):
@@ -50,13 +50,12 @@ def learn(
     threshold are chosen on the public split; the private split is scored once, at the end.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
-    from emotion.training.export import export_network, write_card
+    from emotion.training.export import export_network
     from emotion.training.trainer import train
 
     for split in SPLITS:  # said now, not after hours of training
         if len(data.rows(split)) == 0:
             raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
-    before = read_json(folder / CONFIG)
     settings = {
         **asdict(config),
         "data": data.source,
@@ -65,10 +64,7 @@ def learn(
         "not_faces": 0 if not_face_crops is None else len(not_face_crops),
         "duplicates": duplicate_report(data),
     }
-    begun = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, CARD))
-    if before is not None and begun and {k: before.get(k) for k in settings} != _as_json(settings):
-        raise EmotionError(f"{folder} holds a training with other settings; choose another folder.")
-    write_json(folder / CONFIG, settings)
+    check_settings(folder, settings)
     report.progress(len(read_history(folder)), config.epochs, "Loading")
 
     def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
@@ -94,12 +90,6 @@ def learn(
     facts["metrics"] = {split: _metrics(scores[split]) for split in ("private", "public")}
     write_card(folder, facts)
     return open_bundle(folder)
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _as_json(v) for k, v in value.items()}
-    return [_as_json(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def raw_logits(recogniser: SpeaksLogits, data: Dataset, split: str, batch: int = 256) -> dict[str, NDArray[np.float32]]:

@@ -1,9 +1,16 @@
-"""Read run folders: what a training left there, whether it ended well or not. Nothing here learns."""
+"""Read and write run folders: what a training left there, whether it ended well or not. Nothing here learns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from emotion.bundles import CARD, sha256_of
+from emotion.errors import EmotionError
+from emotion.files import read_json, write_atomic, write_json
 
 CHECKPOINT: Final = "checkpoint.npz"
 HISTORY: Final = "history.csv"
@@ -34,3 +41,44 @@ def _number_or_nothing(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def append_history(folder: Path, row: Mapping[str, float]) -> None:
+    """Add an epoch to history.csv; rows behind it (a crash between two writes) are written anew."""
+    rows = [r for r in read_history(folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
+    lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
+    write_atomic(folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings."""
+    before = read_json(folder / CONFIG)
+    begun = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, CARD))
+    if before is not None and begun and {k: before.get(k) for k in settings} != _as_json(settings):
+        raise EmotionError(f"{folder} holds a training with other settings; choose another folder.")
+    write_json(folder / CONFIG, settings)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _as_json(v) for k, v in value.items()}
+    return [_as_json(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def write_card(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """card.json: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
+    already, the date and the versions."""
+    names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT)
+    files = [folder / name for name in names if (folder / name).is_file()]
+    card = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("tensorflow", "keras", "onnx", "onnxruntime", "numpy")},
+        **facts,
+        "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files},
+    }
+    write_json(folder / CARD, card)
+    return card

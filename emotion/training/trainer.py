@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError, EmotionError
 from emotion.faces import FERPLUS_LABELS
-from emotion.files import replacing, write_atomic
 from emotion.training.augmentation import Augmentation, augment
+from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.networks import NETWORKS
-from emotion.training.runs import CHECKPOINT, HISTORY, read_history
+from emotion.training.runs import append_history
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ class _TrainingState:
         self._validation = Validation.of(data, crops[held] if crops is not None else None)
         self._network = NETWORKS[config.network](self._heads)
         self._compile()
-        self._best = [_values(v) for v in self._network.weights]
+        self._best = values_of(self._network.weights)
         self._restore()
 
     def _compile(self) -> None:
@@ -288,8 +287,8 @@ class _TrainingState:
         self.epoch = epoch + 1
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
-            self._best = [_values(v) for v in self._network.weights]
-        self._append(row)
+            self._best = values_of(self._network.weights)
+        append_history(self._folder, row)
         self._save()
         return row
 
@@ -319,46 +318,15 @@ class _TrainingState:
         return [*self._network.variables, *self._network.optimizer.variables]
 
     def _save(self) -> None:
-        """All that a resume needs in one file, so that one rename makes it whole."""
-        arrays = {f"v{i}": _values(v) for i, v in enumerate(self._variables())}
-        arrays |= {f"b{i}": v for i, v in enumerate(self._best)}
-        arrays["progress"] = np.array([self.epoch, self._best_score, self._best_epoch], np.float64)
-        with replacing(self._folder / CHECKPOINT) as path, path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        save_checkpoint(
+            self._folder, self._variables(), self._best, (self.epoch, self._best_score, self._best_epoch)
+        )  # fmt: skip
 
     def _restore(self) -> None:
-        path = self._folder / CHECKPOINT
-        if not path.exists():
-            return
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                saved = {key: file[key] for key in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise EmotionError(f"{path} is damaged; remove it to train again from the beginning.") from error
-        wanted = {f"v{i}": v.shape for i, v in enumerate(self._variables())}
-        wanted |= {f"b{i}": v.shape for i, v in enumerate(self._best)} | {"progress": (3,)}
-        if {key: value.shape for key, value in saved.items()} != wanted:
-            raise EmotionError(f"{path} belongs to another network or other data; choose another folder.")
-        for i, variable in enumerate(self._variables()):
-            variable.assign(saved[f"v{i}"])
-        self._best = [saved[f"b{i}"] for i in range(len(self._best))]
-        epoch, self._best_score, best_epoch = saved["progress"].tolist()
-        self.epoch, self._best_epoch = int(epoch), int(best_epoch)
-
-    def _append(self, row: dict[str, float]) -> None:
-        """Rows behind the checkpoint (a crash between two writes) are written anew."""
-        rows = [r for r in read_history(self._folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
-        lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
-        write_atomic(self._folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
-
-
-def _values(variable: Any) -> NDArray[Any]:
-    """A copy of a Keras variable's values."""
-    return np.array(keras.ops.convert_to_numpy(variable))
-
-
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+        saved = load_checkpoint(self._folder, self._variables(), self._best, progress=3)
+        if saved is not None:
+            self._best, (epoch, self._best_score, best_epoch) = saved
+            self.epoch, self._best_epoch = int(epoch), int(best_epoch)
 
 
 def _held_out(crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:

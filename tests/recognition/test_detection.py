@@ -19,12 +19,19 @@ from emotion.recognition.images import read_image, rotate
 
 Picture = NDArray[np.uint8]
 needs_yunet = pytest.mark.skipif(find_yunet() is None, reason="YuNet is not on this machine")
-NAMES = ["haar", pytest.param("yunet", marks=needs_yunet)]
+YUNET = pytest.param("yunet", marks=needs_yunet)
+NAMES = ["glance", "haar", YUNET]
 RNG = np.random.default_rng(4)
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def detector(request: pytest.FixtureRequest) -> Detector:
+    return make_detector(request.param)
+
+
+@pytest.fixture(scope="module", params=["glance", YUNET])
+def network(request: pytest.FixtureRequest) -> Detector:
+    """One with scores and landmarks."""
     return make_detector(request.param)
 
 
@@ -72,7 +79,7 @@ def test_noise_and_ramps(detector: Detector, shape: tuple[int, int]) -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None], (*shape, 3)).copy()
     for image in (noise, ramp):
         check(detector.detect(image, 0.6, 1280), image)
-    if detector.name == "yunet":  # Haar only proposes
+    if not detector.proposes:
         assert detector.detect(noise, 0.6, 1280) == ()
 
 
@@ -169,10 +176,9 @@ def test_a_yunet_file_that_is_none(tmp_path: Path, content: bytes) -> None:
         YuNet(path)
 
 
-@needs_yunet
 @pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
-def test_a_face_over_the_edge_ends_there(yunet: Detector, sample: Picture, sample_face: Box, edge: str) -> None:
-    """YuNet guesses where the face would end outside."""
+def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sample_face: Box, edge: str) -> None:
+    """The networks guess where the face would end outside."""
     x, y = (round(n) for n in sample_face.centre)
     windows = {
         "left": np.s_[:, x - 15 :],
@@ -181,7 +187,7 @@ def test_a_face_over_the_edge_ends_there(yunet: Detector, sample: Picture, sampl
         "bottom": np.s_[: y + 15],
     }
     image = np.ascontiguousarray(sample[windows[edge]])
-    faces = yunet.detect(image, 0.2, 1280)
+    faces = network.detect(image, 0.2, 1280)
     check(faces, image)
     height, width = image.shape[:2]
     sides = {"left": lambda b: b.x1 == 0, "top": lambda b: b.y1 == 0,
@@ -189,19 +195,17 @@ def test_a_face_over_the_edge_ends_there(yunet: Detector, sample: Picture, sampl
     assert any(sides[edge](face.box) for face in faces)
 
 
-@needs_yunet
-def test_yunet_thresholds(yunet: Detector, sample: Picture) -> None:
-    counts = [len(yunet.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, 0.6, 0.99)]
+def test_a_higher_threshold_finds_less(network: Detector, sample: Picture) -> None:
+    counts = [len(network.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, 0.6, 0.99)]
     assert counts == sorted(counts, reverse=True)
     assert counts[2] == 1
     assert counts[3] == 0
 
 
-@needs_yunet
 @pytest.mark.parametrize("factor", [1.0, 0.5])
-def test_yunet_landmarks(yunet: Detector, sample: Picture, sample_face: Box, factor: float) -> None:
+def test_landmarks(network: Detector, sample: Picture, sample_face: Box, factor: float) -> None:
     """The person's right eye is left in the picture; all points are in pixels of the whole picture."""
-    (face,) = yunet.detect(sample, 0.6, round(512 * factor))
+    (face,) = network.detect(sample, 0.6, round(512 * factor))
     points = face.landmarks
     assert points is not None
     assert points.right_eye[0] < points.nose[0] < points.left_eye[0]
@@ -214,23 +218,21 @@ def test_yunet_landmarks(yunet: Detector, sample: Picture, sample_face: Box, fac
     assert abs(points.turn) < 0.35
 
 
-@needs_yunet
-def test_yunet_tells_the_direction_of_a_roll(yunet: Detector, sample: Picture, sample_face: Box) -> None:
-    """No more: its points follow a roll of 40 degrees by a quarter at best."""
+def test_landmarks_tell_the_direction_of_a_roll(network: Detector, sample: Picture, sample_face: Box) -> None:
+    """YuNet tells no more: its points follow a roll of 40 degrees by a quarter at best."""
     rolls = []
     for degrees in (-40, 40):
         turn = cv2.getRotationMatrix2D(sample_face.centre, -degrees, 1.0)  # OpenCV counts against the clock
-        (face,) = yunet.detect(np.asarray(cv2.warpAffine(sample, turn, (512, 512)), np.uint8), 0.6, 1280)
+        (face,) = network.detect(np.asarray(cv2.warpAffine(sample, turn, (512, 512)), np.uint8), 0.6, 1280)
         assert face.landmarks is not None
         rolls.append(face.landmarks.roll)
     assert rolls[1] - rolls[0] > 5
 
 
-@needs_yunet
-def test_yunet_finds_a_face_in_a_thumbnail(yunet: Detector, sample: Picture, sample_face: Box) -> None:
+def test_a_face_in_a_thumbnail(network: Detector, sample: Picture, sample_face: Box) -> None:
     x1, y1, x2, y2 = sample_face.expand(1.3).rounded()
     thumbnail = cv2.resize(sample[y1:y2, x1:x2], (30, 30), interpolation=cv2.INTER_AREA)
-    faces = yunet.detect(np.asarray(thumbnail, np.uint8), 0.3, 1280)
+    faces = network.detect(np.asarray(thumbnail, np.uint8), 0.3, 1280)
     check(faces, np.asarray(thumbnail))
     assert len(faces) == 1
 

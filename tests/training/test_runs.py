@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.training.runs import HISTORY, read_history
+from emotion.bundles import sha256_of
+from emotion.errors import EmotionError
+from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, append_history, check_settings, read_history, write_card
 
 WHOLE = "epoch,seconds,loss\n1,12.5,2.25\n2,11.75,1.5\n"
 ROWS = [{"epoch": "1", "seconds": "12.5", "loss": "2.25"}, {"epoch": "2", "seconds": "11.75", "loss": "1.5"}]
@@ -77,3 +80,36 @@ def test_junk_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory,
     for row in history(folder, b"epoch,loss\n" + junk):
         assert row.keys() == {"epoch", "loss"}
         assert all(float(cell or 0) is not None for cell in row.values())
+
+
+def test_the_card_has_every_file_of_a_model_and_no_other(tmp_path: Path) -> None:
+    ours = {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
+    for name in (*ours, ".0a1b2c3d.part.onnx", "notes.csv", "checkpoint.npz", "state.json", "log.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    card = write_card(tmp_path, {"kind": "recogniser", "name": "mine"})
+    assert json.loads((tmp_path / "card.json").read_text()) == card
+    assert (card["kind"], card["name"]) == ("recogniser", "mine")
+    assert card["files"] == {name: {"bytes": len(name), "sha256": sha256_of(tmp_path / name)} for name in ours}
+    assert set(card["versions"]) >= {"tensorflow", "keras", "onnxruntime"}
+    again = write_card(tmp_path, {**card, "created": "then", "name": "yours"})  # what it knew stays
+    assert (again["created"], again["name"], again["versions"]) == ("then", "yours", card["versions"])
+    (tmp_path / "report.json").unlink()
+    assert set(write_card(tmp_path, {})["files"]) == ours - {"report.json"}
+
+
+def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
+    for epoch, loss in ((1, 2.0), (2, 1.0), (3, 0.5), (2, 0.75)):
+        append_history(tmp_path, {"epoch": epoch, "loss": loss})
+    assert read_history(tmp_path) == [{"epoch": "1", "loss": "2"}, {"epoch": "2", "loss": "0.75"}]
+
+
+def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
+    settings = {"epochs": 3, "sizes": (32, 48), "scenes": {"side": 320}}
+    check_settings(tmp_path, settings)
+    check_settings(tmp_path, {**settings, "epochs": 4})  # nothing was learned yet
+    assert json.loads((tmp_path / CONFIG).read_text())["epochs"] == 4
+    (tmp_path / CHECKPOINT).write_bytes(b"")
+    check_settings(tmp_path, {**settings, "epochs": 4})
+    with pytest.raises(EmotionError, match="holds a training with other settings; choose another folder"):
+        check_settings(tmp_path, settings)
+    assert json.loads((tmp_path / CONFIG).read_text())["epochs"] == 4

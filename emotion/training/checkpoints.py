@@ -1,0 +1,56 @@
+"""The state of a training between two epochs, in one file, so that one rename makes it whole."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import EmotionError
+from emotion.files import replacing
+from emotion.training.runs import CHECKPOINT
+
+Values = list[NDArray[Any]]
+
+
+def values_of(variables: Sequence[Any]) -> Values:
+    """Copies of Keras variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def save_checkpoint(folder: Path, variables: Sequence[Any], best: Values, progress: Sequence[float]) -> None:
+    """Write the variables' values, the best weights so far and a few numbers."""
+    arrays = {f"v{i}": value for i, value in enumerate(values_of(variables))}
+    arrays |= {f"b{i}": value for i, value in enumerate(best)}
+    arrays["progress"] = np.array(progress, np.float64)
+    with replacing(folder / CHECKPOINT) as path, path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load_checkpoint(
+    folder: Path, variables: Sequence[Any], best: Values, progress: int
+) -> tuple[Values, list[float]] | None:
+    """Set the variables as they were and return the best weights and the `progress` numbers; None without a file.
+
+    Raises `EmotionError` where the file is damaged or of another training.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            saved = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise EmotionError(f"{path} is damaged; remove it to train again from the beginning.") from error
+    wanted = {f"v{i}": v.shape for i, v in enumerate(variables)}
+    wanted |= {f"b{i}": v.shape for i, v in enumerate(best)} | {"progress": (progress,)}
+    if {key: value.shape for key, value in saved.items()} != wanted:
+        raise EmotionError(f"{path} belongs to another network or other data; choose another folder.")
+    for i, variable in enumerate(variables):
+        variable.assign(saved[f"v{i}"])
+    return [saved[f"b{i}"] for i in range(len(best))], saved["progress"].tolist()

@@ -1,0 +1,238 @@
+"""Train the face detector, epoch by epoch, resumably, into a run folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from emotion.errors import DataError, EmotionError
+from emotion.recognition.glance import cells, decode, padded, without_doubles
+from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
+from emotion.training.detector_network import Wanted, detection_losses, glance
+from emotion.training.detector_scores import average_precision, match, together
+from emotion.training.labelled import LabelledPhoto
+from emotion.training.runs import append_history
+from emotion.training.scenes import Scene, SceneConfig, make_scene
+from emotion.training.trainer import Stopped
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """What decides a detector's training; saved as config.json before the first step."""
+
+    epochs: int = 48
+    batch: int = 16
+    learning_rate: float = 2e-3  # the peak, for AdamW
+    warmup: float = 0.02  # share of the steps before the peak; then a cosine to 0
+    weight_decay: float = 0.02
+    box_weight: float = 2.0  # loss = score + box_weight x box + points_weight x points
+    points_weight: float = 1.0
+    calm: float = 0.1  # share of the last epochs without mosaics, which no camera sees
+    seed: int = 1
+    scenes: SceneConfig = field(default_factory=SceneConfig)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:
+            raise EmotionError(
+                f"{self.epochs} epochs of batches of {self.batch} at the learning rate {self.learning_rate} with the "
+                f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
+            )
+
+
+class Scenes:
+    """Batches of one epoch; what they hold depends on seed, epoch and position alone."""
+
+    def __init__(self, photos: Sequence[LabelledPhoto], config: DetectorConfig, epoch: int) -> None:
+        self._photos, self._config, self._epoch = photos, config, epoch
+        self._order = np.random.default_rng((config.seed, epoch)).permutation(len(photos))
+        calm = epoch >= round(config.epochs * (1 - config.calm))
+        self._scenes = SceneConfig(**{**vars(config.scenes), "p_mosaic": 0.0}) if calm else config.scenes
+
+    def __len__(self) -> int:
+        return len(self._photos) // self._config.batch
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Wanted]:
+        rows = self._order[index * self._config.batch : (index + 1) * self._config.batch]
+        rng = np.random.default_rng((self._config.seed, self._epoch, index))
+        cv2.setRNGSeed(int(rng.integers(2**31)))  # its noise
+        scenes = [make_scene(self._photos[i], self._photos, self._scenes, rng) for i in rows]
+        return np.stack([scene.pixels for scene in scenes]), wanted_of(scenes)
+
+
+def wanted_of(scenes: Sequence[Scene]) -> Wanted:
+    """The faces of a batch in one list, and the cells that count."""
+    places = cells(*scenes[0].pixels.shape[:2])
+    points = np.concatenate([scene.landmarks.reshape(-1, 10) for scene in scenes])
+    known = ~np.isnan(points).any(axis=1)
+    return Wanted(
+        np.repeat(np.arange(len(scenes)), [len(scene.boxes) for scene in scenes]).astype(np.int32),
+        np.concatenate([scene.boxes for scene in scenes]),
+        np.where(known.reshape(-1, 1), points, 0).astype(np.float32),
+        known.astype(np.float32),
+        np.stack([_counts(places, scene.ignore) for scene in scenes]),
+    )
+
+
+def _counts(places: NDArray[np.float32], ignore: NDArray[np.float32]) -> NDArray[np.float32]:
+    """0 for the cells whose centre lies in an ignored region or within 8 pixels of its middle, 1 elsewhere."""
+    middle, half = (ignore[:, :2] + ignore[:, 2:]) / 2, (ignore[:, 2:] - ignore[:, :2]) / 2
+    inside = (np.abs(places[:, None, :2] - middle) < np.maximum(half, 8)).all(-1).any(-1)
+    return np.where(inside, 0, 1).astype(np.float32)
+
+
+def train_detector(
+    photos: Sequence[LabelledPhoto],
+    config: DetectorConfig,
+    folder: Path,
+    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+) -> keras.Model:
+    """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
+
+    Best is the epoch with the highest mean of the sources' average precision on the held-out photos. Keeps every
+    photo in memory. `on_epoch(epoch, seconds, row)` is called after every epoch with the seconds that this process
+    has trained; True ends the training with `Stopped`, and the same call goes on from there. Raises `DataError`
+    where there is too little to learn or to measure, `EmotionError` where the loss is no longer a number.
+    """
+    learned = [photo for photo in photos if not photo.held_out]
+    held = [photo for photo in photos if photo.held_out]
+    if len(learned) < config.batch or not any(len(photo.boxes) for photo in held):
+        raise DataError(
+            f"{len(learned)} photos to learn from and {len(held)} held out; at least {config.batch} and one with "
+            "a face are needed."
+        )
+    state = _DetectorState(learned, held, config, folder)
+    started = time.monotonic()
+    for epoch in range(state.epoch, config.epochs):
+        row = state.run_epoch(epoch)
+        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < config.epochs:
+            raise Stopped(f"Stopped after epoch {epoch + 1} of {config.epochs}.")
+    return state.best_network()
+
+
+class _DetectorState:
+    """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
+
+    def __init__(
+        self, learned: Sequence[LabelledPhoto], held: Sequence[LabelledPhoto], config: DetectorConfig, folder: Path
+    ) -> None:
+        self._learned, self._held, self._config, self._folder = learned, held, config, folder
+        keras.utils.set_random_seed(config.seed)
+        self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
+        self._network = glance()
+        steps = config.epochs * (len(learned) // config.batch)
+        warmup = max(1, round(steps * config.warmup))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 20, max(1, steps - warmup), alpha=0.0,
+            warmup_target=config.learning_rate, warmup_steps=warmup,
+        )  # fmt: skip
+        self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=5.0)  # pyright: ignore[reportArgumentType]
+        self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self._optimizer.build(self._network.trainable_variables)
+        side = config.scenes.side
+        self._step = _learning_step(self._network, self._optimizer, config, cells(side, side))
+        self._best = values_of(self._network.weights)
+        saved = load_checkpoint(folder, self._variables(), self._best, progress=3)
+        if saved is not None:
+            self._best, (epoch, self._best_score, best_epoch) = saved
+            self.epoch, self._best_epoch = int(epoch), int(best_epoch)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self._network.variables, *self._optimizer.variables]
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Learn one epoch, measure it, keep it."""
+        started = time.monotonic()
+        losses = self._learn(Scenes(self._learned, self._config, epoch))
+        if not all(map(math.isfinite, losses.values())):
+            before = f"the best epoch before it, {self._best_epoch}, is kept" if epoch else "nothing was learned"
+            raise EmotionError(
+                f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
+                f"try a smaller learning rate than {self._config.learning_rate}."
+            )
+        measured = measure(self._network, self._held)
+        row = {
+            "epoch": epoch + 1, "seconds": time.monotonic() - started,
+            "learning_rate": np.asarray(self._optimizer.learning_rate).item(), **losses, **measured,
+        }  # fmt: skip
+        self.epoch = epoch + 1
+        if measured["val_ap"] > self._best_score:
+            self._best_score, self._best_epoch = measured["val_ap"], epoch + 1
+            self._best = values_of(self._network.weights)
+        append_history(self._folder, row)
+        progress = (self.epoch, self._best_score, self._best_epoch)
+        save_checkpoint(self._folder, self._variables(), self._best, progress)
+        return row
+
+    def _learn(self, scenes: Scenes) -> dict[str, float]:
+        """One pass over the batches; the next one is made while one is learned."""
+        losses = []
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = ahead.submit(scenes.__getitem__, 0)
+            for index in range(len(scenes)):
+                photos, wanted = coming.result()
+                if index + 1 < len(scenes):
+                    coming = ahead.submit(scenes.__getitem__, index + 1)
+                losses.append(self._step(photos, *wanted))
+        names = ("loss", "score_loss", "box_loss", "points_loss")
+        return dict(zip(names, np.mean(np.array(losses), axis=0).tolist(), strict=True))
+
+    def best_network(self) -> keras.Model:
+        """The network with the weights of the best epoch."""
+        self._network.set_weights(self._best)
+        return self._network
+
+
+def _learning_step(
+    network: keras.Model, optimizer: keras.Optimizer, config: DetectorConfig, places: NDArray[np.float32]
+) -> Callable[..., tf.Tensor]:
+    """A function of a batch and the parts of its `Wanted` that learns once and returns the losses (4,)."""
+    side = config.scenes.side
+    shapes = [
+        ((None, side, side, 3), "uint8"), ((None,), "int32"), ((None, 4), "float32"), ((None, 10), "float32"),
+        ((None,), "float32"), ((None, len(places)), "float32"),
+    ]  # fmt: skip
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, kind) for shape, kind in shapes])
+    def step(photos: tf.Tensor, *wanted: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            answers = network(tf.cast(photos, tf.float32), training=True)
+            parts = detection_losses(answers, places, Wanted(*wanted))
+            loss = parts.score + config.box_weight * parts.box + config.points_weight * parts.points
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return tf.stack([loss, *parts])
+
+    return step
+
+
+def measure(network: keras.Model, photos: Sequence[LabelledPhoto], least: float = 16.0) -> dict[str, float]:
+    """`val_ap…` columns of the history: average precision on faces of at least `least` pixels at IoU 0.5, and at
+    0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes."""
+
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), "float32")])
+    def answer(image: tf.Tensor) -> tf.Tensor:
+        return network(image, training=False)
+
+    parts: dict[str, list] = {}
+    for photo in photos:
+        image = padded(photo.pixels)
+        rows = decode(answer(tf.constant(image[None], tf.float32)).numpy()[0], cells(*image.shape[:2]), -4.0)
+        rows = without_doubles(rows)
+        name = photo.source if photo.truth else "others"
+        threshold = 0.5 if name in ("wider", "fddb_sy32", "others") else 0.3
+        parts.setdefault(name, []).append(
+            match(rows[:, 1:5], rows[:, 0], photo.boxes, photo.ignore, threshold, least)
+        )  # fmt: skip
+    scores = {f"val_ap_{name}": average_precision(together(matched)) for name, matched in sorted(parts.items())}
+    known = [score for name, score in scores.items() if name != "val_ap_others" and not math.isnan(score)]
+    return {"val_ap": float(np.mean(known)) if known else 0.0, **scores}
