@@ -103,25 +103,27 @@ def detectors_dots(table: pd.DataFrame, *, milliseconds: bool = False) -> alt.Ch
     `table` as from `tables.detectors_long`, of one measure: shares (0 to 1) or `milliseconds`.
     """
     rows = table.dropna(subset="value")
-    detectors, cases = rows["detector"].unique().tolist(), rows["case"].unique().tolist()
+    detectors, names = rows["detector"].unique().tolist(), rows["name"].unique().tolist()
     text = [f"{v:.1f} ms" if milliseconds else percent(v) for v in rows["value"]]
     scale = alt.Scale(zero=True) if milliseconds else alt.Scale(domain=[0, 1])
     axis = alt.Axis(title="milliseconds", grid=True) if milliseconds else alt.Axis(title=None, format="%", grid=True)
     legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
     chart = (
-        alt.Chart(rows.assign(text=text))
+        alt.Chart(rows.assign(text=text)[::-1])  # the first detector lies on top of the others
         .mark_point(filled=True, size=120, opacity=1, stroke=_EDGE, strokeWidth=1)
         .encode(
             x=alt.X("value:Q", scale=scale, axis=axis),
-            y=alt.Y("case:N", sort=cases, axis=alt.Axis(title=None, labelFontSize=13, labelLimit=190, grid=True)),
+            y=alt.Y("name:N", sort=names, axis=alt.Axis(title=None, labelFontSize=13, labelLimit=200, grid=True)),
             color=alt.Color("detector:N", scale=alt.Scale(domain=detectors, range=_SERIES), legend=legend),
             shape=alt.Shape("detector:N", scale=alt.Scale(domain=detectors, range=_SHAPES), legend=legend),
             tooltip=[
-                alt.Tooltip("detector:N"), alt.Tooltip("case:N"), alt.Tooltip("text:N", title=rows["measure"].iloc[0]),
+                alt.Tooltip("detector:N"),
+                alt.Tooltip("case:N", title="for"),
+                alt.Tooltip("text:N", title=rows["measure"].iloc[0]),
             ],
         )
     )  # fmt: skip
-    return chart.properties(height=80 + 28 * len(cases)).configure_view(stroke=None)
+    return chart.properties(height=80 + 28 * len(names)).configure_view(stroke=None)
 
 
 def learning_curves(table: pd.DataFrame) -> alt.Chart:

@@ -10,16 +10,17 @@ from emotion.training.runs import REPORT, read_history
 
 KINDS = {"recogniser": "Reads expressions", "detector": "Finds faces"}
 PARTS = {
-    "source": ("Photos of different kinds", "average precision, IoU 0.5"),
-    "face": ("Large and small faces", "recall"),
-    "rotation": ("Turned photos", "recall"),
-    "blur": ("Blurred photos", "recall"),
+    "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
+    "face": ("Large and small faces: recall", "recall"),
+    "rotation": ("Turned photos: recall", "recall"),
+    "blur": ("Blurred photos: recall", "recall"),
 }
 
 
-def all_runs() -> list[Bundle]:
-    """The shipped networks, recognisers first; those that cannot be used are said on Home."""
-    return [bundle for kind in KINDS for bundle in bundles.find_bundles(kind)[0]]
+def all_runs() -> dict[str, Bundle]:
+    """The shipped networks by name, recognisers first; those that cannot be used are said on Home."""
+    found = [bundle for kind in KINDS for bundle in bundles.find_bundles(kind)[0]]
+    return {f"{KINDS[bundle.kind]}: {ui.plain(bundle.name)}": bundle for bundle in found}
 
 
 def show_learning(run: Bundle) -> None:
@@ -35,12 +36,12 @@ def show_learning(run: Bundle) -> None:
 def show_recogniser(run: Bundle) -> None:
     """What a recogniser scored on the test faces."""
     for head, scores in run.card["metrics"].get("private", {}).items():
-        low, high = scores["accuracy_interval"]
+        low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
         st.metric(
-            ui.answer_name(run, head), f"{scores['accuracy']:.1%}", border=True,
+            ui.answer_name(run, head), f"{scores['accuracy'] * 100:.1f} %", border=True,
             help="Share of the test faces that it named right. These faces were looked at once, at the end.",
         )  # fmt: skip
-        st.caption(f"With another {scores['n']} such faces it would be between {low:.1%} and {high:.1%}, most likely.")
+        st.caption(f"With another {scores['n']:,} such faces it would be between {low} and {high} %, most likely.")
 
 
 def show_detector(rows: list[dict]) -> None:
@@ -89,7 +90,8 @@ def show_part(title: str, some: pd.DataFrame, key: str, *, milliseconds: bool = 
 def show_facts(run: Bundle) -> None:
     """What it is, in a line."""
     minutes = (read_json(run.folder / REPORT) or {}).get("minutes")
-    facts = [f"made {str(run.card.get('created', ''))[:10]}", f"{run.network.stat().st_size / 1e6:.1f} MB"]
+    facts = [f"made {str(run.card['created'])[:10]}"] if run.card.get("created") else []
+    facts += [f"{run.network.stat().st_size / 1e6:.1f} MB"]
     facts += [f"learned for {minutes:.0f} minutes"] if minutes else []
     st.caption(ui.plain(" · ".join(facts)))
 
@@ -101,10 +103,8 @@ with ui.page():
     if not runs:
         st.info("There is no trained network in models/ yet.", icon=":material/info:")
         st.stop()
-    run = st.segmented_control(
-        "Network", runs, default=runs[0], required=True, key="runs_chosen",
-        format_func=lambda bundle: f"{KINDS[bundle.kind]}: {ui.plain(bundle.name)}",
-    ) or runs[0]  # fmt: skip
+    names = list(runs)
+    run = runs[st.segmented_control("Network", names, default=names[0], required=True, key="runs_chosen") or names[0]]
     show_facts(run)
     compared = (read_json(run.folder / REPORT) or {}).get("detectors")
     if compared:

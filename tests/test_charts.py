@@ -77,3 +77,33 @@ def test_charts_leave_text_and_ground_to_the_theme() -> None:
 )
 def test_percent(share: float, text: str) -> None:
     assert charts.percent(share) == text
+
+
+def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
+    rows = [(d, "size", n, f"time for {n}", "milliseconds", v) for d, n, v in values]
+    return pd.DataFrame(rows, columns=["detector", "part", "name", "case", "measure", "value"])
+
+
+def test_each_detector_has_a_colour_and_a_shape() -> None:
+    chart = charts.detectors_dots(dots(("glance", "a", 0.5), ("haar", "a", 0.251), ("haar", "b", None)))
+    encoding = chart.to_dict()["encoding"]
+    for channel in ("color", "shape"):
+        scale = encoding[channel]["scale"]
+        assert scale["domain"] == ["glance", "haar"]
+        assert len(set(scale["range"][:2])) == 2
+    assert encoding["x"]["scale"]["domain"] == [0, 1]
+    assert encoding["y"]["sort"] == ["a"]
+    assert {(row["detector"], row["text"]) for row in bars(chart)} == {("glance", "50 %"), ("haar", "25 %")}
+
+
+def test_times_are_told_in_milliseconds() -> None:
+    chart = charts.detectors_dots(dots(("glance", "320x240", 2.04)), milliseconds=True)
+    assert [row["text"] for row in bars(chart)] == ["2.0 ms"]
+    assert chart.to_dict()["encoding"]["x"]["axis"]["title"] == "milliseconds"
+
+
+def test_a_line_for_each_measure() -> None:
+    table = pd.DataFrame({"epoch": [1, 2, 1], "measure": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
+    chart = charts.learning_curves(table)
+    assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
+    assert [row["text"] for row in bars(chart)] == ["50 %", "75 %", "10 %"]

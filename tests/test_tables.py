@@ -221,3 +221,51 @@ def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> Non
     cut = tables.cut_out(image, Face(box, 1.0))
     assert cut.shape == shape
     assert np.shares_memory(cut, image)
+
+
+# ------------------------------------------------------------------ of detectors and histories
+
+MEASURED = [
+    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_photos": 0.9, "faces": 5},
+    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_photos": None, "faces": 0},
+    {"detector": "glance", "empty": 40, "false_boxes": 2},
+    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_photos": 0.2, "faces": 5},
+    {"detector": "haar", "size": "320x240", "milliseconds": 12.5},
+]
+
+
+def test_no_measures_of_detectors() -> None:
+    assert list(tables.detectors_long([]).columns) == ["detector", "part", "name", "case", "measure", "value"]
+    assert tables.detectors_table([]).to_dict("list") == {"case": [], "measure": []}
+
+
+def test_measures_of_detectors_stand_side_by_side() -> None:
+    table = tables.detectors_table(MEASURED)
+    assert list(table.columns) == ["case", "measure", "glance", "haar"]
+    lines = {(row["case"], row["measure"]): (row["glance"], row["haar"]) for row in table.to_dict("records")}
+    assert lines["photos of crowds and events (WIDER)", "average precision, IoU 0.5"] == (0.75, 0.25)
+    assert lines["photos without a face: 40", "false boxes"][0] == 2
+    assert lines["time for 320x240", "milliseconds"][1] == 12.5
+    assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
+    long = tables.detectors_long(MEASURED)
+    assert len(long) == 3 * 3 + 2
+    assert set(long["part"]) == {"source", "empty", "size"}
+    assert long["name"][0] == "crowds and events (WIDER)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ([], []),
+        ([{"epoch": "1", "loss": "2.5", "val_ap": ""}], []),
+        ([{"epoch": "1", "val_ap": "0.5", "val_ap_mine": "0.25", "seconds": "9"}],
+         [(1, "mean of the sources", 0.5), (1, "mine", 0.25)]),
+        ([{"epoch": "3", "fer2013_accuracy": "0.6", "val_fer2013_accuracy": ""}],
+         [(3, "FER-2013, faces it learns", 0.6)]),
+        ([{"val_ap": "0.5"}], []),
+    ],
+)  # fmt: skip
+def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
+    table = tables.history_table(rows)
+    assert list(table.columns) == ["epoch", "measure", "value"]
+    assert list(table.itertuples(index=False, name=None)) == lines

@@ -37,19 +37,21 @@ class Detector(Protocol):
         """Faces in RGB uint8 (H, W, 3), most certain first, boxes inside the picture.
 
         `threshold`: the least score, 0 to 1. `side`: a larger picture is searched reduced to this long side
-        in pixels.
+        in pixels, a smaller one may be enlarged towards it.
         """
         ...
 
 
-def reduce(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
-    """The picture with a long side of at most `side`, and its pixels' width and height in the original's."""
+def resized(image: NDArray[np.uint8], side: int, most_enlarged: float = 1.0) -> tuple[NDArray[np.uint8], float, float]:
+    """The picture with a long side of `side`, or less where it would have to be enlarged by more than
+    `most_enlarged`, and its pixels' width and height in the original's."""
     height, width = image.shape[:2]
-    factor = side / max(height, width)
-    if factor >= 1:
+    factor = min(side / max(height, width), most_enlarged)
+    if factor == 1:
         return image, 1.0, 1.0
     w, h = max(1, round(width * factor)), max(1, round(height * factor))
-    return cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA), width / w, height / h  # type: ignore[return-value]
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (w, h), interpolation=way), np.uint8), width / w, height / h
 
 
 class YuNet:
@@ -73,7 +75,7 @@ class YuNet:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""
         height, width = image.shape[:2]
-        small, sx, sy = reduce(image, side)
+        small, sx, sy = resized(image, side)
         pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
         if pad_x or pad_y:
             small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
@@ -119,7 +121,7 @@ class Haar:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = reduce(to_grey(image), side)
+        grey, sx, sy = resized(to_grey(image), side)
         if min(grey.shape) < self._least:
             return ()
         grey = cv2.equalizeHist(grey)

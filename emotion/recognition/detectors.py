@@ -106,4 +106,7 @@ def describe_detector(name: str) -> str:
         "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
         "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
         "its false boxes.",
-    }.get(name, f"{name}, trained for this program and always there: fast, finds tilted and small faces.")
+    }.get(
+        name,
+        f"{name[:1].upper()}{name[1:]}, trained for this program and always there: fast, finds tilted and small faces.",
+    )

@@ -23,6 +23,7 @@ Row = dict[str, Any]
 
 LEAST_FACE: Final = 16.0  # sqrt(width * height) in pixels; smaller ones need not be found
 THRESHOLD: Final = 0.6  # what the app begins with
+PHOTO_SIDE: Final = 1280  # likewise
 _LEAST_SCORE: Final = 0.02  # what a precision-recall curve goes down to
 _SIZES: Final = (16, 24, 32, 64, 128, 1000)
 _ROTATIONS: Final = (0, 15, 30, 45)  # degrees clockwise
@@ -34,12 +35,14 @@ def evaluate_detectors(
     detectors: Sequence[Detector], photos: Sequence[LabelledPhoto], empty: Sequence[LabelledPhoto],
     on_part: Callable[[str], None] = lambda part: None,
 ) -> list[Row]:  # fmt: skip
-    """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `faces`; `face` ("16-24 px"), `rotation`
-    ("15 degrees") or `blur` ("1 px") with `recall` and `precision` at the threshold 0.6 and an IoU of at least
-    0.4; `empty` (how many photos without a face) with `false_boxes`; `size` ("640x480") with `milliseconds`.
+    """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `ap50_photos`, `faces`; `face`
+    ("16-24 px"), `rotation` ("15 degrees") or `blur` ("1 px") with `recall` and `precision` at the threshold 0.6 and
+    an IoU of at least 0.4; `empty` (how many photos without a face) with `false_boxes`; `size` ("640x480") with
+    `milliseconds`.
 
-    Photos are searched in their own size; faces below 16 pixels and ignored regions do not count. Times are the
-    median on one core. `on_part(name)` is called before each part. Raises `DataError` without a face to find.
+    Photos are searched in their own size, for `ap50_photos` as the Photos page does; faces below 16 pixels and
+    ignored regions do not count. Times are the median on one core. `on_part(name)` is called before each part.
+    Raises `DataError` without a face to find.
     """
     if not any((sides(photo.boxes) >= LEAST_FACE).any() for photo in photos):
         raise DataError(f"These {len(photos)} photos show no face of at least {LEAST_FACE:.0f} pixels.")
@@ -55,21 +58,25 @@ def evaluate_detectors(
     return [{k: None if v != v else v for k, v in row.items()} for row in rows]
 
 
-def found(detector: Detector, photo: LabelledPhoto, least: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes (n, 4) and scores (n,) of at least `least` on a photo in its own size."""
-    faces = detector.detect(photo.pixels, least, max(photo.pixels.shape))
+def found(
+    detector: Detector, photo: LabelledPhoto, least: float, side: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes (n, 4) and scores (n,) of at least `least` on a photo, which is searched in its own size or with the
+    long side `side`."""
+    faces = detector.detect(photo.pixels, least, side or max(photo.pixels.shape))
     boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
     return boxes, np.array([f.detection for f in faces], np.float64)
 
 
 def _by_source(detector: Detector, photos: Sequence[LabelledPhoto]) -> Iterator[Row]:
-    searched = [(photo, *found(detector, photo, _LEAST_SCORE)) for photo in photos]
+    sides: dict[str, int | None] = {"ap50": None, "ap30": None, "ap50_photos": PHOTO_SIDE}
+    boxes = {side: [found(detector, photo, _LEAST_SCORE, side) for photo in photos] for side in set(sides.values())}
     for source in sorted({photo.source for photo in photos}):
         row: Row = {"source": source}
-        for name, overlap in (("ap50", 0.5), ("ap30", 0.3)):
+        for name, side in sides.items():
             matched = together(
-                match(boxes, scores, photo.boxes, photo.ignore, overlap, LEAST_FACE)
-                for photo, boxes, scores in searched
+                match(*one, photo.boxes, photo.ignore, 0.3 if name == "ap30" else 0.5, LEAST_FACE)
+                for photo, one in zip(photos, boxes[side], strict=True)
                 if photo.source == source
             )
             row |= {name: round(average_precision(matched), 4), "faces": len(matched.faces)}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from emotion import bundles
+from emotion.recognition import detectors
 from emotion.recognition.images import encode_png
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -24,7 +25,8 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only models that the app finds: one recogniser, which always answers the same to the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
-    monkeypatch.setattr(bundles, "SHIPPED", tmp_path / "models")
+    for module in (bundles, detectors):
+        monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session
     return tmp_path / "models"
