@@ -22,7 +22,7 @@ CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
 @pytest.fixture
 def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOTION_YUNET", "none")
+    monkeypatch.setattr(bench, "available_detectors", lambda: ("haar",))
 
 
 @pytest.mark.usefixtures("only_haar")

@@ -69,7 +69,7 @@ def data(tmp_path: Path) -> Path:
         ("analyze a.jpg --unsure -1", 2, "--unsure"),
         ("analyze a.jpg --side 0", 2, "0 is no number of pixels above 0"),
         ("analyze a.jpg --side big", 2, "--side"),
-        ("analyze a.jpg --detector dlib", 1, "There is no detector 'dlib'; expected one of yunet, haar."),
+        ("analyze a.jpg --detector dlib", 1, "There is no detector 'dlib'; expected one of glance, yunet, haar."),
         ("analyze a.jpg --model nowhere", 1, "There is no card.json in nowhere"),
         ("analyze a.jpg --detector haar --head affectnet", 1, "The model has no answer 'affectnet'; it has "),
         ("analyze a.jpg --detector haar", 1, '"a.jpg" was not found'),
@@ -78,6 +78,11 @@ def data(tmp_path: Path) -> Path:
         ("train --data faces.npz --out run --epochs many", 2, "--epochs"),
         ("train --data nowhere --out run", 1, "There is no nowhere; give fer2013.csv"),
         ("train --data cli.txt --out run", 1, "cli.txt is not a data set"),
+        ("train-detector --data .", 2, "required: --out"),
+        ("train-detector --data nowhere --out run", 1, "There is no train.json in nowhere"),
+        ("evaluate-detector", 2, "required: --data"),
+        ("evaluate-detector nowhere --data .", 1, "There is no card.json in nowhere"),
+        ("evaluate-detector --data nowhere", 1, "There is no train.json in nowhere"),
         ("evaluate", 2, "required: MODEL_OR_RUN, --data"),
         ("evaluate model", 2, "required: --data"),
         ("evaluate model --data x --split training", 2, "invalid choice: 'training'"),
@@ -88,6 +93,7 @@ def data(tmp_path: Path) -> Path:
         ("use nowhere --name mine", 1, "There is no card.json in nowhere"),
         ("measure-crops dlib --data faces.npz", 1, "There is no detector 'dlib'"),
         ("measure-crops haar --data nowhere", 1, "There is no nowhere"),
+        ("measure-crops haar --data faces.npz --keep", 1, "haar is no folder of a detector trained here"),
     ],
 )
 def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
@@ -105,7 +111,10 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
 
 def test_every_command_has_its_help(run: Run) -> None:
     overview = run("--help")[1]
-    for command in ("analyze", "train", "evaluate", "use", "bench", "measure-crops", "fetch-yunet"):
+    for command in (
+        "analyze", "train", "train-detector", "evaluate", "evaluate-detector", "use", "bench", "measure-crops",
+        "fetch-yunet",
+    ):  # fmt: skip
         assert command in overview
         status, out, _ = run(command, "--help")
         assert status == 0

@@ -42,11 +42,10 @@ class Detector(Protocol):
         ...
 
 
-def resized(image: NDArray[np.uint8], side: int, most_enlarged: float = 1.0) -> tuple[NDArray[np.uint8], float, float]:
-    """The picture with a long side of `side`, or less where it would have to be enlarged by more than
-    `most_enlarged`, and its pixels' width and height in the original's."""
+def resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
+    """The picture with the long side `side`, and its pixels' width and height in the original's."""
     height, width = image.shape[:2]
-    factor = min(side / max(height, width), most_enlarged)
+    factor = side / max(height, width)
     if factor == 1:
         return image, 1.0, 1.0
     w, h = max(1, round(width * factor)), max(1, round(height * factor))
@@ -75,7 +74,7 @@ class YuNet:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""
         height, width = image.shape[:2]
-        small, sx, sy = resized(image, side)
+        small, sx, sy = resized(image, min(side, max(height, width)))
         pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
         if pad_x or pad_y:
             small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
@@ -121,7 +120,7 @@ class Haar:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = resized(to_grey(image), side)
+        grey, sx, sy = resized(to_grey(image), min(side, max(height, width)))
         if min(grey.shape) < self._least:
             return ()
         grey = cv2.equalizeHist(grey)

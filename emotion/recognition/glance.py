@@ -23,7 +23,7 @@ from emotion.recognition.engine import load_session
 STRIDES: Final = (8, 16, 32)  # pixels from cell to cell of the three grids
 VALUES: Final = 15  # of each cell: score, middle x and y, log width and height, five points x and y
 MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
-_ENLARGED: Final = 2.0
+_MOST_ROWS: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
 _TWICE: Final = 480  # pictures with this long side are searched in a quarter of their size, too
 
 
@@ -60,14 +60,22 @@ def decode(answers: NDArray[np.float32], places: NDArray[np.float32], least: flo
     return np.concatenate([rows[:, :1], middle - half, middle + half, points], axis=1, dtype=np.float32)
 
 
-def without_doubles(rows: NDArray[np.float32], overlap: float = 0.4) -> NDArray[np.float32]:
-    """Of rows of `decode` those that no better one overlaps by more than `overlap` (IoU), best first."""
-    if len(rows) == 0:
-        return rows
-    sizes = np.column_stack([rows[:, 1:3], rows[:, 3:5] - rows[:, 1:3]])
-    scores = rows[:, 0] - rows[:, 0].min() + 1
-    kept = cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), 0.0, overlap)
-    return rows[np.asarray(kept, np.intp).reshape(-1)]
+def without_doubles(rows: NDArray[np.float32], overlap: float = 0.4, inside: float = 0.7) -> NDArray[np.float32]:
+    """Of rows of `decode`, best first, those that no better one overlaps by more than `overlap` (IoU) or holds by
+    more than `inside` of the smaller one's area: a chin is no second face."""
+    rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MOST_ROWS]
+    first, second = rows[:, None, 1:5], rows[None, :, 1:5]
+    areas = (rows[:, 3:5] - rows[:, 1:3]).prod(1)
+    shared = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    inner = shared.clip(0).prod(-1)
+    clash = inner > overlap * (areas[:, None] + areas - inner)
+    clash |= inner > inside * np.minimum(areas[:, None], areas)
+    free, kept = np.ones(len(rows), bool), []
+    for i in range(len(rows)):
+        if free[i]:
+            kept.append(i)
+            free &= ~clash[i]
+    return rows[kept]
 
 
 class Glance:
@@ -94,11 +102,12 @@ class Glance:
             )
 
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; a smaller picture is enlarged to twice its size at most, to find its smallest
-        faces."""
+        """See `Detector.detect`; a picture of at most a quarter of the size that may be searched is doubled, to
+        find its smallest faces."""
         height, width = image.shape[:2]
         least = (_logit(threshold) - self._offset) / self._slope
-        side = min(side, round(_ENLARGED * max(height, width)))
+        long = max(height, width)
+        side = 2 * long if side >= 4 * long else min(side, long)
         rows = self._rows(image, side, least)
         if side >= _TWICE:
             # Faces that fill a large picture are larger than any that the network has learned; in a picture of a
@@ -114,7 +123,7 @@ class Glance:
 
     def _rows(self, image: NDArray[np.uint8], side: int, least: float) -> NDArray[np.float32]:
         """Rows of `decode` in pixels of `image`, which is searched with the long side `side`."""
-        small, sx, sy = resized(image, side, _ENLARGED)
+        small, sx, sy = resized(image, side)
         small = padded(small)
         answers = self._session.run(None, {self._input: small[None].astype(np.float32)})[0]
         rows = decode(np.asarray(answers)[0], cells(*small.shape[:2]), least)

@@ -16,8 +16,8 @@ from emotion.errors import DataError, ModelError
 from emotion.files import read_json, write_json
 from emotion.jobs import Reporter
 from emotion.recognition.glance import Glance
-from emotion.training.detector_evaluation import LEAST_FACE, THRESHOLD, found
-from emotion.training.detector_scores import match, precision_recall, together
+from emotion.training.detector_evaluation import THRESHOLD, search
+from emotion.training.detector_scores import precision_recall, together
 from emotion.training.labelled import LabelledPhoto, in_one_style
 from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
 
@@ -71,9 +71,7 @@ def learn_detector(photos: Sequence[LabelledPhoto], config: Any, folder: Path, r
 def _calibration(detector: Glance, held: Sequence[LabelledPhoto]) -> dict[str, float]:
     """Slope and offset that turn score logits into the probability that a box is a face (Platt 1999,
     "Probabilistic outputs for support vector machines"), on held-out photos."""
-    matched = together(
-        match(*found(detector, photo, 0.001), photo.boxes, photo.ignore, 0.4, LEAST_FACE) for photo in held
-    )
+    matched = together(search(detector, photo, 0.001).match(0.4) for photo in held)
     if matched.hits.all() or not matched.hits.any():
         raise DataError(
             f"Of {len(matched.hits)} boxes on {len(held)} held-out photos {matched.hits.sum()} are right; with both "
@@ -89,9 +87,7 @@ def _calibration(detector: Glance, held: Sequence[LabelledPhoto]) -> dict[str, f
 
 
 def _shares(detector: Glance, held: Sequence[LabelledPhoto]) -> dict[str, float]:
-    matched = together(
-        match(*found(detector, photo, THRESHOLD), photo.boxes, photo.ignore, 0.4, LEAST_FACE) for photo in held
-    )
+    matched = together(search(detector, photo, THRESHOLD).match(0.4) for photo in held)
     precision, recall = precision_recall(matched, THRESHOLD)
     return {"precision": round(precision, 4), "recall": round(recall, 4)}
 

@@ -98,13 +98,21 @@ def test_a_mad_answer_is_still_a_box(value: float) -> None:
 # --- without_doubles ---------------------------------------------------------------------------------------
 
 
-def kept_slowly(rows: NDArray, overlap: float) -> list[int]:
-    """The better of two is kept: sort, then ask each row whether a kept one overlaps it too much."""
+def held(a: list[float], b: list[float]) -> float:
+    """The share of the smaller one that both have."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return max(0.0, width) * max(0.0, height) / smaller
+
+
+def kept_slowly(rows: NDArray, overlap: float, inside: float) -> list[int]:
+    """The better of two is kept: sort, then ask each row whether a kept one overlaps or holds it too much."""
     kept: list[int] = []
     for i in sorted(range(len(rows)), key=lambda i: (-rows[i, 0], i)):
-        shares = [iou(rows[i, 1:5].tolist(), rows[j, 1:5].tolist()) for j in kept]
-        assume(all(abs(share - overlap) > 1e-4 for share in shares))  # rounding may decide those either way
-        if all(share <= overlap for share in shares):
+        pairs = [(rows[i, 1:5].tolist(), rows[j, 1:5].tolist()) for j in kept]
+        shares = [(iou(*pair) - overlap, held(*pair) - inside) for pair in pairs]
+        assume(all(abs(share) > 1e-4 for both in shares for share in both))  # rounding may decide those either way
+        if all(share <= 0 for both in shares for share in both):
             kept.append(i)
     return kept
 
@@ -116,12 +124,13 @@ found = st.tuples(scores, *[st.integers(0, 40)] * 2, *[st.integers(1, 40)] * 2)
 @given(
     faces=st.lists(found, max_size=25, unique_by=lambda face: face[0]),
     overlap=st.sampled_from([0.1, 0.31, 0.4, 0.77]),
+    inside=st.sampled_from([0.31, 0.7, 1.01]),
 )
-def test_doubles_against_a_loop(faces: list[tuple[float, int, int, int, int]], overlap: float) -> None:
+def test_doubles_against_a_loop(faces: list[tuple[float, int, int, int, int]], overlap: float, inside: float) -> None:
     rows = np.zeros((len(faces), VALUES), np.float32)
     for i, (score, x, y, width, height) in enumerate(faces):
         rows[i, :6] = score, x - 10, y - 10, x - 10 + width, y - 10 + height, i
-    np.testing.assert_array_equal(without_doubles(rows, overlap), rows[kept_slowly(rows, overlap)])
+    np.testing.assert_array_equal(without_doubles(rows, overlap, inside), rows[kept_slowly(rows, overlap, inside)])
 
 
 def test_nothing_has_no_doubles() -> None:
@@ -132,4 +141,10 @@ def test_nothing_has_no_doubles() -> None:
 def test_the_same_face_many_times_is_one_face() -> None:
     rows = np.tile(np.arange(VALUES, dtype=np.float32), (50, 1))
     np.testing.assert_array_equal(without_doubles(rows), rows[:1])
-    assert len(without_doubles(rows, overlap=1.0)) == 50
+    assert len(without_doubles(rows, overlap=1.0, inside=1.0)) == 50
+
+
+def test_a_chin_is_no_second_face() -> None:
+    rows = np.zeros((3, VALUES), np.float32)
+    rows[:, :5] = [(5, 0, 0, 100, 130), (1, 30, 90, 70, 130), (1, 105, 0, 200, 130)]
+    np.testing.assert_array_equal(without_doubles(rows), rows[[0, 2]])
