@@ -116,6 +116,10 @@ class Box:
         (x, y), w, h = self.centre, self.width * factor / 2, self.height * factor / 2
         return Box(x - w, y - h, x + w, y + h)
 
+    def moved(self, x: float, y: float, factor: float = 1.0) -> Box:
+        """In a picture `factor` times as large, then moved by (x, y) pixels."""
+        return Box(self.x1 * factor + x, self.y1 * factor + y, self.x2 * factor + x, self.y2 * factor + y)
+
     def rounded(self) -> tuple[int, int, int, int]:
         """x1, y1, x2, y2 as whole pixels."""
         return round(self.x1), round(self.y1), round(self.x2), round(self.y2)
@@ -130,6 +134,11 @@ class Landmarks:
     nose: tuple[float, float]
     mouth_right: tuple[float, float]
     mouth_left: tuple[float, float]
+
+    def moved(self, x: float, y: float, factor: float = 1.0) -> Landmarks:
+        """In a picture `factor` times as large, then moved by (x, y) pixels."""
+        points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
+        return Landmarks(*((a * factor + x, b * factor + y) for a, b in points))
 
     @property
     def roll(self) -> float:
@@ -151,7 +160,7 @@ class Landmarks:
 class Scores(Mapping[str, float]):
     """Immutable label -> probability, in the order and with the labels of the model that spoke."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_label", "_values")
 
     def __init__(self, labels: Sequence[str], probabilities: Sequence[float] | NDArray[np.floating]) -> None:
         if len(labels) == 0 or len(labels) != len(probabilities):
@@ -159,6 +168,13 @@ class Scores(Mapping[str, float]):
         self._values = {label: float(p) for label, p in zip(labels, probabilities, strict=True)}
         if len(self._values) < len(labels):
             raise ValueError(f"received labels that are not all different: {', '.join(labels)}")
+        self._label = max(self._values, key=self._values.__getitem__)
+
+    def holding(self, label: str) -> Scores:
+        """The same probabilities with another `label` to show: a stream holds one while others barely lead."""
+        held = Scores(list(self._values), list(self._values.values()))
+        held._label = label if label in self._values else held._label
+        return held
 
     def __getitem__(self, label: str) -> float:
         return self._values[label]
@@ -177,13 +193,13 @@ class Scores(Mapping[str, float]):
 
     @property
     def label(self) -> str:
-        """The most probable label, the first of equals."""
-        return max(self._values, key=self._values.__getitem__)
+        """The most probable label, the first of equals, or the one that is held."""
+        return self._label
 
     @property
     def confidence(self) -> float:
         """The probability of `label`, 0 to 1."""
-        return max(self._values.values())
+        return self._values[self._label]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +220,11 @@ class Face:
     def scored(self, scores: Scores, unsure: str | None) -> Face:
         """The same face with what the recogniser says."""
         return replace(self, scores=scores, unsure=unsure)
+
+    def moved(self, x: float, y: float, factor: float = 1.0) -> Face:
+        """The same face in a picture `factor` times as large, then moved by (x, y) pixels."""
+        points = self.landmarks and self.landmarks.moved(x, y, factor)
+        return replace(self, box=self.box.moved(x, y, factor), landmarks=points)
 
     @property
     def shown(self) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from dataclasses import FrozenInstanceError, replace
@@ -235,3 +236,20 @@ def test_every_expression_has_its_own_look() -> None:
 @pytest.mark.parametrize("name", ["", "unsure", "joyous"])
 def test_unknown_words_look_unsure(name: str) -> None:
     assert expression(name) is UNSURE
+
+
+def test_a_held_label_changes_no_probability() -> None:
+    scores = Scores(("happy", "sad"), (0.6, 0.4))
+    held = scores.holding("sad")
+    assert (held.label, held.confidence, dict(held)) == ("sad", 0.4, dict(scores))
+    assert (scores.label, held == scores, hash(held) == hash(scores)) == ("happy", True, True)
+    assert scores.holding("bored").label == "happy"
+    assert copy.deepcopy(held).label == "sad"
+
+
+def test_a_face_moves_with_its_points() -> None:
+    points = Landmarks((1, 2), (3, 2), (2, 3), (1, 4), (3, 4))
+    moved = Face(Box(0, 1, 4, 5), 0.9, points, track=7).moved(10, 20, 2)
+    assert (moved.box, moved.track, moved.detection) == (Box(10, 22, 18, 30), 7, 0.9)
+    assert moved.landmarks == Landmarks((12, 24), (16, 24), (14, 26), (12, 28), (16, 28))
+    assert Face(Box(0, 1, 4, 5), 0.9).moved(1, 1).landmarks is None

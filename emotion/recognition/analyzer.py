@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,6 +32,14 @@ class Settings:
     head: str | None = None  # the recogniser's answer to show; None takes the one of its card
 
 
+class Reading(NamedTuple):
+    """What the recogniser says of a face, and the grey uint8 square that it read."""
+
+    face: Face
+    crop: NDArray[np.uint8]
+    verdict: Verdict
+
+
 class Analyzer:
     """Image -> faces. Shared by all sessions; safe to call from many threads."""
 
@@ -43,17 +51,25 @@ class Analyzer:
     def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
         """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
         settings = settings or Settings()
-        with self._lock:
-            faces = self.detector.detect(image, settings.detection, settings.side)
-        crops = crop_faces(to_grey(image), faces, self.detector.geometry, self.recogniser.size)
-        verdicts = self.recogniser.classify(crops, settings.head)
+        readings = self.read(to_grey(image), self.find(image, settings.detection, settings.side), settings.head)
         if self.detector.proposes:
-            faces, crops, verdicts = _confirm(faces, crops, verdicts, settings.detection)
+            readings = confirmed(readings, settings.detection)
         labelled = (
             face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
-            for face, crop, verdict in zip(faces, crops, verdicts, strict=True)
+            for face, crop, verdict in readings
         )
         return reading_order(tuple(labelled))
+
+    def find(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """What the detector finds, see `Detector.detect`; proposals are not `confirmed` yet."""
+        with self._lock:
+            return self.detector.detect(image, threshold, side)
+
+    def read(self, grey: NDArray[np.uint8], faces: tuple[Face, ...], head: str | None) -> tuple[Reading, ...]:
+        """What one call of the recogniser says of faces in a grey picture (H, W), in their order."""
+        crops = crop_faces(grey, faces, self.detector.geometry, self.recogniser.size)
+        verdicts = self.recogniser.classify(crops, head)
+        return tuple(Reading(*parts) for parts in zip(faces, crops, verdicts, strict=True))
 
     def analyze_upright(
         self, image: NDArray[np.uint8], settings: Settings | None = None
@@ -81,17 +97,14 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
     return Analyzer(make_detector(detector), Recogniser(bundle))
 
 
-def _confirm(
-    faces: tuple[Face, ...], crops: NDArray[np.uint8], verdicts: tuple[Verdict, ...], threshold: float
-) -> tuple[tuple[Face, ...], NDArray[np.uint8], tuple[Verdict, ...]]:
-    """Proposals that the recogniser takes for a face, without those that lie on a better one."""
-    judged = sorted(range(len(faces)), key=lambda i: -verdicts[i].face)
-    kept: list[int] = []
-    for i in judged:
-        if verdicts[i].face >= threshold and all(faces[i].box.iou(faces[k].box) < 0.3 for k in kept):
-            kept.append(i)
-    confirmed = tuple(replace(faces[i], detection=verdicts[i].face) for i in kept)
-    return confirmed, crops[kept], tuple(verdicts[i] for i in kept)
+def confirmed(readings: tuple[Reading, ...], threshold: float) -> tuple[Reading, ...]:
+    """Proposals that the recogniser takes for a face, surest first, without those that lie on a better one."""
+    kept: list[Reading] = []
+    for reading in sorted(readings, key=lambda reading: -reading.verdict.face):
+        face = replace(reading.face, detection=reading.verdict.face)
+        if face.detection >= threshold and all(face.box.iou(other.face.box) < 0.3 for other in kept):
+            kept.append(reading._replace(face=face))
+    return tuple(kept)
 
 
 def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, threshold: float) -> str | None:

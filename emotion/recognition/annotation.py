@@ -20,7 +20,8 @@ MOST_WORDS = 12  # with more faces than this, chips show only number and sign
 
 
 def annotate(image: Picture, faces: Sequence[Face], *, blur: bool = False) -> Picture:
-    """A copy of RGB uint8 (H, W, 3) with a box and a chip for each face, numbered from 1 in the given order.
+    """A copy of RGB uint8 (H, W, 3) with a box and a chip for each face, numbered by its track or, where it
+    has none, from 1 in the given order.
 
     Colour, sign and word say the same thing, so that colour is never needed. `blur` makes the faces
     unrecognisable first.
@@ -31,7 +32,8 @@ def annotate(image: Picture, faces: Sequence[Face], *, blur: bool = False) -> Pi
     for face in faces:
         _draw_box(out, face, thick)
     taken = [face.box for face in faces]
-    for number, face in enumerate(faces, 1):
+    for place, face in enumerate(faces, 1):
+        number = place if face.track is None else face.track
         chip = _chip(chip_text(number, face, short=len(faces) > MOST_WORDS), face.shown, _font_size(face, out))
         x, y = _place(face.box, chip.shape[1], chip.shape[0], width, height, [b for b in taken if b is not face.box])
         _paste(out, chip, x, y)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -309,3 +310,12 @@ def test_blur_hides_before_it_draws() -> None:
     faces = [happy(Box(40, 60, 140, 160)), happy(Box(150, 60, 250, 160))]
     out = annotate(image, faces, blur=True)
     np.testing.assert_array_equal(out, annotate(pixelate(image, [face.box for face in faces]), faces))
+
+
+def test_a_face_of_a_stream_keeps_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[int] = []
+    monkeypatch.setattr(annotation, "chip_text", lambda number, face, short: said.append(number) or "x")
+    faces = grid(3, 1, 40, 25)
+    annotate(GREY, faces)
+    annotate(GREY, [replace(face, track=track) for face, track in zip(faces, (2, 5, 7), strict=True)])
+    assert said == [1, 2, 3, 2, 5, 7]
