@@ -11,11 +11,17 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
-from emotion.faces import UNSURE, expression, percent
+from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
+from emotion.tables import STREAM_COLUMNS
 
 _EDGE = "#80808080"  # a thin rim, so that yellow stays visible on white and blue on dark
 _BAR = 24  # pixels for each bar
 _LEGEND_COLUMNS = 4
+_LIVE_SECONDS = 30
+_LIVE_COLUMNS = 3  # of its legend; four do not fit beside an axis at 400 pixels
+_LANE = 24  # pixels for each face
+_LEVELS = 4  # of opacity: more than eyes tell apart would only make more and smaller ribbons
+_GAP = 0.6  # seconds between two samples of a face that is still there, on a slow machine
 # Series that are no expressions: apart from each other in both themes, and each with a shape of its own.
 _SERIES = ["#3B82C4", "#C2571A", "#8A8A8A", "#2E9E6B", "#B0508F", "#A88A1E", "#6C5FC7", "#4FA3B5"]
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
@@ -148,10 +154,79 @@ def learning_curves(table: pd.DataFrame) -> alt.Chart:
     return chart.properties(height=300 + 24 * -(-len(measures) // 2)).configure_view(stroke=None)
 
 
-def _axis(orient: Literal["left", "right"], label: str | None = None) -> alt.Axis:
+def live_lines(table: pd.DataFrame) -> alt.Chart:
+    """The last half minute: one lane a face, named by its number and by the sign of what it shows now, a ribbon in it
+    in the colour of what was shown, paler where that was less certain; unsure is thin and grey.
+
+    `table` as from `LiveSession.history`: `seconds` (before now, -30 to 0), `track`, `shown`, `confidence`, and the
+    labels behind `tables.STREAM_COLUMNS`.
+    """
+    words = [*table.columns[len(STREAM_COLUMNS) :]] or [*EXPRESSIONS]
+    names = [named(word) for word in (*words, UNSURE.name)]
+    rows = _ribbons(table)
+    lanes = [f"{track} {expression(part['shown'].iloc[-1]).sign}" for track, part in rows.groupby("track")]
+    lane_of = dict(zip(sorted(rows["track"].unique()), lanes, strict=True))
+    rows = rows.assign(lane=[lane_of[track] for track in rows["track"]], name=[named(word) for word in rows["shown"]])
+    chart = (
+        alt.Chart(rows)
+        .mark_bar(stroke=_EDGE, strokeWidth=0.5)
+        .encode(
+            x=alt.X(
+                "start:Q",
+                scale=alt.Scale(domain=[-_LIVE_SECONDS, 0], nice=False, clamp=True),
+                axis=alt.Axis(
+                    title=None, values=[*range(-_LIVE_SECONDS, 1, 10)], grid=True, domain=False, labelFontSize=13,
+                    labelExpr="datum.value ? -datum.value + ' s' : 'now'", labelBound=True, labelFlush=True,
+                ),
+            ),
+            x2="end:Q",
+            y=alt.Y("lane:N", sort=lanes, axis=_axis("left", overlap=False)),
+            color=alt.Color(
+                "name:N",
+                scale=_colours([*words, UNSURE.name], names),
+                legend=alt.Legend(
+                    title=None, orient="bottom", columns=_LIVE_COLUMNS, symbolType="square", labelFontSize=13
+                ),
+            ),
+            opacity=alt.Opacity("opacity:Q", scale=None),
+            size=alt.Size("height:Q", scale=None),
+            tooltip=[
+                alt.Tooltip("lane:N", title="face"),
+                alt.Tooltip("name:N", title="expression"),
+                alt.Tooltip("text:N", title="probability"),
+            ],
+        )
+    )  # fmt: skip
+    # Streamlit fits axis and legend into the height; the legend is always whole, so that nothing jumps.
+    height = 100 + _LANE * max(1, len(lanes)) + 30 * -(-len(names) // _LIVE_COLUMNS)
+    return chart.properties(height=height).configure_view(stroke=None)
+
+
+def _ribbons(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `live_lines` that follow each other and look alike as one: `track`, `shown`, `start`, `end`, `opacity`,
+    `height` (pixels), `text`."""
+    rows = []
+    for track, part in table.groupby("track", sort=True):
+        level = (part["confidence"].fillna(0).clip(0, 1) * _LEVELS).round()
+        # Whoever was not seen for that long was away, and the newest sample is shown to now.
+        ends = part["seconds"].shift(-1, fill_value=0.0).clip(upper=part["seconds"] + _GAP)
+        alone = part["seconds"] - part["seconds"].shift() > _GAP
+        new = (part["shown"] != part["shown"].shift()) | (level != level.shift()) | alone
+        for _, run in part.assign(level=level, end=ends).groupby(new.cumsum()):
+            shown, sure = run["shown"].iloc[0], run["shown"].iloc[0] != UNSURE.name
+            opacity = 0.35 + 0.65 * run["level"].iloc[0] / _LEVELS if sure else 0.5
+            height, text = (
+                _LANE * (0.7 if sure else 0.25),
+                percent(float(run["confidence"].fillna(0).to_numpy().mean())),
+            )
+            rows.append((track, shown, run["seconds"].iloc[0], run["end"].iloc[-1], opacity, height, text))
+    return pd.DataFrame(rows, columns=["track", "shown", "start", "end", "opacity", "height", "text"])
+
+
+def _axis(orient: Literal["left", "right"], label: str | None = None, overlap: bool = True) -> alt.Axis:
     return alt.Axis(
         title=None, orient=orient, labelFontSize=13, labelLimit=140, domain=False, ticks=False, labelPadding=6,
-        grid=False, labelExpr=label or alt.Undefined,
+        grid=False, labelExpr=label or alt.Undefined, labelOverlap=alt.Undefined if overlap else False,
     )  # fmt: skip
 
 

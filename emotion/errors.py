@@ -2,7 +2,7 @@
 
     EmotionError
     ├── ImageError     a picture cannot be read or is over a limit
-    ├── VideoError     a film cannot be read or is over a limit
+    ├── VideoError     a film cannot be read or written, or is over a limit
     ├── ModelError     a model folder is missing, damaged or does not fit this program
     ├── DataError      a data set cannot be read or does not make sense
     └── JobError       a long task cannot be started, found or stopped
@@ -23,7 +23,7 @@ class ImageError(EmotionError):
 
 
 class VideoError(EmotionError):
-    """A film cannot be read or is over a limit."""
+    """A film cannot be read or written, or is over a limit."""
 
 
 class ModelError(EmotionError):

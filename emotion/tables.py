@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -14,9 +14,16 @@ from numpy.typing import NDArray
 
 from emotion.faces import UNSURE, Face
 
+PROGRAM: Final = "Emotion Studio 0.1.0"  # goes into every receipt
 FACE_COLUMNS: Final = (
     "file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
 )  # fmt: skip
+
+STREAM_COLUMNS: Final = (
+    "seconds", "track", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
+)  # fmt: skip
+
+_PART: Final = 2000  # frames
 
 
 def face_json(face: Face) -> dict[str, Any]:
@@ -89,7 +96,7 @@ _DETECTOR_PARTS: Final = (
         {
             "ap50": "average precision, IoU 0.5",
             "ap30": "average precision, IoU 0.3",
-            "ap50_photos": "average precision, IoU 0.5, as the Photos page searches",
+            "ap50_find_all": "average precision, IoU 0.5, searched for all",
         },
     ),
     ("face", "faces of", {"recall": "recall", "precision": "precision"}),
@@ -150,6 +157,48 @@ def history_table(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
 def _history_words(column: str) -> str:
     source = column.removeprefix("val_ap_")
     return _HISTORY_WORDS.get(column) or _SOURCES.get(source, source)
+
+
+def frame_json(seconds: float, faces: Sequence[Face]) -> dict[str, Any]:
+    """One frame of a stream as plain JSON values: `seconds`, and its faces with `track` (null where it has none) and
+    `shown` (the word that was shown) before what `face_json` gives."""
+    return {
+        "seconds": round(seconds, 3),
+        "faces": [{"track": face.track, "shown": face.shown} | face_json(face) for face in faces],
+    }
+
+
+def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a face of frames as from `frame_json`: `STREAM_COLUMNS`, then one probability column for each label;
+    empty for no faces. `label` and `confidence` are of the expression that is held, also where `shown` is "unsure"."""
+    found = [(frame["seconds"], face) for frame in frames for face in frame["faces"]]
+    labels = list(dict.fromkeys(label for _, face in found for label in face["scores"]))
+    nothing = float("nan")
+    rows = [
+        [
+            seconds, face["track"], face["shown"], face["label"] or "",
+            nothing if face["confidence"] is None else face["confidence"], face["unsure"] or "", face["detection"],
+            *face["box"], *(face["scores"].get(label, nothing) for label in labels),
+        ]
+        for seconds, face in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *labels])
+
+
+def stream_csv(frames: Sequence[str]) -> str:
+    """The CSV text of `stream_table` of frames that are already JSON, made in parts since an hour of them as values
+    would take some hundred megabytes."""
+    starts = range(0, len(frames), _PART)
+    parts = [stream_table(map(json.loads, frames[start : start + _PART])) for start in starts]
+    full = [part for part in parts if len(part)]
+    return to_csv(pd.concat(full, ignore_index=True) if full else stream_table([]))
+
+
+def stream_json(receipt: Mapping[str, Any], frames: Iterable[str]) -> str:
+    """The JSON text of a stream: the `receipt`, and as "frames" what `frame_json` gave, already as JSON, a frame in
+    each line."""
+    lines = ",\n".join(frames)
+    return f'{to_json(receipt).rstrip()[:-1].rstrip()}{"," if receipt else ""}\n "frames": [\n{lines}\n]}}\n'
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -19,21 +19,30 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 
 # From the bottom to the top; a module may import its own layer and those before it.
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "jobs"},
+    "words": {"errors", "faces", "files", "bundles", "jobs", "mailbox"},
     "flows": {"recognition", "training", "generation"},
-    "people": {"tables", "charts", "photos", "bench"},
+    "people": {"tables", "charts", "photos", "bench", "veil", "pulse", "recording", "live_view", "live"},
     "doors": {"cli", "ui", "__main__"},
     "app": {"app", "pages"},
 }
 ORDER = list(LAYERS)
 # What one flow may use of another.
 BETWEEN_FLOWS = {
-    ("training", "recognition"): {"images", "crops", "detection", "detectors", "classification"},
+    ("training", "recognition"): {
+        "images",
+        "crops",
+        "detection",
+        "detectors",
+        "classification",
+        "glance",
+        "engine",
+    },
     ("generation", "recognition"): {"images", "crops", "classification"},
     ("generation", "training"): {"datasets", "evaluation", "runs", "augmentation"},
 }
 LEARNS = {
     "emotion.training.networks", "emotion.training.trainer", "emotion.training.export",
+    "emotion.training.detector_network", "emotion.training.detector", "emotion.training.checkpoints",
     "emotion.generation.networks", "emotion.generation.trainer",
 }  # fmt: skip
 ONLY_THERE = {
@@ -200,6 +209,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         ("emotion", {"tensorflow", "keras", "streamlit", "altair", "pandas", "sklearn", "av"}),
         ("emotion.cli", {"tensorflow", "keras", "streamlit", "pandas", "sklearn", "cv2.gapi"}),
         ("emotion.photos", {"tensorflow", "keras", "streamlit", "sklearn"}),
+        ("emotion.live", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 
 from emotion import charts
 from emotion.faces import EXPRESSIONS, UNSURE, expression
+from emotion.tables import STREAM_COLUMNS
 
 
 def bars(chart: Any) -> list[dict[str, Any]]:
@@ -107,3 +108,69 @@ def test_a_line_for_each_measure() -> None:
     chart = charts.learning_curves(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert [row["text"] for row in bars(chart)] == ["50 %", "75 %", "10 %"]
+
+
+# ------------------------------------------------------------------ the last half minute
+
+
+def past(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("happy", "sad")) -> pd.DataFrame:
+    """A history: (seconds, track, shown, confidence)."""
+    rows = [(t, n, shown, shown, sure, "", 0.9, 0, 0, 9, 9, *[0.5] * len(labels)) for t, n, shown, sure in samples]
+    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *labels])
+
+
+def test_each_face_has_a_lane_with_the_sign_of_now() -> None:
+    table = past((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
+    chart = charts.live_lines(table)
+    assert chart.to_dict()["encoding"]["y"]["sort"] == ["2 ●", "10 ■"]
+    assert [(row["lane"], row["name"]) for row in bars(chart)] == [
+        ("2 ●", "■ sad"),
+        ("2 ●", "● happy"),
+        ("10 ■", "■ sad"),
+    ]
+
+
+def test_what_follows_and_looks_alike_is_one_ribbon() -> None:
+    samples = [(round(-4 + i / 5, 1), 1, "happy" if i < 10 else "sad", 0.9) for i in range(20)]
+    one, other = bars(charts.live_lines(past(*samples)))
+    assert (one["start"], one["end"], other["start"]) == (-4, -2, -2)
+    assert other["end"] == 0  # the newest is shown to now
+    assert (one["text"], one["opacity"]) == ("90 %", 1)
+
+
+def test_nothing_is_drawn_where_nobody_was() -> None:
+    chart = charts.live_lines(past((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9)))
+    assert [(row["start"], row["end"]) for row in bars(chart)] == [
+        (-20, pytest.approx(-19.2)),
+        (-10, pytest.approx(-9.4)),
+    ]
+
+
+def test_less_certain_is_paler_and_unsure_is_thin() -> None:
+    sure, pale, unsure = bars(
+        charts.live_lines(past((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
+    )
+    assert sure["opacity"] > pale["opacity"] > 0.3
+    assert unsure["height"] < sure["height"] / 2
+
+
+def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
+    one, other = (
+        charts.live_lines(past((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
+        for shown in ("sad", "unsure")
+    )
+    for part in ("color", "x"):
+        assert one["encoding"][part] == other["encoding"][part]
+    assert one["height"] == other["height"]
+    scale = one["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
+        charts.named(n): e.colour for n, e in {**EXPRESSIONS, UNSURE.name: UNSURE}.items()
+    }
+    assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
+
+
+def test_a_history_of_nobody() -> None:
+    chart = charts.live_lines(past(labels=())).to_dict()
+    assert chart["height"] > 0
+    assert "background" not in chart.get("config", {})
+    assert len(chart["encoding"]["color"]["scale"]["domain"]) == len(EXPRESSIONS) + 1

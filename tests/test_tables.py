@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import re
+import tomllib
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -226,10 +229,10 @@ def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> Non
 # ------------------------------------------------------------------ of detectors and histories
 
 MEASURED = [
-    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_photos": 0.9, "faces": 5},
-    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_photos": None, "faces": 0},
+    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "faces": 5},
+    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_find_all": None, "faces": 0},
     {"detector": "glance", "empty": 40, "false_boxes": 2},
-    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_photos": 0.2, "faces": 5},
+    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "faces": 5},
     {"detector": "haar", "size": "320x240", "milliseconds": 12.5},
 ]
 
@@ -269,3 +272,60 @@ def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
     table = tables.history_table(rows)
     assert list(table.columns) == ["epoch", "measure", "value"]
     assert list(table.itertuples(index=False, name=None)) == lines
+
+
+# ------------------------------------------------------------------ streams
+
+STREAM = ["seconds", "track", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+
+
+def test_a_frame_as_json() -> None:
+    frame = tables.frame_json(1.23456, [replace(UNSURE, track=3), UNREAD])
+    assert frame["seconds"] == 1.235
+    assert [(face["track"], face["shown"], face["label"]) for face in frame["faces"]] == [
+        (3, "unsure", "sad"), (None, "unsure", None),
+    ]  # fmt: skip
+    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **tables.face_json(UNSURE)}
+    assert json.loads(tables.to_json(frame)) == frame
+
+
+@pytest.mark.parametrize(
+    ("frames", "columns", "rows"),
+    [
+        ([], [], []),
+        ([(0.0, [])], [], []),
+        ([(0.5, [UNREAD])], [], [[0.5, None, "unsure", "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([(0.0, [replace(HAPPY, track=1)]), (0.04, []), (0.08, [replace(UNSURE, track=2), replace(SEVEN, track=1)])],
+         ["sad", "happy", "fear"], [
+            [0.0, 1, "happy", "happy", 0.8766, "", 0.9877, 1, 3, 30, 40, 0.1234, 0.8766, None],
+            [0.08, 2, "unsure", "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+            [0.08, 1, "fear", "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+        ]),
+    ],
+)  # fmt: skip
+def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> None:
+    table = tables.stream_table(tables.frame_json(*frame) for frame in frames)
+    assert list(table.columns) == [*STREAM, *columns] == [*tables.STREAM_COLUMNS, *columns]
+    assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
+
+
+@pytest.mark.parametrize("part", [1, 2, 100])
+def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_PART", part)
+    faces = [[], [replace(HAPPY, track=1)], [], [replace(UNSURE, track=2), replace(SEVEN, track=1)]]
+    frames = [tables.frame_json(i / 10, some) for i, some in enumerate(faces)]
+    for some in (frames, frames[:1], []):
+        assert tables.stream_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
+
+
+@pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
+@pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
+def test_stream_json(receipt: dict, frames: list[dict]) -> None:
+    text = tables.stream_json(receipt, map(json.dumps, frames))
+    assert json.loads(text) == {**receipt, "frames": frames}
+    assert text.endswith("\n")
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert f"Emotion Studio {project['version']}" == tables.PROGRAM

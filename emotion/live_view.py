@@ -1,0 +1,101 @@
+"""What a page chooses for a camera and what it shows of it: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion import tables
+from emotion.faces import Face, FrameResult, Scores
+from emotion.photos import smaller
+from emotion.recognition.stream import StreamSettings, StreamStats
+from emotion.veil import hidden
+
+Picture = NDArray[np.uint8]  # RGB (H, W, 3)
+
+_THUMBNAIL_SIDE: Final = 160
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What can be chosen, at any time, for a camera. `blur`: no recognisable face leaves the session; `paused`: the
+    frames pass without being looked at."""
+
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    mirror: bool = True
+    blur: bool = False
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class LiveFace:
+    """A face of the last result: `thumbnail` RGB uint8, pixelated where faces are blurred; `raw`: its scores before
+    they were read against its resting face, None where it has none."""
+
+    face: Face
+    thumbnail: Picture
+    raw: Scores | None
+
+
+@dataclass(frozen=True)
+class LiveView:
+    """What a page shows beside the picture.
+
+    `seconds`, `age`, `age_p95`, `silent`, `calibrating`, `recording` are seconds, None where there is nothing to
+    tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
+    time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
+    last two seconds. `dropped` frames were replaced by newer ones, `late` ones went out without their result.
+    """
+
+    faces: tuple[LiveFace, ...] = ()
+    frames: int = 0
+    fps_in: float = 0.0
+    fps_out: float = 0.0
+    search_ms: float = 0.0
+    read_ms: float = 0.0
+    draw_ms: float = 0.0
+    age: float | None = None
+    age_p95: float | None = None
+    silent: float | None = None
+    dropped: int = 0
+    late: int = 0
+    faults: int = 0
+    last_fault: str | None = None
+    calibrating: float | None = None
+    recording: float | None = None
+    notice: str | None = None  # what a person should know of the recording
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame that was analysed: its `result`, `clean` and `annotated` picture (RGB uint8, (H, W, 3)) and whether
+    faces are `hidden` in both; when it `arrived` by our clock; `raw` scores of the faces with a resting face, by their
+    numbers."""
+
+    result: FrameResult
+    clean: Picture
+    annotated: Picture
+    hidden: bool
+    arrived: float
+    raw: Mapping[int, Scores]
+    stats: StreamStats
+    draw_ms: float
+    calibrating: float | None
+
+    def faces(self, blur: bool) -> tuple[LiveFace, ...]:
+        """Its faces for a page; with `blur` pixelated even if they were not hidden when the frame came."""
+        return tuple(
+            LiveFace(face, self._thumbnail(face, blur), self.raw.get(face.track or 0)) for face in self.result.faces
+        )
+
+    def picture(self, blur: bool) -> Picture:
+        """The annotated picture; with `blur` without a face even if they were not hidden when the frame came."""
+        return hidden(self.annotated) if blur and not self.hidden else self.annotated
+
+    def _thumbnail(self, face: Face, blur: bool) -> Picture:
+        cut = smaller(tables.cut_out(self.clean, face), _THUMBNAIL_SIDE)
+        return hidden(cut) if blur else cut.copy()

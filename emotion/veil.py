@@ -1,0 +1,48 @@
+"""Hide faces in frame after frame, also those that one frame misses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.faces import Box
+from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.annotation import pixelate
+
+_SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
+_KEEP: Final = 1.0  # seconds for which the place of a face that is not found any more stays hidden
+_ROOM: Final = 1.5  # a lost face has moved: its place is hidden by that factor larger
+_STILL: Final = 0.3  # overlap (IoU) from which a find is the face that was there
+
+
+def hidden(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A mosaic of the whole of RGB uint8 (H, W, 3), too coarse for a face that fills it."""
+    return pixelate(image, [Box(0, 0, image.shape[1], image.shape[0])])
+
+
+class Veil:
+    """Hides more than is shown as a face: a stream waits for a second look at what is uncertain, looks for new faces
+    a few times a second and lets go of one that turned away. None of that may show a face for a moment."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._places: list[tuple[float, Box]] = []  # when it was seen last, and where
+        self._shape: tuple[int, ...] = ()
+
+    def over(self, image: NDArray[np.uint8], known: list[Box], seconds: float, settings: Settings) -> NDArray[np.uint8]:
+        """A copy of RGB uint8 (H, W, 3) without a recognisable face: the boxes `known` of this frame, all that the
+        detector suspects in it, and where faces were in the last second. Searches the whole picture and raises what
+        the detector raises."""
+        if image.shape != self._shape:
+            self._places, self._shape = [], image.shape
+        least = _SUSPECT * settings.detection
+        now = [*known, *(face.box for face in self._analyzer.find(image, least, settings.side))]
+        lost = [
+            (seen, box)
+            for seen, box in self._places
+            if abs(seconds - seen) <= _KEEP and all(box.iou(other) < _STILL for other in now)
+        ]
+        self._places = [*lost, *((seconds, box) for box in now)]
+        return pixelate(image, [*now, *(box.expand(_ROOM) for _, box in lost)])
