@@ -112,7 +112,11 @@ def detectors_dots(table: pd.DataFrame, *, milliseconds: bool = False) -> alt.Ch
     detectors, names = rows["detector"].unique().tolist(), rows["name"].unique().tolist()
     text = [f"{v:.1f} ms" if milliseconds else percent(v) for v in rows["value"]]
     scale = alt.Scale(zero=True) if milliseconds else alt.Scale(domain=[0, 1])
-    axis = alt.Axis(title="milliseconds", grid=True) if milliseconds else alt.Axis(title=None, format="%", grid=True)
+    axis = (
+        alt.Axis(title="milliseconds", grid=True)
+        if milliseconds
+        else alt.Axis(title=None, format="%", grid=True, values=[0, 0.25, 0.5, 0.75, 1])
+    )
     legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
     chart = (
         alt.Chart(rows.assign(text=text)[::-1])  # the first detector lies on top of the others

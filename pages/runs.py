@@ -55,15 +55,17 @@ def show_detector(rows: list[dict]) -> None:
         show_part("Time for a picture, on one core", only(numbers, part="size"), "runs_time", milliseconds=True)
     with columns[1]:
         st.markdown("##### How to read this", anchors=False)
-        st.markdown(
-            "- **Average precision**: 100 % would be every face found, and nothing else taken for one.\n"
-            "- **Recall**: the share of the faces that are found at the threshold that the app begins with.\n"
-            "- Faces count from 16 pixels up. None of these photos was learned from."
-        )
-        for row in rows:
-            if "empty" in row:
-                name = ui.plain(row["detector"])
-                st.markdown(f"- {name}: {row['false_boxes']} false boxes on {row['empty']} photos without a face")
+        ghosts = [
+            f"- {ui.plain(row['detector'])}: {row['false_boxes']} false boxes on {row['empty']} photos without a face"
+            for row in rows
+            if "empty" in row
+        ]
+        explained = [
+            "- **Average precision**: 100 % would be every face found, and nothing else taken for one.",
+            "- **Recall**: the share of the faces that are found at the threshold that the app begins with.",
+            "- Faces count from 16 pixels up. None of these photos was learned from.",
+        ]
+        st.markdown("\n".join(explained + ghosts))
     table = tables.detectors_table(rows)
     with st.expander("All numbers", icon=":material/table_rows:"):
         st.dataframe(table, hide_index=True, key="runs_table")

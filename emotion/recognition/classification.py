@@ -66,7 +66,8 @@ class Recogniser:
     def _face_scores(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """0 to 1 with 0.5 at the card's threshold, so that one slider serves this and a detector's own scores."""
         threshold = float(self.bundle.card["face"]["threshold"])
-        return 1 / (1 + np.exp(np.log(threshold / (1 - threshold)) - logits.astype(np.float64)))
+        from_there = logits.astype(np.float64) - np.log(threshold / (1 - threshold))
+        return (1 + np.tanh(from_there / 2)) / 2  # the logistic function, in the form that no logit overflows
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -89,6 +90,5 @@ class Recogniser:
         name = head or self.bundle.shown_head
         labels, logits = self._heads[name].labels, self.logits(crops)
         probabilities = softmax(logits[name], self._heads[name].temperature)
-        # The logistic function, in the form that no logit overflows.
-        faces = (1 + np.tanh(logits["face"][:, 0] / 2)) / 2 if "face" in logits else np.ones(len(crops))
+        faces = self._face_scores(logits["face"][:, 0]) if "face" in logits else np.ones(len(crops))
         return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(probabilities, faces, strict=True))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -239,3 +240,17 @@ def test_a_smile_is_happy(shipped: Recogniser, sample: NDArray[np.uint8], sample
 def test_a_wall_is_no_face(shipped: Recogniser) -> None:
     flat = np.full((3, 48, 48), [[[0]], [[128]], [[255]]], np.uint8)
     assert max(verdict.face for verdict in shipped.classify(flat)) < 0.5
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9, 0.999])
+def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
+    make_bundle: Callable[..., Path], tmp_path: Path, threshold: float
+) -> None:
+    """The tiny network gives logits of 10 for contrast and -10 for none; one slider serves every recogniser."""
+    bundle = make_bundle(tmp_path / "model", lambda card: card["face"].update(threshold=threshold))
+    crops = np.zeros((2, 48, 48), np.uint8)
+    crops[0, :24] = 255
+    face, none = (verdict.face for verdict in Recogniser(open_bundle(bundle)).classify(crops))
+    distance = math.log(threshold / (1 - threshold))
+    assert face == pytest.approx(1 / (1 + math.exp(distance - 10)))
+    assert none == pytest.approx(1 / (1 + math.exp(distance + 10)))
