@@ -23,7 +23,7 @@ from emotion.training.detector_scores import average_precision, match, together
 from emotion.training.labelled import LabelledPhoto
 from emotion.training.runs import append_history
 from emotion.training.scenes import Scene, SceneConfig, make_scene
-from emotion.training.trainer import Stopped
+from emotion.training.trainer import check_finite, run_epochs
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,7 @@ def train_detector(
             "a face are needed."
         )
     state = _DetectorState(learned, held, config, folder)
-    started = time.monotonic()
-    for epoch in range(state.epoch, config.epochs):
-        row = state.run_epoch(epoch)
-        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < config.epochs:
-            raise Stopped(f"Stopped after epoch {epoch + 1} of {config.epochs}.")
-    return state.best_network()
+    return run_epochs(state, config.epochs, on_epoch)
 
 
 class _DetectorState:
@@ -153,12 +148,7 @@ class _DetectorState:
         """Learn one epoch, measure it, keep it."""
         started = time.monotonic()
         losses = self._learn(Scenes(self._learned, self._config, epoch))
-        if not all(map(math.isfinite, losses.values())):
-            before = f"the best epoch before it, {self._best_epoch}, is kept" if epoch else "nothing was learned"
-            raise EmotionError(
-                f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
-                f"try a smaller learning rate than {self._config.learning_rate}."
-            )
+        check_finite(losses.values(), epoch, self._best_epoch, self._config.learning_rate)
         measured = measure(self._network, self._held)
         row = {
             "epoch": epoch + 1, "seconds": time.monotonic() - started,

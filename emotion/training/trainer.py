@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -197,12 +197,41 @@ def train(
             f"at least {config.batch} and 1 are needed."
         )
     state = _TrainingState(data, config, folder, not_face_crops)
+    return run_epochs(state, config.epochs, on_epoch)
+
+
+class Resumable(Protocol):
+    """A training between two epochs."""
+
+    epoch: int  # how many are done
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Learn one epoch (from 0), measure it, keep it; returns its row of the history."""
+        ...
+
+    def best_network(self) -> keras.Model:
+        """The network with the weights of the best epoch."""
+        ...
+
+
+def run_epochs(state: Resumable, epochs: int, on_epoch: Callable[[int, float, dict[str, float]], bool]) -> keras.Model:
+    """Run what is left of `epochs` and return the best network; `Stopped` where `on_epoch` asks for it."""
     started = time.monotonic()
-    for epoch in range(state.epoch, config.epochs):
+    for epoch in range(state.epoch, epochs):
         row = state.run_epoch(epoch)
-        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < config.epochs:
-            raise Stopped(f"Stopped after epoch {epoch + 1} of {config.epochs}.")
+        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < epochs:
+            raise Stopped(f"Stopped after epoch {epoch + 1} of {epochs}.")
     return state.best_network()
+
+
+def check_finite(losses: Iterable[float], epoch: int, best_epoch: int, learning_rate: float) -> None:
+    """`EmotionError` where a loss of `epoch` (from 0) is no longer a number."""
+    if not all(map(math.isfinite, losses)):
+        before = f"the best epoch before it, {best_epoch}, is kept" if epoch else "nothing was learned"
+        raise EmotionError(
+            f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
+            f"try a smaller learning rate than {learning_rate}."
+        )
 
 
 class _TrainingState:
@@ -268,12 +297,7 @@ class _TrainingState:
         measured = self._validation.measure(self._network)
         # The last step may have spoiled what only the public split shows.
         losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
-        if not all(map(math.isfinite, losses)):
-            before = f"the best epoch before it, {self._best_epoch}, is kept" if epoch else "nothing was learned"
-            raise EmotionError(
-                f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
-                f"try a smaller learning rate than {self._config.learning_rate}."
-            )
+        check_finite(losses, epoch, self._best_epoch, self._config.learning_rate)
         row = {
             "epoch": epoch + 1,
             "seconds": time.monotonic() - started,

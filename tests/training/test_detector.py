@@ -80,11 +80,13 @@ def same_run(one: Path, other: Path) -> None:
 def test_a_stopped_training_goes_on_bit_by_bit(
     detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path
 ) -> None:
+    from emotion.training.trainer import Stopped
+
     config, networks = config_of(detector), []
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
         if name == "broken":
-            with pytest.raises(detector.Stopped, match="after epoch 1 of 2"):
+            with pytest.raises(Stopped, match="after epoch 1 of 2"):
                 detector.train_detector(photos, config, tmp_path / name, stop_after(1))
             assert [row["epoch"] for row in read_history(tmp_path / name)] == ["1"]
         networks.append(detector.train_detector(photos, config, tmp_path / name))
