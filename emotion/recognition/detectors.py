@@ -108,5 +108,5 @@ def describe_detector(name: str) -> str:
         "its false boxes.",
     }.get(
         name,
-        f"{name[:1].upper()}{name[1:]}, trained for this program and always there: fast, finds tilted faces, and most small ones.",
+        f"{name[:1].upper()}{name[1:]}, trained for this program and always there: fast, finds tilted faces, too.",
     )
