@@ -8,6 +8,7 @@ st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
 page = st.navigation(
     [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
     ]

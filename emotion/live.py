@@ -1,7 +1,7 @@
 """One person's camera: frames in, annotated frames out, and all that a page shows and saves of them.
 
-Three threads meet here: the one of the camera calls `frame` and must never wait nor fail, a worker looks for faces,
-and pages ask for views at any time.
+Three threads meet here: the one of the camera calls `frame` and must never wait long nor fail, a worker
+looks for faces, and pages ask for views at any time.
 """
 
 from __future__ import annotations
@@ -75,44 +75,59 @@ class LiveSession:
 
     # ------------------------------------------------------------------ the camera
 
-    def frame(self, image: Picture, seconds: float | None) -> Picture:
+    def frame(self, image: Picture, seconds: float | None, *, wait: bool = True) -> Picture:
         """The next frame of the camera, RGB uint8 (H, W, 3), with boxes and labels; `seconds` is its own time, None
         where it has none.
 
-        Waits for its result for half a second at most, and never raises: a frame that is late or fails comes back as
-        it came (mirrored), or with `blur` as one coarse mosaic. The result must not be written to.
+        Waits for its result for half a second at most; without `wait` not at all, and gives the newest result that
+        is ready and not older than that, which shows an earlier frame. Never raises: a frame that is late or fails
+        comes back as it came (mirrored), or with `blur` as one coarse mosaic. The picture must not be written to.
         """
         options = self.options
         try:
-            return self._frame(image, seconds, options)
+            job = self._received(image, seconds, options)
+            found = None if options.paused else self._wait_for(job) if wait else self._newest(job)
+            if found is not None:
+                return found
+            return hidden(job.image) if options.blur else job.image
         except Exception as error:
-            self._fault(error)
+            self.fault(error)
             return np.zeros_like(image, np.uint8) if options.blur else image
 
-    def _frame(self, image: Picture, seconds: float | None, options: LiveOptions) -> Picture:
+    def _received(self, image: Picture, seconds: float | None, options: LiveOptions) -> _Job:
+        """A frame that came, mirrored, with its time; counted."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ValueError(f"received a frame {image.shape} of {image.dtype}, expected (height, width, 3) of uint8")
         picture = np.ascontiguousarray(image[:, ::-1]) if options.mirror else image.copy()
         now = _now()
         with self._lock:
-            job = _Job(picture, self._clock.at(seconds, now), now, options)
             self._pulse.come(now)
             self._count(frames=1)
-        if not options.paused and (found := self._wait_for(job)) is not None:
-            return found
-        return hidden(picture) if options.blur else picture
+            return _Job(picture, self._clock.at(seconds, now), now, options)
 
     def _wait_for(self, job: _Job) -> Picture | None:
         """Have a frame analysed; its picture, or None where that takes too long or failed."""
+        if self._leave(job) and not job.done.wait(_PATIENCE):
+            self._add(late=1)
+        return job.picture
+
+    def _newest(self, job: _Job) -> Picture | None:
+        """Leave a frame to be analysed; the newest picture, or None where none is fresh."""
+        self._leave(job)
+        shown = self._shown
+        if shown is not None and job.arrived - shown.arrived <= _PATIENCE:
+            return shown.picture(job.options.blur)
+        if shown is not None:
+            self._add(late=1)
+        return None
+
+    def _leave(self, job: _Job) -> bool:
+        """Leave a frame for the worker; False where it takes none any more."""
         replaced = self._worker.put(job)
         if replaced is not None:
             replaced.done.set()
-            with self._lock:
-                self._count(dropped=1)
-        if replaced is not job and not job.done.wait(_PATIENCE):
-            with self._lock:
-                self._count(late=1)
-        return job.picture
+            self._add(dropped=1)
+        return replaced is not job
 
     # ------------------------------------------------------------------ the worker
 
@@ -125,7 +140,7 @@ class LiveSession:
                 recorder.add(shown.result.seconds, shown.result.faces, shown.annotated, asdict(job.options))
             job.picture = shown.annotated
         except Exception as error:
-            self._fault(error)
+            self.fault(error)
         finally:
             job.done.set()
 
@@ -157,7 +172,7 @@ class LiveSession:
             known = [face.box for face in result.faces]
             return self._veil.over(job.image, known, job.seconds, job.options.stream.recognition)
         except Exception as error:
-            self._fault(error)
+            self.fault(error)
             return hidden(job.image)
 
     def _keep(self, shown: Shown) -> None:
@@ -260,11 +275,17 @@ class LiveSession:
 
     # ------------------------------------------------------------------ counting
 
+    def _add(self, **more: int) -> None:
+        """Add to counters."""
+        with self._lock:
+            self._count(**more)
+
     def _count(self, **more: int) -> None:
         """Add to counters; only with the lock."""
         self._counts = replace(self._counts, **{name: getattr(self._counts, name) + n for name, n in more.items()})
 
-    def _fault(self, error: Exception) -> None:
+    def fault(self, error: Exception) -> None:
+        """Count what went wrong with a frame, and log it where it is not the same as before."""
         text = f"{type(error).__name__}: {error}"
         with self._lock:
             new = text != self._counts.last_fault

@@ -265,7 +265,7 @@ def sample_photo() -> tuple[str, bytes]:
 # ------------------------------------------------------------------ components
 
 
-def _component(name: str) -> Callable[..., Any]:
+def own_component(name: str) -> Callable[..., Any]:
     """Our own small component `name`, whose two files lie beside this one."""
     here = Path(__file__).parent
     return component(
@@ -276,8 +276,8 @@ def _component(name: str) -> Callable[..., Any]:
     )
 
 
-_PICTURE: Final = _component("picture")
-_STRIP: Final = _component("strip")
+_PICTURE: Final = own_component("picture")
+_STRIP: Final = own_component("strip")
 
 
 def picture(
