@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from emotion.errors import DataError, EmotionError
+from emotion.errors import DataError, EmotionError, ModelError
 from emotion.recognition.glance import cells, decode, padded, without_doubles
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.detector_network import Wanted, detection_losses, glance
@@ -35,10 +35,12 @@ class DetectorConfig:
     learning_rate: float = 2e-3  # the peak, for AdamW
     warmup: float = 0.02  # share of the steps before the peak; then a cosine to 0
     weight_decay: float = 0.02
-    box_weight: float = 2.0  # loss = score + box_weight x box + points_weight x points
+    box_weight: float = 4.0  # loss = score + box_weight x box + points_weight x points
     points_weight: float = 1.0
+    crowds: float = 4.0  # at most so many times as often as a photo of one face a photo of many is drawn
     calm: float = 0.1  # share of the last epochs without mosaics, which no camera sees
     seed: int = 1
+    start: str = ""  # sha256 of the finished detector that is taught further
     scenes: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,10 @@ class Scenes:
 
     def __init__(self, photos: Sequence[LabelledPhoto], config: DetectorConfig, epoch: int) -> None:
         self._photos, self._config, self._epoch = photos, config, epoch
-        self._order = np.random.default_rng((config.seed, epoch)).permutation(len(photos))
+        # A crowd shows more faces than one scene holds, and harder ones.
+        weights = np.sqrt([len(photo.boxes) for photo in photos]).clip(1, config.crowds)
+        rng = np.random.default_rng((config.seed, epoch))
+        self._order = rng.choice(len(photos), len(photos), p=weights / weights.sum())
         calm = epoch >= round(config.epochs * (1 - config.calm))
         self._scenes = SceneConfig(**{**vars(config.scenes), "p_mosaic": 0.0}) if calm else config.scenes
 
@@ -95,8 +100,11 @@ def train_detector(
     config: DetectorConfig,
     folder: Path,
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+    start: Path | None = None,
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
+
+    `start` is the model.keras of the detector that a new training begins with instead of with random weights.
 
     Best is the epoch with the highest mean of the sources' average precision on the held-out photos. Keeps every
     photo in memory. `on_epoch(epoch, seconds, row)` is called after every epoch with the seconds that this process
@@ -110,7 +118,7 @@ def train_detector(
             f"{len(learned)} photos to learn from and {len(held)} held out; at least {config.batch} and one with "
             "a face are needed."
         )
-    state = _DetectorState(learned, held, config, folder)
+    state = _DetectorState(learned, held, config, folder, start)
     return run_epochs(state, config.epochs, on_epoch)
 
 
@@ -118,12 +126,18 @@ class _DetectorState:
     """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
 
     def __init__(
-        self, learned: Sequence[LabelledPhoto], held: Sequence[LabelledPhoto], config: DetectorConfig, folder: Path
-    ) -> None:
+        self, learned: Sequence[LabelledPhoto], held: Sequence[LabelledPhoto], config: DetectorConfig, folder: Path,
+        start: Path | None,
+    ) -> None:  # fmt: skip
         self._learned, self._held, self._config, self._folder = learned, held, config, folder
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
         self._network = glance()
+        if start is not None:
+            try:
+                self._network.load_weights(start)
+            except (ValueError, OSError) as error:
+                raise ModelError(f"{start} does not hold the weights of a detector as it is trained here.") from error
         steps = config.epochs * (len(learned) // config.batch)
         warmup = max(1, round(steps * config.warmup))
         schedule = keras.optimizers.schedules.CosineDecay(

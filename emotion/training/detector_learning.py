@@ -25,8 +25,12 @@ from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, 
 _FIRST_CROPS: Final = {"scale": 1.13, "down": 0.02}
 
 
-def learn_detector(photos: Sequence[LabelledPhoto], config: Any, folder: Path, report: Reporter) -> Bundle:
+def learn_detector(
+    photos: Sequence[LabelledPhoto], config: Any, folder: Path, report: Reporter, start: Bundle | None = None
+) -> Bundle:
     """Train a face detector into `folder` and finish it as a model folder; goes on where an earlier call ended.
+
+    `start` is a finished detector that is taught further, `config.start` its sha256.
 
     The epoch and the meaning of the scores are chosen on the photos that are held out. Raises `DataError` where
     there is too little to learn or to measure.
@@ -43,7 +47,7 @@ def learn_detector(photos: Sequence[LabelledPhoto], config: Any, folder: Path, r
         return report.stopping
 
     photos = in_one_style(photos)
-    network = train_detector(photos, config, folder, on_epoch)
+    network = train_detector(photos, config, folder, on_epoch, start.folder / "model.keras" if start else None)
     difference = export_detector(network, folder)
     held = [photo for photo in photos if photo.held_out]
     facts: dict[str, Any] = {
