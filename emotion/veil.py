@@ -32,17 +32,30 @@ class Veil:
         self._shape: tuple[int, ...] = ()
 
     def over(self, image: NDArray[np.uint8], known: list[Box], seconds: float, settings: Settings) -> NDArray[np.uint8]:
-        """A copy of RGB uint8 (H, W, 3) without a recognisable face: the boxes `known` of this frame, all that the
-        detector suspects in it, and where faces were in the last second. Searches the whole picture and raises what
-        the detector raises."""
+        """A copy of RGB uint8 (H, W, 3) without a recognisable face: see `places`."""
+        now, before = self.places(image, known, seconds, settings)
+        return pixelate(image, [*now, *before])
+
+    def places(
+        self, image: NDArray[np.uint8], known: list[Box], seconds: float, settings: Settings
+    ) -> tuple[list[Box], list[Box]]:
+        """Where to hide faces in RGB uint8 (H, W, 3): the boxes `known` of this frame and all that the detector
+        suspects in it; and, with some room, where faces were in the last second. Searches the whole picture and
+        raises what the detector raises."""
         if image.shape != self._shape:
             self._places, self._shape = [], image.shape
-        least = _SUSPECT * settings.detection
+        least = min(_SUSPECT * settings.detection, self._analyzer.least(settings.detection))
         now = [*known, *(face.box for face in self._analyzer.find(image, least, settings.side))]
-        lost = [
-            (seen, box)
-            for seen, box in self._places
-            if abs(seconds - seen) <= _KEEP and all(box.iou(other) < _STILL for other in now)
-        ]
+        lost = [(seen, box) for seen, box in self._places if abs(seconds - seen) <= _KEEP and without_find(box, now)]
         self._places = [*lost, *((seconds, box) for box in now)]
-        return pixelate(image, [*now, *(box.expand(_ROOM) for _, box in lost)])
+        return now, [roomy(box) for _, box in lost]
+
+
+def without_find(box: Box, found: list[Box]) -> bool:
+    """Whether none of the finds is the face that was, or will be, at `box`."""
+    return all(box.iou(other) < _STILL for other in found)
+
+
+def roomy(box: Box) -> Box:
+    """What to hide of a frame where the face of `box` is not found, but may be."""
+    return box.expand(_ROOM)

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from emotion.bundles import default_bundle, open_bundle
 from emotion.faces import Face
 from emotion.recognition.classification import Recogniser, Verdict
+from emotion.recognition.confirmation import Confirmation
 from emotion.recognition.crops import crop_faces, to_grey
 from emotion.recognition.detection import Detector
 from emotion.recognition.detectors import make_detector
+from emotion.recognition.glance import Glance
 from emotion.recognition.images import rotate
 
 Quarter = Literal[0, 90, 180, 270]
@@ -46,14 +48,14 @@ class Analyzer:
     def __init__(self, detector: Detector, recogniser: Recogniser) -> None:
         self.detector = detector
         self.recogniser = recogniser
+        self.confirmation = _confirmation_of(detector, recogniser)  # None where the detector alone decides
         self._lock = threading.Lock()  # OpenCV's detectors keep state while they search
 
     def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
         """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
         settings = settings or Settings()
-        readings = self.read(to_grey(image), self.find(image, settings.detection, settings.side), settings.head)
-        if self.detector.proposes:
-            readings = confirmed(readings, settings.detection)
+        found = self.find(image, self.least(settings.detection), settings.side)
+        readings = self.confirmed(self.read(to_grey(image), found, settings.head), settings.detection)
         labelled = (
             face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
             for face, crop, verdict in readings
@@ -61,9 +63,33 @@ class Analyzer:
         return reading_order(tuple(labelled))
 
     def find(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        """What the detector finds, see `Detector.detect`; proposals are not `confirmed` yet."""
+        """What the detector finds, see `Detector.detect`; not `confirmed` yet."""
         with self._lock:
             return self.detector.detect(image, threshold, side)
+
+    def least(self, threshold: float) -> float:
+        """The detector's least score of what may turn out to be a face, where `threshold` is that of a face."""
+        return self.confirmation.least(threshold) if self.confirmation else threshold
+
+    def confirmed(self, readings: tuple[Reading, ...], threshold: float) -> tuple[Reading, ...]:
+        """The readings of faces, surest first, with what detector and recogniser together say as detection score,
+        and without those that lie on a better one; all of them where the detector alone decides."""
+        if self.confirmation is None:
+            return readings
+        judged = [
+            reading._replace(face=replace(reading.face, detection=self.probability(reading.face, reading.verdict.face)))
+            for reading in readings
+        ]
+        kept: list[Reading] = []
+        for reading in sorted(judged, key=lambda reading: -reading.face.detection):
+            face = reading.face
+            if face.detection >= threshold and all(face.box.iou(other.face.box) < 0.3 for other in kept):
+                kept.append(reading)
+        return tuple(kept)
+
+    def probability(self, face: Face, verdict: float) -> float:
+        """How likely a found face is one, where the recogniser says `verdict`, 0 to 1."""
+        return self.confirmation.probability(face.detection, verdict) if self.confirmation else face.detection
 
     def read(self, grey: NDArray[np.uint8], faces: tuple[Face, ...], head: str | None) -> tuple[Reading, ...]:
         """What one call of the recogniser says of faces in a grey picture (H, W), in their order."""
@@ -97,14 +123,14 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
     return Analyzer(make_detector(detector), Recogniser(bundle))
 
 
-def confirmed(readings: tuple[Reading, ...], threshold: float) -> tuple[Reading, ...]:
-    """Proposals that the recogniser takes for a face, surest first, without those that lie on a better one."""
-    kept: list[Reading] = []
-    for reading in sorted(readings, key=lambda reading: -reading.verdict.face):
-        face = replace(reading.face, detection=reading.verdict.face)
-        if face.detection >= threshold and all(face.box.iou(other.face.box) < 0.3 for other in kept):
-            kept.append(reading._replace(face=face))
-    return tuple(kept)
+def _confirmation_of(detector: Detector, recogniser: Recogniser) -> Confirmation | None:
+    """How a detector and a recogniser judge together; only for a pair that was measured, or if it must be."""
+    if detector.proposes:
+        return Confirmation()
+    known = detector.bundle.card.get("confirmation") if isinstance(detector, Glance) else None
+    if known and known["recogniser"] == recogniser.bundle.sha256:
+        return Confirmation(*(float(known[name]) for name in ("detection", "face", "offset")))
+    return None
 
 
 def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, threshold: float) -> str | None:

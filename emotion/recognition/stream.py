@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
 from emotion.faces import Face, FrameResult
-from emotion.recognition.analyzer import Analyzer, Settings, confirmed
+from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.crops import to_grey
 from emotion.recognition.searching import WINDOW, Scene, find_near, pixels
 from emotion.recognition.smoothing import NEUTRAL, Memory, Note
@@ -175,7 +175,7 @@ class Stream:
     def _search(self, frame: _Frame) -> None:
         """Search near the known faces or the whole picture; also the whole where one of them is not in its place."""
         recognition, seconds = frame.settings.recognition, frame.seconds
-        least = _TRACKED * recognition.detection
+        least = self._analyzer.least(_TRACKED * recognition.detection)
         near = self._near(frame)
         if near:
             self._count(near_searches=len(near))
@@ -208,14 +208,14 @@ class Stream:
         return seconds - self._searched if seconds >= self._searched else math.inf
 
     def _match(self, frame: _Frame, found: tuple[Face, ...], sought: list[Track] | None) -> None:
-        """Give what was found to the tracker; proposals where no face is known must be confirmed first."""
+        """Give what was found to the tracker; what lies where no face is known must be confirmed first."""
         recognition = frame.settings.recognition
-        if self._analyzer.detector.proposes:
+        if self._analyzer.confirmation:
             places = [track.at(frame.seconds).box for track in self._tracker.present]
             known = [face for face in found if any(face.box.iou(place) >= _SAME for place in places)]
             new = tuple(face for face in found if face not in known)
             readings = self._analyzer.read(frame.grey, new, recognition.head) if new else ()
-            found = (*known, *(reading.face for reading in confirmed(readings, recognition.detection)))
+            found = (*known, *(reading.face for reading in self._analyzer.confirmed(readings, recognition.detection)))
         self._tracker.update(found, frame.seconds, sought, recognition.detection)
 
     def _keep_memories(self, faces: tuple[Face, ...], seconds: float) -> None:
@@ -245,10 +245,10 @@ class Stream:
                 memory.settle(reading, frame.seconds, recognition.unsure, settings.margin, settings.hold)
 
     def _publish(self, frame: _Frame, faces: tuple[Face, ...]) -> None:
-        """Make the result; of proposals those stay that the recogniser goes on to take for faces."""
-        if self._analyzer.detector.proposes:
+        """Make the result; where the recogniser has a say, those stay that it goes on to take for faces."""
+        if self._analyzer.confirmation:
             least = _TRACKED * frame.settings.recognition.detection
-            judged = [replace(face, detection=self._of(face).face) for face in faces]
+            judged = [replace(face, detection=self._analyzer.probability(face, self._of(face).face)) for face in faces]
             for face in judged:
                 if face.detection < least:
                     self._tracker.drop(face.track)

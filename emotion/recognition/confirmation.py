@@ -1,0 +1,37 @@
+"""Two witnesses of a face: the detector that found a box, and the recogniser that read what is in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+_SUREST: Final = 6.0  # logit: beyond that a witness says nothing more
+_CANDIDATES: Final = 1 / 3  # share of the least score of a face from which a box is worth a look of the second witness
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """How likely a box is a face: the logistic function of `detection` x the detector's logit + `face` x the
+    recogniser's + `offset`. With 0 for `detection` the recogniser alone decides."""
+
+    detection: float = 0.0
+    face: float = 1.0
+    offset: float = 0.0
+
+    def probability(self, detection: float, face: float) -> float:
+        """0 to 1, of the detector's score and the recogniser's, both 0 to 1."""
+        if not self.detection:
+            return face
+        return 1 / (1 + math.exp(-(self.detection * logit(detection) + self.face * logit(face) + self.offset)))
+
+    def least(self, threshold: float) -> float:
+        """The detector's score from which a box may reach `threshold`."""
+        return threshold * _CANDIDATES if self.detection else threshold
+
+
+def logit(probability: float) -> float:
+    """log(p / (1 - p)), at most 6 and at least -6."""
+    edge = 1 / (1 + math.exp(_SUREST))
+    probability = min(1 - edge, max(edge, probability))
+    return math.log(probability / (1 - probability))

@@ -1,0 +1,108 @@
+"""What detector and recogniser say together, and for which pairs that is known."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.bundles import SHIPPED, default_bundle, open_bundle
+from emotion.errors import ModelError
+from emotion.faces import Box, Face
+from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.classification import Recogniser
+from emotion.recognition.confirmation import Confirmation, logit
+from emotion.recognition.glance import Glance
+
+Make = Callable[..., Any]
+NOISE = np.random.default_rng(1).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+BOTH = Confirmation(0.85, 0.5, 1.7)
+shares = st.floats(0, 1)
+
+
+@given(detection=shares, face=shares)
+def test_the_recogniser_alone(detection: float, face: float) -> None:
+    assert Confirmation().probability(detection, face) == face
+
+
+@given(one=shares, other=shares, fixed=shares)
+def test_more_from_either_is_more(one: float, other: float, fixed: float) -> None:
+    low, high = sorted((one, other))
+    assert 0 < BOTH.probability(low, fixed) <= BOTH.probability(high, fixed) < 1
+    assert 0 < BOTH.probability(fixed, low) <= BOTH.probability(fixed, high) < 1
+
+
+@pytest.mark.parametrize(
+    ("detection", "face", "expected"),
+    [(0.5, 0.5, 1.7), (0.9, 0.5, 0.85 * math.log(9) + 1.7), (0.5, 0.1, 1.7 - 0.5 * math.log(9)), (0.5, 1, 4.7)],
+)
+def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -> None:
+    assert logit(BOTH.probability(detection, face)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, 1e-300, -1.0])
+def test_a_logit_has_an_end(probability: float) -> None:
+    assert abs(logit(probability)) == pytest.approx(6)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Callable[..., Analyzer]:
+    """`pair(confirmation=...)`: the shipped models with that in the detector's card."""
+
+    def make(**changes: Any) -> Analyzer:
+        folder = Path(shutil.copytree(SHIPPED / "glance", tmp_path / "glance", dirs_exist_ok=True))
+        card = json.loads((folder / "card.json").read_text())
+        card.pop("confirmation", None)
+        (folder / "card.json").write_text(json.dumps(card | changes))
+        return Analyzer(Glance(open_bundle(folder)), Recogniser(default_bundle("recogniser")))
+
+    return make
+
+
+def test_only_a_pair_that_was_measured(pair: Callable[..., Analyzer]) -> None:
+    ours = default_bundle("recogniser").sha256
+    facts = {"detection": 0.85, "face": 0.5, "offset": 1.7}
+    assert pair().confirmation is None
+    assert pair(confirmation={"recogniser": "of another one", **facts}).confirmation is None
+    known = pair(confirmation={"recogniser": ours, **facts})
+    assert known.confirmation == BOTH
+    assert (known.least(0.6), pair().least(0.6)) == (pytest.approx(0.2), 0.6)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {}, {"recogniser": "a", "detection": 0.0, "face": 1, "offset": 0}, "no facts", [1, 2],
+        {"recogniser": "a", "detection": 1, "face": -1, "offset": 0},
+        {"recogniser": "a", "detection": 1, "face": math.inf, "offset": 0},
+        {"recogniser": "a", "detection": None, "face": 1, "offset": 0}, {"detection": 1, "face": 1, "offset": 0},
+    ],
+)  # fmt: skip
+def test_a_garbled_card(pair: Callable[..., Analyzer], facts: object) -> None:
+    with pytest.raises(ModelError, match=r"card\.json"):
+        pair(confirmation=facts)
+
+
+def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> None:
+    boxes = [Face(Box(20 * i, 10, 20 * i + 18, 30), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
+    recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.03, 0.0001)])
+    analyzer = Analyzer(fake_detector(boxes), recogniser)
+    assert [face.detection for face in analyzer.analyze(NOISE)] == [0.3, 0.3, 0.95, 0.95]
+    analyzer.confirmation = replace(BOTH, face=1.0)
+    found = analyzer.analyze(NOISE, Settings(detection=0.6))
+    assert [face.box for face in found] == [boxes[0].box, boxes[2].box]
+    assert [face.detection for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.03)]
+    assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def both_of(detection: float, face: float) -> float:
+    return replace(BOTH, face=1.0).probability(detection, face)
