@@ -107,6 +107,8 @@ def check_facts(path: Path, card: dict[str, Any]) -> None:
         _check_recogniser(path, card)
     if card["kind"] == "detector":
         _check_detector(path, card)
+    if card["kind"] == "generator":
+        _check_generator(path, card)
 
 
 def _check_files(folder: Path, card: dict[str, Any]) -> None:
@@ -161,12 +163,38 @@ def _check_detector(path: Path, card: dict[str, Any]) -> None:
     try:
         slope, offset = float(card["score"]["slope"]), float(card["score"]["offset"])
         crops = {key: float(value) for key, value in card["crops"].items()}
+        confirmed = card.get("confirmation", {"recogniser": "", "detection": 1, "face": 0, "offset": 0})
+        weights = [float(confirmed[key]) for key in ("detection", "face", "offset")]
+        confirmed["recogniser"]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles a field of a detector: {error}.") from error
     if not 0 < slope < math.inf or not math.isfinite(offset):
         raise ModelError(f"{path}: the score has the slope {slope} and the offset {offset}; expected a slope above 0.")
     if crops.keys() != {"scale", "down"} or not 0.5 <= crops["scale"] <= 2 or not -0.5 <= crops["down"] <= 0.5:
         raise ModelError(f'{path}: "crops" is {crops}; expected a scale of 0.5 to 2 and down of -0.5 to 0.5.')
+    if not all(map(math.isfinite, weights)) or weights[0] <= 0 or weights[1] < 0:
+        raise ModelError(
+            f'{path}: "confirmation" has the weights {weights}; expected the first above 0, the second not below.'
+        )
+
+
+def _check_generator(path: Path, card: dict[str, Any]) -> None:
+    try:
+        latent, size, labels = int(card["latent"]), int(card["output"]["size"]), list(card["labels"])
+        truncation = float(card["truncation"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a generator: {error}.") from error
+    if not 1 <= latent <= 4096 or not 8 <= size <= 512 or not 0 <= truncation <= 1:
+        raise ModelError(
+            f"{path}: {latent} numbers become {size} pixels a side at the truncation {truncation}; expected 1 to 4096, "
+            "8 to 512 and 0 to 1."
+        )
+    known = all(isinstance(label, str) and label in EXPRESSIONS for label in labels)
+    if not known or not labels or len(set(labels)) < len(labels):
+        raise ModelError(
+            f"{path}: the labels are {', '.join(map(repr, labels))}; expected different ones of "
+            f"{', '.join(EXPRESSIONS)}."
+        )
 
 
 def sha256_of(path: Path) -> str:
