@@ -16,7 +16,7 @@ from emotion import tables
 from emotion.errors import EmotionError
 from emotion.faces import Face
 from emotion.mailbox import Mailbox
-from emotion.recognition.video import FilmWriter
+from emotion.recognition.film_writer import FilmWriter
 
 MOST_SECONDS: Final = 3600.0
 MOST_ROWS: Final = 108_000  # an hour of one face at 30 frames a second, about 40 MB
@@ -28,7 +28,8 @@ _FULL: Final = f"The recording ended by itself after {MOST_SECONDS / 60:.0f} min
 class Recording:
     """What was recorded: `csv` with one row a face and frame (`tables.stream_table`), `json` with every frame and the
     receipt, `faces` different people in `rows` rows of `frames` frames in `seconds`. `film`: its file, None where
-    there is none; `film_dropped`: frames for which the film was too slow. `note`: what a person should know of it."""
+    there is none; `film_dropped`: frames for which the film was too slow; `hidden`: whether `settings` said `blur` for
+    all of its frames. `note`: what a person should know of it."""
 
     csv: str
     json: str
@@ -38,6 +39,7 @@ class Recording:
     faces: int = 0
     film: Path | None = None
     film_dropped: int = 0
+    hidden: bool = True
     note: str | None = None
 
 
@@ -102,6 +104,7 @@ class Recorder:
             faces=len(self._tracks),
             film=film,
             film_dropped=self._film.dropped if self._film else 0,
+            hidden=all(one["values"].get("blur") for one in self._settings),
             note=self.notice,
         )
 
