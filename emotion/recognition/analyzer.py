@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ from emotion.recognition.glance import Glance
 from emotion.recognition.images import rotate
 
 Quarter = Literal[0, 90, 180, 270]
+
+_LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Analyzer:
         """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
         settings = settings or Settings()
         found = self.find(image, self.least(settings.detection), settings.side)
-        readings = self.confirmed(self.read(to_grey(image), found, settings.head), settings.detection)
+        readings = self.read(to_grey(image), found, settings.head)
+        readings = self.confirmed(readings, settings.detection, least_side(image.shape, settings.side))
         labelled = (
             face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
             for face, crop, verdict in readings
@@ -71,14 +74,16 @@ class Analyzer:
         """The detector's least score of what may turn out to be a face, where `threshold` is that of a face."""
         return self.confirmation.least(threshold) if self.confirmation else threshold
 
-    def confirmed(self, readings: tuple[Reading, ...], threshold: float) -> tuple[Reading, ...]:
-        """The readings of faces, surest first, with what detector and recogniser together say as detection score,
-        and without those that lie on a better one; all of them where the detector alone decides."""
+    def confirmed(self, readings: tuple[Reading, ...], threshold: float, least: float) -> tuple[Reading, ...]:
+        """The readings of faces, surest first, with what detector and recogniser together say as detection score;
+        without those that lie on a better one or are smaller than `least` (pixels, the root of the area). All of them
+        where the detector alone decides."""
         if self.confirmation is None:
             return readings
         judged = [
             reading._replace(face=replace(reading.face, detection=self.probability(reading.face, reading.verdict.face)))
             for reading in readings
+            if reading.face.box.area >= least * least
         ]
         kept: list[Reading] = []
         for reading in sorted(judged, key=lambda reading: -reading.face.detection):
@@ -121,6 +126,12 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
     shipped recogniser. Raises `ModelError` where one of them is not to be had."""
     bundle = open_bundle(model) if model else default_bundle("recogniser")
     return Analyzer(make_detector(detector), Recogniser(bundle))
+
+
+def least_side(shape: tuple[int, ...], side: int) -> float:
+    """Pixels of the smallest face (the root of its area) in a picture (H, W, ...) that is searched with the long side
+    `side`: in a smaller one the recogniser sees nothing, and to a detector the dot of an i looks like a head."""
+    return _LEAST_SIDE * max(1.0, max(shape[:2]) / side)
 
 
 def _confirmation_of(detector: Detector, recogniser: Recogniser) -> Confirmation | None:

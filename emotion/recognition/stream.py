@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
 from emotion.faces import Face, FrameResult
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.analyzer import Analyzer, Settings, least_side
 from emotion.recognition.crops import to_grey
 from emotion.recognition.searching import WINDOW, Scene, find_near, pixels
 from emotion.recognition.smoothing import NEUTRAL, Memory, Note
@@ -215,7 +215,9 @@ class Stream:
             known = [face for face in found if any(face.box.iou(place) >= _SAME for place in places)]
             new = tuple(face for face in found if face not in known)
             readings = self._analyzer.read(frame.grey, new, recognition.head) if new else ()
-            found = (*known, *(reading.face for reading in self._analyzer.confirmed(readings, recognition.detection)))
+            least = least_side(frame.grey.shape, recognition.side)
+            readings = self._analyzer.confirmed(readings, recognition.detection, least)
+            found = (*known, *(reading.face for reading in readings))
         self._tracker.update(found, frame.seconds, sought, recognition.detection)
 
     def _keep_memories(self, faces: tuple[Face, ...], seconds: float) -> None:

@@ -93,7 +93,7 @@ def test_a_garbled_card(pair: Callable[..., Analyzer], facts: object) -> None:
 
 
 def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> None:
-    boxes = [Face(Box(20 * i, 10, 20 * i + 18, 30), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
+    boxes = [Face(Box(25 * i, 10, 25 * i + 22, 32), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
     recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.03, 0.0001)])
     analyzer = Analyzer(fake_detector(boxes), recogniser)
     assert [face.detection for face in analyzer.analyze(NOISE)] == [0.3, 0.3, 0.95, 0.95]
@@ -102,6 +102,17 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     assert [face.box for face in found] == [boxes[0].box, boxes[2].box]
     assert [face.detection for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.03)]
     assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(("width", "side", "faces"), [(160, 640, 1), (640, 640, 1), (640, 320, 0), (1280, 640, 0)])
+def test_what_is_tiny_where_it_is_searched_is_no_face(
+    fake_detector: Make, fake_recogniser: Make, width: int, side: int, faces: int
+) -> None:
+    analyzer = Analyzer(fake_detector([Face(Box(20, 10, 42, 32), 0.9)]), fake_recogniser(("happy", 0.9, 0.9)))
+    picture = np.zeros((100, width, 3), np.uint8)
+    assert len(analyzer.analyze(picture, Settings(side=side))) == 1, "the detector alone decides"
+    analyzer.confirmation = BOTH
+    assert len(analyzer.analyze(picture, Settings(side=side))) == faces
 
 
 def both_of(detection: float, face: float) -> float:
