@@ -10,6 +10,7 @@ page = st.navigation(
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
+        st.Page("pages/video.py", title="Films", icon=":material/movie:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
     ]
 )

@@ -100,7 +100,7 @@ def _cold_start(detector: str) -> dict[str, Any]:
         "what": "start", "detector": detector, "faces": len(json.loads(done.stdout)["faces"]),
         "milliseconds": round((time.perf_counter() - started) * 1e3, 1),
     }  # fmt: skip
-    return row | _peak(command[3:])
+    return row | run_measured(command[3:])[1]
 
 
 # Linux counts what a process had before it became another program, the benchmark's own size, into `ru_maxrss`.
@@ -117,10 +117,10 @@ else:
 """
 
 
-def _peak(arguments: list[str]) -> dict[str, float]:
-    """`megabytes` of peak resident memory of a command of ours; nothing on Windows, which does not tell."""
-    if sys.platform == "win32":
-        return {}
-    command = [sys.executable, "-c", _TELL_PEAK, *arguments]
+def run_measured(arguments: list[str]) -> tuple[str, dict[str, float]]:
+    """What a command of ours prints, and `megabytes` of its peak resident memory; no figure on Windows, which does
+    not tell."""
+    tells = sys.platform != "win32"
+    command = [sys.executable, *(("-c", _TELL_PEAK) if tells else ("-m", "emotion")), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
-    return {"megabytes": round(float(done.stderr.split()[-1]), 1)}
+    return done.stdout, {"megabytes": round(float(done.stderr.split()[-1]), 1)} if tells else {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion import cli_film
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
@@ -38,17 +39,21 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    one = command("analyze", _analyze, "Find the faces on photos and name their expressions.")
-    one.add_argument("photos", nargs="+", metavar="PHOTO")
-    one.add_argument("--out", type=Path, metavar="DIR", help="write annotated photos, crops, faces.csv, faces.json")
-    one.add_argument("--json", action="store_true", help="one JSON object a photo, a line each")
+    one = command("analyze", _analyze, "Find the faces on photos and in films and name their expressions.")
+    one.add_argument("photos", nargs="+", metavar="PHOTO_OR_FILM")
+    one.add_argument("--out", type=Path, metavar="DIR", help="write annotated photos or films, crops, tables, reports")
+    one.add_argument("--json", action="store_true", help="one JSON object a photo or film, a line each")
     one.add_argument("--detector", help="yunet or haar (default: the best one here)")
     one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
     one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
     one.add_argument("--detection", type=_share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
     one.add_argument("--unsure", type=_share, default=0.45, help="unsure below this confidence (%(default)s)")
-    one.add_argument("--side", type=_side, default=1280, help="search larger photos reduced to this side (%(default)s)")
+    one.add_argument("--side", type=_side, help="search larger pictures reduced to this side (1280; of films 640)")
     one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
+    cli_film.add_options(one)
+
+    one = command("read-film", _read_film, "Read the film of a folder that the app prepared, in its turn.")
+    one.add_argument("folder", type=Path, metavar="DIR")
 
     one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
     one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
@@ -63,9 +68,23 @@ def _parser() -> argparse.ArgumentParser:
     one = command("train-detector", _train_detector, "Train a face detector; run it again to go on where it stopped.")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    one.add_argument("--start", type=Path, metavar="MODEL_OR_RUN", help="a finished detector to teach further")
     one.add_argument("--epochs", type=int, default=48, help="(%(default)s)")
     one.add_argument("--learning-rate", type=float, default=2e-3, help="its peak (%(default)s)")
     one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+
+    one = command("train-gan", _train_gan, "Train a generator of faces; run it again to go on where it stopped.")
+    one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes: tell what is not a face")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    one.add_argument("--network", default="residual", help="residual or dcgan-upsampling (%(default)s)")
+    one.add_argument("--epochs", type=int, default=100, help="(%(default)s)")
+    one.add_argument("--teacher", type=Path, metavar="MODEL_OR_RUN",
+                     help="the recogniser that teaches and chooses the epoch (default: the shipped one)")  # fmt: skip
+    one.add_argument("--teacher-weight", type=float, help="0: it only chooses (0.2; 0 for dcgan-upsampling)")
+    one.add_argument("--learning-rate", type=float, default=2e-4, help="(%(default)s)")
+    one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+    one.add_argument("--finish", action="store_true", help="learn no more: make a model of the best epoch so far")
 
     one = command("evaluate", _evaluate, "Score a model or finished run on a split of a data set.")
     one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
@@ -82,12 +101,36 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--keep", action="store_true", help="write the table into the model's report")
     one.add_argument("--json", action="store_true")
 
+    one = command("generate", _generate, "Draw faces that nobody has, with an expression.")
+    one.add_argument("--expression", default="all", help="happy, sad, ... or all of them (%(default)s)")
+    one.add_argument("--seed", default="0", help="of the first face; the next ones count on (%(default)s)")
+    one.add_argument("--count", type=int, default=8, help="seeds (%(default)s)")
+    one.add_argument("--truncation", type=_share, help="0: all alike, 1: all that was learned (default: the model's)")
+    one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="write pictures, sheet.png, faces.json")
+    one.add_argument("--json", action="store_true", help="print faces.json")
+
+    one = command("evaluate-gan", _evaluate_gan, "Measure synthetic faces beside real ones.")
+    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
+    one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what the generator learned from")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes: tell what is not a face")
+    one.add_argument("--judge", type=Path, metavar="MODEL_OR_RUN",
+                     help="a recogniser, best one that did not teach it (default: the shipped one)")  # fmt: skip
+    one.add_argument("--split", choices=("public", "private"), default="public")
+    one.add_argument("--truncation", type=_share, help="(default: the model's)")
+    one.add_argument("--train", action="store_true", help="also train on synthetic faces and test on real ones: slow")
+    one.add_argument("--keep", action="store_true", help="write the result into report and card of the generator")
+    one.add_argument("--json", action="store_true")
+
     one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
     one.add_argument("--default", action="store_true", help="the app shall use it from now on")
 
     one = command("bench", _bench, "Milliseconds of every step on one core of this machine.")
+    one.add_argument("--stream", nargs="?", const="", metavar="FILM",
+                     help="what a live page reaches instead, with moving pictures or a film as the camera")  # fmt: skip
+    one.add_argument("--film", action="store_true", help="how fast films are read instead; takes minutes")
     one.add_argument("--json", action="store_true")
 
     one = command("measure-crops", _measure, "Measure how a detector's boxes relate to the crops of FER-2013.")
@@ -95,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--data", type=Path, required=True)
     one.add_argument("--keep", action="store_true", help="write the result into the card of that folder")
     one.add_argument("--faces", type=int, default=2000, help="how many training faces (%(default)s)")
+
+    one = command("measure-confirmation", _confirm, "Measure how a detector and a recogniser together tell faces.")
+    one.add_argument("detector", type=Path, metavar="MODEL_OR_RUN")
+    one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
+    one.add_argument("--model", type=Path, metavar="DIR", help="the recogniser (default: the shipped one)")
+    one.add_argument("--keep", action="store_true", help="write the result into the card of the detector")
 
     command("fetch-yunet", _fetch, "Download the YuNet face detector (233 kB) once into the user's cache.")
     return parser
@@ -115,6 +164,14 @@ def _side(text: str) -> int:
 
 
 def _analyze(options: argparse.Namespace) -> int:
+    films = cli_film.films_in(options)
+    done = cli_film.read_films(films, options) if films else True
+    photos = [name for name in options.photos if name not in films]
+    return 0 if (not photos or _analyze_photos(photos, options)) and done else 1
+
+
+def _analyze_photos(names: Sequence[str], options: argparse.Namespace) -> bool:
+    """Whether all could be read."""
     from emotion.photos import Photo, read, write_results
     from emotion.recognition.analyzer import Settings, load_analyzer
 
@@ -122,9 +179,9 @@ def _analyze(options: argparse.Namespace) -> int:
     heads = analyzer.recogniser.head_names
     if options.head and options.head not in heads:
         raise EmotionError(f"The model has no answer {options.head!r}; it has {', '.join(heads)}.")
-    settings = Settings(options.detection, options.unsure, options.side, options.head)
+    settings = Settings(options.detection, options.unsure, options.side or 1280, options.head)
     photos, failed = [], 0
-    for path in map(Path, options.photos):
+    for path in map(Path, names):
         name = os.fsencode(path).decode(errors="replace")  # a name in no known encoding can be printed, too
         try:
             reading = read(path, analyzer, settings, name)
@@ -137,7 +194,20 @@ def _analyze(options: argparse.Namespace) -> int:
         print(json.dumps(photo.as_json(), ensure_ascii=False) if options.json else _sentence(photo), flush=True)
     if options.out and photos:
         write_results(photos, options.out, blur=options.blur)
-    return 1 if failed else 0
+    return not failed
+
+
+def _read_film(options: argparse.Namespace) -> int:
+    from emotion.film_job import analyze_film
+    from emotion.film_queue import turn
+    from emotion.film_request import Request
+    from emotion.jobs import reporting
+
+    with reporting(options.folder) as report, turn(options.folder, report) as mine:
+        if mine:
+            request = Request.read(options.folder)
+            analyze_film(request, request.analyzer(), options.folder, report)
+    return 0
 
 
 def _sentence(photo: Photo) -> str:
@@ -170,19 +240,50 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_detector(options: argparse.Namespace) -> int:
+    from emotion.bundles import open_bundle
     from emotion.jobs import reporting
     from emotion.training.detector_learning import learn_detector
     from emotion.training.labelled import load_photos
 
+    start = open_bundle(options.start) if options.start else None
     with reporting(options.out) as report:
         report.progress(0, options.epochs, "Loading the photos")
         photos = load_photos(options.data, "train")
         from emotion.training.detector import DetectorConfig
         from emotion.training.trainer import Stopped
 
-        config = DetectorConfig(epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed)
+        config = DetectorConfig(
+            epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed,
+            start=start.sha256 if start else "",
+        )  # fmt: skip
         try:
-            bundle = learn_detector(photos, config, options.out, report)
+            bundle = learn_detector(photos, config, options.out, report, start)
+        except Stopped as stopped:
+            print(f"{stopped} Run the same command again to go on.")
+            return 0
+    print(json.dumps(bundle.card["metrics"], indent=1))
+    return 0
+
+
+def _train_gan(options: argparse.Namespace) -> int:
+    from emotion.bundles import default_bundle, open_bundle
+    from emotion.generation.learning import learn_generator
+    from emotion.jobs import reporting
+    from emotion.training.datasets import load_dataset
+
+    with reporting(options.out) as report:
+        data = load_dataset(options.data, options.votes)
+        teacher = open_bundle(options.teacher) if options.teacher else default_bundle("recogniser")
+        from emotion.generation.lessons import gan_config
+        from emotion.training.trainer import Stopped
+
+        weight = {} if options.teacher_weight is None else {"teacher_weight": options.teacher_weight}
+        config = gan_config(
+            options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed,
+            teacher=teacher.sha256, **weight,
+        )  # fmt: skip
+        try:
+            bundle = learn_generator(data, config, options.out, report, teacher, finish=options.finish)
         except Stopped as stopped:
             print(f"{stopped} Run the same command again to go on.")
             return 0
@@ -239,6 +340,38 @@ def _scores_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _generate(options: argparse.Namespace) -> int:
+    from emotion.bundles import default_bundle, open_bundle
+    from emotion.generation.gallery import files_of, write_files
+    from emotion.generation.sampler import Sampler, read_seed, seeds_from
+
+    seeds = seeds_from(read_seed(options.seed), options.count)
+    sampler = Sampler(open_bundle(options.model) if options.model else default_bundle("generator"))
+    expressions = sampler.labels if options.expression == "all" else (options.expression,)
+    files = files_of(sampler, seeds, expressions, options.truncation)
+    write_files(files, options.out)
+    print(files["faces.json"].decode().rstrip() if options.json else f"{len(files) - 2} faces are in {options.out}.")
+    return 0
+
+
+def _evaluate_gan(options: argparse.Namespace) -> int:
+    from emotion.bundles import default_bundle, open_bundle
+    from emotion.generation.evaluation import evaluate_generator, keep
+    from emotion.tables import generator_table
+    from emotion.training.datasets import load_dataset
+
+    bundle = open_bundle(options.model)
+    judge = open_bundle(options.judge) if options.judge else default_bundle("recogniser")
+    result = evaluate_generator(
+        bundle, load_dataset(options.data, options.votes), judge, options.split, truncation=options.truncation,
+        train=options.train, tell=lambda part: print(f"emotion: {part}", file=sys.stderr),
+    )  # fmt: skip
+    if options.keep:
+        keep(bundle.folder, result)
+    print(json.dumps(result, indent=1) if options.json else generator_table(result).to_string(index=False))
+    return 0
+
+
 def _use(options: argparse.Namespace) -> int:
     from emotion.bundles import SHIPPED
     from emotion.training.learning import use
@@ -250,6 +383,10 @@ def _use(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from emotion.bench import bench
 
+    if options.stream is not None:
+        return _bench_stream(options)
+    if options.film:
+        return _bench_films(options)
     rows = bench()
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -257,6 +394,37 @@ def _bench(options: argparse.Namespace) -> int:
     for row in rows:
         memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
         print(f"{row['detector']:<6} {row['faces']} faces  {row['what']:<9} {row['milliseconds']:8.2f} ms{memory}")
+    return 0
+
+
+def _bench_stream(options: argparse.Namespace) -> int:
+    from emotion.live_bench import bench_stream, pictures_of
+
+    rows = bench_stream(film=pictures_of(Path(options.stream)) if options.stream else None)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(
+            f"{row['detector']:<6} {row['faces']} faces  {row['fps']:4.1f} frames a second, {row['age_p95_ms']:5.1f} ms"
+            f" old, {row['cores']:.2f} processors, {row['megabytes']:+.1f} MB"
+        )
+    return 0
+
+
+def _bench_films(options: argparse.Namespace) -> int:
+    from emotion.film_bench import bench_films
+
+    rows = bench_films()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
+        print(
+            f"{row['detector']:<6} {row['size']:<9} {row['faces']} faces  {row['mode']:<7} "
+            f"{row['times_real_time']:6.2f} times as fast as it plays{memory}"
+        )
     return 0
 
 
@@ -281,6 +449,24 @@ def _measure(options: argparse.Namespace) -> int:
     print(json.dumps(measured, indent=1))
     if options.keep:
         keep(folder, crops={key: round(measured[key], 3) for key in ("scale", "down")})
+    return 0
+
+
+def _confirm(options: argparse.Namespace) -> int:
+    from emotion.bundles import default_bundle, open_bundle
+    from emotion.recognition.classification import Recogniser
+    from emotion.recognition.glance import Glance
+    from emotion.training.detector_learning import keep
+    from emotion.training.labelled import in_one_style, load_photos
+    from emotion.training.witnesses import measure_confirmation
+
+    detector = Glance(open_bundle(options.detector))
+    recogniser = Recogniser(open_bundle(options.model) if options.model else default_bundle("recogniser"))
+    held = [photo for photo in in_one_style(load_photos(options.data, "train")) if photo.held_out]
+    measured = measure_confirmation(detector, recogniser, held)
+    print(json.dumps(measured, indent=1))
+    if options.keep:
+        keep(options.detector, confirmation=measured)
     return 0
 
 

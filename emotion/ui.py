@@ -1,4 +1,4 @@
-"""What the pages share; the only module of the package that imports Streamlit.
+"""What the pages share; what only one page needs of Streamlit lies in `ui_live`, `ui_film` and `ui_cast`.
 
 Cached loaders, the sidebar and what was chosen in it, the error box, and two small components: a picture with
 a button over each face, and a strip of small pictures.
@@ -109,12 +109,18 @@ def page() -> Iterator[Choice]:
         yield choice()
 
 
-def analyzer() -> Analyzer:
-    """The analyzer that was chosen, loaded once for all sessions; `ModelError` where there is none."""
+def bundle() -> Bundle:
+    """The recogniser that was chosen; `ModelError` where there is none."""
     chosen = choice()
     if chosen.bundle is None:
         raise ModelError(" ".join(chosen.refused) or "There is no recogniser in models/ yet; train one first.")
-    return _load_analyzer(chosen.detector, chosen.bundle.sha256, chosen.bundle)
+    return chosen.bundle
+
+
+def analyzer() -> Analyzer:
+    """The analyzer that was chosen, loaded once for all sessions; `ModelError` where there is none."""
+    chosen = bundle()
+    return _load_analyzer(choice().detector, chosen.sha256, chosen)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Starting the recogniser")
@@ -341,10 +347,13 @@ def strip(
     _STRIP(key=key, data=data, on_chosen_change=_chosen(key, len(items), choose))
 
 
-def chart(drawn: alt.Chart | alt.LayerChart, *, key: str, alt_text: str) -> None:
-    """A chart of `emotion.charts` over the whole width, in the colours of the page."""
+def chart(
+    drawn: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, choose: Callable[[], None] | None = None
+) -> None:
+    """A chart of `emotion.charts` over the whole width, in the colours of the page; `choose` is called after a click
+    in it, when what was chosen stands in the session's state below `key`."""
     # Streamlit's own chart theme writes labels in a grey that is too pale to read on white.
-    st.altair_chart(drawn, key=key, theme=None, width="stretch", alt=alt_text)
+    st.altair_chart(drawn, key=key, theme=None, width="stretch", alt=alt_text, on_select=choose or "ignore")
 
 
 def _chosen(key: str, most: int, choose: Callable[[int], None]) -> Callable[[], None]:

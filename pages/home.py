@@ -5,6 +5,8 @@ import streamlit as st
 from emotion import charts, tables, ui
 from emotion.recognition import detectors
 
+FILMS = str(ui.SAMPLE.with_name("films.svg"))
+
 
 def show_sample() -> None:
     """The sample as the Photos page reads it."""
@@ -48,6 +50,18 @@ with ui.page() as set_up:
                 st.switch_page("pages/photo.py")
         with right:
             show_sample()
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with left:
+            st.subheader("Films", anchor=False)
+            st.write(
+                "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it, and "
+                "the film with its labels, tables and subtitles are yours to save."
+            )
+            if st.button("Open films", icon=":material/movie:", key="home_films"):
+                st.switch_page("pages/video.py")
+        with right:
+            st.image(FILMS, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
     ready, meaning = st.columns(2, gap="large")
     with ready:
         st.subheader("What is ready", anchor=False)
@@ -58,5 +72,5 @@ with ui.page() as set_up:
             "- An expression is what a face shows at one moment; it is not what a person feels.\n"
             "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
             "- Where the guess is weak, the face is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are forgotten when the page is closed."
+            "- Photos stay on this machine and are forgotten when the page is closed; films stay until you delete them."
         )

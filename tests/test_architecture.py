@@ -18,13 +18,21 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / "emotion").rglob("*.py")])
 
 # From the bottom to the top; a module may import its own layer and those before it.
+# fmt: off
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "jobs", "mailbox"},
+    "words": {"errors", "faces", "files", "bundles", "jobs", "mailbox", "pipe"},
     "flows": {"recognition", "training", "generation"},
-    "people": {"tables", "charts", "photos", "bench", "veil", "pulse", "recording", "live_view", "live"},
-    "doors": {"cli", "ui", "__main__"},
+    "people": {
+        "tables", "charts", "photos", "bench", "veil", "pulse", "recording", "live_view", "live", "live_bench",
+        "demo", "doctor", "sample_film",
+        "film_analysis", "film_bench", "film_cast", "film_casting", "film_crops", "film_easel", "film_files",
+        "film_flow", "film_job", "film_log", "film_moments", "film_queue", "film_report", "film_request",
+        "film_tables", "films",
+    },
+    "doors": {"cli", "cli_film", "ui", "ui_cast", "ui_film", "ui_live", "__main__"},
     "app": {"app", "pages"},
 }
+# fmt: on
 ORDER = list(LAYERS)
 # What one flow may use of another.
 BETWEEN_FLOWS = {
@@ -34,21 +42,31 @@ BETWEEN_FLOWS = {
         "detection",
         "detectors",
         "classification",
+        "confirmation",
         "glance",
         "engine",
     },
-    ("generation", "recognition"): {"images", "crops", "classification"},
-    ("generation", "training"): {"datasets", "evaluation", "runs", "augmentation"},
+    ("generation", "recognition"): {"images", "crops", "classification", "engine"},
+    ("generation", "training"): {
+        "datasets", "evaluation", "runs", "augmentation", "checkpoints", "networks", "trainer", "export",
+    },
 }
 LEARNS = {
     "emotion.training.networks", "emotion.training.trainer", "emotion.training.export",
     "emotion.training.detector_network", "emotion.training.detector", "emotion.training.checkpoints",
-    "emotion.generation.networks", "emotion.generation.trainer",
+    "emotion.generation.networks", "emotion.generation.lessons", "emotion.generation.trainer",
 }  # fmt: skip
 ONLY_THERE = {
-    "streamlit": {"emotion.ui", "app", "pages"},
-    "streamlit_webrtc": {"emotion.ui", "pages.webcam"},
-    "av": {"emotion.recognition.video", "emotion.ui", "pages.webcam"},
+    "streamlit": {"emotion.ui", "emotion.ui_cast", "emotion.ui_film", "emotion.ui_live", "app", "pages"},
+    "streamlit_webrtc": {"emotion.ui_live"},
+    "av": {
+        "emotion.recognition.video",
+        "emotion.recognition.film_writer",
+        "emotion.recognition.film_sound",
+        "emotion.recognition.film_streams",
+        "emotion.recognition.film_look",
+        "emotion.ui_live",
+    },
 }
 RUNS_OUR_OWN = {("emotion.ui", "exec")}  # app.py, when Streamlit runs a page without it
 NOWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -211,6 +229,9 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         ("emotion.photos", {"tensorflow", "keras", "streamlit", "sklearn"}),
         ("emotion.live", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
+        ("emotion.generation.gallery", {"tensorflow", "keras", "streamlit", "onnx", "sklearn"}),
+        ("emotion.generation.learning", {"tensorflow", "keras", "streamlit"}),
+        ("emotion.generation.evaluation", {"tensorflow", "keras", "streamlit"}),
     ],
 )
 def test_a_fresh_process_loads_only_what_it_needs(module: str, never: set[str]) -> None:

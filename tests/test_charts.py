@@ -174,3 +174,60 @@ def test_a_history_of_nobody() -> None:
     assert chart["height"] > 0
     assert "background" not in chart.get("config", {})
     assert len(chart["encoding"]["color"]["scale"]["domain"]) == len(EXPRESSIONS) + 1
+
+
+# ------------------------------------------------------------------ films
+
+
+def crowd(*rows: tuple[float, float, str, float], value: str = "faces") -> pd.DataFrame:
+    numbers = {"start": float, "end": float, value: float}
+    return pd.DataFrame(rows, columns=["start", "end", "expression", value]).astype(numbers)
+
+
+def test_a_cast_is_stacked_stretch_by_stretch() -> None:
+    table = crowd((0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1))
+    chart = charts.cast_over_time(table, 2).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(r["start"], r["name"], r["low"], r["high"], r["said"]) for r in rows] == [
+        (0, "● happy", 0, 2, "2"), (0, "? unsure", 2, 2.5, "0.5"), (1, "■ sad", 0, 1, "1"),
+    ]  # fmt: skip
+    encoding = chart["layer"][0]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == ["● happy", "■ sad", "? unsure"]
+    assert encoding["x"]["scale"]["domain"] == [0, 2]
+    assert rows[2]["when"] == "0:01 to 0:02"
+
+
+def test_a_click_in_the_cast_names_its_second() -> None:
+    chart = charts.cast_over_time(crowd((0, 1, "happy", 2)), 1).to_dict()
+    (click,) = chart["params"]
+    assert click["name"] == charts.CAST_CLICK
+    assert click["select"]["fields"] == ["start"]
+
+
+def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
+    nothing = float("nan")
+    table = crowd((0, 1, "happy", 0.75), (0, 1, "sad", 0.25), (1, 2, "happy", nothing), (1, 2, "sad", nothing),
+                  value="share")  # fmt: skip
+    chart = charts.cast_over_time(table, 2, shares=True).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["start"], row["said"], row["high"]) for row in rows] == [(0, "75 %", 0.75), (0, "25 %", 1)]
+    assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
+def test_nobody_and_no_time() -> None:
+    chart = charts.cast_over_time(crowd(), 0).to_dict()
+    assert chart["height"] > 0
+
+
+def test_each_face_has_a_whole_bar_with_signs() -> None:
+    table = pd.DataFrame(
+        [("Everyone", "happy", 0.7), ("Everyone", "unsure", 0.3), ("<b>", "happy", 1.0)],
+        columns=["name", "expression", "share"],
+    )
+    chart = charts.people_bars(table).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["name"], row["start"], row["end"], row["sign"]) for row in rows] == [
+        ("Everyone", 0, 0.7, "●"), ("Everyone", 0.7, pytest.approx(1), "?"), ("<b>", 0, 1, "●"),
+    ]  # fmt: skip
+    assert chart["layer"][0]["encoding"]["y"]["sort"] == ["Everyone", "<b>"]
+    assert "background" not in chart.get("config", {})

@@ -329,3 +329,28 @@ def test_stream_json(receipt: dict, frames: list[dict]) -> None:
 def test_the_version_is_that_of_the_project() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert f"Emotion Studio {project['version']}" == tables.PROGRAM
+
+
+# ------------------------------------------------------------------ synthetic faces
+
+
+def test_the_table_of_a_generator() -> None:
+    result = {
+        "n": 100, "consistency": 0.8, "real_consistency": 0.7, "precision": 0.6, "real_precision": 0.9, "recall": 0.4,
+        "real_recall": 0.88, "frechet": 0.3, "frechet_floor": 0.03, "frechet_untrained": 0.2,
+        "frechet_untrained_floor": 0.01, "kid": 0.02, "kid_floor": 0.0, "nearest": 0.6, "nearest_held_out": 0.65,
+        "consistency_per_class": {"sad": 0.75, "fear": 0.85}, "real_consistency_per_class": {"sad": 0.7},
+        "diversity_per_class": {"sad": 0.9},
+    }  # fmt: skip
+    table = tables.generator_table(result)
+    assert list(table.columns) == ["measure", "synthetic", "real"]
+    lines = {measure: (synthetic, real) for measure, synthetic, real in table.itertuples(index=False)}
+    assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
+    assert lines["recognised as asked"] == (0.8, 0.7)
+    assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)
+    assert lines["recognised as asked: sad"] == (0.75, 0.7)
+    assert lines["recognised as asked: fear"][0] == 0.85
+    assert np.isnan(lines["recognised as asked: fear"][1])
+    assert lines["diversity: sad"] == (0.9, 1.0)
+    more = tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
+    assert len(more) == len(table) + 1

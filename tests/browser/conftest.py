@@ -30,8 +30,8 @@ def missing(what: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium of the system, or Playwright's own."""
+def start_browser() -> Iterator[Callable[..., Any]]:
+    """`start_browser(*flags)`: Chromium of the system, or Playwright's own; closed at the end."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)  # a machine that also trains is slow
@@ -39,9 +39,21 @@ def browser() -> Iterator[Any]:
         found = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), playwright.chromium.executable_path)
         if not Path(found).exists():
             missing("there is no Chromium (apt install chromium, or playwright install chromium)")
-        opened = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield opened
-        opened.close()
+        opened = list[Any]()
+
+        def start(*flags: str) -> Any:
+            opened.append(playwright.chromium.launch(executable_path=found, args=[*FLAGS, *flags]))
+            return opened[-1]
+
+        yield start
+        for one in opened:
+            one.close()
+
+
+@pytest.fixture(scope="session")
+def browser(start_browser: Callable[..., Any]) -> Any:
+    """A browser without a camera."""
+    return start_browser()
 
 
 @contextmanager
@@ -85,11 +97,12 @@ def start_app() -> Callable[[], Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """`open_page(url, width=1280)`: a page that fails the test for a dialog, an error, or a request elsewhere."""
+    """`open_page(url, width=1280, within=browser)`: a page that fails the test for a dialog, an error, or a request
+    elsewhere."""
     contexts, wrong = [], []
 
-    def open_it(url: str, width: int = 1280) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 800})
+    def open_it(url: str, width: int = 1280, within: Any = browser) -> Any:
+        context = within.new_context(viewport={"width": width, "height": 800})
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()

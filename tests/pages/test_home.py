@@ -32,6 +32,12 @@ def test_leads_to_the_photos(open_page: Open) -> None:
     assert home.app.title[0].value == "Photos"
 
 
+def test_leads_to_the_films(open_page: Open) -> None:
+    home = open_page("home")
+    home.app.button(key="home_films").click().run()
+    assert home.app.title[0].value == "Films"
+
+
 def test_names_the_detector_and_the_answer(open_page: Open) -> None:
     home = open_page("home")
     assert "8 expressions (FER+)" in home.words
@@ -65,7 +71,7 @@ def test_without_a_recogniser(models: Path, open_page: Open) -> None:
     assert "sha256 differs" in home.words
     assert not home.app.error
     assert home.shown("home_picture") is None
-    assert len(home.app.get("imgs") or home.app.image) == 1
+    assert len(home.app.get("imgs") or home.app.image) == 2, "the sample as it is, and the drawing of a film"
 
 
 def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:

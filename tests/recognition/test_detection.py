@@ -59,6 +59,9 @@ def best(faces: tuple[Face, ...], wanted: Box) -> float:
     return max((face.box.iou(wanted) for face in faces), default=0.0)
 
 
+SURE = 0.8  # less sure of a box, our own detector asks the recogniser: the helmet mirrors something like a face
+
+
 def scaled(box: Box, x: float, y: float | None = None) -> Box:
     y = x if y is None else y
     return Box(box.x1 * x, box.y1 * y, box.x2 * x, box.y2 * y)
@@ -145,7 +148,7 @@ def test_it_forgets(detector: Detector, sample: Picture) -> None:
 
 @pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
 def test_several_faces(detector: Detector, copies: int, faces: int) -> None:
-    found = detector.detect(frame(copies), 0.6, 640)
+    found = detector.detect(frame(copies), SURE, 640)
     check(found, frame(copies))
     assert len(found) >= faces if detector.proposes else len(found) == faces
 
@@ -196,7 +199,7 @@ def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sam
 
 
 def test_a_higher_threshold_finds_less(network: Detector, sample: Picture) -> None:
-    counts = [len(network.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, 0.6, 0.99)]
+    counts = [len(network.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, SURE, 0.99)]
     assert counts == sorted(counts, reverse=True)
     assert counts[2] == 1
     assert counts[0] > counts[3]
@@ -205,7 +208,7 @@ def test_a_higher_threshold_finds_less(network: Detector, sample: Picture) -> No
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 def test_landmarks(network: Detector, sample: Picture, sample_face: Box, factor: float) -> None:
     """The person's right eye is left in the picture; all points are in pixels of the whole picture."""
-    (face,) = network.detect(sample, 0.6, round(512 * factor))
+    (face,) = network.detect(sample, SURE, round(512 * factor))
     points = face.landmarks
     assert points is not None
     assert points.right_eye[0] < points.nose[0] < points.left_eye[0]

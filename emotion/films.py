@@ -1,0 +1,82 @@
+"""Films of people: start to read one, find those that were read, remove one. Each is a folder, see `film_job`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from emotion import jobs
+from emotion.bundles import SHIPPED
+from emotion.errors import JobError
+from emotion.files import free_space_or_raise
+from emotion.film_analysis import AUDIENCE, Analysis, Moment, Person
+from emotion.film_request import FAST, FilmSettings, Request
+from emotion.jobs import Job
+from emotion.recognition.video import Film
+
+__all__ = [
+    "AUDIENCE", "FAST", "FILMS", "SUFFIXES", "Analysis", "FilmSettings", "Moment", "Person", "delete", "past_films",
+    "start_film",
+]  # fmt: skip
+
+FILMS: Final = SHIPPED.parent / "data" / "films"
+SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
+_CHUNK: Final = 4_000_000  # bytes
+_SPARE: Final = 100_000_000  # bytes that stay free beside an upload
+_GRACE: Final = 5.0  # seconds that a film that is deleted has to end
+
+
+def start_film(
+    upload: BinaryIO | Path, name: str, settings: FilmSettings, *,
+    detector: str | None = None, model: Path | None = None, parent: Path | None = None,
+) -> Job:  # fmt: skip
+    """Copy a film, an open file or the path of one, into a new folder below `parent` and read it there as a job, after
+    the films that are read already. `name` is what people called it, and is never used as a path.
+
+    Raises `EmotionError`, and leaves nothing, where it is no film that can be read or something else is missing.
+    """
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    folder = jobs.new_folder(parent or FILMS, name)
+    try:
+        source = folder / f"source{suffix}"
+        _copy(upload, source)
+        with Film(source, name):
+            pass  # what is no film is refused here, to whoever brought it
+        Request.of(source, name, settings, detector, model).write(folder)
+        return jobs.start(["read-film", str(folder)], folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _copy(upload: BinaryIO | Path, target: Path) -> None:
+    """Write the film to `target`, never all of it in memory."""
+    try:
+        if isinstance(upload, Path):
+            with open(upload, "rb") as file:
+                return _copy(file, target)
+        size = upload.seek(0, 2)
+        upload.seek(0)
+        free_space_or_raise(target.parent, size + _SPARE)
+        with open(target, "wb") as file:
+            shutil.copyfileobj(upload, file, _CHUNK)
+    except OSError as error:
+        raise JobError(
+            f"The film cannot be kept in {target.parent} ({error.strerror or error}): make room there, or choose "
+            "another film."
+        ) from error
+
+
+def past_films(parent: Path | None = None) -> list[Analysis]:
+    """All films that were read or are being read below `parent`, newest first."""
+    return [Analysis(job.folder) for job in jobs.list_jobs(parent or FILMS)]
+
+
+def delete(folder: Path) -> None:
+    """End the reading of a film and remove every file of it; `JobError` where that cannot be done."""
+    jobs.find(folder).stop(_GRACE)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise JobError(f"{folder} cannot be removed ({error.strerror}): check its rights, try again.") from error

@@ -1,0 +1,270 @@
+"""Films: read every face of a film over its time, look at any moment of it, take the results away."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from emotion import film_files, films, jobs, tables, ui, ui_cast, ui_film
+from emotion.film_tables import clock
+from emotion.films import Analysis
+
+state = st.session_state
+
+
+# ------------------------------------------------------------------ no film is open
+
+
+def show_start() -> None:
+    """Where films come from."""
+    zone = state.setdefault("film_drop", 0)
+    files = st.file_uploader(
+        "Drop films of people here", accept_multiple_files=True, key=f"film_drop_{zone}",
+        help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. They "
+        "stay on this machine until you delete them.",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        speed = st.segmented_control(
+            "What is read", list(ui_film.SPEEDS), default=ui_film.EVERY_FRAME, required=True, key="film_speed",
+            help="Every frame is exact. Fast looks at about eight frames of each second and misses what is shorter.",
+        )  # fmt: skip
+        sample = st.button(
+            "Try a sample", icon=":material/movie:", key="film_sample",
+            help="Twelve seconds made of one photo: one face, moved about.",
+        )  # fmt: skip
+    if files:
+        state["film_drop"] = zone + 1  # or they would be read again at every click
+        begin([(file, file.name) for file in files], speed or ui_film.EVERY_FRAME)
+    if sample:
+        with ui.error_box("the sample"):
+            begin([(ui_film.sample(), "Sample: one face, moved about")], speed or ui_film.EVERY_FRAME)
+
+
+def begin(wanted: list[tuple[Any, str]], speed: str) -> None:
+    """Have films read, each an upload or a path, and its name; what is refused gets its sentence."""
+    begun = []
+    for film, name in wanted:
+        with ui.error_box(f'the film "{name}"'), st.spinner("Keeping the film"):
+            begun.append(ui_film.start(film, name, speed))
+        if not isinstance(film, Path):
+            ui_film.forget(film)
+    if len(begun) == len(wanted):
+        ui_film.show(begun[0].folder if len(begun) == 1 else None)
+        st.rerun()
+
+
+def show_empty() -> None:
+    """What the page does, before there is a film."""
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    left.image(ui_film.DRAWING, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
+    right.markdown(
+        "- The film with a box and an expression on every face, to play here and to keep\n"
+        "- A timeline: a ribbon for each face, and the moments that tell most; a click jumps there\n"
+        "- Names for the faces, their shares of the time, tables, subtitles, a report"
+    )
+
+
+def show_films(busy: bool) -> None:
+    """The films that are here, as cards; `busy`: some were still read when the page was drawn."""
+    found = films.past_films()
+    if busy and not any(one.state.running for one in found):
+        st.rerun()
+    for start in range(0, len(found), 3):
+        for column, film in zip(st.columns(3, gap="medium"), found[start : start + 3], strict=False):
+            with column, st.container(border=True), ui.error_box("this film"):
+                show_card(film)
+
+
+def show_card(film: Analysis) -> None:
+    """One film: picture, name, length, date, how far it is; open it or delete it."""
+    with ui.error_box("this film"):
+        picture = ui_film.thumbnail(film, ui_film.covered(film))
+        if picture:
+            st.image(picture, width="stretch", alt=f"A frame of {film.name}")
+        st.markdown(f"**{ui.plain(film.name)}**")
+        said = [ui_film.length(film), ui_film.date(film), ui_film.state_sentence(film)]
+        st.caption(ui.plain(" · ".join(filter(None, said))))
+    with st.container(horizontal=True):
+        if st.button("Open", icon=":material/play_arrow:", key=f"film_open_{film.folder.name}"):
+            ui_film.show(film.folder)
+            st.rerun()
+        show_delete(film)
+
+
+def show_delete(film: Analysis) -> None:
+    """Ask, then remove the film and everything made of it."""
+    with st.popover("Delete", icon=":material/delete:"):
+        st.write("Deletes the film and all that was read of it. This cannot be undone.")
+        if st.button("Delete for good", key=f"film_delete_{film.folder.name}"):
+            with ui.error_box("deleting the film"):
+                films.delete(film.folder)
+                ui_film.show(None)
+                st.rerun()
+
+
+# ------------------------------------------------------------------ a film that is read now
+
+
+@st.fragment(run_every=1)
+def show_running(film: Analysis) -> None:
+    """The frame in work, the ribbons so far, the time left; the whole page is drawn when it ends."""
+    with ui.error_box("this film"):
+        now, cover = film.state, ui_film.covered(film)
+        if not now.running:
+            st.rerun()
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            st.image(ui_film.frame_in_work(film, cover), width="stretch", alt=f"The frame in work: {now.text}")
+        with right:
+            st.progress(now.fraction, ui.plain(ui_film.state_sentence(film)))
+            st.markdown(ui.plain(now.text or "Begins"))
+            if st.button("Stop and keep what is done", icon=":material/stop:", key="film_stop"):
+                with st.spinner("Stopping"):
+                    jobs.find(film.folder).stop()
+                st.rerun()
+            st.caption("This page may be closed: the work goes on, and the film stays in the list.")
+        ui_film.timeline(film, film.people(), cover=cover, live=True)
+
+
+# ------------------------------------------------------------------ a film that was read
+
+
+def show_head(film: Analysis) -> None:
+    """Its name, what it is, the way back, and how it ended where it did not end well."""
+    st.subheader(ui.plain(film.name), anchor=False)
+    st.caption(ui.plain(ui_film.facts_sentence(film)))
+    again = False
+    with st.container(horizontal=True):
+        if st.button("All films", icon=":material/arrow_back:", key="film_back"):
+            ui_film.show(None)
+            st.rerun()
+        if film.finished:
+            again = st.button(
+                "Read again", icon=":material/replay:", key="film_again",
+                help="With what is chosen in the sidebar now; this reading stays.",
+            )  # fmt: skip
+            show_delete(film)
+    if again:
+        begin([(film.request.film, film.name)], ui_film.EVERY_FRAME if film.settings.every else ui_film.FAST)
+
+
+def show_ending(film: Analysis) -> None:
+    """How it ended where it did not end well, and what of it is hidden."""
+    now = film.state
+    if now.state != "done":
+        until = f" What was read until {clock(film.seconds)} is kept." if film.frames else ""
+        said = now.error or f"{ui_film.state_sentence(film)}."
+        show = st.info if now.state == "stopped" else st.error
+        show(ui.plain(said + until), icon=":material/info:")
+    if ui_film.covered(film):
+        st.info(
+            'This film was read without blur: while "Blur faces" is on, its pictures stay hidden. Read it again to '
+            "watch it blurred.", icon=":material/visibility_off:",
+        )  # fmt: skip
+
+
+def show_result(film: Analysis) -> None:
+    """The film beside its people, the timeline below, and what all of them show together."""
+    cover, everybody = ui_film.covered(film), film.people()
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        if cover or film.film is None:
+            st.image(ui_film.frame_in_work(film, cover), width="stretch", alt="A frame of the film")
+        else:
+            ui_film.player(film)
+    with right:
+        if not everybody:
+            show_no_face(film)
+            return
+        shown = ui_cast.in_view(everybody)
+        ui_cast.people(film, everybody, shown, cover)
+    if shown:
+        ui_film.timeline(film, shown, cover=cover)
+        left, right = st.columns(2, gap="large")
+        with left:
+            ui_cast.cast_over_time(film)
+        with right:
+            ui_cast.shares(film, shown)
+        ui_cast.audience(film)
+    take_away(film, cover)
+
+
+def show_no_face(film: Analysis) -> None:
+    """Nobody was found, and what may help."""
+    if not film.frames:
+        st.info("No frame of this film was read.", icon=":material/movie:")
+        return
+    st.info(
+        f"**No face found** in the {film.frames} frames that were looked at. What may help:\n"
+        "- faces that are larger, brighter, and seen from the front\n"
+        "- in the sidebar, a lower face threshold, or a search that finds all; then read it again",
+        icon=":material/person_search:",
+    )
+
+
+def take_away(film: Analysis, cover: bool) -> None:
+    """Files to save, made when they are asked for; those with faces only where faces may be shown."""
+    st.markdown("##### Take away", anchors=False)
+    stem = tables.file_label(film.name).rsplit(".", 1)[0] or "film"
+
+    def save(key: str, label: str, make: Callable[[Analysis], Any], file: str) -> None:
+        # Another thread makes it, and gets an analysis of its own.
+        st.download_button(
+            label, lambda: make(Analysis.open(film.folder)), f"{stem}{file}", key=f"film_save_{key}",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+
+    path = None if cover else film.film
+    with st.container(horizontal=True):
+        if path is not None:
+            save("film", "Film with labels", lambda _: ui_film.film_file(path), "-faces.mp4")
+        save("csv", "Table (CSV)", film_files.csv, ".csv")
+        save("json", "Data (JSON)", film_files.json_text, ".json")
+        save("vtt", "Subtitles", film_files.vtt, ".vtt")
+        if not cover:
+            save("crops", "Faces", film_files.crops_zip, "-faces.zip")
+            save("report", "Report", film_files.report_html, ".html")
+    if path is not None:
+        take_gif(film, save)
+
+
+def take_gif(film: Analysis, save: Callable[..., None]) -> None:
+    """A part of the film as an animated picture."""
+    end = round(max(film.duration, 0.2), 1)
+    with st.expander("A part as an animated picture", icon=":material/gif_box:"):
+        start, stop = st.slider(
+            "From and to, in seconds", 0.0, end, (0.0, min(end, 4.0)), 0.1, format="%.1f s",
+            key=f"film_range_{film.folder.name}",
+        )  # fmt: skip
+        most = film_files.GIF_SECONDS
+        if 0 < round(stop - start, 1) <= most:
+            last = min(stop, start + most - 0.001)  # tenths of seconds add up to a trifle more
+            save("gif", "Animated GIF", lambda one: film_files.gif(one, start, last), ".gif")
+        else:
+            st.caption(f"It can be up to {most:g} seconds long: move the ends of the range.")
+
+
+with ui.page():
+    st.title("Films", anchor=False)
+    st.write("Who shows which expression, and when.")
+    film, damaged = None, True
+    with ui.error_box("this film"):
+        film, damaged = ui_film.chosen(), False
+    if film is None:
+        if "film" in st.query_params and not damaged:
+            st.info("This film is not here, or not any more.", icon=":material/movie:")
+        show_start()
+        found = films.past_films()
+        busy = any(one.state.running for one in found)
+        if found:
+            st.fragment(show_films, run_every=2 if busy else None)(busy)
+        else:
+            show_empty()
+        st.stop()
+    show_head(film)
+    if not film.finished:
+        show_running(film)
+        st.stop()
+    show_ending(film)
+    show_result(film)

@@ -1,0 +1,163 @@
+"""The Films page in a real browser: the sample is read, played, looked through and named."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from emotion import films
+
+if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
+    pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Page]
+NASTY = "<img src=x onerror=alert(1)> **b**"
+PLAYER = "video[data-testid=stVideo]"
+
+
+@pytest.fixture(scope="module")
+def film(app: str, browser: Any) -> Iterator[str]:
+    """The address of the sample after it was read; it is removed at the end."""
+    before = {one.folder for one in films.past_films()}
+    page = browser.new_page()
+    try:
+        page.goto(f"{app}/video")
+        page.get_by_text("Fast", exact=True).last.click()
+        page.get_by_role("button", name="Try a sample").click()
+        expect(page.get_by_role("button", name="Stop and keep what is done")).to_be_visible()
+        expect(page.locator(".timeline.live")).to_be_visible()
+        page.reload()  # the film goes on without the page, and the page finds it again
+        expect(page.get_by_text("Take away")).to_be_visible(timeout=300_000)
+        yield page.url
+    finally:
+        page.close()
+        for one in films.past_films():
+            if one.folder not in before:
+                films.delete(one.folder)
+
+
+@pytest.fixture
+def page(film: str, open_page: Open) -> Page:
+    """The film, ready to be played."""
+    page = open_page(film)
+    expect(page.locator(".lane .ribbon").first).to_be_visible()
+    page.wait_for_function(f"() => document.querySelector('{PLAYER}').readyState >= 2")
+    return page
+
+
+def now(page: Page) -> float:
+    """Where the player is, in seconds."""
+    return page.evaluate(f"() => document.querySelector('{PLAYER}').currentTime")
+
+
+def wait_for(page: Page, condition: str) -> None:
+    """Until the player's time `t` fulfils it."""
+    page.wait_for_function(f"() => {{ const t = document.querySelector('{PLAYER}').currentTime; return {condition}; }}")
+
+
+def test_the_film_plays_and_is_not_black(page: Page) -> None:
+    page.evaluate(f"() => {{ const film = document.querySelector('{PLAYER}'); film.muted = true; film.play(); }}")
+    wait_for(page, "t > 0.5")
+    wait_for(page, "t > 1")
+    expect(page.locator(".time")).not_to_have_text("0:00.0")
+    light = page.evaluate(
+        f"""() => {{
+            const film = document.querySelector('{PLAYER}'), canvas = document.createElement('canvas');
+            [canvas.width, canvas.height] = [film.videoWidth, film.videoHeight];
+            const pen = canvas.getContext('2d');
+            pen.drawImage(film, 0, 0);
+            const values = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+            return values.reduce((sum, value) => sum + value, 0) / values.length;
+        }}"""
+    )
+    assert light > 90, "opaque black would be 64"
+
+
+def test_a_click_on_a_moment_or_a_ribbon_moves_the_player(page: Page) -> None:
+    moment = page.locator(".moment").last
+    seconds = page.evaluate(
+        "() => { const [m, s] = [...document.querySelectorAll('*')].map(e => e.shadowRoot).filter(Boolean)"
+        ".flatMap(r => [...r.querySelectorAll('.moment .when')]).at(-1).textContent.split(':'); return 60 * m + +s; }"
+    )
+    assert seconds > 0.5
+    moment.click()
+    wait_for(page, f"Math.abs(t - {seconds}) < 0.1")
+    expect(moment).to_have_class("moment current")
+    ribbon = page.locator(".ribbon").first.bounding_box()
+    assert ribbon is not None
+    page.mouse.click(ribbon["x"] + ribbon["width"] / 4, ribbon["y"] + ribbon["height"] / 2)
+    wait_for(page, "Math.abs(t - 3) < 0.1")
+    expect(page.locator(".time")).to_have_text("0:03.0")
+
+
+def test_the_timeline_is_moved_by_keys(page: Page) -> None:
+    axis = page.get_by_role("slider", name="Time in the film")
+    axis.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    wait_for(page, "Math.abs(t - 2) < 0.01")
+    page.keyboard.press("ArrowLeft")
+    wait_for(page, "Math.abs(t - 1) < 0.01")
+    assert (axis.get_attribute("aria-valuetext") or "").startswith("1.0 seconds, Face 1 ")
+    page.keyboard.press("ArrowDown")
+    wait_for(page, "t > 1.1")
+    page.keyboard.press("End")
+    wait_for(page, "t > 11")
+    page.keyboard.press("Home")
+    wait_for(page, "t == 0")
+    page.evaluate(f"() => {{ document.querySelector('{PLAYER}').muted = true; }}")
+    page.keyboard.press("Enter")
+    wait_for(page, "t > 0.2")
+
+
+def test_a_click_in_the_cast_moves_the_player_and_leaves_it_there(page: Page) -> None:
+    chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg.marks").first
+    area = chart.bounding_box()
+    assert area is not None
+    chart.click(position={"x": area["width"] * 0.25, "y": 60})
+    wait_for(page, "t > 1 && t < 5")
+    there = now(page)
+    page.get_by_test_id("stSidebar").get_by_role("slider").first.press("ArrowRight")  # the page is drawn again
+    page.wait_for_timeout(1500)
+    assert now(page) == there
+
+
+def test_a_name_outlives_a_reload(page: Page, film: str) -> None:
+    box = page.get_by_role("textbox", name="Name of Face 1")
+    box.fill(NASTY)
+    box.press("Enter")
+    expect(page.locator(".lane .name").first).to_have_text(NASTY)
+    page.reload()
+    expect(page.locator(".lane .name").first).to_have_text(NASTY)
+    assert page.locator("img[src=x]").count() == 0
+    page.get_by_role("textbox", name=f"Name of {NASTY}").fill("")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lane .name").first).to_have_text("Face 1")
+
+
+def test_a_file_is_made_when_it_is_asked_for(page: Page) -> None:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Film with labels").click()
+    assert download.value.suggested_filename == "Sample-one-face-moved-about-faces.mp4"
+    with open(download.value.path(), "rb") as file:
+        assert file.read(8)[4:] == b"ftyp"
+
+
+@pytest.mark.parametrize("width", [400, 1360])
+def test_nothing_is_wider_than_the_window(film: str, app: str, open_page: Open, width: int) -> None:
+    page = open_page(film, width=width)
+    expect(page.locator(".lane .ribbon").first).to_be_visible()
+    expect(page.get_by_text("Take away")).to_be_visible()
+    for address in (None, f"{app}/video"):
+        if address:
+            page.goto(address)
+            expect(page.get_by_text("Drop films of people here")).to_be_visible()
+            expect(page.get_by_text("one face, moved about").first).to_be_visible()
+        wide = page.evaluate(
+            "() => Math.max(...['html', '[data-testid=stMain]'].map(q => document.querySelector(q))"
+            ".map(e => e.scrollWidth - e.clientWidth))"
+        )
+        assert wide == 0

@@ -1,0 +1,194 @@
+"""The Live page in a real browser, whose camera is a film of two moving faces."""
+
+import base64
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.demo import DemoCamera
+from emotion.faces import expression
+from emotion.recognition.images import encode_jpeg, read_image
+from emotion.veil import hidden
+
+if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
+    pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Page]
+FAKE = "--use-fake-device-for-media-stream"
+BUSY = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('it is busy', 'NotReadableError'))"
+DRAW = """video => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  return canvas.toDataURL("image/png");
+}"""
+
+
+@pytest.fixture(scope="session")
+def with_camera(
+    start_browser: Callable[..., Browser], sample: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
+) -> Browser:
+    """A browser with a camera that it may use: two faces that smile, moved about for three seconds and back."""
+    demo = DemoCamera(sample, (224.0, 116.0), 96.0)
+    frames = [encode_jpeg(demo.at(9.5 + i / 30), 90) for i in range(90)]
+    film = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
+    film.write_bytes(b"".join([*frames, *frames[::-1]]))
+    return start_browser(FAKE, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+
+
+def stream(page: Page) -> FrameLocator:
+    """The part of the page with the video; it is a page of its own."""
+    return page.frame_locator("iframe[title*=webrtc]")
+
+
+def poll(page: Page, true: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+    """Ask again and again, letting the browser work in between."""
+    for _ in range(int(seconds / 0.2)):
+        if found := true():
+            return found
+        page.wait_for_timeout(200)
+    pytest.fail(f"waited in vain: {what}")
+
+
+def enable(page: Page) -> Locator:
+    """Start the camera; the video, as soon as it plays."""
+    stream(page).get_by_role("button", name="Enable camera").click()
+    return playing(page)
+
+
+def playing(page: Page) -> Locator:
+    """The video, as soon as its time goes on."""
+    video = stream(page).locator("video")
+    first = poll(page, lambda: video.count() and video.evaluate("video => video.currentTime"), "the video")
+    poll(page, lambda: video.evaluate("video => video.currentTime") > first + 0.5, "the video going on")
+    return video
+
+
+def labels(page: Page, video: Locator) -> list[int]:
+    """How many pixels of both halves of the picture have the colour of the label that is named on the cards."""
+    word = page.locator(".card .title").first.inner_text().split()[2]
+    colour = [int(expression(word).colour[i : i + 2], 16) for i in (1, 3, 5)]
+    picture = read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1])).astype(int)
+    near = np.abs(picture - colour).max(axis=2) < 50
+    return [int(half.sum()) for half in np.array_split(near, 2, axis=1)]
+
+
+def test_the_camera_comes_back_with_labels(app: str, open_page: Open, with_camera: Browser) -> None:
+    page = open_page(f"{app}/webcam", within=with_camera)
+    expect(page.get_by_text("An example. Your picture gets such boxes")).to_be_visible()
+    video = enable(page)
+    expect(page.locator(".card")).to_have_count(2)
+    poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
+    assert video.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
+    card = page.locator(".card").first
+    expect(card.locator(".row")).to_have_count(4)
+    assert card.get_attribute("aria-label") == card.locator(".title").inner_text()
+    assert (card.locator("img").get_attribute("src") or "").startswith("data:image/jpeg;base64,")
+    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_a_recording_fits_the_stream(app: str, open_page: Open, with_camera: Browser) -> None:
+    page = open_page(f"{app}/webcam", within=with_camera)
+    video = enable(page)
+    expect(page.locator(".card")).to_have_count(2)
+    before = video.evaluate("video => video.currentTime")
+    page.get_by_role("button", name="Record", exact=True).click()
+    stop = page.get_by_role("button", name="Stop recording")
+    poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
+    stop.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table (CSV)").click()
+    passed = video.evaluate("video => video.currentTime") - before
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    times = [float(row["seconds"]) for row in rows]
+    assert times == sorted(times)
+    assert times[0] < 1
+    assert 0.5 < times[-1] <= passed + 1
+    assert len(set(times)) > 2
+    assert {row["label"] for row in rows} == {"happy"}
+    assert len({row["track"] for row in rows}) == 2
+    assert len(rows) <= 2 * len(set(times))
+    expect(page.get_by_text("2 different faces")).to_be_visible()
+
+
+def test_stop_leave_return_and_start_again(app: str, open_page: Open, with_camera: Browser) -> None:
+    page = open_page(f"{app}/webcam", within=with_camera)
+    enable(page)
+    stream(page).get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("No picture for")).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    enable(page)
+    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    page.get_by_role("link", name="Photos").click()
+    expect(page.get_by_role("heading", name="Photos")).to_be_visible()
+    page.get_by_role("link", name="Live").click()
+    expect(page.get_by_role("heading", name="Live")).to_be_visible()
+    video = enable(page)
+    expect(page.locator(".card")).to_have_count(2)
+    poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
+
+
+def test_blur_reaches_what_comes_back(app: str, open_page: Open, with_camera: Browser) -> None:
+    page = open_page(f"{app}/webcam", within=with_camera)
+    video = enable(page)
+    image = page.locator(".card img").first
+    expect(image).to_be_visible()
+    expect(page.locator(".card")).to_have_count(2)
+
+    def detail(picture: str) -> float:
+        """How much a mosaic would take from the picture, or from the middle of its left half, where a face is."""
+        pixels = read_image(base64.b64decode(picture.split(",", 1)[1]))
+        if pixels.shape[1] == 640:
+            pixels = np.ascontiguousarray(pixels[170:300, 100:210])
+        return float(np.abs(pixels.astype(float) - hidden(pixels)).mean())
+
+    card, sent = detail(image.get_attribute("src") or ""), detail(video.evaluate(DRAW))
+    page.get_by_text("Blur faces").click()
+    poll(page, lambda: detail(image.get_attribute("src") or "") < card / 2, "a card without a face")
+    poll(page, lambda: detail(video.evaluate(DRAW)) < 16 < sent, "a picture without a face")
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_demo_needs_no_camera(app: str, open_page: Open, width: int) -> None:
+    page = open_page(f"{app}/webcam", width=width)
+    page.get_by_role("radio", name="Demo").click()
+    playing(page)
+    poll(page, lambda: page.locator(".card").count() in (1, 2), "a card")
+    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    ("flags", "script", "words"),
+    [
+        ([], "", "The browser sees no camera that fits"),
+        ([FAKE], "", "The browser was told not to give this page the camera"),  # nobody answers its question
+        ([FAKE], BUSY, "Another program or tab holds the camera"),
+    ],
+)
+def test_the_doctor_finds_what_is_wrong(
+    app: str, open_page: Open, start_browser: Callable[..., Browser], flags: list[str], script: str, words: str
+) -> None:
+    page = open_page("about:blank", within=start_browser(*flags))
+    page.add_init_script(script)
+    page.goto(f"{app}/webcam")
+    expect(stream(page).get_by_role("button", name="Enable camera")).to_be_visible()
+    alert, check = page.get_by_test_id("stAlert"), page.get_by_role("button", name="Check the camera")
+    if not check.is_visible():
+        page.get_by_text("The camera does not come?").click()
+    check.click()
+    expect(alert).to_contain_text(words)
+    for _ in range(15):  # and goes on saying so while the page is refreshed
+        page.wait_for_timeout(200)
+        assert alert.count() == 1
+    expect(alert).to_contain_text(words)

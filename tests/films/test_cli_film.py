@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion import cli
+from emotion.bundles import Bundle
+from emotion.films import Analysis
+from emotion.recognition.film_writer import FilmWriter
+from emotion.recognition.images import encode_png
+from emotion.recognition.video import Film
+
+Run = Callable[..., tuple[int, str, str]]
+FILES = {"faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html", "frames.jsonl", "summary.json"}
+
+
+def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
+    image = cv2.resize(sample, (side, side), interpolation=cv2.INTER_AREA)
+    with FilmWriter(path, side, side) as film:
+        for i in range(frames):
+            film.write(image, i / 8)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
+    return write(tmp_path / "clip.mp4", sample, 12)
+
+
+@pytest.fixture
+def analyze(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Bundle) -> Run:
+    """`analyze` with the tiny model and the detector that is everywhere, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = ["analyze", "--model", tiny.folder, "--detector", "haar", *arguments]
+        try:
+            status = cli.main([str(word) for word in words])
+        except SystemExit as error:
+            status = int(error.code or 0)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    status, out, err = analyze("clip.mp4", "--out", "out")
+    assert (status, err) == (0, "")
+    first, second, *_ = out.splitlines()
+    assert re.fullmatch(r"clip\.mp4: \d faces? in 0:01", first)  # the tiny model takes a thing or two for one
+    assert second.startswith("  Face 1, 0:00 to 0:01: ")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES | {"annotated.mp4"}
+    assert Analysis.open(tmp_path / "out").state.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("options", "frames", "film"),
+    [("--every 5", 3, True), ("--fast", 12, True), ("--no-video", 12, False), ("--blur --every 3", 4, True)],
+)
+def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames: int, film: bool) -> None:
+    status, out, _ = analyze("clip.mp4", "--out", "out", "--json", *options.split())
+    value = json.loads(out)
+    assert (status, value["file"], value["frames"], value["ended"]) == (0, "clip.mp4", frames, "done")
+    assert (tmp_path / "out" / "annotated.mp4").exists() == film
+    settings = Analysis.open(tmp_path / "out").settings
+    assert settings.blur == ("--blur" in options)
+    assert settings.recognition.side == 640
+
+
+def test_photos_and_films_together(
+    analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8], sample_file: Path
+) -> None:
+    (tmp_path / "photo.png").write_bytes(encode_png(sample))
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub" / "clip.mp4", sample, 3)
+    status, out, err = analyze("clip.mp4", "photo.png", "sub/clip.mp4", "--out", "out")
+    assert (status, err) == (0, "")
+    assert "photo.png: " in out
+    assert {"clip", "clip (2)", "photo.png", "faces.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert Analysis.open(tmp_path / "out" / "clip").frames == 12
+    assert Analysis.open(tmp_path / "out" / "clip (2)").frames == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("clip.mp4", 1, "clip.mp4 is a film: name a folder for what is read of it with --out DIR."),
+        ("clip.mp4 --out out --every 0", 2, "0 is no number above 0"),
+        ("clip.mp4 --out out --every many", 2, "--every"),
+        ("clip.mp4 --out out --every 2 --fast", 2, "not allowed with"),
+        ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
+        ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
+        ("clip.mp4 --out text.mp4", 1, "text.mp4 cannot be made"),
+        ("clip.mp4 --out out --head affectnet", 1, "The model has no answer 'affectnet'"),
+        ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
+    ],
+)
+def test_what_is_refused(analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, words: str) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    code, out, err = analyze(*arguments.split())
+    assert (code, out, words in err) == (status, "", True), err
+    assert "Traceback" not in err
+    if status == 1:
+        assert err.count("\n") == 1
+
+
+def test_one_that_fails_does_not_end_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
+    status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
+    assert status == 1
+    assert err.startswith('emotion: "bad.mp4" is not a film')
+    assert out.startswith("clip.mp4: ")
+
+
+def test_a_gif_is_a_photo_unless_it_is_said_to_be_a_film(analyze: Run, tmp_path: Path) -> None:
+    from PIL import Image
+
+    frames = [Image.new("L", (64, 64), grey) for grey in (10, 60, 120, 180)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    assert analyze("a.gif") == (0, "a.gif: no face\n", "")
+    status, out, _ = analyze("a.gif", "--film", "--out", "out")
+    assert (status, out) == (0, "a.gif: no face in 0:00\n")
+    assert Analysis.open(tmp_path / "out").frames == 4
+
+
+def test_the_same_command_again_begins_anew(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    analyze("clip.mp4", "--out", "out")
+    csv = (tmp_path / "out" / "faces.csv").read_bytes()
+    analyze("clip.mp4", "--out", "out", "--every", "6")
+    assert Analysis.open(tmp_path / "out").frames == 2
+    analyze("clip.mp4", "--out", "out")
+    assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
+
+
+def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:
+    assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="terminals and signals of POSIX")
+def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
+    tmp_path: Path, sample: NDArray[np.uint8], tiny: Bundle
+) -> None:
+    import pty
+
+    write(tmp_path / "long.mp4", sample, 900, 320)
+    command = [sys.executable, "-m", "emotion", "analyze", str(tmp_path / "long.mp4"), "--out", str(tmp_path / "out"),
+               "--detector", "haar", "--model", str(tiny.folder)]  # fmt: skip
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.PIPE, text=True)
+    os.close(terminal)
+    seen = b""
+    deadline = time.monotonic() + 120
+    try:
+        while b"face" not in seen and time.monotonic() < deadline:
+            seen += os.read(screen, 4000)
+        process.send_signal(signal.SIGINT)
+        while part := _read(screen):
+            seen += part
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.wait()
+        os.close(screen)
+    text = seen.decode()
+    assert "[------------------------]" in text
+    assert " of 1:52, " in text
+    assert "Stopped: what was read of " in text.splitlines()[-1]
+    analysis = Analysis.open(tmp_path / "out")
+    assert analysis.summary["ended"] == analysis.state.state == "stopped"
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
+    assert analysis.film is not None
+    with Film(analysis.film) as film:
+        assert len([*film.frames()]) == analysis.frames > 0
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 4000)
+    except OSError:  # its other side is closed
+        return b""

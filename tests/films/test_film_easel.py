@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.faces import Box, Face
+from emotion.film_easel import Easel, Known, between
+from emotion.film_flow import Pace
+from emotion.film_request import FAST, FilmSettings
+from emotion.recognition.analyzer import Analyzer
+
+from .scenes import paint
+
+
+def face(track: int, x: float) -> Face:
+    return Face(Box(x, 0, x + 10, 10), 0.9, track=track)
+
+
+def places(faces: tuple[Face, ...]) -> dict[Any, float]:
+    return {one.track: round(one.box.x1, 6) for one in faces}
+
+
+BEFORE, AFTER = Known(1.0, (face(1, 0), face(2, 50))), Known(2.0, (face(1, 40), face(3, 80)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (1.0, {1: 0, 2: 50}),
+        (1.25, {1: 10, 2: 50}),  # who is lost stays until half way
+        (1.75, {1: 30, 3: 80}),  # who is new comes from half way on
+        (2.0, {1: 40, 3: 80}),
+    ],
+)
+def test_between_two_looks(seconds: float, expected: dict[int, float]) -> None:
+    assert places(between(BEFORE, AFTER, seconds)) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(1.5, {1: 0, 2: 50}), (2.0, {1: 0, 2: 50}), (2.1, {})])
+def test_after_the_last_look(seconds: float, expected: dict[int, float]) -> None:
+    assert places(between(BEFORE, None, seconds)) == expected
+
+
+def test_nobody_ever_looked_or_at_other_pictures() -> None:
+    assert between(None, None, 1.0) == ()
+    assert between(BEFORE, AFTER, 1.5, (7, 7, 3)) == ()
+    assert between(BEFORE, BEFORE, 1.0) == BEFORE.faces
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=80), st.booleans())
+def test_every_frame_comes_back_once_and_in_order(looks: list[bool], blur: bool) -> None:
+    class Nobody:
+        """Finds nothing."""
+
+        def find(self, *_: object) -> tuple[Face, ...]:
+            return ()
+
+    easel = Easel(Nobody(), FilmSettings(blur=blur))  # type: ignore[arg-type]
+    image = paint([])
+    times = list[float]()
+    for i, look in enumerate(looks):
+        times += [drawn.seconds for drawn in easel.add(image, i / 10, () if look else None)]
+        assert i + 1 - len(times) <= 32
+    times += [drawn.seconds for drawn in easel.rest()]
+    assert times == [i / 10 for i in range(len(looks))]
+
+
+def test_a_frame_that_was_looked_at_does_not_wait(analyzer: Analyzer) -> None:
+    easel = Easel(analyzer, FilmSettings())
+    assert [drawn.seconds for drawn in easel.add(paint([]), 0.0, ())] == [0.0]
+
+
+def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
+    easel = Easel(analyzer, FilmSettings(every=4))
+    image, drawn = paint([]), list[Any]()
+    for i in range(5):
+        drawn += easel.add(image, i / 10, {0: (face(1, 0),), 4: (face(1, 40),)}.get(i))
+    assert [places(one.faces) for one in drawn] == [{1: 0}, {1: 10}, {1: 20}, {1: 30}, {1: 40}]
+    changed = np.abs(drawn[2].picture().astype(int) - image).max(axis=(0, 2))
+    assert changed[20] > 60  # it is drawn there
+    assert not image.max() > 24  # and not into what came
+
+
+@pytest.mark.parametrize(
+    ("every", "rate", "due"),
+    [(1, 30, 30), (2, 30, 15), (7, 30, 5), (FAST, 60, 9), (FAST, 30, 8), (FAST, 25, 9), (FAST, 24, 8), (FAST, 5, 5)],
+)
+def test_pace(every: int, rate: int, due: int) -> None:
+    pace = Pace(every)
+    assert sum(pace.due(i, i / rate) for i in range(rate)) == due
+
+
+def test_fast_is_by_time_not_by_number() -> None:
+    pace = Pace(FAST)
+    assert [pace.due(i, t) for i, t in enumerate([0.0, 0.001, 0.002, 5.0, 5.05, 5.2])] == [
+        True, False, False, True, False, True,
+    ]  # fmt: skip

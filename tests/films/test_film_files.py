@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from emotion import film_files, tables
+from emotion.bundles import Bundle
+from emotion.errors import EmotionError
+from emotion.faces import FERPLUS_LABELS
+from emotion.film_request import FilmSettings, Request
+from emotion.film_tables import FILM_COLUMNS
+from emotion.films import Analysis
+
+from .conftest import Read
+from .scenes import line, write_lines
+
+HOSTILE = '</script><script>alert("1")</script>'
+
+
+@pytest.fixture
+def made(tmp_path: Path, tiny: Bundle) -> Analysis:
+    """Two faces: one is sad, unsure and happy for a second each; the other is there for half a second."""
+    words = ["sad"] * 10 + ["unsure"] * 10 + ["happy"] * 10
+    other = [[(2, "happy")] if 5 <= i < 10 else [] for i in range(30)]
+    write_lines(tmp_path, *(line(i, i / 10, (1, word), *other[i]) for i, word in enumerate(words)))
+    Request.of(tmp_path / "a.mp4", "Party <b>.mp4", FilmSettings(), "haar", tiny.folder).write(tmp_path)
+    return Analysis(tmp_path)
+
+
+# ------------------------------------------------------------------ CSV and JSON
+
+
+def test_csv(made: Analysis, tiny: Bundle) -> None:
+    rows = list(csv.DictReader(io.StringIO(film_files.csv(made))))
+    assert list(rows[0]) == [*FILM_COLUMNS, *FERPLUS_LABELS, "receipt"]
+    assert len(rows) == 35
+    assert rows[0] | {"receipt": "", "neutral": ""} == {
+        "frame": "0", "seconds": "0.0000", "track": "1", "name": "Face 1", "shown": "sad", "label": "sad",
+        "confidence": "0.8000", "unsure": "", "detection": "0.9000", "x1": "0", "y1": "0", "x2": "40", "y2": "40",
+        "neutral": "", "happy": "0.1000", "surprise": "0.0000", "sad": "0.8000", "angry": "0.0000",
+        "disgust": "0.0000", "fear": "0.0000", "contempt": "0.0000", "receipt": "",
+    }  # fmt: skip
+    assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
+    receipt = rows[0]["receipt"]
+    for part in (tables.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.45", "every=1", "blur=False"):
+        assert part in receipt
+    assert {row["receipt"] for row in rows} == {receipt}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
+def test_a_name_is_no_formula(made: Analysis, name: str) -> None:
+    made.rename(1, name)
+    rows = list(csv.DictReader(io.StringIO(film_files.csv(made))))
+    assert rows[0]["name"] == "'" + name
+
+
+def test_json(made: Analysis, tiny: Bundle) -> None:
+    made.rename(1, "Anna")
+    made.merge(2, 1)
+    value = json.loads(film_files.json_text(made))
+    assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
+    assert value["program"] == tables.PROGRAM
+    assert value["settings"]["recognition"]["side"] == 640
+    assert value["name"] == "Party <b>.mp4"
+    assert [(one["name"], one["merged"]) for one in value["people"]] == [("Anna", [2])]
+    assert len(value["frames"]) == 30
+    assert [face["track"] for face in value["frames"][5]["faces"]] == [1, 2]  # as they were read
+
+
+# ------------------------------------------------------------------ subtitles
+
+
+def test_subtitles_of_the_main_face(made: Analysis) -> None:
+    blocks = film_files.vtt(made).split("\n\n")
+    assert blocks[0] == "WEBVTT"
+    assert blocks[1].startswith("NOTE\nEmotion Studio")
+    assert [block.rstrip() for block in blocks[2:]] == [
+        "00:00:00.000 --> 00:00:01.000\nsad 80 %",
+        "00:00:01.000 --> 00:00:02.000\nunsure",
+        "00:00:02.000 --> 00:00:03.000\nhappy 80 %",
+    ]
+    made.hide(1)
+    assert "00:00:00.500 --> 00:00:01.000\nhappy 80 %" in film_files.vtt(made)
+
+
+def test_names_cannot_make_cues(made: Analysis) -> None:
+    made.rename(1, "a --> b\n\n00:00:01.000 --> 00:00:02.000\n<v Eve>")
+    text = film_files.vtt(made)
+    assert text.count("-->") == 3
+    assert "<v" not in text
+    assert len(text.split("\n\n")) == 5
+
+
+def test_times_of_long_films(made: Analysis) -> None:
+    write_lines(made.folder, line(0, 3599.5, (1, "sad")), line(1, 3600.25, (1, "happy")))
+    assert "00:59:59.500 --> 01:00:00.250\nsad 80 %" in film_files.vtt(Analysis(made.folder))
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def test_crops(read: Read, moving: Path) -> None:
+    analysis = read(moving)
+    analysis.rename(1, "../../Anna: <x>")
+    analysis.rename(2, "Anna-x")
+    with zipfile.ZipFile(io.BytesIO(film_files.crops_zip(analysis))) as archive:
+        names = archive.namelist()
+        assert names == ["receipt.json", "Anna-x/sad.jpg", "Anna-x/happy.jpg", "Anna-x (2)/happy.jpg"]
+        receipt = json.loads(archive.read("receipt.json"))
+        assert archive.read("Anna-x/sad.jpg") == (analysis.folder / "crops" / "1-sad.jpg").read_bytes()
+    assert receipt["model"]["sha256"] == analysis.receipt["model"]["sha256"]
+    analysis.hide(2)
+    with zipfile.ZipFile(io.BytesIO(film_files.crops_zip(analysis))) as archive:
+        assert len(archive.namelist()) == 3
+
+
+def test_gif(read: Read, moving: Path) -> None:
+    analysis = read(moving)
+    content = film_files.gif(analysis, 1.0, 3.0)
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.size == (240, 180)
+        assert picture.info["duration"] == 100
+        assert b"recognition" not in picture.info["comment"]
+        assert analysis.receipt["model"]["sha256"].encode() in picture.info["comment"]
+        shown = [np.asarray(one.convert("RGB"), float) for one in ImageSequence.Iterator(picture)]
+    assert len(shown) == 20
+    middles = [image[40:60, 62:80].mean() for image in shown]  # of the face, which gets bright at second 2
+    assert max(middles[:9]) < 160
+    assert min(middles[11:]) > 200
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(-1, 1), (2, 2), (3, 2), (0, 10.5), (float("nan"), 1), (0, float("inf")), (90, 95)]
+)
+def test_ranges_that_cannot_be(read: Read, moving: Path, start: float, end: float) -> None:
+    analysis = read(moving, every=100)
+    with pytest.raises(EmotionError, match="choose"):
+        film_files.gif(analysis, start, end)
+
+
+def test_a_gif_goes_on_to_the_end_only(read: Read, moving: Path) -> None:
+    with Image.open(io.BytesIO(film_files.gif(read(moving, every=100), 3.5, 8))) as picture:
+        assert sum(one.info["duration"] for one in ImageSequence.Iterator(picture)) == pytest.approx(500, abs=100)
+
+
+def test_no_gif_without_the_film(made: Analysis) -> None:
+    with pytest.raises(EmotionError, match="no film with labels"):
+        film_files.gif(made, 0, 1)
+
+
+# ------------------------------------------------------------------ the report
+
+
+class Page(HTMLParser):
+    """What a browser makes of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags = list[tuple[str, dict[str, str | None]]]()
+        self.scripts = list[str]()
+        self.words = list[str]()
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.words.append(data)
+
+
+def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> None:
+    analysis = read(moving)
+    page = Page(film_files.report_html(analysis))
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == ["lanes", "crowd", "parts"]
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert "src" not in attributes or str(attributes["src"]).startswith("data:image/jpeg;base64,")
+        assert not any(name.startswith("on") for name in attributes)
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(images) == 2 + len(analysis.moments())
+    assert all(attributes["alt"] for attributes in images)
+    words = " ".join(page.words)
+    sha256 = analysis.receipt["model"]["sha256"]
+    for part in ("Face 1", "● happy", "What a label means", "not what a person feels", sha256):
+        assert part in words
+    library, *charts = page.scripts
+    assert "vegaEmbed" in library
+    assert len(charts) == 3
+    specification = json.loads(charts[0][charts[0].index("{") : charts[0].rindex(", {")])
+    assert "vega-lite/v" in specification["$schema"]
+    policy = next(a for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert str(policy["content"]).startswith("default-src 'none'")
+
+
+def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
+    analysis = read(moving)
+    plain = Page(film_files.report_html(analysis))
+    analysis.rename(1, HOSTILE)
+    analysis.rename(2, '" onerror="alert(1)')
+    text = film_files.report_html(analysis)
+    page = Page(text)
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert [sorted(attributes) for _, attributes in page.tags] == [sorted(attributes) for _, attributes in plain.tags]
+    assert HOSTILE in " ".join(page.words)
+    assert HOSTILE not in text
+    names = re.findall(r'"name": "([^"]*)', page.scripts[1])
+    assert any("\\u003c/script\\u003e" in name for name in names)
+
+
+def test_all_files_at_once(read: Read, moving: Path, tmp_path: Path) -> None:
+    analysis = read(moving)
+    film_files.write_results(analysis, analysis.folder)
+    for name in ("faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html"):
+        assert (analysis.folder / name).stat().st_size > 200
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EmotionError, match="cannot be written to"):
+        film_files.write_results(analysis, tmp_path / "file")

@@ -1,0 +1,644 @@
+import csv
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from emotion import films, jobs, sample_film, ui_cast, ui_film
+from emotion.errors import VideoError
+from emotion.faces import Box, Face
+from emotion.film_job import analyze_film
+from emotion.film_request import Request
+from emotion.films import Analysis, FilmSettings
+from emotion.jobs import Job, reporting
+from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.classification import Verdict
+from emotion.recognition.film_writer import FilmWriter
+from emotion.recognition.images import read_image
+
+Open = Callable[[str], Any]
+Visit = Callable[[str], Any]
+Add = Callable[[Path], str]
+Read = Callable[..., Path]
+See = Callable[[NDArray[np.uint8]], list[Face]]
+NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
+RATE = 10  # frames a second
+PLACES = [Box(10 + 60 * i, 20, 50 + 60 * i, 60) for i in range(3)]
+
+
+def level(image: NDArray[np.uint8]) -> int:
+    """Which frame of `write_film` this is."""
+    return round((float(image[-8:].mean()) - 20) / 5)
+
+
+def write_film(path: Path, frames: int = 40) -> Path:
+    """Four seconds: each frame a little brighter than the one before it, with stripes where the faces are."""
+    with FilmWriter(path, 200, 80) as film:
+        for i in range(frames):
+            image = np.full((80, 200, 3), 20 + 5 * i, np.uint8)
+            image[:64, ::8] += 30
+            film.write(image, i / RATE)
+    return path
+
+
+def seen(image: NDArray[np.uint8]) -> list[Face]:
+    """One face all the time, two more from second 1 to second 3."""
+    return [Face(box, 0.9) for box in (PLACES if 10 <= level(image) < 30 else PLACES[:1])]
+
+
+class Telling:
+    """Says happy of dark crops, sad of bright ones."""
+
+    size = 48
+    head_names = ("ferplus", "fer2013")
+
+    def __init__(self, make_scores: Callable[..., Any]) -> None:
+        self._scores = make_scores
+
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+        return tuple(Verdict(self._scores("sad" if crop.mean() > 120 else "happy", 0.9), 1.0) for crop in crops)
+
+
+@pytest.fixture(scope="session")
+def read_film(
+    tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
+) -> Read:
+    """`read_film(see=seen, blur=False)`: the folder of a film that was read."""
+    place = tmp_path_factory.mktemp("read")
+    film = write_film(place / "source.mp4")
+
+    def make(see: See = seen, name: str = "party.mp4", blur: bool = False) -> Path:
+        folder = jobs.new_folder(place, name)
+        source = folder / "source.mp4"
+        shutil.copy(film, source)
+        receipt = {
+            "program": "test", "model": {"name": "tiny", "sha256": "0" * 64},
+            "detector": {"name": "fake", "sha256": None}, "settings": {},
+        }  # fmt: skip
+        request = Request(name, source, FilmSettings(Settings(), blur=blur), "haar", place, receipt)
+        analyzer = Analyzer(fake_detector(see), Telling(make_scores))  # type: ignore[arg-type]
+        with reporting(folder) as report:
+            analyze_film(request, analyzer, folder, report)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def party(read_film: Read) -> Path:
+    return read_film()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the app keeps its films: an empty folder of this test only."""
+    place = tmp_path / "data" / "films"
+    monkeypatch.setattr(films, "FILMS", place)
+    return place
+
+
+@pytest.fixture
+def add(here: Path) -> Add:
+    """`add(folder)`: the film is one of the app's; its id."""
+
+    def copy(folder: Path) -> str:
+        there = jobs.new_folder(here, "copy")
+        shutil.copytree(folder, there, dirs_exist_ok=True)
+        request = json.loads((there / "request.json").read_text())
+        (there / "request.json").write_text(json.dumps(request | {"film": str(there / "source.mp4")}))
+        return there.name
+
+    return copy
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, FilmSettings, bytes]]:
+    """What would be read, instead of reading it: name, settings, content."""
+    asked: list[tuple[str, FilmSettings, bytes]] = []
+
+    def start(upload: Any, name: str, settings: FilmSettings, *, detector: str, model: Path) -> Job:
+        content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
+        if content.startswith(b"bad"):
+            raise VideoError(f'"{name}" is no film.')
+        asked.append((name, settings, content))
+        folder = jobs.new_folder(here, name)
+        Request(name, folder / "source.mp4", settings, detector, model, _receipt(detector)).write(folder)
+        running(folder)
+        return Job(folder)
+
+    monkeypatch.setattr(films, "start_film", start)
+    return asked
+
+
+def _receipt(detector: str) -> dict[str, Any]:
+    return {"program": "test", "model": {"name": "tiny", "sha256": ""}, "detector": {"name": detector}, "settings": {}}
+
+
+def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
+    """The film counts as being read, by this process."""
+    me = psutil.Process()
+    state = {"state": "running", "pid": os.getpid(), "process_started": me.create_time(), "error": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    progress = {"done": done, "total": total, "text": text, "started": time.time(), "updated": time.time(),
+                "seconds_left": 12.4}  # fmt: skip
+    (folder / "progress.json").write_text(json.dumps(progress))
+
+
+def ended(folder: Path, state: str, error: str | None = None) -> None:
+    value = {"state": state, "pid": 1, "process_started": 1.0, "error": error}
+    (folder / "state.json").write_text(json.dumps(value))
+
+
+@pytest.fixture
+def open_film(open_page: Open) -> Visit:
+    """`open_film(id)`: the Films page with that film in its address."""
+
+    def visit(film: str) -> Any:
+        page = open_page("video")
+        page.app.query_params["film"] = film
+        page.app.run()
+        assert not page.app.exception
+        return page
+
+    return visit
+
+
+# ------------------------------------------------------------------ no film
+
+
+def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
+    page = open_page("video")
+    assert page.app.title[0].value == "Films"
+    assert page.app.file_uploader[0].label == "Drop films of people here"
+    assert "A timeline: a ribbon for each face" in page.words
+    assert not page.app.error
+    assert not here.exists(), "looking makes no folders"
+
+
+@pytest.mark.parametrize(
+    "film", ["20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY]
+)
+def test_an_address_that_names_no_film(here: Path, open_film: Visit, film: str) -> None:
+    here.mkdir(parents=True)
+    page = open_film(film)
+    assert "This film is not here, or not any more." in page.words
+    assert page.app.file_uploader
+    assert not page.app.error
+
+
+def test_a_folder_beside_the_films_is_none_of_them(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    shutil.move(here / name, here.parent / name)
+    for film in (f"../{name}", f"{name}/../{name}", name):
+        assert "This film is not here" in open_film(film).words
+
+
+def test_without_a_recogniser_past_films_can_be_seen(models: Path, party: Path, add: Add, open_film: Visit) -> None:
+    (models / "tiny" / "model.onnx").write_bytes(b"changed")
+    page = open_film(add(party))
+    assert page.shown("film_timeline")
+    page.app.button(key="film_again").click().run()
+    assert "sha256 differs" in page.words
+
+
+# ------------------------------------------------------------------ uploads
+
+
+def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, started: list[Any]) -> None:
+    page = open_page("video")
+    page.app.toggle(key="side_blur").set_value(True)
+    page.app.slider(key="side_unsure").set_value(60)
+    page.app.segmented_control(key="film_speed").set_value("Fast").run()
+    page.upload((NASTY, b"a film"))
+    ((name, settings, content),) = started
+    assert (name, content) == (NASTY, b"a film")
+    assert (settings.every, settings.blur, settings.film) == (films.FAST, True, True)
+    assert (settings.recognition.unsure, settings.recognition.detection) == (0.6, 0.6)
+    film = page.app.query_params["film"]
+    assert (here / film).is_dir()
+    assert NASTY in page.words
+    assert "0:01 of 0:04, 1 face" in page.words
+
+
+def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> None:
+    page = open_page("video")
+    page.upload(("a.mp4", b"one"), (NASTY, b"bad"), ("b.mp4", b"two"))
+    assert [name for name, _, _ in started] == ["a.mp4", "b.mp4"]
+    assert len(page.app.error) == 1
+    assert f'"{NASTY}" is no film.' in page.words
+    assert "25 %, about 12 s left" in page.words
+    assert "film" not in page.app.query_params
+    page.app.run()
+    assert len(started) == 2, "nothing is read a second time"
+    assert not page.app.error
+
+
+def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten = []
+    monkeypatch.setattr(ui_film, "forget", lambda file: forgotten.append(file.name))
+    page = open_page("video")
+    page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
+    assert forgotten == ["a.mp4", "b.mp4"]
+
+
+def test_the_sample_is_made_and_read(here: Path, open_page: Open, started: list[Any]) -> None:
+    page = open_page("video")
+    page.app.button(key="film_sample").click().run()
+    ((name, settings, content),) = started
+    assert name == "Sample: one face, moved about"
+    assert content == (here.parent / "samples" / "one-face.mp4").read_bytes()
+    assert settings.every == 1
+
+
+def test_a_film_is_really_read(here: Path, open_page: Open, tmp_path: Path) -> None:
+    page = open_page("video")
+    page.upload(("short.mp4", write_film(tmp_path / "short.mp4", 5).read_bytes()))
+    assert not page.app.error
+    film = page.app.query_params["film"]
+    patient_until = time.monotonic() + 60
+    while not Analysis.open(here / film).finished and time.monotonic() < patient_until:
+        time.sleep(0.2)
+    page.app.run()
+    assert "in the 5 frames" in page.words
+
+
+# ------------------------------------------------------------------ the list
+
+
+def test_past_films_are_listed_and_opened(party: Path, add: Add, open_page: Open) -> None:
+    one, other = add(party), add(party)
+    page = open_page("video")
+    assert page.words.count("party.mp4") == 2
+    assert "0:04" in page.words
+    page.app.button(key=f"film_open_{one}").click().run()
+    assert page.app.query_params["film"] == one
+    assert page.shown("film_timeline")
+    page.app.button(key="film_back").click().run()
+    assert "film" not in page.app.query_params
+    assert page.app.button(key=f"film_open_{other}")
+
+
+def test_a_film_is_deleted_after_a_question(here: Path, party: Path, add: Add, open_page: Open) -> None:
+    one, other = add(party), add(party)
+    page = open_page("video")
+    page.app.button(key=f"film_delete_{one}").click().run()
+    assert sorted(path.name for path in here.iterdir()) == [other]
+    assert page.words.count("party.mp4") == 1
+    page.app.query_params["film"] = other
+    page.app.run()
+    page.app.button(key=f"film_delete_{other}").click().run()
+    assert list(here.iterdir()) == []
+    assert "A timeline: a ribbon" in page.words
+
+
+def test_a_damaged_film_leaves_the_others(here: Path, party: Path, add: Add, open_page: Open) -> None:
+    good, bad = add(party), add(party)
+    (here / bad / "request.json").write_text("{")
+    page = open_page("video")
+    page.app.button(key=f"film_open_{bad}").click().run()
+    assert "request.json is damaged" in page.words
+    assert "not here" not in page.words
+    assert page.app.button(key=f"film_open_{good}")
+    page.app.button(key=f"film_delete_{bad}").click().run()
+    assert not (here / bad).exists()
+
+
+# ------------------------------------------------------------------ running
+
+
+def test_a_running_film_shows_how_far_it_is(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    lines = (here / name / "frames.jsonl").read_text().splitlines(keepends=True)
+    (here / name / "frames.jsonl").write_text("".join(lines[:15]))
+    (here / name / "annotated.mp4").unlink()
+    running(here / name)
+    page = open_film(name)
+    assert "25 %, about 12 s left" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
+    timeline = page.shown("film_timeline")
+    assert timeline["live"]
+    assert not timeline["player"]
+    assert timeline["duration"] == pytest.approx(4, abs=0.2), "the axis is that of the whole film"
+    assert timeline["at"] == pytest.approx(1.4)
+    assert timeline["moments"] == []
+    before = timeline["lanes"][0]["runs"][-1][1]
+    (here / name / "frames.jsonl").write_text("".join(lines[:25]))
+    page.app.run()
+    assert page.shown("film_timeline")["lanes"][0]["runs"][-1][1] > before
+    ended(here / name, "done")
+    page.app.run()
+    assert "Take away" in page.words
+
+
+def test_a_running_film_can_be_stopped(
+    here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = add(party)
+    running(here / name)
+    monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
+    page = open_film(name)
+    page.app.button(key="film_stop").click().run()
+    assert "Stopped before its end. What was read until 0:03 is kept." in page.words
+    assert page.shown("film_timeline")["player"]
+
+
+def test_a_film_that_waits(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    for path in ("frames.jsonl", "facts.json", "preview.jpg", "annotated.mp4", "moments.json", "summary.json"):
+        (here / name / path).unlink()
+    running(here / name, "Waiting for another film", 0, 0)
+    page = open_film(name)
+    assert "Waiting for another film" in page.words
+    assert page.shown("film_timeline")["lanes"] == []
+    assert not page.app.error
+
+
+# ------------------------------------------------------------------ done
+
+
+def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: Visit) -> None:
+    page = open_film(add(party))
+    timeline = page.shown("film_timeline")
+    assert timeline["player"]
+    assert not timeline["live"]
+    assert [lane["name"] for lane in timeline["lanes"]] == ["Face 1", "Face 2", "Face 3"]
+    assert all(lane["image"].startswith("data:image/jpeg;base64,") for lane in timeline["lanes"])
+    first, others = timeline["lanes"][0]["runs"], timeline["lanes"][1]["runs"]
+    names = [look["name"] for look in timeline["looks"]]
+    assert [names[which] for _, _, which in first] == ["happy", "sad"]
+    assert first[0][0] == pytest.approx(0, abs=0.15)
+    assert first[-1][1] == pytest.approx(4, abs=0.15)
+    assert others[0][0] == pytest.approx(1, abs=0.35)
+    assert others[-1][1] == pytest.approx(3, abs=0.35)
+    assert {moment["track"] for moment in timeline["moments"]} <= {1, 2, 3}
+    turn = next(moment for moment in timeline["moments"] if "from happy to sad" in moment["title"])
+    assert turn["seconds"] == pytest.approx(2.3, abs=0.7)
+    assert "happy" in timeline["lanes"][0]["said"]
+    assert page.app.get("video")[0].proto.alt == "The film party.mp4 with its labels"
+    assert [box.label for box in page.app.text_input] == ["Name of Face 1", "Name of Face 2", "Name of Face 3"]
+    (table,) = page.app.dataframe
+    assert list(table.value["First seen"]) == ["0:00", "0:01", "0:01"]
+    assert not page.app.error
+
+
+def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    page = open_film(name)
+    page.app.text_input(key=f"film_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
+    assert page.shown("film_timeline")["lanes"][0]["name"] == NASTY[:50]
+    assert Analysis.open(here / name).people()[0].name == NASTY[:50]
+    again = open_film(name)
+    assert again.app.text_input(key=f"film_name_{name}_1").value == NASTY[:50]
+    again.app.text_input(key=f"film_name_{name}_1").set_value("").run()
+    assert again.shown("film_timeline")["lanes"][0]["name"] == "Face 1"
+    assert again.app.text_input(key=f"film_name_{name}_1").value == ""
+
+
+def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    page = open_film(name)
+    page.app.button(key=f"film_hide_{name}_2").click().run()
+    assert [lane["track"] for lane in page.shown("film_timeline")["lanes"]] == [1, 3]
+    assert len(page.app.text_input) == 2
+    page.app.button(key=f"film_unhide_{name}_2").click().run()
+    assert [lane["track"] for lane in page.shown("film_timeline")["lanes"]] == [1, 2, 3]
+
+
+def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    page = open_film(name)
+    for track in (1, 2, 3):
+        page.app.button(key=f"film_hide_{name}_{track}").click().run()
+    assert page.shown("film_timeline") is None
+    assert not page.app.error
+    assert page.app.button(key=f"film_unhide_{name}_3")
+
+
+def test_faces_are_merged_and_taken_apart(party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    page = open_film(name)
+    page.app.text_input(key=f"film_name_{name}_2").set_value("Anna").run()
+    page.app.selectbox(key=f"film_merge_{name}_2").set_value(1).run()
+    assert [lane["name"] for lane in page.shown("film_timeline")["lanes"]] == ["Anna", "Face 3"]
+    assert page.app.text_input(key=f"film_name_{name}_1").value == "Anna", "the name came along"
+    page.app.button(key=f"film_split_{name}_1").click().run()
+    assert len(page.shown("film_timeline")["lanes"]) == 3
+
+
+def test_a_change_that_fails_is_said(party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise VideoError("There is no room for a name.")
+
+    monkeypatch.setattr(Analysis, "rename", fail)
+    name = add(party)
+    page = open_film(name)
+    page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
+    assert "There is no room for a name." in page.words
+    assert len(page.shown("film_timeline")["lanes"]) == 3
+
+
+def test_who_is_seen_for_a_moment_is_folded_away(read_film: Read, add: Add, open_film: Visit) -> None:
+    def glimpse(image: NDArray[np.uint8]) -> list[Face]:
+        return [Face(box, 0.9) for box in (PLACES[:2] if 10 <= level(image) < 14 else PLACES[:1])]
+
+    page = open_film(add(read_film(glimpse)))
+    assert len(page.shown("film_timeline")["lanes"]) == 1
+    assert page.app.toggle(key="film_brief").label == "Show 1 face seen only briefly"
+    page.app.toggle(key="film_brief").set_value(True).run()
+    assert len(page.shown("film_timeline")["lanes"]) == 2
+
+
+def test_a_click_in_a_chart_moves_the_player_once(
+    party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_film(add(party))
+    assert page.shown("film_timeline")["seek"] is None
+
+    class Clicked:
+        selection: dict[str, Any]
+
+    clicked = Clicked()
+    state: dict[str, Any] = {"film_cast": clicked}
+    monkeypatch.setattr(ui_film, "state", state)
+    for chosen, seek in (
+        ([{"start": 1.5}], {"to": 1.5, "id": 1}), ([], {"to": 1.5, "id": 1}), ([{"start": 1.5}], {"to": 1.5, "id": 2}),
+        ([{"start": "x"}], {"to": 1.5, "id": 2}), (None, {"to": 1.5, "id": 2}), ([{}], {"to": 1.5, "id": 2}),
+        ([{"start": float("nan")}], {"to": 1.5, "id": 2}),
+    ):  # fmt: skip
+        clicked.selection = {"jump": chosen}
+        ui_film.jump_from_chart("film_cast")
+        assert state["film_seek"] == seek
+    state["film_cast"] = None
+    ui_film.jump_from_chart("film_cast")
+
+
+def test_the_audience_is_shown_from_some_faces_up(party: Path, add: Add, open_film: Visit) -> None:
+    page = open_film(add(party))
+    assert "never" not in page.words
+    page.app.slider(key="film_least").set_value(4).run()
+    assert "There are never 4 faces at once, so there is no audience to show." in page.words
+
+
+def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -> None:
+    page = open_film(add(read_film(lambda image: [])))
+    assert "in the 40 frames that were looked at" in page.words
+    assert page.app.get("video")
+    assert page.shown("film_timeline") is None
+    assert not page.app.error
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "words"),
+    [
+        ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
+        ("failed", NASTY, NASTY),
+        ("stopped", None, "Stopped before its end."),
+    ],
+)
+def test_what_ended_early_is_said_and_shown(
+    here: Path, party: Path, add: Add, open_film: Visit, state: str,
+    error: str | None, words: str,
+) -> None:  # fmt: skip
+    name = add(party)
+    (here / name / "annotated.mp4").unlink()
+    ended(here / name, state, error)
+    page = open_film(name)
+    assert words in page.words
+    assert "is kept" in page.words
+    assert not page.shown("film_timeline")["player"]
+    assert len(page.shown("film_timeline")["lanes"]) == 3
+    assert not page.app.get("video")
+
+
+def test_a_film_that_could_not_be_read_at_all(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    for path in ("frames.jsonl", "facts.json", "preview.jpg", "annotated.mp4", "moments.json", "summary.json"):
+        (here / name / path).unlink()
+    shutil.rmtree(here / name / "crops")
+    ended(here / name, "failed", "There is no picture in it.")
+    page = open_film(name)
+    assert "There is no picture in it." in page.words
+    assert "No frame of this film was read." in page.words
+    assert len(page.app.error) == 1
+
+
+def test_it_is_read_again_with_what_is_chosen_now(party: Path, add: Add, open_film: Visit, started: list[Any]) -> None:
+    name = add(party)
+    page = open_film(name)
+    page.app.toggle(key="side_blur").set_value(True).run()
+    page.app.button(key="film_again").click().run()
+    ((again, settings, content),) = started
+    assert (again, settings.blur, settings.every) == ("party.mp4", True, 1)
+    assert content[4:8] == b"ftyp"
+    assert page.app.query_params["film"] != name
+
+
+def crowd(folder: Path, faces: int) -> None:
+    """As if so many faces had been seen all the time."""
+    frames = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    for frame in frames:
+        frame["faces"] = [frame["faces"][0] | {"track": track} for track in range(1, faces + 1)]
+    (folder / "frames.jsonl").write_text("".join(json.dumps(frame) + "\n" for frame in frames))
+
+
+def test_a_crowd_is_shown_in_parts(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    crowd(here / name, 45)
+    page = open_film(name)
+    assert len(page.shown("film_timeline")["lanes"]) == 40
+    assert "The 40 of 45 faces that are seen longest" in page.words
+    assert len(page.app.dataframe[0].value) == 45
+    page.app.pagination(key="film_people").set_value(12).run()
+    assert [box.label for box in page.app.text_input] == ["Name of Face 45"]
+    page.app.button(key=f"film_hide_{name}_45").click().run()
+    assert [box.label for box in page.app.text_input] == [f"Name of Face {n}" for n in range(41, 45)]
+    assert not page.app.error
+
+
+# ------------------------------------------------------------------ blur
+
+
+def test_what_was_read_without_blur_is_hidden_while_blur_is_on(
+    party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
+) -> None:
+    page = open_film(add(party))
+    clear = page.shown("film_timeline")
+    saved.clear()
+    page.app.toggle(key="side_blur").set_value(True).run()
+    hidden = page.shown("film_timeline")
+    assert "This film was read without blur" in page.words
+    assert not page.app.get("video")
+    assert not hidden["player"]
+    for kind in ("lanes", "moments"):
+        for before, after in zip(clear[kind], hidden[kind], strict=True):
+            assert before["image"] != after["image"]
+    assert sorted(saved) == ["party.csv", "party.json", "party.vtt"]
+
+
+def test_a_film_that_was_read_blurred_is_shown(read_film: Read, add: Add, open_film: Visit) -> None:
+    page = open_film(add(read_film(blur=True)))
+    page.app.toggle(key="side_blur").set_value(True).run()
+    assert page.app.get("video")
+    assert "without blur" not in page.words
+
+
+# ------------------------------------------------------------------ take away
+
+
+def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
+    name = add(read_film(name="=a party.mp4"))
+    page = open_film(name)
+    assert not page.app.error
+    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party.csv", "a-party.gif", "a-party.html",
+                             "a-party.json", "a-party.vtt"]  # fmt: skip
+    assert bytes(saved["a-party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes()
+    rows = list(csv.DictReader(io.StringIO(saved["a-party.csv"])))
+    assert len(rows) == 40 + 2 * 20
+    assert saved["a-party.gif"].startswith(b"GIF8")
+    assert saved["a-party.vtt"].startswith("WEBVTT")
+    assert json.loads(saved["a-party.json"])["name"] == "=a party.mp4"
+    page.app.slider(key=f"film_range_{name}").set_value((1.0, 1.0)).run()
+    assert "It can be up to 10 seconds long" in page.words
+
+
+# ------------------------------------------------------------------ small parts
+
+
+def test_a_bar_of_shares_is_whole() -> None:
+    bar = ui_cast.share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
+    assert bar.startswith("<svg")
+    assert 'x="0.00" width="50.00"' in bar
+    assert 'x="75.00" width="25.00" height="4" fill="url(#unsure)"' in bar
+
+
+def test_the_sample_film(tmp_path: Path) -> None:
+    sample_film.write_sample(tmp_path / "samples" / "one.mp4")
+    again = tmp_path / "two.mp4"
+    sample_film.write_sample(again)
+    assert (tmp_path / "samples" / "one.mp4").read_bytes() == again.read_bytes()
+    assert 50_000 < again.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture"])
+def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "1.jpg").write_bytes(data)
+    assert ui_film.portrait(tmp_path / "1.jpg", False) is None
+    assert ui_film.small_picture(tmp_path / "1.jpg", True) is None
+    assert ui_film.small_picture(tmp_path / "2.jpg", False) is None
+    assert ui_film.small_picture(None, False) is None
+
+
+def test_a_portrait_is_square(party: Path) -> None:
+    crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
+    jpeg = ui_film.portrait(crop, False)
+    assert jpeg is not None
+    image = read_image(jpeg)
+    assert image.shape[0] == image.shape[1]
