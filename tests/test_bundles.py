@@ -62,6 +62,9 @@ def head(card: Card, **fields: object) -> None:
 
 
 LABELS = list(FERPLUS_LABELS)
+GENERATOR: Card = {
+    "kind": "generator", "latent": 128, "labels": list(FER2013_LABELS), "truncation": 1.0, "output": {"size": 48},
+}  # fmt: skip
 CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
     "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of recogniser, detector, generator"),
@@ -194,11 +197,41 @@ def test_the_default_comes_first_then_by_name(make_bundle: MakeBundle, tmp_path:
 
 
 def test_only_the_kind_asked_for(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    make_bundle(tmp_path / "a", lambda card: card.update(kind="generator"))
+    make_bundle(tmp_path / "a", lambda card: card.update(GENERATOR))
     make_bundle(tmp_path / "b")
     assert [bundle.name for bundle in find_bundles("generator", tmp_path)[0]] == ["a"]
     assert [bundle.name for bundle in find_bundles("recogniser", tmp_path)[0]] == ["b"]
     assert find_bundles("detector", tmp_path) == ([], [])
+
+
+GENERATORS: dict[str, tuple[Card, str]] = {
+    "no latent": ({"latent": None}, "lacks or garbles a field of a generator"),
+    "latent 0": ({"latent": 0}, "0 numbers become 48 pixels"),
+    "a latent for no memory": ({"latent": 10**9}, "expected 1 to 4096"),
+    "an infinite latent": ({"latent": float("inf")}, "lacks or garbles a field"),
+    "no output": ({"output": {}}, "lacks or garbles a field"),
+    "a size for no memory": ({"output": {"size": 10**6}}, "1000000 pixels a side"),
+    "truncation above 1": ({"truncation": 1.5}, "at the truncation 1.5; expected"),
+    "truncation NaN": ({"truncation": float("nan")}, "at the truncation nan"),
+    "truncation in words": ({"truncation": "much"}, "lacks or garbles a field"),
+    "no labels": ({"labels": []}, "expected different ones of angry"),
+    "labels are a number": ({"labels": 7}, "lacks or garbles a field"),
+    "unknown labels": ({"labels": ["glad"]}, "the labels are 'glad'"),
+    "labels are lists": ({"labels": [["sad"]]}, r"the labels are \['sad'\]"),
+    "a label twice": ({"labels": ["sad", "sad"]}, "the labels are 'sad', 'sad'"),
+}
+
+
+def test_a_generator(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    assert open_bundle(make_bundle(tmp_path / "mine", lambda card: card.update(GENERATOR))).kind == "generator"
+
+
+@pytest.mark.parametrize(("change", "words"), GENERATORS.values(), ids=GENERATORS)
+def test_a_spoilt_card_of_a_generator_is_refused_in_words(
+    make_bundle: MakeBundle, tmp_path: Path, change: Card, words: str
+) -> None:
+    with pytest.raises(ModelError, match=words):
+        open_bundle(make_bundle(tmp_path / "card", lambda card: card.update(GENERATOR | change)))
 
 
 def test_when_all_are_bad_the_reasons_are_given(make_bundle: MakeBundle, tmp_path: Path) -> None:

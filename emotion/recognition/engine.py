@@ -13,10 +13,10 @@ from emotion.bundles import Bundle
 from emotion.errors import ModelError
 
 
-def load_session(bundle: Bundle, threads: int = 0) -> onnxruntime.InferenceSession:
+def load_session(bundle: Bundle, threads: int = 0, network: bytes | None = None) -> onnxruntime.InferenceSession:
     """The network of a verified model; `threads` is how many cores one call may use, 0 takes all.
 
-    Raises `ModelError` where the file cannot be loaded.
+    `network` is a changed copy of it to run instead. Raises `ModelError` where it cannot be loaded.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -24,7 +24,8 @@ def load_session(bundle: Bundle, threads: int = 0) -> onnxruntime.InferenceSessi
     # Otherwise its threads keep turning between two frames and take the camera's cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(str(bundle.network), options, providers=["CPUExecutionProvider"])
+        source = str(bundle.network) if network is None else network
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no public base class for what a bad file can raise
         raise ModelError(f"The network of the model {bundle.name} cannot be loaded: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -25,7 +26,7 @@ def export_network(network: keras.Model, folder: Path, size: int) -> float:
     `ModelError` where the two do not agree within `TOLERANCE`.
     """
     faces = np.random.default_rng(0).integers(0, 256, (16, size, size, 1)).astype(np.float32)
-    return _export(network, folder, faces, (None, size, size, 1), list(network.output))
+    return _export(network, folder, [faces], [(None, size, size, 1)], list(network.output))
 
 
 def export_detector(network: keras.Model, folder: Path) -> float:
@@ -34,41 +35,59 @@ def export_detector(network: keras.Model, folder: Path) -> float:
     Batch size, height and width are free. Raises `ModelError` where the two do not agree within `TOLERANCE`.
     """
     photos = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
-    return _export(network, folder, photos, (None, None, None, 3), ["faces"])
+    return _export(network, folder, [photos], [(None, None, None, 3)], ["faces"])
+
+
+def export_generator(network: keras.Model, folder: Path) -> float:
+    """Write model.keras and model.onnx of a generator and return their largest difference in grey levels.
+
+    The batch size is free. Raises `ModelError` where the two differ by more than a tenth of a grey level.
+    """
+    rng = np.random.default_rng(0)
+    latents, weights = (rng.standard_normal((16, put.shape[-1])).astype(np.float32) for put in network.inputs)
+    shapes = [(None, value.shape[1]) for value in (latents, weights)]
+    return _export(network, folder, [latents, weights], shapes, ["faces"], 0.1)
 
 
 def _export(
-    network: keras.Model, folder: Path, sample: NDArray[np.float32], shape: tuple[int | None, ...], names: list[str]
+    network: keras.Model,
+    folder: Path,
+    samples: list[NDArray[np.float32]],
+    shapes: Sequence[tuple[int | None, ...]],
+    names: list[str],
+    tolerance: float = TOLERANCE,
 ) -> float:
     # A copy that was never compiled: the optimizer would double the size of the file.
     bare = keras.Model.from_config(network.get_config())
     bare.set_weights(network.get_weights())
     with replacing(folder / "model.keras") as path:
         bare.save(path)
-    answers = network(sample, training=False)
+    answers = network(samples if len(samples) > 1 else samples[0], training=False)
     expected = {name: np.asarray(answers[name] if isinstance(answers, dict) else answers) for name in names}
-    exported = _to_onnx(network, shape, names)
+    exported = _to_onnx(network, shapes, names)
     write_atomic(folder / "model.onnx", exported.SerializeToString())
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
-    got = dict(zip(names, session.run(names, {exported.graph.input[0].name: sample}), strict=True))
+    feed = {value.name: sample for value, sample in zip(network.inputs, samples, strict=True)}
+    got = dict(zip(names, session.run(names, feed), strict=True))
     difference = max(float(np.abs(got[name] - expected[name]).max()) for name in names)
-    if not difference < TOLERANCE:
+    if not difference < tolerance:
         raise ModelError(
-            f"The exported network differs from the trained one by {difference:.2g}; at most {TOLERANCE} is right."
+            f"The exported network differs from the trained one by {difference:.2g}; at most {tolerance} is right."
         )
     return difference
 
 
-def _to_onnx(network: keras.Model, shape: tuple[int | None, ...], names: list[str]) -> onnx.ModelProto:
-    """Keras' own export, with the input and the outputs under their names in the network."""
-    read = network.inputs[0].name
-    signature = [keras.InputSpec(shape=shape, dtype="float32", name=read)]
+def _to_onnx(network: keras.Model, shapes: Sequence[tuple[int | None, ...]], names: list[str]) -> onnx.ModelProto:
+    """Keras' own export, with the inputs and the outputs under their names in the network."""
+    read = [value.name for value in network.inputs]
+    specs = [keras.InputSpec(shape=shape, dtype="float32", name=name) for shape, name in zip(shapes, read, strict=True)]
+    signature = [specs if len(specs) > 1 else specs[0]]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "network.onnx"
         network.export(path, format="onnx", verbose=False, input_signature=signature)
         exported = onnx.load(path)
     renamed = {old.name: name for old, name in zip(exported.graph.output, _in_order(names, exported), strict=True)}
-    renamed[exported.graph.input[0].name] = read
+    renamed |= {old.name: name for old, name in zip(exported.graph.input, read, strict=True)}
     for value in (*exported.graph.output, *exported.graph.input):
         value.name = renamed[value.name]
     for node in exported.graph.node:

@@ -1,0 +1,1 @@
+"""The flow Imagine: seed and expression -> latent -> generator -> picture, judged by a recogniser."""

@@ -1,0 +1,77 @@
+"""Synthetic faces to look at and to take away: pictures, sheets with the seeds on them, and what was asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from emotion.errors import EmotionError
+from emotion.files import write_atomic
+from emotion.generation.sampler import Faces, Sampler
+
+_CAPTION: Final = 15  # pixels below each face of a sheet
+
+
+def face_png(face: NDArray[np.uint8]) -> bytes:
+    """A face, grey uint8 (size, size), as the bytes of a PNG file."""
+    _, png = cv2.imencode(".png", face, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return png.tobytes()
+
+
+def sheet(faces: Faces, captions: Sequence[str], columns: int = 8, scale: int = 2) -> NDArray[np.uint8]:
+    """Faces in rows of `columns` with a caption below each, RGB uint8; every side `scale` times as long."""
+    if len(faces) == 0:
+        raise EmotionError("A sheet needs at least one face.")
+    side = faces.shape[1] * scale
+    across, down = min(columns, len(faces)), math.ceil(len(faces) / columns)
+    picture = Image.new("RGB", (across * side, down * (side + _CAPTION)), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=11)
+    for i, (face, caption) in enumerate(zip(faces, captions, strict=True)):
+        x, y = i % columns * side, i // columns * (side + _CAPTION)
+        large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+        picture.paste(Image.fromarray(large), (x, y))
+        draw.text((x + side / 2, y + side), caption, fill="black", font=font, anchor="ma")
+    return np.asarray(picture)
+
+
+def receipt(sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float) -> dict[str, Any]:
+    """What was asked for, as plain JSON values: with it anybody can draw the same faces again."""
+    return {
+        "model": sampler.bundle.name, "sha256": sampler.bundle.sha256, "truncation": truncation,
+        "faces": [
+            {"file": f"{name}-{seed}.png", "expression": name, "seed": seed} for name in expressions for seed in seeds
+        ],
+    }  # fmt: skip
+
+
+def files_of(
+    sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float | None = None
+) -> dict[str, bytes]:
+    """Name -> content: a picture of every seed with every expression, sheet.png (a row of up to eight seeds for each
+    expression) and faces.json, the `receipt`."""
+    amount = sampler.truncation if truncation is None else truncation
+    faces = np.concatenate([sampler.sample(seeds, name, amount) for name in expressions])
+    asked = receipt(sampler, seeds, expressions, amount)
+    captions = [f"{face['expression']} {face['seed']}" for face in asked["faces"]]
+    columns = len(seeds) if len(expressions) > 1 and len(seeds) <= 8 else 8
+    _, png = cv2.imencode(".png", sheet(faces, captions, columns)[..., ::-1])
+    pictures = {face["file"]: face_png(pixels) for face, pixels in zip(asked["faces"], faces, strict=True)}
+    return pictures | {"sheet.png": png.tobytes(), "faces.json": (json.dumps(asked, indent=1) + "\n").encode()}
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write name -> content into `folder`; `EmotionError` where it cannot be made or written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomic(folder / name, content)
+    except OSError as error:
+        raise EmotionError(f"{folder} cannot be written to ({error.strerror}); choose another folder.") from error

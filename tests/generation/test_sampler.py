@@ -1,0 +1,187 @@
+"""The same seed gives the same face, alone or among others; what is asked wrongly is refused in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.bundles import Bundle, open_bundle
+from emotion.errors import EmotionError, ModelError
+from emotion.faces import FER2013_LABELS
+from emotion.generation.sampler import MOST_FACES, MOST_SEED, Sampler, between, latent, read_seed, seeds_from
+
+from .making import LATENT, write_generator
+
+SEEDS = st.integers(0, MOST_SEED)
+
+
+@pytest.mark.parametrize(("text", "seed"), [("0", 0), (" 7 ", 7), ("007", 7), (str(MOST_SEED), MOST_SEED)])
+def test_seeds_are_read(text: str, seed: int) -> None:
+    assert read_seed(text) == seed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "-1", "+1", "1.0", "1e3", "seven", "0x7", "1_000", "٧", "²", str(MOST_SEED + 1), "9" * 5000, "7\0"],
+)
+def test_what_is_no_seed_is_refused(text: str) -> None:
+    with pytest.raises(EmotionError, match=f"expected a whole number from 0 to {MOST_SEED}") as caught:
+        read_seed(text)
+    assert len(str(caught.value)) < 150
+
+
+def test_seeds_count_on_and_around() -> None:
+    assert seeds_from(7, 3) == (7, 8, 9)
+    assert seeds_from(MOST_SEED, 2) == (MOST_SEED, 0)
+    assert len(seeds_from(5, MOST_FACES)) == MOST_FACES
+
+
+@pytest.mark.parametrize("count", [0, -1, MOST_FACES + 1, 100_000])
+def test_too_few_or_too_many_faces_are_refused(count: int) -> None:
+    with pytest.raises(EmotionError, match=f"^{count} faces were asked for; expected 1 to {MOST_FACES}"):
+        seeds_from(0, count)
+
+
+def test_a_seed_means_the_same_place_forever() -> None:
+    """Faces that people saved by their seeds would change with these numbers."""
+    np.testing.assert_allclose(latent(7, 4), [0.0012301, 0.2987455, -0.2741378, -0.8905919], atol=1e-6)
+    assert latent(7, 128)[:4].tolist() == latent(7, 4).tolist()
+
+
+@given(SEEDS, SEEDS, st.floats(0, 1))
+def test_the_way_between_two_places_is_an_arc(first: int, second: int, share: float) -> None:
+    one, other = latent(first, 128), latent(second, 128)
+    np.testing.assert_allclose(between(one, other, 0), one, atol=1e-5)
+    np.testing.assert_allclose(between(one, other, 1), other, atol=1e-5)
+    np.testing.assert_allclose(between(one, other, share), between(other, one, 1 - share), atol=1e-4)
+    lengths = sorted(np.linalg.norm([one, other], axis=1))
+    # A straight way would leave the shell where all seeds lie.
+    assert lengths[0] * 0.95 <= np.linalg.norm(between(one, other, share)) <= lengths[1] * 1.05
+
+
+@pytest.mark.parametrize("other", [[3, 4], [-3, -4], [0, 0]])
+def test_ways_without_an_arc(other: list[float]) -> None:
+    one, end = np.array([3, 4], np.float32), np.array(other, np.float32)
+    middle = between(one, end, 0.5)
+    assert np.isfinite(middle).all()
+    np.testing.assert_array_equal(between(one, end, 0), one)
+    np.testing.assert_allclose(between(one, end, 1), end, atol=1e-6)
+
+
+# --- drawing -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(SEEDS, max_size=5), st.sampled_from(FER2013_LABELS), st.floats(0, 1))
+def test_a_face_is_the_same_alone_and_among_others(
+    sampler: Sampler, seeds: list[int], expression: str, truncation: float
+) -> None:
+    faces = sampler.sample(seeds, expression, truncation)
+    assert faces.shape == (len(seeds), 48, 48)
+    assert faces.dtype == np.uint8
+    for seed, face in zip(seeds, faces, strict=True):
+        np.testing.assert_array_equal(sampler.sample([seed], expression, truncation)[0], face)
+
+
+def test_faces_are_drawn_one_by_one_on_one_core(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is what makes them the same everywhere with a network that is large enough for blocks and threads."""
+    asked: list[tuple[int, ...]] = []
+    session = sampler._session
+
+    class Spy:
+        def run(self, names: list[str], feed: dict[str, Any]) -> Any:
+            asked.append((len(feed["latent"]), len(feed["expression"])))
+            return session.run(names, feed)
+
+    monkeypatch.setattr(sampler, "_session", Spy())
+    sampler.sample(range(9), "sad")
+    assert asked == [(1, 1)] * 9
+    assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_many_may_ask_at_once(sampler: Sampler) -> None:
+    expected = sampler.sample(range(8), "happy")
+    with ThreadPoolExecutor(8) as pool:
+        for faces in pool.map(lambda _: sampler.sample(range(8), "happy"), range(16)):
+            np.testing.assert_array_equal(faces, expected)
+
+
+def test_seed_expression_and_truncation_all_count(sampler: Sampler) -> None:
+    asked = [(seed, name, amount) for seed in (1, 2) for name in ("sad", "fear") for amount in (1, 0.5)]
+    faces = [sampler.sample([seed], name, amount)[0] for seed, name, amount in asked]
+    assert len({face.tobytes() for face in faces}) == 8
+    np.testing.assert_array_equal(sampler.sample([1], "sad"), sampler.sample([1], "sad", 0.75))  # as the card says
+    alike = sampler.sample([1, 2, 3], "sad", 0)
+    assert (alike == alike[0]).all()
+
+
+def test_a_face_is_what_the_network_says_rounded(sampler: Sampler) -> None:
+    feed = {"latent": latent(5, LATENT)[None], "expression": np.eye(7, dtype=np.float32)[[3]]}
+    (raw,) = sampler._session.run(None, feed)
+    np.testing.assert_array_equal(sampler.sample([5], "happy", 1)[0], np.round(raw[0, ..., 0]))
+
+
+@pytest.mark.parametrize("truncation", [-0.1, 1.1, math.nan, math.inf])
+def test_a_truncation_out_of_range_is_refused(sampler: Sampler, truncation: float) -> None:
+    with pytest.raises(EmotionError, match="The truncation is"):
+        sampler.sample([1], "happy", truncation)
+
+
+@pytest.mark.parametrize("expression", ["", "glad", "contempt", "Happy"])
+def test_an_unknown_expression_is_refused(sampler: Sampler, expression: str) -> None:
+    with pytest.raises(EmotionError, match=r"knows no .* ask for one of angry, disgust"):
+        sampler.sample([1], expression)
+
+
+# --- strips ------------------------------------------------------------------------------------------------
+
+
+def test_a_morph_passes_all_expressions(sampler: Sampler) -> None:
+    strip = sampler.morph(7, steps=4, truncation=1)
+    assert strip.faces.shape == (25, 48, 48)
+    np.testing.assert_allclose(strip.weights.sum(axis=1), 1, atol=1e-6)
+    for i, name in enumerate(FER2013_LABELS):
+        np.testing.assert_array_equal(strip.faces[4 * i], sampler.sample([7], name, 1)[0])
+        assert strip.weights[4 * i, i] == 1
+    np.testing.assert_allclose(strip.weights[2], [0.5, 0.5, 0, 0, 0, 0, 0])
+    assert len({face.tobytes() for face in strip.faces}) == 25
+
+
+def test_a_walk_leads_from_one_to_the_other(sampler: Sampler) -> None:
+    strip = sampler.walk(1, 2, "sad", 5)
+    assert strip.faces.shape == (5, 48, 48)
+    np.testing.assert_array_equal(strip.faces[[0, -1]], sampler.sample([1, 2], "sad"))
+    np.testing.assert_array_equal(sampler.mixed(1, 2, "sad", [0.5]).faces[0], strip.faces[2])
+    assert (strip.weights == sampler.weights("sad")).all()
+    nothing = sampler.walk(1, 2, "sad", 0)
+    assert (nothing.faces.shape, nothing.weights.shape) == ((0, 48, 48), (0, 7))
+
+
+# --- models ------------------------------------------------------------------------------------------------
+
+
+def test_another_kind_of_model_is_refused(judge_bundle: Bundle) -> None:
+    with pytest.raises(ModelError, match="is a recogniser; faces are drawn by a generator"):
+        Sampler(judge_bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.update(latent=5),
+        lambda card: card["output"].update(size=64),
+        lambda card: card.update(labels=list(FER2013_LABELS[:6])),
+    ],
+    ids=["latent", "size", "labels"],
+)
+def test_a_card_that_tells_of_another_network_is_refused(tmp_path: Path, change: Callable[[dict], object]) -> None:
+    bundle = open_bundle(write_generator(tmp_path / "made", change))
+    with pytest.raises(ModelError, match="The card of the model made gives the inputs"):
+        Sampler(bundle)
