@@ -10,6 +10,7 @@ Answer = Literal["good", "bad", "open"]  # open: not known yet
 
 _CONNECTED_WITHIN: Final = 8.0  # seconds; on one machine it takes less than one
 _PICTURE_WITHIN: Final = 4.0
+_PROOF: Final = 3  # from this step on a good one proves those before it: a camera was opened
 _AGAIN: Final = "then press Enable camera again"
 
 
@@ -53,12 +54,13 @@ class Step(NamedTuple):
 
 
 def examine(browser: Browser, connection: Connection) -> tuple[Step, ...]:
-    """The six steps in their order. What lies before a step that is known to be good is good, too."""
+    """The six steps in their order. A camera that was opened, and all that comes of it, proves the steps before it;
+    that there is one does not: browsers count cameras that they do not give."""
     steps = [
         _secure(browser), _permission(browser), _camera(browser), _free(browser), _connection(connection),
         _picture(connection),
     ]  # fmt: skip
-    reached = max((i for i, step in enumerate(steps) if step.answer == "good"), default=-1)
+    reached = max((i for i, step in enumerate(steps) if step.answer == "good" and i >= _PROOF), default=-1)
     return tuple(step._replace(answer="good", sentence="") if i < reached else step for i, step in enumerate(steps))
 
 

@@ -15,12 +15,14 @@ const row = () => {
   const node = make("div", "row");
   const track = make("span", "track");
   track.append(make("span", "bar"), make("span", "before"));
+  track.lastChild.setAttribute("role", "img");
   node.append(make("span", "word"), track, make("span", "share"));
   return node;
 };
 
 const card = () => {
   const node = make("div", "card");
+  node.setAttribute("role", "group");
   const head = make("div", "head");
   const words = make("div", "words");
   words.append(make("div", "title"), make("div", "reason"));
@@ -41,13 +43,16 @@ const fillRow = (node, score) => {
   track.firstChild.style.width = `${100 * score.share}%`;
   track.firstChild.style.background = score.colour;
   track.lastChild.hidden = score.before === null;
-  if (score.before !== null) track.lastChild.style.left = `${100 * score.before}%`;
+  if (score.before === null) return;
+  track.lastChild.style.left = `${100 * score.before}%`;
+  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.before)} %`);
 };
 
 const fill = (node, face) => {
   const [picture, words] = node.firstChild.children;
   set(picture, "src", face.image);
-  set(picture, "alt", face.title);
+  set(picture, "alt", ""); // the title beside it says all of it
+  node.setAttribute("aria-label", face.title);
   node.style.setProperty("--colour", face.colour);
   set(words.firstChild, "textContent", face.title);
   set(words.lastChild, "textContent", face.reason);

@@ -47,7 +47,7 @@ export default function ({ data, parentElement, setStateValue }) {
   };
   tell({});
   const devices = navigator.mediaDevices;
-  const changed = () => tell({});
+  const changed = () => tell({ error: undefined }); // the last try says nothing of what is now
   devices?.addEventListener?.("devicechange", changed);
   let watched = null;
   navigator.permissions?.query({ name: "camera" }).then((status) => {

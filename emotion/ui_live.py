@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +29,14 @@ from emotion.errors import EmotionError
 from emotion.faces import expression
 from emotion.live import LiveOptions, LiveSession
 from emotion.live_view import LiveFace, LiveView
+from emotion.pulse import WINDOW
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.recording import Recording
 
 ICE: Final = "EMOTION_ICE_SERVERS"  # the environment's name for what secrets.toml calls ice_servers
 SIZES: Final = {"Small": (320, 240), "Normal": (640, 480), "Large": (1280, 720)}  # ideal width and height in pixels
+_ICE_URL: Final = re.compile(r"stuns?:[^\s/?@:]+(:\d{1,5})?|turns?:[^\s/?@:]+(:\d{1,5})?(\?transport=(udp|tcp))?")
 _FPS: Final = 30
 _MOST_CARDS: Final = 6
 _BARS: Final = 4  # of a card: the rest is near 0
@@ -41,17 +47,15 @@ _CARDS: Final = ui.own_component("cards")
 _DOCTOR: Final = ui.own_component("doctor")
 
 
-@dataclass
+@dataclass(eq=False)
 class Live:
-    """One visitor's camera or demo: the session, what was saved of it, and where its films lie until he leaves."""
+    """One visitor's camera or demo: the session, and what was saved of it."""
 
     source: str
     analyzer: Analyzer
     session: LiveSession
-    folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="emotion-live-", ignore_cleanup_errors=True)
-    )
     asked: float | None = None  # when the stream was asked for, by time.monotonic
+    earlier: int = 0  # frames that had come before
     connected: bool = False
     recording: Recording | None = None  # the last one
     finishing: bool = False  # whether one is being finished
@@ -60,8 +64,31 @@ class Live:
 
     @property
     def used(self) -> bool:
-        """Whether a picture was asked for or came."""
-        return self.asked is not None or self.session.view().frames > 0
+        """Whether a picture was asked for or came, or something was saved."""
+        return bool(self.asked is not None or self.session.view().frames or self.recording or self.snapshot)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where films lie until the visitor leaves."""
+        made = tempfile.mkdtemp(prefix="emotion-live-")
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        return Path(made)
+
+    def turn_to(self, source: str, analyzer: Analyzer, options: LiveOptions) -> None:
+        """Begin a new session; what was saved stays, a recording ends here."""
+        if self.session.view().recording is not None:
+            self.recording = self.session.stop_recording()
+        self.session.close()
+        self.source, self.analyzer, self.session = source, analyzer, LiveSession(analyzer, options)
+        self.asked, self.earlier, self.connected, self.said = None, 0, False, ""
+
+    def told(self, *, wanted: bool, connected: bool) -> None:
+        """The browser says whether a stream is wanted, and whether it is connected."""
+        if wanted and self.asked is None:
+            self.asked, self.earlier = time.monotonic(), self.session.view().frames
+        elif not wanted:
+            self.asked = None
+        self.connected = connected
 
     # What the buttons do. They are called before a page is drawn anew: what a page does while it is drawn may be
     # broken off by the next refresh of one of its parts.
@@ -72,15 +99,26 @@ class Live:
 
     def record(self, film: bool) -> None:
         """Begin to record, with a film if asked for."""
+        if self.recording is not None and self.recording.film is not None:
+            self.recording.film.unlink(missing_ok=True)
         self.recording = None
-        self.session.start_recording(Path(self.folder.name) / f"{time.time_ns()}.mp4" if film else None)
+        try:
+            place = self.folder / f"{time.time_ns()}.mp4" if film else None
+            self.said = ""
+        except OSError as error:
+            place, self.said = None, f"There is no place for a film ({error.strerror}); the scores are recorded."
+        self.session.start_recording(place)
 
     def stop(self) -> None:
         """End the recording; it is there as soon as its film is finished."""
 
+        session = self.session  # there may be another one soon
+
         def finish() -> None:
-            self.recording = self.session.stop_recording()
-            self.finishing = False
+            try:
+                self.recording = session.stop_recording()
+            finally:
+                self.finishing = False
 
         if not self.finishing:
             self.finishing = True
@@ -96,15 +134,16 @@ class Live:
 
 
 def live(source: str, options: LiveOptions) -> Live:
-    """The session of this visitor for a source of pictures, with these options; another source or analyzer begins a
-    new one."""
+    """What this visitor has, for a source of pictures and with these options; another source or analyzer begins a new
+    session."""
     analyzer = ui.analyzer()
     kept: Live | None = st.session_state.get("live")
     if kept is None or kept.source != source or kept.analyzer is not analyzer:
-        if kept is not None:
-            kept.session.close()
         _warm(analyzer.detector.name, analyzer.recogniser.bundle.sha256, analyzer)
-        kept = st.session_state["live"] = Live(source, analyzer, LiveSession(analyzer, options))
+        if kept is None:
+            kept = st.session_state["live"] = Live(source, analyzer, LiveSession(analyzer, options))
+        else:
+            kept.turn_to(source, analyzer, options)
     kept.session.options = options
     return kept
 
@@ -165,9 +204,8 @@ def _stream(live: Live, *, key: str, mode: Any, **more: Any) -> None:
         translations={"start": "Enable camera", "stop": "Stop", "select_device": "Choose camera"},
         media_toggle_controls=False, **more,
     )  # fmt: skip
-    wanted = context.state.playing or context.state.signalling
-    live.asked = (live.asked or time.monotonic()) if wanted else None
-    live.connected = context.state.playing
+    playing, signalling = context.state
+    live.told(wanted=playing or signalling, connected=playing)
 
 
 def through(session: LiveSession) -> Callable[[av.VideoFrame], av.VideoFrame]:
@@ -176,11 +214,11 @@ def through(session: LiveSession) -> Callable[[av.VideoFrame], av.VideoFrame]:
     def run(frame: av.VideoFrame) -> av.VideoFrame:
         try:
             image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            picture = session.frame(image, frame.time, wait=False)
+            return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         except Exception as error:  # an exception here would end the stream for good
             session.fault(error)
             return av.VideoFrame.from_ndarray(np.zeros((frame.height, frame.width, 3), np.uint8), format="rgb24")
-        picture = session.frame(image, frame.time, wait=False)
-        return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
     return run
 
@@ -195,10 +233,24 @@ def ice_servers() -> list[dict[str, Any]]:
         raise EmotionError(f"{ICE} is no JSON ({error}); expected a list of objects with urls.") from error
     if not text and st.secrets.load_if_toml_exists():
         servers = st.secrets.get("ice_servers", [])
-    good = isinstance(servers, list) and all(isinstance(s, Mapping) and s.get("urls") for s in servers)
-    if not good:
-        raise EmotionError("The ICE servers that are set make no sense; expected a list of objects with urls.")
+    if not isinstance(servers, list) or not all(map(_is_server, servers)):
+        raise EmotionError(
+            "The ICE servers that are set make no sense; expected a list of objects with urls that begin with stun: "
+            "or turn:, and for turn: username and credential."
+        )
     return [dict(server) for server in servers]
+
+
+def _is_server(said: object) -> bool:
+    """Whether browser and server take that for an ICE server; both would end with an error otherwise."""
+    if not isinstance(said, Mapping):
+        return False
+    urls = said.get("urls")
+    urls = [urls] if isinstance(urls, str) else urls
+    if not isinstance(urls, list) or not urls or not all(isinstance(u, str) and _ICE_URL.fullmatch(u) for u in urls):
+        return False
+    known = [isinstance(said.get(name), str) and said[name] for name in ("username", "credential")]
+    return all(known) or not any(url.startswith("turn") for url in urls)
 
 
 # ------------------------------------------------------------------ cards and doctor
@@ -241,15 +293,16 @@ def diagnose(live: Live, view: LiveView) -> tuple[Step, ...]:
     """The steps from the camera to the picture, by what browser and server know."""
     said = st.session_state.get("live_doctor")
     asked = time.monotonic() - live.asked if live.asked is not None else None
-    connection = Connection(asked, live.connected, view.frames if live.asked is not None else 0, view.silent)
+    connection = Connection(asked, live.connected, view.frames - live.earlier if asked is not None else 0, view.silent)
     return examine(Browser.of(said and said.get("facts")), connection)
 
 
 def show_doctor(steps: tuple[Step, ...]) -> None:
     """What is wrong, if anything is, and all steps for who wants to look."""
     wrong = finding(steps)
+    place = st.container()  # always there, or what comes after it would be made anew, and forget what it found
     if wrong is not None:
-        st.warning(f"**{wrong.name}: no.** {wrong.sentence}", icon=":material/videocam_off:")
+        place.warning(f"**{wrong.name}: no.** {wrong.sentence}", icon=":material/videocam_off:")
     with st.expander("The camera does not come?", icon=":material/health_and_safety:", expanded=wrong is not None):
         marks = {"good": ":material/check_circle: ", "bad": ":material/cancel: ", "open": ":material/pending: "}
         words = {"good": "yes", "bad": "no", "open": "not known yet"}
@@ -262,10 +315,12 @@ def figures(view: LiveView) -> str:
     """How the stream does, in a line."""
     if view.age is None:
         return "No picture yet"
+    if view.silent is not None and view.silent > WINDOW:
+        return f"No picture for {view.silent:.0f} seconds"
     parts = [
         f"{view.fps_in:.0f} pictures a second come, {view.fps_out:.0f} are read",
         f"finding {view.search_ms:.0f} ms, reading {view.read_ms:.0f} ms, drawing {view.draw_ms:.0f} ms",
-        f"result {1000 * (view.age_p95 or view.age):.0f} ms old",
+        f"result {view.age:.0f} s old" if view.age_p95 is None else f"result {1000 * view.age_p95:.0f} ms old",
     ]
     counts = {"left out": view.dropped, "too late": view.late, "failed": view.faults}
     parts += [f"{n} {what}" for what, n in counts.items() if n]

@@ -13,6 +13,7 @@ from emotion.ui_live import Live
 
 SOURCES = {"Camera": ":material/videocam:", "Demo": ":material/movie:", "Single picture": ":material/photo_camera:"}
 NOTHING_KEPT = "Nothing is kept unless you save it."
+UNHIDDEN = "shows faces, and Blur faces is on now; it is here again when that is off."
 
 state = st.session_state
 
@@ -45,29 +46,31 @@ def show_settings() -> tuple[int, int]:
 @st.fragment(run_every=0.5)
 def show_faces(live: Live) -> None:
     """The cards and how the stream does."""
-    view = live.session.view()
-    ui_live.show_cards(view)
-    st.caption(ui_live.figures(view))
-    if view.last_fault and view.faults:
-        st.caption(f"Last failure: {ui.plain(view.last_fault)}")
+    with ui.error_box("the faces"):
+        view = live.session.view()
+        ui_live.show_cards(view)
+        st.caption(ui_live.figures(view))
+        if view.last_fault and view.faults:
+            st.caption(f"Last failure: {ui.plain(view.last_fault)}")
 
 
 @st.fragment(run_every=1.0)
 def show_below(live: Live) -> None:
     """Under the picture: what is wrong, the buttons, what they made to save, the last half minute."""
-    view = live.session.view()
-    if live.source == "Camera":
-        ui_live.show_doctor(ui_live.diagnose(live, view))
-    if live.used:
-        show_buttons(live, view)
-        show_resting(live, view)
-        if live.finishing:
-            st.caption("Finishing the recording")
-        for said in filter(None, (live.said, view.notice)):
-            st.caption(ui.plain(said))
-        save_snapshot(live)
-        save_recording(live)
-        show_past(live)
+    with ui.error_box("what stands below the picture"):
+        view = live.session.view()
+        if live.source == "Camera":
+            ui_live.show_doctor(ui_live.diagnose(live, view))
+        if live.used:
+            show_buttons(live, view)
+            show_resting(live, view)
+            if live.finishing:
+                st.caption("Finishing the recording")
+            for said in filter(None, (live.said, view.notice)):
+                st.caption(ui.plain(said))
+            save_snapshot(live)
+            save_recording(live)
+            show_past(live)
 
 
 def show_past(live: Live) -> None:
@@ -113,6 +116,9 @@ def save_snapshot(live: Live) -> None:
     if live.snapshot is None:
         return
     png, record = live.snapshot
+    if live.session.options.blur and not record["settings"]["blur"]:
+        st.caption(f"The snapshot {UNHIDDEN}")
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.image(png, width=160, alt="The snapshot")
         save("snapshot_png", "Picture", png, "snapshot.png")
@@ -125,11 +131,16 @@ def save_recording(live: Live) -> None:
     if made is None:
         return
     st.markdown(f"Recorded {made.seconds:.0f} seconds, {made.frames} pictures, {made.faces} different faces.")
+    shown = made.hidden or not live.session.options.blur
     with st.container(horizontal=True):
         save("csv", "Table (CSV)", made.csv, "live.csv")
         save("json", "Data (JSON)", made.json, "live.json")
-        if made.film is not None:
+        if made.film is not None and shown:
             save("film_file", "Film (MP4)", made.film.read_bytes, "live.mp4")
+    if made.film is not None and not shown:
+        st.caption(f"The film {UNHIDDEN}")
+    if made.note is not None:
+        st.caption(ui.plain(made.note))
     if made.film_dropped:
         st.caption(f"The film left out {made.film_dropped} pictures, for which the computer was too slow.")
 

@@ -179,15 +179,16 @@ def test_the_size_may_change(make: Callable) -> None:
     assert session.view().faults == 0
 
 
-def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker) -> None:
+def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live._now", lambda: now)
     speaker.scores = Scores(FERPLUS_LABELS, [0.25, 0.02, 0.02, 0.65, 0.02, 0.02, 0.01, 0.01])
     session = make(replace(BARE, stream=StreamSettings(rate=1000.0)))
     session.frame(paint((20, 30)), 0.0)
-    session._stream.calibrate(0.05)
-    end = time.monotonic() + 5
-    while session.view().faces[0].raw is None and time.monotonic() < end:
+    session._stream.calibrate(0.2)
+    for _ in range(15):
+        now += 0.02
         session.frame(paint((20, 30)), None)
-        time.sleep(0.005)
     (face,) = session.view().faces
     assert face.raw is not None
     assert (face.raw.label, face.face.shown) == ("sad", "neutral")
@@ -318,7 +319,181 @@ def test_a_frame_that_is_replaced_comes_back_at_once(make: Callable, speaker: Sp
     assert session.view().dropped == 1
 
 
+# ------------------------------------------------------------------ without waiting
+
+
+def test_without_waiting_nobody_waits(make: Callable, speaker: Speaker) -> None:
+    """The recogniser never answers, and a frame would wait for twenty seconds."""
+    session = make()
+    speaker.go.clear()
+    images = [paint((20 + i, 30)) for i in range(30)]
+    started = time.monotonic()
+    outs = [session.frame(image, i / 30, wait=False) for i, image in enumerate(images)]
+    assert time.monotonic() - started < 10
+    assert not speaker.go.is_set()
+    for out, image in zip(outs, images, strict=True):
+        assert np.array_equal(out, image), "what has no result passes as it came"
+    view = session.view()
+    assert (view.frames, view.late, view.faults, view.faces) == (30, 0, 0, ())
+    assert view.dropped >= 28, "one is looked at, one waits"
+
+
+def test_a_slow_recogniser_delays_no_frame(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, pause = make(replace(BARE, stream=StreamSettings(rate=1e6))), 0.3
+    classify = speaker.classify
+    monkeypatch.setattr(speaker, "classify", lambda *args: time.sleep(pause) or classify(*args))
+    times = list[float]()
+    for i in range(40):
+        started = time.monotonic()
+        session.frame(paint((20 + i, 30)), i / 30, wait=False)
+        times.append(time.monotonic() - started)
+        time.sleep(0.02)
+    assert np.median(times) < pause / 10
+    assert session.view().frames == 40
+
+
+def test_the_newest_result_comes(make: Callable) -> None:
+    session = make()
+    for x in range(20, 80, 10):
+        image = paint((x, 30))
+        session.frame(image, x / 100, wait=False)
+        wait_until(lambda x=x: (faces := session.view().faces) and faces[0].face.box.x1 == x)
+        out = session.frame(image, x / 100 + 0.03, wait=False)
+        assert np.array_equal(out, session._shown.picture(False))
+        assert shows(out, image, Box(x + 2, 32, x + 22, 52))
+        assert not np.array_equal(out, image)
+    assert session.view().late == 0
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_a_result_too_old_is_not_shown(
+    make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live._PATIENCE", 0.5)
+    monkeypatch.setattr("emotion.live._now", lambda: now)
+    session = make(replace(BARE, blur=blur, stream=StreamSettings(rate=1e6)))
+    session.frame(paint((10, 30)), 0.0)
+    first = session._shown
+    speaker.go.clear()
+    session.frame(paint((20, 30)), 0.1, wait=False)  # the worker is stuck with it
+    now += 0.49
+    out = session.frame(paint((21, 30)), 0.49, wait=False)
+    assert np.array_equal(out, first.annotated)
+    assert session.view().late == 0
+    now += 0.02
+    image = paint((22, 30))
+    out = session.frame(image, 0.51, wait=False)
+    assert np.array_equal(out, image) != blur
+    assert not blur or not shows(out, image, Box(22, 30, 46, 54))
+    assert not np.array_equal(out, first.annotated)
+    assert session.view().late == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: Speaker, seed: int) -> None:
+    """From the first frame on, while detector and recogniser fail and stall, and sizes change; and from the first frame
+    after the blur is switched on."""
+    rng, shapes = np.random.default_rng(seed), [(120, 160), (160, 120), (240, 320)]
+    blur = seed % 2 == 0
+
+    def unreliable(image: Picture) -> list[Face]:
+        dice = rng.random()
+        if dice < 0.1:
+            raise ValueError("on purpose")
+        if dice < 0.3:
+            time.sleep(0.02)
+        return see(image)
+
+    session = make(replace(BARE, blur=blur), unreliable)
+    recent = list[Picture]()
+    x, shape = 20, shapes[0]
+    for i in range(120):
+        if i % 40 == 25:
+            shape = shapes[int(rng.integers(3))]
+        if i == 60:
+            blur = True
+        session.options = replace(BARE, blur=blur)
+        speaker.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
+        x = int(np.clip(x + rng.integers(-3, 4), 0, 90))
+        recent = [*recent[-20:], paint((x, 30), shape=shape)]
+        out = session.frame(recent[-1], i / 30, wait=False)
+        assert out.shape in {image.shape for image in recent}
+        if blur:
+            seen = [image for image in recent if image.shape == out.shape and shows(out, image, see(image)[0].box)]
+            assert not seen
+        time.sleep(0.004)
+    assert session._stream.stats.frames > 20
+    assert session.view().frames == 120
+    assert session.view().faults > 0
+    wait_until(lambda: session._worker._waiting is None)
+
+
+def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
+    session, shapes = make(), [(120, 160), (160, 120), (240, 320), (1, 1), (31, 45)]
+    came = set()
+    for i in range(60):
+        shape = shapes[i // 4 % len(shapes)]
+        image = paint((2, 2), shape=shape) if min(shape) > 28 else np.zeros((*shape, 3), np.uint8)
+        came.add(image.shape)
+        assert session.frame(image, i / 30, wait=False).shape in came
+    wait_until(lambda: session._shown is not None and session._worker._waiting is None)
+    assert session.view().faults == 0
+
+
+def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> None:
+    session = make(replace(BARE, stream=StreamSettings(rate=1e6)))
+    for i in range(100):
+        speaker.fault = RuntimeError("on purpose") if i % 10 == 5 else None
+        image = paint((20 + i % 40, 30))
+        assert session.frame(image, i / 30, wait=False).shape == image.shape
+        wait_until(lambda i=i: session.view().age is not None and session._shown.result.index == i)
+    view = session.view()
+    assert (view.faults, view.last_fault) == (10, "RuntimeError: on purpose")
+    assert (view.frames, view.dropped) == (100, 0)
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_a_pause_and_an_end_without_waiting(make: Callable, blur: bool) -> None:
+    session, image = make(replace(BARE, blur=blur)), paint((20, 30))
+    session.frame(image, 0.0)
+    session.options = replace(BARE, blur=blur, paused=True)
+    for _ in range(2):
+        out = session.frame(image, 0.1, wait=False)
+        assert np.array_equal(out, image) != blur
+        assert not blur or not shows(out, image, Box(20, 30, 44, 54))
+        session.close()
+        session.options = replace(BARE, blur=blur)
+        session._shown = None  # as if long ago
+    assert session.view().dropped >= 1
+
+
+def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live._now", lambda: now)
+    session = make()
+    session.start_recording()
+    for i in range(10):
+        session.frame(paint((20 + i, 30)), i / 10, wait=False)
+        wait_until(lambda i=i: len(session._recorder._lines) > i)
+        now += 0.1
+    got = session.stop_recording()
+    times = [float(row["seconds"]) for row in csv.DictReader(io.StringIO(got.csv))]
+    assert times == pytest.approx([i / 10 for i in range(10)], abs=1e-3)
+    assert not got.hidden
+
+
 # ------------------------------------------------------------------ faces are hidden
+
+
+def test_a_recording_knows_whether_its_faces_are_hidden(make: Callable) -> None:
+    for blurred in ([True, True], [True, False], [False, True]):
+        session = make()
+        session.start_recording()
+        for i, blur in enumerate(blurred):
+            session.options = replace(BARE, blur=blur)
+            session.frame(paint((20, 30)), i / 10)
+        assert session.stop_recording().hidden == all(blurred)
 
 
 def test_hidden_faces_are_hidden_everywhere(make: Callable, tmp_path: Path) -> None:

@@ -1,0 +1,772 @@
+"""The live page with a stream that the tests play: what it asks of WebRTC, and what it makes of the frames."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import gc
+import io
+import json
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import streamlit as st
+import streamlit_webrtc as webrtc
+from numpy.typing import NDArray
+from streamlit_webrtc.component import WebRtcStreamerState
+
+from emotion import tables, ui_live
+from emotion.errors import EmotionError
+from emotion.faces import Box, Face
+from emotion.live import LiveSession
+from emotion.recognition import detectors
+from emotion.recognition.images import encode_jpeg, read_image
+from emotion.veil import hidden
+
+Open = Callable[[str], Any]
+Picture = NDArray[np.uint8]
+RNG = np.random.default_rng(3)
+GROUND = RNG.integers(0, 100, (240, 320, 3), dtype=np.uint8)  # changed by a mosaic, and dimmer than any painted face
+FACE = RNG.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+MARK = (255, 0, 255)
+NOBODY = WebRtcStreamerState(False, False)
+ASKED = WebRtcStreamerState(False, True)
+PLAYING = WebRtcStreamerState(True, False)
+
+
+def paint(*places: tuple[int, int]) -> Picture:
+    """A picture with a face at each (x, y), marked at both upper corners so that `see` finds it, mirrored or not."""
+    image = GROUND.copy()
+    for x, y in places:
+        image[y : y + 48, x : x + 48] = FACE
+        image[y, [x, x + 47]] = MARK
+    return image
+
+
+def see(image: Picture) -> list[Face]:
+    marks = np.argwhere((image == MARK).all(axis=2))
+    left = [(y, x) for y, x in marks if x + 47 < image.shape[1] and (image[y, x + 47] == MARK).all()]
+    return [Face(Box(int(x), int(y), int(x) + 48, int(y) + 48), 0.9) for y, x in left]
+
+
+def shows_a_face(out: Picture, *images: Picture) -> bool:
+    """Whether a face of `images`, as they came or mirrored, is to be seen at its place in `out`."""
+    for image in (*images, *(np.ascontiguousarray(image[:, ::-1]) for image in images)):
+        for x1, y1, x2, y2 in (face.box.rounded() for face in see(image)):
+            same = np.abs(out[y1:y2, x1:x2].astype(int) - image[y1:y2, x1:x2]).max(axis=2) < 20
+            if same.mean() > 0.2:
+                return True
+    return False
+
+
+def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+@dataclass
+class Rtc:
+    """What the page asked of WebRTC, and what it is told of the stream; the clock of the frames that came."""
+
+    state: WebRtcStreamerState = NOBODY
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    tracks: list[dict[str, Any]] = field(default_factory=list)
+    now: float = 1000.0
+    looked: int = 0  # frames that a session was done with
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.asked[-1]
+
+    def play(self, page: Any, *images: Picture, step: float = 0.1) -> list[Picture]:
+        """The frames come, one after the other is looked at; what goes back for each. The page is drawn anew."""
+        session: LiveSession = page.app.session_state["live"].session
+        back = list[Picture]()
+        for image in images:
+            self.now += step
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = round(self.now * 90_000), Fraction(1, 90_000)
+            looked = self.looked
+            back.append(self.last["video_frame_callback"](frame).to_ndarray(format="rgb24"))
+            wait_until(lambda n=looked: session.options.paused or self.looked > n)
+        page.app.run()
+        return back
+
+
+@pytest.fixture
+def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
+    """In place of WebRTC; painted faces are found, and the clock only goes on with the frames."""
+    told = Rtc()
+    st.cache_resource.clear()
+
+    def streamer(**asked: Any) -> SimpleNamespace:
+        told.asked.append(asked)
+        return SimpleNamespace(state=told.state)
+
+    def track(callback: Any, **rest: Any) -> str:
+        told.tracks.append({"callback": callback, **rest})
+        return "a track"
+
+    work = LiveSession._work
+
+    def look(self: LiveSession, job: Any) -> None:
+        work(self, job)
+        told.looked += 1
+
+    monkeypatch.setattr(LiveSession, "_work", look)
+    monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
+    monkeypatch.setattr(webrtc, "create_video_source_track", track)
+    monkeypatch.setattr("emotion.live._now", lambda: told.now)
+    yield told
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def painted(fake_detector: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detectors, "available_detectors", lambda: ("haar", "yunet"))
+    monkeypatch.setattr(detectors, "make_detector", lambda name: fake_detector(see))
+
+
+@pytest.fixture
+def live(rtc: Rtc, painted: None, open_page: Open) -> Iterator[Any]:
+    """The page, opened."""
+    page = open_page("webcam")
+    yield page
+    page.app.session_state["live"].session.close()
+
+
+@pytest.fixture
+def playing(live: Any, rtc: Rtc) -> Any:
+    """The page while a camera plays; one frame with a face came."""
+    rtc.state = PLAYING
+    live.app.run()
+    rtc.play(live, paint((40, 60)))
+    return live
+
+
+def lives(page: Any) -> ui_live.Live:
+    return page.app.session_state["live"]
+
+
+def click(page: Any, key: str) -> None:
+    page.app.button(key=key).click().run()
+    assert not page.app.exception
+
+
+def has(page: Any, key: str) -> bool:
+    return key in {button.key for button in page.app.button}
+
+
+def pictures(cards: dict[str, Any]) -> list[Picture]:
+    return [read_image(base64.b64decode(face["image"].split(",", 1)[1])) for face in cards["faces"]]
+
+
+# ------------------------------------------------------------------ what is asked of WebRTC
+
+
+def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
+    assert live.app.title[0].value == "Live"
+    assert "The pictures stay on this machine" in live.words
+    assert not live.app.error
+    assert not live.app.warning
+    assert live.shown("live_cards") is None
+    assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
+    assert not has(live, "live_snap")
+    assert "The camera does not come?" in [one.label for one in live.app.expander]
+    assert "There is a camera: not known yet" in live.words
+    (asked,) = rtc.asked[-1:]
+    assert asked["mode"] is webrtc.WebRtcMode.SENDRECV
+    assert asked["media_stream_constraints"] == {
+        "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False,
+    }  # fmt: skip
+    assert asked["rtc_configuration"] == {"iceServers": []}, "no foreign server is asked"
+    assert asked["async_processing"] is False, "the library's own thread sends the first frames without a blur"
+    assert asked["video_html_attrs"]["muted"]
+    assert "desired_playing_state" not in asked, "it begins with a click"
+
+
+def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
+    first = rtc.last["key"]
+    live.app.segmented_control(key="live_size").set_value("Large").run()
+    assert rtc.last["key"] != first
+    assert rtc.last["media_stream_constraints"]["video"]["width"] == {"ideal": 1280}
+
+
+def test_settings_reach_the_session(live: Any) -> None:
+    live.app.slider(key="live_calm").set_value(1.5).run()
+    live.app.toggle(key="live_mirror").set_value(False).run()
+    live.app.slider(key="side_unsure").set_value(70).run()
+    live.app.slider(key="side_detection").set_value(80).run()
+    options = lives(live).session.options
+    assert (options.stream.half_life, options.mirror) == (1.5, False)
+    assert (options.stream.recognition.unsure, options.stream.recognition.detection) == (0.7, 0.8)
+    assert options.stream.recognition.side == 320, "Haar is slow"
+    live.app.selectbox(key="side_detector_2").set_value("yunet").run()
+    assert lives(live).session.options.stream.recognition.side == 640
+
+
+SERVERS = [
+    {"urls": "stun:stun.example.org:3478"},
+    {"urls": ["turn:turn.example.org?transport=tcp", "turns:turn.example.org"], "username": "a", "credential": "b"},
+]
+
+
+def test_servers_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ui_live.ICE, json.dumps(SERVERS))
+    live.app.run()
+    assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
+    monkeypatch.setenv(ui_live.ICE, "")
+    live.app.run()
+    assert rtc.last["rtc_configuration"] == {"iceServers": []}
+
+
+def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.app.secrets = {"ice_servers": SERVERS}
+    live.app.run()
+    assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
+    monkeypatch.setenv(ui_live.ICE, json.dumps(SERVERS[:1]))
+    live.app.run()
+    assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS[:1]}, "the environment goes first"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stun:stun.example.org", "{}", "5", "null", '"stun:x"', "[1]", "[[]]", '[{"url": "stun:x"}]', '[{"urls": ""}]',
+        '[{"urls": []}]', '[{"urls": 5}]', '[{"urls": ["stun:x", 5]}]', '[{"urls": "http://x"}]', '[{"urls": "stun:"}]',
+        '[{"urls": "stun:a b"}]', '[{"urls": "stun:x?transport=udp"}]', '[{"urls": "turn:x"}]',
+        '[{"urls": "turn:x", "username": "a", "credential": 5}]', '[{"urls": "stun:x"}, null]',
+    ],
+)  # fmt: skip
+def test_servers_that_make_no_sense(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ui_live.ICE, text)
+    with pytest.raises(EmotionError, match="expected a list of objects with urls"):
+        ui_live.ice_servers()
+
+
+@pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])
+def test_servers_that_make_no_sense_are_said(
+    live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    asked = len(rtc.asked)
+    monkeypatch.setenv(ui_live.ICE, text)
+    live.app.run()
+    (error,) = live.app.error
+    assert "expected a list of objects with urls" in error.value
+    assert not live.app.exception
+    assert len(rtc.asked) == asked, "the browser is not troubled with it"
+
+
+def test_secrets_that_make_no_sense(live: Any) -> None:
+    live.app.secrets = {"ice_servers": "stun:x"}
+    live.app.run()
+    (error,) = live.app.error
+    assert "expected a list of objects with urls" in error.value
+
+
+# ------------------------------------------------------------------ frames
+
+
+def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None:
+    rtc.state = PLAYING
+    live.app.run()
+    assert live.shown("live_example") is None
+    assert live.shown("live_cards")["faces"] == []
+    assert "as soon as the picture comes" in live.shown("live_cards")["empty"]
+    assert "No picture yet" in live.words
+    two = [paint((40, 60), (200, 90))] * 5
+    back = rtc.play(live, *two)
+    assert np.array_equal(back[0], two[0][:, ::-1]), "nothing is known of the first one, which is mirrored"
+    assert all(not np.array_equal(one, two[0][:, ::-1]) for one in back[1:])
+    cards = live.shown("live_cards")
+    assert [face["title"][0] for face in cards["faces"]] == ["1", "2"]
+    assert (cards["more"], cards["empty"]) == ("", "")
+    for face in cards["faces"]:
+        shares = [score["share"] for score in face["scores"]]
+        assert shares == sorted(shares, reverse=True)
+        assert len(shares) == 4
+        assert all(score["before"] is None for score in face["scores"])
+    mirrored = np.ascontiguousarray(two[0][:, ::-1])
+    for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
+        assert np.abs(one.astype(int) - tables.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+    assert "pictures a second come" in live.words
+    assert "ms old" in live.words
+    assert "failed" not in live.words
+    (chart,) = live.app.get("vega_lite_chart") or live.app.get("arrow_vega_lite_chart")
+    assert chart.proto.alt.startswith("The last 30 seconds: ")
+    assert "nobody" not in chart.proto.alt
+    assert not live.app.error
+
+
+def test_nobody_in_the_picture(playing: Any, rtc: Rtc) -> None:
+    rtc.play(playing, *[paint()] * 20)
+    assert playing.shown("live_cards")["faces"] == []
+    assert "What helps: look at the camera" in playing.shown("live_cards")["empty"]
+    assert playing.app.button(key="live_rest").disabled
+
+
+def test_a_crowd_is_counted(playing: Any, rtc: Rtc) -> None:
+    crowd = [(x, y) for y in (10, 70, 130) for x in (10, 70, 130, 190, 250)]
+    rtc.play(playing, *[paint(*crowd)] * 5)
+    cards = playing.shown("live_cards")
+    assert len(cards["faces"]) == 6
+    assert cards["more"] == f"and {len(lives(playing).session.view().faces) - 6} more faces"
+    rtc.play(playing, *[paint(*crowd[:7])] * 20)
+    assert playing.shown("live_cards")["more"] == "and 1 more face"
+
+
+def test_a_pause(playing: Any, rtc: Rtc) -> None:
+    playing.app.toggle(key="live_pause").set_value(True).run()
+    looked = lives(playing).session._stream.stats.frames
+    image = paint((100, 60))
+    (back,) = rtc.play(playing, image)
+    assert np.array_equal(back, image[:, ::-1])
+    assert lives(playing).session._stream.stats.frames == looked
+    assert playing.app.button(key="live_rest").disabled
+    playing.app.toggle(key="live_pause").set_value(False).run()
+    rtc.play(playing, image)
+    assert lives(playing).session._stream.stats.frames == looked + 1
+
+
+def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def classify(*args: Any) -> None:
+        raise RuntimeError("<b>on purpose</b>")
+
+    monkeypatch.setattr(lives(playing).analyzer.recogniser, "classify", classify)
+    rtc.play(playing, *[paint((40, 60))] * 4, step=0.3)
+    assert "4 failed" in playing.words
+    assert "RuntimeError: <b>on purpose</b>" in playing.words
+    assert not playing.app.error
+    assert not playing.app.exception
+
+
+def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
+    class Broken:
+        width, height, time = 64, 48, 0.0
+
+        def to_ndarray(self, format: str) -> Picture:
+            raise ValueError("broken")
+
+    back = rtc.last["video_frame_callback"](Broken())
+    assert (back.width, back.height) == (64, 48)
+    assert not back.to_ndarray(format="rgb24").any()
+    assert lives(playing).session.view().last_fault == "ValueError: broken"
+
+
+# ------------------------------------------------------------------ saving
+
+
+def test_a_snapshot(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    assert "snapshot.png" not in saved
+    click(playing, "live_snap")
+    picture, record = read_image(saved["snapshot.png"]), json.loads(saved["snapshot.json"])
+    assert picture.shape == (240, 320, 3)
+    assert [face["box"] for face in record["faces"]] == [[320 - 88, 60, 320 - 40, 108]], "as in a mirror"
+    assert record["settings"]["blur"] is False
+    rtc.play(playing, paint((200, 60)))
+    assert np.array_equal(read_image(saved["snapshot.png"]), picture), "until the next one is taken"
+
+
+def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_record")
+    images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
+    for image in images:
+        rtc.play(playing, image)
+    assert "Stop recording (3 s)" in [button.label for button in playing.app.button]
+    assert playing.app.checkbox(key="live_film").disabled
+    click(playing, "live_stop")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "Recorded 3 seconds, 30 pictures, 2 different faces" in playing.words
+    rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
+    record = json.loads(saved["live.json"])
+    times = sorted({float(row["seconds"]) for row in rows})
+    assert times == pytest.approx([i / 10 for i in range(30)], abs=2e-3)
+    assert [frame["seconds"] for frame in record["frames"]] == pytest.approx(times, abs=2e-3)
+    assert (rows[0]["track"], rows[0]["x2"]) == ("1", str(320 - 40))
+    assert {row["track"] for row in rows} == {"1", "2"}
+    with av.open(io.BytesIO(saved["live.mp4"])) as film:
+        shown = [float(frame.time or 0) for frame in film.decode(video=0)]
+    assert len(shown) == 30 - lives(playing).recording.film_dropped
+    assert shown[-1] == pytest.approx(2.9, abs=0.2)
+    film = lives(playing).recording.film
+    click(playing, "live_record")
+    assert not film.exists(), "what cannot be reached any more takes no room"
+    assert "Recorded" not in playing.words
+
+
+def test_a_film_without_a_place_costs_only_the_film(
+    playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
+) -> None:
+    def full(**rest: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_record")
+    assert "No space left on device" in playing.words
+    rtc.play(playing, paint((40, 60)))
+    click(playing, "live_stop")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert len(saved["live.csv"].splitlines()) == 2
+    assert "live.mp4" not in saved
+
+
+def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> None:
+    lives(playing).folder.rmdir()
+    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_record")
+    rtc.play(playing, paint((40, 60)), paint((40, 60)))
+    click(playing, "live_stop")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "Recorded 0 seconds, 2 pictures" in playing.words
+    assert "cannot be written" in playing.words
+
+
+def test_another_detector_begins_anew_and_keeps_what_was_saved(
+    playing: Any, rtc: Rtc, saved: dict[str, Any]
+) -> None:  # fmt: skip
+    click(playing, "live_snap")
+    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_record")
+    rtc.play(playing, *[paint((40, 60))] * 3)
+    old = lives(playing).session
+    playing.app.selectbox(key="side_detector_2").set_value("yunet").run()
+    new = lives(playing).session
+    assert new is not old
+    assert old._worker._closed
+    assert old._worker._thread is None
+    assert {"snapshot.png", "live.csv", "live.mp4"} <= saved.keys()
+    assert len(saved["live.csv"].splitlines()) == 4
+    rtc.play(playing, paint((40, 60)))
+    assert (new.view().frames, old.view().frames) == (1, 4)
+    old.close()
+
+
+# ------------------------------------------------------------------ faces are hidden
+
+
+def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    image = paint((40, 60))
+    clear = pictures(playing.shown("live_cards"))[0].astype(int)
+    assert np.abs(clear - hidden(clear.astype(np.uint8))).mean() > 30
+    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_snap")
+    click(playing, "live_record")
+    back = rtc.play(playing, image, image)
+    assert shows_a_face(back[-1], image)
+    click(playing, "live_stop")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert {"snapshot.png", "live.mp4"} <= saved.keys()
+
+    saved.clear()
+    playing.app.toggle(key="side_blur").set_value(True).run()
+    thumbnail = pictures(playing.shown("live_cards"))[0]
+    assert np.abs(thumbnail.astype(int) - hidden(thumbnail)).mean() < 10, "at once, of a frame that came before"
+    assert {"live.csv", "live.json"} <= saved.keys()
+    assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
+    assert "The snapshot shows faces" in playing.words
+    assert "The film shows faces" in playing.words
+    assert not playing.app.image
+    back = rtc.play(playing, image, image, paint((44, 60)))
+    assert not any(shows_a_face(one, image, paint((44, 60))) for one in back)
+
+    click(playing, "live_snap")
+    assert not shows_a_face(read_image(saved["snapshot.png"]), paint((44, 60)))
+    click(playing, "live_record")
+    rtc.play(playing, image, image)
+    click(playing, "live_stop")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    with av.open(io.BytesIO(saved["live.mp4"])) as film:
+        assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in film.decode(video=0))
+
+
+def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
+    rtc.state = PLAYING
+    live.app.toggle(key="side_blur").set_value(True).run()
+    images = [paint((40 + 3 * i, 60)) for i in range(8)]
+    back = rtc.play(live, *images)
+    assert not any(shows_a_face(one, *images) for one in back)
+    assert len(live.shown("live_cards")["faces"]) == 1
+
+
+# ------------------------------------------------------------------ the resting face
+
+
+def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
+    image = paint((40, 60))
+    click(playing, "live_rest")
+    rtc.play(playing, image)
+    assert "Look relaxed for 3 more seconds" in playing.words
+    assert not has(playing, "live_rest")
+    rtc.play(playing, *[image] * 15)
+    assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more seconds" in playing.words
+    rtc.play(playing, *[image] * 20)
+    (face,) = playing.shown("live_cards")["faces"]
+    assert all(score["before"] is not None for score in face["scores"])
+    assert any(abs(score["before"] - score["share"]) > 0.01 for score in face["scores"])
+    click(playing, "live_forget")
+    rtc.play(playing, image)
+    (face,) = playing.shown("live_cards")["faces"]
+    assert all(score["before"] is None for score in face["scores"])
+    assert not has(playing, "live_forget")
+
+
+def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
+    rtc.play(playing, *[paint()] * 20)
+    lives(playing).rest()  # the face went between the drawing of the button and the click
+    playing.app.run()
+    assert "No face is visible that could rest" in playing.words
+    assert not playing.app.exception
+    rtc.play(playing, *[paint((40, 60))] * 3)
+    click(playing, "live_rest")
+    assert "No face is visible" not in playing.words
+
+
+# ------------------------------------------------------------------ start, stop, leave and return
+
+
+def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
+    rtc.state = NOBODY
+    playing.app.run()
+    live = lives(playing)
+    assert (live.asked, live.connected, live.used) == (None, False, True)
+    rtc.now += 60
+    playing.app.run()
+    assert "No picture for 60 seconds" in playing.words
+    assert not playing.app.warning
+    assert not playing.app.button(key="live_snap").disabled, "the last picture can still be kept"
+    rtc.state = ASKED
+    playing.app.run()
+    assert live.asked is not None
+    assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
+    rtc.state = PLAYING
+    playing.app.run()
+    assert not playing.app.warning, "the first picture is on its way"
+    assert "Pictures arrive: not known yet" in playing.words
+    rtc.play(playing, paint((40, 60)))
+    assert "Pictures arrive: yes" in playing.words
+    assert live.session.view().frames == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "words"),
+    [
+        (ASKED, 2, None),
+        (ASKED, 60, "It is connected: no.** For 6"),
+        (PLAYING, 6, None),
+        (PLAYING, 60, "Pictures arrive: no.** The connection stands, but for 6"),
+    ],
+)
+def test_the_doctor_waits_and_then_speaks(
+    live: Any, rtc: Rtc, state: WebRtcStreamerState, seconds: int, words: str | None
+) -> None:
+    rtc.state = state
+    live.app.run()
+    lives(live).asked -= seconds
+    live.app.run()
+    assert len(live.app.warning) == bool(words)
+    assert words is None or words in live.app.warning[0].value
+    assert live.app.expander[0].proto.expanded == bool(words)
+
+
+def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
+    monkeypatch.setattr(ui_live, "st", SimpleNamespace(session_state={"live_doctor": said}))
+    step = ui_live.finding(ui_live.diagnose(lives(live), lives(live).session.view()))
+    assert step is not None
+    assert step.name == "You allowed it"
+    for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
+        monkeypatch.setattr(ui_live, "st", SimpleNamespace(session_state={"live_doctor": said}))
+        assert ui_live.finding(ui_live.diagnose(lives(live), lives(live).session.view())) is None
+
+
+def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    click(playing, "live_snap")
+    kept = lives(playing)
+    playing.app.switch_page("pages/photo.py").run()
+    assert playing.app.title[0].value == "Photos"
+    rtc.state = NOBODY  # the library takes the stream away
+    saved.clear()
+    playing.app.switch_page("pages/webcam.py").run()
+    assert lives(playing) is kept
+    assert "snapshot.png" in saved
+    rtc.state = PLAYING
+    playing.app.run()
+    rtc.play(playing, paint((40, 60)))
+    assert kept.session.view().frames == 2
+    assert not playing.app.error
+
+
+@pytest.mark.slow
+def test_fifty_starts_and_stops(live: Any, rtc: Rtc) -> None:
+    before = threading.active_count()
+    for _ in range(50):
+        for state in (ASKED, PLAYING, NOBODY):
+            rtc.state = state
+            live.app.run()
+    assert lives(live).session.view().frames == 0
+    assert threading.active_count() <= before
+    rtc.state = PLAYING
+    live.app.run()
+    rtc.play(live, paint((40, 60)))
+    assert len(live.shown("live_cards")["faces"]) == 1
+
+
+def test_two_visitors(playing: Any, rtc: Rtc, open_page: Open) -> None:
+    mine, camera = lives(playing), rtc.last["video_frame_callback"]
+    other = open_page("webcam")
+    yours = lives(other)
+    assert yours.session is not mine.session
+    assert yours.analyzer is mine.analyzer
+    rtc.play(other, *[paint((40, 60), (200, 60))] * 3)
+    camera(av.VideoFrame.from_ndarray(paint((40, 60)), format="rgb24"))
+    assert (mine.session.view().frames, yours.session.view().frames) == (2, 3)
+    playing.app.run()
+    assert (len(playing.shown("live_cards")["faces"]), len(other.shown("live_cards")["faces"])) == (1, 2)
+    yours.session.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open) -> None:
+    before = threading.active_count()
+    page = open_page("webcam")
+    rtc.state = PLAYING
+    page.app.run()
+    lives(page).session._worker._idle = 0.05
+    rtc.play(page, paint((40, 60)))
+    page.app.checkbox(key="live_film").set_value(True).run()
+    click(page, "live_record")
+    rtc.play(page, *[paint((40, 60))] * 3)
+    folder, session = lives(page).folder, weakref.ref(lives(page).session)
+    assert folder.is_dir()
+    wait_until(lambda: threading.active_count() <= before + 1)  # its worker rests, only that of the film stays
+    rtc.asked.clear()
+    del page
+    wait_until(lambda: gc.collect() + 1 and session() is None and not folder.exists())
+    wait_until(lambda: threading.active_count() <= before)
+
+
+# ------------------------------------------------------------------ demo and single picture
+
+
+def test_the_demo_plays_by_itself(live: Any, rtc: Rtc) -> None:
+    live.app.segmented_control(key="live_source").set_value("Demo").run()
+    asked = rtc.last
+    assert asked["mode"] is webrtc.WebRtcMode.RECVONLY
+    assert asked["desired_playing_state"] is True
+    assert asked["source_video_track"] == "a track"
+    assert asked["rtc_configuration"] == {"iceServers": []}
+    assert not live.app.expander, "neither a camera's settings nor its doctor"
+    track = rtc.tracks[-1]
+    frame = track["callback"](4 * 90_000, Fraction(1, 90_000))
+    assert (frame.width, frame.height, track["fps"]) == (640, 480, 30)
+    again = track["callback"](34 * 90_000, Fraction(1, 90_000))
+    difference = frame.to_ndarray(format="rgb24").astype(int) - again.to_ndarray(format="rgb24")
+    assert np.abs(difference).mean() < 0.5
+    rtc.state = PLAYING
+    live.app.run()
+    rtc.play(live, paint((40, 60)), paint((40, 60)))
+    assert len(live.shown("live_cards")["faces"]) == 1
+
+
+def test_another_source_is_another_session(playing: Any, rtc: Rtc) -> None:
+    old = lives(playing).session
+    rtc.state = NOBODY
+    playing.app.segmented_control(key="live_source").set_value("Demo").run()
+    assert lives(playing).session is not old
+    assert old._worker._closed
+    assert not lives(playing).used
+    playing.app.segmented_control(key="live_source").set_value("Camera").run()
+    assert playing.shown("live_example") is not None
+
+
+@pytest.fixture
+def single(rtc: Rtc, open_page: Open) -> Any:
+    """The page with a camera for single pictures, and the detector that is always there."""
+    page = open_page("webcam")
+    lives(page).session.close()
+    page.app.segmented_control(key="live_source").set_value("Single picture").run()
+    return page
+
+
+def test_a_single_picture(single: Any, rtc: Rtc, sample: Picture) -> None:
+    asked = len(rtc.asked)
+    assert "no stream through" in single.words
+    camera = single.app.camera_input(key="live_single")
+    camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
+    assert len(single.shown("live_photo")["faces"]) == 1
+    assert "##### 1 " in single.words
+    assert len(rtc.asked) == asked, "no stream is asked for"
+    clear = single.shown("live_photo")["src"]
+    single.app.toggle(key="side_blur").set_value(True).run()
+    assert single.shown("live_photo")["src"] != clear
+
+
+def test_a_single_picture_that_is_none(single: Any) -> None:
+    single.app.camera_input(key="live_single").set_value(("shot.jpg", b"\xff\xd8 no picture", "image/jpeg")).run()
+    (error,) = single.app.error
+    assert "the picture" in error.value
+    assert not single.app.exception
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+def test_without_a_recogniser(models: Any, rtc: Rtc, open_page: Open) -> None:
+    (models / "tiny" / "model.onnx").write_bytes(b"changed")
+    page = open_page("webcam")
+    assert len(page.app.error) == 1
+    assert "sha256 differs" in page.words
+    assert not rtc.asked
+
+
+def test_a_detector_that_fails_at_the_start(
+    rtc: Rtc, painted: None, fake_detector: Callable, open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def fail(image: Picture) -> list[Face]:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(detectors, "make_detector", lambda name: fake_detector(fail))
+    page = open_page("webcam")
+    (error,) = page.app.error
+    assert "Something went wrong" in error.value
+    assert "secret" not in page.words
+    assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("broken", "what", "stays"),
+    [("show_cards", "the faces", "live_snap"), ("diagnose", "what stands below the picture", None)],
+)
+def test_a_part_that_fails_takes_nothing_with_it(
+    playing: Any, broken: str, what: str, stays: str | None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(ui_live, broken, fail)
+    playing.app.run()
+    (error,) = playing.app.error
+    assert f"Something went wrong with {what}" in error.value.replace("\\", "")
+    assert "secret" not in playing.words
+    assert "secret" in caplog.text
+    assert stays is None or has(playing, stays)
+    assert stays or playing.shown("live_cards")
+    assert not playing.app.exception
