@@ -17,7 +17,7 @@ from emotion.errors import EmotionError, JobError
 from emotion.faces import UNSURE, percent
 from emotion.files import write_atomic
 from emotion.film_analysis import Analysis
-from emotion.film_report import receipt_line, report_html
+from emotion.film_report import report_html
 from emotion.film_tables import column
 from emotion.photos import distinct, smaller
 from emotion.recognition.video import Film, FilmFrame
@@ -36,7 +36,7 @@ _TINY: Final = 1e-3  # seconds: time stamps are rounded
 def csv(analysis: Analysis) -> str:
     """One row a face and frame, see `Analysis.table`; the last column is the receipt, so that rows keep it wherever
     they are copied. The same film and settings give the same text."""
-    return tables.to_csv(analysis.table().assign(receipt=receipt_line(analysis)))
+    return tables.to_csv(analysis.table().assign(receipt=analysis.request.receipt_line))
 
 
 def json_text(analysis: Analysis) -> str:
@@ -67,7 +67,7 @@ def _rounded(value: object) -> object:
 def vtt(analysis: Analysis) -> str:
     """Subtitles of what the face shows that is seen longest: WebVTT, one cue for each run of an expression."""
     main, lanes = analysis.main(), analysis.lanes()
-    cues = [f"WEBVTT\n\nNOTE\n{_line(receipt_line(analysis))}\nFace: {_line(main.name) if main else 'none'}\n"]
+    cues = [f"WEBVTT\n\nNOTE\n{_line(analysis.request.receipt_line)}\nFace: {_line(main.name) if main else 'none'}\n"]
     lanes = lanes.loc[column(lanes, "track") == (main.track if main else -1)]
     for start, end, word, confidence in zip(*(column(lanes, name) for name in _CUE), strict=True):
         if round(end, 3) > round(start, 3):
@@ -121,7 +121,7 @@ def gif(analysis: Analysis, start: float, end: float) -> bytes:
     buffer = io.BytesIO()
     drawn[0].save(
         buffer, "GIF", save_all=True, append_images=drawn[1:], duration=round(1000 / _GIF_RATE), loop=0,
-        comment=receipt_line(analysis).encode(), optimize=False,
+        comment=analysis.request.receipt_line.encode(), optimize=False,
     )  # fmt: skip
     return buffer.getvalue()
 
@@ -139,13 +139,14 @@ def _sampled(path: Path, start: float, end: float) -> Iterator[NDArray[np.uint8]
     """Pictures of a film at an even rate, small; a picture that stands for a while comes more than once."""
     wanted = (start + i / _GIF_RATE for i in range(max(1, round((end - start) * _GIF_RATE))))
     with Film(path) as film:
+        film.skip_to(start)
         frames = film.frames()
-        now, later = next(frames), next(frames, None)
+        now, later = next(frames, None), next(frames, None)
         made: tuple[FilmFrame, NDArray[np.uint8]] | None = None
         for seconds in wanted:
             while later is not None and later.seconds <= seconds + _TINY:
                 now, later = later, next(frames, None)
-            if later is None and seconds >= film.end:
+            if now is None or (later is None and seconds >= film.end):
                 return
             if made is None or made[0] is not now:
                 made = now, smaller(now.image(), _GIF_SIDE)

@@ -74,12 +74,12 @@ def decoded(film: Film, settings: FilmSettings) -> Iterator[Pipe[Shot]]:
 
 
 class Encoder:
-    """Writes a film to `path` in a thread of its own, with the sound of the film `sound`."""
+    """Writes a film to `path` in a thread of its own, with the sound of the film `sound`, see `FilmWriter`."""
 
-    def __init__(self, path: Path, width: int, height: int, sound: Path) -> None:
+    def __init__(self, path: Path, width: int, height: int, sound: Path, comment: str) -> None:
         self.frames = 0
         self.sound_note: str | None = None
-        self._film = path, width, height, sound
+        self._film = path, width, height, sound, comment
         self._pictures: Pipe[tuple[NDArray[np.uint8], float]] = Pipe()
         self._error: BaseException | None = None
         self._end: float | None = None

@@ -122,7 +122,7 @@ class _Reading:
         self._crops = Crops(folder, settings.blur)
         self._moments = Moments(folder, settings.blur)
         size = film.facts.width, film.facts.height
-        self._encoder = Encoder(folder / FILM, *size, request.film) if settings.film else None
+        self._encoder = Encoder(folder / FILM, *size, request.film, request.receipt_line) if settings.film else None
         self._started = time.monotonic()
         self._news = -math.inf  # when there were any, by the clock
         self._frames = self._decoded = 0

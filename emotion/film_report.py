@@ -51,18 +51,6 @@ _POLICY: Final = (
 )
 
 
-def receipt_line(analysis: Analysis) -> str:
-    """What made a result, in one line: program, model and detector with their sha256, settings."""
-    receipt, settings = analysis.receipt, dict(analysis.receipt["settings"])
-    choices = {**settings.pop("recognition", {}), **settings}
-    parts = [
-        receipt["program"],
-        *(f"{kind} {receipt[kind]['name']} {receipt[kind]['sha256'] or ''}".strip() for kind in ("model", "detector")),
-        *(f"{name}={value}" for name, value in choices.items()),
-    ]
-    return "; ".join(str(part) for part in parts)
-
-
 def report_html(analysis: Analysis) -> str:
     """The report as one HTML document of about a megabyte; who is hidden does not appear in it."""
     people = [person for person in analysis.people() if not person.hidden]
@@ -164,7 +152,7 @@ def _foot(analysis: Analysis) -> Iterator[str]:
     yield "<h2>What a label means</h2><ul>"
     yield from (f"<li>{html.escape(sentence)}</li>" for sentence in MEANING)
     yield "</ul><h2>Receipt</h2>"
-    yield f"<p>{html.escape(receipt_line(analysis))}</p>"
+    yield f"<p>{html.escape(analysis.request.receipt_line)}</p>"
 
 
 def _picture(path: Path | None, text: str) -> str:

@@ -17,6 +17,7 @@ from emotion.recognition.detectors import available_detectors, find_yunet, make_
 
 FAST: Final = 0  # as `FilmSettings.every`
 REQUEST: Final = "request.json"
+_KINDS: Final = ("model", "detector")
 _LONGEST_NAME: Final = 200
 
 
@@ -47,6 +48,9 @@ class Request:
     model: Path
     receipt: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        _line_of(self.receipt)  # raises where it lacks something
+
     @classmethod
     def of(
         cls, film: Path, name: str, settings: FilmSettings, detector: str | None = None, model: Path | None = None
@@ -66,6 +70,11 @@ class Request:
             "settings": asdict(settings),
         }
         return cls(_readable(name), film, settings, detector, bundle.folder, receipt)
+
+    @property
+    def receipt_line(self) -> str:
+        """The receipt as one line of text."""
+        return _line_of(self.receipt)
 
     def write(self, folder: Path) -> None:
         """Keep it in `folder`."""
@@ -93,6 +102,13 @@ class Request:
         film gives the same numbers on every machine. `ModelError` where something is not there any more."""
         bundle: Bundle = open_bundle(self.model)
         return Analyzer(make_detector(self.detector, threads=1), Recogniser(bundle, threads=1))
+
+
+def _line_of(receipt: dict[str, Any]) -> str:
+    settings = dict(receipt["settings"])
+    choices = {**settings.pop("recognition"), **settings}
+    parts = [f"{kind} {receipt[kind]['name']} {receipt[kind]['sha256'] or ''}".strip() for kind in _KINDS]
+    return "; ".join([receipt["program"], *parts, *(f"{name}={value}" for name, value in choices.items())])
 
 
 def _detector_sha256(name: str) -> str | None:

@@ -48,7 +48,14 @@ BETWEEN_FLOWS = {
     },
     ("generation", "recognition"): {"images", "crops", "classification", "engine"},
     ("generation", "training"): {
-        "datasets", "evaluation", "runs", "augmentation", "checkpoints", "networks", "trainer", "export",
+        "datasets",
+        "evaluation",
+        "runs",
+        "augmentation",
+        "checkpoints",
+        "networks",
+        "trainer",
+        "export",
     },
 }
 LEARNS = {

@@ -34,14 +34,14 @@ class FilmWriter:
 
     `path` holds the whole film after `close` or at the end of a `with` block; after an error, `discard`, or where no
     frame was written, it is as it was before. `sound` is the film whose first sound track is kept, in time with frames
-    written at their seconds in `Film`; where that cannot be done, `sound_note` says so in a sentence. Raises
-    `VideoError` where the film cannot be written. Not for two threads at once.
+    written at their seconds in `Film`; where that cannot be done, `sound_note` says so in a sentence. `comment` is
+    kept in the file. Raises `VideoError` where the film cannot be written. Not for two threads at once.
     """
 
-    def __init__(self, path: Path, width: int, height: int, sound: Path | None = None) -> None:
+    def __init__(self, path: Path, width: int, height: int, sound: Path | None = None, comment: str = "") -> None:
         self.path = path
         self.frames = 0
-        self._size = width + width % 2, height + height % 2
+        self._size, self._comment = (width + width % 2, height + height % 2), comment
         self._last, self._step = -1, round(_TICKS / 25)  # tick of the last frame, and since the one before
         self._convert = VideoReformatter()
         self._sound = Sound(sound) if sound else None
@@ -122,6 +122,8 @@ class FilmWriter:
 
     def _open(self, temporary: Path) -> None:
         self._container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        if self._comment:
+            self._container.metadata["comment"] = self._comment
         self._stream = self._container.add_stream("libx264", rate=30, options=_ENCODER)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"

@@ -8,6 +8,7 @@ much time and how much damage.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -107,6 +108,9 @@ class Film:
             self._stream = pictures_of(self._input, self._label)
             self._look = Look(self._stream, self._label, limits.side)
             read_only(self._stream)
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = _THREADS
+            self._stream.codec_context.options = decoding(limits.side)
             self._width = self._stream.codec_context.width
             self._look.check(self._width, self._stream.codec_context.height)
             self._frames = self._read()
@@ -127,6 +131,17 @@ class Film:
             self._first = None
             self.end = self._end_of(frame)
             yield frame
+
+    def skip_to(self, seconds: float) -> None:
+        """Let `frames` go on shortly before that second, where decoding can begin; `index` counts from there. Stays
+        where it is in a film that cannot be searched."""
+        start = start_of(self._input, self._stream)
+        if start is None or not self._stream.time_base or self._input.format.name == "avi":
+            return
+        with suppress(*FAULTS):
+            self._input.seek(int((start + seconds) / self._stream.time_base), stream=self._stream)
+            self._frames.close()
+            self._first, self._frames = None, self._read()
 
     def close(self) -> None:
         """Close the file; there are no more frames then. May be called again."""
@@ -183,9 +198,6 @@ class Film:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         """The frames of all packets; too long a row of damaged ones ends it."""
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = _THREADS
-        self._stream.codec_context.options = decoding(self._limits.side)
         damaged, huge = 0, False
         for packet in self._packets():
             try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -81,6 +82,15 @@ def test_the_film_has_all_frames_at_their_times_and_boxes_on_them(read: Read, mo
     assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before], abs=1e-3)
     changed = [np.abs(b.astype(int) - a).max() for (_, b), (_, a) in zip(before[2:], after[2:], strict=True)]
     assert min(changed) > 60  # each has its box
+
+
+def test_the_film_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) -> None:
+    analysis = read(moving)
+    with av.open(str(analysis.film)) as made, av.open(str(moving)) as source:
+        stream = made.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert made.duration == pytest.approx(source.duration, abs=2000)  # microseconds
+        assert made.metadata["comment"] == analysis.request.receipt_line
 
 
 def test_without_the_film(read: Read, moving: Path) -> None:

@@ -76,3 +76,13 @@ def test_settings_of_another_version(tmp_path: Path, tiny: Bundle) -> None:
     (tmp_path / "request.json").write_text(json.dumps(value))
     with pytest.raises(JobError, match="damaged"):
         Request.read(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["program", "model", "detector", "settings"])
+def test_a_receipt_that_lacks_something(tmp_path: Path, tiny: Bundle, part: str) -> None:
+    Request.of(tmp_path / "x", "x", FilmSettings(), "haar", tiny.folder).write(tmp_path)
+    value = json.loads((tmp_path / "request.json").read_text())
+    del value["receipt"][part]
+    (tmp_path / "request.json").write_text(json.dumps(value))
+    with pytest.raises(JobError, match="damaged"):
+        Request.read(tmp_path)

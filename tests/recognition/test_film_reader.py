@@ -225,9 +225,7 @@ def test_notes_that_are_unknown_to_pyav_do_not_hide_the_turn(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "avi"])
-def test_pixels_are_made_square(
-    tmp_path: Path, pixel: Fraction, shown: tuple[int, int], kind: str
-) -> None:
+def test_pixels_are_made_square(tmp_path: Path, pixel: Fraction, shown: tuple[int, int], kind: str) -> None:
     def prepare(stream: Any) -> None:
         stream.codec_context.sample_aspect_ratio = pixel
 
@@ -254,9 +252,7 @@ def test_a_film_begins_at_its_first_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mkv", "aac")])
-def test_a_film_begins_at_its_sound_if_that_comes_first(
-    tmp_path: Path, name: str, codec: str
-) -> None:
+def test_a_film_begins_at_its_sound_if_that_comes_first(tmp_path: Path, name: str, codec: str) -> None:
     """A player begins there, too, so that its clock and the film's are one."""
     times = [0.5 + i / 25 for i in range(25)]
     with Film(make_film(tmp_path / name, times, sound=codec, sound_seconds=(0, 1.5))) as film:
@@ -381,9 +377,7 @@ def test_a_film_longer_than_the_limit_gives_what_comes_before(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("size", [(7680, 4320), (4098, 16), (16, 4098)])
-def test_frames_over_the_limit_are_refused_by_the_header(
-    tmp_path: Path, size: tuple[int, int]
-) -> None:
+def test_frames_over_the_limit_are_refused_by_the_header(tmp_path: Path, size: tuple[int, int]) -> None:
     path = make_film(tmp_path / "a.mp4", 1, size=size)
     sentence = refused(path)
     assert f"{size[0]} x {size[1]} pixels and at most 4096 on a side" in sentence
@@ -481,9 +475,7 @@ def spoil(path: Path, which: Sequence[int], seed: int = 3) -> Path:
 @pytest.mark.parametrize(
     ("name", "codec", "pix_fmt"), [("a.mp4", "libx264", "yuv420p"), ("a.avi", "mjpeg", "yuvj420p")]
 )
-def test_a_bad_frame_does_not_end_the_film(
-    tmp_path: Path, name: str, codec: str, pix_fmt: str
-) -> None:
+def test_a_bad_frame_does_not_end_the_film(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
     path = spoil(make_film(tmp_path / name, 12, codec=codec, pix_fmt=pix_fmt, options={"g": "1"}), [4, 5])
     good = [i for i in range(12) if i not in (4, 5)]
     assert seen(path) == (good, pytest.approx([i / 25 for i in good]), 2, "")
@@ -494,9 +486,7 @@ def test_a_film_of_garbage(tmp_path: Path) -> None:
     assert "holds no picture that can be decoded" in refused(path)
 
 
-def test_endless_garbage_is_not_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_garbage_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.recognition.video._MOST_DAMAGED_PACKETS", 20)
     assert _MOST_DAMAGED_PACKETS > 1000
     path = spoil(make_film(tmp_path / "a.mp4", 60, options={"g": "1"}), range(10, 50))
@@ -759,9 +749,7 @@ def alias(path: Path) -> bytes:
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can a test see who opens a file")
 def test_an_index_that_points_to_another_file(tmp_path: Path) -> None:
     secret = make_film(tmp_path / "secret.mov", 5, codec="mjpeg", pix_fmt="yuvj420p")
-    (tmp_path / "a.mov").write_bytes(
-        with_box(secret.read_bytes(), "moov trak mdia minf dinf dref", alias(secret))
-    )
+    (tmp_path / "a.mov").write_bytes(with_box(secret.read_bytes(), "moov trak mdia minf dinf dref", alias(secret)))
     watch = Watch(secret)
     with av.open(str(tmp_path / "a.mov"), options={"enable_drefs": "1"}) as container:
         assert len(list(container.decode(video=0))) == 5
@@ -860,9 +848,7 @@ def test_damaged_films_end_or_are_refused(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     sound = "aac" if name == "a.mp4" else None
-    data = make_film(
-        tmp_path / name, 15, codec=codec, pix_fmt=pix_fmt, options=options, sound=sound
-    ).read_bytes()
+    data = make_film(tmp_path / name, 15, codec=codec, pix_fmt=pix_fmt, options=options, sound=sound).read_bytes()
     rng, path = np.random.default_rng(7), tmp_path / f"mutant{Path(name).suffix}"
     whole, sentences = 0, []
     for number in range(24):
