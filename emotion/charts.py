@@ -233,7 +233,7 @@ def film_ribbons(table: pd.DataFrame, seconds: float) -> alt.Chart:
             x=alt.X(
                 "start:Q",
                 scale=alt.Scale(domain=[0, max(seconds, 0.1)], nice=False),
-                axis=alt.Axis(title=None, labelFontSize=13, labelExpr=_CLOCK, labelFlush=True, grid=True),
+                axis=alt.Axis(title=None, labelFontSize=13, labelExpr=_CLOCK, labelFlush=True, tickMinStep=1),
             ),
             x2="end:Q",
             y=alt.Y("name:N", sort=lanes, axis=_axis("left", overlap=False)),
@@ -349,7 +349,9 @@ def people_bars(table: pd.DataFrame) -> alt.LayerChart:
 
 
 def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=_LEGEND_COLUMNS, symbolType="square", labelFontSize=13)
+    return alt.Legend(
+        title=None, orient="bottom", columns=_LEGEND_COLUMNS, symbolType="square", symbolOpacity=1, labelFontSize=13
+    )
 
 
 def _ribbons(table: pd.DataFrame) -> pd.DataFrame:

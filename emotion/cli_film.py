@@ -87,7 +87,7 @@ def _read(path: Path, folder: Path, options: argparse.Namespace) -> bool:
     side = options.side or FilmSettings().recognition.side
     recognition = Settings(options.detection, options.unsure, side, options.head)
     settings = FilmSettings(recognition, FAST if options.fast else options.every, options.blur, not options.no_video)
-    request = Request.of(path, _printable(os.fspath(path)), settings, options.detector, options.model)
+    request = Request.of(path, _printable(path.name), settings, options.detector, options.model)
     analyzer = request.analyzer()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def _tell(folder: Path, name: str, over: threading.Event) -> None:
         state = Job(folder).state()
         full = round(_BAR * state.fraction)
         left = f", {state.seconds_left:.0f} s left" if state.seconds_left is not None else ""
-        line = f"[{'#' * full}{'-' * (_BAR - full)}] {state.fraction:4.0%} {state.text}{left}  {Path(name).name}"
+        line = f"[{'#' * full}{'-' * (_BAR - full)}] {state.fraction:4.0%} {state.text}{left}  {name}"
         print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
 
 

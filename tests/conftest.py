@@ -43,6 +43,11 @@ if not os.environ.get("EMOTION_YUNET"):
         os.environ["EMOTION_YUNET"] = str(found)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What learns comes last: where Keras is loaded, Streamlit empties it after every run of a page, for seconds."""
+    items.sort(key=lambda item: item.path.parent.name in ("training", "generation"))
+
+
 @pytest.fixture(scope="session")
 def sample_file() -> Path:
     return SAMPLE

@@ -51,13 +51,14 @@ def chip_text(number: int, face: Face, *, short: bool) -> str:
 
 
 def pixelate(image: Picture, boxes: Sequence[Box], cells: int = 6) -> Picture:
-    """A copy in which each box, a fifth larger, is a mosaic of `cells` x `cells` flat squares."""
+    """A copy in which each box, a fifth larger, is a mosaic of `cells` x `cells` flat squares; where boxes overlap, a
+    smaller one shows no more than a larger one leaves."""
     out = image.copy()
     height, width = out.shape[:2]
     for box in boxes:
         x1, y1, x2, y2 = box.expand(1.2).clip(width, height).rounded()
         if x2 > x1 and y2 > y1:
-            small = cv2.resize(image[y1:y2, x1:x2], (cells, cells), interpolation=cv2.INTER_AREA)
+            small = cv2.resize(out[y1:y2, x1:x2], (cells, cells), interpolation=cv2.INTER_AREA)
             out[y1:y2, x1:x2] = cv2.resize(small, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
     return out
 

@@ -151,10 +151,12 @@ def test_blur_reaches_what_comes_back(app: str, open_page: Open, with_camera: Br
             pixels = np.ascontiguousarray(pixels[170:300, 100:210])
         return float(np.abs(pixels.astype(float) - hidden(pixels)).mean())
 
-    card, sent = detail(image.get_attribute("src") or ""), detail(video.evaluate(DRAW))
+    # A stream begins with few details.
+    poll(page, lambda: detail(image.get_attribute("src") or "") > 15, "a card with a face")
+    poll(page, lambda: detail(video.evaluate(DRAW)) > 18, "a picture with a face")
     page.get_by_text("Blur faces").click()
-    poll(page, lambda: detail(image.get_attribute("src") or "") < card / 2, "a card without a face")
-    poll(page, lambda: detail(video.evaluate(DRAW)) < 16 < sent, "a picture without a face")
+    poll(page, lambda: detail(image.get_attribute("src") or "") < 8, "a card without a face")
+    poll(page, lambda: detail(video.evaluate(DRAW)) < 15, "a picture without a face")
 
 
 @pytest.mark.parametrize("width", [1280, 400])

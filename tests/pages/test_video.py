@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,8 @@ def read_film(
         folder = jobs.new_folder(place, name)
         source = folder / "source.mp4"
         shutil.copy(film, source)
-        receipt = {
-            "program": "test", "model": {"name": "tiny", "sha256": "0" * 64},
-            "detector": {"name": "fake", "sha256": None}, "settings": {},
-        }  # fmt: skip
-        request = Request(name, source, FilmSettings(Settings(), blur=blur), "haar", place, receipt)
+        settings = FilmSettings(Settings(), blur=blur)
+        request = Request(name, source, settings, "haar", place, _receipt("fake", settings))
         analyzer = Analyzer(fake_detector(see), Telling(make_scores))  # type: ignore[arg-type]
         with reporting(folder) as report:
             analyze_film(request, analyzer, folder, report)
@@ -131,7 +129,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Film
             raise VideoError(f'"{name}" is no film.')
         asked.append((name, settings, content))
         folder = jobs.new_folder(here, name)
-        Request(name, folder / "source.mp4", settings, detector, model, _receipt(detector)).write(folder)
+        Request(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
         running(folder)
         return Job(folder)
 
@@ -139,8 +137,9 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Film
     return asked
 
 
-def _receipt(detector: str) -> dict[str, Any]:
-    return {"program": "test", "model": {"name": "tiny", "sha256": ""}, "detector": {"name": detector}, "settings": {}}
+def _receipt(detector: str, settings: FilmSettings) -> dict[str, Any]:
+    models = {"model": {"name": "tiny", "sha256": "0" * 64}, "detector": {"name": detector, "sha256": None}}
+    return {"program": "test", **models, "settings": asdict(settings)}
 
 
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:

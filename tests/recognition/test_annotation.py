@@ -304,6 +304,17 @@ def test_hidden_faces_are_found_no_more(sample: Picture, sample_face: Box, name:
     assert not any(box.iou(sample_face) > 0.3 for box in left)
 
 
+def test_a_small_box_does_not_undo_a_large_one() -> None:
+    """An eye that is taken for a face, too, is not shown by its own finer mosaic."""
+    image = RNG.integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    large, small = Box(40, 40, 160, 160), Box(70, 70, 110, 110)
+    for boxes in ([large, small], [small, large]):
+        out = pixelate(image, boxes)
+        np.testing.assert_array_equal(out, pixelate(pixelate(image, boxes[:1]), boxes[1:]))
+    alone = pixelate(image, [large])[72:108, 72:108].astype(float)
+    assert pixelate(image, [large, small])[72:108, 72:108].std() <= alone.std() + 1
+
+
 def test_blur_hides_before_it_draws() -> None:
     """Where faces lie close, no label of one is smeared by the mosaic of the other."""
     image = RNG.integers(0, 256, (240, 320, 3), dtype=np.uint8)
