@@ -87,10 +87,11 @@ class FrameLog:
         return np.array(self._seconds, np.float64)
 
     def spans(self) -> NDArray[np.float64]:
-        """Seconds for which each frame stands, (n,): until the next one, the last one as long as most."""
+        """Seconds for which each frame stands, (n,): until the next one, the last one as long as most, if that is not
+        long."""
         passed = np.diff(self.times())
         usual = float(np.median(passed)) if len(passed) else _ONE
-        return np.clip(np.append(passed, usual), 0, max(_LONGEST, 2 * usual))[: self.frames]
+        return np.append(np.clip(passed, 0, max(_LONGEST, 2 * usual)), min(usual, _LONGEST))[: self.frames]
 
     def faces(self) -> pd.DataFrame:
         """One row a face, by frame: `COLUMNS`, then one probability for each label. `frame` is the index of the

@@ -109,7 +109,7 @@ def test_ribbons(folder: Path, frames: list[Faces], expected: list[tuple[int, fl
 
 
 def test_ribbons_of_slow_readings_do_not_fall_apart(folder: Path) -> None:
-    assert ribbons(shown(folder, SAD, SAD, SAD, step=2.0)) == [(1, 0, 6.0, "sad")]
+    assert ribbons(shown(folder, SAD, SAD, SAD, step=2.0)) == [(1, 0, 5.0, "sad")]
 
 
 def test_the_confidence_of_a_ribbon(folder: Path) -> None:
