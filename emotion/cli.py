@@ -198,9 +198,9 @@ def _analyze_photos(names: Sequence[str], options: argparse.Namespace) -> bool:
 
 
 def _read_film(options: argparse.Namespace) -> int:
-    from emotion.film_job import analyze_film
-    from emotion.film_queue import turn
-    from emotion.film_request import Request
+    from emotion.films.job import analyze_film
+    from emotion.films.queue import turn
+    from emotion.films.request import Request
     from emotion.jobs import reporting
 
     with reporting(options.folder) as report, turn(options.folder, report) as mine:
@@ -398,7 +398,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _bench_stream(options: argparse.Namespace) -> int:
-    from emotion.live_bench import bench_stream, pictures_of
+    from emotion.live.bench import bench_stream, pictures_of
 
     rows = bench_stream(film=pictures_of(Path(options.stream)) if options.stream else None)
     if options.json:
@@ -413,7 +413,7 @@ def _bench_stream(options: argparse.Namespace) -> int:
 
 
 def _bench_films(options: argparse.Namespace) -> int:
-    from emotion.film_bench import bench_films
+    from emotion.films.bench import bench_films
 
     rows = bench_films()
     if options.json:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
-    from emotion.film_analysis import Analysis
+    from emotion.films.analysis import Analysis
 
 # By their names, since a GIF may be a picture, too: `--film` takes everything for a film.
 _SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
@@ -77,10 +77,10 @@ def _folders(names: Sequence[str], options: argparse.Namespace) -> list[Path]:
 
 def _read(path: Path, folder: Path, options: argparse.Namespace) -> bool:
     """Read one film into `folder`; False where somebody stopped it. Raises after what was read is written."""
-    from emotion.film_analysis import Analysis
-    from emotion.film_files import write_results
-    from emotion.film_job import analyze_film
-    from emotion.film_request import FAST, FilmSettings, Request
+    from emotion.films.analysis import Analysis
+    from emotion.films.files import write_results
+    from emotion.films.job import analyze_film
+    from emotion.films.request import FAST, FilmSettings, Request
     from emotion.jobs import reporting
     from emotion.recognition.analyzer import Settings
 
@@ -112,7 +112,7 @@ def _as_json(analysis: Analysis) -> str:
 
 def _words(analysis: Analysis) -> str:
     from emotion.faces import percent
-    from emotion.film_tables import clock
+    from emotion.films.tables import clock
 
     people = analysis.people()
     count = f"{len(people)} {'face' if len(people) == 1 else 'faces'}" if people else "no face"

@@ -26,9 +26,9 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from emotion import bundles, photos
 from emotion.bundles import Bundle
-from emotion.charts import ink, named, percent
+from emotion.charts import ink, named
 from emotion.errors import EmotionError, ModelError
-from emotion.faces import Box, Face, expression
+from emotion.faces import Box, Face, expression, percent
 from emotion.photos import Photo, Reading
 from emotion.recognition import detectors
 from emotion.recognition.analyzer import Analyzer, Settings

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from emotion import charts, photos, ui, ui_film
-from emotion.charts import named, percent
-from emotion.faces import UNSURE, expression
-from emotion.film_tables import clock
-from emotion.films import AUDIENCE, Analysis, Person
+from emotion.charts import named
+from emotion.faces import UNSURE, expression, percent
+from emotion.films.shelf import AUDIENCE, Analysis, Person
+from emotion.films.tables import clock
 
 _PEOPLE: Final = 4  # on one page of the list
 _MOST_BARS: Final = 12  # faces in the chart of shares; the table has them all

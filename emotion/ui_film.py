@@ -17,12 +17,14 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from emotion import films, sample_film, ui
-from emotion.charts import CAST_CLICK, ink, percent
+from emotion import ui
+from emotion.charts import CAST_CLICK, ink
 from emotion.errors import EmotionError
-from emotion.faces import EXPRESSIONS, UNSURE, expression
-from emotion.film_tables import clock
-from emotion.films import Analysis, FilmSettings, Moment, Person
+from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
+from emotion.films import sample as sample_film
+from emotion.films import shelf
+from emotion.films.shelf import Analysis, FilmSettings, Moment, Person
+from emotion.films.tables import clock
 from emotion.jobs import Job
 from emotion.recognition.film_writer import fitted
 from emotion.recognition.images import encode_jpeg, read_image
@@ -31,7 +33,7 @@ from emotion.veil import hidden
 DRAWING: Final = str(ui.SAMPLE.with_name("films.svg"))
 EVERY_FRAME: Final = "Every frame"
 FAST: Final = "Fast"
-SPEEDS: Final = {EVERY_FRAME: 1, FAST: films.FAST}  # as `FilmSettings.every`
+SPEEDS: Final = {EVERY_FRAME: 1, FAST: shelf.FAST}  # as `FilmSettings.every`
 _MOST_LANES: Final = 40  # a film of a crowd has more; those that are seen longest count
 _MOST_HIGH: Final = 520  # pixels of the player
 _ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.new_folder` names
@@ -49,11 +51,11 @@ def chosen() -> Analysis | None:
     `JobError` where it is damaged."""
     name = str(st.query_params.get("film", ""))
     # Anybody can write an address: nothing but the plain name of a folder becomes a path.
-    if not _ID.fullmatch(name) or not (films.FILMS / name).is_dir():
+    if not _ID.fullmatch(name) or not (shelf.FILMS / name).is_dir():
         return None
     kept: Analysis | None = state.get("film_open")  # it remembers what it has read
-    if kept is None or kept.folder != films.FILMS / name:
-        kept = state["film_open"] = Analysis.open(films.FILMS / name)
+    if kept is None or kept.folder != shelf.FILMS / name:
+        kept = state["film_open"] = Analysis.open(shelf.FILMS / name)
         with st.spinner("Opening the film"):
             kept.refresh()
     return kept
@@ -72,12 +74,12 @@ def start(film: UploadedFile | Path, name: str, speed: str) -> Job:
     """Have a film read with what is chosen in the sidebar. Raises `EmotionError`."""
     choice, model = ui.choice(), ui.bundle().folder
     settings = FilmSettings(choice.settings, SPEEDS[speed], choice.blur)
-    return films.start_film(film, name, settings, detector=choice.detector, model=model)
+    return shelf.start_film(film, name, settings, detector=choice.detector, model=model)
 
 
 def sample() -> Path:
     """The film to try the program with, made when it is asked for the first time. Raises `EmotionError`."""
-    path = films.FILMS.parent / "samples" / "one-face.mp4"
+    path = shelf.FILMS.parent / "samples" / "one-face.mp4"
     if not path.is_file():
         sample_film.write_sample(path)
     return path
@@ -115,7 +117,7 @@ def length(analysis: Analysis) -> str:
 def facts_sentence(analysis: Analysis) -> str:
     """What the film is and what read it: "0:12 · 480 x 360 · every frame · glance, recogniser · 3 Nov 2026, 12:00"."""
     facts, settings, receipt = analysis.facts, analysis.settings, analysis.receipt
-    pace = {films.FAST: "about eight frames a second", 1: "every frame"}.get(
+    pace = {shelf.FAST: "about eight frames a second", 1: "every frame"}.get(
         settings.every, f"one of {settings.every} frames"
     )
     size = f"{facts.width} x {facts.height}" if facts else ""

@@ -22,17 +22,17 @@ import streamlit as st
 import streamlit_webrtc as webrtc
 
 from emotion import ui
-from emotion.charts import named, percent
-from emotion.demo import DemoCamera
-from emotion.doctor import Browser, Connection, Step, examine, finding
+from emotion.charts import named
 from emotion.errors import EmotionError
-from emotion.faces import expression
-from emotion.live import LiveOptions, LiveSession
-from emotion.live_view import LiveFace, LiveView
-from emotion.pulse import WINDOW
+from emotion.faces import expression, percent
+from emotion.live.demo import DemoCamera
+from emotion.live.doctor import Browser, Connection, Step, examine, finding
+from emotion.live.pulse import WINDOW
+from emotion.live.recording import Recording
+from emotion.live.session import LiveOptions, LiveSession
+from emotion.live.view import LiveFace, LiveView
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.images import encode_jpeg, read_image
-from emotion.recording import Recording
 
 ICE: Final = "EMOTION_ICE_SERVERS"  # the environment's name for what secrets.toml calls ice_servers
 SIZES: Final = {"Small": (320, 240), "Normal": (640, 480), "Large": (1280, 720)}  # ideal width and height in pixels

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from emotion import charts, tables, ui
+from emotion import tables, ui
+from emotion.faces import percent
 from emotion.recognition import detectors
 
 FILMS = str(ui.SAMPLE.with_name("films.svg"))
@@ -30,7 +31,7 @@ def show_ready() -> None:
     if set_up.bundle is not None:
         head = set_up.settings.head or set_up.bundle.shown_head
         right = ui.accuracy(set_up.bundle, head)
-        measured = f", right for {charts.percent(right)} of the faces it was tested on" if right is not None else ""
+        measured = f", right for {percent(right)} of the faces it was tested on" if right is not None else ""
         st.markdown(f":material/check_circle: Recogniser: {ui.answer_name(set_up.bundle, head)}{measured}.")
     st.markdown(f":material/check_circle: Face detector: {detectors.describe_detector(set_up.detector)}")
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from emotion import charts, photos, tables, ui
-from emotion.faces import Face, expression
+from emotion.faces import Face, expression, percent
 from emotion.photos import Photo
 from emotion.recognition.annotation import MOST_WORDS
 
@@ -144,9 +144,7 @@ def show_details(photo: Photo, chosen: int) -> None:
             grey = np.repeat(np.repeat(photo.reading.grey[chosen - 1], 4, axis=0), 4, axis=1)
             st.image(grey, "As it was read", width=140, alt=f"Face {chosen} in grey, 48 by 48 pixels")
     scores = tables.scores_table(face)
-    said = ", ".join(
-        f"{e} {charts.percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True)
-    )
+    said = ", ".join(f"{e} {percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True))
     ui.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from emotion import film_files, films, jobs, tables, ui, ui_cast, ui_film
-from emotion.film_tables import clock
-from emotion.films import Analysis
+from emotion import jobs, tables, ui, ui_cast, ui_film
+from emotion.films import files as film_files
+from emotion.films import shelf
+from emotion.films.shelf import Analysis
+from emotion.films.tables import clock
 
 state = st.session_state
 
@@ -67,7 +69,7 @@ def show_empty() -> None:
 
 def show_films(busy: bool) -> None:
     """The films that are here, as cards; `busy`: some were still read when the page was drawn."""
-    found = films.past_films()
+    found = shelf.past_films()
     if busy and not any(one.state.running for one in found):
         st.rerun()
     for start in range(0, len(found), 3):
@@ -98,7 +100,7 @@ def show_delete(film: Analysis) -> None:
         st.write("Deletes the film and all that was read of it. This cannot be undone.")
         if st.button("Delete for good", key=f"film_delete_{film.folder.name}"):
             with ui.error_box("deleting the film"):
-                films.delete(film.folder)
+                shelf.delete(film.folder)
                 ui_film.show(None)
                 st.rerun()
 
@@ -255,7 +257,7 @@ with ui.page():
         if "film" in st.query_params and not damaged:
             st.info("This film is not here, or not any more.", icon=":material/movie:")
         show_start()
-        found = films.past_films()
+        found = shelf.past_films()
         busy = any(one.state.running for one in found)
         if found:
             st.fragment(show_films, run_every=2 if busy else None)(busy)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from emotion import charts, tables, ui, ui_live
 from emotion.errors import EmotionError
-from emotion.live_view import LiveOptions, LiveView
+from emotion.live.view import LiveOptions, LiveView
 from emotion.recognition.stream import StreamSettings
 from emotion.ui_live import Live
 

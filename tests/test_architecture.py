@@ -20,15 +20,9 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "jobs", "mailbox", "pipe"},
+    "words": {"errors", "faces", "files", "bundles", "jobs"},
     "flows": {"recognition", "training", "generation"},
-    "people": {
-        "tables", "charts", "photos", "bench", "veil", "pulse", "recording", "live_view", "live", "live_bench",
-        "demo", "doctor", "sample_film",
-        "film_analysis", "film_bench", "film_cast", "film_casting", "film_crops", "film_easel", "film_files",
-        "film_flow", "film_job", "film_log", "film_moments", "film_queue", "film_report", "film_request",
-        "film_tables", "films",
-    },
+    "people": {"tables", "charts", "photos", "bench", "veil", "films", "live"},
     "doors": {"cli", "cli_film", "ui", "ui_cast", "ui_film", "ui_live", "__main__"},
     "app": {"app", "pages"},
 }
@@ -234,7 +228,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         ("emotion", {"tensorflow", "keras", "streamlit", "altair", "pandas", "sklearn", "av"}),
         ("emotion.cli", {"tensorflow", "keras", "streamlit", "pandas", "sklearn", "cv2.gapi"}),
         ("emotion.photos", {"tensorflow", "keras", "streamlit", "sklearn"}),
-        ("emotion.live", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
+        ("emotion.live.session", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
         ("emotion.generation.gallery", {"tensorflow", "keras", "streamlit", "onnx", "sklearn"}),
         ("emotion.generation.learning", {"tensorflow", "keras", "streamlit"}),

@@ -29,9 +29,10 @@ def missing(what: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_browser() -> Iterator[Callable[..., Any]]:
-    """`start_browser(*flags)`: Chromium of the system, or Playwright's own; closed at the end."""
+    """`start_browser(*flags)`: Chromium of the system, or Playwright's own; closed after these tests, or
+    its event loop would be in the way of others."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)  # a machine that also trains is slow
@@ -50,7 +51,7 @@ def start_browser() -> Iterator[Callable[..., Any]]:
             one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(start_browser: Callable[..., Any]) -> Any:
     """A browser without a camera."""
     return start_browser()
@@ -82,7 +83,7 @@ def started() -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app() -> Iterator[str]:
     """The address of an app for all tests."""
     with started() as url:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotion import films
+from emotion.films import shelf
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -21,7 +21,7 @@ PLAYER = "video[data-testid=stVideo]"
 @pytest.fixture(scope="module")
 def film(app: str, browser: Any) -> Iterator[str]:
     """The address of the sample after it was read; it is removed at the end."""
-    before = {one.folder for one in films.past_films()}
+    before = {one.folder for one in shelf.past_films()}
     page = browser.new_page()
     try:
         page.goto(f"{app}/video")
@@ -34,9 +34,9 @@ def film(app: str, browser: Any) -> Iterator[str]:
         yield page.url
     finally:
         page.close()
-        for one in films.past_films():
+        for one in shelf.past_films():
             if one.folder not in before:
-                films.delete(one.folder)
+                shelf.delete(one.folder)
 
 
 @pytest.fixture

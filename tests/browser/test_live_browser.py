@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.demo import DemoCamera
 from emotion.faces import expression
+from emotion.live.demo import DemoCamera
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.veil import hidden
 

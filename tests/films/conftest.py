@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from emotion.bundles import Bundle
-from emotion.film_analysis import Analysis
-from emotion.film_job import analyze_film
-from emotion.film_request import FilmSettings, Request
+from emotion.films.analysis import Analysis
+from emotion.films.job import analyze_film
+from emotion.films.request import FilmSettings, Request
 from emotion.jobs import Reporter
 from emotion.recognition.analyzer import Analyzer
 

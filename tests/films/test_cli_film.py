@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emotion import cli
 from emotion.bundles import Bundle
-from emotion.films import Analysis
+from emotion.films.shelf import Analysis
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.images import encode_png
 from emotion.recognition.video import Film

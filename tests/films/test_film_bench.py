@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emotion import film_bench
 from emotion.bundles import Bundle
+from emotion.films import bench as film_bench
 from emotion.recognition.detectors import make_detector
 from emotion.recognition.video import Film
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import EmotionError, JobError
-from emotion.film_cast import LONGEST, Cast
+from emotion.films.cast import LONGEST, Cast
 
 tracks = st.integers(1, 8)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Scores
-from emotion.film_casting import Casting
-from emotion.film_flow import Shot
-from emotion.film_request import FAST, FilmSettings
+from emotion.films.casting import Casting
+from emotion.films.flow import Shot
+from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.smoothing import Note
 from emotion.recognition.video import FilmFacts
 
@@ -86,7 +86,7 @@ def test_frames_that_nobody_looked_at_wait_with_the_others() -> None:
 
 
 def test_large_frames_wait_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.film_casting._MOST_BYTES", 2 * 24 * 32 * 3)
+    monkeypatch.setattr("emotion.films.casting._MOST_BYTES", 2 * 24 * 32 * 3)
     assert play(*[{7: 0.9}] * 6, most=2) == [[], *[[1]] * 5]
 
 

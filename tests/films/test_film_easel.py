@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face
-from emotion.film_easel import Easel, Known, between
-from emotion.film_flow import Pace
-from emotion.film_request import FAST, FilmSettings
+from emotion.films.easel import Easel, Known, between
+from emotion.films.flow import Pace
+from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.analyzer import Analyzer
 
 from .scenes import paint

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from emotion import film_files, tables
+from emotion import tables
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS
-from emotion.film_request import FilmSettings, Request
-from emotion.film_tables import FILM_COLUMNS
-from emotion.films import Analysis
+from emotion.films import files as film_files
+from emotion.films.request import FilmSettings, Request
+from emotion.films.shelf import Analysis
+from emotion.films.tables import FILM_COLUMNS
 
 from .conftest import Read
 from .scenes import line, write_lines

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion import film_files, film_job
 from emotion.errors import EmotionError, JobError, VideoError
 from emotion.faces import Face
-from emotion.film_easel import Easel
-from emotion.film_request import FAST, FilmSettings, Request
-from emotion.films import Analysis
+from emotion.films import files as film_files
+from emotion.films import job as film_job
+from emotion.films.easel import Easel
+from emotion.films.request import FAST, FilmSettings, Request
+from emotion.films.shelf import Analysis
 from emotion.jobs import Reporter
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.film_writer import FilmWriter
@@ -347,7 +348,7 @@ def test_a_film_is_not_overwritten_by_its_own_result(read: Read, moving: Path, t
 
 
 def test_a_large_film_is_held_back_by_few_frames(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
-    monkeypatch.setattr("emotion.film_easel._MOST_BYTES", 3 * paint([]).nbytes)
+    monkeypatch.setattr("emotion.films.easel._MOST_BYTES", 3 * paint([]).nbytes)
     easel = Easel(analyzer, FilmSettings(every=50))
     given = [len(list(easel.add(paint([]), i / 10, () if i == 0 else None))) for i in range(10)]
     assert given == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import FERPLUS_LABELS
-from emotion.film_log import COLUMNS, FrameLog
+from emotion.films.log import COLUMNS, FrameLog
 
 from .scenes import line, write_lines
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Scores
-from emotion.film_crops import Crops, best
-from emotion.film_moments import MOST, Moments
+from emotion.films.crops import Crops, best
+from emotion.films.moments import MOST, Moments
 from emotion.recognition.images import read_image
 
 from .scenes import paint

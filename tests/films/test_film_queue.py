@@ -10,15 +10,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emotion import film_queue, jobs
+from emotion import jobs
 from emotion.errors import JobError
-from emotion.film_queue import WAITING, turn
+from emotion.films import queue as film_queue
+from emotion.films.queue import WAITING, turn
 from emotion.jobs import Reporter
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from emotion.film_queue import turn
+from emotion.films.queue import turn
 from emotion.jobs import Reporter
 folder = Path(sys.argv[1])
 with turn(folder, Reporter(folder)) as mine:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emotion import tables
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError, JobError, ModelError, VideoError
-from emotion.film_request import FAST, FilmSettings, Request
+from emotion.films.request import FAST, FilmSettings, Request
 from emotion.recognition.analyzer import Settings
 
 

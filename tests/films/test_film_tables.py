@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import FERPLUS_LABELS
-from emotion.film_cast import Cast
-from emotion.film_log import FrameLog
-from emotion.film_tables import (
+from emotion.films.cast import Cast
+from emotion.films.log import FrameLog
+from emotion.films.tables import (
     AUDIENCE_COLUMNS,
     CROWD_COLUMNS,
     FILM_COLUMNS,

@@ -15,11 +15,13 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import film_files, films, jobs
+from emotion import jobs
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError, JobError, ModelError, VideoError
-from emotion.film_request import FilmSettings
-from emotion.films import Analysis
+from emotion.films import files as film_files
+from emotion.films import shelf
+from emotion.films.request import FilmSettings
+from emotion.films.shelf import Analysis
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.images import read_image
 from emotion.recognition.video import Film
@@ -176,7 +178,7 @@ def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, ti
     parent = tmp_path / "films"
     upload = io.BytesIO(astronaut.read_bytes())
     upload.read(100)  # wherever it stands
-    job = films.start_film(upload, "Holiday <1>.MP4", FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
+    job = shelf.start_film(upload, "Holiday <1>.MP4", FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
     analysis = wait_for(Analysis.open(job.folder))
     assert analysis.state.state == "done", job.log_tail()
     assert analysis.state.fraction == 1
@@ -188,20 +190,20 @@ def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, ti
     assert analysis.film is not None
     with Film(analysis.film) as film:
         assert len([*film.frames()]) == 32
-    assert [one.folder for one in films.past_films(parent)] == [job.folder]
+    assert [one.folder for one in shelf.past_films(parent)] == [job.folder]
     assert abs(analysis.created.timestamp() - time.time()) < 600
-    films.delete(job.folder)
+    shelf.delete(job.folder)
     assert not job.folder.exists()
-    assert films.past_films(parent) == []
+    assert shelf.past_films(parent) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_only_labels(
     tmp_path: Path, moving: Path, tiny: Bundle, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(films.jobs, "start", lambda arguments, folder: jobs.Job(folder))
+    monkeypatch.setattr(shelf.jobs, "start", lambda arguments, folder: jobs.Job(folder))
     parent = tmp_path / "films"
-    job = films.start_film(moving, name, FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
+    job = shelf.start_film(moving, name, FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
     assert [path.name for path in tmp_path.iterdir()] == ["films"]
     assert sorted(path.name for path in job.folder.iterdir()) == ["job.json", "request.json", "source"]
     assert Analysis.open(job.folder).name.isprintable()
@@ -211,7 +213,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Bund
     parent = tmp_path / "films"
 
     def start(upload: io.BytesIO | Path, **more: object) -> None:
-        films.start_film(upload, "x.mp4", FilmSettings(), parent=parent, **{"detector": "haar", **more})  # type: ignore[arg-type]
+        shelf.start_film(upload, "x.mp4", FilmSettings(), parent=parent, **{"detector": "haar", **more})  # type: ignore[arg-type]
 
     with pytest.raises(VideoError, match=r'"x\.mp4" is plain text'):
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
@@ -229,7 +231,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Bund
 def test_a_full_disk_refuses_an_upload(tmp_path: Path, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.files.shutil.disk_usage", lambda path: type("", (), {"free": 1_000_000}))
     with pytest.raises(JobError, match="1 MB free: make room"):
-        films.start_film(io.BytesIO(moving.read_bytes()), "x.mp4", FilmSettings(), parent=tmp_path / "films")
+        shelf.start_film(io.BytesIO(moving.read_bytes()), "x.mp4", FilmSettings(), parent=tmp_path / "films")
     assert list((tmp_path / "films").iterdir()) == []
 
 
@@ -251,7 +253,7 @@ Started = Callable[[], jobs.Job]
 def start_long(tmp_path: Path, long_film: Path, tiny: Bundle) -> Started:
     def start() -> jobs.Job:
         settings = FilmSettings()
-        return films.start_film(long_film, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
+        return shelf.start_film(long_film, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
 
     return start
 
@@ -280,9 +282,9 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
         assert len([*film.frames()]) == one.summary["written"] == one.frames
     until(lambda: two.frames > 5)  # it was its turn
     assert psutil.pid_exists(int(json.loads((second.folder / "state.json").read_text())["pid"]))
-    films.delete(second.folder)
+    shelf.delete(second.folder)
     assert not second.folder.exists()
-    films.delete(first.folder)
+    shelf.delete(first.folder)
 
 
 @pytest.mark.slow
@@ -300,14 +302,14 @@ def test_a_killed_film_keeps_its_rows_and_holds_up_nobody(start_long: Started) -
     assert film_files.report_html(analysis)
     other = Analysis.open(start_long().folder)
     until(lambda: other.frames > 0)
-    films.delete(other.folder)
-    films.delete(job.folder)
+    shelf.delete(other.folder)
+    shelf.delete(job.folder)
 
 
-@pytest.mark.parametrize("every", [1, films.FAST])
+@pytest.mark.parametrize("every", [1, shelf.FAST])
 def test_with_the_shipped_models(tmp_path: Path, astronaut: Path, every: int) -> None:
     """The astronaut smiles for three seconds; nobody is there in the fourth."""
-    made = [films.start_film(astronaut, "a.mp4", FilmSettings(every=every), parent=tmp_path / "f") for _ in range(2)]
+    made = [shelf.start_film(astronaut, "a.mp4", FilmSettings(every=every), parent=tmp_path / "f") for _ in range(2)]
     one, other = (wait_for(Analysis.open(job.folder)) for job in made)
     assert one.state.state == "done", made[0].log_tail()
     assert film_files.csv(one) == film_files.csv(other)

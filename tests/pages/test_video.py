@@ -14,12 +14,14 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import films, jobs, sample_film, ui_cast, ui_film
+from emotion import jobs, ui_cast, ui_film
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
-from emotion.film_job import analyze_film
-from emotion.film_request import Request
-from emotion.films import Analysis, FilmSettings
+from emotion.films import sample as sample_film
+from emotion.films import shelf
+from emotion.films.job import analyze_film
+from emotion.films.request import Request
+from emotion.films.shelf import Analysis, FilmSettings
 from emotion.jobs import Job, reporting
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
@@ -100,7 +102,7 @@ def party(read_film: Read) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app keeps its films: an empty folder of this test only."""
     place = tmp_path / "data" / "films"
-    monkeypatch.setattr(films, "FILMS", place)
+    monkeypatch.setattr(shelf, "FILMS", place)
     return place
 
 
@@ -133,7 +135,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Film
         running(folder)
         return Job(folder)
 
-    monkeypatch.setattr(films, "start_film", start)
+    monkeypatch.setattr(shelf, "start_film", start)
     return asked
 
 
@@ -220,7 +222,7 @@ def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, star
     page.upload((NASTY, b"a film"))
     ((name, settings, content),) = started
     assert (name, content) == (NASTY, b"a film")
-    assert (settings.every, settings.blur, settings.film) == (films.FAST, True, True)
+    assert (settings.every, settings.blur, settings.film) == (shelf.FAST, True, True)
     assert (settings.recognition.unsure, settings.recognition.detection) == (0.6, 0.6)
     film = page.app.query_params["film"]
     assert (here / film).is_dir()

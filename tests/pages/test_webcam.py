@@ -27,7 +27,7 @@ from streamlit_webrtc.component import WebRtcStreamerState
 from emotion import tables, ui_live
 from emotion.errors import EmotionError
 from emotion.faces import Box, Face
-from emotion.live import LiveSession
+from emotion.live.session import LiveSession
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.veil import hidden
@@ -127,7 +127,7 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
     monkeypatch.setattr(LiveSession, "_work", look)
     monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
-    monkeypatch.setattr("emotion.live._now", lambda: told.now)
+    monkeypatch.setattr("emotion.live.session._now", lambda: told.now)
     yield told
     st.cache_resource.clear()
 

@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from emotion import jobs
 from emotion.errors import JobError
-from emotion.film_request import REQUEST
+from emotion.films.request import REQUEST
 from emotion.jobs import Reporter
 
 WAITING: Final = "Waiting for another film"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion import tables
 from emotion.errors import EmotionError
 from emotion.faces import Face
-from emotion.mailbox import Mailbox
+from emotion.live.mailbox import Mailbox
 from emotion.recognition.film_writer import FilmWriter
 
 MOST_SECONDS: Final = 3600.0

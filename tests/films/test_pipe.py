@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.pipe import Pipe
+from emotion.films.pipe import Pipe
 
 
 def started(act: Callable[[], object]) -> threading.Thread:

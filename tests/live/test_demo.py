@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.demo import LOOP, SIZE, DemoCamera
+from emotion.live.demo import LOOP, SIZE, DemoCamera
 from emotion.recognition.analyzer import Analyzer, Settings, load_analyzer
 from emotion.recognition.stream import Stream, StreamSettings
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.doctor import Browser, Connection, Step, examine, finding
+from emotion.live.doctor import Browser, Connection, Step, examine, finding
 
 NAMES = (
     "The page may use a camera", "You allowed it", "There is a camera", "Nobody else uses it", "It is connected",

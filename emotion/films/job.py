@@ -22,19 +22,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from emotion import film_crops, film_moments, tables
+from emotion import tables
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.files import free_space_or_raise, write_atomic, write_json
-from emotion.film_cast import CAST
-from emotion.film_casting import Casting, Counted
-from emotion.film_crops import Crops
-from emotion.film_easel import Drawn, Easel
-from emotion.film_flow import Encoder, Shot, decoded
-from emotion.film_log import FRAMES
-from emotion.film_moments import Moments
-from emotion.film_request import Request
-from emotion.film_tables import clock
+from emotion.films import crops as film_crops
+from emotion.films import moments as film_moments
+from emotion.films.cast import CAST
+from emotion.films.casting import Casting, Counted
+from emotion.films.crops import Crops
+from emotion.films.easel import Drawn, Easel
+from emotion.films.flow import Encoder, Shot, decoded
+from emotion.films.log import FRAMES
+from emotion.films.moments import Moments
+from emotion.films.request import Request
+from emotion.films.tables import clock
 from emotion.jobs import Reporter
 from emotion.photos import smaller
 from emotion.recognition.analyzer import Analyzer

@@ -22,14 +22,14 @@ import pandas as pd
 
 from emotion import tables
 from emotion.faces import FrameResult
-from emotion.live_view import LiveFace, LiveOptions, LiveView, Picture, Shown
-from emotion.mailbox import Mailbox
-from emotion.pulse import FrameClock, Pulse
+from emotion.live.mailbox import Mailbox
+from emotion.live.pulse import FrameClock, Pulse
+from emotion.live.recording import NOTHING, Recorder, Recording
+from emotion.live.view import LiveFace, LiveOptions, LiveView, Picture, Shown
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.images import encode_png
 from emotion.recognition.stream import Stream
-from emotion.recording import NOTHING, Recorder, Recording
 from emotion.veil import Veil, hidden
 
 __all__ = ["LiveFace", "LiveOptions", "LiveSession", "LiveView"]

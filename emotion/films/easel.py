@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.faces import Box, Face
-from emotion.film_request import FilmSettings
+from emotion.films.request import FilmSettings
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.veil import Veil, hidden, roomy, without_find

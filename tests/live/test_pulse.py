@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.pulse import FrameClock, Pulse
+from emotion.live.pulse import FrameClock, Pulse
 
 
 def test_nothing_came() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.bench import frame
 from emotion.bundles import Bundle, default_bundle
-from emotion.live import LiveOptions, LiveSession
+from emotion.live.session import LiveOptions, LiveSession
 from emotion.photos import smaller
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Recogniser

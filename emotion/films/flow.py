@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.film_request import FAST, FilmSettings
-from emotion.pipe import Pipe
+from emotion.films.pipe import Pipe
+from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.video import Film
 

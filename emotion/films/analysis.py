@@ -12,14 +12,15 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from emotion import film_crops, film_tables
 from emotion.errors import EmotionError, JobError
 from emotion.files import read_json
-from emotion.film_cast import CAST, Cast
-from emotion.film_job import FACTS, FILM, PREVIEW, SUMMARY
-from emotion.film_log import FrameLog
-from emotion.film_moments import FOLDER, MOMENTS
-from emotion.film_request import FilmSettings, Request
+from emotion.films import crops as film_crops
+from emotion.films import tables as film_tables
+from emotion.films.cast import CAST, Cast
+from emotion.films.job import FACTS, FILM, PREVIEW, SUMMARY
+from emotion.films.log import FrameLog
+from emotion.films.moments import FOLDER, MOMENTS
+from emotion.films.request import FilmSettings, Request
 from emotion.jobs import Job, JobState
 from emotion.recognition.video import FilmFacts
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion import recording, tables
+from emotion import tables
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
-from emotion.live import LiveOptions, LiveSession
+from emotion.live.session import LiveOptions, LiveSession, recording
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Verdict
 from emotion.recognition.images import read_image
@@ -75,7 +75,7 @@ class Speaker:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no failure; what is late on purpose has a shorter time."""
-    monkeypatch.setattr("emotion.live._PATIENCE", 20.0)
+    monkeypatch.setattr("emotion.live.session._PATIENCE", 20.0)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_size_may_change(make: Callable) -> None:
 
 def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("emotion.live._now", lambda: now)
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
     speaker.scores = Scores(FERPLUS_LABELS, [0.25, 0.02, 0.02, 0.65, 0.02, 0.02, 0.01, 0.01])
     session = make(replace(BARE, stream=StreamSettings(rate=1000.0)))
     session.frame(paint((20, 30)), 0.0)
@@ -274,7 +274,7 @@ def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recogniser hangs: frames come back in time, pages are answered at once, the newest frame comes next."""
-    monkeypatch.setattr("emotion.live._PATIENCE", 0.05)
+    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.05)
     session = make(replace(BARE, blur=blur, stream=StreamSettings(rate=1e6)))  # every frame is read
     session.frame(paint((10, 30)), 0.0)
     speaker.go.clear()
@@ -292,7 +292,7 @@ def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch:
     assert view.faces[0].face.box.x1 == 10
     speaker.go.set()
     wait_until(lambda: session.view().faces[0].face.box.x1 == 26)
-    monkeypatch.setattr("emotion.live._PATIENCE", 20.0)
+    monkeypatch.setattr("emotion.live.session._PATIENCE", 20.0)
     session.frame(paint((30, 30)), 12.1)
     assert session.view().faces[0].face.box.x1 == 30
 
@@ -370,8 +370,8 @@ def test_a_result_too_old_is_not_shown(
     make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("emotion.live._PATIENCE", 0.5)
-    monkeypatch.setattr("emotion.live._now", lambda: now)
+    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.5)
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make(replace(BARE, blur=blur, stream=StreamSettings(rate=1e6)))
     session.frame(paint((10, 30)), 0.0)
     first = session._shown
@@ -470,7 +470,7 @@ def test_a_pause_and_an_end_without_waiting(make: Callable, blur: bool) -> None:
 
 def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("emotion.live._now", lambda: now)
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make()
     session.start_recording()
     for i in range(10):
@@ -527,7 +527,7 @@ def test_hidden_at_once_when_switched_on_in_a_pause(make: Callable) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int, monkeypatch: Any) -> None:
     """People come, go and run about; detector and recogniser fail or are late; one find in ten is missed."""
-    monkeypatch.setattr("emotion.live._PATIENCE", 0.02)
+    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.02)
     rng, places = np.random.default_rng(seed), list[list[int]]()
     known: list[tuple[int, int]] = []
 
@@ -579,7 +579,7 @@ def test_what_is_only_suspected_is_hidden(make: Callable) -> None:
 
 def test_the_history_is_tidy_and_bounded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     session, now = make(), 1000.0
-    monkeypatch.setattr("emotion.live._now", lambda: now)
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
     for i in range(60 * 10):
         now = 1000 + i / 10
         session.frame(paint((20, 30), (90, 60)) if i < 590 else paint((20, 30)), i / 10)

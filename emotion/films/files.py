@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion import film_crops, tables
+from emotion import tables
 from emotion.errors import EmotionError, JobError
 from emotion.faces import UNSURE, percent
 from emotion.files import write_atomic
-from emotion.film_analysis import Analysis
-from emotion.film_report import report_html
-from emotion.film_tables import column
+from emotion.films import crops as film_crops
+from emotion.films.analysis import Analysis
+from emotion.films.report import report_html
+from emotion.films.tables import column
 from emotion.photos import distinct, smaller
 from emotion.recognition.video import Film, FilmFrame
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
-from emotion.mailbox import Mailbox
+from emotion.live.mailbox import Mailbox
 
 
 def wait_until(true: object, seconds: float = 5.0) -> None:

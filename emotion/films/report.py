@@ -16,8 +16,8 @@ import pandas as pd
 from emotion import charts
 from emotion.charts import named
 from emotion.faces import expression, percent
-from emotion.film_analysis import Analysis, Moment, Person
-from emotion.film_tables import clock
+from emotion.films.analysis import Analysis, Moment, Person
+from emotion.films.tables import clock
 from emotion.photos import distinct
 
 MEANING: Final = (

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion.faces import UNSURE
-from emotion.film_cast import Cast
-from emotion.film_log import COLUMNS
+from emotion.films.cast import Cast
+from emotion.films.log import COLUMNS
 
 FILM_COLUMNS: Final = (
     "frame", "seconds", "track", "name", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion import tables
 from emotion.faces import UNSURE, Face
 from emotion.files import write_atomic, write_json
-from emotion.film_crops import small
+from emotion.films.crops import small
 from emotion.recognition.images import encode_jpeg
 from emotion.recognition.smoothing import NEUTRAL
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from emotion.faces import Box, Face
-from emotion.film_flow import Shot
-from emotion.film_request import FAST, FilmSettings
+from emotion.films.flow import Shot
+from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.smoothing import Note
 from emotion.recognition.video import FilmFacts
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from streamlit_webrtc.webrtc import WebRtcMode, WebRtcWorker
 
 from emotion.faces import FERPLUS_LABELS, Box, Scores
-from emotion.live import _PATIENCE, LiveOptions, LiveSession
+from emotion.live.session import _PATIENCE, LiveOptions, LiveSession
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Verdict
 from emotion.recognition.stream import StreamSettings

@@ -1,4 +1,4 @@
-"""Films of people: start to read one, find those that were read, remove one. Each is a folder, see `film_job`."""
+"""Films of people: start to read one, find those that were read, remove one. Each is a folder, see `job`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from emotion import jobs
 from emotion.bundles import SHIPPED
 from emotion.errors import JobError
 from emotion.files import free_space_or_raise
-from emotion.film_analysis import AUDIENCE, Analysis, Moment, Person
-from emotion.film_request import FAST, FilmSettings, Request
+from emotion.films.analysis import AUDIENCE, Analysis, Moment, Person
+from emotion.films.request import FAST, FilmSettings, Request
 from emotion.jobs import Job
 from emotion.recognition.video import Film
 

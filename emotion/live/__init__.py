@@ -1,0 +1,1 @@
+"""A camera session without a page: newest frame wins, blur, recording, the demo camera, why no camera comes."""
