@@ -59,18 +59,26 @@ def show_below(live: Live) -> None:
     """Under the picture: what is wrong, the buttons, what they made to save, the last half minute."""
     with ui.error_box("what stands below the picture"):
         view = live.session.view()
+        # Each part keeps its place, or a button would be made anew, and lose its click, when something above it comes.
+        doctor, buttons, words, snapshot, recording = (st.container() for _ in range(5))
         if live.source == "Camera":
-            ui_live.show_doctor(ui_live.diagnose(live, view))
-        if live.used:
+            with doctor:
+                ui_live.show_doctor(ui_live.diagnose(live, view))
+        if not live.used:
+            return
+        with buttons:
             show_buttons(live, view)
             show_resting(live, view)
+        with words:
             if live.finishing:
                 st.caption("Finishing the recording")
             for said in filter(None, (live.said, view.notice)):
                 st.caption(ui.plain(said))
+        with snapshot:
             save_snapshot(live)
+        with recording:
             save_recording(live)
-            show_past(live)
+        show_past(live)
 
 
 def show_past(live: Live) -> None:

@@ -36,7 +36,7 @@ def square(name: str, seed: int) -> LabelledPhoto:
     rng = np.random.default_rng(seed)
     photo = labelled(name, faces=1, seed=seed, size_wh=(128, 96))
     pixels = rng.integers(0, 60, photo.pixels.shape).astype(np.uint8)
-    x, y = (8 * rng.integers(0, n) for n in (5, 8))
+    x, y = (16 + 8 * rng.integers(0, n) for n in (8, 5))  # the average at an edge would be brighter
     pixels[y : y + SIDE, x : x + SIDE] = 230
     if seed % 2:
         pixels[8:16, 112:120] = 200
@@ -78,7 +78,7 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
     """`train(folder, *arguments)`: `train-detector`, but without learning."""
     from emotion.training import detector
 
-    def learned(photos: object, config: object, folder: Path, on_epoch: Callable) -> Any:
+    def learned(photos: object, config: object, folder: Path, on_epoch: Callable, start: object) -> Any:
         (folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
         on_epoch(2, 120.0, {"val_ap": 0.75})
         return sees_bright_squares()

@@ -197,7 +197,9 @@ def test_evaluate_says_what_it_cannot_score(finished: Path, small: Dataset, tmp_
     with pytest.raises(DataError, match=r"labels of fer2013.csv: happy, sad\."):
         evaluate(finished, strange, "public")
     shutil.copytree(finished, tmp_path / "other")
-    card = read(tmp_path / "other" / "card.json") | {"kind": "generator"}
+    card = read(tmp_path / "other" / "card.json") | {
+        "kind": "generator", "latent": 4, "output": {"size": 48}, "labels": ["happy"], "truncation": 1.0,
+    }  # fmt: skip
     (tmp_path / "other" / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="is a generator; only a recogniser"):
         evaluate(tmp_path / "other", small, "public")
