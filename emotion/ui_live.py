@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,9 @@ import av
 import numpy as np
 import streamlit as st
 import streamlit_webrtc as webrtc
+from aiortc.contrib.media import MediaRelay
+from streamlit import runtime
+from streamlit_webrtc.relay import get_global_relay
 
 from emotion import ui
 from emotion.charts import named
@@ -193,6 +196,7 @@ def _demo_camera() -> DemoCamera:
 
 def _stream(live: Live, *, key: str, mode: Any, **more: Any) -> None:
     """The video element with its buttons; its state goes into `live`."""
+    _prepare_relay()
     context = webrtc.webrtc_streamer(
         key=key, mode=mode, rtc_configuration={"iceServers": ice_servers()},
         video_frame_callback=through(live.session),
@@ -206,6 +210,20 @@ def _stream(live: Live, *, key: str, mode: Any, **more: Any) -> None:
     )  # fmt: skip
     playing, signalling = context.state
     live.told(wanted=playing or signalling, connected=playing)
+
+
+@st.cache_resource(show_spinner=False)
+def _prepare_relay() -> None:
+    """Once for all sessions; outside of a server there is none."""
+    if runtime.exists():
+        newest_only(get_global_relay())
+
+
+def newest_only(relay: MediaRelay) -> MediaRelay:
+    """Let a relay of frames forget those that came before the newest. It would keep them all: on a machine that
+    cannot keep up the picture would come later and later, and fill the memory."""
+    relay.subscribe = partial(relay.subscribe, buffered=False)
+    return relay
 
 
 def through(session: LiveSession) -> Callable[[av.VideoFrame], av.VideoFrame]:

@@ -30,7 +30,7 @@ from emotion.live.session import _PATIENCE, LiveOptions, LiveSession
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Verdict
 from emotion.recognition.stream import StreamSettings
-from emotion.ui_live import through
+from emotion.ui_live import newest_only, through
 
 pytestmark = pytest.mark.slow
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Server:
         self._relay = self.run(self._make_relay())
 
     async def _make_relay(self) -> MediaRelay:
-        return MediaRelay()
+        return newest_only(MediaRelay())
 
     def run(self, todo: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(todo, self.loop).result(60)
@@ -301,3 +301,27 @@ def test_the_size_changes_in_mid_stream(server: Server, session: LiveSession) ->
 
     asyncio.run(visit())
     assert session.view().faults == 0
+
+
+def test_whoever_is_slow_gets_the_newest_frame() -> None:
+    """Half as fast as the camera: with the library's own relay it would soon be many frames behind."""
+
+    class Fast(Camera):
+        async def recv(self) -> av.VideoFrame:
+            await asyncio.sleep(0.02)
+            self.sent += 1
+            frame = av.VideoFrame(16, 16, "yuv420p")
+            frame.pts = self.sent
+            return frame
+
+    async def watch() -> list[int]:
+        camera, behind = Fast(), list[int]()
+        seen = newest_only(MediaRelay()).subscribe(camera)
+        for _ in range(20):
+            behind.append(camera.sent - int((await seen.recv()).pts or 0))
+            await asyncio.sleep(0.04)
+        return behind
+
+    behind = asyncio.run(watch())
+    assert max(behind) <= 4
+    assert sum(behind) <= 20
