@@ -17,6 +17,7 @@ CARD: Final = "card.json"
 KINDS: Final = ("recogniser", "detector", "generator")
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
 _CARD_BYTES: Final = 1_000_000
+_LABEL: Final = 100  # characters
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,19 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
         )
     if not all(isinstance(output, str) for output in outputs) or len(set(outputs)) < len(outputs):
         raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
+    own = card.get("label_set") == "own"  # it learned whatever labels a data set had
     for name, (labels, temperature) in heads.items():
-        known = all(isinstance(label, str) and label in EXPRESSIONS for label in labels)
+        known = all(isinstance(label, str) and (label in EXPRESSIONS or (own and _word(label))) for label in labels)
         if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
             raise ModelError(
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
                 f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
             )
+
+
+def _word(label: str) -> bool:
+    """Whether a label can be shown."""
+    return 0 < len(label) <= _LABEL and label.isprintable() and label == label.strip()
 
 
 def _check_detector(path: Path, card: dict[str, Any]) -> None:

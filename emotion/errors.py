@@ -5,6 +5,7 @@
     ├── VideoError     a film cannot be read or written, or is over a limit
     ├── ModelError     a model folder is missing, damaged or does not fit this program
     ├── DataError      a data set cannot be read or does not make sense
+    ├── Diverged       a training's loss is no longer a number
     └── JobError       a long task cannot be started, found or stopped
 
 The message of every one of them is one sentence for a person: what came, what was expected, what to do.
@@ -32,6 +33,10 @@ class ModelError(EmotionError):
 
 class DataError(EmotionError):
     """A data set cannot be read or does not make sense."""
+
+
+class Diverged(EmotionError):
+    """A training's loss is no longer a number; what it learned before is kept."""
 
 
 class JobError(EmotionError):

@@ -29,11 +29,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
 import psutil
 
-from emotion.errors import EmotionError, JobError
+from emotion.errors import Diverged, EmotionError, JobError
 from emotion.files import read_json, write_json
 
 T = TypeVar("T")
-State = Literal["running", "done", "stopped", "failed", "interrupted"]
+State = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
 _MARK: Final = "EMOTION_JOB"  # in the environment of what `start` starts: the folder it works for
 _SAME_START: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
@@ -195,7 +195,8 @@ class Reporter:
                 traceback.print_exception(error, file=log)
         # Workers hear the signal too: what breaks after it was asked to stop, most likely broke by that.
         stopped = self._asked() or isinstance(error, KeyboardInterrupt)
-        self._end("stopped" if stopped else "failed", _sentence(error))
+        ended: State = "diverged" if isinstance(error, Diverged) else "failed"
+        self._end("stopped" if stopped else ended, _sentence(error))
 
 
 @contextmanager
@@ -203,7 +204,8 @@ def reporting(folder: Path) -> Iterator[Reporter]:
     """Own `folder` while the task runs, started by `start` or by hand; write how it ended; errors go on.
 
     Done: left normally. Stopped: left after `stopping` was seen as True, or by any error after a stop was
-    asked for. Failed: every other error. Raises `JobError` if another process is at work in the folder.
+    asked for. Diverged: left by `Diverged`. Failed: every other error. Raises `JobError` if another process is at
+    work in the folder.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,10 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "a head named face": (lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")), 'none "face"'),
     "unknown labels": (lambda c: head(c, labels=["hapy", *LABELS[1:]]), "'hapy'"),
     "duplicate labels": (lambda c: head(c, labels=["happy", *LABELS[1:]]), "different ones"),
+    "own labels that cannot be shown": (
+        lambda c: head(c, labels=["", *LABELS[1:]]) or c.update(label_set="own"),
+        "the labels of ferplus are ''",
+    ),
     "one label": (lambda c: head(c, labels=["happy"]), "two or more"),
     "no labels": (lambda c: head(c, labels=[]), "two or more"),
     "labels are a text": (lambda c: head(c, labels="happy"), "'h', 'a', 'p'"),
@@ -141,6 +145,15 @@ def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value, as the keys that lead there."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(place for key, inner in items for place in places(inner, (*path, key)))]
+
+
+def test_labels_of_a_data_set_of_ones_own(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
+    def change(card: Card) -> None:
+        head(card, labels=["bored", *LABELS[1:]])
+        card["label_set"] = "own"
+
+    make_bundle(tmp_path / "own", change)
+    assert open_bundle(tmp_path / "own").heads["ferplus"].labels == ("bored", *LABELS[1:])
 
 
 @settings(max_examples=150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -30,6 +31,12 @@ class Augmentation:
     p_low_resolution: float = 0.08
 
 
+NONE: Final = Augmentation(
+    shift=0.0, least_scale=1.0, most_scale=1.0, rotation=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
+    p_erase=0.0, p_blur=0.0, p_noise=0.0, p_jpeg=0.0, p_low_resolution=0.0,
+)  # fmt: skip
+
+
 def augment(images: Batch, size: int, flip: NDArray[np.bool_], amount: Augmentation, rng: np.random.Generator) -> Batch:
     """Change faces uint8 (n, h, w) and resample them to uint8 (n, size, size).
 
@@ -43,6 +50,14 @@ def augment(images: Batch, size: int, flip: NDArray[np.bool_], amount: Augmentat
         face = _spoil(face, amount, rng)
         out[i] = _erase(face, rng) if rng.random() < amount.p_erase else face
     return out
+
+
+def resized(images: Batch, size: int) -> Batch:
+    """Faces uint8 (n, h, w) in another size, uint8 (n, size, size); the same array where they have it."""
+    if images.shape[1:] == (size, size) or len(images) == 0:
+        return images
+    way = cv2.INTER_AREA if size < images.shape[1] else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (size, size), interpolation=way) for image in images]).astype(np.uint8)
 
 
 def _warp(image: NDArray, size: int, flip: bool, amount: Augmentation, rng: np.random.Generator) -> NDArray:

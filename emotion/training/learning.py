@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
-from emotion.errors import DataError, EmotionError, ModelError
+from emotion.errors import DataError, Diverged, EmotionError, ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.files import read_json, write_json
 from emotion.jobs import Reporter
-from emotion.recognition.classification import Recogniser
+from emotion.recognition.classification import Recogniser, softmax
+from emotion.training.answers import ANSWERS, EXAMPLES, STRESS, Answers
+from emotion.training.augmentation import resized
 from emotion.training.datasets import (
     SPLITS,
     Dataset,
@@ -26,11 +28,17 @@ from emotion.training.datasets import (
     seen_in_training,
 )  # fmt: skip
 from emotion.training.evaluation import fit_temperature, score_head
+from emotion.training.labels import Lesson, apply, label_set
+from emotion.training.records import keep_best
 from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
+from emotion.training.stress import stress_test
+from emotion.training.watching import STEPS, Watch
 
 
 class SpeaksLogits(Protocol):
     """A recogniser: grey uint8 (n, size, size) to logits by head name."""
+
+    size: int
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Raw outputs by head name."""
@@ -43,28 +51,31 @@ def learn(
     folder: Path,
     report: Reporter,
     not_face_crops: NDArray[np.uint8] | None = None,
+    beside: Mapping[str, Any] | None = None,
+    *,
+    finish: bool = False,
 ) -> Bundle:
     """Train a recogniser into `folder` and finish it as a model folder; goes on where an earlier call ended.
 
     The duplicates across splits are counted before the first step. The epoch, the temperatures and the face
-    threshold are chosen on the public split; the private split is scored once, at the end.
+    threshold are chosen on the public split; the private split is scored once, at the end. Where the training
+    diverges, a model is made of the best epoch before, and `Diverged` is raised. `beside`: where the files lie, for
+    config.json. `finish`: learn no more, make a model of the best epoch so far.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
-    from emotion.training.export import export_network
     from emotion.training.trainer import train
 
-    for split in SPLITS:  # said now, not after hours of training
-        if len(data.rows(split)) == 0:
-            raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
+    check_splits(data)
     settings = {
         **asdict(config),
-        "data": data.source,
+        "source": data.source,
         "rows": len(data),
         "votes": data.votes is not None,
         "not_faces": 0 if not_face_crops is None else len(not_face_crops),
         "duplicates": duplicate_report(data),
     }
-    check_settings(folder, settings)
+    shape = {"size": data.images.shape[1], "label_names": list(data.label_names)}
+    check_settings(folder, settings, {"data": data.source, **(beside or {}), **shape})
     report.progress(len(read_history(folder)), config.epochs, "Loading")
 
     def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
@@ -72,19 +83,55 @@ def learn(
         report.progress(epoch, config.epochs, f"epoch {epoch} of {config.epochs}, right on {accuracy:.1%}")
         return report.stopping
 
-    network = train(data, config, folder, not_face_crops, on_epoch)
-    difference = export_network(network, folder, data.images.shape[1])
-    facts = _facts(data, folder, list(network.output))
+    def taught(finish: bool) -> Bundle:
+        watch = Watch(folder, lambda: report.stopping, lambda done, text: report.progress(done, config.epochs, text))
+        network = train(data, config, folder, not_face_crops, on_epoch, watch, finish=finish)
+        return finished(network, whole(data), folder, _facts(data, folder, list(network.output)))
+
+    return best_of(taught, folder, finish=finish)
+
+
+def check_splits(data: Dataset) -> None:
+    """`DataError` where a split is empty: said now, not after hours of training."""
+    for split in SPLITS:
+        if len(data.rows(split)) == 0:
+            raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
+
+
+def best_of(taught: Callable[[bool], Bundle], folder: Path, *, finish: bool) -> Bundle:
+    """`taught(finish)`; where that diverges after a whole epoch, its best is made a model before the error goes on."""
+    if finish and not read_history(folder):
+        raise EmotionError(f"{folder} has no whole epoch yet; there is nothing to make a model of.")
+    try:
+        return taught(finish)
+    except Diverged:
+        if read_history(folder):
+            taught(True)
+        raise
+
+
+def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) -> Bundle:
+    """Make a model folder of a trained network: export it, calibrate and score it, keep what it says.
+
+    `facts` are its card before it is calibrated.
+    """
+    from emotion.training.export import export_network
+
+    data = lesson.data
+    difference = export_network(network, folder, facts["input"]["size"])
+    facts |= {"parameters": int(network.count_params())}
     write_card(folder, facts)
-    bundle = open_bundle(folder)
-    recogniser = Recogniser(bundle)
+    recogniser = Recogniser(open_bundle(folder))
     public = raw_logits(recogniser, data, "public")
     facts["heads"] = _calibrated(facts["heads"], public, data.take(data.rows("public")))
     facts["face"] = _face_threshold(public, data.take(data.rows("public"))) if "face" in public else None
     scores = {split: score(facts, raw_logits(recogniser, data, split), data, split) for split in ("public", "private")}
     history = read_history(folder)
+    best = best_epoch(history)
+    keep_best(folder, answers_of(recogniser, lesson, "public", best))
+    stress_test(_answer(recogniser, lesson), lesson, folder)
     write_json(folder / REPORT, {
-        **scores, "export_difference": difference, "epochs": len(history),
+        **scores, "export_difference": difference, "epochs": len(history), "best_epoch": best,
         "minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
     })  # fmt: skip
     facts["metrics"] = {split: _metrics(scores[split]) for split in ("private", "public")}
@@ -92,13 +139,55 @@ def learn(
     return open_bundle(folder)
 
 
+def best_epoch(history: Sequence[Mapping[str, str]]) -> int:
+    """The first epoch with the highest mean of the validation accuracies, the one that is kept; 0 without any."""
+    best, highest = 0, -1.0
+    for row in history:
+        shares = [float(cell) for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")
+                  and cell]  # fmt: skip
+        if shares and np.mean(shares) > highest:
+            best, highest = int(float(row["epoch"])), float(np.mean(shares))
+    return best
+
+
+def _answer(recogniser: Recogniser, lesson: Lesson) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
+    """What says the place of the label for each of some faces."""
+    name = _main_head(recogniser.bundle.card, lesson.data)
+    return lambda faces: logits_of(recogniser, faces)[name].argmax(1)
+
+
+def answers_of(recogniser: Recogniser, lesson: Lesson, split: str, epoch: int) -> Answers:
+    """What a finished recogniser says of every face of a split, as the answers of that epoch."""
+    rows = lesson.data.rows(split)
+    name = _main_head(recogniser.bundle.card, lesson.data)
+    probabilities = softmax(raw_logits(recogniser, lesson.data, split)[name])
+    return Answers(
+        lesson.rows[rows], lesson.data.labels[rows], np.array([epoch], np.int32),
+        probabilities.argmax(1).astype(np.int8)[None], probabilities.astype(np.float16), epoch, split,
+        lesson.data.label_names,
+    )  # fmt: skip
+
+
 def raw_logits(recogniser: SpeaksLogits, data: Dataset, split: str, batch: int = 256) -> dict[str, NDArray[np.float32]]:
     """The logits by head for every row of a split, without any averaging."""
     images = data.images[data.rows(split)]
     if len(images) == 0:
         raise DataError(f"The data set {data.source} has no {split} rows.")
-    parts = [recogniser.logits(images[i : i + batch]) for i in range(0, len(images), batch)]
+    return logits_of(recogniser, images, batch)
+
+
+def logits_of(recogniser: SpeaksLogits, images: NDArray[np.uint8], batch: int = 256) -> dict[str, NDArray[np.float32]]:
+    """The logits by head for grey faces uint8 (n, h, w) of any size, n at least 1."""
+    parts = [recogniser.logits(resized(images[i : i + batch], recogniser.size)) for i in range(0, len(images), batch)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _main_head(card: Mapping[str, Any], data: Dataset) -> str:
+    """The answer with the labels of the data set; `DataError` where the model has none."""
+    for name, head in card["heads"].items():
+        if tuple(head["labels"]) == data.label_names:
+            return name
+    raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
 
 
 def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
@@ -154,12 +243,13 @@ def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset,
     part = data.take(rows)
     heads = card["heads"]
     result: dict[str, Any] = {"split": split, "n": len(part)}
-    if "fer2013" in heads and tuple(heads["fer2013"]["labels"]) == data.label_names:
-        head = heads["fer2013"]
-        result |= score_head(logits["fer2013"], part.labels, head["labels"], head["temperature"])
+    main = next((name for name, head in heads.items() if tuple(head["labels"]) == data.label_names), None)
+    if main is not None:
+        head = heads[main]
+        result |= {"head": main} | score_head(logits[main], part.labels, head["labels"], head["temperature"])
         fresh = ~seen_in_training(data)[rows]
         result["n_without_duplicates"] = int(fresh.sum())
-        right = logits["fer2013"].argmax(1) == part.labels
+        right = logits[main].argmax(1) == part.labels
         result["accuracy_without_duplicates"] = float(right[fresh].mean()) if fresh.any() else None
     if "ferplus" in heads and part.votes is not None:
         majority, head = ferplus_majority(part), heads["ferplus"]
@@ -174,18 +264,39 @@ def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset,
 def _metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What the card repeats of a report, by head."""
     names = ("n", "accuracy", "accuracy_interval", "ece", "accuracy_without_duplicates")
-    heads = {"fer2013": scores, "ferplus": scores.get("ferplus", {})}
+    heads = {scores.get("head", ""): scores, "ferplus": scores.get("ferplus", {})}
+    if scores.get("head") == "ferplus":
+        heads["ferplus"] = scores
     return {
         head: {name: one[name] for name in names if name in one} for head, one in heads.items() if "accuracy" in one
     }
 
 
-def evaluate(folder: Path, data: Dataset, split: str) -> dict[str, Any]:
-    """Score a model or finished run on a split of a data set; see `score`."""
+def evaluate(folder: Path, data: Dataset, split: str, *, answers: bool = False, stress: bool = False) -> dict[str, Any]:
+    """Score a model or finished run on a split of a data set, in the labels that it learned; see `score`.
+
+    `answers` and `stress` write answers.npz and stress.json into its folder.
+    """
     bundle = open_bundle(folder)
     if bundle.kind != "recogniser":
         raise ModelError(f"{folder} is a {bundle.kind}; only a recogniser can be evaluated.")
-    return score(bundle.card, raw_logits(Recogniser(bundle), data, split), data, split)
+    recogniser, lesson = Recogniser(bundle), lesson_for(bundle, data)
+    result = score(bundle.card, raw_logits(recogniser, lesson.data, split), lesson.data, split)
+    if answers:
+        keep_best(folder, answers_of(recogniser, lesson, split, best_epoch(read_history(folder))))
+    if stress:
+        stress_test(_answer(recogniser, lesson), lesson, folder, split)
+    return result
+
+
+def lesson_for(bundle: Bundle, data: Dataset) -> Lesson:
+    """The data set in the labels that a recogniser learned; as it is where its card does not say."""
+    return apply(data, label_set(str(bundle.card["label_set"]))) if "label_set" in bundle.card else whole(data)
+
+
+def whole(data: Dataset) -> Lesson:
+    """All faces of a data set with its own labels and its votes."""
+    return Lesson(data, np.arange(len(data), dtype=np.int32), label_set("own"), {})
 
 
 def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
@@ -199,7 +310,8 @@ def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
     except FileExistsError as error:
         raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
     try:
-        for file in (*bundle.card["files"], CARD):  # the card last: without it the folder is no model yet
+        shown = [name for name in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / name).is_file()]
+        for file in (*bundle.card["files"], *shown, CARD):  # the card last: without it the folder is no model yet
             shutil.copy2(run / file, target / file)
     except OSError:
         shutil.rmtree(target, ignore_errors=True)

@@ -20,12 +20,17 @@ SHEETS: Final = "samples.webp"  # of a generator: what it drew after some of its
 
 
 def read_history(folder: Path) -> list[dict[str, str]]:
-    """The rows of history.csv as text, a number or nothing in every column; a missing file is no rows.
+    """The rows of history.csv, see `read_rows`."""
+    return read_rows(folder / HISTORY)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table as text, a number or nothing in every column; a missing file is no rows.
 
     Damaged lines are left out, and so is a last one without its line break, which may lack half a number.
     """
     try:
-        text = (folder / HISTORY).read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
     lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()]
@@ -55,13 +60,23 @@ def _short(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
-def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings."""
+def check_settings(folder: Path, settings: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> None:
+    """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings.
+
+    What is `beside` them is written, too, but may change: it says where things lie.
+    """
     before = read_json(folder / CONFIG)
     begun = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, CARD))
-    if before is not None and begun and {k: before.get(k) for k in settings} != _as_json(settings):
-        raise EmotionError(f"{folder} holds a training with other settings; choose another folder.")
-    write_json(folder / CONFIG, settings)
+    if before is not None and begun:
+        wanted = _as_json(settings)
+        # What an older version of this program did not know yet was as its default is now.
+        other = [name for name in wanted if name in before and before[name] != wanted[name]]
+        if other:
+            raise EmotionError(
+                f"{folder} holds a training with other settings; choose another folder (it differs in "
+                f"{', '.join(other)})."
+            )
+    write_json(folder / CONFIG, {**(beside or {}), **settings})
 
 
 def _as_json(value: Any) -> Any:

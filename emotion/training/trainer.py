@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,14 +14,17 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.errors import DataError, EmotionError
+from emotion.errors import DataError, Diverged, EmotionError
 from emotion.faces import FERPLUS_LABELS
+from emotion.recognition.classification import softmax
 from emotion.training.augmentation import Augmentation, augment
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.networks import NETWORKS
+from emotion.training.records import Recorder
 from emotion.training.runs import append_history
+from emotion.training.watching import Stopped, Watch
 
 
 @dataclass(frozen=True)
@@ -152,9 +155,12 @@ class Validation:
             np.concatenate([~not_faces(public), np.zeros(len(more), bool)]),
         )  # fmt: skip
 
-    def measure(self, network: keras.Model) -> dict[str, float]:
+    def logits(self, network: keras.Model) -> dict[str, NDArray[np.float32]]:
+        """What a network answers to all faces, by head."""
+        return network.predict(self.faces[..., None].astype(np.float32), batch_size=512, verbose=0)  # pyright: ignore[reportArgumentType]
+
+    def measure(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
         """`val_…` columns of the history."""
-        logits = network.predict(self.faces[..., None].astype(np.float32), batch_size=512, verbose=0)  # pyright: ignore[reportArgumentType]
         n, row = len(self.labels), {}
         labels = {"fer2013": self.labels, "ferplus": self.majority}
         for head in logits.keys() & labels.keys():
@@ -172,32 +178,31 @@ class Validation:
         return dict(sorted(row.items()))
 
 
-class Stopped(Exception):
-    """The person asked to stop; what is done is in the checkpoint."""
-
-
 def train(
     data: Dataset,
     config: TrainingConfig,
     folder: Path,
     not_face_crops: NDArray[np.uint8] | None = None,
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+    watch: Watch | None = None,
+    *,
+    finish: bool = False,
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
 
     Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
     uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
     is called after every epoch with the seconds that this process has trained; True ends the training with
-    `Stopped`, and the same call goes on from there. Raises `DataError` where a split is empty, `EmotionError`
-    where the loss is no longer a number.
+    `Stopped`, and the same call goes on from there. `watch` sees every batch. `finish`: learn no more. Raises
+    `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
     """
     if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
         raise DataError(
             f"{len(data.rows('training'))} training and {len(data.rows('public'))} public rows; "
             f"at least {config.batch} and 1 are needed."
         )
-    state = _TrainingState(data, config, folder, not_face_crops)
-    return run_epochs(state, config.epochs, on_epoch)
+    state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder))
+    return run_epochs(state, state.epoch if finish else config.epochs, on_epoch)
 
 
 class Resumable(Protocol):
@@ -225,10 +230,10 @@ def run_epochs(state: Resumable, epochs: int, on_epoch: Callable[[int, float, di
 
 
 def check_finite(losses: Iterable[float], epoch: int, best_epoch: int, learning_rate: float) -> None:
-    """`EmotionError` where a loss of `epoch` (from 0) is no longer a number."""
+    """`Diverged` where a loss of `epoch` (from 0) is no longer a number."""
     if not all(map(math.isfinite, losses)):
         before = f"the best epoch before it, {best_epoch}, is kept" if epoch else "nothing was learned"
-        raise EmotionError(
+        raise Diverged(
             f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
             f"try a smaller learning rate than {learning_rate}."
         )
@@ -237,8 +242,10 @@ def check_finite(losses: Iterable[float], epoch: int, best_epoch: int, learning_
 class _TrainingState:
     """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
 
-    def __init__(self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None) -> None:
-        self._config, self._folder = config, folder
+    def __init__(
+        self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch
+    ) -> None:
+        self._config, self._folder, self._watch = config, folder, watch
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
         faces = data.take(data.rows("training"))
@@ -261,6 +268,10 @@ class _TrainingState:
         self._compile()
         self._best = values_of(self._network.weights)
         self._restore()
+        public = data.rows("public")
+        self._records = Recorder(
+            folder, data.take(public), public.astype(np.int32), data.label_names, self.epoch
+        )  # fmt: skip
 
     def _compile(self) -> None:
         config = self._config
@@ -293,14 +304,15 @@ class _TrainingState:
             # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
             # later size another one, whose results differ in the last bit.
             self._network.train_function = None
-        logs = self._learn(batches)
-        measured = self._validation.measure(self._network)
+        logs = self._learn(batches, epoch)
+        logits = self._validation.logits(self._network)
+        measured = self._validation.measure(logits)
         # The last step may have spoiled what only the public split shows.
         losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
         check_finite(losses, epoch, self._best_epoch, self._config.learning_rate)
         row = {
             "epoch": epoch + 1,
-            "seconds": time.monotonic() - started,
+            "seconds": time.monotonic() - started - self._watch.paused,
             "learning_rate": np.asarray(self._network.optimizer.learning_rate).item(),
             "size": self._config.size_at(epoch),
             "loss": logs["loss"],
@@ -312,16 +324,19 @@ class _TrainingState:
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
             self._best = values_of(self._network.weights)
+        said = softmax(logits["fer2013"][: len(self._validation.labels)])
+        self._records.keep(epoch + 1, said, self._best_epoch)
         append_history(self._folder, row)
         self._save()
         return row
 
-    def _learn(self, batches: Batches) -> dict[str, float]:
+    def _learn(self, batches: Batches, epoch: int) -> dict[str, float]:
         """One pass over the batches; the next one is augmented while one is learned.
 
         Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
         """
         logs: list[dict[str, float]] = []
+        self._watch.begin(epoch + 1, len(batches))
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = ahead.submit(batches.__getitem__, 0)
             for index in range(len(batches)):
@@ -330,7 +345,11 @@ class _TrainingState:
                     coming = ahead.submit(batches.__getitem__, index + 1)
                 self._network.reset_metrics()
                 logs.append(self._network.train_on_batch(faces, values, weights, return_dict=True))
+                self._watch.step(index + 1, logs[-1], self._rate_now)
         return {name: float(np.mean([log[name] for log in logs])) for name in logs[0]}
+
+    def _rate_now(self) -> float:
+        return np.asarray(self._network.optimizer.learning_rate).item()
 
     def best_network(self) -> keras.Model:
         """The network with the weights of the best epoch."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from emotion import jobs
+from emotion import jobs, turns
 from emotion.errors import JobError
 from emotion.films import queue as film_queue
 from emotion.films.queue import WAITING, turn
@@ -30,7 +30,7 @@ with turn(folder, Reporter(folder)) as mine:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(film_queue, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(turns, "_LOOK_EVERY", 0.02)
 
 
 def folder(parent: Path, name: str) -> Path:
@@ -134,5 +134,5 @@ def test_who_was_asked_for_first_is_first(tmp_path: Path, older: str, text: str,
             (job / "request.json").write_text("{}")
         for file, value in (("job", {"created": created}), ("state", state), ("progress", {"text": said})):
             (job / f"{file}.json").write_text(json.dumps(value))
-    assert film_queue._first(tmp_path / "old")
-    assert film_queue._first(tmp_path / "new") == first
+    assert turns.first(film_queue._earlier(tmp_path / "old"), WAITING)
+    assert turns.first(film_queue._earlier(tmp_path / "new"), WAITING) == first

@@ -24,12 +24,16 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job, reporting
 from emotion.recognition.classification import Recogniser, softmax
+from emotion.training.answers import Answers, Examples
 from emotion.training.datasets import Dataset, ferplus_majority, haar_mistakes, load_dataset, not_faces
 from emotion.training.evaluation import expected_calibration_error, fit_temperature
 from emotion.training.learning import evaluate, learn, raw_logits, score, use
+from emotion.training.plans import LessonPlan
 from emotion.training.runs import read_history
+from emotion.training.stress import read_stress
+from emotion.training.watching import read_steps
 
-from .making import dataset, pictures, write_fer2013, write_picture
+from .making import dataset, pictures, tiny, write_fer2013, write_picture
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,10 +96,30 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     config = read(finished / "config.json")
     expected = json.loads(json.dumps(asdict(TrainingConfig(epochs=1))))
     assert {name: config[name] for name in expected} == expected
-    assert (config["data"], config["rows"], config["votes"]) == ("fer2013.csv", 396, True)
+    assert (config["source"], config["rows"], config["votes"]) == ("fer2013.csv", 396, True)
+    assert LessonPlan.of(config) == replace(
+        LessonPlan.defaults("seresnet"), data=str(files / "fer2013.csv"), votes=str(files / "fer2013new.csv"),
+        not_faces=str(files / "not_faces"), epochs=1,
+    )  # fmt: skip
     assert config["not_faces"] == len(haar_mistakes(files / "not_faces"))
     assert config["duplicates"]["private_rows_in_training"] == 5
     assert open_bundle(finished).card["data"]["duplicates"] == config["duplicates"]
+
+
+def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Dataset) -> None:
+    steps = read_steps(finished)
+    assert [row["epoch"] for row in steps] == ["1"] * len(steps)
+    assert steps[-1]["step"] == steps[-1]["steps"] == "2"
+    answers, examples = Answers.read(finished), Examples.read(finished)
+    assert answers is not None
+    assert examples is not None
+    np.testing.assert_array_equal(answers.rows, small.rows("public"))
+    logits = Recogniser(open_bundle(finished)).logits(small.images[answers.rows])["fer2013"]
+    np.testing.assert_array_equal(answers.answers(), logits.argmax(1))
+    assert answers.confusion().tolist() == read(finished / "report.json")["public"]["confusion"]
+    assert answers.names == FER2013_LABELS
+    assert examples.probabilities.shape == (1, 12, 7)
+    assert (read_stress(finished) or {}).get("n") == 70
 
 
 def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Dataset) -> None:
@@ -268,7 +292,7 @@ def test_other_settings_in_the_same_folder_are_refused(
     elif "votes" in change:
         data = replace(data, votes=None, named=None)
     changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "crops")}
-    with pytest.raises(EmotionError, match=r"other settings; choose another folder\.$"):
+    with pytest.raises(EmotionError, match=r"other settings; choose another folder \(it differs in [a-z_, ]+\)\.$"):
         learned(data, folder, TrainingConfig(**{"epochs": 1} | changes), None if "crops" in change else crops)
     assert Job(folder).state().state == "failed"
     assert open_bundle(folder).sha256 == open_bundle(finished).sha256
@@ -301,12 +325,14 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
-    arguments = ("train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2, "--network", "tiny")
+    monkeypatch.setattr(trainer, "NETWORKS", {"seresnet": tiny})
+    arguments = ("train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
     run_epoch = trainer._TrainingState.run_epoch
 
     def ask_to_stop(self: Any, epoch: int) -> dict[str, float]:
+        row = run_epoch(self, epoch)
         (folder / "stop").touch()
-        return run_epoch(self, epoch)
+        return row
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer._TrainingState, "run_epoch", ask_to_stop)
@@ -320,7 +346,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     assert [row["epoch"] for row in read_history(folder)] == ["1", "2"]
     assert Job(folder).state().state == "done"
     bundle = open_bundle(folder)
-    assert (bundle.shown_head, bundle.card["face"], bundle.card["network"]) == ("fer2013", None, "tiny")
+    assert (bundle.shown_head, bundle.card["face"], bundle.card["network"]) == ("fer2013", None, "seresnet")
     assert set(json.loads(capsys.readouterr().out)["private"]) == {"fer2013"}
 
 
@@ -341,8 +367,8 @@ def test_a_folder_tree_with_other_labels_and_public_rows_without_majority(traine
     ("arguments", "words"),
     [
         (["--data", "nowhere.csv"], "There is no nowhere.csv"),
-        (["--data", "fer2013.csv", "--network", "resnet152"], "no network 'resnet152'; choose one of seresnet"),
-        (["--data", "fer2013.csv", "--epochs", "0"], "0 epochs"),
+        (["--data", "fer2013.csv", "--network", "resnet152"], "no network 'resnet152'; choose one of mlp, "),
+        (["--data", "fer2013.csv", "--epochs", "0"], "epochs is 0; expected a whole number from 1"),
         (["--data", "fer2013.csv", "--learning-rate", "nan"], "nan"),
         (["--data", "fer2013.csv", "--votes", "fer2013.csv"], "line 1"),
         (["--data", "fer2013.csv", "--not-faces", "nowhere"], "No picture below nowhere"),
@@ -391,7 +417,8 @@ def test_use_copies_a_model_where_the_app_finds_it(
     assert (found.name, bad) == ("my model", [])
     assert found.card == open_bundle(finished).card
     files = {path.name for path in found.folder.iterdir()}
-    assert files == {"card.json", *found.card["files"]}  # the checkpoint stays behind
+    shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
+    assert files == {"card.json", *shown, *found.card["files"]}  # the checkpoint stays behind
     assert command("use", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
     assert command("use", finished, "--name", "second", "--default") == 0

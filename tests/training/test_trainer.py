@@ -131,7 +131,7 @@ def test_a_killed_training_goes_on_bit_by_bit(
         env = os.environ | {"PYTHONPATH": str(TESTS.parent)}
         before = len(read_history(tmp_path))
         with subprocess.Popen([sys.executable, "-c", CHILD, str(TESTS), str(tmp_path)], env=env) as child:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 240
             while len(read_history(tmp_path)) == before and child.poll() is None:
                 assert time.monotonic() < until, "the child does not train"
                 time.sleep(0.001)
@@ -246,11 +246,15 @@ def test_the_weights_of_the_best_epoch_are_kept(
 ) -> None:
     seen: list[list[NDArray]] = []
 
-    def measure(self: Any, network: Any) -> dict[str, float]:
+    def logits(self: Any, network: Any) -> dict[str, NDArray]:
         seen.append(weights(network))
+        return {"fer2013": np.zeros((len(self.faces), 7), np.float32)}
+
+    def measure(self: Any, logits: Any) -> dict[str, float]:
         return {"val_fer2013_accuracy": scores[len(seen) - 1] + 0.05, "val_fer2013_loss": 1.0 - len(seen),
                 "val_ferplus_accuracy": scores[len(seen) - 1] - 0.05}  # fmt: skip
 
+    monkeypatch.setattr(trainer.Validation, "logits", logits)
     monkeypatch.setattr(trainer.Validation, "measure", measure)
     data, crops = data_and_crops()
     config = config_of(trainer, sizes=(32,))
@@ -575,7 +579,7 @@ def test_only_public_rows_and_held_out_crops_are_measured(trainer: ModuleType) -
         "ferplus": np.eye(8)[np.r_[np.arange(6), [0] * 8]] * 9,
         "face": np.array([[-1], *[[1]] * 7, [-1], [-1], [-1], [-1], [-1], [2]]),
     }
-    row = validation.measure(Oracle(**said))
+    row = validation.measure(validation.logits(Oracle(**said)))
     assert row["val_fer2013_accuracy"] == pytest.approx(7 / 10)
     assert row["val_ferplus_accuracy"] == pytest.approx(6 / 8)
     assert row["val_fer2013_loss"] == pytest.approx(0.3 * 9, abs=0.01)

@@ -1,0 +1,76 @@
+"""A data set in the labels of a set: which faces stay, and as what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emotion.errors import DataError
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
+from emotion.training.datasets import ferplus_majority
+from emotion.training.labels import LABEL_SETS, apply, check_classes, label_set
+
+from .making import dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("fer2013", FER2013_LABELS),
+        ("four", ("angry", "fear", "happy", "sad")),
+        ("four-normal", ("happy", "sad", "angry", "neutral")),
+        ("own", FER2013_LABELS),
+    ],
+)
+def test_each_face_keeps_its_word(name: str, labels: tuple[str, ...]) -> None:
+    data = dataset(70, 14, 14)
+    lesson = apply(data, label_set(name))
+    assert lesson.data.label_names == labels
+    words = [data.label_names[label] for label in data.labels[lesson.rows]]
+    assert words == [labels[label] for label in lesson.data.labels]
+    np.testing.assert_array_equal(lesson.data.images, data.images[lesson.rows])
+    np.testing.assert_array_equal(lesson.data.split, data.split[lesson.rows])
+    assert set(words) == set(labels)
+    assert lesson.left_out == {word: 14 for word in FER2013_LABELS if word not in labels}
+    assert len(lesson.rows) + sum(lesson.left_out.values()) == len(data)
+
+
+def test_ferplus_goes_by_the_votes() -> None:
+    data = dataset(80, 20)
+    lesson = apply(data, label_set("ferplus"))
+    assert lesson.data.label_names == FERPLUS_LABELS
+    majority = ferplus_majority(data)
+    np.testing.assert_array_equal(lesson.rows, np.flatnonzero(majority >= 0))
+    np.testing.assert_array_equal(lesson.data.labels, majority[majority >= 0])
+    with pytest.raises(DataError, match=r"fer2013.csv has no FER\+ votes, which the labels 'ferplus' need"):
+        apply(dataset(20, votes=False), label_set("ferplus"))
+
+
+def test_labels_of_the_data_set_itself() -> None:
+    data = replace(dataset(20, votes=False), label_names=tuple("abcdefg"))
+    assert apply(data, label_set("own")).data.label_names == tuple("abcdefg")
+    with pytest.raises(DataError, match=r"No face of fer2013\.csv has one of the labels angry, fear, happy, sad"):
+        apply(data, label_set("four"))
+    with pytest.raises(DataError, match="There is no label set 'five'; choose one of fer2013, "):
+        label_set("five")
+
+
+def test_a_label_without_a_training_face() -> None:
+    data = dataset(70, 7)
+    check_classes(data)
+    data.split[data.labels == 1] = 1
+    with pytest.raises(DataError, match="has no training face for disgust; add some"):
+        check_classes(data)
+
+
+def test_the_mapping_that_is_shown_is_the_one_that_is_done() -> None:
+    data = dataset(70)
+    for chosen in LABEL_SETS.values():
+        if chosen.by_votes or not chosen.labels:
+            continue
+        lesson = apply(data, chosen)
+        for row, label in zip(lesson.rows, lesson.data.labels, strict=True):
+            assert chosen.mapping[data.label_names[data.labels[row]]] == chosen.labels[label]
+        assert {name for name, new in chosen.mapping.items() if new is None} >= set(lesson.left_out)
