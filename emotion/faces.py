@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -38,6 +41,7 @@ EXPRESSIONS: Final[Mapping[str, Expression]] = MappingProxyType(
     }
 )
 UNSURE: Final = Expression("unsure", "#6B6B6B", "?")
+_OWN_SIGNS: Final = "△◇▽□☆◑▷◎"  # of labels that are none of ours
 
 # The order of the columns of fer2013.csv and of fer2013new.csv (without its "unknown" and "NF").
 FER2013_LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -57,9 +61,29 @@ def expression_name(word: str) -> str | None:
     return word if word in EXPRESSIONS else None
 
 
+def label_name(word: str) -> str:
+    """The label that a folder of a data set means: the project's name where it is a known word for an expression, else
+    the word itself in small letters; "" where nothing of it can be shown."""
+    word = " ".join("".join(c if c.isprintable() else " " for c in word).split())
+    return expression_name(word) or word.lower()
+
+
 def expression(name: str) -> Expression:
-    """Colour and sign of `name`; of "unsure" for anything unknown."""
-    return EXPRESSIONS.get(name, UNSURE)
+    """Colour and sign of `name`. A label that is none of ours gets one of its own, always the same; "" and "unsure"
+    look unsure."""
+    if name in EXPRESSIONS:
+        return EXPRESSIONS[name]
+    return _own_look(name) if name not in ("", UNSURE.name) else UNSURE
+
+
+@lru_cache(maxsize=1000)
+def _own_look(name: str) -> Expression:
+    """A hue by chance of the name, since nobody knows which labels will stand beside it."""
+    chance = zlib.crc32(name.encode(errors="replace"))
+    # Half as light as white and half as strong as it could be: told from white and from black in every hue.
+    red, green, blue = colorsys.hls_to_rgb(chance % 360 / 360, 0.5, 0.5)
+    colour = "#" + "".join(f"{round(255 * part):02X}" for part in (red, green, blue))
+    return Expression(name, colour, _OWN_SIGNS[chance // 360 % len(_OWN_SIGNS)])
 
 
 def percent(share: float) -> str:

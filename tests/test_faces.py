@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -21,6 +22,7 @@ from emotion.faces import (
     Scores,
     expression,
     expression_name,
+    label_name,
 )
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False, width=32)
@@ -233,9 +235,32 @@ def test_every_expression_has_its_own_look() -> None:
     assert min(math.dist(a, b) for a, b in itertools.combinations(colours, 2)) > 50
 
 
-@pytest.mark.parametrize("name", ["", "unsure", "joyous"])
-def test_unknown_words_look_unsure(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "unsure"])
+def test_what_is_no_label_looks_unsure(name: str) -> None:
     assert expression(name) is UNSURE
+
+
+@given(name=st.text(min_size=1))
+def test_a_label_that_is_none_of_ours_has_a_look_of_its_own(name: str) -> None:
+    if name not in (*EXPRESSIONS, UNSURE.name):
+        look = expression(name)
+        assert look == expression(name)
+        assert (look.name, len(look.sign)) == (name, 1)
+        assert re.fullmatch("#[0-9A-F]{6}", look.colour)
+        assert look.sign not in {known.sign for known in (*EXPRESSIONS.values(), UNSURE)}
+
+
+def test_labels_of_others_rarely_look_alike() -> None:
+    looks = [expression(name) for name in ("smirk", "yawn", "joyous", "tired", "focused", "bored", "calm", "lustig")]
+    assert len({(look.colour, look.sign) for look in looks}) == len(looks)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [(" Happiness ", "happy"), ("Smirk", "smirk"), ("a\n\x00 b\u200b", "a b"), ("  ", ""), ("ÄRGER", "ärger")],
+)
+def test_folders_become_labels(word: str, name: str) -> None:
+    assert label_name(word) == name
 
 
 def test_a_held_label_changes_no_probability() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, ImageError
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, expression_name
+from emotion.faces import FER2013_LABELS, Box, expression_name, label_name
 from emotion.recognition.crops import crop_square, to_grey
 from emotion.recognition.detection import Haar
 from emotion.recognition.images import read_image
@@ -23,26 +24,27 @@ from emotion.recognition.images import read_image
 SIZE: Final = 48
 SPLITS: Final = ("training", "public", "private")
 _USAGE: Final = {"training": 0, "publictest": 1, "privatetest": 2}
-_SPLIT_FOLDERS: Final = {
+SPLIT_FOLDERS: Final = {
     "train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "publictest": 1, "public": 1,
     "test": 2, "privatetest": 2, "private": 2,
 }  # fmt: skip
-_PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"}
+PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".avif"}
 _VOTE_COLUMNS: Final = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
 _NOT_A_FACE: Final = 9  # column of the FER+ votes
 _MOST_VOTES: Final = 127  # FER+ asked ten people; int8 holds this many
+_MOST_LABELS: Final = 127  # as int8 holds
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Labelled faces; row i of every array is the same face.
 
-    `images` uint8 (n, 48, 48) grey; `labels` int8 (n,) index into `label_names`; `split` int8 (n,) index into
-    `SPLITS` (public chooses, private is scored once); `votes` int8 (n, 10) FER+ votes in the order of
-    `FERPLUS_LABELS`, unknown, not a face, or all 0 where FER+ leaves the row out; `named` bool (n,) False
-    there. `notes`: what was left out while reading, in sentences.
+    `images` uint8 (n, size, size) grey, size 48 unless another was asked for; `labels` int8 (n,) index into
+    `label_names`; `split` int8 (n,) index into `SPLITS` (public chooses, private is scored once); `votes` int8
+    (n, 10) FER+ votes in the order of `FERPLUS_LABELS`, unknown, not a face, or all 0 where FER+ leaves the row
+    out; `named` bool (n,) False there. `notes`: what was left out while reading, in sentences.
     """
 
     images: NDArray[np.uint8]
@@ -73,24 +75,31 @@ class Dataset:
 # --- reading -----------------------------------------------------------------------------------------------
 
 
-def load_dataset(path: Path | str, votes: Path | str | None = None) -> Dataset:
+def load_dataset(path: Path | str, votes: Path | str | None = None, size: int = SIZE) -> Dataset:
     """Read `fer2013.csv`, an npz of the same rows, or a folder tree split/label/picture or label/picture.
 
-    `votes` is `fer2013new.csv` of FER+, whose rows stand in the order of fer2013.csv. Raises `DataError` with
-    the line or path of what is wrong.
+    A label is whatever the folder is called, see `label_name`. `votes` is `fer2013new.csv` of FER+, whose rows
+    stand in the order of fer2013.csv. `size`: side in pixels of the pictures of a folder; those of a file have 48.
+    Raises `DataError` with the line or path of what is wrong.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"There is no {path}; give fer2013.csv, an .npz or a folder of labelled pictures.")
-    if path.is_dir():
-        data = _read_folder(path)
-    elif path.suffix.lower() == ".npz":
-        data = _read_npz(path)
-    elif path.suffix.lower() == ".csv":
-        data = _read_csv(path)
-    else:
-        raise DataError(f"{path.name} is not a data set; give fer2013.csv, an .npz or a folder of pictures.")
+    try:
+        data = _read(path, size)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the rights.") from error
     return data if votes is None else with_votes(data, Path(votes))
+
+
+def _read(path: Path, size: int) -> Dataset:
+    if path.is_dir():
+        return _read_folder(path, size)
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path)
+    raise DataError(f"{path.name} is not a data set; give fer2013.csv, an .npz or a folder of pictures.")
 
 
 def _read_npz(path: Path) -> Dataset:
@@ -220,34 +229,27 @@ def with_votes(data: Dataset, path: Path) -> Dataset:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
 
 
-def _read_folder(folder: Path) -> Dataset:
+def _read_folder(folder: Path, size: int) -> Dataset:
     """split/label/picture, or label/picture with a tenth of each label held out for each test split."""
-    children = sorted(p for p in folder.iterdir() if p.is_dir())
-    splits = {child: _SPLIT_FOLDERS[child.name.lower()] for child in children if child.name.lower() in _SPLIT_FOLDERS}
     images, labels, split, rows, notes = [], [], [], [], []
-    for place, number in splits.items() or [(folder, -1)]:
-        for child in sorted(p for p in place.iterdir() if p.is_dir()):
-            name = expression_name(child.name)
-            if name is None:
-                raise DataError(
-                    f"The folder {child} names no known expression; rename it to one of {', '.join(FERPLUS_LABELS)}."
-                )
-            for picture in _pictures(child):
-                try:
-                    images.append(_face_48(picture))
-                except ImageError as error:
-                    notes.append(f"{picture.relative_to(folder)}: {error}")
-                    continue
-                labels.append(name)
-                usage, row = _name_of_row(picture)
-                split.append(number if usage is None else usage)
-                rows.append(row)
+    for number, name, picture in labelled_pictures(folder):
+        try:
+            images.append(_face(picture, size))
+        except ImageError as error:
+            notes.append(f"{picture.relative_to(folder)}: {error}")
+            continue
+        labels.append(name)
+        usage, row = _name_of_row(picture)
+        split.append(number if usage is None else usage)
+        rows.append(row)
     if not images:
         raise DataError(f"No readable picture below {folder}; expected folders named by expression.")
-    names = tuple(n for n in (*FER2013_LABELS, "contempt") if n in set(labels))
+    names = in_order(set(labels))
+    if len(names) > _MOST_LABELS:
+        raise DataError(f"{folder} has {len(names)} labels; expected {_MOST_LABELS} at most, a folder for each.")
     data = Dataset(
         np.stack(images), np.array([names.index(n) for n in labels], np.int8), np.array(split, np.int8),
         names, source=folder.name, notes=tuple(notes),
@@ -257,6 +259,48 @@ def _read_folder(folder: Path) -> Dataset:
     return _hold_out(data)
 
 
+def labelled_pictures(folder: Path) -> Iterator[tuple[int, str, Path]]:
+    """Split (index into `SPLITS`, -1 where the folders do not tell), label and path of each picture of a tree.
+
+    Raises `DataError` where a folder is neither a split nor a label.
+    """
+    folder = _inner(folder)
+    children = _folders(folder)
+    splits = {child: SPLIT_FOLDERS[child.name.lower()] for child in children if child.name.lower() in SPLIT_FOLDERS}
+    for place, number in splits.items() or [(folder, -1)]:
+        for child in _folders(place):
+            found = _pictures(child)
+            name = label_name(os.fsencode(child.name).decode(errors="replace"))
+            # Photos sorted by year, then by expression, would else teach the years.
+            if found and expression_name(name) is None and not any(p.parent == child for p in found):
+                raise DataError(
+                    f"The folder {child} names no known expression and holds no pictures itself; expected folders "
+                    "split/label or label with pictures in them."
+                )
+            yield from ((number, name, picture) for picture in found)
+
+
+def in_order(labels: set[str]) -> tuple[str, ...]:
+    """Labels in the order of FER-2013, then contempt, then those that are none of ours by the alphabet."""
+    ours = (*FER2013_LABELS, "contempt")
+    return (*(n for n in ours if n in labels), *sorted(labels.difference(ours)))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, without what systems hide in it."""
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _inner(folder: Path) -> Path:
+    """Past folders that only hold one folder, as archives make them: "faces/faces/train/happy/1.png"."""
+    while True:
+        inner = _folders(folder)
+        known = len(inner) == 1 and (inner[0].name.lower() in SPLIT_FOLDERS or expression_name(inner[0].name))
+        if len(inner) != 1 or known or not _folders(inner[0]):
+            return folder
+        folder = inner[0]
+
+
 def _name_of_row(picture: Path) -> tuple[int | None, int]:
     """Split and row that the pictures of FER-2013 carry in their names (`PublicTest_01234.png`)."""
     usage, _, row = picture.stem.partition("_")
@@ -264,13 +308,17 @@ def _name_of_row(picture: Path) -> tuple[int | None, int]:
     return split, int(row) if split is not None and row.isdecimal() else -1
 
 
-def _face_48(path: Path) -> NDArray[np.uint8]:
-    grey = to_grey(read_image(path))
-    if grey.shape == (SIZE, SIZE):
+def _face(path: Path, size: int) -> NDArray[np.uint8]:
+    return square(to_grey(read_image(path)), size)
+
+
+def square(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The middle square of a grey picture (H, W) that is already a face, uint8 (size, size)."""
+    if grey.shape == (size, size):
         return grey
-    side = min(grey.shape)  # the middle square of a picture that is already a face
+    side = min(grey.shape)
     y, x = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
-    return cv2.resize(grey[y : y + side, x : x + side], (SIZE, SIZE), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(grey[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
@@ -315,13 +363,13 @@ def ferplus_majority(data: Dataset) -> NDArray[np.int8]:
 
 def not_faces(data: Dataset) -> NDArray[np.bool_]:
     """Rows (n,) that show no face: most FER+ votes say so, or the picture is blank."""
-    blank = _blank(data.images)
+    flat = blank(data.images)
     if data.votes is None:
-        return blank
-    return blank | (data.votes[:, _NOT_A_FACE] > data.votes.sum(1) / 2)
+        return flat
+    return flat | (data.votes[:, _NOT_A_FACE] > data.votes.sum(1) / 2)
 
 
-def _blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pictures (n,) of a single grey; one by one, for all at once would take eight times their memory."""
     return np.fromiter((image.std() < 1.0 for image in images), bool, len(images))
 
@@ -384,5 +432,5 @@ def duplicate_report(data: Dataset) -> dict[str, int]:
         "public_rows_in_training": int(seen[data.split == 1].sum()),
         "private_rows_in_training": int(seen[data.split == 2].sum()),
         "private_rows_in_public": int(np.isin(groups[data.split == 2], public).sum()),
-        "blank_images": int(_blank(data.images).sum()),
+        "blank_images": int(blank(data.images).sum()),
     }

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emotion.errors import DataError
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
+from emotion.faces import FER2013_LABELS
 from emotion.training import datasets
 from emotion.training.datasets import (
     Dataset,
@@ -384,10 +384,40 @@ def test_a_bad_tree_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "pictureless" / "train" / "happy").mkdir(parents=True)
     assert str(tmp_path / "pictureless") in refusal(lambda: load_dataset(tmp_path / "pictureless"))
     write_picture(tmp_path / "odd" / "train" / "happy" / "a.png", pictures(1)[0])
-    write_picture(tmp_path / "odd" / "train" / "hungry" / "a.png", pictures(1)[0])
+    write_picture(tmp_path / "odd" / "train" / "2019" / "happy" / "a.png", pictures(1)[0])
     message = refusal(lambda: load_dataset(tmp_path / "odd"))
-    assert str(tmp_path / "odd" / "train" / "hungry") in message
-    assert all(label in message for label in FERPLUS_LABELS)
+    assert str(tmp_path / "odd" / "train" / "2019") in message
+    for number in range(128):
+        write_picture(tmp_path / "many" / f"label {number}" / "a.png", pictures(1)[0])
+    assert "128 labels" in refusal(lambda: load_dataset(tmp_path / "many"))
+
+
+def test_a_label_is_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    for number, name in enumerate(("Yawn", "contempt", "Anger", " a  smirk ", "yawn")):
+        write_picture(tmp_path / "train" / name / f"{number}.png", pictures(1, number)[0])
+    write_picture(tmp_path / "train" / "__MACOSX" / "a.png", pictures(1)[0])
+    write_picture(tmp_path / "train" / ".hidden" / "a.png", pictures(1)[0])
+    data = load_dataset(tmp_path)
+    assert data.label_names == ("angry", "contempt", "a smirk", "yawn")
+    assert np.bincount(data.labels).tolist() == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("wrapped", ["", "faces", "archive/faces"])
+def test_folders_around_a_tree_do_not_count(tmp_path: Path, wrapped: str) -> None:
+    data = dataset(30, 14, 14, votes=False)
+    write_tree(tmp_path / wrapped, data, splits=True)
+    assert by_picture(load_dataset(tmp_path)) == by_picture(data)
+    for name in ("happy", "yawn"):
+        write_picture(tmp_path / "other" / wrapped / name / "2019" / "a.png", pictures(1)[0])
+        write_picture(tmp_path / "other" / wrapped / name / "a.png", pictures(1)[0])
+    assert load_dataset(tmp_path / "other").label_names == ("happy", "yawn")
+
+
+def test_pictures_of_a_folder_come_in_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    wide = np.full((96, 200, 3), 255, np.uint8)
+    wide[:, 52:148] = 40
+    write_picture(tmp_path / "happy" / "a.png", wide)
+    np.testing.assert_array_equal(load_dataset(tmp_path, size=80).images, np.full((1, 80, 80), 40))
 
 
 # --- the votes of FER+ -------------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""Share out labelled faces among training, validation and test: every label fairly, no group torn apart."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import DataError
+
+Shares = tuple[float, float, float]
+
+
+def read_shares(text: str) -> Shares:
+    """ "80/10/10" -> (0.8, 0.1, 0.1): training, validation, test. Raises `DataError`."""
+    try:
+        numbers = [float(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    whole = sum(numbers)
+    if len(numbers) != 3 or not math.isfinite(whole) or min(numbers) < 0 or numbers[0] <= 0:
+        raise DataError(f"The split {text[:40]!r} was expected as training/validation/test, such as 80/10/10.")
+    training, validation, test = (number / whole for number in numbers)
+    return training, validation, test
+
+
+def split_groups(
+    labels: NDArray[np.integer], groups: NDArray[np.integer], shares: Shares, seed: int
+) -> NDArray[np.int8]:
+    """A split (n,), index into `SPLITS`, for rows with `labels` (n,) from 0 up; rows with the same number in
+    `groups` (n,) come into the same one.
+
+    Each label gets the `shares` (sum 1) as nearly as its groups allow, and at least one of its groups in each split
+    that has a share, where it has as many and none of them holds other labels, too. Large groups choose first;
+    chance, by `seed`, decides among equals.
+    """
+    if len(labels) == 0:
+        return np.zeros(0, np.int8)
+    _, member = np.unique(groups, return_inverse=True)
+    counts = np.zeros((member.max() + 1, int(labels.max()) + 1), np.int64)
+    np.add.at(counts, (member, labels), 1)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    home = np.zeros(len(counts), np.int8)
+    plan = _Plan(counts, shares)
+    for group in order:
+        home[group] = plan.place(counts[group])
+    return home[member]
+
+
+class _Plan:
+    """How much each label still lacks in each split."""
+
+    def __init__(self, counts: NDArray[np.int64], shares: Shares) -> None:
+        self._open = np.array(shares) > 0
+        self._missing = np.stack([_targets(int(column.sum()), shares) for column in counts.T], axis=1)
+        self._empty = np.repeat(self._open[:, None], counts.shape[1], axis=1)  # splits without a group of the label
+        self._left = (counts > 0).sum(axis=0)  # groups of the label that have no place yet
+
+    def place(self, rows: NDArray[np.int64]) -> int:
+        """The split for a group with so many rows of each label."""
+        here = rows > 0
+        # The last groups of a label must not all follow the first ones.
+        last = here & (self._left <= self._empty.sum(axis=0))
+        allowed = self._empty[:, last].any(axis=1)
+        need = np.where(allowed if allowed.any() else self._open, (self._missing @ rows).astype(float), -np.inf)
+        split = int(need.argmax())
+        self._missing[split] -= rows
+        self._empty[split, here] = False
+        self._left[here] -= 1
+        return split
+
+
+def _targets(rows: int, shares: Shares) -> NDArray[np.int64]:
+    """How many of the rows of a label each split should have, whole numbers (3,) with the sum `rows`."""
+    exact = np.array(shares) * rows
+    targets = np.floor(exact).astype(np.int64)
+    for i in np.argsort(targets - exact, kind="stable")[: rows - int(targets.sum())]:
+        targets[i] += 1
+    return targets

@@ -1,0 +1,78 @@
+"""A data set made of photos in a real browser: uploaded, watched, looked at, taken away, deleted."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion.training.preparation import SETS
+
+if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
+    pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name that no other data set has; whatever is left of it goes away."""
+    word = f"browsertest{os.getpid()}"  # a dash would be hidden between signs that cannot be seen
+    yield word
+    for left in (SETS / word, SETS / f".{word}.preparing"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.fixture
+def archive(tmp_path: Path, sample: np.ndarray) -> Path:
+    """Twelve photos of one face, each a little different, under two labels, and one that is no photo."""
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+        for number in range(12):
+            turn = cv2.getRotationMatrix2D((225, 115), 3 * number - 18, 1)
+            photo = cv2.warpAffine(np.asarray(sample), turn, (512, 512))
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+            file.writestr(f"faces/{'happy' if number % 2 else 'proud'}/{number}.jpg", jpeg.tobytes())
+        file.writestr("faces/happy/notes.jpg", "no photo")
+    return tmp_path / "photos.zip"
+
+
+def sideways(page: Page) -> int:
+    return page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("width", [1360, 400])
+def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: str, width: int) -> None:
+    page = open_page(f"{app}/data", width=width)
+    page.get_by_role("radio", name="A ZIP").click()
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(archive)
+    expect(page.get_by_text("photos.zip")).to_be_visible()
+    page.get_by_role("textbox", name="Name of the data set").fill(name)
+    page.get_by_role("textbox", name="Name of the data set").press("Enter")
+    start = page.get_by_role("button", name="Start")
+    expect(start).to_be_enabled()
+    start.click()
+    expect(page.get_by_text(f"The data set {name} is ready.")).to_be_visible()
+    assert sideways(page) == 0
+    page.get_by_role("button", name="Open it").click()
+    expect(page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table (CSV)").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "label,training,validation,test,all"
+    assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) >= 10
+    for view in ("Faces", "Changes", "Duplicates", "Blank", "Agreement"):
+        page.get_by_role("radio", name=view).click()
+        expect(page.get_by_role("radio", name=view)).to_be_checked()
+        assert sideways(page) == 0
+    page.get_by_role("radio", name="Left out").click()
+    expect(page.get_by_text("happy/notes.jpg")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("Make one from photos")).to_be_visible()
+    assert not (SETS / name).exists()

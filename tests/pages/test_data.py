@@ -1,0 +1,455 @@
+"""The Data page: what it shows of data sets, and how one is made of photos."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from emotion import jobs, ui_data, ui_prepare
+from emotion.faces import FER2013_LABELS
+from emotion.jobs import Job, Reporter
+from emotion.recognition.images import encode_png, read_image
+from emotion.training import catalogue, preparation, preparing
+from emotion.training.datasets import load_dataset
+from emotion.training.preparation import Settings, prepare
+
+Open = Callable[[str], Any]
+NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
+
+
+@pytest.fixture(autouse=True)
+def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data/sets/ of this test only."""
+    folder = tmp_path / "data" / "sets"
+    folder.mkdir(parents=True)
+    for module in (catalogue, preparation, preparing, ui_data, ui_prepare):
+        monkeypatch.setattr(module, "SETS", folder)
+    monkeypatch.delenv(catalogue.DATA, raising=False)
+    st.cache_resource.clear()
+    return folder
+
+
+def faces(count: int, seed: int = 0) -> np.ndarray:
+    """Different faces of noise, uint8 (count, 48, 48)."""
+    return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
+
+
+def photos(folder: Path, labels: dict[str, int]) -> Path:
+    """A folder for each label with cut faces in it, one photo that is none, and one that is there twice."""
+    for place, (label, count) in enumerate(labels.items()):
+        (folder / label).mkdir(parents=True)
+        for number, face in enumerate(faces(count, place)):
+            (folder / label / f"{number:02d}.png").write_bytes(encode_png(face[..., None].repeat(3, 2)))
+    first = next(iter(labels))
+    (folder / first / NASTY).write_bytes(b"no photo")
+    (folder / first / "again.png").write_bytes((folder / first / "00.png").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def mine(tmp_path: Path, sets: Path) -> Path:
+    """A data set that was made here."""
+    source = photos(tmp_path / "photos", {"happy": 20, "Grin": 10})
+    work = sets / ".mine.preparing"
+    work.mkdir()
+    assert prepare(source, sets / "mine", Settings(whole=True), work, Reporter(work))
+    shutil.rmtree(work)
+    return sets / "mine"
+
+
+def fer(path: Path) -> Path:
+    """FER-2013 in small, with votes, a blank picture, and one photo in two splits."""
+    images = faces(70)
+    images[3] = 0
+    images[60] = images[10]
+    labels = np.arange(70) % 7
+    votes = np.zeros((70, 10), np.int8)
+    votes[np.arange(70), np.array([4, 5, 6, 1, 3, 2, 0])[labels]] = 10  # as FER+ orders them
+    votes[0] = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0]  # angry, and neutral to FER+
+    np.savez(path, images=images, label=labels, usage=np.repeat([0, 1, 2], [50, 10, 10]), ferplus=votes,
+             ferplus_named=np.ones(70, bool))  # fmt: skip
+    return path
+
+
+def look(page: Any, name: str, view: str | None = None) -> None:
+    """Open a data set, and one of its views."""
+    page.app.button(key=f"data_look_{name}").click().run()
+    if view:
+        page.app.button_group(key="data_view").set_value(view).run()
+    assert not page.app.exception
+    assert not page.app.error
+
+
+def pictures(page: Any) -> list[Any]:
+    return list(page.app.get("imgs") or page.app.image)
+
+
+def charts(page: Any) -> int:
+    return len(page.app.get("vega_lite_chart") or page.app.get("arrow_vega_lite_chart"))
+
+
+# ------------------------------------------------------------------ the list
+
+
+def test_before_there_is_any(open_page: Open) -> None:
+    page = open_page("data")
+    assert not page.app.exception
+    assert "FER-2013" in page.words
+    assert len(pictures(page)) == 4
+    assert page.app.button(key="data_start").disabled
+
+
+def test_data_sets_as_cards(mine: Path, sets: Path, open_page: Open) -> None:
+    fer(sets.parent / "fer.npz")
+    (sets.parent / "broken.npz").write_bytes(b"x")
+    page = open_page("data")
+    assert not page.app.error
+    assert "70 faces · 7 labels · with FER+ votes" in page.words
+    assert "Training / validation / test: 50 / 10 / 10" in page.words
+    assert "30 faces · 2 labels" in page.words
+    assert "broken.npz is not a readable .npz file" in page.words
+    assert "FER-2013 is what most" not in page.words
+
+
+def test_an_address_that_names_nothing(open_page: Open) -> None:
+    page = open_page("data")
+    for name in ("nowhere", "../../etc"):
+        page.app.query_params["data"] = name
+        page.app.run()
+        assert "not here, or not any more" in page.words
+        assert not page.app.error
+
+
+# ------------------------------------------------------------------ one data set
+
+
+def test_counts(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    page = open_page("data")
+    look(page, "mine")
+    assert charts(page) == 1
+    assert read_image(saved["mine-counts.png"]).std() > 10
+    assert saved["mine-counts.csv"] == "label,training,validation,test,all\nhappy,16,2,2,20\ngrin,8,1,1,10\n"
+    page.app.button(key="data_back").click().run()
+    assert page.app.button(key="data_look_mine")
+
+
+def test_a_data_set_can_be_trained_on_at_once(mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine")
+    page.app.button(key="data_train").click().run()
+    assert not page.app.exception
+    assert page.app.title[0].value == "Training"
+    assert str(mine) in [box.value for box in page.app.selectbox]
+
+
+def test_a_label_without_faces_is_said(sets: Path, open_page: Open) -> None:
+    np.savez(sets.parent / "few.npz", images=faces(3), label=np.zeros(3, int), usage=np.zeros(3, int))
+    page = open_page("data")
+    look(page, "few")
+    assert "Without a face: angry (validation), angry (test), disgust (training)" in page.words
+
+
+def test_faces_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    page = open_page("data")
+    look(page, "mine", "Faces")
+    assert read_image(saved["mine-faces.png"]).shape == (3 * 96, 12 * 96, 3)
+    page.app.selectbox(key="data_faces_label").set_value("grin").run()
+    page.app.selectbox(key="data_faces_split").set_value("test").run()
+    (row,) = saved["mine-faces.csv"].splitlines()[1:]
+    number = int(row.split(",")[0])
+    assert row == f"{number},grin,test"
+    sheet = read_image(saved["mine-faces.png"])
+    np.testing.assert_array_equal(sheet[::2, ::2, 0], load_dataset(mine).images[number])
+    page.app.selectbox(key="data_faces_label").set_value("All").run()
+    page.app.selectbox(key="data_faces_split").set_value("All").run()
+    first = saved["mine-faces.png"]
+    page.app.button(key="data_faces_seed_up").click().run()
+    assert len(saved["mine-faces.csv"].splitlines()) == 31
+    assert saved["mine-faces.png"] == first  # all of them are shown, in the order of their rows
+
+
+def test_faces_are_blurred_where_that_is_wanted(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    page = open_page("data")
+    look(page, "mine", "Faces")
+    plain = saved["mine-faces.png"]
+    page.app.toggle[0].set_value(True).run()
+    hidden = read_image(saved["mine-faces.png"])
+    assert saved["mine-faces.png"] != plain
+    assert np.unique(hidden[:96, :96, 0]).size <= 36 < np.unique(read_image(plain)[:96, :96, 0]).size
+
+
+def test_changes_are_those_of_the_trainer(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    page = open_page("data")
+    look(page, "mine", "Changes")
+    for slider in page.app.slider:
+        if str(slider.key).startswith("data_change_"):
+            slider.set_value((1.0, 1.0) if slider.key == "data_change_scale" else 0.0)
+    page.app.toggle(key="data_changes_flip").set_value(False).run()
+    sheet = read_image(saved["mine-changes.png"])[::3, ::3, 0]
+    row = sheet[:48]
+    for column in range(8):  # nothing is changed
+        np.testing.assert_allclose(row[:, column * 48 : (column + 1) * 48].astype(int), row[:, :48], atol=1)
+    page.app.slider(key="data_change_brightness").set_value(80.0).run()
+    assert saved["mine-changes.png"] != encode_png(read_image(saved["mine-changes.png"])[::-1])
+    bright = read_image(saved["mine-changes.png"])[::3, ::3, 0]
+    np.testing.assert_array_equal(bright[:, :48], sheet[:, :48])  # the first column stays
+    assert (bright[:, 48:] != sheet[:, 48:]).any()
+
+
+def test_duplicates_across_splits_side_by_side(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    fer(sets.parent / "fer.npz")
+    page = open_page("data")
+    look(page, "fer", "Duplicates")
+    assert [metric.value for metric in page.app.metric] == ["2", "2", "2", "1"]
+    assert "training · ▲ happy · row 10".replace("▲", "●") in page.words
+    assert "test · ■ sad · row 60" in page.words
+    assert saved["fer-duplicates.csv"].splitlines()[1:] == [
+        "1,10,happy,training,True,True", "1,60,sad,test,True,True",
+    ]  # fmt: skip
+
+
+def test_without_duplicates(mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine", "Duplicates")
+    assert page.app.success[0].value == "No face is there twice."
+
+
+def test_agreement_of_two_labellings(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    fer(sets.parent / "fer.npz")
+    page = open_page("data")
+    look(page, "fer", "Agreement")
+    assert "Of 70 faces, 70 have a FER+ label" in page.words
+    assert "99 % of these have the same label" in page.words
+    assert charts(page) == 1
+    lines = saved["fer-agreement.csv"].splitlines()
+    assert lines[0] == "label,majority,count,share"
+    assert "angry,neutral,1,0.1000" in lines
+    assert len(lines) == 1 + 7 * 9
+    sheet = read_image(saved["fer-angry-neutral.png"])  # the largest disagreement is chosen
+    np.testing.assert_array_equal(sheet[::2, ::2, 0], faces(70)[0])
+    page.app.selectbox(key="data_agreement_majority").set_value(8).run()
+    assert "No face is called so by both" in page.words
+
+
+def test_agreement_without_votes(mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine", "Agreement")
+    assert "has no FER+ votes" in page.words
+
+
+def test_blank_pictures(sets: Path, mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    fer(sets.parent / "fer.npz")
+    page = open_page("data")
+    look(page, "fer", "Blank")
+    assert "1 of 70 pictures are of a single grey" in page.words
+    assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},training\n"
+    page.app.button(key="data_back").click().run()
+    look(page, "mine", "Blank")
+    assert page.app.success[0].value == "No picture is blank."
+
+
+def test_what_was_left_out(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+    page = open_page("data")
+    look(page, "mine", "Left out")
+    assert "2 of 32 photos gave no face" in page.words
+    assert f"unreadable · happy/{NASTY}" in page.words.replace("**unreadable**", "unreadable")
+    assert len(pictures(page)) == 1
+    page.app.button_group(key="data_left_out").set_value("duplicate").run()
+    assert NASTY not in page.words
+    assert len(saved["mine-left-out.csv"].splitlines()) == 3
+
+
+@pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "prepared.json", "thrown_out", "/etc/passwd"])
+def test_a_list_that_was_changed_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
+    (mine / "thrown_out.csv").write_text(f"name,label,reason,sentence,picture\na,b,no face,Why.,{picture}\n")
+    page = open_page("data")
+    look(page, "mine", "Left out")
+    assert not pictures(page)
+
+
+def test_a_data_set_that_vanishes_or_breaks(sets: Path, mine: Path, open_page: Open) -> None:
+    page = open_page("data")
+    look(page, "mine")
+    (mine / "prepared.json").write_text("{")
+    for file in mine.glob("*/*/*.png"):
+        file.write_bytes(b"")
+    page.app.run()
+    assert not page.app.exception
+    shutil.rmtree(mine)
+    page.app.run()
+    assert "not here, or not any more" in page.words
+
+
+def test_delete(sets: Path, mine: Path, open_page: Open) -> None:
+    fer(sets.parent / "fer.npz")
+    page = open_page("data")
+    look(page, "fer")
+    assert [button.key for button in page.app.button if button.key == "data_delete"] == []
+    page.app.button(key="data_back").click().run()
+    look(page, "mine")
+    page.app.button(key="data_delete").click().run()
+    assert not page.app.error
+    assert list(sets.iterdir()) == []
+    assert "70 faces" in page.words
+
+
+# ------------------------------------------------------------------ making one
+
+
+def ended(sets: Path, name: str) -> Job:
+    job = Job(sets / f".{name}.preparing")
+    deadline = time.monotonic() + 60
+    while job.state().running:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return job
+
+
+def fill(page: Any, name: str) -> None:
+    page.app.toggle(key="data_whole").set_value(True)
+    next(one for one in page.app.text_input if str(one.key).startswith("data_name_")).set_value(name)
+    page.app.run()
+    page.app.button(key="data_start").click().run()
+
+
+def test_a_folder_becomes_a_data_set(tmp_path: Path, sets: Path, open_page: Open) -> None:
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(str(photos(tmp_path / "photos", {"happy": 12, "Grin": 3}))).run()
+    fill(page, "first")
+    assert not page.app.error
+    assert ended(sets, "first").state().state == "done"
+    page.app.run()
+    assert "The data set **first** is ready." in page.app.success[0].value
+    assert list(sets.glob(".*")) == []
+    page.app.button(key="data_open").click().run()
+    assert charts(page) == 1
+    assert load_dataset(sets / "first").label_names == ("happy", "grin")
+
+
+def uploaded(files: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def test_a_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("A ZIP").run()
+    images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(4)]
+    page.upload(("p.zip", uploaded({f"happy/{i}.png": image for i, image in enumerate(images)})))
+    fill(page, "zipped")
+    job = ended(sets, "zipped")
+    assert job.state().state == "done", job.log_tail()
+    assert not (job.folder / "photos.zip").exists()
+    assert len(load_dataset(sets / "zipped")) == 4
+
+
+def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> None:
+    page = open_page("data")
+    page.app.button_group(key="data_place").set_value("Photos").run()
+    images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
+    page.app.text_input(key="data_label").set_value("huge").run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ui_prepare, "_MOST_KEPT", 10)
+        page.upload(("a.png", images[0]))
+        assert "give the rest as a folder or a ZIP" in page.words
+    page.upload()
+    for label, some in (("Happiness", images[:3]), ("Wide grin", images[3:])):
+        page.app.text_input(key="data_label").set_value(label).run()
+        page.upload(*((f"../{i}.png", image) for i, image in enumerate(some)))
+    assert "happy 3" in page.words
+    assert "wide grin 2" in page.words
+    fill(page, "some")
+    assert ended(sets, "some").state().state == "done"
+    assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
+    assert len(load_dataset(sets / "some")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "split", "said"),
+    [
+        ("../evil", ".", "80/10/10", "cannot be the name"),
+        ("mine", "/nowhere/at/all", "80/10/10", "There is no /nowhere/at/all"),
+        ("mine", ".", "80/20", "was expected as training/validation/test"),
+        ("", ".", "80/10/10", "cannot be the name"),
+    ],
+)
+def test_what_cannot_be_started(sets: Path, open_page: Open, name: str, path: str, split: str, said: str) -> None:
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(path).run()
+    page.app.text_input(key="data_split").set_value(split).run()
+    if not page.app.button(key="data_start").disabled:
+        fill(page, name)
+    assert said in page.words
+    assert list(sets.iterdir()) == []
+
+
+def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path, sets: Path, open_page: Open) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    page = open_page("data")
+    page.app.text_input(key="data_path").set_value(str(tmp_path / "photos")).run()
+    fill(page, "late")
+    assert ended(sets, "late").state().state == "failed"
+    page.app.run()
+    assert "late could not be made. No photo is in photos" in page.app.warning[0].value.replace("\\", "")
+    photos(tmp_path / "again", {"happy": 3})
+    (tmp_path / "photos" / "happy").rmdir()
+    (tmp_path / "photos").rmdir()
+    (tmp_path / "again").rename(tmp_path / "photos")
+    page.app.button(key="data_again_.late.preparing").click().run()
+    assert ended(sets, "late").state().state == "done"
+    page.app.run()
+    assert (sets / "late").is_dir()
+
+
+def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: Open) -> None:
+    folder = sets / ".dead.preparing"
+    folder.mkdir()
+    with pytest.raises(RuntimeError), jobs.reporting(folder):
+        raise RuntimeError
+    page = open_page("data")
+    assert "dead" in page.app.warning[0].value
+    page.app.button(key="data_again_.dead.preparing").click().run()
+    assert "request.json is damaged" in page.words
+    page.app.button(key="data_clear_.dead.preparing").click().run()
+    assert not folder.exists()
+    assert not page.app.warning
+
+
+def test_the_page_alone(models: Path) -> None:
+    app = AppTest.from_file(Path(__file__).resolve().parents[2] / "pages" / "data.py", default_timeout=30).run()
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [
+        ({"selection": {"agreement": [{"row": 2, "column": 8}]}}, (2, 8)),
+        ({"selection": {"agreement": [{"row": 7, "column": 0}]}}, None),
+        ({"selection": {"agreement": [{"row": 0, "column": -1}]}}, None),
+        ({"selection": {"agreement": [{"row": "x", "column": 1}]}}, None),
+        ({"selection": {"agreement": [{}]}}, None),
+        ({"selection": {"agreement": []}}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_a_click_in_the_matrix_chooses_its_cell(
+    said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = {"data_agreement": said}
+    monkeypatch.setattr(ui_data, "state", state)
+    ui_data._choose_cell()
+    assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))
