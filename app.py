@@ -6,13 +6,20 @@ from emotion import ui
 
 st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
 page = st.navigation(
-    [
-        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
-        st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
-        st.Page("pages/video.py", title="Films", icon=":material/movie:"),
-        st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
-    ]
+    {
+        "": [
+            st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+            st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
+            st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
+            st.Page("pages/video.py", title="Films", icon=":material/movie:"),
+            st.Page("pages/generate.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
+        ],
+        "Train": [
+            st.Page("pages/data.py", title="Data", icon=":material/dataset:"),
+            st.Page("pages/train.py", title="Training", icon=":material/school:"),
+            st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
+        ],
+    }
 )
 ui.sidebar()
 page.run()

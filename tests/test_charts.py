@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from emotion import charts
-from emotion.faces import EXPRESSIONS, UNSURE, expression
+from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
 from emotion.tables import STREAM_COLUMNS
 
 
@@ -77,7 +77,7 @@ def test_charts_leave_text_and_ground_to_the_theme() -> None:
     ("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (0.9949, "99 %"), (0.997, ">99 %"), (1, "100 %")]
 )
 def test_percent(share: float, text: str) -> None:
-    assert charts.percent(share) == text
+    assert percent(share) == text
 
 
 def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
@@ -231,3 +231,31 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
     ]  # fmt: skip
     assert chart["layer"][0]["encoding"]["y"]["sort"] == ["Everyone", "<b>"]
     assert "background" not in chart.get("config", {})
+
+
+def test_what_is_seen_along_a_row_stands_below_it() -> None:
+    rows = [(place, *seen) for place in (0.1, 0.5, 0.9) for seen in (("happy", 0.7), ("sad", 0.3))]
+    table = pd.DataFrame(rows, columns=["place", "expression", "probability"])
+    spec = charts.seen_along(table, [(0.1, "○"), (0.9, "●")]).to_dict()
+    assert spec["encoding"]["x"]["scale"] == {"domain": [0, 1], "nice": False}
+    assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
+    assert spec["encoding"]["color"]["scale"]["domain"] == [charts.named("happy"), charts.named("sad")]
+    (drawn,) = spec["datasets"].values()
+    assert {row["said"] for row in drawn} == {"70 %", "30 %"}
+
+
+def test_a_line_marks_the_chosen_epoch() -> None:
+    table = pd.DataFrame({"epoch": [1, 2], "measure": "distance", "value": [2.0, 1.0]})
+    rule, _ = charts.learning_lines(table, 2, log=True).to_dict()["layer"]
+    assert rule["mark"]["type"] == "rule"
+    datasets = charts.learning_lines(table, 2).to_dict()["datasets"]
+    assert [{"epoch": 2}] in datasets.values()
+
+
+def test_every_way_to_learn_has_its_interval() -> None:
+    rows = [("all", "real", 0.5, 0.4, 0.6), ("all", "both", 0.55, 0.45, 0.65)]
+    table = pd.DataFrame(rows, columns=["measure", "way", "mean", "low", "high"])
+    spec = charts.benefit_intervals(table).to_dict()
+    (shown,) = spec["datasets"].values()
+    assert [row["said"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
+    assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

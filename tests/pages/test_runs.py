@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from emotion.bundles import find_bundles
+from emotion.training import catalogue, desk
+from tests.pages.runs_making import EPOCHS, make_run, write_data
+
 Open = Callable[[str], Any]
 MEASURED = [
     {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "faces": 5},
@@ -13,9 +17,33 @@ MEASURED = [
     {"detector": "glance", "empty": 40, "false_boxes": 2},
     {"detector": "glance", "face": "16-24 px", "recall": None, "precision": None, "faces": 0},
 ]
+ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistakes", "Hard pictures", "Examples"]
 
 
-def detector(folder: Path, report: dict[str, Any]) -> None:
+@pytest.fixture
+def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where one's own runs are; there are none yet, and no data set."""
+    monkeypatch.setattr(desk, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(catalogue, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.delenv(catalogue.DATA, raising=False)
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def look(runs: Path, open_page: Open) -> Callable[..., Any]:
+    """`look(*folders)`: the Runs page with these runs chosen."""
+
+    def open_it(*folders: Path) -> Any:
+        page = open_page("runs")
+        page.app.session_state["runs_chosen"] = [str(folder) for folder in folders]
+        page.app.run()
+        assert not page.app.exception
+        return page
+
+    return open_it
+
+
+def detector(folder: Path, report: dict[str, Any]) -> Path:
     """A detector's folder as far as this page looks into it."""
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"network")
@@ -26,53 +54,322 @@ def detector(folder: Path, report: dict[str, Any]) -> None:
         "created": "2026-01-02T03:04:05", "files": {"model.onnx": {"sha256": hashlib.sha256(b"network").hexdigest()}},
     }  # fmt: skip
     (folder / "card.json").write_text(json.dumps(card))
+    return folder
 
 
 def charts(page: Any) -> int:
     return len(page.app.get("vega_lite_chart") or page.app.get("arrow_vega_lite_chart"))
 
 
-def test_a_recogniser_without_history_or_scores(open_page: Open) -> None:
-    runs = open_page("runs")
-    assert not runs.app.error
-    assert "left no history" in runs.words
-    assert not runs.app.metric
+def part(page: Any, name: str) -> Any:
+    """Look at another part of the run."""
+    (control,) = [one for one in page.app.button_group if str(one.key).startswith("runs_part")]
+    control.set_value(name).run()
+    assert not page.app.exception
+    assert not page.app.error
+    return page
 
 
-def test_a_recogniser_with_scores(models: Path, open_page: Open) -> None:
+def parts(page: Any) -> list[str]:
+    (control,) = [one for one in page.app.button_group if str(one.key).startswith("runs_part")]
+    return list(control.options)
+
+
+def table(page: Any) -> Any:
+    return page.app.dataframe[0].value
+
+
+# ------------------------------------------------------------------ the shipped networks
+
+
+def test_a_recogniser_without_history_or_scores(runs: Path, open_page: Open) -> None:
+    page = open_page("runs")
+    assert not page.app.error
+    assert "no history" in page.words
+    assert not page.app.metric
+
+
+def test_a_recogniser_with_scores(models: Path, runs: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     card["metrics"] = {"private": {"fer2013": {"accuracy": 0.7061, "accuracy_interval": [0.691, 0.72], "n": 3589}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     (models / "tiny" / "history.csv").write_text("epoch,seconds,val_fer2013_accuracy\n1,60,0.5\n")
-    runs = open_page("runs")
-    assert [(m.label, m.value) for m in runs.app.metric] == [("7 expressions (FER-2013)", "70.6 %")]
-    assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in runs.words
-    assert charts(runs) == 1
+    page = open_page("runs")
+    assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6 %")]
+    assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in page.words
+    assert charts(page) == 1
+    assert table(page)[["in use", "run", "right"]].to_numpy().tolist() == [["★", "tiny", 50]]
 
 
-def test_a_detector_beside_the_others(models: Path, open_page: Open, saved: dict[str, Any]) -> None:
-    detector(models / "glance", {"minutes": 34.2, "detectors": MEASURED})
-    runs = open_page("runs")
-    runs.app.button_group(key="runs_chosen").set_value("Finds faces: glance").run()
-    assert not runs.app.exception
-    assert not runs.app.error
-    assert "made 2026-01-02 · 0.0 MB · learned for 34 minutes" in runs.words
-    assert "2 false boxes on 40 photos without a face" in runs.words
-    assert charts(runs) == 2  # of the sources and of the learning; no chart of nothing
+def test_a_detector_beside_the_others(models: Path, look: Any, saved: dict[str, Any]) -> None:
+    page = look(detector(models / "glance", {"minutes": 34.2, "detectors": MEASURED}))
+    assert not page.app.error
+    assert "made 2026-01-02 · 0.0 MB" in page.words
+    assert "2 false boxes on 40 photos without a face" in page.words
+    assert charts(page) == 1  # of the sources; no chart of nothing
     assert saved["detectors.csv"].startswith("case,measure,glance,haar\n")
+    assert charts(part(page, "How it learned")) == 1
 
 
-def test_a_detector_that_was_not_measured(models: Path, open_page: Open) -> None:
-    detector(models / "glance", {})
-    runs = open_page("runs")
-    runs.app.button_group(key="runs_chosen").set_value("Finds faces: glance").run()
-    assert not runs.app.error
-    assert charts(runs) == 1
+def test_a_detector_that_was_not_measured(models: Path, look: Any) -> None:
+    page = look(detector(models / "glance", {}))
+    assert not page.app.error
+    assert charts(page) == 1
 
 
-@pytest.mark.parametrize("spoil", ["card.json", "model.onnx"])
-def test_no_network_at_all(models: Path, open_page: Open, spoil: str) -> None:
-    (models / "tiny" / spoil).write_bytes(b"")
-    runs = open_page("runs")
-    assert "no trained network" in runs.words
-    assert not runs.app.error
+def test_no_run_at_all(models: Path, runs: Path, open_page: Open) -> None:
+    for file in (models / "tiny").iterdir():
+        file.unlink()
+    page = open_page("runs")
+    assert "There is no run yet" in page.words
+    assert not page.app.error
+
+
+FILES = ("card.json", "config.json", "history.csv", "answers.npz", "examples.npz", "stress.json", "report.json",
+         "state.json")  # fmt: skip
+DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "labels": [], "epochs": "x", "kind": "recogniser"}')
+
+
+@pytest.mark.parametrize("content", DAMAGE, ids=range(len(DAMAGE)))
+@pytest.mark.parametrize("file", FILES)
+def test_whatever_is_damaged_the_page_comes(runs: Path, look: Any, file: str, content: bytes) -> None:
+    run = make_run(runs / "mine", job="done")
+    (run / file).write_bytes(content)
+    page = look(run)
+    for name in parts(page)[1:]:
+        (control,) = [one for one in page.app.button_group if str(one.key).startswith("runs_part")]
+        control.set_value(name).run()
+        assert not page.app.exception
+    assert not any("Something went wrong" in error.value for error in page.app.error)
+
+
+# ------------------------------------------------------------------ one run
+
+
+def test_a_run_has_all_its_parts(runs: Path, look: Any) -> None:
+    page = look(make_run(runs / "mine", job="done"))
+    assert parts(page) == ANSWERED
+    assert charts(page) == 2  # right answers and loss
+    assert "right on 50 % of faces held out" in page.words
+    assert charts(part(page, "By expression")) == 1
+    assert charts(part(page, "Hard pictures")) == 2
+    assert charts(part(page, "Examples")) == 1
+    strip = page.shown("runs_examples_strip")
+    assert strip is not None
+    assert len(strip["items"]) == 7
+    part(page, "Certainty")
+    assert [m.label for m in page.app.metric] == ["Calibration error (ECE)"]
+
+
+def test_the_confusion_of_every_epoch(runs: Path, look: Any, tmp_path: Path) -> None:
+    run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
+    page = part(look(run), "Confusion")
+    (slider,) = page.app.select_slider
+    assert list(slider.options) == [str(i) for i in range(1, EPOCHS + 1)]
+    assert slider.value == 4
+    first = page.words
+    slider.set_value(1).run()
+    assert "Epoch 1: " in page.words
+    assert "Epoch 4: " in first
+    assert "Click a cell" in page.words
+
+
+def cell(page: Any, run: Path, row: int, column: int) -> Any:
+    page.app.session_state[f"runs_cell_{run.name}_chosen"] = (row, column)
+    page.app.run()
+    assert not page.app.exception
+    return page
+
+
+def test_a_cell_shows_its_faces_with_their_votes(runs: Path, look: Any, tmp_path: Path) -> None:
+    run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
+    page = cell(part(look(run), "Confusion"), run, 0, 0)
+    strip = page.shown("runs_cell_mine_face_strip")
+    assert strip is not None
+    assert {item["title"] for item in strip["items"]} == {"said angry, is angry"}
+    assert f"angry, said ▲ angry: {len(strip['items'])}" in page.words
+    assert "FER+ votes: happy 7, neutral 2, unknown 1." in page.words
+
+
+GONE = {
+    "moved": (lambda path: path.unlink(), "is not on this machine"),
+    "another": (lambda path: write_other(path), "is not the one any more"),
+    "damaged": (lambda path: path.write_bytes(b"no npz"), "not a readable .npz"),
+}
+
+
+def write_other(path: Path) -> None:
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    arrays["label"] = (arrays["label"] + 1) % 7
+    np.savez(path, allow_pickle=True, **arrays)
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_without_its_data_set_there_is_a_sentence(runs: Path, look: Any, tmp_path: Path, how: str) -> None:
+    change, said = GONE[how]
+    data = write_data(tmp_path / "small.npz")
+    run = make_run(runs / "mine", data=data, job="done")
+    change(data)
+    page = cell(part(look(run), "Confusion"), run, 0, 0)
+    assert said in page.words
+    assert page.shown("runs_cell_mine_face_strip") is None
+    assert charts(page) == 1
+
+
+def test_a_data_set_that_was_moved_to_the_known_places_is_found(runs: Path, look: Any, tmp_path: Path) -> None:
+    run = make_run(runs / "mine", data=tmp_path / "gone" / "small.npz", job="done")
+    write_data(tmp_path / "data" / "small.npz")
+    page = cell(part(look(run), "Confusion"), run, 0, 0)
+    assert page.shown("runs_cell_mine_face_strip") is not None
+
+
+def test_blurred_faces_stay_blurred(runs: Path, look: Any, tmp_path: Path) -> None:
+    run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
+    page = part(look(run), "Mistakes")
+    shown = page.shown("runs_mistake_mine_strip")
+    page.app.toggle(key="side_blur").set_value(True).run()
+    hidden = page.shown("runs_mistake_mine_strip")
+    assert shown is not None
+    assert hidden is not None
+    same = [a["title"] for a, b in zip(shown["items"], hidden["items"], strict=True) if a["image"] == b["image"]]
+    assert same == []
+
+
+def test_what_can_be_taken_away(runs: Path, look: Any, saved: dict[str, Any]) -> None:
+    page = part(look(make_run(runs / "mine", job="done")), "Confusion")
+    assert "| happy | " in saved["mine-card.md"]
+    assert json.loads(saved["mine-settings.json"])["network"] == "mlp"
+    assert saved["mine-history.csv"].startswith("epoch,seconds,learning_rate,loss,")
+    assert saved["confusion-4.csv"].startswith("true,said,count,share,")
+    assert saved["confusion-4.png"].startswith(b"\x89PNG")
+    assert b"<svg" in saved["confusion-4.svg"]
+    assert charts(page) == 1
+
+
+# ------------------------------------------------------------------ what can be done
+
+
+def finished(models: Path, runs: Path, name: str = "mine") -> Path:
+    """A run that is a model, too."""
+    run = make_run(runs / name, job="done")
+    for file in ("model.onnx", "card.json"):
+        (run / file).write_bytes((models / "tiny" / file).read_bytes())
+    return run
+
+
+def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None:
+    page = look(finished(models, runs))
+    page.app.text_input(key="runs_name_mine").set_value("better")
+    page.app.toggle(key="runs_default_mine").set_value(True)
+    page.app.button(key="runs_use_mine").click().run()
+    assert not page.app.exception
+    assert "All pages use better now" in "".join(one.value for one in page.app.success).replace("\\", "")
+    assert page.app.selectbox(key="side_recogniser").value == "better"
+    assert [bundle.name for bundle in find_bundles("recogniser", models)[0]] == ["better", "tiny"]
+
+
+@pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])
+def test_a_name_that_cannot_be_is_refused(models: Path, runs: Path, look: Any, name: str) -> None:
+    page = look(finished(models, runs))
+    page.app.text_input(key="runs_name_mine").set_value(name)
+    page.app.button(key="runs_use_mine").click().run()
+    assert not page.app.exception
+    assert len(page.app.error) == 1
+    assert sorted(p.name for p in models.iterdir()) == ["tiny"]
+
+
+def test_a_run_is_deleted_only_after_a_question(runs: Path, look: Any) -> None:
+    run, other = make_run(runs / "mine", job="done"), make_run(runs / "other", job="done")
+    page = look(run)
+    assert run.exists()
+    page.app.button(key="runs_delete_mine").click().run()
+    assert not page.app.exception
+    assert not run.exists()
+    assert other.exists()
+    assert "mine" not in set(table(page)["run"])
+
+
+def test_shipped_runs_cannot_be_deleted(models: Path, look: Any) -> None:
+    page = look(make_run(models / "ladder" / "mlp"))
+    assert not [one for one in page.app.button if str(one.key).startswith("runs_delete")]
+
+
+# ------------------------------------------------------------------ several
+
+
+def test_the_ladder_is_what_tells_most(models: Path, runs: Path, open_page: Open) -> None:
+    make_run(models / "ladder" / "mlp", seed=1)
+    make_run(models / "ladder" / "cnn-4conv", seed=2, labels="four")
+    make_run(models / "ladder" / "cnn-augmented", seed=3, network="cnn-augmented")
+    page = open_page("runs")
+    assert not page.app.exception
+    assert charts(page) == 1
+    differ = page.app.dataframe[1].value
+    assert list(differ.columns) == ["setting", "cnn-augmented", "mlp"]
+    assert differ["setting"].tolist() == ["network", "seed"]
+
+
+def test_runs_of_one_name_are_told_apart(models: Path, runs: Path, look: Any) -> None:
+    make_run(models / "ladder" / "mlp")
+    page = look(make_run(runs / "mlp", job="done"))
+    assert table(page)["run"].tolist() == ["mlp (runs/mlp)", "tiny", "mlp (ladder/mlp)"]
+
+
+def test_curves_smoothing_and_scales(runs: Path, look: Any, saved: dict[str, Any]) -> None:
+    page = look(make_run(runs / "a", job="done"), make_run(runs / "b", seed=2, job="done", epochs=3))
+    plain = saved["curves.csv"]
+    page.app.slider(key="runs_smoothing").set_value(0.9).run()
+    assert saved["curves.csv"] != plain
+    assert saved["curves.csv"].splitlines()[0] == "run,part,epoch,value,raw,best"
+    page.app.button_group(key="runs_measure").set_value("Loss").run()
+    page.app.toggle(key="runs_log").set_value(True).run()
+    assert not page.app.exception
+    assert charts(page) == 1
+    assert "Settings that differ" in page.words
+
+
+def together(page: Any, name: str) -> Any:
+    page.app.button_group(key="runs_together").set_value(name).run()
+    assert not page.app.exception
+    assert not page.app.error
+    return page
+
+
+def test_where_two_runs_disagree(runs: Path, look: Any, tmp_path: Path) -> None:
+    data = write_data(tmp_path / "small.npz")
+    page = look(*(make_run(runs / name, data=data, seed=i, job="done") for i, name in enumerate("ab")))
+    together(page, "Where they disagree")
+    assert "of 70 faces that both answered" in page.words
+    strip = page.shown("runs_duel_strip")
+    assert strip is not None
+    assert all(item["text"].count("✓") == 1 and item["text"].count("✗") == 1 for item in strip["items"])
+    assert charts(page) == 2
+
+
+def test_the_same_photo_for_two_models(models: Path, runs: Path, look: Any) -> None:
+    page = together(look(finished(models, runs, "a"), finished(models, runs, "b")), "On a photo")
+    assert charts(page) == 2  # one face, two models
+
+
+def test_runs_without_weights_cannot_read_a_photo(runs: Path, look: Any) -> None:
+    page = together(look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done")), "On a photo")
+    assert "Choose two or three finished recognisers" in page.words
+
+
+def test_hard_pictures_side_by_side(runs: Path, look: Any) -> None:
+    page = look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done", stress=False))
+    together(page, "Hard pictures")
+    assert charts(page) == 2
+    assert "Not measured for b" in page.words
+
+
+def test_names_of_others_are_shown_as_they_are(runs: Path, look: Any) -> None:
+    run = make_run(runs / "mine", job="done")
+    nasty = "<img src=x onerror=alert(1)> **b** :red[x]"
+    (run / "job.json").write_text(json.dumps({"label": nasty, "created": 1.0}))
+    page = look(run)
+    assert page.app.subheader[0].value != nasty
+    assert nasty in page.words

@@ -1,0 +1,269 @@
+"""The form of the Training page: what is trained, on what, how long, and what it will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from emotion import run_tables, ui
+from emotion.charts import named
+from emotion.errors import EmotionError
+from emotion.training import desk
+from emotion.training.augmentation import NONE, Augmentation
+from emotion.training.catalogue import Entry, find_datasets
+from emotion.training.labels import LABEL_SETS, LabelSet
+from emotion.training.plans import OPTIMISERS, SCHEDULES, LessonPlan, estimate
+from emotion.training.zoo import NetworkCard, networks
+
+_OTHER: Final = "Another place"
+_SCHEDULE_WORDS: Final = {
+    "constant": "Always the same", "cosine": "Falls as a cosine", "plateau": "Falls when it stalls",
+}  # fmt: skip
+_WEIGHTS: Final = {"random": "At random", "imagenet": "ImageNet, fetched by Keras", "file": "ImageNet, from a file"}
+# Words, end and step of each change to the faces.
+_CHANGES: Final[Mapping[str, tuple[str, float, float]]] = {
+    "shift": ("Shift, of the side", 0.3, 0.01), "rotation": ("Turn, degrees", 45.0, 1.0),
+    "brightness": ("Brightness, grey levels", 80.0, 5.0), "contrast": ("Contrast", 0.8, 0.05),
+    "gamma": ("Gamma", 0.8, 0.05), "p_erase": ("One box erased, chance", 1.0, 0.05),
+    "p_blur": ("Blur, chance", 0.5, 0.02), "p_noise": ("Noise, chance", 0.5, 0.02),
+    "p_jpeg": ("JPEG, chance", 0.5, 0.02), "p_low_resolution": ("Low resolution, chance", 0.5, 0.02),
+}  # fmt: skip
+
+state = st.session_state
+
+
+def fill(plan: LessonPlan) -> None:
+    """Put the settings of a training into the form; it shows them when it is drawn the next time."""
+    of = plan.network
+    state.update({
+        "train_network": of, "train_data": _OTHER, "train_path": plan.data, "train_votes": plan.votes,
+        f"train_labels_{of}": plan.labels, f"train_flip_{of}": plan.flip,
+        f"train_zoom_{of}": (plan.augmentation.least_scale, plan.augmentation.most_scale),
+    })  # fmt: skip
+    given = Path(plan.data)
+    known = [entry for entry in find_datasets() if entry.path == given]
+    if not known and not given.exists():  # a shipped run was made elsewhere, from the same data set
+        known = [entry for entry in find_datasets() if entry.path.name == given.name]
+    if known:
+        state["train_data"] = str(known[0].path)
+    for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "seed"):
+        state[f"train_{name}_{of}"] = getattr(plan, name)
+    for name in _CHANGES:
+        state[f"train_{name}_{of}"] = float(getattr(plan.augmentation, name))
+    state[f"train_weights_{of}"] = plan.weights if plan.weights in _WEIGHTS else "file"
+    if state[f"train_weights_{of}"] == "file":
+        state[f"train_weights_path_{of}"] = plan.weights
+
+
+# ------------------------------------------------------------------ what
+
+
+def what() -> NetworkCard:
+    """Choose a network by its card."""
+    cards = {card.name: card for card in networks()}
+    name = st.pills(
+        "Network", list(cards), default=next(iter(cards)), required=True, key="train_network", wrap=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    card = cards[name or next(iter(cards))]
+    with st.container(border=True):
+        st.markdown(f"**{ui.plain(card.title)}**")
+        st.markdown(
+            f"{ui.plain(card.origin[:1].upper() + card.origin[1:])}.  \n"
+            f"Reported: {ui.plain(card.reported)}.  \n"
+            f"{card.parameters:,} parameters; reads {card.size} x {card.size} pixels, {ui.plain(card.colour)}."
+        )
+        if card.needs:
+            st.caption(ui.plain(card.needs + "."))
+    with st.expander("All networks beside each other", icon=":material/table_rows:"):
+        st.dataframe(pd.DataFrame({
+            "network": list(cards), "what it is": [one.title for one in cards.values()],
+            "reported": [one.reported for one in cards.values()],
+            "parameters": [one.parameters for one in cards.values()],
+            "reads": [f"{one.size} x {one.size}" for one in cards.values()],
+            "labels": [LABEL_SETS[one.label_set].title for one in cards.values()],
+        }), hide_index=True, key="train_networks")  # fmt: skip
+    return card
+
+
+# ------------------------------------------------------------------ on what
+
+
+def on_what(card: NetworkCard) -> tuple[str, str, str, Entry | None]:
+    """Choose the data set, its votes and the labels: path, path of the votes or "", name of the label set, and what is
+    known of the data set."""
+    found = {str(entry.path): entry for entry in find_datasets()}
+    options = [*found, _OTHER]
+    if state.get("train_data") not in options:
+        state.pop("train_data", None)
+    largest = max(found.values(), key=lambda entry: entry.rows, default=None)
+    chosen = st.selectbox(
+        "Data set", options, key="train_data", index=options.index(str(largest.path) if largest else _OTHER),
+        format_func=lambda path: f"{found[path].name} ({found[path].rows:,} faces)" if path in found else path,
+    )  # fmt: skip
+    path, votes = chosen, ""
+    if chosen == _OTHER:
+        path = st.text_input(
+            "Path on this machine", key="train_path", placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
+            help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
+        ).strip()  # fmt: skip
+        votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
+    sets = [LABEL_SETS[name] for name in card.label_sets]
+    names = [one.name for one in sets]
+    labels = st.selectbox(
+        "Labels", names, index=names.index(card.label_set), key=f"train_labels_{card.name}",
+        format_func=lambda name: LABEL_SETS[name].title,
+    )  # fmt: skip
+    st.caption(mapping_sentence(LABEL_SETS[labels], found.get(path)))
+    return path, votes, labels, found.get(path)
+
+
+def mapping_sentence(chosen: LabelSet, entry: Entry | None) -> str:
+    """Which labels of a data set become which, and which are left out, as Markdown."""
+    if chosen.by_votes:
+        return ui.plain(f"{chosen.origin[:1].upper()}{chosen.origin[1:]}.")
+    there = list(entry.labels) if entry else list(chosen.mapping)
+    mapping = chosen.mapping or {name: name for name in there}
+    kept = [(name, mapping.get(name)) for name in there if mapping.get(name)]
+    out = [name for name in there if not mapping.get(name)]
+    words = ", ".join(f"{named(str(new))}" if new == old else f"{old} → {named(str(new))}" for old, new in kept)
+    said = f"It learns {words}." if words else "It learns whatever labels the data set has."
+    return ui.plain(said + (f" Left out: {', '.join(out)}." if out else ""))
+
+
+# ------------------------------------------------------------------ how long
+
+
+def how_long(card: NetworkCard) -> dict[str, Any]:
+    """Choose everything else: fields of a `LessonPlan`."""
+    plan, of = LessonPlan.defaults(card.name), card.name
+    chosen: dict[str, Any] = {}
+    left, middle, right = st.columns(3, gap="medium")
+    with left:
+        chosen["epochs"] = st.number_input(
+            "Epochs", 1, 10_000, **_given(f"train_epochs_{of}", plan.epochs),
+            help="How often it sees every face.",
+        )  # fmt: skip
+        chosen["batch"] = st.number_input(
+            "Batch", 1, 4096, **_given(f"train_batch_{of}", plan.batch),
+            help="How many faces it looks at before it changes itself.",
+        )  # fmt: skip
+        chosen["seed"] = st.number_input(
+            "Seed", 0, 2**31 - 1, **_given(f"train_seed_{of}", plan.seed), help="The same seed, the same training."
+        )
+    with middle:
+        chosen["optimiser"] = _select("Optimiser", OPTIMISERS, card, "optimiser", plan, "How it changes itself.")
+        chosen["learning_rate"] = st.number_input(
+            "Learning rate", 1e-6, 10.0, step=1e-4, format="%.6g",
+            **_given(f"train_learning_rate_{of}", float(plan.learning_rate)),
+            help="How large its changes are: too small takes for ever, too large learns nothing.",
+        )  # fmt: skip
+        chosen["schedule"] = _select("Learning rate over time", SCHEDULES, card, "schedule", plan, "")
+    with right:
+        chosen["patience"] = st.number_input(
+            "End early after", 0, 1000, **_given(f"train_patience_{of}", plan.patience),
+            disabled="patience" in card.fixed,
+            help="Epochs without a smaller loss on the faces held out; 0 never ends early.",
+        )  # fmt: skip
+        if card.needs:
+            chosen["weights"] = _weights(card)
+    chosen |= _augmentation(card, plan)
+    return chosen
+
+
+def _given(key: str, value: Any) -> dict[str, Any]:
+    """A widget's key, and its first value unless the form was filled."""
+    return {"key": key} if key in state else {"key": key, "value": value}
+
+
+def _select(label: str, options: tuple[str, ...], card: NetworkCard, name: str, plan: LessonPlan, tip: str) -> str:
+    key = f"train_{name}_{card.name}"
+    return st.selectbox(
+        label, options, key=key, disabled=name in card.fixed, help=tip or None,
+        format_func=lambda one: str(_SCHEDULE_WORDS.get(one, one)),
+        index=0 if key in state else options.index(getattr(plan, name)),
+    )  # fmt: skip
+
+
+def _weights(card: NetworkCard) -> str:
+    key = f"train_weights_{card.name}"
+    kind = st.selectbox("Begins", list(_WEIGHTS), key=key, index=1, format_func=lambda one: _WEIGHTS[one])
+    if kind == "imagenet":
+        st.caption("They are fetched from keras.io once. Without a network choose another beginning.")
+    if kind != "file":
+        return kind
+    return st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
+
+
+def _augmentation(card: NetworkCard, plan: LessonPlan) -> dict[str, Any]:
+    """How the faces are changed while they are learned."""
+    of, amount = card.name, asdict(plan.augmentation)
+    with st.expander("Change the faces a little, differently in every epoch", icon=":material/auto_awesome:"):
+        flip = st.toggle(
+            "From both sides in turn", **_given(f"train_flip_{of}", plan.flip), disabled="flip" in card.fixed
+        )
+        columns = st.columns(3, gap="medium")
+        values: dict[str, Any] = {}
+        for i, (name, (words, most, step)) in enumerate(_CHANGES.items()):
+            with columns[i % 3]:
+                key = f"train_{name}_{of}"
+                if key in state:  # a run of the command line may have more than the slider
+                    state[key] = min(most, max(0.0, float(state[key])))
+                values[name] = st.slider(words, 0.0, most, step=step, **_given(key, float(amount[name])))
+        with columns[len(_CHANGES) % 3]:
+            zoom = st.slider(
+                "Size, from and to", 0.5, 1.5, step=0.01,
+                **_given(f"train_zoom_{of}", (amount["least_scale"], amount["most_scale"])),
+            )  # fmt: skip
+    change = replace(Augmentation(**values, least_scale=zoom[0], most_scale=zoom[1]))
+    return {"flip": flip, "augmentation": NONE if change == NONE else change}
+
+
+# ------------------------------------------------------------------ what it costs, and the start
+
+
+def planned(card: NetworkCard, path: str, votes: str, labels: str, chosen: Mapping[str, Any]) -> LessonPlan | None:
+    """The plan of the form; None, with its sentence, where it makes none."""
+    try:
+        return replace(LessonPlan.defaults(card.name), data=path, votes=votes, labels=labels, **chosen)
+    except EmotionError as error:
+        st.error(ui.plain(str(error)), icon=":material/error:")
+        return None
+
+
+def costs(plan: LessonPlan, entry: Entry | None) -> None:
+    """How much it has to learn, how long that takes and what memory."""
+    if entry is None:
+        st.caption("Time and memory are told for a data set of the list.")
+        return
+    told = estimate(plan, entry.rows, classes=len(entry.labels), runs=desk.RUNS)
+    columns = st.columns(3)
+    columns[0].metric("Parameters", f"{told.parameters:,}", border=True, help="Numbers that it learns.")
+    columns[1].metric(
+        "Time, about", run_tables.duration(told.seconds_an_epoch * plan.epochs), border=True,
+        help=f"{run_tables.duration(told.seconds_an_epoch)} an epoch, "
+        + ("as an earlier run took here." if told.measured else "guessed from the speed of this machine."),
+    )  # fmt: skip
+    columns[2].metric("Memory, about", f"{told.bytes / 1e9:.1f} GB", border=True, help="While it learns.")
+
+
+def suggested_name(network: str) -> str:
+    """A name for a new run that no run has yet: "mlp", "mlp-2"."""
+    taken = {folder.name for folder in Path(desk.RUNS).iterdir()} if Path(desk.RUNS).is_dir() else set()
+    names = (network if n == 1 else f"{network}-{n}" for n in range(1, len(taken) + 3))
+    return next(name for name in names if name not in taken)
+
+
+def start(plan: LessonPlan, name: str) -> bool:
+    """Begin, or join the queue; False where it was refused, with its sentence."""
+    with ui.error_box("starting the training"):
+        if not Path(plan.data).exists():
+            raise EmotionError(f"There is no {plan.data}; choose a data set that is on this machine.")
+        desk.start_training(plan, name, desk.RUNS)
+        return True
+    return False

@@ -1,0 +1,87 @@
+"""Training: choose a network, what it learns from and how long, see what it costs, start it and watch it."""
+
+import streamlit as st
+
+from emotion import bundles, ui, ui_lesson, ui_runs, ui_train
+from emotion.errors import EmotionError
+from emotion.training import desk
+from emotion.training.desk import RunView
+from emotion.training.plans import LessonPlan
+
+
+def show_form() -> None:
+    """The three steps, the estimate, and the start."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("##### 1 · What", anchors=False)
+        card = ui_train.what()
+    with right:
+        st.markdown("##### 2 · On what", anchors=False)
+        path, votes, labels, entry = ui_train.on_what(card)
+    st.markdown("##### 3 · How long", anchors=False)
+    chosen = ui_train.how_long(card)
+    plan = ui_train.planned(card, path, votes, labels, chosen)
+    if plan is None:
+        return
+    with ui.error_box("the estimate"):
+        ui_train.costs(plan, entry)
+    show_start(plan)
+
+
+def show_start(plan: LessonPlan) -> None:
+    """A name and the button."""
+    suggested = ui_train.suggested_name(plan.network)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
+        clicked = st.button(
+            "Start training", icon=":material/school:", key="train_start", disabled=not plan.data,
+            help=None if plan.data else "Choose a data set first.",
+        )  # fmt: skip
+    if clicked and ui_train.start(plan, name):
+        st.rerun()
+
+
+def show_examples(runs: list[RunView]) -> None:
+    """Before the first training: runs that are shipped, to look at and to repeat."""
+    shipped = [run for run in runs if run.shipped and run.kind == "recogniser"]
+    if not shipped:
+        return
+    st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)
+    columns = st.columns(3, gap="medium")
+    for i, run in enumerate(shipped):
+        with columns[i % 3], st.container(border=True):
+            right = f"{run.best_accuracy * 100:.1f} % right, epoch {run.best_epoch}" if run.best_accuracy else ""
+            minutes = f"{run.minutes:.0f} minutes" if run.minutes >= 1 else ""
+            st.markdown(f"**{ui.plain(run.name)}**  \n{ui.plain(' · '.join(filter(None, [right, minutes])))}")
+            with st.container(horizontal=True):
+                if st.button("Look", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
+                    ui_runs.show(run.folder)
+                    st.switch_page("pages/runs.py")
+                st.button(
+                    "Repeat", icon=":material/replay:", key=f"train_repeat_{run.folder.name}", on_click=repeat,
+                    args=(run,),
+                )  # fmt: skip
+
+
+def repeat(run: RunView) -> None:
+    """Fill the form with the settings of a run."""
+    try:
+        ui_train.fill(LessonPlan.of(run.config))
+    except EmotionError as error:
+        st.session_state["train_refused"] = str(error)
+
+
+with ui.page():
+    st.title("Training", anchor=False)
+    st.write("Teach a network to read expressions, and watch how it learns. It goes on when this page is closed.")
+    queue = ui_lesson.at_work()
+    ui_lesson.show(queue)
+    runs = desk.all_runs(desk.RUNS, bundles.SHIPPED)
+    ui_lesson.ended(runs)
+    if queue:
+        with st.expander("Another training: it waits for its turn", icon=":material/add:"):
+            show_form()
+    else:
+        show_form()
+        if not any(run.kind == "recogniser" and not run.shipped for run in runs):
+            show_examples(runs)

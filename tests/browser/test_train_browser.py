@@ -1,0 +1,121 @@
+"""The Training and Runs pages in a real browser: a network is taught, stopped, resumed, looked into and used."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.bundles import SHIPPED
+from emotion.errors import EmotionError
+from emotion.training import desk
+
+if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
+    pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Page]
+CHART = "[data-testid=stVegaLiteChart]"
+FIRST = f"document.querySelector('{CHART} canvas, {CHART} svg')"
+DRAWN = f"() => {FIRST} && ({FIRST}.toDataURL ? {FIRST}.toDataURL() : {FIRST}.outerHTML)"
+LONG = 180_000  # milliseconds: TensorFlow takes its time where the machine is busy
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """8,000 faces to learn from, that are brighter or darker by label; 140 to choose on and 140 to test."""
+    rng = np.random.default_rng(5)
+    usage = np.repeat([0, 1, 2], [8000, 140, 140]).astype(np.int8)
+    label = (np.arange(len(usage)) % 7).astype(np.int8)
+    noise = rng.integers(0, 60, (len(usage), 48, 48), np.uint8)
+    path = tmp_path / "shades.npz"
+    shades = (label.astype(np.uint8) * 25)[:, None, None]
+    np.savez(path, allow_pickle=True, images=noise + shades, label=label, usage=usage)
+    return path
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Of the run and of the model made of it; both are removed at the end."""
+    name = f"browser{secrets.token_hex(3)}"  # no dash: beside it the page has a sign that nobody sees
+    yield name
+    try:
+        desk.delete_run(desk.RUNS / name)
+    except EmotionError:
+        assert not (desk.RUNS / name).exists()
+    shutil.rmtree(SHIPPED / name, ignore_errors=True)
+
+
+def fill(page: Page, role: str, label: str, value: str) -> None:
+    field = page.get_by_role(role, name=label)  # type: ignore[arg-type]
+    field.fill(value)
+    field.press("Enter")
+    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+
+
+def start(page: Page, data: Path, name: str) -> None:
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    page.get_by_label("Data set").click()
+    page.get_by_role("option", name="Another place").click()
+    fill(page, "textbox", "Path on this machine", str(data))
+    fill(page, "spinbutton", "Epochs", "2")
+    fill(page, "spinbutton", "Batch", "4")
+    fill(page, "textbox", "Name of the run", name)
+    page.get_by_role("button", name="Start training").click()
+
+
+def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
+    app: str, open_page: Open, data: Path, name: str
+) -> None:
+    page = open_page(f"{app}/train", width=1360)
+    start(page, data, name)
+
+    # The curve grows while it learns, and also without anybody's hand.
+    expect(page.get_by_text("Epoch 1 of 2, step ")).to_be_visible(timeout=LONG)
+    expect(page.locator(CHART).first).to_be_visible()
+    page.wait_for_function(DRAWN)
+    before = page.evaluate(DRAWN)
+    page.wait_for_function(f"before => ({DRAWN})() !== before", arg=before, timeout=LONG)
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_text("paused").first).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Stop for now").click()
+    page.locator(f".st-key-train_resume_{name} button").click(timeout=LONG)
+    expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
+    expect(page.locator(f".st-key-train_look_{name}")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Done after 2 epochs").first).to_be_visible()
+
+    page.locator(f".st-key-train_look_{name} button").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.get_by_role("radio", name="Confusion").click()
+    expect(page.get_by_text("After epoch")).to_be_visible()
+    expect(page.get_by_text("140 faces right")).to_be_visible()
+    matrix = page.locator(CHART).first
+    box = matrix.bounding_box()
+    assert box is not None
+    matrix.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.55})
+    expect(page.get_by_text("Click a cell")).to_have_count(0)
+
+    page.get_by_role("button", name="Use this model").click()
+    page.get_by_role("button", name="Use it in all pages").click()
+    expect(page.get_by_text(f"All pages use {name} now")).to_be_visible()
+    page.get_by_role("link", name="Photos").click()
+    page.get_by_role("button", name="sample").click()
+    expect(page.locator(".picture button, .picture .face").first).to_be_visible()
+    expect(page.get_by_role("combobox", name="Recogniser")).to_have_value(name)
+
+
+@pytest.mark.parametrize("width", [1360, 400])
+@pytest.mark.parametrize("place", ["train", "runs"])
+def test_no_page_is_wider_than_its_window(app: str, open_page: Open, place: str, width: int) -> None:
+    page = open_page(f"{app}/{place}", width=width)
+    expect(page.get_by_text("3 · How long" if place == "train" else "How the networks")).to_be_visible()
+    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    assert page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0

@@ -1,0 +1,293 @@
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import streamlit as st
+
+from emotion.errors import JobError
+from emotion.training import catalogue, desk
+from emotion.training.labels import LABEL_SETS
+from emotion.training.plans import LessonPlan
+from emotion.training.zoo import networks
+from emotion.ui_train import mapping_sentence
+from tests.pages.runs_making import make_run, write_data
+
+Open = Callable[[str], Any]
+
+
+@pytest.fixture
+def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where one's own runs are; there are none yet, and one small data set."""
+    monkeypatch.setattr(desk, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(catalogue, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.delenv(catalogue.DATA, raising=False)
+    write_data(tmp_path / "data" / "small.npz")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[LessonPlan, str]]:
+    """What the page asked to have trained; nothing is."""
+    asked: list[tuple[LessonPlan, str]] = []
+    monkeypatch.setattr(desk, "start_training", lambda plan, name, parent: asked.append((plan, name)))
+    return asked
+
+
+@pytest.fixture
+def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The pages that a click led to; AppTest does not follow."""
+    pages: list[str] = []
+    monkeypatch.setattr(st, "switch_page", pages.append)
+    return pages
+
+
+def at_work(folder: Path, **said: Any) -> Path:
+    """A run whose job is this very process."""
+    me = psutil.Process()
+    state = {"state": "running", "pid": os.getpid(), "process_started": me.create_time(), "error": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "text": "epoch 3"} | said))
+    return folder
+
+
+def charts(page: Any) -> int:
+    return len(page.app.get("vega_lite_chart") or page.app.get("arrow_vega_lite_chart"))
+
+
+def keys(page: Any) -> set[str]:
+    return {str(one.key) for one in page.app.button}
+
+
+# ------------------------------------------------------------------ the form
+
+
+def test_the_form_tells_what_a_network_is_and_costs(runs: Path, open_page: Open) -> None:
+    page = open_page("train")
+    assert not page.app.exception
+    assert not page.app.error
+    assert list(page.app.button_group(key="train_network").options) == [card.name for card in networks()]
+    assert "Reported: 24 % after 5 epochs, 7 labels" in page.words
+    assert [m.label for m in page.app.metric] == ["Parameters", "Time, about", "Memory, about"]
+    assert page.app.metric[0].value == f"{networks()[0].parameters:,}"
+
+
+@pytest.mark.parametrize("name", [card.name for card in networks()])
+def test_every_network_can_be_started_as_it_was_made(
+    started: list[Any], open_page: Open, tmp_path: Path, name: str
+) -> None:
+    page = open_page("train")
+    page.app.button_group(key="train_network").set_value(name).run()
+    assert not page.app.error
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    assert not page.app.error
+    ((plan, called),) = started
+    assert plan == replace(LessonPlan.defaults(name), data=str(tmp_path / "data" / "small.npz"))
+    assert called == name
+
+
+def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) -> None:
+    page = open_page("train")
+    page.app.button_group(key="train_network").set_value("cnn-augmented").run()
+    page.app.selectbox(key="train_labels_cnn-augmented").set_value("four").run()
+    assert "Left out: disgust, surprise, neutral" in page.words
+    page.app.number_input(key="train_epochs_cnn-augmented").set_value(3)
+    page.app.number_input(key="train_learning_rate_cnn-augmented").set_value(0.01)
+    page.app.selectbox(key="train_schedule_cnn-augmented").set_value("cosine")
+    page.app.slider(key="train_rotation_cnn-augmented").set_value(30.0)
+    page.app.slider(key="train_zoom_cnn-augmented").set_value((0.9, 1.1))
+    page.app.toggle(key="train_flip_cnn-augmented").set_value(False).run()
+    page.app.text_input(key="train_name_cnn-augmented").set_value("my run")
+    page.app.button(key="train_start").click().run()
+    ((plan, called),) = started
+    assert called == "my run"
+    assert (plan.labels, plan.epochs, plan.learning_rate, plan.schedule, plan.flip) == (
+        "four", 3, 0.01, "cosine", False,
+    )  # fmt: skip
+    assert (plan.augmentation.rotation, plan.augmentation.least_scale, plan.augmentation.most_scale) == (30, 0.9, 1.1)
+
+
+def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path) -> None:
+    page = open_page("train")
+    page.app.selectbox(key="train_data").set_value("Another place").run()
+    assert page.app.button(key="train_start").disabled
+    page.app.text_input(key="train_path").set_value(str(tmp_path / "nowhere")).run()
+    page.app.button(key="train_start").click().run()
+    assert "There is no" in page.words
+    assert started == []
+    other = write_data(tmp_path / "elsewhere" / "mine.npz")
+    page.app.text_input(key="train_path").set_value(str(other)).run()
+    page.app.button(key="train_start").click().run()
+    assert [plan.data for plan, _ in started] == [str(other)]
+
+
+def test_a_name_that_is_taken_is_refused_in_a_sentence(runs: Path, open_page: Open, monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> None:
+        raise JobError("There is a run mlp already; choose another name or delete that one.")
+
+    monkeypatch.setattr(desk, "start_training", refuse)
+    page = open_page("train")
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    assert "There is a run mlp already" in page.words
+
+
+def test_a_free_name_is_suggested(runs: Path, open_page: Open) -> None:
+    make_run(runs / "mlp", job="done")
+    page = open_page("train")
+    assert page.app.text_input(key="train_name_mlp-2").value == "mlp-2"
+
+
+def test_labels_in_words() -> None:
+    assert mapping_sentence(LABEL_SETS["own"], None).startswith("It learns whatever")
+    assert mapping_sentence(LABEL_SETS["four"], None).count("happy") == 1
+    assert "voters" in mapping_sentence(LABEL_SETS["ferplus"], None)
+
+
+# ------------------------------------------------------------------ runs to repeat
+
+
+def test_before_the_first_training_there_are_shipped_ones(models: Path, runs: Path, open_page: Open) -> None:
+    make_run(
+        models / "ladder" / "first", epochs=4, planned=4, batch=48, network="cnn-4conv", labels="four", data="x.npz"
+    )
+    page = open_page("train")
+    assert "Trained before you came" in page.words
+    page.app.button(key="train_repeat_first").click().run()
+    assert not page.app.exception
+    assert page.app.button_group(key="train_network").value == "cnn-4conv"
+    assert page.app.number_input(key="train_epochs_cnn-4conv").value == 4
+    assert page.app.number_input(key="train_batch_cnn-4conv").value == 48
+    assert page.app.text_input(key="train_path").value == "x.npz"
+
+
+def test_the_data_set_of_a_shipped_run_is_looked_for_here(
+    models: Path, runs: Path, open_page: Open, tmp_path: Path
+) -> None:
+    make_run(models / "ladder" / "first", data="small.npz")
+    page = open_page("train")
+    page.app.button(key="train_repeat_first").click().run()
+    assert page.app.selectbox(key="train_data").value == str(tmp_path / "data" / "small.npz")
+
+
+def test_repeating_from_the_runs_page_fills_the_form(
+    runs: Path, started: list[Any], open_page: Open, tmp_path: Path, went: list[str]
+) -> None:
+    run = make_run(runs / "mine", data=tmp_path / "data" / "small.npz", job="done", batch=16, optimiser="sgd")
+    page = open_page("runs")
+    page.app.session_state["runs_chosen"] = [str(run)]
+    page.app.run()
+    page.app.button(key="runs_repeat_mine").click().run()
+    assert went == ["pages/train.py"]
+    page.app.switch_page("pages/train.py").run()
+    assert not page.app.exception
+    page.app.button(key="train_start").click().run()
+    ((plan, _),) = started
+    assert plan == LessonPlan.of(json.loads((run / "config.json").read_text()))
+
+
+# ------------------------------------------------------------------ at work
+
+
+def test_a_training_that_runs_is_shown(runs: Path, open_page: Open) -> None:
+    at_work(make_run(runs / "mine", epochs=2, planned=5), seconds_left=40)
+    page = open_page("train")
+    assert not page.app.exception
+    assert not page.app.error
+    assert charts(page) == 4  # right answers, loss, learning rate, one face over the epochs
+    assert {"train_pause_mine", "train_keep_mine", "train_stop_mine"} <= keys(page)
+    assert "mine" in page.words
+    strip = page.shown("train_examples_mine_strip")
+    assert strip is not None
+    assert len(strip["items"]) == 7
+
+
+def test_before_its_first_figures_it_says_what_it_does(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2), text="Loading")
+    for file in ("history.csv", "steps.csv", "answers.npz", "examples.npz"):
+        (run / file).unlink()
+    page = open_page("train")
+    assert not page.app.error
+    assert "Loading" in page.words
+    assert charts(page) == 0
+
+
+def test_pause_and_go_on(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    page = open_page("train")
+    page.app.button(key="train_pause_mine").click().run()
+    assert (run / desk.PAUSE).exists()
+    assert "train_pause_mine" not in keys(page)
+    page.app.button(key="train_go_mine").click().run()
+    assert not (run / desk.PAUSE).exists()
+
+
+def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2, planned=40))
+    lines = ["epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"]
+    lines += [f"{i},1,0.1,1,{0.1 * i},1,{0.4 - 0.01 * i}" for i in range(1, 8)]
+    (run / "history.csv").write_text("\n".join(lines) + "\n")
+    page = open_page("train")
+    assert "Best epoch 1 of 7, gap 37 points: stop?" in page.words
+
+
+def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work(make_run(runs / "first", epochs=2))
+    second = at_work(make_run(runs / "second", epochs=2), text=desk.WAITING)
+    stopped: list[Path] = []
+    monkeypatch.setattr(desk, "stop", lambda folder, **rest: stopped.append(folder))
+    page = open_page("train")
+    assert "second** waits for its turn" in page.words
+    page.app.button(key="train_out_second").click().run()
+    assert stopped == [second]
+
+
+@pytest.mark.parametrize(("job", "word"), [("stopped", "Stopped"), ("interrupted", "Broken off"), ("failed", "Failed")])
+def test_what_ended_early_can_be_resumed(
+    runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch, job: str, word: str
+) -> None:
+    run = make_run(runs / "mine", epochs=2, planned=5, data="x", job=job)
+    resumed: list[Path] = []
+    monkeypatch.setattr(desk, "resume", resumed.append)
+    page = open_page("train")
+    assert f"{word} after 2 of 5 epochs." in page.words
+    page.app.button(key="train_resume_mine").click().run()
+    assert resumed == [run]
+
+
+def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(runs / "mine", epochs=2, planned=5, data="x", job="stopped")
+
+    def refuse(_: Path) -> None:
+        raise JobError("The run mine is at work already.")
+
+    monkeypatch.setattr(desk, "resume", refuse)
+    page = open_page("train")
+    page.app.button(key="train_resume_mine").click().run()
+    assert not page.app.exception
+    assert "The run mine is at work already." in page.words
+
+
+def test_what_is_done_leads_to_the_runs_page(runs: Path, open_page: Open, went: list[str]) -> None:
+    make_run(runs / "mine", job="done")
+    page = open_page("train")
+    assert "train_resume_mine" not in keys(page)
+    page.app.button(key="train_look_mine").click().run()
+    assert went == ["pages/runs.py"]
+    page.app.switch_page("pages/runs.py").run()
+    assert page.app.subheader[0].value == "mine"
+
+
+def test_a_run_of_a_damaged_folder_does_not_hide_the_page(runs: Path, open_page: Open) -> None:
+    run = at_work(make_run(runs / "mine", epochs=2))
+    (run / "examples.npz").write_bytes(b"PK")
+    (run / "steps.csv").write_bytes(b"\xff\xfe\n1\n")
+    page = open_page("train")
+    assert not page.app.exception
+    assert charts(page) == 3
+    assert len(page.app.error) == 1
