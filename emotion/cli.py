@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emotion import cli_film
+from emotion import cli_data, cli_faces, cli_film, cli_train
+from emotion.cli_values import share, side
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
@@ -46,24 +47,19 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--detector", help="yunet or haar (default: the best one here)")
     one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
     one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
-    one.add_argument("--detection", type=_share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
-    one.add_argument("--unsure", type=_share, default=0.45, help="unsure below this confidence (%(default)s)")
-    one.add_argument("--side", type=_side, help="search larger pictures reduced to this side (1280; of films 640)")
+    one.add_argument("--detection", type=share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
+    one.add_argument("--unsure", type=share, default=0.45, help="unsure below this confidence (%(default)s)")
+    one.add_argument("--side", type=side, help="search larger pictures reduced to this side (1280; of films 640)")
     one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
     cli_film.add_options(one)
 
     one = command("read-film", _read_film, "Read the film of a folder that the app prepared, in its turn.")
     one.add_argument("folder", type=Path, metavar="DIR")
 
-    one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
-    one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
-    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
-    one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
-    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
-    one.add_argument("--network", default="seresnet", help="the network (%(default)s)")
-    one.add_argument("--epochs", type=int, default=80, help="(%(default)s)")
-    one.add_argument("--learning-rate", type=float, default=0.1, help="its peak (%(default)s)")
-    one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+    cli_data.add_commands(command)
+
+    cli_train.add_commands(command)
+    cli_faces.add_commands(command)
 
     one = command("train-detector", _train_detector, "Train a face detector; run it again to go on where it stopped.")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
@@ -73,26 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--learning-rate", type=float, default=2e-3, help="its peak (%(default)s)")
     one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
 
-    one = command("train-gan", _train_gan, "Train a generator of faces; run it again to go on where it stopped.")
-    one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
-    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes: tell what is not a face")
-    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
-    one.add_argument("--network", default="residual", help="residual or dcgan-upsampling (%(default)s)")
-    one.add_argument("--epochs", type=int, default=100, help="(%(default)s)")
-    one.add_argument("--teacher", type=Path, metavar="MODEL_OR_RUN",
-                     help="the recogniser that teaches and chooses the epoch (default: the shipped one)")  # fmt: skip
-    one.add_argument("--teacher-weight", type=float, help="0: it only chooses (0.2; 0 for dcgan-upsampling)")
-    one.add_argument("--learning-rate", type=float, default=2e-4, help="(%(default)s)")
-    one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    one.add_argument("--finish", action="store_true", help="learn no more: make a model of the best epoch so far")
-
-    one = command("evaluate", _evaluate, "Score a model or finished run on a split of a data set.")
-    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
-    one.add_argument("--data", type=Path, required=True, metavar="FILE")
-    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
-    one.add_argument("--split", choices=("public", "private"), default="public")
-    one.add_argument("--json", action="store_true")
-
     one = command("evaluate-detector", _evaluate_detector, "Score face detectors on labelled photos, in one table.")
     one.add_argument("model", type=Path, nargs="?", metavar="MODEL_OR_RUN", help="(default: the shipped one)")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos as in eval.json and train.json")
@@ -100,32 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--held-out", action="store_true", help="on the held-out part of train/ instead of eval/")
     one.add_argument("--keep", action="store_true", help="write the table into the model's report")
     one.add_argument("--json", action="store_true")
-
-    one = command("generate", _generate, "Draw faces that nobody has, with an expression.")
-    one.add_argument("--expression", default="all", help="happy, sad, ... or all of them (%(default)s)")
-    one.add_argument("--seed", default="0", help="of the first face; the next ones count on (%(default)s)")
-    one.add_argument("--count", type=int, default=8, help="seeds (%(default)s)")
-    one.add_argument("--truncation", type=_share, help="0: all alike, 1: all that was learned (default: the model's)")
-    one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
-    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="write pictures, sheet.png, faces.json")
-    one.add_argument("--json", action="store_true", help="print faces.json")
-
-    one = command("evaluate-gan", _evaluate_gan, "Measure synthetic faces beside real ones.")
-    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
-    one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what the generator learned from")
-    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes: tell what is not a face")
-    one.add_argument("--judge", type=Path, metavar="MODEL_OR_RUN",
-                     help="a recogniser, best one that did not teach it (default: the shipped one)")  # fmt: skip
-    one.add_argument("--split", choices=("public", "private"), default="public")
-    one.add_argument("--truncation", type=_share, help="(default: the model's)")
-    one.add_argument("--train", action="store_true", help="also train on synthetic faces and test on real ones: slow")
-    one.add_argument("--keep", action="store_true", help="write the result into report and card of the generator")
-    one.add_argument("--json", action="store_true")
-
-    one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
-    one.add_argument("run_folder", type=Path, metavar="RUN")
-    one.add_argument("--name", required=True)
-    one.add_argument("--default", action="store_true", help="the app shall use it from now on")
 
     one = command("bench", _bench, "Milliseconds of every step on one core of this machine.")
     one.add_argument("--stream", nargs="?", const="", metavar="FILM",
@@ -147,20 +97,6 @@ def _parser() -> argparse.ArgumentParser:
 
     command("fetch-yunet", _fetch, "Download the YuNet face detector (233 kB) once into the user's cache.")
     return parser
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
-def _side(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of pixels above 0")
-    return value
 
 
 def _analyze(options: argparse.Namespace) -> int:
@@ -217,28 +153,6 @@ def _sentence(photo: Photo) -> str:
     return f"{photo.name}: {counts_sentence(photo.faces)}{turned}"
 
 
-def _train(options: argparse.Namespace) -> int:
-    from emotion.jobs import reporting
-    from emotion.training.datasets import haar_mistakes, load_dataset
-    from emotion.training.learning import learn
-
-    with reporting(options.out) as report:  # around all of it, so that the folder also says what was refused
-        data = load_dataset(options.data, options.votes)  # before the seconds that Keras takes
-        from emotion.training.trainer import Stopped, TrainingConfig
-
-        config = TrainingConfig(
-            network=options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed
-        )
-        crops = haar_mistakes(options.not_faces) if options.not_faces else None
-        try:
-            bundle = learn(data, config, options.out, report, crops)
-        except Stopped as stopped:
-            print(f"{stopped} Run the same command again to go on.")
-            return 0
-    print(json.dumps(bundle.card["metrics"], indent=1))
-    return 0
-
-
 def _train_detector(options: argparse.Namespace) -> int:
     from emotion.bundles import open_bundle
     from emotion.jobs import reporting
@@ -265,44 +179,6 @@ def _train_detector(options: argparse.Namespace) -> int:
     return 0
 
 
-def _train_gan(options: argparse.Namespace) -> int:
-    from emotion.bundles import default_bundle, open_bundle
-    from emotion.generation.learning import learn_generator
-    from emotion.jobs import reporting
-    from emotion.training.datasets import load_dataset
-
-    with reporting(options.out) as report:
-        data = load_dataset(options.data, options.votes)
-        teacher = open_bundle(options.teacher) if options.teacher else default_bundle("recogniser")
-        from emotion.generation.lessons import gan_config
-        from emotion.training.trainer import Stopped
-
-        weight = {} if options.teacher_weight is None else {"teacher_weight": options.teacher_weight}
-        config = gan_config(
-            options.network, epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed,
-            teacher=teacher.sha256, **weight,
-        )  # fmt: skip
-        try:
-            bundle = learn_generator(data, config, options.out, report, teacher, finish=options.finish)
-        except Stopped as stopped:
-            print(f"{stopped} Run the same command again to go on.")
-            return 0
-    print(json.dumps(bundle.card["metrics"], indent=1))
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    from emotion.training.datasets import load_dataset
-    from emotion.training.learning import evaluate
-
-    result = evaluate(options.model, load_dataset(options.data, options.votes), options.split)
-    if options.json:
-        print(json.dumps(result, indent=1))
-        return 0
-    print(_scores_text(result))
-    return 0
-
-
 def _evaluate_detector(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.recognition.detectors import FOREIGN, available_detectors, make_detector
@@ -322,61 +198,6 @@ def _evaluate_detector(options: argparse.Namespace) -> int:
     if options.keep:
         keep(bundle.folder, {"detectors": rows})
     print(json.dumps(rows, indent=1) if options.json else detectors_table(rows).to_string(index=False))
-    return 0
-
-
-def _scores_text(result: dict[str, Any]) -> str:
-    lines = [f"{result['split']} split, {result['n']} faces"]
-    if "accuracy" in result:
-        low, high = result["accuracy_interval"]
-        lines.append(f"accuracy                     {result['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
-        if result["accuracy_without_duplicates"] is not None:
-            lines.append(f"  without seen duplicates    {result['accuracy_without_duplicates']:.1%}")
-        lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
-        lines += [f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
-                  for name, c in result["per_class"].items()]  # fmt: skip
-    if result.get("ferplus_accuracy") is not None:
-        lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
-    return "\n".join(lines)
-
-
-def _generate(options: argparse.Namespace) -> int:
-    from emotion.bundles import default_bundle, open_bundle
-    from emotion.generation.gallery import files_of, write_files
-    from emotion.generation.sampler import Sampler, read_seed, seeds_from
-
-    seeds = seeds_from(read_seed(options.seed), options.count)
-    sampler = Sampler(open_bundle(options.model) if options.model else default_bundle("generator"))
-    expressions = sampler.labels if options.expression == "all" else (options.expression,)
-    files = files_of(sampler, seeds, expressions, options.truncation)
-    write_files(files, options.out)
-    print(files["faces.json"].decode().rstrip() if options.json else f"{len(files) - 2} faces are in {options.out}.")
-    return 0
-
-
-def _evaluate_gan(options: argparse.Namespace) -> int:
-    from emotion.bundles import default_bundle, open_bundle
-    from emotion.generation.evaluation import evaluate_generator, keep
-    from emotion.tables import generator_table
-    from emotion.training.datasets import load_dataset
-
-    bundle = open_bundle(options.model)
-    judge = open_bundle(options.judge) if options.judge else default_bundle("recogniser")
-    result = evaluate_generator(
-        bundle, load_dataset(options.data, options.votes), judge, options.split, truncation=options.truncation,
-        train=options.train, tell=lambda part: print(f"emotion: {part}", file=sys.stderr),
-    )  # fmt: skip
-    if options.keep:
-        keep(bundle.folder, result)
-    print(json.dumps(result, indent=1) if options.json else generator_table(result).to_string(index=False))
-    return 0
-
-
-def _use(options: argparse.Namespace) -> int:
-    from emotion.bundles import SHIPPED
-    from emotion.training.learning import use
-
-    print(use(options.run_folder, SHIPPED, options.name, default=options.default).folder)
     return 0
 
 

@@ -20,10 +20,15 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "jobs"},
+    "words": {"errors", "faces", "files", "bundles", "jobs", "turns"},
     "flows": {"recognition", "training", "generation"},
-    "people": {"tables", "charts", "photos", "bench", "veil", "films", "live"},
-    "doors": {"cli", "cli_film", "ui", "ui_cast", "ui_film", "ui_live", "__main__"},
+    "people": {"tables", "data_tables", "run_tables", "charts", "photos", "bench", "veil", "films", "live"},
+    "doors": {
+        "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_train", "cli_values", "ui",
+        "ui_answers", "ui_cast",
+        "ui_data", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_lesson", "ui_live", "ui_prepare", "ui_run",
+        "ui_runs", "ui_train",
+    },
     "app": {"app", "pages"},
 }
 # fmt: on
@@ -31,6 +36,7 @@ ORDER = list(LAYERS)
 # What one flow may use of another.
 BETWEEN_FLOWS = {
     ("training", "recognition"): {
+        "analyzer",
         "images",
         "crops",
         "detection",
@@ -50,15 +56,21 @@ BETWEEN_FLOWS = {
         "networks",
         "trainer",
         "export",
+        "labels",
+        "plans",
+        "watching",
+        "classifier",
+        "zoo",
     },
 }
 LEARNS = {
     "emotion.training.networks", "emotion.training.trainer", "emotion.training.export",
     "emotion.training.detector_network", "emotion.training.detector", "emotion.training.checkpoints",
+    "emotion.training.classifier", "emotion.training.events", "emotion.training.zoo.build",
     "emotion.generation.networks", "emotion.generation.lessons", "emotion.generation.trainer",
 }  # fmt: skip
 ONLY_THERE = {
-    "streamlit": {"emotion.ui", "emotion.ui_cast", "emotion.ui_film", "emotion.ui_live", "app", "pages"},
+    "streamlit": {"app", "pages"} | {f"emotion.{name}" for name in LAYERS["doors"] if name.startswith("ui")},
     "streamlit_webrtc": {"emotion.ui_live"},
     "av": {
         "emotion.recognition.video",
@@ -230,6 +242,8 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         ("emotion.photos", {"tensorflow", "keras", "streamlit", "sklearn"}),
         ("emotion.live.session", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
+        ("emotion.training.network_learning", {"tensorflow", "keras", "streamlit"}),
+        ("emotion.training.desk", {"tensorflow", "keras", "streamlit", "sklearn"}),
         ("emotion.generation.gallery", {"tensorflow", "keras", "streamlit", "onnx", "sklearn"}),
         ("emotion.generation.learning", {"tensorflow", "keras", "streamlit"}),
         ("emotion.generation.evaluation", {"tensorflow", "keras", "streamlit"}),

@@ -113,7 +113,7 @@ def test_every_command_has_its_help(run: Run) -> None:
     overview = run("--help")[1]
     for command in (
         "analyze", "train", "train-detector", "evaluate", "evaluate-detector", "use", "bench", "measure-crops",
-        "fetch-yunet",
+        "fetch-yunet", "networks", "runs",
     ):  # fmt: skip
         assert command in overview
         status, out, _ = run(command, "--help")
@@ -272,6 +272,30 @@ def test_evaluate(run: Run, tiny: Bundle, data: Path) -> None:
     assert "happy      recall" in out
 
 
+def test_networks_are_listed(run: Run) -> None:
+    status, out, err = run("networks", "--json")
+    assert (status, err) == (0, "")
+    facts = {one["name"]: one for one in json.loads(out)}
+    assert facts["cnn-3conv-250"]["parameters"] == 6_926_375
+    assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
+    assert facts["vgg16"]["defaults"]["schedule"] == "plateau"
+    text = run("networks")[1]
+    assert [line.split()[0] for line in text.splitlines()] == list(facts)
+
+
+def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "config.json").write_text('{"network": "mlp", "epochs": 4}')
+    (tmp_path / "runs" / "mine" / "history.csv").write_text("epoch,val_accuracy\n1,0.25\n2,0.5\n")
+    status, out, err = run("runs", "--folder", tmp_path / "runs", "--json")
+    assert (status, err) == (0, "")
+    first, *shipped = map(json.loads, out.splitlines())
+    assert (first["name"], first["epoch"], first["epochs"], first["best_accuracy"]) == ("mine", 2, 4, 0.5)
+    assert "recogniser" in {one["name"] for one in shipped}
+    assert "50.0% in epoch 2" in run("runs", "--folder", tmp_path / "runs")[1]
+    assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
+
+
 def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is learned here: `learn` is replaced, and what it is given is looked at."""
     pytest.importorskip("tensorflow")
@@ -279,7 +303,10 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
 
     given: dict[str, object] = {}
 
-    def learn(data: object, config: object, folder: Path, report: jobs.Reporter, crops: object) -> None:
+    def learn(
+        data: object, config: object, folder: Path, report: jobs.Reporter, crops: object, beside: object, *,
+        finish: bool,
+    ) -> None:  # fmt: skip
         given.update(data=data, config=config, folder=folder, crops=crops, state=jobs.Job(folder).state().state)
         raise trainer.Stopped("Stopped after epoch 3.")
 

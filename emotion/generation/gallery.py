@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from emotion.bundles import Bundle
 from emotion.errors import EmotionError
 from emotion.files import write_atomic
 from emotion.generation.sampler import Faces, Sampler
+from emotion.training.runs import SHEETS
 
 _CAPTION: Final = 15  # pixels below each face of a sheet
 
@@ -40,6 +43,36 @@ def sheet(faces: Faces, captions: Sequence[str], columns: int = 8, scale: int = 
         picture.paste(Image.fromarray(large), (x, y))
         draw.text((x + side / 2, y + side), caption, fill="black", font=font, anchor="ma")
     return np.asarray(picture)
+
+
+def row_of(faces: Faces, scale: int = 2) -> NDArray[np.uint8]:
+    """Faces side by side, grey uint8; every side `scale` times as long."""
+    large = [cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for face in faces]
+    return np.concatenate(large, axis=1)
+
+
+def gif(faces: Faces, scale: int = 4, milliseconds: int = 80) -> bytes:
+    """Faces one after the other and back again, without end, as the bytes of a GIF file."""
+    if len(faces) == 0:
+        raise EmotionError("A GIF needs at least one face.")
+    there_and_back = [*faces, *faces[-2:0:-1]]
+    pictures = [
+        Image.fromarray(cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+        for face in there_and_back
+    ]
+    written = io.BytesIO()
+    pictures[0].save(written, "GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+    return written.getvalue()
+
+
+def grown(bundle: Bundle) -> dict[int, NDArray[np.uint8]]:
+    """Epoch -> what the generator drew after it, grey uint8: the seeds 0 to 7 side by side, an expression in each
+    row. {} where that was not kept."""
+    epochs, path = bundle.card.get("sheets") or [], bundle.folder / SHEETS
+    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    if picture is None or not epochs or len(picture) % len(epochs):
+        return {}
+    return dict(zip(map(int, epochs), np.split(picture.astype(np.uint8), len(epochs)), strict=True))
 
 
 def receipt(sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float) -> dict[str, Any]:

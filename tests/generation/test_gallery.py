@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from emotion.bundles import open_bundle
 from emotion.cli import main
 from emotion.errors import EmotionError
 from emotion.faces import FER2013_LABELS
-from emotion.generation.gallery import face_png, files_of, receipt, sheet, write_files
+from emotion.generation.gallery import face_png, files_of, gif, grown, receipt, row_of, sheet, write_files
 from emotion.generation.sampler import Sampler
+
+from .making import write_generator
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -124,3 +129,39 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
 def test_a_truncation_out_of_range_is_a_wrong_argument(made: Path, tmp_path: Path, truncation: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["generate", "--model", str(made), "--out", str(tmp_path), "--truncation", truncation])
+
+
+def test_a_row_is_as_wide_as_its_faces(sampler: Sampler) -> None:
+    faces = sampler.sample([1, 2, 3], "sad")
+    row = row_of(faces, 1)
+    np.testing.assert_array_equal(row[:, 48:96], faces[1])
+    assert row_of(faces).shape == (96, 3 * 96)
+
+
+def test_a_gif_goes_there_and_back(sampler: Sampler) -> None:
+    faces = sampler.sample([1, 2, 3], "sad")
+    with Image.open(io.BytesIO(gif(faces, scale=1, milliseconds=50))) as film:
+        shown = []
+        for i in range(film.n_frames):
+            film.seek(i)
+            shown.append(np.asarray(film.convert("L")).astype(int))
+        assert film.info["loop"] == 0
+        assert film.info["duration"] == 50
+    assert [int(np.abs(picture - faces.astype(int)).mean(axis=(1, 2)).argmin()) for picture in shown] == [0, 1, 2, 1]
+    assert gif(faces) == gif(faces)
+    with pytest.raises(EmotionError, match="at least one face"):
+        gif(faces[:0])
+
+
+def test_what_it_drew_while_it_grew(made: Path, tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "one", lambda card: card.update(sheets=[1, 4, 9]))
+    assert grown(open_bundle(folder)) == {}, "the file is not there"
+    sheets = np.repeat(np.array([20, 120, 220], np.uint8), 7 * 48)[:, None].repeat(8 * 48, axis=1)
+    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets)[1].tobytes())
+    found = grown(open_bundle(folder))
+    assert {epoch: (sheet.shape, round(float(sheet.mean()), -1)) for epoch, sheet in found.items()} == {
+        1: ((336, 384), 20), 4: ((336, 384), 120), 9: ((336, 384), 220),
+    }  # fmt: skip
+    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets[:-1])[1].tobytes())
+    assert grown(open_bundle(folder)) == {}, "a sheet is cut off"
+    assert grown(open_bundle(made)) == {}

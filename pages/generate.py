@@ -1,0 +1,237 @@
+"""Synthetic faces: draw them, look into one, change it, see how their generator learned."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from emotion import charts, tables, ui, ui_faces
+from emotion.bundles import Bundle
+from emotion.charts import named
+from emotion.faces import Scores, expression, percent
+from emotion.files import read_json
+from emotion.generation import gallery
+from emotion.generation.sampler import Faces, Sampler, seeds_from
+from emotion.training.runs import read_history
+
+ALL = "all seven"
+COUNTS = (8, 16, 32, 64)
+SHOWN, STEPS = 2, 6  # faces from one expression to the next, in the row and in the GIF
+
+state = st.session_state
+
+
+def choose_generator() -> Sampler:
+    """The generator, of several the one that was chosen; without one the page ends here."""
+    found, refused = ui_faces.generators()
+    for sentence in refused:
+        st.caption(ui.plain(sentence))
+    if not found:
+        st.info(
+            "There is no generator in models/ yet. `python -m emotion train-gan --data fer2013.npz --out runs/faces` "
+            "trains one; it appears here when it is done.",
+            icon=":material/face_retouching_natural:",
+        )
+        st.stop()
+    names = [bundle.name for bundle in found]
+    name = st.selectbox("Generator", names, key="gen_model", width=260) if len(names) > 1 else names[0]
+    return ui_faces.sampler(found[names.index(name)])
+
+
+def pick(seed: int, name: str) -> None:
+    """Choose a face of the sheet."""
+    state.update(gen_pick=(seed, name))
+
+
+def show_sheet(maker: Sampler, seeds: tuple[int, ...], names: tuple[str, ...], truncation: float) -> None:
+    """Small faces, a row of people for each expression."""
+    chosen = state.get("gen_pick")
+    for name in names:
+        if len(names) > 1:
+            st.markdown(f"**{named(name)}**")
+        faces = ui_faces.drawn(maker, seeds, name, truncation)
+        number = seeds.index(chosen[0]) + 1 if chosen and chosen[1] == name and chosen[0] in seeds else 0
+        ui.strip(
+            ui_faces.items(faces, seeds, name), key=f"gen_sheet_{name}", label=f"{name} faces", height=620,
+            chosen=number, side=96 if len(seeds) <= 8 and len(names) == 1 else 76,
+            choose=lambda n, name=name: pick(seeds[n - 1], name),
+        )  # fmt: skip
+
+
+def save_sheet(maker: Sampler, seeds: tuple[int, ...], names: tuple[str, ...], truncation: float) -> None:
+    """The sheet as files; they are made when they are asked for."""
+
+    def files() -> dict[str, bytes]:
+        return gallery.files_of(maker, seeds, names, truncation)
+
+    with st.container(horizontal=True):
+        ui_faces.save("sheet", "Sheet", lambda: files()["sheet.png"], "sheet.png")
+        ui_faces.save("zip", "All faces", lambda: tables.zip_files(files()), "faces.zip")
+
+
+def show_face(maker: Sampler, seed: int, name: str, truncation: float) -> None:
+    """One face: what was asked, and what is seen in it."""
+    (face,) = ui_faces.drawn(maker, (seed,), name, truncation)
+    left, right = st.columns([1, 2], gap="medium")
+    with left:
+        st.image(ui_faces.large(face), f"Seed {seed}", width=256, alt=f"Seed {seed}, asked for {name}")
+        ui_faces.save("face", "This face", gallery.face_png(face), f"{name}-{seed}.png")
+    with right:
+        (scores,) = ui_faces.read(face[None])
+        st.markdown(f"##### Asked for {named(name)}, seen as {named(scores.label)}", anchors=False)
+        show_scores(scores)
+    show_nearest(maker.bundle, face, seed, name, truncation)
+
+
+def show_scores(scores: Scores) -> None:
+    """What the recogniser sees."""
+    table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
+    said = ", ".join(f"{e} {percent(p)}" for e, p in scores.items())
+    ui.chart(charts.scores_bar(table), key="gen_scores", alt_text=said)
+
+
+def show_nearest(bundle: Bundle, face: np.ndarray, seed: int, name: str, truncation: float) -> None:
+    """Real faces that it may have been copied from, if they are here."""
+    entry = ui_faces.learned_from(bundle)
+    if entry is None:
+        st.caption("The faces that it learned from are not on this machine; the most similar ones would stand here.")
+        return
+    real = ui_faces.nearest(bundle.sha256, seed, name, truncation, face, entry)
+    st.markdown(
+        "The most similar of the real faces that it learned from. If one of them were the same, this would be a copy."
+    )
+    with st.container(horizontal=True):
+        for i, (picture, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
+            st.image(ui_faces.large(picture), named(label), width=120, alt=f"Real face {i}, {label}")
+
+
+def show_morph(maker: Sampler, seed: int, truncation: float) -> None:
+    """One person through all expressions."""
+    strip, labels = ui_faces.morph(maker, seed, STEPS, truncation), maker.labels
+    each = STEPS // SHOWN
+    row = strip.faces[::each]
+    ui_faces.show_row(row, f"Seed {seed} through all expressions")
+    marks = [((i * SHOWN + 0.5) / len(row), expression(label).sign) for i, label in enumerate(labels)]
+    places = [(i / each + 0.5) / len(row) for i in range(len(strip.faces))]
+    seen = charts.seen_along(ui_faces.seen_table(strip.faces, places), marks)
+    ui.chart(seen, key="gen_seen", alt_text="What is seen along the row")
+    asked = ", ".join(map(named, labels))
+    st.caption(f"Above the faces, below what the recogniser sees in them. Asked for: {asked}.")
+    ui_faces.save("morph", "GIF", lambda: gallery.gif(strip.faces), f"morph-{seed}.gif")
+
+
+def show_walk(maker: Sampler, seed: int, name: str, truncation: float) -> None:
+    """From one person to another."""
+    other = ui_faces.ask_seed("To the seed", "gen_other", 1)
+    strip = ui_faces.walk(maker, (seed, other), name, 25, truncation)
+    ui_faces.show_row(strip.faces[::2], f"From seed {seed} to seed {other}")
+    ui_faces.save("walk", "GIF", lambda: gallery.gif(strip.faces), f"walk-{seed}-{other}.gif")
+
+
+def show_mix(maker: Sampler, seed: int, name: str, truncation: float) -> None:
+    """A child of two faces."""
+    other = ui_faces.ask_seed("With the seed", "gen_mate", 2)
+    share = st.slider("How much of the second", 0, 100, 50, 5, format="%d %%", key="gen_share") / 100
+    (mixed,) = maker.mixed(seed, other, name, [share], truncation).faces
+    ends: Faces = ui_faces.drawn(maker, (seed, other), name, truncation)
+    with st.container(horizontal=True):
+        for face, said in ((ends[0], f"Seed {seed}"), (mixed, "Mixed"), (ends[1], f"Seed {other}")):
+            st.image(ui_faces.large(face), said, width=190, alt=said)
+    ui_faces.save("mix", "The mixed face", gallery.face_png(mixed), f"mix-{seed}-{other}.png")
+
+
+def show_story(bundle: Bundle) -> None:
+    """How the generator learned, epoch by epoch."""
+    sheets, history = gallery.grown(bundle), pd.DataFrame(read_history(bundle.folder))
+    if not sheets or history.empty:
+        st.write("This generator left no history of its epochs.")
+        return
+    epochs = sorted(sheets)
+    best = bundle.card.get("best_epoch")
+    epoch = st.select_slider("After the epoch", epochs, epochs[-1], key="gen_epoch") if len(epochs) > 1 else epochs[0]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.image(sheets[epoch], width="stretch", alt=f"What it drew after epoch {epoch}")
+        st.caption(f"The seeds 0 to 7, an expression in each row, after epoch {epoch}. The epoch {best} was kept.")
+    numbers = pd.DataFrame({name: pd.to_numeric(history[name], errors="coerce") for name in history})
+    with right:
+        for title, shares, log, names in (
+            ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "critic"}),
+            ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
+            ("Seen as asked, and as different as real faces", True, False,
+             {"consistency": "recognised as asked", "diversity": "diversity"}),
+        ):  # fmt: skip
+            there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])
+            table = there.rename(columns=names).melt("epoch", var_name="measure").dropna()
+            if not table.empty:
+                st.markdown(f"##### {title}", anchors=False)
+                chart = charts.learning_lines(table, epoch, shares=shares, log=log)
+                ui.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
+
+
+def show_quality(bundle: Bundle) -> None:
+    """How good the faces are, beside real ones."""
+    measured = (bundle.card.get("metrics") or {}).get("quality")
+    if not measured:
+        st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
+        return
+    st.metric(
+        "Seen as asked by another recogniser", percent(measured["consistency"]), border=True, width=320,
+        help=f"The same recogniser is right for {percent(measured['real_consistency'])} of real faces.",
+    )  # fmt: skip
+    with st.expander("All measures", icon=":material/table_rows:"):
+        st.dataframe(tables.generator_table(measured), hide_index=True, key="gen_quality")
+
+
+def show_benefit(bundle: Bundle) -> None:
+    """Whether synthetic faces help to learn."""
+    told = read_json(ui_faces.benefit_of(bundle))
+    if not told:
+        st.write("Whether these faces help a recogniser to learn has not been tried yet.")
+        return
+    st.markdown(f"**{ui.plain(told['sentence'])}**")
+    ui.chart(charts.benefit_intervals(pd.DataFrame(told["rows"])), key="gen_benefit", alt_text=told["sentence"])
+
+
+with ui.page():
+    st.title("Synthetic faces", anchor=False)
+    st.write("People who do not exist, with the expression that you ask for. The same seed is always the same person.")
+    maker = choose_generator()
+    asked = st.pills(
+        "Expression", [*maker.labels, ALL], default="happy" if "happy" in maker.labels else maker.labels[0],
+        format_func=lambda name: named(name) if name != ALL else "all of them", key="gen_expression", required=True,
+    )  # fmt: skip
+    names = maker.labels if asked == ALL else (str(asked),)
+    left, middle, right = st.columns([2, 2, 2], gap="medium")
+    with left:
+        seed = ui_faces.ask_seed("First seed", "gen_seed", 7)
+    with middle:
+        count = st.segmented_control("Faces", COUNTS, default=8, key="gen_count", required=True) or 8
+    with right:
+        truncation = st.slider(
+            "Variety", 0.0, 1.0, maker.truncation, 0.05, key="gen_truncation",
+            help="Less of it gives likelier faces that look more alike.",
+        )  # fmt: skip
+    seeds = seeds_from(seed, count if len(names) == 1 else 8)
+    show_sheet(maker, seeds, names, truncation)
+    save_sheet(maker, seeds, names, truncation)
+    picked, name = state.get("gen_pick") or (seeds[0], names[0])
+    if picked not in seeds or name not in names:
+        picked, name = seeds[0], str(names[0])
+    st.subheader(f"Seed {picked}, {name}", anchor=False)
+    show_face(maker, picked, name, truncation)
+    way = st.segmented_control(
+        "Change it", ["Through all expressions", "To another person", "Mix with another"], key="gen_way",
+        default="Through all expressions", required=True,
+    )  # fmt: skip
+    if way == "To another person":
+        show_walk(maker, picked, name, truncation)
+    elif way == "Mix with another":
+        show_mix(maker, picked, name, truncation)
+    else:
+        show_morph(maker, picked, truncation)
+    st.subheader("How it learned", anchor=False)
+    show_story(maker.bundle)
+    st.subheader("How good they are", anchor=False)
+    show_quality(maker.bundle)
+    st.subheader("Do they help to learn?", anchor=False)
+    show_benefit(maker.bundle)

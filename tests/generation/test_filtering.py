@@ -1,0 +1,108 @@
+"""Only what is seen as asked passes, and it gets into training alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion.bundles import Bundle
+from emotion.cli import main
+from emotion.errors import DataError, EmotionError
+from emotion.generation.filtering import accepted, add_to_training
+from emotion.generation.sampler import Sampler
+from emotion.recognition.classification import Recogniser
+from emotion.training.datasets import load_dataset
+
+
+@pytest.fixture(scope="module")
+def recogniser(judge_bundle: Bundle) -> Recogniser:
+    return Recogniser(judge_bundle, threads=1)
+
+
+def shares(recogniser: Recogniser, faces: np.ndarray, name: str) -> list[float]:
+    return [verdict.scores[name] for verdict in recogniser.classify(faces)]
+
+
+@pytest.mark.parametrize("least", [0.0, 0.1, 0.2])
+def test_the_first_that_pass(sampler: Sampler, recogniser: Recogniser, least: float) -> None:
+    passed = accepted(sampler, recogniser, "sad", 10, least=least, first_seed=5)
+    drawn = sampler.sample(range(5, 5 + passed.tried), "sad")
+    good = [i for i, share in enumerate(shares(recogniser, drawn, "sad")) if share >= least]
+    assert passed.seeds == tuple(5 + i for i in good[:10])
+    np.testing.assert_array_equal(passed.faces, drawn[good[:10]])
+    assert passed.tried == (200 if len(good) < 10 else good[9] + 1)
+
+
+def test_none_pass(sampler: Sampler, recogniser: Recogniser) -> None:
+    passed = accepted(sampler, recogniser, "sad", 3, least=1.0)
+    assert (passed.faces.shape, passed.seeds, passed.tried) == ((0, 48, 48), (), 60)
+
+
+def test_seeds_go_round(sampler: Sampler, recogniser: Recogniser) -> None:
+    assert accepted(sampler, recogniser, "sad", 3, least=0, first_seed=2**32 - 2).seeds == (2**32 - 2, 2**32 - 1, 0)
+
+
+@pytest.mark.parametrize(("count", "least"), [(0, 0.5), (-1, 0.5), (1, 1.1), (1, -0.1), (1, float("nan"))])
+def test_nothing_is_asked_for(sampler: Sampler, recogniser: Recogniser, count: int, least: float) -> None:
+    with pytest.raises(EmotionError, match="expected 1 or more and 0 to 1"):
+        accepted(sampler, recogniser, "sad", count, least=least)
+
+
+def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, recogniser: Recogniser) -> None:
+    with pytest.raises(EmotionError, match="does not know 'bored'"):
+        accepted(sampler, recogniser, "bored", 1)
+
+
+def test_they_get_into_training_alone(sampler: Sampler, recogniser: Recogniser, tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        for label in ("happy", "sad"):
+            (tmp_path / "set" / split / label).mkdir(parents=True)
+            for i in range(3):
+                grey = np.random.default_rng(i).integers(0, 255, (48, 48)).astype(np.uint8)
+                cv2.imwrite(str(tmp_path / "set" / split / label / f"{i}.png"), grey)
+    before = load_dataset(tmp_path / "set")
+    said = add_to_training(tmp_path / "set", sampler, recogniser, "sad", 4, least=0.0, first_seed=9)
+    after = load_dataset(tmp_path / "set")
+    assert said["seeds"] == [9, 10, 11, 12]
+    assert len(after.rows("training")) == len(before.rows("training")) + 4
+    assert [len(after.rows(name)) for name in ("public", "private")] == [6, 6]
+    add_to_training(tmp_path / "set", sampler, recogniser, "happy", 1, least=0.0)
+    told = json.loads((tmp_path / "set" / "synthetic.json").read_text())["added"]
+    assert [(one["expression"], one["generator"]["sha256"]) for one in told] == [
+        ("sad", sampler.bundle.sha256), ("happy", sampler.bundle.sha256),
+    ]  # fmt: skip
+
+
+def test_what_is_no_data_set_stays_as_it_is(sampler: Sampler, recogniser: Recogniser, tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(DataError, match="no data set with a folder train/"):
+        add_to_training(tmp_path / "letters", sampler, recogniser, "sad", 1)
+    with pytest.raises(EmotionError, match="In none of 20 faces"):
+        add_to_training(tmp_path / "new", sampler, recogniser, "sad", 1, least=1.0)
+    assert list((tmp_path / "letters").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+
+
+def test_by_the_command_line(
+    made: Path, judge_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "generate",
+        "--model",
+        str(made),
+        "--into",
+        str(tmp_path / "set"),
+        "--filter",
+        str(judge_bundle.folder),
+    ]
+    assert main([*arguments, "--expression", "sad", "--count", "2", "--least", "0"]) == 0
+    assert "2 of 2 drawn faces are in" in capsys.readouterr().out
+    assert len(list((tmp_path / "set" / "train" / "sad").glob("*.png"))) == 2
+    assert main(arguments) == 1
+    assert "one expression at a time" in capsys.readouterr().err
+    assert main(["generate", "--model", str(made)]) == 1
+    assert "give --out DIR, or --into SET" in capsys.readouterr().err
