@@ -68,7 +68,7 @@ def _person(analysis: Analysis, person: Person, shown: Sequence[Person], cover: 
             name = f"film_name_{key}"
             state[name] = person.name if person.named else ""  # a merge may have brought it
             st.text_input(
-                f"Name of {person.name}", key=name, placeholder=f"{person.name}: give a name", max_chars=60,
+                f"Name of {person.name}", key=name, placeholder=f"{person.name}, a name?", max_chars=60,
                 label_visibility="collapsed", on_change=lambda: _change(analysis.rename, person.track, state[name])(),
             )  # fmt: skip
             st.image(share_bar(person.shares), width="stretch", alt=ui_film.shares_sentence(person.shares))
