@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from emotion import tables
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
-from emotion.live.session import LiveOptions, LiveSession, recording
+from emotion.live import recording
+from emotion.live.session import LiveOptions, LiveSession
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Verdict
 from emotion.recognition.images import read_image
