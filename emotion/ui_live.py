@@ -21,7 +21,6 @@ import numpy as np
 import streamlit as st
 import streamlit_webrtc as webrtc
 from aiortc.contrib.media import MediaRelay
-from streamlit import runtime
 from streamlit_webrtc.relay import get_global_relay
 
 from emotion import ui
@@ -214,9 +213,8 @@ def _stream(live: Live, *, key: str, mode: Any, **more: Any) -> None:
 
 @st.cache_resource(show_spinner=False)
 def _prepare_relay() -> None:
-    """Once for all sessions; outside of a server there is none."""
-    if runtime.exists():
-        newest_only(get_global_relay())
+    """Once for all sessions of the server."""
+    newest_only(get_global_relay())
 
 
 def newest_only(relay: MediaRelay) -> MediaRelay:

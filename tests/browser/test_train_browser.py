@@ -107,7 +107,7 @@ def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
     page.get_by_role("button", name="Use it in all pages").click()
     expect(page.get_by_text(f"All pages use {name} now")).to_be_visible()
     page.get_by_role("link", name="Photos").click()
-    page.get_by_role("button", name="sample").click()
+    page.get_by_role("button", name="Try a sample").click()
     expect(page.locator(".picture button, .picture .face").first).to_be_visible()
     expect(page.get_by_role("combobox", name="Recogniser")).to_have_value(name)
 

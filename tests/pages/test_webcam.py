@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import streamlit as st
 import streamlit_webrtc as webrtc
+from aiortc.contrib.media import MediaRelay
 from numpy.typing import NDArray
 from streamlit_webrtc.component import WebRtcStreamerState
 
@@ -126,6 +127,7 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
 
     monkeypatch.setattr(LiveSession, "_work", look)
     monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
+    monkeypatch.setattr("emotion.ui_live.get_global_relay", MediaRelay)  # a test has no server to ask for its own
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
     monkeypatch.setattr("emotion.live.session._now", lambda: told.now)
     yield told

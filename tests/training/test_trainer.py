@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from emotion.errors import DataError, EmotionError
 from emotion.training.datasets import Dataset, clean_votes, not_faces
 from emotion.training.runs import CHECKPOINT, HISTORY, read_history
+from emotion.training.watching import Watch
 
 from .making import UNCHANGED, dataset, pictures, tiny
 
@@ -535,7 +536,7 @@ def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, 
 
     # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
     data, crops = dataset(32, 5), pictures(40)
-    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops)
+    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, Watch(tmp_path))
     assert len(state._images) == 32 + 36
     before = {v.path: np.array(v) for v in state._network.trainable_variables}
     batch = state._images[32:, ..., None].astype(np.float32)
