@@ -32,7 +32,7 @@ DRAW = """video => {
 }"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def with_camera(
     start_browser: Callable[..., Browser], sample: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
 ) -> Browser:

@@ -18,7 +18,7 @@ Open = Callable[..., Page]
 MARKUP = "<img src=x onerror=alert(1)> **b** :smile: www.a.org $x$"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def three_faces(sample: NDArray[np.uint8]) -> bytes:
     return encode_png(np.hstack([sample[:256, 100:356]] * 3))
 
