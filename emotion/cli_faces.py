@@ -157,11 +157,12 @@ def _evaluate_gan(options: argparse.Namespace) -> int:
 def _benefit(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.files import write_json
-    from emotion.generation.benefit import BENEFIT, Question, measure_benefit
+    from emotion.generation.benefit import Question, measure_benefit
     from emotion.generation.sampler import Sampler
     from emotion.jobs import reporting
     from emotion.recognition.classification import Recogniser
     from emotion.training.datasets import load_dataset
+    from emotion.training.runs import BENEFIT, write_card
     from emotion.training.watching import Stopped
 
     question = Question(options.rare, options.times, options.least, options.epochs, options.seeds)
@@ -184,5 +185,6 @@ def _benefit(options: argparse.Namespace) -> int:
             return 0
     if options.keep:
         write_json(bundle.folder / BENEFIT, answer)
+        write_card(bundle.folder, bundle.card)  # so that it goes along wherever the generator goes
     print(answer["sentence"])
     return 0

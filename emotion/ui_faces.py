@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -166,8 +165,3 @@ def save(key: str, label: str, data: Any, file: str) -> None:
 def show_row(faces: Faces, alt: str) -> None:
     """Faces side by side over the whole width."""
     st.image(gallery.row_of(faces), width="stretch", alt=alt)
-
-
-def benefit_of(bundle: Bundle) -> Path:
-    """Where the answer to "does it help?" lies with a generator."""
-    return bundle.folder / "benefit.json"

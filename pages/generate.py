@@ -11,7 +11,7 @@ from emotion.faces import Scores, expression, percent
 from emotion.files import read_json
 from emotion.generation import gallery
 from emotion.generation.sampler import Faces, Sampler, seeds_from
-from emotion.training.runs import read_history
+from emotion.training.runs import BENEFIT, read_history
 
 ALL = "all seven"
 COUNTS = (8, 16, 32, 64)
@@ -184,7 +184,7 @@ def show_quality(bundle: Bundle) -> None:
 
 def show_benefit(bundle: Bundle) -> None:
     """Whether synthetic faces help to learn."""
-    told = read_json(ui_faces.benefit_of(bundle))
+    told = read_json(bundle.folder / BENEFIT)
     if not told:
         st.write("Whether these faces help a recogniser to learn has not been tried yet.")
         return

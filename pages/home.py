@@ -1,12 +1,14 @@
 """Home: what the program does, what is ready, and what a label means."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from emotion import tables, ui
 from emotion.faces import percent
 from emotion.recognition import detectors
 
-FILMS = str(ui.SAMPLE.with_name("films.svg"))
+FILMS, LIVE = (str(ui.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
 
 
 def show_sample() -> None:
@@ -20,6 +22,29 @@ def show_sample() -> None:
         faces = reading.faces_shown(set_up.settings.unsure)
         ui.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
                    alt=f"An astronaut in front of a space shuttle: {tables.counts_sentence(faces)}")  # fmt: skip
+
+
+def show_ribbons() -> None:
+    """What becomes of a film, as a drawing."""
+    st.image(FILMS, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
+
+
+def show_camera() -> None:
+    """What becomes of a camera, as a drawing."""
+    st.image(LIVE, width="stretch", alt="A camera's picture with a frame around a face, and a card beside it")
+
+
+def show_way(title: str, text: str, page: str, icon: str, show: Callable[[], None]) -> None:
+    """A card of one page: what it does, a button that leads there, and something to see."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with left:
+            st.subheader(title, anchor=False)
+            st.write(text)
+            if st.button(f"Open {title.lower()}", icon=icon, key=f"home_{title.lower()}"):
+                st.switch_page(f"pages/{page}.py")
+        with right:
+            show()
 
 
 def show_ready() -> None:
@@ -39,30 +64,18 @@ def show_ready() -> None:
 with ui.page() as set_up:
     st.title("Emotion Studio", anchor=False)
     st.write("Reads expressions in faces. Everything stays on this machine.")
-    with st.container(border=True):
-        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
-        with left:
-            st.subheader("Photos", anchor=False)
-            st.write(
-                "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
-                "tables are yours to save."
-            )
-            if st.button("Open photos", icon=":material/photo_library:", key="home_photos"):
-                st.switch_page("pages/photo.py")
-        with right:
-            show_sample()
-    with st.container(border=True):
-        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
-        with left:
-            st.subheader("Films", anchor=False)
-            st.write(
-                "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it, and "
-                "the film with its labels, tables and subtitles are yours to save."
-            )
-            if st.button("Open films", icon=":material/movie:", key="home_films"):
-                st.switch_page("pages/video.py")
-        with right:
-            st.image(FILMS, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
+    show_way(
+        "Live", "Enable your camera. Every face gets a frame with its expression and a ribbon of its last half minute. "
+        "No camera? Watch the demo.", "webcam", ":material/videocam:", show_camera,
+    )  # fmt: skip
+    show_way(
+        "Photos", "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
+        "tables are yours to save.", "photo", ":material/photo_library:", show_sample,
+    )  # fmt: skip
+    show_way(
+        "Films", "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
+        "The film with its labels, tables and subtitles are yours to save.", "video", ":material/movie:", show_ribbons,
+    )  # fmt: skip
     ready, meaning = st.columns(2, gap="large")
     with ready:
         st.subheader("What is ready", anchor=False)

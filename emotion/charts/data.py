@@ -7,15 +7,13 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
+from emotion.charts.heat import heat
 from emotion.charts.style import EDGE, SERIES, axis, named
 from emotion.faces import percent
 
 AGREEMENT_CLICK: Final = "agreement"
 _ROW: Final = 30  # pixels for each label
 _CELL: Final = 40  # pixels
-_CELLS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # few and many, light and dark ground
-_INKS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}
-_STRONG: Final = {False: 0.75, True: 0.55}  # from this share on the words in a cell take the other ink
 
 
 def class_counts(table: pd.DataFrame) -> alt.LayerChart:
@@ -63,36 +61,15 @@ def agreement_heat(table: pd.DataFrame, *, dark: bool = False) -> alt.LayerChart
     `table` as from `data_tables.agreement_table`; `dark`: the ground that it stands on.
     """
     labels, majorities = list(dict.fromkeys(table["label"])), list(dict.fromkeys(table["majority"]))
-    weak, strong = _INKS[dark]
-    rows = table.assign(
-        part=[percent(share) for share in table["share"]],
-        ink=[strong if share >= _STRONG[dark] else weak for share in table["share"]],
+    placed = table.assign(
         row=[labels.index(label) for label in table["label"]],
         column=[majorities.index(majority) for majority in table["majority"]],
     )
-    clicked = alt.selection_point(name=AGREEMENT_CLICK, fields=["row", "column"], on="click", clear=False)
-    base = alt.Chart(rows).encode(
-        x=alt.X("majority:N", sort=majorities, axis=alt.Axis(
-            title="FER+", orient="top", labelAngle=-40, labelFontSize=13, domain=False, ticks=False,
-        )),
-        y=alt.Y("label:N", sort=labels, axis=alt.Axis(
-            title="FER-2013", labelFontSize=13, domain=False, ticks=False,
-        )),
-        tooltip=[
-            alt.Tooltip("label:N", title="FER-2013"), alt.Tooltip("majority:N", title="FER+"),
-            alt.Tooltip("count:Q", title="faces", format=","), alt.Tooltip("part:N", title="of the label"),
-        ],
+    tooltips = [
+        alt.Tooltip("label:N", title="FER-2013"), alt.Tooltip("majority:N", title="FER+"),
+        alt.Tooltip("count:Q", title="faces", format=","), alt.Tooltip("part:N", title="of the label"),
+    ]  # fmt: skip
+    return heat(
+        placed, ("majority", "FER+"), ("label", "FER-2013"), tooltips, click=AGREEMENT_CLICK, dark=dark,
+        height=110 + _CELL * len(labels),
     )  # fmt: skip
-    cells = (
-        base.mark_rect(cursor="pointer", stroke=EDGE)
-        .encode(
-            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=[*_CELLS[dark]]), legend=None),
-            strokeWidth=alt.condition(clicked, alt.value(3), alt.value(0.5), empty=False),
-        )
-        .add_params(clicked)
-    )
-    words = base.mark_text(fontSize=12, cursor="pointer").encode(
-        text=alt.Text("count:Q"), color=alt.Color("ink:N", scale=None)
-    )
-    layers = alt.LayerChart(layer=[cells, words]).resolve_scale(color="independent")
-    return layers.properties(height=110 + _CELL * len(labels)).configure_view(stroke=None)

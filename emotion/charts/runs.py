@@ -7,14 +7,12 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
+from emotion.charts.heat import heat
 from emotion.charts.learning import zoom
 from emotion.charts.style import EDGE, SERIES, SHAPES, axis
 from emotion.faces import percent
 
 CELL_CLICK: Final = "cell"
-_STRONG: Final = {False: 0.75, True: 0.55}  # from this share on the words in a cell take the other ink
-_CELLS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # few and many, light and dark ground
-_INKS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}
 _CELL: Final = 44  # pixels
 
 
@@ -73,38 +71,14 @@ def confusion_heat(table: pd.DataFrame, *, dark: bool = False) -> alt.LayerChart
 
     `table` as from `run_tables.confusion_table`; `dark`: the ground that it stands on.
     """
-    names = list(dict.fromkeys(table["true"]))
-    weak, strong = _INKS[dark]
-    rows = table.assign(
-        part=[percent(share) for share in table["share"]],
-        ink=[strong if share >= _STRONG[dark] else weak for share in table["share"]],
-    )
-    clicked = alt.selection_point(name=CELL_CLICK, fields=["row", "column"], on="click", clear=False)
-    base = alt.Chart(rows).encode(
-        x=alt.X("said:N", sort=names, axis=alt.Axis(
-            title="what the run says", orient="top", labelAngle=-40, labelFontSize=13, domain=False, ticks=False,
-        )),
-        y=alt.Y("true:N", sort=names, axis=alt.Axis(
-            title="what the face is", labelFontSize=13, domain=False, ticks=False,
-        )),
-        tooltip=[
-            alt.Tooltip("true:N", title="is"), alt.Tooltip("said:N", title="said"),
-            alt.Tooltip("count:Q", title="faces"), alt.Tooltip("part:N", title="of these faces"),
-        ],
+    tooltips = [
+        alt.Tooltip("true:N", title="is"), alt.Tooltip("said:N", title="said"),
+        alt.Tooltip("count:Q", title="faces"), alt.Tooltip("part:N", title="of these faces"),
+    ]  # fmt: skip
+    return heat(
+        table, ("said", "what the run says"), ("true", "what the face is"), tooltips, click=CELL_CLICK, dark=dark,
+        height=90 + _CELL * max(1, len(set(table["true"]))),
     )  # fmt: skip
-    cells = (
-        base.mark_rect(cursor="pointer", stroke=EDGE)
-        .encode(
-            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=[*_CELLS[dark]]), legend=None),
-            strokeWidth=alt.condition(clicked, alt.value(3), alt.value(0.5), empty=False),
-        )
-        .add_params(clicked)
-    )
-    words = base.mark_text(fontSize=13, cursor="pointer").encode(
-        text=alt.Text("count:Q"), color=alt.Color("ink:N", scale=None)
-    )
-    layers = alt.LayerChart(layer=[cells, words]).resolve_scale(color="independent")
-    return layers.properties(height=90 + _CELL * max(1, len(names))).configure_view(stroke=None)
 
 
 def class_dots(table: pd.DataFrame) -> alt.Chart:

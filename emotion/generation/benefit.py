@@ -22,10 +22,10 @@ from emotion.training.augmentation import NONE
 from emotion.training.datasets import Dataset, not_faces, seen_in_training
 from emotion.training.labels import apply, label_set
 from emotion.training.plans import LessonPlan
+from emotion.training.runs import BENEFIT
 from emotion.training.watching import Watch
 from emotion.training.zoo import card_of
 
-BENEFIT: Final = "benefit.json"
 WAYS: Final = {
     "plain": "real faces as they are",
     "changed": "real faces, mirrored, shifted and turned",

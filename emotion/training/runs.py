@@ -16,6 +16,7 @@ CHECKPOINT: Final = "checkpoint.npz"
 HISTORY: Final = "history.csv"
 CONFIG: Final = "config.json"
 REPORT: Final = "report.json"
+BENEFIT: Final = "benefit.json"  # of a generator: whether its faces help to learn
 SHEETS: Final = "samples.webp"  # of a generator: what it drew after some of its epochs
 
 
@@ -88,7 +89,7 @@ def _as_json(value: Any) -> Any:
 def write_card(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """card.json: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
     already, the date and the versions."""
-    names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT, SHEETS)
+    names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT, SHEETS, BENEFIT)
     files = [folder / name for name in names if (folder / name).is_file()]
     card = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

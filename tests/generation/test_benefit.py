@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emotion.bundles import Bundle
+from emotion.bundles import Bundle, open_bundle
 from emotion.cli import main
 from emotion.errors import DataError, EmotionError
 from emotion.generation import benefit
@@ -158,3 +158,4 @@ def test_by_the_command_line(
     assert main([*arguments, "--times", "0.1", "--least", "0", "--keep"]) == 0
     assert capsys.readouterr().out.startswith("To find disgust, synthetic faces ")
     assert (folder / "benefit.json").read_bytes() == (tmp_path / "out" / "benefit.json").read_bytes()
+    assert "benefit.json" in open_bundle(folder).card["files"], "it goes along with the generator"

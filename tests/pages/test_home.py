@@ -26,16 +26,13 @@ def test_shows_the_sample_as_it_is_read(open_page: Open) -> None:
     assert "astronaut" in picture["alt"]
 
 
-def test_leads_to_the_photos(open_page: Open) -> None:
+@pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("films", "Films")])
+def test_leads_to_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, key: str, title: str) -> None:
+    monkeypatch.setattr("emotion.ui_live.show_camera", lambda *_, **__: None)  # a test has no WebRTC
     home = open_page("home")
-    home.app.button(key="home_photos").click().run()
-    assert home.app.title[0].value == "Photos"
-
-
-def test_leads_to_the_films(open_page: Open) -> None:
-    home = open_page("home")
-    home.app.button(key="home_films").click().run()
-    assert home.app.title[0].value == "Films"
+    home.app.button(key=f"home_{key}").click().run()
+    assert home.app.title[0].value == title
+    assert not home.app.error
 
 
 def test_names_the_detector_and_the_answer(open_page: Open) -> None:
@@ -71,7 +68,7 @@ def test_without_a_recogniser(models: Path, open_page: Open) -> None:
     assert "sha256 differs" in home.words
     assert not home.app.error
     assert home.shown("home_picture") is None
-    assert len(home.app.get("imgs") or home.app.image) == 2, "the sample as it is, and the drawing of a film"
+    assert len(home.app.get("imgs") or home.app.image) == 3, "the sample as it is, and two drawings"
 
 
 def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
