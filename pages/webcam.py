@@ -56,29 +56,29 @@ def show_faces(live: Live) -> None:
 
 @st.fragment(run_every=1.0)
 def show_below(live: Live) -> None:
-    """Under the picture: what is wrong, the buttons, what they made to save, the last half minute."""
+    """Under the picture: the buttons, what they made to save, what is wrong, the last half minute."""
     with ui.error_box("what stands below the picture"):
         view = live.session.view()
-        # Each part keeps its place, or a button would be made anew, and lose its click, when something above it comes.
-        doctor, buttons, words, snapshot, recording = (st.container() for _ in range(5))
-        if live.source == "Camera":
-            with doctor:
-                ui_live.show_doctor(ui_live.diagnose(live, view))
-        if not live.used:
-            return
-        with buttons:
-            show_buttons(live, view)
-            show_resting(live, view)
+        # What comes and goes by itself stands last, and each part keeps its place: or a button would move, or be made
+        # anew, under the click.
+        buttons, recording, snapshot, words = (st.container() for _ in range(4))
+        if live.used:
+            with buttons:
+                show_buttons(live, view)
+                show_resting(live, view)
+            with recording:
+                save_recording(live)
+            with snapshot:
+                save_snapshot(live)
         with words:
+            if live.source == "Camera":
+                ui_live.show_doctor(ui_live.diagnose(live, view))
             if live.finishing:
                 st.caption("Finishing the recording")
             for said in filter(None, (live.said, view.notice)):
                 st.caption(ui.plain(said))
-        with snapshot:
-            save_snapshot(live)
-        with recording:
-            save_recording(live)
-        show_past(live)
+        if live.used:
+            show_past(live)
 
 
 def show_past(live: Live) -> None:
@@ -94,13 +94,15 @@ def show_buttons(live: Live, view: LiveView) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Snapshot", icon=":material/photo_camera:", key="live_snap", on_click=live.snap,
                   disabled=view.age is None)  # fmt: skip
-        if view.recording is None:
-            st.button("Record", icon=":material/fiber_manual_record:", key="live_record", on_click=live.record,
-                      args=[state.get("live_film", False)], disabled=view.age is None or live.finishing)  # fmt: skip
-        else:
-            st.button(f"Stop recording ({view.recording:.0f} s)", icon=":material/stop:", key="live_stop",
-                      on_click=live.stop, disabled=live.finishing)  # fmt: skip
-        st.checkbox("with the film", key="live_film", disabled=view.recording is not None)
+        # One button that changes its words: two would stand side by side for a moment, and push down what is below.
+        recording = view.recording is not None
+        st.button(
+            f"Stop recording ({view.recording:.0f} s)" if recording else "Record", key="live_record",
+            icon=":material/stop:" if recording else ":material/fiber_manual_record:",
+            on_click=live.stop if recording else live.record, args=[] if recording else [state.get("live_film", False)],
+            disabled=live.finishing or (view.age is None and not recording),
+        )  # fmt: skip
+        st.checkbox("with the film", key="live_film", disabled=recording)
 
 
 def show_resting(live: Live, view: LiveView) -> None:

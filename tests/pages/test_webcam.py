@@ -388,7 +388,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
         rtc.play(playing, image)
     assert "Stop recording (3 s)" in [button.label for button in playing.app.button]
     assert playing.app.checkbox(key="live_film").disabled
-    click(playing, "live_stop")
+    click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
     assert "Recorded 3 seconds, 30 pictures, 2 different faces" in playing.words
@@ -420,7 +420,7 @@ def test_a_film_without_a_place_costs_only_the_film(
     click(playing, "live_record")
     assert "No space left on device" in playing.words
     rtc.play(playing, paint((40, 60)))
-    click(playing, "live_stop")
+    click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
     assert len(saved["live.csv"].splitlines()) == 2
@@ -432,7 +432,7 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     playing.app.checkbox(key="live_film").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))
-    click(playing, "live_stop")
+    click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
     assert "Recorded 0 seconds, 2 pictures" in playing.words
@@ -471,7 +471,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     click(playing, "live_record")
     back = rtc.play(playing, image, image)
     assert shows_a_face(back[-1], image)
-    click(playing, "live_stop")
+    click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
     assert {"snapshot.png", "live.mp4"} <= saved.keys()
@@ -492,7 +492,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     assert not shows_a_face(read_image(saved["snapshot.png"]), paint((44, 60)))
     click(playing, "live_record")
     rtc.play(playing, image, image)
-    click(playing, "live_stop")
+    click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
     with av.open(io.BytesIO(saved["live.mp4"])) as film:
@@ -586,6 +586,12 @@ def test_the_doctor_waits_and_then_speaks(
     assert len(live.app.warning) == bool(words)
     assert words is None or words in live.app.warning[0].value
     assert live.app.expander[0].proto.expanded == bool(words)
+
+
+def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
+    click(playing, "live_snap")
+    order = [getattr(part, "label", "") for part in playing.app.main]
+    assert order.index("The camera does not come?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
 
 
 def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
