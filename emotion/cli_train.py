@@ -139,7 +139,10 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
     )  # fmt: skip
     crops = haar_mistakes(options.not_faces) if options.not_faces else None
     files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces}
-    return learn(data, config, options.out, report, crops, plan.settings() | files, finish=options.finish)
+    return learn(
+        data, config, options.out, report, crops, plan.settings() | files, finish=options.finish,
+        tensorboard=plan.tensorboard,
+    )  # fmt: skip
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def fill(plan: LessonPlan) -> None:
         known = [entry for entry in find_datasets() if entry.path.name == given.name]
     if known:
         state["train_data"] = str(known[0].path)
-    for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "seed"):
+    for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "seed", "tensorboard"):
         state[f"train_{name}_{of}"] = getattr(plan, name)
     for name in _CHANGES:
         state[f"train_{name}_{of}"] = float(getattr(plan.augmentation, name))
@@ -172,6 +172,10 @@ def how_long(card: NetworkCard) -> dict[str, Any]:
         )  # fmt: skip
         if card.needs:
             chosen["weights"] = _weights(card)
+        chosen["tensorboard"] = st.toggle(
+            "TensorBoard files, too", **_given(f"train_tensorboard_{of}", plan.tensorboard),
+            help="In the folder of the run, for those who look at their trainings with TensorBoard.",
+        )  # fmt: skip
     chosen |= _augmentation(card, plan)
     return chosen
 

@@ -305,19 +305,27 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
 
     def learn(
         data: object, config: object, folder: Path, report: jobs.Reporter, crops: object, beside: object, *,
-        finish: bool,
+        finish: bool, tensorboard: bool,
     ) -> None:  # fmt: skip
-        given.update(data=data, config=config, folder=folder, crops=crops, state=jobs.Job(folder).state().state)
+        given.update(
+            tensorboard=tensorboard,
+            data=data,
+            config=config,
+            folder=folder,
+            crops=crops,
+            state=jobs.Job(folder).state().state,
+        )
         raise trainer.Stopped("Stopped after epoch 3.")
 
     monkeypatch.setattr(learning, "learn", learn)
-    status, out, err = run("train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7")
+    status, out, err = run("train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard")
     assert (status, err) == (0, "")
     assert out == "Stopped after epoch 3. Run the same command again to go on.\n"
     config = given["config"]
     assert isinstance(config, trainer.TrainingConfig)
     assert (config.epochs, config.seed, config.network) == (3, 7, "seresnet")
     assert (given["folder"], given["crops"], given["state"]) == (Path("run"), None, "running")
+    assert given["tensorboard"]
     assert not jobs.Job(Path("run").resolve()).state().running
 
 

@@ -60,7 +60,7 @@ def train_network(
     if finish:
         return state.best_network()
     try:
-        return run_epochs(state, plan.epochs, on_epoch)
+        return run_epochs(state, plan.epochs, on_epoch, Events(folder) if plan.tensorboard else None)
     except _Enough:
         return state.best_network()
 
@@ -114,7 +114,6 @@ class NetworkTraining:
         self._restore()
         names = lesson.data.label_names
         self._records = Recorder(folder, self._public, lesson.rows[public], names, self.epoch)
-        self._events = Events(folder) if plan.tensorboard else None
 
     def _compile(self) -> None:
         plan = self._plan
@@ -161,8 +160,6 @@ class NetworkTraining:
         self._records.keep(epoch + 1, probabilities, self._best_epoch)
         append_history(self._folder, row)
         self._save()
-        if self._events is not None:
-            self._events.add(row)
         return row
 
     def _be_patient(self, loss: float) -> None:

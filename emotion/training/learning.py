@@ -54,13 +54,14 @@ def learn(
     beside: Mapping[str, Any] | None = None,
     *,
     finish: bool = False,
+    tensorboard: bool = False,
 ) -> Bundle:
     """Train a recogniser into `folder` and finish it as a model folder; goes on where an earlier call ended.
 
     The duplicates across splits are counted before the first step. The epoch, the temperatures and the face
     threshold are chosen on the public split; the private split is scored once, at the end. Where the training
     diverges, a model is made of the best epoch before, and `Diverged` is raised. `beside`: where the files lie, for
-    config.json. `finish`: learn no more, make a model of the best epoch so far.
+    config.json. `finish`: learn no more, make a model of the best epoch so far. `tensorboard`: write event files, too.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.trainer import train
@@ -85,7 +86,7 @@ def learn(
 
     def taught(finish: bool) -> Bundle:
         watch = Watch(folder, lambda: report.stopping, lambda done, text: report.progress(done, config.epochs, text))
-        network = train(data, config, folder, not_face_crops, on_epoch, watch, finish=finish)
+        network = train(data, config, folder, not_face_crops, on_epoch, watch, finish=finish, tensorboard=tensorboard)
         return finished(network, whole(data), folder, _facts(data, folder, list(network.output)))
 
     return best_of(taught, folder, finish=finish)

@@ -21,6 +21,7 @@ from emotion.training.augmentation import Augmentation, augment
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
+from emotion.training.events import Events
 from emotion.training.networks import NETWORKS
 from emotion.training.records import Recorder
 from emotion.training.runs import append_history
@@ -187,14 +188,15 @@ def train(
     watch: Watch | None = None,
     *,
     finish: bool = False,
+    tensorboard: bool = False,
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
 
     Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
     uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
     is called after every epoch with the seconds that this process has trained; True ends the training with
-    `Stopped`, and the same call goes on from there. `watch` sees every batch. `finish`: learn no more. Raises
-    `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
+    `Stopped`, and the same call goes on from there. `watch` sees every batch. `finish`: learn no more. `tensorboard`:
+    write event files, too. Raises `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
     """
     if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
         raise DataError(
@@ -202,7 +204,8 @@ def train(
             f"at least {config.batch} and 1 are needed."
         )
     state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder))
-    return run_epochs(state, state.epoch if finish else config.epochs, on_epoch)
+    events = Events(folder) if tensorboard else None
+    return run_epochs(state, state.epoch if finish else config.epochs, on_epoch, events)
 
 
 class Resumable(Protocol):
@@ -219,11 +222,17 @@ class Resumable(Protocol):
         ...
 
 
-def run_epochs(state: Resumable, epochs: int, on_epoch: Callable[[int, float, dict[str, float]], bool]) -> keras.Model:
-    """Run what is left of `epochs` and return the best network; `Stopped` where `on_epoch` asks for it."""
+def run_epochs(
+    state: Resumable, epochs: int, on_epoch: Callable[[int, float, dict[str, float]], bool],
+    events: Events | None = None,
+) -> keras.Model:  # fmt: skip
+    """Run what is left of `epochs` and return the best network; `Stopped` where `on_epoch` asks for it. `events` gets
+    every row of the history."""
     started = time.monotonic()
     for epoch in range(state.epoch, epochs):
         row = state.run_epoch(epoch)
+        if events is not None:
+            events.add(row)
         if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < epochs:
             raise Stopped(f"Stopped after epoch {epoch + 1} of {epochs}.")
     return state.best_network()

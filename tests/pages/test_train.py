@@ -101,13 +101,14 @@ def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) 
     page.app.selectbox(key="train_schedule_cnn-augmented").set_value("cosine")
     page.app.slider(key="train_rotation_cnn-augmented").set_value(30.0)
     page.app.slider(key="train_zoom_cnn-augmented").set_value((0.9, 1.1))
+    page.app.toggle(key="train_tensorboard_cnn-augmented").set_value(True)
     page.app.toggle(key="train_flip_cnn-augmented").set_value(False).run()
     page.app.text_input(key="train_name_cnn-augmented").set_value("my run")
     page.app.button(key="train_start").click().run()
     ((plan, called),) = started
     assert called == "my run"
-    assert (plan.labels, plan.epochs, plan.learning_rate, plan.schedule, plan.flip) == (
-        "four", 3, 0.01, "cosine", False,
+    assert (plan.labels, plan.epochs, plan.learning_rate, plan.schedule, plan.flip, plan.tensorboard) == (
+        "four", 3, 0.01, "cosine", False, True,
     )  # fmt: skip
     assert (plan.augmentation.rotation, plan.augmentation.least_scale, plan.augmentation.most_scale) == (30, 0.9, 1.1)
 

@@ -55,6 +55,6 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch of the project's own network, from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     arguments = ["train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv",
-                 "--not-faces", files / "not_faces", "--epochs", "1", "--out", folder]  # fmt: skip
+                 "--not-faces", files / "not_faces", "--epochs", "1", "--out", folder, "--tensorboard"]  # fmt: skip
     assert main([str(a) for a in arguments]) == 0
     return folder

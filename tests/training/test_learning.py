@@ -120,6 +120,7 @@ def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Data
     assert answers.names == FER2013_LABELS
     assert examples.probabilities.shape == (1, 12, 7)
     assert (read_stress(finished) or {}).get("n") == 70
+    assert list((finished / "tensorboard").glob("events.*"))
 
 
 def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Dataset) -> None:
