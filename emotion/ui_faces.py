@@ -12,18 +12,21 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import bundles, ui
+from emotion import bundles, prints, ui
 from emotion.bundles import CARD, Bundle
 from emotion.charts import named
 from emotion.faces import Scores, expression
-from emotion.generation import gallery, quality
+from emotion.generation import filtering, gallery, quality
 from emotion.generation.sampler import MOST_SEED, Faces, Sampler, Strip, read_seed
 from emotion.recognition.classification import Recogniser
+from emotion.recognition.images import encode_png
 from emotion.training import catalogue
 from emotion.training.datasets import Dataset
 
 RUNS: Final = bundles.SHIPPED.parent / "runs"
 _SIDE: Final = 256  # pixels of the large face
+_TRUNCATION: Final = 0.8  # of people whom nobody chose: a little more alike, and seldom odd
+_SHOWN: Final = ("happy", "surprise", "neutral", "sad", "angry", "happy", "fear", "disgust")  # on the group photo
 
 
 class Real(NamedTuple):
@@ -96,6 +99,41 @@ def seen_table(faces: Faces, places: Sequence[float]) -> pd.DataFrame:
         for word, share in scores.items()
     ]
     return pd.DataFrame(rows, columns=["place", "expression", "probability"])
+
+
+# ------------------------------------------------------------------ people for the other pages
+
+
+class People(NamedTuple):
+    """A generator and the seeds of the people whose faces it draws best."""
+
+    maker: Sampler
+    seeds: tuple[int, ...]
+
+    def strips(self, count: int) -> list[Faces]:
+        """The faces (n, size, size) of the first `count` people on their way through all expressions."""
+        return [morph(self.maker, seed, 8, _TRUNCATION).faces for seed in self.seeds[:count]]
+
+
+def people() -> People | None:
+    """People who do not exist; None where there is no generator."""
+    found, _ = generators()
+    if not found:
+        return None
+    maker, recogniser = sampler(found[0]), ui.analyzer().recogniser
+    return People(maker, _best(found[0].sha256, recogniser.bundle.sha256, maker, recogniser))
+
+
+@st.cache_data(max_entries=4, show_spinner="Drawing people who do not exist")
+def _best(sha256: str, by: str, _maker: Sampler, _recogniser: Recogniser) -> tuple[int, ...]:
+    return filtering.people(_maker, _recogniser, len(_SHOWN), truncation=_TRUNCATION)
+
+
+def group_photo(some: People) -> tuple[str, bytes]:
+    """Name and content of a photo of many synthetic people, one expression after the other."""
+    names = [name for name in _SHOWN if name in some.maker.labels]
+    faces = [drawn(some.maker, (seed,), name, _TRUNCATION)[0] for seed, name in zip(some.seeds, names, strict=False)]
+    return "synthetic-people.png", encode_png(prints.group(faces))
 
 
 # ------------------------------------------------------------------ real faces

@@ -23,11 +23,11 @@ import streamlit_webrtc as webrtc
 from aiortc.contrib.media import MediaRelay
 from streamlit_webrtc.relay import get_global_relay
 
-from emotion import ui
+from emotion import ui, ui_faces
 from emotion.charts import named
 from emotion.errors import EmotionError
 from emotion.faces import expression, percent
-from emotion.live.demo import DemoCamera
+from emotion.live.demo import DemoCamera, PeopleCamera
 from emotion.live.doctor import Browser, Connection, Step, examine, finding
 from emotion.live.pulse import WINDOW
 from emotion.live.recording import Recording
@@ -175,8 +175,9 @@ def show_camera(live: Live, size: tuple[int, int]) -> None:
 
 
 def show_demo(live: Live) -> None:
-    """A made-up camera, through the same session."""
-    camera = _demo_camera()
+    """A made-up camera, through the same session: synthetic people where there is a generator, or a moved photo."""
+    people = ui_faces.people()
+    camera = _people_camera(people.seeds, people.maker.bundle.sha256, people) if people else _photo_camera()
 
     def picture(pts: int, time_base: Any) -> av.VideoFrame:
         return av.VideoFrame.from_ndarray(camera.at(float(pts * time_base)), format="rgb24")
@@ -186,10 +187,19 @@ def show_demo(live: Live) -> None:
         live, key="live_demo", mode=webrtc.WebRtcMode.RECVONLY, source_video_track=track, desired_playing_state=True,
         media_stream_constraints={"video": True, "audio": False},
     )  # fmt: skip
+    st.caption(
+        "People who do not exist, drawn by this program: their faces go through all expressions." if people else
+        "A free picture of an astronaut, moved about, through the same program as a camera."
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=2, show_spinner="Drawing people who do not exist")
+def _people_camera(seeds: tuple[int, ...], sha256: str, _people: ui_faces.People) -> PeopleCamera:
+    return PeopleCamera(_people.strips(2), len(_people.maker.labels))
 
 
 @st.cache_resource(show_spinner=False)
-def _demo_camera() -> DemoCamera:
+def _photo_camera() -> DemoCamera:
     return DemoCamera(_sample(), *_SAMPLE_FACE)
 
 

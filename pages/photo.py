@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from emotion import charts, photos, tables, ui
+from emotion import charts, photos, tables, ui, ui_faces
 from emotion.faces import Face, expression, percent
 from emotion.photos import Photo
 from emotion.recognition.annotation import MOST_WORDS
@@ -40,6 +40,10 @@ def choose_files() -> list[tuple[str, bytes]]:
     with st.container(horizontal=True):
         if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
             keep([ui.sample_photo()], zone + 1)
+            st.rerun()
+        if ui_faces.generators()[0] and st.button("Try a group", icon=":material/groups:", key="photo_group"):
+            if people := ui_faces.people():
+                keep([ui_faces.group_photo(people)], zone + 1)
             st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
             keep([], zone + 1)

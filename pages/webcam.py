@@ -196,7 +196,6 @@ def show_stream(source: str) -> None:
                 ui_live.show_camera(live, size)
             else:
                 ui_live.show_demo(live)
-                st.caption("A free picture of an astronaut, moved about, through the same program as a camera.")
             if live.used:
                 st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
             show_below(live)

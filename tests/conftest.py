@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -64,6 +65,14 @@ def sample() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def sample_face() -> Box:
     return SAMPLE_FACE
+
+
+@pytest.fixture(scope="session")
+def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The face of `sample` as a data set has it: grey uint8 (48, 48)."""
+    x1, y1, x2, y2 = SAMPLE_FACE.rounded()
+    crop = np.dot(sample[y1:y2, x1 - 5 : x2 + 5], [0.299, 0.587, 0.114]).astype(np.uint8)
+    return np.asarray(cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 LAYERS = {
     "words": {"errors", "faces", "files", "bundles", "jobs", "turns"},
     "flows": {"recognition", "training", "generation"},
-    "people": {"tables", "data_tables", "run_tables", "charts", "photos", "bench", "veil", "films", "live"},
+    "people": {"tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films", "live"},
     "doors": {
         "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_train", "cli_values", "ui",
         "ui_answers", "ui_cast",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from emotion.errors import DataError, EmotionError
 from emotion.files import read_json, write_atomic, write_json
 from emotion.generation.gallery import face_png
 from emotion.generation.sampler import MOST_SEED, Faces, Sampler
-from emotion.recognition.classification import Recogniser
+from emotion.recognition.classification import Recogniser, Verdict
 
 LEAST: Final = 0.7  # probability of what was asked
 RECEIPT: Final = "synthetic.json"
@@ -61,9 +62,28 @@ def _head_with(recogniser: Recogniser, expression: str) -> str:
 
 
 def _seen(recogniser: Recogniser, head: str, faces: Faces, expression: str) -> list[float]:
+    return [verdict.scores[expression] for verdict in _verdicts(recogniser, head, faces)]
+
+
+def _verdicts(recogniser: Recogniser, head: str, faces: Faces) -> Sequence[Verdict]:
     size = recogniser.size
     crops = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
-    return [verdict.scores[expression] for verdict in recogniser.classify(crops.astype(np.uint8), head)]
+    return recogniser.classify(crops.astype(np.uint8), head)
+
+
+def people(
+    sampler: Sampler, recogniser: Recogniser, count: int, *, among: int = 32, truncation: float | None = None
+) -> tuple[int, ...]:
+    """The `count` seeds of the first `among` whose faces look most like faces with every expression, best first: what
+    counts is the face in which `recogniser` sees least what was asked, or a face at all. Of expressions that it does
+    not know nothing is asked."""
+    worst = np.ones(among)
+    known = {label: name for name, head in reversed(recogniser.bundle.heads.items()) for label in head.labels}
+    for label in filter(known.get, sampler.labels):
+        drawn = sampler.sample(range(among), label, truncation)
+        verdicts = _verdicts(recogniser, known[label], drawn)
+        worst = np.minimum(worst, [verdict.scores[label] * verdict.face for verdict in verdicts])
+    return tuple(int(seed) for seed in np.argsort(-worst, kind="stable")[:count])
 
 
 def add_to_training(

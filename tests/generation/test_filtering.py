@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.bundles import Bundle
+from emotion.bundles import Bundle, open_bundle
 from emotion.cli import main
 from emotion.errors import DataError, EmotionError
-from emotion.generation.filtering import accepted, add_to_training
+from emotion.generation.filtering import accepted, add_to_training, people
 from emotion.generation.sampler import Sampler
 from emotion.recognition.classification import Recogniser
 from emotion.training.datasets import load_dataset
+
+from .making import write_judge
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,21 @@ def test_nothing_is_asked_for(sampler: Sampler, recogniser: Recogniser, count: i
 def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, recogniser: Recogniser) -> None:
     with pytest.raises(EmotionError, match="does not know 'bored'"):
         accepted(sampler, recogniser, "bored", 1)
+
+
+def test_people_are_as_good_as_their_worst_face(sampler: Sampler, recogniser: Recogniser) -> None:
+    worst = np.min([
+        [verdict.scores[label] * verdict.face for verdict in recogniser.classify(sampler.sample(range(12), label))]
+        for label in sampler.labels
+    ], axis=0)  # fmt: skip
+    seeds = people(sampler, recogniser, 5, among=12)
+    assert [*worst[list(seeds)]] == sorted(worst)[::-1][:5]
+
+
+def test_of_expressions_that_it_does_not_know_nothing_is_asked(sampler: Sampler, tmp_path: Path) -> None:
+    two = Recogniser(open_bundle(write_judge(tmp_path / "two", labels=("happy", "contempt"))), threads=1)
+    shares = [verdict.scores["happy"] * verdict.face for verdict in two.classify(sampler.sample(range(6), "happy"))]
+    assert people(sampler, two, 6, among=6) == tuple(np.argsort(-np.array(shares), kind="stable"))
 
 
 def test_they_get_into_training_alone(sampler: Sampler, recogniser: Recogniser, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.live.demo import LOOP, SIZE, DemoCamera
+from emotion.live.demo import LOOP, SIZE, DemoCamera, PeopleCamera
 from emotion.recognition.analyzer import Analyzer, Settings, load_analyzer
 from emotion.recognition.stream import Stream, StreamSettings
 
@@ -83,6 +83,51 @@ def test_the_face_is_where_it_was_meant() -> None:
     ys, xs = np.nonzero(frame[..., 1] > 100)
     assert (xs.mean(), ys.mean()) == pytest.approx((SIZE[0] / 2, 210), abs=2)
     assert np.ptp(xs) == pytest.approx(4 * 150 / 50, abs=4), "150 pixels wide at the start"
+
+
+@pytest.fixture(scope="module")
+def people(face48: NDArray[np.uint8]) -> PeopleCamera:
+    """Somebody and his mirror image; from the first to the last of seven expressions they get darker."""
+    light = np.linspace(1, 0.3, 49)[:, None, None]
+    return PeopleCamera([(face48 * light).astype(np.uint8), (face48[:, ::-1] * light).astype(np.uint8)], 7)
+
+
+@settings(max_examples=20)
+@given(number=st.integers(-900, 900), rounds=st.integers(1, 100))
+def test_people_come_again(people: PeopleCamera, number: int, rounds: int) -> None:
+    frame = people.at(number / 30)
+    assert (frame.shape, frame.dtype) == ((*SIZE[::-1], 3), np.uint8)
+    assert difference(frame, people.at(number / 30 + rounds * LOOP)) < 0.5
+
+
+def test_one_of_the_people_then_two(people: PeopleCamera, analyzer: Analyzer) -> None:
+    found = {t: analyzer.analyze(people.at(t), Settings(side=640)) for t in (4, 18)}
+    assert {t: len(faces) for t, faces in found.items()} == {4: 1, 18: 2}
+
+
+def test_people_go_through_all_expressions_and_back_without_a_jump() -> None:
+    class Noted(list[int]):
+        """A strip that notes which of its faces were asked for."""
+
+        def __len__(self) -> int:
+            return 49
+
+        def __getitem__(self, i: int) -> NDArray[np.uint8]:
+            self.append(i)
+            return np.zeros((48, 48), np.uint8)
+
+    strips = Noted(), Noted()
+    camera = PeopleCamera(strips, 7)
+    for i in range(round(LOOP * 30)):
+        camera.at(i / 30)
+    first = np.array([*strips[0]])
+    assert (first[0], first.max(), first[-1]) == (0, 48, 0)
+    assert set(first) == set(range(49))
+    assert np.abs(np.diff(first)).max() <= 2
+    rests = [int((first == 8 * i).sum()) / 30 for i in range(7)]
+    assert min(rests) > 0.9, "seconds for each expression"
+    assert {*strips[1]}, "the second one comes"
+    assert len([*strips[1]]) < 13 * 30, "and is not drawn while he is not there"
 
 
 @pytest.mark.slow

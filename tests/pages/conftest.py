@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from emotion import bundles
+from emotion import bundles, ui_faces
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_png
 
@@ -27,6 +27,7 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (bundles, detectors):
         monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(ui_faces, "RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session
     return tmp_path / "models"

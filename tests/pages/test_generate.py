@@ -192,3 +192,16 @@ def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path) 
     page = open_page("generate")
     assert page.app.metric[0].value == "81 %"
     assert "They *did* not help." in page.words
+
+
+def test_a_group_of_people_who_do_not_exist(open_page: Open, generator: Path) -> None:
+    page = open_page("photo")
+    page.app.button(key="photo_group").click().run()
+    assert not page.app.exception
+    ((name, content),) = page.app.session_state["photo_files"]
+    assert name == "synthetic-people.png"
+    assert Image.open(io.BytesIO(content)).size == (1248, 624)
+
+
+def test_no_group_without_a_generator(open_page: Open, runs: Path) -> None:
+    assert "photo_group" not in {button.key for button in open_page("photo").app.button}

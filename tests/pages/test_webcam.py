@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +33,7 @@ from emotion.live.session import LiveSession
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.veil import hidden
+from tests.generation.making import write_generator
 
 Open = Callable[[str], Any]
 Picture = NDArray[np.uint8]
@@ -692,6 +694,16 @@ def test_the_demo_plays_by_itself(live: Any, rtc: Rtc) -> None:
     live.app.run()
     rtc.play(live, paint((40, 60)), paint((40, 60)))
     assert len(live.shown("live_cards")["faces"]) == 1
+
+
+def test_the_demo_shows_people_of_the_generator(live: Any, rtc: Rtc, models: Path) -> None:
+    write_generator(models / "waves")
+    live.app.segmented_control(key="live_source").set_value("Demo").run()
+    assert not live.app.exception
+    assert "People who do not exist" in live.words
+    callback = rtc.tracks[-1]["callback"]
+    one, other = (callback(t * 90_000, Fraction(1, 90_000)).to_ndarray(format="rgb24").astype(int) for t in (2, 6))
+    assert np.abs(one - other)[150:330, 230:410].mean() > 5, "another face, at nearly the same place"
 
 
 def test_another_source_is_another_session(playing: Any, rtc: Rtc) -> None:
