@@ -1,0 +1,72 @@
+"""The page of synthetic faces in a real browser, with the generator that is shipped."""
+
+import base64
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.cli import main
+from emotion.recognition.images import read_image
+
+if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
+    pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
+Open = Callable[..., Page]
+
+
+def sheet(page: Page, name: str) -> NDArray[np.float64]:
+    """The faces of the sheet that is shown for an expression, grey (n, h, w)."""
+    group = page.get_by_role("group", name=f"{name} faces")
+    expect(group.locator("img")).to_have_count(8)
+    sources = group.locator("img").evaluate_all("images => images.map(image => image.src)")
+    return np.stack([read_image(base64.b64decode(source.split(",", 1)[1])).mean(axis=2) for source in sources])
+
+
+def apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """How different faces are, without regard to light: 1 less the mean correlation of their upper halves, where an
+    expression changes less than at the mouth."""
+    flat = [faces[:, : faces.shape[1] // 2].reshape(len(faces), -1) for faces in (one, other)]
+    return 1 - float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*flat, strict=True)]))
+
+
+def test_another_expression_is_another_picture_of_the_same_person(app: str, open_page: Open) -> None:
+    page = open_page(f"{app}/generate")
+    happy = sheet(page, "happy")
+    page.get_by_test_id("stPills").get_by_role("radio", name="angry").click()
+    angry = sheet(page, "angry")
+    expect(page.get_by_text("Asked for")).to_contain_text("angry")
+    assert all(np.abs(a - b).mean() > 3 for a, b in zip(happy, angry, strict=True))
+    others = apart(happy, np.roll(happy, 1, axis=0))
+    assert apart(happy, angry) < 0.6 * others
+
+
+def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(f"{app}/generate")
+    expect(page.get_by_text("Seed 7, happy")).to_be_visible()
+    saved = list[bytes]()
+    for label in ("This face", "All faces"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=label).click()
+        saved.append(Path(download.value.path()).read_bytes())
+    face, everything = saved
+    with zipfile.ZipFile(io.BytesIO(everything)) as file:
+        assert file.read("happy-7.png") == face
+    assert main(["generate", "--expression", "happy", "--seed", "7", "--count", "1", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "happy-7.png").read_bytes() == face
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_whole_page_fits(app: str, open_page: Open, width: int) -> None:
+    page = open_page(f"{app}/generate", width=width)
+    expect(page.get_by_role("heading", name="Do they help to learn?")).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width
