@@ -29,6 +29,7 @@ from emotion.bundles import Bundle
 from emotion.charts import ink, named
 from emotion.errors import EmotionError, ModelError
 from emotion.faces import Box, Face, expression, percent
+from emotion.lines import Line
 from emotion.photos import Photo, Reading
 from emotion.recognition import detectors
 from emotion.recognition.analyzer import Analyzer, Settings
@@ -244,7 +245,28 @@ def read_photo(content: bytes, name: str) -> Reading:
     chosen, reader = choice(), analyzer()
     settings = replace(chosen.settings, unsure=0)  # the reading does not depend on it
     key = (hashlib.sha256(content).hexdigest(), chosen.detector, reader.recogniser.bundle.sha256, settings)
-    return _read_photo(key, content, name, reader, settings)
+    known: set[object] = st.session_state.setdefault("photos_read", set())
+    if key in known:  # most likely kept; who only looks at it again waits for nobody
+        return _read_photo(key, content, name, reader, settings)
+    words = []
+
+    def wait(before: int) -> None:
+        words[:] = words or [st.empty()]
+        yours = f"{before} before yours" if before else "yours is next"
+        words[0].caption(f"Many photos are being read right now; {yours}.")
+
+    with _line().place(wait):
+        for place in words:
+            place.empty()
+        reading = _read_photo(key, content, name, reader, settings)
+    known.add(key)
+    return reading
+
+
+@st.cache_resource(show_spinner=False)
+def _line() -> Line:
+    """All visitors share the processors: more photos at once would only all be slower, and take more memory."""
+    return Line(os.cpu_count() or 1)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")

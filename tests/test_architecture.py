@@ -20,7 +20,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "jobs", "turns"},
+    "words": {"errors", "faces", "files", "bundles", "jobs", "turns", "lines"},
     "flows": {"recognition", "training", "generation"},
     "people": {"tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films", "live"},
     "doors": {

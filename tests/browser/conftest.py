@@ -58,12 +58,13 @@ def browser(start_browser: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def started() -> Iterator[str]:
-    """The address of an app of its own, with the detector that is always there."""
+def started(*flags: str) -> Iterator[str]:
+    """The address of an app of its own, with the detector that is always there; `flags` are Streamlit's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}",
+               *flags]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"EMOTION_YUNET": "none"}, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -91,8 +92,8 @@ def app() -> Iterator[str]:
 
 
 @pytest.fixture
-def start_app() -> Callable[[], Any]:
-    """`with start_app() as url`: an app that nobody has visited yet."""
+def start_app() -> Callable[..., Any]:
+    """`with start_app(*flags) as url`: an app that nobody has visited yet."""
     return started
 
 

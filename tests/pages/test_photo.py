@@ -2,7 +2,8 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from emotion import photos
+from emotion import photos, ui
 from emotion.recognition.images import encode_jpeg, encode_png, read_image
 
 Open = Callable[[str], Any]
@@ -257,3 +258,27 @@ def test_an_orientation_tag_is_followed(open_page: Open, sample: NDArray[np.uint
 def unzip(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_photo_waits_for_its_turn_and_only_once(
+    open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = list[int]()
+
+    class Busy:
+        @contextmanager
+        def place(self, said: Callable[[int], None]) -> Iterator[None]:
+            for before in (1, 0):
+                said(before)
+                heard.append(before)
+            yield
+
+    monkeypatch.setattr(ui, "_line", Busy)
+    page = open_page("photo")
+    heard.clear()
+    page.upload(("a.png", encode_png(read_image(sample_file)[::-1].copy())))
+    assert not page.app.exception
+    assert heard == [1, 0]
+    assert "being read right now" not in page.words
+    page.app.run()
+    assert heard == [1, 0]

@@ -1,0 +1,138 @@
+"""What the server of the app lets in and gives out, asked without a browser, as somebody who means harm would."""
+
+import http.client
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+pytestmark = pytest.mark.slow
+MEGABYTE = 2**20
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an app that takes uploads of one megabyte."""
+    from .conftest import started
+
+    with started("--server.maxUploadSize=1") as url:
+        yield url
+
+
+def ask(server: str, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+    try:
+        connection.request(method, path, body or None, {name.replace("_", "-"): v for name, v in headers.items()})
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode("latin-1"))
+    finally:
+        connection.close()
+
+
+def socket_of(server: str, origin: str) -> Any:
+    return connect(
+        f"ws://{urlsplit(server).netloc}/_stcore/stream", origin=origin, subprotocols=["streamlit"],  # type: ignore[arg-type,list-item]
+        open_timeout=30, max_size=None,
+    )  # fmt: skip
+
+
+def session_of(socket: Any) -> str:
+    """The session that the server opened for a socket."""
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    hello = BackMsg()
+    hello.rerun_script.query_string = ""
+    socket.send(hello.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(socket.recv(timeout=60))
+        if message.WhichOneof("type") == "new_session":
+            return message.new_session.initialize.session_id
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1.elsewhere.example", "null"])
+def test_other_sites_get_no_session(server: str, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        socket_of(server, origin)
+    assert refused.value.response.status_code == 403
+    with socket_of(server, server) as own:
+        assert session_of(own)
+
+
+@pytest.fixture
+def upload(server: str) -> Callable[..., Answer]:
+    """`upload(session, size, token=True)`: put a file of so many bytes there."""
+
+    def put(session: str, size: int, *, token: bool = True, method: str = "PUT", name: str = "") -> Answer:
+        given: dict[str, str] = {}
+        if token:
+            cookie = ask(server, "GET", "/_stcore/health").headers["set-cookie"].split(";")[0]
+            given = {"Cookie": cookie, "X_Xsrftoken": cookie.split("=", 1)[1]}
+        edge = uuid.uuid4().hex
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+        body = head.encode() + b"s" * size + f"\r\n--{edge}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={edge}"
+        return ask(
+            server, method, f"/_stcore/upload_file/{session}/{name or uuid.uuid4()}", body, Content_Type=kind, **given
+        )
+
+    return put
+
+
+def test_uploads_need_a_token_a_session_and_a_bound(server: str, upload: Callable[..., Answer]) -> None:
+    with socket_of(server, server) as socket:
+        session = session_of(socket)
+        assert upload(session, 1000).status == 204
+        assert upload(session, 1000, token=False).status == 403
+        assert upload(session, 1000, token=False, method="DELETE").status == 403
+        assert upload(str(uuid.uuid4()), 1000).status == 400
+        assert upload(session, 2 * MEGABYTE).status == 413
+        assert upload(session, 1000).status == 204, "and the next good one works"
+
+
+def test_nobody_gets_what_another_one_uploaded(server: str, upload: Callable[..., Answer]) -> None:
+    with socket_of(server, server) as socket:
+        session, name = session_of(socket), str(uuid.uuid4())
+        assert upload(session, 1000, name=name).status == 204
+        for path in (f"/_stcore/upload_file/{session}/{name}", f"/media/{name}", f"/media/{name}.png"):
+            answer = ask(server, "GET", path)
+            assert (answer.status in (301, 404, 405), "sss" in answer.body) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/media/../app.py", "/media/%2e%2e/app.py", "/media/..%2f..%2fapp.py", "/app/static/../app.py",
+        "/app/static/..%2fapp.py", "/static/..%2f..%2f..%2fapp.py", "/_stcore/bidi-components/x/..%2f..%2fapp.py",
+        "/component/x/../../app.py", "//etc/passwd", "/media//etc/passwd", "/models/recogniser/card.json",
+        "/.streamlit/config.toml", "/media/" + "a" * 5000, "/%00", "/_stcore/nothing",
+    ],
+)  # fmt: skip
+def test_no_path_leads_to_a_file_of_the_machine(server: str, path: str) -> None:
+    answer = ask(server, "GET", path)
+    assert answer.status in (200, 400, 403, 404), "and no fault of the server"
+    assert "st.navigation" not in answer.body, "the program itself"
+    for secret in ("root:", "sha256", "enableXsrfProtection", "Traceback", "/site-packages/", ".py"):
+        assert secret not in answer.body
+
+
+def test_only_this_machine_is_served(server: str) -> None:
+    port = urlsplit(server).port
+    heard = {
+        found.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for found in process.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN and found.laddr.port == port
+    }
+    assert heard == {"127.0.0.1"}
