@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick setup lint clean
+.PHONY: app test quick setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -27,17 +27,23 @@ lint: $(VENV)/.dev
 
 setup: $(VENV)/.app
 
-$(VENV)/.app: requirements.txt constraints.txt
+$(VENV)/.app: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	  "This is Python %d.%d; Emotion Studio needs 3.11, 3.12 or 3.13: make PYTHON=python3.12 app" % v)'
 	@echo "Setting up (once, a few minutes) ..."
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt constraints.txt
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@
+
+# After a change of requirements.txt or constraints.txt: the same versions, for all systems, each file by its hash.
+lock: $(VENV)/.dev
+	$(INSTALL) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" -c constraints.txt -o requirements.lock requirements.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,26 +1,28 @@
 """The entrance: page settings, navigation, and the sidebar that all pages share."""
 
+import os
+
 import streamlit as st
 
 from emotion import ui
 
 st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
-page = st.navigation(
-    {
-        "": [
-            st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-            st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
-            st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
-            st.Page("pages/video.py", title="Films", icon=":material/movie:"),
-            st.Page("pages/generate.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
-        ],
-        "Train": [
-            st.Page("pages/data.py", title="Data", icon=":material/dataset:"),
-            st.Page("pages/train.py", title="Training", icon=":material/school:"),
-            st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
-        ],
-    }
-)
+pages = {
+    "": [
+        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
+        st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
+        st.Page("pages/video.py", title="Films", icon=":material/movie:"),
+        st.Page("pages/generate.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
+    ]
+}
+if not os.environ.get("EMOTION_PUBLIC"):  # these read, write and delete folders of this machine
+    pages["Train"] = [
+        st.Page("pages/data.py", title="Data", icon=":material/dataset:"),
+        st.Page("pages/train.py", title="Training", icon=":material/school:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/monitoring:"),
+    ]
+page = st.navigation(pages)
 # Streamlit's captions are too pale to be read by everybody (4.0 to 1; WCAG 2.1 asks for 4.5).
 st.html(
     "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"

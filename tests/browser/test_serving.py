@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -48,17 +49,23 @@ def socket_of(server: str, origin: str) -> Any:
     )  # fmt: skip
 
 
-def session_of(socket: Any) -> str:
-    """The session that the server opened for a socket."""
-    from streamlit.proto.BackMsg_pb2 import BackMsg
-
-    hello = BackMsg()
-    hello.rerun_script.query_string = ""
+def heard(socket: Any, kind: str, page: str = "") -> list[Any]:
+    """The messages of a kind while a page is drawn."""
+    hello, found = BackMsg(), list[Any]()
+    hello.rerun_script.page_name = page
     socket.send(hello.SerializeToString())
     while True:
         message = ForwardMsg.FromString(socket.recv(timeout=60))
-        if message.WhichOneof("type") == "new_session":
-            return message.new_session.initialize.session_id
+        told = message.WhichOneof("type")
+        if told == kind:
+            found.append(getattr(message, kind))
+        elif told == "script_finished":
+            return found
+
+
+def session_of(socket: Any) -> str:
+    """The session that the server opened for a socket."""
+    return heard(socket, "new_session")[0].initialize.session_id
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1.elsewhere.example", "null"])
@@ -124,6 +131,21 @@ def test_no_path_leads_to_a_file_of_the_machine(server: str, path: str) -> None:
     assert "st.navigation" not in answer.body, "the program itself"
     for secret in ("root:", "sha256", "enableXsrfProtection", "Traceback", "/site-packages/", ".py"):
         assert secret not in answer.body
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_strangers_get_no_page_that_touches_folders(
+    start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    monkeypatch.setenv("EMOTION_PUBLIC", "1" if public else "")
+    with start_app() as url, socket_of(url, url) as socket:
+        drawn = str(heard(socket, "delta", "train"))
+        # Before the program speaks, Streamlit names all files in pages/ to the very first visitor.
+        names = {page.url_pathname for page in heard(socket, "navigation")[-1].app_pages}
+        assert ({"data", "train", "runs"} <= names, {"photo", "webcam"} <= names) == (not public, True)
+        assert ("Teach a network" in drawn) is not public
+        assert ("Teach a network" in str(heard(socket, "delta", "train"))) is not public
+        assert len(heard(socket, "page_not_found", "train")) == public
 
 
 def test_only_this_machine_is_served(server: str) -> None:
