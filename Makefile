@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick setup lint lock clean
+.PHONY: app test quick fuzz setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -19,6 +19,12 @@ test: lint
 # Without training and without the real browser.
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
+
+# 10,000 spoiled pictures and 1,000 spoiled films through the program's decoders: make fuzz SEED=2
+SEED ?= 1
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
+	$(BIN)/python -m tests.fuzz films --count 1000 --seed $(SEED)
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
