@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz setup lint lock clean
+.PHONY: app test quick fuzz soak setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -25,6 +25,11 @@ SEED ?= 1
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
 	$(BIN)/python -m tests.fuzz films --count 1000 --seed $(SEED)
+
+# Ten visitors, two of them with a camera; a table and a chart in out/soak.
+MINUTES ?= 10
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

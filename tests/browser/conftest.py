@@ -58,17 +58,17 @@ def browser(start_browser: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def started(*flags: str) -> Iterator[str]:
+def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
     """The address of an app of its own, with the detector that is always there; `flags` are Streamlit's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}",
                *flags]  # fmt: skip
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"EMOTION_YUNET": "none"}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"EMOTION_YUNET": "none"}, stdout=out, stderr=subprocess.STDOUT
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
