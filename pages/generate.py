@@ -174,8 +174,9 @@ def show_quality(bundle: Bundle) -> None:
     if not measured:
         st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
         return
+    judge = "the recogniser that taught it" if measured.get("judge_taught") else "another recogniser"
     st.metric(
-        "Seen as asked by another recogniser", percent(measured["consistency"]), border=True, width=320,
+        f"Seen as asked by {judge}", percent(measured["consistency"]), border=True, width=360,
         help=f"The same recogniser is right for {percent(measured['real_consistency'])} of real faces.",
     )  # fmt: skip
     with st.expander("All measures", icon=":material/table_rows:"):

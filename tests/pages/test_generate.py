@@ -180,17 +180,18 @@ def test_real_faces_stand_beside_it_where_they_are(
     assert captions[:2] == ["Seed 7", "● happy"], "the very same face is the nearest"
 
 
-def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path) -> None:
+@pytest.mark.parametrize(("taught", "judge"), [(False, "another recogniser"), (True, "the recogniser that taught it")])
+def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
     per_class = dict.fromkeys(FER2013_LABELS, 0.5)
     measured = {
         "consistency": 0.81, "real_consistency": 0.7, "consistency_per_class": per_class,
-        "real_consistency_per_class": per_class, "diversity_per_class": per_class,
+        "real_consistency_per_class": per_class, "diversity_per_class": per_class, "judge_taught": taught,
     }  # fmt: skip
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"quality": measured}))
     rows = [{"measure": "all faces", "way": way, "mean": 0.5, "low": 0.4, "high": 0.6} for way in ("real", "both")]
     (folder / "benefit.json").write_text(json.dumps({"sentence": "They *did* not help.", "rows": rows}))
     page = open_page("generate")
-    assert page.app.metric[0].value == "81 %"
+    assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")
     assert "They *did* not help." in page.words
 
 
