@@ -126,7 +126,7 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
     from emotion.training.zoo import card_of
 
     data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
-    if plan.network != "seresnet":
+    if not card_of(plan.network).own:
         from emotion.training.network_learning import learn_network
 
         return learn_network(data, plan, options.out, report, finish=options.finish)

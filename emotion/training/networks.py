@@ -20,25 +20,34 @@ with suppress(RuntimeError):  # it is too late in a process that has computed so
 Tensor = Any
 
 
-def seresnet(heads: Mapping[str, int], dropout: float = 0.4) -> keras.Model:
+def seresnet(
+    heads: Mapping[str, int], dropout: float = 0.4, widths: tuple[int, int, int] = (64, 128, 176)
+) -> keras.Model:
     """The project's own recogniser: four squeeze-and-excitation residual blocks, 1.3 M parameters.
 
     Input float32 (n, h, w, 1), grey 0 to 255, any size from 32 (it is fully convolutional; learned at 48).
-    Outputs: a dict head name -> logits (n, classes). He et al. 2016, "Deep residual learning"; Hu et al. 2018,
-    "Squeeze-and-excitation networks". The picture is halved early, since convolutions at 48 px cost the most
-    time and give the least; the last two blocks share one size.
+    Outputs: a dict head name -> logits (n, classes). `widths`: channels of the first, of the second and of the last
+    two blocks. He et al. 2016, "Deep residual learning"; Hu et al. 2018, "Squeeze-and-excitation networks". The
+    picture is halved early, since convolutions at 48 px cost the most time and give the least; the last two blocks
+    share one size.
     """
+    early, middle, late = widths
     faces = keras.Input((None, None, 1), name="faces")
     x = standardise(faces)
     x = layers.ReLU()(_convolution(x, 32))
     x = layers.MaxPooling2D(2)(x)  # 24
-    x = layers.MaxPooling2D(2)(_residual(x, 64))  # 12
-    x = layers.MaxPooling2D(2)(_residual(x, 128))  # 6
-    x = _residual(_residual(x, 176), 176)
-    x = layers.GlobalAveragePooling2D(name="features")(x)  # (n, 176)
+    x = layers.MaxPooling2D(2)(_residual(x, early))  # 12
+    x = layers.MaxPooling2D(2)(_residual(x, middle))  # 6
+    x = _residual(_residual(x, late), late)
+    x = layers.GlobalAveragePooling2D(name="features")(x)  # (n, late)
     x = layers.Dropout(dropout)(x)
     outputs = {name: layers.Dense(classes, name=name)(x) for name, classes in heads.items()}
     return keras.Model(faces, outputs, name="seresnet")
+
+
+def wide(heads: Mapping[str, int]) -> keras.Model:
+    """`seresnet` with half as much work again in every face, 2.6 M parameters."""
+    return seresnet(heads, widths=(64, 160, 256))
 
 
 def standardise(faces: Tensor) -> Tensor:
@@ -68,4 +77,6 @@ def _residual(x: Tensor, filters: int) -> Tensor:
     return layers.ReLU()(layers.Add()([y, shortcut]))
 
 
-NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType({"seresnet": seresnet})
+NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType(
+    {"seresnet": seresnet, "seresnet-wide": wide}
+)

@@ -66,7 +66,7 @@ class LessonPlan:
         _check_numbers(self)
         if self.weights != "random" and card.needs is None:
             raise EmotionError(f"{card.name} begins at random; weights are for the networks of ImageNet only.")
-        if self.not_faces and card.name != "seresnet":
+        if self.not_faces and not card.own:
             raise EmotionError(f"{card.name} cannot learn what is not a face; leave the photos without faces out.")
         changed = [name for name in card.fixed if getattr(self, name) != card.defaults[name]]
         if changed:

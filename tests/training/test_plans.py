@@ -20,7 +20,7 @@ from emotion.training.plans import OPTIMISERS, SCHEDULES, LessonPlan, estimate, 
 from emotion.training.zoo import networks
 
 NAMES = [card.name for card in networks()]
-OTHERS = [name for name in NAMES if name != "seresnet"]
+OTHERS = [card.name for card in networks() if not card.own]
 
 amounts = st.builds(
     lambda rotation, shift, least: replace(NONE, rotation=rotation, shift=shift, least_scale=least),

@@ -20,7 +20,7 @@ NAMES = [card.name for card in networks()]
 def test_all_the_networks_of_the_course_projects_are_here() -> None:
     assert NAMES == [
         "mlp", "cnn-3conv-250", "cnn-4conv", "cnn-augmented", "inception-resnet-v2", "vgg16", "resnet50", "resnet101",
-        "seresnet",
+        "seresnet", "seresnet-wide",
     ]  # fmt: skip
     assert card_of("cnn-3conv-250").parameters == 6_926_375
     with pytest.raises(EmotionError, match="There is no network 'alexnet'; choose one of mlp, cnn-3conv-250"):
@@ -47,7 +47,7 @@ def built(name: str, classes: int) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "seresnet"])
+@pytest.mark.parametrize("name", [card.name for card in networks() if not card.own])
 @pytest.mark.parametrize("classes", [4, 7])
 def test_the_parameters_are_counted(name: str, classes: int) -> None:
     network = built(name, classes)
@@ -58,11 +58,12 @@ def test_the_parameters_are_counted(name: str, classes: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_own_recogniser_is_counted_with_its_three_answers() -> None:
-    from emotion.training.networks import seresnet
+@pytest.mark.parametrize("name", [card.name for card in networks() if card.own])
+def test_the_own_recognisers_are_counted_with_their_three_answers(name: str) -> None:
+    from emotion.training.networks import NETWORKS
 
-    network = seresnet({"fer2013": 7, "ferplus": 8, "face": 1})
-    assert network.count_params() == card_of("seresnet").parameters
+    network = NETWORKS[name]({"fer2013": 7, "ferplus": 8, "face": 1})
+    assert network.count_params() == card_of(name).parameters
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from emotion.errors import ModelError
-from emotion.training.networks import seresnet
+from emotion.training.networks import NETWORKS
 from emotion.training.zoo.cards import card_of
 
 Tensor = Any  # Keras does not annotate what its layers return
@@ -22,8 +22,8 @@ def build(name: str, head: str, classes: int, weights: str = "random") -> keras.
 
     `weights`: "random", "imagenet" or a file of them. Raises `ModelError` where they cannot be had.
     """
-    if name == "seresnet":
-        return seresnet({head: classes})
+    if name in NETWORKS:
+        return NETWORKS[name]({head: classes})
     size = card_of(name).size
     faces = keras.Input((size, size, 1), name="faces")
     x = _transferred(faces, name, weights) if name in _BASES else _BODIES[name](layers.Rescaling(1 / 255)(faces))
