@@ -118,10 +118,16 @@ def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) 
     """
     from emotion.training.export import export_network
 
-    data = lesson.data
     difference = export_network(network, folder, facts["input"]["size"])
     facts |= {"parameters": int(network.count_params())}
     write_card(folder, facts)
+    return rated(lesson, folder, facts, {"export_difference": difference})
+
+
+def rated(lesson: Lesson, folder: Path, facts: dict[str, Any], beside: Mapping[str, Any]) -> Bundle:
+    """Calibrate and score the recogniser in `folder`, whose card so far is `facts`, and keep what it says; the report
+    gets `beside`, too."""
+    data = lesson.data
     recogniser = Recogniser(open_bundle(folder))
     public = raw_logits(recogniser, data, "public")
     facts["heads"] = _calibrated(facts["heads"], public, data.take(data.rows("public")))
@@ -132,7 +138,7 @@ def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) 
     keep_best(folder, answers_of(recogniser, lesson, "public", best))
     stress_test(_answer(recogniser, lesson), lesson, folder)
     write_json(folder / REPORT, {
-        **scores, "export_difference": difference, "epochs": len(history), "best_epoch": best,
+        **scores, **beside, "epochs": len(history), "best_epoch": best,
         "minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
     })  # fmt: skip
     facts["metrics"] = {split: _metrics(scores[split]) for split in ("private", "public")}
@@ -153,14 +159,14 @@ def best_epoch(history: Sequence[Mapping[str, str]]) -> int:
 
 def _answer(recogniser: Recogniser, lesson: Lesson) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
     """What says the place of the label for each of some faces."""
-    name = _main_head(recogniser.bundle.card, lesson.data)
+    name = main_head(recogniser.bundle.card, lesson.data)
     return lambda faces: logits_of(recogniser, faces)[name].argmax(1)
 
 
 def answers_of(recogniser: Recogniser, lesson: Lesson, split: str, epoch: int) -> Answers:
     """What a finished recogniser says of every face of a split, as the answers of that epoch."""
     rows = lesson.data.rows(split)
-    name = _main_head(recogniser.bundle.card, lesson.data)
+    name = main_head(recogniser.bundle.card, lesson.data)
     probabilities = softmax(raw_logits(recogniser, lesson.data, split)[name])
     return Answers(
         lesson.rows[rows], lesson.data.labels[rows], np.array([epoch], np.int32),
@@ -183,8 +189,8 @@ def logits_of(recogniser: SpeaksLogits, images: NDArray[np.uint8], batch: int = 
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _main_head(card: Mapping[str, Any], data: Dataset) -> str:
-    """The answer with the labels of the data set; `DataError` where the model has none."""
+def main_head(card: Mapping[str, Any], data: Dataset) -> str:
+    """The name of the answer with the labels of the data set; `DataError` where the model has none."""
     for name, head in card["heads"].items():
         if tuple(head["labels"]) == data.label_names:
             return name
