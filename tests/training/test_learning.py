@@ -99,7 +99,7 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     assert (config["source"], config["rows"], config["votes"]) == ("fer2013.csv", 396, True)
     assert LessonPlan.of(config) == replace(
         LessonPlan.defaults("seresnet"), data=str(files / "fer2013.csv"), votes=str(files / "fer2013new.csv"),
-        not_faces=str(files / "not_faces"), epochs=1,
+        not_faces=str(files / "not_faces"), epochs=1, tensorboard=True,
     )  # fmt: skip
     assert config["not_faces"] == len(haar_mistakes(files / "not_faces"))
     assert config["duplicates"]["private_rows_in_training"] == 5
@@ -267,7 +267,7 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
     again = shutil.copytree(finished, tmp_path / "again")
     monkeypatch.setattr(trainer, "Batches", None)  # whoever wants to train fails
     arguments = ("train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv",
-                 "--not-faces", files / "not_faces", "--epochs", 1, "--out", again)  # fmt: skip
+                 "--not-faces", files / "not_faces", "--epochs", 1, "--out", again, "--tensorboard")  # fmt: skip
     assert command(*arguments) == 0
     assert json.loads(capsys.readouterr().out) == open_bundle(again).card["metrics"]
     one, other = (keras.saving.load_model(f / "model.keras", safe_mode=True).get_weights() for f in (finished, again))
