@@ -26,7 +26,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     one.add_argument("--epochs", type=int, default=100, help="(%(default)s)")
     one.add_argument("--teacher", type=Path, metavar="MODEL_OR_RUN",
                      help="the recogniser that teaches and chooses the epoch (default: the shipped one)")  # fmt: skip
-    one.add_argument("--teacher-weight", type=float, help="0: it only chooses (0.03; 0 for dcgan-upsampling)")
+    one.add_argument("--teacher-weight", type=float, help="0: it only chooses (0.005; 0 for dcgan-upsampling)")
     one.add_argument("--learning-rate", type=float, default=2e-4, help="(%(default)s)")
     one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
     one.add_argument("--finish", action="store_true", help="learn no more: make a model of the best epoch so far")

@@ -72,7 +72,7 @@ def _verdicts(recogniser: Recogniser, head: str, faces: Faces) -> Sequence[Verdi
 
 
 def people(
-    sampler: Sampler, recogniser: Recogniser, count: int, *, among: int = 32, truncation: float | None = None
+    sampler: Sampler, recogniser: Recogniser, count: int, *, among: int = 96, truncation: float | None = None
 ) -> tuple[int, ...]:
     """The `count` seeds of the first `among` whose faces look most like faces with every expression, best first: what
     counts is the face in which `recogniser` sees least what was asked, or a face at all. Of expressions that it does

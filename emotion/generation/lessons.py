@@ -38,7 +38,7 @@ class GanConfig:
     changes: float = 1.0  # how much both kinds of faces are moved and toned (Zhao et al. 2020, "DiffAugment")
     # A frozen recogniser tells the generator what its faces look like: on a part of each batch, for it costs as much
     # as the generator itself, and so little that the discriminator would notice what only fools a recogniser.
-    teacher_weight: float = 0.03
+    teacher_weight: float = 0.005
     taught: int = 16  # faces of each batch
     teacher: str = ""  # sha256 of the recogniser that teaches and measures
     seed: int = 1

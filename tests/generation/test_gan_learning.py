@@ -64,7 +64,7 @@ def test_a_run_becomes_a_generator(run: Path, teacher: Bundle) -> None:
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
-    assert bundle.card["teacher"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.03}
+    assert bundle.card["teacher"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
     assert bundle.card["best_epoch"] == int(best["epoch"])
     assert bundle.card["metrics"]["public"]["frechet"] == float(best["frechet"])
     assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
