@@ -186,6 +186,7 @@ def test_the_doctor_finds_what_is_wrong(
     page.goto(f"{app}/webcam")
     expect(stream(page).get_by_role("button", name="Enable camera")).to_be_visible()
     alert, check = page.get_by_test_id("stAlert"), page.get_by_role("button", name="Check the camera")
+    page.wait_for_timeout(3000)  # until it has opened by itself, if it does: a click then would close it
     if not check.is_visible():
         page.get_by_text("The camera does not come?").click()
         page.wait_for_timeout(500)  # it opens slowly; a click on what still moves goes past it
