@@ -21,10 +21,12 @@ Picture = NDArray[np.uint8]
 
 @lru_cache(maxsize=4)
 def wall(width: int, height: int) -> Picture:
-    """An empty wall, RGB uint8 (height, width, 3), darker towards its edges."""
+    """An empty wall, RGB uint8 (height, width, 3), darker towards its edges; kept, so it cannot be written to."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     light = 1 - 0.25 * np.clip(x**2 + (y - 0.2) ** 2, 0, 2) / 2
-    return np.rint(light[..., None] * np.array([176, 188, 186])).astype(np.uint8)
+    picture = np.rint(light[..., None] * np.array([176, 188, 186])).astype(np.uint8)
+    picture.flags.writeable = False
+    return picture
 
 
 def printed(face: Picture, side: int) -> Picture:

@@ -41,10 +41,12 @@ def choose_files() -> list[tuple[str, bytes]]:
         if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
             keep([ui.sample_photo()], zone + 1)
             st.rerun()
-        if ui_faces.generators()[0] and st.button("Try a group", icon=":material/groups:", key="photo_group"):
-            if people := ui_faces.people():
-                keep([ui_faces.group_photo(people)], zone + 1)
-            st.rerun()
+        there = ui_faces.generators()[0]
+        if there and st.button("Try a group", icon=":material/groups:", key="photo_group"):
+            with ui.error_box("the group"):
+                if people := ui_faces.people():
+                    keep([ui_faces.group_photo(people)], zone + 1)
+                st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
             keep([], zone + 1)
             st.rerun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -43,8 +44,6 @@ def state_of(server: psutil.Process) -> dict[str, float]:
 
 def soak(minutes: float, visitors: int, cameras: int) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """What was measured every five seconds, what was done, and the lines of the log that tell of an error."""
-    import shutil
-
     seen, done = list[dict[str, Any]](), list[dict[str, Any]]()
     log = OUT / "app.log"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, started(log=log) as url:
