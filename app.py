@@ -14,6 +14,7 @@ pages = {
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
         st.Page("pages/video.py", title="Films", icon=":material/movie:"),
         st.Page("pages/generate.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
+        st.Page("pages/card.py", title="How good is it?", icon=":material/fact_check:"),
     ]
 }
 if not os.environ.get("EMOTION_PUBLIC"):  # these read, write and delete folders of this machine

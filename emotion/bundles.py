@@ -22,11 +22,23 @@ _LABEL: Final = 100  # characters
 
 @dataclass(frozen=True)
 class Head:
-    """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`."""
+    """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`.
+
+    `offset`: what is added to each logit after the temperature, () for nothing. `map`: the output that tells where in
+    the picture its logits come from, "" where there is none.
+    """
 
     output: str
     labels: tuple[str, ...]
     temperature: float
+    offset: tuple[float, ...] = ()
+    map: str = ""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Head:
+        """The head that a card describes."""
+        offset = tuple(map(float, facts.get("offset", ())))
+        return cls(facts["output"], tuple(facts["labels"]), float(facts["temperature"]), offset, facts.get("map", ""))
 
 
 @dataclass(frozen=True)
@@ -64,10 +76,7 @@ class Bundle:
     @property
     def heads(self) -> dict[str, Head]:
         """The answers of a recogniser by name."""
-        return {
-            name: Head(head["output"], tuple(head["labels"]), float(head["temperature"]))
-            for name, head in self.card["heads"].items()
-        }
+        return {name: Head.of(facts) for name, facts in self.card["heads"].items()}
 
     @property
     def shown_head(self) -> str:
@@ -136,7 +145,9 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
     try:
         size = int(card["input"]["size"])
         heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
+        offsets = {name: list(map(float, head.get("offset", ()))) for name, head in card["heads"].items()}
         outputs = [head["output"] for head in card["heads"].values()]
+        outputs += [head["map"] for head in card["heads"].values() if "map" in head]
         shown, face = card["shown"], card.get("face")
         if face is not None:
             float(face["threshold"])
@@ -159,6 +170,8 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
                 f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
             )
+        if len(offsets[name]) not in (0, len(labels)) or not all(map(math.isfinite, offsets[name])):
+            raise ModelError(f"{path}: the offsets of {name} are {offsets[name]}; expected a number for each label.")
 
 
 def _word(label: str) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion.cli_values import share
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.bundles import Bundle
     from emotion.jobs import Reporter
+    from emotion.training.datasets import Dataset
     from emotion.training.plans import LessonPlan
 
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -28,6 +31,9 @@ def add_commands(command: Command) -> None:
     one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
     one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
     one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
+    one.add_argument("--teachers", type=Path, nargs="+", default=[], metavar="MODEL_OR_RUN",
+                     help="recognisers that teach seresnet or seresnet-wide what they see")  # fmt: skip
+    one.add_argument("--teaching", type=share, default=0.5, help="their share in what it learns (%(default)s)")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
     one.add_argument("--network", default="seresnet", help="one of `networks` (%(default)s)")
     own = one.add_argument_group("settings", "those that are not given are the network's own, see `networks --json`")
@@ -54,6 +60,11 @@ def add_commands(command: Command) -> None:
     one.add_argument("--answers", action="store_true", help="write what it says of each face into its answers.npz")
     one.add_argument("--stress", action="store_true", help="write how it does on blurred, dark, turned, covered, small "
                      "and noisy faces into its stress.json")  # fmt: skip
+    one.add_argument(
+        "--pipeline", action="store_true", help="instead, put test faces into scenes: found, cut out, read"
+    )
+    one.add_argument("--detectors", nargs="+", metavar="NAME", help="with --pipeline: which (default: all there are)")
+    one.add_argument("--keep", action="store_true", help="with --pipeline: write it into report and card of the model")
     one.add_argument("--json", action="store_true")
 
     one = command("runs", _runs, "List the trainings: those of runs/, then those that came with the program.")
@@ -133,20 +144,24 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
 
     data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
     if not card_of(plan.network).own:
+        if options.teachers:
+            raise EmotionError(f"{plan.network} learns from labels alone; leave --teachers out.")
         from emotion.training.network_learning import learn_network
 
         return learn_network(data, plan, options.out, report, finish=options.finish)
+    from emotion.bundles import open_bundle
     from emotion.training.learning import learn
     from emotion.training.trainer import TrainingConfig
 
     config = TrainingConfig(
         network=plan.network, epochs=plan.epochs, batch=plan.batch, learning_rate=plan.learning_rate, seed=plan.seed,
-        augmentation=plan.augmentation,
+        augmentation=plan.augmentation, teaching=options.teaching,
     )  # fmt: skip
     crops = haar_mistakes(options.not_faces) if options.not_faces else None
     files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces}
     return learn(
-        data, config, options.out, report, crops, plan.settings() | files, finish=options.finish,
+        data, config, options.out, report, crops, plan.settings() | files,
+        teachers=[open_bundle(folder) for folder in options.teachers], finish=options.finish,
         tensorboard=plan.tensorboard,
     )  # fmt: skip
 
@@ -160,8 +175,33 @@ def _evaluate(options: argparse.Namespace) -> int:
     read = (read_json(options.model / CARD) or {}).get("input")
     size = read.get("size") if isinstance(read, dict) else SIZE  # of what a folder holds the network sees all pixels
     data = load_dataset(options.data, options.votes, size if isinstance(size, int) and 8 <= size <= 512 else SIZE)
+    if options.pipeline:
+        return _evaluate_pipeline(options, data)
     result = evaluate(options.model, data, options.split, answers=options.answers, stress=options.stress)
     print(json.dumps(result, indent=1) if options.json else _scores_text(result))
+    return 0
+
+
+def _evaluate_pipeline(options: argparse.Namespace, data: Dataset) -> int:
+    from emotion.bundles import open_bundle
+    from emotion.recognition.analyzer import Analyzer
+    from emotion.recognition.classification import Recogniser
+    from emotion.recognition.detectors import available_detectors, make_detector
+    from emotion.run_tables import pipeline_table
+    from emotion.training.learning import keep_pipeline, lesson_for
+    from emotion.training.pipeline import evaluate_pipeline
+
+    bundle = open_bundle(options.model)
+    recogniser = Recogniser(bundle)
+    names = options.detectors or available_detectors()
+    analyzers = {name: Analyzer(make_detector(name), recogniser) for name in names}
+    rows = evaluate_pipeline(
+        analyzers, lesson_for(bundle, data).data, options.split,
+        tell=lambda part: print(f"emotion: {part}", file=sys.stderr),
+    )  # fmt: skip
+    if options.keep:
+        keep_pipeline(bundle, rows)
+    print(json.dumps(rows, indent=1) if options.json else pipeline_table(rows).to_string(index=False))
     return 0
 
 

@@ -250,6 +250,34 @@ def stress_table(runs: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
+def pipeline_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """What became of test faces in scenes: `detector`, `faces`, and the shares `found`, `right of found`,
+    `right of all`, `right on crops`."""
+    names = {"found": "found", "accuracy_found": "right of found", "accuracy_all": "right of all",
+             "accuracy_crops": "right on crops"}  # fmt: skip
+    shares = [{"detector": row["detector"], "faces": row["n"], **{word: row[name] for name, word in names.items()}}
+              for row in rows]  # fmt: skip
+    return pd.DataFrame(shares, columns=["detector", "faces", *names.values()])
+
+
+def pipeline_intervals(rows: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> pd.DataFrame:
+    """Columns `measure`, `way` (the detector), `mean`, `low`, `high` of shares of `evaluate_pipeline`; `words`: what to
+    call them, by name, in the order to show."""
+    lines = [
+        (said, row["detector"], row[name], *row[f"{name}_interval"])
+        for name, said in words.items()
+        for row in rows
+        if row[name] is not None
+    ]
+    return pd.DataFrame(lines, columns=["measure", "way", "mean", "low", "high"])
+
+
+def pipeline_sides(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Columns `run` (the detector), `amount` (pixels) and `accuracy` (the share found), for a stress curve."""
+    lines = [(row["detector"], one["value"], one["found"]) for row in rows for one in row["by_side"]]
+    return pd.DataFrame(lines, columns=["run", "amount", "accuracy"])
+
+
 def epochs_table(probabilities: NDArray, epochs: Sequence[int], names: Sequence[str]) -> pd.DataFrame:
     """Columns `epoch`, `expression`, `name` (with sign), `probability` of one face, from probabilities (e, k)."""
     lines = [

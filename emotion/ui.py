@@ -168,7 +168,7 @@ def sidebar() -> None:
 
 def _choose() -> Choice:
     unsure = st.slider(
-        "Unsure below", 0, 95, 45, 5, format="%d %%", key="side_unsure",
+        "Unsure below", 0, 95, 55, 5, format="%d %%", key="side_unsure",
         help="A label that is less certain than this is not shown: the face is called unsure, with the reason.",
     )  # fmt: skip
     blur = st.toggle(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from emotion import bundles, charts, run_tables, tables, ui, ui_answers, ui_detectors, ui_runs, ui_train
+from emotion import bundles, charts, run_tables, tables, ui, ui_answers, ui_card, ui_detectors, ui_runs, ui_train
 from emotion.bundles import CARD, Bundle
 from emotion.errors import EmotionError
 from emotion.files import read_json
@@ -63,6 +63,9 @@ def _parts(name: str, run: RunView, answers: Answers | None) -> Mapping[str, Any
             "Certainty": lambda: ui_answers.certainty(answers),
             "Mistakes": lambda: ui_answers.mistakes(run, answers),
         }
+    ways = _object(run, REPORT).get("pipeline")
+    if isinstance(ways, list) and ways:
+        parts["From picture to label"] = lambda: ui_card.whole_way(ways)
     if (run.folder / STRESS).is_file():
         parts["Hard pictures"] = lambda: ui_runs.stress({name: run})
     if (run.folder / EXAMPLES).is_file() and label_names(run, answers):
@@ -225,7 +228,8 @@ def _scores(run: RunView) -> None:
         return
     with ui.error_box("the scores of this run"):
         bundle = Bundle(run.folder, card)  # not verified: its weights may not be here, its scores are
-        for head, scores in card.get("metrics", {}).get("private", {}).items():
+        private = card.get("metrics", {}).get("private", {})
+        for head, scores in [(head, private[head]) for head in bundle.heads if head in private]:
             low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
             st.metric(
                 ui.answer_name(bundle, head), f"{scores['accuracy'] * 100:.1f} %", border=True,

@@ -190,7 +190,7 @@ def show_benefit(bundle: Bundle) -> None:
         st.write("Whether these faces help a recogniser to learn has not been tried yet.")
         return
     st.markdown(f"**{ui.plain(told['sentence'])}**")
-    ui.chart(charts.benefit_intervals(pd.DataFrame(told["rows"])), key="gen_benefit", alt_text=told["sentence"])
+    ui.chart(charts.intervals(pd.DataFrame(told["rows"]), "learned from"), key="gen_benefit", alt_text=told["sentence"])
 
 
 with ui.page():

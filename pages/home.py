@@ -80,6 +80,7 @@ with ui.page() as set_up:
     with ready:
         st.subheader("What is ready", anchor=False)
         show_ready()
+        st.page_link("pages/card.py", label="How good is it?", icon=":material/fact_check:")
     with meaning:
         st.subheader("What a label means", anchor=False)
         st.markdown(

@@ -11,6 +11,7 @@ from emotion import charts, photos, tables, ui, ui_faces
 from emotion.faces import Face, expression, percent
 from emotion.photos import Photo
 from emotion.recognition.annotation import MOST_WORDS
+from emotion.recognition.explaining import explained
 
 MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at every click
 
@@ -149,9 +150,21 @@ def show_details(photo: Photo, chosen: int) -> None:
         if not blur:
             grey = np.repeat(np.repeat(photo.reading.grey[chosen - 1], 4, axis=0), 4, axis=1)
             st.image(grey, "As it was read", width=140, alt=f"Face {chosen} in grey, 48 by 48 pixels")
+            show_why(photo.reading.grey[chosen - 1], face)
     scores = tables.scores_table(face)
     said = ", ".join(f"{e} {percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True))
     ui.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
+
+
+def show_why(grey: np.ndarray, face: Face) -> None:
+    """What in the face speaks for its best guess, where the recogniser can tell."""
+    reader, head = ui.analyzer().recogniser, set_up.settings.head
+    if face.scores is not None and reader.explains(head):
+        label = face.scores.label
+        st.image(
+            explained(reader, grey, label, head, 192), f"What speaks for {label}", width=140,
+            alt=f"The face, with what speaks for {label} painted over it",
+        )  # fmt: skip
 
 
 def show_table(found: list[Photo]) -> None:

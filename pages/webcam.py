@@ -25,7 +25,10 @@ def options() -> LiveOptions:
     stream = StreamSettings(
         recognition=replace(set_up.settings, side=side), half_life=state.get("live_calm", 0.5),
     )  # fmt: skip
-    return LiveOptions(stream, state.get("live_mirror", True), set_up.blur, state.get("live_pause", False))
+    return LiveOptions(
+        stream, state.get("live_mirror", True), set_up.blur, state.get("live_pause", False),
+        state.get("live_why", False),
+    )  # fmt: skip
 
 
 def show_settings() -> tuple[int, int]:
@@ -201,6 +204,8 @@ def show_stream(source: str) -> None:
             show_below(live)
     with right:
         if live.used:
+            if not set_up.blur and ui.analyzer().recogniser.explains(set_up.settings.head):
+                st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
             show_faces(live)
         else:
             show_example()

@@ -135,9 +135,9 @@ class FakeRecogniser:
         self.heads: list[str | None] = []
 
     def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
-        self.seen.append(crops)
+        self.seen.append(crops if crops.ndim == 3 else crops[0])  # of three looks the first one
         self.heads.append(head)
-        return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(len(crops)))
+        return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(crops.shape[-3]))
 
 
 @pytest.fixture(scope="session")
@@ -166,10 +166,11 @@ def make_scores() -> Callable[[str, float], Scores]:
     return scores_of
 
 
-def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = True) -> None:
+def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = True, maps: bool = False) -> None:
     """An ONNX file that answers at random, but always the same to the same crop.
 
-    "face" speaks for a face where a crop has contrast (logit 10) and against it where it is flat (-10).
+    "face" speaks for a face where a crop has contrast (logit 10) and against it where it is flat (-10). With `maps`,
+    what is light speaks for the first labels of "HEAD_map", and what is dark for the last ones.
     """
     rng = np.random.default_rng(5)
     nodes = [helper.make_node("Flatten", ["faces"], ["flat"]), helper.make_node("Mul", ["flat", "scale"], ["x"])]
@@ -187,12 +188,30 @@ def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = 
             helper.make_node("Mul", ["contrast", "gain"], ["amount"]),
             helper.make_node("Add", ["amount", "bias"], ["face"]),
         ]
+    if maps:
+        nodes += [
+            helper.make_node("Transpose", ["faces"], ["first"], perm=[0, 3, 1, 2]),
+            helper.make_node("AveragePool", ["first"], ["coarse"], kernel_shape=[8, 8], strides=[8, 8]),
+            helper.make_node("Sub", ["coarse", "middle"], ["about"]),
+            helper.make_node("Transpose", ["about"], ["last"], perm=[0, 2, 3, 1]),
+        ]
+        constants["middle"] = np.float32(128)
+        for name, width in heads.items():
+            constants[f"v_{name}"] = np.linspace(0.1, -0.1, width, dtype=np.float32)[None]
+            nodes.append(helper.make_node("MatMul", ["last", f"v_{name}"], [f"{name}_map"]))
     outputs = {**heads, **({"face": 1} if face else {})}
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, n]) for name, n in outputs.items()]
+    if maps:
+        side = size // 8
+        values += [
+            helper.make_tensor_value_info(f"{name}_map", TensorProto.FLOAT, [None, side, side, n])
+            for name, n in heads.items()
+        ]
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("faces", TensorProto.FLOAT, [None, size, size, 1])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, n]) for name, n in outputs.items()],
+        values,
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -215,6 +234,9 @@ def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None
         "metrics": {},
         "files": {"model.onnx": {"bytes": 0, "sha256": sha256_of(folder / "model.onnx")}},
     }
+    if network.get("maps"):
+        for name, head in card["heads"].items():
+            head["map"] = f"{name}_map"
     if change is not None:
         change(card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
@@ -223,7 +245,7 @@ def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None
 
 @pytest.fixture(scope="session")
 def make_bundle() -> Callable[..., Path]:
-    """`make_bundle(folder, change=None, face=True)`: see `write_bundle`."""
+    """`make_bundle(folder, change=None, face=True, maps=False)`: see `write_bundle`."""
     return write_bundle
 
 

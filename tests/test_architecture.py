@@ -25,7 +25,7 @@ LAYERS = {
     "people": {"tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films", "live"},
     "doors": {
         "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_train", "cli_values", "ui",
-        "ui_answers", "ui_cast",
+        "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_lesson", "ui_live", "ui_prepare", "ui_run",
         "ui_runs", "ui_train",
     },

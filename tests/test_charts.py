@@ -255,7 +255,7 @@ def test_a_line_marks_the_chosen_epoch() -> None:
 def test_every_way_to_learn_has_its_interval() -> None:
     rows = [("all", "real", 0.5, 0.4, 0.6), ("all", "both", 0.55, 0.45, 0.65)]
     table = pd.DataFrame(rows, columns=["measure", "way", "mean", "low", "high"])
-    spec = charts.benefit_intervals(table).to_dict()
+    spec = charts.intervals(table, "learned from").to_dict()
     (shown,) = spec["datasets"].values()
     assert [row["said"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

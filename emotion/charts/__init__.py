@@ -3,7 +3,7 @@
 from emotion.charts.faces import group_bar, live_lines, scores_bar
 from emotion.charts.files import chart_file
 from emotion.charts.films import CAST_CLICK, cast_over_time, film_ribbons, people_bars
-from emotion.charts.generation import benefit_intervals, learning_lines, seen_along
+from emotion.charts.generation import intervals, learning_lines, seen_along
 from emotion.charts.learning import (
     answers_over_epochs,
     detectors_dots,
@@ -11,12 +11,41 @@ from emotion.charts.learning import (
     lesson_curve,
     rate_curve,
 )  # fmt: skip
-from emotion.charts.runs import CELL_CLICK, class_dots, confusion_heat, reliability_curve, run_curves, stress_curve
+from emotion.charts.runs import (
+    CELL_CLICK,
+    class_dots,
+    confusion_heat,
+    coverage_curve,
+    reliability_curve,
+    run_curves,
+    stress_curve,
+)  # fmt: skip
 from emotion.charts.style import ink, named
 
 __all__ = [
-    "CAST_CLICK", "CELL_CLICK", "answers_over_epochs", "benefit_intervals", "cast_over_time", "chart_file",
-    "class_dots", "confusion_heat", "detectors_dots", "film_ribbons", "group_bar", "ink", "learning_curves",
-    "learning_lines", "lesson_curve", "live_lines", "named", "people_bars", "rate_curve", "reliability_curve",
-    "run_curves", "scores_bar", "seen_along", "stress_curve",
+    "CAST_CLICK",
+    "CELL_CLICK",
+    "answers_over_epochs",
+    "cast_over_time",
+    "chart_file",
+    "class_dots",
+    "confusion_heat",
+    "coverage_curve",
+    "detectors_dots",
+    "film_ribbons",
+    "group_bar",
+    "ink",
+    "intervals",
+    "learning_curves",
+    "learning_lines",
+    "lesson_curve",
+    "live_lines",
+    "named",
+    "people_bars",
+    "rate_curve",
+    "reliability_curve",
+    "run_curves",
+    "scores_bar",
+    "seen_along",
+    "stress_curve",
 ]  # fmt: skip

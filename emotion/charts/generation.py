@@ -72,10 +72,11 @@ def learning_lines(table: pd.DataFrame, chosen: int, *, shares: bool = False, lo
     return layers.configure_view(stroke=None)
 
 
-def benefit_intervals(table: pd.DataFrame) -> alt.LayerChart:
-    """What small networks that learned in different ways got right: a point and its interval for each way.
+def intervals(table: pd.DataFrame, kind: str) -> alt.LayerChart:
+    """Shares of several things side by side: a point and its interval for each way.
 
-    `table`: `measure` (in words, in the order to show), `way` (in words), `mean`, `low`, `high` (0 to 1).
+    `table`: `measure` (in words, in the order to show), `way` (in words), `mean`, `low`, `high` (0 to 1). `kind`: what
+    the ways are.
     """
     ways, measures = table["way"].unique().tolist(), table["measure"].unique().tolist()
     words = alt.Legend(title=None, orient="bottom", columns=1, labelFontSize=13, labelLimit=320, symbolSize=110)
@@ -91,8 +92,8 @@ def benefit_intervals(table: pd.DataFrame) -> alt.LayerChart:
         color=alt.Color("way:N", scale=alt.Scale(domain=ways, range=SERIES), legend=words),
         tooltip=[
             alt.Tooltip("measure:N"),
-            alt.Tooltip("way:N", title="learned from"),
-            alt.Tooltip("said:N", title="right"),
+            alt.Tooltip("way:N", title=kind),
+            alt.Tooltip("said:N", title="share"),
         ],
     )
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))

@@ -137,6 +137,35 @@ def reliability_curve(table: pd.DataFrame) -> alt.LayerChart:
     return alt.LayerChart(layer=[ideal, line, points]).properties(height=340).configure_view(stroke=None)
 
 
+def coverage_curve(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
+    """How many faces get a label, and how many labels are right, by the least certainty asked for; a dashed line
+    marks the `threshold` in use, 0 to 1.
+
+    `table`: `threshold`, `answered`, `accuracy` (0 to 1).
+    """
+    names = {"answered": "faces that get a label", "accuracy": "labels that are right"}
+    rows = table.melt("threshold", list(names), var_name="measure", value_name="share")
+    rows = rows.assign(measure=[names[name] for name in rows["measure"]], text=[percent(v) for v in rows["share"]])
+    legend = alt.Legend(title=None, orient="bottom", columns=1, labelFontSize=13, labelLimit=260, symbolSize=110)
+    domain, quarters = list(names.values()), [0, 0.25, 0.5, 0.75, 1]
+    lines = (
+        alt.Chart(rows)
+        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=30))
+        .encode(
+            x=alt.X("threshold:Q", scale=alt.Scale(domain=[0, 1]),
+                    axis=alt.Axis(title="least certainty", format="%", values=quarters, grid=False)),
+            y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]),
+                    axis=alt.Axis(title=None, format="%", values=quarters)),
+            color=alt.Color("measure:N", scale=alt.Scale(domain=domain, range=SERIES[:2]), legend=legend),
+            shape=alt.Shape("measure:N", scale=alt.Scale(domain=domain, range=SHAPES[:2]), legend=legend),
+            tooltip=[alt.Tooltip("threshold:Q", format=".0%"), alt.Tooltip("measure:N"), alt.Tooltip("text:N")],
+        )
+    )  # fmt: skip
+    here = alt.Chart(pd.DataFrame({"threshold": [threshold]})).mark_rule(strokeDash=[4, 4], color="#888888")
+    layers = [here.encode(x="threshold:Q"), lines]
+    return alt.LayerChart(layer=layers).properties(height=290).configure_view(stroke=None)
+
+
 def stress_curve(table: pd.DataFrame, unit: str) -> alt.Chart:
     """How often runs are right while pictures get worse in one way; `table`: rows of `run_tables.stress_table` of one
     kind. `unit`: what the amounts are in."""

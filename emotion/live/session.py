@@ -25,9 +25,11 @@ from emotion.faces import FrameResult
 from emotion.live.mailbox import Mailbox
 from emotion.live.pulse import FrameClock, Pulse
 from emotion.live.recording import NOTHING, Recorder, Recording
-from emotion.live.view import LiveFace, LiveOptions, LiveView, Picture, Shown
+from emotion.live.view import THUMBNAIL_SIDE, LiveFace, LiveOptions, LiveView, Picture, Shown
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
+from emotion.recognition.crops import crop_faces, to_grey
+from emotion.recognition.explaining import explained
 from emotion.recognition.images import encode_png
 from emotion.recognition.stream import Stream
 from emotion.veil import Veil, hidden
@@ -199,7 +201,7 @@ class LiveSession:
             return view
         return replace(
             view,
-            faces=shown.faces(options.blur),
+            faces=self._explained(shown) if options.why and not options.blur else shown.faces(options.blur),
             age=now - shown.arrived,
             faults=view.faults + shown.stats.faults,
             search_ms=shown.stats.search_ms,
@@ -207,6 +209,19 @@ class LiveSession:
             draw_ms=shown.draw_ms,
             calibrating=shown.calibrating,
         )
+
+    def _explained(self, shown: Shown) -> tuple[LiveFace, ...]:
+        """The faces with what speaks for their labels in their pictures, where recogniser and picture let one see."""
+        faces, reader, head = shown.faces(blur=False), self._analyzer.recogniser, self.options.stream.recognition.head
+        if shown.hidden or not reader.explains(head):
+            return faces
+        geometry = self._analyzer.detector.geometry
+        crops = crop_faces(to_grey(shown.clean), tuple(one.face for one in faces), geometry, reader.size)
+        return tuple(
+            replace(one, thumbnail=explained(reader, crop, one.face.scores.label, head, THUMBNAIL_SIDE))
+            if one.face.scores else one
+            for one, crop in zip(faces, crops, strict=True)
+        )  # fmt: skip
 
     def history(self) -> pd.DataFrame:
         """The last 30 seconds, five times in each: a `tables.stream_table` with `seconds` before now (-30 to 0)."""

@@ -17,18 +17,19 @@ from emotion.veil import hidden
 
 Picture = NDArray[np.uint8]  # RGB (H, W, 3)
 
-_THUMBNAIL_SIDE: Final = 160
+THUMBNAIL_SIDE: Final = 160
 
 
 @dataclass(frozen=True)
 class LiveOptions:
     """What can be chosen, at any time, for a camera. `blur`: no recognisable face leaves the session; `paused`: the
-    frames pass without being looked at."""
+    frames pass without being looked at; `why`: the pictures of the faces show what speaks for their labels."""
 
     stream: StreamSettings = field(default_factory=StreamSettings)
     mirror: bool = True
     blur: bool = False
     paused: bool = False
+    why: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,5 +98,5 @@ class Shown:
         return hidden(self.annotated) if blur and not self.hidden else self.annotated
 
     def _thumbnail(self, face: Face, blur: bool) -> Picture:
-        cut = smaller(tables.cut_out(self.clean, face), _THUMBNAIL_SIDE)
+        cut = smaller(tables.cut_out(self.clean, face), THUMBNAIL_SIDE)
         return hidden(cut) if blur else cut.copy()

@@ -74,7 +74,7 @@ def _draw_box(out: Picture, face: Face, thick: int) -> None:
     x1, y1, x2, y2 = face.box.rounded()
     radius = max(2, min(x2 - x1, y2 - y1) // 10)
     path = _rounded(x1, y1, x2 - 1, y2 - 1, radius)
-    colour = _rgb(expression(face.shown).colour)
+    colour = rgb(expression(face.shown).colour)
     cv2.polylines(out, [path], True, (20, 20, 20), thick + 2, cv2.LINE_AA)
     if face.unsure is None:
         cv2.polylines(out, [path], True, colour, thick, cv2.LINE_AA)
@@ -135,7 +135,7 @@ def _chip(text: str, name: str, size: int) -> NDArray[np.float32]:
     left, _, right, _ = font.getbbox(text)
     pad, sign = max(3, size // 4), round(size * 0.8)
     h, w = round(size * 1.35), round(right - left) + sign + 3 * pad
-    ground = _rgb(look.colour)
+    ground = rgb(look.colour)
     ink = (17, 17, 17) if _luminance(ground) > 0.2 else (255, 255, 255)
     chip = Image.new("RGBA", (w, h), (0, 0, 0, 0))
     draw = ImageDraw.Draw(chip)
@@ -179,7 +179,8 @@ def _paste(out: Picture, chip: NDArray[np.float32], x: int, y: int) -> None:
     part[:] = np.round(part * (1 - alpha) + chip[:h, :w, :3] * 255 * alpha).astype(np.uint8)
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue (0 to 255) of "#rrggbb"."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle
+from emotion.bundles import Bundle, Head
 from emotion.errors import ModelError
 from emotion.faces import Scores
 from emotion.recognition.engine import load_session
@@ -19,6 +19,11 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
     scaled -= scaled.max(axis=1, keepdims=True)
     exp = np.exp(scaled)
     return exp / exp.sum(axis=1, keepdims=True)
+
+
+def probabilities(logits: NDArray[np.floating], head: Head) -> NDArray[np.float64]:
+    """What a head says (n, c), calibrated, for its logits (n, c)."""
+    return softmax(logits / head.temperature + np.array(head.offset or 0.0))
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Recogniser:
             )
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
+        wanted |= {head.map: len(head.labels) for head in self._heads.values() if head.map}
         if self._face_output is not None:
             wanted[self._face_output] = 1
         for output, width in wanted.items():
@@ -84,11 +90,35 @@ class Recogniser:
         return {name: np.asarray(output) for name, output in zip(names.values(), outputs, strict=True)}
 
     def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
-        """One verdict for each crop, grey uint8 (n, size, size); none for n = 0."""
-        if len(crops) == 0:
+        """One verdict for each crop, grey uint8 (n, size, size); none for n = 0.
+
+        Of k looks at each face, (k, n, size, size), the logits are averaged; only the first one tells whether it is a
+        face.
+        """
+        count = crops.shape[-3]
+        if count == 0:
             return ()
         name = head or self.bundle.shown_head
-        labels, logits = self._heads[name].labels, self.logits(crops)
-        probabilities = softmax(logits[name], self._heads[name].temperature)
-        faces = self._face_scores(logits["face"][:, 0]) if "face" in logits else np.ones(len(crops))
-        return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(probabilities, faces, strict=True))
+        labels, logits = self._heads[name].labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
+        said = probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), self._heads[name])
+        faces = self._face_scores(logits["face"][:count, 0]) if "face" in logits else np.ones(count)
+        return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(said, faces, strict=True))
+
+    def explains(self, head: str | None = None) -> bool:
+        """Whether `explain` can be asked about an answer."""
+        return bool(self._heads[head or self.bundle.shown_head].map)
+
+    def explain(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
+        """How much each part of a crop, grey uint8 (size, size), speaks for a label rather than for the others:
+        (h, w), above 0 for it, coarser than the crop.
+
+        The class activation map of Zhou et al. 2016, "Learning deep features for discriminative localization", less
+        the mean of the maps of all labels: what is added to all of them changes no probability. Raises `ModelError`
+        where the network has no maps, see `explains`.
+        """
+        answer = self._heads[head or self.bundle.shown_head]
+        if not answer.map:
+            raise ModelError(f"The model {self.bundle.name} has no map of what it looked at; choose another one.")
+        batch = np.asarray(crop, np.float32)[None, ..., None]
+        maps = np.asarray(self._session.run([answer.map], {self._input: batch})[0])[0]
+        return maps[..., answer.labels.index(label)] - maps.mean(axis=-1)

@@ -16,6 +16,7 @@ ROLL_LIMIT_DEGREES = 15.0
 # A crop is sampled at a whole multiple of its size and then averaged, so that nothing aliases; above this
 # multiple (faces wider than 576 px for 48 px crops) more samples change nothing that 48 px can show.
 _MOST_OVERSAMPLING = 12
+_TURN = 15.0  # degrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,18 @@ def roll_of(landmarks: Landmarks | None) -> float:
 
 
 def crop_faces(
-    grey: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int
+    grey: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int, turn: float = 0.0
 ) -> NDArray[np.uint8]:
-    """All faces of a grey picture (H, W) as one batch, uint8 (n, size, size); n may be 0."""
+    """All faces of a grey picture (H, W) as one batch, uint8 (n, size, size); n may be 0. `turn`: degrees by which each
+    is turned anticlockwise besides."""
     crops = np.empty((len(faces), size, size), np.uint8)
     for i, face in enumerate(faces):
-        crops[i] = crop_square(grey, geometry.square(face.box), size, roll_of(face.landmarks))
+        crops[i] = crop_square(grey, geometry.square(face.box), size, roll_of(face.landmarks) + turn)
     return crops
+
+
+def looks(grey: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
+    """Three looks at each face as a batch each, uint8 (3, n, size, size): as it is, and mirrored and turned a little to
+    either side. What an answer owes to an inexact box or to a tilt is not the same in all of them."""
+    turned = [crop_faces(grey, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TURN, -_TURN)]
+    return np.stack([crop_faces(grey, faces, geometry, size), *turned])

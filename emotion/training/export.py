@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,16 +18,44 @@ from emotion.files import replacing, write_atomic
 
 # Both compute in float32, in another order.
 TOLERANCE = 1e-3
+MEANS = "features"  # the name of a recogniser's layer of means over the picture
 
 
 def export_network(network: keras.Model, folder: Path, size: int) -> float:
     """Write model.keras and model.onnx of a recogniser and return their largest difference in logits.
 
-    The exported outputs are named after the heads; the batch size is free, the side is `size`. Raises
-    `ModelError` where the two do not agree within `TOLERANCE`.
+    The exported outputs are named after the heads; the batch size is free, the side is `size`. Where the heads read
+    the mean of a layer over the picture, model.onnx has the maps of `maps_of`, too. Raises `ModelError` where the two
+    do not agree within `TOLERANCE`.
     """
     faces = np.random.default_rng(0).integers(0, 256, (16, size, size, 1)).astype(np.float32)
-    return _export(network, folder, [faces], [(None, size, size, 1)], list(network.output))
+    _save(network, folder)
+    telling = keras.Model(network.inputs, dict(network.output) | maps_of(network))
+    return _export(telling, folder, [faces], [(None, size, size, 1)], list(telling.output))
+
+
+def maps_of(network: keras.Model) -> dict[str, Any]:
+    """Where in the picture the logits of each expression come from: "HEAD_map" -> (n, h, w, classes), whose mean over
+    the picture are the logits of HEAD. Empty where a head reads anything but the mean of a layer "features".
+
+    A dense layer of a mean is the mean of the dense layer (Zhou et al. 2016, "Learning deep features for
+    discriminative localization").
+    """
+    if not has_maps(network):
+        return {}
+    layer = network.get_layer(MEANS).input
+    return {
+        f"{name}_map": keras.layers.Identity(name=f"{name}_map")(network.get_layer(name)(layer))
+        for name in network.output
+        if name != "face"
+    }
+
+
+def has_maps(network: keras.Model) -> bool:
+    """Whether `maps_of` a network are any."""
+    return any(
+        layer.name == MEANS and isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in network.layers
+    )
 
 
 def export_detector(network: keras.Model, folder: Path) -> float:
@@ -35,6 +64,7 @@ def export_detector(network: keras.Model, folder: Path) -> float:
     Batch size, height and width are free. Raises `ModelError` where the two do not agree within `TOLERANCE`.
     """
     photos = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
+    _save(network, folder)
     return _export(network, folder, [photos], [(None, None, None, 3)], ["faces"])
 
 
@@ -46,7 +76,16 @@ def export_generator(network: keras.Model, folder: Path) -> float:
     rng = np.random.default_rng(0)
     latents, weights = (rng.standard_normal((16, put.shape[-1])).astype(np.float32) for put in network.inputs)
     shapes = [(None, value.shape[1]) for value in (latents, weights)]
+    _save(network, folder)
     return _export(network, folder, [latents, weights], shapes, ["faces"], 0.1)
+
+
+def _save(network: keras.Model, folder: Path) -> None:
+    # A copy that was never compiled: the optimizer would double the size of the file.
+    bare = keras.Model.from_config(network.get_config())
+    bare.set_weights(network.get_weights())
+    with replacing(folder / "model.keras") as path:
+        bare.save(path)
 
 
 def _export(
@@ -57,11 +96,6 @@ def _export(
     names: list[str],
     tolerance: float = TOLERANCE,
 ) -> float:
-    # A copy that was never compiled: the optimizer would double the size of the file.
-    bare = keras.Model.from_config(network.get_config())
-    bare.set_weights(network.get_weights())
-    with replacing(folder / "model.keras") as path:
-        bare.save(path)
     answers = network(samples if len(samples) > 1 else samples[0], training=False)
     expected = {name: np.asarray(answers[name] if isinstance(answers, dict) else answers) for name in names}
     exported = _to_onnx(network, shapes, names)

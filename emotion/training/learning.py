@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
+from emotion.bundles import CARD, Bundle, Head, find_bundles, open_bundle
 from emotion.errors import DataError, Diverged, EmotionError, ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.files import read_json, write_json
 from emotion.jobs import Reporter
-from emotion.recognition.classification import Recogniser, softmax
+from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.training.answers import ANSWERS, EXAMPLES, STRESS, Answers
 from emotion.training.augmentation import resized
 from emotion.training.datasets import (
     SPLITS,
     Dataset,
+    clean_votes,
     duplicate_report,
     ferplus_majority,
     not_faces,
     seen_in_training,
 )  # fmt: skip
-from emotion.training.evaluation import fit_temperature, score_head
+from emotion.training.evaluation import calibration_error, coverage, fit_offset, fit_temperature, score_head
 from emotion.training.labels import Lesson, apply, label_set
 from emotion.training.records import keep_best
 from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
@@ -53,6 +54,7 @@ def learn(
     not_face_crops: NDArray[np.uint8] | None = None,
     beside: Mapping[str, Any] | None = None,
     *,
+    teachers: Sequence[Bundle] = (),
     finish: bool = False,
     tensorboard: bool = False,
 ) -> Bundle:
@@ -61,12 +63,17 @@ def learn(
     The duplicates across splits are counted before the first step. The epoch, the temperatures and the face
     threshold are chosen on the public split; the private split is scored once, at the end. Where the training
     diverges, a model is made of the best epoch before, and `Diverged` is raised. `beside`: where the files lie, for
-    config.json. `finish`: learn no more, make a model of the best epoch so far. `tensorboard`: write event files, too.
+    config.json. `teachers`: recognisers that teach it, too. `finish`: learn no more, make a model of the best epoch
+    so far. `tensorboard`: write event files, too.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
+    from emotion.training.batches import Teachers, heads_of
     from emotion.training.trainer import train
 
     check_splits(data)
+    config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
+    answers = {name: _labels_of(name, data) for name in heads_of(data, has_not_faces=False)}
+    taught_by = Teachers(teachers, answers) if teachers else None
     settings = {
         **asdict(config),
         "source": data.source,
@@ -86,7 +93,10 @@ def learn(
 
     def taught(finish: bool) -> Bundle:
         watch = Watch(folder, lambda: report.stopping, lambda done, text: report.progress(done, config.epochs, text))
-        network = train(data, config, folder, not_face_crops, on_epoch, watch, finish=finish, tensorboard=tensorboard)
+        network = train(
+            data, config, folder, not_face_crops, on_epoch, watch, teachers=taught_by, finish=finish,
+            tensorboard=tensorboard,
+        )  # fmt: skip
         return finished(network, whole(data), folder, _facts(data, folder, list(network.output)))
 
     return best_of(taught, folder, finish=finish)
@@ -116,10 +126,12 @@ def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) 
 
     `facts` are its card before it is calibrated.
     """
-    from emotion.training.export import export_network
+    from emotion.training.export import export_network, has_maps
 
     difference = export_network(network, folder, facts["input"]["size"])
     facts |= {"parameters": int(network.count_params())}
+    if has_maps(network):
+        facts["heads"] = {name: head | {"map": f"{name}_map"} for name, head in facts["heads"].items()}
     write_card(folder, facts)
     return rated(lesson, folder, facts, {"export_difference": difference})
 
@@ -130,7 +142,7 @@ def rated(lesson: Lesson, folder: Path, facts: dict[str, Any], beside: Mapping[s
     data = lesson.data
     recogniser = Recogniser(open_bundle(folder))
     public = raw_logits(recogniser, data, "public")
-    facts["heads"] = _calibrated(facts["heads"], public, data.take(data.rows("public")))
+    facts["heads"] = _calibrated(facts["heads"], public, data)
     facts["face"] = _face_threshold(public, data.take(data.rows("public"))) if "face" in public else None
     scores = {split: score(facts, raw_logits(recogniser, data, split), data, split) for split in ("public", "private")}
     history = read_history(folder)
@@ -167,10 +179,10 @@ def answers_of(recogniser: Recogniser, lesson: Lesson, split: str, epoch: int) -
     """What a finished recogniser says of every face of a split, as the answers of that epoch."""
     rows = lesson.data.rows(split)
     name = main_head(recogniser.bundle.card, lesson.data)
-    probabilities = softmax(raw_logits(recogniser, lesson.data, split)[name])
+    said = softmax(raw_logits(recogniser, lesson.data, split)[name])
     return Answers(
         lesson.rows[rows], lesson.data.labels[rows], np.array([epoch], np.int32),
-        probabilities.argmax(1).astype(np.int8)[None], probabilities.astype(np.float16), epoch, split,
+        said.argmax(1).astype(np.int8)[None], said.astype(np.float16), epoch, split,
         lesson.data.label_names,
     )  # fmt: skip
 
@@ -200,7 +212,6 @@ def main_head(card: Mapping[str, Any], data: Dataset) -> str:
 def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
     """The card before it is calibrated."""
     config = read_json(folder / CONFIG) or {}
-    labels = {"fer2013": data.label_names, "ferplus": FERPLUS_LABELS}
     return {
         "kind": "recogniser",
         "name": folder.name,
@@ -209,13 +220,18 @@ def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
                   "preprocessing": "each picture is set to mean 0 and deviation 1 inside the network"},
         "shown": "ferplus" if "ferplus" in heads else "fer2013",
         "heads": {
-            name: {"output": name, "labels": list(labels[name]), "temperature": 1.0}
-            for name in heads if name in labels
+            name: {"output": name, "labels": list(_labels_of(name, data)), "temperature": 1.0}
+            for name in heads if name != "face"
         },
         "face": {"output": "face", "threshold": 0.5} if "face" in heads else None,
         "data": {"source": data.source, "rows": len(data), "duplicates": config.get("duplicates")},
+        "teachers": config.get("teachers", []),
         "metrics": {},
     }  # fmt: skip
+
+
+def _labels_of(name: str, data: Dataset) -> tuple[str, ...]:
+    return FERPLUS_LABELS if name == "ferplus" else data.label_names
 
 
 def _head_labels(name: str, data: Dataset) -> NDArray[np.int8]:
@@ -223,13 +239,17 @@ def _head_labels(name: str, data: Dataset) -> NDArray[np.int8]:
     return ferplus_majority(data) if name == "ferplus" else data.labels
 
 
-def _calibrated(heads: dict[str, Any], logits: Mapping[str, NDArray], public: Dataset) -> dict[str, Any]:
-    """The heads with temperatures fitted on the public split."""
-    fitted = {}
+def _calibrated(heads: dict[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
+    """The heads with temperatures fitted on the public split, that of FER+ with what rare expressions get ahead."""
+    public, fitted = data.take(data.rows("public")), {}
     for name, head in heads.items():
         labels = _head_labels(name, public)
         rows = np.flatnonzero(labels >= 0)
-        fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
+        temperature = round(fit_temperature(logits[name][rows], labels[rows]), 4)
+        fitted[name] = {**head, "temperature": temperature}
+        if name == "ferplus" and rows.size:
+            offset = fit_offset(logits[name][rows] / temperature, labels[rows], _vote_shares(data))
+            fitted[name]["offset"] = [round(float(value), 4) for value in offset]
     return fitted
 
 
@@ -263,17 +283,40 @@ def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset,
         named = np.flatnonzero(majority >= 0)
         ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
+        result["shown"] = _as_shown(Head.of(head), logits["ferplus"][named], part.take(named), majority[named])
     if "accuracy" not in result and "ferplus" not in result:
         raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
     return result
 
 
+def _as_shown(head: Head, logits: NDArray, faces: Dataset, majority: NDArray[np.integer]) -> dict[str, Any]:
+    """What people see of the FER+ answer, which gives rare expressions something ahead, on faces with a majority:
+    as `score_head`, with `coverage`, and with `votes_ece`, the calibration error where the share of the votes for the
+    answer counts instead of whether it is right."""
+    said = probabilities(logits, head)
+    result = score_head(np.log(np.maximum(said, 1e-12)), majority, head.labels)
+    if len(faces) and faces.votes is not None:
+        votes = clean_votes(faces.votes).astype(float)
+        agreeing = (votes / votes.sum(1, keepdims=True))[np.arange(len(faces)), said.argmax(1)]
+        result["votes_ece"] = calibration_error(said.max(1), agreeing)
+        result["coverage"] = coverage(said.max(1), said.argmax(1) == majority)
+    return result
+
+
+def _vote_shares(data: Dataset) -> NDArray[np.float64]:
+    """The share (8,) of each FER+ expression in the votes for training faces."""
+    votes = clean_votes(data.votes[data.rows("training")])[:, :8].astype(float)  # pyright: ignore[reportOptionalSubscript]
+    shares = (votes / np.maximum(votes.sum(1, keepdims=True), 1)).sum(0)
+    return shares / max(1e-9, shares.sum())
+
+
 def _metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What the card repeats of a report, by head."""
-    names = ("n", "accuracy", "accuracy_interval", "ece", "accuracy_without_duplicates")
+    names = ("n", "accuracy", "accuracy_interval", "balanced_accuracy", "ece", "accuracy_without_duplicates")
     heads = {scores.get("head", ""): scores, "ferplus": scores.get("ferplus", {})}
     if scores.get("head") == "ferplus":
         heads["ferplus"] = scores
+    heads["shown"] = scores.get("shown", {})
     return {
         head: {name: one[name] for name in names if name in one} for head, one in heads.items() if "accuracy" in one
     }
@@ -294,6 +337,14 @@ def evaluate(folder: Path, data: Dataset, split: str, *, answers: bool = False, 
     if stress:
         stress_test(_answer(recogniser, lesson), lesson, folder, split)
     return result
+
+
+def keep_pipeline(bundle: Bundle, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put the rows of `evaluate_pipeline` into the report of a recogniser, and their shares into its card."""
+    write_json(bundle.folder / REPORT, {**(read_json(bundle.folder / REPORT) or {}), "pipeline": list(rows)})
+    names = ("detector", "split", "n", "found", "accuracy_found", "accuracy_all", "accuracy_crops")
+    told = [{name: row[name] for name in names} for row in rows]
+    write_card(bundle.folder, {**bundle.card, "metrics": {**bundle.card["metrics"], "pipeline": told}})
 
 
 def lesson_for(bundle: Bundle, data: Dataset) -> Lesson:

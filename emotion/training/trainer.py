@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, Diverged, EmotionError
-from emotion.faces import FERPLUS_LABELS
 from emotion.recognition.classification import softmax
-from emotion.training.augmentation import Augmentation, augment
+from emotion.training.augmentation import Augmentation
+from emotion.training.batches import Batches, Targets, Teachers, heads_of, not_face_targets, targets_of
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
-from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, not_faces
+from emotion.training.datasets import Dataset, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.events import Events
 from emotion.training.networks import NETWORKS
@@ -48,6 +48,8 @@ class TrainingConfig:
     calm: float = 0.1  # share of the last epochs without erasing
     seed: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
+    teachers: tuple[str, ...] = ()  # the sha256 of the recognisers that teach this one
+    teaching: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
@@ -57,84 +59,12 @@ class TrainingConfig:
                 f"{self.epochs} epochs of batches of {self.batch} at the learning rate {self.learning_rate} with the "
                 f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
             )
+        if not 0 <= self.teaching <= 1:
+            raise EmotionError(f"The teachers' share is {self.teaching}; expected 0 to 1.")
 
     def size_at(self, epoch: int) -> int:
         """The side in pixels that `epoch` (from 0) learns at."""
         return self.sizes[min(len(self.sizes) - 1, epoch * len(self.sizes) // self.epochs)]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What each head should say for each row, and how much the row counts there (0: not at all)."""
-
-    values: dict[str, NDArray[np.float32]]
-    weights: dict[str, NDArray[np.float32]]
-
-
-def heads_of(data: Dataset, has_not_faces: bool) -> dict[str, int]:
-    """The heads that this data can teach: name -> number of logits."""
-    heads = {"fer2013": len(data.label_names)}
-    if data.votes is not None:
-        heads["ferplus"] = len(FERPLUS_LABELS)
-    if has_not_faces:
-        heads["face"] = 1
-    return heads
-
-
-def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
-    """One-hot labels, soft FER+ votes and face-or-not for labelled faces."""
-    classes = len(data.label_names)
-    blank = not_faces(data)
-    one_hot = np.eye(classes, dtype=np.float32)[data.labels]
-    values = {"fer2013": one_hot * (1 - config.label_smoothing) + config.label_smoothing / classes}
-    weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
-    if "ferplus" in heads and data.votes is not None and data.named is not None:
-        votes = clean_votes(data.votes).astype(np.float32)
-        total = votes[:, :8].sum(1, keepdims=True)
-        # Rows that most voters could not name, or that show no face, teach nothing here.
-        known = data.named & (total[:, 0] > votes[:, 8:].sum(1))
-        soft = votes[:, :8] / np.maximum(total, 1)
-        values["ferplus"] = soft * (1 - config.votes_smoothing) + config.votes_smoothing / 8
-        weights["ferplus"] = known.astype(np.float32)
-    if "face" in heads:
-        values["face"] = (~blank).astype(np.float32)[:, None]
-        weights["face"] = np.ones(len(data), np.float32)
-    return Targets(values, weights)
-
-
-def not_face_targets(count: int, heads: dict[str, int]) -> Targets:
-    """For crops that show no face only the face head learns."""
-    return Targets(
-        {name: np.zeros((count, width), np.float32) for name, width in heads.items()},
-        {name: np.full(count, name == "face", np.float32) for name in heads},
-    )
-
-
-class Batches:
-    """Augmented batches of one epoch; what they hold depends on seed, epoch and position alone."""
-
-    def __init__(self, images: NDArray[np.uint8], targets: Targets, config: TrainingConfig, epoch: int) -> None:
-        self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
-        self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
-        # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
-        self._flip = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
-        calm = epoch >= round(config.epochs * (1 - config.calm))
-        amount = asdict(config.augmentation) | ({"p_erase": 0.0} if calm else {})
-        self._amount = Augmentation(**amount)
-
-    def __len__(self) -> int:
-        return len(self._images) // self._config.batch
-
-    def __getitem__(self, index: int) -> tuple[NDArray, dict[str, NDArray], dict[str, NDArray]]:
-        rows = self._order[index * self._config.batch : (index + 1) * self._config.batch]
-        rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        size = self._config.size_at(self._epoch)
-        faces = augment(self._images[rows], size, self._flip[rows], self._amount, rng)
-        return (
-            faces[..., None].astype(np.float32),
-            {name: value[rows] for name, value in self._targets.values.items()},
-            {name: weight[rows] for name, weight in self._targets.weights.items()},
-        )
 
 
 @dataclass(frozen=True)
@@ -187,6 +117,7 @@ def train(
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
     watch: Watch | None = None,
     *,
+    teachers: Teachers | None = None,
     finish: bool = False,
     tensorboard: bool = False,
 ) -> keras.Model:
@@ -195,7 +126,8 @@ def train(
     Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
     uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
     is called after every epoch with the seconds that this process has trained; True ends the training with
-    `Stopped`, and the same call goes on from there. `watch` sees every batch. `finish`: learn no more. `tensorboard`:
+    `Stopped`, and the same call goes on from there. `watch` sees every batch. `teachers` have the share
+    `config.teaching` in what is learned. `finish`: learn no more. `tensorboard`:
     write event files, too. Raises `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
     """
     if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
@@ -203,7 +135,7 @@ def train(
             f"{len(data.rows('training'))} training and {len(data.rows('public'))} public rows; "
             f"at least {config.batch} and 1 are needed."
         )
-    state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder))
+    state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder), teachers)
     events = Events(folder) if tensorboard else None
     return run_epochs(state, state.epoch if finish else config.epochs, on_epoch, events)
 
@@ -252,9 +184,10 @@ class _TrainingState:
     """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
 
     def __init__(
-        self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch
-    ) -> None:
-        self._config, self._folder, self._watch = config, folder, watch
+        self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch,
+        teachers: Teachers | None,
+    ) -> None:  # fmt: skip
+        self._config, self._folder, self._watch, self._teachers = config, folder, watch, teachers
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
         faces = data.take(data.rows("training"))
@@ -308,7 +241,7 @@ class _TrainingState:
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Learn one epoch, measure it, keep it."""
         started = time.monotonic()
-        batches = Batches(self._images, self._targets, self._config, epoch)
+        batches = Batches(self._images, self._targets, self._config, epoch, self._teachers)
         if self._config.size_at(epoch) != self._config.size_at(max(0, epoch - 1)):
             # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
             # later size another one, whose results differ in the last bit.

@@ -282,3 +282,18 @@ def test_a_photo_waits_for_its_turn_and_only_once(
     assert "being read right now" not in page.words
     page.app.run()
     assert heard == [1, 0]
+
+
+def test_what_speaks_for_the_label_where_the_recogniser_can_tell(
+    models: Path, make_bundle: Callable[..., Path], open_page: Open
+) -> None:
+    make_bundle(models / "tiny", maps=True)
+    page = open_page("photo")
+    page.app.button(key="photo_sample").click().run()
+    label = page.shown("photo_picture")["faces"][0]["scores"][0]["name"]
+    captions = [image.captions[0] for image in page.app.image]
+    assert captions[:2] == ["As in the photo", "As it was read"]
+    assert captions[2].startswith("What speaks for ")
+    assert captions[2].removeprefix("What speaks for ") in label
+    page.app.toggle(key="side_blur").set_value(True).run()
+    assert [image.captions[0] for image in page.app.image] == ["As in the photo"]

@@ -501,6 +501,33 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
         assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in film.decode(video=0))
 
 
+def test_the_cards_show_what_speaks_for_the_labels(
+    models: Path, make_bundle: Callable[..., Path], rtc: Rtc, painted: None, open_page: Open
+) -> None:
+    make_bundle(models / "tiny", maps=True)
+    page, image = open_page("webcam"), paint((40, 60))
+    rtc.state = PLAYING
+    page.app.run()
+    rtc.play(page, image)
+    clear = pictures(page.shown("live_cards"))[0]
+    page.app.toggle(key="live_why").set_value(True).run()
+    why = pictures(page.shown("live_cards"))[0]
+    assert clear.shape[0] < 100
+    assert why.shape == (160, 160, 3)
+    strength = np.ptp(why.astype(int), axis=2)
+    assert strength.max() > 60  # in the colour of the label
+    assert np.median(strength) < 40  # the rest as grey as it was read
+    page.app.toggle(key="side_blur").set_value(True).run()
+    assert "live_why" not in {toggle.key for toggle in page.app.toggle}
+    hidden_one = pictures(page.shown("live_cards"))[0]
+    assert np.abs(hidden_one.astype(int) - hidden(hidden_one)).mean() < 10
+    page.app.session_state["live"].session.close()
+
+
+def test_without_maps_no_card_says_why(playing: Any) -> None:
+    assert "live_why" not in {toggle.key for toggle in playing.app.toggle}
+
+
 def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.toggle(key="side_blur").set_value(True).run()

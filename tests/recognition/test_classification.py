@@ -254,3 +254,57 @@ def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
     distance = math.log(threshold / (1 - threshold))
     assert face == pytest.approx(1 / (1 + math.exp(distance - 10)))
     assert none == pytest.approx(1 / (1 + math.exp(distance + 10)))
+
+
+# ------------------------------------------------------------------ what rare labels get ahead, and why
+
+
+def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_path: Path, tiny: Bundle) -> None:
+    offset = [0.0, 0.5, 1.0, 0.0, 0.0, 2.0, 1.5, 2.5]
+    folder = make_bundle(
+        tmp_path / "ahead", lambda card: card["heads"]["ferplus"].update(offset=offset, temperature=0.5)
+    )
+    logits = Recogniser(tiny, threads=1).logits(CROPS)["ferplus"]
+    expected = scipy.special.softmax(logits / 0.5 + np.array(offset), axis=1)
+    got = table(Recogniser(open_bundle(folder), threads=1).classify(CROPS))[:, :-1]
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [[1.0], [math.nan] * 8, ["a"] * 8])
+def test_offsets_that_fit_no_labels_are_refused(make_bundle: MakeBundle, tmp_path: Path, offset: list[Any]) -> None:
+    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(offset=offset))
+    with pytest.raises(ModelError, match=r"offsets of ferplus|lacks or garbles a field"):
+        open_bundle(folder)
+
+
+def test_without_a_map_it_cannot_say_why(tiny_recogniser: Recogniser) -> None:
+    assert not tiny_recogniser.explains()
+    with pytest.raises(ModelError, match="has no map of what it looked at"):
+        tiny_recogniser.explain(CROPS[0], "happy")
+
+
+def test_a_card_that_names_a_map_which_is_not_there_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(map="ferplus_map"))
+    with pytest.raises(ModelError, match="gives 8 labels to the output ferplus_map"):
+        Recogniser(open_bundle(folder))
+
+
+class Lit:
+    """A recogniser to which happiness is what is light."""
+
+    def explain(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
+        assert (label, head) == ("happy", "ferplus")
+        return (crop.reshape(6, 8, 6, 8).mean((1, 3)) - 128).astype(np.float32)
+
+
+def test_what_speaks_for_a_label_is_painted_in_its_colour() -> None:
+    from emotion.recognition.explaining import explained
+
+    crop = np.full((48, 48), 90, np.uint8)
+    crop[:16, 32:] = 180
+    picture = explained(Lit(), crop, "happy", "ferplus", 96).astype(int)  # pyright: ignore[reportArgumentType]
+    assert picture.shape == (96, 96, 3)
+    red, green, blue = picture[8, 88]
+    assert red > green > blue + 50  # orange
+    assert np.ptp(picture[60, 20]) == 0  # what speaks against it stays as it was
+    assert picture[60, 20, 0] == 90

@@ -16,8 +16,11 @@ from scipy.stats import norm
 from sklearn import metrics
 
 from emotion.training.evaluation import (
+    calibration_error,
+    coverage,
     cross_entropy,
     expected_calibration_error,
+    fit_offset,
     fit_temperature,
     reliability,
     score_head,
@@ -155,3 +158,59 @@ def test_no_rows() -> None:
         assert fit_temperature(logits, labels) == 1.0
         assert expected_calibration_error(logits, labels) == 0
         assert reliability(logits, labels) == []
+
+
+# --- what rare classes get ahead ---------------------------------------------------------------------------
+
+
+def lopsided(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.float64]]:
+    """Calibrated logits of a class that is common, one that is not and one that is rare, the labels, and the prior."""
+    rng, prior = np.random.default_rng(seed), np.array([0.8, 0.17, 0.03])
+    labels = rng.choice(3, n, p=prior)
+    seen = rng.normal(0, 1, (n, 3)) + 1.2 * np.eye(3)[labels]
+    return 1.2 * seen + np.log(prior), labels, prior
+
+
+def test_rare_classes_get_ahead_as_far_as_few_answers_are_lost() -> None:
+    logits, labels, prior = lopsided()
+
+    def scores(offset: NDArray) -> tuple[float, float]:
+        said = (logits + offset).argmax(1)
+        return metrics.accuracy_score(labels, said), metrics.balanced_accuracy_score(labels, said)
+
+    plain, best = scores(np.zeros(3)), fit_offset(logits, labels, prior)
+    assert best[0] == 0 < best[1] < best[2]  # the commonest gets nothing, the rarest most
+    assert best[1] / best[2] == pytest.approx(np.log(0.8 / 0.17) / np.log(0.8 / 0.03))
+    right, balanced = scores(best)
+    assert plain[0] - 0.01 <= right
+    assert balanced > plain[1] + 0.03
+    more = scores(best + 0.05 * np.log(prior.max() / prior))
+    assert more[0] < plain[0] - 0.01 or more[1] <= balanced
+    assert not fit_offset(logits, labels, np.full(3, 1 / 3)).any()
+
+
+def test_nothing_is_put_ahead_where_it_would_cost_too_much() -> None:
+    logits, labels, prior = lopsided()
+    said = (logits + fit_offset(logits, labels, prior, most_lost=0.0)).argmax(1)
+    assert (said == labels).mean() >= (logits.argmax(1) == labels).mean()
+
+
+# --- how often it is right when it speaks ------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_coverage_counts_the_answers_that_are_certain_enough(pairs: list[tuple[float, bool]]) -> None:
+    confidence, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs])
+    rows, before = coverage(confidence, right), None
+    assert [row["threshold"] for row in rows] == [step / 20 for step in range(20)]
+    for row in rows:
+        those = [r for p, r in pairs if p >= row["threshold"]]
+        assert row["answered"] == pytest.approx(len(those) / len(pairs))
+        assert row["accuracy"] == pytest.approx(sum(those) / len(those) if those else before)
+        before = row["accuracy"]
+
+
+def test_a_calibration_error_where_answers_are_partly_right() -> None:
+    """Two bins: 4 answers of 0.9 that 70 of 100 people would give, 1 of 0.55 that 60 would give."""
+    confidence, agreeing = np.array([0.9] * 4 + [0.55]), np.array([0.8, 0.6, 0.7, 0.7, 0.6])
+    assert calibration_error(confidence, agreeing) == pytest.approx((4 * 0.2 + 0.05) / 5)

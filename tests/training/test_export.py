@@ -125,3 +125,25 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
     assert got.keys() == expected.keys() == {"fer2013", "ferplus", "face"}
     for name in got:
         np.testing.assert_allclose(got[name], expected[name], atol=1e-3)
+
+
+def test_maps_say_where_the_logits_come_from(finished: Path) -> None:
+    """Their mean over the picture are the logits; what `explain` gives is the label's less the mean of all."""
+    recogniser, faces = Recogniser(open_bundle(finished)), pictures(5)
+    session = onnxruntime.InferenceSession(finished / "model.onnx", providers=["CPUExecutionProvider"])
+    logits = recogniser.logits(faces)
+    for name, head in recogniser.bundle.heads.items():
+        maps = np.asarray(session.run([head.map], {"faces": faces[..., None].astype(np.float32)})[0])
+        assert maps.shape == (5, 6, 6, len(head.labels))
+        np.testing.assert_allclose(maps.mean((1, 2)), logits[name], atol=1e-4)
+        assert recogniser.explains(name)
+        for i, label in enumerate(head.labels):
+            explained = recogniser.explain(faces[2], label, name)
+            np.testing.assert_allclose(explained, maps[2, ..., i] - maps[2].mean(-1), atol=1e-5)
+
+
+def test_a_network_that_reads_no_means_has_no_maps(network: Any) -> None:
+    from emotion.training.export import has_maps, maps_of
+
+    assert not has_maps(network)
+    assert maps_of(network) == {}

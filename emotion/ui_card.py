@@ -1,0 +1,182 @@
+"""What the page about the recogniser in use needs of Streamlit: its card in figures, charts and plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from emotion import bundles, charts, run_tables, tables, ui, ui_runs
+from emotion.bundles import Bundle
+from emotion.errors import JobError
+from emotion.faces import percent
+from emotion.files import read_json
+from emotion.training.answers import STRESS
+from emotion.training.runs import REPORT
+
+_PARTS: Final = {"size": "Small faces", "blur": "Blurred faces"}
+_WAY: Final = {"found": "found at all", "accuracy_found": "right, of those found", "accuracy_all": "right, of all",
+               "accuracy_crops": "right, cut out by hand"}  # fmt: skip
+
+
+def report_of(bundle: Bundle) -> dict[str, Any]:
+    """What its training wrote at the end; {} where that is missing or damaged, since the rest is worth seeing."""
+    try:
+        return read_json(bundle.folder / REPORT) or {}
+    except JobError:
+        return {}
+
+
+def figures(bundle: Bundle, report: Mapping[str, Any]) -> None:
+    """How often it is right, with what that means."""
+    test, columns = report.get("private", {}), st.columns(3, gap="medium")
+    shown = test.get("shown") or test.get("ferplus")
+    if shown:
+        _figure(
+            columns[0], "Faces that people agree on", shown,
+            f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
+        )  # fmt: skip
+    if "accuracy" in test:
+        _figure(
+            columns[1], "All test faces of FER-2013", test,
+            f"{test['n']:,} test faces with one label each; people agree with these labels about two times in three.",
+        )  # fmt: skip
+    ways = report.get("pipeline") or []
+    if ways:
+        _figure(
+            columns[2], "From picture to label", ways[0], "Test faces of all sizes, also turned ones, somewhere in a "
+            f"picture: found by {ways[0]['detector']}, cut out and read, with the labels of FER-2013.", "accuracy_all",
+        )  # fmt: skip
+
+
+def _figure(column: Any, title: str, scores: Mapping[str, Any], text: str, name: str = "accuracy") -> None:
+    low, high = (f"{100 * end:.1f}" for end in scores[f"{name}_interval"])
+    with column:
+        st.metric(title, f"{scores[name] * 100:.1f} % right", border=True, help=text)
+        st.caption(f"{text} With other such faces most likely {low} to {high} %.")
+
+
+def by_expression(report: Mapping[str, Any]) -> None:
+    """Which expressions it knows well, and which it does not."""
+    test = report.get("private", {})
+    scores = (test.get("shown") or test.get("ferplus") or test).get("per_class")
+    if not scores:
+        return
+    st.subheader("By expression", anchor=False)
+    rows = [{"label": name, **one} for name, one in scores.items()]
+    table = run_tables.classes_table(rows)
+    said = ", ".join(f"{one['label']} recall {percent(one['recall'])}" for one in rows)
+    ui.chart(charts.class_dots(table), key="card_classes", alt_text=said)
+    rare = [f"{one['label']} ({one['n']})" for one in rows if one["n"] < 100]
+    words = "Recall: how many of these faces it finds. Precision: how often it is right when it says this."
+    st.caption(f"{words} So few test faces that their figures are rough: {', '.join(rare)}." if rare else words)
+    ui_runs.save_table(table, "by-expression", "card_classes_save")
+
+
+def certainty(report: Mapping[str, Any], unsure: float) -> None:
+    """What its percents are worth, and what the unsure threshold does."""
+    test = report.get("private", {})
+    shown = test.get("shown") or test.get("ferplus") or test
+    if not shown.get("reliability"):
+        return
+    st.subheader("What its percents are worth", anchor=False)
+    table = pd.DataFrame(shown["reliability"])
+    ui.chart(charts.reliability_curve(table), key="card_reliability", alt_text="How often it is right, by certainty")
+    st.caption(
+        "On the dashed line, a face called happy at 80 % is happy 8 times in 10. "
+        f"It is {shown['ece'] * 100:.1f} points off on average."
+    )
+    if shown.get("coverage"):
+        st.subheader("When it says unsure", anchor=False)
+        rows = pd.DataFrame(shown["coverage"])
+        here = rows.iloc[(rows["threshold"] - unsure).abs().argmin()]
+        ui.chart(charts.coverage_curve(rows, unsure), key="card_coverage", alt_text="Labels and their rightness")
+        st.caption(
+            f"At the threshold in the sidebar, {percent(unsure)}, it names {percent(here['answered'])} of these faces "
+            f"and is right for {percent(here['accuracy'])} of them; the others are called unsure."
+        )
+
+
+def hard(bundle: Bundle) -> None:
+    """How much is lost on small and on blurred faces."""
+    try:
+        stress = read_json(bundle.folder / STRESS)
+    except JobError:
+        return  # damaged, as good as not measured
+    table = run_tables.stress_table({bundle.name: stress})
+    for kind, title in _PARTS.items():
+        some = pd.DataFrame(table[table["kind"] == kind])
+        if len(some):
+            st.subheader(title, anchor=False)
+            unit = str(some["unit"].iloc[0])
+            ui.chart(charts.stress_curve(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}")
+
+
+def whole_way(ways: Sequence[Mapping[str, Any]]) -> None:
+    """What becomes of a face in a picture, with each detector."""
+    if not ways:
+        return
+    st.subheader("From picture to label", anchor=False)
+    table = run_tables.pipeline_intervals(ways, _WAY)
+    said = "; ".join(f"{row['detector']}: right for {percent(row['accuracy_all'])} of all" for row in ways)
+    ui.chart(charts.intervals(table, "detector"), key="card_way", alt_text=said)
+    st.caption(
+        f"{ways[0]['n']:,} faces of the {'test' if ways[0]['split'] == 'private' else 'validation'} split, each in a "
+        "picture of 480 x 360 pixels: 32 to 160 pixels wide, turned by up to 30 degrees, before a soft background."
+    )
+    sides = run_tables.pipeline_sides(ways)
+    ui.chart(charts.stress_curve(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size")
+    st.caption("How many of them are found, by their size.")
+    ui_runs.save_table(run_tables.pipeline_table(ways), "picture-to-label", "card_way_save")
+
+
+def knowledge(bundle: Bundle) -> None:
+    """What it was taught, and what it cannot know."""
+    data, facts = bundle.card.get("data", {}), []
+    parameters = bundle.card.get("parameters")
+    size = bundle.network.stat().st_size / 1e6
+    if parameters:
+        eight = ", in numbers of 8 bits" if bundle.card.get("bits") == 8 else ""
+        facts.append(
+            f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB, trained from nothing."
+        )
+    if isinstance(data.get("rows"), int):
+        facts.append(
+            f"It learned from {data['rows']:,} small grey faces of FER-2013, found on the web by their captions, "
+            "labelled anew by ten people each (FER+). The test faces taught nothing."
+        )
+    taught = bundle.card.get("teachers") or []
+    if taught:
+        facts.append(f"{len(taught)} other networks of this program taught it, too.")
+    st.subheader("What it was taught", anchor=False)
+    st.markdown("\n".join(f"- {fact}" for fact in facts))
+    st.subheader("What it does not know", anchor=False)
+    st.markdown(
+        "- **Who is on the photos.** They carry no age, sex or skin colour, so nobody could measure whether it is "
+        "fair to all; faces that were rare in news photos and stock photos around 2012 are most likely read worse.\n"
+        "- **What a person feels.** Its labels are what ten strangers saw in a single small picture, without the "
+        "moment before and after.\n"
+        "- **Rare expressions.** Disgust, fear and contempt are one to three of a hundred faces it learned from.\n"
+        "- **Other poses.** Most of its faces look at the camera. Turned, covered, dark and small ones are read worse."
+    )
+    st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
+
+
+def take_away(bundle: Bundle, report: Mapping[str, Any]) -> None:
+    """The card and the report as files."""
+    with st.container(horizontal=True):
+        for key, label, facts in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
+            st.download_button(
+                label, json.dumps(dict(facts), indent=1), f"{tables.file_label(bundle.name)}-{key}.json",
+                on_click="ignore", icon=":material/download:", key=f"card_save_{key}",
+            )  # fmt: skip
+        run = next((run for run in ui_runs.all_runs().values() if run.folder == bundle.folder), None)
+        if run is not None and bundle.folder.parent == bundles.SHIPPED:
+            st.download_button(
+                "Card (Markdown)", lambda: run_tables.card_text(bundle.name, run, None),
+                f"{tables.file_label(bundle.name)}.md", on_click="ignore", icon=":material/download:",
+                key="card_save_md",
+            )  # fmt: skip
