@@ -145,8 +145,8 @@ def knowledge(bundle: Bundle) -> None:
         )
     if isinstance(data.get("rows"), int):
         facts.append(
-            f"It learned from {data['rows']:,} small grey faces of FER-2013, found on the web by their captions, "
-            "labelled anew by ten people each (FER+). The test faces taught nothing."
+            f"It learned from four fifths of the {data['rows']:,} small grey faces of FER-2013, found on the web by "
+            "search words and labelled anew by ten people each (FER+). The test faces taught nothing."
         )
     taught = bundle.card.get("teachers") or []
     if taught:
@@ -156,7 +156,7 @@ def knowledge(bundle: Bundle) -> None:
     st.subheader("What it does not know", anchor=False)
     st.markdown(
         "- **Who is on the photos.** They carry no age, sex or skin colour, so nobody could measure whether it is "
-        "fair to all; faces that were rare in news photos and stock photos around 2012 are most likely read worse.\n"
+        "fair to all; people who were rare on these photos are most likely read worse.\n"
         "- **What a person feels.** Its labels are what ten strangers saw in a single small picture, without the "
         "moment before and after.\n"
         "- **Rare expressions.** Disgust, fear and contempt are one to three of a hundred faces it learned from.\n"

@@ -14,6 +14,7 @@ from emotion.recognition.annotation import MOST_WORDS
 from emotion.recognition.explaining import explained
 
 MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at every click
+LOOK = 100  # pixels of a picture of the chosen face: three stand side by side
 
 state = st.session_state
 
@@ -146,10 +147,10 @@ def show_details(photo: Photo, chosen: int) -> None:
     if face.unsure:
         st.markdown(ui.reason(face))
     with st.container(horizontal=True):
-        st.image(photo.reading.crops_shown(blur)[chosen - 1], "As in the photo", width=140, alt=f"Face {chosen}")
+        st.image(photo.reading.crops_shown(blur)[chosen - 1], "As in the photo", width=LOOK, alt=f"Face {chosen}")
         if not blur:
             grey = np.repeat(np.repeat(photo.reading.grey[chosen - 1], 4, axis=0), 4, axis=1)
-            st.image(grey, "As it was read", width=140, alt=f"Face {chosen} in grey, 48 by 48 pixels")
+            st.image(grey, "As it was read", width=LOOK, alt=f"Face {chosen} in grey, 48 by 48 pixels")
             show_why(photo.reading.grey[chosen - 1], face)
     scores = tables.scores_table(face)
     said = ", ".join(f"{e} {percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True))
@@ -162,7 +163,7 @@ def show_why(grey: np.ndarray, face: Face) -> None:
     if face.scores is not None and reader.explains(head):
         label = face.scores.label
         st.image(
-            explained(reader, grey, label, head, 192), f"What speaks for {label}", width=140,
+            explained(reader, grey, label, head, 192), f"What speaks for {label}", width=LOOK,
             alt=f"The face, with what speaks for {label} painted over it",
         )  # fmt: skip
 
