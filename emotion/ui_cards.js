@@ -26,7 +26,9 @@ const card = () => {
   const head = make("div", "head");
   const words = make("div", "words");
   words.append(make("div", "title"), make("div", "reason"));
-  head.append(make("img", "face"), words);
+  const picture = make("img", "face");
+  picture.setAttribute("alt", ""); // the title beside it says all of it
+  head.append(picture, words);
   node.append(head, make("div", "rows"));
   return node;
 };
@@ -51,7 +53,6 @@ const fillRow = (node, score) => {
 const fill = (node, face) => {
   const [picture, words] = node.firstChild.children;
   set(picture, "src", face.image);
-  set(picture, "alt", ""); // the title beside it says all of it
   node.setAttribute("aria-label", face.title);
   node.style.setProperty("--colour", face.colour);
   set(words.firstChild, "textContent", face.title);

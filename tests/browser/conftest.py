@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from emotion.films import shelf
+
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
@@ -89,6 +91,29 @@ def app() -> Iterator[str]:
     """The address of an app for all tests."""
     with started() as url:
         yield url
+
+
+@pytest.fixture(scope="package")
+def film(app: str, browser: Any) -> Iterator[str]:
+    """The address of the sample after it was read; it is removed at the end."""
+    from playwright.sync_api import expect
+
+    before = {one.folder for one in shelf.past_films()}
+    page = browser.new_page()
+    try:
+        page.goto(f"{app}/video")
+        page.get_by_text("Fast", exact=True).last.click()
+        page.get_by_role("button", name="Try a sample").click()
+        expect(page.get_by_role("button", name="Stop and keep what is done")).to_be_visible()
+        expect(page.locator(".timeline.live")).to_be_visible()
+        page.reload()  # the film goes on without the page, and the page finds it again
+        expect(page.get_by_text("Take away")).to_be_visible(timeout=300_000)
+        yield page.url
+    finally:
+        page.close()
+        for one in shelf.past_films():
+            if one.folder not in before:
+                shelf.delete(one.folder)
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """The Films page in a real browser: the sample is read, played, looked through and named."""
 
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-
-from emotion.films import shelf
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -16,27 +13,6 @@ pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
 NASTY = "<img src=x onerror=alert(1)> **b**"
 PLAYER = "video[data-testid=stVideo]"
-
-
-@pytest.fixture(scope="module")
-def film(app: str, browser: Any) -> Iterator[str]:
-    """The address of the sample after it was read; it is removed at the end."""
-    before = {one.folder for one in shelf.past_films()}
-    page = browser.new_page()
-    try:
-        page.goto(f"{app}/video")
-        page.get_by_text("Fast", exact=True).last.click()
-        page.get_by_role("button", name="Try a sample").click()
-        expect(page.get_by_role("button", name="Stop and keep what is done")).to_be_visible()
-        expect(page.locator(".timeline.live")).to_be_visible()
-        page.reload()  # the film goes on without the page, and the page finds it again
-        expect(page.get_by_text("Take away")).to_be_visible(timeout=300_000)
-        yield page.url
-    finally:
-        page.close()
-        for one in shelf.past_films():
-            if one.folder not in before:
-                shelf.delete(one.folder)
 
 
 @pytest.fixture
