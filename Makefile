@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz soak setup lint lock clean
+.PHONY: app test quick fuzz soak storm setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -30,6 +30,10 @@ fuzz: $(VENV)/.dev
 MINUTES ?= 10
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# A hundred kills of trainings, films and preparations, full disks (as root only), races: make storm SEED=2
+storm: $(VENV)/.dev
+	$(BIN)/python -m tests.storm --seed $(SEED)
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

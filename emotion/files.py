@@ -79,6 +79,37 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else, in whatever process, is in such a block for the same folder at the same time: others wait.
+
+    The system lets go of the lock when a process ends in any way.
+    """
+    # A folder can be locked itself; Windows cannot open one, and takes a file in it.
+    path = folder / ".lock" if sys.platform == "win32" else folder
+    handle = os.open(path, os.O_RDWR | os.O_CREAT if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        while True:
+            try:
+                return msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            except OSError:  # somebody has it
+                time.sleep(0.02)
+    import fcntl
+
+    with suppress(OSError):  # some network disks have no locks; the folder is as safe there as it was without
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
 def free_space_or_raise(folder: Path, needed_bytes: int) -> None:
     """Raise `JobError` if the disk that holds (or will hold) `folder` has less than `needed_bytes` free."""
     folder = folder.absolute()

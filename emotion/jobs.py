@@ -30,7 +30,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 import psutil
 
 from emotion.errors import Diverged, EmotionError, JobError
-from emotion.files import read_json, write_json
+from emotion.files import alone_in, read_json, write_json
 
 T = TypeVar("T")
 State = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
@@ -226,11 +226,12 @@ def _take_over(folder: Path) -> None:
     by_start, patient_until = _started_for(folder), time.monotonic() + _PATIENCE
     while by_start and not _named(folder) and time.monotonic() < patient_until:
         time.sleep(0.01)
-    if not _named(folder) and Job(folder).state().running:
-        raise JobError(f"Another process is at work in {folder}: stop it or take another folder.")
-    if not by_start:
-        (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `start` has seen to that itself
-    _myself("running").write(folder)
+    with alone_in(folder):
+        if not _named(folder) and Job(folder).state().running:
+            raise JobError(f"Another process is at work in {folder}: stop it or take another folder.")
+        if not by_start:
+            (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `start` has seen to that itself
+        _myself("running").write(folder)
 
 
 def _named(folder: Path) -> bool:
@@ -413,7 +414,7 @@ def start(arguments: Sequence[str], folder: Path, *, command: Sequence[str] | No
     command = command if command is not None else (sys.executable, "-m", "emotion")
     if not job.folder.is_dir():
         raise JobError(f"The folder {folder} of the job is missing: make it first.")
-    with _starting:
+    with _starting, alone_in(job.folder):
         if job.state().running:
             raise JobError(f"A job is at work in {folder} already: stop it or take another folder.")
         try:

@@ -359,6 +359,28 @@ def test_reporting_outside_the_main_thread(tmp_path: Path) -> None:
     assert find(tmp_path).state().state == "done"
 
 
+def test_of_many_processes_one_at_a_time_owns_a_folder(folder: Path) -> None:
+    """Twelve processes take it over at once; without a lock of the system several of them got in."""
+    code = (
+        "import sys, time; from pathlib import Path; from emotion.errors import JobError\n"
+        "from emotion.jobs import reporting\n"
+        f"folder = Path({str(folder)!r})\n"
+        "while not (folder / 'go').exists(): time.sleep(0.001)\n"
+        "try:\n"
+        " with reporting(folder):\n"
+        "  (folder / 'inside').touch(exist_ok=False); time.sleep(0.1); (folder / 'inside').unlink()\n"
+        "except JobError: sys.exit(3)\n"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}) for _ in range(12)
+    ]
+    time.sleep(3)  # until all of them have loaded what they need
+    (folder / "go").touch()
+    ends = [child.wait() for child in children]
+    assert set(ends) <= {0, 3}
+    assert 0 in ends
+
+
 def test_errors_go_on(tmp_path: Path) -> None:
     with pytest.raises(DataError), reporting(tmp_path):
         raise DataError("Empty.")
