@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz soak storm setup lint lock clean
+.PHONY: app test quick fuzz soak speed storm setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -34,6 +34,10 @@ soak: $(VENV)/.dev
 # A hundred kills of trainings, films and preparations, full disks (as root only), races: make storm SEED=2
 storm: $(VENV)/.dev
 	$(BIN)/python -m tests.storm --seed $(SEED)
+
+# Seconds to the first page and from page to page, memory of the server: on a machine that does nothing else.
+speed: $(VENV)/.dev
+	$(BIN)/python -m tests.speed
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
