@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from emotion import jobs
+from emotion.bench import SAMPLE
 from emotion.films import files as film_files
 from emotion.films import shelf
 from emotion.films.analysis import Analysis
@@ -22,7 +23,6 @@ from emotion.recognition.images import read_image
 from emotion.training.preparation import Settings
 from emotion.training.preparing import start_again, start_with_path
 from emotion.training.runs import CHECKPOINT, read_history
-from emotion.ui import SAMPLE
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 
