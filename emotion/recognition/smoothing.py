@@ -18,6 +18,7 @@ _LEAST: Final = 1e-30  # probabilities below count as this much, so that their l
 _LEAST_FACE: Final = 1e-9  # the same for the certainty that it is a face, and for that it is none
 _CALM: Final = 0.8  # how neutral a resting face should read
 _MOST_SHIFT: Final = 4.0  # by how much, in logarithms, a resting face may move one label against another
+_SLACK: Final = 0.1  # under the threshold a face with a label keeps it: between two labels no average is sure
 _LEAST_READINGS: Final = 5  # fewer tell nothing of a resting face
 
 
@@ -88,12 +89,15 @@ class Memory:
     def settle(self, reading: Reading, seconds: float, threshold: float, margin: float, hold: float) -> None:
         """Choose the word to show after `hear`: a label, or "unsure" with its reason; see `Hold`."""
         scores = self.scores
+        threshold -= _SLACK if self._hold.word not in (None, UNSURE.name) else 0.0
         reason = unsure_reason(reading.face, reading.crop, Verdict(scores, self.face), threshold)
         word = scores.label if reason is None else UNSURE.name
-        if UNSURE.name in (word, self._hold.word):
+        # A label that is overtaken is not held only because what overtook it is unsure.
+        overtaken = scores.confidence - scores.get(self._hold.word or "", 0.0)
+        if self._hold.word == UNSURE.name:
             lead = abs(scores.confidence - threshold)
         else:
-            lead = scores.confidence - scores.get(self._hold.word or "", 0.0)
+            lead = max(overtaken, threshold - scores.confidence)
         self._hold.hear(word, lead, seconds, margin, hold)
         self._reason = reason or self._reason
 

@@ -123,13 +123,29 @@ def test_a_held_label_shows_its_own_confidence(make_scores: MakeScores) -> None:
 def test_unsure_is_held_like_a_label(make_scores: MakeScores) -> None:
     memory = Memory()
     assert hear(memory, make_scores("happy", 0.5), 0.0, 0) == "happy"
-    assert hear(memory, make_scores("happy", 0.42), 0.1, 0) == "happy"
+    assert hear(memory, make_scores("happy", 0.33), 0.1, 0) == "happy"
     assert memory.tell(FACE).unsure is None
-    assert hear(memory, make_scores("happy", 0.42), 0.8, 0) == "unsure"
+    assert hear(memory, make_scores("happy", 0.33), 0.8, 0) == "unsure"
     assert memory.tell(FACE).unsure == "between happy and sad"
     assert hear(memory, make_scores("happy", 0.48), 0.9, 0) == "unsure"
     assert memory.tell(FACE).unsure == "between happy and sad"
     assert hear(memory, make_scores("happy", 0.7), 1.0, 0) == "happy"
+
+
+def test_a_face_with_a_label_keeps_it_until_ten_points_below_the_threshold(make_scores: MakeScores) -> None:
+    memory = Memory()
+    assert hear(memory, make_scores("happy", 0.4), 0.0, 0) == "unsure"
+    assert hear(memory, make_scores("happy", 0.7), 0.1, 0) == "happy"
+    assert [hear(memory, make_scores("happy", 0.4), seconds, 0) for seconds in (1.0, 2.0, 3.0)] == ["happy"] * 3
+    assert [hear(memory, make_scores("happy", 0.34), seconds, 0) for seconds in (4.0, 5.0)] == ["happy", "unsure"]
+
+
+def test_a_label_that_is_overtaken_is_not_held_by_an_unsure_one(make_scores: MakeScores) -> None:
+    memory = Memory()
+    hear(memory, make_scores("surprise", 0.9), 0.0, 0)
+    scores = Scores(FERPLUS_LABELS, [0.32, 0.0, 0.02, 0.34, 0.1, 0.1, 0.1, 0.02])  # sad, but not sure
+    assert hear(memory, scores, 0.1, 0) == "unsure"
+    assert memory.tell(FACE).unsure == "between sad and neutral"
 
 
 def test_before_the_first_reading_nothing_is_said() -> None:

@@ -193,7 +193,7 @@ def test_settings_may_change_at_any_time(stream: Stream, speaker: Speaker, make_
     picture = paint([(50, 60)])
     for i in range(20):
         stream.look(picture, i / 25)
-    speaker.scores = make_scores("sad", 0.9)
+    speaker.scores = make_scores("sad", 0.85)
     stream.settings = replace(stream.settings, half_life=0.0)
     assert [stream.look(picture, 0.8 + i / 25).faces[0].shown for i in range(3)][-1] == "sad"
     stream.settings = replace(stream.settings, recognition=Settings(unsure=0.99))
