@@ -69,6 +69,12 @@ class Bundle:
         return self.card["files"]["model.onnx"]["sha256"]
 
     @property
+    def kin(self) -> set[str]:
+        """The sha256 of this network, of those that it was made from by other means than learning, and of those that
+        taught it."""
+        return {self.sha256, *self.card.get("made_from", ()), *self.card.get("teachers", ())}
+
+    @property
     def input_size(self) -> int:
         """Side in pixels of what the network reads."""
         return int(self.card["input"]["size"])

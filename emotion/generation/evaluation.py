@@ -77,7 +77,7 @@ def evaluate_generator(
         "judge": judge.name, "judge_sha256": judge_bundle.sha256,
         # A teacher's praise of its own pupil is worth less than a stranger's.
         "judge_taught": bundle.card.get("teacher", {}).get("sha256")
-        in (judge_bundle.sha256, judge_bundle.card.get("made_from", "?"))
+        in judge_bundle.kin
         and bool(bundle.card.get("teacher", {}).get("weight")),
         **_consistency(sampler, judge, each, truncation),
         **_real_consistency(sampler.labels, known.answers, real.labels),

@@ -48,7 +48,7 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
                 shutil.copy2(bundle.folder / name, folder / name)
         write_atomic(folder / "model.onnx", network)
         facts = {key: value for key, value in bundle.card.items() if key not in _AGAIN}
-        facts |= {"name": folder.name, "bits": 8, "made_from": bundle.sha256}
+        facts |= {"name": folder.name, "bits": 8, "made_from": [bundle.sha256, *bundle.card.get("made_from", [])]}
         write_card(folder, facts | {"metrics": {}})
         after = raw_logits(Recogniser(open_bundle(folder)), lesson.data, "public")
         told = _compared(before[head].argmax(1), after[head].argmax(1), lesson.data)

@@ -123,6 +123,16 @@ def test_it_is_said_whether_the_judge_has_taught(
     assert evaluate_generator(open_bundle(folder), data, judge_bundle, each=1)["judge_taught"] is taught
 
 
+@pytest.mark.parametrize("relation", ["made_from", "teachers"])
+def test_what_was_made_of_the_teacher_or_learned_from_it_is_no_stranger(
+    data: Dataset, make_bundle: Callable[..., Path], tmp_path: Path, relation: str
+) -> None:
+    teacher = "7" * 64
+    folder = write_generator(tmp_path / "made", lambda card: card.update(teacher={"sha256": teacher, "weight": 0.2}))
+    judge = open_bundle(make_bundle(tmp_path / "judge", lambda card: card.update({relation: ["5" * 64, teacher]})))
+    assert evaluate_generator(open_bundle(folder), data, judge, each=1)["judge_taught"]
+
+
 def test_blank_pictures_and_known_ones_do_not_count(made: Path, data: Dataset, judge_bundle: Bundle) -> None:
     images = data.images.copy()
     images[data.rows("public")[:10]] = 90

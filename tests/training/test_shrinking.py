@@ -48,7 +48,8 @@ def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, fini
 
 def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
     card, before = (json.loads((folder / "card.json").read_text()) for folder in (shrunk, finished))
-    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, open_bundle(finished).sha256)
+    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, [open_bundle(finished).sha256])
+    assert open_bundle(shrunk).kin >= {open_bundle(finished).sha256, card["files"]["model.onnx"]["sha256"]}
     assert card["parameters"] == before["parameters"]
     assert set(card["metrics"]) == {"public", "private"}
     report = json.loads((shrunk / "report.json").read_text())
