@@ -305,8 +305,9 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
 
     def learn(
         data: object, config: object, folder: Path, report: jobs.Reporter, crops: object, beside: object, *,
-        finish: bool, tensorboard: bool,
+        teachers: list[object], finish: bool, tensorboard: bool,
     ) -> None:  # fmt: skip
+        assert teachers == []
         given.update(
             tensorboard=tensorboard,
             data=data,

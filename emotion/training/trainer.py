@@ -185,7 +185,7 @@ class _TrainingState:
 
     def __init__(
         self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch,
-        teachers: Teachers | None,
+        teachers: Teachers | None = None,
     ) -> None:  # fmt: skip
         self._config, self._folder, self._watch, self._teachers = config, folder, watch, teachers
         keras.utils.set_random_seed(config.seed)

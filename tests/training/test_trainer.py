@@ -592,5 +592,5 @@ def test_the_settings_can_be_written_and_read(trainer: ModuleType) -> None:
     config = config_of(trainer, sizes=(32, 48))
     again = json.loads(json.dumps(asdict(config)))
     again["augmentation"] = type(config.augmentation)(**again["augmentation"])
-    again["sizes"] = tuple(again["sizes"])
+    again["sizes"], again["teachers"] = tuple(again["sizes"]), tuple(again["teachers"])
     assert trainer.TrainingConfig(**again) == config
