@@ -217,6 +217,12 @@ def _scores_text(result: dict[str, Any]) -> str:
                   for name, c in result["per_class"].items()]  # fmt: skip
     if result.get("ferplus_accuracy") is not None:
         lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
+    if "shown" in result and "accuracy" in result["shown"]:
+        shown, plain = result["shown"], result["ferplus"]
+        lines.append(
+            f"  as it is shown             {shown['accuracy']:.1%}; mean recall {shown['balanced_accuracy']:.1%} "
+            f"instead of {plain['balanced_accuracy']:.1%}"
+        )
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import bundles, charts, run_tables, tables, ui, ui_runs
+from emotion import charts, run_tables, tables, ui, ui_runs
 from emotion.bundles import Bundle
 from emotion.errors import JobError
 from emotion.faces import percent
@@ -40,15 +40,13 @@ def figures(bundle: Bundle, report: Mapping[str, Any]) -> None:
             f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
         )  # fmt: skip
     if "accuracy" in test:
-        _figure(
-            columns[1], "All test faces of FER-2013", test,
-            f"{test['n']:,} test faces with one label each; people agree with these labels about two times in three.",
-        )  # fmt: skip
+        source = ui.plain(str(bundle.card.get("data", {}).get("source", "its data")))
+        _figure(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
     ways = report.get("pipeline") or []
     if ways:
         _figure(
-            columns[2], "From picture to label", ways[0], "Test faces of all sizes, also turned ones, somewhere in a "
-            f"picture: found by {ways[0]['detector']}, cut out and read, with the labels of FER-2013.", "accuracy_all",
+            columns[2], "From picture to label", ways[0], f"{ways[0]['n']:,} of these faces, small and large, also "
+            f"turned ones, somewhere in a picture: found by {ways[0]['detector']}, cut out and read.", "accuracy_all",
         )  # fmt: skip
 
 
@@ -123,9 +121,10 @@ def whole_way(ways: Sequence[Mapping[str, Any]]) -> None:
     table = run_tables.pipeline_intervals(ways, _WAY)
     said = "; ".join(f"{row['detector']}: right for {percent(row['accuracy_all'])} of all" for row in ways)
     ui.chart(charts.intervals(table, "detector"), key="card_way", alt_text=said)
+    widths, turns = ([one["value"] for one in ways[0][part]] for part in ("by_side", "by_turn"))
     st.caption(
-        f"{ways[0]['n']:,} faces of the {'test' if ways[0]['split'] == 'private' else 'validation'} split, each in a "
-        "picture of 480 x 360 pixels: 32 to 160 pixels wide, turned by up to 30 degrees, before a soft background."
+        f"{ways[0]['n']:,} {'test' if ways[0]['split'] == 'private' else 'validation'} faces, each somewhere in a "
+        f"picture: {min(widths)} to {max(widths)} pixels wide, turned by up to {max(turns)} degrees."
     )
     sides = run_tables.pipeline_sides(ways)
     ui.chart(charts.stress_curve(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size")
@@ -143,10 +142,13 @@ def knowledge(bundle: Bundle) -> None:
         facts.append(
             f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB, trained from nothing."
         )
+    voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):
+        source = ui.plain(str(data.get("source", "")))
+        facts.append(f"Its data are {data['rows']:,} faces ({source}); the test faces among them taught nothing.")
+    if voted:
         facts.append(
-            f"It learned from four fifths of the {data['rows']:,} small grey faces of FER-2013, found on the web by "
-            "search words and labelled anew by ten people each (FER+). The test faces taught nothing."
+            "They are small, grey and from a search of the web (FER-2013); ten people each labelled them anew (FER+)."
         )
     taught = bundle.card.get("teachers") or []
     if taught:
@@ -154,14 +156,17 @@ def knowledge(bundle: Bundle) -> None:
     st.subheader("What it was taught", anchor=False)
     st.markdown("\n".join(f"- {fact}" for fact in facts))
     st.subheader("What it does not know", anchor=False)
-    st.markdown(
-        "- **Who is on the photos.** They carry no age, sex or skin colour, so nobody could measure whether it is "
-        "fair to all; people who were rare on these photos are most likely read worse.\n"
-        "- **What a person feels.** Its labels are what ten strangers saw in a single small picture, without the "
-        "moment before and after.\n"
-        "- **Rare expressions.** Disgust, fear and contempt are one to three of a hundred faces it learned from.\n"
-        "- **Other poses.** Most of its faces look at the camera. Turned, covered, dark and small ones are read worse."
-    )
+    unknown = [
+        "**Who is on the photos.** They carry no age, sex or skin colour, so nobody could measure whether it is fair "
+        "to all; people who were rare on these photos are most likely read worse.",
+        "**What a person feels.** Its labels are what others saw in a single picture, not the moment before and after.",
+        "**Other poses.** Turned, covered, dark and small faces are read worse than those that look at the camera.",
+    ]
+    if voted:
+        unknown.append(
+            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred it learned from."
+        )
+    st.markdown("\n".join(f"- {words}" for words in unknown))
     st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
 
 
@@ -174,7 +179,7 @@ def take_away(bundle: Bundle, report: Mapping[str, Any]) -> None:
                 on_click="ignore", icon=":material/download:", key=f"card_save_{key}",
             )  # fmt: skip
         run = next((run for run in ui_runs.all_runs().values() if run.folder == bundle.folder), None)
-        if run is not None and bundle.folder.parent == bundles.SHIPPED:
+        if run is not None:
             st.download_button(
                 "Card (Markdown)", lambda: run_tables.card_text(bundle.name, run, None),
                 f"{tables.file_label(bundle.name)}.md", on_click="ignore", icon=":material/download:",

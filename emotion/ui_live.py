@@ -40,7 +40,7 @@ ICE: Final = "EMOTION_ICE_SERVERS"  # the environment's name for what secrets.to
 SIZES: Final = {"Small": (320, 240), "Normal": (640, 480), "Large": (1280, 720)}  # ideal width and height in pixels
 _ICE_URL: Final = re.compile(r"stuns?:[^\s/?@:]+(:\d{1,5})?|turns?:[^\s/?@:]+(:\d{1,5})?(\?transport=(udp|tcp))?")
 _FPS: Final = 30
-_MOST_CARDS: Final = 6
+MOST_CARDS: Final = 6
 _BARS: Final = 4  # of a card: the rest is near 0
 # Where the sample's face is and how wide, in pixels.
 _SAMPLE_FACE: Final = (224.0, 116.0), 96.0
@@ -284,10 +284,10 @@ def _is_server(said: object) -> bool:
 
 def show_cards(view: LiveView) -> None:
     """One card a face, up to six; the others are counted."""
-    rest = len(view.faces) - _MOST_CARDS
+    rest = len(view.faces) - MOST_CARDS
     _CARDS(key="live_cards", data={
         "label": "Faces in the picture",
-        "faces": [_card(face) for face in view.faces[:_MOST_CARDS]],
+        "faces": [_card(face) for face in view.faces[:MOST_CARDS]],
         "more": f"and {rest} more {'face' if rest == 1 else 'faces'}" if rest > 0 else "",
         "empty": "" if view.faces else _nobody(view),
     })  # fmt: skip

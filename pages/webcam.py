@@ -25,10 +25,7 @@ def options() -> LiveOptions:
     stream = StreamSettings(
         recognition=replace(set_up.settings, side=side), half_life=state.get("live_calm", 0.5),
     )  # fmt: skip
-    return LiveOptions(
-        stream, state.get("live_mirror", True), set_up.blur, state.get("live_pause", False),
-        state.get("live_why", False),
-    )  # fmt: skip
+    return LiveOptions(stream, state.get("live_mirror", True), set_up.blur, state.get("live_pause", False))
 
 
 def show_settings() -> tuple[int, int]:
@@ -51,6 +48,8 @@ def show_faces(live: Live) -> None:
     """The cards and how the stream does."""
     with ui.error_box("the faces"):
         view = live.session.view()
+        if state.get("live_why"):
+            view = replace(view, faces=live.session.explained(ui_live.MOST_CARDS))
         ui_live.show_cards(view)
         st.caption(ui_live.figures(view))
         if view.last_fault and view.faults:

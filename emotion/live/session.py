@@ -201,7 +201,7 @@ class LiveSession:
             return view
         return replace(
             view,
-            faces=self._explained(shown) if options.why and not options.blur else shown.faces(options.blur),
+            faces=shown.faces(options.blur),
             age=now - shown.arrived,
             faults=view.faults + shown.stats.faults,
             search_ms=shown.stats.search_ms,
@@ -210,18 +210,22 @@ class LiveSession:
             calibrating=shown.calibrating,
         )
 
-    def _explained(self, shown: Shown) -> tuple[LiveFace, ...]:
-        """The faces with what speaks for their labels in their pictures, where recogniser and picture let one see."""
-        faces, reader, head = shown.faces(blur=False), self._analyzer.recogniser, self.options.stream.recognition.head
-        if shown.hidden or not reader.explains(head):
+    def explained(self, most: int) -> tuple[LiveFace, ...]:
+        """The faces of the last result as in `view`, with what speaks for the labels of the first `most` in their
+        pictures; as they are where faces are blurred or the recogniser cannot tell."""
+        shown, blur = self._shown, self.options.blur
+        reader, head = self._analyzer.recogniser, self.options.stream.recognition.head
+        faces = shown.faces(blur) if shown else ()
+        if shown is None or blur or shown.hidden or not reader.explains(head):
             return faces
-        geometry = self._analyzer.detector.geometry
-        crops = crop_faces(to_grey(shown.clean), tuple(one.face for one in faces), geometry, reader.size)
-        return tuple(
+        some, geometry = faces[:most], self._analyzer.detector.geometry
+        crops = crop_faces(to_grey(shown.clean), tuple(one.face for one in some), geometry, reader.size)
+        why = (
             replace(one, thumbnail=explained(reader, crop, one.face.scores.label, head, THUMBNAIL_SIDE))
             if one.face.scores else one
-            for one, crop in zip(faces, crops, strict=True)
+            for one, crop in zip(some, crops, strict=True)
         )  # fmt: skip
+        return (*why, *faces[most:])
 
     def history(self) -> pd.DataFrame:
         """The last 30 seconds, five times in each: a `tables.stream_table` with `seconds` before now (-30 to 0)."""

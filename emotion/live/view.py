@@ -23,13 +23,12 @@ THUMBNAIL_SIDE: Final = 160
 @dataclass(frozen=True)
 class LiveOptions:
     """What can be chosen, at any time, for a camera. `blur`: no recognisable face leaves the session; `paused`: the
-    frames pass without being looked at; `why`: the pictures of the faces show what speaks for their labels."""
+    frames pass without being looked at."""
 
     stream: StreamSettings = field(default_factory=StreamSettings)
     mirror: bool = True
     blur: bool = False
     paused: bool = False
-    why: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from emotion import bundles, ui_faces
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_png
+from emotion.training import desk
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -25,7 +26,7 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only models that the app finds: one recogniser, which always answers the same to the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
-    for module in (bundles, detectors):
+    for module in (bundles, desk, detectors):
         monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
     monkeypatch.setattr(ui_faces, "RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")

@@ -32,7 +32,15 @@ def report() -> dict[str, Any]:
     sides = [
         {"value": side, "n": 450, "found": found, "accuracy_found": 0.7} for side, found in ((32, 0.6), (160, 1.0))
     ]
-    way = {"detector": "glance", "split": "private", "n": 900, **shares, **intervals, "by_side": sides}
+    way = {
+        "detector": "glance",
+        "split": "private",
+        "n": 900,
+        **shares,
+        **intervals,
+        "by_side": sides,
+        "by_turn": [{"value": turn} for turn in (0, 30)],
+    }
     return {"private": private | {"shown": shown}, "pipeline": [way, way | {"detector": "haar", "found": 0.4}]}
 
 
@@ -50,11 +58,11 @@ def test_its_figures_with_what_they_mean(measured: dict[str, Any], open_page: Op
     values = {metric.label: metric.value for metric in page.app.metric}
     private = measured["private"]
     assert values["Faces that people agree on"] == f"{private['shown']['accuracy'] * 100:.1f} % right"
-    assert values["All test faces of FER-2013"] == f"{private['accuracy'] * 100:.1f} % right"
+    assert values["All test faces"] == f"{private['accuracy'] * 100:.1f} % right"
     assert values["From picture to label"] == "56.0 % right"
     low, high = (f"{100 * end:.1f}" for end in private["accuracy_interval"])
     assert f"most likely {low} to {high} %" in page.words
-    for words in ("not who is hired", "age, sex or skin colour", "ten strangers", "up to 30 degrees"):
+    for words in ("not who is hired", "age, sex or skin colour", "ten people each", "up to 30 degrees"):
         assert words in page.words
 
 
@@ -76,6 +84,20 @@ def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> No
         assert not page.app.metric
         assert "What it does not know" in page.words
         assert "By expression" not in page.words
+
+
+def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, open_page: Open) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    card |= {
+        "shown": "fer2013",
+        "heads": {"fer2013": card["heads"]["fer2013"]},
+        "data": {"source": "mine", "rows": 300},
+    }
+    (models / "tiny" / "card.json").write_text(json.dumps(card))
+    page = open_page("card")
+    assert "300 faces (mine)" in page.words
+    for words in ("FER", "ten people", "contempt"):
+        assert words not in page.words
 
 
 def test_without_a_recogniser_it_says_so(models: Path, open_page: Open) -> None:

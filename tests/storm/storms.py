@@ -168,14 +168,14 @@ def size_of(folder: Path) -> int:
 
 # ------------------------------------------------------------------ races and strangers
 
-SLEEP = "import sys, time; from pathlib import Path; from emotion.jobs import reporting\n"
+PRELUDE = "import sys, time; from pathlib import Path; from emotion.jobs import reporting\n"
 
 
 def race(number: int, place: Path) -> None:
     """Fifty threads start a job in the same folder at once: one of them does."""
     folder = place / f"race{number}"
     folder.mkdir(parents=True)
-    code = SLEEP + f"with reporting(Path({str(folder)!r})) as report:\n while not report.stopping: time.sleep(0.05)"
+    code = PRELUDE + f"with reporting(Path({str(folder)!r})) as report:\n while not report.stopping: time.sleep(0.05)"
     gate, started = threading.Barrier(50), list[Job]()
 
     def attempt(_: int) -> None:
@@ -196,7 +196,7 @@ def many_processes(place: Path, count: int = 50) -> None:
     """As many processes as that take over one folder at once: they are at work one after the other, never two."""
     folder = place / "claimed"
     folder.mkdir(parents=True)
-    code = SLEEP + (
+    code = PRELUDE + (
         "from emotion.errors import JobError\n"
         f"folder = Path({str(folder)!r}); inside = folder / 'inside'\n"
         "try:\n"
@@ -226,7 +226,7 @@ def stranger(number: int, place: Path) -> None:
         files.write_json(folder / "state.json", record)
         if jobs.find(folder).state().state != "interrupted" or jobs.find(folder).stop(0).state != "interrupted":
             raise Broken("a stranger was taken for the job")
-        code = SLEEP + f"with reporting(Path({str(folder)!r})): pass"
+        code = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
         ended(jobs.start([], folder, command=[sys.executable, "-c", code]))
         if other.poll() is not None:
             raise Broken("a stranger was killed")
@@ -239,7 +239,7 @@ def orphan(number: int, place: Path) -> None:
     """What a killed job had started is found and ended before the folder is used again."""
     folder = place / f"orphan{number}"
     folder.mkdir(parents=True)
-    code = SLEEP + (
+    code = PRELUDE + (
         "import subprocess\n"
         f"with reporting(Path({str(folder)!r})) as report:\n"
         " child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
@@ -250,6 +250,6 @@ def orphan(number: int, place: Path) -> None:
     child = psutil.Process(int((folder / "child").read_text()))
     os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
     ended(job)
-    again = SLEEP + f"with reporting(Path({str(folder)!r})): pass"
+    again = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
     ended(jobs.start([], folder, command=[sys.executable, "-c", again]))
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of an orphan", 10)

@@ -85,6 +85,6 @@ def test_a_task_that_forgets_or_changes_its_mind_is_noticed(known: dict[str, Tas
 
 def test_two_at_work_in_one_folder_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_to_all = "import contextlib; reporting = lambda folder: contextlib.nullcontext()\n"
-    monkeypatch.setattr(storms, "SLEEP", storms.SLEEP + open_to_all)
+    monkeypatch.setattr(storms, "PRELUDE", storms.PRELUDE + open_to_all)
     with pytest.raises(Broken, match="ended otherwise"):
         many_processes(tmp_path, 8)
