@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from emotion.errors import DataError
 from emotion.recognition.detection import Detector
 from emotion.recognition.engine import one_core
-from emotion.training.detector_scores import Matched, average_precision, match, precision_recall, sides, together
+from emotion.training.detector_scores import (
+    Matched,
+    average_precision,
+    match,
+    partners,
+    precision_recall,
+    sides,
+    together,
+)
 from emotion.training.labelled import LabelledPhoto
 from emotion.training.scenes import turn_boxes, turn_points, warp
 
@@ -24,6 +32,7 @@ Row = dict[str, Any]
 
 LEAST_FACE: Final = 16.0  # sqrt(width * height) in pixels; smaller ones need not be found
 THRESHOLD: Final = 0.6  # what the app begins with
+_READ: Final = 32.0  # sqrt(width * height) in pixels, from which on it matters how a face is turned
 FIND_ALL: Final = 2560  # what its "Find all" searches
 _LEAST_SCORE: Final = 0.02  # what a precision-recall curve goes down to
 _SIZES: Final = (16, 24, 32, 64, 128, 1000)
@@ -38,7 +47,8 @@ def evaluate_detectors(
 ) -> list[Row]:  # fmt: skip
     """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `ap50_find_all`, `faces`; `face`
     ("16-24 px"), `rotation` ("15 degrees") or `blur` ("1 px") with `recall` and `precision` at the threshold 0.6 and
-    an IoU of at least 0.4; `empty` (how many photos without a face) with `false_boxes`; `size` ("640x480") with
+    an IoU of at least 0.4, for `rotation` with `roll`, the median roll in degrees of the eyes of such faces of at
+    least 32 pixels, too; `empty` (how many photos without a face) with `false_boxes`; `size` ("640x480") with
     `milliseconds`.
 
     Photos are searched in their own size, for `ap50_find_all` as the app does where it is to find all; faces below
@@ -66,11 +76,13 @@ def evaluate_detectors(
 
 
 class Searched(NamedTuple):
-    """A photo and the boxes (n, 4) with scores (n,) that a detector found on it."""
+    """A photo and the boxes (n, 4) with scores (n,) and rolls (n,) in degrees that a detector found on it; nan where
+    it gives no landmarks."""
 
     photo: LabelledPhoto
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    rolls: NDArray[np.float64]
 
     def match(self, overlap: float, least: float = LEAST_FACE, most: float = np.inf) -> Matched:
         """See `detector_scores.match`."""
@@ -82,7 +94,8 @@ def search(detector: Detector, photo: LabelledPhoto, least: float, side: int | N
     the long side `side`."""
     faces = detector.detect(photo.pixels, least, side or max(photo.pixels.shape))
     boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
-    return Searched(photo, boxes, np.array([f.detection for f in faces], np.float64))
+    rolls = np.array([f.landmarks.roll if f.landmarks else np.nan for f in faces], np.float64)
+    return Searched(photo, boxes, np.array([f.detection for f in faces], np.float64), rolls)
 
 
 def _search(detector: Detector, photos: Iterable[LabelledPhoto], side: int | None = None) -> list[Searched]:
@@ -121,7 +134,19 @@ def _by_change(
     """Rows for photos that are changed; the first change is none, and was searched already."""
     for i, (name, change) in enumerate(changes.items()):
         changed = searched if i == 0 else _search(detector, (change(one.photo) for one in searched))
-        yield {key: name, **_shares(together(one.match(0.4) for one in changed))}
+        row = {key: name, **_shares(together(one.match(0.4) for one in changed))}
+        yield row | {"roll": _roll(changed)} if key == "rotation" else row
+
+
+def _roll(searched: Iterable[Searched]) -> float:
+    rolls = []
+    for one in searched:
+        sure = one.scores >= THRESHOLD
+        found, _ = partners(one.boxes[sure], one.photo.boxes, _READ)
+        rolls.append(one.rolls[sure][found])
+    known = np.concatenate(rolls)
+    known = known[~np.isnan(known)]
+    return round(float(np.median(known)), 1) if known.size else float("nan")
 
 
 def turned(photo: LabelledPhoto, degrees: float) -> LabelledPhoto:

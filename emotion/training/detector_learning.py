@@ -17,7 +17,7 @@ from emotion.files import read_json, write_json
 from emotion.jobs import Reporter
 from emotion.recognition.glance import Glance
 from emotion.training.detector_evaluation import THRESHOLD, search
-from emotion.training.detector_scores import precision_recall, together
+from emotion.training.detector_scores import precision_recall, together, worth
 from emotion.training.labelled import LabelledPhoto, in_one_style
 from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
 
@@ -60,7 +60,7 @@ def learn_detector(
     facts["score"] = _calibration(Glance(open_bundle(folder)), held)
     write_card(folder, facts)
     history = read_history(folder)
-    best = max(history, key=lambda row: float(row["val_ap"]))
+    best = max(history, key=worth)
     facts["metrics"] = {"held_out": {
         "n": len(held), "ap": float(best["val_ap"]), **_shares(Glance(open_bundle(folder)), held),
     }}  # fmt: skip

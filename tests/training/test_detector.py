@@ -102,15 +102,16 @@ def test_the_projects_own_network_is_trained(photos: list[LabelledPhoto], tmp_pa
 
     seen: list[tuple[int, float, dict[str, float]]] = []
     network = detector.train_detector(photos, config_of(detector), tmp_path, lambda *told: bool(seen.append(told)))
-    history, weight = read_history(tmp_path), config_of(detector).box_weight
+    history, config = read_history(tmp_path), config_of(detector)
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert list(history[0]) == ["epoch", "seconds", "learning_rate", "loss", "score_loss", "box_loss", "points_loss",
-                                "val_ap", "val_ap_wider"]  # fmt: skip
+                                "val_ap", "val_ap_wider", "val_points"]  # fmt: skip
     for row in history:
         numbers = {name: float(value) for name, value in row.items()}
+        numbers.pop("val_points")  # of no face, after two steps
         assert all(map(math.isfinite, numbers.values()))
-        parts = numbers["score_loss"] + weight * numbers["box_loss"] + numbers["points_loss"]
-        assert numbers["loss"] == pytest.approx(parts, rel=1e-4)
+        placed = config.box_weight * numbers["box_loss"] + config.points_weight * numbers["points_loss"]
+        assert numbers["loss"] == pytest.approx(numbers["score_loss"] + placed, rel=1e-4)
         assert 0 <= numbers["val_ap"] <= 1
     assert float(history[-1]["learning_rate"]) == pytest.approx(0, abs=1e-6)  # the end of the cosine
     assert [n for n, _, _ in seen] == [1, 2]
@@ -133,14 +134,15 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
     def measure(network: Any, held: list[LabelledPhoto]) -> dict[str, float]:
         assert [photo.name for photo in held] == [photo.name for photo in photos if photo.held_out]
         seen.append(network.get_weights())
-        return {"val_ap": [0.3, 0.9, 0.5, 0.9][len(seen) - 1]}
+        ap, off = [(0.3, 0.0), (0.9, 0.1), (0.95, 0.3), (0.9, 0.1)][len(seen) - 1]
+        return {"val_ap": ap, "val_points": off}
 
     monkeypatch.setattr(detector, "make_scene", watched)
     monkeypatch.setattr(detector, "measure", measure)
     network = detector.train_detector(photos, config_of(detector, epochs=4), tmp_path)
     for one, other in zip(network.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(one, other)
-    assert checkpoint(tmp_path)["progress"].tolist() == [4, 0.9, 2]
+    assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(0.8), 2]
     assert learned == {photo.name for photo in photos if not photo.held_out}
 
 
@@ -282,7 +284,7 @@ def test_a_batch_without_faces_has_an_empty_list(detector: ModuleType) -> None:
 
 
 def always(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
-    """A network that sees one face in `box`, whatever the photo, and nothing else."""
+    """A network that sees one face in `box`, whatever the photo, and nothing else; all its points in the middle."""
     import tensorflow as tf
 
     places = cells(side, side)
@@ -291,6 +293,7 @@ def always(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
     x, y, stride = places[40]
     answers[0, 40, :5] = [2, ((box[0] + box[2]) / 2 - x) / stride, ((box[1] + box[3]) / 2 - y) / stride,
                           math.log((box[2] - box[0]) / stride), math.log((box[3] - box[1]) / stride)]  # fmt: skip
+    answers[0, 40, 5:] = np.tile(answers[0, 40, 1:3], 5)
     return lambda image, training: tf.constant(answers)
 
 
@@ -328,12 +331,32 @@ LOOSE = (20, 20, 60, 120)  # IoU 0.4 with it
     ],
 )  # fmt: skip
 def test_measuring_by_hand(detector: ModuleType, photos: list[LabelledPhoto], expected: dict[str, float]) -> None:
+    expected = expected | {"val_points": math.nan}  # nobody knows their landmarks
     assert detector.measure(always(SEEN), photos) == pytest.approx(expected, nan_ok=True)
+
+
+def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who puts every point into the middle is off by what the points are away from there."""
+    points = np.array([[30, 30], [50, 30], [40, 40], [30, 50], [50, 50]], np.float32)  # of a side of 40
+    photo = replace(with_face("wider", *SEEN), landmarks=points[None])
+    tilts: list[float] = []
+
+    def turned(photo: LabelledPhoto, degrees: float) -> LabelledPhoto:
+        tilts.append(degrees)
+        return photo  # the network sees its face in the same place whatever it is shown
+
+    monkeypatch.setattr(detector, "turned", turned)
+    expected = 4 * math.hypot(10, 10) / 5 / 40
+    measured = detector.measure(always(SEEN), [photo, photo])
+    assert measured["val_points"] == pytest.approx(expected, rel=1e-4)
+    assert tilts == [-25, 25]
+    unknown = replace(photo, landmarks=np.full((1, 5, 2), np.nan, np.float32))
+    assert detector.measure(always(SEEN), [photo, unknown])["val_points"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_photos_of_any_shape_are_measured(detector: ModuleType) -> None:
     shapes = [(1, 1), (300, 2), (33, 64)]
     photos = [labelled("a.png", faces=0, size_wh=shape) for shape in shapes]
     assert detector.measure(tiny_glance(), photos) == pytest.approx(
-        {"val_ap": 0, "val_ap_wider": math.nan}, nan_ok=True
+        {"val_ap": 0, "val_ap_wider": math.nan, "val_points": math.nan}, nan_ok=True
     )

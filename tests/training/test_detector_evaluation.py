@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
-from emotion.faces import Box, Face
+from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.crops import CropGeometry
 from emotion.training import detector_evaluation
 from emotion.training.detector_evaluation import evaluate_detectors, turned
@@ -114,3 +114,19 @@ def test_a_turn_by_a_quarter_swaps_the_sides() -> None:
     assert again.pixels.shape == (80, 64, 3)
     width, height = (photo.boxes[:, 2:] - photo.boxes[:, :2])[0]
     np.testing.assert_allclose((again.boxes[:, 2:] - again.boxes[:, :2])[0], (height, width), rtol=1e-4)
+
+
+def test_the_roll_of_turned_faces_is_that_of_the_eyes() -> None:
+    """A detector that says of every face what it says of an upright one, and one without eyes."""
+
+    class Tilted(Knows):
+        def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+            eyes = Landmarks((0, 0), (10, 10 * np.tan(np.deg2rad(7))), (5, 5), (0, 10), (10, 10))
+            return tuple(replace(face, landmarks=eyes) for face in super().detect(image, threshold, side))
+
+    large = [labelled("a.png", seed=1, size_wh=(120, 120))]
+    answer = lambda image: [(Box(*map(float, box)), 0.9) for box in large[0].boxes]  # noqa: E731
+    rows = of(evaluate_detectors([Tilted("tilted", answer)], large, EMPTY), "rotation")
+    assert rows["0 degrees"]["roll"] == pytest.approx(7)
+    blind = of(evaluate_detectors([Knows("blind", answer)], large, EMPTY), "rotation")
+    assert blind["0 degrees"]["roll"] is None

@@ -17,9 +17,12 @@ from emotion.training.detector_scores import (
     average_precision,
     match,
     overlaps,
+    partners,
+    points_off,
     precision_recall,
     sides,
     together,
+    worth,
 )
 
 Box = tuple[float, float, float, float]
@@ -274,3 +277,32 @@ def test_many_photos_are_one_list(several: list[Photo]) -> None:
     assert list(zip(whole.scores.tolist(), whole.hits.tolist(), strict=True)) == [p for c, _ in parts for p in c]
     assert whole.faces.tolist() == [score for _, faces in parts for score in faces]
     assert whole.hits.dtype == bool
+
+
+# --- landmarks ---------------------------------------------------------------------------------------------
+
+TRUE = np.array([[0, 0, 40, 40], [100, 0, 140, 40], [200, 0, 210, 10], [300, 0, 340, 40]], float)
+
+
+def test_each_true_face_has_the_box_that_overlaps_it_best() -> None:
+    found = np.array([[102, 0, 142, 40], [4, 0, 44, 40], [1, 0, 41, 40], [200, 0, 210, 10], [330, 0, 370, 40]], float)
+    boxes, faces = partners(found, TRUE, least=16)
+    assert list(zip(boxes.tolist(), faces.tolist(), strict=True)) == [(2, 0), (0, 1)]  # one too small, one too far
+    for none in (np.empty((0, 4)), found[3:]):
+        assert [part.tolist() for part in partners(none, TRUE, least=16)] == [[], []]
+    assert [part.tolist() for part in partners(found, TRUE[:0], least=16)] == [[], []]
+
+
+def test_points_are_off_by_their_mean_distance_in_sides() -> None:
+    known = np.zeros((4, 5, 2))
+    known[1] = np.nan
+    points = np.zeros((2, 10))
+    points[0] = np.tile([3, 4], 5)  # 5 pixels of 40
+    assert points_off(TRUE[[0, 1]], points, TRUE, known, 16).tolist() == [0.125]
+    assert points_off(TRUE[:0], points[:0], TRUE, known, 16).size == 0
+
+
+def test_an_epoch_is_worth_its_precision_less_what_its_landmarks_are_off() -> None:
+    assert worth({"val_ap": 0.9, "val_points": 0.05}) == pytest.approx(0.85)
+    assert worth({"val_ap": 0.9, "val_points": math.nan}) == worth({"val_ap": 0.9}) == 0.9
+    assert worth({"val_ap": "0.9", "val_points": ""}) == 0.9  # as a history has them
