@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
     one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
     one.add_argument("--detection", type=share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
-    one.add_argument("--unsure", type=share, default=0.55, help="unsure below this confidence (%(default)s)")
+    one.add_argument("--unsure", type=share, default=0.5, help="unsure below this confidence (%(default)s)")
     one.add_argument("--side", type=side, help="search larger pictures reduced to this side (1280; of films 640)")
     one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
     cli_film.add_options(one)

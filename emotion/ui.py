@@ -168,7 +168,7 @@ def sidebar() -> None:
 
 def _choose() -> Choice:
     unsure = st.slider(
-        "Unsure below", 0, 95, 55, 5, format="%d %%", key="side_unsure",
+        "Unsure below", 0, 95, 50, 5, format="%d %%", key="side_unsure",
         help="A label that is less certain than this is not shown: the face is called unsure, with the reason. In "
         "moving pictures a face that has a label keeps it until ten points below.",
     )  # fmt: skip

@@ -81,12 +81,15 @@ def certainty(report: Mapping[str, Any], unsure: float) -> None:
     if not shown.get("reliability"):
         return
     st.subheader("What its percents are worth", anchor=False)
-    table = pd.DataFrame(shown["reliability"])
-    ui.chart(charts.reliability_curve(table), key="card_reliability", alt_text="How often it is right, by certainty")
-    st.caption(
-        "On the dashed line, a face called happy at 80 % is happy 8 times in 10. "
-        f"It is {shown['ece'] * 100:.1f} points off on average."
-    )
+    if shown.get("votes_reliability"):
+        rows, off, right = shown["votes_reliability"], shown["votes_ece"], "people who say the same"
+        words = "On the dashed line, of a face called happy at 80 % eight people in ten say that it looks happy."
+    else:
+        rows, off, right = shown["reliability"], shown["ece"], "how often it is right"
+        words = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
+    chart = charts.reliability_curve(pd.DataFrame(rows), right)
+    ui.chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
+    st.caption(f"{words} It is {off * 100:.1f} points off on average.")
     if shown.get("coverage"):
         st.subheader("When it says unsure", anchor=False)
         rows = pd.DataFrame(shown["coverage"])

@@ -106,9 +106,9 @@ def class_dots(table: pd.DataFrame) -> alt.Chart:
     )  # fmt: skip
 
 
-def reliability_curve(table: pd.DataFrame) -> alt.LayerChart:
-    """How often answers are right, by how certain they are; on the dashed line both are the same. Larger points are
-    more answers.
+def reliability_curve(table: pd.DataFrame, right: str = "how often it is right") -> alt.LayerChart:
+    """How often answers are right (or what `right` says), by how certain they are; on the dashed line both are the
+    same. Larger points are more answers.
 
     `table`: `confidence`, `accuracy` (0 to 1), `n`, a row for each filled bin.
     """
@@ -119,7 +119,7 @@ def reliability_curve(table: pd.DataFrame) -> alt.LayerChart:
     quarters = [0, 0.25, 0.5, 0.75, 1]
     base = alt.Chart(rows).encode(
         x=alt.X("confidence:Q", scale=share, axis=alt.Axis(title="how certain it is", format="%", values=quarters)),
-        y=alt.Y("accuracy:Q", scale=share, axis=alt.Axis(title="how often it is right", format="%", values=quarters)),
+        y=alt.Y("accuracy:Q", scale=share, axis=alt.Axis(title=right, format="%", values=quarters)),
     )
     ideal = (
         alt.Chart(pd.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]}))
@@ -130,7 +130,7 @@ def reliability_curve(table: pd.DataFrame) -> alt.LayerChart:
     points = base.mark_circle(color=SERIES[0], opacity=1, stroke=EDGE).encode(
         size=alt.Size("n:Q", scale=alt.Scale(range=[20, 320]), legend=None),
         tooltip=[
-            alt.Tooltip("said:N", title="certain"), alt.Tooltip("right:N", title="right"),
+            alt.Tooltip("said:N", title="certain"), alt.Tooltip("right:N", title=right),
             alt.Tooltip("n:Q", title="answers"),
         ],
     )  # fmt: skip

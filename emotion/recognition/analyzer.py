@@ -33,7 +33,7 @@ class Settings:
     detection: float = 0.6  # least score of a face, 0 to 1
     # A label with less confidence is shown as unsure, 0 to 1. Of the validation faces on which most people agree, the
     # shipped recogniser names nine of ten from there on, and is right for nine of ten of those.
-    unsure: float = 0.55
+    unsure: float = 0.5
     side: int = 1280  # larger pictures are searched reduced to this long side, in pixels
     head: str | None = None  # the recogniser's answer to show; None takes the one of its card
 

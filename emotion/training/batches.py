@@ -14,7 +14,7 @@ from emotion.errors import ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.recognition.classification import Recogniser, softmax
 from emotion.training.augmentation import Augmentation, augment, resized
-from emotion.training.datasets import Dataset, clean_votes, not_faces
+from emotion.training.datasets import Dataset, ferplus_shares, not_faces
 
 if TYPE_CHECKING:
     from emotion.training.trainer import TrainingConfig
@@ -45,14 +45,11 @@ def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> 
     one_hot = np.eye(classes, dtype=np.float32)[data.labels]
     values = {"fer2013": one_hot * (1 - config.label_smoothing) + config.label_smoothing / classes}
     weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
-    if "ferplus" in heads and data.votes is not None and data.named is not None:
-        votes = clean_votes(data.votes).astype(np.float32)
-        total = votes[:, :8].sum(1, keepdims=True)
+    if "ferplus" in heads:
+        shares = ferplus_shares(data)
+        values["ferplus"] = shares * (1 - config.votes_smoothing) + config.votes_smoothing / 8
         # Rows that most voters could not name, or that show no face, teach nothing here.
-        known = data.named & (total[:, 0] > votes[:, 8:].sum(1))
-        soft = votes[:, :8] / np.maximum(total, 1)
-        values["ferplus"] = soft * (1 - config.votes_smoothing) + config.votes_smoothing / 8
-        weights["ferplus"] = known.astype(np.float32)
+        weights["ferplus"] = (shares > 0).any(1).astype(np.float32)
     if "face" in heads:
         values["face"] = (~blank).astype(np.float32)[:, None]
         weights["face"] = np.ones(len(data), np.float32)

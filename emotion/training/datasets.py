@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, ImageError
-from emotion.faces import FER2013_LABELS, Box, expression_name, label_name
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, expression_name, label_name
 from emotion.recognition.crops import crop_square, to_grey
 from emotion.recognition.detection import Haar
 from emotion.recognition.images import read_image
@@ -359,6 +359,17 @@ def ferplus_majority(data: Dataset) -> NDArray[np.int8]:
     best = votes[:, :8].argmax(1)
     enough = votes[np.arange(len(votes)), best] > votes.sum(1) / 2
     return np.where(enough & data.named, best, -1).astype(np.int8)
+
+
+def ferplus_shares(data: Dataset) -> NDArray[np.float32]:
+    """The share (n, 8) of each of `FERPLUS_LABELS` in the votes for an expression, single votes aside; a row of 0 where
+    most voters could name none, and where FER+ leaves the row out."""
+    if data.votes is None or data.named is None:
+        return np.zeros((len(data), len(FERPLUS_LABELS)), np.float32)
+    votes = clean_votes(data.votes).astype(np.float32)
+    total = votes[:, :8].sum(1, keepdims=True)
+    known = data.named[:, None] & (total > votes[:, 8:].sum(1, keepdims=True))
+    return np.where(known, votes[:, :8] / np.maximum(total, 1), 0).astype(np.float32)
 
 
 def not_faces(data: Dataset) -> NDArray[np.bool_]:

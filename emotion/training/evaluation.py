@@ -16,18 +16,19 @@ from emotion.recognition.classification import softmax
 Logits = NDArray[np.floating]
 
 
-def cross_entropy(logits: Logits, labels: NDArray[np.integer], temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood in nats of labels (n,) under softmax(logits (n, c) / temperature)."""
-    p = softmax(logits, temperature)[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(p, 1e-12)).mean())
+def cross_entropy(logits: Logits, answers: NDArray, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood in nats under softmax(logits (n, c) / temperature) of `answers`: labels (n,), or
+    the share (n, c) of each label."""
+    nats = -np.log(np.maximum(softmax(logits, temperature), 1e-12))
+    return float((nats[np.arange(len(answers)), answers] if answers.ndim == 1 else (nats * answers).sum(1)).mean())
 
 
-def fit_temperature(logits: Logits, labels: NDArray[np.integer]) -> float:
-    """The temperature with the least cross-entropy (Guo et al. 2017, "On calibration of modern neural
-    networks"); to be fitted on PublicTest only. 1 for no rows."""
-    if len(labels) == 0:
+def fit_temperature(logits: Logits, answers: NDArray) -> float:
+    """The temperature with the least cross-entropy (Guo et al. 2017, "On calibration of modern neural networks") for
+    labels (n,) or shares (n, c); to be fitted on PublicTest only. 1 for no rows."""
+    if len(answers) == 0:
         return 1.0
-    found = minimize_scalar(lambda t: cross_entropy(logits, labels, math.exp(t)), bounds=(-2.5, 2.5), method="bounded")
+    found = minimize_scalar(lambda t: cross_entropy(logits, answers, math.exp(t)), bounds=(-2.5, 2.5), method="bounded")
     return float(math.exp(found.x))
 
 
@@ -58,17 +59,18 @@ def expected_calibration_error(probabilities: NDArray, labels: NDArray[np.intege
 
 def calibration_error(confidence: NDArray, right: NDArray, bins: int = 15) -> float:
     """As `expected_calibration_error` of confidences (n,) 0 to 1; `right` (n,) is 0 or 1, or anything between."""
-    rows = _binned(confidence, right, bins)
+    rows = binned(confidence, right, bins)
     total = sum(row["n"] for row in rows)
     return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / max(1, total)
 
 
 def reliability(probabilities: NDArray, labels: NDArray[np.integer], bins: int = 15) -> list[dict[str, Any]]:
     """For each filled bin of confidence: `low`, `high`, `n`, mean `confidence`, `accuracy`."""
-    return _binned(probabilities.max(1), probabilities.argmax(1) == labels, bins)
+    return binned(probabilities.max(1), probabilities.argmax(1) == labels, bins)
 
 
-def _binned(confidence: NDArray, right: NDArray, bins: int) -> list[dict[str, Any]]:
+def binned(confidence: NDArray, right: NDArray, bins: int = 15) -> list[dict[str, Any]]:
+    """As `reliability` of confidences (n,) 0 to 1; `right` (n,) is 0 or 1, or anything between."""
     number = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         {

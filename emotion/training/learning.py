@@ -22,13 +22,13 @@ from emotion.training.augmentation import resized
 from emotion.training.datasets import (
     SPLITS,
     Dataset,
-    clean_votes,
     duplicate_report,
     ferplus_majority,
+    ferplus_shares,
     not_faces,
     seen_in_training,
 )  # fmt: skip
-from emotion.training.evaluation import calibration_error, coverage, fit_offset, fit_temperature, score_head
+from emotion.training.evaluation import binned, calibration_error, coverage, fit_offset, fit_temperature, score_head
 from emotion.training.labels import Lesson, apply, label_set
 from emotion.training.records import keep_best
 from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
@@ -234,22 +234,21 @@ def _labels_of(name: str, data: Dataset) -> tuple[str, ...]:
     return FERPLUS_LABELS if name == "ferplus" else data.label_names
 
 
-def _head_labels(name: str, data: Dataset) -> NDArray[np.int8]:
-    """The right answer (n,) of a head for each row, -1 where there is none."""
-    return ferplus_majority(data) if name == "ferplus" else data.labels
-
-
 def _calibrated(heads: dict[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
-    """The heads with temperatures fitted on the public split, that of FER+ with what rare expressions get ahead."""
+    """The heads with temperatures fitted on the public split: that of FER+ so that a certainty is the share of people
+    who would say the same, with what rare expressions get ahead; others so that it is how often they are right."""
     public, fitted = data.take(data.rows("public")), {}
     for name, head in heads.items():
-        labels = _head_labels(name, public)
-        rows = np.flatnonzero(labels >= 0)
-        temperature = round(fit_temperature(logits[name][rows], labels[rows]), 4)
-        fitted[name] = {**head, "temperature": temperature}
-        if name == "ferplus" and rows.size:
-            offset = fit_offset(logits[name][rows] / temperature, labels[rows], _vote_shares(data))
-            fitted[name]["offset"] = [round(float(value), 4) for value in offset]
+        labels = ferplus_shares(public) if name == "ferplus" else public.labels
+        rows = np.flatnonzero((labels > 0).any(1) if name == "ferplus" else labels >= 0)
+        fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
+    majority = ferplus_majority(public)
+    named = np.flatnonzero(majority >= 0)
+    if "ferplus" in fitted and named.size:
+        prior = ferplus_shares(data.take(data.rows("training"))).sum(0)
+        calm = logits["ferplus"][named] / fitted["ferplus"]["temperature"]
+        offset = fit_offset(calm, majority[named], prior / max(1e-9, prior.sum()))
+        fitted["ferplus"]["offset"] = [round(float(value), 4) for value in offset]
     return fitted
 
 
@@ -283,31 +282,26 @@ def score(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset,
         named = np.flatnonzero(majority >= 0)
         ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
-        result["shown"] = _as_shown(Head.of(head), logits["ferplus"][named], part.take(named), majority[named])
+        result["shown"] = _as_shown(Head.of(head), logits["ferplus"], majority, ferplus_shares(part))
     if "accuracy" not in result and "ferplus" not in result:
         raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
     return result
 
 
-def _as_shown(head: Head, logits: NDArray, faces: Dataset, majority: NDArray[np.integer]) -> dict[str, Any]:
-    """What people see of the FER+ answer, which gives rare expressions something ahead, on faces with a majority:
-    as `score_head`, with `coverage`, and with `votes_ece`, the calibration error where the share of the votes for the
-    answer counts instead of whether it is right."""
+def _as_shown(
+    head: Head, logits: NDArray, majority: NDArray[np.integer], shares: NDArray[np.floating]
+) -> dict[str, Any]:
+    """What people see of the FER+ answer, which gives rare expressions something ahead: as `score_head` and with
+    `coverage` for the faces with a `majority`; with `votes_n`, `votes_ece` and `votes_reliability`, where the share of
+    the votes for the answer counts instead of whether it is right, for all faces that people could name."""
     said = probabilities(logits, head)
-    result = score_head(np.log(np.maximum(said, 1e-12)), majority, head.labels)
-    if len(faces) and faces.votes is not None:
-        votes = clean_votes(faces.votes).astype(float)
-        agreeing = (votes / votes.sum(1, keepdims=True))[np.arange(len(faces)), said.argmax(1)]
-        result["votes_ece"] = calibration_error(said.max(1), agreeing)
-        result["coverage"] = coverage(said.max(1), said.argmax(1) == majority)
-    return result
-
-
-def _vote_shares(data: Dataset) -> NDArray[np.float64]:
-    """The share (8,) of each FER+ expression in the votes for training faces."""
-    votes = clean_votes(data.votes[data.rows("training")])[:, :8].astype(float)  # pyright: ignore[reportOptionalSubscript]
-    shares = (votes / np.maximum(votes.sum(1, keepdims=True), 1)).sum(0)
-    return shares / max(1e-9, shares.sum())
+    named, voted = majority >= 0, (shares > 0).any(1)
+    result = score_head(np.log(np.maximum(said[named], 1e-12)), majority[named], head.labels)
+    if named.any():
+        result["coverage"] = coverage(said[named].max(1), said[named].argmax(1) == majority[named])
+    sure, agreeing = said[voted].max(1), shares[voted, said[voted].argmax(1)]
+    votes = {"votes_ece": calibration_error(sure, agreeing), "votes_reliability": binned(sure, agreeing)}
+    return {**result, "votes_n": int(voted.sum()), **votes}
 
 
 def _metrics(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_csv(made: Analysis, tiny: Bundle) -> None:
     }  # fmt: skip
     assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
     receipt = rows[0]["receipt"]
-    for part in (tables.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.55", "every=1", "blur=False"):
+    for part in (tables.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.5", "every=1", "blur=False"):
         assert part in receipt
     assert {row["receipt"] for row in rows} == {receipt}
 

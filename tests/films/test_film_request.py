@@ -30,7 +30,7 @@ def test_the_receipt_names_everything(tmp_path: Path, tiny: Bundle) -> None:
     assert receipt["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert receipt["detector"] == {"name": "haar", "sha256": None}
     assert receipt["settings"]["every"] == 3
-    assert receipt["settings"]["recognition"]["unsure"] == 0.55
+    assert receipt["settings"]["recognition"]["unsure"] == 0.5
     shipped = Request.of(tmp_path / "x", "x", FilmSettings()).receipt
     assert len(shipped["model"]["sha256"]) == 64
     assert len(shipped["detector"]["sha256"]) == 64

@@ -26,6 +26,7 @@ from emotion.training.datasets import (
     duplicate_groups,
     duplicate_report,
     ferplus_majority,
+    ferplus_shares,
     haar_mistakes,
     load_dataset,
     not_faces,
@@ -499,6 +500,26 @@ def test_votes_against_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> 
         assert faceless[row] == (sum(counts) > 0 and Fraction(counts[9], sum(counts)) > Fraction(1, 2))
     np.testing.assert_array_equal(votes, before)
     assert majority.dtype == cleaned.dtype == np.int8
+
+
+def test_shares_are_of_the_votes_for_an_expression() -> None:
+    data = dataset(6)
+    assert data.votes is not None
+    assert data.named is not None
+    data.votes[:] = [
+        [5, 3, 0, 0, 0, 0, 0, 0, 2, 0],  # two could not name it
+        [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],  # a single vote does not count
+        [4, 0, 0, 0, 0, 0, 0, 0, 3, 3],  # most could not name it
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+        [0, 10, 0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    data.named[:] = [True] * 5 + [False]
+    expected = np.zeros((6, 8))
+    expected[0, :2], expected[1, 0] = (5 / 8, 3 / 8), 1
+    np.testing.assert_allclose(ferplus_shares(data), expected, rtol=1e-6)
+    assert ferplus_shares(dataset(4, votes=False)).tolist() == [[0] * 8] * 4
+    assert ferplus_shares(data.take(np.array([], np.intp))).shape == (0, 8)
 
 
 def test_without_votes_there_is_no_majority_and_only_blank_pictures_are_no_faces() -> None:

@@ -69,6 +69,16 @@ def test_no_other_temperature_is_better() -> None:
     assert found == pytest.approx(best, rel=0.02)
 
 
+def test_a_temperature_for_shares_is_that_for_as_many_people() -> None:
+    """Ten people for each face, one row for each of them."""
+    rng = np.random.default_rng(3)
+    logits, people = rng.normal(0, 2, (300, 3)), rng.integers(0, 3, (300, 10))
+    shares = np.stack([(people == c).mean(1) for c in range(3)], axis=1)
+    one_by_one = np.repeat(logits, 10, axis=0), people.ravel()
+    assert cross_entropy(logits, shares, 1.7) == pytest.approx(cross_entropy(*one_by_one, 1.7))
+    assert fit_temperature(logits, shares) == pytest.approx(fit_temperature(*one_by_one), rel=1e-4)
+
+
 def test_the_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55], [1.0, 0.0], [0.95, 0.05]])
     labels = np.array([0, 1, 1, 1, 0, 1])

@@ -23,10 +23,17 @@ from emotion.cli import main
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job, reporting
-from emotion.recognition.classification import Recogniser, softmax
+from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.training.answers import Answers, Examples
-from emotion.training.datasets import Dataset, ferplus_majority, haar_mistakes, load_dataset, not_faces
-from emotion.training.evaluation import expected_calibration_error, fit_temperature
+from emotion.training.datasets import (
+    Dataset,
+    ferplus_majority,
+    ferplus_shares,
+    haar_mistakes,
+    load_dataset,
+    not_faces,
+)
+from emotion.training.evaluation import calibration_error, expected_calibration_error, fit_temperature
 from emotion.training.learning import evaluate, learn, raw_logits, score, use
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import read_history
@@ -162,18 +169,26 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         assert one["ferplus_accuracy"] == one["ferplus"]["accuracy"] == pytest.approx(expected)
         sure = softmax(logits["ferplus"], bundle.heads["ferplus"].temperature)[named]
         assert one["ferplus"]["mean_confidence"] == pytest.approx(sure.max(1).mean())
+        shown, shares = one["shown"], ferplus_shares(part)
+        said = probabilities(logits["ferplus"], bundle.heads["ferplus"])
+        assert shown["accuracy"] == pytest.approx((said.argmax(1) == majority)[named].mean())
+        voted = [i for i in range(len(part)) if shares[i].any()]
+        assert shown["votes_n"] == len(voted) > named.sum()
+        agreeing = [shares[i, said[i].argmax()] for i in voted]
+        assert sum(row["n"] * row["accuracy"] for row in shown["votes_reliability"]) == pytest.approx(sum(agreeing))
+        assert shown["votes_ece"] == pytest.approx(calibration_error(said[voted].max(1), np.array(agreeing)))
 
 
 def test_temperatures_and_threshold_come_from_the_public_split(finished: Path, small: Dataset) -> None:
     bundle = open_bundle(finished)
     public = small.take(small.rows("public"))
     logits = Recogniser(bundle).logits(public.images)
-    majority = ferplus_majority(public)
-    answers = {"fer2013": public.labels, "ferplus": majority}
-    for name, labels in answers.items():
-        rows = labels >= 0
-        expected = fit_temperature(logits[name][rows], labels[rows])
-        assert bundle.heads[name].temperature == pytest.approx(expected, abs=1e-4)
+    shares = ferplus_shares(public)
+    voted = shares.sum(1) > 0
+    expected = fit_temperature(logits["fer2013"], public.labels)
+    assert bundle.heads["fer2013"].temperature == pytest.approx(expected, abs=1e-4)
+    expected = fit_temperature(logits["ferplus"][voted], shares[voted])
+    assert bundle.heads["ferplus"].temperature == pytest.approx(expected, abs=1e-4)
     kept = logits["face"][~not_faces(public), 0]
     threshold = bundle.card["face"]["threshold"]
     assert 0 < threshold < 1
