@@ -1,17 +1,13 @@
 """Synthetic faces: draw them, look into one, change it, see how their generator learned."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, tables, ui, ui_faces
-from emotion.bundles import Bundle
+from emotion import charts, tables, ui, ui_faces, ui_generator
 from emotion.charts import named
 from emotion.faces import Scores, expression, percent
-from emotion.files import read_json
 from emotion.generation import gallery
 from emotion.generation.sampler import Faces, Sampler, seeds_from
-from emotion.training.runs import BENEFIT, read_history
 
 ALL = "all seven"
 COUNTS = (8, 16, 32, 64)
@@ -79,7 +75,7 @@ def show_face(maker: Sampler, seed: int, name: str, truncation: float) -> None:
         (scores,) = ui_faces.read(face[None])
         st.markdown(f"##### Asked for {named(name)}, seen as {named(scores.label)}", anchors=False)
         show_scores(scores)
-    show_nearest(maker.bundle, face, seed, name, truncation)
+    ui_generator.show_nearest(maker.bundle, face, seed, name, truncation)
 
 
 def show_scores(scores: Scores) -> None:
@@ -87,21 +83,6 @@ def show_scores(scores: Scores) -> None:
     table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
     said = ", ".join(f"{e} {percent(p)}" for e, p in scores.items())
     ui.chart(charts.scores_bar(table), key="gen_scores", alt_text=said)
-
-
-def show_nearest(bundle: Bundle, face: np.ndarray, seed: int, name: str, truncation: float) -> None:
-    """Real faces that it may have been copied from, if they are here."""
-    entry = ui_faces.learned_from(bundle)
-    if entry is None:
-        st.caption("The faces that it learned from are not on this machine; the most similar ones would stand here.")
-        return
-    real = ui_faces.nearest(bundle.sha256, seed, name, truncation, face, entry)
-    st.markdown(
-        "The most similar of the real faces that it learned from. If one of them were the same, this would be a copy."
-    )
-    with st.container(horizontal=True):
-        for i, (picture, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
-            st.image(ui_faces.large(picture), named(label), width=120, alt=f"Real face {i}, {label}")
 
 
 def show_morph(maker: Sampler, seed: int, truncation: float) -> None:
@@ -137,60 +118,6 @@ def show_mix(maker: Sampler, seed: int, name: str, truncation: float) -> None:
         for face, said in ((ends[0], f"Seed {seed}"), (mixed, "Mixed"), (ends[1], f"Seed {other}")):
             st.image(ui_faces.large(face), said, width=190, alt=said)
     ui_faces.save("mix", "The mixed face", gallery.face_png(mixed), f"mix-{seed}-{other}.png")
-
-
-def show_story(bundle: Bundle) -> None:
-    """How the generator learned, epoch by epoch."""
-    sheets, history = gallery.grown(bundle), pd.DataFrame(read_history(bundle.folder))
-    if not sheets or history.empty:
-        st.write("This generator left no history of its epochs.")
-        return
-    epochs = sorted(sheets)
-    best = bundle.card.get("best_epoch")
-    epoch = st.select_slider("After the epoch", epochs, epochs[-1], key="gen_epoch") if len(epochs) > 1 else epochs[0]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.image(sheets[epoch], width="stretch", alt=f"What it drew after epoch {epoch}")
-        st.caption(f"The seeds 0 to 7, an expression in each row, after epoch {epoch}. The epoch {best} was kept.")
-    numbers = pd.DataFrame({name: pd.to_numeric(history[name], errors="coerce") for name in history})
-    with right:
-        for title, shares, log, names in (
-            ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "critic"}),
-            ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
-            ("Seen as asked, and as different as real faces", True, False,
-             {"consistency": "recognised as asked", "diversity": "diversity"}),
-        ):  # fmt: skip
-            there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])
-            table = there.rename(columns=names).melt("epoch", var_name="measure").dropna()
-            if not table.empty:
-                st.markdown(f"##### {title}", anchors=False)
-                chart = charts.learning_lines(table, epoch, shares=shares, log=log)
-                ui.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
-
-
-def show_quality(bundle: Bundle) -> None:
-    """How good the faces are, beside real ones."""
-    measured = (bundle.card.get("metrics") or {}).get("quality")
-    if not measured:
-        st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
-        return
-    judge = "the recogniser that taught it" if measured.get("judge_taught") else "another recogniser"
-    st.metric(
-        f"Seen as asked by {judge}", percent(measured["consistency"]), border=True, width=360,
-        help=f"The same recogniser is right for {percent(measured['real_consistency'])} of real faces.",
-    )  # fmt: skip
-    with st.expander("All measures", icon=":material/table_rows:"):
-        st.dataframe(tables.generator_table(measured), hide_index=True, key="gen_quality")
-
-
-def show_benefit(bundle: Bundle) -> None:
-    """Whether synthetic faces help to learn."""
-    told = read_json(bundle.folder / BENEFIT)
-    if not told:
-        st.write("Whether these faces help a recogniser to learn has not been tried yet.")
-        return
-    st.markdown(f"**{ui.plain(told['sentence'])}**")
-    ui.chart(charts.intervals(pd.DataFrame(told["rows"]), "learned from"), key="gen_benefit", alt_text=told["sentence"])
 
 
 with ui.page():
@@ -231,8 +158,8 @@ with ui.page():
     else:
         show_morph(maker, picked, truncation)
     st.subheader("How it learned", anchor=False)
-    show_story(maker.bundle)
+    ui_generator.show_story(maker.bundle)
     st.subheader("How good they are", anchor=False)
-    show_quality(maker.bundle)
+    ui_generator.show_quality(maker.bundle)
     st.subheader("Do they help to learn?", anchor=False)
-    show_benefit(maker.bundle)
+    ui_generator.show_benefit(maker.bundle)

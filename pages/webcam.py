@@ -1,19 +1,17 @@
 """Live: a camera, or the demo, with every face's expression; rest, record and save."""
 
-import json
 from dataclasses import replace
 
 import streamlit as st
 
-from emotion import charts, tables, ui, ui_live
+from emotion import charts, tables, ui, ui_live, ui_live_files
 from emotion.errors import EmotionError
-from emotion.live.view import LiveOptions, LiveView
+from emotion.live.view import LiveOptions
 from emotion.recognition.stream import StreamSettings
 from emotion.ui_live import Live
 
 SOURCES = {"Camera": ":material/videocam:", "Demo": ":material/movie:", "Single picture": ":material/photo_camera:"}
 NOTHING_KEPT = "Nothing is kept unless you save it."
-UNHIDDEN = "shows faces, and Blur faces is on now; it is here again when that is off."
 
 state = st.session_state
 
@@ -66,12 +64,12 @@ def show_below(live: Live) -> None:
         buttons, recording, snapshot, words = (st.container() for _ in range(4))
         if live.used:
             with buttons:
-                show_buttons(live, view)
-                show_resting(live, view)
+                ui_live_files.show_buttons(live, view)
+                ui_live_files.show_resting(live, view)
             with recording:
-                save_recording(live)
+                ui_live_files.save_recording(live)
             with snapshot:
-                save_snapshot(live)
+                ui_live_files.save_snapshot(live)
         with words:
             if live.source == "Camera":
                 ui_live.show_doctor(ui_live.diagnose(live, view))
@@ -89,77 +87,6 @@ def show_past(live: Live) -> None:
     seen = sorted(set(history["shown"])) if len(history) else []
     said = f"The last 30 seconds: {', '.join(seen)}" if seen else "The last 30 seconds: nobody yet"
     ui.chart(charts.live_lines(history), key="live_past", alt_text=said)
-
-
-def show_buttons(live: Live, view: LiveView) -> None:
-    """Snapshot and recording."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Snapshot", icon=":material/photo_camera:", key="live_snap", on_click=live.snap,
-                  disabled=view.age is None)  # fmt: skip
-        # One button that changes its words: two would stand side by side for a moment, and push down what is below.
-        recording = view.recording is not None
-        st.button(
-            f"Stop recording ({view.recording:.0f} s)" if recording else "Record", key="live_record",
-            icon=":material/stop:" if recording else ":material/fiber_manual_record:",
-            on_click=live.stop if recording else live.record, args=[] if recording else [state.get("live_film", False)],
-            disabled=live.finishing or (view.age is None and not recording),
-        )  # fmt: skip
-        st.checkbox("with the film", key="live_film", disabled=recording)
-
-
-def show_resting(live: Live, view: LiveView) -> None:
-    """Take the faces as they rest for their zero."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if view.calibrating is not None:
-            st.markdown(f":material/self_improvement: Look relaxed for {max(1, round(view.calibrating))} more seconds.")
-            return
-        st.button(
-            "This is my resting face", icon=":material/self_improvement:", key="live_rest", on_click=live.rest,
-            disabled=not view.faces or live.session.options.paused,
-            help="Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
-            "picture; from then on it reads them against that. A thin line in a bar shows the score without it.",
-        )  # fmt: skip
-        if any(face.raw for face in view.faces):
-            st.button("Forget it", icon=":material/restart_alt:", key="live_forget", on_click=live.session.uncalibrate)
-
-
-def save_snapshot(live: Live) -> None:
-    """The last snapshot as files."""
-    if live.snapshot is None:
-        return
-    png, record = live.snapshot
-    if live.session.options.blur and not record["settings"]["blur"]:
-        st.caption(f"The snapshot {UNHIDDEN}")
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.image(png, width=160, alt="The snapshot")
-        save("snapshot_png", "Picture", png, "snapshot.png")
-        save("snapshot_json", "Data (JSON)", json.dumps(record, indent=1, ensure_ascii=False), "snapshot.json")
-
-
-def save_recording(live: Live) -> None:
-    """The last recording as files."""
-    made = live.recording
-    if made is None:
-        return
-    st.markdown(f"Recorded {made.seconds:.0f} seconds, {made.frames} pictures, {made.faces} different faces.")
-    shown = made.hidden or not live.session.options.blur
-    with st.container(horizontal=True):
-        save("csv", "Table (CSV)", made.csv, "live.csv")
-        save("json", "Data (JSON)", made.json, "live.json")
-        if made.film is not None and shown:
-            save("film_file", "Film (MP4)", made.film.read_bytes, "live.mp4")
-    if made.film is not None and not shown:
-        st.caption(f"The film {UNHIDDEN}")
-    if made.note is not None:
-        st.caption(ui.plain(made.note))
-    if made.film_dropped:
-        st.caption(f"The film left out {made.film_dropped} pictures, for which the computer was too slow.")
-
-
-def save(key: str, label: str, data: object, file: str) -> None:
-    """A button that saves a file."""
-    st.download_button(label, data, file, key=f"live_save_{key}", on_click="ignore", icon=":material/download:")  # pyright: ignore[reportArgumentType]
 
 
 def show_single() -> None:

@@ -1,0 +1,109 @@
+"""A film that was read, as the Films page shows it: its frames, its people over time, what can be taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from emotion import tables, ui, ui_cast, ui_film
+from emotion.films import files as film_files
+from emotion.films.shelf import Analysis
+from emotion.films.tables import clock
+
+
+def show_ending(film: Analysis) -> None:
+    """How it ended where it did not end well, and what of it is hidden."""
+    now = film.state
+    if now.state != "done":
+        until = f" What was read until {clock(film.seconds)} is kept." if film.frames else ""
+        said = now.error or f"{ui_film.state_sentence(film)}."
+        show = st.info if now.state == "stopped" else st.error
+        show(ui.plain(said + until), icon=":material/info:")
+    if ui_film.covered(film):
+        st.info(
+            'This film was read without blur: while "Blur faces" is on, its pictures stay hidden. Read it again to '
+            "watch it blurred.", icon=":material/visibility_off:",
+        )  # fmt: skip
+
+
+def show_result(film: Analysis) -> None:
+    """The film beside its people, the timeline below, and what all of them show together."""
+    cover, everybody = ui_film.covered(film), film.people()
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        if cover or film.film is None:
+            st.image(ui_film.frame_in_work(film, cover), width="stretch", alt="A frame of the film")
+        else:
+            ui_film.player(film)
+    with right:
+        if not everybody:
+            _no_face(film)
+            return
+        shown = ui_cast.in_view(everybody)
+        ui_cast.people(film, everybody, shown, cover)
+    if shown:
+        ui_film.timeline(film, shown, cover=cover)
+        left, right = st.columns(2, gap="large")
+        with left:
+            ui_cast.cast_over_time(film)
+        with right:
+            ui_cast.shares(film, shown)
+        ui_cast.audience(film)
+    _take_away(film, cover)
+
+
+def _no_face(film: Analysis) -> None:
+    """Nobody was found, and what may help."""
+    if not film.frames:
+        st.info("No frame of this film was read.", icon=":material/movie:")
+        return
+    st.info(
+        f"**No face found** in the {film.frames} frames that were looked at. What may help:\n"
+        "- faces that are larger, brighter, and seen from the front\n"
+        "- in the sidebar, a lower face threshold, or a search that finds all; then read it again",
+        icon=":material/person_search:",
+    )
+
+
+def _take_away(film: Analysis, cover: bool) -> None:
+    """Files to save, made when they are asked for; those with faces only where faces may be shown."""
+    st.markdown("##### Take away", anchors=False)
+    stem = tables.file_label(film.name).rsplit(".", 1)[0] or "film"
+
+    def save(key: str, label: str, make: Callable[[Analysis], Any], file: str) -> None:
+        # Another thread makes it, and gets an analysis of its own.
+        st.download_button(
+            label, lambda: make(Analysis.open(film.folder)), f"{stem}{file}", key=f"film_save_{key}",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+
+    path = None if cover else film.film
+    with st.container(horizontal=True):
+        if path is not None:
+            save("film", "Film with labels", lambda _: ui_film.film_file(path), "-faces.mp4")
+        save("csv", "Table (CSV)", film_files.csv, ".csv")
+        save("json", "Data (JSON)", film_files.json_text, ".json")
+        save("vtt", "Subtitles", film_files.vtt, ".vtt")
+        if not cover:
+            save("crops", "Faces", film_files.crops_zip, "-faces.zip")
+            save("report", "Report", film_files.report_html, ".html")
+    if path is not None:
+        _take_gif(film, save)
+
+
+def _take_gif(film: Analysis, save: Callable[..., None]) -> None:
+    """A part of the film as an animated picture."""
+    end = round(max(film.duration, 0.2), 1)
+    with st.expander("A part as an animated picture", icon=":material/gif_box:"):
+        start, stop = st.slider(
+            "From and to, in seconds", 0.0, end, (0.0, min(end, 4.0)), 0.1, format="%.1f s",
+            key=f"film_range_{film.folder.name}",
+        )  # fmt: skip
+        most = film_files.GIF_SECONDS
+        if 0 < round(stop - start, 1) <= most:
+            last = min(stop, start + most - 0.001)  # tenths of seconds add up to a trifle more
+            save("gif", "Animated GIF", lambda one: film_files.gif(one, start, last), ".gif")
+        else:
+            st.caption(f"It can be up to {most:g} seconds long: move the ends of the range.")

@@ -1,0 +1,87 @@
+"""Under the Live picture: snapshot, recording, the resting face, and the files that they make."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import streamlit as st
+
+from emotion import ui
+from emotion.live.view import LiveView
+from emotion.ui_live import Live
+
+_UNHIDDEN: Final = "shows faces, and Blur faces is on now; it is here again when that is off."
+
+state = st.session_state
+
+
+def show_buttons(live: Live, view: LiveView) -> None:
+    """Snapshot and recording."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Snapshot", icon=":material/photo_camera:", key="live_snap", on_click=live.snap,
+                  disabled=view.age is None)  # fmt: skip
+        # One button that changes its words: two would stand side by side for a moment, and push down what is below.
+        recording = view.recording is not None
+        st.button(
+            f"Stop recording ({view.recording:.0f} s)" if recording else "Record", key="live_record",
+            icon=":material/stop:" if recording else ":material/fiber_manual_record:",
+            on_click=live.stop if recording else live.record, args=[] if recording else [state.get("live_film", False)],
+            disabled=live.finishing or (view.age is None and not recording),
+        )  # fmt: skip
+        st.checkbox("with the film", key="live_film", disabled=recording)
+
+
+def show_resting(live: Live, view: LiveView) -> None:
+    """Take the faces as they rest for their zero."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if view.calibrating is not None:
+            st.markdown(f":material/self_improvement: Look relaxed for {max(1, round(view.calibrating))} more seconds.")
+            return
+        st.button(
+            "This is my resting face", icon=":material/self_improvement:", key="live_rest", on_click=live.rest,
+            disabled=not view.faces or live.session.options.paused,
+            help="Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
+            "picture; from then on it reads them against that. A thin line in a bar shows the score without it.",
+        )  # fmt: skip
+        if any(face.raw for face in view.faces):
+            st.button("Forget it", icon=":material/restart_alt:", key="live_forget", on_click=live.session.uncalibrate)
+
+
+def save_snapshot(live: Live) -> None:
+    """The last snapshot as files."""
+    if live.snapshot is None:
+        return
+    png, record = live.snapshot
+    if live.session.options.blur and not record["settings"]["blur"]:
+        st.caption(f"The snapshot {_UNHIDDEN}")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.image(png, width=160, alt="The snapshot")
+        _save("snapshot_png", "Picture", png, "snapshot.png")
+        _save("snapshot_json", "Data (JSON)", json.dumps(record, indent=1, ensure_ascii=False), "snapshot.json")
+
+
+def save_recording(live: Live) -> None:
+    """The last recording as files."""
+    made = live.recording
+    if made is None:
+        return
+    st.markdown(f"Recorded {made.seconds:.0f} seconds, {made.frames} pictures, {made.faces} different faces.")
+    shown = made.hidden or not live.session.options.blur
+    with st.container(horizontal=True):
+        _save("csv", "Table (CSV)", made.csv, "live.csv")
+        _save("json", "Data (JSON)", made.json, "live.json")
+        if made.film is not None and shown:
+            _save("film_file", "Film (MP4)", made.film.read_bytes, "live.mp4")
+    if made.film is not None and not shown:
+        st.caption(f"The film {_UNHIDDEN}")
+    if made.note is not None:
+        st.caption(ui.plain(made.note))
+    if made.film_dropped:
+        st.caption(f"The film left out {made.film_dropped} pictures, for which the computer was too slow.")
+
+
+def _save(key: str, label: str, data: object, file: str) -> None:
+    """A button that saves a file."""
+    st.download_button(label, data, file, key=f"live_save_{key}", on_click="ignore", icon=":material/download:")  # pyright: ignore[reportArgumentType]
