@@ -112,7 +112,7 @@ def _details(photo: Photo, chosen: int, set_up: Choice) -> None:
     ui.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
 
 
-def _why(grey: NDArray[np.uint8], face: Face, head: str) -> None:
+def _why(grey: NDArray[np.uint8], face: Face, head: str | None) -> None:
     """What in the face speaks for its best guess, where the recogniser can tell."""
     reader = ui.analyzer().recogniser
     if face.scores is not None and reader.explains(head):
