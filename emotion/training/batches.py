@@ -47,10 +47,9 @@ def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> 
     weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
     if "ferplus" in heads:
         shares = ferplus_shares(data)
-        smoothed = shares * (1 - config.votes_smoothing) + config.votes_smoothing / 8
-        values["ferplus"] = np.asarray(smoothed, np.float32)
+        values["ferplus"] = shares * (1 - config.votes_smoothing) + config.votes_smoothing / 8
         # Rows that most voters could not name, or that show no face, teach nothing here.
-        weights["ferplus"] = (shares > 0).any(1).astype(np.float32)
+        weights["ferplus"] = np.asarray((shares > 0).any(1), np.float32)
     if "face" in heads:
         values["face"] = (~blank).astype(np.float32)[:, None]
         weights["face"] = np.ones(len(data), np.float32)
