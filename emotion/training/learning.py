@@ -363,8 +363,9 @@ def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
         raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
     try:
         shown = [name for name in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / name).is_file()]
-        for file in (*bundle.card["files"], *shown, CARD):  # the card last: without it the folder is no model yet
+        for file in (*bundle.card["files"], *shown):
             shutil.copy2(run / file, target / file)
+        write_json(target / CARD, {**bundle.card, "name": name})  # last: without it the folder is no model yet
     except OSError:
         shutil.rmtree(target, ignore_errors=True)
         raise

@@ -431,7 +431,7 @@ def test_use_copies_a_model_where_the_app_finds_it(
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
     (found,), bad = find_bundles("recogniser", models)
     assert (found.name, bad) == ("my model", [])
-    assert found.card == open_bundle(finished).card
+    assert found.card == open_bundle(finished).card | {"name": "my model"}
     files = {path.name for path in found.folder.iterdir()}
     shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
     assert files == {"card.json", *shown, *found.card["files"]}  # the checkpoint stays behind
