@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
     one.add_argument("--start", type=Path, metavar="MODEL_OR_RUN", help="a finished detector to teach further")
+    one.add_argument("--landmarks", action="store_true", help="teach it nothing but its landmarks; needs --start")
     one.add_argument("--epochs", type=int, default=48, help="(%(default)s)")
     one.add_argument("--learning-rate", type=float, default=2e-3, help="its peak (%(default)s)")
     one.add_argument("--seed", type=int, default=1, help="(%(default)s)")
@@ -159,16 +160,22 @@ def _train_detector(options: argparse.Namespace) -> int:
     from emotion.training.detector_learning import learn_detector
     from emotion.training.labelled import load_photos
 
+    if options.landmarks and not options.start:
+        raise EmotionError("--landmarks teaches a finished detector; name it with --start.")
     start = open_bundle(options.start) if options.start else None
     with reporting(options.out) as report:
         report.progress(0, options.epochs, "Loading the photos")
         photos = load_photos(options.data, "train")
-        from emotion.training.detector import DetectorConfig
+        from emotion.training.detector import READABLE, DetectorConfig
+        from emotion.training.scenes import SceneConfig
         from emotion.training.trainer import Stopped
+
+        # Which way a face is tilted is learned from single photos, all of them turned, and from faces that show it.
+        scenes = SceneConfig(least_face=READABLE, p_mosaic=0, p_rotation=1) if options.landmarks else SceneConfig()
 
         config = DetectorConfig(
             epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed,
-            start=start.sha256 if start else "",
+            start=start.sha256 if start else "", landmarks=options.landmarks, scenes=scenes,
         )  # fmt: skip
         try:
             bundle = learn_detector(photos, config, options.out, report, start)

@@ -19,7 +19,7 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.recognition.glance import cells, decode, padded, without_doubles
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.detector_evaluation import turned
-from emotion.training.detector_network import Wanted, detection_losses, glance
+from emotion.training.detector_network import POINTS, Wanted, detection_losses, glance
 from emotion.training.detector_scores import average_precision, match, points_off, together, worth
 from emotion.training.labelled import LabelledPhoto
 from emotion.training.runs import append_history
@@ -27,6 +27,7 @@ from emotion.training.scenes import Scene, SceneConfig, make_scene
 from emotion.training.trainer import check_finite, run_epochs
 
 _TILT = 25.0  # degrees
+READABLE = 32.0  # sqrt(width * height) in pixels from which on landmarks count; those of smaller faces are guesses
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class DetectorConfig:
     warmup: float = 0.02  # share of the steps before the peak; then a cosine to 0
     weight_decay: float = 0.02
     box_weight: float = 4.0  # loss = score + box_weight x box + points_weight x points
-    points_weight: float = 10.0  # with 1 the eyes said 5 degrees of a face that was turned by 30
+    points_weight: float = 1.0
+    landmarks: bool = False  # teach nothing but the landmarks of `start`; its boxes and scores stay what they are
     crowds: float = 4.0  # at most so many times as often as a photo of one face a photo of many is drawn
     calm: float = 0.1  # share of the last epochs without mosaics, which no camera sees
     seed: int = 1
@@ -141,6 +143,9 @@ class _DetectorState:
                 self._network.load_weights(start)
             except (ValueError, OSError) as error:
                 raise ModelError(f"{start} does not hold the weights of a detector as it is trained here.") from error
+        if config.landmarks:
+            for layer in self._network.layers:
+                layer.trainable = layer.name.startswith(POINTS)
         steps = config.epochs * (len(learned) // config.batch)
         warmup = max(1, round(steps * config.warmup))
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -225,7 +230,8 @@ def _learning_step(
 def measure(network: keras.Model, photos: Sequence[LabelledPhoto], least: float = 16.0) -> dict[str, float]:
     """Columns of the history. `val_ap…`: average precision on faces of at least `least` pixels at IoU 0.5, and at
     0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes. `val_points`:
-    how far landmarks lie from known ones on photos turned by `_TILT` degrees to either side, in sides of the face."""
+    how far landmarks lie from known ones, in sides of the face, on photos turned by `_TILT` degrees to either side and
+    for faces of at least `READABLE` pixels."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), "float32")])
     def answer(image: tf.Tensor) -> tf.Tensor:
@@ -248,7 +254,7 @@ def measure(network: keras.Model, photos: Sequence[LabelledPhoto], least: float 
         if not np.isnan(photo.landmarks).all():
             tilted = turned(photo, _TILT if i % 2 else -_TILT)
             rows = found(tilted)
-            off.append(points_off(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, least))
+            off.append(points_off(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, READABLE))
     scores = {f"val_ap_{name}": average_precision(together(matched)) for name, matched in sorted(parts.items())}
     known = [score for name, score in scores.items() if name != "val_ap_others" and not math.isnan(score)]
     distances = np.concatenate([np.empty(0), *off])

@@ -121,6 +121,33 @@ def test_the_projects_own_network_is_trained(photos: list[LabelledPhoto], tmp_pa
     assert network.count_params() > 100_000
 
 
+def test_landmarks_alone_are_taught(photos: list[LabelledPhoto], tmp_path: Path) -> None:
+    """The branches for the points learn; what score and box come from stays as it is, to the bit."""
+    from emotion.training import detector
+    from emotion.training.detector_network import POINTS, glance
+
+    start, run = tmp_path / "start.keras", tmp_path / "run"
+    run.mkdir()
+    glance().save(start)
+    before = {layer.name: layer.get_weights() for layer in keras_model(start).layers if layer.name.startswith(POINTS)}
+    config = config_of(detector, epochs=1, landmarks=True, start="abc")
+    network = detector.train_detector(photos, config, run, start=start)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
+    old, new = (np.asarray(one(image, training=False)) for one in (keras_model(start), network))
+    np.testing.assert_array_equal(old[..., :5], new[..., :5])
+    assert (old[..., 5:] != new[..., 5:]).any(axis=(0, 1)).all()
+    learned = {layer.name: layer.get_weights() for layer in network.layers if layer.name in before and layer.weights}
+    assert len(learned) == 3 * 7  # in each of three heads four convolutions, three of them normalised
+    for name, weights in learned.items():
+        assert any((a != b).any() for a, b in zip(before[name], weights, strict=True)), name
+
+
+def keras_model(path: Path) -> Any:
+    import keras
+
+    return keras.saving.load_model(path)
+
+
 def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
     detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,3 +216,14 @@ def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no train.json" in capsys.readouterr().err
     with pytest.raises(EmotionError):
         open_bundle(tmp_path / "run")
+
+
+def test_landmarks_are_those_of_a_finished_detector(
+    train: Callable[..., int], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path / "run", "--landmarks") == 1
+    assert "name it with --start" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["landmarks"], config["start"]) == (True, open_bundle(made).sha256)
