@@ -24,6 +24,7 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job, reporting
 from emotion.recognition.classification import Recogniser, probabilities, softmax
+from emotion.training import learning
 from emotion.training.answers import Answers, Examples
 from emotion.training.datasets import (
     Dataset,
@@ -463,14 +464,21 @@ def test_only_a_whole_model_is_copied(finished: Path, tmp_path: Path, spoil: Cal
     assert not (tmp_path / "models").exists()
 
 
-def test_a_copy_that_fails_leaves_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(source: Path, target: Path) -> None:
-        if source.name == "card.json":
+@pytest.mark.parametrize("full_at", ["report.json", "card.json"])
+def test_a_copy_that_fails_leaves_nothing(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
+) -> None:
+    def copied(source: Path, target: Path) -> None:
+        written(target, source.read_bytes())
+
+    def written(target: Path, value: object) -> None:
+        if target.name == full_at:
             raise OSError(28, "No space left on device")
-        target.write_bytes(source.read_bytes())
+        target.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copy2", full)
+        patch.setattr(shutil, "copy2", copied)
+        patch.setattr(learning, "write_json", written)
         with pytest.raises(OSError, match="No space"):
             use(finished, tmp_path, "mine")
     assert list(tmp_path.iterdir()) == []
