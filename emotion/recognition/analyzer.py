@@ -58,14 +58,18 @@ class Analyzer:
     def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
         """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
         settings = settings or Settings()
-        found = self.find(image, self.least(settings.detection), settings.side)
-        readings = self.read(to_grey(image), found, settings.head, careful=True)
-        readings = self.confirmed(readings, settings.detection, least_side(image.shape, settings.side))
         labelled = (
             face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
-            for face, crop, verdict in readings
+            for face, crop, verdict in self.readings(image, settings, careful=True)
         )
         return reading_order(tuple(labelled))
+
+    def readings(self, image: NDArray[np.uint8], settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
+        """The faces of RGB uint8 (H, W, 3) as they were read, surest first where detector and recogniser decide
+        together; `careful` as in `read`."""
+        found = self.find(image, self.least(settings.detection), settings.side)
+        readings = self.read(to_grey(image), found, settings.head, careful=careful)
+        return self.confirmed(readings, settings.detection, least_side(image.shape, settings.side))
 
     def find(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """What the detector finds, see `Detector.detect`; not `confirmed` yet."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.faces import Box
-from emotion.recognition.analyzer import Analyzer, Settings, least_side
+from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import probabilities
 from emotion.recognition.crops import to_grey
 from emotion.training.datasets import Dataset, ferplus_majority, not_faces
@@ -115,10 +115,7 @@ class _Seen(NamedTuple):
 
 def _seen(analyzer: Analyzer, scene: Scene, heads: Sequence[str]) -> _Seen:
     """What the app sees in a scene."""
-    settings, grey = Settings(), to_grey(scene.pixels)
-    found = analyzer.find(scene.pixels, analyzer.least(settings.detection), settings.side)
-    readings = analyzer.read(grey, found, heads[0])
-    readings = analyzer.confirmed(readings, settings.detection, least_side(scene.pixels.shape, settings.side))
+    grey, readings = to_grey(scene.pixels), analyzer.readings(scene.pixels, Settings(head=heads[0]))
     ours = [reading.face for reading in readings if _is_there(reading.face.box, scene.square)][:1]
     labels = {}
     for head in heads if ours else ():
