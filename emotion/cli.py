@@ -166,16 +166,14 @@ def _train_detector(options: argparse.Namespace) -> int:
     with reporting(options.out) as report:
         report.progress(0, options.epochs, "Loading the photos")
         photos = load_photos(options.data, "train")
-        from emotion.training.detector import READABLE, DetectorConfig
+        from emotion.training.detector import TILTED, DetectorConfig
         from emotion.training.scenes import SceneConfig
         from emotion.training.trainer import Stopped
 
-        # Which way a face is tilted is learned from single photos, all of them turned, and from faces that show it.
-        scenes = SceneConfig(least_face=READABLE, p_mosaic=0, p_rotation=1) if options.landmarks else SceneConfig()
-
         config = DetectorConfig(
             epochs=options.epochs, learning_rate=options.learning_rate, seed=options.seed,
-            start=start.sha256 if start else "", landmarks=options.landmarks, scenes=scenes,
+            start=start.sha256 if start else "", landmarks=options.landmarks,
+            scenes=TILTED if options.landmarks else SceneConfig(),
         )  # fmt: skip
         try:
             bundle = learn_detector(photos, config, options.out, report, start)

@@ -27,7 +27,9 @@ from emotion.training.scenes import Scene, SceneConfig, make_scene
 from emotion.training.trainer import check_finite, run_epochs
 
 _TILT = 25.0  # degrees
-READABLE = 32.0  # sqrt(width * height) in pixels from which on landmarks count; those of smaller faces are guesses
+_READABLE = 32.0  # sqrt(width * height) in pixels from which on landmarks count; those of smaller faces are guesses
+# Which way a face is tilted is learned from single photos, all of them turned, and from faces that show it.
+TILTED = SceneConfig(least_face=_READABLE, p_mosaic=0.0, p_rotation=1.0)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def measure(network: keras.Model, photos: Sequence[LabelledPhoto], least: float 
     """Columns of the history. `val_ap…`: average precision on faces of at least `least` pixels at IoU 0.5, and at
     0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes. `val_points`:
     how far landmarks lie from known ones, in sides of the face, on photos turned by `_TILT` degrees to either side and
-    for faces of at least `READABLE` pixels."""
+    for faces of at least `_READABLE` pixels."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), "float32")])
     def answer(image: tf.Tensor) -> tf.Tensor:
@@ -254,7 +256,7 @@ def measure(network: keras.Model, photos: Sequence[LabelledPhoto], least: float 
         if not np.isnan(photo.landmarks).all():
             tilted = turned(photo, _TILT if i % 2 else -_TILT)
             rows = found(tilted)
-            off.append(points_off(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, READABLE))
+            off.append(points_off(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, _READABLE))
     scores = {f"val_ap_{name}": average_precision(together(matched)) for name, matched in sorted(parts.items())}
     known = [score for name, score in scores.items() if name != "val_ap_others" and not math.isnan(score)]
     distances = np.concatenate([np.empty(0), *off])
