@@ -22,9 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 where something could not be done, 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
     except EmotionError as error:
         print(f"emotion: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # who read it has seen enough, as in `... | head`
+        # Python writes what is left once more at its end, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("emotion: stopped.", file=sys.stderr)

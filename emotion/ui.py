@@ -22,7 +22,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion import bundles, photos
 from emotion.bundles import Bundle
@@ -284,6 +286,20 @@ def thumbnail(photo: Photo, blur: bool) -> Picture:
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")
 def _thumbnail(preview: bytes, hidden: tuple[Box, ...], _photo: Photo) -> Picture:
     return _photo.thumbnail(bool(hidden))
+
+
+def forget_photos() -> None:
+    """Free the memory of what this session read in photos that it no longer shows."""
+    _read_photo.clear()
+    _thumbnail.clear()
+    st.session_state.pop("photos_read", None)
+
+
+def forget_upload(file_id: str) -> None:
+    """Free the memory of an upload now; Streamlit would keep it until the session ends."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
 def sample_photo() -> tuple[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -40,7 +41,7 @@ def figures(bundle: Bundle, report: Mapping[str, Any]) -> None:
             f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
         )  # fmt: skip
     if "accuracy" in test:
-        source = ui.plain(str(bundle.card.get("data", {}).get("source", "its data")))
+        source = _source(bundle.card.get("data", {}).get("source", "its data"))
         _figure(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
     ways = report.get("pipeline") or []
     if ways:
@@ -48,6 +49,11 @@ def figures(bundle: Bundle, report: Mapping[str, Any]) -> None:
             columns[2], "From picture to label", ways[0], f"{ways[0]['n']:,} of these faces, small and large, also "
             f"turned ones, somewhere in a picture: found by {ways[0]['detector']}, cut out and read.", "accuracy_all",
         )  # fmt: skip
+
+
+def _source(name: Any) -> str:
+    """The data set of a card as people call it."""
+    return "FER-2013" if Path(str(name)).stem == "fer2013" else ui.plain(str(name))
 
 
 def _figure(column: Any, title: str, scores: Mapping[str, Any], text: str, name: str = "accuracy") -> None:
@@ -147,7 +153,7 @@ def knowledge(bundle: Bundle) -> None:
         )
     voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):
-        source = ui.plain(str(data.get("source", "")))
+        source = _source(data.get("source", ""))
         facts.append(f"Its data are {data['rows']:,} faces ({source}); the test faces among them taught nothing.")
     if voted:
         facts.append(

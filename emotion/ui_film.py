@@ -13,8 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion import ui
@@ -83,13 +81,6 @@ def sample() -> Path:
     if not path.is_file():
         sample_film.write_sample(path)
     return path
-
-
-def forget(file: UploadedFile) -> None:
-    """Free the memory of an upload now; Streamlit would keep it until the session ends."""
-    context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 # ------------------------------------------------------------------ a film in words

@@ -27,7 +27,6 @@ from emotion.training.preparing import (
 )
 from emotion.training.sources import safe_label
 from emotion.training.splitting import read_shares
-from emotion.ui_film import forget
 
 _PLACES: Final = ("A folder on this machine", "A ZIP", "Photos")
 _SEVERAL: Final = {"largest": "Take the largest", "none": "Leave the photo out"}
@@ -135,7 +134,7 @@ def _from_zip() -> Callable[[str, Settings], Job] | None:
 
     def begin(name: str, settings: Settings) -> Job:
         job = start_with_zip(file, name, settings)
-        forget(file)
+        ui.forget_upload(file.file_id)
         return job
 
     return begin
@@ -160,7 +159,7 @@ def _from_photos() -> Callable[[str, Settings], Job] | None:
     elif files and safe_label(label):
         kept += [(safe_label(label), file.name, file.getvalue()) for file in files]
         for file in files:
-            forget(file)
+            ui.forget_upload(file.file_id)
         state["data_drop"] = zone + 1  # or they would be added again at every click
         st.rerun()
     if not kept:

@@ -1,6 +1,7 @@
 """Photos: read the faces of one photo or many, look into each, take the results away."""
 
 import time
+from collections.abc import Collection
 
 import streamlit as st
 
@@ -12,18 +13,28 @@ MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at e
 state = st.session_state
 
 
-def keep(files: list[tuple[str, bytes]], drop_zone: int) -> None:
-    """Make these the photos of the page; another number of the drop zone empties it."""
-    state.update(photo_files=files, photo_index=1, photo_face=1, photo_drop=drop_zone)
+def keep(files: list[tuple[str, bytes]], drop_zone: int, uploads: Collection[str] = ()) -> None:
+    """Make these the photos of the page, and forget the others; another number of the drop zone empties it.
+    `uploads`: what the drop zone holds, by its numbers."""
+    for upload in set(state.get("photo_uploads", ())) - set(uploads):
+        ui.forget_upload(upload)
+    if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
+        ui.forget_photos()
+    state.update(photo_files=files, photo_index=1, photo_face=1, photo_drop=drop_zone, photo_uploads=tuple(uploads))
+
+
+def keep_dropped(zone: int) -> None:
+    """Make what lies in the drop zone the photos of the page."""
+    dropped = state[f"photo_drop_{zone}"]
+    keep([(file.name, file.getvalue()) for file in dropped], zone, [file.file_id for file in dropped])
 
 
 def choose_files() -> list[tuple[str, bytes]]:
     """Name and content of what was dropped now or before, or of the sample; they outlive a change of page."""
     zone = state.setdefault("photo_drop", 0)
-    key = f"photo_drop_{zone}"
     st.file_uploader(
-        "Drop photos of people here", accept_multiple_files=True, key=key,
-        on_change=lambda: keep([(file.name, file.getvalue()) for file in state[key]], zone),
+        "Drop photos of people here", accept_multiple_files=True, key=f"photo_drop_{zone}",
+        on_change=keep_dropped, args=(zone,),
         help="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, up to 40 million pixels each. They stay on this machine "
         "and are forgotten when the page is closed.",
     )  # fmt: skip

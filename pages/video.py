@@ -47,7 +47,7 @@ def begin(wanted: list[tuple[Any, str]], speed: str) -> None:
         with ui.error_box(f'the film "{name}"'), st.spinner("Keeping the film"):
             begun.append(ui_film.start(film, name, speed))
         if not isinstance(film, Path):
-            ui_film.forget(film)
+            ui.forget_upload(film.file_id)
     if len(begun) == len(wanted):
         ui_film.show(begun[0].folder if len(begun) == 1 else None)
         st.rerun()

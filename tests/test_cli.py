@@ -260,6 +260,17 @@ def test_as_a_program_of_its_own(tiny: Bundle, sample_file: Path) -> None:
 # ------------------------------------------------------------------ the others
 
 
+def test_who_reads_it_may_leave() -> None:
+    command = [sys.executable, "-m", "emotion", "networks", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout
+        assert program.stderr
+        program.stdout.close()
+        complaint = program.stderr.read()
+    assert program.returncode == 1
+    assert complaint == b""
+
+
 def test_evaluate(run: Run, tiny: Bundle, data: Path) -> None:
     status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "private", "--json")
     assert (status, err) == (0, "")

@@ -100,6 +100,14 @@ def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, op
         assert words not in page.words
 
 
+def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    (models / "tiny" / "card.json").write_text(json.dumps(card | {"data": {"source": "fer2013.npz", "rows": 300}}))
+    words = open_page("card").words
+    assert "300 faces (FER-2013)" in words
+    assert "npz" not in words
+
+
 def test_without_a_recogniser_it_says_so(models: Path, open_page: Open) -> None:
     (models / "tiny" / "card.json").write_text("{")
     page = open_page("card")

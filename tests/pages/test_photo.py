@@ -54,6 +54,27 @@ def test_many_faces_are_chosen_by_number(open_page: Open, three_faces: bytes) ->
     assert page.shown("photo_picture")["chosen"] == page.shown("photo_crops")["chosen"] == 2
 
 
+def test_what_is_no_longer_shown_takes_no_memory(
+    open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten, read = list[str](), list[str]()
+    original = photos.read
+    monkeypatch.setattr(ui, "forget_upload", forgotten.append)
+    monkeypatch.setattr(photos, "read", lambda *given: (read.append(given[-1]), original(*given))[1])
+    page = open_page("photo")
+    page.upload(("three.png", three_faces))
+    page.upload(("three.png", three_faces), ("wall.png", no_face))
+    assert read.count("three.png") == 1, "it is still there"
+    assert len(forgotten) == 1, "AppTest uploads all of them anew"
+    page.upload(("one.jpg", sample_file.read_bytes()))
+    assert len(set(forgotten)) == 3
+    page.upload(("three.png", three_faces))
+    assert read.count("three.png") == 2
+    page.app.button(key="photo_clear").click().run()
+    assert len(set(forgotten)) == 5
+    assert not page.app.error
+
+
 def test_a_face_that_is_gone_is_no_longer_chosen(open_page: Open, three_faces: bytes, sample_file: Path) -> None:
     page = open_page("photo")
     page.upload(("three.png", three_faces))
