@@ -4,7 +4,7 @@ import os
 
 import streamlit as st
 
-from emotion import ui
+from emotion import ui, ui_memory
 
 st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
 pages = {
@@ -31,3 +31,4 @@ st.html(
 )
 ui.sidebar()
 page.run()
+ui_memory.set_aside()

@@ -43,7 +43,9 @@ def show_settings() -> tuple[int, int]:
 
 @st.fragment(run_every=0.5)
 def show_faces(live: Live) -> None:
-    """The cards and how the stream does."""
+    """The cards and how the stream does; nothing before a picture was asked for."""
+    if not live.used:
+        return
     with ui.error_box("the faces"):
         view = live.session.view()
         if state.get("live_why"):
@@ -115,25 +117,32 @@ def show_example() -> None:
 
 def show_stream(source: str) -> None:
     """The moving picture and all that is said of it."""
-    live = ui_live.live(source, options())
+    with st.container():  # a place of its own for what is said while things start
+        live = ui_live.live(source, options())
     left, right = st.columns([3, 2], gap="medium")
-    with left:
-        place = st.container()
+    # The two parts that refresh themselves are drawn in any case, and each alone in a place that is always there:
+    # Streamlit knows them by their places, and a run that ends forgets those it had not, also where a newer run that
+    # overtook it has just made them.
+    picture, below, settings = (left.container() for _ in range(3))
+    switch, cards, example = (right.container() for _ in range(3))
+    with settings:
         size = show_settings() if source == "Camera" else ui_live.SIZES["Normal"]
-        with place:
-            if source == "Camera":
-                ui_live.show_camera(live, size)
-            else:
-                ui_live.show_demo(live)
-            if live.used:
-                st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
-            show_below(live)
-    with right:
-        if live.used:
-            if not set_up.blur and ui.analyzer().recogniser.explains(set_up.settings.head):
-                st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
-            show_faces(live)
+    with picture:
+        if source == "Camera":
+            ui_live.show_camera(live, size)
         else:
+            ui_live.show_demo(live)
+        if live.used:
+            st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
+    with below:
+        show_below(live)
+    with switch:
+        if live.used and not set_up.blur and ui.analyzer().recogniser.explains(set_up.settings.head):
+            st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
+    with cards:
+        show_faces(live)
+    if not live.used:
+        with example:
             show_example()
 
 

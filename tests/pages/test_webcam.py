@@ -24,6 +24,7 @@ import streamlit as st
 import streamlit_webrtc as webrtc
 from aiortc.contrib.media import MediaRelay
 from numpy.typing import NDArray
+from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
 from emotion import tables, ui_live
@@ -198,6 +199,31 @@ def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
     assert asked["async_processing"] is False, "the library's own thread sends the first frames without a blur"
     assert asked["video_html_attrs"]["muted"]
     assert "desired_playing_state" not in asked, "it begins with a click"
+
+
+def test_parts_that_refresh_themselves_stay_the_same(
+    rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a run of the page that was overtaken would, at its end, have Streamlit forget those of the newer run."""
+    known: list[str] = []
+    register = MemoryFragmentStorage.register
+
+    def record(self: MemoryFragmentStorage, key: str, *rest: Any, **more: Any) -> None:
+        known.append(key)
+        register(self, key, *rest, **more)
+
+    monkeypatch.setattr(MemoryFragmentStorage, "register", record)
+    st.cache_resource.clear()  # the recogniser is started anew, which is said above all the rest
+    page = open_page("webcam")
+    runs = [sorted(known)]
+    for state in (NOBODY, ASKED, PLAYING, NOBODY):
+        known.clear()
+        rtc.state = state
+        page.app.run()
+        runs.append(sorted(known))
+    page.app.session_state["live"].session.close()
+    assert runs == [runs[0]] * 5
+    assert len(runs[0]) == 2
 
 
 def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
