@@ -13,12 +13,15 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
+# On all cores, four at most: each process takes half a gigabyte and more. Alone and in order: python -m pytest
+SHARED := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 # Without training and without the real browser.
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 # 10,000 spoiled pictures and 1,000 spoiled films through the program's decoders: make fuzz SEED=2
 SEED ?= 1

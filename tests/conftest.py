@@ -45,8 +45,22 @@ if not os.environ.get("EMOTION_YUNET"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What learns comes last: where Keras is loaded, Streamlit empties it after every run of a page, for seconds."""
-    items.sort(key=lambda item: item.path.parent.name in ("training", "generation"))
+    """The real browser comes first, since it takes longest. What learns comes last: where Keras is loaded, Streamlit
+    empties it after every run of a page, for seconds."""
+    order = {"browser": 0, "training": 2, "generation": 2}
+    items.sort(key=lambda item: order.get(item.path.parent.name, 1))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests out: file by file, and all with a real browser to one of them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+    return Files(config, log)
 
 
 @pytest.fixture(scope="session")

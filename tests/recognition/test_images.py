@@ -841,7 +841,7 @@ def test_every_mode_of_pillow(mode: str) -> None:
         Image.new("RGB", (0, 4)),
         Image.open(io.BytesIO(WHOLE["PNG RGB"][:80])),
     ],
-    ids=repr,
+    ids=lambda wrong: type(wrong).__name__,
 )
 def test_what_is_no_picture_in_memory(bad) -> None:
     with pytest.raises(ImageError, match=r"^The picture .*: .*\.$"):

@@ -1,18 +1,22 @@
-"""`make speed`: how long the app takes to its first page and from page to page, and how much memory it takes."""
+"""`make speed`: how long the app takes to its first page, from page to page and to the faces of a camera, and how much
+memory it takes."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, SYSTEM_BROWSERS, started
 from tests.soak.__main__ import server_of
+from tests.soak.visitors import FLAGS as CAMERA_FLAGS
+from tests.soak.visitors import Streamer, camera
 
 OUT = ROOT / "out" / "speed"
 TITLES = {
@@ -20,7 +24,7 @@ TITLES = {
     "Synthetic faces": "Synthetic faces",
     "How good is it?": "How good is it?", "Data": "Data", "Training": "Training", "Runs": "Runs",
 }  # fmt: skip
-STARTS, ROUNDS, SESSIONS = 3, 4, 5
+STARTS, ROUNDS, SESSIONS, CAMERAS = 3, 4, 5, 2
 
 
 def visit(browser: Browser, url: str) -> Page:
@@ -63,6 +67,24 @@ def megabytes(server: Any) -> float:
     return server.memory_info().rss / 2**20
 
 
+def cameras(chromium: BrowserType, found: str) -> list[tuple[float, str]]:
+    """Of visitors who switch on their cameras one after the other, in an app that has just started: the seconds from
+    the address to the first card, and what the page says of its stream when all of them have been on for a while."""
+    with tempfile.TemporaryDirectory() as folder, started() as url:
+        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={camera(Path(folder))}"]
+        browser = chromium.launch(executable_path=found, args=flags)
+        streamers, seconds = [], []
+        for _ in range(CAMERAS):
+            begun = time.monotonic()
+            streamers.append(Streamer(browser.new_context(), url))
+            streamers[-1].step()
+            seconds.append(time.monotonic() - begun)
+        time.sleep(10)
+        said = [one.page.get_by_text("pictures a second come").inner_text() for one in streamers]
+        browser.close()
+    return list(zip(seconds, said, strict=True))
+
+
 def main() -> None:
     """Measure, print, and leave out/speed/speed.json."""
     with sync_playwright() as playwright:
@@ -78,12 +100,13 @@ def main() -> None:
                 other.context.close()
             first = changes(page)
         browser.close()
+        live = cameras(playwright.chromium, found)
     again = [value for values in first.values() for value in values[1:]]
     result = {
         "seconds_to_first_page": cold, "seconds_of_a_change": first,
         "median_change": statistics.median(again), "p95_change": sorted(again)[int(0.95 * len(again))],
         "slowest_first_change": max(values[0] for values in first.values()),
-        "megabytes_idle": idle, "megabytes_a_session": each,
+        "megabytes_idle": idle, "megabytes_a_session": each, "cameras": live,
     }  # fmt: skip
     OUT.mkdir(parents=True, exist_ok=True)
     Path(OUT / "speed.json").write_text(json.dumps(result, indent=1))
@@ -92,6 +115,8 @@ def main() -> None:
     print(f"the first time        {result['slowest_first_change']:5.2f} s (slowest page)")
     for name, values in first.items():
         print(f"  {name:<20}{statistics.median(values[1:]):5.2f} s, the first time {values[0]:.2f}")
+    for number, (seconds, said) in enumerate(live, 1):
+        print(f"camera {number}              {seconds:5.1f} s from the address to its faces; {said}")
     print(f"memory, one visitor   {idle:5.0f} MB, each further one {each:.0f} MB")
 
 
