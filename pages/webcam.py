@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from emotion import charts, tables, ui, ui_live, ui_live_files
+from emotion import tables, ui, ui_live, ui_live_cards, ui_live_files
 from emotion.errors import EmotionError
 from emotion.live.view import LiveOptions
 from emotion.recognition.stream import StreamSettings
@@ -49,9 +49,9 @@ def show_faces(live: Live) -> None:
     with ui.error_box("the faces"):
         view = live.session.view()
         if state.get("live_why"):
-            view = replace(view, faces=live.session.explained(ui_live.MOST_CARDS))
-        ui_live.show_cards(view)
-        st.caption(ui_live.figures(view))
+            view = replace(view, faces=live.session.explained(ui_live_cards.MOST_CARDS))
+        ui_live_cards.show_cards(view)
+        st.caption(ui_live_cards.figures(view))
         if view.last_fault and view.faults:
             st.caption(f"Last failure: {ui.plain(view.last_fault)}")
 
@@ -74,21 +74,13 @@ def show_below(live: Live) -> None:
                 ui_live_files.save_snapshot(live)
         with words:
             if live.source == "Camera":
-                ui_live.show_doctor(ui_live.diagnose(live, view))
+                ui_live_cards.show_doctor(ui_live_cards.diagnose(live, view))
             if live.finishing:
                 st.caption("Finishing the recording")
             for said in filter(None, (live.said, view.notice)):
                 st.caption(ui.plain(said))
         if live.used:
-            show_past(live)
-
-
-def show_past(live: Live) -> None:
-    """The last half minute."""
-    history = live.session.history()
-    seen = sorted(set(history["shown"])) if len(history) else []
-    said = f"The last 30 seconds: {', '.join(seen)}" if seen else "The last 30 seconds: nobody yet"
-    ui.chart(charts.live_lines(history), key="live_past", alt_text=said)
+            ui_live_cards.show_past(live)
 
 
 def show_single() -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
-from emotion import tables, ui_live
+from emotion import tables, ui_live, ui_live_cards
 from emotion.errors import EmotionError
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
@@ -651,13 +651,13 @@ def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
 
 def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
-    monkeypatch.setattr(ui_live, "st", SimpleNamespace(session_state={"live_doctor": said}))
-    step = ui_live.finding(ui_live.diagnose(lives(live), lives(live).session.view()))
+    monkeypatch.setattr(ui_live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+    step = ui_live_cards.finding(ui_live_cards.diagnose(lives(live), lives(live).session.view()))
     assert step is not None
     assert step.name == "You allowed it"
     for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
-        monkeypatch.setattr(ui_live, "st", SimpleNamespace(session_state={"live_doctor": said}))
-        assert ui_live.finding(ui_live.diagnose(lives(live), lives(live).session.view())) is None
+        monkeypatch.setattr(ui_live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+        assert ui_live_cards.finding(ui_live_cards.diagnose(lives(live), lives(live).session.view())) is None
 
 
 def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
@@ -834,7 +834,7 @@ def test_a_part_that_fails_takes_nothing_with_it(
     def fail(*args: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(ui_live, broken, fail)
+    monkeypatch.setattr(ui_live_cards, broken, fail)
     playing.app.run()
     (error,) = playing.app.error
     assert f"Something went wrong with {what}" in error.value.replace("\\", "")
