@@ -30,5 +30,7 @@ st.html(
     "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
 )
 ui.sidebar()
-page.run()
-ui_memory.set_aside()
+try:
+    page.run()
+finally:  # also of a page that ends early
+    ui_memory.set_aside()

@@ -18,9 +18,10 @@ def set_aside() -> None:
     """Have the garbage collector pass over all that is alive now; to be called at the end of a page.
 
     After each run of a page, and of each of its parts that refresh themselves, Streamlit has the collector look
-    through all objects of the process. Nine tenths of them are modules, which stay: that took 140 ms a time, in which
-    no other thread runs, three times a second for each visitor with a camera. They are set aside whenever modules have
-    come, and every ten minutes all are looked through, so that what was set aside and has become garbage is freed.
+    through all objects of the process. Nearly all of them belong to modules, which stay: it took 140 ms a time, in
+    which no other thread runs, three times a second for each visitor with a camera. They are set aside whenever
+    modules have come, and every ten minutes all are looked through, so that what was set aside and has become garbage
+    is freed.
     """
     global _seen, _at
     if not _lock.acquire(blocking=False):  # another page does it

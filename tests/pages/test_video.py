@@ -14,7 +14,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui, ui_cast, ui_film
+from emotion import jobs, ui, ui_cast, ui_film, ui_memory
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.films import sample as sample_film
@@ -643,3 +643,12 @@ def test_a_portrait_is_square(party: Path) -> None:
     assert jpeg is not None
     image = read_image(jpeg)
     assert image.shape[0] == image.shape[1]
+
+
+def test_a_page_that_ends_early_is_set_aside_for_the_collector_too(
+    open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(ui_memory, "set_aside", lambda: calls.append(1))
+    open_page("video")
+    assert len(calls) == 2, "Home, and Films without a film, which stops in the middle"
