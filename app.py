@@ -1,6 +1,9 @@
 """The entrance: page settings, navigation, and the sidebar that all pages share."""
 
+import importlib
 import os
+import sys
+import threading
 
 import streamlit as st
 
@@ -34,3 +37,5 @@ try:
     page.run()
 finally:  # also of a page that ends early
     ui_memory.set_aside()
+if "emotion.charts" not in sys.modules:  # takes half a second, which the first page need not wait for
+    threading.Thread(target=importlib.import_module, args=("emotion.charts",), daemon=True).start()

@@ -154,7 +154,7 @@ def _read_film(options: argparse.Namespace) -> int:
 
 
 def _sentence(photo: Photo) -> str:
-    from emotion.tables import counts_sentence
+    from emotion.outputs import counts_sentence
 
     turned = f" (turned clockwise by {photo.reading.turned} degrees)" if photo.reading.turned else ""
     return f"{photo.name}: {counts_sentence(photo.faces)}{turned}"

@@ -67,8 +67,8 @@ def read_films(names: Sequence[str], options: argparse.Namespace) -> bool:
 
 def _folders(names: Sequence[str], options: argparse.Namespace) -> list[Path]:
     """`--out` itself for a single film, a folder in it for each of several things."""
+    from emotion.outputs import file_label
     from emotion.photos import distinct
-    from emotion.tables import file_label
 
     if len(options.photos) == 1:
         return [options.out]

@@ -86,6 +86,18 @@ def _own_look(name: str) -> Expression:
     return Expression(name, colour, _OWN_SIGNS[chance // 360 % len(_OWN_SIGNS)])
 
 
+def named(name: str) -> str:
+    """Sign and word of an expression as they stand in every chart and table: "● happy"."""
+    return f"{expression(name).sign} {name}"
+
+
+def ink(name: str) -> str:
+    """Black or white, whichever stands out from the colour of an expression."""
+    colour = expression(name).colour
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#111111" if name != UNSURE.name and 0.3 * red + 0.59 * green + 0.11 * blue > 100 else "#FFFFFF"
+
+
 def percent(share: float) -> str:
     """0.871 -> "87 %"; a guess that is only almost certain stays below 100."""
     return ">99 %" if 0.995 <= share < 1 else f"{round(share * 100)} %"

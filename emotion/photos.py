@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs
 from emotion.errors import EmotionError
 from emotion.faces import Box, Face
 from emotion.files import write_atomic
@@ -79,7 +79,7 @@ def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: st
         turned=turned,
         faces=faces,
         preview=encode_jpeg(smaller(image, _PREVIEW_SIDE), 88),
-        crops=tuple(smaller(tables.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
+        crops=tuple(smaller(outputs.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
         grey=crop_faces(to_grey(image), faces, analyzer.detector.geometry, analyzer.recogniser.size),
     )
 
@@ -99,16 +99,16 @@ class Photo(NamedTuple):
     @property
     def stem(self) -> str:
         """A part of a file name made of the photo's name."""
-        return tables.file_label(self.name).rsplit(".", 1)[0] or "photo"
+        return outputs.file_label(self.name).rsplit(".", 1)[0] or "photo"
 
     def thumbnail(self, blur: bool) -> Picture:
         """A small picture of the photo as it may be shown, RGB uint8."""
         return smaller(read_image(self.reading.preview_shown(blur)), _THUMBNAIL_SIDE)
 
     def as_json(self) -> dict[str, Any]:
-        """The photo and its faces as plain JSON values, see `tables.photo_json`."""
+        """The photo and its faces as plain JSON values, see `outputs.photo_json`."""
         reading = self.reading
-        return tables.photo_json(self.name, reading.width, reading.height, self.faces, reading.turned)
+        return outputs.photo_json(self.name, reading.width, reading.height, self.faces, reading.turned)
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -137,30 +137,32 @@ def annotated_png(photo: Photo, *, blur: bool) -> bytes:
 
 def annotated_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
     """All photos with their boxes and labels, as PNG in a ZIP."""
-    return tables.zip_files({f"{stem}.png": annotated_png(p, blur=blur) for stem, p in _stems(photos)})
+    return outputs.zip_files({f"{stem}.png": annotated_png(p, blur=blur) for stem, p in _stems(photos)})
 
 
 def crops_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
     """Every face in its full size as PNG in a ZIP: "03_happy.png", in a folder for each of several photos."""
-    return tables.zip_files(dict(_crop_files(photos, blur)))
+    return outputs.zip_files(dict(_crop_files(photos, blur)))
 
 
 def _crop_files(photos: Sequence[Photo], blur: bool) -> Iterator[tuple[str, bytes]]:
     for stem, photo in _stems(photos):
         image, folder = photo.full(), f"{stem}/" if len(photos) > 1 else ""
         for number, face in enumerate(photo.faces, 1):
-            crop = tables.cut_out(image, face)
+            crop = outputs.cut_out(image, face)
             yield f"{folder}{number:02d}_{face.shown}.png", encode_png(_hidden(crop) if blur else crop)
 
 
 def faces_csv(photos: Sequence[Photo]) -> str:
     """All faces of all photos as CSV, see `tables.faces_table`."""
+    from emotion import tables  # it loads pandas, half a second that the first page can do without
+
     return tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos]))
 
 
 def faces_json(photos: Sequence[Photo]) -> str:
-    """All photos with their faces as JSON, a list of `tables.photo_json`."""
-    return tables.to_json([photo.as_json() for photo in photos])
+    """All photos with their faces as JSON, a list of `outputs.photo_json`."""
+    return outputs.to_json([photo.as_json() for photo in photos])
 
 
 def write_results(photos: Sequence[Photo], folder: Path, *, blur: bool) -> None:

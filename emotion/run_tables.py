@@ -11,8 +11,7 @@ from typing import Any, Final, Literal
 import pandas as pd
 from numpy.typing import NDArray
 
-from emotion.charts import named
-from emotion.faces import percent
+from emotion.faces import named, percent
 from emotion.training.answers import Answers
 from emotion.training.desk import RunView
 from emotion.training.labels import LABEL_SETS

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import altair as alt
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -28,9 +27,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion import bundles, photos
 from emotion.bundles import Bundle
-from emotion.charts import ink, named
 from emotion.errors import EmotionError, ModelError
-from emotion.faces import Box, Face, expression, percent
+from emotion.faces import Box, Face, expression, ink, named, percent
 from emotion.lines import Line
 from emotion.photos import Photo, Reading
 from emotion.recognition import detectors
@@ -38,6 +36,9 @@ from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.annotation import MOST_WORDS
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.images import encode_jpeg
+
+if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
+    import altair as alt
 
 Picture = NDArray[np.uint8]
 

@@ -13,9 +13,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts, run_tables, ui, ui_runs
-from emotion.charts import named
 from emotion.errors import DataError, EmotionError
-from emotion.faces import FERPLUS_LABELS, expression, percent
+from emotion.faces import FERPLUS_LABELS, expression, named, percent
 from emotion.training.answers import ANSWERS, Answers, Examples
 from emotion.training.catalogue import find_datasets
 from emotion.training.datasets import load_dataset

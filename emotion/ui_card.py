@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, run_tables, tables, ui, ui_runs
+from emotion import charts, outputs, run_tables, ui, ui_runs
 from emotion.bundles import Bundle
 from emotion.errors import JobError
 from emotion.faces import percent
@@ -184,13 +184,13 @@ def take_away(bundle: Bundle, report: Mapping[str, Any]) -> None:
     with st.container(horizontal=True):
         for key, label, facts in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
             st.download_button(
-                label, json.dumps(dict(facts), indent=1), f"{tables.file_label(bundle.name)}-{key}.json",
+                label, json.dumps(dict(facts), indent=1), f"{outputs.file_label(bundle.name)}-{key}.json",
                 on_click="ignore", icon=":material/download:", key=f"card_save_{key}",
             )  # fmt: skip
         run = next((run for run in ui_runs.all_runs().values() if run.folder == bundle.folder), None)
         if run is not None:
             st.download_button(
                 "Card (Markdown)", lambda: run_tables.card_text(bundle.name, run, None),
-                f"{tables.file_label(bundle.name)}.md", on_click="ignore", icon=":material/download:",
+                f"{outputs.file_label(bundle.name)}.md", on_click="ignore", icon=":material/download:",
                 key="card_save_md",
             )  # fmt: skip

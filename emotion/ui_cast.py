@@ -9,8 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from emotion import charts, photos, ui, ui_film
-from emotion.charts import named
-from emotion.faces import UNSURE, expression, percent
+from emotion.faces import UNSURE, expression, named, percent
 from emotion.films.shelf import AUDIENCE, Analysis, Person
 from emotion.films.tables import clock
 

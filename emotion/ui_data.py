@@ -14,12 +14,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import data_tables, tables, ui
-from emotion.charts import chart_file, named
+from emotion import data_tables, outputs, tables, ui
+from emotion.charts import chart_file
 from emotion.charts.data import AGREEMENT_CLICK, agreement_heat, class_counts
 from emotion.data_tables import MAJORITIES, SPLIT_WORDS, Twins
 from emotion.errors import DataError
-from emotion.faces import FER2013_LABELS, percent
+from emotion.faces import FER2013_LABELS, named, percent
 from emotion.recognition.images import encode_png, read_image
 from emotion.training.augmentation import Augmentation, augment
 from emotion.training.catalogue import Entry, find_datasets, load_entry, stamp_of
@@ -134,7 +134,7 @@ def save(label: str, data: Callable[[], Any] | bytes | str, file: str, key: str)
 
 
 def _stem(entry: Entry) -> str:
-    return tables.file_label(entry.name)
+    return outputs.file_label(entry.name)
 
 
 # ------------------------------------------------------------------ the views

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from emotion import charts, ui, ui_answers
 from emotion.bundles import Bundle, open_bundle
-from emotion.charts import named
-from emotion.faces import Face, Scores, percent
+from emotion.faces import Face, Scores, named, percent
 from emotion.recognition import detectors
 from emotion.recognition.analyzer import Settings
 from emotion.recognition.classification import Recogniser

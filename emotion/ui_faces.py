@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from emotion import bundles, prints, ui
 from emotion.bundles import CARD, Bundle
-from emotion.charts import named
-from emotion.faces import Scores, expression
+from emotion.faces import Scores, expression, named
 from emotion.generation import filtering, gallery, quality
 from emotion.generation.sampler import MOST_SEED, Faces, Sampler, Strip, read_seed
 from emotion.recognition.classification import Recogniser

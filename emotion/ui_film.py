@@ -16,9 +16,9 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion import ui
-from emotion.charts import CAST_CLICK, ink
+from emotion.charts import CAST_CLICK
 from emotion.errors import EmotionError
-from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
+from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, percent
 from emotion.films import sample as sample_film
 from emotion.films import shelf
 from emotion.films.shelf import Analysis, FilmSettings, Moment, Person

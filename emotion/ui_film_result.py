@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from emotion import tables, ui, ui_cast, ui_film
+from emotion import outputs, ui, ui_cast, ui_film
 from emotion.films import files as film_files
 from emotion.films.shelf import Analysis
 from emotion.films.tables import clock
@@ -70,7 +70,7 @@ def _no_face(film: Analysis) -> None:
 def _take_away(film: Analysis, cover: bool) -> None:
     """Files to save, made when they are asked for; those with faces only where faces may be shown."""
     st.markdown("##### Take away", anchors=False)
-    stem = tables.file_label(film.name).rsplit(".", 1)[0] or "film"
+    stem = outputs.file_label(film.name).rsplit(".", 1)[0] or "film"
 
     def save(key: str, label: str, make: Callable[[Analysis], Any], file: str) -> None:
         # Another thread makes it, and gets an analysis of its own.

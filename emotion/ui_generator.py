@@ -8,8 +8,7 @@ import streamlit as st
 
 from emotion import charts, tables, ui, ui_faces
 from emotion.bundles import Bundle
-from emotion.charts import named
-from emotion.faces import percent
+from emotion.faces import named, percent
 from emotion.files import read_json
 from emotion.generation import gallery
 from emotion.training.runs import BENEFIT, read_history

@@ -8,8 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from emotion import charts, ui
-from emotion.charts import named
-from emotion.faces import expression, percent
+from emotion.faces import expression, named, percent
 from emotion.live.doctor import Browser, Connection, Step, examine, finding
 from emotion.live.pulse import WINDOW
 from emotion.live.view import LiveFace, LiveView

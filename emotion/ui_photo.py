@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import charts, photos, tables, ui
-from emotion.faces import Face, expression, percent
+from emotion import charts, outputs, photos, tables, ui
+from emotion.faces import Face, expression, named, percent
 from emotion.photos import Photo
 from emotion.recognition.annotation import MOST_WORDS
 from emotion.recognition.explaining import explained
@@ -58,7 +58,7 @@ def _picture(photo: Photo, chosen: int, set_up: Choice) -> None:
     """The picture with its boxes."""
     ui.picture(
         photo.reading, photo.faces, key="photo_picture", blur=set_up.blur, chosen=chosen,
-        alt=f"{photo.name}: {tables.counts_sentence(photo.faces)}",
+        alt=f"{photo.name}: {outputs.counts_sentence(photo.faces)}",
         choose=lambda n: show_face(state["photo_index"], n),
     )  # fmt: skip
     if photo.reading.turned:
@@ -69,7 +69,7 @@ def _crops(photo: Photo, chosen: int, set_up: Choice) -> None:
     """Its faces in reading order, to choose from."""
     crops = photo.reading.crops_shown(set_up.blur)
     items = [
-        ui.Item(crop, f"{n} {charts.named(face.shown)}", f"Face {n}: {ui.title(face)}", expression(face.shown).colour)
+        ui.Item(crop, f"{n} {named(face.shown)}", f"Face {n}: {ui.title(face)}", expression(face.shown).colour)
         for n, (crop, face) in enumerate(zip(crops, photo.faces, strict=True), 1)
     ]
     ui.strip(items, key="photo_crops", label="Faces", side=76, height=620, chosen=chosen,
@@ -88,7 +88,7 @@ def _no_face() -> None:
 
 def _group(faces: tuple[Face, ...]) -> None:
     """The whole group in a sentence and a bar."""
-    said = tables.counts_sentence(faces)
+    said = outputs.counts_sentence(faces)
     st.markdown(f"##### {many(len(faces))}: {said}", anchors=False)
     ui.chart(charts.group_bar(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}")
 
@@ -126,7 +126,7 @@ def _why(grey: NDArray[np.uint8], face: Face, head: str | None) -> None:
 def show_table(found: list[Photo]) -> None:
     """All faces of all photos, to sort and to choose from."""
     table = tables.faces_table([(photo.name, photo.faces) for photo in found])
-    table["shown"] = [charts.named(face.shown) for photo in found for face in photo.faces]
+    table["shown"] = [named(face.shown) for photo in found for face in photo.faces]
     table[["confidence", "detection"]] *= 100
     places = [(i, n) for i, photo in enumerate(found, 1) for n in range(1, len(photo.faces) + 1)]
 

@@ -11,9 +11,8 @@ import numpy as np
 import streamlit as st
 
 from emotion import ui, ui_data
-from emotion.charts import named
 from emotion.errors import DataError, EmotionError
-from emotion.faces import percent
+from emotion.faces import named, percent
 from emotion.jobs import Job
 from emotion.training.augmentation import Augmentation, augment
 from emotion.training.preparation import SETS, Settings

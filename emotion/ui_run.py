@@ -10,7 +10,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from emotion import bundles, charts, run_tables, tables, ui, ui_answers, ui_card, ui_detectors, ui_runs, ui_train
+from emotion import (
+    bundles,
+    charts,
+    outputs,
+    run_tables,
+    tables,
+    ui,
+    ui_answers,
+    ui_card,
+    ui_detectors,
+    ui_runs,
+    ui_train,
+)
 from emotion.bundles import CARD, Bundle
 from emotion.errors import EmotionError
 from emotion.files import read_json
@@ -160,7 +172,7 @@ def _repeat(run: RunView) -> None:
 
 
 def _take_away(name: str, run: RunView, answers: Answers | None) -> None:
-    stem = tables.file_label(run.folder.name)
+    stem = outputs.file_label(run.folder.name)
 
     def save(label: str, content: Any, file: str) -> None:
         st.download_button(

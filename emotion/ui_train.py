@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from emotion import run_tables, ui
-from emotion.charts import named
 from emotion.errors import EmotionError
+from emotion.faces import named
 from emotion.training import desk
 from emotion.training.augmentation import NONE, Augmentation
 from emotion.training.catalogue import Entry, find_datasets

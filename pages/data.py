@@ -3,7 +3,7 @@
 import streamlit as st
 
 from emotion import ui, ui_data, ui_prepare
-from emotion.charts import named
+from emotion.faces import named
 from emotion.training.catalogue import Entry, find_datasets, refused_datasets
 from emotion.training.datasets import Dataset
 

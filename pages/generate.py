@@ -3,9 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, tables, ui, ui_faces, ui_generator
-from emotion.charts import named
-from emotion.faces import Scores, expression, percent
+from emotion import charts, outputs, ui, ui_faces, ui_generator
+from emotion.faces import Scores, expression, named, percent
 from emotion.generation import gallery
 from emotion.generation.sampler import Faces, Sampler, seeds_from
 
@@ -61,7 +60,7 @@ def save_sheet(maker: Sampler, seeds: tuple[int, ...], names: tuple[str, ...], t
 
     with st.container(horizontal=True):
         ui_faces.save("sheet", "Sheet", lambda: files()["sheet.png"], "sheet.png")
-        ui_faces.save("zip", "All faces", lambda: tables.zip_files(files()), "faces.zip")
+        ui_faces.save("zip", "All faces", lambda: outputs.zip_files(files()), "faces.zip")
 
 
 def show_face(maker: Sampler, seed: int, name: str, truncation: float) -> None:

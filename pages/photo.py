@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from emotion import photos, tables, ui, ui_faces, ui_photo
+from emotion import outputs, photos, ui, ui_faces, ui_photo
 from emotion.photos import Photo
 
 MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at every click
@@ -83,10 +83,10 @@ def show_empty() -> None:
 def show_strip(found: list[Photo]) -> None:
     """Several photos: small pictures with counts, to choose from."""
     everyone = [face for photo in found for face in photo.faces]
-    st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {tables.counts_sentence(everyone)}")
+    st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {outputs.counts_sentence(everyone)}")
     items = [
         ui.Item(ui.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photo.many(len(photo.faces))}",
-                f"{photo.name}: {tables.counts_sentence(photo.faces)}")
+                f"{photo.name}: {outputs.counts_sentence(photo.faces)}")
         for photo in found
     ]  # fmt: skip
     ui.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],

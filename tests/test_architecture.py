@@ -22,7 +22,10 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 LAYERS = {
     "words": {"errors", "faces", "files", "bundles", "jobs", "turns", "lines"},
     "flows": {"recognition", "training", "generation"},
-    "people": {"tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films", "live"},
+    "people": {
+        "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films",
+        "live",
+    },
     "doors": {
         "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_train", "cli_values", "ui",
         "ui_answers", "ui_card", "ui_cast",
@@ -240,7 +243,8 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
     [
         ("emotion", {"tensorflow", "keras", "streamlit", "altair", "pandas", "sklearn", "av"}),
         ("emotion.cli", {"tensorflow", "keras", "streamlit", "pandas", "sklearn", "cv2.gapi"}),
-        ("emotion.photos", {"tensorflow", "keras", "streamlit", "sklearn"}),
+        ("emotion.photos", {"tensorflow", "keras", "streamlit", "altair", "pandas", "sklearn"}),
+        ("emotion.ui", {"tensorflow", "keras", "altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
         ("emotion.live.session", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
         ("emotion.training.network_learning", {"tensorflow", "keras", "streamlit"}),

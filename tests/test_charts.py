@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from emotion import charts
-from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
+from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
 from emotion.tables import STREAM_COLUMNS
 
 
@@ -63,7 +63,7 @@ def test_ink_stands_out(name: str) -> None:
         red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    dark, light = sorted((luminance(expression(name).colour), luminance(charts.ink(name))))
+    dark, light = sorted((luminance(expression(name).colour), luminance(ink(name))))
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
@@ -164,7 +164,7 @@ def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
     assert one["height"] == other["height"]
     scale = one["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
-        charts.named(n): e.colour for n, e in {**EXPRESSIONS, UNSURE.name: UNSURE}.items()
+        named(n): e.colour for n, e in {**EXPRESSIONS, UNSURE.name: UNSURE}.items()
     }
     assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
 
@@ -239,7 +239,7 @@ def test_what_is_seen_along_a_row_stands_below_it() -> None:
     spec = charts.seen_along(table, [(0.1, "○"), (0.9, "●")]).to_dict()
     assert spec["encoding"]["x"]["scale"] == {"domain": [0, 1], "nice": False}
     assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
-    assert spec["encoding"]["color"]["scale"]["domain"] == [charts.named("happy"), charts.named("sad")]
+    assert spec["encoding"]["color"]["scale"]["domain"] == [named("happy"), named("sad")]
     (drawn,) = spec["datasets"].values()
     assert {row["said"] for row in drawn} == {"70 %", "30 %"}
 

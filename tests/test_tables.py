@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion import tables
+from emotion import outputs, tables
 from emotion.faces import Box, Face, Scores
 
 HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
@@ -39,9 +39,9 @@ SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
     ],
 )  # fmt: skip
 def test_a_face_as_json(face: Face, expected: dict) -> None:
-    assert tables.face_json(face) == expected
-    assert list(tables.face_json(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
-    assert json.loads(json.dumps(tables.face_json(face))) == expected  # plain values only
+    assert outputs.face_json(face) == expected
+    assert list(outputs.face_json(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert json.loads(json.dumps(outputs.face_json(face))) == expected  # plain values only
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_face_as_json(face: Face, expected: dict) -> None:
     ],
 )
 def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> None:
-    record = tables.photo_json("a.jpg", 640, 480, faces, turned)
+    record = outputs.photo_json("a.jpg", 640, 480, faces, turned)
     assert list(record) == keys
     assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
     assert record.get("turned", 0) == turned
@@ -63,12 +63,12 @@ def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> Non
     ("value", "text"), [([], "[]\n"), ({}, "{}\n"), ({"ä": "日"}, '{\n "ä": "日"\n}\n'), ([1], "[\n 1\n]\n")]
 )
 def test_json_text(value: object, text: str) -> None:
-    assert tables.to_json(value) == text
+    assert outputs.to_json(value) == text
 
 
 def test_json_never_holds_what_is_no_json() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        tables.to_json([float("nan")])
+        outputs.to_json([float("nan")])
 
 
 # ------------------------------------------------------------------ tables
@@ -108,7 +108,7 @@ def test_counts(faces: list[Face], rows: list[tuple], sentence: str) -> None:
     table = tables.counts_table(faces)
     assert list(table.columns) == ["expression", "count", "share"]
     assert list(table.itertuples(index=False, name=None)) == rows
-    assert tables.counts_sentence(faces) == sentence
+    assert outputs.counts_sentence(faces) == sentence
 
 
 @pytest.mark.parametrize(
@@ -189,23 +189,23 @@ def test_negative_numbers_stay_numbers() -> None:
     ],
 )
 def test_file_label(name: str, label: str) -> None:
-    assert tables.file_label(name) == label
+    assert outputs.file_label(name) == label
 
 
 @given(st.text(max_size=100))
 def test_file_labels_are_safe(name: str) -> None:
-    label = tables.file_label(name)
+    label = outputs.file_label(name)
     assert re.fullmatch(r"[\w.-]{1,60}", label)
     assert label[0] not in ".-"
 
 
 @pytest.mark.parametrize("files", [{}, {"a.txt": b"one", "b/ä.txt": b"", "c.bin": bytes(1000)}])
 def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -> None:
-    packed = tables.zip_files(files)
+    packed = outputs.zip_files(files)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert archive.testzip() is None
         assert {name: archive.read(name) for name in archive.namelist()} == files
-    assert tables.zip_files(dict(files)) == packed
+    assert outputs.zip_files(dict(files)) == packed
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -
 )
 def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
     image = np.arange(30 * 40 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 40, 3)
-    cut = tables.cut_out(image, Face(box, 1.0))
+    cut = outputs.cut_out(image, Face(box, 1.0))
     assert cut.shape == shape
     assert np.shares_memory(cut, image)
 
@@ -280,13 +280,13 @@ STREAM = ["seconds", "track", "shown", "label", "confidence", "unsure", "detecti
 
 
 def test_a_frame_as_json() -> None:
-    frame = tables.frame_json(1.23456, [replace(UNSURE, track=3), UNREAD])
+    frame = outputs.frame_json(1.23456, [replace(UNSURE, track=3), UNREAD])
     assert frame["seconds"] == 1.235
     assert [(face["track"], face["shown"], face["label"]) for face in frame["faces"]] == [
         (3, "unsure", "sad"), (None, "unsure", None),
     ]  # fmt: skip
-    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **tables.face_json(UNSURE)}
-    assert json.loads(tables.to_json(frame)) == frame
+    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **outputs.face_json(UNSURE)}
+    assert json.loads(outputs.to_json(frame)) == frame
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_a_frame_as_json() -> None:
     ],
 )  # fmt: skip
 def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> None:
-    table = tables.stream_table(tables.frame_json(*frame) for frame in frames)
+    table = tables.stream_table(outputs.frame_json(*frame) for frame in frames)
     assert list(table.columns) == [*STREAM, *columns] == [*tables.STREAM_COLUMNS, *columns]
     assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
 
@@ -313,7 +313,7 @@ def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> Non
 def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_PART", part)
     faces = [[], [replace(HAPPY, track=1)], [], [replace(UNSURE, track=2), replace(SEVEN, track=1)]]
-    frames = [tables.frame_json(i / 10, some) for i, some in enumerate(faces)]
+    frames = [outputs.frame_json(i / 10, some) for i, some in enumerate(faces)]
     for some in (frames, frames[:1], []):
         assert tables.stream_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
 
@@ -321,14 +321,14 @@ def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.
 @pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
 @pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
 def test_stream_json(receipt: dict, frames: list[dict]) -> None:
-    text = tables.stream_json(receipt, map(json.dumps, frames))
+    text = outputs.stream_json(receipt, map(json.dumps, frames))
     assert json.loads(text) == {**receipt, "frames": frames}
     assert text.endswith("\n")
 
 
 def test_the_version_is_that_of_the_project() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert f"Emotion Studio {project['version']}" == tables.PROGRAM
+    assert f"Emotion Studio {project['version']}" == outputs.PROGRAM
 
 
 # ------------------------------------------------------------------ synthetic faces

@@ -20,7 +20,6 @@ from emotion.charts.runs import (
     run_curves,
     stress_curve,
 )  # fmt: skip
-from emotion.charts.style import ink, named
 
 __all__ = [
     "CAST_CLICK",
@@ -34,13 +33,11 @@ __all__ = [
     "detectors_dots",
     "film_ribbons",
     "group_bar",
-    "ink",
     "intervals",
     "learning_curves",
     "learning_lines",
     "lesson_curve",
     "live_lines",
-    "named",
     "people_bars",
     "rate_curve",
     "reliability_curve",

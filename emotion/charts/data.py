@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from emotion.charts.heat import heat
-from emotion.charts.style import EDGE, SERIES, axis, named
-from emotion.faces import percent
+from emotion.charts.style import EDGE, SERIES, axis
+from emotion.faces import named, percent
 
 AGREEMENT_CLICK: Final = "agreement"
 _ROW: Final = 30  # pixels for each label

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, ink, legend, named
-from emotion.faces import EXPRESSIONS, UNSURE, expression, percent
+from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
+from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
 from emotion.films.tables import clock
 
 CAST_CLICK = "jump"

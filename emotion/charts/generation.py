@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE, SERIES, SHAPES, colours, legend, named
-from emotion.faces import EXPRESSIONS, percent
+from emotion.charts.style import EDGE, SERIES, SHAPES, colours, legend
+from emotion.faces import EXPRESSIONS, named, percent
 
 
 def seen_along(table: pd.DataFrame, marks: Sequence[tuple[float, str]]) -> alt.Chart:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import altair as alt
 
-from emotion.faces import UNSURE, expression
+from emotion.faces import expression
 
 EDGE: Final = "#80808080"  # a thin rim, so that yellow stays visible on white and blue on dark
 BAR: Final = 24  # pixels for each bar
@@ -28,18 +28,6 @@ SHAPES: Final = [
     "triangle-right",
     "triangle-left",
 ]
-
-
-def named(name: str) -> str:
-    """Sign and word of an expression as they stand in every chart and table: "● happy"."""
-    return f"{expression(name).sign} {name}"
-
-
-def ink(name: str) -> str:
-    """Black or white, whichever stands out from the colour of an expression."""
-    colour = expression(name).colour
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#111111" if name != UNSURE.name and 0.3 * red + 0.59 * green + 0.11 * blue > 100 else "#FFFFFF"
 
 
 def colours(expressions: list[str], names: list[str] | None = None) -> alt.Scale:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs
 from emotion.errors import JobError
 from emotion.faces import Face
 from emotion.files import read_json, write_atomic, write_json
@@ -48,7 +48,7 @@ class Crops:
             value = _size(face) * face.scores.confidence
             if value <= least:
                 continue  # sharpness cannot help it any more
-            crop = tables.cut_out(image, face)
+            crop = outputs.cut_out(image, face)
             value = round(value * _sharp(crop), 6)
             sure = value if face.unsure is None else value / 100  # where there is nothing else
             for key, good in ((name, value), (whole, sure)):

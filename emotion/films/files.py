@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion import tables
+from emotion import outputs, tables
 from emotion.errors import EmotionError, JobError
 from emotion.faces import UNSURE, percent
 from emotion.files import write_atomic
@@ -52,7 +52,7 @@ def json_text(analysis: Analysis) -> str:
         "people": [_without_files(vars(person)) for person in analysis.people()],
         "moments": [_without_files(vars(moment)) for moment in analysis.moments()],
     }
-    return tables.stream_json(whole, analysis.log.lines())
+    return outputs.stream_json(whole, analysis.log.lines())
 
 
 def _without_files(values: dict[str, Any]) -> dict[str, Any]:
@@ -91,13 +91,13 @@ def _stamp(seconds: float) -> str:
 
 def crops_zip(analysis: Analysis) -> bytes:
     """The best picture of each face and expression as JPEG in a ZIP, a folder for each face, and the receipt."""
-    return tables.zip_files(dict(_crops(analysis)))
+    return outputs.zip_files(dict(_crops(analysis)))
 
 
 def _crops(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
-    yield "receipt.json", tables.to_json({"name": analysis.name, **analysis.receipt}).encode()
+    yield "receipt.json", outputs.to_json({"name": analysis.name, **analysis.receipt}).encode()
     people = [person for person in analysis.people() if not person.hidden]
-    folders = distinct([tables.file_label(person.name) for person in people])
+    folders = distinct([outputs.file_label(person.name) for person in people])
     for person, folder in zip(people, folders, strict=True):
         words = [word for word in person.shares if word != UNSURE.name] or list(person.shares)
         for word in words:

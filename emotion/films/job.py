@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from emotion import tables
+from emotion import outputs
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.files import free_space_or_raise, write_atomic, write_json
@@ -174,7 +174,7 @@ class _Reading:
             self._take(drawn)
 
     def _note(self, shot: Shot, faces: tuple[Face, ...], lines: TextIO) -> None:
-        frame = {"index": shot.index, **tables.frame_json(shot.seconds, faces)}
+        frame = {"index": shot.index, **outputs.frame_json(shot.seconds, faces)}
         lines.write(json.dumps(frame, ensure_ascii=False, allow_nan=False) + "\n")
         lines.flush()
         self._crops.see(shot.image, faces)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs
 from emotion.faces import UNSURE, Face
 from emotion.files import write_atomic, write_json
 from emotion.films.crops import small
@@ -140,7 +140,7 @@ class Moments:
             self._found = _most_telling(self._found, _WAITING // 2)
 
     def _cut(self, image: Picture, face: Face) -> Picture:
-        return small(tables.cut_out(image, face), self.blur)
+        return small(outputs.cut_out(image, face), self.blur)
 
 
 def _most_telling(found: list[_Moment], most: int) -> list[_Moment]:

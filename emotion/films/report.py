@@ -14,8 +14,7 @@ import altair as alt
 import pandas as pd
 
 from emotion import charts
-from emotion.charts import named
-from emotion.faces import expression, percent
+from emotion.faces import expression, named, percent
 from emotion.films.analysis import Analysis, Moment, Person
 from emotion.films.tables import clock
 from emotion.photos import distinct

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from emotion import tables
+from emotion import outputs
 from emotion.bundles import Bundle, default_bundle, open_bundle, sha256_of
 from emotion.errors import JobError, VideoError
 from emotion.files import read_json, write_json
@@ -64,7 +64,7 @@ class Request:
         if head is not None and head not in bundle.heads:
             raise VideoError(f"The model has no answer {head!r}; it has {', '.join(bundle.heads)}.")
         receipt = {
-            "program": tables.PROGRAM,
+            "program": outputs.PROGRAM,
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": {"name": detector, "sha256": _detector_sha256(detector)},
             "settings": asdict(settings),

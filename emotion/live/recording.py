@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs, tables
 from emotion.errors import EmotionError
 from emotion.faces import Face
 from emotion.live.mailbox import Mailbox
@@ -43,7 +43,7 @@ class Recording:
     note: str | None = None
 
 
-NOTHING: Final = Recording(tables.stream_csv([]), tables.stream_json({}, []))
+NOTHING: Final = Recording(tables.stream_csv([]), outputs.stream_json({}, []))
 
 
 class Recorder:
@@ -82,7 +82,7 @@ class Recorder:
                 return
             if not self._settings or self._settings[-1]["values"] != settings:
                 self._settings.append({"seconds": round(passed, 3), "values": dict(settings)})
-            self._lines.append(json.dumps(tables.frame_json(passed, faces), ensure_ascii=False, allow_nan=False))
+            self._lines.append(json.dumps(outputs.frame_json(passed, faces), ensure_ascii=False, allow_nan=False))
             self._rows += len(faces)
             self._tracks |= {face.track for face in faces}
             self.seconds = passed
@@ -97,7 +97,7 @@ class Recorder:
         whole = {**receipt, "duration": round(self.seconds, 3), "settings": self._settings}
         return Recording(
             csv=tables.stream_csv(self._lines),
-            json=tables.stream_json(whole, self._lines),
+            json=outputs.stream_json(whole, self._lines),
             seconds=self.seconds,
             frames=len(self._lines),
             rows=self._rows,

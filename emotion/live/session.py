@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from emotion import tables
+from emotion import outputs, tables
 from emotion.faces import FrameResult
 from emotion.live.mailbox import Mailbox
 from emotion.live.pulse import FrameClock, Pulse
@@ -233,7 +233,7 @@ class LiveSession:
         with self._lock:
             past = list(self._past)
         return tables.stream_table(
-            tables.frame_json(at - now, result.faces) for at, result in past if now - at <= HISTORY
+            outputs.frame_json(at - now, result.faces) for at, result in past if now - at <= HISTORY
         )
 
     def calibrate(self) -> None:
@@ -251,7 +251,7 @@ class LiveSession:
         shown, options = self._shown, self.options
         if shown is None:
             return None
-        faces = tables.frame_json(shown.result.seconds, shown.result.faces)["faces"]
+        faces = outputs.frame_json(shown.result.seconds, shown.result.faces)["faces"]
         height, width = shown.annotated.shape[:2]
         record = {**self._receipt(), "width": width, "height": height, "settings": asdict(options), "faces": faces}
         return encode_png(shown.picture(options.blur)), record
@@ -286,7 +286,7 @@ class LiveSession:
     def _receipt(self) -> dict[str, Any]:
         bundle = self._analyzer.recogniser.bundle
         return {
-            "program": tables.PROGRAM,
+            "program": outputs.PROGRAM,
             "made": datetime.now().astimezone().isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": self._analyzer.detector.name,

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs
 from emotion.faces import Face, FrameResult, Scores
 from emotion.photos import smaller
 from emotion.recognition.stream import StreamSettings, StreamStats
@@ -97,5 +97,5 @@ class Shown:
         return hidden(self.annotated) if blur and not self.hidden else self.annotated
 
     def _thumbnail(self, face: Face, blur: bool) -> Picture:
-        cut = smaller(tables.cut_out(self.clean, face), THUMBNAIL_SIDE)
+        cut = smaller(outputs.cut_out(self.clean, face), THUMBNAIL_SIDE)
         return hidden(cut) if blur else cut.copy()

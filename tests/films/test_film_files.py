@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from emotion import tables
+from emotion import outputs
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS
@@ -52,7 +52,7 @@ def test_csv(made: Analysis, tiny: Bundle) -> None:
     }  # fmt: skip
     assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
     receipt = rows[0]["receipt"]
-    for part in (tables.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.5", "every=1", "blur=False"):
+    for part in (outputs.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.5", "every=1", "blur=False"):
         assert part in receipt
     assert {row["receipt"] for row in rows} == {receipt}
 
@@ -69,7 +69,7 @@ def test_json(made: Analysis, tiny: Bundle) -> None:
     made.merge(2, 1)
     value = json.loads(film_files.json_text(made))
     assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
-    assert value["program"] == tables.PROGRAM
+    assert value["program"] == outputs.PROGRAM
     assert value["settings"]["recognition"]["side"] == 640
     assert value["name"] == "Party <b>.mp4"
     assert [(one["name"], one["merged"]) for one in value["people"]] == [("Anna", [2])]

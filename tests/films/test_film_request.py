@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion import tables
+from emotion import outputs
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError, JobError, ModelError, VideoError
 from emotion.films.request import FAST, FilmSettings, Request
@@ -26,7 +26,7 @@ def test_it_is_kept_with_all_that_was_chosen(tmp_path: Path, tiny: Bundle) -> No
 
 def test_the_receipt_names_everything(tmp_path: Path, tiny: Bundle) -> None:
     receipt = Request.of(tmp_path / "x", "x", FilmSettings(every=3), "haar", tiny.folder).receipt
-    assert receipt["program"] == tables.PROGRAM
+    assert receipt["program"] == outputs.PROGRAM
     assert receipt["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert receipt["detector"] == {"name": "haar", "sha256": None}
     assert receipt["settings"]["every"] == 3

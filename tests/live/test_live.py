@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion import tables
+from emotion import outputs, tables
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
 from emotion.live import recording
@@ -139,7 +139,7 @@ def test_a_frame_comes_back_with_its_faces(make: Callable) -> None:
     view = session.view()
     assert [(one.face.track, one.face.shown) for one in view.faces] == [(1, "happy"), (2, "happy")]
     assert all(one.raw is None for one in view.faces)
-    assert np.array_equal(view.faces[0].thumbnail, tables.cut_out(image, view.faces[0].face))
+    assert np.array_equal(view.faces[0].thumbnail, outputs.cut_out(image, view.faces[0].face))
     assert (view.frames, view.dropped, view.late, view.faults) == (1, 0, 0, 0)
     assert view.age is not None
     assert view.silent is not None
@@ -629,9 +629,9 @@ def test_a_recording_is_what_the_stream_said(
         assert [int(row[name]) for name in ("x1", "y1", "x2", "y2")] == [*face.box.rounded()]
     record = json.loads(got.json)
     assert [frame["faces"] for frame in record["frames"]] == [
-        tables.frame_json(result.seconds, result.faces)["faces"] for result in said
+        outputs.frame_json(result.seconds, result.faces)["faces"] for result in said
     ]
-    assert (record["program"], record["detector"]) == (tables.PROGRAM, "fake")
+    assert (record["program"], record["detector"]) == (outputs.PROGRAM, "fake")
     assert record["model"] == {"name": "fake", "sha256": "0" * 64}
     assert record["settings"] == [{"seconds": 0.0, "values": asdict(BARE)}]
     assert got.note is None
@@ -717,7 +717,7 @@ def test_a_snapshot(make: Callable) -> None:
     assert snapshot is not None
     png, record = snapshot
     assert np.array_equal(read_image(png), out)
-    assert json.loads(tables.to_json(record)) == record
+    assert json.loads(outputs.to_json(record)) == record
     assert (record["width"], record["height"], record["model"]["sha256"]) == (160, 120, "0" * 64)
     assert [face["box"] for face in record["faces"]] == [[20, 30, 44, 54]]
     assert record["faces"][0]["track"] == 1

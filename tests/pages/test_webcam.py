@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
-from emotion import tables, ui_live, ui_live_cards
+from emotion import outputs, ui_live, ui_live_cards
 from emotion.errors import EmotionError
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
@@ -329,7 +329,7 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
         assert all(score["before"] is None for score in face["scores"])
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
     for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
-        assert np.abs(one.astype(int) - tables.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+        assert np.abs(one.astype(int) - outputs.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
     assert "pictures a second come" in live.words
     assert "ms old" in live.words
     assert "failed" not in live.words
