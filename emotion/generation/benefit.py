@@ -15,7 +15,7 @@ from scipy.stats import t as student
 
 from emotion.errors import DataError, EmotionError
 from emotion.files import read_json, write_json
-from emotion.generation.filtering import accepted
+from emotion.generation.filtering import accepted, taught_by
 from emotion.generation.sampler import Sampler
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import NONE
@@ -100,7 +100,7 @@ def measure_benefit(
     answer = {
         "question": asked["question"], "network": _NETWORK, "held_out": len(held), "synthetic": len(passed.seeds),
         "tried": passed.tried, "generator": sampler.bundle.name, "filter": recogniser.bundle.name,
-        **summary(results, question.rare),
+        "filter_taught": taught_by(sampler.bundle, recogniser.bundle), **summary(results, question.rare),
     }  # fmt: skip
     write_json(folder / BENEFIT, answer)
     return answer

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.bundles import CARD, Bundle, check_facts, open_bundle
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.files import read_json, write_json
+from emotion.generation.filtering import taught_by
 from emotion.generation.quality import (
     Faces,
     Features,
@@ -75,10 +76,7 @@ def evaluate_generator(
     result = {
         "split": split, "n": len(real), "truncation": sampler.truncation if truncation is None else truncation,
         "judge": judge.name, "judge_sha256": judge_bundle.sha256,
-        # A teacher's praise of its own pupil is worth less than a stranger's.
-        "judge_taught": bundle.card.get("teacher", {}).get("sha256")
-        in judge_bundle.kin
-        and bool(bundle.card.get("teacher", {}).get("weight")),
+        "judge_taught": taught_by(bundle, judge_bundle),
         **_consistency(sampler, judge, each, truncation),
         **_real_consistency(sampler.labels, known.answers, real.labels),
         **_distances(seen.features, known.features, others.features),

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.bundles import Bundle
 from emotion.errors import DataError, EmotionError
 from emotion.files import read_json, write_atomic, write_json
 from emotion.generation.gallery import face_png
@@ -20,6 +21,13 @@ LEAST: Final = 0.7  # probability of what was asked
 RECEIPT: Final = "synthetic.json"
 _TRIES: Final = 20  # faces drawn for each that is wanted, at most
 _BATCH: Final = 64
+
+
+def taught_by(generator: Bundle, recogniser: Bundle) -> bool:
+    """Whether the recogniser, or what it was made from or learned from, had a part in the generator's lessons: what a
+    teacher says of its own pupil is worth less than a stranger's word."""
+    teacher = generator.card.get("teacher", {})
+    return teacher.get("sha256") in recogniser.kin and bool(teacher.get("weight"))
 
 
 class Accepted(NamedTuple):

@@ -74,6 +74,7 @@ def test_every_way_has_as_many_faces_and_its_own_ones(
         rare = int((one.labels[one.rows("training")] == 0).sum())
         assert rare >= 12 if way in ("repeated", "synthetic") else rare < 12
     assert answer["differences"]["changed"]["all faces"]["mean"] == pytest.approx(0.1)
+    assert answer["filter_taught"] is False
     assert json.loads((tmp_path / "out" / "benefit.json").read_text()) == answer
 
 

@@ -189,10 +189,17 @@ def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, 
     }  # fmt: skip
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"quality": measured}))
     rows = [{"measure": "all faces", "way": way, "mean": 0.5, "low": 0.4, "high": 0.6} for way in ("real", "both")]
-    (folder / "benefit.json").write_text(json.dumps({"sentence": "They *did* not help.", "rows": rows}))
+    told = {
+        "sentence": "They *did* not help.", "rows": rows, "question": {"seeds": 5, "epochs": 6, "rare": "disgust"},
+        "synthetic": 30, "tried": 40, "filter": "_tiny_", "filter_taught": taught, "held_out": 70,
+    }  # fmt: skip
+    (folder / "benefit.json").write_text(json.dumps(told))
     page = open_page("generate")
     assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")
     assert "They *did* not help." in page.words
+    assert "5 small networks for each way, 6 epochs each" in page.words
+    assert ("had a part in the generator's lessons" in page.words) is taught
+    assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
 
 
 def test_a_group_of_people_who_do_not_exist(open_page: Open, generator: Path) -> None:
