@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import charts, run_tables, ui, ui_runs
+from emotion import charts, run_tables, ui, ui_parts, ui_runs
 from emotion.errors import DataError, EmotionError
 from emotion.faces import FERPLUS_LABELS, expression, named, percent
 from emotion.training.answers import ANSWERS, Answers, Examples
@@ -108,7 +108,7 @@ def faces(run: RunView, answers: Answers, places: Sequence[int], key: str, said:
         st.caption(f"The first {len(shown)} of {len(places)}.")
     items = [_item(held.images[i], answers.names[said[i]], answers.names[answers.labels[i]]) for i in shown]
     chosen = min(state.get(key, 1), len(shown))
-    ui.strip(
+    ui_parts.strip(
         items, key=f"{key}_strip", label="Faces", side=_SIDE, height=420, chosen=chosen,
         choose=lambda number: state.update({key: number}),
     )  # fmt: skip
@@ -116,9 +116,9 @@ def faces(run: RunView, answers: Answers, places: Sequence[int], key: str, said:
         _one(answers, held, shown[chosen - 1], said)
 
 
-def _item(face: NDArray[np.uint8], said: str, true: str) -> ui.Item:
+def _item(face: NDArray[np.uint8], said: str, true: str) -> ui_parts.Item:
     told = f"said {said}, is {true}"
-    return ui.Item(picture(face), f"{RIGHT[said == true]} {named(said)}", told, expression(said).colour)
+    return ui_parts.Item(picture(face), f"{RIGHT[said == true]} {named(said)}", told, expression(said).colour)
 
 
 def _one(answers: Answers, held: Held, place: int, said: NDArray[np.int8]) -> None:
@@ -136,7 +136,9 @@ def _one(answers: Answers, held: Held, place: int, said: NDArray[np.int8]) -> No
             lines.append(f"Right after {right_in} of {len(answers.epochs)} epochs. Row {answers.rows[place]}.")
         st.markdown("  \n".join(lines))
     table = pd.DataFrame({"expression": answers.names, "probability": answers.probabilities[place].astype(float)})
-    ui.chart(charts.scores_bar(table), key="runs_face", alt_text=f"What the best epoch said of a face that is {true}")
+    ui_parts.chart(
+        charts.scores_bar(table), key="runs_face", alt_text=f"What the best epoch said of a face that is {true}"
+    )
 
 
 # ------------------------------------------------------------------ parts of the page
@@ -159,7 +161,7 @@ def confusion(run: RunView, answers: Answers) -> None:
         table = run_tables.confusion_table(matrix, answers.names)
         chart = charts.confusion_heat(table, dark=st.context.theme.type == "dark")
         alt_text = f"Confusion matrix of epoch {epoch}, {percent(answers.accuracy(epoch))} right"
-        ui.chart(chart, key=key, alt_text=alt_text, choose=lambda: _clicked(key))
+        ui_parts.chart(chart, key=key, alt_text=alt_text, choose=lambda: _clicked(key))
         ui_runs.save(chart, table, f"confusion-{epoch}", "runs_confusion_save")
     with right:
         cell = state.get(f"{key}_chosen")
@@ -190,7 +192,7 @@ def by_expression(answers: Answers) -> None:
     table = run_tables.classes_table(scores)
     chart = charts.class_dots(table)
     said = ", ".join(f"{one['label']} recall {percent(one['recall'])}" for one in scores)
-    ui.chart(chart, key="runs_classes", alt_text=said)
+    ui_parts.chart(chart, key="runs_classes", alt_text=said)
     st.caption(
         "Recall: how many of these faces it finds. Precision: how often it is right when it says this. F1: the mean of "
         "both, nearer to the smaller one."
@@ -210,7 +212,7 @@ def certainty(answers: Answers) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart = charts.reliability_curve(table)
-        ui.chart(chart, key="runs_reliability", alt_text="How often it is right, by how certain it is")
+        ui_parts.chart(chart, key="runs_reliability", alt_text="How often it is right, by how certain it is")
         ui_runs.save(chart, table, "certainty", "runs_reliability_save")
     with right:
         ece = answers.ece()
@@ -248,21 +250,21 @@ def examples(folder: Path, names: Sequence[str], key: str) -> bool:
         for i, (face, label) in enumerate(zip(found.faces, found.labels, strict=True))
     ]
     chosen = min(state.get(key, 1), len(items))
-    ui.strip(
+    ui_parts.strip(
         items, key=f"{key}_strip", label="The same faces after every epoch", side=_SIDE, height=420, chosen=chosen,
         choose=lambda number: state.update({key: number}),
     )  # fmt: skip
     table = run_tables.epochs_table(found.probabilities[:, chosen - 1].astype(np.float64), found.epochs.tolist(), names)
     true = names[int(found.labels[chosen - 1])]
     st.caption(f"What was said of face {chosen}, which is {ui.plain(named(true))}, after each epoch:")
-    ui.chart(
+    ui_parts.chart(
         charts.answers_over_epochs(table), key=f"{key}_epochs", alt_text=f"Answers over the epochs; the face is {true}"
     )
     return True
 
 
-def _example(face: NDArray[np.uint8], probabilities: NDArray, names: Sequence[str], label: int) -> ui.Item:
+def _example(face: NDArray[np.uint8], probabilities: NDArray, names: Sequence[str], label: int) -> ui_parts.Item:
     best = int(probabilities.argmax())
     word, sure = names[best], percent(float(probabilities[best]))
     text = f"{RIGHT[best == label]} {named(word)}\n{sure}"
-    return ui.Item(picture(face), text, f"said {word}, {sure}; is {names[label]}", expression(word).colour)
+    return ui_parts.Item(picture(face), text, f"said {word}, {sure}; is {names[label]}", expression(word).colour)

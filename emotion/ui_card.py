@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, outputs, run_tables, ui, ui_runs
+from emotion import charts, outputs, run_tables, ui, ui_parts, ui_runs
 from emotion.bundles import Bundle
 from emotion.errors import JobError
 from emotion.faces import percent
@@ -73,7 +73,7 @@ def by_expression(report: Mapping[str, Any]) -> None:
     rows = [{"label": name, **one} for name, one in scores.items()]
     table = run_tables.classes_table(rows)
     said = ", ".join(f"{one['label']} recall {percent(one['recall'])}" for one in rows)
-    ui.chart(charts.class_dots(table), key="card_classes", alt_text=said)
+    ui_parts.chart(charts.class_dots(table), key="card_classes", alt_text=said)
     rare = [f"{one['label']} ({one['n']})" for one in rows if one["n"] < 100]
     words = "Recall: how many of these faces it finds. Precision: how often it is right when it says this."
     st.caption(f"{words} So few test faces that their figures are rough: {', '.join(rare)}." if rare else words)
@@ -94,13 +94,13 @@ def certainty(report: Mapping[str, Any], unsure: float) -> None:
         rows, off, right = shown["reliability"], shown["ece"], "how often it is right"
         words = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
     chart = charts.reliability_curve(pd.DataFrame(rows), right)
-    ui.chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
+    ui_parts.chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
     st.caption(f"{words} It is {off * 100:.1f} points off on average.")
     if shown.get("coverage"):
         st.subheader("When it says unsure", anchor=False)
         rows = pd.DataFrame(shown["coverage"])
         here = rows.iloc[(rows["threshold"] - unsure).abs().argmin()]
-        ui.chart(charts.coverage_curve(rows, unsure), key="card_coverage", alt_text="Labels and their rightness")
+        ui_parts.chart(charts.coverage_curve(rows, unsure), key="card_coverage", alt_text="Labels and their rightness")
         st.caption(
             f"At the threshold in the sidebar, {percent(unsure)}, it names {percent(here['answered'])} of these faces "
             f"and is right for {percent(here['accuracy'])} of them; the others are called unsure."
@@ -119,7 +119,9 @@ def hard(bundle: Bundle) -> None:
         if len(some):
             st.subheader(title, anchor=False)
             unit = str(some["unit"].iloc[0])
-            ui.chart(charts.stress_curve(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}")
+            ui_parts.chart(
+                charts.stress_curve(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}"
+            )
 
 
 def whole_way(ways: Sequence[Mapping[str, Any]]) -> None:
@@ -129,14 +131,14 @@ def whole_way(ways: Sequence[Mapping[str, Any]]) -> None:
     st.subheader("From picture to label", anchor=False)
     table = run_tables.pipeline_intervals(ways, _WAY)
     said = "; ".join(f"{row['detector']}: right for {percent(row['accuracy_all'])} of all" for row in ways)
-    ui.chart(charts.intervals(table, "detector"), key="card_way", alt_text=said)
+    ui_parts.chart(charts.intervals(table, "detector"), key="card_way", alt_text=said)
     widths, turns = ([one["value"] for one in ways[0][part]] for part in ("by_side", "by_turn"))
     st.caption(
         f"{ways[0]['n']:,} {'test' if ways[0]['split'] == 'private' else 'validation'} faces, each somewhere in a "
         f"picture: {min(widths)} to {max(widths)} pixels wide, turned by up to {max(turns)} degrees."
     )
     sides = run_tables.pipeline_sides(ways)
-    ui.chart(charts.stress_curve(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size")
+    ui_parts.chart(charts.stress_curve(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size")
     st.caption("How many of them are found, by their size.")
     ui_runs.save_table(run_tables.pipeline_table(ways), "picture-to-label", "card_way_save")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, photos, ui, ui_film
+from emotion import charts, photos, ui, ui_film, ui_parts
 from emotion.faces import UNSURE, expression, named, percent
 from emotion.films.shelf import AUDIENCE, Analysis, Person
 from emotion.films.tables import clock
@@ -130,7 +130,7 @@ def cast_over_time(analysis: Analysis) -> None:
     """How many faces show what, over the time of the film."""
     st.markdown("##### The whole cast", anchors=False)
     said = f"How many faces show what, over {clock(analysis.duration)}. Altogether: "
-    ui.chart(
+    ui_parts.chart(
         charts.cast_over_time(analysis.crowd(), analysis.duration), key="film_cast",
         alt_text=said + ui_film.shares_sentence(analysis.shares()),
         choose=lambda: ui_film.jump_from_chart("film_cast"),
@@ -148,7 +148,7 @@ def shares(analysis: Analysis, shown: Sequence[Person]) -> None:
     bars = [(n, word, part) for n, (_, parts) in zip(names, rows, strict=True) for word, part in parts.items()]
     said = "; ".join(f"{name}: {ui_film.shares_sentence(parts)}" for name, parts in rows)
     table = pd.DataFrame(bars, columns=["name", "expression", "share"])
-    ui.chart(charts.people_bars(table), key="film_shares", alt_text=said)
+    ui_parts.chart(charts.people_bars(table), key="film_shares", alt_text=said)
     summary = [
         (p.name, clock(p.first), clock(p.last), round(p.seen, 1), ui_film.shares_sentence(p.shares)) for p in shown
     ]
@@ -168,7 +168,7 @@ def audience(analysis: Analysis) -> None:
     if not bool(table["share"].notna().any()):
         st.info(f"There are never {least} faces at once, so there is no audience to show.", icon=":material/groups:")
         return
-    ui.chart(
+    ui_parts.chart(
         charts.cast_over_time(table, analysis.duration, shares=True), key="film_audience",
         alt_text=f"Shares of the expressions over time, where at least {least} faces are seen at once",
         choose=lambda: ui_film.jump_from_chart("film_audience"),

@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import data_tables, outputs, tables, ui
+from emotion import data_tables, outputs, tables, ui, ui_parts
 from emotion.charts import chart_file
 from emotion.charts.data import AGREEMENT_CLICK, agreement_heat, class_counts
 from emotion.data_tables import MAJORITIES, SPLIT_WORDS, Twins
@@ -146,7 +146,7 @@ def show_counts(entry: Entry, data: Dataset) -> None:
     totals = numbers.sum(axis=1)
     said = ", ".join(f"{label} {total:,}" for label, total in zip(data.label_names, totals, strict=True))
     chart = class_counts(data_tables.counts_table(data))
-    ui.chart(chart, key="data_counts", alt_text=f"Faces by label: {said}")
+    ui_parts.chart(chart, key="data_counts", alt_text=f"Faces by label: {said}")
     least = max(1, totals.min())
     if totals.max() > 5 * least:
         st.caption(
@@ -304,7 +304,7 @@ def show_agreement(entry: Entry, data: Dataset) -> None:
     )
     table = data_tables.agreement_table(data)
     heat = agreement_heat(table, dark=st.context.theme.type == "dark")
-    ui.chart(
+    ui_parts.chart(
         heat, key="data_agreement", alt_text=f"{same:,} of {decided:,} faces have the same label in both",
         choose=_choose_cell,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, tables, ui
+from emotion import charts, tables, ui, ui_parts
 
 _PARTS: Final = {
     "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
@@ -60,4 +60,4 @@ def _part(title: str, some: pd.DataFrame, key: str, *, milliseconds: bool = Fals
         st.markdown(f"##### {title}", anchors=False)
         lines = some[["detector", "case", "value"]].itertuples(index=False)
         said = "; ".join(f"{detector}, {case}: {value:.3g}" for detector, case, value in lines)
-        ui.chart(charts.detectors_dots(some, milliseconds=milliseconds), key=key, alt_text=said)
+        ui_parts.chart(charts.detectors_dots(some, milliseconds=milliseconds), key=key, alt_text=said)

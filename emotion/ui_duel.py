@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import charts, ui, ui_answers
+from emotion import charts, ui, ui_answers, ui_parts, ui_reading
 from emotion.bundles import Bundle, open_bundle
 from emotion.faces import Face, Scores, named, percent
 from emotion.recognition import detectors
@@ -88,11 +88,11 @@ def _faces_of(
         said = [mine.names[mine.answers()[place[row]]], theirs.names[theirs.answers()[other[row]]]]
         told = f"is {true}; " + ", ".join(f"{who}: {word}" for who, word in zip(names, said, strict=True))
         text = "\n".join(f"{ui_answers.RIGHT[word == true]} {named(word)}" for word in said)
-        items.append(ui.Item(ui_answers.picture(held.images[place[row]]), text, told))
+        items.append(ui_parts.Item(ui_answers.picture(held.images[place[row]]), text, told))
     st.caption(ui.plain(f"Below each face first what {names[0]} says, then {names[1]}."))
     key = "runs_duel"
     chosen = min(state.get(key, 1), max(1, len(items)))
-    ui.strip(
+    ui_parts.strip(
         items, key=f"{key}_strip", label="Faces", side=72, height=460, chosen=chosen,
         choose=lambda number: state.update({key: number}),
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _bars(who: str, scores: Mapping[str, float], key: str) -> None:
     st.markdown(f"**{ui.plain(who)}**")
     table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
     best = max(scores, key=scores.__getitem__)
-    ui.chart(charts.scores_bar(table), key=key, alt_text=f"{who} says {best}, {percent(scores[best])}")
+    ui_parts.chart(charts.scores_bar(table), key=key, alt_text=f"{who} says {best}, {percent(scores[best])}")
 
 
 # ------------------------------------------------------------------ on a photo
@@ -125,7 +125,7 @@ def on_photo(chosen: Runs) -> None:
         st.info("Choose two or three finished recognisers that have their weights here.", icon=":material/info:")
         return
     file = st.file_uploader("A photo of people", key="runs_photo", help="As on the Photos page; nothing is kept.")
-    name, content = (file.name, file.getvalue()) if file else ui.sample_photo()
+    name, content = (file.name, file.getvalue()) if file else ui_reading.sample_photo()
     if file is None:
         st.caption("Until there is a photo of yours: the sample.")
     with ui.error_box(f'the photo "{name}"'):

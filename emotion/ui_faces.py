@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import bundles, prints, ui
+from emotion import bundles, prints, ui, ui_parts
 from emotion.bundles import CARD, Bundle
 from emotion.faces import Scores, expression, named
 from emotion.generation import filtering, gallery, quality
@@ -180,11 +180,11 @@ def ask_seed(label: str, key: str, first: int) -> int:
     return read_seed(text)
 
 
-def items(faces: Faces, seeds: tuple[int, ...], name: str) -> list[ui.Item]:
+def items(faces: Faces, seeds: tuple[int, ...], name: str) -> list[ui_parts.Item]:
     """Small pictures for a strip, each with its seed."""
     look = expression(name)
     return [
-        ui.Item(np.dstack([face] * 3), str(seed), f"Seed {seed}, {named(name)}", look.colour)
+        ui_parts.Item(np.dstack([face] * 3), str(seed), f"Seed {seed}, {named(name)}", look.colour)
         for face, seed in zip(faces, seeds, strict=True)
     ]
 

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from emotion import ui
+from emotion import ui, ui_parts, ui_reading
 from emotion.charts import CAST_CLICK
 from emotion.errors import EmotionError
 from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, percent
@@ -28,7 +28,7 @@ from emotion.recognition.film_writer import fitted
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.veil import hidden
 
-DRAWING: Final = str(ui.SAMPLE.with_name("films.svg"))
+DRAWING: Final = str(ui_reading.SAMPLE.with_name("films.svg"))
 EVERY_FRAME: Final = "Every frame"
 FAST: Final = "Fast"
 SPEEDS: Final = {EVERY_FRAME: 1, FAST: shelf.FAST}  # as `FilmSettings.every`
@@ -36,7 +36,7 @@ _MOST_LANES: Final = 40  # a film of a crowd has more; those that are seen longe
 _MOST_HIGH: Final = 520  # pixels of the player
 _ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.new_folder` names
 _ENDED: Final = {"stopped": "Stopped before its end", "failed": "Could not be read", "interrupted": "Was broken off"}
-_TIMELINE: Final = ui.own_component("timeline")
+_TIMELINE: Final = ui_parts.own_component("timeline")
 
 state = st.session_state
 
@@ -280,7 +280,7 @@ def _moment_data(moment: Moment, look: int, cover: bool) -> dict[str, Any]:
 
 def _url(path: Path | None, cover: bool) -> str:
     jpeg = small_picture(path, cover)
-    return ui.jpeg_url(jpeg) if jpeg else ""
+    return ui_parts.jpeg_url(jpeg) if jpeg else ""
 
 
 def jump_from_chart(key: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, tables, ui, ui_faces
+from emotion import charts, tables, ui, ui_faces, ui_parts
 from emotion.bundles import Bundle
 from emotion.faces import named, percent
 from emotion.files import read_json
@@ -55,7 +55,7 @@ def show_story(bundle: Bundle) -> None:
             if not table.empty:
                 st.markdown(f"##### {title}", anchors=False)
                 chart = charts.learning_lines(table, epoch, shares=shares, log=log)
-                ui.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
+                ui_parts.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
 
 
 def show_quality(bundle: Bundle) -> None:
@@ -81,7 +81,7 @@ def show_benefit(bundle: Bundle) -> None:
         return
     st.markdown(f"**{ui.plain(told['sentence'])}**")
     table = pd.DataFrame(told["rows"])
-    ui.chart(charts.intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
+    ui_parts.chart(charts.intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
     asked = told["question"]
     taught = ", which had a part in the generator's lessons" if told["filter_taught"] else ""
     st.caption(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from emotion import charts, run_tables, ui, ui_answers, ui_runs
+from emotion import charts, run_tables, ui, ui_answers, ui_parts, ui_runs
 from emotion.errors import EmotionError
 from emotion.run_tables import Measure, Rows
 from emotion.training import desk
@@ -113,10 +113,10 @@ def _curves(run: RunView, history: Rows, steps: Rows) -> None:
         with column:
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.lesson_curve(run_tables.lesson_table(history, steps, measure), shares=measure == "right")
-            ui.chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
+            ui_parts.chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
     with st.expander("Learning rate", icon=":material/show_chart:"):
         rates = run_tables.lesson_table(history, steps, "rate")
-        ui.chart(charts.rate_curve(rates), key="train_rate", alt_text="Learning rate by epoch")
+        ui_parts.chart(charts.rate_curve(rates), key="train_rate", alt_text="Learning rate by epoch")
 
 
 # ------------------------------------------------------------------ what can be done

@@ -23,7 +23,7 @@ import streamlit_webrtc as webrtc
 from aiortc.contrib.media import MediaRelay
 from streamlit_webrtc.relay import get_global_relay
 
-from emotion import ui, ui_faces
+from emotion import ui, ui_faces, ui_reading
 from emotion.errors import EmotionError
 from emotion.live.demo import DemoCamera, PeopleCamera
 from emotion.live.recording import Recording
@@ -149,7 +149,7 @@ def _warm(detector: str, sha256: str, _analyzer: Analyzer) -> bool:
 
 
 def _sample() -> np.ndarray:
-    return read_image(ui.SAMPLE)
+    return read_image(ui_reading.SAMPLE)
 
 
 # ------------------------------------------------------------------ the stream

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from emotion import charts, ui
+from emotion import charts, ui_parts
 from emotion.faces import expression, named, percent
 from emotion.live.doctor import Browser, Connection, Step, examine, finding
 from emotion.live.pulse import WINDOW
@@ -18,8 +18,8 @@ from emotion.ui_live import Live
 MOST_CARDS: Final = 6
 _BARS: Final = 4  # of a card: the rest is near 0
 
-_CARDS: Final = ui.own_component("cards")
-_DOCTOR: Final = ui.own_component("doctor")
+_CARDS: Final = ui_parts.own_component("cards")
+_DOCTOR: Final = ui_parts.own_component("doctor")
 
 
 def show_cards(view: LiveView) -> None:
@@ -43,8 +43,8 @@ def _card(one: LiveFace) -> dict[str, Any]:
     face, scores = one.face, one.face.scores or {}
     best = sorted(scores.items(), key=lambda item: -item[1])[:_BARS]
     return {
-        "image": ui.jpeg_url(encode_jpeg(one.thumbnail, 80)),
-        "title": f"{face.track} {expression(face.shown).sign} {ui.title(face)}",
+        "image": ui_parts.jpeg_url(encode_jpeg(one.thumbnail, 80)),
+        "title": f"{face.track} {expression(face.shown).sign} {ui_parts.title(face)}",
         "reason": (face.unsure or "").capitalize(),
         "colour": expression(face.shown).colour,
         "scores": [
@@ -98,4 +98,4 @@ def show_past(live: Live) -> None:
     history = live.session.history()
     seen = sorted(set(history["shown"])) if len(history) else []
     said = f"The last 30 seconds: {', '.join(seen)}" if seen else "The last 30 seconds: nobody yet"
-    ui.chart(charts.live_lines(history), key="live_past", alt_text=said)
+    ui_parts.chart(charts.live_lines(history), key="live_past", alt_text=said)

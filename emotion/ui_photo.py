@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion import charts, outputs, photos, tables, ui
+from emotion import charts, outputs, photos, tables, ui, ui_parts
 from emotion.faces import Face, expression, named, percent
 from emotion.photos import Photo
 from emotion.recognition.annotation import MOST_WORDS
@@ -56,7 +56,7 @@ def show_result(photo: Photo, set_up: Choice) -> None:
 
 def _picture(photo: Photo, chosen: int, set_up: Choice) -> None:
     """The picture with its boxes."""
-    ui.picture(
+    ui_parts.picture(
         photo.reading, photo.faces, key="photo_picture", blur=set_up.blur, chosen=chosen,
         alt=f"{photo.name}: {outputs.counts_sentence(photo.faces)}",
         choose=lambda n: show_face(state["photo_index"], n),
@@ -69,10 +69,12 @@ def _crops(photo: Photo, chosen: int, set_up: Choice) -> None:
     """Its faces in reading order, to choose from."""
     crops = photo.reading.crops_shown(set_up.blur)
     items = [
-        ui.Item(crop, f"{n} {named(face.shown)}", f"Face {n}: {ui.title(face)}", expression(face.shown).colour)
+        ui_parts.Item(
+            crop, f"{n} {named(face.shown)}", f"Face {n}: {ui_parts.title(face)}", expression(face.shown).colour
+        )
         for n, (crop, face) in enumerate(zip(crops, photo.faces, strict=True), 1)
     ]
-    ui.strip(items, key="photo_crops", label="Faces", side=76, height=620, chosen=chosen,
+    ui_parts.strip(items, key="photo_crops", label="Faces", side=76, height=620, chosen=chosen,
              choose=lambda n: show_face(state["photo_index"], n))  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def _group(faces: tuple[Face, ...]) -> None:
     """The whole group in a sentence and a bar."""
     said = outputs.counts_sentence(faces)
     st.markdown(f"##### {many(len(faces))}: {said}", anchors=False)
-    ui.chart(charts.group_bar(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}")
+    ui_parts.chart(charts.group_bar(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}")
 
 
 def _details(photo: Photo, chosen: int, set_up: Choice) -> None:
@@ -98,9 +100,9 @@ def _details(photo: Photo, chosen: int, set_up: Choice) -> None:
     face, blur = photo.faces[chosen - 1], set_up.blur
     if len(photo.faces) > 1:
         st.pagination(len(photo.faces), key="photo_face")
-    st.markdown(f"##### Face {chosen}: {expression(face.shown).sign} {ui.title(face)}", anchors=False)
+    st.markdown(f"##### Face {chosen}: {expression(face.shown).sign} {ui_parts.title(face)}", anchors=False)
     if face.unsure:
-        st.markdown(ui.reason(face))
+        st.markdown(ui_parts.reason(face))
     with st.container(horizontal=True):
         st.image(photo.reading.crops_shown(blur)[chosen - 1], "As in the photo", width=_LOOK, alt=f"Face {chosen}")
         if not blur:
@@ -109,7 +111,7 @@ def _details(photo: Photo, chosen: int, set_up: Choice) -> None:
             _why(photo.reading.grey[chosen - 1], face, set_up.settings.head)
     scores = tables.scores_table(face)
     said = ", ".join(f"{e} {percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True))
-    ui.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
+    ui_parts.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
 
 
 def _why(grey: NDArray[np.uint8], face: Face, head: str | None) -> None:

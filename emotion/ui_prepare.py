@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from emotion import ui, ui_data
+from emotion import ui, ui_data, ui_reading
 from emotion.errors import DataError, EmotionError
 from emotion.faces import named, percent
 from emotion.jobs import Job
@@ -41,8 +41,8 @@ state = st.session_state
 
 def show_steps() -> None:
     """What preparing does, shown with the sample photo by the very functions that do it."""
-    name, content = ui.sample_photo()
-    reading = ui.read_photo(content, name)
+    name, content = ui_reading.sample_photo()
+    reading = ui_reading.read_photo(content, name)
     blur = ui.choice().blur
     columns = st.columns([3, 2, 2, 4], gap="medium", vertical_alignment="bottom")
     columns[0].image(reading.preview_shown(blur), "1 · A photo, in a folder named happy", alt="A photo of an astronaut")
@@ -133,7 +133,7 @@ def _from_zip() -> Callable[[str, Settings], Job] | None:
 
     def begin(name: str, settings: Settings) -> Job:
         job = start_with_zip(file, name, settings)
-        ui.forget_upload(file.file_id)
+        ui_reading.forget_upload(file.file_id)
         return job
 
     return begin
@@ -158,7 +158,7 @@ def _from_photos() -> Callable[[str, Settings], Job] | None:
     elif files and safe_label(label):
         kept += [(safe_label(label), file.name, file.getvalue()) for file in files]
         for file in files:
-            ui.forget_upload(file.file_id)
+            ui_reading.forget_upload(file.file_id)
         state["data_drop"] = zone + 1  # or they would be added again at every click
         st.rerun()
     if not kept:

@@ -20,6 +20,7 @@ from emotion import (
     ui_answers,
     ui_card,
     ui_detectors,
+    ui_parts,
     ui_runs,
     ui_train,
 )
@@ -218,7 +219,7 @@ def _learning(run: RunView) -> None:
 def _curves(rows: run_tables.Rows) -> None:
     several = tables.history_table(rows)  # of a network with several answers, each measured for itself
     if not several.empty:
-        ui.chart(charts.learning_curves(several), key="runs_learning", alt_text="Share of right answers by epoch")
+        ui_parts.chart(charts.learning_curves(several), key="runs_learning", alt_text="Share of right answers by epoch")
         return
     drawn = False
     measures: tuple[tuple[str, Measure], ...] = (("Right answers", "right"), ("Loss", "loss"))
@@ -228,7 +229,7 @@ def _curves(rows: run_tables.Rows) -> None:
             drawn = True
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.lesson_curve(table, shares=measure == "right")
-            ui.chart(chart, key=f"runs_learning_{measure}", alt_text=f"{title} by epoch")
+            ui_parts.chart(chart, key=f"runs_learning_{measure}", alt_text=f"{title} by epoch")
     if not drawn:
         st.write("There is no history of its epochs, or none yet.")
 

@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from emotion import bundles, charts, run_tables, tables, ui
+from emotion import bundles, charts, run_tables, tables, ui, ui_parts
 from emotion.errors import JobError
 from emotion.files import read_json
 from emotion.run_tables import Measure, Rows
@@ -152,7 +152,7 @@ def compare(chosen: Runs) -> None:
         st.write("None of these runs has written such a figure.")
     else:
         chart = charts.run_curves(table, shares=of == "right", log=log and bool((table["value"] > 0).all()))
-        ui.chart(chart, key="runs_curves", alt_text=f"{measure} by epoch of {', '.join(drawn)}")
+        ui_parts.chart(chart, key="runs_curves", alt_text=f"{measure} by epoch of {', '.join(drawn)}")
         st.caption(
             "Full lines: faces held out; dashed: faces it learns; a ring: the best epoch. Drag moves, Ctrl with the "
             "wheel zooms, a double click goes back; a click on a name leaves that run."
@@ -187,7 +187,7 @@ def stress(chosen: Runs) -> None:
         with columns[i % 2]:
             st.markdown(f"##### {ui.plain(title)}", anchors=False)
             said = f"{title} pictures, right answers by {some['unit'].iloc[0]}"
-            ui.chart(charts.stress_curve(some, some["unit"].iloc[0]), key=f"runs_stress_{kind}", alt_text=said)
+            ui_parts.chart(charts.stress_curve(some, some["unit"].iloc[0]), key=f"runs_stress_{kind}", alt_text=said)
     if kinds:
         save_table(table, "stress", "runs_stress_save")
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, outputs, ui, ui_faces, ui_generator
+from emotion import charts, outputs, ui, ui_faces, ui_generator, ui_parts
 from emotion.faces import Scores, expression, named, percent
 from emotion.generation import gallery
 from emotion.generation.sampler import Faces, Sampler, seeds_from
@@ -45,7 +45,7 @@ def show_sheet(maker: Sampler, seeds: tuple[int, ...], names: tuple[str, ...], t
             st.markdown(f"**{named(name)}**")
         faces = ui_faces.drawn(maker, seeds, name, truncation)
         number = seeds.index(chosen[0]) + 1 if chosen and chosen[1] == name and chosen[0] in seeds else 0
-        ui.strip(
+        ui_parts.strip(
             ui_faces.items(faces, seeds, name), key=f"gen_sheet_{name}", label=f"{name} faces", height=620,
             chosen=number, side=96 if len(seeds) <= 8 and len(names) == 1 else 76,
             choose=lambda n, name=name: pick(seeds[n - 1], name),
@@ -81,7 +81,7 @@ def show_scores(scores: Scores) -> None:
     """What the recogniser sees."""
     table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
     said = ", ".join(f"{e} {percent(p)}" for e, p in scores.items())
-    ui.chart(charts.scores_bar(table), key="gen_scores", alt_text=said)
+    ui_parts.chart(charts.scores_bar(table), key="gen_scores", alt_text=said)
 
 
 def show_morph(maker: Sampler, seed: int, truncation: float) -> None:
@@ -93,7 +93,7 @@ def show_morph(maker: Sampler, seed: int, truncation: float) -> None:
     marks = [((i * SHOWN + 0.5) / len(row), expression(label).sign) for i, label in enumerate(labels)]
     places = [(i / each + 0.5) / len(row) for i in range(len(strip.faces))]
     seen = charts.seen_along(ui_faces.seen_table(strip.faces, places), marks)
-    ui.chart(seen, key="gen_seen", alt_text="What is seen along the row")
+    ui_parts.chart(seen, key="gen_seen", alt_text="What is seen along the row")
     asked = ", ".join(map(named, labels))
     st.caption(f"Above the faces, below what the recogniser sees in them. Asked for: {asked}.")
     ui_faces.save("morph", "GIF", lambda: gallery.gif(strip.faces), f"morph-{seed}.gif")

@@ -4,23 +4,23 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from emotion import outputs, ui
+from emotion import outputs, ui, ui_parts, ui_reading
 from emotion.faces import percent
 from emotion.recognition import detectors
 
-FILMS, LIVE = (str(ui.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
+FILMS, LIVE = (str(ui_reading.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
 
 
 def show_sample() -> None:
     """The sample as the Photos page reads it."""
-    name, content = ui.sample_photo()
+    name, content = ui_reading.sample_photo()
     if set_up.bundle is None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
     with ui.error_box("the sample"):
-        reading = ui.read_photo(content, name)
+        reading = ui_reading.read_photo(content, name)
         faces = reading.faces_shown(set_up.settings.unsure)
-        ui.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
+        ui_parts.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
                    alt=f"An astronaut in front of a space shuttle: {outputs.counts_sentence(faces)}")  # fmt: skip
 
 

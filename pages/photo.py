@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from emotion import outputs, photos, ui, ui_faces, ui_photo
+from emotion import outputs, photos, ui, ui_faces, ui_parts, ui_photo, ui_reading
 from emotion.photos import Photo
 
 MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at every click
@@ -17,9 +17,9 @@ def keep(files: list[tuple[str, bytes]], drop_zone: int, uploads: Collection[str
     """Make these the photos of the page, and forget the others; another number of the drop zone empties it.
     `uploads`: what the drop zone holds, by its numbers."""
     for upload in set(state.get("photo_uploads", ())) - set(uploads):
-        ui.forget_upload(upload)
+        ui_reading.forget_upload(upload)
     if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
-        ui.forget_photos()
+        ui_reading.forget_photos()
     state.update(photo_files=files, photo_index=1, photo_face=1, photo_drop=drop_zone, photo_uploads=tuple(uploads))
 
 
@@ -40,7 +40,7 @@ def choose_files() -> list[tuple[str, bytes]]:
     )  # fmt: skip
     with st.container(horizontal=True):
         if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
-            keep([ui.sample_photo()], zone + 1)
+            keep([ui_reading.sample_photo()], zone + 1)
             st.rerun()
         there = ui_faces.generators()[0]
         if there and st.button("Try a group", icon=":material/groups:", key="photo_group"):
@@ -62,7 +62,7 @@ def read_all(files: list[tuple[str, bytes]]) -> list[Photo]:
             left = passed / i * (len(files) - i)
             bar.progress(i / len(files), f"Reading photo {i + 1} of {len(files)}, about {left:.0f} s left")
         with ui.error_box(f'the photo "{name}"'):
-            reading = ui.read_photo(content, name)
+            reading = ui_reading.read_photo(content, name)
             found.append(Photo(name, content, reading, reading.faces_shown(set_up.settings.unsure)))
     bar.empty()
     return found
@@ -70,9 +70,11 @@ def read_all(files: list[tuple[str, bytes]]) -> list[Photo]:
 
 def show_empty() -> None:
     """What the page does, before there is a photo."""
-    name, content = ui.sample_photo()
+    name, content = ui_reading.sample_photo()
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="center")
-    left.image(ui.read_photo(content, name).preview_shown(set_up.blur), width=240, alt="The sample: an astronaut")
+    left.image(
+        ui_reading.read_photo(content, name).preview_shown(set_up.blur), width=240, alt="The sample: an astronaut"
+    )
     right.markdown(
         "- A box with the expression on every face, in photos of one person or of many\n"
         "- All scores when you point at a face, and what was read when you choose it\n"
@@ -85,11 +87,11 @@ def show_strip(found: list[Photo]) -> None:
     everyone = [face for photo in found for face in photo.faces]
     st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {outputs.counts_sentence(everyone)}")
     items = [
-        ui.Item(ui.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photo.many(len(photo.faces))}",
+        ui_parts.Item(ui_reading.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photo.many(len(photo.faces))}",
                 f"{photo.name}: {outputs.counts_sentence(photo.faces)}")
         for photo in found
     ]  # fmt: skip
-    ui.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],
+    ui_parts.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],
              choose=lambda n: ui_photo.show_face(n, 1))  # fmt: skip
 
 

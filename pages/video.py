@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from emotion import jobs, ui, ui_film, ui_film_result
+from emotion import jobs, ui, ui_film, ui_film_result, ui_reading
 from emotion.films import shelf
 from emotion.films.shelf import Analysis
 
@@ -47,7 +47,7 @@ def begin(wanted: list[tuple[Any, str]], speed: str) -> None:
         with ui.error_box(f'the film "{name}"'), st.spinner("Keeping the film"):
             begun.append(ui_film.start(film, name, speed))
         if not isinstance(film, Path):
-            ui.forget_upload(film.file_id)
+            ui_reading.forget_upload(film.file_id)
     if len(begun) == len(wanted):
         ui_film.show(begun[0].folder if len(begun) == 1 else None)
         st.rerun()

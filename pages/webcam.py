@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from emotion import outputs, ui, ui_live, ui_live_cards, ui_live_files
+from emotion import outputs, ui, ui_live, ui_live_cards, ui_live_files, ui_parts, ui_reading
 from emotion.errors import EmotionError
 from emotion.live.view import LiveOptions
 from emotion.recognition.stream import StreamSettings
@@ -90,18 +90,18 @@ def show_single() -> None:
         st.caption("For browsers or networks that let no stream through. " + NOTHING_KEPT)
         return
     with ui.error_box("the picture"):
-        reading = ui.read_photo(taken.getvalue(), "the picture")
+        reading = ui_reading.read_photo(taken.getvalue(), "the picture")
         faces = reading.faces_shown(set_up.settings.unsure)
-        ui.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
+        ui_parts.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
                    alt=f"The picture: {outputs.counts_sentence(faces)}")  # fmt: skip
         st.markdown(f"##### {outputs.counts_sentence(faces).capitalize()}", anchors=False)
 
 
 def show_example() -> None:
     """What is to be seen soon, before the camera is on."""
-    reading = ui.read_photo(ui.sample_photo()[1], "the sample")
+    reading = ui_reading.read_photo(ui_reading.sample_photo()[1], "the sample")
     faces = reading.faces_shown(set_up.settings.unsure)
-    ui.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
+    ui_parts.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
                alt=f"An example: {outputs.counts_sentence(faces)}")  # fmt: skip
     st.caption("An example. Your picture gets such boxes as it moves; each face keeps its number. No camera? "
                "Choose the demo above.")  # fmt: skip

@@ -3,7 +3,7 @@ import re
 import pytest
 import streamlit as st
 
-from emotion import ui
+from emotion import ui, ui_parts
 from emotion.bundles import Bundle
 from emotion.faces import Box, Face, Scores
 
@@ -30,16 +30,16 @@ def test_a_browser_can_only_choose_what_is_there(
 ) -> None:
     got: list[int] = []
     monkeypatch.setattr(st, "session_state", {"key": {"chosen": sent}})
-    ui._chosen("key", 3, got.append)()
+    ui_parts._chosen("key", 3, got.append)()
     assert got == chosen
 
 
 def test_a_face_in_words() -> None:
     scores = Scores(["happy", "sad"], [0.871, 0.129])
     sure, unsure = Face(Box(0, 0, 9, 9), 0.9, scores=scores), Face(Box(0, 0, 9, 9), 0.9, scores=scores, unsure="dark")
-    assert (ui.title(sure), ui.reason(sure)) == ("happy 87 %", "")
-    assert (ui.title(unsure), ui.reason(unsure)) == ("unsure", "Dark. The best guess is happy at 87 %.")
-    assert ui.title(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
+    assert (ui_parts.title(sure), ui_parts.reason(sure)) == ("happy 87 %", "")
+    assert (ui_parts.title(unsure), ui_parts.reason(unsure)) == ("unsure", "Dark. The best guess is happy at 87 %.")
+    assert ui_parts.title(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
 
 
 def test_accuracy_is_only_what_the_card_says(tiny: Bundle) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from emotion import photos, ui
+from emotion import photos, ui_reading
 from emotion.recognition.images import encode_jpeg, encode_png, read_image
 
 Open = Callable[[str], Any]
@@ -59,7 +59,7 @@ def test_what_is_no_longer_shown_takes_no_memory(
 ) -> None:
     forgotten, read = list[str](), list[str]()
     original = photos.read
-    monkeypatch.setattr(ui, "forget_upload", forgotten.append)
+    monkeypatch.setattr(ui_reading, "forget_upload", forgotten.append)
     monkeypatch.setattr(photos, "read", lambda *given: (read.append(given[-1]), original(*given))[1])
     page = open_page("photo")
     page.upload(("three.png", three_faces))
@@ -294,7 +294,7 @@ def test_a_photo_waits_for_its_turn_and_only_once(
                 heard.append(before)
             yield
 
-    monkeypatch.setattr(ui, "_line", Busy)
+    monkeypatch.setattr(ui_reading, "_line", Busy)
     page = open_page("photo")
     heard.clear()
     page.upload(("a.png", encode_png(read_image(sample_file)[::-1].copy())))

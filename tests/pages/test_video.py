@@ -14,7 +14,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui, ui_cast, ui_film, ui_memory
+from emotion import jobs, ui_cast, ui_film, ui_memory, ui_reading
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.films import sample as sample_film
@@ -245,7 +245,7 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
 
 def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
-    monkeypatch.setattr(ui, "forget_upload", forgotten.append)
+    monkeypatch.setattr(ui_reading, "forget_upload", forgotten.append)
     page = open_page("video")
     page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
     assert len(set(forgotten)) == 2
