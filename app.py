@@ -9,7 +9,8 @@ import streamlit as st
 
 from emotion import ui, ui_memory
 
-st.set_page_config(page_title="Emotion Studio", page_icon="🙂", layout="wide")
+# A picture: of an emoji Streamlit compiles a pattern of thousands first, a tenth of a second.
+st.set_page_config(page_title="Emotion Studio", page_icon=ui.ICON, layout="wide")
 pages = {
     "": [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
@@ -37,5 +38,7 @@ try:
     page.run()
 finally:  # also of a page that ends early
     ui_memory.set_aside()
-if "emotion.charts" not in sys.modules:  # takes half a second, which the first page need not wait for
-    threading.Thread(target=importlib.import_module, args=("emotion.charts",), daemon=True).start()
+if "emotion.charts" not in sys.modules:  # nearly a second of work, which is to come after the first page
+    later = threading.Timer(2, importlib.import_module, ("emotion.charts",))
+    later.daemon = True
+    later.start()

@@ -50,7 +50,8 @@ def picture(
         "alt": alt,
         "width": reading.width,
         "height": reading.height,
-        "faces": [_face_data(number, face) for number, face in enumerate(faces, 1)],
+        # A tuple: of a list Streamlit asks whether it is a table, and loads pandas for that.
+        "faces": tuple(_face_data(number, face) for number, face in enumerate(faces, 1)),
         "chosen": chosen,
         "most_words": MOST_WORDS,
     }

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ import pytest
 
 from emotion.recognition import detectors
 from emotion.recognition.detection import Haar
+from tests.conftest import ROOT
 
 Open = Callable[[str], Any]
 
@@ -24,6 +27,19 @@ def test_shows_the_sample_as_it_is_read(open_page: Open) -> None:
     assert len(picture["faces"]) == 1
     assert picture["src"].startswith("data:image/jpeg;base64,")
     assert "astronaut" in picture["alt"]
+
+
+FIRST_VISIT = """
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60).run()
+print([title.value for title in app.title], {"altair", "pandas", "tensorflow"} & set(sys.modules))
+"""
+
+
+def test_the_first_page_comes_before_what_draws_charts_and_tables() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_VISIT], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['Emotion Studio'] set()"
 
 
 @pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("films", "Films")])
