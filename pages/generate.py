@@ -10,6 +10,7 @@ from emotion.generation.sampler import Faces, Sampler, seeds_from
 
 ALL = "all seven"
 COUNTS = (8, 16, 32, 64)
+FIRST, SECOND, MATE = 153, 158, 160  # seeds whose faces turn out well, for those who have not chosen one
 SHOWN, STEPS = 2, 6  # faces from one expression to the next, in the row and in the GIF
 
 state = st.session_state
@@ -47,8 +48,7 @@ def show_sheet(maker: Sampler, seeds: tuple[int, ...], names: tuple[str, ...], t
         number = seeds.index(chosen[0]) + 1 if chosen and chosen[1] == name and chosen[0] in seeds else 0
         ui_parts.strip(
             ui_faces.items(faces, seeds, name), key=f"gen_sheet_{name}", label=f"{name} faces", height=620,
-            chosen=number, side=96 if len(seeds) <= 8 and len(names) == 1 else 76,
-            choose=lambda n, name=name: pick(seeds[n - 1], name),
+            chosen=number, side=76, choose=lambda n, name=name: pick(seeds[n - 1], name),
         )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def show_morph(maker: Sampler, seed: int, truncation: float) -> None:
 
 def show_walk(maker: Sampler, seed: int, name: str, truncation: float) -> None:
     """From one person to another."""
-    other = ui_faces.ask_seed("To the seed", "gen_other", 1)
+    other = ui_faces.ask_seed("To the seed", "gen_other", SECOND)
     strip = ui_faces.walk(maker, (seed, other), name, 25, truncation)
     ui_faces.show_row(strip.faces[::2], f"From seed {seed} to seed {other}")
     ui_faces.save("walk", "GIF", lambda: gallery.gif(strip.faces), f"walk-{seed}-{other}.gif")
@@ -109,7 +109,7 @@ def show_walk(maker: Sampler, seed: int, name: str, truncation: float) -> None:
 
 def show_mix(maker: Sampler, seed: int, name: str, truncation: float) -> None:
     """A child of two faces."""
-    other = ui_faces.ask_seed("With the seed", "gen_mate", 2)
+    other = ui_faces.ask_seed("With the seed", "gen_mate", MATE)
     share = st.slider("How much of the second", 0, 100, 50, 5, format="%d %%", key="gen_share") / 100
     (mixed,) = maker.mixed(seed, other, name, [share], truncation).faces
     ends: Faces = ui_faces.drawn(maker, (seed, other), name, truncation)
@@ -130,7 +130,7 @@ with ui.page():
     names = maker.labels if asked == ALL else (str(asked),)
     left, middle, right = st.columns([2, 2, 2], gap="medium")
     with left:
-        seed = ui_faces.ask_seed("First seed", "gen_seed", 7)
+        seed = ui_faces.ask_seed("First seed", "gen_seed", FIRST)
     with middle:
         count = st.segmented_control("Faces", COUNTS, default=8, key="gen_count", required=True) or 8
     with right:
@@ -140,6 +140,7 @@ with ui.page():
         )  # fmt: skip
     seeds = seeds_from(seed, count if len(names) == 1 else 8)
     show_sheet(maker, seeds, names, truncation)
+    st.caption("Among the faces are odd ones: the first that you see here were chosen, all others come as they are.")
     save_sheet(maker, seeds, names, truncation)
     picked, name = state.get("gen_pick") or (seeds[0], names[0])
     if picked not in seeds or name not in names:

@@ -50,6 +50,9 @@ def test_another_expression_is_another_picture_of_the_same_person(app: str, open
 
 def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_page: Open, tmp_path: Path) -> None:
     page = open_page(f"{app}/generate")
+    seed = page.get_by_role("textbox", name="First seed")
+    seed.fill("7")
+    seed.press("Enter")
     expect(page.get_by_text("Seed 7, happy")).to_be_visible()
     saved = list[bytes]()
     for label in ("This face", "All faces"):
