@@ -206,7 +206,8 @@ def _sentence(differences: Mapping[str, Mapping[str, Mapping[str, float]]], rare
         return "harm" if part["high"] < 0 else "make no difference that can be told from chance"
 
     return (
-        f"To find {rare}, synthetic faces {verdict(changed[rare])}: {points(changed[rare])} against real faces alone, "
-        f"{points(repeated[rare])} against the same real ones repeated as often. "
+        f"To find {rare}, synthetic faces {verdict(changed[rare])}, compared with real faces alone: "
+        f"{points(changed[rare])}; compared with the same real ones repeated as often, they "
+        f"{verdict(repeated[rare])}: {points(repeated[rare])}. "
         f"Over all faces they {verdict(changed['all faces'])}: {points(changed['all faces'])}."
     )

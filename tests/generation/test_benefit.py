@@ -125,9 +125,12 @@ def results(gain: Sequence[float], loss: float = 0.0) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("gain", "loss", "words"),
     [
-        ((0.1, 0.11, 0.12), 0.0, ["To find disgust, synthetic faces help: +11.0 points (+8.5 to +13.5)", "make no"]),
-        ((0.1, -0.1, 0.05), 0.0, ["make no difference that can be told from chance: +1.7 points"]),
-        ((-0.1, -0.11, -0.12), -0.02, ["disgust, synthetic faces harm: -11.0", "Over all faces they harm: -2.0"]),
+        ((0.1, 0.11, 0.12), 0.0, [
+            "To find disgust, synthetic faces help, compared with real faces alone: +11.0 points (+8.5 to +13.5)",
+            "Over all faces they make no difference",
+        ]),
+        ((0.1, -0.1, 0.05), 0.0, ["make no difference that can be told from chance, compared", "often, they make no"]),
+        ((-0.1, -0.11, -0.12), -0.02, ["faces harm, compared", "often, they harm: -11.0", "faces they harm: -2.0"]),
     ],
 )  # fmt: skip
 def test_the_honest_sentence(gain: Sequence[float], loss: float, words: list[str]) -> None:
