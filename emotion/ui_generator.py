@@ -86,9 +86,9 @@ def show_benefit(bundle: Bundle) -> None:
     taught = ", which had a part in the generator's lessons" if told["filter_taught"] else ""
     st.caption(
         f"{asked['seeds']} small networks for each way, {asked['epochs']} epochs each, all with as many faces to learn "
-        f"from: where no synthetic ones are added, {told['synthetic']} real ones come twice. Of {told['tried']} faces "
-        f"drawn as {asked['rare']}, those were taken in which the recogniser {ui.plain(told['filter'])} sees "
-        f"it{taught}. Measured on {told['held_out']} real faces that none of them learned from; the lines are 95 % "
+        f"from: where no synthetic ones are added, {told['synthetic']:,} real ones come twice. Of {told['tried']:,} "
+        f"faces drawn as {asked['rare']}, those were taken in which the model {ui.plain(told['filter'])} sees "
+        f"it{taught}. Measured on {told['held_out']:,} real faces that none of them learned from; the lines are 95 % "
         "intervals."
     )
     ui_faces.save("benefit", "Table (CSV)", lambda: tables.to_csv(table), "do-they-help.csv")

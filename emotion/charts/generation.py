@@ -87,7 +87,11 @@ def intervals(table: pd.DataFrame, kind: str) -> alt.LayerChart:
         ]
     )
     base = alt.Chart(rows).encode(
-        y=alt.Y("measure:N", sort=measures, axis=alt.Axis(title=None, labelFontSize=13, labelLimit=180, ticks=False)),
+        y=alt.Y(
+            "measure:N",
+            sort=measures,
+            axis=alt.Axis(title=None, labelFontSize=13, labelLimit=180, ticks=False, labelPadding=10),
+        ),
         yOffset=alt.YOffset("way:N", sort=ways),
         color=alt.Color("way:N", scale=alt.Scale(domain=ways, range=SERIES), legend=words),
         tooltip=[
