@@ -140,7 +140,9 @@ with ui.page():
         )  # fmt: skip
     seeds = seeds_from(seed, count if len(names) == 1 else 8)
     show_sheet(maker, seeds, names, truncation)
-    st.caption("Among the faces are odd ones: the first that you see here were chosen, all others come as they are.")
+    st.caption(
+        "Among the faces are odd ones. The page begins with seeds that turn out well with the shipped generator."
+    )
     save_sheet(maker, seeds, names, truncation)
     picked, name = state.get("gen_pick") or (seeds[0], names[0])
     if picked not in seeds or name not in names:

@@ -21,7 +21,7 @@ def show_sample() -> None:
         reading = ui_reading.read_photo(content, name)
         faces = reading.faces_shown(set_up.settings.unsure)
         ui_parts.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                   alt=f"An astronaut in front of a space shuttle: {outputs.counts_sentence(faces)}")  # fmt: skip
+                         alt=f"An astronaut in front of a space shuttle: {outputs.counts_sentence(faces)}")  # fmt: skip
 
 
 def show_ribbons() -> None:

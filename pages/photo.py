@@ -88,11 +88,11 @@ def show_strip(found: list[Photo]) -> None:
     st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {outputs.counts_sentence(everyone)}")
     items = [
         ui_parts.Item(ui_reading.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photo.many(len(photo.faces))}",
-                f"{photo.name}: {outputs.counts_sentence(photo.faces)}")
+                      f"{photo.name}: {outputs.counts_sentence(photo.faces)}")
         for photo in found
     ]  # fmt: skip
     ui_parts.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],
-             choose=lambda n: ui_photo.show_face(n, 1))  # fmt: skip
+                   choose=lambda n: ui_photo.show_face(n, 1))  # fmt: skip
 
 
 with ui.page() as set_up:

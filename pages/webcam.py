@@ -93,7 +93,7 @@ def show_single() -> None:
         reading = ui_reading.read_photo(taken.getvalue(), "the picture")
         faces = reading.faces_shown(set_up.settings.unsure)
         ui_parts.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                   alt=f"The picture: {outputs.counts_sentence(faces)}")  # fmt: skip
+                         alt=f"The picture: {outputs.counts_sentence(faces)}")  # fmt: skip
         st.markdown(f"##### {outputs.counts_sentence(faces).capitalize()}", anchors=False)
 
 
@@ -102,7 +102,7 @@ def show_example() -> None:
     reading = ui_reading.read_photo(ui_reading.sample_photo()[1], "the sample")
     faces = reading.faces_shown(set_up.settings.unsure)
     ui_parts.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
-               alt=f"An example: {outputs.counts_sentence(faces)}")  # fmt: skip
+                     alt=f"An example: {outputs.counts_sentence(faces)}")  # fmt: skip
     st.caption("An example. Your picture gets such boxes as it moves; each face keeps its number. No camera? "
                "Choose the demo above.")  # fmt: skip
 
