@@ -73,24 +73,27 @@ def without_doubles(rows: NDArray[np.float32], overlap: float = 0.5, inside: flo
         if free[i]:
             kept.append(i)
             free &= ~clash[i]
-    return _steadied(rows, iou)[kept]
+    return _steadied(rows, iou, kept)
 
 
 def _overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
     """IoU and shared area (n, n) of the boxes of rows with each other, and their areas (n,)."""
-    first, second = rows[:, None, 1:5], rows[None, :, 1:5]
-    areas = (rows[:, 3:5] - rows[:, 1:3]).prod(1)
-    shared = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
-    inner = shared.clip(0).prod(-1)
+    x1, y1, x2, y2 = rows[:, 1:5].T
+    areas = (x2 - x1) * (y2 - y1)
+    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    tall = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    inner = wide.clip(0) * tall.clip(0)
     return inner / np.maximum(areas[:, None] + areas - inner, 1e-9), inner, areas
 
 
-def _steadied(rows: NDArray[np.float32], iou: NDArray) -> NDArray[np.float32]:
-    """The rows with each box as the mean of those that overlap it by at least `_SAME`, the certain ones counting
-    more: "box voting" (Gidaris and Komodakis 2015, "Object detection via a multi-region model")."""
-    weights = np.where(iou >= _SAME, iou, 0.0) * np.square(1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float))))
-    np.fill_diagonal(weights, np.maximum(weights.diagonal(), 1e-12))  # a box without an area has no IoU with itself
-    steadied = rows.copy()
+def _steadied(rows: NDArray[np.float32], iou: NDArray, kept: list[int]) -> NDArray[np.float32]:
+    """The rows `kept` of all, with each box as the mean of those that overlap it by at least `_SAME`, the certain
+    ones counting more: "box voting" (Gidaris and Komodakis 2015, "Object detection via a multi-region model")."""
+    near = iou[kept]
+    weights = np.where(near >= _SAME, near, 0.0) * np.square(1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float))))
+    own = np.arange(len(kept)), kept
+    weights[own] = np.maximum(weights[own], 1e-12)  # a box without an area has no IoU with itself
+    steadied = rows[kept]
     steadied[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(1, keepdims=True)
     return steadied
 

@@ -22,6 +22,7 @@ from emotion.training.detector_evaluation import turned
 from emotion.training.detector_network import POINTS, Wanted, detection_losses, glance
 from emotion.training.detector_scores import average_precision, match, points_off, together, worth
 from emotion.training.labelled import LabelledPhoto
+from emotion.training.normalising import fused
 from emotion.training.runs import append_history
 from emotion.training.scenes import Scene, SceneConfig, make_scene
 from emotion.training.trainer import check_finite, run_epochs
@@ -139,15 +140,16 @@ class _DetectorState:
         self._learned, self._held, self._config, self._folder = learned, held, config, folder
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
-        self._network = glance()
+        self._plain = glance()
         if start is not None:
             try:
-                self._network.load_weights(start)
+                self._plain.load_weights(start)
             except (ValueError, OSError) as error:
                 raise ModelError(f"{start} does not hold the weights of a detector as it is trained here.") from error
         if config.landmarks:
-            for layer in self._network.layers:
+            for layer in self._plain.layers:
                 layer.trainable = layer.name.startswith(POINTS)
+        self._network = fused(self._plain)
         steps = config.epochs * (len(learned) // config.batch)
         warmup = max(1, round(steps * config.warmup))
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -202,8 +204,8 @@ class _DetectorState:
 
     def best_network(self) -> keras.Model:
         """The network with the weights of the best epoch."""
-        self._network.set_weights(self._best)
-        return self._network
+        self._plain.set_weights(self._best)
+        return self._plain
 
 
 def _learning_step(

@@ -23,6 +23,7 @@ from emotion.training.datasets import Dataset, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.events import Events
 from emotion.training.networks import NETWORKS
+from emotion.training.normalising import fused
 from emotion.training.records import Recorder
 from emotion.training.runs import append_history
 from emotion.training.watching import Stopped, Watch
@@ -206,7 +207,8 @@ class _TrainingState:
             )
         self._targets = targets
         self._validation = Validation.of(data, crops[held] if crops is not None else None)
-        self._network = NETWORKS[config.network](self._heads)
+        self._plain = NETWORKS[config.network](self._heads)
+        self._network = fused(self._plain)
         self._compile()
         self._best = values_of(self._network.weights)
         self._restore()
@@ -295,8 +297,8 @@ class _TrainingState:
 
     def best_network(self) -> keras.Model:
         """The network with the weights of the best epoch."""
-        self._network.set_weights(self._best)
-        return self._network
+        self._plain.set_weights(self._best)
+        return self._plain
 
     def _variables(self) -> list[Any]:
         # Dropout's random state is among the network's variables, momentum and step among the optimizer's.

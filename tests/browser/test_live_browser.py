@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -38,11 +39,15 @@ def with_camera(
     start_browser: Callable[..., Browser], sample: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
 ) -> Browser:
     """A browser with a camera that it may use: two faces that smile, moved about for three seconds and back."""
-    demo = DemoCamera(sample, (224.0, 116.0), 96.0)
+    demo = demo_of(sample)
     frames = [encode_jpeg(demo.at(9.5 + i / 30), 90) for i in range(90)]
     film = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
     film.write_bytes(b"".join([*frames, *frames[::-1]]))
     return start_browser(FAKE, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+
+
+def demo_of(sample: NDArray[np.uint8]) -> DemoCamera:
+    return DemoCamera(sample, (224.0, 116.0), 96.0)
 
 
 def stream(page: Page) -> FrameLocator:
@@ -74,10 +79,11 @@ def playing(page: Page) -> Locator:
 
 
 def labels(page: Page, video: Locator) -> list[int]:
-    """How many pixels of both halves of the picture have the colour of the label that is named on the cards."""
+    """How many pixels of both halves of the picture, were it 640 wide, have the colour of the label that is named on
+    the cards."""
     word = page.locator(".card .title").first.inner_text().split()[2]
     colour = [int(expression(word).colour[i : i + 2], 16) for i in (1, 3, 5)]
-    picture = read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1])).astype(int)
+    picture = cv2.resize(read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1])), (640, 480)).astype(int)
     near = np.abs(picture - colour).max(axis=2) < 50
     return [int(half.sum()) for half in np.array_split(near, 2, axis=1)]
 
@@ -88,7 +94,8 @@ def test_the_camera_comes_back_with_labels(app: str, open_page: Open, with_camer
     video = enable(page)
     expect(page.locator(".card")).to_have_count(2)
     poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
-    assert video.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
+    width, height = video.evaluate("video => [video.videoWidth, video.videoHeight]")
+    assert width * 480 == height * 640  # a browser that is busy sends less of both
     card = page.locator(".card").first
     expect(card.locator(".row")).to_have_count(4)
     assert card.get_attribute("aria-label") == card.locator(".title").inner_text()
@@ -155,26 +162,47 @@ def test_stop_leave_return_and_start_again(app: str, open_page: Open, with_camer
     poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
 
 
-def test_blur_reaches_what_comes_back(app: str, open_page: Open, with_camera: Browser) -> None:
+def test_blur_reaches_what_comes_back(
+    app: str, open_page: Open, with_camera: Browser, sample: NDArray[np.uint8]
+) -> None:
     page = open_page(f"{app}/webcam", within=with_camera)
     video = enable(page)
     image = page.locator(".card img").first
     expect(image).to_be_visible()
     expect(page.locator(".card")).to_have_count(2)
+    face = fine(demo_of(sample).at(9.5))[127:269, 142:257]  # the left one
 
-    def detail(picture: str) -> float:
-        """How much a mosaic would take from the picture, or from the middle of its left half, where a face is."""
-        pixels = read_image(base64.b64decode(picture.split(",", 1)[1]))
-        if pixels.shape[1] == 640:
-            pixels = np.ascontiguousarray(pixels[170:300, 100:210])
+    def detail() -> float:
+        """How much a mosaic would take from the face on the card."""
+        pixels = read_image(base64.b64decode((image.get_attribute("src") or "").split(",", 1)[1]))
         return float(np.abs(pixels.astype(float) - hidden(pixels)).mean())
 
-    # A stream begins with few details.
-    poll(page, lambda: detail(image.get_attribute("src") or "") > 15, "a card with a face")
-    poll(page, lambda: detail(video.evaluate(DRAW)) > 18, "a picture with a face")
+    def known() -> float:
+        """How much of the face is in the picture, where it is most like it: 0.5 and more when it stands as in `face`
+        again, however small a busy browser makes the stream; 0.25 at most of a mosaic."""
+        mirrored = read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1]))
+        picture = np.ascontiguousarray(mirrored[:, ::-1])
+        return float(cv2.matchTemplate(fine(picture), face, cv2.TM_CCOEFF_NORMED).max())
+
+    def most(seconds: float = 6.5) -> float:
+        """The most that is `known` of it while it moves about once."""
+        seen = []
+        for _ in range(round(seconds / 0.2)):
+            seen.append(known())
+            page.wait_for_timeout(200)
+        return max(seen)
+
+    poll(page, lambda: detail() > 15, "a card with a face")
+    poll(page, lambda: known() > 0.45, "a picture with a face")
     page.get_by_text("Blur faces").click()
-    poll(page, lambda: detail(image.get_attribute("src") or "") < 8, "a card without a face")
-    poll(page, lambda: detail(video.evaluate(DRAW)) < 15, "a picture without a face")
+    poll(page, lambda: detail() < 8, "a card without a face")
+    poll(page, lambda: most() < 0.35, "a picture without a face")
+
+
+def fine(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a mosaic takes from an RGB picture: grey float32 (480, 640) without its coarse shades."""
+    grey = cv2.cvtColor(cv2.resize(picture, (640, 480)), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return grey - cv2.GaussianBlur(grey, (0, 0), 6)
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -22,7 +22,7 @@ Open = Callable[..., Page]
 CHART = "[data-testid=stVegaLiteChart]"
 FIRST = f"document.querySelector('{CHART} canvas, {CHART} svg')"
 DRAWN = f"() => {FIRST} && ({FIRST}.toDataURL ? {FIRST}.toDataURL() : {FIRST}.outerHTML)"
-LONG = 180_000  # milliseconds: TensorFlow takes its time where the machine is busy
+LONG = 300_000  # milliseconds: TensorFlow takes its time where the machine is busy
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
     page.get_by_role("button", name="Stop for now").click()
     page.locator(f".st-key-train_resume_{name} button").click(timeout=LONG)
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
-    expect(page.locator(f".st-key-train_look_{name}")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("Done after 2 epochs").first).to_be_visible()
+    # Not its button: that of the stopped one may still be there.
+    expect(page.get_by_text("Done after 2 epochs").first).to_be_visible(timeout=LONG)
 
     page.locator(f".st-key-train_look_{name} button").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
