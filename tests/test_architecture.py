@@ -68,7 +68,7 @@ BETWEEN_FLOWS = {
     },
 }
 LEARNS = {
-    "emotion.training.networks", "emotion.training.trainer", "emotion.training.export",
+    "emotion.training.networks", "emotion.training.normalising", "emotion.training.trainer", "emotion.training.export",
     "emotion.training.detector_network", "emotion.training.detector", "emotion.training.checkpoints",
     "emotion.training.classifier", "emotion.training.events", "emotion.training.zoo.build",
     "emotion.generation.networks", "emotion.generation.lessons", "emotion.generation.trainer",

@@ -272,7 +272,7 @@ def test_the_weights_of_the_best_epoch_are_kept(
 def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
     data, crops = data_and_crops()
     # Every step multiplies the weights by about -lr x decay: too much for float32 after some epochs.
-    config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=10.0, sizes=(32,))
+    config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, sizes=(32,))
     messages = []
     for _ in range(2):  # and again, when it is told to go on
         with pytest.raises(EmotionError) as caught:
