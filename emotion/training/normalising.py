@@ -24,7 +24,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         # TensorFlow estimates the variance of all pictures from that of the batch, Keras keeps that of the batch.
         values = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
-        kept = ((self.moving_mean, mean), (self.moving_variance, variance * (values - 1) / values))
+        kept: list[tuple[Any, Any]] = [
+            (self.moving_mean, mean),
+            (self.moving_variance, variance * (values - 1) / values),
+        ]
         for moving, now in kept:
             moving.assign(moving * self.momentum + now * (1 - self.momentum))
         return normal
