@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer, to the last bits, for channels last: over pictures it learns by TensorFlow's one operation.
+    """Keras' layer, up to rounding, for channels last: over pictures it learns by TensorFlow's one operation.
 
     Keras computes mean, variance and result by a dozen operations, each of which walks through all values; in the
-    face detector's training that was half of the time (Ioffe & Szegedy 2015, "Batch normalization").
+    face detector's training that was about half of the time (Ioffe & Szegedy 2015, "Batch normalization").
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -184,10 +184,10 @@ def test_blur_reaches_what_comes_back(
         picture = np.ascontiguousarray(mirrored[:, ::-1])
         return float(cv2.matchTemplate(fine(picture), face, cv2.TM_CCOEFF_NORMED).max())
 
-    def most(seconds: float = 6.5) -> float:
-        """The most that is `known` of it while it moves about once."""
+    def most() -> float:
+        """The most that is `known` of it while it moves about once, in six seconds."""
         seen = []
-        for _ in range(round(seconds / 0.2)):
+        for _ in range(32):
             seen.append(known())
             page.wait_for_timeout(200)
         return max(seen)
