@@ -144,7 +144,7 @@ def _read_film(options: argparse.Namespace) -> int:
     from emotion.films.job import analyze_film
     from emotion.films.queue import turn
     from emotion.films.request import Request
-    from emotion.jobs import reporting
+    from emotion.reporting import reporting
 
     with reporting(options.folder) as report, turn(options.folder, report) as mine:
         if mine:
@@ -162,7 +162,7 @@ def _sentence(photo: Photo) -> str:
 
 def _train_detector(options: argparse.Namespace) -> int:
     from emotion.bundles import open_bundle
-    from emotion.jobs import reporting
+    from emotion.reporting import reporting
     from emotion.training.detector_learning import learn_detector
     from emotion.training.labelled import load_photos
 
@@ -266,7 +266,7 @@ def _measure(options: argparse.Namespace) -> int:
     from emotion.bundles import CARD, open_bundle
     from emotion.recognition.detectors import make_detector
     from emotion.recognition.glance import Glance
-    from emotion.training.datasets import load_dataset
+    from emotion.training.dataset_files import load_dataset
     from emotion.training.detector_learning import keep
     from emotion.training.geometry import measure_geometry
 

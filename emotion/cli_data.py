@@ -36,7 +36,7 @@ def add_commands(command: Command) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from emotion.jobs import reporting
+    from emotion.reporting import reporting
     from emotion.training.preparation import SETS, Settings, prepare
     from emotion.training.preparing import job_folder
     from emotion.training.splitting import read_shares

@@ -78,8 +78,8 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _train_gan(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.generation.learning import learn_generator
-    from emotion.jobs import reporting
-    from emotion.training.datasets import load_dataset
+    from emotion.reporting import reporting
+    from emotion.training.dataset_files import load_dataset
 
     with reporting(options.out) as report:
         data = load_dataset(options.data, options.votes)
@@ -140,7 +140,7 @@ def _evaluate_gan(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.generation.evaluation import evaluate_generator, keep
     from emotion.tables import generator_table
-    from emotion.training.datasets import load_dataset
+    from emotion.training.dataset_files import load_dataset
 
     bundle = open_bundle(options.model)
     judge = open_bundle(options.judge) if options.judge else default_bundle("recogniser")
@@ -159,9 +159,9 @@ def _benefit(options: argparse.Namespace) -> int:
     from emotion.files import write_json
     from emotion.generation.benefit import Question, measure_benefit
     from emotion.generation.sampler import Sampler
-    from emotion.jobs import reporting
     from emotion.recognition.classification import Recogniser
-    from emotion.training.datasets import load_dataset
+    from emotion.reporting import reporting
+    from emotion.training.dataset_files import load_dataset
     from emotion.training.runs import BENEFIT, write_card
     from emotion.training.watching import Stopped
 

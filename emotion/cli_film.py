@@ -81,8 +81,8 @@ def _read(path: Path, folder: Path, options: argparse.Namespace) -> bool:
     from emotion.films.files import write_results
     from emotion.films.job import analyze_film
     from emotion.films.request import FAST, FilmSettings, Request
-    from emotion.jobs import reporting
     from emotion.recognition.analyzer import Settings
+    from emotion.reporting import reporting
 
     side = options.side or FilmSettings().recognition.side
     recognition = Settings(options.detection, options.unsure, side, options.head)

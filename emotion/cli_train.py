@@ -15,7 +15,7 @@ from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.bundles import Bundle
-    from emotion.jobs import Reporter
+    from emotion.reporting import Reporter
     from emotion.training.datasets import Dataset
     from emotion.training.plans import LessonPlan
 
@@ -119,7 +119,7 @@ def _plan(options: argparse.Namespace) -> LessonPlan:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from emotion.jobs import reporting
+    from emotion.reporting import reporting
     from emotion.training.desk import in_turn
     from emotion.training.watching import PAUSE, Stopped
 
@@ -139,7 +139,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) -> Bundle:
-    from emotion.training.datasets import haar_mistakes, load_dataset
+    from emotion.training.dataset_files import load_dataset
+    from emotion.training.negatives import haar_mistakes
     from emotion.training.zoo import card_of
 
     data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
@@ -169,7 +170,8 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
 def _evaluate(options: argparse.Namespace) -> int:
     from emotion.bundles import CARD
     from emotion.files import read_json
-    from emotion.training.datasets import SIZE, load_dataset
+    from emotion.training.dataset_files import load_dataset
+    from emotion.training.datasets import SIZE
     from emotion.training.learning import evaluate
 
     read = (read_json(options.model / CARD) or {}).get("input")
@@ -244,7 +246,7 @@ def _runs(options: argparse.Namespace) -> int:
 def _shrink(options: argparse.Namespace) -> int:
     from emotion.bundles import open_bundle
     from emotion.files import read_json
-    from emotion.training.datasets import load_dataset
+    from emotion.training.dataset_files import load_dataset
     from emotion.training.runs import REPORT
     from emotion.training.shrinking import shrink
 

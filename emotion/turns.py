@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from emotion.errors import JobError
-from emotion.jobs import Job, Reporter
+from emotion.jobs import Job
+from emotion.reporting import Reporter
 
 _LOOK_EVERY: Final = 0.3  # seconds
 

@@ -17,7 +17,7 @@ from emotion.errors import DataError, EmotionError
 from emotion.faces import FERPLUS_LABELS, expression, named, percent
 from emotion.training.answers import ANSWERS, Answers, Examples
 from emotion.training.catalogue import find_datasets
-from emotion.training.datasets import load_dataset
+from emotion.training.dataset_files import load_dataset
 from emotion.training.desk import RunView
 from emotion.training.labels import apply, label_set
 from emotion.veil import hidden

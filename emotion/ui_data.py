@@ -23,8 +23,8 @@ from emotion.faces import FER2013_LABELS, named, percent
 from emotion.recognition.images import encode_png, read_image
 from emotion.training.augmentation import Augmentation, augment
 from emotion.training.catalogue import Entry, find_datasets, load_entry, stamp_of
-from emotion.training.datasets import Dataset, duplicate_report
-from emotion.training.duplicates import near_groups
+from emotion.training.datasets import Dataset
+from emotion.training.duplicates import duplicate_report, near_groups
 from emotion.training.preparation import LEFT_OUT, SETS
 from emotion.training.preparing import read_prepared
 from emotion.veil import hidden

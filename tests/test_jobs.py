@@ -24,7 +24,9 @@ from hypothesis import strategies as st
 from emotion import files, jobs
 from emotion.errors import DataError, JobError
 from emotion.files import read_json, write_atomic
-from emotion.jobs import Job, JobState, find, list_jobs, new_folder, reporting, start
+from emotion.jobs import Job, JobState, find, list_jobs, new_folder, start
+from emotion.owners import Owner
+from emotion.reporting import reporting
 
 ROOT = Path(jobs.__file__).parents[1]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
@@ -33,7 +35,7 @@ BEGIN = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 from emotion.errors import DataError
-from emotion.jobs import reporting
+from emotion.reporting import reporting
 folder = Path(sys.argv[1])
 """
 STEPS = """
@@ -278,11 +280,11 @@ def test_a_zombie_has_ended(folder: Path) -> None:
 
 
 def test_an_end_between_two_looks_is_no_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave(owner: jobs._Owner) -> None:
+    def leave(owner: Owner) -> None:
         owner._replace(state="done").write(folder)
 
-    jobs._myself("running").write(folder)
-    monkeypatch.setattr(jobs._Owner, "process", leave)
+    Owner.of_this_process("running").write(folder)
+    monkeypatch.setattr(Owner, "process", leave)
     assert find(folder).state().state == "done"
 
 
@@ -363,7 +365,7 @@ def test_of_many_processes_one_at_a_time_owns_a_folder(folder: Path) -> None:
     """Twelve processes take it over at once; without a lock of the system several of them got in."""
     code = (
         "import sys, time; from pathlib import Path; from emotion.errors import JobError\n"
-        "from emotion.jobs import reporting\n"
+        "from emotion.reporting import reporting\n"
         f"folder = Path({str(folder)!r})\n"
         "while not (folder / 'go').exists(): time.sleep(0.001)\n"
         "try:\n"

@@ -37,12 +37,12 @@ from emotion.films.log import FRAMES
 from emotion.films.moments import Moments
 from emotion.films.request import Request
 from emotion.films.tables import clock
-from emotion.jobs import Reporter
 from emotion.photos import smaller
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.images import encode_jpeg
 from emotion.recognition.stream import Stream, StreamSettings
 from emotion.recognition.video import Film
+from emotion.reporting import Reporter
 
 FACTS: Final = "facts.json"
 FILM: Final = "annotated.mp4"

@@ -8,7 +8,8 @@ from typing import Final
 
 from emotion import jobs, turns
 from emotion.films.request import REQUEST
-from emotion.jobs import Job, Reporter
+from emotion.jobs import Job
+from emotion.reporting import Reporter
 
 WAITING: Final = "Waiting for another film"
 _LOCK: Final = ".films.lock"

@@ -19,7 +19,8 @@ from emotion.generation.filtering import accepted, taught_by
 from emotion.generation.sampler import Sampler
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import NONE
-from emotion.training.datasets import Dataset, not_faces, seen_in_training
+from emotion.training.datasets import Dataset, not_faces
+from emotion.training.duplicates import seen_in_training
 from emotion.training.labels import apply, label_set
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import BENEFIT

@@ -26,7 +26,8 @@ from emotion.generation.quality import (
     untrained,
 )
 from emotion.generation.sampler import Sampler
-from emotion.training.datasets import Dataset, not_faces, seen_in_training
+from emotion.training.datasets import Dataset, not_faces
+from emotion.training.duplicates import seen_in_training
 from emotion.training.evaluation import wilson_interval
 from emotion.training.runs import REPORT, read_history, write_card
 

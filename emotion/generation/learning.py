@@ -12,7 +12,7 @@ import numpy as np
 from emotion.bundles import Bundle, open_bundle
 from emotion.errors import ModelError
 from emotion.files import write_atomic, write_json
-from emotion.jobs import Reporter
+from emotion.reporting import Reporter
 from emotion.training.datasets import Dataset
 from emotion.training.runs import REPORT, SHEETS, check_settings, read_history, write_card
 

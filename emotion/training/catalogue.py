@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.faces import FER2013_LABELS
-from emotion.training.datasets import Dataset, in_order, labelled_pictures, load_dataset
+from emotion.training.dataset_files import in_order, labelled_pictures, load_dataset
+from emotion.training.datasets import Dataset
 from emotion.training.preparation import PREPARED, SETS
 
 DATA: Final = "EMOTION_DATA"  # the environment variable that names one more data set, or a folder of them

@@ -17,7 +17,8 @@ from emotion import jobs
 from emotion.bundles import CARD, SHIPPED
 from emotion.errors import EmotionError, JobError
 from emotion.files import free_space_or_raise, read_json, write_json
-from emotion.jobs import Job, Reporter
+from emotion.jobs import Job
+from emotion.reporting import Reporter
 from emotion.training.answers import Answers
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, read_history

@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from emotion.bundles import CARD, Bundle, check_facts, open_bundle
 from emotion.errors import DataError, ModelError
 from emotion.files import read_json, write_json
-from emotion.jobs import Reporter
 from emotion.recognition.glance import Glance
+from emotion.reporting import Reporter
 from emotion.training.detector_evaluation import THRESHOLD, search
 from emotion.training.detector_scores import precision_recall, together, worth
 from emotion.training.labelled import LabelledPhoto, in_one_style

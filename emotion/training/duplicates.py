@@ -1,7 +1,8 @@
-"""Pictures that are nearly the same: saved anew, smaller, brighter, mirrored. They must not lie in two splits."""
+"""Pictures that are the same, or nearly: saved anew, smaller, brighter, mirrored. They must not lie in two splits."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.training.datasets import duplicate_groups
+from emotion.training.datasets import Dataset, blank
 
 # Chosen by looking at pairs of FER-2013: two pictures that pass both tests show the same photo in all but a few of a
 # hundred cases. The code alone takes other faces in the same pose for the same, the small picture alone is slow.
@@ -18,6 +19,39 @@ _MOST_BITS: Final = 8  # of 64 that may differ
 _LEAST_ALIKE: Final = 0.93  # correlation of the small pictures
 _SMALL: Final = 16  # pixels, side of the small pictures
 _CHUNK: Final = 512  # rows whose distances to all others are held at once
+
+
+def duplicate_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The number (n,) of the first row with the very same pixels."""
+    first: dict[bytes, int] = {}
+    keys = (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
+    return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.intp)
+
+
+def seen_in_training(data: Dataset) -> NDArray[np.bool_]:
+    """Test rows (n,) whose very pixels are in the training split too."""
+    groups = duplicate_groups(data.images)
+    return np.isin(groups, groups[data.split == 0]) & (data.split != 0)
+
+
+def duplicate_report(data: Dataset) -> dict[str, int]:
+    """Counts to report before anything is trained or scored."""
+    groups = duplicate_groups(data.images)
+    _, counts = np.unique(groups, return_counts=True)
+    order = np.argsort(groups, kind="stable")
+    conflicts = sum(
+        len(set(data.labels[rows])) > 1 for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1
+    )
+    seen = seen_in_training(data)
+    public = groups[data.split == 1]
+    return {
+        "duplicate_groups": int((counts > 1).sum()),
+        "groups_with_conflicting_labels": int(conflicts),
+        "public_rows_in_training": int(seen[data.split == 1].sum()),
+        "private_rows_in_training": int(seen[data.split == 2].sum()),
+        "private_rows_in_public": int(np.isin(groups[data.split == 2], public).sum()),
+        "blank_images": int(blank(data.images).sum()),
+    }
 
 
 @dataclass(frozen=True)

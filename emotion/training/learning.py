@@ -15,19 +15,12 @@ from emotion.bundles import CARD, Bundle, Head, find_bundles, open_bundle
 from emotion.errors import DataError, Diverged, EmotionError, ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.files import read_json, write_json
-from emotion.jobs import Reporter
 from emotion.recognition.classification import Recogniser, probabilities, softmax
+from emotion.reporting import Reporter
 from emotion.training.answers import ANSWERS, EXAMPLES, STRESS, Answers
 from emotion.training.augmentation import resized
-from emotion.training.datasets import (
-    SPLITS,
-    Dataset,
-    duplicate_report,
-    ferplus_majority,
-    ferplus_shares,
-    not_faces,
-    seen_in_training,
-)  # fmt: skip
+from emotion.training.datasets import SPLITS, Dataset, ferplus_majority, ferplus_shares, not_faces
+from emotion.training.duplicates import duplicate_report, seen_in_training
 from emotion.training.evaluation import binned, calibration_error, coverage, fit_offset, fit_temperature, score_head
 from emotion.training.labels import Lesson, apply, label_set
 from emotion.training.records import keep_best

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.bundles import Bundle
-from emotion.jobs import Reporter
-from emotion.training.datasets import Dataset, duplicate_report
+from emotion.reporting import Reporter
+from emotion.training.datasets import Dataset
+from emotion.training.duplicates import duplicate_report
 from emotion.training.labels import Lesson, apply, check_classes, label_set
 from emotion.training.learning import best_of, check_splits, finished
 from emotion.training.plans import LessonPlan

@@ -33,13 +33,14 @@ from emotion.bundles import SHIPPED
 from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
 from emotion.files import free_space_or_raise, write_atomic, write_json
-from emotion.jobs import Reporter
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.crops import crop_faces, to_grey
 from emotion.recognition.detectors import own_detectors
 from emotion.recognition.images import encode_jpeg, read_image
-from emotion.training.datasets import blank, in_order, square
+from emotion.reporting import Reporter
+from emotion.training.dataset_files import in_order, square
+from emotion.training.datasets import blank
 from emotion.training.duplicates import Fingerprints, joined, near_pairs
 from emotion.training.sources import SourcePhoto, open_source
 from emotion.training.splitting import Shares, split_groups

@@ -15,7 +15,7 @@ from typing import Final
 from emotion.errors import DataError, ImageError
 from emotion.faces import expression_name, label_name
 from emotion.recognition.images import DEFAULT_LIMITS
-from emotion.training.datasets import PICTURES, SPLIT_FOLDERS
+from emotion.training.dataset_files import PICTURES, SPLIT_FOLDERS
 
 _MORE_PICTURES: Final = {".heic", ".heif", ".jfif", ".mpo"}  # some of them cannot be read, and are to be told of
 MOST_PHOTOS: Final = 100_000

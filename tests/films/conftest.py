@@ -12,8 +12,8 @@ from emotion.bundles import Bundle
 from emotion.films.analysis import Analysis
 from emotion.films.job import analyze_film
 from emotion.films.request import FilmSettings, Request
-from emotion.jobs import Reporter
 from emotion.recognition.analyzer import Analyzer
+from emotion.reporting import Reporter
 
 from .scenes import HAPPY, SAD, Reader, Square, make_film, see
 

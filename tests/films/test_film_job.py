@@ -19,11 +19,11 @@ from emotion.films import job as film_job
 from emotion.films.easel import Easel
 from emotion.films.request import FAST, FilmSettings, Request
 from emotion.films.shelf import Analysis
-from emotion.jobs import Reporter
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.images import read_image
 from emotion.recognition.video import Film, FilmLimits
+from emotion.reporting import Reporter
 
 from .conftest import Read
 from .scenes import HAPPY, Square, make_film, paint, see

@@ -14,13 +14,13 @@ from emotion import jobs, turns
 from emotion.errors import JobError
 from emotion.films import queue as film_queue
 from emotion.films.queue import WAITING, turn
-from emotion.jobs import Reporter
+from emotion.reporting import Reporter
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from emotion.films.queue import turn
-from emotion.jobs import Reporter
+from emotion.reporting import Reporter
 folder = Path(sys.argv[1])
 with turn(folder, Reporter(folder)) as mine:
     print(mine, flush=True)

@@ -15,7 +15,7 @@ from emotion.errors import DataError, EmotionError
 from emotion.generation.filtering import accepted, add_to_training, people
 from emotion.generation.sampler import Sampler
 from emotion.recognition.classification import Recogniser
-from emotion.training.datasets import load_dataset
+from emotion.training.dataset_files import load_dataset
 
 from .making import write_judge
 

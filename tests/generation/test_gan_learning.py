@@ -127,7 +127,7 @@ def test_other_settings_want_another_folder(
 def test_an_unfinished_run_is_no_model_until_it_is_finished(
     train: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from emotion.jobs import Reporter
+    from emotion.reporting import Reporter
 
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, "stopping", property(lambda self: True))

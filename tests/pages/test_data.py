@@ -17,10 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 from emotion import jobs, ui_data, ui_prepare
 from emotion.faces import FER2013_LABELS
-from emotion.jobs import Job, Reporter
+from emotion.jobs import Job
 from emotion.recognition.images import encode_png, read_image
+from emotion.reporting import Reporter
 from emotion.training import catalogue, preparation, preparing
-from emotion.training.datasets import load_dataset
+from emotion.training.dataset_files import load_dataset
 from emotion.training.preparation import Settings, prepare
 
 Open = Callable[[str], Any]

@@ -22,11 +22,12 @@ from emotion.films import shelf
 from emotion.films.job import analyze_film
 from emotion.films.request import Request
 from emotion.films.shelf import Analysis, FilmSettings
-from emotion.jobs import Job, reporting
+from emotion.jobs import Job
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.images import read_image
+from emotion.reporting import reporting
 
 Open = Callable[[str], Any]
 Visit = Callable[[str], Any]

@@ -168,7 +168,7 @@ def size_of(folder: Path) -> int:
 
 # ------------------------------------------------------------------ races and strangers
 
-PRELUDE = "import sys, time; from pathlib import Path; from emotion.jobs import reporting\n"
+PRELUDE = "import sys, time; from pathlib import Path; from emotion.reporting import reporting\n"
 
 
 def race(number: int, place: Path) -> None:

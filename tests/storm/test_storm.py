@@ -42,7 +42,7 @@ def test_races_strangers_and_orphans(tmp_path: Path) -> None:
 CARELESS = """
 import sys, time
 from pathlib import Path
-from emotion.jobs import reporting
+from emotion.reporting import reporting
 folder = Path(sys.argv[1])
 with reporting(folder) as report:
     for number in range(400):

@@ -7,7 +7,8 @@ import pytest
 
 import emotion
 from emotion.cli import main
-from emotion.training.datasets import Dataset, load_dataset
+from emotion.training.dataset_files import load_dataset
+from emotion.training.datasets import Dataset
 
 from .making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
 

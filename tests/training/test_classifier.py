@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from emotion.bundles import open_bundle
 from emotion.cli import main
 from emotion.errors import DataError, Diverged, EmotionError
-from emotion.jobs import Job, Reporter, reporting
+from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser
+from emotion.reporting import Reporter, reporting
 from emotion.training.answers import Answers, Examples
 from emotion.training.augmentation import Augmentation
-from emotion.training.datasets import Dataset, load_dataset
+from emotion.training.dataset_files import load_dataset
+from emotion.training.datasets import Dataset
 from emotion.training.labels import apply, label_set
 from emotion.training.learning import evaluate, use
 from emotion.training.plans import LessonPlan

@@ -20,19 +20,10 @@ from hypothesis.extra import numpy as hnp
 from emotion.errors import DataError
 from emotion.faces import FER2013_LABELS
 from emotion.training import datasets
-from emotion.training.datasets import (
-    Dataset,
-    clean_votes,
-    duplicate_groups,
-    duplicate_report,
-    ferplus_majority,
-    ferplus_shares,
-    haar_mistakes,
-    load_dataset,
-    not_faces,
-    seen_in_training,
-    with_votes,
-)
+from emotion.training.dataset_files import load_dataset, with_votes
+from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, ferplus_shares, not_faces
+from emotion.training.duplicates import duplicate_groups, duplicate_report, seen_in_training
+from emotion.training.negatives import haar_mistakes
 
 from .conftest import REAL
 from .making import (

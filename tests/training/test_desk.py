@@ -30,7 +30,7 @@ FAKE = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from emotion.jobs import reporting
+from emotion.reporting import reporting
 from emotion.training.desk import in_turn
 from emotion.training.runs import append_history, read_history
 from emotion.training.watching import PAUSE

@@ -22,20 +22,16 @@ from emotion.bundles import find_bundles, open_bundle, sha256_of
 from emotion.cli import main
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
-from emotion.jobs import Job, reporting
+from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser, probabilities, softmax
+from emotion.reporting import reporting
 from emotion.training import learning
 from emotion.training.answers import Answers, Examples
-from emotion.training.datasets import (
-    Dataset,
-    ferplus_majority,
-    ferplus_shares,
-    haar_mistakes,
-    load_dataset,
-    not_faces,
-)
+from emotion.training.dataset_files import load_dataset
+from emotion.training.datasets import Dataset, ferplus_majority, ferplus_shares, not_faces
 from emotion.training.evaluation import calibration_error, expected_calibration_error, fit_temperature
 from emotion.training.learning import evaluate, learn, raw_logits, score, use
+from emotion.training.negatives import haar_mistakes
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import read_history
 from emotion.training.stress import read_stress
@@ -226,7 +222,7 @@ def test_evaluate_where_nothing_has_a_majority(
     assert small.named is not None
     nameless = replace(small, named=np.zeros(len(small), bool))
     assert evaluate(finished, nameless, "public")["ferplus_accuracy"] is None
-    monkeypatch.setattr("emotion.training.datasets.load_dataset", lambda *_: nameless)
+    monkeypatch.setattr("emotion.training.dataset_files.load_dataset", lambda *_: nameless)
     assert command("evaluate", finished, "--data", "here") == 0
     assert "accuracy" in capsys.readouterr().out
 

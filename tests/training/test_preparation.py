@@ -26,14 +26,14 @@ from emotion import jobs, photos
 from emotion.cli import main
 from emotion.errors import DataError, EmotionError, JobError
 from emotion.faces import Box, Face
-from emotion.jobs import Reporter
 from emotion.recognition.analyzer import Quarter, load_analyzer
 from emotion.recognition.analyzer import Settings as analyzer_settings
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.crops import CropGeometry, crop_square, to_grey
 from emotion.recognition.images import encode_png, rotate
+from emotion.reporting import Reporter
 from emotion.training import preparation, preparing
-from emotion.training.datasets import load_dataset
+from emotion.training.dataset_files import load_dataset
 from emotion.training.duplicates import near_groups
 from emotion.training.preparation import FACES, FOLDERS, PREPARED, THROWN_OUT, Settings, check_name, prepare
 from emotion.training.preparing import arguments, clear, preparations, start_again, start_with_path
