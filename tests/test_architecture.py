@@ -42,6 +42,7 @@ BETWEEN_FLOWS = {
     ("training", "recognition"): {
         "analyzer",
         "images",
+        "image_guards",
         "crops",
         "detection",
         "detectors",

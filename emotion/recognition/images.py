@@ -13,10 +13,8 @@ import io
 import os
 import re
 import stat
-import struct
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
@@ -26,49 +24,26 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, features
 
 from emotion.errors import ImageError
+from emotion.recognition.image_guards import (
+    DEFAULT_LIMITS,
+    MOST_EXIF_BYTES,
+    ImageLimits,
+    Metered,
+    check_jpeg,
+    check_tiff,
+    is_text,
+    label_of,
+    refusal,
+    stranger_in,
+    too_large,
+)
 
 # Fixed, so that nothing another package registers with Pillow is ever tried. "JPEG" reads MPO, too.
 _FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
 _CHOOSE: Final = "choose a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
 
-# What people take for pictures: (where, bytes in lower case, what to call it).
-_STRANGERS: Final = (
-    (0, b"%pdf", "a PDF document"),
-    (0, b"pk\x03\x04", "a zip archive or an office document"),
-    (0, b"\x1ae\xdf\xa3", "a film"),
-    (8, b"avi list", "a film"),
-    (0, b"8bps", "a Photoshop document"),
-    (0, b"<!doctype html", "a web page"),
-    (0, b"<html", "a web page"),
-    (0, b"<", "an SVG or XML document"),
-)
-_HEIC: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
-
-# All far above what cameras and programs write, and far below what keeps a decoder busy for seconds.
-_MOST_READS: Final = 500_000
-_MOST_SCANS: Final = 100
-_MOST_SEGMENTS: Final = 10_000
-_MOST_EXIF_SEGMENTS: Final = 32
-_MOST_EXIF_BYTES: Final = 2**21
-_MOST_TAGS: Final = 1_000
-_MOST_TAG_VALUES: Final = 400_000
-
 _BAND_PIXELS: Final = 2**21
-_INNER_DIRECTORIES: Final = (34665, 34853, 40965)  # tags of TIFF: EXIF, GPS, Interoperability
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _PILLOW: Final = re.compile(r"PIL\.")
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What is read at most: pixels (of WebP three quarters), pixels on the longer side, bytes of the file."""
-
-    pixels: int = 40_000_000
-    side: int = 16_384
-    bytes: int = 200 * 2**20
-
-
-DEFAULT_LIMITS: Final = ImageLimits()
 
 
 def read_image(
@@ -82,29 +57,29 @@ def read_image(
     `name` is what messages call the picture; only its content decides what it is. Raises ImageError, always
     one sentence, for everything but a whole picture within `limits`.
     """
-    label = _label(source if name is None else name)
+    label = label_of(source if name is None else name)
     data = _read(source, limits, label)
     if not data:
-        raise _refusal(label, "is empty", _CHOOSE)
-    if stranger := _stranger(data):
+        raise refusal(label, "is empty", _CHOOSE)
+    if stranger := stranger_in(data):
         came = f"is {stranger}, which cannot be read as a picture"
-        raise _refusal(label, came, "open it as a film") if stranger == "a film" else _refusal(label, came)
+        raise refusal(label, came, "open it as a film") if stranger == "a film" else refusal(label, came)
     _mute_pillow()
     try:
         return _decode(data, limits, label)
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
-        came = "plain text" if _is_text(data) else "not a whole picture of a kind that can be read"
-        raise _refusal(label, f"is {came}", _CHOOSE) from error
+        came = "plain text" if is_text(data) else "not a whole picture of a kind that can be read"
+        raise refusal(label, f"is {came}", _CHOOSE) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, over ours, met on opening
-        raise _too_large(label, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels", limits) from error
+        raise too_large(label, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels", limits) from error
     except MemoryError as error:
-        raise _refusal(label, "needs more memory than is free", "save a smaller copy and use that") from error
+        raise refusal(label, "needs more memory than is free", "save a smaller copy and use that") from error
     except Exception as error:
         # No list of types, for Pillow promises none: hostile bytes bring out zlib.error, AssertionError,
         # RuntimeError and what else its plugins run into, and in this place all of it means the same.
-        raise _refusal(label, "is damaged or cut off") from error
+        raise refusal(label, "is damaged or cut off") from error
 
 
 def as_rgb(array: NDArray[Any] | Image.Image, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
@@ -118,7 +93,7 @@ def as_rgb(array: NDArray[Any] | Image.Image, *, order: Literal["rgb", "bgr"] = 
         return _from_pillow(array)
     array = np.asarray(array)
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise _refusal("The picture", f"has the shape {array.shape}", "expected is (H, W), (H, W, 1), 3 or 4")
+        raise refusal("The picture", f"has the shape {array.shape}", "expected is (H, W), (H, W, 1), 3 or 4")
     array = _to_8_bit(array.reshape(*array.shape[:2], -1))
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
@@ -149,31 +124,6 @@ def rotate(rgb: NDArray[np.uint8], degrees: Literal[0, 90, 180, 270]) -> NDArray
 # From a source to bytes
 
 
-def _label(name: object) -> str:
-    """What messages call a picture: its base name in quotes, without control characters, at most 60 long."""
-    if not isinstance(name, (str, os.PathLike)):
-        name = getattr(name, "name", None)  # open files and uploads have one
-    if not isinstance(name, (str, os.PathLike)):
-        return "The picture"
-    base = re.split(r"[/\\]", os.fsdecode(name).rstrip("/\\"))[-1]
-    text = "".join(c for c in base if c.isprintable()).strip()
-    text = text if len(text) <= 60 else f"{text[:44]}…{text[-15:]}"
-    return f'"{text}"' if text else "The picture"
-
-
-def _refusal(label: str, came: str, advice: str = "save it anew as JPEG or PNG and use that") -> ImageError:
-    return ImageError(f"{label} {came}: {advice}.")
-
-
-def _too_large(label: str, came: str, limits: ImageLimits) -> ImageError:
-    most = f"{limits.pixels / 1e6:g} million pixels and {limits.side} on a side"
-    return _refusal(label, f"has {came} and at most {most} can be read", "save a smaller copy and use that")
-
-
-def _too_slow(label: str) -> ImageError:
-    return _refusal(label, "is built in a way that would take very long to read")
-
-
 def _read(source: str | Path | bytes | BinaryIO, limits: ImageLimits, label: str) -> bytes:
     """The bytes of the file; ImageError if there is none, if it cannot be opened or is over the limit."""
     try:
@@ -184,21 +134,21 @@ def _read(source: str | Path | bytes | BinaryIO, limits: ImageLimits, label: str
         else:
             data = _read_file(source, limits)
     except FileNotFoundError as error:
-        raise _refusal(label, "was not found", "check the name and the folder") from error
+        raise refusal(label, "was not found", "check the name and the folder") from error
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise _refusal(label, "cannot be opened", "check that you may read it") from error
+        raise refusal(label, "cannot be opened", "check that you may read it") from error
     if memoryview(data).nbytes > limits.bytes:
         most = f"{limits.bytes / 2**20:g} MB"
-        raise _refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
+        raise refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
     return bytes(data)
 
 
 def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise _refusal(label, "is a folder", "choose a picture in it")
+        raise refusal(label, "is a folder", "choose a picture in it")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise _refusal(label, "is not a plain file", _CHOOSE)
+        raise refusal(label, "is not a plain file", _CHOOSE)
     with open(path, "rb") as file:
         return file.read(min(status.st_size, limits.bytes) + 1)
 
@@ -212,110 +162,28 @@ def _read_file(file: BinaryIO, limits: ImageLimits) -> bytes:
     return data
 
 
-def _stranger(data: bytes) -> str | None:
-    """What the file is, where it is of a well-known kind that is not read."""
-    if data[4:8] == b"ftyp":
-        end = min(int.from_bytes(data[:4], "big"), 256)
-        brands = {data[i : i + 4] for i in range(8, end, 4)}
-        if brands & {b"avif", b"avis"}:
-            return None
-        return "a HEIC picture" if any(map(_HEIC.fullmatch, brands)) else "a film"
-    start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return next((words for where, magic, words in _STRANGERS if start.startswith(magic, where)), None)
-
-
-def _is_text(data: bytes) -> bool:
-    start = data[:512].decode(errors="replace")[:-1]  # the last character may have been cut in two
-    return all((c.isprintable() and c != "\ufffd") or c.isspace() for c in start)
-
-
 # From bytes to an image
 
 
 def _decode(data: bytes, limits: ImageLimits, label: str) -> NDArray[np.uint8]:
     if data.startswith(b"\xff\xd8"):
-        _check_jpeg(data, label)
+        check_jpeg(data, label)
     elif data.startswith((b"II", b"MM")):
-        _check_tiff(data, limits, label)
-    image = Image.open(_Metered(data, label), formats=_FORMATS)
+        check_tiff(data, limits, label)
+    image = Image.open(Metered(data, label), formats=_FORMATS)
     width, height = image.size
     if image.format == "WEBP":  # its decoder holds 16 bytes for a pixel, the others at most 11
         limits = replace(limits, pixels=limits.pixels * 3 // 4)
     if width * height > limits.pixels or max(width, height) > limits.side:
-        raise _too_large(label, f"{width} x {height} pixels", limits)
+        raise too_large(label, f"{width} x {height} pixels", limits)
     if image.format == "PNG":
         image.verify()  # checksums, which loading passes over; after this an image can only be opened again
-        image = Image.open(_Metered(data, label), formats=("PNG",))
+        image = Image.open(Metered(data, label), formats=("PNG",))
     if any(tile[0] == "ppm_plain" for tile in image.tile):
         # Pillow takes each comment out by copying all the rest: 1 MB of comments took 6 s, 10 MB ten minutes.
-        raise _refusal(label, "is a PPM file in text form, which is not read")
+        raise refusal(label, "is a PPM file in text form, which is not read")
     image.load()
     return _from_loaded(image)
-
-
-class _Metered(io.BytesIO):
-    """The file as Pillow sees it, which ends the reading where a crafted one would keep Pillow for minutes.
-
-    Pillow walks over chunks, segments, tags and strips in Python: millions of empty ones, or thousands of
-    strips that share their bytes, make a small file slow.
-    """
-
-    def __init__(self, data: bytes, label: str) -> None:
-        super().__init__(data)
-        self._label, self._reads, self._bytes = label, _MOST_READS, 8 * len(data) + 2**20
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self._reads, self._bytes = self._reads - 1, self._bytes - len(data)
-        if self._reads < 0 or self._bytes < 0:
-            raise _too_slow(self._label)
-        return data
-
-
-def _check_jpeg(data: bytes, label: str) -> None:
-    """Refuse a JPEG of hundreds of scans, each a pass over all pixels: 370 kB of them took Pillow 10 s."""
-    at = segments = scans = 0
-    while marker := _MARKER.search(data, at):
-        at, code = marker.end(), marker[1][0]
-        if code == 0xD9:  # the end; a film or more pictures may follow
-            break
-        segments, scans = segments + 1, scans + (code == 0xDA)
-        at += 0 if code in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
-        if scans > _MOST_SCANS or segments > _MOST_SEGMENTS:
-            raise _too_slow(label)
-    if data.count(b"Exif\0\0") > _MOST_EXIF_SEGMENTS:  # Pillow joins them, and a tag may be all of them
-        raise _too_slow(label)
-
-
-def _check_tiff(data: bytes, limits: ImageLimits, label: str) -> None:
-    """Refuse a TIFF whose tags would become millions of Python objects, or one of huge tiles."""
-    tile, values = 1, 0
-    for number, (tag, kind, count, value) in enumerate(_tiff_entries(data)):
-        if kind not in (1, 2, 7) or tag in (273, 324):  # bytes and text stay as they are, but not as offsets
-            values += count
-        if tag in (322, 323):  # width and height
-            tile *= value
-        if number > _MOST_TAGS or values > _MOST_TAG_VALUES or tile > limits.pixels:
-            raise _too_slow(label)
-
-
-def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, type, count and value (or its place) of what the first directory and its inner ones hold."""
-    order, big = "<" if data[:2] == b"II" else ">", data[2:3] == b"\x2b"
-    number, entry, word, width = ("Q", "HHQ", "Q", 8) if big else ("H", "HHI", "I", 4)
-    directories = list(struct.unpack_from(order + word, data, width))
-    for at in directories:
-        with contextlib.suppress(struct.error):  # cut off: what is there counts
-            (entries,) = struct.unpack_from(order + number, data, at)
-            at += struct.calcsize(order + number)
-            for _ in range(entries):
-                tag, kind, count = struct.unpack_from(order + entry, data, at)
-                at += struct.calcsize(order + entry)
-                (value,) = struct.unpack_from(order + {1: "B", 3: "H"}.get(kind, word), data, at)
-                at += width
-                if tag in _INNER_DIRECTORIES:
-                    directories.append(value)  # circles are ended by the number of tags
-                yield tag, kind, count, value
 
 
 def _mute_pillow() -> None:
@@ -335,14 +203,14 @@ def _mute_pillow() -> None:
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     """The pixels of somebody else's image, which is left as it is."""
     if min(image.size) == 0:
-        raise _refusal("The picture", f"has {image.width} x {image.height} pixels", "expected is at least one")
+        raise refusal("The picture", f"has {image.width} x {image.height} pixels", "expected is at least one")
     _mute_pillow()
     try:
         copy = image.copy()
         copy.format = image.format
         return _from_loaded(copy)
     except Exception as error:  # as in `read_image`
-        raise _refusal("The picture", "is damaged or cut off") from error
+        raise refusal("The picture", "is damaged or cut off") from error
 
 
 def _from_loaded(image: Image.Image) -> NDArray[np.uint8]:
@@ -365,7 +233,7 @@ def _from_loaded(image: Image.Image) -> NDArray[np.uint8]:
 def _turn_upright(image: Image.Image) -> None:
     """Turn the image in place as its EXIF says; one that cannot be read is passed over."""
     keys = ("exif", "Raw profile type exif")
-    if sum(len(image.info.get(key) or b"") for key in keys) > _MOST_EXIF_BYTES:
+    if sum(len(image.info.get(key) or b"") for key in keys) > MOST_EXIF_BYTES:
         return
     # Whatever the exception: for a side note that Pillow cannot make out, a whole picture is not refused.
     with contextlib.suppress(Exception):
@@ -413,10 +281,10 @@ def _to_8_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
     if np.issubdtype(array.dtype, np.uint16):
         return (array >> 8).astype(np.uint8)
     if not np.issubdtype(array.dtype, np.floating):
-        raise _refusal("The picture", f"has values of {array.dtype}", "expected is uint8, uint16, bool or float")
+        raise refusal("The picture", f"has values of {array.dtype}", "expected is uint8, uint16, bool or float")
     lowest, highest = float(array.min()), float(array.max())
     if not (lowest > -1e-6 and highest < 1 + 1e-6):  # what rounding adds is let pass; NaN is not
-        raise _refusal("The picture", f"has floats from {lowest:g} to {highest:g}", "expected is 0 to 1")
+        raise refusal("The picture", f"has floats from {lowest:g} to {highest:g}", "expected is 0 to 1")
     return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
 
 

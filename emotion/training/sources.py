@@ -14,7 +14,7 @@ from typing import Final
 
 from emotion.errors import DataError, ImageError
 from emotion.faces import expression_name, label_name
-from emotion.recognition.images import DEFAULT_LIMITS
+from emotion.recognition.image_guards import DEFAULT_LIMITS
 from emotion.training.dataset_files import PICTURES, SPLIT_FOLDERS
 
 _MORE_PICTURES: Final = {".heic", ".heif", ".jfif", ".mpo"}  # some of them cannot be read, and are to be told of

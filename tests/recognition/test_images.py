@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, features
 
 from emotion.errors import ImageError
-from emotion.recognition.images import ImageLimits, as_rgb, encode_jpeg, encode_png, read_image, rotate
+from emotion.recognition.image_guards import ImageLimits
+from emotion.recognition.images import as_rgb, encode_jpeg, encode_png, read_image, rotate
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(7)

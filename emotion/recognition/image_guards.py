@@ -1,0 +1,167 @@
+"""What a picture file is, and whether it may be decoded at all.
+
+Pillow decodes whatever its plugins can; a small crafted file can cost it gigabytes or minutes. What is refused here
+is far above what cameras and programs write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from emotion.errors import ImageError
+
+# What people take for pictures: (where, bytes in lower case, what to call it).
+_STRANGERS: Final = (
+    (0, b"%pdf", "a PDF document"),
+    (0, b"pk\x03\x04", "a zip archive or an office document"),
+    (0, b"\x1ae\xdf\xa3", "a film"),
+    (8, b"avi list", "a film"),
+    (0, b"8bps", "a Photoshop document"),
+    (0, b"<!doctype html", "a web page"),
+    (0, b"<html", "a web page"),
+    (0, b"<", "an SVG or XML document"),
+)
+_HEIC: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
+
+# All far above what cameras and programs write, and far below what keeps a decoder busy for seconds.
+_MOST_READS: Final = 500_000
+_MOST_SCANS: Final = 100
+_MOST_SEGMENTS: Final = 10_000
+_MOST_EXIF_SEGMENTS: Final = 32
+MOST_EXIF_BYTES: Final = 2**21
+_MOST_TAGS: Final = 1_000
+_MOST_TAG_VALUES: Final = 400_000
+
+_INNER_DIRECTORIES: Final = (34665, 34853, 40965)  # tags of TIFF: EXIF, GPS, Interoperability
+_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is read at most: pixels (of WebP three quarters), pixels on the longer side, bytes of the file."""
+
+    pixels: int = 40_000_000
+    side: int = 16_384
+    bytes: int = 200 * 2**20
+
+
+DEFAULT_LIMITS: Final = ImageLimits()
+
+
+def label_of(name: object) -> str:
+    """What messages call a picture: its base name in quotes, without control characters, at most 60 long."""
+    if not isinstance(name, (str, os.PathLike)):
+        name = getattr(name, "name", None)  # open files and uploads have one
+    if not isinstance(name, (str, os.PathLike)):
+        return "The picture"
+    base = re.split(r"[/\\]", os.fsdecode(name).rstrip("/\\"))[-1]
+    text = "".join(c for c in base if c.isprintable()).strip()
+    text = text if len(text) <= 60 else f"{text[:44]}…{text[-15:]}"
+    return f'"{text}"' if text else "The picture"
+
+
+def refusal(label: str, came: str, advice: str = "save it anew as JPEG or PNG and use that") -> ImageError:
+    """One sentence: what came, and what to do."""
+    return ImageError(f"{label} {came}: {advice}.")
+
+
+def too_large(label: str, came: str, limits: ImageLimits) -> ImageError:
+    """For a picture of more pixels than `limits`."""
+    most = f"{limits.pixels / 1e6:g} million pixels and {limits.side} on a side"
+    return refusal(label, f"has {came} and at most {most} can be read", "save a smaller copy and use that")
+
+
+def too_slow(label: str) -> ImageError:
+    """For a file that would keep its decoder busy for long."""
+    return refusal(label, "is built in a way that would take very long to read")
+
+
+def stranger_in(data: bytes) -> str | None:
+    """What the file is, where it is of a well-known kind that is not read."""
+    if data[4:8] == b"ftyp":
+        end = min(int.from_bytes(data[:4], "big"), 256)
+        brands = {data[i : i + 4] for i in range(8, end, 4)}
+        if brands & {b"avif", b"avis"}:
+            return None
+        return "a HEIC picture" if any(map(_HEIC.fullmatch, brands)) else "a film"
+    start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((words for where, magic, words in _STRANGERS if start.startswith(magic, where)), None)
+
+
+def is_text(data: bytes) -> bool:
+    """True where it begins with words, not with a picture."""
+    start = data[:512].decode(errors="replace")[:-1]  # the last character may have been cut in two
+    return all((c.isprintable() and c != "\ufffd") or c.isspace() for c in start)
+
+
+class Metered(io.BytesIO):
+    """The file as Pillow sees it, which ends the reading where a crafted one would keep Pillow for minutes.
+
+    Pillow walks over chunks, segments, tags and strips in Python: millions of empty ones, or thousands of
+    strips that share their bytes, make a small file slow.
+    """
+
+    def __init__(self, data: bytes, label: str) -> None:
+        super().__init__(data)
+        self._label, self._reads, self._bytes = label, _MOST_READS, 8 * len(data) + 2**20
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As `BytesIO.read`, but an ImageError after half a million calls or eight times the file's bytes."""
+        data = super().read(size)
+        self._reads, self._bytes = self._reads - 1, self._bytes - len(data)
+        if self._reads < 0 or self._bytes < 0:
+            raise too_slow(self._label)
+        return data
+
+
+def check_jpeg(data: bytes, label: str) -> None:
+    """Refuse a JPEG of hundreds of scans, each a pass over all pixels: 370 kB of them took Pillow 10 s."""
+    at = segments = scans = 0
+    while marker := _MARKER.search(data, at):
+        at, code = marker.end(), marker[1][0]
+        if code == 0xD9:  # the end; a film or more pictures may follow
+            break
+        segments, scans = segments + 1, scans + (code == 0xDA)
+        at += 0 if code in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
+        if scans > _MOST_SCANS or segments > _MOST_SEGMENTS:
+            raise too_slow(label)
+    if data.count(b"Exif\0\0") > _MOST_EXIF_SEGMENTS:  # Pillow joins them, and a tag may be all of them
+        raise too_slow(label)
+
+
+def check_tiff(data: bytes, limits: ImageLimits, label: str) -> None:
+    """Refuse a TIFF whose tags would become millions of Python objects, or one of huge tiles."""
+    tile, values = 1, 0
+    for number, (tag, kind, count, value) in enumerate(_tiff_entries(data)):
+        if kind not in (1, 2, 7) or tag in (273, 324):  # bytes and text stay as they are, but not as offsets
+            values += count
+        if tag in (322, 323):  # width and height
+            tile *= value
+        if number > _MOST_TAGS or values > _MOST_TAG_VALUES or tile > limits.pixels:
+            raise too_slow(label)
+
+
+def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Tag, type, count and value (or its place) of what the first directory and its inner ones hold."""
+    order, big = "<" if data[:2] == b"II" else ">", data[2:3] == b"\x2b"
+    number, entry, word, width = ("Q", "HHQ", "Q", 8) if big else ("H", "HHI", "I", 4)
+    directories = list(struct.unpack_from(order + word, data, width))
+    for at in directories:
+        with contextlib.suppress(struct.error):  # cut off: what is there counts
+            (entries,) = struct.unpack_from(order + number, data, at)
+            at += struct.calcsize(order + number)
+            for _ in range(entries):
+                tag, kind, count = struct.unpack_from(order + entry, data, at)
+                at += struct.calcsize(order + entry)
+                (value,) = struct.unpack_from(order + {1: "B", 3: "H"}.get(kind, word), data, at)
+                at += width
+                if tag in _INNER_DIRECTORIES:
+                    directories.append(value)  # circles are ended by the number of tags
+                yield tag, kind, count, value
