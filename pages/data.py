@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from emotion import ui, ui_data, ui_prepare
+from emotion import ui, ui_data, ui_data_views, ui_prepare
 from emotion.faces import named
 from emotion.training.catalogue import Entry, find_datasets, refused_datasets
 from emotion.training.datasets import Dataset
 
 VIEWS = {
-    "Counts": ui_data.show_counts,
-    "Faces": ui_data.show_faces,
-    "Changes": lambda entry, data: ui_data.show_changes(data.images, entry.name),
-    "Duplicates": ui_data.show_duplicates,
-    "Agreement": ui_data.show_agreement,
-    "Blank": ui_data.show_blank,
+    "Counts": ui_data_views.show_counts,
+    "Faces": ui_data_views.show_faces,
+    "Changes": lambda entry, data: ui_data_views.show_changes(data.images, entry.name),
+    "Duplicates": ui_data_views.show_duplicates,
+    "Agreement": ui_data_views.show_agreement,
+    "Blank": ui_data_views.show_blank,
 }
 LEFT_OUT = "Left out"
 
@@ -82,7 +82,7 @@ def show_one(entry: Entry) -> None:
     view = st.segmented_control("Look at", views, default=views[0], required=True, key="data_view",
                                 label_visibility="collapsed") or views[0]  # fmt: skip
     if view == LEFT_OUT:
-        ui_data.show_left_out(entry)
+        ui_data_views.show_left_out(entry)
         return
     data: Dataset | None = None
     with ui.error_box("this data set"):

@@ -18,6 +18,7 @@ from emotion.bundles import Bundle
 from emotion.faces import FERPLUS_LABELS, Box, Face
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.images import read_image
+from emotion.reporting import Reporter
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[..., tuple[int, str, str]]
@@ -315,7 +316,7 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     given: dict[str, object] = {}
 
     def learn(
-        data: object, config: object, folder: Path, report: jobs.Reporter, crops: object, beside: object, *,
+        data: object, config: object, folder: Path, report: Reporter, crops: object, beside: object, *,
         teachers: list[object], finish: bool, tensorboard: bool,
     ) -> None:  # fmt: skip
         assert teachers == []

@@ -15,11 +15,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from emotion import jobs, ui_data, ui_prepare
+from emotion import ui_data, ui_data_views, ui_prepare
 from emotion.faces import FER2013_LABELS
 from emotion.jobs import Job
 from emotion.recognition.images import encode_png, read_image
-from emotion.reporting import Reporter
+from emotion.reporting import Reporter, reporting
 from emotion.training import catalogue, preparation, preparing
 from emotion.training.dataset_files import load_dataset
 from emotion.training.preparation import Settings, prepare
@@ -418,7 +418,7 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
 def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: Open) -> None:
     folder = sets / ".dead.preparing"
     folder.mkdir()
-    with pytest.raises(RuntimeError), jobs.reporting(folder):
+    with pytest.raises(RuntimeError), reporting(folder):
         raise RuntimeError
     page = open_page("data")
     assert "dead" in page.app.warning[0].value
@@ -451,6 +451,6 @@ def test_a_click_in_the_matrix_chooses_its_cell(
     said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = {"data_agreement": said}
-    monkeypatch.setattr(ui_data, "state", state)
-    ui_data._choose_cell()
+    monkeypatch.setattr(ui_data_views, "state", state)
+    ui_data_views._choose_cell()
     assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))
