@@ -37,17 +37,18 @@ _NO_SETTINGS: Final = {"duplicates", "label_names", "source", "rows", "version",
 
 
 def runs_table(runs: Mapping[str, RunView], in_use: str = "") -> pd.DataFrame:
-    """A row a run, in the order given: `in use` (a star), `run`, `network`, `labels`, `right` (0 to 1, of the best
-    epoch on the faces held out, NaN unknown), `best epoch`, `epochs`, `state`, `minutes`, `made` (a date)."""
+    """A row a run, in the order given: `in use` (a star), `run`, `right` (0 to 1, of the best epoch on the faces held
+    out, NaN unknown; early, for a narrow screen shows the first columns alone), `network`, `labels`, `best epoch`,
+    `epochs`, `state`, `minutes`, `made` (a date)."""
     lines = [
         (
-            "★" if name == in_use else "", name, run.network or run.kind or "unknown", labels_of(run.config),
-            math.nan if run.best_accuracy is None else run.best_accuracy, run.best_epoch, epochs_sentence(run),
+            "★" if name == in_use else "", name, math.nan if run.best_accuracy is None else run.best_accuracy,
+            run.network or run.kind or "unknown", labels_of(run.config), run.best_epoch, epochs_sentence(run),
             run.state, round(run.minutes), datetime.fromtimestamp(run.created, UTC).date() if run.created else None,
         )
         for name, run in runs.items()
     ]  # fmt: skip
-    columns = ["in use", "run", "network", "labels", "right", "best epoch", "epochs", "state", "minutes", "made"]
+    columns = ["in use", "run", "right", "network", "labels", "best epoch", "epochs", "state", "minutes", "made"]
     return pd.DataFrame(lines, columns=columns).astype({"best epoch": "Int64"})
 
 
@@ -62,6 +63,8 @@ def labels_of(config: Mapping[str, Any]) -> str:
     if chosen == "own":
         names = config.get("label_names")
         return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
+    if chosen is None and config.get("votes"):  # the project's own network, which gives both answers
+        return "7 and 8 (FER+)"
     title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
     return title.replace(" expressions", "")
 

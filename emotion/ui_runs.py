@@ -77,7 +77,7 @@ def choose(runs: Runs) -> dict[str, RunView]:
         column_config={
             "in use": st.column_config.TextColumn("", help="A star: the recogniser that all pages use now.", width=30),
             "right": st.column_config.ProgressColumn(
-                "right", format="%.1f %%", min_value=0, max_value=100, width=140,
+                "right", format="%.1f %%", min_value=0, max_value=100, width=115,
                 help="Share of right answers on faces held out, in the best epoch. Fewer labels are easier.",
             ),
             "best epoch": st.column_config.NumberColumn(width="small"),

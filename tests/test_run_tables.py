@@ -54,6 +54,18 @@ def test_curves_of_two_runs_mark_their_best_epochs() -> None:
     assert list(table[table["part"] == LEARNS]["value"]) == [0.2, 0.3, 0.4]
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"labels": "four"}, "4: angry, fear, happy, sad"), ({"labels": "fer2013"}, "7 (FER-2013)"),
+        ({"labels": "own", "label_names": ["a", "b"]}, "2 of its data"), ({"labels": "own"}, "of its data"),
+        ({"votes": True}, "7 and 8 (FER+)"), ({"votes": False}, ""), ({"labels": 3}, ""), ({}, ""),
+    ],
+)  # fmt: skip
+def test_the_labels_of_a_run_in_words(config: dict[str, Any], words: str) -> None:
+    assert run_tables.labels_of(config) == words
+
+
 def test_no_history_is_an_empty_table() -> None:
     assert len(run_tables.curves_table({"a": []}, "loss")) == 0
     assert len(run_tables.lesson_table([], [], "right")) == 0

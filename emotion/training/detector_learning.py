@@ -37,9 +37,13 @@ def learn_detector(
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.detector import train_detector
+    from emotion.training.detector_network import NAME
     from emotion.training.export import export_detector
 
-    check_settings(folder, {**asdict(config), "photos": dict(Counter(photo.source for photo in photos))})
+    # The name is for who looks while it learns; it is no setting.
+    check_settings(
+        folder, {**asdict(config), "photos": dict(Counter(photo.source for photo in photos))}, {"network": NAME}
+    )
     report.progress(len(read_history(folder)), config.epochs, "Loading")
 
     def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:

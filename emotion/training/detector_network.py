@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotion.recognition.glance import STRIDES, VALUES
 from emotion.training.networks import Tensor
 
+NAME = "glance"
 POINTS = "points"  # how the names of the layers begin that only the landmarks need
 
 
@@ -43,7 +44,7 @@ def glance(stem: int = 16, early: int = 32, fine: int = 48, coarse: int = 80) ->
     eighth = _block(layers.Add()([eighth, layers.UpSampling2D(2)(down)]), fine)
     heads = [_head(grid, str(stride)) for grid, stride in zip((eighth, sixteenth, x), STRIDES, strict=True)]
     answers = layers.Concatenate(axis=1, name="faces")(heads)
-    return keras.Model(photos, answers, name="glance")
+    return keras.Model(photos, answers, name=NAME)
 
 
 def _convolution(x: Tensor, filters: int, kernel: int = 3, stride: int = 1, name: str | None = None) -> Tensor:

@@ -226,4 +226,4 @@ def test_landmarks_are_those_of_a_finished_detector(
     assert not (tmp_path / "run").exists()
     assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["landmarks"], config["start"]) == (True, open_bundle(made).sha256)
+    assert (config["network"], config["landmarks"], config["start"]) == ("glance", True, open_bundle(made).sha256)
