@@ -5,7 +5,7 @@
     stop           there while somebody asks it to end   the rest     belongs to the task
 
 The folder is all there is: whoever reads it knows the job, also after a crash or from another program.
-`owners` says whose process it is, `reporting` is the side of the process.
+`owners` says whose process it is; `reporting` is what the process itself uses.
 """
 
 from __future__ import annotations

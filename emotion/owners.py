@@ -17,7 +17,7 @@ from emotion.files import read_json, write_json
 
 State = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
-MARK: Final = "EMOTION_JOB"  # in the environment of what `start` starts: the folder it works for
+MARK: Final = "EMOTION_JOB"  # in the environment of what `jobs.start` starts: the folder it works for
 _SAME_START: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
 
 

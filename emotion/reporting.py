@@ -113,7 +113,7 @@ class Reporter:
 
 @contextmanager
 def reporting(folder: Path) -> Iterator[Reporter]:
-    """Own `folder` while the task runs, started by `start` or by hand; write how it ended; errors go on.
+    """Own `folder` while the task runs, started by `jobs.start` or by hand; write how it ended; errors go on.
 
     Done: left normally. Stopped: left after `stopping` was seen as True, or by any error after a stop was
     asked for. Diverged: left by `Diverged`. Failed: every other error. Raises `JobError` if another process is at
@@ -142,7 +142,7 @@ def _take_over(folder: Path) -> None:
         if not _named(folder) and Job(folder).state().running:
             raise JobError(f"Another process is at work in {folder}: stop it or take another folder.")
         if not by_start:
-            (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `start` has seen to that itself
+            (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `jobs.start` has seen to that itself
         Owner.of_this_process("running").write(folder)
 
 

@@ -38,7 +38,7 @@ _NO_SETTINGS: Final = {"duplicates", "label_names", "source", "rows", "version",
 
 def runs_table(runs: Mapping[str, RunView], in_use: str = "") -> pd.DataFrame:
     """A row a run, in the order given: `in use` (a star), `run`, `right` (0 to 1, of the best epoch on the faces held
-    out, NaN unknown; early, for a narrow screen shows the first columns alone), `network`, `labels`, `best epoch`,
+    out, NaN unknown; third, since a narrow screen shows only the first), `network`, `labels`, `best epoch`,
     `epochs`, `state`, `minutes`, `made` (a date)."""
     lines = [
         (

@@ -1,4 +1,4 @@
-"""Which data set the Data page shows, what is read of it once, and how its faces are shown and saved."""
+"""Which data set the Data page shows, what of it is read once and kept, and how its faces are shown and saved."""
 
 from __future__ import annotations
 
@@ -48,15 +48,23 @@ def _load(stamp: tuple[str, int, int], _entry: Entry) -> Dataset:
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for duplicates; up to a minute for 36,000 faces")
-def twins(stamp: tuple[str, int, int], _data: Dataset) -> list[Twins]:
-    """Its near-duplicates, sought once for each `stamp`."""
+def _twins(stamp: tuple[str, int, int], _data: Dataset) -> list[Twins]:
     return data_tables.twins(_data, near_groups(_data.images))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def report(stamp: tuple[str, int, int], _data: Dataset) -> dict[str, int]:
-    """Its exact duplicates in numbers, counted once for each `stamp`."""
+def _duplicate_counts(stamp: tuple[str, int, int], _data: Dataset) -> dict[str, int]:
     return duplicate_report(_data)
+
+
+def twins(entry: Entry, data: Dataset) -> list[Twins]:
+    """Faces that are there more than once, sought again only when the data set changed."""
+    return _twins(stamp_of(entry.path), data)
+
+
+def duplicate_counts(entry: Entry, data: Dataset) -> dict[str, int]:
+    """`duplicate_report`, counted again only when the data set changed."""
+    return _duplicate_counts(stamp_of(entry.path), data)
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
@@ -104,7 +112,7 @@ def save(label: str, data: Callable[[], Any] | bytes | str, file: str, key: str)
 
 
 def stem(entry: Entry) -> str:
-    """The first part of the names of its files."""
+    """How the names of the files saved from a data set begin."""
     return outputs.file_label(entry.name)
 
 

@@ -19,7 +19,7 @@ from emotion.data_tables import MAJORITIES, SPLIT_WORDS, Twins
 from emotion.faces import FER2013_LABELS, named, percent
 from emotion.recognition.images import encode_png, read_image
 from emotion.training.augmentation import Augmentation, augment
-from emotion.training.catalogue import Entry, stamp_of
+from emotion.training.catalogue import Entry
 from emotion.training.datasets import Dataset
 from emotion.training.preparation import LEFT_OUT
 from emotion.training.preparing import read_prepared
@@ -161,9 +161,8 @@ def _slider(name: str, words: str, most: float, step: float, usual: float) -> fl
 
 def show_duplicates(entry: Entry, data: Dataset) -> None:
     """Faces that are there more than once, those across splits first, side by side."""
-    stamp = stamp_of(entry.path)
-    found = ui_data.twins(stamp, data)
-    seen = ui_data.report(stamp, data)["private_rows_in_training"]
+    found = ui_data.twins(entry, data)
+    seen = ui_data.duplicate_counts(entry, data)["private_rows_in_training"]
 
     def many(some: list[Twins]) -> str:
         return f"{sum(len(one.rows) for one in some):,}"
@@ -239,10 +238,8 @@ def show_agreement(entry: Entry, data: Dataset) -> None:
     if not len(rows):
         st.caption("No face is called so by both.")
         return
-    shown, words = (
-        ui_data.picture(data.images[rows[:_CELL_FACES]], 12),
-        f"{data.label_names[label]}-{MAJORITIES[majority]}",
-    )
+    shown = ui_data.picture(data.images[rows[:_CELL_FACES]], 12)
+    words = f"{data.label_names[label]}-{MAJORITIES[majority]}"
     st.image(shown, f"{min(len(rows), _CELL_FACES)} of {len(rows):,}", width="stretch", alt=f"Faces: {words}")
     ui_data.save("Sheet (PNG)", lambda: encode_png(shown), f"{ui_data.stem(entry)}-{words}.png", "agreement_sheet")
 

@@ -158,7 +158,8 @@ def compare(chosen: Runs) -> None:
             "wheel zooms, a double click goes back; a click on a name leaves that run."
         )
         save(chart, table, "curves", "runs_curves_save")
-    settings = run_tables.differences({name: run.config for name, run in chosen.items()})
+    # Not every configuration names its network; the card does.
+    settings = run_tables.differences({name: {"network": run.network, **run.config} for name, run in chosen.items()})
     st.markdown("##### Settings that differ", anchors=False)
     if settings.empty:
         st.write("None that these runs wrote down.")

@@ -520,7 +520,7 @@ def test_nonsense_in_the_folder_harms_nobody(state: dict[str, object], progress:
 def test_progress_says_the_last_word_and_never_guesses(steps: list[tuple[float, float]], total: float) -> None:
     clock = 100.0
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
-        patch.setattr(jobs.time, "monotonic", lambda: clock)
+        patch.setattr(time, "monotonic", lambda: clock)
         with reporting(Path(name)) as report:
             for seconds, done in steps:
                 clock += seconds
@@ -534,7 +534,7 @@ def test_progress_says_the_last_word_and_never_guesses(steps: list[tuple[float, 
 def test_time_left_of_a_resumed_job_counts_from_where_it_began(tmp_path: Path) -> None:
     clock = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs.time, "monotonic", lambda: clock)
+        patch.setattr(time, "monotonic", lambda: clock)
         with reporting(tmp_path) as report:
             for done in range(50, 61):
                 report.progress(done, 100, "")

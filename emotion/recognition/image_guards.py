@@ -1,7 +1,6 @@
 """What a picture file is, and whether it may be decoded at all.
 
-Pillow decodes whatever its plugins can; a small crafted file can cost it gigabytes or minutes. What is refused here
-is far above what cameras and programs write.
+Pillow decodes whatever its plugins can; a small crafted file can cost it gigabytes or minutes.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def too_large(label: str, came: str, limits: ImageLimits) -> ImageError:
     return refusal(label, f"has {came} and at most {most} can be read", "save a smaller copy and use that")
 
 
-def too_slow(label: str) -> ImageError:
+def _too_slow(label: str) -> ImageError:
     """For a file that would keep its decoder busy for long."""
     return refusal(label, "is built in a way that would take very long to read")
 
@@ -117,7 +116,7 @@ class Metered(io.BytesIO):
         data = super().read(size)
         self._reads, self._bytes = self._reads - 1, self._bytes - len(data)
         if self._reads < 0 or self._bytes < 0:
-            raise too_slow(self._label)
+            raise _too_slow(self._label)
         return data
 
 
@@ -131,9 +130,9 @@ def check_jpeg(data: bytes, label: str) -> None:
         segments, scans = segments + 1, scans + (code == 0xDA)
         at += 0 if code in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
         if scans > _MOST_SCANS or segments > _MOST_SEGMENTS:
-            raise too_slow(label)
+            raise _too_slow(label)
     if data.count(b"Exif\0\0") > _MOST_EXIF_SEGMENTS:  # Pillow joins them, and a tag may be all of them
-        raise too_slow(label)
+        raise _too_slow(label)
 
 
 def check_tiff(data: bytes, limits: ImageLimits, label: str) -> None:
@@ -145,7 +144,7 @@ def check_tiff(data: bytes, limits: ImageLimits, label: str) -> None:
         if tag in (322, 323):  # width and height
             tile *= value
         if number > _MOST_TAGS or values > _MOST_TAG_VALUES or tile > limits.pixels:
-            raise too_slow(label)
+            raise _too_slow(label)
 
 
 def _tiff_entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:

@@ -1,9 +1,9 @@
 """The one picture decoder of the project: files, uploads and arrays become RGB uint8, or an ImageError.
 
-Pillow decodes; this module decides what Pillow may see: the size of the file, the number of pixels (from the
-header, before decoding) and the few kinds of small files that would cost it gigabytes or minutes. Colour
-profiles are not applied. What no decoder notices is not noticed here: JPEG has no checksums, so one with an
-end mark behind half of its data passes.
+Pillow decodes; this module and `image_guards` decide what Pillow may see: the size of the file, the number of pixels
+(from the header, before decoding) and the few kinds of small files that would cost it gigabytes or minutes. Colour
+profiles are not applied. What no decoder notices is not noticed here: JPEG has no checksums, so one with an end mark
+behind half of its data passes.
 """
 
 from __future__ import annotations

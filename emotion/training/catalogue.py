@@ -148,7 +148,7 @@ def _of_npz(path: Path) -> Entry:
     except DataError:
         raise
     except Exception as error:
-        # No list of types, see `datasets`.
+        # No list of types, see `dataset_files`.
         raise DataError(f"{path.name} is no .npz of labelled faces; it needs images, label and usage.") from error
     return _of_numbers(path, labels, usage, votes)
 

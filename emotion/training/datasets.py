@@ -12,6 +12,7 @@ from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 
 SIZE: Final = 48
 SPLITS: Final = ("training", "public", "private")
+# The columns of fer2013new.csv: those of `FERPLUS_LABELS` in their order, then unknown and not a face.
 VOTES: Final = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
@@ -24,8 +25,8 @@ class Dataset:
 
     `images` uint8 (n, size, size) grey, size 48 unless another was asked for; `labels` int8 (n,) index into
     `label_names`; `split` int8 (n,) index into `SPLITS` (public chooses, private is scored once); `votes` int8
-    (n, 10) FER+ votes in the order of `VOTES`, or all 0 where FER+ leaves the row
-    out; `named` bool (n,) False there. `notes`: what was left out while reading, in sentences.
+    (n, 10) FER+ votes in the order of `VOTES`, or all 0 where FER+ leaves the row out; `named` bool (n,) False
+    there. `notes`: what was left out while reading, in sentences.
     """
 
     images: NDArray[np.uint8]

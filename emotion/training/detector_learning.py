@@ -40,7 +40,7 @@ def learn_detector(
     from emotion.training.detector_network import NAME
     from emotion.training.export import export_detector
 
-    # The name is for who looks while it learns; it is no setting.
+    # The name is for who looks while it learns; a training that goes on does not compare it.
     check_settings(
         folder, {**asdict(config), "photos": dict(Counter(photo.source for photo in photos))}, {"network": NAME}
     )
