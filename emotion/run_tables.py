@@ -63,8 +63,8 @@ def labels_of(config: Mapping[str, Any]) -> str:
     if chosen == "own":
         names = config.get("label_names")
         return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
-    if chosen is None and config.get("votes"):  # the project's own network, which gives both answers
-        return "7 and 8 (FER+)"
+    if chosen in (None, "fer2013") and config.get("votes") is True:  # the project's own network gives both answers
+        return "7, 8 (FER+)"
     title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
     return title.replace(" expressions", "")
 

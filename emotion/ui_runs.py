@@ -77,11 +77,13 @@ def choose(runs: Runs) -> dict[str, RunView]:
         column_config={
             "in use": st.column_config.TextColumn("", help="A star: the recogniser that all pages use now.", width=30),
             "right": st.column_config.ProgressColumn(
-                "right", format="%.1f %%", min_value=0, max_value=100, width=115,
+                "right", format="%.1f %%", min_value=0, max_value=100, width=104,
                 help="Share of right answers on faces held out, in the best epoch. Fewer labels are easier.",
             ),
-            "best epoch": st.column_config.NumberColumn(width="small"),
-            "minutes": st.column_config.NumberColumn(width="small"),
+            # All of them side by side on a usual screen, unless a name is long.
+            "labels": st.column_config.TextColumn(width=86), "best epoch": st.column_config.NumberColumn(width=74),
+            "epochs": st.column_config.TextColumn(width=60), "state": st.column_config.TextColumn(width=56),
+            "minutes": st.column_config.NumberColumn(width=60), "made": st.column_config.DateColumn(width=84),
         },
     )  # fmt: skip
     return {names[i]: runs[names[i]] for i in rows} or _at_first(runs)

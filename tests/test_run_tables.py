@@ -59,7 +59,8 @@ def test_curves_of_two_runs_mark_their_best_epochs() -> None:
     [
         ({"labels": "four"}, "4: angry, fear, happy, sad"), ({"labels": "fer2013"}, "7 (FER-2013)"),
         ({"labels": "own", "label_names": ["a", "b"]}, "2 of its data"), ({"labels": "own"}, "of its data"),
-        ({"votes": True}, "7 and 8 (FER+)"), ({"votes": False}, ""), ({"labels": 3}, ""), ({}, ""),
+        ({"votes": True}, "7, 8 (FER+)"), ({"votes": True, "labels": "fer2013"}, "7, 8 (FER+)"), ({"votes": False}, ""),
+        ({"votes": "fer2013new.csv", "labels": "ferplus"}, "8 (FER+)"), ({"labels": 3}, ""), ({}, ""),
     ],
 )  # fmt: skip
 def test_the_labels_of_a_run_in_words(config: dict[str, Any], words: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -302,6 +303,10 @@ def _created(folder: Path) -> float:
     created = _object(folder / "job.json").get("created")
     if isinstance(created, int | float):
         return float(created)
+    with suppress(
+        KeyError, TypeError, ValueError, OverflowError, OSError
+    ):  # the files of a shipped run are as old as their copy
+        return datetime.fromisoformat(_object(folder / CARD)["created"]).timestamp()
     with suppress(OSError):
         return (folder / CONFIG if (folder / CONFIG).is_file() else folder).stat().st_mtime
     return 0.0

@@ -272,6 +272,19 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     assert all_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
 
 
+@pytest.mark.parametrize(
+    ("created", "known"),
+    [('"2026-01-02T03:04:05+00:00"', True), ('"soon"', False), ("7", False), ('"0001-01-01T00:00:00"', False)],
+)
+def test_a_copied_run_is_as_old_as_its_card_says(tmp_path: Path, created: str, known: bool) -> None:
+    (tmp_path / "card.json").write_text(f'{{"kind": "recogniser", "created": {created}}}')
+    (tmp_path / "config.json").write_text("{}")
+    os.utime(tmp_path / "config.json", (1e9, 1e9))
+    run = run_view(tmp_path, shipped=True)
+    assert run is not None
+    assert run.created == (1767323045 if known else 1e9)
+
+
 def test_fifty_runs_are_read_quickly(tmp_path: Path) -> None:
     rows = "".join(f"{n},60,0.001,1.5,0.5,1.4,{0.3 + n / 1000}\n" for n in range(1, 101))
     for number in range(50):
