@@ -170,10 +170,11 @@ def show_duplicates(entry: Entry, data: Dataset) -> None:
     with st.container(horizontal=True):
         st.metric("Faces in several splits", many([one for one in found if one.across]), border=True,
                   help="What is learned and tested with the same photo makes a test too good.")  # fmt: skip
-        st.metric("Faces that are there again", many(found), border=True,
+        st.metric("Faces there again", many(found), border=True,
                   help="Saved anew, smaller, brighter or mirrored; blank pictures do not count.")  # fmt: skip
-        st.metric("Of these with several labels", many([one for one in found if one.torn]), border=True)
-        st.metric("Test faces, pixel for pixel in training", f"{seen:,}", border=True)
+        st.metric("With several labels", many([one for one in found if one.torn]), border=True)
+        st.metric("Test in training", f"{seen:,}", border=True,
+                  help="Test faces whose very pixels are in training, too.")  # fmt: skip
     if not found:
         st.success("No face is there twice.", icon=":material/check:")
         return
