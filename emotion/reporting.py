@@ -37,6 +37,7 @@ class Reporter:
         self._written = -_WRITE_EVERY  # both clocks below are time.monotonic
         self._phase = (0.0, 0.0, 0.0)  # since when, from which `done`, to which `total`
         self._last: tuple[float, float, str] | None = None
+        self._resting: float | None = None  # since when nothing is worked on
 
     @property
     def stopping(self) -> bool:
@@ -44,12 +45,20 @@ class Reporter:
         self._noticed = self._noticed or self._asked()
         return self._noticed
 
-    def progress(self, done: float, total: float, text: str = "") -> None:
-        """`done` of `total` (any unit), with one line for people. A full disk does not end the job here."""
+    def progress(self, done: float, total: float, text: str = "", *, working: bool = True) -> None:
+        """`done` of `total` (any unit), with one line for people. A full disk does not end the job here.
+
+        Not `working`: it rests, and the time until it works again tells nothing of how long the rest will take.
+        """
         now, news = time.monotonic(), (done, total, text)
+        if working and self._resting is not None:
+            self._phase = (self._phase[0] + now - self._resting, *self._phase[1:])
+            self._resting = None
+        elif not working and self._resting is None:
+            self._resting = now
         if self._last is None or total != self._last[1] or done < self._last[0]:
             self._phase = (now, done, total)  # a resumed job begins at `done`, a new phase begins anew
-        seconds, gained = now - self._phase[0], done - self._phase[1]
+        seconds, gained = (self._resting or now) - self._phase[0], done - self._phase[1]
         known = seconds >= _KNOWN_AFTER and gained > 0
         self._pending = {
             "done": float(done),  # also what numpy counts

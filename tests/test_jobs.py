@@ -540,3 +540,22 @@ def test_time_left_of_a_resumed_job_counts_from_where_it_began(tmp_path: Path) -
                 report.progress(done, 100, "")
                 clock += 1
             assert (read_json(tmp_path / "progress.json") or {})["seconds_left"] == pytest.approx(40)
+
+
+def test_a_rest_tells_nothing_of_the_time_left(tmp_path: Path) -> None:
+    """Ten seconds a step, and an hour of rest within the third one."""
+    clock = 0.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: clock)
+        with reporting(tmp_path) as report:
+            for done in (0, 1, 2):
+                report.progress(done, 10)
+                clock += 10
+            for _ in range(60):
+                report.progress(2.5, 10, "paused", working=False)
+                clock += 60
+            assert (read_json(tmp_path / "progress.json") or {})["seconds_left"] == pytest.approx(90)
+            for done in (3, 4):
+                report.progress(done, 10)
+                clock += 10
+            assert (read_json(tmp_path / "progress.json") or {})["seconds_left"] == pytest.approx(60)

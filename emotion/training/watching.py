@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from emotion.files import write_atomic
+from emotion.reporting import Reporter
 from emotion.training.runs import read_rows
 
 STEPS: Final = "steps.csv"
@@ -40,15 +41,26 @@ class Watch:
     ) -> None:
         self._folder, self._stopping, self._tell = folder, stopping, tell
         self._epoch, self._steps, self._kept = 0, 0, 0
+        self._at = 0.0  # epochs that are done, with the part of this one
         self._began = self._wrote = time.monotonic()
         self._loss, self._accuracy, self._n = 0.0, 0.0, 0
         self.paused = 0.0  # seconds of the epoch
+
+    @classmethod
+    def of_job(cls, folder: Path, report: Reporter, epochs: int) -> Watch:
+        """That of a training of so many epochs that is the job of `folder`."""
+
+        def tell(done: float, text: str) -> None:
+            report.progress(done, epochs, text, working=text != PAUSED)
+
+        return cls(folder, lambda: report.stopping, tell)
 
     def begin(self, epoch: int, steps: int) -> None:
         """Epoch `epoch` (from 1) begins; rows of it and later ones, of a time before a crash, are dropped."""
         rows = read_steps(self._folder)
         kept = [row for row in rows if 0 < float(row.get("epoch") or 0) < epoch and set(row) >= set(_COLUMNS)]
         self._epoch, self._steps, self.paused = epoch, steps, 0.0
+        self._at = epoch - 1.0
         if len(kept) != len(rows) or not rows:
             self._write(kept)
         self._kept = len(kept)
@@ -61,10 +73,11 @@ class Watch:
         self._loss += logs["loss"]
         self._accuracy += logs.get("accuracy", logs.get("fer2013_accuracy", 0.0))
         self._n += 1
+        self._at = self._epoch - 1 + step / self._steps
         now = time.monotonic()
         if now - self._wrote >= _EVERY or step == self._steps:
             self._row(step, now, rate())
-            self._tell(self._epoch - 1 + step / self._steps, f"epoch {self._epoch}, batch {step} of {self._steps}")
+            self._tell(self._at, f"epoch {self._epoch}, batch {step} of {self._steps}")
         self._wait()
         if step < self._steps and self._stopping():  # the last one can as well be measured and kept
             raise Stopped(f"Stopped in epoch {self._epoch}; it will be learned again, those before it are kept.")
@@ -98,7 +111,7 @@ class Watch:
         started = None
         while (self._folder / PAUSE).exists() and not self._stopping():
             started = started or time.monotonic()
-            self._tell(self._epoch - 1, PAUSED)
+            self._tell(self._at, PAUSED)
             time.sleep(_LOOK_EVERY)
         if started is not None:
             self.paused += time.monotonic() - started

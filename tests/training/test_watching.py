@@ -81,8 +81,8 @@ def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) ->
 
 def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_LOOK_EVERY", 0.01)
-    told = list[str]()
-    watch = Watch(tmp_path, tell=lambda done, text: told.append(text))
+    told = list[tuple[float, str]]()
+    watch = Watch(tmp_path, tell=lambda done, text: told.append((done, text)))
     watch.begin(1, 3)
     (tmp_path / PAUSE).touch()
     threading.Timer(0.3, (tmp_path / PAUSE).unlink).start()
@@ -90,7 +90,7 @@ def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.Mo
     watch.step(1, LOGS, lambda: 0.1)
     assert time.monotonic() - started > 0.25
     assert watch.paused > 0.25
-    assert told[0] == watching.PAUSED
+    assert told[0] == (pytest.approx(1 / 3), watching.PAUSED)  # where it was, not where the epoch began
     watch.step(3, LOGS, lambda: 0.1)
     assert float(read_steps(tmp_path)[-1]["seconds"]) < 0.2
 
