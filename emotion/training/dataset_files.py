@@ -19,7 +19,7 @@ from emotion.faces import FER2013_LABELS, expression_name, label_name
 from emotion.recognition.crops import to_grey
 from emotion.recognition.images import read_image
 from emotion.training.datasets import SIZE, SPLITS, VOTES, Dataset
-from emotion.training.duplicates import duplicate_groups
+from emotion.training.duplicates import near_groups
 
 _USAGE: Final = {"training": 0, "publictest": 1, "privatetest": 2}
 SPLIT_FOLDERS: Final = {
@@ -279,15 +279,14 @@ def square(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
-    """Give the splits that the folders lack a tenth of every label each; duplicates stay on one side."""
+    """Give the splits that the folders lack a tenth of every label each; what is nearly the same stays on one side."""
     split = data.split.copy()
     split[split < 0] = 0
     tenths = np.bincount(data.labels[split == 0], minlength=len(data.label_names)) // 10
-    for number in (1, 2):
-        if (split == number).any():
-            continue
+    missing = [number for number in (1, 2) if not (split == number).any()]
+    groups = near_groups(data.images) if missing else split  # a second for ten thousand pictures
+    for number in missing:
         rng = np.random.default_rng((seed, number))
-        groups = duplicate_groups(data.images)
         for label, tenth in enumerate(tenths):
             rows = np.flatnonzero((split == 0) & (data.labels == label))
             chosen = set(groups[rng.permutation(rows)[:tenth]])

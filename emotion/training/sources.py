@@ -160,17 +160,20 @@ def labels_of(names: list[str]) -> list[str]:
     """The label of each path by the folders around it, "" where they tell none."""
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     while _wrapped(folders):
-        folders = [parts[1:] for parts in folders]
+        folders = [parts[1:] for parts in folders]  # of what lies beside the folders of labels nothing is left
     folders = [parts[1:] if parts and parts[0].lower() in SPLIT_FOLDERS else parts for parts in folders]
     return [safe_label(parts[0]) if parts else "" for parts in folders]
 
 
 def _wrapped(folders: list[tuple[str, ...]]) -> bool:
-    """Whether all photos lie in one folder that is neither a split nor a label, and in others below it."""
-    first = {parts[:1] for parts in folders}
-    if len(first) != 1 or any(len(parts) < 2 for parts in folders):
+    """Whether all photos lie in one folder that is neither a split nor a label, and in others below it; a few may lie
+    beside these, as the cover of a collection does."""
+    deep = [parts for parts in folders if len(parts) > 1]
+    beside = [parts for parts in folders if len(parts) < 2]
+    words = {parts[0] for parts in deep}
+    if len(words) != 1 or len(beside) >= len(deep) or not {parts[:1] for parts in beside} <= {(), (*words,)}:
         return False
-    word = folders[0][0]
+    (word,) = words
     return word.lower() not in SPLIT_FOLDERS and expression_name(word) is None
 
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from emotion.faces import FER2013_LABELS
 from emotion.training import datasets
 from emotion.training.dataset_files import load_dataset, with_votes
 from emotion.training.datasets import Dataset, clean_votes, ferplus_majority, ferplus_shares, not_faces
-from emotion.training.duplicates import duplicate_groups, duplicate_report, seen_in_training
+from emotion.training.duplicates import duplicate_groups, duplicate_report, near_groups, seen_in_training
 from emotion.training.negatives import haar_mistakes
 
 from .conftest import REAL
@@ -194,6 +195,21 @@ def test_a_plain_tree_holds_out_a_tenth_of_every_label(tmp_path: Path) -> None:
     assert data.label_names == ("angry", "happy", "neutral")
     counts = Counter(zip(data.labels.tolist(), data.split.tolist(), strict=True))
     assert counts == {(0, 0): 32, (0, 1): 4, (0, 2): 4, (1, 0): 80, (1, 1): 10, (1, 2): 10, (2, 0): 9}
+
+
+def test_what_is_held_out_has_no_near_twin_in_training(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for name in ("happy", "sad"):
+        for number in range(30):
+            face = cv2.resize(rng.integers(0, 256, (6, 6)).astype(np.uint8), (48, 48))
+            write_picture(tmp_path / name / f"{number}.png", face)
+            write_picture(tmp_path / name / f"{number}b.png", np.clip(face.astype(int) + 9, 0, 255).astype(np.uint8))
+    data = load_dataset(tmp_path)
+    assert set(data.split) == {0, 1, 2}
+    groups = near_groups(data.images)
+    assert len(set(groups)) < len(groups)
+    for group in set(groups):
+        assert len(set(data.split[groups == group])) == 1
 
 
 def test_other_shapes_and_colours_become_grey_squares_of_48(tmp_path: Path) -> None:

@@ -199,6 +199,19 @@ def test_a_label_is_a_folder_that_means_itself(word: str) -> None:
     assert not label.endswith((".", " "))
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["faces/happy/1.jpg", "faces/sad/2.jpg", "faces/cover.jpg"], ["happy", "sad", ""]),
+        (["faces/happy/1.jpg", "faces/sad/2.jpg", "cover.jpg"], ["happy", "sad", ""]),
+        (["bored/old/1.jpg", "bored/old/2.jpg", "calm/3.jpg"], ["bored", "bored", "calm"]),
+        (["bored/1.jpg", "bored/2.jpg", "bored/old/3.jpg"], ["bored", "bored", "bored"]),
+    ],
+)
+def test_a_picture_beside_the_folders_of_labels_changes_none_of_them(names: list[str], labels: list[str]) -> None:
+    assert labels_of(names) == labels
+
+
 @given(
     names=st.lists(st.lists(st.text(string.ascii_letters + " .-", min_size=1), min_size=1, max_size=4).map("/".join))
 )
