@@ -15,6 +15,7 @@ from emotion.faces import named, percent
 from emotion.training.answers import Answers
 from emotion.training.desk import RunView
 from emotion.training.labels import LABEL_SETS
+from emotion.training.runs import best_row
 
 Rows = Sequence[Mapping[str, str]]
 Measure = Literal["right", "loss", "rate"]
@@ -26,7 +27,12 @@ _GAP: Final = 0.10  # between training and validation: less than that is what ev
 _TIRED: Final = 3  # epochs without a better one before it is worth a word
 # Where the columns of a history stand that compare with each other; the first pair that is there counts.
 _COLUMNS: Final[dict[Measure, tuple[tuple[str, str], ...]]] = {
-    "right": (("accuracy", "val_accuracy"), ("fer2013_accuracy", "val_fer2013_accuracy"), ("", "val_ap")),
+    "right": (
+        ("accuracy", "val_accuracy"),
+        ("fer2013_accuracy", "val_fer2013_accuracy"),
+        ("accuracy", "val_fer2013_accuracy"),  # with one answer alone Keras does not name it
+        ("", "val_ap"),
+    ),
     "loss": (("loss", "val_loss"), ("loss", "val_fer2013_loss")),
     "rate": (("learning_rate", ""),),
 }
@@ -94,6 +100,9 @@ def card_text(name: str, run: RunView, answers: Answers | None) -> str:
 def columns_of(rows: Rows, measure: Measure) -> tuple[str, str]:
     """The names of the training and of the validation column of a history; "" where it has none."""
     there = set[str]().union(*rows) if rows else set[str]()
+    whole = [pair for pair in _COLUMNS[measure] if {*pair} - {""} <= there]
+    if whole:
+        return whole[0]
     for learns, held_out in _COLUMNS[measure]:
         if held_out in there or (not held_out and learns in there):
             return learns if learns in there else "", held_out
@@ -128,9 +137,9 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
 
 
 def best_epoch(rows: Rows) -> int | None:
-    """The epoch with the most right answers on the faces held out, the first of equals; None where none was counted."""
-    found = series(rows, columns_of(rows, "right")[1])
-    return max(found, key=lambda one: one[1])[0] if found else None
+    """The epoch that is kept, see `runs.best_row`; None where none was measured."""
+    best = best_row(rows)
+    return int(float(best["epoch"])) if best else None
 
 
 def curves_table(histories: Mapping[str, Rows], measure: Measure, smoothing: float = 0.0) -> pd.DataFrame:

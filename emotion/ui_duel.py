@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -46,7 +47,7 @@ def disagreement(chosen: Runs) -> None:
         )  # fmt: skip
     mine, theirs = kept[one], kept[other]
     both = mine.agreement(theirs)
-    if not len(both.rows):
+    if not len(both.rows) or not _of_one_set((chosen[one], mine), (chosen[other], theirs)):
         st.info("These two answered different faces, so they cannot be compared.", icon=":material/info:")
         return
     groups = {
@@ -61,6 +62,15 @@ def disagreement(chosen: Runs) -> None:
         format_func=lambda words: f"{words}: {len(groups[words])}",
     )  # fmt: skip
     _faces_of(chosen[one], (one, other), mine, theirs, groups[group or next(iter(groups))])
+
+
+def _of_one_set(*two: tuple[RunView, Answers]) -> bool:
+    """Whether the rows of two runs are those of one data set: it has the same name and, unless one learned what most
+    voters saw, the same labels."""
+    (one, mine), (other, theirs) = two
+    sources = {Path(str(run.config.get("source") or run.config.get("data", ""))).stem for run in (one, other)}
+    voted = "ferplus" in (one.config.get("labels"), other.config.get("labels"))
+    return len(sources) == 1 and (voted or not mine.contradicts(theirs))
 
 
 def _answers(run: RunView) -> Answers | None:

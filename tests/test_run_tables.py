@@ -41,6 +41,22 @@ def test_what_is_no_number_is_left_out(cell: Any) -> None:
     assert run_tables.best_epoch(rows) == 2
 
 
+def test_the_best_epoch_is_the_one_that_is_kept() -> None:
+    """By both answers, and of a detector also by where the eyes are; the first of equals."""
+    two = [{"epoch": str(i), "val_fer2013_accuracy": str(a), "val_ferplus_accuracy": str(b)}
+           for i, (a, b) in enumerate([(0.70, 0.80), (0.69, 0.83), (0.68, 0.84)], 1)]  # fmt: skip
+    assert run_tables.best_epoch(two) == 2
+    found = [{"epoch": str(i), "val_ap": str(ap), "val_points": str(off)}
+             for i, (ap, off) in enumerate([(0.92, 0.14), (0.91, 0.05), (0.915, 0.06)], 1)]  # fmt: skip
+    assert run_tables.best_epoch(found) == 2
+    assert run_tables.best_epoch([{"epoch": "1", "loss": "2"}]) is None
+
+
+def test_one_answer_alone_has_its_curve_too() -> None:
+    rows = [{"epoch": "1", "accuracy": "0.4", "val_fer2013_accuracy": "0.5"}]
+    assert run_tables.columns_of(rows, "right") == ("accuracy", "val_fer2013_accuracy")
+
+
 def test_curves_of_two_runs_mark_their_best_epochs() -> None:
     table = run_tables.curves_table(
         {"a": history([0.2, 0.3, 0.4], [0.3, 0.5, 0.5]), "b": [{"epoch": "7", "val_ap": "0.25"}]}, "right"

@@ -191,6 +191,13 @@ class Answers:
             rows.astype(np.int32), self.answers()[mine], places[other.answers()[theirs]], self.labels[mine]
         )
 
+    def contradicts(self, other: Answers) -> bool:
+        """Whether a row has another true label there, so that the rows are those of another data set."""
+        _, mine, theirs = np.intersect1d(self.rows, other.rows, return_indices=True)
+        names, others = np.array(self.names), np.array(other.names)
+        one, two = names[self.labels[mine]], others[other.labels[theirs]]
+        return bool((one != two).any())
+
 
 def _span(epochs: Sequence[int] | NDArray) -> str:
     return f"{min(epochs)} to {max(epochs)}" if len(epochs) else "none"

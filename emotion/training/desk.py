@@ -22,7 +22,7 @@ from emotion.jobs import Job
 from emotion.reporting import Reporter
 from emotion.training.answers import Answers
 from emotion.training.plans import LessonPlan
-from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, read_history
+from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, best_row, read_history
 from emotion.training.watching import PAUSE
 from emotion.training.zoo import networks
 from emotion.turns import turn
@@ -75,9 +75,9 @@ class RunView:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` can go on: it was begun here, and epochs are left."""
+        """Whether `resume` can go on: it was begun here, and epochs are left or no model was made of it yet."""
         planned = self.network in {card.name for card in networks()} and bool(self.config.get("data"))
-        return not self.shipped and not self.active and planned and self.epoch < self.epochs
+        return not self.shipped and not self.active and planned and (self.epoch < self.epochs or not self.finished)
 
 
 # ------------------------------------------------------------------ start, stop
@@ -116,9 +116,9 @@ def folder_name(name: str) -> str:
     return plain
 
 
-def _start(plan: LessonPlan, folder: Path, *more: str) -> Job:
+def _start(plan: LessonPlan, folder: Path, more: str = "--wait") -> Job:
     (folder / PAUSE).unlink(missing_ok=True)
-    return jobs.start([*plan.arguments(folder), "--wait", *more], folder)
+    return jobs.start([*plan.arguments(folder), more], folder)
 
 
 def resume(folder: Path) -> Job:
@@ -147,7 +147,8 @@ def go_on(folder: Path) -> None:
 def stop(folder: Path, *, keep: bool = False) -> Job:
     """End a training; its whole epochs stay and `resume` goes on there.
 
-    `keep`: a model is made of the best epoch so far, by a job of its own that takes a minute at most.
+    `keep`: a model is made of the best epoch so far, by a job of its own that takes a minute at most and waits for
+    no other training.
     """
     job = jobs.find(folder)
     job.stop(_GRACE)
@@ -269,20 +270,12 @@ def _kind(config: Mapping[str, Any], card: Mapping[str, Any]) -> str:
 
 
 def _best(history: list[dict[str, str]]) -> tuple[int | None, float | None]:
-    """The epoch that a training keeps, the one with the highest mean of its validation accuracies, and how often it
-    was right on the labels of the data set then."""
-    best: tuple[float, int, float] | None = None
-    for row in history:
-        shares = {k: v for k, cell in row.items() if k.startswith("val_") and k.endswith("accuracy")
-                  and (v := _number(cell)) is not None}  # fmt: skip
-        epoch = _number(row.get("epoch"))
-        if not shares or epoch is None:
-            continue
-        mean = sum(shares.values()) / len(shares)
-        own = shares.get("val_accuracy", shares.get("val_fer2013_accuracy", mean))
-        if best is None or mean > best[0]:
-            best = (mean, int(epoch), own)
-    return (best[1], best[2]) if best else (None, None)
+    """The epoch that a training keeps, and how often it was right on the labels of the data set then."""
+    best = best_row(history)
+    if best is None:
+        return None, None
+    own = (_number(best.get(name)) for name in ("val_accuracy", "val_fer2013_accuracy"))
+    return int(float(best["epoch"])), next((share for share in own if share is not None), None)
 
 
 def _number(cell: str | None) -> float | None:

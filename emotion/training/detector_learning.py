@@ -19,7 +19,7 @@ from emotion.reporting import Reporter
 from emotion.training.detector_evaluation import THRESHOLD, search
 from emotion.training.detector_scores import precision_recall, together, worth
 from emotion.training.labelled import LabelledPhoto, in_one_style
-from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
+from emotion.training.runs import CONFIG, REPORT, check_settings, described, read_history, write_card
 
 # Until `measure-crops --keep` has measured this detector's own; boxes of the same style have about these.
 _FIRST_CROPS: Final = {"scale": 1.13, "down": 0.02}
@@ -60,13 +60,11 @@ def learn_detector(
         "score": {"slope": 1.0, "offset": 0.0}, "crops": dict(_FIRST_CROPS),
         "data": {"photos": (read_json(folder / CONFIG) or {})["photos"], "held_out": len(held)}, "metrics": {},
     }  # fmt: skip
-    write_card(folder, facts)
-    facts["score"] = _calibration(Glance(open_bundle(folder)), held)
-    write_card(folder, facts)
+    facts["score"] = _calibration(_unfinished(folder, facts), held)
     history = read_history(folder)
     best = max(history, key=worth)
     facts["metrics"] = {"held_out": {
-        "n": len(held), "ap": float(best["val_ap"]), **_shares(Glance(open_bundle(folder)), held),
+        "n": len(held), "ap": float(best["val_ap"]), **_shares(_unfinished(folder, facts), held),
     }}  # fmt: skip
     write_json(folder / REPORT, {
         **facts["metrics"], "export_difference": difference, "epochs": len(history), "best_epoch": int(best["epoch"]),
@@ -74,6 +72,11 @@ def learn_detector(
     })  # fmt: skip
     write_card(folder, facts)
     return open_bundle(folder)
+
+
+def _unfinished(folder: Path, facts: dict[str, Any]) -> Glance:
+    """The network in `folder` as the detector that `facts` describe; its card comes last, when all is measured."""
+    return Glance(Bundle(folder, described(folder, facts)))
 
 
 def _calibration(detector: Glance, held: Sequence[LabelledPhoto]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 from emotion.bundles import CARD, sha256_of
 from emotion.errors import EmotionError
 from emotion.files import read_json, write_atomic, write_json
+from emotion.training.detector_scores import worth
 
 CHECKPOINT: Final = "checkpoint.npz"
 HISTORY: Final = "history.csv"
@@ -50,6 +52,23 @@ def _number_or_nothing(cell: str) -> bool:
     return True
 
 
+def best_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
+    """The first of the best epochs of a history, the one that is kept: by the mean of its validation accuracies, or
+    of a detector as `detector_scores.worth` says. None where nothing was measured."""
+    measured = [(merit, row) for row in rows if (merit := _merit(row)) is not None]
+    return max(measured, key=lambda one: one[0])[1] if measured else None
+
+
+def _merit(row: Mapping[str, str]) -> float | None:
+    if row.get("val_ap"):
+        merit = worth(row)
+    else:
+        cells = [cell for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")]
+        shares = [float(cell) for cell in cells if cell and _number_or_nothing(cell)]
+        merit = sum(shares) / len(shares) if shares else math.nan
+    return merit if math.isfinite(merit) and float(row.get("epoch") or 0) > 0 else None
+
+
 def append_history(folder: Path, row: Mapping[str, float]) -> None:
     """Add an epoch to history.csv; rows behind it (a crash between two writes) are written anew."""
     rows = [r for r in read_history(folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
@@ -86,16 +105,19 @@ def _as_json(value: Any) -> Any:
     return [_as_json(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def write_card(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """card.json: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
+def described(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
     already, the date and the versions."""
     names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT, SHEETS, BENEFIT)
     files = [folder / name for name in names if (folder / name).is_file()]
-    card = {
+    return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "onnx", "onnxruntime", "numpy")},
         **facts,
         "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files},
     }
-    write_json(folder / CARD, card)
-    return card
+
+
+def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write what is `described` into card.json; with it the folder is a finished model, so it comes last."""
+    write_json(folder / CARD, described(folder, facts))

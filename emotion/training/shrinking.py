@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle, open_bundle
+from emotion.bundles import Bundle
 from emotion.errors import EmotionError, ModelError
 from emotion.files import write_atomic
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import resized
 from emotion.training.datasets import Dataset, not_faces
-from emotion.training.learning import check_splits, lesson_for, main_head, rated, raw_logits
-from emotion.training.runs import CONFIG, HISTORY, write_card
+from emotion.training.learning import check_splits, lesson_for, main_head, rated, raw_logits, unfinished
+from emotion.training.runs import CONFIG, HISTORY
 
 MOST_LOST: Final = 0.005  # of the right answers on the public split
 _SHOWN: Final = 512  # training faces that tell how large the numbers within the network get
@@ -49,8 +49,7 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
         write_atomic(folder / "model.onnx", network)
         facts = {key: value for key, value in bundle.card.items() if key not in _AGAIN}
         facts |= {"name": folder.name, "bits": 8, "made_from": [bundle.sha256, *bundle.card.get("made_from", [])]}
-        write_card(folder, facts | {"metrics": {}})
-        after = raw_logits(Recogniser(open_bundle(folder)), lesson.data, "public")
+        after = raw_logits(unfinished(folder, facts), lesson.data, "public")
         told = _compared(before[head].argmax(1), after[head].argmax(1), lesson.data)
         lost = told["accuracy_before"] - told["accuracy"]
         if lost > MOST_LOST:

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from emotion.bundles import find_bundles
 from emotion.training import catalogue, desk
+from emotion.training.answers import Answers
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
 Open = Callable[[str], Any]
@@ -349,6 +351,19 @@ def test_where_two_runs_disagree(runs: Path, look: Any, tmp_path: Path) -> None:
     assert strip is not None
     assert all(item["text"].count("✓") == 1 and item["text"].count("✗") == 1 for item in strip["items"])
     assert charts(page) == 2
+
+
+@pytest.mark.parametrize("other", [{"source": "others"}, {}])
+def test_faces_of_two_data_sets_are_not_compared(runs: Path, look: Any, tmp_path: Path, other: dict[str, str]) -> None:
+    """Their rows have the same numbers: only the name of the data set, or the labels, tell."""
+    data = write_data(tmp_path / "small.npz")
+    one, two = make_run(runs / "a", data=data, job="done"), make_run(runs / "b", data=data, seed=1, job="done", **other)
+    if not other:
+        answers = Answers.read(two)
+        assert answers is not None
+        replace(answers, labels=answers.labels[::-1].copy()).write(two)
+    page = together(look(one, two), "Where they disagree")
+    assert "answered different faces" in page.words
 
 
 def test_the_same_photo_for_two_models(models: Path, runs: Path, look: Any) -> None:

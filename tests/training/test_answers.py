@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,13 @@ def test_two_runs_on_the_faces_that_both_answered() -> None:
     assert both.only_other.tolist() == [row for row, a, b, c in triples if b == c != a]
     assert both.neither.tolist() == [row for row, a, b, c in triples if a != c != b]
     assert one.agreement(some(2, first=900)).agree == 0
+
+
+def test_rows_of_another_data_set_have_other_labels() -> None:
+    one = some()
+    assert not one.contradicts(one)
+    assert not one.contradicts(some(1, first=900))  # no row in common
+    assert one.contradicts(replace(one, labels=one.labels[::-1].copy()))
 
 
 @given(junk=st.binary(max_size=300))

@@ -28,6 +28,7 @@ PLAN = replace(LessonPlan.defaults("mlp"), data="faces.npz", epochs=3)
 # Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
 FAKE = """
 import sys, time
+from contextlib import nullcontext
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from emotion.reporting import reporting
@@ -37,7 +38,7 @@ from emotion.training.watching import PAUSE
 words = sys.argv[1:]
 folder = Path(words[words.index("--out") + 1])
 epochs = int(words[words.index("--epochs") + 1])
-with reporting(folder) as report, in_turn(folder, report) as mine:
+with reporting(folder) as report, in_turn(folder, report) if "--wait" in words else nullcontext(True) as mine:
     epoch = len(read_history(folder))
     while mine and epoch < epochs and not report.stopping and "--finish" not in words:
         if not (folder / PAUSE).exists():
@@ -123,6 +124,19 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
     until(lambda: view(job.folder).state == "done")
     assert view(job.folder).finished
     assert view(job.folder).epoch < 500
+
+
+def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
+    first = desk.start_training(replace(PLAN, epochs=5000), "first", runs)
+    until(lambda: view(first.folder).epoch >= 1)
+    second = desk.start_training(replace(PLAN, epochs=5000), "second", runs)
+    third = desk.start_training(replace(PLAN, epochs=5000), "third", runs)
+    until(lambda: view(third.folder).state == "waiting")
+    desk.stop(first.folder, keep=True)  # its new process is younger than those that wait
+    until(lambda: view(first.folder).state == "done")
+    assert view(first.folder).finished
+    until(lambda: view(second.folder).epoch >= 1)
+    assert view(second.folder).active
 
 
 def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
