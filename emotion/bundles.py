@@ -170,7 +170,7 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
         raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
     own = card.get("label_set") == "own"  # it learned whatever labels a data set had
     for name, (labels, temperature) in heads.items():
-        known = all(isinstance(label, str) and (label in EXPRESSIONS or (own and _word(label))) for label in labels)
+        known = all(isinstance(label, str) and (label in EXPRESSIONS or (own and is_word(label))) for label in labels)
         if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
             raise ModelError(
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
@@ -180,8 +180,8 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
             raise ModelError(f"{path}: the offsets of {name} are {offsets[name]}; expected a number for each label.")
 
 
-def _word(label: str) -> bool:
-    """Whether a label can be shown."""
+def is_word(label: str) -> bool:
+    """Whether a label that is no expression of this program can be shown."""
     return 0 < len(label) <= _LABEL and label.isprintable() and label == label.strip()
 
 

@@ -110,12 +110,13 @@ def _plan(options: argparse.Namespace) -> LessonPlan:
     from emotion.training.plans import LessonPlan, read_changes
 
     names = ("labels", "epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "flip", "weights",
-             "seed")  # fmt: skip
+             "seed", "teaching")  # fmt: skip
     given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
     given |= {name: str(value) for name in ("data", "votes", "not_faces") if (value := getattr(options, name))}
     if options.augmentation is not None:
         given["augmentation"] = read_changes(options.augmentation)
-    return replace(LessonPlan.defaults(options.network), tensorboard=options.tensorboard, **given)
+    teachers = tuple(map(str, options.teachers))
+    return replace(LessonPlan.defaults(options.network), tensorboard=options.tensorboard, teachers=teachers, **given)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -145,24 +146,26 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
 
     data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
     if not card_of(plan.network).own:
-        if options.teachers:
-            raise EmotionError(f"{plan.network} learns from labels alone; leave --teachers out.")
         from emotion.training.network_learning import learn_network
 
         return learn_network(data, plan, options.out, report, finish=options.finish)
+    from dataclasses import replace
+
     from emotion.bundles import open_bundle
+    from emotion.training.labels import learned_whole
     from emotion.training.learning import learn
     from emotion.training.trainer import TrainingConfig
 
     config = TrainingConfig(
         network=plan.network, epochs=plan.epochs, batch=plan.batch, learning_rate=plan.learning_rate, seed=plan.seed,
-        augmentation=plan.augmentation, teaching=options.teaching,
+        augmentation=plan.augmentation, teaching=plan.teaching,
     )  # fmt: skip
     crops = haar_mistakes(options.not_faces) if options.not_faces else None
-    files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces}
+    plan = replace(plan, labels=learned_whole(data.label_names))
+    files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces, "teacher_folders": list(plan.teachers)}
     return learn(
         data, config, options.out, report, crops, plan.settings() | files,
-        teachers=[open_bundle(folder) for folder in options.teachers], finish=options.finish,
+        teachers=[open_bundle(folder) for folder in plan.teachers], finish=options.finish,
         tensorboard=plan.tensorboard,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -46,6 +46,12 @@ _OWN_SIGNS: Final = "△◇▽□☆◑▷◎"  # of labels that are none of our
 # The order of the columns of fer2013.csv and of fer2013new.csv (without its "unknown" and "NF").
 FER2013_LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FERPLUS_LABELS: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+
+# Columns that tables have beside one for each label: a label called so would take their place.
+RESERVED: Final = frozenset({
+    "file", "name", "face", "frame", "seconds", "span", "track", "shown", "label", "confidence", "unsure", "detection",
+    "x1", "y1", "x2", "y2", "receipt",
+})  # fmt: skip
 
 # Words that data sets use for the same expressions.
 _ALIASES: Final = {
@@ -89,6 +95,14 @@ def _own_look(name: str) -> Expression:
 def named(name: str) -> str:
     """Sign and word of an expression as they stand in every chart and table: "● happy"."""
     return f"{expression(name).sign} {name}"
+
+
+def in_order(words: Iterable[str]) -> list[str]:
+    """Each of some expressions once, as they follow each other in every legend: ours in the order of `EXPRESSIONS`,
+    then labels that are none of ours by the alphabet, unsure last."""
+    some = set(words)
+    others = sorted(some - {*EXPRESSIONS, UNSURE.name})
+    return [word for word in (*EXPRESSIONS, *others, UNSURE.name) if word in some]
 
 
 def ink(name: str) -> str:

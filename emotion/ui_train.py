@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import run_tables, ui
+from emotion import bundles, run_tables, ui
 from emotion.errors import EmotionError
 from emotion.faces import named
 from emotion.training import desk
 from emotion.training.augmentation import NONE, Augmentation
 from emotion.training.catalogue import Entry, find_datasets
-from emotion.training.labels import LABEL_SETS, LabelSet
+from emotion.training.labels import LABEL_SETS, LabelSet, learned_whole
 from emotion.training.plans import OPTIMISERS, SCHEDULES, LessonPlan, estimate
 from emotion.training.zoo import NetworkCard, networks
 
@@ -55,6 +56,8 @@ def fill(plan: LessonPlan) -> None:
         state[f"train_{name}_{of}"] = getattr(plan, name)
     for name in _CHANGES:
         state[f"train_{name}_{of}"] = float(getattr(plan.augmentation, name))
+    # What an older version kept of them are no folders.
+    state[f"train_teachers_{of}"] = [os.path.abspath(one) for one in plan.teachers if Path(one).is_dir()]
     state[f"train_weights_{of}"] = plan.weights if plan.weights in _WEIGHTS else "file"
     if state[f"train_weights_{of}"] == "file":
         state[f"train_weights_path_{of}"] = plan.weights
@@ -113,14 +116,20 @@ def on_what(card: NetworkCard) -> tuple[str, str, str, Entry | None]:
             help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
         ).strip()  # fmt: skip
         votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
-    sets = [LABEL_SETS[name] for name in card.label_sets]
-    names = [one.name for one in sets]
+    names, key = _label_sets(card, found.get(path)), f"train_labels_{card.name}"
+    if state.get(key) not in names:
+        state.pop(key, None)
     labels = st.selectbox(
-        "Labels", names, index=names.index(card.label_set), key=f"train_labels_{card.name}",
+        "Labels", names, index=names.index(card.label_set) if card.label_set in names else 0, key=key,
         format_func=lambda name: LABEL_SETS[name].title,
     )  # fmt: skip
     st.caption(mapping_sentence(LABEL_SETS[labels], found.get(path)))
     return path, votes, labels, found.get(path)
+
+
+def _label_sets(card: NetworkCard, entry: Entry | None) -> list[str]:
+    """The names of those that can be chosen; the project's own recogniser always learns all labels of a data set."""
+    return [learned_whole(entry.labels)] if card.own and entry else list(card.label_sets)
 
 
 def mapping_sentence(chosen: LabelSet, entry: Entry | None) -> str:
@@ -172,6 +181,8 @@ def how_long(card: NetworkCard) -> dict[str, Any]:
         )  # fmt: skip
         if card.needs:
             chosen["weights"] = _weights(card)
+        if card.own:
+            chosen["teachers"] = _teachers(card)
         chosen["tensorboard"] = st.toggle(
             "TensorBoard files, too", **_given(f"train_tensorboard_{of}", plan.tensorboard),
             help="In the folder of the run, for those who look at their trainings with TensorBoard.",
@@ -202,6 +213,21 @@ def _weights(card: NetworkCard) -> str:
     if kind != "file":
         return kind
     return st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
+
+
+def _teachers(card: NetworkCard) -> tuple[str, ...]:
+    """Finished recognisers of this program, as folders, whose answers count half in what it learns."""
+    own = {one.name for one in networks() if one.own}
+    runs = desk.all_runs(desk.RUNS, bundles.SHIPPED)
+    known = {os.path.abspath(run.folder): run.name for run in runs if run.finished and run.network in own}
+    key = f"train_teachers_{card.name}"
+    options = list(dict.fromkeys([*known, *state.get(key, [])]))
+    chosen = st.multiselect(
+        "Taught by", options, key=key, format_func=lambda one: known.get(one, Path(one).name),
+        placeholder="nobody but the labels",
+        help="Recognisers whose answers count half in what it learns; each makes an epoch longer.",
+    )  # fmt: skip
+    return tuple(chosen)
 
 
 def _augmentation(card: NetworkCard, plan: LessonPlan) -> dict[str, Any]:

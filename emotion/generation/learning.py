@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from emotion.bundles import Bundle, open_bundle
-from emotion.errors import ModelError
+from emotion.errors import DataError, ModelError
+from emotion.faces import EXPRESSIONS
 from emotion.files import write_atomic, write_json
 from emotion.reporting import Reporter
 from emotion.training.datasets import Dataset
@@ -30,6 +31,12 @@ def learn_generator(
     """
     if teacher.kind != "recogniser":
         raise ModelError(f"{teacher.folder} is a {teacher.kind}; a teacher must be a recogniser.")
+    strange = [name for name in data.label_names if name not in EXPRESSIONS]
+    if strange:
+        raise DataError(
+            f"{data.source} has the labels {', '.join(strange)}; a generator can only learn to show "
+            f"{', '.join(EXPRESSIONS)}."
+        )
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.generation.networks import LATENT, SIDE, greys
     from emotion.generation.trainer import train_gan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.bundles import is_word
 from emotion.errors import DataError
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, RESERVED, UNSURE
 from emotion.training.datasets import Dataset, ferplus_majority
 
 
@@ -65,6 +66,11 @@ def label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
+def learned_whole(label_names: Sequence[str]) -> str:
+    """The name of the set with just these labels: what the project's own recogniser learns, which leaves none out."""
+    return "fer2013" if tuple(label_names) == FER2013_LABELS else "own"
+
+
 def labels_for(chosen: LabelSet, label_names: tuple[str, ...]) -> tuple[str, ...]:
     """The labels that a network learns from a data set with `label_names`."""
     return chosen.labels or label_names
@@ -109,7 +115,17 @@ def apply(data: Dataset, chosen: LabelSet) -> Lesson:
 
 
 def check_classes(data: Dataset) -> None:
-    """`DataError` where a label has no training face: the network could never learn to say it."""
+    """`DataError` where a recogniser of these labels could not be used: fewer than two, one that cannot be shown, or
+    one without a training face, which the network could never learn to say."""
+    names = data.label_names
+    if len(names) < 2:
+        raise DataError(f"{data.source} has one label only, {', '.join(names)}; a recogniser tells two or more apart.")
+    for name in names:
+        if name in RESERVED or name == UNSURE.name or not is_word(name):
+            raise DataError(
+                f"The label {name!r} of {data.source} cannot be shown, or tables have another column of this name; "
+                "call it something else."
+            )
     counts = np.bincount(data.labels[data.rows("training")], minlength=len(data.label_names))
     empty = [name for name, n in zip(data.label_names, counts, strict=True) if n == 0]
     if empty:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, Head, find_bundles, open_bundle
+from emotion.bundles import CARD, Bundle, Head, check_facts, find_bundles, open_bundle
 from emotion.errors import DataError, Diverged, EmotionError, ModelError
-from emotion.faces import FERPLUS_LABELS
+from emotion.faces import EXPRESSIONS, FERPLUS_LABELS
 from emotion.files import read_json, write_json
 from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.reporting import Reporter
@@ -22,9 +22,9 @@ from emotion.training.augmentation import resized
 from emotion.training.datasets import SPLITS, Dataset, ferplus_majority, ferplus_shares, not_faces
 from emotion.training.duplicates import duplicate_report, seen_in_training
 from emotion.training.evaluation import binned, calibration_error, coverage, fit_offset, fit_temperature, score_head
-from emotion.training.labels import Lesson, apply, label_set
+from emotion.training.labels import Lesson, apply, check_classes, label_set
 from emotion.training.records import keep_best
-from emotion.training.runs import CONFIG, REPORT, check_settings, read_history, write_card
+from emotion.training.runs import CONFIG, REPORT, best_row, check_settings, described, read_history, write_card
 from emotion.training.stress import stress_test
 from emotion.training.watching import STEPS, Watch
 
@@ -64,6 +64,7 @@ def learn(
     from emotion.training.trainer import train
 
     check_splits(data)
+    check_classes(data)
     config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
     answers = {name: _labels_of(name, data) for name in heads_of(data, has_not_faces=False)}
     taught_by = Teachers(teachers, answers) if teachers else None
@@ -85,7 +86,7 @@ def learn(
         return report.stopping
 
     def taught(finish: bool) -> Bundle:
-        watch = Watch(folder, lambda: report.stopping, lambda done, text: report.progress(done, config.epochs, text))
+        watch = Watch.of_job(folder, report, config.epochs)
         network = train(
             data, config, folder, not_face_crops, on_epoch, watch, teachers=taught_by, finish=finish,
             tensorboard=tensorboard,
@@ -125,15 +126,14 @@ def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) 
     facts |= {"parameters": int(network.count_params())}
     if has_maps(network):
         facts["heads"] = {name: head | {"map": f"{name}_map"} for name, head in facts["heads"].items()}
-    write_card(folder, facts)
     return rated(lesson, folder, facts, {"export_difference": difference})
 
 
 def rated(lesson: Lesson, folder: Path, facts: dict[str, Any], beside: Mapping[str, Any]) -> Bundle:
-    """Calibrate and score the recogniser in `folder`, whose card so far is `facts`, and keep what it says; the report
-    gets `beside`, too."""
+    """Calibrate and score the recogniser in `folder`, whose card shall be `facts`, and keep what it says; the report
+    gets `beside`, too. The card is written last: what breaks off before leaves no model that looks finished."""
     data = lesson.data
-    recogniser = Recogniser(open_bundle(folder))
+    recogniser = unfinished(folder, facts)
     public = raw_logits(recogniser, data, "public")
     facts["heads"] = _calibrated(facts["heads"], public, data)
     facts["face"] = _face_threshold(public, data.take(data.rows("public"))) if "face" in public else None
@@ -151,15 +151,18 @@ def rated(lesson: Lesson, folder: Path, facts: dict[str, Any], beside: Mapping[s
     return open_bundle(folder)
 
 
+def unfinished(folder: Path, facts: Mapping[str, Any]) -> Recogniser:
+    """The network in `folder` as the recogniser that `facts` describe, without a card; `ModelError` where they cannot
+    be right."""
+    card = described(folder, facts)
+    check_facts(folder / CARD, card)
+    return Recogniser(Bundle(folder, card))
+
+
 def best_epoch(history: Sequence[Mapping[str, str]]) -> int:
-    """The first epoch with the highest mean of the validation accuracies, the one that is kept; 0 without any."""
-    best, highest = 0, -1.0
-    for row in history:
-        shares = [float(cell) for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")
-                  and cell]  # fmt: skip
-        if shares and np.mean(shares) > highest:
-            best, highest = int(float(row["epoch"])), float(np.mean(shares))
-    return best
+    """The epoch that is kept, see `runs.best_row`; 0 without any."""
+    best = best_row(history)
+    return int(float(best["epoch"])) if best else 0
 
 
 def _answer(recogniser: Recogniser, lesson: Lesson) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
@@ -220,6 +223,8 @@ def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
         "data": {"source": data.source, "rows": len(data), "duplicates": config.get("duplicates")},
         "teachers": config.get("teachers", []),
         "metrics": {},
+        # Labels that are none of this program's are allowed to a card that says so.
+        **({} if set(data.label_names) <= set(EXPRESSIONS) else {"label_set": "own"}),
     }  # fmt: skip
 
 

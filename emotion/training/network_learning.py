@@ -49,7 +49,7 @@ def learn_network(data: Dataset, plan: LessonPlan, folder: Path, report: Reporte
         return report.stopping
 
     def taught(finish: bool) -> Bundle:
-        watch = Watch(folder, lambda: report.stopping, lambda done, text: report.progress(done, plan.epochs, text))
+        watch = Watch.of_job(folder, report, plan.epochs)
         network = train_network(lesson, plan, folder, watch, on_epoch, finish=finish)
         return finished(network, lesson, folder, _facts(plan, lesson, folder))
 

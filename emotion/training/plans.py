@@ -53,6 +53,8 @@ class LessonPlan:
     seed: int = 1
     not_faces: str = ""  # photos without faces, for the project's own recogniser only
     tensorboard: bool = False
+    teachers: tuple[str, ...] = ()  # folders of recognisers that teach it, the project's own recogniser only
+    teaching: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
         card = card_of(self.network)
@@ -68,6 +70,8 @@ class LessonPlan:
             raise EmotionError(f"{card.name} begins at random; weights are for the networks of ImageNet only.")
         if self.not_faces and not card.own:
             raise EmotionError(f"{card.name} cannot learn what is not a face; leave the photos without faces out.")
+        if self.teachers and not card.own:
+            raise EmotionError(f"{card.name} learns from labels alone; leave the teachers out.")
         changed = [name for name in card.fixed if getattr(self, name) != card.defaults[name]]
         if changed:
             raise EmotionError(f"{card.name} is trained by its own recipe: {', '.join(changed)} cannot be changed.")
@@ -89,8 +93,9 @@ class LessonPlan:
         known = {f.name: config[f.name] for f in fields(cls) if f.name in config}
         try:
             # The project's own recogniser counts there what it was given, and says elsewhere where it lay.
-            files = {"votes": "votes_file", "not_faces": "not_faces_folder"}
+            files = {"votes": "votes_file", "not_faces": "not_faces_folder", "teachers": "teacher_folders"}
             known |= {name: config[file] for name, file in files.items() if file in config}
+            known["teachers"] = tuple(map(str, known.get("teachers") or ()))
             known["augmentation"] = Augmentation(**dict(config.get("augmentation") or asdict(plan.augmentation)))
             return replace(plan, **{k: value for k, value in known.items() if isinstance(value, _type_of(plan, k))})
         except (TypeError, ValueError) as error:
@@ -107,6 +112,7 @@ class LessonPlan:
             words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
         words += ["--votes", self.votes] if self.votes else []
         words += ["--not-faces", self.not_faces] if self.not_faces else []
+        words += ["--teachers", *self.teachers, "--teaching", str(self.teaching)] if self.teachers else []
         words += ["--flip" if self.flip else "--no-flip"]
         words += ["--tensorboard"] if self.tensorboard else []
         changes = asdict(self.augmentation).items()
@@ -115,7 +121,7 @@ class LessonPlan:
 
 
 def _type_of(plan: LessonPlan, name: str) -> Any:
-    return (int, float) if name == "learning_rate" else type(getattr(plan, name))
+    return (int, float) if name in ("learning_rate", "teaching") else type(getattr(plan, name))
 
 
 def _or(words: Sequence[str]) -> str:
@@ -130,6 +136,8 @@ def _check_numbers(plan: LessonPlan) -> None:
             raise EmotionError(f"{name} is {value}; expected a whole number from {least} to {most}.")
     if not 0 < plan.learning_rate <= 10:
         raise EmotionError(f"The learning rate is {plan.learning_rate}; expected a number above 0 and up to 10.")
+    if not 0 <= plan.teaching <= 1:
+        raise EmotionError(f"The teachers' share is {plan.teaching}; expected a number from 0 to 1.")
     change = plan.augmentation
     values = asdict(change)
     if not all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in values.values()):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import streamlit as st
@@ -16,6 +17,7 @@ from emotion.training.plans import LessonPlan
 from emotion.training.zoo import networks
 from emotion.ui_train import mapping_sentence
 from tests.pages.runs_making import make_run, write_data
+from tests.training.making import write_picture
 
 Open = Callable[[str], Any]
 
@@ -292,3 +294,49 @@ def test_a_run_of_a_damaged_folder_does_not_hide_the_page(runs: Path, open_page:
     assert not page.app.exception
     assert charts(page) == 3
     assert len(page.app.error) == 1
+
+
+# ------------------------------------------------------------------ the project's own recogniser
+
+
+def choose_own(page: Any) -> Any:
+    page.app.button_group(key="train_network").set_value("seresnet").run()
+    assert not page.app.exception
+    return page
+
+
+def test_the_own_recogniser_learns_all_labels_of_a_data_set(
+    started: list[Any], open_page: Open, tmp_path: Path
+) -> None:
+    page = choose_own(open_page("train"))
+    assert list(page.app.selectbox(key="train_labels_seresnet").options) == [LABEL_SETS["fer2013"].title]
+    (tmp_path / "data" / "small.npz").unlink()
+    for name in ("happy", "bored"):
+        for number in range(3):
+            write_picture(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
+    page = choose_own(open_page("train"))
+    assert list(page.app.selectbox(key="train_labels_seresnet").options) == [LABEL_SETS["own"].title]
+    assert "Left out" not in page.words
+    page.app.button(key="train_start").click().run()
+    assert [plan.labels for plan, _ in started] == ["own"]
+
+
+def test_teachers_are_chosen_and_repeated(
+    models: Path, started: list[tuple[LessonPlan, str]], open_page: Open, tmp_path: Path
+) -> None:
+    teacher = str(models / "tiny")
+    (models / "tiny" / "config.json").write_text(json.dumps({"network": "seresnet"}))  # a finished run of ours
+    make_run(
+        models / "taught", network="seresnet", data=tmp_path / "data" / "small.npz", teachers=["0123"],
+        teacher_folders=[teacher], optimiser="sgd", schedule="cosine", flip=True,
+    )  # fmt: skip
+    page = choose_own(open_page("train"))
+    assert list(page.app.multiselect(key="train_teachers_seresnet").options) == ["tiny"]
+    page.app.multiselect(key="train_teachers_seresnet").set_value([teacher]).run()
+    page.app.button(key="train_start").click().run()
+    page.app.multiselect(key="train_teachers_seresnet").set_value([]).run()
+    page.app.button(key="train_repeat_taught").click().run()
+    assert page.app.multiselect(key="train_teachers_seresnet").value == [teacher]
+    page.app.button(key="train_start").click().run()
+    assert not page.app.exception
+    assert [plan.teachers for plan, _ in started] == [(teacher,), (teacher,)]

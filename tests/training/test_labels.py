@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from emotion.errors import DataError
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
-from emotion.training.datasets import ferplus_majority
+from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, RESERVED
+from emotion.films.log import COLUMNS
+from emotion.films.tables import FILM_COLUMNS
+from emotion.tables import FACE_COLUMNS, STREAM_COLUMNS
+from emotion.training.datasets import Dataset, ferplus_majority
 from emotion.training.labels import LABEL_SETS, apply, check_classes, label_set
 
 from .making import dataset
@@ -74,3 +77,25 @@ def test_the_mapping_that_is_shown_is_the_one_that_is_done() -> None:
         for row, label in zip(lesson.rows, lesson.data.labels, strict=True):
             assert chosen.mapping[data.label_names[data.labels[row]]] == chosen.labels[label]
         assert {name for name, new in chosen.mapping.items() if new is None} >= set(lesson.left_out)
+
+
+def labelled(*names: str) -> Dataset:
+    """A training face of each label."""
+    n = len(names)
+    return Dataset(np.zeros((n, 48, 48), np.uint8), np.arange(n, dtype=np.int8), np.zeros(n, np.int8), names)
+
+
+@pytest.mark.parametrize("name", ["track", "unsure", "receipt", "x1", " sad", "a\nb", "x" * 101])
+def test_labels_that_cannot_be_used_are_said_before_the_first_step(name: str) -> None:
+    check_classes(labelled("happy", "bored"))
+    with pytest.raises(DataError, match="cannot be shown, or tables have another column"):
+        check_classes(labelled("happy", name))
+
+
+def test_one_label_alone_is_nothing_to_learn() -> None:
+    with pytest.raises(DataError, match="has one label only, happy"):
+        check_classes(labelled("happy"))
+
+
+def test_no_label_can_take_the_place_of_a_column() -> None:
+    assert {*FACE_COLUMNS, *STREAM_COLUMNS, *FILM_COLUMNS, *COLUMNS, "receipt"} <= RESERVED

@@ -25,7 +25,7 @@ from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.reporting import reporting
-from emotion.training import learning
+from emotion.training import desk, learning
 from emotion.training.answers import Answers, Examples
 from emotion.training.dataset_files import load_dataset
 from emotion.training.datasets import Dataset, ferplus_majority, ferplus_shares, not_faces
@@ -374,6 +374,50 @@ def test_a_folder_tree_with_other_labels_and_public_rows_without_majority(traine
     assert bundle.heads["fer2013"].labels == ("surprise", "contempt")
     assert bundle.heads["ferplus"].temperature == 1.0
     assert read(tmp_path / "run" / "report.json")["public"]["ferplus"] == {"n": 0}
+
+
+def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_path: Path) -> None:
+    for name, seed in (("happy", 1), ("bored", 2)):
+        for number, image in enumerate(pictures(25, seed)):
+            write_picture(tmp_path / "faces" / name / f"{number}.png", image)
+    data = load_dataset(tmp_path / "faces")
+    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16))
+    assert bundle.heads["fer2013"].labels == ("happy", "bored")
+    assert set(Recogniser(bundle).classify(pictures(1))[0].scores) == {"happy", "bored"}
+    assert evaluate(tmp_path / "run", data, "private")["n"] == len(data.rows("private"))
+
+
+def test_the_command_says_which_labels_were_learned(
+    tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's own recogniser leaves none out, whatever was asked for."""
+    monkeypatch.setattr(trainer, "NETWORKS", {"seresnet": tiny})
+    for name, seed in (("happy", 1), ("sad", 2)):
+        for number, image in enumerate(pictures(25, seed)):
+            write_picture(tmp_path / "faces" / name / f"{number}.png", image)
+    words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch", 16]
+    assert command("train", *words, "--labels", "fer2013", "--out", tmp_path / "run") == 0
+    config = read(tmp_path / "run" / "config.json")
+    assert (config["labels"], config["label_names"]) == ("own", ["happy", "sad"])
+
+
+def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
+    trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, config = small, trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(learning, "stress_test", full)
+        with pytest.raises(OSError, match="No space"):
+            learned(data, tmp_path / "run", config)
+    run = desk.run_view(tmp_path / "run")
+    assert run is not None
+    assert (run.epoch, run.epochs, run.finished) == (1, 1, False)
+    assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
+    assert learned(data, tmp_path / "run", config).card["metrics"]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,17 @@ def test_config_json_says_the_whole_plan(plan: LessonPlan) -> None:
     assert LessonPlan.of(json.loads(json.dumps(plan.settings()))) == plan
 
 
+def test_teachers_go_along(tmp_path: Path) -> None:
+    """Also when the training has begun, and config.json has their sha256 in their place."""
+    plan = replace(LessonPlan.defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), teaching=0.25)
+    assert cli_train._plan(parsed(plan.arguments(Path("run")))) == plan
+    config = json.loads(json.dumps(plan.settings()))
+    assert LessonPlan.of(config) == plan
+    assert LessonPlan.of(config | {"teachers": ["0123"] * 2, "teacher_folders": ["runs/a", "runs/b"]}) == plan
+    with pytest.raises(EmotionError, match="mlp learns from labels alone; leave the teachers out"):
+        replace(LessonPlan.defaults("mlp"), teachers=("runs/a",))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_settings_the_networks_own_are_used(name: str) -> None:
     options = parsed(["train", "--network", name, "--data", "x.npz", "--out", "run"])
