@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,8 @@ class Reading:
     `turned`: degrees clockwise by which the photo was turned to find faces; size and boxes are those of the
     turned photo. `faces`: each with its reason to be unsure, however sure it is. `preview`: the photo as JPEG,
     reduced. `crops`: each face for people to look at, RGB uint8; `grey`: what the recogniser read, uint8
-    (n, side, side). Nothing in it is blurred.
+    (n, side, side). `suspected`: the boxes of all that may be a face, to be hidden with the faces. Nothing in it is
+    blurred.
     """
 
     width: int
@@ -46,6 +48,13 @@ class Reading:
     preview: bytes
     crops: tuple[Picture, ...]
     grey: Picture
+    suspected: tuple[Box, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[Box, ...]:
+        """What a blur hides: the faces, and what may be one, for a threshold that shows few faces must not show those
+        that it leaves out."""
+        return (*(face.box for face in self.faces), *self.suspected)
 
     def faces_shown(self, unsure: float) -> tuple[Face, ...]:
         """The faces, with their reasons only where the confidence is below `unsure`."""
@@ -53,11 +62,11 @@ class Reading:
 
     def preview_shown(self, blur: bool) -> bytes:
         """The preview as it may be shown, JPEG."""
-        if not (blur and self.faces):
+        if not (blur and self.hidden):
             return self.preview
         image = read_image(self.preview)
         factor = image.shape[1] / self.width
-        boxes = [Box(*(side * factor for side in (b.x1, b.y1, b.x2, b.y2))) for b in (f.box for f in self.faces)]
+        boxes = [Box(*(side * factor for side in (b.x1, b.y1, b.x2, b.y2))) for b in self.hidden]
         return encode_jpeg(pixelate(image, boxes), 88)
 
     def crops_shown(self, blur: bool) -> tuple[Picture, ...]:
@@ -81,6 +90,7 @@ def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: st
         preview=encode_jpeg(smaller(image, _PREVIEW_SIDE), 88),
         crops=tuple(smaller(outputs.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
         grey=crop_faces(to_grey(image), faces, analyzer.detector.geometry, analyzer.recogniser.size),
+        suspected=analyzer.suspected(image, settings),
     )
 
 
@@ -132,7 +142,8 @@ def _numbered(names: Sequence[str], form: str) -> list[str]:
 
 def annotated_png(photo: Photo, *, blur: bool) -> bytes:
     """The photo with its boxes and labels in its full size, as PNG."""
-    return encode_png(annotate(photo.full(), photo.faces, blur=blur))
+    full = photo.full()
+    return encode_png(annotate(pixelate(full, photo.reading.hidden) if blur else full, photo.faces))
 
 
 def annotated_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
@@ -168,11 +179,17 @@ def faces_json(photos: Sequence[Photo]) -> str:
 def write_results(photos: Sequence[Photo], folder: Path, *, blur: bool) -> None:
     """Write into `folder` each photo with its labels as PNG, its faces below faces/, faces.csv and faces.json.
 
-    Raises `EmotionError` where the folder cannot be made or written to.
+    Raises `EmotionError` where the folder cannot be made or written to, or a photo that was read lies where one would
+    be written.
     """
+    given = {os.path.realpath(photo.content): photo for photo in photos if isinstance(photo.content, Path)}
+    pictures = [(folder / f"{stem}.png", photo) for stem, photo in _stems(photos)]
+    for path, _ in pictures:
+        if os.path.realpath(path) in given:
+            raise EmotionError(f"{path} is one of the photos that were read and would be lost; choose another folder.")
     try:
-        for stem, photo in _stems(photos):
-            _write(folder / f"{stem}.png", annotated_png(photo, blur=blur))
+        for path, photo in pictures:
+            _write(path, annotated_png(photo, blur=blur))
         for name, data in _crop_files(photos, blur):
             _write(folder / "faces" / name, data)
         _write(folder / "faces.csv", faces_csv(photos))

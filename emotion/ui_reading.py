@@ -64,7 +64,7 @@ def _read_photo(key: tuple[Any, ...], _content: bytes, _name: str, _reader: Anal
 
 def thumbnail(photo: Photo, blur: bool) -> Picture:
     """A small picture of a photo as it may be shown, RGB uint8; kept for the session."""
-    hidden = tuple(face.box for face in photo.faces) if blur else ()
+    hidden = photo.reading.hidden if blur else ()
     return _thumbnail(photo.reading.preview, hidden, photo)
 
 

@@ -11,7 +11,6 @@ from emotion.faces import Box
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.annotation import pixelate
 
-_SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _KEEP: Final = 1.0  # seconds for which the place of a face that is not found any more stays hidden
 _ROOM: Final = 1.5  # a lost face has moved: its place is hidden by that factor larger
 _STILL: Final = 0.3  # overlap (IoU) from which a find is the face that was there
@@ -44,8 +43,7 @@ class Veil:
         raises what the detector raises."""
         if image.shape != self._shape:
             self._places, self._shape = [], image.shape
-        least = min(_SUSPECT * settings.detection, self._analyzer.least(settings.detection))
-        now = [*known, *(face.box for face in self._analyzer.find(image, least, settings.side))]
+        now = [*known, *self._analyzer.suspected(image, settings)]
         lost = [(seen, box) for seen, box in self._places if abs(seconds - seen) <= _KEEP and without_find(box, now)]
         self._places = [*lost, *((seconds, box) for box in now)]
         return now, [roomy(box) for _, box in lost]

@@ -181,6 +181,25 @@ def test_blurred_means_everywhere(photo: Photo) -> None:
     assert photo.reading.crops_shown(False) == photo.reading.crops
 
 
+@pytest.mark.parametrize("detection", [0.6, 0.95])
+def test_a_face_that_is_not_sure_enough_to_be_shown_is_hidden_all_the_same(
+    fake_detector: Callable, fake_recogniser: Callable, detection: float
+) -> None:
+    detector = fake_detector([Face(BOXES[0], 0.97), Face(BOXES[1], 0.58)])
+    everything = detector.detect
+    detector.detect = lambda image, threshold, side: tuple(
+        face for face in everything(image, threshold, side) if face.detection >= threshold
+    )
+    analyzer = Analyzer(detector, fake_recogniser(("happy", 0.9, 1.0)))
+    reading = photos.read(encode_png(IMAGE), analyzer, Settings(detection=detection))
+    assert len(reading.faces) == 1
+    for shown in (
+        read_image(reading.preview_shown(True)),
+        read_image(photos.annotated_png(Photo("a.png", encode_png(IMAGE), reading, reading.faces), blur=True)),
+    ):
+        assert detail_left(shown, BOXES[1].expand(0.6)) <= 3
+
+
 def test_the_preview_is_blurred_where_the_faces_are(fake_detector: Callable, fake_recogniser: Callable) -> None:
     image = RNG.integers(0, 256, (700, 2800, 3), dtype=np.uint8)
     box = Box(2000, 100, 2600, 600)
@@ -291,6 +310,18 @@ def test_results_in_a_folder(photo: Photo, tmp_path: Path, blur: bool) -> None:
     assert json.loads(files["faces.json"]) == [one.as_json() for one in several]
     box = Box(0, 0, 38, 38)
     assert (detail_left(read_image(files[crops[0]]), box) == 0) is blur
+
+
+def test_a_photo_that_was_read_is_never_written_over(photo: Photo, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    original = encode_png(IMAGE)
+    (tmp_path / "a.png").write_bytes(original)
+    one = photo._replace(name="other.png", content=tmp_path / "other.png")
+    for folder in (tmp_path, tmp_path / "link"):
+        with pytest.raises(EmotionError, match="is one of the photos that were read and would be lost"):
+            photos.write_results([one, photo._replace(content=tmp_path / "a.png")], folder, blur=True)
+    assert (tmp_path / "a.png").read_bytes() == original
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "link"]
 
 
 def test_results_of_nothing(tmp_path: Path) -> None:

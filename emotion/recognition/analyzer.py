@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import default_bundle, open_bundle
-from emotion.faces import Face
+from emotion.faces import Box, Face
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.confirmation import Confirmation
 from emotion.recognition.crops import crop_faces, looks, to_grey
@@ -23,6 +23,12 @@ from emotion.recognition.images import rotate
 
 Quarter = Literal[0, 90, 180, 270]
 
+# How sure detector and recogniser together must be of one face, for the photo to be taken as upright; and how many
+# times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector: of 104 of
+# these with faces 102 stay as they are, of those turned wrong 281 of 312 are turned back.
+_PLAIN: Final = 0.8
+_CLEARER: Final = 1.5
+_SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
 
 
@@ -58,11 +64,7 @@ class Analyzer:
     def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
         """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
         settings = settings or Settings()
-        labelled = (
-            face.scored(verdict.scores, unsure_reason(face, crop, verdict, settings.unsure))
-            for face, crop, verdict in self.readings(image, settings, careful=True)
-        )
-        return reading_order(tuple(labelled))
+        return _labelled(self.readings(image, settings, careful=True), settings.unsure)
 
     def readings(self, image: NDArray[np.uint8], settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
         """The faces of RGB uint8 (H, W, 3) as they were read, surest first where detector and recogniser decide
@@ -79,6 +81,12 @@ class Analyzer:
     def least(self, threshold: float) -> float:
         """The detector's least score of what may turn out to be a face, where `threshold` is that of a face."""
         return self.confirmation.least(threshold) if self.confirmation else threshold
+
+    def suspected(self, image: NDArray[np.uint8], settings: Settings) -> tuple[Box, ...]:
+        """The boxes in RGB uint8 (H, W, 3) of all that may be a face, also where that is not sure enough to be shown
+        as one: what is to be hidden where faces are."""
+        least = min(_SUSPECT * settings.detection, self.least(settings.detection))
+        return tuple(face.box for face in self.find(image, least, settings.side))
 
     def confirmed(self, readings: tuple[Reading, ...], threshold: float, least: float) -> tuple[Reading, ...]:
         """The readings of faces, surest first, with what detector and recogniser together say as detection score;
@@ -115,20 +123,39 @@ class Analyzer:
     def analyze_upright(
         self, image: NDArray[np.uint8], settings: Settings | None = None
     ) -> tuple[NDArray[np.uint8], tuple[Face, ...], Quarter]:
-        """As `analyze`; where no face is found, the picture turned clockwise by 90, 180 and 270 degrees is
-        tried. Returns the picture as it was read, its faces and the degrees (0 where none helped)."""
-        faces = self.analyze(image, settings)
-        if faces:
-            return image, faces, 0
-        best: tuple[NDArray[np.uint8], tuple[Face, ...], Quarter] = image, (), 0
-        quarters: tuple[Quarter, ...] = (90, 270, 180)
-        for quarter in quarters:
-            turned = rotate(image, quarter)
-            found = self.analyze(turned, settings)
-            # Upright faces score higher than what a wrong turn makes look like one.
-            if sum(face.detection for face in found) > sum(face.detection for face in best[1]):
-                best = turned, found, quarter
-        return best
+        """As `analyze`; where no face is plain, the picture turned clockwise by 90, 180 and 270 degrees is tried, and
+        taken where its faces are much plainer. Returns the picture as it was read, its faces and the degrees (0 where
+        none helped)."""
+        settings = settings or Settings()
+        best: tuple[NDArray[np.uint8], tuple[Reading, ...], Quarter] = (
+            image, self.readings(image, settings, careful=True), 0,
+        )  # fmt: skip
+        weights = [_weight(reading) for reading in best[1]]
+        if max(weights, default=0.0) < _PLAIN:
+            most = _CLEARER * sum(weights)
+            quarters: tuple[Quarter, ...] = (90, 270, 180)
+            for quarter in quarters:
+                turned = rotate(image, quarter)
+                found = self.readings(turned, settings, careful=True)
+                weight = sum(map(_weight, found))
+                if weight > most:
+                    most = weight
+                    best = turned, found, quarter
+        return best[0], _labelled(best[1], settings.unsure), best[2]
+
+
+def _labelled(readings: tuple[Reading, ...], unsure: float) -> tuple[Face, ...]:
+    """The faces with their scores, and a reason where those are below `unsure`, in reading order."""
+    labelled = (
+        face.scored(verdict.scores, unsure_reason(face, crop, verdict, unsure)) for face, crop, verdict in readings
+    )
+    return reading_order(tuple(labelled))
+
+
+def _weight(reading: Reading) -> float:
+    """How sure both are that it is a face the right way up, 0 to 1: the recogniser learned upright ones only, the
+    detector takes a face on its side, or the knot of a tie, for one as well."""
+    return reading.face.detection * reading.verdict.face
 
 
 def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:

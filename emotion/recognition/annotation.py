@@ -156,6 +156,8 @@ def _sign(
         return [(x + radii(i) * r * math.cos(a), y + radii(i) * r * math.sin(a)) for i, a in enumerate(angles)]
 
     disc = (x - 0.85 * r, y - 0.85 * r, x + 0.85 * r, y + 0.85 * r)
+    core = (x - 0.3 * r, y - 0.3 * r, x + 0.3 * r, y + 0.3 * r)
+    line = max(1, round(r / 3))
     shapes: dict[str, Callable[[], None]] = {
         "▲": lambda: draw.polygon(ring(3, -90, lambda i: 1), fill=ink),
         "▼": lambda: draw.polygon(ring(3, 90, lambda i: 1), fill=ink),
@@ -163,8 +165,17 @@ def _sign(
         "■": lambda: draw.polygon(ring(4, -45, lambda i: 1.05), fill=ink),
         "★": lambda: draw.polygon(ring(10, -90, lambda i: 1 if i % 2 == 0 else 0.45), fill=ink),
         "●": lambda: draw.ellipse(disc, fill=ink),
-        "○": lambda: draw.ellipse(disc, fill=ground, outline=ink, width=max(1, round(r / 3))),
+        "○": lambda: draw.ellipse(disc, fill=ground, outline=ink, width=line),
         "◐": lambda: (draw.ellipse(disc, fill=ground, outline=ink), draw.pieslice(disc, 90, 270, fill=ink))[0],
+        # Of labels that are none of ours: the same shapes hollow, and some more.
+        "△": lambda: draw.polygon(ring(3, -90, lambda i: 1), fill=ground, outline=ink, width=line),
+        "▽": lambda: draw.polygon(ring(3, 90, lambda i: 1), fill=ground, outline=ink, width=line),
+        "◇": lambda: draw.polygon(ring(4, -90, lambda i: 1), fill=ground, outline=ink, width=line),
+        "□": lambda: draw.polygon(ring(4, -45, lambda i: 1.05), fill=ground, outline=ink, width=line),
+        "☆": lambda: draw.polygon(ring(10, -90, lambda i: 1 if i % 2 == 0 else 0.45), fill=ground, outline=ink),
+        "▷": lambda: draw.polygon(ring(3, 0, lambda i: 1), fill=ground, outline=ink, width=line),
+        "◑": lambda: (draw.ellipse(disc, fill=ground, outline=ink), draw.pieslice(disc, -90, 90, fill=ink))[0],
+        "◎": lambda: (draw.ellipse(disc, fill=ground, outline=ink, width=line), draw.ellipse(core, fill=ink))[0],
         "?": lambda: draw.text((x, y), "?", font=ImageFont.load_default(2 * r), fill=ink, anchor="mm"),
     }
     shapes[look.sign]()

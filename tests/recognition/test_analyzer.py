@@ -247,15 +247,21 @@ def test_the_astronaut_whichever_way_up(haar: Analyzer, sample: Picture, sample_
 
 @needs_yunet
 def test_yunet_reads_it_whichever_way_up(shipped: Recogniser, sample: Picture) -> None:
-    """It also finds faces that lie on their side: then the picture need not be turned."""
-    yunet = Analyzer(make_detector("yunet"), shipped)
-    for quarter in (0, 180):
-        image, faces, turned = yunet.analyze_upright(rotate(sample, quarter))  # type: ignore[arg-type]
-        assert len(faces) == 1
-        np.testing.assert_array_equal(image, rotate(rotate(sample, quarter), turned))  # type: ignore[arg-type]
-    image, faces, turned = yunet.analyze_upright(sample)
-    assert turned == 0
-    assert image is sample
+    """It also finds faces that lie on their side: the recogniser, which knows upright ones only, tells them."""
+    whichever_way_up(Analyzer(make_detector("yunet"), shipped), sample)
+
+
+def test_the_shipped_detector_reads_it_whichever_way_up(shipped: Recogniser, sample: Picture) -> None:
+    whichever_way_up(Analyzer(make_detector("glance"), shipped), sample)
+
+
+def whichever_way_up(analyzer: Analyzer, sample: Picture) -> None:
+    upright = [face.shown for face in analyzer.analyze(sample)]
+    for quarter in (0, 90, 180, 270):
+        image, faces, turned = analyzer.analyze_upright(rotate(sample, quarter))  # type: ignore[arg-type]
+        assert turned == (360 - quarter) % 360
+        np.testing.assert_array_equal(image, sample)
+        assert [face.shown for face in faces] == upright
 
 
 def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
@@ -278,10 +284,23 @@ def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recog
     assert sorted(seen) == [0, 90, 180, 270]
 
 
-def test_a_picture_with_faces_is_not_turned(fake_detector: Make, fake_recogniser: Make) -> None:
-    detector = fake_detector([Face(A, 0.1)])
+def test_a_plain_face_is_enough(fake_detector: Make, fake_recogniser: Make) -> None:
+    detector = fake_detector([Face(A, 0.9)])
     image, faces, turned = Analyzer(detector, fake_recogniser()).analyze_upright(NOISE)
     assert (image is NOISE, len(faces), turned, len(detector.calls)) == (True, 1, 0, 1)
+
+
+@pytest.mark.parametrize(("other", "wanted"), [(0.55, 0), (0.65, 90)])
+def test_doubtful_faces_give_way_to_much_plainer_ones_only(
+    fake_detector: Make, fake_recogniser: Make, other: float, wanted: int
+) -> None:
+    """As it lies the picture is wider than high."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:5, :5] = 255
+    detector = fake_detector(
+        lambda picture: [Face(A, 0.4)] if picture.shape[1] == 60 else [Face(A, other)] if picture[0, -1, 0] else []
+    )
+    assert Analyzer(detector, fake_recogniser()).analyze_upright(image)[2] == wanted
 
 
 def test_where_no_turn_helps_the_picture_stays(fake_detector: Make, fake_recogniser: Make) -> None:

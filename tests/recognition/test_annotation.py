@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.faces import EXPRESSIONS, UNSURE, Box, Face, Scores, expression
+from emotion.faces import _OWN_SIGNS, EXPRESSIONS, UNSURE, Box, Face, Scores, expression
 from emotion.recognition import annotation
 from emotion.recognition.annotation import MOST_WORDS, annotate, chip_text, pixelate
 from emotion.recognition.detectors import available_detectors, make_detector
@@ -95,6 +95,17 @@ def test_a_sure_box_is_a_line_in_its_colour_and_an_unsure_one_is_dashed() -> Non
     assert share(None, rgb(EXPRESSIONS["happy"].colour)) == 1
     assert share("dark", rgb(EXPRESSIONS["happy"].colour)) == 0
     assert 0.3 < share("dark", (235, 235, 235)) < 0.8
+
+
+@pytest.mark.parametrize("label", ["bored", *(f"label {i}" for i in range(60))])
+def test_labels_of_any_name_are_drawn(label: str) -> None:
+    """Their signs come by chance of the name; sixty names have all of them."""
+    face = Face(Box(100, 80, 200, 180), 0.9).scored(Scores([label, "other"], [0.9, 0.1]), None)
+    assert np.any(annotate(GREY, [face])[95:165, 97:104] == rgb(expression(label).colour))
+
+
+def test_all_signs_of_own_labels_are_among_them() -> None:
+    assert {expression(f"label {i}").sign for i in range(60)} == set(_OWN_SIGNS)
 
 
 # ------------------------------------------------------------------ labels
