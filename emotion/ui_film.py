@@ -18,7 +18,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from emotion import ui, ui_parts, ui_reading
 from emotion.charts import CAST_CLICK
 from emotion.errors import EmotionError
-from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, percent
+from emotion.faces import UNSURE, expression, in_order, ink, percent
 from emotion.films import sample as sample_film
 from emotion.films import shelf
 from emotion.films.shelf import Analysis, FilmSettings, Moment, Person
@@ -234,8 +234,7 @@ def timeline(analysis: Analysis, everybody: Sequence[Person], *, cover: bool, li
     table = analysis.lanes()
     table = table[table["track"].isin(list(most))]
     moments = [] if live else [moment for moment in analysis.moments() if moment.track in most]
-    present = {*table["expression"], *(moment.label for moment in moments)}
-    words = [word for word in (*EXPRESSIONS, UNSURE.name) if word in present]
+    words = in_order([*table["expression"], *(moment.label for moment in moments)])
     number = {word: i for i, word in enumerate(words)}
     runs: dict[int, list[tuple[float, float, int]]] = {one.track: [] for one in everybody if one.track in most}
     for track, start, end, word in zip(*(table[c] for c in ("track", "start", "end", "expression")), strict=True):

@@ -19,6 +19,8 @@ def show_ending(film: Analysis) -> None:
     if now.state != "done":
         until = f" What was read until {clock(film.seconds)} is kept." if film.frames else ""
         said = now.error or f"{ui_film.state_sentence(film)}."
+        if now.state == "interrupted":  # what a job says then is of those that can be resumed
+            said, until = "The program was ended while it read this film.", f"{until} Read again begins anew."
         show = st.info if now.state == "stopped" else st.error
         show(ui.plain(said + until), icon=":material/info:")
     if ui_film.covered(film):

@@ -11,6 +11,7 @@ from emotion import ui
 from emotion.live.view import LiveView
 from emotion.ui_live import Live
 
+_STALE: Final = 1.0  # seconds without a new result, after which the pictures have stopped
 _UNHIDDEN: Final = "shows faces, and Blur faces is on now; it is here again when that is off."
 
 state = st.session_state
@@ -19,8 +20,10 @@ state = st.session_state
 def show_buttons(live: Live, view: LiveView) -> None:
     """Snapshot and recording."""
     with st.container(horizontal=True, vertical_alignment="center"):
+        paused = live.session.options.paused
         st.button("Snapshot", icon=":material/photo_camera:", key="live_snap", on_click=live.snap,
-                  disabled=view.age is None)  # fmt: skip
+                  disabled=paused or view.age is None,
+                  help="In a pause no picture is looked at; end it to take one." if paused else None)  # fmt: skip
         # One button that changes its words: two would stand side by side for a moment, and push down what is below.
         recording = view.recording is not None
         st.button(
@@ -35,8 +38,9 @@ def show_buttons(live: Live, view: LiveView) -> None:
 def show_resting(live: Live, view: LiveView) -> None:
     """Take the faces as they rest for their zero."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        if view.calibrating is not None:
-            st.markdown(f":material/self_improvement: Look relaxed for {max(1, round(view.calibrating))} more seconds.")
+        if view.calibrating:
+            left = _many(max(1, round(view.calibrating)), "more second")
+            st.markdown(f":material/self_improvement: Look relaxed for {left}.")
             return
         st.button(
             "This is my resting face", icon=":material/self_improvement:", key="live_rest", on_click=live.rest,
@@ -46,6 +50,8 @@ def show_resting(live: Live, view: LiveView) -> None:
         )  # fmt: skip
         if any(face.raw for face in view.faces):
             st.button("Forget it", icon=":material/restart_alt:", key="live_forget", on_click=live.session.uncalibrate)
+    if view.calibrating == 0 and (view.age or 0.0) > _STALE:
+        st.caption("No resting face was taken: the pictures stopped before its three seconds were over.")
 
 
 def save_snapshot(live: Live) -> None:
@@ -67,7 +73,8 @@ def save_recording(live: Live) -> None:
     made = live.recording
     if made is None:
         return
-    st.markdown(f"Recorded {made.seconds:.0f} seconds, {made.frames} pictures, {made.faces} different faces.")
+    parts = (round(made.seconds), "second"), (made.frames, "picture"), (made.faces, "different face")
+    st.markdown(f"Recorded {', '.join(_many(*part) for part in parts)}.")
     shown = made.hidden or not live.session.options.blur
     with st.container(horizontal=True):
         _save("csv", "Table (CSV)", made.csv, "live.csv")
@@ -79,7 +86,13 @@ def save_recording(live: Live) -> None:
     if made.note is not None:
         st.caption(ui.plain(made.note))
     if made.film_dropped:
-        st.caption(f"The film left out {made.film_dropped} pictures, for which the computer was too slow.")
+        missing = _many(made.film_dropped, "picture")
+        st.caption(f"The film left out {missing}, for which the computer was too slow.")
+
+
+def _many(number: int, what: str) -> str:
+    """A number of things in words: "1 picture", "2 pictures"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _save(key: str, label: str, data: object, file: str) -> None:

@@ -214,6 +214,15 @@ def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
     assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
+def test_labels_that_are_none_of_ours_stand_in_every_legend_of_a_film() -> None:
+    rows = [(0.0, 1.0, "unsure", 0.2), (0.0, 1.0, "bored", 0.5), (0.0, 1.0, "happy", 0.3)]
+    table = crowd(*rows).assign(share=[0.2, 0.5, 0.3], name="Face 1", confidence=0.9)
+    legends = ["● happy", named("bored"), "? unsure"]
+    for chart in (charts.cast_over_time(table, 1), charts.people_bars(table)):
+        assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == legends
+    assert charts.film_ribbons(table, 1).to_dict()["encoding"]["color"]["scale"]["domain"] == legends
+
+
 def test_nobody_and_no_time() -> None:
     chart = charts.cast_over_time(crowd(), 0).to_dict()
     assert chart["height"] > 0

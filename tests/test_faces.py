@@ -22,6 +22,7 @@ from emotion.faces import (
     Scores,
     expression,
     expression_name,
+    in_order,
     label_name,
 )
 
@@ -253,6 +254,12 @@ def test_a_label_that_is_none_of_ours_has_a_look_of_its_own(name: str) -> None:
 def test_labels_of_others_rarely_look_alike() -> None:
     looks = [expression(name) for name in ("smirk", "yawn", "joyous", "tired", "focused", "bored", "calm", "lustig")]
     assert len({(look.colour, look.sign) for look in looks}) == len(looks)
+
+
+def test_labels_of_others_stand_behind_ours_and_before_unsure() -> None:
+    words = ["unsure", "yawn", "sad", "bored", "angry", "sad"]
+    assert in_order(words) == ["angry", "sad", "bored", "yawn", "unsure"]
+    assert in_order([]) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
-from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
+from emotion.faces import UNSURE, expression, in_order, ink, named, percent
 from emotion.films.tables import clock
 
 CAST_CLICK = "jump"
@@ -20,7 +20,7 @@ def film_ribbons(table: pd.DataFrame, seconds: float) -> alt.Chart:
 
     `table` as from `Analysis.lanes`, with a different `name` for each face. `seconds`: how long the film is.
     """
-    words = [word for word in (*EXPRESSIONS, UNSURE.name) if word in set(table["expression"])]
+    words = in_order(table["expression"])
     names = [named(word) for word in words]
     sure = table["expression"] != UNSURE.name
     rows = table.assign(
@@ -68,7 +68,7 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
     """
     value = "share" if shares else "faces"
     rows = table[table[value] > 0]
-    words = [word for word in (*EXPRESSIONS, UNSURE.name) if word in set(rows["expression"])]
+    words = in_order(rows["expression"])
     names = [named(word) for word in words]
     tops = rows.groupby("start")[value].cumsum()
     most = 1.0 if shares else max([1.0, *tops.tolist()])
@@ -120,7 +120,7 @@ def people_bars(table: pd.DataFrame) -> alt.LayerChart:
     `table`: `name` (in the order to show), `expression`, `share` (0 to 1, together 1 for each name).
     """
     people = list(dict.fromkeys(table["name"]))
-    words = [word for word in (*EXPRESSIONS, UNSURE.name) if word in set(table["expression"])]
+    words = in_order(table["expression"])
     names = [named(word) for word in words]
     ends = table.groupby("name")["share"].cumsum()
     rows = table.assign(

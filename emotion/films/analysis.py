@@ -232,18 +232,21 @@ class Analysis:
         tracks = film_tables.column(everybody, "track")
         order = np.argsort(tracks, kind="stable")
         numbers, starts = np.unique(tracks[order], return_index=True)
-        parts = np.split(order, starts[1:])
-        found = [self._person(int(n), everybody.iloc[part], cast) for n, part in zip(numbers, parts, strict=False)]
+        parts, kept = np.split(order, starts[1:]), film_crops.Kept.read(self.folder)
+        found = [
+            self._person(int(track), everybody.iloc[part], cast, kept)
+            for track, part in zip(numbers, parts, strict=False)
+        ]
         return sorted(found, key=lambda person: (person.first, person.track))
 
-    def _person(self, track: int, rows: pd.DataFrame, cast: Cast) -> Person:
+    def _person(self, track: int, rows: pd.DataFrame, cast: Cast, kept: film_crops.Kept) -> Person:
         seconds, spans = (film_tables.column(rows, name) for name in ("seconds", "span"))
         merged = tuple(sorted(one for one in cast.merged if cast.root(one) == track))
         return Person(
             track=track,
             name=cast.name(track),
             named=track in cast.names,
-            crop=film_crops.best(self.folder, (track, *merged)),
+            crop=kept.best((track, *merged)),
             first=float(seconds.min()),
             last=float(seconds.max()),
             seen=float(spans.sum()),

@@ -77,9 +77,15 @@ class Cast:
         return replace(self, merged=self.merged | {one: other}, names=self.names | names)
 
     def split(self, track: int) -> Cast:
-        """All that was merged into `track` is on its own again."""
+        """All that was merged into `track` is on its own again, with the name that it had brought along."""
         root = self.root(track)
-        return replace(self, merged={one: into for one, into in self.merged.items() if self.root(one) != root})
+        apart = {one: into for one, into in self.merged.items() if self.root(one) == root}
+        brought = {(into, self.names[one]) for one, into in apart.items() if one in self.names}
+        return replace(
+            self,
+            names={one: name for one, name in self.names.items() if (one, name) not in brought},
+            merged={one: into for one, into in self.merged.items() if one not in apart},
+        )
 
     def with_hidden(self, track: int, hidden: bool) -> Cast:
         """With that face hidden or shown."""

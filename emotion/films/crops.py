@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,12 +75,29 @@ def small(crop: Picture, blur: bool) -> Picture:
     return hidden(reduced) if blur else reduced.copy()
 
 
-def best(folder: Path, tracks: tuple[int, ...], expression: str | None = None) -> Path | None:
-    """The best picture of faces that are one, of one expression or of all; None where there is none (yet)."""
-    values = _read_values(folder)
-    names = [f"{track}-{expression}" if expression else str(track) for track in tracks]
-    there = [name for name in names if (folder / FOLDER / f"{name}.jpg").is_file()]
-    return folder / FOLDER / f"{max(there, key=lambda name: values.get(name, 0.0))}.jpg" if there else None
+@dataclass(frozen=True)
+class Kept:
+    """The pictures that are in a folder now, read once for all faces: how good each is by its name."""
+
+    folder: Path
+    values: Mapping[str, float]
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept:
+        """Those that `Crops` wrote into `folder`, none where it wrote none (yet)."""
+        try:
+            there = os.listdir(folder / FOLDER)
+        except FileNotFoundError:
+            there = []
+        values = _read_values(folder)
+        names = (name.removesuffix(".jpg") for name in there if name.endswith(".jpg"))
+        return cls(folder / FOLDER, {name: values.get(name, 0.0) for name in names})
+
+    def best(self, tracks: tuple[int, ...], expression: str | None = None) -> Path | None:
+        """The best picture of faces that are one, of one expression or of all; None where there is none."""
+        names = [f"{track}-{expression}" if expression else str(track) for track in tracks]
+        there = [name for name in names if name in self.values]
+        return self.folder / f"{max(there, key=lambda name: self.values[name])}.jpg" if there else None
 
 
 def _read_values(folder: Path) -> dict[str, float]:

@@ -97,11 +97,12 @@ def crops_zip(analysis: Analysis) -> bytes:
 def _crops(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
     yield "receipt.json", outputs.to_json({"name": analysis.name, **analysis.receipt}).encode()
     people = [person for person in analysis.people() if not person.hidden]
+    kept = film_crops.Kept.read(analysis.folder)
     folders = distinct([outputs.file_label(person.name) for person in people])
     for person, folder in zip(people, folders, strict=True):
         words = [word for word in person.shares if word != UNSURE.name] or list(person.shares)
         for word in words:
-            path = film_crops.best(analysis.folder, (person.track, *person.merged), word)
+            path = kept.best((person.track, *person.merged), word)
             if path is not None:
                 yield f"{folder}/{word}.jpg", path.read_bytes()
 

@@ -18,7 +18,7 @@ from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.film_writer import FilmWriter
 from emotion.recognition.video import Film
 
-_RATE: Final = 8.0  # frames looked at in a second where it has to be fast
+FAST_RATE: Final = 8.0  # frames looked at in a second where it has to be fast
 _BEAT: Final = 0.9  # frames do not fall on the beat: one a little early is better than one much too late
 
 
@@ -43,7 +43,7 @@ class Pace:
         """Of the next frame."""
         if self._every != FAST:
             return index % self._every == 0
-        due = seconds - self._last >= _BEAT / _RATE
+        due = seconds - self._last >= _BEAT / FAST_RATE
         self._last = seconds if due else self._last
         return due
 

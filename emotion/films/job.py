@@ -136,6 +136,7 @@ class _Reading:
     def run(self) -> None:
         """Read to the end, or until it has to stop; then finish all that was begun, also after an error."""
         error: Exception | None = None
+        over: float | None = None  # second at which the film was read to its end
         try:
             with (
                 open(self._folder / FRAMES, "w", encoding="utf-8") as lines,
@@ -144,8 +145,9 @@ class _Reading:
                 try:
                     for shot in shots.items(lambda: self._report.stopping):
                         self._see(shot, lines)
+                    over = None if self._report.stopping else self._film.end
                 finally:
-                    for counted in self._casting.rest():
+                    for counted in self._casting.rest(over):
                         self._keep(counted, lines)
         except Exception as problem:
             error = problem

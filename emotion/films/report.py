@@ -52,13 +52,15 @@ _POLICY: Final = (
 
 def report_html(analysis: Analysis) -> str:
     """The report as one HTML document of about a megabyte; who is hidden does not appear in it."""
-    people = [person for person in analysis.people() if not person.hidden]
+    everybody = analysis.people()
+    people = [person for person in everybody if not person.hidden]
     drawn = _charts(analysis, people) if people else {}
     scripts = [_library()] if drawn else []
     scripts += [f'vegaEmbed("#{name}", {_plain_json(spec)}, {{actions: false}});' for name, (_, spec) in drawn.items()]
-    body = "\n".join(
-        [*_head(analysis), *_drawn(drawn), *_people(people), *_moments(analysis.moments()), *_foot(analysis)]
-    )
+    parts = (
+        _head(analysis), _drawn(drawn), _people(people, len(everybody)), _moments(analysis.moments()), _foot(analysis),
+    )  # fmt: skip
+    body = "\n".join(line for part in parts for line in part)
     code = "\n".join(f"<script>{script}</script>" for script in scripts)
     title = html.escape(analysis.name)
     return (
@@ -121,10 +123,12 @@ def _drawn(drawn: dict[str, tuple[str, dict[str, Any]]]) -> Iterator[str]:
         yield f'<h2>{html.escape(title)}</h2><div class="chart" id="{name}"></div>'
 
 
-def _people(people: list[Person]) -> Iterator[str]:
+def _people(people: list[Person], found: int) -> Iterator[str]:
+    """A row for each that may be shown, of so many that were found."""
     yield "<h2>Faces</h2>"
     if not people:
-        yield "<p>No face was found in this film.</p>"
+        nobody = "All faces that were found in it are hidden." if found else "No face was found in this film."
+        yield f"<p>{nobody}</p>"
         return
     yield "<table><tr><th></th><th>Name</th><th>Seen</th><th>Shows</th></tr>"
     for one in people:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ CROWD_COLUMNS: Final = ("start", "end", "expression", "faces")
 _GAP: Final = 0.3  # seconds for which a face may be missed within one ribbon
 _STEPS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds that a stretch of time may have in charts
 _MOST_STRETCHES: Final = 300
+_TINY: Final = 1e-6  # seconds by which sums of times are off
 
 Array = NDArray[Any]
 
@@ -113,10 +114,11 @@ def audience(faces: pd.DataFrame, duration: float, labels: Sequence[str], least:
     enough, together = faces.iloc[together >= max(1, least)], together[together >= max(1, least)]
     times = _by_expression(enough, starts, labels)
     most = np.zeros(len(starts), np.int64)
-    np.maximum.at(most, _places(column(enough, "seconds"), starts), together)
+    parts = _parted(column(enough, "seconds"), column(enough, "span"), starts)
+    np.maximum.at(most, parts.places, together[parts.rows])
     total = times.sum(axis=1, keepdims=True)
-    parts = np.where(total > 0, times / np.where(total > 0, total, 1), np.nan)
-    table = _stretched(starts, ends, labels).assign(share=parts.ravel(), faces=np.repeat(most, len(labels) + 1))
+    divided = np.where(total > 0, times / np.where(total > 0, total, 1), np.nan)
+    table = _stretched(starts, ends, labels).assign(share=divided.ravel(), faces=np.repeat(most, len(labels) + 1))
     return table.loc[:, [*AUDIENCE_COLUMNS]]
 
 
@@ -126,7 +128,8 @@ def crowd(
     """How many of `cast_faces` show what, on average over each stretch of time: `CROWD_COLUMNS`, rows as in
     `audience`; `times` and `spans` (seconds) are those of all frames, also of those without faces."""
     starts, ends = stretches(duration)
-    seen = np.bincount(_places(times, starts), spans, len(starts))[:, None] if len(starts) else np.zeros((0, 1))
+    parts = _parted(times, spans, starts)
+    seen = np.bincount(parts.places, parts.seconds, len(starts))[:, None]
     many = _by_expression(one_each(faces), starts, labels) / np.where(seen > 0, seen, 1)
     return _stretched(starts, ends, labels).assign(faces=many.ravel())
 
@@ -138,6 +141,27 @@ def stretches(duration: float) -> tuple[Array, Array]:
     return starts, np.minimum(starts + step, max(duration, 0.0))
 
 
+class _Parts(NamedTuple):
+    """Spans of time cut where stretches end: of which span each part is, in which stretch, how many seconds long."""
+
+    rows: Array
+    places: Array
+    seconds: Array
+
+
+def _parted(begins: Array, spans: Array, starts: Array) -> _Parts:
+    """Cut spans of time, which begin at `begins` and may be longer than a stretch, at the `starts` of stretches; what
+    lies behind the end is in the last one."""
+    if not len(starts):
+        return _Parts(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    ends, until = begins + spans, np.append(starts[1:], np.inf)
+    first = _places(begins, starts)
+    counts = np.maximum(_places(ends - _TINY, starts) - first, 0) + 1
+    rows = np.repeat(np.arange(len(begins)), counts)
+    places = first[rows] + np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return _Parts(rows, places, np.minimum(ends[rows], until[places]) - np.maximum(begins[rows], starts[places]))
+
+
 def _places(seconds: Array, starts: Array) -> Array:
     """In which stretch each time lies; what lies behind the end is in the last one."""
     return np.maximum(np.searchsorted(starts, seconds, "right") - 1, 0)
@@ -147,9 +171,9 @@ def _by_expression(faces: pd.DataFrame, starts: Array, labels: Sequence[str]) ->
     """Seconds of face time as (stretches, labels and unsure)."""
     words = {word: place for place, word in enumerate((*labels, UNSURE.name))}
     times = np.zeros((len(starts), len(words)))
-    if len(starts):
-        expressions = np.array([words[word] for word in column(faces, "shown")], np.int64)
-        np.add.at(times, (_places(column(faces, "seconds"), starts), expressions), column(faces, "span"))
+    expressions = np.array([words[word] for word in column(faces, "shown")], np.int64)
+    parts = _parted(column(faces, "seconds"), column(faces, "span"), starts)
+    np.add.at(times, (parts.places, expressions[parts.rows]), parts.seconds)
     return times
 
 

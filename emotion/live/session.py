@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -162,6 +162,7 @@ class LiveSession:
             annotated=annotated,
             hidden=options.blur,
             arrived=job.arrived,
+            head=options.stream.recognition.head,
             raw={number: note.raw for number, note in stream.notes.items() if note.calibrated},
             stats=stream.stats,
             draw_ms=round(1e3 * (_now() - started), 3),
@@ -207,22 +208,23 @@ class LiveSession:
             search_ms=shown.stats.search_ms,
             read_ms=shown.stats.read_ms,
             draw_ms=shown.draw_ms,
-            calibrating=shown.calibrating,
+            calibrating=None if shown.calibrating is None else max(0.0, shown.calibrating - (now - shown.arrived)),
         )
 
     def explained(self, most: int) -> tuple[LiveFace, ...]:
         """The faces of the last result as in `view`, with what speaks for the labels of the first `most` in their
         pictures; as they are where faces are blurred or the recogniser cannot tell."""
-        shown, blur = self._shown, self.options.blur
-        reader, head = self._analyzer.recogniser, self.options.stream.recognition.head
+        shown, blur, reader = self._shown, self.options.blur, self._analyzer.recogniser
         faces = shown.faces(blur) if shown else ()
-        if shown is None or blur or shown.hidden or not reader.explains(head):
+        if shown is None or blur or shown.hidden or not reader.explains(shown.head):
             return faces
+        labels = reader.bundle.heads[shown.head or reader.bundle.shown_head].labels
         some, geometry = faces[:most], self._analyzer.detector.geometry
         crops = crop_faces(to_grey(shown.clean), tuple(one.face for one in some), geometry, reader.size)
         why = (
-            replace(one, thumbnail=explained(reader, crop, one.face.scores.label, head, THUMBNAIL_SIDE))
-            if one.face.scores else one
+            replace(one, thumbnail=explained(reader, crop, one.face.scores.label, shown.head, THUMBNAIL_SIDE))
+            # A face that was not read since another answer was chosen has a label of the one before.
+            if one.face.scores and one.face.scores.label in labels else one
             for one, crop in zip(some, crops, strict=True)
         )  # fmt: skip
         return (*why, *faces[most:])
@@ -246,14 +248,15 @@ class LiveSession:
         self._stream.uncalibrate()
 
     def snapshot(self) -> tuple[bytes, dict[str, Any]] | None:
-        """The last annotated frame as PNG, and its faces and the receipt as plain JSON values; None before the first
-        one."""
+        """The last annotated frame as PNG, and its faces and the receipt, of when it came, as plain JSON values; None
+        before the first one."""
         shown, options = self._shown, self.options
         if shown is None:
             return None
         faces = outputs.frame_json(shown.result.seconds, shown.result.faces)["faces"]
         height, width = shown.annotated.shape[:2]
-        record = {**self._receipt(), "width": width, "height": height, "settings": asdict(options), "faces": faces}
+        receipt = self._receipt(_now() - shown.arrived)
+        record = {**receipt, "width": width, "height": height, "settings": asdict(options), "faces": faces}
         return encode_png(shown.picture(options.blur)), record
 
     # ------------------------------------------------------------------ recording
@@ -283,11 +286,12 @@ class LiveSession:
         if recorder is not None:
             recorder.close()
 
-    def _receipt(self) -> dict[str, Any]:
+    def _receipt(self, age: float = 0.0) -> dict[str, Any]:
+        """What made something that was there so many seconds ago."""
         bundle = self._analyzer.recogniser.bundle
         return {
             "program": outputs.PROGRAM,
-            "made": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "made": (datetime.now().astimezone() - timedelta(seconds=age)).isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": self._analyzer.detector.name,
         }

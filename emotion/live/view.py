@@ -48,7 +48,8 @@ class LiveView:
     `seconds`, `age`, `age_p95`, `silent`, `calibrating`, `recording` are seconds, None where there is nothing to
     tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
     time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
-    last two seconds. `dropped` frames were replaced by newer ones, `late` ones went out without their result.
+    last two seconds. `calibrating` is 0 where no frame came for its end. `dropped` frames were replaced by newer ones,
+    `late` ones went out without their result.
     """
 
     faces: tuple[LiveFace, ...] = ()
@@ -73,14 +74,15 @@ class LiveView:
 @dataclass(frozen=True)
 class Shown:
     """One frame that was analysed: its `result`, `clean` and `annotated` picture (RGB uint8, (H, W, 3)) and whether
-    faces are `hidden` in both; when it `arrived` by our clock; `raw` scores of the faces with a resting face, by their
-    numbers."""
+    faces are `hidden` in both; when it `arrived` by our clock; the `head` that was chosen then; `raw` scores of the
+    faces with a resting face, by their numbers."""
 
     result: FrameResult
     clean: Picture
     annotated: Picture
     hidden: bool
     arrived: float
+    head: str | None
     raw: Mapping[int, Scores]
     stats: StreamStats
     draw_ms: float

@@ -50,6 +50,15 @@ def test_a_name_goes_with_who_has_one() -> None:
     assert Cast().with_merged(2, 1).renamed(2, "Ben").name(1) == "Ben"
 
 
+def test_a_name_that_was_brought_along_leaves_with_who_brought_it() -> None:
+    split = Cast().renamed(3, "Ben").with_merged(3, 2).with_merged(2, 1).split(1)
+    assert [split.name(track) for track in (1, 2, 3)] == ["Face 1", "Face 2", "Ben"]
+    both = Cast().renamed(1, "Anna").renamed(2, "Ben").with_merged(2, 1).split(1)
+    assert [both.name(track) for track in (1, 2)] == ["Anna", "Ben"]
+    other = Cast().renamed(2, "Ben").with_merged(2, 1).renamed(1, "Benjamin").split(1)
+    assert [other.name(track) for track in (1, 2)] == ["Benjamin", "Ben"]
+
+
 def test_who_is_merged_into_a_hidden_face_is_hidden() -> None:
     cast = Cast().with_hidden(1, True).with_merged(2, 1)
     assert cast.is_hidden(2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,17 +25,19 @@ def facts(seconds: float | None = 60.0, fps: float | None = 10.0) -> FilmFacts:
 
 
 def play(
-    *looks: Look, every: int = 1, step: float = 0.1, most: int = 10**9, **more: Any
-) -> list[dict[int, float] | None]:
-    """Numbers of the faces that count in each frame, all frames checked to be there in order."""
+    *looks: Look, every: int = 1, step: float = 0.1, most: int = 10**9, at: Sequence[float] = (),
+    end: float | None = None, **more: Any,
+) -> list[dict[int, float] | None]:  # fmt: skip
+    """Numbers of the faces that count in each frame, all frames checked to be there in order; they come every `step`
+    seconds or `at` given ones, and the last one lasts until `end`."""
     casting = Casting(FilmSettings(every=every), facts(**more))
     image, out = np.zeros((24, 32, 3), np.uint8), list[Any]()
     for i, look in enumerate(looks):
         found = None if look is None else tuple(Face(BOX, 0.9, track=track) for track in look)
         notes = {track: Note(SCORES, face, False) for track, face in (look or {}).items()}
-        out += casting.add(Shot(i, round(i * step, 6), image, look is not None), found, notes)
+        out += casting.add(Shot(i, at[i] if at else round(i * step, 6), image, look is not None), found, notes)
         assert i + 1 - len(out) <= most
-    out += casting.rest()
+    out += casting.rest(end)
     assert [one.shot.index for one in out] == list(range(len(looks)))
     for look, one in zip(looks, out, strict=True):
         assert len(one.found) == len(look or ())
@@ -73,7 +76,8 @@ def test_numbers_are_given_to_those_who_count() -> None:
     [
         (1, 10.0, 60.0, False), (FAST, 10.0, 60.0, False), (3, 30.0, 60.0, False), (1, None, None, False),
         (2, 10.0, 60.0, True),  # looks that are so far apart tell nothing of how long it lasts
-        (90, 30.0, 60.0, True), (1, 10.0, 0.3, True),  # a film that is over before anybody can last
+        (90, 30.0, 60.0, True), (FAST, 1.0, 60.0, True),
+        (1, 10.0, 0.3, True),  # a film that is over before anybody can last
     ],
 )  # fmt: skip
 def test_one_look(every: int, fps: float | None, seconds: float | None, counts: bool) -> None:
@@ -81,13 +85,50 @@ def test_one_look(every: int, fps: float | None, seconds: float | None, counts: 
     assert play(*looks, every=every, fps=fps, seconds=seconds) == [[], [1] if counts else [], [], []]
 
 
+def test_who_is_in_a_picture_that_stands_for_long_counts() -> None:
+    faces: list[Look] = [{}, {7: 0.9, 8: 0.2}, {9: 0.9}, {}, {}, {}]
+    assert play(*faces, at=[0, 0.1, 2.1, 2.2, 2.3, 2.4]) == [[], [1], [], [], [], []]
+    assert play(*faces, at=[0, 0.1, 0.2, 2.2, 2.3, 2.4]) == [[], [], [1], [], [], []]
+
+
+def test_who_had_gone_before_a_picture_that_stands_for_long_does_not_count() -> None:
+    assert play({}, {7: 0.9}, None, {}, None, {}, at=[0, 0.05, 0.1, 0.15, 0.9, 0.95]) == [[], [], None, [], None, []]
+
+
+@pytest.mark.parametrize(("end", "numbers"), [(None, []), (0.6, []), (2.5, [1])])
+def test_how_long_the_last_picture_stands(end: float | None, numbers: list[int]) -> None:
+    assert play(*[{}] * 5, {7: 0.9}, end=end)[-1] == numbers
+
+
 def test_frames_that_nobody_looked_at_wait_with_the_others() -> None:
     assert play({7: 0.9}, None, None, {7: 0.9}, None, {}, every=FAST) == [[1], None, None, [1], None, []]
 
 
-def test_large_frames_wait_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_frames_wait_as_long_as_a_face_must_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion.films.casting._MANY_BYTES", 2 * 24 * 32 * 3)
+    assert play(*[{7: 0.9}] * 12, step=0.05, most=7) == [[1]] * 12
+
+
+def test_huge_frames_wait_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.films.casting._MOST_BYTES", 2 * 24 * 32 * 3)
     assert play(*[{7: 0.9}] * 6, most=2) == [[], *[[1]] * 5]
+
+
+class Heavy:
+    """A frame of which only the size is asked, as memory is short where tests run."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.nbytes = 3 * width * height
+
+
+@pytest.mark.parametrize(("width", "height", "megabytes"), [(3840, 2160, 250), (1920, 1080, 82)])
+def test_no_first_frame_is_lost_at_the_usual_sizes(width: int, height: int, megabytes: int) -> None:
+    casting, note, found = Casting(FilmSettings(), facts(fps=30.0)), {7: Note(SCORES, 0.9, False)}, list[Any]()
+    for i in range(30):
+        shot = Shot(i, i / 30, Heavy(width, height), True)  # type: ignore[arg-type]
+        found += casting.add(shot, (Face(BOX, 0.9, track=7),), note)
+        assert sum(frame.shot.image.nbytes for frame in casting._waiting) < megabytes * 1e6
+    assert [len(one.faces) for one in found] == [1] * len(found)
 
 
 def test_memory_stays_bounded() -> None:

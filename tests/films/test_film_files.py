@@ -212,6 +212,16 @@ def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> No
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
+def test_the_report_tells_hidden_faces_from_none(made: Analysis, tmp_path: Path, tiny: Bundle) -> None:
+    for track in (1, 2):
+        made.hide(track)
+    text = film_files.report_html(made)
+    assert "All faces that were found in it are hidden." in text
+    assert "No face was found" not in text
+    write_lines(tmp_path, line(0, 0.0))
+    assert "No face was found in this film." in film_files.report_html(Analysis(tmp_path))
+
+
 def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
     analysis = read(moving)
     plain = Page(film_files.report_html(analysis))

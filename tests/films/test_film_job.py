@@ -137,6 +137,16 @@ def test_crops_and_moments(read: Read, moving: Path) -> None:
     assert read_image(sad.crop).mean() < read_image(change.crop).mean()
 
 
+def test_a_face_in_a_last_picture_that_stands_for_long(read: Read, tmp_path: Path) -> None:
+    with FilmWriter(tmp_path / "still.mp4", 240, 180) as film:
+        for i in range(40):
+            film.write(paint([]), i / 8)
+        film.write(paint([Square()]), 5.0)
+        film.close(5.6)
+    (face,) = read(tmp_path / "still.mp4").people()
+    assert face.first == pytest.approx(5.0, abs=0.01)
+
+
 def test_a_film_without_a_face(read: Read, tmp_path: Path) -> None:
     analysis = read(make_film(tmp_path / "empty.mp4", lambda t: []))
     assert analysis.frames == 20

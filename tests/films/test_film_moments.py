@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Scores
-from emotion.films.crops import Crops, best
+from emotion.films.crops import Crops, Kept
 from emotion.films.moments import MOST, Moments
 from emotion.recognition.images import read_image
 
@@ -143,13 +143,13 @@ def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
 def test_the_best_of_faces_that_are_one(tmp_path: Path, make_scores: Make) -> None:
     crops, image = Crops(tmp_path, False), np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     crops.see(image, (face(make_scores("happy", 0.6), 1), face(make_scores("happy", 0.9), 2)))
-    assert best(tmp_path, (1, 2)) is None
+    assert Kept.read(tmp_path).best((1, 2)) is None
     crops.write()
-    assert best(tmp_path, (1, 2)) == tmp_path / "crops" / "2.jpg"
-    assert best(tmp_path, (1,), "happy") == tmp_path / "crops" / "1-happy.jpg"
-    assert best(tmp_path, (1, 2), "sad") is None
+    assert Kept.read(tmp_path).best((1, 2)) == tmp_path / "crops" / "2.jpg"
+    assert Kept.read(tmp_path).best((1,), "happy") == tmp_path / "crops" / "1-happy.jpg"
+    assert Kept.read(tmp_path).best((1, 2), "sad") is None
     (tmp_path / "crops" / "values.json").write_text("{")
-    assert best(tmp_path, (1, 2)) is not None
+    assert Kept.read(tmp_path).best((1, 2)) is not None
 
 
 @settings(max_examples=20)

@@ -68,6 +68,7 @@ def test_no_faces(folder: Path) -> None:
     assert list(lanes(empty).columns) == list(LANE_COLUMNS)
     assert list(audience(empty, 0.2, (), 3).columns) == list(AUDIENCE_COLUMNS)
     assert list(crowd(empty, np.array([0, 0.1]), np.array([0.1, 0.1]), 0.2, ()).columns) == list(CROWD_COLUMNS)
+    assert len(crowd(empty, np.zeros(0), np.zeros(0), 0.0, ())) == 0
     assert len(film_table(empty)) == len(lanes(empty)) == 0
     assert shares(empty) == {}
 
@@ -205,6 +206,28 @@ def test_how_many_show_what(folder: Path) -> None:
     assert by[0.0, "happy"] == pytest.approx(1.0)
     assert by[0.5, "sad"] == pytest.approx(0.4)
     assert by[0.5, "happy"] == 0
+
+
+def test_slow_readings_leave_no_stripes(folder: Path) -> None:
+    three = [(1, "sad"), (2, "happy"), (3, "happy")]
+    log = log_of(folder, *[three] * 5, step=1.3)
+    faces, duration = cast_faces(log.faces(), Cast()), 5 * 1.3
+    many = crowd(faces, log.times(), log.spans(), duration, FERPLUS_LABELS)
+    assert many.groupby("start")["faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
+    together = audience(faces, duration, FERPLUS_LABELS, 3)
+    assert together.groupby("start")["share"].sum(min_count=1).to_numpy() == pytest.approx(np.ones(13))
+    assert set(together["faces"]) == {3}
+
+
+def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) -> None:
+    write_lines(folder, line(0, 0.0, (1, "sad")), line(1, 0.8, (1, "happy")), line(2, 1.0), line(3, 1.2))
+    log = FrameLog(folder)
+    log.refresh()
+    result = crowd(cast_faces(log.faces(), Cast()), log.times(), log.spans(), 1.4, FERPLUS_LABELS)
+    by = result.set_index(["start", "expression"])["faces"]
+    assert by[0.0, "sad"] == pytest.approx(1.0)
+    assert (by[0.5, "sad"], by[0.5, "happy"]) == pytest.approx((0.6, 0.4))
+    assert by[1.0, "happy"] == 0
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,15 @@ def test_people(read: Read, moving: Path) -> None:
     assert main.track == 1
 
 
+def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis, read_paths = read(moving), list[Path]()
+    monkeypatch.setattr("emotion.films.crops.read_json", lambda path: read_paths.append(path))
+    assert len(analysis.people()) == 2
+    assert len(read_paths) == 1
+    film_files.crops_zip(analysis)
+    assert len(read_paths) == 3  # once for the people, once for the pictures
+
+
 def test_names_merging_and_hiding(read: Read, moving: Path) -> None:
     analysis = read(moving)
     rows = len(analysis.table())

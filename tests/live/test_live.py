@@ -9,9 +9,10 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
 from emotion.live import recording
 from emotion.live.session import LiveOptions, LiveSession
-from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
 from emotion.recognition.images import read_image
 from emotion.recognition.stream import Stream, StreamSettings
@@ -199,6 +200,49 @@ def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monk
     session.calibrate()
     session.frame(paint((20, 30)), None)
     assert session.view().calibrating == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_calibration_ends_without_frames(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
+    session = make()
+    session.frame(paint((20, 30)), 0.0)
+    assert session.view().calibrating is None
+    session.calibrate()
+    session.frame(paint((20, 30)), 0.1)
+    now += 2.0
+    assert session.view().calibrating == pytest.approx(1.0)
+    now += 2.0
+    assert session.view().calibrating == 0
+
+
+class Explaining(Speaker):
+    """Has two answers, of which only one knows contempt."""
+
+    answers: ClassVar = {"ferplus": SimpleNamespace(labels=FERPLUS_LABELS), "other": SimpleNamespace(labels=["happy"])}
+    bundle = SimpleNamespace(name="fake", sha256="0" * 64, shown_head="ferplus", heads=answers)
+
+    def explains(self, head: str | None = None) -> bool:
+        return True
+
+    def explain(self, crop: Picture, label: str, head: str | None = None) -> NDArray[np.float32]:
+        assert label in self.answers[head or "ferplus"].labels
+        return np.ones((3, 3), np.float32)
+
+
+def test_labels_are_explained_by_the_answer_that_gave_them(fake_detector: Callable) -> None:
+    reader = Explaining()
+    reader.scores = Scores(FERPLUS_LABELS, [0.05] * 7 + [0.65])
+    session, image = LiveSession(Analyzer(fake_detector(see), reader), BARE), paint((20, 30))  # type: ignore[arg-type]
+    session.frame(image, 0.0)
+    other = replace(BARE, stream=StreamSettings(Settings(side=640, head="other")))
+    session.options = other
+    (face,) = session.explained(1)
+    assert (face.face.shown, face.thumbnail.shape) == ("contempt", (160, 160, 3))
+    session.frame(image, 0.01)  # the face is not read again so soon
+    (face,) = session.explained(1)
+    assert (face.face.shown, face.thumbnail.shape) == ("contempt", (30, 30, 3))
+    session.close()
 
 
 # ------------------------------------------------------------------ what goes wrong
@@ -721,6 +765,16 @@ def test_a_snapshot(make: Callable) -> None:
     assert (record["width"], record["height"], record["model"]["sha256"]) == (160, 120, "0" * 64)
     assert [face["box"] for face in record["faces"]] == [[20, 30, 44, 54]]
     assert record["faces"][0]["track"] == 1
+
+
+def test_a_snapshot_is_dated_by_its_frame(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("emotion.live.session._now", lambda: now)
+    session = make()
+    session.frame(paint((20, 30)), 0.0)
+    now += 600
+    made = datetime.fromisoformat(session.snapshot()[1]["made"])
+    assert (datetime.now().astimezone() - made).total_seconds() == pytest.approx(600, abs=60)
 
 
 # ------------------------------------------------------------------ threads

@@ -391,6 +391,18 @@ def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: V
     assert not page.app.error
 
 
+def test_a_recogniser_may_have_labels_of_its_own(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+    name = add(party)
+    for file in ("frames.jsonl", "moments.json"):
+        path = here / name / file
+        path.write_text(path.read_text().replace('"happy"', '"bored"'))
+    page = open_film(name)
+    timeline = page.shown("film_timeline")
+    assert [look["name"] for look in timeline["looks"]] == ["sad", "bored"]
+    assert [timeline["looks"][which]["name"] for _, _, which in timeline["lanes"][0]["runs"]] == ["bored", "sad"]
+    assert not page.app.error
+
+
 def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
     page = open_film(name)
@@ -503,6 +515,7 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
         ("failed", NASTY, NASTY),
         ("stopped", None, "Stopped before its end."),
+        ("running", None, "ended while it read this film. What was read until 0:03 is kept. Read again begins anew."),
     ],
 )
 def test_what_ended_early_is_said_and_shown(

@@ -364,9 +364,12 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     assert np.array_equal(back, image[:, ::-1])
     assert lives(playing).session._stream.stats.frames == looked
     assert playing.app.button(key="live_rest").disabled
+    assert playing.app.button(key="live_snap").disabled, "it would take an earlier picture"
+    assert "In a pause" in playing.app.button(key="live_snap").help
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
+    assert not playing.app.button(key="live_snap").disabled
 
 
 def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,7 +466,7 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 pictures" in playing.words
+    assert "Recorded 0 seconds, 2 pictures, 1 different face." in playing.words
     assert "cannot be written" in playing.words
 
 
@@ -573,7 +576,7 @@ def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
     assert "Look relaxed for 3 more seconds" in playing.words
     assert not has(playing, "live_rest")
     rtc.play(playing, *[image] * 15)
-    assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more seconds" in playing.words
+    assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more second." in playing.words
     rtc.play(playing, *[image] * 20)
     (face,) = playing.shown("live_cards")["faces"]
     assert all(score["before"] is not None for score in face["scores"])
@@ -583,6 +586,20 @@ def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
     (face,) = playing.shown("live_cards")["faces"]
     assert all(score["before"] is None for score in face["scores"])
     assert not has(playing, "live_forget")
+
+
+def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> None:
+    click(playing, "live_rest")
+    rtc.play(playing, *[paint((40, 60))] * 10)
+    assert "Look relaxed for 2 more seconds." in playing.words
+    rtc.now += 1.2
+    playing.app.run()
+    assert "Look relaxed for 1 more second." in playing.words
+    rtc.now += 5
+    playing.app.run()
+    assert "Look relaxed" not in playing.words
+    assert "No resting face was taken" in playing.words
+    assert has(playing, "live_rest")
 
 
 def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
