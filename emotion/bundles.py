@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +99,8 @@ def open_bundle(folder: Path | str) -> Bundle:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
-    if not path.is_file():
-        raise ModelError(f"There is no {CARD} in {folder}; a model is a folder with one.")
+    if not os.path.isfile(path):  # unlike that of `Path`, it is only False where nobody may look
+        raise ModelError(f"There is no {CARD} in {folder} that can be read; a model is a folder with one.")
     if path.stat().st_size > _CARD_BYTES:
         raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {_CARD_BYTES}.")
     try:
@@ -155,13 +156,15 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
         outputs = [head["output"] for head in card["heads"].values()]
         outputs += [head["map"] for head in card["heads"].values() if "map" in head]
         shown, face = card["shown"], card.get("face")
+        threshold = 0.5 if face is None else float(face["threshold"])
         if face is not None:
-            float(face["threshold"])
             outputs.append(face["output"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles a field of a recogniser: {error}.") from error
     if not 8 <= size <= 512:
         raise ModelError(f"{path}: the input has {size} pixels a side; expected 8 to 512.")
+    if not 0 < threshold < 1:
+        raise ModelError(f"{path}: the threshold of a face is {threshold}; expected it between 0 and 1.")
     if shown not in list(heads) or "face" in heads:
         raise ModelError(
             f'{path}: "shown" is {shown!r} of the heads {", ".join(heads)}; expected one of them, none "face".'
@@ -248,7 +251,7 @@ def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
 
 def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             yield from sorted(p.parent for p in place.glob(f"*/{CARD}"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion import cli_data, cli_faces, cli_film, cli_train
+from emotion.cli_output import OutputError, output
 from emotion.cli_values import share, side
 from emotion.errors import EmotionError
 
@@ -22,15 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 where something could not be done, 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
     try:
-        status = options.run(options)
-        sys.stdout.flush()
-        return status
+        with output():
+            return options.run(options)
     except EmotionError as error:
         print(f"emotion: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # who read it has seen enough, as in `... | head`
+    except (BrokenPipeError, OutputError) as error:
         # Python writes what is left once more at its end, and would complain there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OutputError):  # otherwise who read it has seen enough, as in `... | head`
+            print(f"emotion: The output cannot be written ({error.strerror}); send it elsewhere.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("emotion: stopped.", file=sys.stderr)
@@ -271,7 +273,7 @@ def _measure(options: argparse.Namespace) -> int:
     from emotion.training.geometry import measure_geometry
 
     folder = Path(options.detector)
-    ours = (folder / CARD).is_file()
+    ours = os.path.isfile(folder / CARD)
     if options.keep and not ours:
         raise EmotionError(f"{options.detector} is no folder of a detector trained here; its crops cannot be kept.")
     detector = Glance(open_bundle(folder)) if ours else make_detector(options.detector)

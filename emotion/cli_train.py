@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -234,9 +235,10 @@ def _scores_text(result: dict[str, Any]) -> str:
 def _runs(options: argparse.Namespace) -> int:
     from emotion.training.desk import RUNS, all_runs, as_json
 
-    if options.folder is not None and not options.folder.is_dir():
-        raise EmotionError(f"There is no folder {options.folder}; name the one that holds the runs.")
-    for run in all_runs(options.folder or RUNS):
+    folder = options.folder or RUNS
+    if options.folder is not None and not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
+        raise EmotionError(f"There is no folder {folder} that can be read; name the one that holds the runs.")
+    for run in all_runs(folder):
         if options.json:
             print(as_json(run))
             continue
@@ -251,9 +253,10 @@ def _shrink(options: argparse.Namespace) -> int:
     from emotion.files import read_json
     from emotion.training.dataset_files import load_dataset
     from emotion.training.runs import REPORT
-    from emotion.training.shrinking import shrink
+    from emotion.training.shrinking import check_kind, shrink
 
     bundle = open_bundle(options.model)
+    check_kind(bundle)
     small = shrink(bundle, load_dataset(options.data, options.votes, bundle.input_size), options.out)
     told = (read_json(small.folder / REPORT) or {})["shrunk"]
     print(

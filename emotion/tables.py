@@ -20,6 +20,7 @@ STREAM_COLUMNS: Final = (
 )  # fmt: skip
 
 _PART: Final = 2000  # frames
+_PROBABILITY: Final = " (probability)"
 
 
 def faces_table(photos: Sequence[tuple[str, Sequence[Face]]]) -> pd.DataFrame:
@@ -37,7 +38,24 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]]) -> pd.DataFrame:
         for file, faces in photos
         for number, face in enumerate(faces, 1)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *labels])
+    return pd.DataFrame(rows, columns=_with_labels(FACE_COLUMNS, labels))
+
+
+def _with_labels(columns: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """The names of `columns` and of one for each label, which is called otherwise where its name is taken: models of
+    before may have a label "unsure"."""
+    names = [*columns]
+    for label in labels:
+        while label in names:
+            label += _PROBABILITY
+        names.append(label)
+    return names
+
+
+def label_of(column: str) -> str:
+    """The label that a column of probabilities in `faces_table` or `stream_table` is for."""
+    label = column.removesuffix(_PROBABILITY)
+    return label if label in (*FACE_COLUMNS, *STREAM_COLUMNS) else column
 
 
 def counts_table(faces: Sequence[Face]) -> pd.DataFrame:
@@ -162,7 +180,7 @@ def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         ]
         for seconds, face in found
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *labels])
+    return pd.DataFrame(rows, columns=_with_labels(STREAM_COLUMNS, labels))
 
 
 def stream_csv(frames: Sequence[str]) -> str:
@@ -176,9 +194,10 @@ def stream_csv(frames: Sequence[str]) -> str:
 
 def to_csv(table: pd.DataFrame) -> str:
     """CSV with four digits; a text that a spreadsheet would run as a formula gets a quote in front."""
-    safe = table.copy()
-    for column in safe.columns[[dtype.kind in "OUT" for dtype in safe.dtypes]]:
-        safe[column] = [_plain(value) for value in safe[column]]
+    safe = table.set_axis([_plain(name) for name in table.columns], axis=1)  # labels may have any name, too
+    for place, dtype in enumerate(table.dtypes):  # two columns may have one name
+        if dtype.kind in "OUT":
+            safe.isetitem(place, [_plain(value) for value in table.iloc[:, place]])
     return safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
 
 

@@ -17,6 +17,7 @@ from emotion.faces import percent
 from emotion.files import read_json
 from emotion.training.answers import STRESS
 from emotion.training.runs import REPORT
+from emotion.training.zoo import networks
 
 _PARTS: Final = {"size": "Small faces", "blur": "Blurred faces"}
 _WAY: Final = {"found": "found at all", "accuracy_found": "right, of those found", "accuracy_all": "right, of all",
@@ -150,9 +151,7 @@ def knowledge(bundle: Bundle) -> None:
     size = bundle.network.stat().st_size / 1e6
     if parameters:
         eight = ", in numbers of 8 bits" if bundle.card.get("bits") == 8 else ""
-        facts.append(
-            f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB, trained from nothing."
-        )
+        facts.append(f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB{_start(bundle.card)}.")
     voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):
         source = _source(data.get("source", ""))
@@ -179,6 +178,17 @@ def knowledge(bundle: Bundle) -> None:
         )
     st.markdown("\n".join(f"- {words}" for words in unknown))
     st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
+
+
+def _start(card: Mapping[str, Any]) -> str:
+    """What its training began with, as the end of a sentence; "" where that is not known."""
+    weights = card.get("weights")
+    if weights is None:  # a card of before; most networks can only begin at random
+        at_random = any(one.name == card.get("network") and one.needs is None for one in networks())
+        weights = "random" if at_random else ""
+    if weights == "random":
+        return ", trained from nothing"
+    return ", trained on top of ImageNet weights" if weights else ""
 
 
 def take_away(bundle: Bundle, report: Mapping[str, Any]) -> None:

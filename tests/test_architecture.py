@@ -27,7 +27,7 @@ LAYERS = {
         "live",
     },
     "doors": {
-        "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_train", "cli_values", "ui",
+        "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values", "ui",
         "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",

@@ -38,6 +38,13 @@ def test_no_folder(tmp_path: Path, folder: str) -> None:
         open_bundle(tmp_path / folder)
 
 
+def test_a_place_where_nobody_may_look(tmp_path: Path) -> None:
+    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    with pytest.raises(ModelError, match=r"There is no card\.json in .* that can be read"):
+        open_bundle(tmp_path / ("x" * 300))
+    assert find_bundles("recogniser", tmp_path / ("x" * 300)) == ([], [])
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe\x00", b'{"kind": "recogniser"', b"[" * 100_000, b"1" * 10_000],
@@ -113,6 +120,10 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "temperature infinite": (lambda c: head(c, temperature=float("inf")), "temperature above 0"),
     "face without output": (lambda c: c.update(face={"threshold": 0.5}), "lacks or garbles a field"),
     "face is a text": (lambda c: c.update(face="face"), "lacks or garbles a field"),
+    "a face at the threshold 1": (lambda c: c["face"].update(threshold=1), "threshold of a face is 1.0; expected it"),
+    "a face at the threshold 0": (lambda c: c["face"].update(threshold=0), "expected it between 0 and 1"),
+    "a face below all": (lambda c: c["face"].update(threshold=-1), "expected it between 0 and 1"),
+    "a threshold NaN": (lambda c: c["face"].update(threshold=float("nan")), "the threshold of a face is nan"),
     "face speaks by a head": (lambda c: c["face"].update(output="ferplus"), "a different name for each head"),
 }
 

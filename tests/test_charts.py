@@ -2,6 +2,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import vl_convert
 
 from emotion import charts
 from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
@@ -28,6 +29,12 @@ def test_scores_stand_in_order_with_sign_word_and_percent() -> None:
         ("● happy", "87 %"), ("■ sad", "13 %"), ("○ neutral", "0 %"),
     ]  # fmt: skip
     assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is left as it was"
+
+
+def test_labels_with_quotes_get_their_percents() -> None:
+    table = pd.DataFrame({"expression": ["don't know", 'so "so"', "back\\slash"], "probability": [0.6, 0.3, 0.1]})
+    drawn = vl_convert.vegalite_to_svg(charts.scores_bar(table).to_json())
+    assert all(f">{number} %<" in drawn for number in (60, 30, 10))
 
 
 def test_scores_have_the_colours_of_the_expressions() -> None:
@@ -167,6 +174,11 @@ def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
         named(n): e.colour for n, e in {**EXPRESSIONS, UNSURE.name: UNSURE}.items()
     }
     assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
+
+
+def test_a_label_whose_column_is_called_otherwise_keeps_its_name() -> None:
+    chart = charts.live_lines(past((-1.0, 1, "label", 0.9), labels=("label (probability)", "sad"))).to_dict()
+    assert chart["encoding"]["color"]["scale"]["domain"] == [named("label"), named("sad"), named(UNSURE.name)]
 
 
 def test_a_history_of_nobody() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from emotion import bench, cli, jobs
-from emotion.bundles import Bundle
+from emotion.bundles import Bundle, default_bundle
 from emotion.faces import FERPLUS_LABELS, Box, Face
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.images import read_image
@@ -108,6 +109,21 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
         assert err.count("\n") == 1
     else:
         assert not (data.parent / "run").exists()  # nothing begun
+
+
+def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
+    detector = default_bundle("detector").folder
+    status, _, err = run("shrink", detector, "--data", data, "--out", "small")
+    assert (status, err) == (1, f"emotion: {detector} is a detector; only a recogniser can be shrunk.\n")
+
+
+@pytest.mark.parametrize("command", ["runs --folder {}", "measure-crops {} --data .", "evaluate . --data {}",
+                                     "evaluate . --data faces.npz --votes {}"])  # fmt: skip
+def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> None:
+    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    assert data.is_file()
+    status, _, err = run(*command.format("x" * 300).split())
+    assert (status, err.startswith("emotion: "), err.count("\n")) == (1, True, 1)
 
 
 def test_every_command_has_its_help(run: Run) -> None:
@@ -270,6 +286,43 @@ def test_who_reads_it_may_leave() -> None:
         complaint = program.stderr.read()
     assert program.returncode == 1
     assert complaint == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("arguments", [[], ["--json"]])  # the second is more than is kept until the end
+def test_output_on_a_full_disk(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "emotion", "networks", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    words = "emotion: The output cannot be written (No space left on device); send it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (1, words)
+
+
+def test_output_that_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `>&-`
+    assert run("networks") == (0, "", "")
+
+
+def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bench, "bench", full)
+    with pytest.raises(OSError, match="No space left"):
+        run("bench")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_name_that_the_encoding_lacks(tiny: Bundle, tmp_path: Path, arguments: list[str]) -> None:
+    Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
+    command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "é😀.png"), *arguments], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u00e9\ud83d\ude00.png" in done.stdout
+    assert not arguments or json.loads(done.stdout)["file"] == str(tmp_path / "é😀.png")
 
 
 def test_evaluate(run: Run, tiny: Bundle, data: Path) -> None:

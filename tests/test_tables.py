@@ -95,6 +95,18 @@ def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None
     assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
 
 
+def test_a_label_that_is_called_like_a_column() -> None:
+    """As models of before have them."""
+    labels = ["label", "happy", "label (probability)"]
+    face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track=1)
+    names = ["label (probability)", "happy", "label (probability) (probability)"]
+    photo, stream = tables.faces_table([("a.jpg", [face])]), tables.stream_table([outputs.frame_json(0, [face])])
+    assert list(photo.columns) == [*COLUMNS, *names]
+    assert list(stream.columns) == [*STREAM, *names]
+    assert tables.to_csv(photo).splitlines()[1] == "a.jpg,1,label,0.5000,,0.7000,0,0,9,9,0.5000,0.3000,0.2000"
+    assert [tables.label_of(name) for name in names[:2]] == labels[:2]
+
+
 @pytest.mark.parametrize(
     ("faces", "rows", "sentence"),
     [
@@ -163,6 +175,11 @@ def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[st
     expected = [name.replace("\r", "\n") for name in names]
     assert [row["file"].removeprefix("'") for row in rows] == [name.removeprefix("'") for name in expected]
     assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row.values())
+
+
+def test_two_columns_of_one_name() -> None:
+    table = pd.DataFrame([["=1", "a", "=2"]], columns=["name", "b", "name"])
+    assert tables.to_csv(table) == "name,b,name\n'=1,a,'=2\n"
 
 
 def test_negative_numbers_stay_numbers() -> None:
@@ -354,3 +371,7 @@ def test_the_table_of_a_generator() -> None:
     assert lines["diversity: sad"] == (0.9, 1.0)
     more = tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
     assert len(more) == len(table) + 1
+
+
+def test_a_label_is_no_formula_either() -> None:
+    assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == "'=1+1,sad\n0.5000,0.2500\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 import pandas as pd
 
 from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
 from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
-from emotion.tables import STREAM_COLUMNS
+from emotion.tables import STREAM_COLUMNS, label_of
 
 _LIVE_SECONDS = 30
 _LIVE_COLUMNS = 3  # of its legend; four do not fit beside an axis at 400 pixels
@@ -26,7 +28,9 @@ def scores_bar(table: pd.DataFrame) -> alt.LayerChart:
         text=[percent(p) for p in table["probability"]],
     )
     # The numbers are labels of an axis on the right: only those take the colour of the theme's text.
-    numbers = "".join(f"datum.value === '{n}' ? '{t}' : " for n, t in zip(rows["name"], rows["text"], strict=True))
+    # They are quoted as in JSON, since a label may have an apostrophe.
+    quoted = zip(map(json.dumps, rows["name"]), map(json.dumps, rows["text"]), strict=True)
+    numbers = "".join(f"datum.value === {name} ? {text} : " for name, text in quoted)
     base = alt.Chart(rows).encode(
         x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None),
         tooltip=[alt.Tooltip("name:N", title="expression"), alt.Tooltip("text:N", title="probability")],
@@ -91,7 +95,7 @@ def live_lines(table: pd.DataFrame) -> alt.Chart:
     `table` as from `LiveSession.history`: `seconds` (before now, -30 to 0), `track`, `shown`, `confidence`, and the
     labels behind `tables.STREAM_COLUMNS`.
     """
-    words = [*table.columns[len(STREAM_COLUMNS) :]] or [*EXPRESSIONS]
+    words = [*map(label_of, table.columns[len(STREAM_COLUMNS) :])] or [*EXPRESSIONS]
     names = [named(word) for word in (*words, UNSURE.name)]
     rows = _ribbons(table)
     lanes = [f"{track} {expression(part['shown'].iloc[-1]).sign}" for track, part in rows.groupby("track")]

@@ -24,8 +24,8 @@ from emotion.recognition.images import rotate
 Quarter = Literal[0, 90, 180, 270]
 
 # How sure detector and recogniser together must be of the faces, on average, for the photo to be taken as upright; and
-# how many times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector: of
-# 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
+# how many times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector:
+# of 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
 _PLAIN: Final = 0.8
 _CLEARER: Final = 1.5
 _SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
@@ -123,9 +123,9 @@ class Analyzer:
     def analyze_upright(
         self, image: NDArray[np.uint8], settings: Settings | None = None
     ) -> tuple[NDArray[np.uint8], tuple[Face, ...], Quarter]:
-        """As `analyze`; where the faces are not plain, the picture turned clockwise by 90, 180 and 270 degrees is tried, and
-        taken where its faces are much plainer. Returns the picture as it was read, its faces and the degrees (0 where
-        none helped)."""
+        """As `analyze`; where the faces are not plain, the picture turned clockwise by 90, 180 and 270 degrees is
+        tried, and taken where its faces are much plainer. Returns the picture as it was read, its faces and the
+        degrees (0 where none helped)."""
         settings = settings or Settings()
         best: tuple[NDArray[np.uint8], tuple[Reading, ...], Quarter] = (
             image, self.readings(image, settings, careful=True), 0,

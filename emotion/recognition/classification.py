@@ -42,6 +42,8 @@ class Recogniser:
     """
 
     def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        if bundle.kind != "recogniser":
+            raise ModelError(f"{bundle.folder} is a {bundle.kind}; expressions are read by a recogniser.")
         self.bundle = bundle
         self.size = bundle.input_size
         self._heads = bundle.heads

@@ -41,18 +41,19 @@ def find_yunet() -> Path | None:
     if named:
         if named.lower() == "none":
             return None
-        if not Path(named).is_file():
+        if not os.path.isfile(named):
             raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
         return Path(named)
     places = (SHIPPED / YUNET_FILE, cache_folder() / YUNET_FILE)
-    return next((path for path in places if path.is_file()), None)
+    # Unlike that of `Path`, this is only False where nobody may look: most people need no YuNet.
+    return next((path for path in places if os.path.isfile(path)), None)
 
 
 def fetch_yunet(timeout: float = 5.0) -> Path:
     """Download YuNet once into the cache and return its path; `ModelError` offline or where it is not the
     published file. Nothing else in the project opens a connection by itself."""
     path = cache_folder() / YUNET_FILE
-    if path.is_file() and sha256_of(path) == YUNET_SHA256:
+    if _is_published(path):
         return path
     try:
         with urllib.request.urlopen(YUNET_SOURCE, timeout=timeout) as answer:
@@ -69,6 +70,13 @@ def fetch_yunet(timeout: float = 5.0) -> Path:
     except OSError as error:
         raise ModelError(f"YuNet cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
     return path
+
+
+def _is_published(path: Path) -> bool:
+    try:
+        return sha256_of(path) == YUNET_SHA256
+    except OSError:  # there is none, or it may not be read
+        return False
 
 
 def own_detectors() -> dict[str, Bundle]:

@@ -108,6 +108,8 @@ class Glance:
     proposes: bool = False
 
     def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        if bundle.kind != "detector":
+            raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
         self.bundle = bundle
         self.name = bundle.name
         self.geometry = CropGeometry(**bundle.card["crops"])

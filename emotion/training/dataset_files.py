@@ -6,6 +6,7 @@ import csv
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TextIO
@@ -39,13 +40,22 @@ def load_dataset(path: Path | str, votes: Path | str | None = None, size: int = 
     Raises `DataError` with the line or path of what is wrong.
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"There is no {path}; give fer2013.csv, an .npz or a folder of labelled pictures.")
-    try:
+    with _readable(path):
+        if not path.exists():
+            raise DataError(f"There is no {path}; give fer2013.csv, an .npz or a folder of labelled pictures.")
         data = _read(path, size)
+    if votes is None:
+        return data
+    with _readable(Path(votes)):
+        return with_votes(data, Path(votes))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the rights.") from error
-    return data if votes is None else with_votes(data, Path(votes))
 
 
 def _read(path: Path, size: int) -> Dataset:

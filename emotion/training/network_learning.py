@@ -63,6 +63,7 @@ def _facts(plan: LessonPlan, lesson: Lesson, folder: Path) -> dict[str, Any]:
         "kind": "recogniser",
         "name": folder.name,
         "network": plan.network,
+        "weights": plan.weights,
         "label_set": plan.labels,
         "input": {"size": card.size, "colour": "grey", "range": [0, 255],
                   "preprocessing": "scaled inside the network"},

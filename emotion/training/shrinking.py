@@ -32,8 +32,7 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
     scores are its own. Raises `ModelError` where it is no recogniser, or loses more than `MOST_LOST` on the public
     split.
     """
-    if bundle.kind != "recogniser":
-        raise ModelError(f"{bundle.folder} is a {bundle.kind}; only a recogniser can be shrunk.")
+    check_kind(bundle)
     if folder.exists():
         raise EmotionError(f"{folder} is there already; name a new folder.")
     check_splits(data)
@@ -61,6 +60,12 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def check_kind(bundle: Bundle) -> None:
+    """`ModelError` where a model is no recogniser; no other can be shrunk, nor reads faces of one size."""
+    if bundle.kind != "recogniser":
+        raise ModelError(f"{bundle.folder} is a {bundle.kind}; only a recogniser can be shrunk.")
 
 
 def quantised(network: Path, faces: NDArray[np.uint8]) -> bytes:

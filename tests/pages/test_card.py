@@ -100,6 +100,23 @@ def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, op
         assert words not in page.words
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"network": "seresnet"}, "MB, trained from nothing."),  # cards of before do not say what it began with
+        ({"network": "vgg16"}, "MB."),
+        ({"network": ["no name"]}, "MB."),
+        ({"network": "vgg16", "weights": "random"}, "MB, trained from nothing."),
+        ({"network": "vgg16", "weights": "imagenet"}, "MB, trained on top of ImageNet weights."),
+        ({"network": "vgg16", "weights": "mine/vgg16.h5"}, "MB, trained on top of ImageNet weights."),
+    ],
+)
+def test_what_its_training_began_with(models: Path, open_page: Open, facts: dict[str, Any], words: str) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    (models / "tiny" / "card.json").write_text(json.dumps(card | {"parameters": 2e6} | facts))
+    assert f"A network of 2.0 million numbers, 0.1 {words}" in open_page("card").words
+
+
 def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     (models / "tiny" / "card.json").write_text(json.dumps(card | {"data": {"source": "fer2013.npz", "rows": 300}}))

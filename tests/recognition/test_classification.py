@@ -212,6 +212,12 @@ def test_a_card_that_does_not_fit_its_network(
         Recogniser(bundle)
 
 
+@pytest.mark.parametrize("kind", ["detector", "generator"])
+def test_a_model_of_another_kind(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ModelError, match=f"mine is a {kind}; expressions are read by a recogniser"):
+        Recogniser(Bundle(tmp_path / "mine", {"kind": kind}))
+
+
 @pytest.mark.parametrize("content", [b"", b"no network", bytes(100)])
 def test_a_network_that_is_none(make_bundle: MakeBundle, tmp_path: Path, content: bytes) -> None:
     """Its sha256 may be right for all that."""

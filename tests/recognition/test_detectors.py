@@ -102,7 +102,20 @@ def test_yunet_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_yunet() == cache_folder() / YUNET_FILE
 
 
-@pytest.mark.parametrize("named", ["missing.onnx", "."])
+@pytest.fixture
+def unreadable_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / ("x" * 300)))
+
+
+@pytest.mark.usefixtures("unreadable_home")
+def test_who_needs_no_yunet_needs_no_home() -> None:
+    assert find_yunet() is None
+    assert make_detector().name == "haar"
+
+
+@pytest.mark.parametrize("named", ["missing.onnx", ".", "x" * 300])
 def test_yunet_named_where_it_is_not(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     monkeypatch.setenv("EMOTION_YUNET", named)
     for ask in (find_yunet, available_detectors, make_detector):
@@ -207,6 +220,13 @@ def test_a_cache_that_cannot_be_written_to(serve: Callable) -> None:
     serve(GOOD)
     cache_folder().parent.mkdir(parents=True)
     cache_folder().write_text("a file where a folder should be")
+    with pytest.raises(ModelError, match="YuNet cannot be kept in"):
+        fetch_yunet()
+
+
+@pytest.mark.usefixtures("published", "unreadable_home")
+def test_a_cache_that_may_not_be_looked_into(serve: Callable) -> None:
+    serve(GOOD)
     with pytest.raises(ModelError, match="YuNet cannot be kept in"):
         fetch_yunet()
 

@@ -10,7 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.recognition.glance import MULTIPLE, STRIDES, VALUES, cells, decode, padded, without_doubles
+from emotion.bundles import Bundle
+from emotion.errors import ModelError
+from emotion.recognition.glance import MULTIPLE, STRIDES, VALUES, Glance, cells, decode, padded, without_doubles
 
 sides = st.integers(1, 5).map(lambda n: n * MULTIPLE)
 
@@ -164,3 +166,11 @@ def test_a_chin_is_no_second_face() -> None:
     rows = np.zeros((3, VALUES), np.float32)
     rows[:, :5] = [(5, 0, 0, 100, 130), (1, 30, 90, 70, 130), (1, 105, 0, 200, 130)]
     np.testing.assert_array_equal(without_doubles(rows), rows[[0, 2]])
+
+
+# --- the whole detector ------------------------------------------------------------------------------------
+
+
+def test_a_model_of_another_kind(tiny: Bundle) -> None:
+    with pytest.raises(ModelError, match="tiny is a recogniser; faces are found by a detector"):
+        Glance(tiny)

@@ -252,6 +252,7 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
     bundle = open_bundle(finished)
     assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.shown_head) == ("recogniser", 48, "four", "four")
     assert bundle.heads["four"].labels == ("angry", "fear", "happy", "sad")
+    assert bundle.card["weights"] == "random"
     config = json.loads((finished / "config.json").read_text())
     assert config["data"] == str(file)
     assert (config["source"], config["labels"], config["rows"]) == ("faces.npz", "four", 128)
