@@ -357,7 +357,7 @@ def test_a_loss_that_is_no_number(classifier: ModuleType, tmp_path: Path, monkey
 def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from emotion.training.network_learning import learn_network
 
-    def progress(self: Reporter, done: float, total: float, text: str = "") -> None:
+    def progress(self: Reporter, done: float, total: float, text: str = "", *, working: bool = True) -> None:
         if done >= 2:
             (tmp_path / "stop").touch()
 
