@@ -80,17 +80,18 @@ def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: st
     `name` is what an `ImageError` calls it.
     """
     original = read_image(content, name=name)
-    image, faces, turned = analyzer.analyze_upright(original, replace(settings, unsure=_ALL_REASONS))
+    upright = analyzer.analyze_upright(original, replace(settings, unsure=_ALL_REASONS))
+    image, faces = upright.image, upright.faces
     height, width = image.shape[:2]
     return Reading(
         width=width,
         height=height,
-        turned=turned,
+        turned=upright.turned,
         faces=faces,
         preview=encode_jpeg(smaller(image, _PREVIEW_SIDE), 88),
         crops=tuple(smaller(outputs.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
         grey=crop_faces(to_grey(image), faces, analyzer.detector.geometry, analyzer.recogniser.size),
-        suspected=analyzer.suspected(image, settings),
+        suspected=upright.suspected,
     )
 
 

@@ -161,8 +161,8 @@ def _read(name: str, content: bytes) -> tuple[tuple[Face, ...], NDArray[np.uint8
     """The faces of a photo, found as everywhere in the app, and the photo RGB uint8."""
     image = read_image(content, name=name)
     settings = Settings(ui.choice().settings.detection, 0.0, ui.choice().settings.side)
-    turned, faces, _ = ui.analyzer().analyze_upright(image, settings)
-    return faces, turned
+    upright = ui.analyzer().analyze_upright(image, settings)
+    return upright.faces, upright.image
 
 
 def _one_face(number: int, face: Face, image: NDArray[np.uint8], models: Mapping[str, Recogniser]) -> None:

@@ -126,7 +126,8 @@ class FakeDetector:
         try:
             self.calls.append((threshold, side))
             faces = self._faces(image) if callable(self._faces) else self._faces
-            return tuple(Face(face, 0.9) if isinstance(face, Box) else face for face in faces)
+            found = (Face(face, 0.9) if isinstance(face, Box) else face for face in faces)
+            return tuple(face for face in found if face.detection >= threshold)
         finally:
             self._busy.release()
 

@@ -52,6 +52,16 @@ class Reading(NamedTuple):
     verdict: Verdict
 
 
+class Upright(NamedTuple):
+    """A picture as it was read, whichever way up it came: RGB uint8 (H, W, 3), turned clockwise by the degrees
+    `turned`; its faces; and the boxes of all that may be one, see `Analyzer.suspected`."""
+
+    image: NDArray[np.uint8]
+    faces: tuple[Face, ...]
+    turned: Quarter
+    suspected: tuple[Box, ...]
+
+
 class Analyzer:
     """Image -> faces. Shared by all sessions; safe to call from many threads."""
 
@@ -69,7 +79,11 @@ class Analyzer:
     def readings(self, image: NDArray[np.uint8], settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
         """The faces of RGB uint8 (H, W, 3) as they were read, surest first where detector and recogniser decide
         together; `careful` as in `read`."""
-        found = self.find(image, self.least(settings.detection), settings.side)
+        return self._read_found(image, self.find(image, self.least(settings.detection), settings.side), settings, careful)
+
+    def _read_found(
+        self, image: NDArray[np.uint8], found: tuple[Face, ...], settings: Settings, careful: bool
+    ) -> tuple[Reading, ...]:
         readings = self.read(to_grey(image), found, settings.head, careful=careful)
         return self.confirmed(readings, settings.detection, least_side(image.shape, settings.side))
 
@@ -85,8 +99,11 @@ class Analyzer:
     def suspected(self, image: NDArray[np.uint8], settings: Settings) -> tuple[Box, ...]:
         """The boxes in RGB uint8 (H, W, 3) of all that may be a face, also where that is not sure enough to be shown
         as one: what is to be hidden where faces are."""
+        return tuple(face.box for face in self._suspects(image, settings))
+
+    def _suspects(self, image: NDArray[np.uint8], settings: Settings) -> tuple[Face, ...]:
         least = min(_SUSPECT * settings.detection, self.least(settings.detection))
-        return tuple(face.box for face in self.find(image, least, settings.side))
+        return self.find(image, least, settings.side)
 
     def confirmed(self, readings: tuple[Reading, ...], threshold: float, least: float) -> tuple[Reading, ...]:
         """The readings of faces, surest first, with what detector and recogniser together say as detection score;
@@ -120,28 +137,43 @@ class Analyzer:
         verdicts = self.recogniser.classify(crops, head)
         return tuple(Reading(*parts) for parts in zip(faces, crops[0] if careful else crops, verdicts, strict=True))
 
-    def analyze_upright(
-        self, image: NDArray[np.uint8], settings: Settings | None = None
-    ) -> tuple[NDArray[np.uint8], tuple[Face, ...], Quarter]:
+    def analyze_upright(self, image: NDArray[np.uint8], settings: Settings | None = None) -> Upright:
         """As `analyze`; where the faces are not plain, the picture turned clockwise by 90, 180 and 270 degrees is
-        tried, and taken where its faces are much plainer. Returns the picture as it was read, its faces and the
-        degrees (0 where none helped)."""
+        tried, and taken where its faces are much plainer."""
         settings = settings or Settings()
-        best: tuple[NDArray[np.uint8], tuple[Reading, ...], Quarter] = (
-            image, self.readings(image, settings, careful=True), 0,
-        )  # fmt: skip
-        weights = [_weight(reading) for reading in best[1]]
-        if sum(weights) <= _PLAIN * len(weights):
-            most = _CLEARER * sum(weights)
+        best = self._turned(image, 0, settings)
+        if best.weight <= _PLAIN * len(best.readings):
+            most = _CLEARER * best.weight
             quarters: tuple[Quarter, ...] = (90, 270, 180)
             for quarter in quarters:
-                turned = rotate(image, quarter)
-                found = self.readings(turned, settings, careful=True)
-                weight = sum(map(_weight, found))
-                if weight > most:
-                    most = weight
-                    best = turned, found, quarter
-        return best[0], _labelled(best[1], settings.unsure), best[2]
+                turned = self._turned(image, quarter, settings)
+                if turned.weight > most:
+                    most, best = turned.weight, turned
+        suspected = tuple(face.box for face in best.suspects)
+        return Upright(best.image, _labelled(best.readings, settings.unsure), best.quarter, suspected)
+
+    def _turned(self, image: NDArray[np.uint8], quarter: Quarter, settings: Settings) -> _Turned:
+        turned = rotate(image, quarter) if quarter else image
+        # One search gives both: a detector's surer finds are the same whatever less sure ones are asked for.
+        suspects = self._suspects(turned, settings)
+        found = tuple(face for face in suspects if face.detection >= self.least(settings.detection))
+        readings = self._read_found(turned, found, settings, careful=True)
+        return _Turned(turned, readings, quarter, suspects, sum(map(self._weight, readings)))
+
+    def _weight(self, reading: Reading) -> float:
+        """How sure both are that it is a face the right way up, 0 to 1: the recogniser learned upright ones only, the
+        detector takes a face on its side, or the knot of a tie, for one as well. One that only proposes has no say."""
+        return reading.verdict.face * (1.0 if self.detector.proposes else reading.face.detection)
+
+
+class _Turned(NamedTuple):
+    """What was found in a picture that was turned by `quarter` degrees clockwise."""
+
+    image: NDArray[np.uint8]
+    readings: tuple[Reading, ...]
+    quarter: Quarter
+    suspects: tuple[Face, ...]  # all that may be a face
+    weight: float  # of the readings, together
 
 
 def _labelled(readings: tuple[Reading, ...], unsure: float) -> tuple[Face, ...]:
@@ -150,12 +182,6 @@ def _labelled(readings: tuple[Reading, ...], unsure: float) -> tuple[Face, ...]:
         face.scored(verdict.scores, unsure_reason(face, crop, verdict, unsure)) for face, crop, verdict in readings
     )
     return reading_order(tuple(labelled))
-
-
-def _weight(reading: Reading) -> float:
-    """How sure both are that it is a face the right way up, 0 to 1: the recogniser learned upright ones only, the
-    detector takes a face on its side, or the knot of a tie, for one as well."""
-    return reading.face.detection * reading.verdict.face
 
 
 def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:

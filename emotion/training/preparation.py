@@ -293,8 +293,8 @@ def _cut(image: Picture, finder: Analyzer | None, settings: Settings) -> tuple[P
         crop, face = square(to_grey(image), settings.size), None
     else:
         asked = analyzer.Settings(detection=settings.detection, unsure=0.0)
-        image, faces, _ = finder.analyze_upright(image, asked)
-        face = _chosen(faces, settings)
+        upright = finder.analyze_upright(image, asked)
+        image, face = upright.image, _chosen(upright.faces, settings)
         crop = crop_faces(to_grey(image), (face,), finder.detector.geometry, settings.size)[0]
     if blank(crop[None])[0]:
         raise _LeftOut("blank", "There is nothing but a single grey.")

@@ -237,7 +237,7 @@ def test_no_face_is_lost_and_those_below_come_later(places: list, side: float) -
 @pytest.mark.parametrize("quarter", [0, 90, 180, 270])
 def test_the_astronaut_whichever_way_up(haar: Analyzer, sample: Picture, sample_face: Box, quarter: int) -> None:
     on_its_side = rotate(sample, quarter)  # type: ignore[arg-type]
-    image, faces, turned = haar.analyze_upright(on_its_side, Settings(side=320))
+    image, faces, turned, _ = haar.analyze_upright(on_its_side, Settings(side=320))
     assert turned == (360 - quarter) % 360
     np.testing.assert_array_equal(image, sample)
     assert len(faces) == 1
@@ -258,7 +258,7 @@ def test_the_shipped_detector_reads_it_whichever_way_up(shipped: Recogniser, sam
 def whichever_way_up(analyzer: Analyzer, sample: Picture) -> None:
     upright = [face.shown for face in analyzer.analyze(sample)]
     for quarter in (0, 90, 180, 270):
-        image, faces, turned = analyzer.analyze_upright(rotate(sample, quarter))  # type: ignore[arg-type]
+        image, faces, turned, _ = analyzer.analyze_upright(rotate(sample, quarter))  # type: ignore[arg-type]
         assert turned == (360 - quarter) % 360
         np.testing.assert_array_equal(image, sample)
         assert [face.shown for face in faces] == upright
@@ -278,7 +278,7 @@ def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recog
         return {0: [], 90: [Face(A, 0.3), Face(B, 0.3)], 180: [], 270: [Face(A, 0.8)]}[quarter]
 
     analyzer = Analyzer(fake_detector(found), fake_recogniser())
-    turned_image, faces, turned = analyzer.analyze_upright(image)
+    turned_image, faces, turned, _ = analyzer.analyze_upright(image, Settings(detection=0.2))
     assert (turned, [face.detection for face in faces]) == (270, [0.8])
     np.testing.assert_array_equal(turned_image, rotate(image, 270))
     assert sorted(seen) == [0, 90, 180, 270]
@@ -286,7 +286,7 @@ def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recog
 
 def test_a_plain_face_is_enough(fake_detector: Make, fake_recogniser: Make) -> None:
     detector = fake_detector([Face(A, 0.9)])
-    image, faces, turned = Analyzer(detector, fake_recogniser()).analyze_upright(NOISE)
+    image, faces, turned, _ = Analyzer(detector, fake_recogniser()).analyze_upright(NOISE)
     assert (image is NOISE, len(faces), turned, len(detector.calls)) == (True, 1, 0, 1)
 
 
@@ -300,11 +300,28 @@ def test_doubtful_faces_give_way_to_much_plainer_ones_only(
     detector = fake_detector(
         lambda picture: [Face(A, 0.4)] if picture.shape[1] == 60 else [Face(A, other)] if picture[0, -1, 0] else []
     )
-    assert Analyzer(detector, fake_recogniser()).analyze_upright(image)[2] == wanted
+    assert Analyzer(detector, fake_recogniser()).analyze_upright(image, Settings(detection=0.2)).turned == wanted
+
+
+def test_a_detector_that_only_proposes_does_not_weigh(fake_detector: Make, fake_recogniser: Make) -> None:
+    """Its score is the recogniser's word, which counts once."""
+    detector = fake_detector([Face(A, 1.0)], proposes=True)
+    assert Analyzer(detector, fake_recogniser(("happy", 0.9, 0.85))).analyze_upright(NOISE).turned == 0
+    assert len(detector.calls) == 1
+
+
+@pytest.mark.parametrize("proposes", [False, True])
+def test_one_search_gives_faces_and_suspects(fake_detector: Make, fake_recogniser: Make, proposes: bool) -> None:
+    detector = fake_detector([Face(A, 0.9), Face(B, 0.4)], proposes=proposes)
+    analyzer, settings = Analyzer(detector, fake_recogniser()), Settings(detection=0.6)
+    upright = analyzer.analyze_upright(NOISE, settings)
+    assert len(detector.calls) == 1
+    assert upright.suspected == (A, B) == analyzer.suspected(NOISE, settings)
+    assert upright.faces == analyzer.analyze(NOISE, settings)
 
 
 def test_where_no_turn_helps_the_picture_stays(fake_detector: Make, fake_recogniser: Make) -> None:
-    image, faces, turned = Analyzer(fake_detector(), fake_recogniser()).analyze_upright(NOISE)
+    image, faces, turned, _ = Analyzer(fake_detector(), fake_recogniser()).analyze_upright(NOISE)
     assert (image is NOISE, faces, turned) == (True, (), 0)
 
 

@@ -96,7 +96,7 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     boxes = [Face(Box(25 * i, 10, 25 * i + 22, 32), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
     recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.03, 0.0001)])
     analyzer = Analyzer(fake_detector(boxes), recogniser)
-    assert [face.detection for face in analyzer.analyze(NOISE)] == [0.3, 0.3, 0.95, 0.95]
+    assert [face.detection for face in analyzer.analyze(NOISE, Settings(detection=0.3))] == [0.3, 0.3, 0.95, 0.95]
     analyzer.confirmation = replace(BOTH, face=1.0)
     found = analyzer.analyze(NOISE, Settings(detection=0.6))
     assert [face.box for face in found] == [boxes[0].box, boxes[2].box]

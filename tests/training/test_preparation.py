@@ -26,7 +26,7 @@ from emotion import jobs, photos
 from emotion.cli import main
 from emotion.errors import DataError, EmotionError, JobError
 from emotion.faces import Box, Face
-from emotion.recognition.analyzer import Quarter, load_analyzer
+from emotion.recognition.analyzer import Quarter, Upright, load_analyzer
 from emotion.recognition.analyzer import Settings as analyzer_settings
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.crops import CropGeometry, crop_square, to_grey
@@ -67,9 +67,9 @@ class Seeing:
         self.detector, self.recogniser = self, recogniser
         self.name, self.geometry = "haar", CropGeometry(scale=1.2, down=0.05)
 
-    def analyze_upright(self, image: Picture, settings: Any) -> tuple[Picture, tuple[Face, ...], Quarter]:
+    def analyze_upright(self, image: Picture, settings: Any) -> Upright:
         boxes = self.by_size.get(image.shape[1], [PLACE])
-        return rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned
+        return Upright(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
 
 
 @pytest.fixture
