@@ -18,7 +18,8 @@ CARD: Final = "card.json"
 KINDS: Final = ("recogniser", "detector", "generator")
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "models"
 _CARD_BYTES: Final = 1_000_000
-_LABEL: Final = 100  # characters
+_LABEL: Final = 100  # bytes
+_UNFIT: Final = frozenset('<>:"/\\|?*')  # what some system has no file names with
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,9 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
 
 
 def is_word(label: str) -> bool:
-    """Whether a label that is no expression of this program can be shown."""
-    return 0 < len(label) <= _LABEL and label.isprintable() and label == label.strip()
+    """Whether a label that is no expression of this program can be shown, and be a part of a file's name anywhere."""
+    fits = 0 < len(label.encode(errors="replace")) <= _LABEL and not label.startswith(".")
+    return fits and label.isprintable() and label == label.strip() and not set(label) & _UNFIT
 
 
 def _check_detector(path: Path, card: dict[str, Any]) -> None:

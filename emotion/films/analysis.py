@@ -245,7 +245,7 @@ class Analysis:
         return Person(
             track=track,
             name=cast.name(track),
-            named=track in cast.names,
+            named=bool(cast.given(track)),
             crop=kept.best((track, *merged)),
             first=float(seconds.min()),
             last=float(seconds.max()),

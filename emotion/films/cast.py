@@ -20,7 +20,8 @@ LONGEST: Final = 60  # characters of a name
 
 @dataclass(frozen=True)
 class Cast:
-    """Tracks are numbers; `merged` maps one to another that may be merged itself."""
+    """Tracks are numbers; `merged` maps one to another that may be merged itself, in the order in which people did it.
+    A name is kept for the track that it was given to."""
 
     names: dict[int, str] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Cast:
         """Keep it in `folder`."""
         value: dict[str, Any] = {
             "names": {str(track): name for track, name in sorted(self.names.items())},
-            "merged": {str(track): into for track, into in sorted(self.merged.items())},
+            "merged": {str(track): into for track, into in self.merged.items()},
             "hidden": sorted(self.hidden),
         }
         write_json(folder / CAST, value)
@@ -56,36 +57,40 @@ class Cast:
 
     def name(self, track: int) -> str:
         """What to call it."""
-        return self.names.get(self.root(track)) or f"Face {self.root(track)}"
+        return self.given(track) or f"Face {self.root(track)}"
+
+    def given(self, track: int) -> str:
+        """The name that people gave it, or else what was merged into it, the earliest first; "" for none."""
+        waiting = [self.root(track)]
+        while waiting:
+            one = waiting.pop()
+            if one in self.names:
+                return self.names[one]
+            waiting += reversed([part for part, into in self.merged.items() if into == one])
+        return ""
 
     def is_hidden(self, track: int) -> bool:
         """Whether it is not to be shown."""
         return self.root(track) in self.hidden
 
     def renamed(self, track: int, name: str) -> Cast:
-        """With a name; "" takes it away."""
-        others = {one: text for one, text in self.names.items() if one != self.root(track)}
-        return replace(self, names=others | ({self.root(track): _tidy(name)} if _tidy(name) else {}))
+        """With a name; "" takes away all that it has."""
+        root, name = self.root(track), _tidy(name)
+        others = {one: text for one, text in self.names.items() if one != root and (name or self.root(one) != root)}
+        return replace(self, names=others | ({root: name} if name else {}))
 
     def with_merged(self, track: int, into: int) -> Cast:
         """`track`, and what was merged into it, is shown as part of `into`; `EmotionError` where it is already. A
-        name that only `track` has goes to `into`; the whole is hidden if `into` is."""
+        name that only `track` has is that of both; the whole is hidden if `into` is."""
         one, other = self.root(track), self.root(into)
         if one == other:
             raise EmotionError(f"{self.name(track)} and {self.name(into)} are one face already; choose another one.")
-        names = {other: self.names[one]} if one in self.names and other not in self.names else {}
-        return replace(self, merged=self.merged | {one: other}, names=self.names | names)
+        return replace(self, merged=self.merged | {one: other})
 
     def split(self, track: int) -> Cast:
-        """All that was merged into `track` is on its own again, with the name that it had brought along."""
+        """All that was merged into `track` is on its own again, each with its name."""
         root = self.root(track)
-        apart = {one: into for one, into in self.merged.items() if self.root(one) == root}
-        brought = {(into, self.names[one]) for one, into in apart.items() if one in self.names}
-        return replace(
-            self,
-            names={one: name for one, name in self.names.items() if (one, name) not in brought},
-            merged={one: into for one, into in self.merged.items() if one not in apart},
-        )
+        return replace(self, merged={one: into for one, into in self.merged.items() if self.root(one) != root})
 
     def with_hidden(self, track: int, hidden: bool) -> Cast:
         """With that face hidden or shown."""
@@ -96,7 +101,7 @@ class Cast:
 def _without_circles(merged: dict[int, int]) -> dict[int, int]:
     """Those that lead somewhere: a file may have been changed by hand."""
     kept = Cast()
-    for track, into in sorted(merged.items()):
+    for track, into in merged.items():
         if kept.root(into) != track:
             kept.merged[track] = into
     return kept.merged

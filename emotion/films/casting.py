@@ -18,7 +18,7 @@ from emotion.recognition.video import FilmFacts
 # 0.2 seconds or have less than 0.25. Of true faces below 20 pixels it doubts a third.
 _LEAST: Final = 0.3
 _LONG: Final = 0.3  # seconds that a face must last
-_SLOW: Final = 0.15  # seconds between two looks from which on nobody can tell how long a face lasts
+_SLOW: Final = 0.165  # seconds between two looks beyond which nobody can tell how long a face lasts
 _SHORT: Final = 1.0  # seconds of a film in which nobody lasts long
 _WAIT: Final = 0.4  # seconds for which frames wait for what comes, so that a face counts from its first one on
 _MANY_BYTES: Final = 100_000_000  # of the frames that wait: beyond, they wait only as long as a face must last

@@ -55,8 +55,27 @@ def test_a_name_that_was_brought_along_leaves_with_who_brought_it() -> None:
     assert [split.name(track) for track in (1, 2, 3)] == ["Face 1", "Face 2", "Ben"]
     both = Cast().renamed(1, "Anna").renamed(2, "Ben").with_merged(2, 1).split(1)
     assert [both.name(track) for track in (1, 2)] == ["Anna", "Ben"]
+    same = Cast().renamed(1, "Anna").renamed(2, "Anna").with_merged(2, 1).split(1)
+    assert [same.name(track) for track in (1, 2)] == ["Anna", "Anna"]
     other = Cast().renamed(2, "Ben").with_merged(2, 1).renamed(1, "Benjamin").split(1)
     assert [other.name(track) for track in (1, 2)] == ["Benjamin", "Ben"]
+
+
+def test_the_name_that_was_shown_stays_when_it_is_merged_again() -> None:
+    cast = Cast().renamed(3, "Ben").renamed(2, "Cid").with_merged(3, 2).with_merged(2, 1)
+    assert cast.name(1) == "Cid"
+    first = Cast().renamed(5, "Bob").renamed(4, "Anna").with_merged(5, 3).with_merged(4, 3)
+    assert first.name(3) == "Bob"
+
+
+def test_the_order_of_merging_is_kept(tmp_path: Path) -> None:
+    Cast().renamed(5, "Bob").renamed(4, "Anna").with_merged(5, 3).with_merged(4, 3).write(tmp_path)
+    assert Cast.read(tmp_path).name(3) == "Bob"
+
+
+def test_a_name_is_taken_away_whoever_brought_it() -> None:
+    cast = Cast().renamed(2, "Ben").with_merged(2, 1).renamed(1, "")
+    assert (cast.name(1), cast.split(1).name(2)) == ("Face 1", "Face 2")
 
 
 def test_who_is_merged_into_a_hidden_face_is_hidden() -> None:

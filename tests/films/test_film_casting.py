@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Scores
 from emotion.films.casting import Casting
-from emotion.films.flow import Shot
+from emotion.films.flow import Pace, Shot
 from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.smoothing import Note
 from emotion.recognition.video import FilmFacts
@@ -83,6 +83,17 @@ def test_numbers_are_given_to_those_who_count() -> None:
 def test_one_look(every: int, fps: float | None, seconds: float | None, counts: bool) -> None:
     looks: list[Look] = [{}, {1: 0.9}, {}, {}]
     assert play(*looks, every=every, fps=fps, seconds=seconds) == [[], [1] if counts else [], [], []]
+
+
+@pytest.mark.parametrize("fps", [8, 10, 12, 13, 15, 18, 19, 24, 25, 30, 60])
+def test_fast_does_not_count_who_is_there_for_one_look(fps: int) -> None:
+    pace, looks = Pace(FAST), list[Look]()
+    for i in range(4 * fps):
+        looked = len(looks) - looks.count(None)
+        looks.append(({7: 0.9} if looked == 7 else {}) if pace.due(i, i / fps) else None)
+    shown = play(*looks, every=FAST, at=[i / fps for i in range(len(looks))], fps=float(fps), end=4.0)
+    assert {7: 0.9} in looks
+    assert not any(shown)
 
 
 def test_who_is_in_a_picture_that_stands_for_long_counts() -> None:

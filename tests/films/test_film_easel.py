@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face
+from emotion.films import casting
 from emotion.films.easel import Easel, Known, between
 from emotion.films.flow import Pace
 from emotion.films.request import FAST, FilmSettings
@@ -87,11 +89,21 @@ def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
 
 @pytest.mark.parametrize(
     ("every", "rate", "due"),
-    [(1, 30, 30), (2, 30, 15), (7, 30, 5), (FAST, 60, 9), (FAST, 30, 8), (FAST, 25, 9), (FAST, 24, 8), (FAST, 5, 5)],
+    [(1, 30, 30), (2, 30, 15), (7, 30, 5), (FAST, 60, 9), (FAST, 30, 8), (FAST, 25, 9), (FAST, 24, 8), (FAST, 13, 7),
+     (FAST, 12, 12), (FAST, 10, 10), (FAST, 5, 5)],
 )
 def test_pace(every: int, rate: int, due: int) -> None:
     pace = Pace(every)
     assert sum(pace.due(i, i / rate) for i in range(rate)) == due
+
+
+@given(st.floats(6.1, 120), st.integers(0, 10_000))
+def test_fast_looks_are_never_so_far_apart_that_a_face_cannot_be_seen_to_last(rate: float, first: int) -> None:
+    pace = Pace(FAST)
+    seconds = [i / rate for i in range(first, first + 200)]
+    looks = [t for i, t in enumerate(seconds) if pace.due(i, t)]
+    assert max(b - a for a, b in pairwise(looks)) <= casting._SLOW
+    assert len(looks) <= 13 * (seconds[-1] - seconds[0]) + 1
 
 
 def test_fast_is_by_time_not_by_number() -> None:
