@@ -117,7 +117,7 @@ def _analyze(options: argparse.Namespace) -> int:
 
 def _analyze_photos(names: Sequence[str], options: argparse.Namespace) -> bool:
     """Whether all could be read."""
-    from emotion.photos import Photo, read, write_results
+    from emotion.photos import Photo, check_apart, read, write_results
     from emotion.recognition.analyzer import Settings, load_analyzer
 
     analyzer = load_analyzer(options.detector, options.model)
@@ -125,9 +125,12 @@ def _analyze_photos(names: Sequence[str], options: argparse.Namespace) -> bool:
     if options.head and options.head not in heads:
         raise EmotionError(f"The model has no answer {options.head!r}; it has {', '.join(heads)}.")
     settings = Settings(options.detection, options.unsure, options.side or 1280, options.head)
+    # A name in no known encoding can be printed, too.
+    named = [(os.fsencode(name).decode(errors="replace"), Path(name)) for name in names]
+    if options.out:
+        check_apart(named, options.out)  # now, not after all are read
     photos, failed = [], 0
-    for path in map(Path, names):
-        name = os.fsencode(path).decode(errors="replace")  # a name in no known encoding can be printed, too
+    for name, path in named:
         try:
             reading = read(path, analyzer, settings, name)
         except EmotionError as error:

@@ -28,6 +28,7 @@ _ALL_REASONS: Final = 1.01
 _PREVIEW_SIDE: Final = 1400  # pixels; more cannot be seen on a page
 _CROP_SIDE: Final = 320
 _THUMBNAIL_SIDE: Final = 320
+_FACES: Final = "faces"  # the folder of the crops among the results
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Photo(NamedTuple):
     @property
     def stem(self) -> str:
         """A part of a file name made of the photo's name."""
-        return outputs.file_label(self.name).rsplit(".", 1)[0] or "photo"
+        return _stem(self.name)
 
     def thumbnail(self, blur: bool) -> Picture:
         """A small picture of the photo as it may be shown, RGB uint8."""
@@ -127,7 +128,7 @@ def distinct(names: Sequence[str]) -> list[str]:
     return _numbered(names, "{} ({})")
 
 
-def _numbered(names: Sequence[str], form: str) -> list[str]:
+def _numbered(names: Sequence[str], form: str = "{}-{}") -> list[str]:
     """The names, each different from all others whatever their case, as the disks of some systems want it."""
     asked, given = {name.casefold() for name in names}, set[str]()
     out = []
@@ -180,23 +181,28 @@ def faces_json(photos: Sequence[Photo]) -> str:
 def write_results(photos: Sequence[Photo], folder: Path, *, blur: bool) -> None:
     """Write into `folder` each photo with its labels as PNG, its faces below faces/, faces.csv and faces.json.
 
-    Raises `EmotionError` where the folder cannot be made or written to, or a photo that was read lies where one would
-    be written.
+    Raises `EmotionError` where the folder cannot be made or written to, and as `check_apart` does.
     """
-    given = {os.path.realpath(photo.content): photo for photo in photos if isinstance(photo.content, Path)}
-    pictures = [(folder / f"{stem}.png", photo) for stem, photo in _stems(photos)]
-    for path, _ in pictures:
-        if os.path.realpath(path) in given:
-            raise EmotionError(f"{path} is one of the photos that were read and would be lost; choose another folder.")
+    check_apart([(photo.name, photo.content) for photo in photos if isinstance(photo.content, Path)], folder)
     try:
-        for path, photo in pictures:
-            _write(path, annotated_png(photo, blur=blur))
+        for stem, photo in _stems(photos):
+            _write(folder / f"{stem}.png", annotated_png(photo, blur=blur))
         for name, data in _crop_files(photos, blur):
-            _write(folder / "faces" / name, data)
+            _write(folder / _FACES / name, data)
         _write(folder / "faces.csv", faces_csv(photos))
         _write(folder / "faces.json", faces_json(photos))
     except OSError as error:
         raise EmotionError(f"{folder} cannot be written to ({error.strerror}); choose another folder.") from error
+
+
+def check_apart(named: Sequence[tuple[str, Path]], folder: Path) -> None:
+    """`EmotionError` where one of the photos, name and path, lies where `write_results` could write into `folder`."""
+    pictures = {os.path.realpath(folder / f"{stem}.png") for stem in _numbered([_stem(name) for name, _ in named])}
+    faces = Path(os.path.realpath(folder / _FACES))
+    for _, path in named:
+        real = os.path.realpath(path)
+        if real in pictures or faces in Path(real).parents:
+            raise EmotionError(f"{path} is to be read and could be written over; choose another folder than {folder}.")
 
 
 def _write(path: Path, data: bytes | str) -> None:
@@ -206,7 +212,11 @@ def _write(path: Path, data: bytes | str) -> None:
 
 def _stems(photos: Sequence[Photo]) -> list[tuple[str, Photo]]:
     """A name for files and folders made of each photo: safe, and different for all."""
-    return list(zip(_numbered([photo.stem for photo in photos], "{}-{}"), photos, strict=True))
+    return list(zip(_numbered([photo.stem for photo in photos]), photos, strict=True))
+
+
+def _stem(name: str) -> str:
+    return outputs.file_label(name).rsplit(".", 1)[0] or "photo"
 
 
 def _hidden(crop: Picture) -> Picture:

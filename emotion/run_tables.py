@@ -36,7 +36,8 @@ _COLUMNS: Final[dict[Measure, tuple[tuple[str, str], ...]]] = {
     "loss": (("loss", "val_loss"), ("loss", "val_fer2013_loss")),
     "rate": (("learning_rate", ""),),
 }
-_NO_SETTINGS: Final = {"duplicates", "label_names", "source", "rows", "version", "created"}  # they follow from others
+# They follow from others.
+_NO_SETTINGS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created"}
 
 
 # ------------------------------------------------------------------ all runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ def fill(plan: LessonPlan) -> None:
         state[f"train_{name}_{of}"] = getattr(plan, name)
     for name in _CHANGES:
         state[f"train_{name}_{of}"] = float(getattr(plan.augmentation, name))
+    state[f"train_teaching_{of}"] = plan.teaching
     # What an older version kept of them are no folders.
     state[f"train_teachers_{of}"] = [os.path.abspath(one) for one in plan.teachers if Path(one).is_dir()]
     state[f"train_weights_{of}"] = plan.weights if plan.weights in _WEIGHTS else "file"
@@ -182,7 +184,7 @@ def how_long(card: NetworkCard) -> dict[str, Any]:
         if card.needs:
             chosen["weights"] = _weights(card)
         if card.own:
-            chosen["teachers"] = _teachers(card)
+            chosen |= _teachers(card, plan)
         chosen["tensorboard"] = st.toggle(
             "TensorBoard files, too", **_given(f"train_tensorboard_{of}", plan.tensorboard),
             help="In the folder of the run, for those who look at their trainings with TensorBoard.",
@@ -215,19 +217,27 @@ def _weights(card: NetworkCard) -> str:
     return st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
 
 
-def _teachers(card: NetworkCard) -> tuple[str, ...]:
-    """Finished recognisers of this program, as folders, whose answers count half in what it learns."""
+def _teachers(card: NetworkCard, plan: LessonPlan) -> dict[str, Any]:
+    """Finished recognisers of this program, as folders, and what share their answers have in what it learns."""
     own = {one.name for one in networks() if one.own}
     runs = desk.all_runs(desk.RUNS, bundles.SHIPPED)
     known = {os.path.abspath(run.folder): run.name for run in runs if run.finished and run.network in own}
     key = f"train_teachers_{card.name}"
-    options = list(dict.fromkeys([*known, *state.get(key, [])]))
+    names = {one: known.get(one, Path(one).name) for one in [*known, *state.get(key, [])]}
+    given = Counter(names.values())
+    # Streamlit tells them apart by their words.
+    words = {one: name if given[name] == 1 else f"{name}, in {Path(one).parent}" for one, name in names.items()}
     chosen = st.multiselect(
-        "Taught by", options, key=key, format_func=lambda one: known.get(one, Path(one).name),
-        placeholder="nobody but the labels",
-        help="Recognisers whose answers count half in what it learns; each makes an epoch longer.",
+        "Taught by", list(words), key=key, format_func=words.__getitem__, placeholder="nobody but the labels",
+        help="Recognisers whose answers count, too, in what it learns; each makes an epoch longer.",
     )  # fmt: skip
-    return tuple(chosen)
+    share = plan.teaching
+    if chosen:
+        share = st.slider(
+            "Their share", 0.0, 1.0, step=0.05, **_given(f"train_teaching_{card.name}", plan.teaching),
+            help="1 is the teachers alone, 0 the labels alone.",
+        )  # fmt: skip
+    return {"teachers": tuple(chosen), "teaching": share}
 
 
 def _augmentation(card: NetworkCard, plan: LessonPlan) -> dict[str, Any]:

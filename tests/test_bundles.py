@@ -101,6 +101,10 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "a head named face": (lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")), 'none "face"'),
     "unknown labels": (lambda c: head(c, labels=["hapy", *LABELS[1:]]), "'hapy'"),
     "duplicate labels": (lambda c: head(c, labels=["happy", *LABELS[1:]]), "different ones"),
+    "own labels that are paths": (
+        lambda c: head(c, labels=["/../../x", *LABELS[1:]]) or c.update(label_set="own"),
+        "expected two or more different ones",
+    ),
     "own labels that cannot be shown": (
         lambda c: head(c, labels=["", *LABELS[1:]]) or c.update(label_set="own"),
         "the labels of ferplus are ''",

@@ -318,10 +318,22 @@ def test_a_photo_that_was_read_is_never_written_over(photo: Photo, tmp_path: Pat
     (tmp_path / "a.png").write_bytes(original)
     one = photo._replace(name="other.png", content=tmp_path / "other.png")
     for folder in (tmp_path, tmp_path / "link"):
-        with pytest.raises(EmotionError, match="is one of the photos that were read and would be lost"):
+        with pytest.raises(EmotionError, match="is to be read and could be written over; choose another folder than"):
             photos.write_results([one, photo._replace(content=tmp_path / "a.png")], folder, blur=True)
     assert (tmp_path / "a.png").read_bytes() == original
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "link"]
+
+
+def test_a_face_of_an_earlier_time_is_never_written_over(photo: Photo, tmp_path: Path) -> None:
+    photos.write_results([photo], tmp_path, blur=False)
+    face = tmp_path / "faces" / "01_happy.png"
+    original = face.read_bytes()
+    for folder in (tmp_path, tmp_path / "." / "faces" / ".."):
+        with pytest.raises(EmotionError, match="could be written over"):
+            photos.write_results([photo._replace(name="other.png", content=face)], folder, blur=True)
+    assert face.read_bytes() == original
+    photos.write_results([photo._replace(content=face)], tmp_path / "faces" / "new", blur=True)
+    assert face.read_bytes() == original
 
 
 def test_results_of_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from emotion.faces import EXPRESSIONS
 from emotion.files import write_atomic, write_json
 from emotion.reporting import Reporter
 from emotion.training.datasets import Dataset
-from emotion.training.runs import REPORT, SHEETS, check_settings, read_history, write_card
+from emotion.training.runs import REPORT, SHEETS, check_settings, drop_card, read_history, write_card
 
 _SHEETS: Final = 24  # epochs whose sheets are kept with the model, spread evenly
 
@@ -51,6 +51,7 @@ def learn_generator(
         return report.stopping
 
     network = greys(train_gan(data, config, folder, teacher, on_epoch, finish))
+    drop_card(folder)
     difference = export_generator(network, folder)
     history = read_history(folder)
     best = min(history, key=lambda row: float(row["frechet"]))

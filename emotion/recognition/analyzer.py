@@ -79,7 +79,8 @@ class Analyzer:
     def readings(self, image: NDArray[np.uint8], settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
         """The faces of RGB uint8 (H, W, 3) as they were read, surest first where detector and recogniser decide
         together; `careful` as in `read`."""
-        return self._read_found(image, self.find(image, self.least(settings.detection), settings.side), settings, careful)
+        found = self.find(image, self.least(settings.detection), settings.side)
+        return self._read_found(image, found, settings, careful)
 
     def _read_found(
         self, image: NDArray[np.uint8], found: tuple[Face, ...], settings: Settings, careful: bool

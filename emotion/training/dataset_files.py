@@ -20,7 +20,8 @@ from emotion.faces import FER2013_LABELS, expression_name, label_name
 from emotion.recognition.crops import to_grey
 from emotion.recognition.images import read_image
 from emotion.training.datasets import SIZE, SPLITS, VOTES, Dataset
-from emotion.training.duplicates import near_groups
+from emotion.training.duplicates import duplicate_groups, near_groups
+from emotion.training.splitting import split_groups
 
 _USAGE: Final = {"training": 0, "publictest": 1, "privatetest": 2}
 SPLIT_FOLDERS: Final = {
@@ -30,6 +31,7 @@ SPLIT_FOLDERS: Final = {
 PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".avif"}
 _MOST_VOTES: Final = 127  # FER+ asked ten people; int8 holds this many
 _MOST_LABELS: Final = 127  # as int8 holds
+_TENTH: Final = 0.1  # of every label is held out for a test split that the folders lack
 
 
 def load_dataset(path: Path | str, votes: Path | str | None = None, size: int = SIZE) -> Dataset:
@@ -289,16 +291,22 @@ def square(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
-    """Give the splits that the folders lack a tenth of every label each; what is nearly the same stays on one side."""
+    """Give the splits that the folders lack a tenth of every label each; what is nearly the same stays on one side.
+
+    Of a label that has too few such groups for that, as after a minute before the camera, only what is the very same
+    stays: held-out faces that flatter are more use than none.
+    """
     split = data.split.copy()
     split[split < 0] = 0
-    tenths = np.bincount(data.labels[split == 0], minlength=len(data.label_names)) // 10
     missing = [number for number in (1, 2) if not (split == number).any()]
-    groups = near_groups(data.images) if missing else split  # a second for ten thousand pictures
-    for number in missing:
-        rng = np.random.default_rng((seed, number))
-        for label, tenth in enumerate(tenths):
-            rows = np.flatnonzero((split == 0) & (data.labels == label))
-            chosen = set(groups[rng.permutation(rows)[:tenth]])
-            split[(split == 0) & np.isin(groups, list(chosen))] = number
+    free = np.flatnonzero(split == 0)
+    if missing and free.size:
+        images, labels = data.images[free], data.labels[free]
+        groups, same = near_groups(images), duplicate_groups(images)
+        for label in np.unique(labels):
+            rows = labels == label
+            if len(np.unique(groups[rows])) <= len(missing):
+                groups[rows] = same[rows]
+        first, second = (_TENTH if number in missing else 0.0 for number in (1, 2))
+        split[free] = split_groups(labels, groups, (1 - first - second, first, second), seed)
     return replace(data, split=split)

@@ -19,7 +19,7 @@ from emotion.reporting import Reporter
 from emotion.training.detector_evaluation import THRESHOLD, search
 from emotion.training.detector_scores import precision_recall, together, worth
 from emotion.training.labelled import LabelledPhoto, in_one_style
-from emotion.training.runs import CONFIG, REPORT, check_settings, described, read_history, write_card
+from emotion.training.runs import CONFIG, REPORT, check_settings, described, drop_card, read_history, write_card
 
 # Until `measure-crops --keep` has measured this detector's own; boxes of the same style have about these.
 _FIRST_CROPS: Final = {"scale": 1.13, "down": 0.02}
@@ -52,6 +52,7 @@ def learn_detector(
 
     photos = in_one_style(photos)
     network = train_detector(photos, config, folder, on_epoch, start.folder / "model.keras" if start else None)
+    drop_card(folder)
     difference = export_detector(network, folder)
     held = [photo for photo in photos if photo.held_out]
     facts: dict[str, Any] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from emotion.training.datasets import Dataset, blank
 
@@ -19,6 +20,7 @@ _MOST_BITS: Final = 8  # of 64 that may differ
 _LEAST_ALIKE: Final = 0.93  # correlation of the small pictures
 _SMALL: Final = 16  # pixels, side of the small pictures
 _CHUNK: Final = 512  # rows whose distances to all others are held at once
+_PAIRS: Final = 20_000  # pairs whose small pictures are compared at once
 
 
 def duplicate_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -92,37 +94,33 @@ def _reduced(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def near_groups(images: NDArray[np.uint8]) -> NDArray[np.intp]:
     """The number (n,) of the first row of all that hang together by being the same or nearly the same."""
-    exact = duplicate_groups(images).tolist()
-    return joined(len(images), [*zip(exact, range(len(exact)), strict=True), *near_pairs(Fingerprints.of(images))])
+    first, place = np.unique(duplicate_groups(images), return_inverse=True)
+    return first[near_prints(Fingerprints.of(images[first]))][place]
 
 
-def near_pairs(prints: Fingerprints) -> Iterator[tuple[int, int]]:
-    """Rows that are nearly the same, or mirrored, the smaller number first."""
-    first = prints.codes[:, 0]
-    for start in range(0, len(first), _CHUNK):
-        rows = first[start : start + _CHUNK]
+def near_prints(prints: Fingerprints) -> NDArray[np.intp]:
+    """The number (n,) of the first row of all that hang together by being nearly the same, or mirrored."""
+    groups = np.arange(len(prints.codes))
+    for start in range(0, len(groups), _CHUNK):
+        rows = prints.codes[start : start + _CHUNK, 0]
         for mirrored in (0, 1):
             distances = np.bitwise_count(rows[:, None] ^ prints.codes[None, start:, mirrored])
             ones, others = np.nonzero(distances <= _MOST_BITS)
-            ones, others = ones + start, others + start
-            later = ones < others
-            ones, others = ones[later], others[later]
-            small = prints.small[others][:, :, ::-1] if mirrored else prints.small[others]
-            alike = (prints.small[ones] * small).mean(axis=(1, 2)) >= _LEAST_ALIKE
-            yield from zip(ones[alike].tolist(), others[alike].tolist(), strict=True)
+            # All frames of one still face are near each other: a part at a time, most are joined before they come.
+            for part in range(0, len(ones), _PAIRS):
+                pairs = np.stack([ones[part : part + _PAIRS], others[part : part + _PAIRS]]) + start
+                one, other = pairs[:, groups[pairs[0]] != groups[pairs[1]]]
+                small = prints.small[other][:, :, ::-1] if mirrored else prints.small[other]
+                alike = (prints.small[one] * small).mean(axis=(1, 2)) >= _LEAST_ALIKE
+                if alike.any():
+                    groups = _joined(groups, one[alike], other[alike])
+    return groups
 
 
-def joined(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
-    """The least number (count,) that each number hangs together with by `pairs`."""
-    parent = list(range(count))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for one, other in pairs:
-        a, b = sorted((root(one), root(other)))
-        parent[b] = a
-    return np.array([root(i) for i in range(count)], np.intp)
+def _joined(groups: NDArray[np.intp], ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The groups (n,), numbers of their first rows, when each of `ones` is with that of `others`."""
+    n = len(groups)
+    ends = np.concatenate([np.arange(n), ones]), np.concatenate([groups, others])
+    _, found = connected_components(coo_array((np.ones(len(ends[0]), bool), ends), (n, n)), directed=False)
+    _, first = np.unique(found, return_index=True)
+    return first[found]

@@ -115,20 +115,24 @@ def apply(data: Dataset, chosen: LabelSet) -> Lesson:
 
 
 def check_classes(data: Dataset) -> None:
-    """`DataError` where a recogniser of these labels could not be used: fewer than two, one that cannot be shown, or
-    one without a training face, which the network could never learn to say."""
-    names = data.label_names
-    if len(names) < 2:
-        raise DataError(f"{data.source} has one label only, {', '.join(names)}; a recogniser tells two or more apart.")
-    for name in names:
-        if name in RESERVED or name == UNSURE.name or not is_word(name):
-            raise DataError(
-                f"The label {name!r} of {data.source} cannot be shown, or tables have another column of this name; "
-                "call it something else."
-            )
+    """`check_labels`, and `DataError` where one has no training face: the network could never learn to say it."""
+    check_labels(data)
     counts = np.bincount(data.labels[data.rows("training")], minlength=len(data.label_names))
     empty = [name for name, n in zip(data.label_names, counts, strict=True) if n == 0]
     if empty:
         raise DataError(
             f"The data set {data.source} has no training face for {', '.join(empty)}; add some or choose other labels."
         )
+
+
+def check_labels(data: Dataset) -> None:
+    """`DataError` where a recogniser of these labels could not be used: fewer than two, or one that cannot be shown."""
+    names = data.label_names
+    if len(names) < 2:
+        raise DataError(f"{data.source} has one label only, {', '.join(names)}; a recogniser tells two or more apart.")
+    for name in names:
+        if name in RESERVED or name == UNSURE.name or not is_word(name):
+            raise DataError(
+                f"The label {name!r} of {data.source} cannot be shown, cannot be a part of a file's name, or tables "
+                "have another column of this name; call it something else."
+            )

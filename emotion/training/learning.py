@@ -19,12 +19,21 @@ from emotion.recognition.classification import Recogniser, probabilities, softma
 from emotion.reporting import Reporter
 from emotion.training.answers import ANSWERS, EXAMPLES, STRESS, Answers
 from emotion.training.augmentation import resized
-from emotion.training.datasets import SPLITS, Dataset, ferplus_majority, ferplus_shares, not_faces
+from emotion.training.datasets import SPLITS, Dataset, ferplus_majority, ferplus_shares, not_faces, split_mark
 from emotion.training.duplicates import duplicate_report, seen_in_training
 from emotion.training.evaluation import binned, calibration_error, coverage, fit_offset, fit_temperature, score_head
-from emotion.training.labels import Lesson, apply, check_classes, label_set
+from emotion.training.labels import Lesson, apply, check_labels, label_set
 from emotion.training.records import keep_best
-from emotion.training.runs import CONFIG, REPORT, best_row, check_settings, described, read_history, write_card
+from emotion.training.runs import (
+    CONFIG,
+    REPORT,
+    best_row,
+    check_settings,
+    described,
+    drop_card,
+    read_history,
+    write_card,
+)
 from emotion.training.stress import stress_test
 from emotion.training.watching import STEPS, Watch
 
@@ -64,7 +73,7 @@ def learn(
     from emotion.training.trainer import train
 
     check_splits(data)
-    check_classes(data)
+    check_labels(data)
     config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
     answers = {name: _labels_of(name, data) for name in heads_of(data, has_not_faces=False)}
     taught_by = Teachers(teachers, answers) if teachers else None
@@ -75,6 +84,7 @@ def learn(
         "votes": data.votes is not None,
         "not_faces": 0 if not_face_crops is None else len(not_face_crops),
         "duplicates": duplicate_report(data),
+        "split": split_mark(data),
     }
     shape = {"size": data.images.shape[1], "label_names": list(data.label_names)}
     check_settings(folder, settings, {"data": data.source, **(beside or {}), **shape})
@@ -122,6 +132,7 @@ def finished(network: Any, lesson: Lesson, folder: Path, facts: dict[str, Any]) 
     """
     from emotion.training.export import export_network, has_maps
 
+    drop_card(folder)
     difference = export_network(network, folder, facts["input"]["size"])
     facts |= {"parameters": int(network.count_params())}
     if has_maps(network):

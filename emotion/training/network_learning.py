@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from emotion.bundles import Bundle
 from emotion.reporting import Reporter
-from emotion.training.datasets import Dataset
+from emotion.training.datasets import Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
 from emotion.training.labels import Lesson, apply, check_classes, label_set
 from emotion.training.learning import best_of, check_splits, finished
@@ -36,6 +36,7 @@ def learn_network(data: Dataset, plan: LessonPlan, folder: Path, report: Reporte
         "rows": len(lesson.rows),
         "left_out": dict(lesson.left_out),
         "duplicates": duplicate_report(lesson.data),
+        "split": split_mark(lesson.data),
         "parameters": card_of(plan.network).parameters_for(len(lesson.data.label_names)),
     }
     # Only a cosine depends on how many epochs are to come; any other training can be given more of them.

@@ -112,7 +112,8 @@ class LessonPlan:
             words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
         words += ["--votes", self.votes] if self.votes else []
         words += ["--not-faces", self.not_faces] if self.not_faces else []
-        words += ["--teachers", *self.teachers, "--teaching", str(self.teaching)] if self.teachers else []
+        words += ["--teachers", *self.teachers] if self.teachers else []
+        words += ["--teaching", str(self.teaching)]
         words += ["--flip" if self.flip else "--no-flip"]
         words += ["--tensorboard"] if self.tensorboard else []
         changes = asdict(self.augmentation).items()

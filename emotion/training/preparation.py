@@ -41,7 +41,7 @@ from emotion.recognition.images import encode_jpeg, read_image
 from emotion.reporting import Reporter
 from emotion.training.dataset_files import in_order, square
 from emotion.training.datasets import blank
-from emotion.training.duplicates import Fingerprints, joined, near_pairs
+from emotion.training.duplicates import Fingerprints, near_prints
 from emotion.training.sources import SourcePhoto, open_source
 from emotion.training.splitting import Shares, split_groups
 
@@ -230,7 +230,7 @@ class _Workshop:
         made = [self._made[i] for i in kept]
         prints = Fingerprints(*(np.concatenate(part) for part in zip(*(
             (self._prints[i].codes, self._prints[i].small) for i in kept), strict=True)))  # fmt: skip
-        groups = joined(len(made), near_pairs(prints))
+        groups = near_prints(prints)
         names = in_order({one.label for one in made})
         labels = np.array([names.index(one.label) for one in made])
         split = split_groups(labels, groups, self._settings.shares, self._settings.seed)

@@ -118,6 +118,12 @@ def described(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def drop_card(folder: Path) -> None:
+    """Take away the card of an earlier time, before its files are written anew: broken off then, it would describe what
+    is no more, and the run would seem to be finished."""
+    (folder / CARD).unlink(missing_ok=True)
+
+
 def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write what is `described` into card.json; with it the folder is a finished model, so it comes last."""
     write_json(folder / CARD, described(folder, facts))

@@ -166,12 +166,15 @@ def labels_of(names: list[str]) -> list[str]:
 
 
 def _wrapped(folders: list[tuple[str, ...]]) -> bool:
-    """Whether all photos lie in one folder that is neither a split nor a label, and in others below it; a few may lie
-    beside these, as the cover of a collection does."""
+    """Whether all photos lie in one folder that is neither a split nor a label, and in others below it. A few may lie
+    beside these, as the cover of a collection does: in it only where the others are known for labels or splits, for it
+    may be a label itself."""
     deep = [parts for parts in folders if len(parts) > 1]
     beside = [parts for parts in folders if len(parts) < 2]
     words = {parts[0] for parts in deep}
-    if len(words) != 1 or len(beside) >= len(deep) or not {parts[:1] for parts in beside} <= {(), (*words,)}:
+    known = any(parts[1].lower() in SPLIT_FOLDERS or expression_name(parts[1]) for parts in deep)
+    covers = {(), tuple(words)} if known else {()}
+    if len(words) != 1 or len(beside) >= len(deep) or not set(beside) <= covers:
         return False
     (word,) = words
     return word.lower() not in SPLIT_FOLDERS and expression_name(word) is None

@@ -89,8 +89,19 @@ def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
 
 @pytest.mark.parametrize(
     ("every", "rate", "due"),
-    [(1, 30, 30), (2, 30, 15), (7, 30, 5), (FAST, 60, 9), (FAST, 30, 8), (FAST, 25, 9), (FAST, 24, 8), (FAST, 13, 7),
-     (FAST, 12, 12), (FAST, 10, 10), (FAST, 5, 5)],
+    [
+        (1, 30, 30),
+        (2, 30, 15),
+        (7, 30, 5),
+        (FAST, 60, 9),
+        (FAST, 30, 8),
+        (FAST, 25, 9),
+        (FAST, 24, 8),
+        (FAST, 13, 7),
+        (FAST, 12, 12),
+        (FAST, 10, 10),
+        (FAST, 5, 5),
+    ],
 )
 def test_pace(every: int, rate: int, due: int) -> None:
     pace = Pace(every)

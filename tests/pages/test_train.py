@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -328,7 +329,7 @@ def test_teachers_are_chosen_and_repeated(
     (models / "tiny" / "config.json").write_text(json.dumps({"network": "seresnet"}))  # a finished run of ours
     make_run(
         models / "taught", network="seresnet", data=tmp_path / "data" / "small.npz", teachers=["0123"],
-        teacher_folders=[teacher], optimiser="sgd", schedule="cosine", flip=True,
+        teacher_folders=[teacher], teaching=0.9, optimiser="sgd", schedule="cosine", flip=True,
     )  # fmt: skip
     page = choose_own(open_page("train"))
     assert list(page.app.multiselect(key="train_teachers_seresnet").options) == ["tiny"]
@@ -340,3 +341,15 @@ def test_teachers_are_chosen_and_repeated(
     page.app.button(key="train_start").click().run()
     assert not page.app.exception
     assert [plan.teachers for plan, _ in started] == [(teacher,), (teacher,)]
+    assert [plan.teaching for plan, _ in started] == [0.5, 0.9]
+
+
+def test_teachers_of_one_name_can_be_told_apart(models: Path, runs: Path, open_page: Open) -> None:
+    (models / "tiny" / "config.json").write_text(json.dumps({"network": "seresnet"}))
+    shutil.copytree(models / "tiny", runs / "tiny")
+    page = choose_own(open_page("train"))
+    box = page.app.multiselect(key="train_teachers_seresnet")
+    assert sorted(box.options) == sorted(f"tiny, in {folder}" for folder in (runs, models))
+    box.set_value([str(models / "tiny")]).run()
+    assert page.app.multiselect(key="train_teachers_seresnet").value == [str(models / "tiny")]
+    assert page.app.slider(key="train_teaching_seresnet").value == 0.5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion.training.datasets import Dataset
-from emotion.training.duplicates import Fingerprints, joined, near_groups, near_pairs
+from emotion.training.duplicates import Fingerprints, near_groups, near_prints
 
 from .making import pictures
 
@@ -68,18 +68,32 @@ def test_more_rows_than_are_compared_at_once() -> None:
     assert near_groups(images).tolist() == [*range(600), *range(599, -1, -1)]
 
 
-@given(count=st.integers(1, 12), data=st.data())
-def test_joined_against_a_slow_oracle(count: int, data: st.DataObject) -> None:
-    numbers = st.integers(0, count - 1)
-    pairs = data.draw(st.lists(st.tuples(numbers, numbers), max_size=20))
-    groups = [{i} for i in range(count)]
-    for one, other in pairs:
-        a, b = (next(group for group in groups if i in group) for i in (one, other))
-        if a is not b:
-            groups.remove(b)
-            a |= b
-    expected = [min(next(group for group in groups if i in group)) for i in range(count)]
-    assert joined(count, pairs).tolist() == expected
+@given(
+    codes=st.lists(st.sampled_from([0, 1, 2**5 - 1, 2**9 - 1, 2**20 - 1, 2**64 - 1]), max_size=14),
+    pictures=st.lists(st.integers(0, 2), min_size=14, max_size=14),
+)
+def test_near_prints_against_a_slow_oracle(codes: list[int], pictures: list[int]) -> None:
+    """Codes that are up to 8 bits apart, and small pictures that are the same."""
+    n = len(codes)
+    small = np.random.default_rng(0).normal(size=(3, 16, 16)).astype(np.float32)
+    small = (small - small.mean((1, 2), keepdims=True)) / small.std((1, 2), keepdims=True)
+    own = np.array([(code, 2**40 - 1) for code in codes], np.uint64).reshape(n, 2)
+    groups = [{i} for i in range(n)]
+    for i, j in combinations(range(n), 2):
+        if (codes[i] ^ codes[j]).bit_count() <= 8 and pictures[i] == pictures[j]:
+            a, b = (next(group for group in groups if k in group) for k in (i, j))
+            if a is not b:
+                groups.remove(b)
+                a |= b
+    expected = [min(next(group for group in groups if i in group)) for i in range(n)]
+    assert near_prints(Fingerprints(own, small[pictures[:n]])).tolist() == expected
+
+
+def test_many_frames_of_one_face_are_joined_part_by_part(faces: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion.training.duplicates._PAIRS", 7)
+    noise = np.random.default_rng(0).integers(-3, 4, (40, 3, 48, 48))
+    frames = np.clip(faces[:3].astype(int) + noise, 0, 255).astype(np.uint8).reshape(-1, 48, 48)
+    assert near_groups(frames).tolist() == [0, 1, 2] * 40
 
 
 def test_of_fer2013_hardly_two_faces_are_taken_for_one(real: Dataset) -> None:
@@ -97,7 +111,7 @@ def pairs_of(groups: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
 def test_fingerprints_do_not_depend_on_the_size(faces: Picture) -> None:
     large = np.stack([cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC) for face in faces])
     both = Fingerprints(*(np.concatenate(pair) for pair in zip(*map(parts, (faces, large)), strict=True)))
-    assert joined(40, near_pairs(both)).tolist() == [*range(20)] * 2
+    assert near_prints(both).tolist() == [*range(20)] * 2
 
 
 def parts(images: Picture) -> tuple[NDArray, NDArray]:

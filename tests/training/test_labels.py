@@ -85,10 +85,13 @@ def labelled(*names: str) -> Dataset:
     return Dataset(np.zeros((n, 48, 48), np.uint8), np.arange(n, dtype=np.int8), np.zeros(n, np.int8), names)
 
 
-@pytest.mark.parametrize("name", ["track", "unsure", "receipt", "x1", " sad", "a\nb", "x" * 101])
+@pytest.mark.parametrize(
+    "name",
+    ["track", "unsure", "receipt", "x1", " sad", "a\nb", "x" * 101, "字" * 40, "n/a", "a\\b", "../up", ".x", "sad?"],
+)
 def test_labels_that_cannot_be_used_are_said_before_the_first_step(name: str) -> None:
     check_classes(labelled("happy", "bored"))
-    with pytest.raises(DataError, match="cannot be shown, or tables have another column"):
+    with pytest.raises(DataError, match="cannot be a part of a file's name, or tables have another"):
         check_classes(labelled("happy", name))
 
 

@@ -420,6 +420,26 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
     assert learned(data, tmp_path / "run", config).card["metrics"]
 
 
+def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
+    trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made a model, gone on with, and killed while it was measured."""
+    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    assert learned(small, folder, config).card["metrics"]
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(learning, "stress_test", killed)
+        with pytest.raises(KeyboardInterrupt):
+            learned(small, folder, config)
+    run = desk.run_view(folder)
+    assert run is not None
+    assert (run.epoch, run.finished) == (1, False)
+    assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

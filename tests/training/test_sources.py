@@ -206,6 +206,8 @@ def test_a_label_is_a_folder_that_means_itself(word: str) -> None:
         (["faces/happy/1.jpg", "faces/sad/2.jpg", "cover.jpg"], ["happy", "sad", ""]),
         (["bored/old/1.jpg", "bored/old/2.jpg", "calm/3.jpg"], ["bored", "bored", "calm"]),
         (["bored/1.jpg", "bored/2.jpg", "bored/old/3.jpg"], ["bored", "bored", "bored"]),
+        (["smile/anna/1.jpg", "smile/ben/2.jpg", "smile/3.jpg"], ["smile", "smile", "smile"]),
+        (["faces/train/bored/1.jpg", "faces/test/bored/2.jpg", "faces/cover.jpg"], ["bored", "bored", ""]),
     ],
 )
 def test_a_picture_beside_the_folders_of_labels_changes_none_of_them(names: list[str], labels: list[str]) -> None:
