@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +121,7 @@ def _from_folder() -> Callable[[str, Settings], Job] | None:
         "Folder or ZIP on this machine", placeholder="/home/me/photos", key="data_path",
         help="A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed.",
     ).strip()  # fmt: skip
-    return (lambda name, settings: start_with_path(Path(typed).expanduser(), name, settings)) if typed else None
+    return (lambda name, settings: start_with_path(Path(os.path.expanduser(typed)), name, settings)) if typed else None
 
 
 def _from_zip() -> Callable[[str, Settings], Job] | None:

@@ -7,6 +7,7 @@ import http.client
 import os
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +25,19 @@ FOREIGN: Final = ("yunet", "haar")
 
 
 def cache_folder() -> Path:
-    """Where files fetched once are kept for this user, as each system has it."""
+    """Where files fetched once are kept for this user, as each system has it; `ModelError` for one without a home."""
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "emotion-studio"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "emotion-studio"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "emotion-studio"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotion-studio"
+        return _home() / "Library" / "Caches" / "emotion-studio"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "emotion-studio"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ModelError("This user has no home folder; set HOME to a folder where files can be kept.") from error
 
 
 def find_yunet() -> Path | None:
@@ -44,7 +52,9 @@ def find_yunet() -> Path | None:
         if not os.path.isfile(named):
             raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
         return Path(named)
-    places = (SHIPPED / YUNET_FILE, cache_folder() / YUNET_FILE)
+    places = [SHIPPED / YUNET_FILE]
+    with suppress(ModelError):  # nothing was ever fetched for a user without a home
+        places.append(cache_folder() / YUNET_FILE)
     # Unlike that of `Path`, this is only False where nobody may look: most people need no YuNet.
     return next((path for path in places if os.path.isfile(path)), None)
 

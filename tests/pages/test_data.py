@@ -383,6 +383,7 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
     [
         ("../evil", ".", "80/10/10", "cannot be the name"),
         ("mine", "/nowhere/at/all", "80/10/10", "There is no /nowhere/at/all"),
+        ("mine", "~nobody-here/photos", "80/10/10", "There is no ~nobody-here/photos"),
         ("mine", ".", "80/20", "was expected as training/validation/test"),
         ("", ".", "80/10/10", "cannot be the name"),
     ],

@@ -115,6 +115,23 @@ def test_who_needs_no_yunet_needs_no_home() -> None:
     assert make_detector().name == "haar"
 
 
+@pytest.mark.usefixtures("user_cache")
+def test_who_has_no_home_at_all_finds_faces_and_is_told_where_nothing_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nobody)
+    assert "haar" in available_detectors()
+    with pytest.raises(ModelError, match="This user has no home folder; set HOME"):
+        fetch_yunet()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert cache_folder() == tmp_path / "emotion-studio"
+
+
 @pytest.mark.parametrize("named", ["missing.onnx", ".", "x" * 300])
 def test_yunet_named_where_it_is_not(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     monkeypatch.setenv("EMOTION_YUNET", named)
