@@ -52,6 +52,8 @@ def show_resting(live: Live, view: LiveView) -> None:
             st.button("Forget it", icon=":material/restart_alt:", key="live_forget", on_click=live.session.uncalibrate)
     if view.calibrating == 0 and (view.age or 0.0) > _STALE:
         st.caption("No resting face was taken: the pictures stopped before its three seconds were over.")
+    elif view.rested is False:
+        st.caption("No resting face was taken: nobody was seen well enough for these three seconds. Try again.")
 
 
 def save_snapshot(live: Live) -> None:

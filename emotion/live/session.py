@@ -167,6 +167,7 @@ class LiveSession:
             stats=stream.stats,
             draw_ms=round(1e3 * (_now() - started), 3),
             calibrating=stream.calibrating,
+            rested=stream.rested,
         )
 
     def _hide(self, job: _Job, result: FrameResult) -> Picture:
@@ -209,6 +210,7 @@ class LiveSession:
             read_ms=shown.stats.read_ms,
             draw_ms=shown.draw_ms,
             calibrating=None if shown.calibrating is None else max(0.0, shown.calibrating - (now - shown.arrived)),
+            rested=shown.rested,
         )
 
     def explained(self, most: int) -> tuple[LiveFace, ...]:

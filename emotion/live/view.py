@@ -48,7 +48,8 @@ class LiveView:
     `seconds`, `age`, `age_p95`, `silent`, `calibrating`, `recording` are seconds, None where there is nothing to
     tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
     time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
-    last two seconds. `calibrating` is 0 where no frame came for its end. `dropped` frames were replaced by newer ones,
+    last two seconds. `calibrating` is 0 where no frame came for its end; `rested` says whether the last one took a
+    resting face, None where none ended. `dropped` frames were replaced by newer ones,
     `late` ones went out without their result.
     """
 
@@ -67,6 +68,7 @@ class LiveView:
     faults: int = 0
     last_fault: str | None = None
     calibrating: float | None = None
+    rested: bool | None = None
     recording: float | None = None
     notice: str | None = None  # what a person should know of the recording
 
@@ -87,6 +89,7 @@ class Shown:
     stats: StreamStats
     draw_ms: float
     calibrating: float | None
+    rested: bool | None
 
     def faces(self, blur: bool) -> tuple[LiveFace, ...]:
         """Its faces for a page; with `blur` pixelated even if they were not hidden when the frame came."""

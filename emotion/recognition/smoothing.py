@@ -142,11 +142,13 @@ class Memory:
         """From now on every reading is one of the resting face."""
         self._resting = Average()
 
-    def end_rest(self) -> None:
-        """Read the scores against what was heard since `begin_rest`, unless that was next to nothing."""
-        if self._resting is not None and self._resting.weight >= _LEAST_READINGS:
+    def end_rest(self) -> bool:
+        """Read the scores against what was heard since `begin_rest`, unless that was next to nothing; whether so."""
+        enough = self._resting is not None and self._resting.weight >= _LEAST_READINGS
+        if self._resting is not None and enough:
             self._shift = shift_of_rest(self._resting.mean, self._labels.index(NEUTRAL))
         self._resting = None
+        return enough
 
     def forget_rest(self) -> None:
         """Show the scores as the recogniser gives them."""

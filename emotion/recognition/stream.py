@@ -89,6 +89,7 @@ class Stream:
         self._searched = -math.inf  # seconds of the last search of a whole picture
         self._wish: float | None = None  # seconds of a calibration to begin, 0 to end all
         self._rest_until: float | None = None
+        self.rested: bool | None = None  # whether the last calibration took a resting face; None where none ended
         self._lock = threading.Lock()
 
     def look(self, image: NDArray[np.uint8], seconds: float) -> FrameResult:
@@ -159,6 +160,8 @@ class Stream:
     def _grant_wish(self, seconds: float) -> None:
         """Begin or end what `calibrate` and `uncalibrate` asked for."""
         wish, self._wish = self._wish, None
+        if wish is not None:
+            self.rested = None
         if wish == 0:
             self._rest_until = None
             for memory in self._memories.values():
@@ -169,8 +172,8 @@ class Stream:
                 self._of(face).begin_rest()
         elif self._rest_until is not None and seconds >= self._rest_until:
             self._rest_until = None
-            for memory in self._memories.values():
-                memory.end_rest()
+            ended = [memory.end_rest() for memory in self._memories.values()]
+            self.rested = any(ended)
 
     def _search(self, frame: _Frame) -> None:
         """Search near the known faces or the whole picture; also the whole where one of them is not in its place."""

@@ -54,7 +54,9 @@ def load_photos(folder: Path, part: str) -> list[LabelledPhoto]:
         described = [_Described.of(name, entry) for name, entry in sorted(entries.items())]
     except FileNotFoundError as error:
         raise DataError(f"There is no {path.name} in {folder}; a folder of labelled photos has one.") from error
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the file and its rights.") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error!r}); expected boxes and landmarks by file name.") from error
     if not described:
         raise DataError(f"{path} names no photo; nothing can be learned or measured.")

@@ -602,6 +602,17 @@ def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> No
     assert has(playing, "live_rest")
 
 
+def test_who_goes_at_once_leaves_no_resting_face(playing: Any, rtc: Rtc) -> None:
+    click(playing, "live_rest")
+    rtc.play(playing, paint((40, 60)), *[paint()] * 40)
+    assert "Look relaxed" not in playing.words
+    assert "No resting face was taken: nobody was seen well enough" in playing.words
+    rtc.play(playing, *[paint((40, 60))] * 3)
+    click(playing, "live_rest")
+    rtc.play(playing, *[paint((40, 60))] * 40)
+    assert "No resting face was taken" not in playing.words
+
+
 def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     lives(playing).rest()  # the face went between the drawing of the button and the click

@@ -385,6 +385,12 @@ def test_who_leaves_while_resting_leaves_nothing(stream: Stream) -> None:
     run(stream, paint([(50, 60)]), now, 1.0)
     assert tracks(stream) == [2]
     assert not stream.notes[2].calibrated
+    assert stream.rested is False
+    stream.calibrate(1.0)
+    now = run(stream, paint([(50, 60)]), now + 1.0, 0.5)
+    assert stream.rested is None
+    run(stream, paint([(50, 60)]), now, 1.0)
+    assert stream.rested is True
 
 
 # ------------------------------------------------------------------ whatever comes, however long
