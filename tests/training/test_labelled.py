@@ -259,3 +259,9 @@ def test_without_anything_to_learn_the_style_from_all_stays() -> None:
     for others in ([], [empty], [unknown]):
         result = in_one_style([*others, loose])
         np.testing.assert_array_equal(result[-1].boxes, loose.boxes)
+
+
+def test_a_list_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "train.json").mkdir()
+    with pytest.raises(DataError, match=r"train\.json cannot be read \(.+\): check the file and its rights"):
+        load_photos(tmp_path, "train")

@@ -420,6 +420,18 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
     assert learned(data, tmp_path / "run", config).card["metrics"]
 
 
+def test_a_training_does_not_go_on_with_other_faces_held_out(
+    trainer: ModuleType, small: Dataset, tmp_path: Path
+) -> None:
+    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    learned(small, folder, config)
+    split = small.split.copy()
+    one, other = small.rows("training")[0], small.rows("public")[0]
+    split[[one, other]] = split[[other, one]]
+    with pytest.raises(EmotionError, match=r"with other settings; choose another folder \(it differs in .*split"):
+        learned(replace(small, split=split), folder, config)
+
+
 def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
