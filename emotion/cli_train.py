@@ -176,7 +176,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from emotion.files import read_json
     from emotion.training.dataset_files import load_dataset
     from emotion.training.datasets import SIZE
-    from emotion.training.learning import evaluate
+    from emotion.training.rating import evaluate
 
     read = (read_json(options.model / CARD) or {}).get("input")
     size = read.get("size") if isinstance(read, dict) else SIZE  # of what a folder holds the network sees all pixels
@@ -194,8 +194,8 @@ def _evaluate_pipeline(options: argparse.Namespace, data: Dataset) -> int:
     from emotion.recognition.classification import Recogniser
     from emotion.recognition.detectors import available_detectors, make_detector
     from emotion.run_tables import pipeline_table
-    from emotion.training.learning import keep_pipeline, lesson_for
     from emotion.training.pipeline import evaluate_pipeline
+    from emotion.training.rating import keep_pipeline, lesson_for
 
     bundle = open_bundle(options.model)
     recogniser = Recogniser(bundle)

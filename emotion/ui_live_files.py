@@ -38,19 +38,19 @@ def show_buttons(live: Live, view: LiveView) -> None:
 def show_resting(live: Live, view: LiveView) -> None:
     """Take the faces as they rest for their zero."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        if view.calibrating:
-            left = _many(max(1, round(view.calibrating)), "more second")
-            st.markdown(f":material/self_improvement: Look relaxed for {left}.")
-            return
+        # The button stays: one that went would stand beside the words for a moment, as if it were to be pressed again.
         st.button(
             "This is my resting face", icon=":material/self_improvement:", key="live_rest", on_click=live.rest,
-            disabled=not view.faces or live.session.options.paused,
+            disabled=not view.faces or live.session.options.paused or bool(view.calibrating),
             help="Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
             "picture; from then on it reads them against that. A thin line in a bar shows the score without it.",
         )  # fmt: skip
         if any(face.raw for face in view.faces):
             st.button("Forget it", icon=":material/restart_alt:", key="live_forget", on_click=live.session.uncalibrate)
-    if view.calibrating == 0 and (view.age or 0.0) > _STALE:
+    if view.calibrating:
+        left = _many(max(1, round(view.calibrating)), "more second")
+        st.markdown(f":material/self_improvement: Look relaxed for {left}.")
+    elif view.calibrating == 0 and (view.age or 0.0) > _STALE:
         st.caption("No resting face was taken: the pictures stopped before its three seconds were over.")
     elif view.rested is False:
         st.caption("No resting face was taken: nobody was seen well enough for these three seconds. Try again.")

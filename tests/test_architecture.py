@@ -249,6 +249,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         ("emotion.ui", {"tensorflow", "keras", "altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
         ("emotion.live.session", {"tensorflow", "keras", "streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         ("emotion.training.learning", {"tensorflow", "keras", "streamlit"}),
+        ("emotion.training.rating", {"tensorflow", "keras", "streamlit"}),
         ("emotion.training.network_learning", {"tensorflow", "keras", "streamlit"}),
         ("emotion.training.desk", {"tensorflow", "keras", "streamlit", "sklearn"}),
         ("emotion.generation.gallery", {"tensorflow", "keras", "streamlit", "onnx", "sklearn"}),

@@ -16,7 +16,7 @@ from emotion.recognition.classification import probabilities
 from emotion.recognition.crops import to_grey
 from emotion.training.datasets import Dataset, ferplus_majority, not_faces
 from emotion.training.evaluation import wilson_interval
-from emotion.training.learning import logits_of, main_head
+from emotion.training.rating import logits_of, main_head
 
 SIDES: Final = (32, 48, 72, 110, 160)  # pixels of a test face in its scene
 TURNS: Final = (0, 10, 20, 30)  # degrees, to either side

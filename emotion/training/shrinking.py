@@ -17,7 +17,8 @@ from emotion.files import write_atomic
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import resized
 from emotion.training.datasets import Dataset, not_faces
-from emotion.training.learning import check_splits, lesson_for, main_head, rated, raw_logits, unfinished
+from emotion.training.learning import check_splits
+from emotion.training.rating import lesson_for, main_head, rated, raw_logits, unfinished
 from emotion.training.runs import CONFIG, HISTORY
 
 MOST_LOST: Final = 0.005  # of the right answers on the public split

@@ -32,8 +32,9 @@ from emotion.training.augmentation import Augmentation
 from emotion.training.dataset_files import load_dataset
 from emotion.training.datasets import Dataset
 from emotion.training.labels import apply, label_set
-from emotion.training.learning import evaluate, use
+from emotion.training.learning import use
 from emotion.training.plans import LessonPlan
+from emotion.training.rating import evaluate
 from emotion.training.runs import CHECKPOINT, HISTORY, read_history
 from emotion.training.stress import read_stress
 from emotion.training.watching import Stopped, Watch, read_steps

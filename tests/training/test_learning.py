@@ -25,14 +25,15 @@ from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.reporting import reporting
-from emotion.training import desk, learning
+from emotion.training import desk, learning, rating
 from emotion.training.answers import Answers, Examples
 from emotion.training.dataset_files import load_dataset
 from emotion.training.datasets import Dataset, ferplus_majority, ferplus_shares, not_faces
 from emotion.training.evaluation import calibration_error, expected_calibration_error, fit_temperature
-from emotion.training.learning import evaluate, learn, raw_logits, score, use
+from emotion.training.learning import learn, use
 from emotion.training.negatives import haar_mistakes
 from emotion.training.plans import LessonPlan
+from emotion.training.rating import evaluate, raw_logits, score
 from emotion.training.runs import read_history
 from emotion.training.stress import read_stress
 from emotion.training.watching import read_steps
@@ -410,7 +411,7 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(learning, "stress_test", full)
+        patch.setattr(rating, "stress_test", full)
         with pytest.raises(OSError, match="No space"):
             learned(data, tmp_path / "run", config)
     run = desk.run_view(tmp_path / "run")
@@ -443,7 +444,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(learning, "stress_test", killed)
+        patch.setattr(rating, "stress_test", killed)
         with pytest.raises(KeyboardInterrupt):
             learned(small, folder, config)
     run = desk.run_view(folder)
