@@ -6,6 +6,7 @@
 Nothing here imports TensorFlow or Streamlit.
 """
 
+from emotion import environment  # noqa: F401  (before any package that reads it)
 from emotion.bundles import Bundle, default_bundle, find_bundles, open_bundle
 from emotion.errors import DataError, EmotionError, ImageError, JobError, ModelError, VideoError
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
