@@ -31,7 +31,11 @@ class Turn:
 
     @staticmethod
     def of(frame: VideoFrame) -> Turn:
-        """As the frame's display matrix says, which may mirror, too; other angles become the nearest quarter turn."""
+        """As the frame's display matrix says, which may mirror, too; other angles become the nearest quarter turn.
+
+        To be read once per video: PyAV's `side_data` and its frame refer to each other, so that the frame stays in
+        memory until the garbage collector runs.
+        """
         try:
             data = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV does not know all kinds of notes that FFmpeg leaves
@@ -63,9 +67,10 @@ class Turn:
 
 
 class Look:
-    """Makes pictures of decoded frames."""
+    """Makes pictures of decoded frames. `turn`: how all of them get upright."""
 
     def __init__(self, stream: VideoStream, label: str, side: int) -> None:
+        self.turn = Turn()
         self._label, self._side = label, side
         self._convert = VideoReformatter()
         shape = float(stream.sample_aspect_ratio or 1)
@@ -87,7 +92,7 @@ class Look:
             rgb = self._converted(frame, _colours_of(frame))
         except FAULTS:
             rgb = self._anyhow(frame)
-        return Turn.of(frame).apply(rgb.to_ndarray())  # type: ignore[arg-type]
+        return self.turn.apply(rgb.to_ndarray())  # type: ignore[arg-type]
 
     def _anyhow(self, frame: VideoFrame) -> VideoFrame:
         """Rare colours come out wrong by this, their brightness nearly right."""

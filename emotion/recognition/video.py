@@ -117,6 +117,7 @@ class Film:
             self._first = next(self._frames, None)
             if self._first is None:
                 raise refusal(self._label, "holds no picture that can be decoded, so it is damaged or cut off")
+            self._look.turn = Turn.of(self._first._decoded)
             self.facts = self._facts(self._first._decoded)
         except BaseException:
             self._input.close()
@@ -175,7 +176,7 @@ class Film:
             frames=told or (max(1, round(end * fps)) if end and fps else None),
             codec=stream.codec_context.codec.canonical_name,
             container=_NAMES.get(self._input.format.name, self._input.format.name),
-            turned=Turn.of(first).clockwise,
+            turned=self._look.turn.clockwise,
             sound=bool(sound),
         )
 
