@@ -1,6 +1,7 @@
 """What the server of the app lets in and gives out, asked without a browser, as somebody who means harm would."""
 
 import http.client
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -49,6 +50,18 @@ def socket_of(server: str, origin: str) -> Any:
     )  # fmt: skip
 
 
+def status_for(server: str, host: str, origin: str | None = None) -> int:
+    """What the server answers to a WebSocket for that Host, from that Origin or the same host's; 101 is a session."""
+    address = urlsplit(server)
+    plain = socket.create_connection((address.hostname, address.port), timeout=30)
+    try:
+        origin = origin or f"http://{host}"
+        with connect(f"ws://{host}/_stcore/stream", sock=plain, origin=origin, subprotocols=["streamlit"]):  # type: ignore[arg-type,list-item]
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
 def heard(socket: Any, kind: str, page: str = "") -> list[Any]:
     """The messages of a kind while a page is drawn."""
     hello, found = BackMsg(), list[Any]()
@@ -75,6 +88,37 @@ def test_other_sites_get_no_session(server: str, origin: str) -> None:
     assert refused.value.response.status_code == 403
     with socket_of(server, server) as own:
         assert session_of(own)
+
+
+HOSTS = [
+    ("localhost:{port}", None, 101),
+    ("LOCALHOST:{port}", None, 101),
+    ("127.0.0.1:{port}", None, 101),
+    ("[::1]:{port}", None, 101),
+    ("elsewhere.example", None, 403),
+    ("elsewhere.example:{port}", None, 403),  # resolves to this machine: its pages have the same origin
+    ("localhost.elsewhere.example:{port}", None, 403),
+    ("127.0.0.1.elsewhere.example:{port}", None, 403),
+    ("192.168.1.2:{port}", None, 403),
+    ("elsewhere.example:{port}", "http://127.0.0.1:{port}", 403),
+    ("127.0.0.1:{port}", "http://elsewhere.example:{port}", 403),
+]
+
+
+@pytest.mark.parametrize(("host", "origin", "status"), HOSTS)
+def test_only_known_hosts_get_a_session(server: str, host: str, origin: str | None, status: int) -> None:
+    port = urlsplit(server).port
+    assert status_for(server, host.format(port=port), origin and origin.format(port=port)) == status
+
+
+def test_those_who_open_it_to_others_name_their_hosts(
+    start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "localhost studio.example.org")
+    with start_app("--server.address=0.0.0.0") as url:
+        port = urlsplit(url).port
+        found = {name: status_for(url, f"{name}:{port}") for name in ("studio.example.org", "localhost", "127.0.0.1")}
+    assert found == {"studio.example.org": 101, "localhost": 101, "127.0.0.1": 403}
 
 
 @pytest.fixture
