@@ -7,8 +7,9 @@ import threading
 
 import streamlit as st
 
-from emotion import ui, ui_memory
+from emotion import ui, ui_memory, ui_server
 
+ui_server.ask_nobody()
 # A picture: of an emoji Streamlit compiles a pattern of thousands first, a tenth of a second.
 st.set_page_config(page_title="Emotion Studio", page_icon=ui.ICON, layout="wide")
 pages = {

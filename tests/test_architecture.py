@@ -31,7 +31,7 @@ LAYERS = {
         "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",
-        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_train",
+        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_server", "ui_train",
     },
     "app": {"app", "pages"},
 }
