@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("photos", nargs="+", metavar="PHOTO_OR_FILM")
     one.add_argument("--out", type=Path, metavar="DIR", help="write annotated photos or films, crops, tables, reports")
     one.add_argument("--json", action="store_true", help="one JSON object a photo or film, a line each")
-    one.add_argument("--detector", help="yunet or haar (default: the best one here)")
+    one.add_argument("--detector", help="glance, yunet or haar (default: the best one here)")
     one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
     one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
     one.add_argument("--detection", type=share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")

@@ -67,9 +67,7 @@ class YuNet:
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.5, 0.3, 5000)
         except cv2.error as error:
-            raise ModelError(
-                f"The face detector file {path.name} cannot be read; fetch it again or remove it."
-            ) from error
+            raise ModelError(f"The YuNet file {path} cannot be read; replace it or remove it.") from error
 
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""

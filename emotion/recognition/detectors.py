@@ -70,7 +70,8 @@ def fetch_yunet(timeout: float = 5.0) -> Path:
             data = answer.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
         raise ModelError(
-            "The YuNet face detector could not be fetched (no network?); the built-in Haar detector works on."
+            "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
+            f"again, or use another detector: {', '.join((*own_detectors(), 'haar'))}."
         ) from error
     if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
         raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
@@ -109,6 +110,8 @@ def make_detector(name: str | None = None, threads: int = 0) -> Detector:
         return Haar()
     if name == "yunet":
         path = find_yunet()
+        if path is None and os.environ.get("EMOTION_YUNET"):
+            raise ModelError("EMOTION_YUNET=none switches YuNet off; unset it or use another detector.")
         if path is None:
             raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use another one.")
         return YuNet(path)
@@ -121,10 +124,8 @@ def make_detector(name: str | None = None, threads: int = 0) -> Detector:
 def describe_detector(name: str) -> str:
     """One sentence for a person: what it is, and why it may be at work."""
     return {
+        "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",
         "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
         "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
         "its false boxes.",
-    }.get(
-        name,
-        f"{name[:1].upper()}{name[1:]}, trained for this program and always there: fast, finds tilted faces, too.",
-    )
+    }.get(name, f"{name[:1].upper()}{name[1:]}, a detector of your own, trained with this program.")

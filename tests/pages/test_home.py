@@ -98,6 +98,7 @@ def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch:
     home = open_page("home")
     home.app.button(key="side_fetch").click().run()
     assert "could not be fetched" in home.words
+    assert f"use another detector: {', '.join(detectors.available_detectors())}." in home.words
     assert home.app.title[0].value == "Emotion Studio"
 
 

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import io
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -167,9 +168,16 @@ def test_yunet_where_it_is_not() -> None:
         make_detector("yunet")
 
 
+def test_yunet_where_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetching it would not help."""
+    monkeypatch.setenv("EMOTION_YUNET", "none")
+    with pytest.raises(ModelError, match="EMOTION_YUNET=none switches YuNet off; unset it"):
+        make_detector("yunet")
+
+
 def test_a_yunet_that_cannot_be_read() -> None:
     put(cache_folder(), b"half a file")
-    with pytest.raises(ModelError, match="cannot be read; fetch it again or remove it"):
+    with pytest.raises(ModelError, match=re.escape(f"{cache_folder() / YUNET_FILE} cannot be read; replace it")):
         make_detector()
     assert make_detector("haar").name == "haar"
 
@@ -181,6 +189,10 @@ def test_every_call_makes_a_new_one() -> None:
 @pytest.mark.parametrize("name", ["glance", *FOREIGN])
 def test_each_is_described_in_a_sentence(name: str) -> None:
     assert describe_detector(name).endswith(".")
+
+
+def test_a_detector_of_ones_own_is_not_described_as_the_built_in_one() -> None:
+    assert describe_detector("mine") == "Mine, a detector of your own, trained with this program."
 
 
 # ------------------------------------------------------------------ fetching it
@@ -218,9 +230,16 @@ def test_a_spoilt_file_in_the_cache_is_fetched_anew(serve: Callable) -> None:
 )
 def test_offline_gives_a_sentence(serve: Callable, error: Exception) -> None:
     serve(error)
-    with pytest.raises(ModelError, match=r"could not be fetched \(no network\?\); the built-in Haar detector works on"):
+    with pytest.raises(ModelError, match=r"could not be fetched \(no network\?\); .* use another detector: haar\."):
         fetch_yunet()
     assert find_yunet() is None
+
+
+def test_offline_names_the_detectors_that_are_here(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(urllib.error.URLError("no route to host"))
+    monkeypatch.setattr(detectors, "own_detectors", lambda: {"glance": None})
+    with pytest.raises(ModelError, match=r"use another detector: glance, haar\."):
+        fetch_yunet()
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>log in first</html>", GOOD, bytes(3_000_000)])
