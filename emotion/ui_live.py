@@ -23,7 +23,7 @@ import streamlit_webrtc as webrtc
 from aiortc.contrib.media import MediaRelay
 from streamlit_webrtc.relay import get_global_relay
 
-from emotion import ui, ui_faces, ui_reading
+from emotion import ui, ui_faces, ui_reading, ui_server
 from emotion.errors import EmotionError
 from emotion.live.demo import DemoCamera, PeopleCamera
 from emotion.live.recording import Recording
@@ -195,6 +195,7 @@ def _photo_camera() -> DemoCamera:
 
 def _stream(live: Live, *, key: str, mode: Any, **more: Any) -> None:
     """The video element with its buttons; its state goes into `live`."""
+    ui_server.look_up_no_peer()
     _prepare_relay()
     context = webrtc.webrtc_streamer(
         key=key, mode=mode, rtc_configuration={"iceServers": ice_servers()},

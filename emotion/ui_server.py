@@ -1,6 +1,8 @@
-"""Keep the server of the app from asking other servers."""
+"""Keep the server of the app, and its video streams, from asking other machines."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from streamlit import net_util
 
@@ -13,3 +15,27 @@ def ask_nobody() -> None:
     still does). Pages have the origin of the server; for other origins there is `server.corsAllowedOrigins`.
     """
     net_util.get_internal_ip = net_util.get_external_ip = lambda: None
+
+
+def look_up_no_peer() -> None:
+    """Let video streams not ask the local network for a browser.
+
+    Where a browser sends no camera it hides its address behind a name of chance, NAME.local, which aioice asks all
+    machines of the network for, by multicast (aioice 0.13, without an option for it). The browser calls the server
+    anyway, and the stream takes the address from that.
+    """
+    from aioice import ice
+
+    async def nobody(subscriber: object) -> _NoNames:
+        return _NoNames()
+
+    replaced: Any = ice
+    replaced.get_or_create_mdns_protocol = nobody
+
+
+class _NoNames:
+    """In the place of what resolves names by multicast."""
+
+    async def resolve(self, hostname: str, timeout: float | None = 1.0) -> str | None:
+        """No address for any name."""
+        return None

@@ -69,6 +69,17 @@ DATA_SET = """
     from emotion.training.preparing import start_with_path
     job = start_with_path(Path(sys.argv[1]), "mine", Settings())
 """ + WAIT  # fmt: skip
+STREAM = """
+    import asyncio
+    from aioice import Candidate, Connection
+    from emotion import ui_server
+    ui_server.look_up_no_peer()
+    async def receive():
+        stream = Connection(ice_controlling=False)
+        await stream.add_remote_candidate(Candidate.from_sdp("1 1 udp 1 f00d.local 9 typ host"))
+        await stream.close()
+    asyncio.run(receive())
+"""
 FORBIDDEN = """
     import contextlib, os, pathlib, socket, subprocess, sys
     home = pathlib.Path.home()
@@ -164,6 +175,7 @@ def test_the_library_asks_nobody(start: Start) -> None:
     [
         ["-m", "emotion", "analyze", str(SAMPLE), "{material}/video.mp4", "--out", "results"],
         ["-m", "emotion", "generate", "--count", "1", "--out", "faces"],
+        code(STREAM),
         code(VIDEO, "{material}/video.mp4"),
         code(DATA_SET, "{material}/photos"),
         code(
@@ -174,7 +186,16 @@ def test_the_library_asks_nobody(start: Start) -> None:
             TRAINING, "train-gan", "--network", "dcgan-upsampling", "--epochs", "1", "--data", "{material}/fer2013.csv"
         ),
     ],
-    ids=["analyze", "generate", "video job", "data set job", "classifier job", "detector job", "generator job"],
+    ids=[
+        "analyze",
+        "generate",
+        "stream",
+        "video job",
+        "data set job",
+        "classifier job",
+        "detector job",
+        "generator job",
+    ],
 )
 def test_commands_and_jobs_ask_nobody(start: Start, material: Path, arguments: Sequence[str]) -> None:
     watched = start(*(word.replace("{material}", str(material)) for word in arguments))

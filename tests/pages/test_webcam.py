@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import gc
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 import streamlit as st
 import streamlit_webrtc as webrtc
+from aioice import ice
 from aiortc.contrib.media import MediaRelay
 from numpy.typing import NDArray
 from streamlit.runtime.fragment import MemoryFragmentStorage
@@ -259,6 +261,18 @@ def test_servers_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.M
     monkeypatch.setenv(ui_live.ICE, "")
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": []}
+
+
+def test_no_name_of_a_browser_is_looked_up(
+    rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(subscriber: object) -> Any:
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr(ice, "get_or_create_mdns_protocol", look_up)
+    page = open_page("webcam")
+    page.app.session_state["live"].session.close()
+    assert asyncio.run(asyncio.run(ice.get_or_create_mdns_protocol(page)).resolve("name.local")) is None
 
 
 def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
