@@ -64,6 +64,8 @@ class ImageLimits:
 
 
 DEFAULT_LIMITS: Final = ImageLimits()
+# For files whose pixels are counted elsewhere: nothing is reduced.
+UNREDUCED: Final = ImageLimits(jpeg_pixels=ImageLimits.pixels, heif_pixels=ImageLimits.pixels)
 
 
 def reduction_for(width: int, height: int, limits: ImageLimits) -> int | None:

@@ -15,7 +15,6 @@ import re
 import stat
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import numpy as np
@@ -163,7 +162,7 @@ def rotate(rgb: NDArray[np.uint8], degrees: Literal[0, 90, 180, 270]) -> NDArray
 # From a source to bytes
 
 
-def _read(source: str | Path | bytes | BinaryIO, limits: ImageLimits, label: str) -> bytes:
+def _read(source: FileSource, limits: ImageLimits, label: str) -> bytes:
     """The bytes of the file; ImageError if there is none, if it cannot be opened or is over the limit."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
