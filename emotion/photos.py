@@ -39,8 +39,7 @@ class Reading:
     width and height of a very large file were divided; size and boxes are those of the turned, reduced photo. `faces`:
     each with its reason to be unsure, however sure it is. `preview`: the photo as JPEG, reduced. `crops`: each face for
     people to look at, RGB uint8; `grey`: what the recogniser read, uint8 (n, side, side). `suspected`: the boxes of all
-    that may be a face, to be hidden with the faces. Nothing in it is
-    blurred.
+    that may be a face, to be hidden with the faces. Nothing in it is blurred.
     """
 
     width: int
