@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from emotion.faces import UNSURE, Face
 
-# Begins the text of every CSV file for people: without it Excel does not take the file for UTF-8.
-BYTE_ORDER_MARK: Final = "\ufeff"
 PROGRAM: Final = "Emotion Studio 0.1.0"  # goes into every receipt
 
 

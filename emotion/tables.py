@@ -9,7 +9,8 @@ from typing import Any, Final
 import pandas as pd
 
 from emotion.faces import Face
-from emotion.outputs import BYTE_ORDER_MARK, counts
+from emotion.files import BYTE_ORDER_MARK
+from emotion.outputs import counts
 
 FACE_COLUMNS: Final = (
     "file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",

@@ -19,7 +19,7 @@ from PIL import Image
 from emotion import photos
 from emotion.errors import EmotionError, ImageError
 from emotion.faces import Box, Face, Scores
-from emotion.outputs import BYTE_ORDER_MARK
+from emotion.files import BYTE_ORDER_MARK
 from emotion.photos import Photo, Reading
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.images import encode_jpeg, encode_png, read_image, rotate

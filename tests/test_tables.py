@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from emotion import outputs, tables
 from emotion.faces import Box, Face, Scores
-from emotion.outputs import BYTE_ORDER_MARK as MARK
+from emotion.files import BYTE_ORDER_MARK as MARK
 
 HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
 UNSURE = Face(Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), unsure="small: 10 pixels wide")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
+from emotion.checks import check_number
 from emotion.errors import EmotionError, ModelError, SettingsError
-from emotion.recognition.checks import check_number
 from emotion.recognition.engine import load_session
 
 MOST_SEED: Final = 2**32 - 1

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import default_bundle, open_bundle
+from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
 from emotion.faces import Box, Face
-from emotion.recognition.checks import check_count, check_number
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.confirmation import Confirmation
 from emotion.recognition.crops import crop_faces, looks, to_grey

@@ -17,9 +17,9 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from emotion.checks import check_count, check_time
 from emotion.errors import VideoError
 from emotion.files import replacing
-from emotion.recognition.checks import check_count, check_time
 from emotion.recognition.film_sound import Sound
 from emotion.recognition.images import ImageSource, as_rgb
 

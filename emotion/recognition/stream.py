@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.checks import check_count, check_number, check_time
 from emotion.errors import EmotionError, SettingsError
 from emotion.faces import Face, FrameResult
 from emotion.recognition.analyzer import Analyzer, ColorOrder, Settings, least_side
-from emotion.recognition.checks import check_count, check_number, check_time
 from emotion.recognition.crops import to_grey
 from emotion.recognition.images import ImageSource, as_rgb
 from emotion.recognition.searching import WINDOW, Scene, find_near, pixels

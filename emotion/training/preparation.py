@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 from emotion.bundles import SHIPPED
 from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
-from emotion.files import free_space_or_raise, write_atomic, write_json
-from emotion.outputs import BYTE_ORDER_MARK
+from emotion.files import BYTE_ORDER_MARK, free_space_or_raise, write_atomic, write_json
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.crops import crop_faces, to_grey

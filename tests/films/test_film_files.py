@@ -16,11 +16,11 @@ from emotion import outputs
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS
+from emotion.files import BYTE_ORDER_MARK
 from emotion.films import files as film_files
 from emotion.films.request import FilmSettings, Request
 from emotion.films.shelf import Analysis
 from emotion.films.tables import FILM_COLUMNS
-from emotion.outputs import BYTE_ORDER_MARK
 
 from .conftest import Read
 from .scenes import line, write_lines

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from emotion import outputs, tables
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
+from emotion.files import BYTE_ORDER_MARK
 from emotion.live import recording
 from emotion.live.session import LiveOptions, LiveSession
-from emotion.outputs import BYTE_ORDER_MARK
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
 from emotion.recognition.images import read_image

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from emotion import bundles, ui_faces
-from emotion.outputs import BYTE_ORDER_MARK
+from emotion.files import BYTE_ORDER_MARK
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_png
 from emotion.training import desk
