@@ -12,10 +12,9 @@ import contextlib
 import io
 import os
 import re
-import stat
 import warnings
 from dataclasses import replace
-from typing import Any, BinaryIO, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from emotion.errors import ImageError
 from emotion.recognition.array_pixels import on_white, pixels_of
 from emotion.recognition.heif import is_heif, open_heif
+from emotion.recognition.image_files import CHOOSE, FileSource, read_bytes
 from emotion.recognition.image_guards import (
     DEFAULT_LIMITS,
     MOST_EXIF_BYTES,
@@ -42,13 +42,11 @@ from emotion.recognition.image_guards import (
 
 # Fixed, so that nothing another package registers with Pillow is ever tried. "JPEG" reads MPO, too.
 _FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
-_CHOOSE: Final = "choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
 
 _BAND_PIXELS: Final = 2**21
 _PILLOW: Final = re.compile(r"PIL\.")
 _RGB8: Final = np.dtype(np.uint8)
 
-FileSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 ImageSource = FileSource | Image.Image | NDArray[Any]
 
 
@@ -81,9 +79,9 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         ImageError: For everything but a whole image within `limits`.
     """
     label = label_of(source if name is None else name)
-    data = _read(source, limits, label)
+    data = read_bytes(source, limits, label)
     if not data:
-        raise refusal(label, "is empty", _CHOOSE)
+        raise refusal(label, "is empty", CHOOSE)
     if stranger := stranger_in(data):
         came = f"is {stranger}, which cannot be read as a picture"
         raise refusal(label, came, "open it as a film") if stranger == "a film" else refusal(label, came)
@@ -94,7 +92,7 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         raise
     except Image.UnidentifiedImageError as error:
         came = "plain text" if is_text(data) else "not a whole picture of a kind that can be read"
-        raise refusal(label, f"is {came}", _CHOOSE) from error
+        raise refusal(label, f"is {came}", CHOOSE) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, over ours, met on opening
         came = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
         raise too_large(label, came, limits.pixels, limits.side) from error
@@ -157,51 +155,6 @@ def rotate(rgb: NDArray[np.uint8], degrees: Literal[0, 90, 180, 270]) -> NDArray
     if degrees not in (0, 90, 180, 270):
         raise ValueError(f"received {degrees} degrees, expected 0, 90, 180 or 270")
     return np.ascontiguousarray(np.rot90(rgb, -degrees // 90))
-
-
-# From a source to bytes
-
-
-def _read(source: FileSource, limits: ImageLimits, label: str) -> bytes:
-    """The bytes of the file; ImageError if there is none, if it cannot be opened or is over the limit."""
-    try:
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            data = source
-        elif isinstance(source, (str, os.PathLike)):
-            data = _read_path(source, limits, label)
-        elif hasattr(source, "read"):
-            data = _read_file(source, limits, label)
-        else:
-            raise refusal(
-                label, f"has the type {type(source).__name__}", "expected is a path, bytes or an open binary file"
-            )
-    except FileNotFoundError as error:
-        raise refusal(label, "was not found", "check the name and the folder") from error
-    except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise refusal(label, "cannot be opened", "check that you may read it") from error
-    if memoryview(data).nbytes > limits.bytes:
-        most = f"{limits.bytes / 2**20:g} MB"
-        raise refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
-    return bytes(data)
-
-
-def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
-    status = os.stat(path)
-    if stat.S_ISDIR(status.st_mode):
-        raise refusal(label, "is a folder", "choose a picture in it")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise refusal(label, "is not a plain file", _CHOOSE)
-    with open(path, "rb") as file:
-        return file.read(min(status.st_size, limits.bytes) + 1)
-
-
-def _read_file(file: BinaryIO, limits: ImageLimits, label: str) -> bytes:
-    if file.seekable():
-        file.seek(0)  # an upload stands at its end when the page runs again
-    data = file.read(limits.bytes + 1)
-    if not isinstance(data, bytes):
-        raise refusal(label, f"is a file of {type(data).__name__}", "open it in binary mode")
-    return data
 
 
 # From bytes to an image
