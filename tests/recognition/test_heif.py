@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from emotion.cli import main
 from emotion.errors import ImageError
 from emotion.recognition.image_guards import ImageLimits
 from emotion.recognition.images import as_rgb, decode_image, read_image
+from emotion.training.dataset_files import PICTURES
+from emotion.training.sources import open_source
 
 pillow_heif = pytest.importorskip("pillow_heif")
 if not pillow_heif.libheif_info()["HEIF"]:
@@ -108,3 +113,20 @@ def _png() -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(RGB).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_the_command_line_reads_heic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "IMG_1.HEIC"
+    path.write_bytes(KINDS["turned"][0])
+    assert main(["analyze", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["width"], found["height"]) == (H, W)
+
+
+@pytest.mark.parametrize("name", ["a.heic", "B.HEIF"])
+def test_heic_is_found_in_folders_of_data_sets(name: str, tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / name).write_bytes(KINDS["gray"][0])
+    with open_source(tmp_path) as photos:
+        assert [photo.name for photo in photos] == [f"happy/{name}"]
+    assert Path(name).suffix.lower() in PICTURES
