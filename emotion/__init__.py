@@ -8,7 +8,7 @@ Nothing here imports TensorFlow or Streamlit.
 
 from emotion import environment  # noqa: F401  (before any package that reads it)
 from emotion.bundles import Bundle, default_bundle, find_bundles, open_bundle
-from emotion.errors import DataError, EmotionError, ImageError, JobError, ModelError, VideoError
+from emotion.errors import DataError, EmotionError, ImageError, JobError, ModelError, SettingsError, VideoError
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
 from emotion.recognition.analyzer import Analyzer, Settings, load_analyzer
 from emotion.recognition.annotation import annotate
@@ -28,6 +28,7 @@ __all__ = [
     "ModelError",
     "Scores",
     "Settings",
+    "SettingsError",
     "VideoError",
     "annotate",
     "as_rgb",

@@ -162,7 +162,8 @@ def _sentence(photo: Photo) -> str:
     from emotion.outputs import counts_sentence
 
     turned = f" (turned clockwise by {photo.reading.turned} degrees)" if photo.reading.turned else ""
-    return f"{photo.name}: {counts_sentence(photo.faces)}{turned}"
+    reduced = f" (read at 1/{photo.reading.reduction} of its width and height)" if photo.reading.reduction > 1 else ""
+    return f"{photo.name}: {counts_sentence(photo.faces)}{turned}{reduced}"
 
 
 def _train_detector(options: argparse.Namespace) -> int:

@@ -165,7 +165,7 @@ class LeftOut(NamedTuple):
 def left_out(folder: Path) -> list[LeftOut]:
     """What a preparation left out; empty where there is no list that makes sense."""
     try:
-        with open(folder / f"{THROWN_OUT}.csv", newline="", encoding="utf-8", errors="replace") as file:
+        with open(folder / f"{THROWN_OUT}.csv", newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = list(csv.DictReader(file))
     except (OSError, csv.Error):
         return []

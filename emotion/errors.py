@@ -5,6 +5,7 @@
     ├── VideoError     a film cannot be read or written, or is over a limit
     ├── ModelError     a model folder is missing, damaged or does not fit this program
     ├── DataError      a data set cannot be read or does not make sense
+    ├── SettingsError  a setting is out of its range or of a wrong type
     ├── Diverged       a training's loss is no longer a number
     └── JobError       a long task cannot be started, found or stopped
 
@@ -33,6 +34,10 @@ class ModelError(EmotionError):
 
 class DataError(EmotionError):
     """A data set cannot be read or does not make sense."""
+
+
+class SettingsError(EmotionError):
+    """A setting is out of its range, of a wrong type, or names what the model does not have."""
 
 
 class Diverged(EmotionError):

@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from emotion.errors import JobError
+
+# Begins the text of every CSV file for people: without it Excel does not take the file for UTF-8.
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 T = TypeVar("T")
 

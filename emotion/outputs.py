@@ -29,13 +29,16 @@ def face_json(face: Face) -> dict[str, Any]:
     }
 
 
-def photo_json(file: str, width: int, height: int, faces: Sequence[Face], turned: int = 0) -> dict[str, Any]:
+def photo_json(
+    file: str, width: int, height: int, faces: Sequence[Face], turned: int = 0, reduction: int = 1
+) -> dict[str, Any]:
     """One photo as plain JSON values; `turned`: degrees clockwise by which it was turned to find the faces
-    (width, height and boxes are those of the turned picture)."""
+    (width, height and boxes are those of the turned picture); `reduction`: by how much the width and height of the file
+    were divided. Both are there only where they change something."""
     record: dict[str, Any] = {
         "file": file, "width": width, "height": height, "faces": [face_json(f) for f in faces],
     }  # fmt: skip
-    return record | ({"turned": turned} if turned else {})
+    return record | ({"turned": turned} if turned else {}) | ({"reduction": reduction} if reduction > 1 else {})
 
 
 def counts(faces: Sequence[Face]) -> dict[str, int]:

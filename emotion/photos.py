@@ -19,12 +19,12 @@ from emotion.files import write_atomic
 from emotion.recognition.analyzer import Analyzer, Quarter, Settings
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.crops import crop_faces, to_grey
-from emotion.recognition.images import encode_jpeg, encode_png, read_image, rotate
+from emotion.recognition.images import decode_image, encode_jpeg, encode_png, read_image, rotate
 
 Picture = NDArray[np.uint8]
 
-# A threshold that no confidence reaches: every face gets its reason, and `faces_shown` hides some of them.
-_ALL_REASONS: Final = 1.01
+# A threshold that only certainty reaches: every other face gets its reason, and `faces_shown` hides some of them.
+_ALL_REASONS: Final = 1.0
 _PREVIEW_SIDE: Final = 1400  # pixels; more cannot be seen on a page
 _CROP_SIDE: Final = 320
 _THUMBNAIL_SIDE: Final = 320
@@ -35,11 +35,11 @@ _FACES: Final = "faces"  # the folder of the crops among the results
 class Reading:
     """One photo as it was read, small enough to be kept for a hundred photos.
 
-    `turned`: degrees clockwise by which the photo was turned to find faces; size and boxes are those of the
-    turned photo. `faces`: each with its reason to be unsure, however sure it is. `preview`: the photo as JPEG,
-    reduced. `crops`: each face for people to look at, RGB uint8; `grey`: what the recogniser read, uint8
-    (n, side, side). `suspected`: the boxes of all that may be a face, to be hidden with the faces. Nothing in it is
-    blurred.
+    `turned`: degrees clockwise by which the photo was turned to find faces; `reduction`: by how much (1, 2, 4 or 8) the
+    width and height of a very large file were divided; size and boxes are those of the turned, reduced photo. `faces`:
+    each with its reason to be unsure, however sure it is. `preview`: the photo as JPEG, reduced. `crops`: each face for
+    people to look at, RGB uint8; `grey`: what the recogniser read, uint8 (n, side, side). `suspected`: the boxes of all
+    that may be a face, to be hidden with the faces. Nothing in it is blurred.
     """
 
     width: int
@@ -50,6 +50,7 @@ class Reading:
     crops: tuple[Picture, ...]
     grey: Picture
     suspected: tuple[Box, ...] = ()
+    reduction: int = 1
 
     @property
     def hidden(self) -> tuple[Box, ...]:
@@ -80,8 +81,8 @@ def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: st
 
     `name` is what an `ImageError` calls it.
     """
-    original = read_image(content, name=name)
-    upright = analyzer.analyze_upright(original, replace(settings, unsure=_ALL_REASONS))
+    decoded = decode_image(content, name=name)
+    upright = analyzer.analyze_upright(decoded.pixels, replace(settings, unsure=_ALL_REASONS))
     image, faces = upright.image, upright.faces
     height, width = image.shape[:2]
     return Reading(
@@ -93,6 +94,7 @@ def read(content: bytes | Path, analyzer: Analyzer, settings: Settings, name: st
         crops=tuple(smaller(outputs.cut_out(image, face), _CROP_SIDE).copy() for face in faces),
         grey=crop_faces(to_grey(image), faces, analyzer.detector.geometry, analyzer.recogniser.size),
         suspected=upright.suspected,
+        reduction=decoded.reduction,
     )
 
 
@@ -120,7 +122,9 @@ class Photo(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """The photo and its faces as plain JSON values, see `outputs.photo_json`."""
         reading = self.reading
-        return outputs.photo_json(self.name, reading.width, reading.height, self.faces, reading.turned)
+        return outputs.photo_json(
+            self.name, reading.width, reading.height, self.faces, reading.turned, reading.reduction
+        )
 
 
 def distinct(names: Sequence[str]) -> list[str]:

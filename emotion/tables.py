@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from emotion.faces import Face
+from emotion.files import BYTE_ORDER_MARK
 from emotion.outputs import counts
 
 FACE_COLUMNS: Final = (
@@ -193,12 +194,13 @@ def stream_csv(frames: Sequence[str]) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """CSV with four digits; a text that a spreadsheet would run as a formula gets a quote in front."""
+    """The text of a CSV file with four digits, which begins with a byte order mark for Excel; a text that a spreadsheet
+    would run as a formula gets a quote in front."""
     safe = table.set_axis([_plain(name) for name in table.columns], axis=1)  # labels may have any name, too
     for place, dtype in enumerate(table.dtypes):  # two columns may have one name
         if dtype.kind in "OUT":
             safe.isetitem(place, [_plain(value) for value in table.iloc[:, place]])
-    return safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    return BYTE_ORDER_MARK + safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
 
 
 def _plain(value: object) -> object:

@@ -61,6 +61,11 @@ def _picture(photo: Photo, chosen: int, set_up: Choice) -> None:
         alt=f"{photo.name}: {outputs.counts_sentence(photo.faces)}",
         choose=lambda n: show_face(state["photo_index"], n),
     )  # fmt: skip
+    if photo.reading.reduction > 1:
+        st.caption(
+            f"This photo is very large and was read at 1/{photo.reading.reduction} of its width and height: "
+            f"{photo.reading.width} × {photo.reading.height} pixels."
+        )
     if photo.reading.turned:
         st.caption(f"This photo was turned clockwise by {photo.reading.turned} degrees to find its faces.")
 

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from emotion.faces import Box
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.annotation import pixelate
+from emotion.recognition.images import ImageSource, as_rgb
 
 _KEEP: Final = 1.0  # seconds for which the place of a face that is not found any more stays hidden
 _ROOM: Final = 1.5  # a lost face has moved: its place is hidden by that factor larger
 _STILL: Final = 0.3  # overlap (IoU) from which a find is the face that was there
 
 
-def hidden(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A mosaic of the whole of RGB uint8 (H, W, 3), too coarse for a face that fills it."""
+def hidden(image: ImageSource) -> NDArray[np.uint8]:
+    """A mosaic of the whole of an image, RGB uint8 (H, W, 3), too coarse for a face that fills it."""
+    image = as_rgb(image)
     return pixelate(image, [Box(0, 0, image.shape[1], image.shape[0])])
 
 
@@ -30,17 +32,19 @@ class Veil:
         self._places: list[tuple[float, Box]] = []  # when it was seen last, and where
         self._shape: tuple[int, ...] = ()
 
-    def over(self, image: NDArray[np.uint8], known: list[Box], seconds: float, settings: Settings) -> NDArray[np.uint8]:
-        """A copy of RGB uint8 (H, W, 3) without a recognisable face: see `places`."""
+    def over(self, image: ImageSource, known: list[Box], seconds: float, settings: Settings) -> NDArray[np.uint8]:
+        """A copy of an image, RGB uint8 (H, W, 3), without a recognisable face: see `places`."""
+        image = as_rgb(image)
         now, before = self.places(image, known, seconds, settings)
         return pixelate(image, [*now, *before])
 
     def places(
-        self, image: NDArray[np.uint8], known: list[Box], seconds: float, settings: Settings
+        self, image: ImageSource, known: list[Box], seconds: float, settings: Settings
     ) -> tuple[list[Box], list[Box]]:
-        """Where to hide faces in RGB uint8 (H, W, 3): the boxes `known` of this frame and all that the detector
+        """Where to hide faces in an image: the boxes `known` of this frame and all that the detector
         suspects in it; and, with some room, where faces were in the last second. Searches the whole picture and
         raises what the detector raises."""
+        image = as_rgb(image)
         if image.shape != self._shape:
             self._places, self._shape = [], image.shape
         now = [*known, *self._analyzer.suspected(image, settings)]

@@ -35,8 +35,8 @@ def choose_files() -> list[tuple[str, bytes]]:
     st.file_uploader(
         "Drop photos of people here", accept_multiple_files=True, key=f"photo_drop_{zone}",
         on_change=keep_dropped, args=(zone,),
-        help="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, up to 40 million pixels each. They stay on this machine "
-        "and are forgotten when the page is closed.",
+        help="JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
+        "this machine and are forgotten when the page is closed.",
     )  # fmt: skip
     with st.container(horizontal=True):
         if st.button("Try a sample", icon=":material/image:", key="photo_sample"):

@@ -20,7 +20,8 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"environment", "errors", "faces", "files", "bundles", "owners", "jobs", "reporting", "turns", "lines"},
+    "words": {"checks", "environment", "errors", "faces", "files", "bundles", "owners", "jobs", "reporting", "turns",
+              "lines"},
     "flows": {"recognition", "training", "generation"},
     "people": {
         "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films",

@@ -17,6 +17,7 @@ from emotion.data_tables import MAJORITIES, SPLIT_WORDS, Twins
 from emotion.faces import FER2013_LABELS, expression
 from emotion.training.datasets import Dataset, ferplus_majority
 from emotion.training.duplicates import near_groups
+from emotion.training.runs import read_rows
 
 
 def data_of(rows: list[tuple[int, int, int]], names: tuple[str, ...] = ("happy", "grin", "sad")) -> Dataset:
@@ -154,3 +155,17 @@ def test_a_group_says_what_is_wrong_with_it() -> None:
     assert data_tables.twins(data, near_groups(data.images)) == [
         Twins((0, 1), across=True, torn=True), Twins((2, 3), across=False, torn=False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_what_was_left_out_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
+    text = f"{mark}name,label,reason,sentence,picture\nGröße.png,happy,no face,Why.,\n"
+    (tmp_path / "thrown_out.csv").write_text(text, encoding="utf-8")
+    (row,) = data_tables.left_out(tmp_path)
+    assert (row.name, row.reason) == ("Größe.png", "no face")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_history_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text(f"{mark}epoch,loss\n1,0.5\n", encoding="utf-8")
+    assert read_rows(tmp_path / "history.csv") == [{"epoch": "1", "loss": "0.5"}]

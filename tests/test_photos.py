@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from emotion import photos
 from emotion.errors import EmotionError, ImageError
 from emotion.faces import Box, Face, Scores
+from emotion.files import BYTE_ORDER_MARK
 from emotion.photos import Photo, Reading
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.images import encode_jpeg, encode_png, read_image, rotate
@@ -289,7 +291,7 @@ def test_the_annotated_picture_has_the_photos_size_and_pixels(photo: Photo) -> N
 @pytest.mark.parametrize(("names", "rows"), [([], 0), (["a.png"], 2), (["a.png", "=b.png"], 4)])
 def test_tables_of_photos(photo: Photo, names: list[str], rows: int) -> None:
     several = [photo._replace(name=name) for name in names]
-    table = list(csv.DictReader(io.StringIO(photos.faces_csv(several))))
+    table = list(csv.DictReader(io.StringIO(photos.faces_csv(several).removeprefix(BYTE_ORDER_MARK))))
     assert len(table) == rows
     assert [row["file"] for row in table] == [f"'{n}" if n[0] == "=" else n for n in names for _ in BOXES]
     records = json.loads(photos.faces_json(several))
@@ -366,3 +368,24 @@ def test_readings_are_values(photo: Photo) -> None:
     other = replace(photo.reading, faces=(Face(Box(0, 0, 5, 5), 1.0, scores=Scores(["sad", "happy"], [0, 1])),))
     assert other.faces_shown(0.5)[0].shown == "happy"
     assert len(photo.reading.faces) == 2
+
+
+def test_a_photo_of_a_phone_says_by_how_much_it_was_reduced(analyzer: Analyzer) -> None:
+    large = io.BytesIO()
+    Image.new("L", (8160, 6144), 99).save(large, "JPEG")
+    reading = photos.read(large.getvalue(), analyzer, Settings(), "phone.jpg")
+    assert (reading.width, reading.height, reading.reduction) == (4080, 3072, 2)
+    photo = Photo("phone.jpg", large.getvalue(), reading, reading.faces)
+    assert photo.as_json()["reduction"] == 2
+    assert photo.full().shape == (3072, 4080, 3), "boxes and image belong together"
+    small = photos.read(encode_png(IMAGE), analyzer, Settings())
+    assert small.reduction == 1
+    assert "reduction" not in Photo("a.png", encode_png(IMAGE), small, small.faces).as_json()
+
+
+def test_tables_on_disk_begin_with_the_mark(analyzer: Analyzer, tmp_path: Path) -> None:
+    reading = photos.read(encode_png(IMAGE), analyzer, Settings())
+    photos.write_results([Photo("Größe.png", encode_png(IMAGE), reading, reading.faces)], tmp_path, blur=False)
+    data = (tmp_path / "faces.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert "Größe.png" in data.decode()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from emotion import outputs, tables
 from emotion.faces import Box, Face, Scores
+from emotion.files import BYTE_ORDER_MARK as MARK
 
 HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
 UNSURE = Face(Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), unsure="small: 10 pixels wide")
@@ -137,7 +138,7 @@ def test_scores_table(face: Face, rows: list[tuple]) -> None:
 
 
 def test_no_faces_make_a_csv_with_its_header() -> None:
-    assert tables.to_csv(tables.faces_table([])) == ",".join(COLUMNS) + "\n"
+    assert tables.to_csv(tables.faces_table([])) == MARK + ",".join(COLUMNS) + "\n"
 
 
 def test_csv_has_four_digits() -> None:
@@ -167,11 +168,24 @@ def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
     pd.testing.assert_frame_equal(table, before)
 
 
+def test_a_csv_opens_with_its_umlauts_and_has_one_mark() -> None:
+    """Excel takes a file for UTF-8 by its first three bytes only."""
+    table = tables.faces_table([("Größe 1.jpg", [HAPPY]), ("ü.jpg", [HAPPY])])
+    frames = [json.dumps(outputs.frame_json(second, [HAPPY])) for second in range(3)]
+    for text in (tables.to_csv(table), tables.stream_csv(frames), tables.stream_csv([])):
+        data = text.encode()
+        assert data.startswith(b"\xef\xbb\xbf")
+        assert text.count(MARK) == 1
+    read = pd.read_csv(io.BytesIO(tables.to_csv(table).encode()))
+    assert list(read.columns) == list(table.columns)
+    assert list(read["file"]) == ["Größe 1.jpg", "ü.jpg"]
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("=+-@\r\n\t,;\"'"), max_size=10), max_size=4))
 def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[str]) -> None:
     text = tables.to_csv(tables.faces_table([(name, [HAPPY]) for name in names]))
     assert "\r" not in text
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix(MARK), newline="")))
     expected = [name.replace("\r", "\n") for name in names]
     assert [row["file"].removeprefix("'") for row in rows] == [name.removeprefix("'") for name in expected]
     assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row.values())
@@ -179,11 +193,11 @@ def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[st
 
 def test_two_columns_of_one_name() -> None:
     table = pd.DataFrame([["=1", "a", "=2"]], columns=["name", "b", "name"])
-    assert tables.to_csv(table) == "name,b,name\n'=1,a,'=2\n"
+    assert tables.to_csv(table) == MARK + "name,b,name\n'=1,a,'=2\n"
 
 
 def test_negative_numbers_stay_numbers() -> None:
-    assert tables.to_csv(pd.DataFrame({"a": [-1, 2], "b": [-0.5, 0.25]})) == "a,b\n-1,-0.5000\n2,0.2500\n"
+    assert tables.to_csv(pd.DataFrame({"a": [-1, 2], "b": [-0.5, 0.25]})) == MARK + "a,b\n-1,-0.5000\n2,0.2500\n"
 
 
 # ------------------------------------------------------------------ files
@@ -374,4 +388,4 @@ def test_the_table_of_a_generator() -> None:
 
 
 def test_a_label_is_no_formula_either() -> None:
-    assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == "'=1+1,sad\n0.5000,0.2500\n"
+    assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == MARK + "'=1+1,sad\n0.5000,0.2500\n"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from emotion import outputs
 from emotion.bundles import Bundle, default_bundle, open_bundle, sha256_of
-from emotion.errors import JobError, VideoError
+from emotion.errors import JobError, SettingsError, VideoError
 from emotion.files import read_json, write_json
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Recogniser
@@ -94,7 +94,7 @@ class Request:
                 str(found["name"]), Path(found["film"]), FilmSettings(recognition, **settings),
                 str(found["detector"]), Path(found["model"]), dict(found["receipt"]),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, SettingsError) as error:
             raise JobError(f"{folder / REQUEST} is damaged: delete this film and read it again.") from error
 
     def analyzer(self) -> Analyzer:

@@ -6,13 +6,15 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
-from emotion.errors import EmotionError, ModelError
+from emotion.checks import check_number
+from emotion.errors import EmotionError, ModelError, SettingsError
 from emotion.recognition.engine import load_session
 
 MOST_SEED: Final = 2**32 - 1
@@ -88,9 +90,10 @@ class Sampler:
         """The latent (k,) of a seed, drawn towards the middle, where faces are likelier and more alike:
         `truncation` 1 leaves it, 0 gives everybody the same face."""
         amount = self.truncation if truncation is None else truncation
-        if not 0 <= amount <= 1:
-            raise EmotionError(f"The truncation is {amount}; expected 0 (all alike) to 1 (all that was learned).")
-        return latent(seed, self._latent) * np.float32(amount)
+        check_number("truncation", amount, 0, 1)
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MOST_SEED:
+            raise SettingsError(f"The seed is {seed!r}; expected a whole number from 0 to {MOST_SEED}.")
+        return latent(int(seed), self._latent) * np.float32(amount)
 
     def weights(self, expression: str) -> NDArray[np.float32]:
         """What the network is told (labels,) to show an expression."""

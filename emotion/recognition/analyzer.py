@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import default_bundle, open_bundle
+from emotion.checks import check_count, check_number
+from emotion.errors import SettingsError
 from emotion.faces import Box, Face
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.confirmation import Confirmation
@@ -19,9 +21,10 @@ from emotion.recognition.crops import crop_faces, looks, to_grey
 from emotion.recognition.detection import Detector
 from emotion.recognition.detectors import make_detector
 from emotion.recognition.glance import Glance
-from emotion.recognition.images import rotate
+from emotion.recognition.images import ImageSource, as_rgb, rotate
 
 Quarter = Literal[0, 90, 180, 270]
+ColorOrder = Literal["rgb", "bgr"]
 
 # How sure detector and recogniser together must be of the faces, on average, for the photo to be taken as upright; and
 # how many times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector:
@@ -43,6 +46,15 @@ class Settings:
     side: int = 1280  # larger pictures are searched reduced to this long side, in pixels
     head: str | None = None  # the recogniser's answer to show; None takes the one of its card
 
+    def __post_init__(self) -> None:
+        check_number("detection", self.detection, 0, 1)
+        check_number("unsure", self.unsure, 0, 1)
+        check_count("side", self.side, 1)
+        if not isinstance(self.head, str | None):
+            raise SettingsError(
+                f"The setting head is {self.head!r}; expected the name of a head of the model, or None."
+            )
+
 
 class Reading(NamedTuple):
     """What the recogniser says of a face, and the grey uint8 square that it read."""
@@ -63,7 +75,10 @@ class Upright(NamedTuple):
 
 
 class Analyzer:
-    """Image -> faces. Shared by all sessions; safe to call from many threads."""
+    """Image -> faces. Shared by all sessions; safe to call from many threads.
+
+    An image may be all that `as_rgb` takes, by default with the colors of an array in the order RGB.
+    """
 
     def __init__(self, detector: Detector, recogniser: Recogniser) -> None:
         self.detector = detector
@@ -71,14 +86,30 @@ class Analyzer:
         self.confirmation = _confirmation_of(detector, recogniser)  # None where the detector alone decides
         self._lock = threading.Lock()  # OpenCV's detectors keep state while they search
 
-    def analyze(self, image: NDArray[np.uint8], settings: Settings | None = None) -> tuple[Face, ...]:
-        """The faces of RGB uint8 (H, W, 3) with their scores, in reading order; () where there is none."""
-        settings = settings or Settings()
-        return _labelled(self.readings(image, settings, careful=True), settings.unsure)
+    def analyze(
+        self, image: ImageSource, settings: Settings | None = None, *, order: ColorOrder = "rgb"
+    ) -> tuple[Face, ...]:
+        """Find the faces of an image and score their expressions.
 
-    def readings(self, image: NDArray[np.uint8], settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
-        """The faces of RGB uint8 (H, W, 3) as they were read, surest first where detector and recogniser decide
-        together; `careful` as in `read`."""
+        Args:
+            image: A path, the bytes of a file, a Pillow image or an array, as `as_rgb` takes them.
+            settings: What to search for; the default settings for None.
+            order: The order of the colors of an array, "rgb", or "bgr" as OpenCV has it.
+
+        Returns:
+            The faces in reading order; () where there is none.
+
+        Raises:
+            ImageError: Where the image cannot be read.
+            SettingsError: Where the model does not have the head of the settings.
+        """
+        settings = settings or Settings()
+        return _labelled(self.readings(as_rgb(image, order=order), settings, careful=True), settings.unsure)
+
+    def readings(self, image: ImageSource, settings: Settings, *, careful: bool = False) -> tuple[Reading, ...]:
+        """The faces of an image as they were read, surest first where detector and recogniser decide together;
+        `careful` as in `read`."""
+        image = as_rgb(image)
         found = self.find(image, self.least(settings.detection), settings.side)
         return self._read_found(image, found, settings, careful)
 
@@ -88,8 +119,9 @@ class Analyzer:
         readings = self.read(to_grey(image), found, settings.head, careful=careful)
         return self.confirmed(readings, settings.detection, least_side(image.shape, settings.side))
 
-    def find(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def find(self, image: ImageSource, threshold: float, side: int) -> tuple[Face, ...]:
         """What the detector finds, see `Detector.detect`; not `confirmed` yet."""
+        image = as_rgb(image)
         with self._lock:
             return self.detector.detect(image, threshold, side)
 
@@ -97,12 +129,12 @@ class Analyzer:
         """The detector's least score of what may turn out to be a face, where `threshold` is that of a face."""
         return self.confirmation.least(threshold) if self.confirmation else threshold
 
-    def suspected(self, image: NDArray[np.uint8], settings: Settings) -> tuple[Box, ...]:
-        """The boxes in RGB uint8 (H, W, 3) of all that may be a face, also where that is not sure enough to be shown
+    def suspected(self, image: ImageSource, settings: Settings) -> tuple[Box, ...]:
+        """The boxes in an image of all that may be a face, also where that is not sure enough to be shown
         as one: what is to be hidden where faces are."""
         return tuple(face.box for face in self._suspects(image, settings))
 
-    def _suspects(self, image: NDArray[np.uint8], settings: Settings) -> tuple[Face, ...]:
+    def _suspects(self, image: ImageSource, settings: Settings) -> tuple[Face, ...]:
         least = min(_SUSPECT * settings.detection, self.least(settings.detection))
         return self.find(image, least, settings.side)
 
@@ -138,10 +170,12 @@ class Analyzer:
         verdicts = self.recogniser.classify(crops, head)
         return tuple(Reading(*parts) for parts in zip(faces, crops[0] if careful else crops, verdicts, strict=True))
 
-    def analyze_upright(self, image: NDArray[np.uint8], settings: Settings | None = None) -> Upright:
+    def analyze_upright(
+        self, image: ImageSource, settings: Settings | None = None, *, order: ColorOrder = "rgb"
+    ) -> Upright:
         """As `analyze`; where the faces are not plain, the picture turned clockwise by 90, 180 and 270 degrees is
         tried, and taken where its faces are much plainer."""
-        settings = settings or Settings()
+        settings, image = settings or Settings(), as_rgb(image, order=order)
         best = self._turned(image, 0, settings)
         if best.weight <= _PLAIN * len(best.readings):
             most = _CLEARER * best.weight

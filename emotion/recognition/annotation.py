@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from emotion.faces import UNSURE, Box, Expression, Face, expression, percent
+from emotion.recognition.images import ImageSource, as_rgb
 
 Picture = NDArray[np.uint8]
 Chip = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -19,14 +20,14 @@ Chip = tuple[int, int, int, int]  # x, y, width, height in pixels
 MOST_WORDS = 12  # with more faces than this, chips show only number and sign
 
 
-def annotate(image: Picture, faces: Sequence[Face], *, blur: bool = False) -> Picture:
-    """A copy of RGB uint8 (H, W, 3) with a box and a chip for each face, numbered by its track or, where it
-    has none, from 1 in the given order.
+def annotate(image: ImageSource, faces: Sequence[Face], *, blur: bool = False) -> Picture:
+    """A copy of an image (all that `as_rgb` takes) as RGB uint8 (H, W, 3) with a box and a chip for each face, numbered
+    by its track or, where it has none, from 1 in the given order.
 
     Colour, sign and word say the same thing, so that colour is never needed. `blur` makes the faces
     unrecognisable first.
     """
-    out = pixelate(image, [face.box for face in faces]) if blur else image.copy()
+    out = pixelate(image, [face.box for face in faces]) if blur else as_rgb(image).copy()
     height, width = out.shape[:2]
     thick = max(2, round(max(height, width) / 500))
     for face in faces:
@@ -50,10 +51,10 @@ def chip_text(number: int, face: Face, *, short: bool) -> str:
     return f"{number} {face.scores.label} {percent(face.scores.confidence)}"
 
 
-def pixelate(image: Picture, boxes: Sequence[Box], cells: int = 6) -> Picture:
-    """A copy in which each box, a fifth larger, is a mosaic of `cells` x `cells` flat squares; where boxes overlap, a
-    smaller one shows no more than a larger one leaves."""
-    out = image.copy()
+def pixelate(image: ImageSource, boxes: Sequence[Box], cells: int = 6) -> Picture:
+    """A copy of an image as RGB uint8 (H, W, 3) in which each box, a fifth larger, is a mosaic of `cells` x `cells`
+    flat squares; where boxes overlap, a smaller one shows no more than a larger one leaves."""
+    out = as_rgb(image).copy()
     height, width = out.shape[:2]
     for box in boxes:
         x1, y1, x2, y2 = box.expand(1.2).clip(width, height).rounded()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle, Head
-from emotion.errors import ModelError
+from emotion.errors import ModelError, SettingsError
 from emotion.faces import Scores
 from emotion.recognition.engine import load_session
 
@@ -97,18 +97,24 @@ class Recogniser:
         Of k looks at each face, (k, n, size, size), the logits are averaged; only the first one tells whether it is a
         face.
         """
-        count = crops.shape[-3]
+        name, answer, count = head or self.bundle.shown_head, self._head(head), crops.shape[-3]
         if count == 0:
             return ()
-        name = head or self.bundle.shown_head
-        labels, logits = self._heads[name].labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
-        said = probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), self._heads[name])
+        labels, logits = answer.labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
+        said = probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), answer)
         faces = self._face_scores(logits["face"][:count, 0]) if "face" in logits else np.ones(count)
         return tuple(Verdict(Scores(labels, p), float(f)) for p, f in zip(said, faces, strict=True))
 
     def explains(self, head: str | None = None) -> bool:
         """Whether `explain` can be asked about an answer."""
-        return bool(self._heads[head or self.bundle.shown_head].map)
+        return bool(self._head(head).map)
+
+    def _head(self, name: str | None) -> Head:
+        """A head by its name, None for the one of the card."""
+        head = self._heads.get(name or self.bundle.shown_head)
+        if head is None:
+            raise SettingsError(f"The model has no answer {name!r}; it has {', '.join(self._heads)}.")
+        return head
 
     def explain(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
         """How much each part of a crop, grey uint8 (size, size), speaks for a label rather than for the others:
@@ -118,9 +124,11 @@ class Recogniser:
         the mean of the maps of all labels: what is added to all of them changes no probability. Raises `ModelError`
         where the network has no maps, see `explains`.
         """
-        answer = self._heads[head or self.bundle.shown_head]
+        answer = self._head(head)
         if not answer.map:
             raise ModelError(f"The model {self.bundle.name} has no map of what it looked at; choose another one.")
+        if label not in answer.labels:
+            raise SettingsError(f"The model has no label {label!r}; it has {', '.join(answer.labels)}.")
         batch = np.asarray(crop, np.float32)[None, ..., None]
         maps = np.asarray(self._session.run([answer.map], {self._input: batch})[0])[0]
         return maps[..., answer.labels.index(label)] - maps.mean(axis=-1)

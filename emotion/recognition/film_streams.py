@@ -127,6 +127,8 @@ def _why_not(start: bytes) -> tuple[str, str]:
     """What a file is that begins like this and cannot be opened as a film, and what to do."""
     if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return "is damaged or cut off, for the part that says where its pictures are is missing", "copy it anew"
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "is a WebP image, which is not read as a video", "open it as a photo, which shows its first frame"
     if start[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"GIF8"):
         return "is damaged or cut off", "copy it anew"
     text = start.decode(errors="replace")[:-1]  # the last character may have been cut in two

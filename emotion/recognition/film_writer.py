@@ -17,9 +17,11 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from emotion.checks import check_count, check_time
 from emotion.errors import VideoError
 from emotion.files import replacing
 from emotion.recognition.film_sound import Sound
+from emotion.recognition.images import ImageSource, as_rgb
 
 _TICKS: Final = 90_000  # in a second, as in most films: 24, 25, 30 and 60 frames a second are whole numbers of them
 # 640x360 costs 2.5 ms of one core; "veryfast" takes 3.8 ms for files that look the same and are 40 % smaller. Frames
@@ -35,10 +37,13 @@ class FilmWriter:
     `path` holds the whole film after `close` or at the end of a `with` block; after an error, `discard`, or where no
     frame was written, it is as it was before. `sound` is the film whose first sound track is kept, in time with frames
     written at their seconds in `Film`; where that cannot be done, `sound_note` says so in a sentence. `comment` is
-    kept in the file. Raises `VideoError` where the film cannot be written. Not for two threads at once.
+    kept in the file. Raises `VideoError` where the film cannot be written, `SettingsError` for a size or a
+    time that is none. Not for two threads at once.
     """
 
     def __init__(self, path: Path, width: int, height: int, sound: Path | None = None, comment: str = "") -> None:
+        check_count("width", width, 1)
+        check_count("height", height, 1)
         self.path = path
         self.frames = 0
         self._size, self._comment = (width + width % 2, height + height % 2), comment
@@ -56,9 +61,10 @@ class FilmWriter:
                 self._sound.drop()  # of an odd kind: a missing folder or a full disk would be an OSError
                 self._open(temporary)
 
-    def write(self, image: NDArray[np.uint8], seconds: float) -> None:
-        """Add RGB uint8 (H, W, 3), shown from `seconds` (0 or more) on; later than the frame before it in any case.
-        One of another size is fitted between black borders."""
+    def write(self, image: ImageSource, seconds: float) -> None:
+        """Add an image (all that `as_rgb` takes), shown from `seconds` (0 or more) on; later than the frame before it
+        in any case. One of another size is fitted between black borders."""
+        check_time(seconds)
         frame = av.VideoFrame.from_ndarray(fitted(image, *self._size), format="rgb24")
         frame = self._convert.reformat(
             frame, format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED, threads=1
@@ -171,9 +177,10 @@ class _Discarded(Exception):
     """Tells `replacing` that the file is not wanted."""
 
 
-def fitted(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) as (height, width, 3): whole, undistorted, in the middle of black borders; one missing row
+def fitted(image: ImageSource, width: int, height: int) -> NDArray[np.uint8]:
+    """An image as RGB uint8 (height, width, 3): whole, undistorted, in the middle of black borders; one missing row
     or column is repeated instead."""
+    image = as_rgb(image)
     factor = min(width / image.shape[1], height / image.shape[0])
     w, h = min(width, round(image.shape[1] * factor)), min(height, round(image.shape[0] * factor))
     if abs(width - image.shape[1]) <= 1 and abs(height - image.shape[0]) <= 1:  # already there but for being odd

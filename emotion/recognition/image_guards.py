@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from emotion.errors import ImageError
 
@@ -27,11 +27,13 @@ _STRANGERS: Final = (
     (0, b"<html", "a web page"),
     (0, b"<", "an SVG or XML document"),
 )
-_HEIC: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
+
+_IMAGE_BRANDS: Final = re.compile(rb"avi[fs]|he[iv][cxms]|mif1|msf1")
 
 # All far above what cameras and programs write, and far below what keeps a decoder busy for seconds.
 _MOST_READS: Final = 500_000
 _MOST_SCANS: Final = 100
+_MOST_SCANNED_PIXELS: Final = 4_000_000_000  # of all scans of a JPEG that is decoded reduced, together
 _MOST_SEGMENTS: Final = 10_000
 _MOST_EXIF_SEGMENTS: Final = 32
 MOST_EXIF_BYTES: Final = 2**21
@@ -39,19 +41,41 @@ _MOST_TAGS: Final = 1_000
 _MOST_TAG_VALUES: Final = 400_000
 
 _INNER_DIRECTORIES: Final = (34665, 34853, 40965)  # tags of TIFF: EXIF, GPS, Interoperability
+_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is read at most: pixels (of WebP three quarters), pixels on the longer side, bytes of the file."""
+    """What is read at most.
+
+    `pixels` (of WebP three quarters) and `side`, pixels on the longer side, hold for the decoded image; `bytes` for the
+    file. A JPEG of up to `jpeg_pixels` and a HEIC image of up to `heif_pixels` are not refused but reduced to them. A
+    JPEG in several scans (progressive) is held in memory at full size while it is decoded, by 2 bytes a coefficient:
+    `jpeg_buffer` bounds these bytes for an image that is reduced.
+    """
 
     pixels: int = 40_000_000
     side: int = 16_384
     bytes: int = 200 * 2**20
+    jpeg_pixels: int = 250_000_000
+    jpeg_buffer: int = 384 * 2**20
+    heif_pixels: int = 50_000_000
 
 
 DEFAULT_LIMITS: Final = ImageLimits()
+# For files whose pixels are counted elsewhere: nothing is reduced.
+UNREDUCED: Final = ImageLimits(jpeg_pixels=ImageLimits.pixels, heif_pixels=ImageLimits.pixels)
+
+
+def reduction_for(width: int, height: int, limits: ImageLimits) -> int | None:
+    """By how much width and height are divided (1, 2, 4 or 8) so that the image keeps within `limits`; None where
+    that is not enough."""
+    for factor in (1, 2, 4, 8):
+        reduced = -(-width // factor), -(-height // factor)
+        if reduced[0] * reduced[1] <= limits.pixels and max(reduced) <= limits.side:
+            return factor
+    return None
 
 
 def label_of(name: object) -> str:
@@ -71,9 +95,9 @@ def refusal(label: str, came: str, advice: str = "save it anew as JPEG or PNG an
     return ImageError(f"{label} {came}: {advice}.")
 
 
-def too_large(label: str, came: str, limits: ImageLimits) -> ImageError:
-    """For a picture of more pixels than `limits`."""
-    most = f"{limits.pixels / 1e6:g} million pixels and {limits.side} on a side"
+def too_large(label: str, came: str, pixels: int, side: int | None = None) -> ImageError:
+    """For a picture of more than `pixels` pixels or, where that is limited, more than `side` on its longer side."""
+    most = f"{pixels / 1e6:g} million pixels" + (f" and {side} on a side" if side else "")
     return refusal(label, f"has {came} and at most {most} can be read", "save a smaller copy and use that")
 
 
@@ -87,9 +111,7 @@ def stranger_in(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         end = min(int.from_bytes(data[:4], "big"), 256)
         brands = {data[i : i + 4] for i in range(8, end, 4)}
-        if brands & {b"avif", b"avis"}:
-            return None
-        return "a HEIC picture" if any(map(_HEIC.fullmatch, brands)) else "a film"
+        return None if any(map(_IMAGE_BRANDS.fullmatch, brands)) else "a film"
     start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return next((words for where, magic, words in _STRANGERS if start.startswith(magic, where)), None)
 
@@ -120,19 +142,61 @@ class Metered(io.BytesIO):
         return data
 
 
-def check_jpeg(data: bytes, label: str) -> None:
-    """Refuse a JPEG of hundreds of scans, each a pass over all pixels: 370 kB of them took Pillow 10 s."""
+class JpegFrame(NamedTuple):
+    """What the markers of a JPEG say: its size in pixels, the number of `values` (coefficients) of all components, and
+    in how many `scans` they come. `is_buffered`: all values are held at full size while it is decoded; `is_huffman`:
+    neither arithmetic coding nor a hierarchy nor a lossless mode is used."""
+
+    width: int
+    height: int
+    values: int
+    scans: int
+    is_buffered: bool
+    is_huffman: bool
+
+    def reduction(self, limits: ImageLimits) -> int | None:
+        """As `reduction_for`; None also where decoding it reduced would take too much memory or time."""
+        factor, pixels = reduction_for(self.width, self.height, limits), self.width * self.height
+        if factor == 1:
+            return 1
+        buffer = 2 * self.values if self.is_buffered else 0
+        if pixels > limits.jpeg_pixels or buffer > limits.jpeg_buffer or not self.is_huffman:
+            return None
+        return factor if self.scans * pixels <= _MOST_SCANNED_PIXELS else None
+
+
+def check_jpeg(data: bytes, label: str) -> JpegFrame | None:
+    """What a JPEG says of itself, None where it says nothing. Refuses one of hundreds of scans, each a pass over all
+    pixels: 370 kB of them took Pillow 10 s."""
     at = segments = scans = 0
+    frame, parts = None, 0  # parts: how many components the first scan holds
     while marker := _MARKER.search(data, at):
         at, code = marker.end(), marker[1][0]
         if code == 0xD9:  # the end; a film or more pictures may follow
             break
-        segments, scans = segments + 1, scans + (code == 0xDA)
+        if frame is None and code in _FRAME_MARKERS:
+            frame = at, code
+        if code == 0xDA:
+            scans, parts = scans + 1, parts or int.from_bytes(data[at + 2 : at + 3])
+        segments += 1
         at += 0 if code in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
         if scans > _MOST_SCANS or segments > _MOST_SEGMENTS:
             raise _too_slow(label)
     if data.count(b"Exif\0\0") > _MOST_EXIF_SEGMENTS:  # Pillow joins them, and a tag may be all of them
         raise _too_slow(label)
+    return _jpeg_frame(data, *frame, scans, parts) if frame else None
+
+
+def _jpeg_frame(data: bytes, at: int, code: int, scans: int, parts: int) -> JpegFrame | None:
+    """The frame header at `at`: length, bits, height, width, number of components; of each its id, sampling, table."""
+    with contextlib.suppress(struct.error, ValueError, ZeroDivisionError, IndexError):
+        _, _, height, width, count = struct.unpack_from(">HBHHB", data, at)
+        sampling = [divmod(data[at + 9 + 3 * i], 16) for i in range(count)]
+        whole = max(across for across, _ in sampling) * max(down for _, down in sampling)
+        values = -(-width * height * sum(across * down for across, down in sampling) // whole)
+        is_buffered = code == 0xC2 or scans > 1 or parts != count
+        return JpegFrame(width, height, values, scans, is_buffered, code <= 0xC2)
+    return None
 
 
 def check_tiff(data: bytes, limits: ImageLimits, label: str) -> None:

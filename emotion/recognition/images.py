@@ -12,22 +12,24 @@ import contextlib
 import io
 import os
 import re
-import stat
 import warnings
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, features
+from PIL.JpegImagePlugin import JpegImageFile
 
 from emotion.errors import ImageError
+from emotion.recognition.array_pixels import on_white, pixels_of
+from emotion.recognition.heif import is_heif, open_heif
+from emotion.recognition.image_files import CHOOSE, FileSource, read_bytes
 from emotion.recognition.image_guards import (
     DEFAULT_LIMITS,
     MOST_EXIF_BYTES,
     ImageLimits,
+    JpegFrame,
     Metered,
     check_jpeg,
     check_tiff,
@@ -40,27 +42,46 @@ from emotion.recognition.image_guards import (
 
 # Fixed, so that nothing another package registers with Pillow is ever tried. "JPEG" reads MPO, too.
 _FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
-_CHOOSE: Final = "choose a JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
 
 _BAND_PIXELS: Final = 2**21
 _PILLOW: Final = re.compile(r"PIL\.")
+_RGB8: Final = np.dtype(np.uint8)
+
+ImageSource = FileSource | Image.Image | NDArray[Any]
+
+
+class DecodedImage(NamedTuple):
+    """RGB uint8 (H, W, 3) of an image file, and by how much (1, 2, 4 or 8) its width and height were divided."""
+
+    pixels: NDArray[np.uint8]
+    reduction: int
 
 
 def read_image(
-    source: str | Path | bytes | BinaryIO, *, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None
+    source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None
 ) -> NDArray[np.uint8]:
     """Decode a picture: a path, the bytes of a file, or an open binary file (from its beginning).
 
-    Returns RGB uint8 (H, W, 3), C-contiguous, turned upright by its EXIF; of an animation the first frame;
-    transparency on white. 16-bit values keep their upper byte. 32-bit grey values are read as 0..1 (floats
-    only), 0..255 or 0..65535, the first that holds them all, else stretched from the least to the greatest.
-    `name` is what messages call the picture; only its content decides what it is. Raises ImageError, always
-    one sentence, for everything but a whole picture within `limits`.
+    Returns RGB uint8 (H, W, 3), C-contiguous, turned upright by its EXIF; of an animation the first frame, of a HEIC
+    file the primary image; transparency on white. 16-bit values keep their upper byte. 32-bit grey values are read as
+    0..1 (floats only), 0..255 or 0..65535, the first that holds them all, else stretched from the least to the
+    greatest. A JPEG or HEIC image of more pixels than `limits` allow is reduced to half, a quarter or an eighth of its
+    width and height, see `decode_image`. `name` is what messages call the picture; only its content decides what it
+    is. Raises ImageError, always one sentence, for everything but a whole picture within `limits`.
+    """
+    return decode_image(source, limits=limits, name=name).pixels
+
+
+def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, name: str | None = None) -> DecodedImage:
+    """As `read_image`, and by how much the image was reduced.
+
+    Raises:
+        ImageError: For everything but a whole image within `limits`.
     """
     label = label_of(source if name is None else name)
-    data = _read(source, limits, label)
+    data = read_bytes(source, limits, label)
     if not data:
-        raise refusal(label, "is empty", _CHOOSE)
+        raise refusal(label, "is empty", CHOOSE)
     if stranger := stranger_in(data):
         came = f"is {stranger}, which cannot be read as a picture"
         raise refusal(label, came, "open it as a film") if stranger == "a film" else refusal(label, came)
@@ -71,9 +92,10 @@ def read_image(
         raise
     except Image.UnidentifiedImageError as error:
         came = "plain text" if is_text(data) else "not a whole picture of a kind that can be read"
-        raise refusal(label, f"is {came}", _CHOOSE) from error
+        raise refusal(label, f"is {came}", CHOOSE) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, over ours, met on opening
-        raise too_large(label, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels", limits) from error
+        came = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
+        raise too_large(label, came, limits.pixels, limits.side) from error
     except MemoryError as error:
         raise refusal(label, "needs more memory than is free", "save a smaller copy and use that") from error
     except Exception as error:
@@ -82,25 +104,39 @@ def read_image(
         raise refusal(label, "is damaged or cut off") from error
 
 
-def as_rgb(array: NDArray[Any] | Image.Image, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3), C-contiguous, of a picture in memory: the same pixels as from its file.
+def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
+    """Convert whatever holds an image to RGB uint8: the converter of every public function that takes an image.
 
-    Takes a Pillow image, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with alpha, of uint8, uint16,
-    bool or floats from 0 to 1, its colours in `order`. What is as wanted already is returned itself, no copy.
-    Raises ImageError for other shapes and types, empty arrays, floats out of range and NaN.
+    Args:
+        image: What `read_image` takes; a Pillow image; or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with
+            alpha: uint8, bool, uint16 (the upper byte is kept), other integers from 0 to 255, or floats that are all
+            from 0 to 1, else from 0 to 255.
+        order: The order of the colors of an array; OpenCV gives "bgr".
+
+    Returns:
+        RGB uint8 (H, W, 3), C-contiguous, with transparency on white: the same pixels as from the file of the image.
+        An array that is so already is returned itself, not copied.
+
+    Raises:
+        ImageError: For other types, shapes and values, empty arrays and NaN, and as `read_image` does.
     """
-    if isinstance(array, Image.Image):
-        return _from_pillow(array)
-    array = np.asarray(array)
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise refusal("The picture", f"has the shape {array.shape}", "expected is (H, W), (H, W, 1), 3 or 4")
-    array = _to_8_bit(array.reshape(*array.shape[:2], -1))
-    if array.shape[2] == 1:
-        return np.repeat(array, 3, axis=2)
-    if order == "bgr":
-        # Forty times as fast as by indices, which counts for each frame of a camera.
-        array = cv2.cvtColor(array, cv2.COLOR_BGR2RGB if array.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-    return np.ascontiguousarray(array if array.shape[2] == 3 else _on_white(array))
+    if (  # an image of a camera or a video, on its way through several functions
+        type(image) is np.ndarray
+        and image.dtype is _RGB8
+        and image.ndim == 3
+        and image.shape[2] == 3
+        and image.flags.c_contiguous
+        and image.size
+        and order == "rgb"
+    ):
+        return image
+    if order not in ("rgb", "bgr"):
+        raise refusal("The picture", f"has the color order {order!r}", 'expected is "rgb" or "bgr"')
+    if isinstance(image, Image.Image):
+        return _from_pillow(image)
+    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
+        return read_image(image)  # type: ignore[arg-type]
+    return pixels_of(image, order)
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
@@ -121,53 +157,17 @@ def rotate(rgb: NDArray[np.uint8], degrees: Literal[0, 90, 180, 270]) -> NDArray
     return np.ascontiguousarray(np.rot90(rgb, -degrees // 90))
 
 
-# From a source to bytes
-
-
-def _read(source: str | Path | bytes | BinaryIO, limits: ImageLimits, label: str) -> bytes:
-    """The bytes of the file; ImageError if there is none, if it cannot be opened or is over the limit."""
-    try:
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            data = source
-        elif isinstance(source, (str, os.PathLike)):
-            data = _read_path(source, limits, label)
-        else:
-            data = _read_file(source, limits)
-    except FileNotFoundError as error:
-        raise refusal(label, "was not found", "check the name and the folder") from error
-    except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise refusal(label, "cannot be opened", "check that you may read it") from error
-    if memoryview(data).nbytes > limits.bytes:
-        most = f"{limits.bytes / 2**20:g} MB"
-        raise refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
-    return bytes(data)
-
-
-def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
-    status = os.stat(path)
-    if stat.S_ISDIR(status.st_mode):
-        raise refusal(label, "is a folder", "choose a picture in it")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise refusal(label, "is not a plain file", _CHOOSE)
-    with open(path, "rb") as file:
-        return file.read(min(status.st_size, limits.bytes) + 1)
-
-
-def _read_file(file: BinaryIO, limits: ImageLimits) -> bytes:
-    if file.seekable():
-        file.seek(0)  # an upload stands at its end when the page runs again
-    data = file.read(limits.bytes + 1)
-    if not isinstance(data, bytes):
-        raise TypeError(f"received a file of {type(data).__name__}, expected one opened in binary mode")
-    return data
-
-
 # From bytes to an image
 
 
-def _decode(data: bytes, limits: ImageLimits, label: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, limits: ImageLimits, label: str) -> DecodedImage:
+    if is_heif(data):
+        image, reduction = open_heif(data, limits, label)
+        return DecodedImage(_from_loaded(image.reduce(reduction) if reduction > 1 else image), reduction)
     if data.startswith(b"\xff\xd8"):
-        check_jpeg(data, label)
+        frame = check_jpeg(data, label)
+        if frame is not None and frame.reduction(limits) != 1:
+            return _decode_reduced(data, frame, limits, label)
     elif data.startswith((b"II", b"MM")):
         check_tiff(data, limits, label)
     image = Image.open(Metered(data, label), formats=_FORMATS)
@@ -175,7 +175,7 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> NDArray[np.uint8]:
     if image.format == "WEBP":  # its decoder holds 16 bytes for a pixel, the others at most 11
         limits = replace(limits, pixels=limits.pixels * 3 // 4)
     if width * height > limits.pixels or max(width, height) > limits.side:
-        raise too_large(label, f"{width} x {height} pixels", limits)
+        raise too_large(label, f"{width} x {height} pixels", limits.pixels, limits.side)
     if image.format == "PNG":
         image.verify()  # checksums, which loading passes over; after this an image can only be opened again
         image = Image.open(Metered(data, label), formats=("PNG",))
@@ -183,7 +183,22 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> NDArray[np.uint8]:
         # Pillow takes each comment out by copying all the rest: 1 MB of comments took 6 s, 10 MB ten minutes.
         raise refusal(label, "is a PPM file in text form, which is not read")
     image.load()
-    return _from_loaded(image)
+    return DecodedImage(_from_loaded(image), 1)
+
+
+def _decode_reduced(data: bytes, frame: JpegFrame, limits: ImageLimits, label: str) -> DecodedImage:
+    """A JPEG of more pixels than are read, decoded at a half, a quarter or an eighth of its width and height."""
+    reduction, size = frame.reduction(limits), f"{frame.width} x {frame.height} pixels"
+    if reduction is not None:
+        image = JpegImageFile(Metered(data, label))  # `Image.open` refuses over 179 million pixels, reduced or not
+        image.draft(None, (max(1, frame.width // reduction), max(1, frame.height // reduction)))
+        if image.size == (-(-frame.width // reduction), -(-frame.height // reduction)):
+            image.load()
+            return DecodedImage(_from_loaded(image), reduction)
+    if frame.width * frame.height <= limits.jpeg_pixels:
+        came = f"has {size} in a form of JPEG that takes much memory or time to read"
+        raise refusal(label, came, "save a smaller copy and use that")
+    raise too_large(label, size, limits.jpeg_pixels)
 
 
 def _mute_pillow() -> None:
@@ -254,7 +269,7 @@ def _convert(band: Image.Image, lowest: Any, highest: Any) -> NDArray[np.uint8]:
     if band.mode == "La":
         band = band.convert("LA")  # Pillow knows no other way from here
     if band.has_transparency_data:
-        return _on_white(np.asarray(band.convert("RGBA")))
+        return on_white(np.asarray(band.convert("RGBA")))
     return np.asarray(band.convert("RGB"))
 
 
@@ -270,31 +285,6 @@ def _narrow(values: NDArray[Any], lowest: float, highest: float) -> NDArray[np.u
     if highest > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
     return np.rint(values * 255 if values.dtype.kind == "f" and highest <= 1 else values).astype(np.uint8)
-
-
-def _to_8_bit(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 of the same shape; ImageError for types and values that `as_rgb` does not take."""
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == bool:
-        return array.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(array.dtype, np.uint16):
-        return (array >> 8).astype(np.uint8)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise refusal("The picture", f"has values of {array.dtype}", "expected is uint8, uint16, bool or float")
-    lowest, highest = float(array.min()), float(array.max())
-    if not (lowest > -1e-6 and highest < 1 + 1e-6):  # what rounding adds is let pass; NaN is not
-        raise refusal("The picture", f"has floats from {lowest:g} to {highest:g}", "expected is 0 to 1")
-    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
-
-
-def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB (H, W, 3) of RGBA (H, W, 4) as it looks on white paper."""
-    alpha = rgba[..., 3].astype(np.uint16)
-    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
-    for channel in range(3):  # one by one, for the sake of memory
-        rgb[..., channel] = (rgba[..., channel] * alpha + 255 * (255 - alpha) + 127) // 255
-    return rgb
 
 
 def _encode(rgb: NDArray[np.uint8], kind: str, **options: int) -> bytes:

@@ -15,10 +15,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.errors import EmotionError
+from emotion.checks import check_count, check_number, check_time
+from emotion.errors import EmotionError, SettingsError
 from emotion.faces import Face, FrameResult
-from emotion.recognition.analyzer import Analyzer, Settings, least_side
+from emotion.recognition.analyzer import Analyzer, ColorOrder, Settings, least_side
 from emotion.recognition.crops import to_grey
+from emotion.recognition.images import ImageSource, as_rgb
 from emotion.recognition.searching import WINDOW, Scene, find_near, pixels
 from emotion.recognition.smoothing import NEUTRAL, Memory, Note
 from emotion.recognition.tracking import Track, Tracker
@@ -45,6 +47,15 @@ class StreamSettings:
     windows: int = 4  # faces looked for near their places in one frame, the longest unseen first
     batch: int = 8  # faces read in one frame, the longest unread first
     keep: float = 1.0  # seconds for which a lost face is waited for under its number
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.recognition, Settings):
+            raise SettingsError(f"The setting recognition is {self.recognition!r}; expected Settings.")
+        for name in ("half_life", "hold", "rate", "interval", "eager", "keep"):
+            check_number(name, getattr(self, name), 0)
+        check_number("margin", self.margin, 0, 1)
+        check_count("windows", self.windows, 0)
+        check_count("batch", self.batch, 1)
 
 
 @dataclass(frozen=True)
@@ -92,13 +103,19 @@ class Stream:
         self.rested: bool | None = None  # whether the last calibration took a resting face; None where none ended
         self._lock = threading.Lock()
 
-    def look(self, image: NDArray[np.uint8], seconds: float) -> FrameResult:
-        """The faces of the next frame, RGB uint8 (H, W, 3), by number; `seconds` is the frame's own time.
+    def look(self, image: ImageSource, seconds: float, *, order: ColorOrder = "rgb") -> FrameResult:
+        """The faces of the next frame by number; `seconds` is the frame's own time.
+
+        The frame may be all that `as_rgb` takes, the colors of an array in the `order` "rgb" or "bgr".
 
         Where detector or recogniser raise, the fault is counted in `stats`, and the faces known so far are shown
         where they should be, for at most `keep` seconds. Everybody is new where the time goes backwards or jumps by
         over 3 seconds, at a cut, and where the picture gets another shape (not where it only gets another size).
+        Raises `ImageError` for what is no image, and `SettingsError` for a time that is no number and for a head that
+        the model does not have.
         """
+        image = as_rgb(image, order=order)
+        check_time(seconds)
         with self._lock:
             started = time.perf_counter()
             frame = _Frame(image, to_grey(image), seconds, self.settings)
@@ -270,6 +287,8 @@ class Stream:
         """What a stage raises is counted, and written to the log when it is not the same as before."""
         try:
             yield
+        except SettingsError:  # no fault of this frame: it would be the same for all
+            raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             if text != self.stats.last_fault:

@@ -28,7 +28,21 @@ SPLIT_FOLDERS: Final = {
     "train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "publictest": 1, "public": 1,
     "test": 2, "privatetest": 2, "private": 2,
 }  # fmt: skip
-PICTURES: Final = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".avif"}
+PICTURES: Final = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".pgm",
+    ".ppm",
+    ".avif",
+    ".heic",
+    ".heif",
+}
 _MOST_VOTES: Final = 127  # FER+ asked ten people; int8 holds this many
 _MOST_LABELS: Final = 127  # as int8 holds
 _TENTH: Final = 0.1  # of every label is held out for a test split that the folders lack

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
+from emotion.recognition.image_guards import UNREDUCED
 from emotion.recognition.images import read_image
 
 # Every sixteenth photo of each source chooses the epoch and the calibration instead of teaching.
@@ -84,7 +85,7 @@ class _Described(NamedTuple):
         return cls(name, str(entry["source"]), str(entry["state"]), boxes, landmarks, ignore)
 
     def photo(self, folder: Path) -> LabelledPhoto:
-        pixels = read_image(folder / self.name)
+        pixels = read_image(folder / self.name, limits=UNREDUCED)  # the boxes are in pixels of the file
         return LabelledPhoto(
             self.name, self.source, self.state == "gt", pixels, self.boxes, self.landmarks, self.ignore
         )  # fmt: skip

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from emotion.bundles import SHIPPED
 from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
-from emotion.files import free_space_or_raise, write_atomic, write_json
+from emotion.files import BYTE_ORDER_MARK, free_space_or_raise, write_atomic, write_json
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.crops import crop_faces, to_grey
@@ -334,7 +334,7 @@ def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_harmless(cell) for cell in row] for row in rows)
-    write_atomic(path, text.getvalue())
+    write_atomic(path, BYTE_ORDER_MARK + text.getvalue())
 
 
 def _harmless(cell: object) -> object:

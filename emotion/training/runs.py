@@ -33,7 +33,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     Damaged lines are left out, and so is a last one without its line break, which may lack half a number.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")  # an editor may add the mark
     except FileNotFoundError:
         return []
     lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()]

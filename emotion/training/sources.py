@@ -17,7 +17,7 @@ from emotion.faces import expression_name, label_name
 from emotion.recognition.image_guards import DEFAULT_LIMITS
 from emotion.training.dataset_files import PICTURES, SPLIT_FOLDERS
 
-_MORE_PICTURES: Final = {".heic", ".heif", ".jfif", ".mpo"}  # some of them cannot be read, and are to be told of
+_MORE_PICTURES: Final = {".hif", ".jfif", ".mpo"}
 MOST_PHOTOS: Final = 100_000
 _MOST_BYTES: Final = 20 * 2**30  # of a whole ZIP, unpacked
 _PACKED: Final = 200  # no photo is packed to so small a part of itself, but a bomb is

@@ -134,7 +134,7 @@ def test_a_recording_fits_the_stream(app: str, open_page: Open, with_camera: Bro
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
     passed = video.evaluate("video => video.currentTime") - before
-    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    rows = list(csv.DictReader(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()))
     times = [float(row["seconds"]) for row in rows]
     assert times == sorted(times)
     assert times[0] < 1

@@ -16,6 +16,7 @@ from emotion import outputs
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS
+from emotion.files import BYTE_ORDER_MARK
 from emotion.films import files as film_files
 from emotion.films.request import FilmSettings, Request
 from emotion.films.shelf import Analysis
@@ -41,7 +42,7 @@ def made(tmp_path: Path, tiny: Bundle) -> Analysis:
 
 
 def test_csv(made: Analysis, tiny: Bundle) -> None:
-    rows = list(csv.DictReader(io.StringIO(film_files.csv(made))))
+    rows = list(csv.DictReader(io.StringIO(film_files.csv(made).removeprefix(BYTE_ORDER_MARK))))
     assert list(rows[0]) == [*FILM_COLUMNS, *FERPLUS_LABELS, "receipt"]
     assert len(rows) == 35
     assert rows[0] | {"receipt": "", "neutral": ""} == {
@@ -60,7 +61,7 @@ def test_csv(made: Analysis, tiny: Bundle) -> None:
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
 def test_a_name_is_no_formula(made: Analysis, name: str) -> None:
     made.rename(1, name)
-    rows = list(csv.DictReader(io.StringIO(film_files.csv(made))))
+    rows = list(csv.DictReader(io.StringIO(film_files.csv(made).removeprefix(BYTE_ORDER_MARK))))
     assert rows[0]["name"] == "'" + name
 
 

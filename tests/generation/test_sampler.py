@@ -130,7 +130,7 @@ def test_a_face_is_what_the_network_says_rounded(sampler: Sampler) -> None:
 
 @pytest.mark.parametrize("truncation", [-0.1, 1.1, math.nan, math.inf])
 def test_a_truncation_out_of_range_is_refused(sampler: Sampler, truncation: float) -> None:
-    with pytest.raises(EmotionError, match="The truncation is"):
+    with pytest.raises(EmotionError, match="The setting truncation is"):
         sampler.sample([1], "happy", truncation)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from emotion import outputs, tables
 from emotion.errors import EmotionError
 from emotion.faces import FERPLUS_LABELS, Box, Face, FrameResult, Scores
+from emotion.files import BYTE_ORDER_MARK
 from emotion.live import recording
 from emotion.live.session import LiveOptions, LiveSession
 from emotion.recognition.analyzer import Analyzer, Settings
@@ -523,7 +524,7 @@ def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatc
         wait_until(lambda i=i: len(session._recorder._lines) > i)
         now += 0.1
     got = session.stop_recording()
-    times = [float(row["seconds"]) for row in csv.DictReader(io.StringIO(got.csv))]
+    times = [float(row["seconds"]) for row in csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK)))]
     assert times == pytest.approx([i / 10 for i in range(10)], abs=1e-3)
     assert not got.hidden
 
@@ -660,7 +661,7 @@ def test_a_recording_is_what_the_stream_said(
     session.start_recording(tmp_path / "b.mp4")  # pressed twice
     got = session.stop_recording()
     assert session.stop_recording() == got
-    rows = list(csv.DictReader(io.StringIO(got.csv)))
+    rows = list(csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK))))
     faces = [(result.seconds - said[0].seconds, face) for result in said for face in result.faces]
     assert (got.frames, got.rows, len(rows)) == (60, len(faces), len(faces))
     assert got.faces == len({face.track for _, face in faces})
@@ -692,7 +693,7 @@ def test_a_recording_without_faces(make: Callable) -> None:
     session.frame(paint(), 0.0)
     assert session.view().recording == 0
     got = session.stop_recording()
-    assert got.csv == ",".join(tables.STREAM_COLUMNS) + "\n"
+    assert got.csv == BYTE_ORDER_MARK + ",".join(tables.STREAM_COLUMNS) + "\n"
     assert (got.frames, got.rows, got.faces, got.film) == (1, 0, 0, None)
     assert json.loads(got.json)["frames"] == [{"seconds": 0.0, "faces": []}]
     assert session.view().recording is None
@@ -831,7 +832,7 @@ def test_pages_and_camera_at_once(make: Callable) -> None:
             session.history()
             session.start_recording()
             session.options = replace(session.options, blur=not session.options.blur)
-            assert session.stop_recording().csv.startswith("seconds,track")
+            assert session.stop_recording().csv.startswith(f"{BYTE_ORDER_MARK}seconds,track")
 
     pages = [threading.Thread(target=page) for _ in range(2)]
     for thread in pages:

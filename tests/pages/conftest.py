@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from emotion import bundles, ui_faces
+from emotion.files import BYTE_ORDER_MARK
 from emotion.recognition import detectors
 from emotion.recognition.images import encode_png
 from emotion.training import desk
@@ -73,7 +74,11 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     files: dict[str, Any] = {}
 
     def record(label: str, data: Any, file_name: str, **rest: Any) -> bool:
-        files[file_name] = data() if callable(data) else data
+        data = data() if callable(data) else data
+        if file_name.endswith(".csv"):
+            assert data.startswith(BYTE_ORDER_MARK), "Excel takes its umlauts for other letters"
+            data = data.removeprefix(BYTE_ORDER_MARK)
+        files[file_name] = data
         return False
 
     monkeypatch.setattr(st, "download_button", record)

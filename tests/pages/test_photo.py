@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from emotion import photos, ui_reading
@@ -318,3 +319,13 @@ def test_what_speaks_for_the_label_where_the_recogniser_can_tell(
     assert captions[2].removeprefix("What speaks for ") in label
     page.app.toggle(key="side_blur").set_value(True).run()
     assert [image.captions[0] for image in page.app.image] == ["As in the photo"]
+
+
+def test_a_very_large_photo_says_by_how_much_it_was_reduced(open_page: Open, sample_file: Path) -> None:
+    large = io.BytesIO()
+    Image.new("L", (8160, 6144), 99).save(large, "JPEG")
+    page = open_page("photo")
+    page.upload(("phone.jpg", large.getvalue()))
+    assert "read at 1/2 of its width and height: 4080 × 3072 pixels" in page.words
+    page.upload(("a.png", sample_file.read_bytes()))
+    assert "of its width and height" not in page.words

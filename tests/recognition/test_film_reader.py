@@ -29,6 +29,7 @@ from PIL import Image
 
 from emotion.errors import VideoError
 from emotion.recognition.film_streams import label_of, start_of
+from emotion.recognition.images import read_image
 from emotion.recognition.video import _MOST_DAMAGED_PACKETS, Film, FilmFacts, FilmLimits, _Clock
 from tests.recognition.films import index_of, make_film, picture
 
@@ -605,6 +606,15 @@ def test_plain_sound_of_many_samples_is_no_bomb(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ what is no film
+
+
+def test_an_animated_webp_is_an_image_and_not_a_damaged_film(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    assert "is a WebP image" in refused(path)
+    assert "open it as a photo" in refused(path)
+    assert (read_image(path) == (255, 0, 0)).all()
 
 
 def test_files_without_moving_pictures(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
-from emotion.errors import DataError, EmotionError
+from emotion.errors import DataError, EmotionError, ImageError
 from emotion.training.labelled import HELD_OUT, LOOSE_SOURCES, LabelledPhoto, in_one_style, load_photos
 
 from .making import labelled, write_labelled, write_picture
@@ -264,4 +265,12 @@ def test_without_anything_to_learn_the_style_from_all_stays() -> None:
 def test_a_list_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     (tmp_path / "train.json").mkdir()
     with pytest.raises(DataError, match=r"train\.json cannot be read \(.+\): check the file and its rights"):
+        load_photos(tmp_path, "train")
+
+
+def test_a_photo_that_would_be_reduced_is_refused_since_its_boxes_would_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    Image.new("L", (8160, 6144), 99).save(tmp_path / "train" / "a.jpg")
+    (tmp_path / "train.json").write_text(json.dumps({"a.jpg": entry()}))
+    with pytest.raises(ImageError, match="at most 40 million pixels"):
         load_photos(tmp_path, "train")

@@ -95,7 +95,7 @@ def made(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / name).read_text().splitlines()))
+    return list(csv.DictReader((folder / name).read_text(encoding="utf-8-sig").splitlines()))
 
 
 def thrown(folder: Path) -> dict[str, str]:
