@@ -14,7 +14,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui_cast, ui_film, ui_memory, ui_reading
+from emotion import jobs, ui_cast, ui_film, ui_film_frames, ui_memory, ui_reading
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.films import sample as sample_film
@@ -348,7 +348,7 @@ def test_a_running_film_can_be_stopped(
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page = open_film(name)
     page.app.button(key="film_stop").click().run()
-    assert "Stopped before its end. What was read until 0:03 is kept." in page.words
+    assert "Stopped before its end. What was read until 0:04 is kept." in page.words
     assert page.shown("film_timeline")["player"]
 
 
@@ -387,7 +387,7 @@ def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: V
     assert page.app.get("video")[0].proto.alt == "The film party.mp4 with its labels"
     assert [box.label for box in page.app.text_input] == ["Name of Face 1", "Name of Face 2", "Name of Face 3"]
     (table,) = page.app.dataframe
-    assert list(table.value["First seen"]) == ["0:00", "0:01", "0:01"]
+    assert list(table.value["First seen"]) == ["0:00.0", "0:01.0", "0:01.0"]
     assert not page.app.error
 
 
@@ -436,12 +436,19 @@ def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> Non
     assert page.app.button(key=f"film_unhide_{name}_3")
 
 
-def test_faces_are_merged_and_taken_apart(party: Path, add: Add, open_film: Visit) -> None:
-    name = add(party)
+def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: Visit) -> None:
+    def one_then_two(image: NDArray[np.uint8]) -> list[Face]:
+        return [Face(box, 0.9) for box in (PLACES[:1] if level(image) < 15 else PLACES[1:])]
+
+    name = add(read_film(one_then_two))
     page = open_film(name)
+    offered = {track: page.app.selectbox(key=f"film_merge_{name}_{track}").options for track in (1, 2, 3)}
+    assert offered == {1: ["Face 2", "Face 3"], 2: ["Face 1"], 3: ["Face 1"]}, "2 and 3 are seen in the same frames"
     page.app.text_input(key=f"film_name_{name}_2").set_value("Anna").run()
     page.app.selectbox(key=f"film_merge_{name}_2").set_value(1).run()
     assert [lane["name"] for lane in page.shown("film_timeline")["lanes"]] == ["Anna", "Face 3"]
+    with pytest.raises(KeyError):
+        page.app.selectbox(key=f"film_merge_{name}_3")  # nobody is left to whom it could belong
     assert page.app.text_input(key=f"film_name_{name}_1").value == "Anna", "the name came along"
     page.app.button(key=f"film_split_{name}_1").click().run()
     assert len(page.shown("film_timeline")["lanes"]) == 3
@@ -515,7 +522,7 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
         ("failed", NASTY, NASTY),
         ("stopped", None, "Stopped before its end."),
-        ("running", None, "ended while it read this film. What was read until 0:03 is kept. Read again begins anew."),
+        ("running", None, "ended while it read this film. What was read until 0:04 is kept. Read again begins anew."),
     ],
 )
 def test_what_ended_early_is_said_and_shown(
@@ -612,8 +619,8 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
     name = add(read_film(name="=a party.mp4"))
     page = open_film(name)
     assert not page.app.error
-    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party.csv", "a-party.gif", "a-party.html",
-                             "a-party.json", "a-party.vtt"]  # fmt: skip
+    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party-results.zip", "a-party.csv", "a-party.gif",
+                             "a-party.html", "a-party.json", "a-party.vtt"]  # fmt: skip
     assert bytes(saved["a-party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes()
     rows = list(csv.DictReader(io.StringIO(saved["a-party.csv"])))
     assert len(rows) == 40 + 2 * 20
@@ -645,15 +652,15 @@ def test_the_sample_film(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "1.jpg").write_bytes(data)
-    assert ui_film.portrait(tmp_path / "1.jpg", False) is None
-    assert ui_film.small_picture(tmp_path / "1.jpg", True) is None
-    assert ui_film.small_picture(tmp_path / "2.jpg", False) is None
-    assert ui_film.small_picture(None, False) is None
+    assert ui_film_frames.portrait(tmp_path / "1.jpg", False) is None
+    assert ui_film_frames.small_picture(tmp_path / "1.jpg", True) is None
+    assert ui_film_frames.small_picture(tmp_path / "2.jpg", False) is None
+    assert ui_film_frames.small_picture(None, False) is None
 
 
 def test_a_portrait_is_square(party: Path) -> None:
     crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
-    jpeg = ui_film.portrait(crop, False)
+    jpeg = ui_film_frames.portrait(crop, False)
     assert jpeg is not None
     image = read_image(jpeg)
     assert image.shape[0] == image.shape[1]
