@@ -80,6 +80,40 @@ def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames:
     assert settings.recognition.side == 640
 
 
+def test_faces_are_renamed_and_hidden_afterwards(
+    analyze: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def redraw(*words: str) -> tuple[int, str, str]:
+        try:
+            status = cli.main(["redraw-video", *words])
+        except SystemExit as error:
+            status = int(error.code or 0)
+        return status, *capsys.readouterr()
+
+    analyze("clip.mp4", "--out", "out")
+    before = (tmp_path / "out" / "annotated.mp4").read_bytes()
+    assert redraw("out", "--name", "1=Anna B.") == (0, "", "")
+    assert (tmp_path / "out" / "annotated.mp4").read_bytes() != before
+    for file in ("faces.csv", "faces.json", "expressions.vtt", "report.html"):
+        assert "Anna B." in (tmp_path / "out" / file).read_text(encoding="utf-8"), file
+    assert redraw("out", "--hide", "1")[0] == 0
+    assert "Anna B." not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert redraw("out", "--show", "1")[0] == 0
+    assert "Anna B." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for arguments, status, words in (
+        (("out", "--hide", "99"), 1, "There is no face 99"),
+        (("out", "--name", "Anna"), 2, "Anna is no FACE=NAME"),
+        (("out", "--merge", "1=1"), 1, "are one face already"),
+        (("nothing",), 1, "There is no film in nothing"),
+    ):
+        code, out, err = redraw(*arguments)
+        assert (code, out, words in err) == (status, "", True), err
+    assert not (tmp_path / "nothing").exists()
+    analyze("clip.mp4", "--out", "plain", "--no-video")
+    assert redraw("plain", "--name", "1=Anna")[0] == 0
+    assert "Anna" in (tmp_path / "plain" / "faces.csv").read_text(encoding="utf-8")
+
+
 def test_photos_and_films_together(
     analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8], sample_file: Path
 ) -> None:

@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui_cast, ui_film, ui_film_frames, ui_memory, ui_reading
+from emotion import jobs, ui_cast, ui_film, ui_film_frames, ui_memory, ui_parts, ui_reading
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.films import sample as sample_film
@@ -26,7 +27,7 @@ from emotion.jobs import Job
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
 from emotion.recognition.film_writer import FilmWriter
-from emotion.recognition.images import read_image
+from emotion.recognition.images import encode_jpeg, read_image
 from emotion.reporting import reporting
 
 Open = Callable[[str], Any]
@@ -340,6 +341,39 @@ def test_a_running_film_shows_how_far_it_is(here: Path, party: Path, add: Add, o
     assert "Take away" in page.words
 
 
+def images(page: Any) -> list[str]:
+    return [image.url for element in (page.app.get("imgs") or page.app.image) for image in element.proto.imgs]
+
+
+def test_a_running_film_shows_its_last_frame_in_the_page_itself(
+    here: Path, party: Path, add: Add, open_film: Visit, open_page: Open
+) -> None:
+    name = add(party)
+    running(here / name)
+    last = ui_parts.jpeg_url((here / name / "preview.jpg").read_bytes())
+    assert images(open_film(name))[0] == last
+    (here / name / "preview.jpg").unlink()
+    (here / name / "cover.jpg").unlink()
+    for page in (open_film(name), open_page("video")):
+        first = images(page)[0]
+        assert first.startswith("data:image/jpeg;base64,")
+        image = read_image(base64.b64decode(first.split(",")[1]))
+        assert image.std() > 5, "the first frame, no gray rectangle"
+    (here / name / "source.mp4").write_bytes(b"no video")
+    ui_film_frames.st.cache_data.clear()
+    page = open_film(name)
+    assert images(page) == []
+    assert not page.app.error
+
+
+def test_the_card_of_a_film_shows_a_frame_with_faces(here: Path, party: Path, add: Add, open_page: Open) -> None:
+    name = add(party)
+    (here / name / "cover.jpg").write_bytes(encode_jpeg(np.full((90, 160, 3), (200, 0, 0), np.uint8)))
+    (shown,) = images(open_page("video"))
+    red, green, _ = read_image(base64.b64decode(shown.split(",")[1])).mean(axis=(0, 1))
+    assert (red > 150, green < 60) == (True, True)
+
+
 def test_a_running_film_can_be_stopped(
     here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +448,57 @@ def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film:
     again.app.text_input(key=f"film_name_{name}_1").set_value("").run()
     assert again.shown("film_timeline")["lanes"][0]["name"] == "Face 1"
     assert again.app.text_input(key=f"film_name_{name}_1").value == ""
+
+
+def test_a_film_that_was_drawn_before_a_change_is_redrawn(
+    here: Path, party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
+) -> None:
+    name = add(party)
+    page = open_film(name)
+    assert "drawn before these changes" not in page.words
+    page.app.text_input(key=f"film_name_{name}_1").set_value("\U00010600").run()
+    assert "The video was drawn before these changes" in page.words
+    assert "No font of this machine has all letters of \U00010600: numbers are drawn instead." in page.words
+    page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
+    assert "numbers are drawn" not in page.words
+    before = (here / name / "annotated.mp4").read_bytes()
+    page.app.button(key="film_redraw").click().run()
+    assert not page.app.error
+    patient_until = time.monotonic() + 60
+    while Job(here / name / "redraw").state().running and time.monotonic() < patient_until:
+        time.sleep(0.2)
+    page.app.run()
+    assert "drawn before these changes" not in page.words
+    assert bytes(saved["party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes() != before
+
+
+def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
+    here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = add(party)
+    Analysis.open(here / name).hide(2)
+    (here / name / "redraw").mkdir()
+    running(here / name / "redraw")
+    page = open_film(name)
+    assert "Redrawing the video: 25 %" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
+    assert page.app.get("video"), "the old video can be watched meanwhile"
+    monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
+    page.app.button(key="film_redraw_stop").click().run()
+    assert page.app.button(key="film_redraw")
+    assert not page.app.error
+    ended(here / name / "redraw", "failed", "There is no room.")
+    page.app.run()
+    assert [one.value for one in page.app.error] == [r"There is no room\."]
+
+
+def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
+    name = add(party)
+    page = open_film(name)
+    assert page.app.selectbox(key=f"film_subtitles_{name}").options == ["All faces", "Face 1", "Face 2", "Face 3"]
+    assert saved["party.vtt"].count("Face 1: ") + saved["party.vtt"].count("Face 3: ") >= 2
+    page.app.selectbox(key=f"film_subtitles_{name}").set_value(3).run()
+    assert "Face 3: " in saved["party-Face-3.vtt"]
+    assert "Face 1: " not in saved["party-Face-3.vtt"]
 
 
 def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visit) -> None:
@@ -619,8 +704,8 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
     name = add(read_film(name="=a party.mp4"))
     page = open_film(name)
     assert not page.app.error
-    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party-results.zip", "a-party.csv", "a-party.gif",
-                             "a-party.html", "a-party.json", "a-party.vtt"]  # fmt: skip
+    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party-results.zip", "a-party.csv",
+                             "a-party.gif", "a-party.html", "a-party.json", "a-party.vtt"]  # fmt: skip
     assert bytes(saved["a-party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes()
     rows = list(csv.DictReader(io.StringIO(saved["a-party.csv"])))
     assert len(rows) == 40 + 2 * 20
