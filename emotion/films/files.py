@@ -116,7 +116,7 @@ def vtt(analysis: Analysis, track: int | None = None) -> str:
         track: The only face to have cues, None for all that are not hidden.
 
     Returns:
-        The text of the file. Cues of several faces overlap in time: players show them below each other. What is less
+        The text of the file. Cues of several faces overlap in time: players stack them. What is less
         certain than the smallest confidence of the settings is "unsure".
 
     Raises:
