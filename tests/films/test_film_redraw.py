@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
 from emotion.films.redraw import is_outdated, redraw
-from emotion.films.shelf import Analysis
+from emotion.films.shelf import Analysis, delete, start_redraw
 from emotion.owners import Owner
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import pixelate
@@ -263,3 +263,15 @@ def test_the_cover_is_a_frame_with_a_face(read: Read, tmp_path: Path) -> None:
     assert (read_image(analysis.preview) > 150).mean() < 0.01, "the last frame shows nobody"
     nobody = read(make_film(tmp_path / "empty.mp4", lambda t: [], 1.0), "nobody")
     assert nobody.cover == nobody.preview
+
+
+def test_a_video_is_deleted_while_it_is_redrawn(read: Read, two: Path) -> None:
+    analysis = read(two)
+    Owner.of_this_process("done", None).write(analysis.folder)
+    analysis.rename(1, "Anna")
+    job = start_redraw(analysis.folder)
+    with pytest.raises(EmotionError, match="A job is at work"):
+        start_redraw(analysis.folder)
+    delete(analysis.folder)
+    assert not analysis.folder.exists()
+    assert not job.state().running
