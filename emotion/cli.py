@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     one = command("read-film", _read_film, "Read the film of a folder that the app prepared, in its turn.")
     one.add_argument("folder", type=Path, metavar="DIR")
 
+    cli_film.add_commands(command)
     cli_data.add_commands(command)
 
     cli_train.add_commands(command)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,57 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--every", type=_number, default=1, metavar="N", help="look at each N-th frame (%(default)s: all)")
     how.add_argument("--fast", action="store_true", help="look at about eight frames of each second")
     group.add_argument("--no-video", action="store_true", help="write no film with labels")
+
+
+def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The command that changes the faces of a video after its analysis."""
+    one = command(
+        "redraw-video", _redraw, "Rename, merge or hide faces of an analyzed video; draw it and write its files again."
+    )
+    one.add_argument("folder", type=Path, metavar="DIR", help="what `analyze --out` wrote of one video")
+    one.add_argument("--name", type=_named, action="append", default=[], metavar="FACE=NAME", help="as in 1=Anna")
+    one.add_argument("--merge", type=_merged, action="append", default=[], metavar="FACE=INTO", help="one person")
+    one.add_argument("--hide", type=_number, action="append", default=[], metavar="FACE", help="leave a face out")
+    one.add_argument("--show", type=_number, action="append", default=[], metavar="FACE", help="undo --hide")
+
+
+def _named(text: str) -> tuple[int, str]:
+    face, equals, name = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is no FACE=NAME, as in 1=Anna")
+    return _number(face), name
+
+
+def _merged(text: str) -> tuple[int, int]:
+    face, into = _named(text)
+    return face, _number(into)
+
+
+def _redraw(options: argparse.Namespace) -> int:
+    from emotion.films.analysis import Analysis
+    from emotion.films.files import TABLE, write_results
+    from emotion.films.redraw import REDRAW, redraw
+    from emotion.reporting import reporting
+
+    folder: Path = options.folder
+    analysis = Analysis.open(folder)
+    for track, into in options.merge:
+        analysis.merge(track, into)
+    for track, name in options.name:
+        analysis.rename(track, name)
+    for track in options.hide:
+        analysis.hide(track)
+    for track in options.show:
+        analysis.hide(track, False)
+    if (folder / TABLE).is_file():
+        write_results(analysis, folder)
+    if not analysis.settings.film:
+        return 0
+    with reporting(folder / REDRAW) as report, _bar(folder / REDRAW, analysis.name):
+        whole = redraw(folder, report)
+    if not whole:
+        print(f"Stopped: {folder} holds the video as it was.", file=sys.stderr)
+    return 0 if whole else 1
 
 
 def _number(text: str) -> int:

@@ -50,7 +50,7 @@ FERPLUS_LABELS: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgus
 # Columns that tables have beside one for each label: a label called so would take their place.
 RESERVED: Final = frozenset({
     "file", "name", "face", "frame", "seconds", "span", "track", "shown", "label", "confidence", "unsure", "detection",
-    "x1", "y1", "x2", "y2", "receipt",
+    "x1", "y1", "x2", "y2",
 })  # fmt: skip
 
 # Words that data sets use for the same expressions.

@@ -8,10 +8,10 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from emotion import charts, photos, ui, ui_film, ui_parts
+from emotion import charts, ui, ui_film, ui_film_frames, ui_parts
 from emotion.faces import UNSURE, expression, named, percent
 from emotion.films.shelf import AUDIENCE, Analysis, Person
-from emotion.films.tables import clock
+from emotion.films.tables import clock, clock_tenths, share_rows
 
 _PEOPLE: Final = 4  # on one page of the list
 _MOST_BARS: Final = 12  # faces in the chart of shares; the table has them all
@@ -44,8 +44,11 @@ def people(analysis: Analysis, everybody: Sequence[Person], shown: Sequence[Pers
     page = state["film_people"] = min(state.get("film_people", 1), pages)  # some may just have been hidden or merged
     if pages > 1:
         page = st.pagination(pages, key="film_people")
-    for person in shown[(page - 1) * _PEOPLE : page * _PEOPLE]:
-        _person(analysis, person, shown, cover)
+    on_page = shown[(page - 1) * _PEOPLE : page * _PEOPLE]
+    together = analysis.seen_together(person.track for person in on_page)
+    for person in on_page:
+        others = [other for other in shown if other.track not in (person.track, *together[person.track])]
+        _person(analysis, person, others, cover)
     away = [person for person in everybody if person.hidden]
     if away:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -57,10 +60,10 @@ def people(analysis: Analysis, everybody: Sequence[Person], shown: Sequence[Pers
                 )  # fmt: skip
 
 
-def _person(analysis: Analysis, person: Person, shown: Sequence[Person], cover: bool) -> None:
+def _person(analysis: Analysis, person: Person, others: Sequence[Person], cover: bool) -> None:
     key = f"{analysis.folder.name}_{person.track}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        picture = ui_film.portrait(person.crop, cover)
+        picture = ui_film_frames.portrait(person.crop, cover)
         if picture:
             st.image(picture, width=64, alt=person.name)
         with st.container(gap="xsmall", width="stretch"):
@@ -74,20 +77,22 @@ def _person(analysis: Analysis, person: Person, shown: Sequence[Person], cover: 
             words = [f"{named(word)} {percent(share)}" for word, share in [*person.shares.items()][:3]]
             st.caption(ui.plain(" · ".join(words)))
         with st.popover("", icon=":material/more_vert:", help="Hide or merge this face", width="content"):
-            _menu(analysis, person, shown, key)
+            _menu(analysis, person, others, key)
 
 
-def _menu(analysis: Analysis, person: Person, shown: Sequence[Person], key: str) -> None:
+def _menu(analysis: Analysis, person: Person, others: Sequence[Person], key: str) -> None:
+    """Hide this face, or merge it with one of `others`: those that are never seen in the same frame."""
     st.button(
         "Hide this face", icon=":material/visibility_off:", key=f"film_hide_{key}",
-        help="Leaves it out of timeline, charts and tables; in the film it can be seen all the same.",
+        help="Leaves it out of timeline, charts and all files; out of the video when that is drawn again.",
         on_click=_change(analysis.hide, person.track),
     )  # fmt: skip
-    others = {other.track: other.name for other in shown if other.track != person.track}
-    if others:
+    names = {other.track: other.name for other in others}
+    if names:
         st.selectbox(
-            "Is the same person as", list(others), index=None, key=f"film_merge_{key}", placeholder="Choose a face",
-            format_func=lambda track: str(others.get(track, track)),
+            "Is the same person as", list(names), index=None, key=f"film_merge_{key}", placeholder="Choose a face",
+            format_func=lambda track: str(names.get(track, track)),
+            help="Faces that are seen in the same frame are different people and are not offered.",
             on_change=lambda: _change(analysis.merge, person.track, state[f"film_merge_{key}"])(),
         )  # fmt: skip
     if person.merged:
@@ -142,15 +147,14 @@ def shares(analysis: Analysis, shown: Sequence[Person]) -> None:
     """How each face, and all together, divide their time, and when each was seen."""
     st.markdown("##### Share of the time", anchors=False)
     most = sorted(shown, key=lambda person: -person.seen)[:_MOST_BARS]
-    rows = [("Everyone", analysis.shares())] if len(shown) > 1 else []
-    rows += [(person.name, dict(person.shares)) for person in most]
-    names = photos.distinct([name for name, _ in rows])  # each has a bar of its own, whatever people call them
-    bars = [(n, word, part) for n, (_, parts) in zip(names, rows, strict=True) for word, part in parts.items()]
-    said = "; ".join(f"{name}: {ui_film.shares_sentence(parts)}" for name, parts in rows)
-    table = pd.DataFrame(bars, columns=["name", "expression", "share"])
-    ui_parts.chart(charts.people_bars(table), key="film_shares", alt_text=said)
+    everyone = analysis.shares()
+    said = [f"Everyone: {ui_film.shares_sentence(everyone)}"] if len(most) > 1 else []
+    said += [f"{person.name}: {ui_film.shares_sentence(person.shares)}" for person in most]
+    table = share_rows([(person.name, person.shares) for person in most], everyone)
+    ui_parts.chart(charts.people_bars(table), key="film_shares", alt_text="; ".join(said))
     summary = [
-        (p.name, clock(p.first), clock(p.last), round(p.seen, 1), ui_film.shares_sentence(p.shares)) for p in shown
+        (p.name, clock_tenths(p.first), clock_tenths(p.last), round(p.seen, 1), ui_film.shares_sentence(p.shares))
+        for p in shown
     ]
     columns = ["Face", "First seen", "Last seen", "Seconds", "Expressions"]
     with st.expander("First and last seen", icon=":material/table_rows:"):

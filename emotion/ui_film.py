@@ -11,22 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from emotion import ui, ui_parts, ui_reading
+from emotion import ui, ui_film_frames, ui_parts, ui_reading
 from emotion.charts import CAST_CLICK
-from emotion.errors import EmotionError
 from emotion.faces import UNSURE, expression, in_order, ink, percent
 from emotion.films import sample as sample_film
 from emotion.films import shelf
 from emotion.films.shelf import Analysis, FilmSettings, Moment, Person
-from emotion.films.tables import clock
-from emotion.jobs import Job
-from emotion.recognition.film_writer import fitted
-from emotion.recognition.images import encode_jpeg, read_image
-from emotion.veil import hidden
+from emotion.films.tables import clock, clock_tenths
+from emotion.jobs import Job, JobState
 
 DRAWING: Final = str(ui_reading.SAMPLE.with_name("films.svg"))
 EVERY_FRAME: Final = "Every frame"
@@ -89,8 +84,11 @@ def sample() -> Path:
 def state_sentence(analysis: Analysis) -> str:
     """How far a film is, or how it ended: "42 %, about 12 s left"; "" where it is simply done."""
     now = analysis.state
-    if not now.running:
-        return _ENDED.get(now.state, "")
+    return progress_sentence(now) if now.running else _ENDED.get(now.state, "")
+
+
+def progress_sentence(now: JobState) -> str:
+    """How far a job is that runs: "42 %, about 12 s left"."""
     left = f", about {_waiting(now.seconds_left)} left" if now.seconds_left is not None else ""
     return f"{percent(now.fraction)}{left}" if now.total > 0 else now.text or "Begins"
 
@@ -125,70 +123,6 @@ def date(analysis: Analysis) -> str:
 def shares_sentence(shares: Mapping[str, float]) -> str:
     """ "happy 60 %, sad 30 %, unsure 10 %"; the smallest are left out."""
     return ", ".join(f"{word} {percent(share)}" for word, share in shares.items() if share >= 0.005) or "not read"
-
-
-# ------------------------------------------------------------------ small pictures
-
-
-def covered(analysis: Analysis) -> bool:
-    """Whether faces are to be blurred that are not blurred in the files of this film."""
-    return ui.choice().blur and not analysis.settings.blur
-
-
-def small_picture(path: Path | None, cover: bool) -> bytes | None:
-    """A small JPEG of a film's folder as it may be shown, None where there is none."""
-    try:
-        return _covered(path.read_bytes(), cover) if path else None
-    except OSError:
-        return None
-
-
-def portrait(path: Path | None, cover: bool) -> bytes | None:
-    """A face as a square JPEG, None where there is none."""
-    jpeg = small_picture(path, cover)
-    return _square(jpeg) if jpeg else None
-
-
-@st.cache_data(max_entries=400, show_spinner=False)
-def _square(jpeg: bytes) -> bytes | None:
-    try:
-        image = read_image(jpeg)
-    except EmotionError:
-        return None
-    side = min(image.shape[:2])
-    top, left = (image.shape[0] - side) // 3, (image.shape[1] - side) // 2  # eyes lie above the middle
-    return encode_jpeg(np.ascontiguousarray(image[top : top + side, left : left + side]), 88)
-
-
-def frame_in_work(analysis: Analysis, cover: bool) -> bytes:
-    """The newest picture, JPEG; a grey one of the same shape until there is one."""
-    jpeg, facts = analysis.preview, analysis.facts
-    shown = _covered(jpeg, cover) if jpeg else None
-    width, height = (facts.width, facts.height) if facts else (16, 9)
-    factor = 640 / max(width, height)
-    size = max(1, round(height * factor)), max(1, round(width * factor)), 3
-    return shown or encode_jpeg(np.full(size, 128, np.uint8))
-
-
-def thumbnail(analysis: Analysis, cover: bool) -> bytes | None:
-    """A picture of the film for its card, JPEG 320 x 180; None where nothing was read yet."""
-    jpeg = analysis.preview
-    return _thumbnail(jpeg, cover) if jpeg else None
-
-
-@st.cache_data(max_entries=100, show_spinner=False)
-def _thumbnail(jpeg: bytes, cover: bool) -> bytes | None:
-    try:
-        return _covered(encode_jpeg(fitted(read_image(jpeg), 320, 180), 85), cover)
-    except EmotionError:
-        return None
-
-
-def _covered(jpeg: bytes, cover: bool) -> bytes | None:
-    try:
-        return encode_jpeg(hidden(read_image(jpeg)), 88) if cover else jpeg
-    except EmotionError:  # a damaged picture is as good as none
-        return None
 
 
 # ------------------------------------------------------------------ the player
@@ -264,7 +198,8 @@ def _look_data(word: str) -> dict[str, Any]:
 
 
 def _lane_data(person: Person, runs: list[tuple[float, float, int]], cover: bool) -> dict[str, Any]:
-    said = f"{person.name}, seen from {clock(person.first)} to {clock(person.last)}: {shares_sentence(person.shares)}."
+    first, last = clock_tenths(person.first), clock_tenths(person.last)
+    said = f"{person.name}, seen from {first} to {last}: {shares_sentence(person.shares)}."
     return {"track": person.track, "name": person.name, "image": _url(person.crop, cover), "runs": runs, "said": said}
 
 
@@ -278,7 +213,7 @@ def _moment_data(moment: Moment, look: int, cover: bool) -> dict[str, Any]:
 
 
 def _url(path: Path | None, cover: bool) -> str:
-    jpeg = small_picture(path, cover)
+    jpeg = ui_film_frames.small_picture(path, cover)
     return ui_parts.jpeg_url(jpeg) if jpeg else ""
 
 

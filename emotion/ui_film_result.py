@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from emotion import outputs, ui, ui_cast, ui_film
+from emotion import outputs, ui, ui_cast, ui_film, ui_film_frames, ui_film_redraw
 from emotion.films import files as film_files
 from emotion.films.shelf import Analysis
 from emotion.films.tables import clock
@@ -23,7 +23,7 @@ def show_ending(film: Analysis) -> None:
             said, until = "The program was ended while it read this film.", f"{until} Read again begins anew."
         show = st.info if now.state == "stopped" else st.error
         show(ui.plain(said + until), icon=":material/info:")
-    if ui_film.covered(film):
+    if ui_film_frames.covered(film):
         st.info(
             'This film was read without blur: while "Blur faces" is on, its pictures stay hidden. Read it again to '
             "watch it blurred.", icon=":material/visibility_off:",
@@ -32,13 +32,14 @@ def show_ending(film: Analysis) -> None:
 
 def show_result(film: Analysis) -> None:
     """The film beside its people, the timeline below, and what all of them show together."""
-    cover, everybody = ui_film.covered(film), film.people()
+    cover, everybody = ui_film_frames.covered(film), film.people()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if cover or film.film is None:
-            st.image(ui_film.frame_in_work(film, cover), width="stretch", alt="A frame of the film")
+            ui_film_frames.show_frame(ui_film_frames.cover_frame(film, cover), "A frame of the video")
         else:
             ui_film.player(film)
+            ui_film_redraw.show(film)
     with right:
         if not everybody:
             _no_face(film)
@@ -87,12 +88,27 @@ def _take_away(film: Analysis, cover: bool) -> None:
             save("film", "Film with labels", lambda _: ui_film.film_file(path), "-faces.mp4")
         save("csv", "Table (CSV)", film_files.csv, ".csv")
         save("json", "Data (JSON)", film_files.json_text, ".json")
-        save("vtt", "Subtitles", film_files.vtt, ".vtt")
         if not cover:
             save("crops", "Faces", film_files.crops_zip, "-faces.zip")
             save("report", "Report", film_files.report_html, ".html")
+            save("all", "All files (ZIP)", film_files.results_zip, "-results.zip")
+    _save_subtitles(film, save)
     if path is not None:
         _take_gif(film, save)
+
+
+def _save_subtitles(film: Analysis, save: Callable[..., None]) -> None:
+    """Subtitles of all faces, or of one that is chosen."""
+    people = {person.track: person.name for person in film.people() if not person.hidden}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        track = None
+        if len(people) > 1:
+            track = st.selectbox(
+                "Subtitles of", [None, *people], key=f"film_subtitles_{film.folder.name}", width=240,
+                format_func=lambda one: "All faces" if one is None else str(people.get(one, one)),
+            )  # fmt: skip
+        name = "" if track is None else f"-{outputs.file_label(people[track])}"
+        save("vtt", "Subtitles (VTT)", lambda one: film_files.vtt(one, track), f"{name}.vtt")
 
 
 def _take_gif(film: Analysis, save: Callable[..., None]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from emotion import jobs, ui, ui_film, ui_film_result, ui_reading
+from emotion import jobs, ui, ui_film, ui_film_frames, ui_film_result, ui_reading
 from emotion.films import shelf
 from emotion.films.shelf import Analysis
 
@@ -78,9 +78,9 @@ def show_films(busy: bool) -> None:
 def show_card(film: Analysis) -> None:
     """One film: picture, name, length, date, how far it is; open it or delete it."""
     with ui.error_box("this film"):
-        picture = ui_film.thumbnail(film, ui_film.covered(film))
-        if picture:
-            st.image(picture, width="stretch", alt=f"A frame of {film.name}")
+        ui_film_frames.show_frame(
+            ui_film_frames.thumbnail(film, ui_film_frames.covered(film)), f"A frame of {film.name}"
+        )
         st.markdown(f"**{ui.plain(film.name)}**")
         said = [ui_film.length(film), ui_film.date(film), ui_film.state_sentence(film)]
         st.caption(ui.plain(" · ".join(filter(None, said))))
@@ -109,12 +109,12 @@ def show_delete(film: Analysis) -> None:
 def show_running(film: Analysis) -> None:
     """The frame in work, the ribbons so far, the time left; the whole page is drawn when it ends."""
     with ui.error_box("this film"):
-        now, cover = film.state, ui_film.covered(film)
+        now, cover = film.state, ui_film_frames.covered(film)
         if not now.running:
             st.rerun()
         left, right = st.columns([3, 2], gap="medium")
         with left:
-            st.image(ui_film.frame_in_work(film, cover), width="stretch", alt=f"The frame in work: {now.text}")
+            ui_film_frames.show_frame(ui_film_frames.latest_frame(film, cover), f"The last processed frame: {now.text}")
         with right:
             st.progress(now.fraction, ui.plain(ui_film.state_sentence(film)))
             st.markdown(ui.plain(now.text or "Begins"))

@@ -30,7 +30,8 @@ LAYERS = {
     "doors": {
         "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values", "ui",
         "ui_answers", "ui_card", "ui_cast",
-        "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_result",
+        "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_frames",
+        "ui_film_redraw", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",
         "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_server", "ui_train",
     },

@@ -196,6 +196,19 @@ def crowd(*rows: tuple[float, float, str, float], value: str = "faces") -> pd.Da
     return pd.DataFrame(rows, columns=["start", "end", "expression", value]).astype(numbers)
 
 
+@pytest.mark.parametrize(
+    ("faces", "ticks"),
+    [
+        (0.4, [0, 1]), (1, [0, 1]), (1.02, [0, 1, 2]), (3, [0, 1, 2, 3]), (4, [0, 1, 2, 3, 4]), (7, [0, 2, 4, 6, 8]),
+        (12.5, [0, 5, 10, 15]), (45, [0, 20, 40, 60]),
+    ],
+)  # fmt: skip
+def test_the_count_axis_has_whole_numbers_once(faces: float, ticks: list[int]) -> None:
+    axis = charts.cast_over_time(crowd((0, 1, "happy", faces)), 1).to_dict()["layer"][0]["encoding"]["y"]
+    assert axis["axis"]["values"] == ticks
+    assert axis["scale"]["domain"] == [0, ticks[-1]]
+
+
 def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     table = crowd((0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1))
     chart = charts.cast_over_time(table, 2).to_dict()
@@ -206,7 +219,7 @@ def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     encoding = chart["layer"][0]["encoding"]
     assert encoding["color"]["scale"]["domain"] == ["● happy", "■ sad", "? unsure"]
     assert encoding["x"]["scale"]["domain"] == [0, 2]
-    assert rows[2]["when"] == "0:01 to 0:02"
+    assert rows[2]["when"] == "0:01.0 to 0:02.0"
 
 
 def test_a_click_in_the_cast_names_its_second() -> None:

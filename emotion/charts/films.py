@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import altair as alt
 import pandas as pd
 
 from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
 from emotion.faces import UNSURE, expression, in_order, ink, named, percent
-from emotion.films.tables import clock
+from emotion.films.tables import clock_tenths
 
 CAST_CLICK = "jump"
 _CLOCK = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
@@ -28,7 +30,7 @@ def film_ribbons(table: pd.DataFrame, seconds: float) -> alt.Chart:
         opacity=(0.35 + 0.65 * table["confidence"].fillna(0)).where(sure, 0.5),
         height=(sure * 0.45 + 0.25) * LANE,
         said=[percent(c) if c == c else "" for c in table["confidence"]],
-        when=[f"{clock(a)} to {clock(b)}" for a, b in zip(table["start"], table["end"], strict=True)],
+        when=[f"{clock_tenths(a)} to {clock_tenths(b)}" for a, b in zip(table["start"], table["end"], strict=True)],
     )
     lanes = list(dict.fromkeys(rows["name"]))
     chosen = alt.selection_point(fields=["word"], bind="legend")
@@ -71,13 +73,13 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
     words = in_order(rows["expression"])
     names = [named(word) for word in words]
     tops = rows.groupby("start")[value].cumsum()
-    most = 1.0 if shares else max([1.0, *tops.tolist()])
+    ticks = [0, 0.25, 0.5, 0.75, 1] if shares else _whole_ticks(max([1.0, *tops.tolist()]))
     rows = rows.assign(
         name=[named(e) for e in rows["expression"]],
         low=tops - rows[value],
         high=tops,
         said=[percent(v) if shares else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
-        when=[f"{clock(a)} to {clock(b)}" for a, b in zip(rows["start"], rows["end"], strict=True)],
+        when=[f"{clock_tenths(a)} to {clock_tenths(b)}" for a, b in zip(rows["start"], rows["end"], strict=True)],
     )
     areas = (
         alt.Chart(rows)
@@ -94,10 +96,9 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
             x2="end:Q",
             y=alt.Y(
                 "low:Q",
-                scale=alt.Scale(domain=[0, most], nice=not shares),
+                scale=alt.Scale(domain=[0, ticks[-1]], nice=False),
                 axis=alt.Axis(
-                    title=None, labelFontSize=13, format="%" if shares else "d", tickMinStep=0.25 if shares else 1,
-                    tickCount=4, domain=False,
+                    title=None, labelFontSize=13, format="%" if shares else "d", values=ticks, domain=False,
                 ),
             ),
             y2="high:Q",
@@ -112,6 +113,12 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
     )  # fmt: skip
     # Streamlit fits the legend into the height as well.
     return calm(alt.LayerChart(layer=[areas]), height=180 + 24 * -(-len(names) // LEGEND_COLUMNS))
+
+
+def _whole_ticks(most: float) -> list[int]:
+    """Whole numbers from 0 to `most` or a little beyond, five at most and equally far apart."""
+    step = next(factor * 10**power for power in range(10) for factor in (1, 2, 5) if 4 * factor * 10**power >= most)
+    return [step * i for i in range(math.ceil(most / step - 1e-9) + 1)]
 
 
 def people_bars(table: pd.DataFrame) -> alt.LayerChart:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,47 +16,17 @@ from emotion.files import read_json
 from emotion.films import crops as film_crops
 from emotion.films import tables as film_tables
 from emotion.films.cast import CAST, Cast
+from emotion.films.cover import COVER
 from emotion.films.job import FACTS, FILM, PREVIEW, SUMMARY
 from emotion.films.log import FrameLog
 from emotion.films.moments import FOLDER, MOMENTS
+from emotion.films.people import Moment, Person
 from emotion.films.request import FilmSettings, Request
 from emotion.jobs import Job, JobState
 from emotion.recognition.video import FilmFacts
 
 AUDIENCE: Final = 3  # faces that must be there, so that what the audience shows is nobody's own
 _END: Final = 1.0  # seconds by which a film that was read to its end may be longer than its last frame tells
-
-
-@dataclass(frozen=True)
-class Person:
-    """A face of a film, with all that was merged into it: `first` and `last` seen, and for how long, in seconds;
-    `shares` of that time by shown expression (0 to 1), largest first; `crop` its best picture (JPEG)."""
-
-    track: int
-    name: str
-    named: bool
-    crop: Path | None
-    first: float
-    last: float
-    seen: float
-    shares: Mapping[str, float]
-    hidden: bool
-    merged: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A second at which a face begins to show `label` for a while ("change", from `before`) or shows it most
-    ("peak"); `crop` is the face in that very frame (JPEG)."""
-
-    seconds: float
-    track: int
-    name: str
-    kind: str
-    label: str
-    before: str | None
-    confidence: float
-    crop: Path | None
 
 
 class Analysis:
@@ -147,6 +116,12 @@ class Analysis:
         """The newest frame with its labels while it is read, JPEG of at most 640 pixels."""
         path = self._there(PREVIEW)
         return path.read_bytes() if path else None
+
+    @property
+    def cover(self) -> bytes | None:
+        """A frame with faces and their labels, JPEG of at most 640 pixels; the newest frame where none had a face."""
+        path = self._there(COVER)
+        return path.read_bytes() if path else self.preview
 
     def _there(self, name: str) -> Path | None:
         return self.folder / name if (self.folder / name).is_file() else None
@@ -255,10 +230,6 @@ class Analysis:
             merged=merged,
         )
 
-    def main(self) -> Person | None:
-        """The face that is seen longest of those that are not hidden."""
-        return max((one for one in self.people() if not one.hidden), key=lambda one: one.seen, default=None)
-
     def moments(self) -> list[Moment]:
         """The most telling moments in the order of time."""
         cast, found = self.cast, (read_json(self.folder / MOMENTS) or {}).get("moments", [])
@@ -285,20 +256,32 @@ class Analysis:
         self._change(self.cast.renamed(track, name), track)
 
     def merge(self, track: int, into: int) -> None:
-        """Show a face as part of another one, see `Cast.with_merged`."""
-        self._change(self.cast.with_merged(track, into), track, into)
+        """Show a face as part of another one, see `Cast.with_merged`; `EmotionError` for two that are seen in the same
+        frame."""
+        cast = self.cast
+        merged = cast.with_merged(track, into)
+        if cast.root(into) in self.seen_together([cast.root(track)])[cast.root(track)]:
+            raise EmotionError(
+                f"{cast.name(track)} and {cast.name(into)} are seen in the same frame, so they are two people; choose "
+                "another face."
+            )
+        self._change(merged, track, into)
+
+    def seen_together(self, tracks: Iterable[int]) -> dict[int, frozenset[int]]:
+        """For each of `tracks`, as in `people`: those that are seen with it in at least one frame."""
+        self.refresh()
+        return film_tables.seen_together(self._log.faces(), self.cast, tracks)
 
     def split(self, track: int) -> None:
         """Show all that was merged into a face on its own again."""
         self._change(self.cast.split(track), track)
 
     def hide(self, track: int, hidden: bool = True) -> None:
-        """Show a face, or not; in pictures it can be seen all the same."""
+        """Show a face, or not; the video with labels shows it until it is drawn again."""
         self._change(self.cast.with_hidden(track, hidden), track)
 
     def _change(self, cast: Cast, *tracks: int) -> None:
-        self.refresh()
-        known = set(film_tables.column(self._log.faces(), "track").tolist())
+        known = self.tracks()
         for track in tracks:
             if track not in known:
                 raise EmotionError(f"There is no face {track} in this film; it has {len(known)} faces.")
@@ -306,3 +289,8 @@ class Analysis:
             cast.write(self.folder)
         except OSError as error:
             raise JobError(f"{CAST} cannot be written to {self.folder} ({error.strerror}); check the disk.") from error
+
+    def tracks(self) -> set[int]:
+        """The numbers of all faces before any was merged."""
+        self.refresh()
+        return set(film_tables.column(self._log.faces(), "track").tolist())

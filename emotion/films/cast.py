@@ -69,6 +69,12 @@ class Cast:
             waiting += reversed([part for part, into in self.merged.items() if into == one])
         return ""
 
+    def is_drawn_as(self, other: Cast, track: int) -> bool:
+        """Whether a video shows a face the same under both: hidden under both, or the same face with the same name."""
+        if self.is_hidden(track) or other.is_hidden(track):
+            return self.is_hidden(track) and other.is_hidden(track)
+        return (self.root(track), self.given(track)) == (other.root(track), other.given(track))
+
     def is_hidden(self, track: int) -> bool:
         """Whether it is not to be shown."""
         return self.root(track) in self.hidden

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -44,11 +44,17 @@ class Drawn(NamedTuple):
     faces: Faces
     hide: list[Box] | None
 
-    def picture(self) -> Picture:
-        """RGB uint8 (H, W, 3) with its labels."""
+    def picture(self, names: Mapping[int, str] | None = None) -> Picture:
+        """RGB uint8 (H, W, 3) with its labels; `names`: see `annotate`."""
         if self.hide is None:
-            return annotate(hidden(self.image), self.faces)
-        return annotate(pixelate(self.image, self.hide) if self.hide else self.image, self.faces)
+            return annotate(hidden(self.image), self.faces, names=names)
+        return annotate(pixelate(self.image, self.hide) if self.hide else self.image, self.faces, names=names)
+
+    def regions(self) -> list[list[float]] | None:
+        """What is hidden as plain JSON values: x1, y1, x2, y2 of each box in pixels, None for the whole frame."""
+        if self.hide is None:
+            return None
+        return [[round(side, 1) for side in (box.x1, box.y1, box.x2, box.y2)] for box in self.hide]
 
 
 @dataclass(eq=False)
@@ -64,10 +70,11 @@ class _Waiting:
 class Easel:
     """Takes frame after frame with the faces known, and gives them back drawn, in the same order, a little later."""
 
-    def __init__(self, analyzer: Analyzer, settings: FilmSettings) -> None:
+    def __init__(self, analyzer: Analyzer | None, settings: FilmSettings) -> None:
+        """Without `analyzer`, no place to hide is searched for."""
         self.faults = 0  # frames hidden as a whole, since the search for what to hide failed
         self._settings = settings
-        self._veil = Veil(analyzer) if settings.blur else None
+        self._veil = Veil(analyzer) if analyzer and settings.blur else None
         self._waiting: deque[_Waiting] = deque()
         self._before: Known | None = None  # of the last frame given back that was looked at
 

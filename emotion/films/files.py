@@ -1,12 +1,13 @@
-"""What people take away of a film besides the film itself. Everything carries the receipt of what made it."""
+"""What people take away of a film besides the film itself. What made it stands in it or beside it."""
 
 from __future__ import annotations
 
 import io
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,30 +19,53 @@ from emotion.faces import UNSURE, percent
 from emotion.files import write_atomic
 from emotion.films import crops as film_crops
 from emotion.films.analysis import Analysis
+from emotion.films.people import Person
 from emotion.films.report import report_html
 from emotion.films.tables import column
 from emotion.photos import distinct, smaller
 from emotion.recognition.video import Film, FilmFrame
 
-__all__ = ["GIF_SECONDS", "crops_zip", "csv", "gif", "json_text", "report_html", "vtt", "write_results"]
+__all__ = [
+    "GIF_SECONDS", "TABLE", "crops_zip", "csv", "gif", "json_text", "provenance_json", "report_html", "results_zip",
+    "vtt", "write_results",
+]  # fmt: skip
 
+TABLE: Final = "faces.csv"
 GIF_SECONDS: Final = 10  # at most
 _GIF_RATE: Final = 10  # pictures a second
 _GIF_SIDE: Final = 480  # pixels
 _PALETTE_OF: Final = 10  # pictures
 _PALETTE_SIDE: Final = 160  # pixels of each
-_CUE: Final = ("start", "end", "expression", "confidence")
+_CUE: Final = ("track", "name", "start", "end", "expression", "confidence")
 _TINY: Final = 1e-3  # seconds: time stamps are rounded
 
 
+class _Cue(NamedTuple):
+    track: int
+    name: str
+    start: float
+    end: float
+    word: str
+    confidence: float
+
+
 def csv(analysis: Analysis) -> str:
-    """One row a face and frame, see `Analysis.table`; the last column is the receipt, so that rows keep it wherever
-    they are copied. The same film and settings give the same text."""
-    return tables.to_csv(analysis.table().assign(receipt=analysis.request.receipt_line))
+    """One row a face and frame, see `Analysis.table`. The same video and settings give the same text.
+
+    What made it stands beside it, in `provenance.json` of the folder or of `results_zip` and in `json_text`: in every
+    row it would be most of the file, and a comment at its head breaks the default readers of pandas and spreadsheets.
+    """
+    return tables.to_csv(analysis.table())
+
+
+def provenance_json(analysis: Analysis) -> str:
+    """Program, model and detector with their sha256, and settings: what makes the same numbers again."""
+    return outputs.to_json({"name": analysis.name, **analysis.receipt})
 
 
 def json_text(analysis: Analysis) -> str:
-    """Receipt, film, people, moments, and all frames as they were read: tracks are those before any was merged."""
+    """Provenance, video, people, moments, and all frames; faces that were merged have one number, and who is hidden
+    is left out, as in the tables."""
     facts, created = analysis.facts, analysis.created
     whole = {
         "name": analysis.name,
@@ -49,14 +73,33 @@ def json_text(analysis: Analysis) -> str:
         "made": created.isoformat(timespec="seconds"),
         "film": facts and vars(facts),
         "summary": {name: value for name, value in analysis.summary.items() if name != "faces"},
-        "people": [_without_files(vars(person)) for person in analysis.people()],
-        "moments": [_without_files(vars(moment)) for moment in analysis.moments()],
+        "people": [_plain(vars(person)) for person in _seen(analysis)],
+        "moments": [_plain(vars(moment)) for moment in analysis.moments()],
     }
-    return outputs.stream_json(whole, analysis.log.lines())
+    return outputs.stream_json(whole, _lines(analysis))
 
 
-def _without_files(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _rounded(value) for name, value in values.items() if name != "crop"}
+def _lines(analysis: Analysis) -> Iterator[str]:
+    """The frames of the log as the people of the video are shown."""
+    cast = analysis.cast
+    if not cast.merged and not cast.hidden:
+        yield from analysis.log.lines()
+        return
+    for line in analysis.log.lines():
+        frame = json.loads(line)
+        frame["faces"] = [
+            face | {"track": cast.root(face["track"])} for face in frame["faces"] if not cast.is_hidden(face["track"])
+        ]
+        yield json.dumps(frame, ensure_ascii=False, allow_nan=False)
+
+
+def _seen(analysis: Analysis) -> list[Person]:
+    """Who is not hidden."""
+    return [person for person in analysis.people() if not person.hidden]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _rounded(value) for name, value in values.items() if name not in ("crop", "hidden")}
 
 
 def _rounded(value: object) -> object:
@@ -65,17 +108,54 @@ def _rounded(value: object) -> object:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def vtt(analysis: Analysis) -> str:
-    """Subtitles of what the face shows that is seen longest: WebVTT, one cue for each run of an expression."""
-    main, lanes = analysis.main(), analysis.lanes()
-    cues = [f"WEBVTT\n\nNOTE\n{_line(analysis.request.receipt_line)}\nFace: {_line(main.name) if main else 'none'}\n"]
-    lanes = lanes.loc[column(lanes, "track") == (main.track if main else -1)]
-    for start, end, word, confidence in zip(*(column(lanes, name) for name in _CUE), strict=True):
-        if round(end, 3) > round(start, 3):
-            sure = word != UNSURE.name and not math.isnan(confidence)
-            text = f"{word} {percent(confidence)}" if sure else word
-            cues.append(f"{_stamp(start)} --> {_stamp(end)}\n{_line(text)}\n")
-    return "\n".join(cues)
+def vtt(analysis: Analysis, track: int | None = None) -> str:
+    """WebVTT subtitles: one cue "Anna: happy 87 %" for each run of an expression of each face.
+
+    Args:
+        analysis: A video that was analyzed, or its first part.
+        track: The only face to have cues, None for all that are not hidden.
+
+    Returns:
+        The text of the file. Cues of several faces overlap in time: players stack them. What is less
+        certain than the smallest confidence of the settings is "unsure".
+
+    Raises:
+        EmotionError: That face is not in the video, or is hidden.
+    """
+    people = _seen(analysis)
+    if track is not None:
+        people = [person for person in people if person.track == track]
+        if not people:
+            raise EmotionError(f"There is no face {track} to make subtitles of; it may be hidden or merged.")
+    names = ", ".join(_line(person.name) for person in people) or "none"
+    head = f"WEBVTT\n\nNOTE\n{_line(analysis.request.receipt_line)}\nFaces: {names}\n"
+    return "\n".join([head, *_cues(analysis, people)])
+
+
+def _cues(analysis: Analysis, people: list[Person]) -> Iterator[str]:
+    """Of these faces, in the order of time."""
+    lanes = analysis.lanes()
+    lanes = lanes.loc[np.isin(column(lanes, "track"), [person.track for person in people])]
+    words, sure = column(lanes, "expression"), column(lanes, "confidence")
+    lanes = lanes.assign(expression=np.where(sure >= analysis.settings.recognition.unsure, words, UNSURE.name))
+    cues = map(_Cue._make, zip(*(column(lanes, name) for name in _CUE), strict=True))
+    for cue in sorted(_joined(cues), key=lambda cue: (cue.start, cue.end)):
+        if round(cue.end, 3) > round(cue.start, 3):
+            sure = "" if cue.word == UNSURE.name else f" {percent(cue.confidence)}"
+            text = _line(f"{cue.name}: {cue.word}{sure}")
+            yield f"{_stamp(cue.start)} --> {_stamp(cue.end)}\n{text}\n"
+
+
+def _joined(cues: Iterable[_Cue]) -> list[_Cue]:
+    """Cues that come face after face; while a face stays unsure, it has one."""
+    joined: list[_Cue] = []
+    for cue in cues:
+        last = joined[-1] if joined else None
+        if last and cue.word == UNSURE.name and (cue.track, cue.start, cue.word) == (last.track, last.end, last.word):
+            joined[-1] = last._replace(end=cue.end)
+        else:
+            joined.append(cue)
+    return joined
 
 
 def _line(text: str) -> str:
@@ -90,16 +170,19 @@ def _stamp(seconds: float) -> str:
 
 
 def crops_zip(analysis: Analysis) -> bytes:
-    """The best picture of each face and expression as JPEG in a ZIP, a folder for each face, and the receipt."""
-    return outputs.zip_files(dict(_crops(analysis)))
+    """The best picture of each face and expression as JPEG in a ZIP, a folder for each face, and `provenance_json`."""
+    return outputs.zip_files({"provenance.json": provenance_json(analysis).encode(), **dict(_crops(analysis))})
+
+
+def _labeled(analysis: Analysis) -> Iterator[tuple[Person, str]]:
+    """Who is not hidden, each with a different name for files."""
+    people = _seen(analysis)
+    yield from zip(people, distinct([outputs.file_label(person.name) for person in people]), strict=True)
 
 
 def _crops(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
-    yield "receipt.json", outputs.to_json({"name": analysis.name, **analysis.receipt}).encode()
-    people = [person for person in analysis.people() if not person.hidden]
     kept = film_crops.Kept.read(analysis.folder)
-    folders = distinct([outputs.file_label(person.name) for person in people])
-    for person, folder in zip(people, folders, strict=True):
+    for person, folder in _labeled(analysis):
         words = [word for word in person.shares if word != UNSURE.name] or list(person.shares)
         for word in words:
             path = kept.best((person.track, *person.merged), word)
@@ -155,14 +238,33 @@ def _sampled(path: Path, start: float, end: float) -> Iterator[NDArray[np.uint8]
             yield made[1]
 
 
+def results_zip(analysis: Analysis) -> bytes:
+    """All files but the video in a ZIP: tables, `provenance.json`, subtitles of all and of each face, report, crops."""
+    subtitles = {f"subtitles/{name}": text for name, text in _subtitles(analysis)}
+    crops = {f"crops/{name}": data for name, data in _crops(analysis)}
+    return outputs.zip_files({**dict(_texts(analysis)), **subtitles, **crops})
+
+
 def write_results(analysis: Analysis, folder: Path) -> None:
-    """Write faces.csv, faces.json, expressions.vtt, crops.zip and report.html into `folder`; `EmotionError` where it
-    cannot be written to."""
+    """Write faces.csv, provenance.json, faces.json, expressions.vtt, report.html, crops.zip and subtitles.zip (a file
+    for each face) into `folder`; `EmotionError` where it cannot be written to."""
     try:
-        write_atomic(folder / "faces.csv", csv(analysis))
-        write_atomic(folder / "faces.json", json_text(analysis))
-        write_atomic(folder / "expressions.vtt", vtt(analysis))
+        for name, data in _texts(analysis):
+            write_atomic(folder / name, data)
         write_atomic(folder / "crops.zip", crops_zip(analysis))
-        write_atomic(folder / "report.html", report_html(analysis))
+        write_atomic(folder / "subtitles.zip", outputs.zip_files(dict(_subtitles(analysis))))
     except OSError as error:
         raise JobError(f"{folder} cannot be written to ({error.strerror}); make room or choose another one.") from error
+
+
+def _texts(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
+    yield TABLE, csv(analysis).encode()
+    yield "provenance.json", provenance_json(analysis).encode()
+    yield "faces.json", json_text(analysis).encode()
+    yield "expressions.vtt", vtt(analysis).encode()
+    yield "report.html", report_html(analysis).encode()
+
+
+def _subtitles(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
+    for person, label in _labeled(analysis):
+        yield f"{label}.vtt", vtt(analysis, person.track).encode()

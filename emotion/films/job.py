@@ -3,7 +3,8 @@
     facts.json     what the film is                     annotated.mp4  the film with its labels
     frames.jsonl   a line a frame that was looked at    preview.jpg    the newest frame, while it is read
     crops/         the best picture of each face        summary.json   how it ended
-    moments.json, moments/   what tells most
+    moments.json, moments/   what tells most            cover.jpg      a frame with faces
+    regions.jsonl  with `blur`: what is pixelated in each frame of annotated.mp4
 
 All of it is written as it comes, and stays when the work is stopped or fails.
 """
@@ -30,6 +31,7 @@ from emotion.films import crops as film_crops
 from emotion.films import moments as film_moments
 from emotion.films.cast import CAST
 from emotion.films.casting import Casting, Counted
+from emotion.films.cover import COVER, Cover
 from emotion.films.crops import Crops
 from emotion.films.easel import Drawn, Easel
 from emotion.films.flow import Encoder, Shot, decoded
@@ -48,8 +50,10 @@ FACTS: Final = "facts.json"
 FILM: Final = "annotated.mp4"
 PREVIEW: Final = "preview.jpg"
 SUMMARY: Final = "summary.json"
-_FILES: Final = (FACTS, FRAMES, FILM, PREVIEW, SUMMARY, film_moments.MOMENTS, CAST)
-_FOLDERS: Final = (film_crops.FOLDER, film_moments.FOLDER)
+REGIONS: Final = "regions.jsonl"
+REDRAW: Final = "redraw"
+_FILES: Final = (FACTS, FRAMES, FILM, REGIONS, PREVIEW, COVER, SUMMARY, film_moments.MOMENTS, CAST)
+_FOLDERS: Final = (film_crops.FOLDER, film_moments.FOLDER, REDRAW)
 _NEWS_EVERY: Final = 0.5  # seconds, by the clock, between two writings of what is shown while the film is read
 _PREVIEW_SIDE: Final = 640  # pixels
 _SPARE_BYTES: Final = 50_000_000  # besides the film, which gets about as large as the one that is read
@@ -123,6 +127,7 @@ class _Reading:
         self._easel = Easel(analyzer, settings)
         self._crops = Crops(folder, settings.blur)
         self._moments = Moments(folder, settings.blur)
+        self._cover = Cover(folder)
         size = film.facts.width, film.facts.height
         self._encoder = Encoder(folder / FILM, *size, request.film, request.receipt_line) if settings.film else None
         self._started = time.monotonic()
@@ -130,6 +135,7 @@ class _Reading:
         self._frames = self._decoded = 0
         self._seconds = 0.0
         self._tracks: dict[int, _Seen] = {}
+        self._regions: list[str] = []  # lines of `REGIONS`
         self._newest: Drawn | None = None
         self._now = ""  # how many faces there are, in words
 
@@ -191,6 +197,9 @@ class _Reading:
     def _take(self, drawn: Drawn) -> None:
         if self._encoder is not None:
             self._encoder.put(drawn.picture(), drawn.seconds)
+            if self._settings.blur:
+                self._regions.append(f"{json.dumps(drawn.regions())}\n")
+        self._cover.see(drawn)
         self._newest = drawn
 
     def _tell(self) -> None:
@@ -206,6 +215,7 @@ class _Reading:
             write_atomic(self._folder / PREVIEW, encode_jpeg(picture, 80))
         self._crops.write()
         self._moments.write()
+        self._cover.write()
         self._news = time.monotonic()
 
     def _finish_film(self) -> None:
@@ -218,6 +228,8 @@ class _Reading:
     def _finish_pictures(self) -> None:
         self._moments.end()
         self._write_news()
+        if self._regions:
+            write_atomic(self._folder / REGIONS, "".join(self._regions))
 
     def _summarise(self, ended: str, error: Exception | None) -> None:
         stats, encoder = self._stream.stats, self._encoder

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emotion.faces import UNSURE, Box, Face, Scores
+
 FRAMES: Final = "frames.jsonl"
 # As `FrameLog.faces` gives them, before one column for each label.
 COLUMNS: Final = (
@@ -74,11 +76,20 @@ class FrameLog:
 
     def lines(self) -> Iterator[str]:
         """The whole lines of the file that are not damaged, without their ends."""
+        for line, _ in self._frames():
+            yield line.decode().rstrip()
+
+    def faces_by_frame(self) -> Iterator[tuple[int, tuple[Face, ...]]]:
+        """Yield the index and the faces of each frame as they were shown: `scores` holds the shown label alone."""
+        for _, (index, _, faces) in self._frames():
+            yield index, tuple(face.as_shown() for face in faces)
+
+    def _frames(self) -> Iterator[tuple[bytes, _Frame]]:
         try:
             with open(self._path, "rb") as file:
                 for line in _whole_lines(file):
-                    if _frame_of(line) is not None:
-                        yield line.decode().rstrip()
+                    if (frame := _frame_of(line)) is not None:
+                        yield line, frame
         except FileNotFoundError:
             return
 
@@ -144,8 +155,18 @@ class _Face:
         self.texts = str(value["shown"]), str(value["label"] or ""), str(value["unsure"] or "")
         self.scores = {str(label): float(p) for label, p in value["scores"].items()}
 
+    def as_shown(self) -> Face:
+        """The face with what was shown of it."""
+        shown, _, unsure = self.texts
+        sure = not unsure and shown != UNSURE.name and not np.isnan(self.confidence)
+        scores = Scores([shown], [self.confidence]) if sure else None
+        return Face(Box(*self.box), self.detection, scores=scores, unsure=None if sure else unsure, track=self.track)
 
-def _frame_of(line: bytes) -> tuple[int, float, list[_Face]] | None:
+
+_Frame = tuple[int, float, list[_Face]]  # index, seconds, faces
+
+
+def _frame_of(line: bytes) -> _Frame | None:
     """Index, seconds and faces of a line; None for a damaged one."""
     try:
         value = json.loads(line)

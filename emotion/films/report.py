@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import altair as alt
-import pandas as pd
 
 from emotion import charts
 from emotion.faces import expression, named, percent
-from emotion.films.analysis import Analysis, Moment, Person
-from emotion.films.tables import clock
+from emotion.films.analysis import Analysis
+from emotion.films.people import Moment, Person
+from emotion.films.tables import clock, clock_tenths, share_rows
 from emotion.photos import distinct
 
 MEANING: Final = (
@@ -79,10 +79,7 @@ def _charts(analysis: Analysis, people: list[Person]) -> dict[str, tuple[str, di
     lanes = analysis.lanes()
     lanes = lanes[lanes["track"].isin(list(names))]
     lanes = lanes.assign(name=[names[track] for track in lanes["track"]])
-    parts = pd.DataFrame(
-        [(names[one.track], word, share) for one in shown for word, share in one.shares.items()],
-        columns=["name", "expression", "share"],
-    )
+    parts = share_rows([(one.name, one.shares) for one in shown], analysis.shares())
     with alt.data_transformers.enable("default", max_rows=None):
         drawn = {
             "lanes": ("Each face over time", charts.film_ribbons(lanes, analysis.duration)),
@@ -133,7 +130,7 @@ def _people(people: list[Person], found: int) -> Iterator[str]:
     yield "<table><tr><th></th><th>Name</th><th>Seen</th><th>Shows</th></tr>"
     for one in people:
         shares = ", ".join(f"{named(word)} {percent(share)}" for word, share in one.shares.items())
-        seen = f"{one.seen:.1f} s, from {clock(one.first)} to {clock(one.last)}"
+        seen = f"{one.seen:.1f} s, from {clock_tenths(one.first)} to {clock_tenths(one.last)}"
         cells = (_picture(one.crop, one.name), html.escape(one.name), seen, html.escape(shares))
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</table>"
@@ -145,7 +142,7 @@ def _moments(moments: list[Moment]) -> Iterator[str]:
         for one in moments:
             words = f"{named(one.label)} {percent(one.confidence)}"
             why = f"after {one.before}" if one.before else "at its clearest"
-            text = f"{clock(one.seconds)} {one.name}: {words}, {why}"
+            text = f"{clock_tenths(one.seconds)} {one.name}: {words}, {why}"
             colour = expression(one.label).colour
             yield f'<li style="--colour: {colour}">{_picture(one.crop, text)}{html.escape(text)}</li>'
         yield "</ul>"

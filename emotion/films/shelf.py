@@ -10,14 +10,16 @@ from emotion import jobs
 from emotion.bundles import SHIPPED
 from emotion.errors import JobError
 from emotion.files import free_space_or_raise
-from emotion.films.analysis import AUDIENCE, Analysis, Moment, Person
+from emotion.films.analysis import AUDIENCE, Analysis
+from emotion.films.job import REDRAW
+from emotion.films.people import Moment, Person
 from emotion.films.request import FAST, FilmSettings, Request
 from emotion.jobs import Job
 from emotion.recognition.video import Film
 
 __all__ = [
     "AUDIENCE", "FAST", "FILMS", "SUFFIXES", "Analysis", "FilmSettings", "Moment", "Person", "delete", "past_films",
-    "start_film",
+    "start_film", "start_redraw",
 ]  # fmt: skip
 
 FILMS: Final = SHIPPED.parent / "data" / "films"
@@ -68,6 +70,17 @@ def _copy(upload: BinaryIO | Path, target: Path) -> None:
         ) from error
 
 
+def start_redraw(folder: Path) -> Job:
+    """Draw the video with labels of the analysis in `folder` again, as a job in its folder `REDRAW`, see `redraw`.
+    Raises `JobError` where one is at work there already, or where it cannot be started."""
+    place = folder / REDRAW
+    try:
+        place.mkdir(exist_ok=True)
+    except OSError as error:
+        raise JobError(f"{folder} cannot be written to ({error.strerror}); check the disk.") from error
+    return jobs.start(["redraw-video", str(folder.resolve())], place)
+
+
 def past_films(parent: Path | None = None) -> list[Analysis]:
     """All films that were read or are being read below `parent`, newest first."""
     return [Analysis(job.folder) for job in jobs.list_jobs(parent or FILMS)]
@@ -75,6 +88,8 @@ def past_films(parent: Path | None = None) -> list[Analysis]:
 
 def delete(folder: Path) -> None:
     """End the reading of a film and remove every file of it; `JobError` where that cannot be done."""
+    if (folder / REDRAW / "state.json").is_file():
+        jobs.find(folder / REDRAW).stop(_GRACE)
     jobs.find(folder).stop(_GRACE)
     try:
         shutil.rmtree(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion.faces import UNSURE
 from emotion.films.cast import Cast
 from emotion.films.log import COLUMNS
+from emotion.photos import distinct
 
 FILM_COLUMNS: Final = (
     "frame", "seconds", "track", "name", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
@@ -89,6 +90,38 @@ def one_each(faces: pd.DataFrame) -> pd.DataFrame:
     frames_and_tracks = np.column_stack([column(faces, "frame"), column(faces, "track")])[largest]
     kept = np.unique(frames_and_tracks, axis=0, return_index=True)[1]
     return faces if len(kept) == len(faces) else faces.iloc[np.sort(largest[kept])]
+
+
+def seen_together(faces: pd.DataFrame, cast: Cast, tracks: Iterable[int]) -> dict[int, frozenset[int]]:
+    """Find who cannot be the same person, since both are seen in one frame.
+
+    Args:
+        faces: As from `FrameLog.faces`.
+        cast: What was merged; who is hidden counts, too.
+        tracks: Numbers as which faces are shown, after merging.
+
+    Returns:
+        For each of `tracks` the others, also as numbers after merging, that are seen with it in at least one frame.
+    """
+    numbers, place = np.unique(column(faces, "track"), return_inverse=True)
+    roots = np.array([cast.root(int(track)) for track in numbers], np.int64)[place]
+    frames = np.unique(column(faces, "frame"), return_inverse=True)[1]
+    found: dict[int, frozenset[int]] = {}
+    for track in tracks:
+        present = np.zeros(len(faces) + 1, bool)  # by frame
+        present[frames[roots == track]] = True
+        found[track] = frozenset(np.unique(roots[present[frames]]).tolist()) - {track}
+    return found
+
+
+def share_rows(people: Sequence[tuple[str, Mapping[str, float]]], everyone: Mapping[str, float]) -> pd.DataFrame:
+    """Columns `name`, `expression`, `share` for `charts.people_bars`: all together before the single `people` (name and
+    shares), where there are several. Every bar gets a name of its own."""
+    rows = [("Everyone", everyone)] if len(people) > 1 else []
+    rows += people
+    names = distinct([name for name, _ in rows])
+    bars = [(name, word, part) for name, (_, parts) in zip(names, rows, strict=True) for word, part in parts.items()]
+    return pd.DataFrame(bars, columns=["name", "expression", "share"])
 
 
 def shares(faces: pd.DataFrame) -> dict[str, float]:
@@ -188,5 +221,13 @@ def _stretched(starts: Array, ends: Array, labels: Sequence[str]) -> pd.DataFram
 
 
 def clock(seconds: float) -> str:
-    """A time of a film for people: "0:07", "12:34"."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """The length of a video or how far it is, to the nearest second: "0:07", "12:34"."""
+    whole = int(seconds + 0.5)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def clock_tenths(seconds: float) -> str:
+    """When something happens in a video, to the nearest tenth of a second, as the timeline of the page tells it:
+    "0:07.4"."""
+    tenths = int(seconds * 10 + 0.5)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"

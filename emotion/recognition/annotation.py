@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import cv2
@@ -15,17 +15,34 @@ from emotion.faces import UNSURE, Box, Expression, Face, expression, percent
 from emotion.recognition.images import ImageSource, as_rgb
 
 Picture = NDArray[np.uint8]
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 Chip = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 MOST_WORDS = 12  # with more faces than this, chips show only number and sign
+_MAX_NAME = 24  # characters of a name in a chip
+_NO_GLYPH = "\U0010fffd"  # a private character that no font has
+# For letters that Pillow's own font, "", lacks: what Linux, Windows and macOS come with.
+_FONTS = (
+    "",
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "arial.ttf",
+    "msyh.ttc",
+    "Arial.ttf",
+    "Arial Unicode.ttf",
+    "PingFang.ttc",
+)
 
 
-def annotate(image: ImageSource, faces: Sequence[Face], *, blur: bool = False) -> Picture:
+def annotate(
+    image: ImageSource, faces: Sequence[Face], *, blur: bool = False, names: Mapping[int, str] | None = None
+) -> Picture:
     """A copy of an image (all that `as_rgb` takes) as RGB uint8 (H, W, 3) with a box and a chip for each face, numbered
     by its track or, where it has none, from 1 in the given order.
 
     Colour, sign and word say the same thing, so that colour is never needed. `blur` makes the faces
-    unrecognisable first.
+    unrecognisable first. `names`: what is drawn instead of the number of a track, where `is_drawable` allows it.
     """
     out = pixelate(image, [face.box for face in faces]) if blur else as_rgb(image).copy()
     height, width = out.shape[:2]
@@ -34,7 +51,7 @@ def annotate(image: ImageSource, faces: Sequence[Face], *, blur: bool = False) -
         _draw_box(out, face, thick)
     taken = [face.box for face in faces]
     for place, face in enumerate(faces, 1):
-        number = place if face.track is None else face.track
+        number = place if face.track is None else _tag(face.track, names or {})
         chip = _chip(chip_text(number, face, short=len(faces) > MOST_WORDS), face.shown, _font_size(face, out))
         x, y = _place(face.box, chip.shape[1], chip.shape[0], width, height, [b for b in taken if b is not face.box])
         _paste(out, chip, x, y)
@@ -42,8 +59,47 @@ def annotate(image: ImageSource, faces: Sequence[Face], *, blur: bool = False) -
     return out
 
 
-def chip_text(number: int, face: Face, *, short: bool) -> str:
-    """What stands beside the sign: "3 happy 87 %", "3 unsure", or only "3"."""
+def _tag(track: int, names: Mapping[int, str]) -> str | int:
+    name = names.get(track, "")
+    if not name or not is_drawable(name):
+        return track
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1].rstrip()}…"
+
+
+def is_drawable(text: str) -> bool:
+    """Whether a font of this machine has a glyph for every character of `text`."""
+    return _font(text, 20) is not None
+
+
+@lru_cache(maxsize=2048)
+def _font(text: str, size: int) -> Font | None:
+    """Pillow's own font where that has all glyphs (it has those of English), else a font of the system; None where no
+    font has them."""
+    for name in _FONTS:
+        font = _load(name, size)
+        if font is not None:
+            missing = _glyph(font, _NO_GLYPH)
+            if all(character.isspace() or _glyph(font, character) != missing for character in text):
+                return font
+    return None
+
+
+@lru_cache(maxsize=256)
+def _load(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
+    except OSError:  # this system does not have it
+        return None
+
+
+def _glyph(font: Font, character: str) -> bytes:
+    tile = Image.new("L", (64, 64))
+    ImageDraw.Draw(tile).text((8, 8), character, font=font, fill=255)
+    return tile.tobytes()
+
+
+def chip_text(number: int | str, face: Face, *, short: bool) -> str:
+    """What stands beside the sign: "3 happy 87 %", "3 unsure", or only "3"; `number` may be a name."""
     if short:
         return str(number)
     if face.unsure is not None or face.scores is None:
@@ -132,7 +188,7 @@ def _overlap(a: Box, b: Box) -> float:
 def _chip(text: str, name: str, size: int) -> NDArray[np.float32]:
     """A label as RGBA float32 (h, w, 4), 0 to 1: dark text on the colour, or light on dark, with its sign."""
     look = expression(name)
-    font = ImageFont.load_default(size)
+    font = _font(text, size) or ImageFont.load_default(size)
     left, _, right, _ = font.getbbox(text)
     pad, sign = max(3, size // 4), round(size * 0.8)
     h, w = round(size * 1.35), round(right - left) + sign + 3 * pad

@@ -56,6 +56,16 @@ def change(seconds: float) -> list[Square]:
 
 
 @pytest.fixture(scope="session")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds: a sad face until 1.5 s, then a happy one at another place."""
+
+    def at(seconds: float) -> list[Square]:
+        return [Square(20, 20, 40, SAD)] if seconds < 1.5 else [Square(160, 110, 40, HAPPY)]
+
+    return make_film(tmp_path_factory.mktemp("films") / "parted.mp4", at, 3.0)
+
+
+@pytest.fixture(scope="session")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds of `change`, ten frames a second."""
     return make_film(tmp_path_factory.mktemp("films") / "moving.mp4", change, 4.0)

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageSequence
 
@@ -21,6 +22,7 @@ from emotion.films import files as film_files
 from emotion.films.request import FilmSettings, Request
 from emotion.films.shelf import Analysis
 from emotion.films.tables import FILM_COLUMNS
+from emotion.recognition.analyzer import Settings
 
 from .conftest import Read
 from .scenes import line, write_lines
@@ -43,19 +45,17 @@ def made(tmp_path: Path, tiny: Bundle) -> Analysis:
 
 def test_csv(made: Analysis, tiny: Bundle) -> None:
     rows = list(csv.DictReader(io.StringIO(film_files.csv(made).removeprefix(BYTE_ORDER_MARK))))
-    assert list(rows[0]) == [*FILM_COLUMNS, *FERPLUS_LABELS, "receipt"]
+    assert list(rows[0]) == [*FILM_COLUMNS, *FERPLUS_LABELS]
     assert len(rows) == 35
-    assert rows[0] | {"receipt": "", "neutral": ""} == {
+    assert rows[0] | {"neutral": ""} == {
         "frame": "0", "seconds": "0.0000", "track": "1", "name": "Face 1", "shown": "sad", "label": "sad",
         "confidence": "0.8000", "unsure": "", "detection": "0.9000", "x1": "0", "y1": "0", "x2": "40", "y2": "40",
         "neutral": "", "happy": "0.1000", "surprise": "0.0000", "sad": "0.8000", "angry": "0.0000",
-        "disgust": "0.0000", "fear": "0.0000", "contempt": "0.0000", "receipt": "",
+        "disgust": "0.0000", "fear": "0.0000", "contempt": "0.0000",
     }  # fmt: skip
     assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
-    receipt = rows[0]["receipt"]
-    for part in (outputs.PROGRAM, f"model tiny {tiny.sha256}", "detector haar", "unsure=0.5", "every=1", "blur=False"):
-        assert part in receipt
-    assert {row["receipt"] for row in rows} == {receipt}
+    assert tiny.sha256 not in film_files.csv(made)
+    assert json.loads(film_files.provenance_json(made)) == {"name": "Party <b>.mp4", **made.receipt}
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
@@ -67,44 +67,85 @@ def test_a_name_is_no_formula(made: Analysis, name: str) -> None:
 
 def test_json(made: Analysis, tiny: Bundle) -> None:
     made.rename(1, "Anna")
-    made.merge(2, 1)
     value = json.loads(film_files.json_text(made))
     assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert value["program"] == outputs.PROGRAM
     assert value["settings"]["recognition"]["side"] == 640
     assert value["name"] == "Party <b>.mp4"
-    assert [(one["name"], one["merged"]) for one in value["people"]] == [("Anna", [2])]
+    assert [one["name"] for one in value["people"]] == ["Anna", "Face 2"]
     assert len(value["frames"]) == 30
-    assert [face["track"] for face in value["frames"][5]["faces"]] == [1, 2]  # as they were read
+    assert [face["track"] for face in value["frames"][5]["faces"]] == [1, 2]
+
+
+def test_json_has_no_hidden_face_and_one_number_for_a_merged_one(made: Analysis) -> None:
+    write_lines(made.folder, line(0, 0.0, (1, "sad"), (2, "happy")), line(1, 0.1, (3, "happy"), (2, "sad")))
+    analysis = Analysis(made.folder)
+    analysis.merge(3, 1)
+    analysis.hide(2)
+    value = json.loads(film_files.json_text(analysis))
+    assert [[face["track"] for face in frame["faces"]] for frame in value["frames"]] == [[1], [1]]
+    assert [(one["track"], one["merged"]) for one in value["people"]] == [(1, [3])]
 
 
 # ------------------------------------------------------------------ subtitles
 
 
-def test_subtitles_of_the_main_face(made: Analysis) -> None:
+def cues(text: str) -> list[str]:
+    return [block.rstrip() for block in text.split("\n\n")[2:]]
+
+
+def test_subtitles_of_every_face_and_of_one(made: Analysis) -> None:
+    made.rename(1, "Anna")
     blocks = film_files.vtt(made).split("\n\n")
     assert blocks[0] == "WEBVTT"
     assert blocks[1].startswith("NOTE\nEmotion Studio")
-    assert [block.rstrip() for block in blocks[2:]] == [
-        "00:00:00.000 --> 00:00:01.000\nsad 80 %",
-        "00:00:01.000 --> 00:00:02.000\nunsure",
-        "00:00:02.000 --> 00:00:03.000\nhappy 80 %",
+    anna = [
+        "00:00:00.000 --> 00:00:01.000\nAnna: sad 80 %",
+        "00:00:01.000 --> 00:00:02.000\nAnna: unsure",
+        "00:00:02.000 --> 00:00:03.000\nAnna: happy 80 %",
     ]
+    other = ["00:00:00.500 --> 00:00:01.000\nFace 2: happy 80 %"]
+    assert cues(film_files.vtt(made)) == [anna[0], *other, *anna[1:]]
+    assert (cues(film_files.vtt(made, 1)), cues(film_files.vtt(made, 2))) == (anna, other)
     made.hide(1)
-    assert "00:00:00.500 --> 00:00:01.000\nhappy 80 %" in film_files.vtt(made)
+    assert cues(film_files.vtt(made)) == other
+    for track in (1, 3):
+        with pytest.raises(EmotionError, match=f"There is no face {track} to make subtitles of"):
+            film_files.vtt(made, track)
+
+
+def test_subtitles_join_merged_faces(made: Analysis) -> None:
+    write_lines(made.folder, *(line(i, i / 10, (1 if i < 10 else 2, "sad" if i < 10 else "happy")) for i in range(20)))
+    analysis = Analysis(made.folder)
+    analysis.merge(2, 1)
+    both = ["00:00:00.000 --> 00:00:01.000\nFace 1: sad 80 %", "00:00:01.000 --> 00:00:02.000\nFace 1: happy 80 %"]
+    assert cues(film_files.vtt(analysis)) == cues(film_files.vtt(analysis, 1)) == both
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"),
+    [(0.9, ["00:00:00.000 --> 00:00:03.000\nFace 1: unsure"]), (0.8, ["80 %", "unsure", "80 %"])],
+)
+def test_subtitles_do_not_write_what_is_less_certain_than_the_settings_ask(
+    made: Analysis, tiny: Bundle, least: float, expected: list[str]
+) -> None:
+    settings = FilmSettings(Settings(unsure=least))
+    Request.of(made.folder / "a.mp4", "a.mp4", settings, "haar", tiny.folder).write(made.folder)
+    found = cues(film_files.vtt(Analysis(made.folder), 1))
+    assert [cue[-len(end) :] for cue, end in zip(found, expected, strict=True)] == expected
 
 
 def test_names_cannot_make_cues(made: Analysis) -> None:
     made.rename(1, "a --> b\n\n00:00:01.000 --> 00:00:02.000\n<v Eve>")
     text = film_files.vtt(made)
-    assert text.count("-->") == 3
+    assert text.count("-->") == 4
     assert "<v" not in text
-    assert len(text.split("\n\n")) == 5
+    assert len(text.split("\n\n")) == 6
 
 
 def test_times_of_long_films(made: Analysis) -> None:
     write_lines(made.folder, line(0, 3599.5, (1, "sad")), line(1, 3600.25, (1, "happy")))
-    assert "00:59:59.500 --> 01:00:00.250\nsad 80 %" in film_files.vtt(Analysis(made.folder))
+    assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80 %" in film_files.vtt(Analysis(made.folder))
 
 
 # ------------------------------------------------------------------ pictures
@@ -116,10 +157,10 @@ def test_crops(read: Read, moving: Path) -> None:
     analysis.rename(2, "Anna-x")
     with zipfile.ZipFile(io.BytesIO(film_files.crops_zip(analysis))) as archive:
         names = archive.namelist()
-        assert names == ["receipt.json", "Anna-x/sad.jpg", "Anna-x/happy.jpg", "Anna-x (2)/happy.jpg"]
-        receipt = json.loads(archive.read("receipt.json"))
+        assert names == ["provenance.json", "Anna-x/sad.jpg", "Anna-x/happy.jpg", "Anna-x (2)/happy.jpg"]
+        provenance = json.loads(archive.read("provenance.json"))
         assert archive.read("Anna-x/sad.jpg") == (analysis.folder / "crops" / "1-sad.jpg").read_bytes()
-    assert receipt["model"]["sha256"] == analysis.receipt["model"]["sha256"]
+    assert provenance["model"]["sha256"] == analysis.receipt["model"]["sha256"]
     analysis.hide(2)
     with zipfile.ZipFile(io.BytesIO(film_files.crops_zip(analysis))) as archive:
         assert len(archive.namelist()) == 3
@@ -202,8 +243,9 @@ def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> No
     assert all(attributes["alt"] for attributes in images)
     words = " ".join(page.words)
     sha256 = analysis.receipt["model"]["sha256"]
-    for part in ("Face 1", "● happy", "What a label means", "not what a person feels", sha256):
+    for part in ("Face 1", "from 0:01.0 to 0:01.9", "● happy", "What a label means", "not what a person feels", sha256):
         assert part in words
+    assert '"name": "Everyone"' in page.scripts[3]
     library, *charts = page.scripts
     assert "vegaEmbed" in library
     assert len(charts) == 3
@@ -241,8 +283,15 @@ def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
 def test_all_files_at_once(read: Read, moving: Path, tmp_path: Path) -> None:
     analysis = read(moving)
     film_files.write_results(analysis, analysis.folder)
-    for name in ("faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html"):
+    texts = ["faces.csv", "provenance.json", "faces.json", "expressions.vtt", "report.html"]
+    for name in (*texts, "crops.zip", "subtitles.zip"):
         assert (analysis.folder / name).stat().st_size > 200
+    with zipfile.ZipFile(io.BytesIO(film_files.results_zip(analysis))) as archive:
+        assert archive.namelist()[:5] == texts
+        assert {"subtitles/Face-1.vtt", "subtitles/Face-2.vtt", "crops/Face-2/happy.jpg"} < set(archive.namelist())
+        table = pd.read_csv(archive.open("faces.csv"))
+    assert table.columns.tolist() == [*FILM_COLUMNS, *FERPLUS_LABELS]
+    assert len(table) == len(analysis.table())
     (tmp_path / "file").write_text("")
     with pytest.raises(EmotionError, match="cannot be written to"):
         film_files.write_results(analysis, tmp_path / "file")

@@ -154,7 +154,6 @@ def test_a_film_without_a_face(read: Read, tmp_path: Path) -> None:
     assert analysis.lanes().empty
     assert analysis.people() == []
     assert analysis.moments() == []
-    assert analysis.main() is None
     assert analysis.shares() == {}
     assert (analysis.crowd()["faces"] == 0).all()
     assert film_files.csv(analysis).count("\n") == 1
@@ -248,8 +247,8 @@ def test_progress_tells_how_far_it_is(read: Read, moving: Path, tmp_path: Path) 
     (tmp_path / "out").mkdir()
     report = Stopper(tmp_path / "out", 1000)
     read(moving, report=report)
-    assert report.texts[5] == "0:00 of 0:04, 1 face"
-    assert report.texts[15] == "0:01 of 0:04, 2 faces"
+    assert report.texts[5] == "0:01 of 0:04, 1 face"
+    assert report.texts[15] == "0:02 of 0:04, 2 faces"
     assert len(report.texts) == 40
 
 

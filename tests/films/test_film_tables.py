@@ -20,10 +20,13 @@ from emotion.films.tables import (
     audience,
     cast_faces,
     clock,
+    clock_tenths,
     crowd,
     film_table,
     lanes,
     one_each,
+    seen_together,
+    share_rows,
     shares,
     stretches,
 )
@@ -240,6 +243,36 @@ def test_stretches(duration: float, count: int, step: float) -> None:
         assert (ends[0] - starts[0], ends[-1]) == pytest.approx((step, duration))
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.9, "0:07"), (60, "1:00"), (754.2, "12:34")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+@pytest.mark.parametrize(
+    ("seconds", "whole", "tenths"),
+    [
+        (0, "0:00", "0:00.0"), (5.967, "0:06", "0:06.0"), (7.44, "0:07", "0:07.4"), (59.96, "1:00", "1:00.0"),
+        (60, "1:00", "1:00.0"), (754.25, "12:34", "12:34.3"),
+    ],
+)  # fmt: skip
+def test_times_are_rounded_and_not_cut(seconds: float, whole: str, tenths: str) -> None:
+    assert (clock(seconds), clock_tenths(seconds)) == (whole, tenths)
+
+
+@given(
+    st.dictionaries(st.integers(0, 9), st.sets(st.integers(1, 6)), max_size=8),
+    st.dictionaries(st.integers(1, 6), st.integers(1, 6), max_size=3),
+)
+def test_who_is_seen_together(seen: dict[int, set[int]], merges: dict[int, int]) -> None:
+    cast = Cast()
+    for track, into in merges.items():
+        if cast.root(track) != cast.root(into):
+            cast = cast.with_merged(track, into)
+    rows = [(frame, track) for frame, tracks in sorted(seen.items()) for track in sorted(tracks)]
+    faces = pd.DataFrame(rows, columns=["frame", "track"], dtype=np.int64)
+    roots = [{cast.root(track) for track in tracks} for tracks in seen.values()]
+    asked = {cast.root(track) for track in range(1, 7)}
+    expected = {one: frozenset(set().union(*(some for some in roots if one in some)) - {one}) for one in asked}
+    assert seen_together(faces, cast, asked) == expected
+
+
+def test_everyone_stands_before_several() -> None:
+    table = share_rows([("Everyone", {"sad": 1.0}), ("B", {"happy": 0.5, "sad": 0.5})], {"sad": 0.8, "happy": 0.2})
+    assert table["name"].tolist() == ["Everyone", "Everyone", "Everyone (2)", "B", "B"]
+    assert share_rows([("A", {"sad": 1.0})], {"sad": 1.0})["name"].tolist() == ["A"]
+    assert list(share_rows([], {}).columns) == ["name", "expression", "share"]

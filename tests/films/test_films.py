@@ -66,9 +66,6 @@ def test_people(read: Read, moving: Path) -> None:
     assert sum(one.shares.values()) == pytest.approx(1)
     assert (two.first, two.last) == pytest.approx((1.0, 1.9), abs=0.15)
     assert two.crop == analysis.folder / "crops" / "2.jpg"
-    main = analysis.main()
-    assert main is not None
-    assert main.track == 1
 
 
 def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +77,8 @@ def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, mo
     assert len(read_paths) == 3  # once for the people, once for the pictures
 
 
-def test_names_merging_and_hiding(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_names_merging_and_hiding(read: Read, parted: Path) -> None:
+    analysis = read(parted)
     rows = len(analysis.table())
     analysis.rename(1, "Anna")
     assert set(analysis.table()["name"]) == {"Anna", "Face 2"}
@@ -98,21 +95,17 @@ def test_names_merging_and_hiding(read: Read, moving: Path) -> None:
     assert set(analysis.table()["track"]) == {2}
     assert [one.hidden for one in analysis.people()] == [True, False]
     assert {one.track for one in analysis.moments()} == {2}
-    main = analysis.main()
-    assert main is not None
-    assert main.track == 2
     assert "Anna" not in film_files.csv(analysis)
     assert "Anna" not in film_files.vtt(analysis)
     assert "Anna" not in film_files.report_html(analysis)
     analysis.hide(2)
     assert analysis.table().empty
-    assert analysis.main() is None
     analysis.hide(1, False)
     assert set(Analysis(analysis.folder).table()["name"]) == {"Anna"}  # it is kept
 
 
-def test_merging_into_a_hidden_face_and_circles(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_merging_into_a_hidden_face_and_circles(read: Read, parted: Path) -> None:
+    analysis = read(parted)
     analysis.hide(1)
     analysis.merge(2, 1)
     assert analysis.table().empty
@@ -328,6 +321,4 @@ def test_with_the_shipped_models(tmp_path: Path, astronaut: Path, every: int) ->
     assert person.shares["happy"] > 0.8
     boxes = one.table().loc[:, ["x1", "x2"]].to_numpy().mean(axis=1)
     assert boxes[-1] - boxes[0] == pytest.approx(23, abs=5)  # it moves by a pixel a frame
-    main = one.main()
-    assert main is not None
     assert "happy" in film_files.vtt(one)

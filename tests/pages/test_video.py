@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui_cast, ui_film, ui_memory, ui_reading
+from emotion import jobs, ui_cast, ui_film, ui_film_frames, ui_memory, ui_parts, ui_reading
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.films import sample as sample_film
@@ -26,7 +27,7 @@ from emotion.jobs import Job
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
 from emotion.recognition.film_writer import FilmWriter
-from emotion.recognition.images import read_image
+from emotion.recognition.images import encode_jpeg, read_image
 from emotion.reporting import reporting
 
 Open = Callable[[str], Any]
@@ -340,6 +341,39 @@ def test_a_running_film_shows_how_far_it_is(here: Path, party: Path, add: Add, o
     assert "Take away" in page.words
 
 
+def images(page: Any) -> list[str]:
+    return [image.url for element in (page.app.get("imgs") or page.app.image) for image in element.proto.imgs]
+
+
+def test_a_running_film_shows_its_last_frame_in_the_page_itself(
+    here: Path, party: Path, add: Add, open_film: Visit, open_page: Open
+) -> None:
+    name = add(party)
+    running(here / name)
+    last = ui_parts.jpeg_url((here / name / "preview.jpg").read_bytes())
+    assert images(open_film(name))[0] == last
+    (here / name / "preview.jpg").unlink()
+    (here / name / "cover.jpg").unlink()
+    for page in (open_film(name), open_page("video")):
+        first = images(page)[0]
+        assert first.startswith("data:image/jpeg;base64,")
+        image = read_image(base64.b64decode(first.split(",")[1]))
+        assert image.std() > 5, "the first frame, no gray rectangle"
+    (here / name / "source.mp4").write_bytes(b"no video")
+    ui_film_frames.st.cache_data.clear()
+    page = open_film(name)
+    assert images(page) == []
+    assert not page.app.error
+
+
+def test_the_card_of_a_film_shows_a_frame_with_faces(here: Path, party: Path, add: Add, open_page: Open) -> None:
+    name = add(party)
+    (here / name / "cover.jpg").write_bytes(encode_jpeg(np.full((90, 160, 3), (200, 0, 0), np.uint8)))
+    (shown,) = images(open_page("video"))
+    red, green, _ = read_image(base64.b64decode(shown.split(",")[1])).mean(axis=(0, 1))
+    assert (red > 150, green < 60) == (True, True)
+
+
 def test_a_running_film_can_be_stopped(
     here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,7 +382,7 @@ def test_a_running_film_can_be_stopped(
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page = open_film(name)
     page.app.button(key="film_stop").click().run()
-    assert "Stopped before its end. What was read until 0:03 is kept." in page.words
+    assert "Stopped before its end. What was read until 0:04 is kept." in page.words
     assert page.shown("film_timeline")["player"]
 
 
@@ -387,7 +421,7 @@ def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: V
     assert page.app.get("video")[0].proto.alt == "The film party.mp4 with its labels"
     assert [box.label for box in page.app.text_input] == ["Name of Face 1", "Name of Face 2", "Name of Face 3"]
     (table,) = page.app.dataframe
-    assert list(table.value["First seen"]) == ["0:00", "0:01", "0:01"]
+    assert list(table.value["First seen"]) == ["0:00.0", "0:01.0", "0:01.0"]
     assert not page.app.error
 
 
@@ -416,6 +450,57 @@ def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film:
     assert again.app.text_input(key=f"film_name_{name}_1").value == ""
 
 
+def test_a_film_that_was_drawn_before_a_change_is_redrawn(
+    here: Path, party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
+) -> None:
+    name = add(party)
+    page = open_film(name)
+    assert "drawn before these changes" not in page.words
+    page.app.text_input(key=f"film_name_{name}_1").set_value("\U00010600").run()
+    assert "The video was drawn before these changes" in page.words
+    assert "No font of this machine has all letters of \U00010600: numbers are drawn instead." in page.words
+    page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
+    assert "numbers are drawn" not in page.words
+    before = (here / name / "annotated.mp4").read_bytes()
+    page.app.button(key="film_redraw").click().run()
+    assert not page.app.error
+    patient_until = time.monotonic() + 60
+    while Job(here / name / "redraw").state().running and time.monotonic() < patient_until:
+        time.sleep(0.2)
+    page.app.run()
+    assert "drawn before these changes" not in page.words
+    assert bytes(saved["party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes() != before
+
+
+def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
+    here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = add(party)
+    Analysis.open(here / name).hide(2)
+    (here / name / "redraw").mkdir()
+    running(here / name / "redraw")
+    page = open_film(name)
+    assert "Redrawing the video: 25 %" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
+    assert page.app.get("video"), "the old video can be watched meanwhile"
+    monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
+    page.app.button(key="film_redraw_stop").click().run()
+    assert page.app.button(key="film_redraw")
+    assert not page.app.error
+    ended(here / name / "redraw", "failed", "There is no room.")
+    page.app.run()
+    assert [one.value for one in page.app.error] == [r"There is no room\."]
+
+
+def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
+    name = add(party)
+    page = open_film(name)
+    assert page.app.selectbox(key=f"film_subtitles_{name}").options == ["All faces", "Face 1", "Face 2", "Face 3"]
+    assert saved["party.vtt"].count("Face 1: ") + saved["party.vtt"].count("Face 3: ") >= 2
+    page.app.selectbox(key=f"film_subtitles_{name}").set_value(3).run()
+    assert "Face 3: " in saved["party-Face-3.vtt"]
+    assert "Face 1: " not in saved["party-Face-3.vtt"]
+
+
 def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
     page = open_film(name)
@@ -436,12 +521,19 @@ def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> Non
     assert page.app.button(key=f"film_unhide_{name}_3")
 
 
-def test_faces_are_merged_and_taken_apart(party: Path, add: Add, open_film: Visit) -> None:
-    name = add(party)
+def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: Visit) -> None:
+    def one_then_two(image: NDArray[np.uint8]) -> list[Face]:
+        return [Face(box, 0.9) for box in (PLACES[:1] if level(image) < 15 else PLACES[1:])]
+
+    name = add(read_film(one_then_two))
     page = open_film(name)
+    offered = {track: page.app.selectbox(key=f"film_merge_{name}_{track}").options for track in (1, 2, 3)}
+    assert offered == {1: ["Face 2", "Face 3"], 2: ["Face 1"], 3: ["Face 1"]}, "2 and 3 are seen in the same frames"
     page.app.text_input(key=f"film_name_{name}_2").set_value("Anna").run()
     page.app.selectbox(key=f"film_merge_{name}_2").set_value(1).run()
     assert [lane["name"] for lane in page.shown("film_timeline")["lanes"]] == ["Anna", "Face 3"]
+    with pytest.raises(KeyError):
+        page.app.selectbox(key=f"film_merge_{name}_3")  # nobody is left to whom it could belong
     assert page.app.text_input(key=f"film_name_{name}_1").value == "Anna", "the name came along"
     page.app.button(key=f"film_split_{name}_1").click().run()
     assert len(page.shown("film_timeline")["lanes"]) == 3
@@ -515,7 +607,7 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
         ("failed", NASTY, NASTY),
         ("stopped", None, "Stopped before its end."),
-        ("running", None, "ended while it read this film. What was read until 0:03 is kept. Read again begins anew."),
+        ("running", None, "ended while it read this film. What was read until 0:04 is kept. Read again begins anew."),
     ],
 )
 def test_what_ended_early_is_said_and_shown(
@@ -612,8 +704,8 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
     name = add(read_film(name="=a party.mp4"))
     page = open_film(name)
     assert not page.app.error
-    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party.csv", "a-party.gif", "a-party.html",
-                             "a-party.json", "a-party.vtt"]  # fmt: skip
+    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party-results.zip", "a-party.csv",
+                             "a-party.gif", "a-party.html", "a-party.json", "a-party.vtt"]  # fmt: skip
     assert bytes(saved["a-party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes()
     rows = list(csv.DictReader(io.StringIO(saved["a-party.csv"])))
     assert len(rows) == 40 + 2 * 20
@@ -645,15 +737,15 @@ def test_the_sample_film(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "1.jpg").write_bytes(data)
-    assert ui_film.portrait(tmp_path / "1.jpg", False) is None
-    assert ui_film.small_picture(tmp_path / "1.jpg", True) is None
-    assert ui_film.small_picture(tmp_path / "2.jpg", False) is None
-    assert ui_film.small_picture(None, False) is None
+    assert ui_film_frames.portrait(tmp_path / "1.jpg", False) is None
+    assert ui_film_frames.small_picture(tmp_path / "1.jpg", True) is None
+    assert ui_film_frames.small_picture(tmp_path / "2.jpg", False) is None
+    assert ui_film_frames.small_picture(None, False) is None
 
 
 def test_a_portrait_is_square(party: Path) -> None:
     crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
-    jpeg = ui_film.portrait(crop, False)
+    jpeg = ui_film_frames.portrait(crop, False)
     assert jpeg is not None
     image = read_image(jpeg)
     assert image.shape[0] == image.shape[1]

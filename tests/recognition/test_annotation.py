@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion.faces import _OWN_SIGNS, EXPRESSIONS, UNSURE, Box, Face, Scores, expression
 from emotion.recognition import annotation
-from emotion.recognition.annotation import MOST_WORDS, annotate, chip_text, pixelate
+from emotion.recognition.annotation import MOST_WORDS, annotate, chip_text, is_drawable, pixelate
 from emotion.recognition.detectors import available_detectors, make_detector
 
 Picture = NDArray[np.uint8]
@@ -341,3 +341,15 @@ def test_a_face_of_a_stream_keeps_its_number(monkeypatch: pytest.MonkeyPatch) ->
     annotate(GREY, faces)
     annotate(GREY, [replace(face, track=track) for face, track in zip(faces, (2, 5, 7), strict=True)])
     assert said == [1, 2, 3, 2, 5, 7]
+
+
+def test_names_are_drawn_where_a_font_has_their_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(annotation, "chip_text", lambda number, face, short: said.append(number) or "x")
+    faces = [replace(happy(Box(10 + 60 * i, 10, 50 + 60 * i, 50)), track=i) for i in range(1, 7)]
+    names = {1: "Anna", 2: "", 3: "\U0010fff0", 5: "Maximilian of Hohenstein-Langenburg", 6: "Zo\u00eb"}
+    annotate(GREY, faces, names=names)
+    zoe = names[6] if is_drawable(names[6]) else 6  # as the fonts of this machine are
+    if not is_drawable("\u2026"):
+        pytest.skip("no font of this machine has an ellipsis")
+    assert said == ["Anna", 2, 3, 4, "Maximilian of Hohenstei\u2026", zoe]
