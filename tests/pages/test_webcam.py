@@ -223,7 +223,7 @@ def test_parts_that_refresh_themselves_stay_the_same(
         runs.append(sorted(known))
     page.app.session_state["live"].session.close()
     assert runs == [runs[0]] * 5
-    assert len(runs[0]) == 2
+    assert len(runs[0]) == 3
 
 
 def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
@@ -330,6 +330,7 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
     for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
         assert np.abs(one.astype(int) - outputs.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+    assert "320 × 240 pixels come · " in live.words
     assert "pictures a second come" in live.words
     assert "ms old" in live.words
     assert "failed" not in live.words
@@ -364,8 +365,15 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     assert np.array_equal(back, image[:, ::-1])
     assert lives(playing).session._stream.stats.frames == looked
     assert playing.app.button(key="live_rest").disabled
-    assert playing.app.button(key="live_snap").disabled, "it would take an earlier picture"
-    assert "In a pause" in playing.app.button(key="live_snap").help
+    for key in ("live_snap", "live_record"):
+        assert playing.app.button(key=key).disabled, "it would keep nothing, or an earlier image"
+        assert "end the pause first" in playing.app.button(key=key).help
+    lives(playing).record(False)  # the pause began between the drawing of the button and the click
+    assert lives(playing).session.view().recording is None
+    playing.app.run()
+    assert "Nothing can be recorded while the stream is paused" in playing.words
+    cards = playing.shown("live_cards")
+    assert (cards["faces"], cards["empty"]) == ([], "Paused: the images pass without being analyzed.")
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
@@ -422,7 +430,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    assert "Recorded 3 seconds, 30 pictures, 2 different faces" in playing.words
+    assert "Recorded 3 seconds, 30 pictures, 2 different faces, in 320 × 240 pixels." in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
     times = sorted({float(row["seconds"]) for row in rows})
@@ -438,6 +446,17 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     assert not film.exists(), "what cannot be reached any more takes no room"
     assert "Recorded" not in playing.words
+
+
+def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[str, Any]) -> None:
+    click(playing, "live_record")
+    playing.app.toggle(key="live_pause").set_value(True).run()
+    assert not playing.app.button(key="live_record").disabled, "a recording can be stopped in a pause"
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "Nothing was recorded" in playing.words
+    assert not {"live.csv", "live.json"} & saved.keys()
 
 
 def test_a_film_without_a_place_costs_only_the_film(
@@ -466,7 +485,7 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 pictures, 1 different face." in playing.words
+    assert "Recorded 0 seconds, 2 pictures, 1 different face, in 320 × 240 pixels." in playing.words
     assert "cannot be written" in playing.words
 
 
