@@ -89,7 +89,9 @@ def figures(view: LiveView) -> str:
     parts += [
         f"{view.fps_in:.0f} pictures a second come, {view.fps_out:.0f} are read",
         f"finding {view.search_ms:.0f} ms, reading {view.read_ms:.0f} ms, drawing {view.draw_ms:.0f} ms",
-        f"result {view.age:.0f} s old" if view.age_p95 is None else f"result {1000 * view.age_p95:.0f} ms old",
+        f"result {view.age:.0f} s old"
+        if view.age_p95 is None
+        else f"result ready {1000 * view.age_p95:.0f} ms after its image",
     ]
     counts = {"left out": view.dropped, "too late": view.late, "failed": view.faults}
     parts += [f"{n} {what}" for what, n in counts.items() if n]

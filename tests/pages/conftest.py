@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,10 @@ def open_page(models: Path) -> Callable[[str], Page]:
 
 
 @pytest.fixture(autouse=True)
-def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A part of a page that refreshes itself has no download: each time it would make the file anew, and take that away
     which a click has just asked for."""
-    refreshing: list[str] = []
+    refreshing, wrong = list[str](), list[str]()
     fragment, download = st.fragment, st.download_button
 
     def noting(func: Callable[..., Any] | None = None, *, run_every: Any = None, **more: Any) -> Any:
@@ -91,11 +90,13 @@ def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
         return fragment(run if run_every else func, run_every=run_every, **more)
 
     def checked(label: str, *args: Any, **named: Any) -> bool:
-        assert not refreshing, f"{refreshing[-1]} refreshes itself and has the download {label}"
+        wrong.extend(f"{name} refreshes itself and has the download {label}" for name in refreshing)
         return download(label, *args, **named)
 
     monkeypatch.setattr(st, "fragment", noting)
     monkeypatch.setattr(st, "download_button", checked)
+    yield
+    assert wrong == []
 
 
 @pytest.fixture
@@ -106,8 +107,7 @@ def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> di
 
     def record(label: str, data: Any, file_name: str, **rest: Any) -> bool:
         checked(label, data, file_name, **rest)
-        data = data() if callable(data) else data
-        files[file_name] = bytes(data.getvalue()) if isinstance(data, io.BytesIO) else data
+        files[file_name] = data() if callable(data) else data
         return False
 
     monkeypatch.setattr(st, "download_button", record)
