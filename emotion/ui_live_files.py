@@ -31,11 +31,16 @@ def show_buttons(live: Live, view: LiveView) -> None:
         st.button(
             f"Stop recording ({view.recording:.0f} s)" if recording else "Record", key="live_record",
             icon=":material/stop:" if recording else ":material/fiber_manual_record:",
-            on_click=live.stop if recording else live.record, args=[] if recording else [state.get("live_film", False)],
+            on_click=live.stop if recording else _record, args=[] if recording else [live],
             disabled=live.finishing or ((paused or view.age is None) and not recording),
             help=_PAUSED if paused and not recording else None,
         )  # fmt: skip
         st.checkbox("with the film", key="live_film", disabled=recording)
+
+
+def _record(live: Live) -> None:
+    """Begin as the checkbox says at the click: it may have changed since the button was drawn."""
+    live.record(bool(state.get("live_film")))
 
 
 def show_resting(live: Live, view: LiveView) -> None:

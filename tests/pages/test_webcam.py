@@ -459,6 +459,16 @@ def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[s
     assert not {"live.csv", "live.json"} & saved.keys()
 
 
+def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    playing.app.checkbox(key="live_film").set_value(True)
+    click(playing, "live_record")  # both reach the server together: the button was drawn before the check
+    rtc.play(playing, paint((40, 60)))
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "live.mp4" in saved
+
+
 def test_a_film_without_a_place_costs_only_the_film(
     playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
 ) -> None:
