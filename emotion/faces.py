@@ -220,12 +220,6 @@ class Scores(Mapping[str, float]):
             raise ValueError(f"received labels that are not all different: {', '.join(labels)}")
         self._label = max(self._values, key=self._values.__getitem__)
 
-    def holding(self, label: str) -> Scores:
-        """The same probabilities with another `label` to show: a stream holds one while others barely lead."""
-        held = Scores(list(self._values), list(self._values.values()))
-        held._label = label if label in self._values else held._label
-        return held
-
     def __getitem__(self, label: str) -> float:
         return self._values[label]
 
@@ -243,7 +237,7 @@ class Scores(Mapping[str, float]):
 
     @property
     def label(self) -> str:
-        """The most probable label, the first of equals, or the one that is held."""
+        """The most probable label, the first of equals."""
         return self._label
 
     @property
@@ -257,7 +251,8 @@ class Face:
     """One face; each stage fills a field and returns a new value.
 
     `detection` is the detector's score, 0 to 1. `unsure` is the reason why the label is not to be trusted, in
-    words for a person ("small", "blurred", ...), or None. `track` is the identity in a stream.
+    words for a person ("small", "blurred", ...), or None. `track` is the identity in a stream. `display_label` is the
+    label that a stream displays while another one is more probable by little; None displays the most probable one.
     """
 
     box: Box
@@ -266,10 +261,17 @@ class Face:
     scores: Scores | None = None
     unsure: str | None = None
     track: int | None = None
+    display_label: str | None = None
 
-    def scored(self, scores: Scores, unsure: str | None) -> Face:
+    def __post_init__(self) -> None:
+        if self.display_label is not None and self.display_label not in (self.scores or ()):
+            raise ValueError(
+                f"received the display label {self.display_label!r}, expected one of {', '.join(self.scores or ())}"
+            )
+
+    def scored(self, scores: Scores, unsure: str | None, display_label: str | None = None) -> Face:
         """The same face with what the recogniser says."""
-        return replace(self, scores=scores, unsure=unsure)
+        return replace(self, scores=scores, unsure=unsure, display_label=display_label)
 
     def moved(self, x: float, y: float, factor: float = 1.0) -> Face:
         """The same face in a picture `factor` times as large, then moved by (x, y) pixels."""
@@ -279,7 +281,18 @@ class Face:
     @property
     def shown(self) -> str:
         """The word to show: the label, or "unsure"."""
-        return UNSURE.name if self.unsure is not None or self.scores is None else self.scores.label
+        return self.label if self.unsure is None and self.label is not None else UNSURE.name
+
+    @property
+    def label(self) -> str | None:
+        """The label to display, also of an unsure face: `display_label`, or the most probable one; None without
+        scores."""
+        return self.display_label or (self.scores.label if self.scores else None)
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of `label`, 0 to 1; None without scores."""
+        return self.scores[self.label] if self.scores and self.label else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ def face_json(face: Face) -> dict[str, Any]:
     return {
         "box": list(face.box.rounded()),
         "detection": round(face.detection, 4),
-        "label": face.scores.label if face.scores else None,
-        "confidence": round(face.scores.confidence, 4) if face.scores else None,
+        "label": face.label,
+        "confidence": None if face.confidence is None else round(face.confidence, 4),
         "scores": {label: round(p, 4) for label, p in scores.items()},
         "unsure": face.unsure,
     }

@@ -32,8 +32,8 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]]) -> pd.DataFrame:
     labels = list(dict.fromkeys(label for _, faces in photos for face in faces for label in face.scores or ()))
     rows = [
         [
-            file, number, face.scores.label if face.scores else "",
-            face.scores.confidence if face.scores else float("nan"), face.unsure or "", face.detection,
+            file, number, face.label or "",
+            float("nan") if face.confidence is None else face.confidence, face.unsure or "", face.detection,
             *face.box.rounded(), *((face.scores or {}).get(label, float("nan")) for label in labels),
         ]
         for file, faces in photos
@@ -169,7 +169,7 @@ def _history_words(column: str) -> str:
 
 def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a face of frames as from `frame_json`: `STREAM_COLUMNS`, then one probability column for each label;
-    empty for no faces. `label` and `confidence` are of the expression that is held, also where `shown` is "unsure"."""
+    empty for no faces. `label` and `confidence` are those of `Face`, also where `shown` is "unsure"."""
     found = [(frame["seconds"], face) for frame in frames for face in frame["faces"]]
     labels = list(dict.fromkeys(label for _, face in found for label in face["scores"]))
     nothing = float("nan")

@@ -24,6 +24,7 @@ from emotion.errors import EmotionError, ModelError
 from emotion.recognition import detectors
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Recogniser
+from emotion.recognition.smoothing import HYSTERESIS
 
 ICON: Final = str(Path(__file__).parent / "samples" / "icon.png")
 _ANSWERS: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
@@ -155,8 +156,9 @@ def sidebar() -> None:
 def _choose() -> Choice:
     unsure = st.slider(
         "Unsure below", 0, 95, 50, 5, format="%d %%", key="side_unsure",
-        help="A label that is less certain than this is not shown: the face is called unsure, with the reason. In "
-        "moving pictures a face that has a label keeps it until ten points below.",
+        help="A label with a lower confidence is not shown: the face is called unsure, with the reason. In live images "
+        f"and videos a face that shows a label keeps showing one down to {100 * HYSTERESIS:.0f} points below, so that "
+        "labels do not flicker.",
     )  # fmt: skip
     blur = st.toggle(
         "Blur faces", key="side_blur",

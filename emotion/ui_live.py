@@ -59,6 +59,11 @@ class Live:
         """Whether a picture was asked for or came, or something was saved."""
         return bool(self.asked is not None or self.session.view().frames or self.recording or self.snapshot)
 
+    @property
+    def saved(self) -> tuple[object, object]:
+        """What there is to save: another value where that is something else."""
+        return self.recording, self.snapshot
+
     @cached_property
     def folder(self) -> Path:
         """Where films lie until the visitor leaves."""
@@ -90,7 +95,10 @@ class Live:
         self.snapshot = self.session.snapshot()
 
     def record(self, film: bool) -> None:
-        """Begin to record, with a film if asked for."""
+        """Begin to record, with a film if asked for; not while paused, when nothing would be recorded."""
+        if self.session.options.paused:
+            self.said = "Nothing can be recorded while the stream is paused; end the pause and press Record again."
+            return
         if self.recording is not None and self.recording.film is not None:
             self.recording.film.unlink(missing_ok=True)
         self.recording = None

@@ -34,6 +34,8 @@ def show_cards(view: LiveView) -> None:
 
 
 def _nobody(view: LiveView) -> str:
+    if view.paused:
+        return "Paused: the images pass without being analyzed."
     if view.frames == 0:
         return "Every face gets a card here as soon as the picture comes."
     return "No face in the picture. What helps: look at the camera, come nearer, more light from the front."
@@ -83,19 +85,22 @@ def figures(view: LiveView) -> str:
         return "No picture yet"
     if view.silent is not None and view.silent > WINDOW:
         return f"No picture for {view.silent:.0f} seconds"
-    parts = [
+    parts = [f"{ui_parts.pixels(view.size)} come"] if view.size else []
+    parts += [
         f"{view.fps_in:.0f} pictures a second come, {view.fps_out:.0f} are read",
         f"finding {view.search_ms:.0f} ms, reading {view.read_ms:.0f} ms, drawing {view.draw_ms:.0f} ms",
-        f"result {view.age:.0f} s old" if view.age_p95 is None else f"result {1000 * view.age_p95:.0f} ms old",
+        f"result {view.age:.0f} s old"
+        if view.age_p95 is None
+        else f"result ready {1000 * view.age_p95:.0f} ms after its image",
     ]
     counts = {"left out": view.dropped, "too late": view.late, "failed": view.faults}
     parts += [f"{n} {what}" for what, n in counts.items() if n]
     return " · ".join(parts)
 
 
-def show_past(live: Live) -> None:
-    """The last half minute."""
-    history = live.session.history()
+def show_past(view: LiveView) -> None:
+    """The last half minute, until the moment of the cards."""
+    history = view.history()
     seen = sorted(set(history["shown"])) if len(history) else []
     said = f"The last 30 seconds: {', '.join(seen)}" if seen else "The last 30 seconds: nobody yet"
     ui_parts.chart(charts.live_lines(history), key="live_past", alt_text=said)

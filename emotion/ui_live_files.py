@@ -7,10 +7,12 @@ from typing import Final
 
 import streamlit as st
 
-from emotion import ui
+from emotion import ui, ui_parts
 from emotion.live.view import LiveView
+from emotion.ui_film import film_file
 from emotion.ui_live import Live
 
+_PAUSED: Final = "While the stream is paused, no image is analyzed; end the pause first."
 _STALE: Final = 1.0  # seconds without a new result, after which the pictures have stopped
 _UNHIDDEN: Final = "shows faces, and Blur faces is on now; it is here again when that is off."
 
@@ -23,16 +25,22 @@ def show_buttons(live: Live, view: LiveView) -> None:
         paused = live.session.options.paused
         st.button("Snapshot", icon=":material/photo_camera:", key="live_snap", on_click=live.snap,
                   disabled=paused or view.age is None,
-                  help="In a pause no picture is looked at; end it to take one." if paused else None)  # fmt: skip
+                  help=_PAUSED if paused else None)  # fmt: skip
         # One button that changes its words: two would stand side by side for a moment, and push down what is below.
         recording = view.recording is not None
         st.button(
             f"Stop recording ({view.recording:.0f} s)" if recording else "Record", key="live_record",
             icon=":material/stop:" if recording else ":material/fiber_manual_record:",
-            on_click=live.stop if recording else live.record, args=[] if recording else [state.get("live_film", False)],
-            disabled=live.finishing or (view.age is None and not recording),
+            on_click=live.stop if recording else _record, args=[] if recording else [live],
+            disabled=live.finishing or ((paused or view.age is None) and not recording),
+            help=_PAUSED if paused and not recording else None,
         )  # fmt: skip
         st.checkbox("with the film", key="live_film", disabled=recording)
+
+
+def _record(live: Live) -> None:
+    """Begin as the checkbox says at the click: it may have changed since the button was drawn."""
+    live.record(bool(state.get("live_film")))
 
 
 def show_resting(live: Live, view: LiveView) -> None:
@@ -75,14 +83,18 @@ def save_recording(live: Live) -> None:
     made = live.recording
     if made is None:
         return
+    if not made.frames:
+        st.markdown("Nothing was recorded: no image was analyzed between start and stop.")
+        return
     parts = (round(made.seconds), "second"), (made.frames, "picture"), (made.faces, "different face")
-    st.markdown(f"Recorded {', '.join(_many(*part) for part in parts)}.")
+    sizes = " to ".join(map(ui_parts.pixels, dict.fromkeys((made.sizes[0], made.sizes[-1]))))
+    st.markdown(f"Recorded {', '.join(_many(*part) for part in parts)}, in {sizes}.")
     shown = made.hidden or not live.session.options.blur
     with st.container(horizontal=True):
         _save("csv", "Table (CSV)", made.csv, "live.csv")
         _save("json", "Data (JSON)", made.json, "live.json")
         if made.film is not None and shown:
-            _save("film_file", "Film (MP4)", made.film.read_bytes, "live.mp4")
+            _save("film_file", "Film (MP4)", film_file(made.film), "live.mp4")
     if made.film is not None and not shown:
         st.caption(f"The film {_UNHIDDEN}")
     if made.note is not None:

@@ -127,16 +127,21 @@ def jpeg_url(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
+def pixels(size: tuple[int, int]) -> str:
+    """A width and height in words: "640 × 480 pixels"."""
+    return f"{size[0]} × {size[1]} pixels"
+
+
 def title(face: Face) -> str:
     """What a face is called: "happy 87 %" or "unsure"."""
-    if face.unsure is not None or face.scores is None:
+    if face.unsure is not None or face.confidence is None:
         return face.shown
-    return f"{face.scores.label} {percent(face.scores.confidence)}"
+    return f"{face.label} {percent(face.confidence)}"
 
 
 def reason(face: Face) -> str:
     """Why a face is unsure, as a sentence; "" where it is not."""
-    if face.unsure is None or face.scores is None:
+    if face.unsure is None or face.confidence is None:
         return ""
-    best = f"{face.scores.label} at {percent(face.scores.confidence)}"
+    best = f"{face.label} at {percent(face.confidence)}"
     return f"{face.unsure[:1].upper()}{face.unsure[1:]}. The best guess is {best}."

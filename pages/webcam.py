@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from emotion import outputs, ui, ui_live, ui_live_cards, ui_live_files, ui_parts, ui_reading
 from emotion.errors import EmotionError
@@ -42,45 +43,53 @@ def show_settings() -> tuple[int, int]:
 
 
 @st.fragment(run_every=0.5)
-def show_faces(live: Live) -> None:
-    """The cards and how the stream does; nothing before a picture was asked for."""
+def show_moment(live: Live, past: DeltaGenerator) -> None:
+    """The cards, how the stream does, and in the place `past` the last half minute, all of one moment; nothing before a
+    picture was asked for."""
     if not live.used:
         return
     with ui.error_box("the faces"):
-        view = live.session.view()
-        if state.get("live_why"):
-            view = replace(view, faces=live.session.explained(ui_live_cards.MOST_CARDS))
+        view = live.session.view(explained=ui_live_cards.MOST_CARDS if state.get("live_why") else 0)
         ui_live_cards.show_cards(view)
         st.caption(ui_live_cards.figures(view))
         if view.last_fault and view.faults:
             st.caption(f"Last failure: {ui.plain(view.last_fault)}")
+        with past:
+            ui_live_cards.show_past(view)
 
 
 @st.fragment(run_every=1.0)
-def show_below(live: Live) -> None:
-    """Under the picture: the buttons, what they made to save, what is wrong, the last half minute."""
+def show_buttons(live: Live, drawn: object) -> None:
+    """The buttons under the picture; the whole page is drawn when there is other than `drawn` to save."""
+    if live.used:
+        with ui.error_box("the buttons"):
+            view = live.session.view()
+            ui_live_files.show_buttons(live, view)
+            ui_live_files.show_resting(live, view)
+    if live.saved != drawn:
+        st.rerun()
+
+
+def show_saved(live: Live) -> None:
+    """What the buttons made. A part that refreshes itself has no download: each time it would make the file anew, and
+    take that away which a click has just asked for."""
+    with ui.error_box("the recording"):
+        ui_live_files.save_recording(live)
+    with ui.error_box("the snapshot"):
+        ui_live_files.save_snapshot(live)
+
+
+@st.fragment(run_every=1.0)
+def show_words(live: Live) -> None:
+    """What is wrong, and what is to be said of the last click."""
     with ui.error_box("what stands below the picture"):
         view = live.session.view()
-        # What comes and goes by itself stands last, and each part keeps its place: or a button would move, or be made
-        # anew, under the click.
-        buttons, recording, snapshot, words = (st.container() for _ in range(4))
-        if live.used:
-            with buttons:
-                ui_live_files.show_buttons(live, view)
-                ui_live_files.show_resting(live, view)
-            with recording:
-                ui_live_files.save_recording(live)
-            with snapshot:
-                ui_live_files.save_snapshot(live)
-        with words:
-            if live.source == "Camera":
-                ui_live_cards.show_doctor(ui_live_cards.diagnose(live, view))
-            if live.finishing:
-                st.caption("Finishing the recording")
-            for said in filter(None, (live.said, view.notice)):
-                st.caption(ui.plain(said))
-        if live.used:
-            ui_live_cards.show_past(live)
+        if live.source == "Camera":
+            ui_live_cards.show_doctor(ui_live_cards.diagnose(live, view))
+        if live.finishing:
+            st.caption("Finishing the recording")
+        for said in filter(None, (live.said, view.notice)):
+            st.caption(ui.plain(said))
 
 
 def show_single() -> None:
@@ -112,10 +121,11 @@ def show_stream(source: str) -> None:
     with st.container():  # a place of its own for what is said while things start
         live = ui_live.live(source, options())
     left, right = st.columns([3, 2], gap="medium")
-    # The two parts that refresh themselves are drawn in any case, and each alone in a place that is always there:
+    # The parts that refresh themselves are drawn in any case, and each alone in a place that is always there:
     # Streamlit knows them by their places, and a run that ends forgets those it had not, also where a newer run that
-    # overtook it has just made them.
-    picture, below, settings = (left.container() for _ in range(3))
+    # overtook it has just made them. What comes and goes by itself stands below the buttons, which it would move.
+    picture, buttons, saved, words = (left.container() for _ in range(4))
+    past, settings = left.empty(), left.container()
     switch, cards, example = (right.container() for _ in range(3))
     with settings:
         size = show_settings() if source == "Camera" else ui_live.SIZES["Normal"]
@@ -126,13 +136,18 @@ def show_stream(source: str) -> None:
             ui_live.show_demo(live)
         if live.used:
             st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
-    with below:
-        show_below(live)
+    drawn = live.saved
+    with saved:
+        show_saved(live)
+    with buttons:
+        show_buttons(live, drawn)
+    with words:
+        show_words(live)
     with switch:
         if live.used and not set_up.blur and ui.analyzer().recogniser.explains(set_up.settings.head):
             st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
     with cards:
-        show_faces(live)
+        show_moment(live, past)
     if not live.used:
         with example:
             show_example()

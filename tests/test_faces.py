@@ -270,13 +270,23 @@ def test_folders_become_labels(word: str, name: str) -> None:
     assert label_name(word) == name
 
 
-def test_a_held_label_changes_no_probability() -> None:
+def test_a_display_label_belongs_to_the_face() -> None:
     scores = Scores(("happy", "sad"), (0.6, 0.4))
-    held = scores.holding("sad")
-    assert (held.label, held.confidence, dict(held)) == ("sad", 0.4, dict(scores))
-    assert (scores.label, held == scores, hash(held) == hash(scores)) == ("happy", True, True)
-    assert scores.holding("bored").label == "happy"
-    assert copy.deepcopy(held).label == "sad"
+    face = Face(Box(0, 0, 9, 9), 0.9)
+    assert (face.label, face.confidence, face.shown) == (None, None, "unsure")
+    plain, held = face.scored(scores, None), face.scored(scores, None, "sad")
+    assert [(one.label, one.confidence, one.shown) for one in (plain, held)] == [
+        ("happy", 0.6, "happy"), ("sad", 0.4, "sad"),
+    ]  # fmt: skip
+    assert plain != held
+    assert held.scores == plain.scores
+    assert held == copy.deepcopy(held)
+    assert held.moved(1, 2).shown == "sad"
+    assert (face.scored(scores, "dark").label, face.scored(scores, "dark").shown) == ("happy", "unsure")
+    assert held.scored(scores, None).shown == "happy"
+    for wrong in (lambda: face.scored(scores, None, "bored"), lambda: replace(face, display_label="sad")):
+        with pytest.raises(ValueError, match="received the display label"):
+            wrong()
 
 
 def test_a_face_moves_with_its_points() -> None:

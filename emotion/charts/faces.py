@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
@@ -141,17 +142,17 @@ def _ribbons(table: pd.DataFrame) -> pd.DataFrame:
     `height` (pixels), `text`."""
     rows = []
     for track, part in table.groupby("track", sort=True):
-        level = (part["confidence"].fillna(0).clip(0, 1) * _LEVELS).round()
+        seconds, shown, confidence = (part[name].to_numpy() for name in ("seconds", "shown", "confidence"))
+        confidence = np.nan_to_num(confidence.astype(float)).clip(0, 1)
+        level = (confidence * _LEVELS).round()
         # Whoever was not seen for that long was away, and the newest sample is shown to now.
-        ends = part["seconds"].shift(-1, fill_value=0.0).clip(upper=part["seconds"] + _GAP)
-        alone = part["seconds"] - part["seconds"].shift() > _GAP
-        new = (part["shown"] != part["shown"].shift()) | (level != level.shift()) | alone
-        for _, run in part.assign(level=level, end=ends).groupby(new.cumsum()):
-            shown, sure = run["shown"].iloc[0], run["shown"].iloc[0] != UNSURE.name
-            opacity = 0.35 + 0.65 * run["level"].iloc[0] / _LEVELS if sure else 0.5
-            height, text = (
-                LANE * (0.7 if sure else 0.25),
-                percent(float(run["confidence"].fillna(0).to_numpy().mean())),
-            )
-            rows.append((track, shown, run["seconds"].iloc[0], run["end"].iloc[-1], opacity, height, text))
+        ends = np.minimum(np.append(seconds[1:], 0.0), seconds + _GAP)
+        new = (shown[1:] != shown[:-1]) | (level[1:] != level[:-1]) | (np.diff(seconds) > _GAP)
+        firsts = np.append(0, np.flatnonzero(new) + 1)
+        for first, after in zip(firsts, np.append(firsts[1:], len(part)), strict=True):
+            sure = shown[first] != UNSURE.name
+            opacity = 0.35 + 0.65 * level[first] / _LEVELS if sure else 0.5
+            text = percent(float(confidence[first:after].mean()))
+            height = LANE * (0.7 if sure else 0.25)
+            rows.append((track, shown[first], seconds[first], ends[after - 1], opacity, height, text))
     return pd.DataFrame(rows, columns=["track", "shown", "start", "end", "opacity", "height", "text"])

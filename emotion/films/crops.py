@@ -44,11 +44,11 @@ class Crops:
     def see(self, image: Picture, faces: tuple[Face, ...]) -> None:
         """Look at the faces of RGB uint8 (H, W, 3)."""
         for face in faces:
-            if face.track is None or face.scores is None:
+            if face.track is None or face.confidence is None:
                 continue
             whole, name = str(face.track), f"{face.track}-{face.shown}"
             least = _BETTER * min(self._values.get(name, 0.0), self._values.get(whole, 0.0))
-            value = _size(face) * face.scores.confidence
+            value = _size(face) * face.confidence
             if value <= least:
                 continue  # sharpness cannot help it any more
             crop = outputs.cut_out(image, face)

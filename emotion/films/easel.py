@@ -121,20 +121,19 @@ class Easel:
 
 
 def between(before: Known | None, after: Known | None, seconds: float, shape: tuple[int, ...] = ()) -> Faces:
-    """The faces at a time between two looks at pictures of the same `shape`: what the nearer one found, each on its
-    straight way to where the other one found it. After the last look they stay where they were for a second."""
+    """The faces at a time between two looks at pictures of the same `shape`: those of the look before with what it said
+    of them, as in the table and the timeline, each on its straight way to where the next look found it. After the last
+    look they stay where they were for a second."""
     before, after = (known if known and known.shape == shape else None for known in (before, after))
     if after is None or before is None:
         known = before or after
         return known.faces if known and abs(seconds - known.seconds) <= _LAST_KNOWN else ()
     passed = after.seconds - before.seconds
     share = (seconds - before.seconds) / passed if passed > 0 else 0.0
-    near, far = (before, after) if share < 0.5 else (after, before)
-    boxes = {face.track: face.box for face in far.faces if face.track is not None}
-    weight = min(share, 1 - share)
+    boxes = {face.track: face.box for face in after.faces if face.track is not None}
     return tuple(
-        replace(face, box=_mixed(face.box, boxes[face.track], weight)) if face.track in boxes else face
-        for face in near.faces
+        replace(face, box=_mixed(face.box, boxes[face.track], share)) if face.track in boxes else face
+        for face in before.faces
     )
 
 

@@ -78,8 +78,8 @@ class Moments:
         for track in [track for track, run in self._runs.items() if seconds - run.last > _AWAY]:
             self._finish(track)
         for face in faces:
-            if face.track is not None and face.scores is not None and face.shown != UNSURE.name:
-                self._go_on(image, face, face.track, face.scores.confidence, seconds)
+            if face.track is not None and face.confidence is not None and face.shown != UNSURE.name:
+                self._go_on(image, face, face.track, face.confidence, seconds)
 
     def end(self) -> None:
         """There are no more frames."""

@@ -27,9 +27,10 @@ _FULL: Final = f"The recording ended by itself after {MOST_SECONDS / 60:.0f} min
 @dataclass(frozen=True)
 class Recording:
     """What was recorded: `csv` with one row a face and frame (`tables.stream_table`), `json` with every frame and the
-    receipt, `faces` different people in `rows` rows of `frames` frames in `seconds`. `film`: its file, None where
-    there is none; `film_dropped`: frames for which the film was too slow; `hidden`: whether `settings` said `blur` for
-    all of its frames. `note`: what a person should know of it."""
+    receipt, `faces` different people in `rows` rows of `frames` frames in `seconds`. `sizes`: width and height of the
+    frames in pixels, from the smallest to the largest; a browser may change them. `film`: its file, None where there
+    is none; `film_dropped`: frames for which the film was too slow; `hidden`: whether `settings` said `blur` for all of
+    its frames. `note`: what a person should know of it."""
 
     csv: str
     json: str
@@ -37,6 +38,7 @@ class Recording:
     frames: int = 0
     rows: int = 0
     faces: int = 0
+    sizes: tuple[tuple[int, int], ...] = ()
     film: Path | None = None
     film_dropped: int = 0
     hidden: bool = True
@@ -57,6 +59,7 @@ class Recorder:
         self._rows = 0
         self._tracks: set[int | None] = set()
         self._settings: list[dict[str, Any]] = []
+        self._sizes: list[dict[str, Any]] = []
         self._start: float | None = None
         self._open = True
         self._ended: str | None = None  # why it ended by itself
@@ -82,6 +85,9 @@ class Recorder:
                 return
             if not self._settings or self._settings[-1]["values"] != settings:
                 self._settings.append({"seconds": round(passed, 3), "values": dict(settings)})
+            height, width = picture.shape[:2]
+            if not self._sizes or (self._sizes[-1]["width"], self._sizes[-1]["height"]) != (width, height):
+                self._sizes.append({"seconds": round(passed, 3), "width": width, "height": height})
             self._lines.append(json.dumps(outputs.frame_json(passed, faces), ensure_ascii=False, allow_nan=False))
             self._rows += len(faces)
             self._tracks |= {face.track for face in faces}
@@ -94,7 +100,7 @@ class Recorder:
         with self._lock:
             self._open = False
         film = self._film.close() if self._film else None
-        whole = {**receipt, "duration": round(self.seconds, 3), "settings": self._settings}
+        whole = {**receipt, "duration": round(self.seconds, 3), "sizes": self._sizes, "settings": self._settings}
         return Recording(
             csv=tables.stream_csv(self._lines),
             json=outputs.stream_json(whole, self._lines),
@@ -102,6 +108,7 @@ class Recorder:
             frames=len(self._lines),
             rows=self._rows,
             faces=len(self._tracks),
+            sizes=tuple(sorted({(one["width"], one["height"]) for one in self._sizes})),
             film=film,
             film_dropped=self._film.dropped if self._film else 0,
             hidden=all(one["values"].get("blur") for one in self._settings),

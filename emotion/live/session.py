@@ -18,18 +18,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
-from emotion import outputs, tables
+from emotion import outputs
 from emotion.faces import FrameResult
 from emotion.live.mailbox import Mailbox
 from emotion.live.pulse import FrameClock, Pulse
 from emotion.live.recording import NOTHING, Recorder, Recording
-from emotion.live.view import THUMBNAIL_SIDE, LiveFace, LiveOptions, LiveView, Picture, Shown
+from emotion.live.view import LiveFace, LiveOptions, LiveView, Picture, Shown
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
-from emotion.recognition.crops import crop_faces, to_grey
-from emotion.recognition.explaining import explained
 from emotion.recognition.images import encode_png
 from emotion.recognition.stream import Stream
 from emotion.veil import Veil, hidden
@@ -189,21 +186,27 @@ class LiveSession:
 
     # ------------------------------------------------------------------ the page
 
-    def view(self) -> LiveView:
-        """What is known now; never waits for an analysis."""
+    def view(self, *, explained: int = 0) -> LiveView:
+        """What is known now; never waits for an analysis. In the thumbnails of the first `explained` faces stands what
+        speaks for their labels."""
         now, options, recorder = _now(), self.options, self._recorder
         with self._lock:
-            shown, view = self._shown, self._counts
+            shown, view, past = self._shown, self._counts, list(self._past)
             (fps_in, fps_out), age_p95 = self._pulse.rates(now), self._pulse.age_p95(now)
             silent = self._pulse.silent(now)
-        view = replace(view, fps_in=fps_in, fps_out=fps_out, age_p95=age_p95, silent=silent)
+        view = replace(view, fps_in=fps_in, fps_out=fps_out, age_p95=age_p95, silent=silent, paused=options.paused)
         if recorder is not None:
             view = replace(view, recording=recorder.seconds, notice=recorder.notice)
         if shown is None:
             return view
+        if past[-1][1] is not shown.result:
+            past.append((shown.arrived, shown.result))
+        height, width = shown.clean.shape[:2]
         return replace(
             view,
-            faces=shown.faces(options.blur),
+            faces=() if options.paused else shown.explained(self._analyzer, options.blur, explained),
+            past=tuple((at - now, result) for at, result in past if now - at <= HISTORY),
+            size=(width, height),
             age=now - shown.arrived,
             faults=view.faults + shown.stats.faults,
             search_ms=shown.stats.search_ms,
@@ -211,33 +214,6 @@ class LiveSession:
             draw_ms=shown.draw_ms,
             calibrating=None if shown.calibrating is None else max(0.0, shown.calibrating - (now - shown.arrived)),
             rested=shown.rested,
-        )
-
-    def explained(self, most: int) -> tuple[LiveFace, ...]:
-        """The faces of the last result as in `view`, with what speaks for the labels of the first `most` in their
-        pictures; as they are where faces are blurred or the recogniser cannot tell."""
-        shown, blur, reader = self._shown, self.options.blur, self._analyzer.recogniser
-        faces = shown.faces(blur) if shown else ()
-        if shown is None or blur or shown.hidden or not reader.explains(shown.head):
-            return faces
-        labels = reader.bundle.heads[shown.head or reader.bundle.shown_head].labels
-        some, geometry = faces[:most], self._analyzer.detector.geometry
-        crops = crop_faces(to_grey(shown.clean), tuple(one.face for one in some), geometry, reader.size)
-        why = (
-            replace(one, thumbnail=explained(reader, crop, one.face.scores.label, shown.head, THUMBNAIL_SIDE))
-            # A face that was not read since another answer was chosen has a label of the one before.
-            if one.face.scores and one.face.scores.label in labels else one
-            for one, crop in zip(some, crops, strict=True)
-        )  # fmt: skip
-        return (*why, *faces[most:])
-
-    def history(self) -> pd.DataFrame:
-        """The last 30 seconds, five times in each: a `tables.stream_table` with `seconds` before now (-30 to 0)."""
-        now = _now()
-        with self._lock:
-            past = list(self._past)
-        return tables.stream_table(
-            outputs.frame_json(at - now, result.faces) for at, result in past if now - at <= HISTORY
         )
 
     def calibrate(self) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from emotion import outputs
+from emotion import outputs, tables
 from emotion.faces import Face, FrameResult, Scores
 from emotion.photos import smaller
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.crops import crop_faces, to_grey
+from emotion.recognition.explaining import explained
 from emotion.recognition.stream import StreamSettings, StreamStats
 from emotion.veil import hidden
 
@@ -43,8 +47,10 @@ class LiveFace:
 
 @dataclass(frozen=True)
 class LiveView:
-    """What a page shows beside the picture.
+    """What a page shows beside the picture: all of one moment.
 
+    `faces` are those of the last result, none while `paused`; `past` the results of the last 30 seconds with their
+    seconds before now (-30 to 0), the last one included; `size` is the width and height of its image in pixels.
     `seconds`, `age`, `age_p95`, `silent`, `calibrating`, `recording` are seconds, None where there is nothing to
     tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
     time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
@@ -54,6 +60,9 @@ class LiveView:
     """
 
     faces: tuple[LiveFace, ...] = ()
+    past: tuple[tuple[float, FrameResult], ...] = ()
+    paused: bool = False
+    size: tuple[int, int] | None = None
     frames: int = 0
     fps_in: float = 0.0
     fps_out: float = 0.0
@@ -71,6 +80,10 @@ class LiveView:
     rested: bool | None = None
     recording: float | None = None
     notice: str | None = None  # what a person should know of the recording
+
+    def history(self) -> pd.DataFrame:
+        """`past` as a `tables.stream_table` with `seconds` before now."""
+        return tables.stream_table(outputs.frame_json(seconds, result.faces) for seconds, result in self.past)
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,24 @@ class Shown:
         return tuple(
             LiveFace(face, self._thumbnail(face, blur), self.raw.get(face.track or 0)) for face in self.result.faces
         )
+
+    def explained(self, analyzer: Analyzer, blur: bool, most: int) -> tuple[LiveFace, ...]:
+        """As `faces`, with what speaks for the labels of the first `most` in their thumbnails; as they are where faces
+        are blurred or the classifier cannot tell."""
+        faces, reader = self.faces(blur), analyzer.recogniser
+        if blur or self.hidden or not most or not reader.explains(self.head):
+            return faces
+        labels = reader.bundle.heads[self.head or reader.bundle.shown_head].labels
+        some, geometry = faces[:most], analyzer.detector.geometry
+        crops = crop_faces(to_grey(self.clean), tuple(one.face for one in some), geometry, reader.size)
+        why = list[LiveFace]()
+        for one, crop in zip(some, crops, strict=True):
+            label = one.face.label
+            # A face that was not read since another answer was chosen has a label of the one before.
+            if label is not None and label in labels:
+                one = replace(one, thumbnail=explained(reader, crop, label, self.head, THUMBNAIL_SIDE))
+            why.append(one)
+        return (*why, *faces[most:])
 
     def picture(self, blur: bool) -> Picture:
         """The annotated picture; with `blur` without a face even if they were not hidden when the frame came."""

@@ -31,6 +31,7 @@ ColorOrder = Literal["rgb", "bgr"]
 # of 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
 _PLAIN: Final = 0.8
 _CLEARER: Final = 1.5
+_RIVAL: Final = 0.5  # share of the highest probability from which the second label is named beside the first
 _SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
 
@@ -246,7 +247,8 @@ def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, thresho
     """Why the label is not to be trusted, in words for a person; None where its confidence reaches `threshold`.
 
     `crop` is the grey uint8 square that the recogniser read. The causes are looked at from the most to the
-    least certain to have spoiled the answer.
+    least certain to have spoiled the answer. Two labels are named where the second one is at least half as probable
+    as the first.
     """
     if verdict.scores.confidence >= threshold:
         return None
@@ -258,8 +260,8 @@ def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, thresho
         return "dark"
     if sharpness(crop) < 0.02:
         return "blurred"
-    first, second = sorted(verdict.scores, key=verdict.scores.__getitem__, reverse=True)[:2]
-    return f"between {first} and {second}"
+    (first, p), (second, q) = sorted(verdict.scores.items(), key=lambda item: -item[1])[:2]
+    return f"between {first} and {second}" if q >= _RIVAL * p else "low confidence"
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:

@@ -102,9 +102,9 @@ def chip_text(number: int | str, face: Face, *, short: bool) -> str:
     """What stands beside the sign: "3 happy 87 %", "3 unsure", or only "3"; `number` may be a name."""
     if short:
         return str(number)
-    if face.unsure is not None or face.scores is None:
+    if face.unsure is not None or face.confidence is None:
         return f"{number} {UNSURE.name}"
-    return f"{number} {face.scores.label} {percent(face.scores.confidence)}"
+    return f"{number} {face.label} {percent(face.confidence)}"
 
 
 def pixelate(image: ImageSource, boxes: Sequence[Box], cells: int = 6) -> Picture:

@@ -9,16 +9,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.faces import UNSURE, Face, Scores
+from emotion.faces import Face, Scores
 from emotion.recognition.analyzer import Reading, unsure_reason
 from emotion.recognition.classification import Verdict, softmax
 
 NEUTRAL: Final = "neutral"
+# By how much a label that is displayed may fall below the least confidence: between two labels no average is sure.
+HYSTERESIS: Final = 0.1
 _LEAST: Final = 1e-30  # probabilities below count as this much, so that their logarithm exists
 _LEAST_FACE: Final = 1e-9  # the same for the certainty that it is a face, and for that it is none
 _CALM: Final = 0.8  # how neutral a resting face should read
 _MOST_SHIFT: Final = 4.0  # by how much, in logarithms, a resting face may move one label against another
-_SLACK: Final = 0.1  # under the threshold a face with a label keeps it: between two labels no average is sure
 _LEAST_READINGS: Final = 5  # fewer tell nothing of a resting face
 
 
@@ -68,7 +69,7 @@ class Memory:
         self._resting: Average | None = None
         self._shift: NDArray[np.float64] | None = None
         self._hold = Hold()
-        self._reason: str | None = None
+        self._reading: Reading | None = None  # the last one
 
     def hear(self, reading: Reading, seconds: float, half_life: float) -> None:
         """Count what the recogniser says of this face at that time; `ValueError` where it says no number."""
@@ -84,35 +85,35 @@ class Memory:
         self._average.add(np.array([*values, math.log(face / (1 - face))]), seconds, half_life)
         if self._resting is not None:
             self._resting.add(values, seconds, math.inf)
-        self.read = seconds
+        self._reading, self.read = reading, seconds
 
-    def settle(self, reading: Reading, seconds: float, threshold: float, margin: float, hold: float) -> None:
-        """Choose the word to show after `hear`: a label, or "unsure" with its reason; see `Hold`."""
-        scores = self.scores
-        threshold -= _SLACK if self._hold.word not in (None, UNSURE.name) else 0.0
-        reason = unsure_reason(reading.face, reading.crop, Verdict(scores, self.face), threshold)
-        word = scores.label if reason is None else UNSURE.name
-        # A label that is overtaken is not held only because what overtook it is unsure.
-        overtaken = scores.confidence - scores.get(self._hold.word or "", 0.0)
-        if self._hold.word == UNSURE.name:
-            lead = abs(scores.confidence - threshold)
-        else:
-            lead = max(overtaken, threshold - scores.confidence)
-        self._hold.hear(word, lead, seconds, margin, hold)
-        self._reason = reason or self._reason
+    def tell(self, face: Face, seconds: float, threshold: float, margin: float, hold: float) -> Face:
+        """The face of a frame of that time with what is to be displayed of it.
 
-    def tell(self, face: Face) -> Face:
-        """The face with what is to be shown of it."""
-        if not self._average.weight:
+        Args:
+            face: A tracked face, without scores.
+            seconds: The time of the frame.
+            threshold: The least confidence of a label, 0 to 1; see `Hold.choose`.
+            margin: See `Hold.choose`.
+            hold: See `Hold.choose`.
+
+        Returns:
+            The face with the scores of now. Label, reason and scores agree: a label that is displayed has at least
+            the probability `threshold - HYSTERESIS`, and an unsure face has no label of the probability `threshold`.
+        """
+        if self._reading is None:
             return replace(face, unsure="not read yet")
-        if self._hold.word == UNSURE.name:
-            return face.scored(self.scores, self._reason)
-        return face.scored(self.scores.holding(self._hold.word or ""), None)
+        scores = self.scores
+        label = self._hold.choose(scores, seconds, threshold, margin, hold)
+        if label is not None:
+            return face.scored(scores, None, label)
+        verdict = Verdict(scores, self.face)
+        return face.scored(scores, unsure_reason(self._reading.face, self._reading.crop, verdict, threshold))
 
     @property
     def note(self) -> Note | None:
         """What is known besides the shown scores; None before the first reading."""
-        if not self._average.weight:
+        if self._reading is None:
             return None
         return Note(self._scores(self._average.mean[:-1]), self.face, self._shift is not None)
 
@@ -155,26 +156,40 @@ class Memory:
         self._resting = self._shift = None
 
     def _begin_anew(self) -> None:
-        self._average, self._hold, self._reason = Average(), Hold(), None
+        self._average, self._hold, self._reading = Average(), Hold(), None
 
     def _scores(self, logarithms: NDArray[np.float64]) -> Scores:
         return Scores(self._labels, softmax(logarithms[None])[0])
 
 
 class Hold:
-    """The word that is shown: it gives way to another one that leads by `margin`, or has led for `hold` seconds."""
+    """The label that is displayed. It needs the threshold to appear, and `HYSTERESIS` less to stay or to follow another
+    one; of several labels, the one that is displayed gives way to one that leads by `margin`, or for `hold` seconds."""
 
     def __init__(self) -> None:
-        self.word: str | None = None
-        self._rival: str | None = None
-        self._since = 0.0
+        self._label: str | None = None
+        self._rival: str | None = None  # the most probable label
+        self._since = 0.0  # seconds from which on it is
 
-    def hear(self, word: str, lead: float, seconds: float, margin: float, hold: float) -> None:
-        """`word` is the best one now, by `lead` (a probability) before the one that is shown."""
-        if word != self._rival:
-            self._rival, self._since = word, seconds
-        if self.word is None or lead >= margin or seconds - self._since >= hold:
-            self.word = word
+    def choose(self, scores: Scores, seconds: float, threshold: float, margin: float, hold: float) -> str | None:
+        """The label to display at that time; None where no label is probable enough.
+
+        Args:
+            scores: What is known at that time.
+            seconds: The time, not before that of the last call.
+            threshold: The least probability of a label that appears where none is displayed, 0 to 1.
+            margin: The lead (a probability) by which another label is displayed at once.
+            hold: The seconds for which another label leads by less before it is displayed.
+        """
+        best, least = scores.label, threshold if self._label is None else threshold - HYSTERESIS
+        if best != self._rival:
+            self._rival, self._since = best, seconds
+        own = scores.get(self._label or "", 0.0)
+        if scores.confidence < least:
+            self._label = None
+        elif own < least or scores.confidence - own >= margin or seconds - self._since >= hold:
+            self._label = best
+        return self._label
 
 
 def shift_of_rest(rest: NDArray[np.float64], neutral: int) -> NDArray[np.float64]:

@@ -262,9 +262,7 @@ class Stream:
         if due:
             self._count(readings=len(due))
             for reading in self._analyzer.read(frame.grey, due, recognition.head):
-                memory = self._of(reading.face)
-                memory.hear(reading, frame.seconds, settings.half_life)
-                memory.settle(reading, frame.seconds, recognition.unsure, settings.margin, settings.hold)
+                self._of(reading.face).hear(reading, frame.seconds, settings.half_life)
 
     def _publish(self, frame: _Frame, faces: tuple[Face, ...]) -> None:
         """Make the result; where the recogniser has a say, those stay that it goes on to take for faces."""
@@ -275,7 +273,9 @@ class Stream:
                 if face.detection < least:
                     self._tracker.drop(face.track)
             faces = tuple(face for face in judged if face.detection >= least)
-        shown = tuple(self._of(face).tell(face) for face in faces)
+        settings = frame.settings
+        rule = frame.seconds, settings.recognition.unsure, settings.margin, settings.hold
+        shown = tuple(self._of(face).tell(face, *rule) for face in faces)
         notes = {face.track: note for face in faces if face.track is not None and (note := self._of(face).note)}
         self.last, self.notes = FrameResult(self.last.index + 1, frame.seconds, shown), MappingProxyType(notes)
 

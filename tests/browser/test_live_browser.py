@@ -3,6 +3,7 @@
 import base64
 import csv
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.faces import expression
+from emotion.faces import UNSURE, expression
 from emotion.live.demo import DemoCamera
 from emotion.recognition.images import encode_jpeg, read_image
+from emotion.recognition.smoothing import HYSTERESIS
 from emotion.veil import hidden
 from tests.browser.conftest import started
 
@@ -32,6 +34,11 @@ DRAW = """video => {
   canvas.getContext("2d").drawImage(video, 0, 0);
   return canvas.toDataURL("image/png");
 }"""
+
+SAY = """cards => cards.map(card => [
+  card.querySelector(".title").textContent, card.querySelector(".reason").textContent,
+  ...[...card.querySelectorAll(".row")].slice(0, 2).map(row => row.textContent.replace(/(\\d+)/, " $1")),
+])"""
 
 
 @pytest.fixture(scope="package")
@@ -214,6 +221,45 @@ def test_the_demo_needs_no_camera(app: str, open_page: Open, width: int) -> None
     expect(page.get_by_text("pictures a second come")).to_be_visible()
     assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_the_recording_of_the_demo_can_be_saved_while_it_goes_on(app: str, open_page: Open) -> None:
+    """Each file arrives again and again, and what the cards say meanwhile agrees with their bars."""
+    page = open_page(f"{app}/webcam")
+    page.get_by_role("radio", name="Demo").click()
+    playing(page)
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.get_by_text("640 × 480 pixels come")).to_be_visible()
+    page.get_by_text("with the film").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    stop = page.get_by_role("button", name="Stop recording")
+    poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
+    stop.click()
+    expect(page.get_by_text("in 640 × 480 pixels")).to_be_visible()
+    said = set()
+    for _ in range(3):
+        for name, start in (("Film (MP4)", b"ftyp"), ("Table (CSV)", b"seco"), ("Data (JSON)", b'"pro')):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=name).click()
+            content = Path(download.value.path()).read_bytes()
+            assert start in content[:16]
+            said |= {tuple(card) for card in page.locator(".card").evaluate_all(SAY)}
+    assert said
+    for title, reason, first, second in said:
+        check_card(title, reason, first, second)
+
+
+def check_card(title: str, reason: str, *bars: str) -> None:
+    """That a card with these two longest bars ("● happy 68 %") does not contradict itself, where labels are unsure
+    below 50 %."""
+    (first, p), (second, q) = ((bar.split()[1], int(bar.split()[2].strip(">"))) for bar in bars)
+    label, *share = title.split()[2:]
+    if label != UNSURE.name:
+        assert (int(share[0].strip(">")) >= 100 * (0.5 - HYSTERESIS), reason) == (True, ""), (title, reason, bars)
+        return
+    assert p <= 50, (title, reason, bars)
+    named = re.fullmatch(r"Between (\w+) and (\w+)", reason)
+    assert named is None or p == q or ({*named.groups()} == {first, second} and 2 * q >= p - 2), (title, reason, bars)
 
 
 @pytest.mark.parametrize(

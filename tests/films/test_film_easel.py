@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion import outputs
 from emotion.faces import Box, Face
 from emotion.films import casting
-from emotion.films.easel import Easel, Known, between
+from emotion.films.easel import Drawn, Easel, Known, between
 from emotion.films.flow import Pace
+from emotion.films.log import FRAMES, FrameLog
 from emotion.films.request import FAST, FilmSettings
 from emotion.recognition.analyzer import Analyzer
 
@@ -33,9 +37,8 @@ BEFORE, AFTER = Known(1.0, (face(1, 0), face(2, 50))), Known(2.0, (face(1, 40), 
     ("seconds", "expected"),
     [
         (1.0, {1: 0, 2: 50}),
-        (1.25, {1: 10, 2: 50}),  # who is lost stays until half way
-        (1.75, {1: 30, 3: 80}),  # who is new comes from half way on
-        (2.0, {1: 40, 3: 80}),
+        (1.25, {1: 10, 2: 50}),
+        (1.75, {1: 30, 2: 50}),  # who is lost stays until the next look, which is when who is new comes
     ],
 )
 def test_between_two_looks(seconds: float, expected: dict[int, float]) -> None:
@@ -85,6 +88,28 @@ def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
     changed = np.abs(drawn[2].picture().astype(int) - image).max(axis=(0, 2))
     assert changed[20] > 60  # it is drawn there
     assert not image.max() > 24  # and not into what came
+
+
+def test_what_is_drawn_is_what_the_table_says(analyzer: Analyzer, make_scores: Any, tmp_path: Path) -> None:
+    """Of a face that changes at every look: in each frame the picture shows what the timeline shows at that time."""
+    easel, drawn, lines = Easel(analyzer, FilmSettings(every=4)), list[Drawn](), list[str]()
+    for i in range(25):
+        known = None
+        if i % 4 == 0:
+            scores = make_scores(("happy", "sad", "angry")[i // 4 % 3], 0.8)
+            known = (face(1, i).scored(scores, "dark" if i == 12 else None, "fear" if i == 8 else None),)
+            lines.append(json.dumps({"index": i, **outputs.frame_json(i / 10, known)}) + "\n")
+        drawn += easel.add(paint([]), i / 10, known)
+    drawn += easel.rest()
+    (tmp_path / FRAMES).write_text("".join(lines))
+    log = FrameLog(tmp_path)
+    assert log.refresh()
+    table = log.faces()
+    assert [*table["shown"]] == ["happy", "sad", "fear", "unsure", "sad", "angry", "happy"]
+    for frame in drawn:
+        row = table[table["seconds"] <= frame.seconds + 1e-9].iloc[-1]
+        (one,) = frame.faces
+        assert (one.shown, one.confidence) == (row["shown"], pytest.approx(row["confidence"], abs=1e-4))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,45 @@ def open_page(models: Path) -> Callable[[str], Page]:
     return Page
 
 
+@pytest.fixture(autouse=True)
+def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A part of a page that refreshes itself has no download: each time it would make the file anew, and take that away
+    which a click has just asked for."""
+    refreshing, wrong = list[str](), list[str]()
+    fragment, download = st.fragment, st.download_button
+
+    def noting(func: Callable[..., Any] | None = None, *, run_every: Any = None, **more: Any) -> Any:
+        if func is None:
+            return partial(noting, run_every=run_every, **more)
+
+        @wraps(func)
+        def run(*args: Any, **named: Any) -> Any:
+            refreshing.append(func.__name__)
+            try:
+                return func(*args, **named)
+            finally:
+                refreshing.pop()
+
+        return fragment(run if run_every else func, run_every=run_every, **more)
+
+    def checked(label: str, *args: Any, **named: Any) -> bool:
+        wrong.extend(f"{name} refreshes itself and has the download {label}" for name in refreshing)
+        return download(label, *args, **named)
+
+    monkeypatch.setattr(st, "fragment", noting)
+    monkeypatch.setattr(st, "download_button", checked)
+    yield
+    assert wrong == []
+
+
 @pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a click on each download button would save, by file name; filled by each run."""
     files: dict[str, Any] = {}
+    checked = st.download_button
 
     def record(label: str, data: Any, file_name: str, **rest: Any) -> bool:
+        checked(label, data, file_name, **rest)
         data = data() if callable(data) else data
         if file_name.endswith(".csv"):
             assert data.startswith(BYTE_ORDER_MARK), "Excel takes its umlauts for other letters"

@@ -225,7 +225,7 @@ def test_parts_that_refresh_themselves_stay_the_same(
         runs.append(sorted(known))
     page.app.session_state["live"].session.close()
     assert runs == [runs[0]] * 5
-    assert len(runs[0]) == 2
+    assert len(runs[0]) == 3
 
 
 def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
@@ -344,8 +344,9 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
     for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
         assert np.abs(one.astype(int) - outputs.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+    assert "320 × 240 pixels come · " in live.words
     assert "pictures a second come" in live.words
-    assert "ms old" in live.words
+    assert "ms after its image" in live.words
     assert "failed" not in live.words
     (chart,) = live.app.get("vega_lite_chart") or live.app.get("arrow_vega_lite_chart")
     assert chart.proto.alt.startswith("The last 30 seconds: ")
@@ -378,8 +379,15 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     assert np.array_equal(back, image[:, ::-1])
     assert lives(playing).session._stream.stats.frames == looked
     assert playing.app.button(key="live_rest").disabled
-    assert playing.app.button(key="live_snap").disabled, "it would take an earlier picture"
-    assert "In a pause" in playing.app.button(key="live_snap").help
+    for key in ("live_snap", "live_record"):
+        assert playing.app.button(key=key).disabled, "it would keep nothing, or an earlier image"
+        assert "end the pause first" in playing.app.button(key=key).help
+    lives(playing).record(False)  # the pause began between the drawing of the button and the click
+    assert lives(playing).session.view().recording is None
+    playing.app.run()
+    assert "Nothing can be recorded while the stream is paused" in playing.words
+    cards = playing.shown("live_cards")
+    assert (cards["faces"], cards["empty"]) == ([], "Paused: the images pass without being analyzed.")
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
@@ -436,7 +444,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    assert "Recorded 3 seconds, 30 pictures, 2 different faces" in playing.words
+    assert "Recorded 3 seconds, 30 pictures, 2 different faces, in 320 × 240 pixels." in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
     times = sorted({float(row["seconds"]) for row in rows})
@@ -444,7 +452,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert [frame["seconds"] for frame in record["frames"]] == pytest.approx(times, abs=2e-3)
     assert (rows[0]["track"], rows[0]["x2"]) == ("1", str(320 - 40))
     assert {row["track"] for row in rows} == {"1", "2"}
-    with av.open(io.BytesIO(saved["live.mp4"])) as film:
+    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
         shown = [float(frame.time or 0) for frame in film.decode(video=0)]
     assert len(shown) == 30 - lives(playing).recording.film_dropped
     assert shown[-1] == pytest.approx(2.9, abs=0.2)
@@ -452,6 +460,27 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     assert not film.exists(), "what cannot be reached any more takes no room"
     assert "Recorded" not in playing.words
+
+
+def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[str, Any]) -> None:
+    click(playing, "live_record")
+    playing.app.toggle(key="live_pause").set_value(True).run()
+    assert not playing.app.button(key="live_record").disabled, "a recording can be stopped in a pause"
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "Nothing was recorded" in playing.words
+    assert not {"live.csv", "live.json"} & saved.keys()
+
+
+def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+    playing.app.checkbox(key="live_film").set_value(True)
+    click(playing, "live_record")  # both reach the server together: the button was drawn before the check
+    rtc.play(playing, paint((40, 60)))
+    click(playing, "live_record")
+    wait_until(lambda: not lives(playing).finishing)
+    playing.app.run()
+    assert "live.mp4" in saved
 
 
 def test_a_film_without_a_place_costs_only_the_film(
@@ -480,7 +509,7 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 pictures, 1 different face." in playing.words
+    assert "Recorded 0 seconds, 2 pictures, 1 different face, in 320 × 240 pixels." in playing.words
     assert "cannot be written" in playing.words
 
 
@@ -540,7 +569,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).finishing)
     playing.app.run()
-    with av.open(io.BytesIO(saved["live.mp4"])) as film:
+    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
         assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in film.decode(video=0))
 
 

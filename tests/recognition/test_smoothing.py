@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from emotion.faces import FERPLUS_LABELS, Box, Face, Scores
 from emotion.recognition.analyzer import Reading
 from emotion.recognition.classification import Verdict, softmax
-from emotion.recognition.smoothing import Average, Hold, Memory, shift_of_rest
+from emotion.recognition.smoothing import HYSTERESIS, Average, Hold, Memory, shift_of_rest
 
 CROP = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
 FACE = Face(Box(0, 0, 80, 80), 0.9, track=1)
@@ -25,10 +25,12 @@ def reading(scores: Scores, face: float = 0.9) -> Reading:
 
 
 def hear(memory: Memory, scores: Scores, seconds: float, half_life: float = 0.5) -> str:
-    said = reading(scores)
-    memory.hear(said, seconds, half_life)
-    memory.settle(said, seconds, 0.45, 0.2, 0.6)
-    return memory.tell(FACE).shown
+    memory.hear(reading(scores), seconds, half_life)
+    return tell(memory, seconds).shown
+
+
+def tell(memory: Memory, seconds: float, threshold: float = 0.45) -> Face:
+    return memory.tell(FACE, seconds, threshold, 0.2, 0.6)
 
 
 # ------------------------------------------------------------------ the average
@@ -94,62 +96,87 @@ def test_other_labels_begin_anew(make_scores: MakeScores) -> None:
     assert list(memory.scores) == ["sad", "neutral"]
 
 
-# ------------------------------------------------------------------ the word that is held
+# ------------------------------------------------------------------ the label that is displayed
 
 
-def test_the_word_changes_at_once_by_the_margin_or_after_a_while() -> None:
+THREE = ("happy", "sad", "neutral")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "steps", "labels"),
+    [
+        # steps: (seconds, probabilities of happy and sad); a margin of 0.2, 0.6 seconds of hold
+        (0.5, [], []),
+        # A lead of the margin counts at once, a smaller one after the hold.
+        (0.3, [(0, 0.6, 0.2), (0.1, 0.45, 0.54), (0.2, 0.39, 0.6), (0.3, 0.5, 0.4)], ["happy"] * 2 + ["sad"] * 2),
+        (0.5, [(0, 0.55, 0.4), (0.1, 0.42, 0.5), (0.6, 0.42, 0.5), (0.71, 0.42, 0.5)], ["happy"] * 3 + ["sad"]),
+        (0.5, [(0, 0.55, 0.4), (0.1, 0.42, 0.5), (0.6, 0.5, 0.42), (0.8, 0.42, 0.5)], ["happy"] * 4),
+        # A label appears from the threshold on, and goes at once where it is more than the hysteresis below.
+        (0.5, [(0, 0.49, 0.3), (1, 0.5, 0.3), (2, 0.4, 0.3), (2.01, 0.39, 0.3)], [None, "happy", "happy", None]),
+        (0.5, [(0, 0.39, 0.3), (1, 0.45, 0.3), (1.01, 0.68, 0.09)], [None, None, "happy"]),
+        # One that is too low to stay gives way at once, also to one that leads by little.
+        (0.5, [(0, 0.6, 0.2), (0.1, 0.39, 0.41), (0.2, 0.39, 0.39)], ["happy", "sad", None]),
+    ],
+)
+def test_which_label_is_displayed(
+    threshold: float, steps: list[tuple[float, float, float]], labels: list[str | None]
+) -> None:
     hold = Hold()
-    said = []
-    for seconds, word, lead in (
-        (0.0, "sad", 0.0), (0.1, "happy", 0.1), (0.2, "sad", 0.0), (0.3, "happy", 0.1), (0.8, "happy", 0.1),
-        (0.95, "happy", 0.1), (1.0, "sad", 0.25), (1.1, "happy", 0.1), (1.6, "fear", 0.1), (1.8, "happy", 0.1),
-    ):  # fmt: skip
-        hold.hear(word, lead, seconds, 0.2, 0.6)
-        said.append(hold.word)
-    assert said == ["sad"] * 5 + ["happy"] + ["sad"] * 4
+    rows = [(seconds, Scores(THREE, [happy, sad, 1 - happy - sad])) for seconds, happy, sad in steps]
+    assert [hold.choose(scores, seconds, threshold, 0.2, 0.6) for seconds, scores in rows] == labels
 
 
-def test_a_held_label_shows_its_own_confidence(make_scores: MakeScores) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 0.8),  # seconds since the step before
+            st.none() | hnp.arrays(float, 4, elements=st.floats(0.001, 1)),  # a reading, where there is one
+            st.sampled_from([0.0, 0.3, 0.5, 0.7, 0.95]),  # the threshold
+            st.sampled_from(["", "", "", "begin_rest", "end_rest", "forget_rest"]),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([0.0, 0.5, 2.0]),
+)
+def test_label_reason_and_scores_agree(
+    steps: list[tuple[float, np.ndarray | None, float, str]], half_life: float
+) -> None:
+    """In each image, also where the threshold or the resting face has changed since the last reading."""
+    memory, seconds = Memory(), 0.0
+    for passed, values, threshold, change in steps:
+        seconds += passed
+        if change:
+            getattr(memory, change)()
+        if values is not None:
+            memory.hear(reading(Scores(FERPLUS_LABELS[:4], values / values.sum())), seconds, half_life)
+        face = tell(memory, seconds, threshold)
+        if face.scores is None:
+            assert face.unsure == "not read yet"
+            continue
+        assert face.confidence == face.scores[face.label or ""]
+        (first, p), (second, q) = sorted(face.scores.items(), key=lambda item: -item[1])[:2]
+        if face.unsure is None:
+            assert (face.confidence or 0) >= threshold - HYSTERESIS
+            assert face.shown == face.label
+        else:
+            assert p < threshold
+            assert face.label == face.scores.label
+            assert face.unsure == (f"between {first} and {second}" if q >= p / 2 else "low confidence")
+
+
+def test_a_displayed_label_has_its_own_confidence(make_scores: MakeScores) -> None:
     memory = Memory()
     hear(memory, make_scores("sad", 0.55), 0.0, 0)
     scores = Scores(FERPLUS_LABELS, [0, 0.5, 0, 0.45, 0.05, 0, 0, 0])  # happy before sad
     assert hear(memory, scores, 0.1, 0) == "sad"
-    told = memory.tell(FACE).scores
-    assert told
+    told = tell(memory, 0.1)
     assert (told.label, told.confidence) == ("sad", pytest.approx(0.45))
-    assert max(told, key=told.__getitem__) == "happy"
-
-
-def test_unsure_is_held_like_a_label(make_scores: MakeScores) -> None:
-    memory = Memory()
-    assert hear(memory, make_scores("happy", 0.5), 0.0, 0) == "happy"
-    assert hear(memory, make_scores("happy", 0.33), 0.1, 0) == "happy"
-    assert memory.tell(FACE).unsure is None
-    assert hear(memory, make_scores("happy", 0.33), 0.8, 0) == "unsure"
-    assert memory.tell(FACE).unsure == "between happy and sad"
-    assert hear(memory, make_scores("happy", 0.48), 0.9, 0) == "unsure"
-    assert memory.tell(FACE).unsure == "between happy and sad"
-    assert hear(memory, make_scores("happy", 0.7), 1.0, 0) == "happy"
-
-
-def test_a_face_with_a_label_keeps_it_until_ten_points_below_the_threshold(make_scores: MakeScores) -> None:
-    memory = Memory()
-    assert hear(memory, make_scores("happy", 0.4), 0.0, 0) == "unsure"
-    assert hear(memory, make_scores("happy", 0.7), 0.1, 0) == "happy"
-    assert [hear(memory, make_scores("happy", 0.4), seconds, 0) for seconds in (1.0, 2.0, 3.0)] == ["happy"] * 3
-    assert [hear(memory, make_scores("happy", 0.34), seconds, 0) for seconds in (4.0, 5.0)] == ["happy", "unsure"]
-
-
-def test_a_label_that_is_overtaken_is_not_held_by_an_unsure_one(make_scores: MakeScores) -> None:
-    memory = Memory()
-    hear(memory, make_scores("surprise", 0.9), 0.0, 0)
-    scores = Scores(FERPLUS_LABELS, [0.32, 0.0, 0.02, 0.34, 0.1, 0.1, 0.1, 0.02])  # sad, but not sure
-    assert hear(memory, scores, 0.1, 0) == "unsure"
-    assert memory.tell(FACE).unsure == "between sad and neutral"
+    assert told.scores
+    assert told.scores.label == "happy"
 
 
 def test_before_the_first_reading_nothing_is_said() -> None:
-    told = Memory().tell(FACE)
+    told = tell(Memory(), 0.0)
     assert (told.scores, told.unsure, told.shown) == (None, "not read yet", "unsure")
     assert Memory().note is None
 
