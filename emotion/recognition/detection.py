@@ -14,7 +14,6 @@ from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.crops import CropGeometry, to_grey
 
-
 _ELONGATED: Final = 2  # short sides: what an image is longer than that does not make its faces smaller
 
 

@@ -26,10 +26,13 @@ VALUES: Final = 15  # of each cell: score, middle x and y, log width and height,
 MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
 _MOST_ROWS: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
 _SAME: Final = 0.7  # overlap (IoU) of boxes of one face
-# Long side in pixels up to which a face that fills the image is found: of 40 such portraits all with 320, 36 with 352 and
-# 5 with 448 pixels; the network has learned faces of at most 290.
+# Long side in pixels up to which a face that fills the image is found: of 40 such portraits all with 320, 36 with 352
+# and 5 with 448 pixels; the network has learned faces of at most 290.
 _FILLED: Final = 320
-_SMALL: Final = 64.0  # pixels, the largest face (the root of its area) that counts in an enlarged image
+# Pixels of the scaled image, the root of a face's area: the largest that counts in an enlarged image, and the smallest
+# that counts at a quarter of a scale.
+_SMALL: Final = 128.0
+_LARGE: Final = 32.0
 _TILE: Final = 1280  # pixels, the longest side that the network reads at once: its memory does not grow with the image
 _SHARED: Final = 192  # pixels that neighboring tiles have in common; a larger face is found at a quarter of the scale
 
@@ -105,29 +108,30 @@ def _steadied(rows: NDArray[np.float32], iou: NDArray, kept: list[int]) -> NDArr
 
 
 class Level(NamedTuple):
-    """One of the scales at which an image is searched, and the largest face that counts there, the root of its area in
+    """One of the scales at which an image is searched, and the faces that count there, by the root of their area in
     pixels of the scaled image."""
 
     scale: float
-    largest: float
+    smallest: float = 0.0
+    largest: float = math.inf
 
 
 def search_levels(height: int, width: int, side: int) -> list[Level]:
     """The scales at which an image is searched, the finest first; `side` as in `search_scale`.
 
     A face that fills a large image is larger than any that the network has learned; at a quarter of the scale, which
-    costs a sixteenth of the time, it is not. What is no face looks like one more often where it is enlarged.
+    costs a sixteenth of the time, it is not. What is no face looks like one more often at the wrong scale.
     """
     scale, finest = search_scale(height, width, side), finest_scale(height, width, side)
-    levels = [Level(finest, _SMALL)] if finest > scale else []
-    levels.append(Level(scale, math.inf))
+    levels = [Level(finest, largest=_SMALL)] if finest > scale else []
+    levels.append(Level(scale))
     while levels[-1].scale * max(height, width) > _FILLED:
-        levels.append(Level(levels[-1].scale / 4, math.inf))
+        levels.append(Level(levels[-1].scale / 4, smallest=_LARGE))
     return levels
 
 
 def tiles(height: int, width: int, scale: float) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the overlapping parts in which an image is searched at `scale`; one for all of a small one."""
+    """Rows and columns of the overlapping parts in which an image is searched at `scale`; one part if it is small."""
     columns = _stretches(width, scale)
     return ((tall, wide) for tall in _stretches(height, scale) for wide in columns)
 
@@ -194,7 +198,8 @@ class Glance:
         answers = self._session.run(None, {self._input: small[None].astype(np.float32)})[0]
         rows = decode(np.asarray(answers)[0], cells(*small.shape[:2]), least)
         x1, y1, x2, y2 = rows[:, 1:5].T
-        keep = (x2 - x1) * (y2 - y1) <= level.largest**2
+        areas = (x2 - x1) * (y2 - y1)
+        keep = (areas >= level.smallest**2) & (areas <= level.largest**2)
         keep &= ((x1 > 1) | (tile[1].start == 0)) & ((x2 < wide - 1) | (tile[1].stop == image.shape[1]))
         keep &= ((y1 > 1) | (tile[0].start == 0)) & ((y2 < tall - 1) | (tile[0].stop == image.shape[0]))
         rows = rows[keep]
