@@ -22,14 +22,14 @@ from emotion import bundles
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError, ModelError
 from emotion.recognition import detectors
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.analyzer import FIND_ALL, Analyzer, Settings
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.smoothing import HYSTERESIS
 
 ICON: Final = str(Path(__file__).parent / "samples" / "icon.png")
 _ANSWERS: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
 _DETECTORS: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
-_SEARCH: Final = {"Fast": 640, "Normal": 1280, "Find all": 2560}  # long side in pixels that is searched
+_SEARCH: Final = {"Fast": 640, "Normal": 1280, "Find all": FIND_ALL}  # as in `Settings.side`
 _log: Final = logging.getLogger("emotion")
 
 

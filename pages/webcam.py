@@ -20,7 +20,7 @@ state = st.session_state
 def options() -> LiveOptions:
     """What was chosen on this page and in the sidebar."""
     # A camera's picture is small, and a face before it large: half of what a photo needs finds them, and is fast.
-    side = set_up.settings.side // (4 if set_up.detector == "haar" else 2)
+    side = min(set_up.settings.side, 2560) // (4 if set_up.detector == "haar" else 2)
     stream = StreamSettings(
         recognition=replace(set_up.settings, side=side), half_life=state.get("live_calm", 0.5),
     )  # fmt: skip

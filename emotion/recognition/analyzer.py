@@ -18,11 +18,14 @@ from emotion.faces import Box, Face
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.confirmation import Confirmation
 from emotion.recognition.crops import crop_faces, looks, to_grey
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import Detector, finest_scale
 from emotion.recognition.detectors import make_detector
 from emotion.recognition.glance import Glance
 from emotion.recognition.images import ImageSource, as_rgb, rotate
 
+# A `Settings.side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
+# from 12 pixels are found. The network reads at most 150 million pixels, 80 of an image of 4000 x 3000.
+FIND_ALL: Final = 16384
 Quarter = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
 
@@ -31,9 +34,13 @@ ColorOrder = Literal["rgb", "bgr"]
 # of 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
 _PLAIN: Final = 0.8
 _CLEARER: Final = 1.5
+_SURE: Final = 0.5  # the same of the surest face of a turn that may be taken
+_TRIAL: Final = 1280  # pixels, the most that other turns are searched with until one is taken
+_HARDLY: Final = 0.1  # the classifier's face score below which a face is not named
 _RIVAL: Final = 0.5  # share of the highest probability from which the second label is named beside the first
 _SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
+_LEAST_FACE: Final = 12.0  # pixels of the image itself
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Settings:
     # A label with less confidence is shown as unsure, 0 to 1. Of the validation faces on which most people agree, the
     # shipped recogniser names nine of ten from there on, and is right for nine of ten of those.
     unsure: float = 0.5
-    side: int = 1280  # larger pictures are searched reduced to this long side, in pixels
+    side: int = 1280  # larger images are searched reduced to this long side in pixels, see `search_scale`
     head: str | None = None  # the recogniser's answer to show; None takes the one of its card
 
     def __post_init__(self) -> None:
@@ -84,7 +91,8 @@ class Analyzer:
     def __init__(self, detector: Detector, recogniser: Recogniser) -> None:
         self.detector = detector
         self.recogniser = recogniser
-        self.confirmation = _confirmation_of(detector, recogniser)  # None where the detector alone decides
+        self._witness = _witness_of(detector, recogniser)
+        self.confirmation = _confirmation_of(detector, self._witness)  # None where the detector alone decides
         self._lock = threading.Lock()  # OpenCV's detectors keep state while they search
 
     def analyze(
@@ -169,22 +177,28 @@ class Analyzer:
         cut = looks if careful else crop_faces
         crops = cut(grey, faces, self.detector.geometry, self.recogniser.size)
         verdicts = self.recogniser.classify(crops, head)
+        if self._witness is not self.recogniser:
+            seen = self._witness.faces(crop_faces(grey, faces, self.detector.geometry, self._witness.size))
+            verdicts = [replace(verdict, face=float(face)) for verdict, face in zip(verdicts, seen, strict=True)]
         return tuple(Reading(*parts) for parts in zip(faces, crops[0] if careful else crops, verdicts, strict=True))
 
     def analyze_upright(
         self, image: ImageSource, settings: Settings | None = None, *, order: ColorOrder = "rgb"
     ) -> Upright:
-        """As `analyze`; where the faces are not plain, the picture turned clockwise by 90, 180 and 270 degrees is
-        tried, and taken where its faces are much plainer."""
+        """As `analyze`; where the faces are not plain, the image turned clockwise by 90, 180 and 270 degrees is
+        tried, and taken where its faces are much plainer and one of them is sure."""
         settings, image = settings or Settings(), as_rgb(image, order=order)
         best = self._turned(image, 0, settings)
         if best.weight <= _PLAIN * len(best.readings):
             most = _CLEARER * best.weight
+            trial = replace(settings, side=min(settings.side, _TRIAL))
             quarters: tuple[Quarter, ...] = (90, 270, 180)
             for quarter in quarters:
-                turned = self._turned(image, quarter, settings)
-                if turned.weight > most:
+                turned = self._turned(image, quarter, trial)
+                if turned.weight > most and max(map(self._weight, turned.readings)) >= _SURE:
                     most, best = turned.weight, turned
+            if best.quarter and trial != settings:
+                best = self._turned(image, best.quarter, settings)
         suspected = tuple(face.box for face in best.suspects)
         return Upright(best.image, _labelled(best.readings, settings.unsure), best.quarter, suspected)
 
@@ -228,9 +242,24 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
 
 
 def least_side(shape: tuple[int, ...], side: int) -> float:
-    """Pixels of the smallest face (the root of its area) in a picture (H, W, ...) that is searched with the long side
-    `side`: in a smaller one the recogniser sees nothing, and to a detector the dot of an i looks like a head."""
-    return _LEAST_SIDE * max(1.0, max(shape[:2]) / side)
+    """Pixels of the smallest face (the root of its area) in an image (H, W, ...) that is searched with `side`.
+
+    In a smaller one the classifier sees nothing, and to a detector the dot of an i looks like a head.
+    """
+    return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(*shape[:2], side))
+
+
+def _witness_of(detector: Detector, recogniser: Recogniser) -> Recogniser:
+    """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
+    cannot tell or was not measured with the detector and the built-in one was."""
+    known = detector.bundle.card.get("confirmation") if isinstance(detector, Glance) else None
+    if not isinstance(recogniser, Recogniser) or (recogniser.tells_faces and known is None):
+        return recogniser
+    built_in = default_bundle("recogniser")
+    measured = known is not None and known["recogniser"] == built_in.sha256
+    if recogniser.bundle.sha256 == built_in.sha256 or (recogniser.tells_faces and not measured):
+        return recogniser
+    return Recogniser(built_in)
 
 
 def _confirmation_of(detector: Detector, recogniser: Recogniser) -> Confirmation | None:
@@ -244,12 +273,15 @@ def _confirmation_of(detector: Detector, recogniser: Recogniser) -> Confirmation
 
 
 def unsure_reason(face: Face, crop: NDArray[np.uint8], verdict: Verdict, threshold: float) -> str | None:
-    """Why the label is not to be trusted, in words for a person; None where its confidence reaches `threshold`.
+    """Why the label is not to be trusted, in words for a person; None where its confidence reaches `threshold` and the
+    crop looks like a face.
 
     `crop` is the grey uint8 square that the recogniser read. The causes are looked at from the most to the
     least certain to have spoiled the answer. Two labels are named where the second one is at least half as probable
     as the first.
     """
+    if verdict.face < _HARDLY:
+        return "hardly a face"
     if verdict.scores.confidence >= threshold:
         return None
     if min(face.box.width, face.box.height) < 24:

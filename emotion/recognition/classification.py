@@ -78,6 +78,16 @@ class Recogniser:
         return (1 + np.tanh(from_there / 2)) / 2  # the logistic function, in the form that no logit overflows
 
     @property
+    def tells_faces(self) -> bool:
+        """Whether it can say that a crop shows no face."""
+        return self._face_output is not None
+
+    def faces(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """How sure it is that each crop, grey uint8 (n, size, size), shows a face, (n,) as in `Verdict`; 1 where it
+        cannot tell."""
+        return np.array([verdict.face for verdict in self.classify(crops)])
+
+    @property
     def head_names(self) -> tuple[str, ...]:
         """The answers to choose from."""
         return tuple(self._heads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.crops import CropGeometry, to_grey
+
+_ELONGATED: Final = 2  # short sides: what an image is longer than that does not make its faces smaller
 
 
 class Detector(Protocol):
@@ -36,10 +38,28 @@ class Detector(Protocol):
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """Faces in RGB uint8 (H, W, 3), most certain first, boxes inside the picture.
 
-        `threshold`: the least score, 0 to 1. `side`: a larger picture is searched reduced to this long side
-        in pixels, a smaller one may be enlarged towards it.
+        `threshold`: the least score, 0 to 1. `side`: a larger image is searched reduced to this long side in pixels,
+        see `search_scale`; a smaller one may be enlarged, see `finest_scale`.
         """
         ...
+
+
+def search_scale(height: int, width: int, side: int) -> float:
+    """The factor, at most 1, at which an image is searched for faces.
+
+    Args:
+        height: Of the image in pixels.
+        width: Of the image in pixels.
+        side: Long side in pixels to which a larger image is reduced. Of an image that is longer than twice its short
+            side only that much counts: the faces in a panorama are as large as those in one part of it.
+    """
+    return min(1.0, side / min(max(height, width), _ELONGATED * min(height, width)))
+
+
+def finest_scale(height: int, width: int, side: int) -> float:
+    """The largest factor at which an image may be searched, for its smallest faces: up to 2 for an image of less than
+    half of `side`, `search_scale` for all others."""
+    return max(search_scale(height, width, side), min(2.0, side / (2 * max(height, width))))
 
 
 def resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
@@ -72,7 +92,7 @@ class YuNet:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""
         height, width = image.shape[:2]
-        small, sx, sy = resized(image, min(side, max(height, width)))
+        small, sx, sy = resized(image, round(max(height, width) * search_scale(height, width, side)))
         pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
         if pad_x or pad_y:
             small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
@@ -118,7 +138,7 @@ class Haar:
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = resized(to_grey(image), min(side, max(height, width)))
+        grey, sx, sy = resized(to_grey(image), round(max(height, width) * search_scale(height, width, side)))
         if min(grey.shape) < self._least:
             return ()
         grey = cv2.equalizeHist(grey)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.detection import search_scale
 
 # Pixels a side that are searched around a face; always the same, so that a network keeps its plan. With 160, faces of
 # 70 to 100 pixels were reduced, and of those in profile some were found only by the search of the whole picture.
@@ -34,8 +35,8 @@ def window(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def pixels(width: int, height: int, side: int) -> float:
-    """How many are searched of a picture of that size that is reduced to the long side `side`."""
-    return width * height * min(1.0, side / max(width, height)) ** 2
+    """How many are searched of an image of that size, see `search_scale`."""
+    return width * height * search_scale(height, width, side) ** 2
 
 
 def find_near(analyzer: Analyzer, image: NDArray[np.uint8], boxes: Sequence[Box], least: float) -> tuple[Face, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
+from emotion.recognition.analyzer import FIND_ALL
 from emotion.recognition.detection import Detector
 from emotion.recognition.engine import one_core
 from emotion.training.detector_scores import (
@@ -33,7 +34,6 @@ Row = dict[str, Any]
 LEAST_FACE: Final = 16.0  # sqrt(width * height) in pixels; smaller ones need not be found
 THRESHOLD: Final = 0.6  # what the app begins with
 _READ: Final = 32.0  # sqrt(width * height) in pixels, from which on it matters how a face is turned
-FIND_ALL: Final = 2560  # what its "Find all" searches
 _LEAST_SCORE: Final = 0.02  # what a precision-recall curve goes down to
 _SIZES: Final = (16, 24, 32, 64, 128, 1000)
 _TURNS: Final = (0, 15, 30, 45)  # degrees clockwise

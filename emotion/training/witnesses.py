@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from emotion.errors import DataError
 from emotion.recognition.classification import Recogniser
-from emotion.recognition.confirmation import logit
+from emotion.recognition.confirmation import Confirmation, logit
 from emotion.recognition.crops import crop_faces, to_grey
 from emotion.recognition.detection import Detector
 from emotion.training.detector_evaluation import LEAST_FACE, THRESHOLD
@@ -37,11 +38,13 @@ def measure_confirmation(detector: Detector, recogniser: Recogniser, photos: Seq
     (detection, face), offset = fitted.coef_[0], fitted.intercept_[0]
     if detection <= 0 or face <= 0:
         raise DataError("What the recogniser says of a box tells nothing about whether it is a face.")
-    together, alone = logits @ [detection, face] + offset, logits[:, 0]
+    weights = {"detection": detection, "face": face, "offset": offset}
+    fusion = Confirmation(*(round(float(weight), 3) for weight in weights.values()))
+    scores = 1 / (1 + np.exp(-logits))
+    together = np.array([fusion.probability(*pair) for pair in scores.tolist()])
     return {
-        "recogniser": recogniser.bundle.sha256, "detection": round(float(detection), 3), "face": round(float(face), 3),
-        "offset": round(float(offset), 3), "n": len(true),
-        "before": _counts(alone, true), "after": _counts(together, true),
+        "recogniser": recogniser.bundle.sha256, **asdict(fusion), "n": len(true),
+        "before": _counts(scores[:, 0], true), "after": _counts(together, true),
     }  # fmt: skip
 
 
@@ -60,5 +63,5 @@ def _witnessed(
 
 
 def _counts(score: NDArray[np.float64], true: NDArray[np.bool_]) -> dict[str, int]:
-    shown = score >= logit(THRESHOLD)
+    shown = score >= THRESHOLD
     return {"found": int((shown & true).sum()), "false": int((shown & ~true).sum())}

@@ -14,6 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from emotion import photos, ui_reading
+from emotion.recognition.analyzer import FIND_ALL
 from emotion.recognition.images import encode_jpeg, encode_png, read_image
 
 Open = Callable[[str], Any]
@@ -157,7 +158,7 @@ def test_the_face_threshold_and_the_search_reach_the_detector(
     page.upload(("a.jpg", sample_file.read_bytes()))
     page.app.slider(key="side_detection").set_value(30).run()
     page.app.segmented_control(key="side_search").set_value("Find all").run()
-    assert seen[-2:] == [(0.3, 1280), (0.3, 2560)]
+    assert seen[-2:] == [(0.3, 1280), (0.3, FIND_ALL)]
 
 
 def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: bytes, saved: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from emotion.bundles import Bundle, default_bundle
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.analyzer import (
+    FIND_ALL,
     Analyzer,
     Settings,
     load_analyzer,
@@ -170,6 +171,14 @@ def test_reasons(make_scores: Make, box: Box, landmarks: Landmarks | None, crop:
     assert unsure_reason(Face(box, 0.9, mirrored), crop, verdict, 0.45) == reason
 
 
+@pytest.mark.parametrize(("seen", "reason"), [(0.09, "hardly a face"), (0.11, None)])
+def test_what_is_hardly_a_face_is_not_named(
+    fake_detector: Make, fake_recogniser: Make, seen: float, reason: str | None
+) -> None:
+    (face,) = Analyzer(fake_detector([A]), fake_recogniser(("happy", 0.99, seen))).analyze(NOISE)
+    assert (face.unsure, face.shown) == (reason, "unsure" if reason else "happy")
+
+
 def test_sharpness_falls_with_blur_but_not_with_contrast(sample: Picture, sample_face: Box) -> None:
     x1, y1, x2, y2 = sample_face.rounded()
     crop = cv2.resize(cv2.cvtColor(sample[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), (48, 48), interpolation=cv2.INTER_AREA)
@@ -301,6 +310,20 @@ def test_doubtful_faces_give_way_to_much_plainer_ones_only(
         lambda picture: [Face(A, 0.4)] if picture.shape[1] == 60 else [Face(A, other)] if picture[0, -1, 0] else []
     )
     assert Analyzer(detector, fake_recogniser()).analyze_upright(image, Settings(detection=0.2)).turned == wanted
+
+
+@pytest.mark.parametrize(("sure", "turned"), [(0.45, 0), (0.55, 90)])
+def test_weak_finds_turn_no_image(fake_detector: Make, fake_recogniser: Make, sure: float, turned: int) -> None:
+    detector = fake_detector(lambda picture: [Face(A, sure)] * 5 if picture.shape[0] == 60 else [])
+    image = np.zeros((40, 60, 3), np.uint8)
+    assert Analyzer(detector, fake_recogniser()).analyze_upright(image, Settings(detection=0.2)).turned == turned
+
+
+def test_other_turns_are_searched_at_normal_cost_until_one_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
+    detector = fake_detector(lambda picture: [Face(A, 0.9)] if picture.shape[0] == 60 else [])
+    settings = Settings(side=FIND_ALL)
+    Analyzer(detector, fake_recogniser()).analyze_upright(np.zeros((40, 60, 3), np.uint8), settings)
+    assert [side for _, side in detector.calls] == [FIND_ALL, 1280, 1280, 1280, FIND_ALL]
 
 
 def test_a_detector_that_only_proposes_does_not_weigh(fake_detector: Make, fake_recogniser: Make) -> None:

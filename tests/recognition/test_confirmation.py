@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from emotion.bundles import SHIPPED, default_bundle, open_bundle
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.analyzer import FIND_ALL, Analyzer, Settings, load_analyzer
 from emotion.recognition.classification import Recogniser
 from emotion.recognition.confirmation import Confirmation, logit
 from emotion.recognition.glance import Glance
@@ -37,16 +38,26 @@ def test_the_recogniser_alone(detection: float, face: float) -> None:
 @given(one=shares, other=shares, fixed=shares)
 def test_more_from_either_is_more(one: float, other: float, fixed: float) -> None:
     low, high = sorted((one, other))
-    assert 0 < BOTH.probability(low, fixed) <= BOTH.probability(high, fixed) < 1
-    assert 0 < BOTH.probability(fixed, low) <= BOTH.probability(fixed, high) < 1
+    assert 0 <= BOTH.probability(low, fixed) <= BOTH.probability(high, fixed) < 1
+    assert 0 <= BOTH.probability(fixed, low) <= BOTH.probability(fixed, high) < 1
 
 
 @pytest.mark.parametrize(
     ("detection", "face", "expected"),
-    [(0.5, 0.5, 1.7), (0.9, 0.5, 0.85 * math.log(9) + 1.7), (0.5, 0.1, 1.7 - 0.5 * math.log(9)), (0.5, 1, 4.7)],
+    [(0.9, 0.9, 1.35 * math.log(9) + 1.7), (0.8, 0.8, 1.35 * math.log(4) + 1.7), (0.5, 1, 4.7), (1, 0.5, 5.99)],
 )
 def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -> None:
-    assert logit(BOTH.probability(detection, face)) == pytest.approx(expected)
+    assert logit(BOTH.probability(detection, face)) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("detection", "face", "shown"),
+    [(1.0, 0.0005, True), (0.89, 0.0005, False), (0.78, 0.02, False), (0.5, 0.35, False), (0.3, 0.65, True)],
+)
+def test_a_sure_witness_does_not_overrule_one_that_says_no(detection: float, face: float, shown: bool) -> None:
+    shipped = default_bundle("detector").card["confirmation"]
+    fusion = Confirmation(*(shipped[name] for name in ("detection", "face", "offset")))
+    assert (fusion.probability(detection, face) >= 0.6) == shown
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, 1e-300, -1.0])
@@ -104,12 +115,21 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize(("width", "side", "faces"), [(160, 640, 1), (640, 640, 1), (640, 320, 0), (1280, 640, 0)])
+@pytest.mark.parametrize(
+    ("width", "height", "side", "face", "faces"),
+    [
+        (160, 120, 640, 22, 1), (640, 480, 640, 22, 1), (640, 480, 320, 22, 0), (1280, 960, 640, 22, 0),
+        (5000, 320, 640, 22, 1),  # a panorama is not reduced by its length
+        (640, 480, 640, 18, 0), (640, 480, FIND_ALL, 13, 1), (4000, 3000, FIND_ALL, 13, 1),
+        (640, 480, FIND_ALL, 11, 0), (80, 60, FIND_ALL, 11, 0),
+    ],
+)  # fmt: skip
 def test_what_is_tiny_where_it_is_searched_is_no_face(
-    fake_detector: Make, fake_recogniser: Make, width: int, side: int, faces: int
+    fake_detector: Make, fake_recogniser: Make, width: int, height: int, side: int, face: int, faces: int
 ) -> None:
-    analyzer = Analyzer(fake_detector([Face(Box(20, 10, 42, 32), 0.9)]), fake_recogniser(("happy", 0.9, 0.9)))
-    picture = np.zeros((100, width, 3), np.uint8)
+    found = Face(Box(20, 10, 20 + face, 10 + face), 0.9)
+    analyzer = Analyzer(fake_detector([found]), fake_recogniser(("happy", 0.9, 0.9)))
+    picture = np.zeros((height, width, 3), np.uint8)
     assert len(analyzer.analyze(picture, Settings(side=side))) == 1, "the detector alone decides"
     analyzer.confirmation = BOTH
     assert len(analyzer.analyze(picture, Settings(side=side))) == faces
@@ -117,3 +137,27 @@ def test_what_is_tiny_where_it_is_searched_is_no_face(
 
 def both_of(detection: float, face: float) -> float:
     return replace(BOTH, face=1.0).probability(detection, face)
+
+
+# ------------------------------------------------------------------ a model that cannot tell
+
+
+@pytest.mark.parametrize("name", ["glance", "haar"])
+def test_an_own_model_takes_the_built_in_one_as_witness(
+    make_bundle: Callable[..., Path], tmp_path: Path, sample: NDArray[np.uint8], sample_face: Box, name: str
+) -> None:
+    """The helmet beside the sample's face is none."""
+    folder = make_bundle(tmp_path / "own", lambda card: card.update(face=None), face=False)
+    analyzer = load_analyzer(name, folder)
+    (face,) = analyzer.analyze(sample, Settings(detection=0.5))
+    assert face.box.iou(sample_face) > 0.5
+    shipped = load_analyzer(name).analyze(sample, Settings(detection=0.5))
+    assert [one.detection for one in shipped] == pytest.approx([face.detection], abs=1e-6)
+    assert face.scores != shipped[0].scores
+
+
+def test_an_own_model_that_was_not_measured(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
+    """What its face score is worth beside the detector's nobody knows."""
+    analyzer = load_analyzer("glance", make_bundle(tmp_path / "own"))
+    assert analyzer.confirmation is not None
+    assert analyzer.confirmation == load_analyzer("glance").confirmation

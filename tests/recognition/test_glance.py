@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from skimage import data
 
-from emotion.bundles import Bundle
+from emotion.bundles import Bundle, default_bundle
 from emotion.errors import ModelError
-from emotion.recognition.glance import MULTIPLE, STRIDES, VALUES, Glance, cells, decode, padded, without_doubles
+from emotion.faces import Box
+from emotion.recognition.analyzer import FIND_ALL, Analyzer, Settings
+from emotion.recognition.classification import Recogniser
+from emotion.recognition.detection import Detector, finest_scale, search_scale
+from emotion.recognition.detectors import find_yunet, make_detector
+from emotion.recognition.glance import (
+    MULTIPLE,
+    STRIDES,
+    VALUES,
+    Glance,
+    cells,
+    decode,
+    padded,
+    search_levels,
+    tiles,
+    without_doubles,
+)
+from emotion.recognition.images import read_image
+from emotion.recognition.searching import WINDOW, find_near
+from tests.conftest import ROOT
 
 sides = st.integers(1, 5).map(lambda n: n * MULTIPLE)
 
@@ -174,3 +196,134 @@ def test_a_chin_is_no_second_face() -> None:
 def test_a_model_of_another_kind(tiny: Bundle) -> None:
     with pytest.raises(ModelError, match="tiny is a recogniser; faces are found by a detector"):
         Glance(tiny)
+
+
+# --- scales and tiles --------------------------------------------------------------------------------------
+
+lengths = st.integers(1, 16384)
+searches = st.sampled_from([224, 320, 640, 1280, FIND_ALL])
+
+
+@given(height=lengths, width=lengths, side=searches)
+def test_scales(height: int, width: int, side: int) -> None:
+    """What one scale cannot find, the next one does; the cost is bounded."""
+    long, short = max(height, width), min(height, width)
+    levels = search_levels(height, width, side)
+    assert levels[0].scale == finest_scale(height, width, side) <= 2
+    assert levels[-1].scale * long <= 320
+    assert all(fine.scale <= 4 * coarse.scale for fine, coarse in pairwise(levels))
+    assert levels == search_levels(width, height, side)
+    assert long * short * search_scale(height, width, side) ** 2 <= 1.001 * side * max(side, long / 2)
+    assert all(long * level.scale <= max(long, side) for level in levels)
+
+
+@given(height=st.integers(1, 3000), width=st.integers(1, 9000), scale=st.sampled_from([2.0, 1.0, 0.7, 0.25]))
+def test_tiles_cover_an_image_and_hold_each_small_face_whole(height: int, width: int, scale: float) -> None:
+    parts = list(tiles(height, width, scale))
+    for axis, length in ((0, height), (1, width)):
+        stretches = sorted({(part[axis].start, part[axis].stop) for part in parts})
+        assert (stretches[0][0], stretches[-1][1]) == (0, length)
+        assert all((stop - start) * scale <= 1281 for start, stop in stretches)
+        assert all((one[1] - other[0]) * scale >= 190 for one, other in pairwise(stretches))
+    assert len(parts) == len({(part[0].start, part[1].start) for part in parts})
+
+
+# --- the whole detector in images of all sizes ---------------------------------------------------------------
+
+SIZES = (48, 64, 96, 160, 200, 239, 240, 320, 321, 400, 470, 480, 700, 1280, 1281, 2000)  # pixels, long side
+SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # of a face's height in that of the image
+LEAST_FACE = 24  # pixels where it is searched
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Analyzer:
+    return Analyzer(make_detector("glance"), Recogniser(default_bundle("recogniser")))
+
+
+@pytest.fixture(scope="module")
+def portraits(sample: NDArray[np.uint8], sample_face: Box) -> list[tuple[NDArray[np.uint8], Box]]:
+    """Portraits and the boxes of their faces."""
+    return [(sample, sample_face), (data.astronaut(), Box(175, 62, 272, 188))]
+
+
+@pytest.fixture(scope="module")
+def other_portraits() -> list[tuple[NDArray[np.uint8], Box]]:
+    folder = ROOT.parent / "shared" / "dev_faces" / "cfee"
+    if not folder.is_dir() or find_yunet() is None:
+        pytest.skip("there are no portraits or no second detector here")
+    detector = make_detector("yunet")
+    images = [read_image(path) for path in sorted(folder.iterdir())[::60]]
+    return [(image, detector.detect(image, 0.5, 320)[0].box) for image in images]
+
+
+def portrait(image: NDArray[np.uint8], face: Box, size: int, share: float) -> tuple[NDArray[np.uint8], Box]:
+    """An image of `size` x `size` pixels with a face in its middle that takes `share` of its height."""
+    factor = share * size / face.height
+    x, y = face.centre
+    matrix = np.array([[factor, 0, size / 2 - factor * x], [0, factor, size / 2 - factor * y]])
+    if factor < 1:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / factor), np.uint8)
+    pasted = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT, borderValue=(150, 170, 190))
+    return np.asarray(pasted, np.uint8), face.moved(matrix[0, 2], matrix[1, 2], factor)
+
+
+def share_found(analyzer: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box]], size: int, share: float) -> float:
+    """The share of portraits of that kind in which the face is found."""
+    found = []
+    for one in portraits:
+        image, face = portrait(*one, size, share)
+        found.append(any(seen.box.iou(face.clip(size, size)) > 0.4 for seen in analyzer.analyze(image)))
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("which", ["portraits", "other_portraits"])
+def test_no_size_finds_less_than_its_neighbors(
+    request: pytest.FixtureRequest, shipped: Analyzer, which: str, share: float
+) -> None:
+    faces = request.getfixturevalue(which)
+    sizes = [size for size in SIZES if size * share * min(1, search_scale(size, size, Settings.side)) >= LEAST_FACE]
+    found = {size: share_found(shipped, faces, size, share) for size in sizes}
+    assert all(one >= 0.97 * max(found.values()) for one in found.values()), found
+    assert max(found.values()) == 1, found
+
+
+@pytest.mark.parametrize("size", [160, 200, 239])
+def test_the_window_around_a_face_that_fills_a_small_frame(
+    shipped: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box]], size: int
+) -> None:
+    image, face = portrait(*portraits[0], size, 1.0)
+    assert len(search_levels(WINDOW, WINDOW, WINDOW)) == 1, "a window costs one search"
+    found = find_near(shipped, image, [face], 0.6)
+    assert any(one.box.iou(face.clip(size, size)) > 0.4 for one in found)
+
+
+@pytest.mark.parametrize("name", ["glance", "haar"])
+@pytest.mark.parametrize("tall", [False, True])
+def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
+    detector: Detector = make_detector(name)
+    length, factor = 9000, 115 / sample_face.height
+    face = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:590, :590]
+    image = np.full((length, 600, 3) if tall else (600, length, 3), (150, 170, 190), np.uint8)
+    boxes = []
+    for place in (0, 1000, 2950, 5021, length - max(face.shape)):  # some on the border of two tiles
+        y, x = (place, 0) if tall else (0, place)
+        image[y : y + face.shape[0], x : x + face.shape[1]] = face
+        boxes.append(sample_face.moved(0, 0, factor).moved(x, y))
+    found = [one.box for one in detector.detect(image, 0.6, 1280)]
+    assert all(any(one.iou(box) > 0.4 for one in found) for box in boxes)
+    assert all(sum(one.iou(box) > 0.2 for one in found) == 1 for box in boxes), "a face is found twice"
+
+
+@pytest.mark.parametrize("long", [720, 2600, 4000])
+def test_find_all_finds_small_faces(shipped: Analyzer, sample: NDArray[np.uint8], sample_face: Box, long: int) -> None:
+    factor = 15 / math.sqrt(sample_face.area)
+    small = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    image = np.full((400, long, 3), (150, 170, 190), np.uint8)
+    places = np.linspace(0, long - small.shape[1], 6).astype(int).tolist()
+    for x in places:
+        image[90 : 90 + small.shape[0], x : x + small.shape[1]] = small
+    faces = shipped.analyze(image, Settings(side=FIND_ALL))
+    boxes = [sample_face.moved(0, 0, factor).moved(x, 90) for x in places]
+    assert [any(face.box.iou(box) > 0.3 for face in faces) for box in boxes] == [True] * 6
+    assert len(faces) == 6
