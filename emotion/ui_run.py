@@ -33,6 +33,7 @@ from emotion.training.answers import EXAMPLES, STRESS, Answers
 from emotion.training.desk import RunView
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import REPORT
+from emotion.training.zoo import networks
 
 state = st.session_state
 
@@ -163,11 +164,21 @@ def _used(run: RunView) -> None:
 
 def _repeat(run: RunView) -> None:
     """Fill the form of the Training page with its settings."""
+    if run.network not in {card.name for card in networks()}:
+        return  # a detector, or a run of another program: there is no form for it
+    plan, refused = None, ""
     try:
         plan = LessonPlan.of(run.config)
-    except EmotionError:
-        return  # a detector, or a run of another program: there is no form for it
-    if st.button("Repeat this one", icon=":material/replay:", key=f"runs_repeat_{run.folder.name}"):
+    except EmotionError as error:
+        refused = str(error)
+    clicked = st.button(
+        "Repeat this one",
+        icon=":material/replay:",
+        key=f"runs_repeat_{run.folder.name}",
+        disabled=plan is None,
+        help=refused or None,
+    )
+    if clicked and plan is not None:
         ui_train.fill(plan)
         st.switch_page("pages/train.py")
 

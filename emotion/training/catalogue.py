@@ -148,7 +148,7 @@ def _held_out(table: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
     and in each of the three."""
     counts = table[:, 1:].astype(int)
     counts[:, 0] += table[:, 0]
-    shares = held_out_shares((counts > 0).any(axis=0).tolist())
+    shares = held_out_shares([bool(column.any()) for column in counts.T])
     for row in counts:
         row += np.array(expected_counts(int(row[0]), shares)) - (row[0], 0, 0)
     return tuple((int(a), int(b), int(c)) for a, b, c in counts)

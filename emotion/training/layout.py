@@ -110,10 +110,8 @@ def read_layout(paths: Sequence[str], root: Path) -> Layout:
 
 
 def _placed(parts: Folders, has_splits: bool) -> Placed:
-    if not parts:
-        return Placed(-1, "")
-    split = split_number(parts[0])
-    inner = parts if split is None else parts[1:]
+    split = split_number(parts[0]) if parts else None
+    inner = list(parts if split is None else parts[1:])
     if not inner or (split is None and has_splits and expression_name(inner[0]) is None):
         return Placed(-1, "")
     if split is None and len(inner) > 1:
