@@ -24,7 +24,7 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Arg
 
 
 def add_commands(command: Command) -> None:
-    """Add `networks`, `train`, `evaluate`, `runs`, `shrink` and `use`."""
+    """Add `networks`, `train`, `evaluate`, `runs`, `shrink`, `use` and `remove-model`."""
     one = command("networks", _networks, "List the networks that can be trained here.")
     one.add_argument("--json", action="store_true")
 
@@ -82,6 +82,10 @@ def add_commands(command: Command) -> None:
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
     one.add_argument("--default", action="store_true", help="the app shall use it from now on")
+    one.add_argument("--replace", action="store_true", help="replace a model of this name that was copied from a run")
+
+    one = command("remove-model", _remove_model, "Remove a model that `use` copied; its run stays.")
+    one.add_argument("name", metavar="NAME")
 
 
 def _networks(options: argparse.Namespace) -> int:
@@ -269,7 +273,17 @@ def _shrink(options: argparse.Namespace) -> int:
 
 def _use(options: argparse.Namespace) -> int:
     from emotion.bundles import SHIPPED
-    from emotion.training.learning import use
+    from emotion.training.install import use
 
-    print(use(options.run_folder, SHIPPED, options.name, default=options.default).folder)
+    model = use(options.run_folder, SHIPPED, options.name, default=options.default, replace=options.replace)
+    print(model.folder)
+    return 0
+
+
+def _remove_model(options: argparse.Namespace) -> int:
+    from emotion.bundles import SHIPPED
+    from emotion.training.install import remove_model
+
+    remove_model(SHIPPED / options.name, SHIPPED)
+    print(f"{options.name} was removed from the models.")
     return 0

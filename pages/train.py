@@ -43,7 +43,7 @@ def show_start(plan: LessonPlan) -> None:
 
 def show_examples(runs: list[RunView]) -> None:
     """Before the first training: runs that are shipped, to look at and to repeat."""
-    shipped = [run for run in runs if run.shipped and run.kind == "recogniser"]
+    shipped = [run for run in runs if run.shipped and not run.used_from and run.kind == "recogniser"]
     if not shipped:
         return
     st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -59,6 +59,8 @@ class RunView:
     seconds_left: float | None
     created: float  # unix seconds
     finished: bool  # it is a model that can be used
+    used_from: str = ""  # of a model that is a copy of a run: which one
+    models: tuple[Path, ...] = ()  # the folders of the models that are copies of this run as it is now
 
     def history(self) -> list[dict[str, str]]:
         """The rows of its epochs, as `read_history` gives them."""
@@ -195,11 +197,29 @@ def _asked(folder: Path) -> float:
 
 
 def all_runs(parent: Path = RUNS, shipped: Path = SHIPPED) -> list[RunView]:
-    """The runs of `parent`, newest first, then the shipped ones by name. A damaged one is there with its sentence."""
+    """The runs of `parent`, newest first, then the shipped ones by name. A damaged one is there with its sentence, and
+    a model that is a copy of a run that is there only with that run."""
     own = [view for folder in _folders(parent) if (view := run_view(folder)) is not None]
     given = [*_folders(shipped), *_folders(shipped / LADDER.name)]
     theirs = [view for folder in given if (view := run_view(folder, shipped=True)) is not None]
+    copies: dict[str, list[RunView]] = {}
+    for view in theirs:
+        if view.used_from:
+            copies.setdefault(view.used_from, []).append(view)
+    own = [
+        replace(run, models=tuple(copy.folder for copy in copies.get(run.folder.name, ()) if _same_model(run, copy)))
+        for run in own
+    ]
+    named = {folder for run in own for folder in run.models}
+    theirs = [view for view in theirs if view.folder not in named]
     return [*sorted(own, key=lambda run: (-run.created, run.name)), *theirs]
+
+
+def _same_model(run: RunView, copy: RunView) -> bool:
+    """Whether a copy is what the run is now: it may have learned more since."""
+    one, other = (_object(view.folder / CARD).get("files") for view in (run, copy))
+    networks_of = [files.get("model.onnx") if isinstance(files, dict) else None for files in (one, other)]
+    return networks_of[0] is not None and networks_of[0] == networks_of[1]
 
 
 def queue_of(parent: Path = RUNS) -> list[RunView]:
@@ -250,6 +270,7 @@ def run_view(folder: Path, *, shipped: bool = False) -> RunView | None:
         seconds_left=status.seconds_left if status else None,
         created=_created(folder),
         finished=CARD in there and (folder / "model.onnx").is_file(),  # some are shipped without their weights
+        used_from=str(card.get("used_from") or ""),
     )
 
 

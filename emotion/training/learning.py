@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
+from emotion.bundles import Bundle
 from emotion.errors import DataError, Diverged, EmotionError
 from emotion.faces import EXPRESSIONS, FERPLUS_LABELS
-from emotion.files import read_json, write_json
+from emotion.files import read_json
 from emotion.reporting import Reporter
-from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
 from emotion.training.datasets import SPLITS, Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
 from emotion.training.labels import Lesson, check_labels
 from emotion.training.rating import rated, whole
 from emotion.training.runs import CONFIG, check_settings, drop_card, read_history
-from emotion.training.watching import STEPS, Watch
+from emotion.training.watching import Watch
 
 
 def learn(
@@ -142,27 +140,3 @@ def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
 
 def _labels_of(name: str, data: Dataset) -> tuple[str, ...]:
     return FERPLUS_LABELS if name == "ferplus" else data.label_names
-
-
-def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
-    """Copy a finished run into `models` under `name`, where the app finds it; `default`: as the one that it uses."""
-    bundle = open_bundle(run)
-    if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise EmotionError(f"{name!r} cannot name a model; choose a plain word.")
-    target = models / name
-    try:
-        target.mkdir(parents=True)
-    except FileExistsError as error:
-        raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
-    try:
-        shown = [name for name in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / name).is_file()]
-        for file in (*bundle.card["files"], *shown):
-            shutil.copy2(run / file, target / file)
-        write_json(target / CARD, {**bundle.card, "name": name})  # last: without it the folder is no model yet
-    except OSError:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-    if default:
-        for other in (*find_bundles(bundle.kind, models)[0], open_bundle(target)):
-            write_json(other.folder / CARD, {**other.card, "default": other.folder == target})
-    return open_bundle(target)

@@ -23,7 +23,7 @@ from emotion.training.runs import CONFIG, HISTORY
 
 MOST_LOST: Final = 0.005  # of the right answers on the public split
 _SHOWN: Final = 512  # training faces that tell how large the numbers within the network get
-_AGAIN: Final = ("files", "created", "versions", "metrics", "default")  # of a card: made anew
+_AGAIN: Final = ("files", "created", "versions", "metrics", "default", "used_from")  # of a card: made anew
 
 
 def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
