@@ -60,6 +60,17 @@ def find_datasets() -> list[Entry]:
     return out
 
 
+def entry_at(path: Path) -> Entry:
+    """What is known of the data set at `path`. `DataError` where there is none."""
+    if not path.exists():
+        raise DataError(f"There is no {path}; choose a data set that is on this machine.")
+    path = Path(os.path.abspath(path))
+    found = _looked_into(path, stamp_of(path))
+    if isinstance(found, str):
+        raise DataError(found)
+    return found
+
+
 def refused_datasets() -> list[str]:
     """A sentence for each file or folder in those places that is no data set."""
     return [sentence for _, sentence in _looked_at() if isinstance(sentence, str)]
@@ -171,33 +182,28 @@ def _of_npz(path: Path) -> Entry:
 
 
 def _of_csv(path: Path) -> Entry:
-    """The first and the last cells of each line: the pixels between them are most of the file."""
+    """Only the labels and splits of each line; the pixels between them are most of the file."""
     with open(path, "rb") as file:
         columns = [cell.strip().lower() for cell in file.readline(1000).decode("utf-8-sig", "replace").split(",")]
-        if columns[:2] != ["emotion", "pixels"]:
+        if not {"emotion", "pixels"} <= set(columns):
             raise DataError(f"{path.name} is no table of faces: expected the columns emotion,pixels,Usage.")
+        place, given = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
         usages = {b"training": 0, b"publictest": 1, b"privatetest": 2}
-        rows = [
-            (int(first), usages.get(last.strip().lower(), 0))
-            for first, _, last in (_ends(line) for line in file)
-            if first.isdigit() and len(first) < 3
-        ]
-    labels = np.array([label for label, _ in rows], np.int64)
-    usage = np.array([split for _, split in rows], np.int64)
-    entry = _of_numbers(path, labels, usage, False)
-    if len(columns) > 2:
+        rows: list[tuple[int, int]] = []
+        for line in file:
+            cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
+            if len(cells) >= len(columns) and cells[place].isdigit() and len(cells[place]) < 3:
+                rows.append((int(cells[place]), 0 if given is None else usages.get(cells[given].lower(), 0)))
+    entry = _of_numbers(
+        path, np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.int64)
+    )
+    if given is not None:
         return entry
     trained = np.array(entry.counts)
     return replace(entry, counts=_held_out(np.column_stack([trained[:, 0], 0 * trained])))
 
 
-def _ends(line: bytes) -> tuple[bytes, bytes, bytes]:
-    first, _, rest = line.partition(b",")
-    pixels, _, last = rest.rpartition(b",")
-    return first.strip(), pixels, last
-
-
-def _of_numbers(path: Path, labels: NDArray, usage: NDArray, votes: bool) -> Entry:
+def _of_numbers(path: Path, labels: NDArray, usage: NDArray, votes: bool = False) -> Entry:
     whole = labels.ndim == usage.ndim == 1 and labels.dtype.kind in "iu" and usage.dtype.kind in "iu"
     if not whole or not len(labels) or len(labels) != len(usage) or labels.min() < 0 or usage.min() < 0:
         raise DataError(f"{path.name} holds no labelled faces; each needs a label and a split.")

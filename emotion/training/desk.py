@@ -31,6 +31,7 @@ RUNS: Final = SHIPPED.parent / "runs"
 LADDER: Final = SHIPPED / "ladder"
 WAITING: Final = "Waiting for another training"
 _LOCK: Final = ".trainings.lock"
+_DISMISSED: Final = "dismissed"
 _SPARE: Final = 500_000_000  # bytes that a run may need on the disk
 _GRACE: Final = 10.0  # seconds that a training has to end; it looks after every batch
 _LONGEST: Final = 60  # characters of a folder
@@ -77,9 +78,17 @@ class RunView:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` can go on: it was begun here, and epochs are left or no model was made of it yet."""
+        """Whether `resume` can go on: it was begun here, and epochs are left or no model was made of it yet. What was
+        refused before its first epoch would be refused again."""
         planned = self.network in {card.name for card in networks()} and bool(self.config.get("data"))
-        return not self.shipped and not self.active and planned and (self.epoch < self.epochs or not self.finished)
+        refused = self.state == "failed" and self.epoch == 0
+        left = self.epoch < self.epochs or not self.finished
+        return not self.shipped and not self.active and planned and left and not refused
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether `dismiss` was asked for since it ended."""
+        return (self.folder / _DISMISSED).exists()
 
 
 # ------------------------------------------------------------------ start, stop
@@ -120,6 +129,7 @@ def folder_name(name: str) -> str:
 
 def _start(plan: LessonPlan, folder: Path, more: str = "--wait") -> Job:
     (folder / PAUSE).unlink(missing_ok=True)
+    (folder / _DISMISSED).unlink(missing_ok=True)
     return jobs.start([*plan.arguments(folder), more], folder)
 
 
@@ -139,6 +149,11 @@ def pause(folder: Path) -> None:
     if not run.active:
         raise JobError(f"The run {run.name} is not at work; only a training that runs can pause.")
     (folder / PAUSE).touch()
+
+
+def dismiss(folder: Path) -> None:
+    """Name a run that is over no more among those that ended; it stays in the list of all runs."""
+    (folder / _DISMISSED).touch()
 
 
 def go_on(folder: Path) -> None:

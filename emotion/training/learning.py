@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
-from emotion.errors import DataError, Diverged, EmotionError
+from emotion.errors import Diverged, EmotionError
 from emotion.faces import EXPRESSIONS, FERPLUS_LABELS
 from emotion.files import read_json
 from emotion.reporting import Reporter
-from emotion.training.datasets import SPLITS, Dataset, split_mark
+from emotion.training.datasets import Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
-from emotion.training.labels import Lesson, check_labels
+from emotion.training.labels import Lesson, check_labels, check_splits, count_table
 from emotion.training.rating import rated, whole
 from emotion.training.runs import CONFIG, check_settings, drop_card, read_history
 from emotion.training.watching import Watch
@@ -47,8 +47,8 @@ def learn(
     from emotion.training.batches import Teachers, heads_of
     from emotion.training.trainer import train
 
-    check_splits(data)
-    check_labels(data)
+    check_splits(data.source, count_table(data))
+    check_labels(data.source, data.label_names)
     config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
     answers = {name: _labels_of(name, data) for name in heads_of(data, has_not_faces=False)}
     taught_by = Teachers(teachers, answers) if teachers else None
@@ -79,13 +79,6 @@ def learn(
         return finished(network, whole(data), folder, _facts(data, folder, list(network.output)))
 
     return best_of(taught, folder, finish=finish)
-
-
-def check_splits(data: Dataset) -> None:
-    """`DataError` where a split is empty: said now, not after hours of training."""
-    for split in SPLITS:
-        if len(data.rows(split)) == 0:
-            raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
 
 
 def best_of(taught: Callable[[bool], Bundle], folder: Path, *, finish: bool) -> Bundle:

@@ -17,7 +17,7 @@ from emotion.files import write_atomic
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import resized
 from emotion.training.datasets import Dataset, not_faces
-from emotion.training.learning import check_splits
+from emotion.training.labels import check_splits, count_table
 from emotion.training.rating import lesson_for, main_head, rated, raw_logits, unfinished
 from emotion.training.runs import CONFIG, HISTORY
 
@@ -36,7 +36,7 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
     check_kind(bundle)
     if folder.exists():
         raise EmotionError(f"{folder} is there already; name a new folder.")
-    check_splits(data)
+    check_splits(data.source, count_table(data))
     lesson = lesson_for(bundle, data)
     head = main_head(bundle.card, lesson.data)
     before = raw_logits(Recogniser(bundle), lesson.data, "public")
