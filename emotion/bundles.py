@@ -77,6 +77,11 @@ class Bundle:
         return {self.sha256, *self.card.get("made_from", ()), *self.card.get("teachers", ())}
 
     @property
+    def used_from(self) -> str:
+        """The run that it is a copy of, "" for a built-in model."""
+        return str(self.card.get("used_from") or "")
+
+    @property
     def input_size(self) -> int:
         """Side in pixels of what the network reads."""
         return int(self.card["input"]["size"])
@@ -238,7 +243,8 @@ def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
     """The usable models of a kind below `places` (default: the shipped ones), and a sentence for each bad one and
     for each whose kind cannot be told.
 
-    The default one comes first, then by name, so that the first is the one to use.
+    The first is the one to use: a copy of a run that was made the default, else the built-in default. Then come the
+    other built-in ones and the other copies, by name.
     """
     good, bad = [], []
     for folder in _folders(places or (SHIPPED,)):
@@ -248,13 +254,18 @@ def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
                 good.append(_verified(folder, card))
         except ModelError as error:
             bad.append(str(error))
-    return sorted(good, key=lambda b: (not b.card.get("default", False), b.name)), bad
+    return sorted(good, key=_order), bad
+
+
+def _order(bundle: Bundle) -> tuple[bool, bool, str]:
+    default, copied = bool(bundle.card.get("default")), bool(bundle.used_from)
+    return not default, copied != default, bundle.name
 
 
 def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
     for place in places:
         if os.path.isdir(place):
-            yield from sorted(p.parent for p in place.glob(f"*/{CARD}"))
+            yield from sorted(p.parent for p in place.glob(f"*/{CARD}") if not p.parent.name.startswith("."))
 
 
 def default_bundle(kind: str, *places: Path) -> Bundle:

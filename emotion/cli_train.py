@@ -24,7 +24,7 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Arg
 
 
 def add_commands(command: Command) -> None:
-    """Add `networks`, `train`, `evaluate`, `runs`, `shrink` and `use`."""
+    """Add `networks`, `train`, `evaluate`, `runs`, `shrink`, `use` and `remove-model`."""
     one = command("networks", _networks, "List the networks that can be trained here.")
     one.add_argument("--json", action="store_true")
 
@@ -38,7 +38,8 @@ def add_commands(command: Command) -> None:
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
     one.add_argument("--network", default="seresnet", help="one of `networks` (%(default)s)")
     own = one.add_argument_group("settings", "those that are not given are the network's own, see `networks --json`")
-    own.add_argument("--labels", help="fer2013, ferplus, four, four-normal, or own: those of the data set")
+    labels = "fer2013, ferplus, four, four-normal, or own: those of the data set, the default unless it has FER-2013's"
+    own.add_argument("--labels", help=labels)
     own.add_argument("--epochs", type=int)
     own.add_argument("--batch", type=int)
     own.add_argument("--optimiser", help="adam, sgd or rmsprop")
@@ -82,6 +83,10 @@ def add_commands(command: Command) -> None:
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
     one.add_argument("--default", action="store_true", help="the app shall use it from now on")
+    one.add_argument("--replace", action="store_true", help="replace a model of this name that was copied from a run")
+
+    one = command("remove-model", _remove_model, "Remove a model that `use` copied; its run stays.")
+    one.add_argument("name", metavar="NAME")
 
 
 def _networks(options: argparse.Namespace) -> int:
@@ -146,14 +151,14 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
     from emotion.training.zoo import card_of
 
     data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
+    for note in data.notes:
+        print(f"emotion: {note}", file=sys.stderr)
+    plan = _fitted(plan, data, options)
     if not card_of(plan.network).own:
         from emotion.training.network_learning import learn_network
 
         return learn_network(data, plan, options.out, report, finish=options.finish)
-    from dataclasses import replace
-
     from emotion.bundles import open_bundle
-    from emotion.training.labels import learned_whole
     from emotion.training.learning import learn
     from emotion.training.trainer import TrainingConfig
 
@@ -162,13 +167,30 @@ def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) ->
         augmentation=plan.augmentation, teaching=plan.teaching,
     )  # fmt: skip
     crops = haar_mistakes(options.not_faces) if options.not_faces else None
-    plan = replace(plan, labels=learned_whole(data.label_names))
     files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces, "teacher_folders": list(plan.teachers)}
     return learn(
         data, config, options.out, report, crops, plan.settings() | files,
         teachers=[open_bundle(folder) for folder in plan.teachers], finish=options.finish,
         tensorboard=plan.tensorboard,
     )  # fmt: skip
+
+
+def _fitted(plan: LessonPlan, data: Dataset, options: argparse.Namespace) -> LessonPlan:
+    """The plan with what was not given as the data set needs it: its own labels, and no larger batch than it has faces
+    to train on."""
+    from dataclasses import replace
+
+    from emotion.training.labels import apply, default_labels, label_set, learned_whole
+    from emotion.training.zoo import card_of
+
+    if card_of(plan.network).own:  # it leaves no label out
+        plan = replace(plan, labels=learned_whole(data.label_names))
+    elif options.labels is None:
+        plan = replace(plan, labels=default_labels(plan.labels, data.label_names))
+    if options.batch is None:
+        lesson = data if card_of(plan.network).own else apply(data, label_set(plan.labels)).data
+        plan = replace(plan, batch=max(1, min(plan.batch, len(lesson.rows("training")))))
+    return plan
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -269,7 +291,17 @@ def _shrink(options: argparse.Namespace) -> int:
 
 def _use(options: argparse.Namespace) -> int:
     from emotion.bundles import SHIPPED
-    from emotion.training.learning import use
+    from emotion.training.install import use
 
-    print(use(options.run_folder, SHIPPED, options.name, default=options.default).folder)
+    model = use(options.run_folder, SHIPPED, options.name, default=options.default, replace=options.replace)
+    print(model.folder)
+    return 0
+
+
+def _remove_model(options: argparse.Namespace) -> int:
+    from emotion.bundles import SHIPPED
+    from emotion.training.install import remove_model
+
+    remove_model(SHIPPED / options.name, SHIPPED)
+    print(f"{options.name} was removed from the models.")
     return 0

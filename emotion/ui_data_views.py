@@ -69,8 +69,9 @@ def show_counts(entry: Entry, data: Dataset) -> None:
             "Chart (PNG)", lambda: chart_file(chart, "png"), f"{ui_data.stem(entry)}-counts.png", "counts_chart"
         )
     if data.notes:
-        with st.expander(f"{len(data.notes):,} pictures could not be read", icon=":material/broken_image:"):
-            st.markdown("\n".join(f"- {ui.plain(note)}" for note in data.notes[:50]))
+        with st.expander("What was left out", icon=":material/broken_image:"):
+            more = [f"and {len(data.notes) - 50:,} more."] if len(data.notes) > 50 else []
+            st.markdown("\n".join(f"- {ui.plain(note)}" for note in [*data.notes[:50], *more]))
 
 
 def show_faces(entry: Entry, data: Dataset) -> None:

@@ -147,7 +147,7 @@ def _said() -> None:
 
 def ended(runs: list[RunView]) -> None:
     """The newest trainings that are over: how they ended, resume them, look into them."""
-    rest = [run for run in runs if not run.shipped and not run.active and run.kind == "recogniser"]
+    rest = [run for run in runs if not (run.shipped or run.active or run.dismissed) and run.kind == "recogniser"]
     for run in rest[:_LATEST]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             right = run_tables.right_sentence(run.best_accuracy)
@@ -158,6 +158,7 @@ def ended(runs: list[RunView]) -> None:
             )
             if run.can_resume:
                 _button("Resume", ":material/play_arrow:", "resume", run, desk.resume)
+            _button("Dismiss", ":material/close:", "dismiss", run, desk.dismiss)
             if st.button("Look into it", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
                 ui_runs.show(run.folder)
                 st.switch_page("pages/runs.py")

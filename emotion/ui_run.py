@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,11 +29,12 @@ from emotion.bundles import CARD, Bundle
 from emotion.errors import EmotionError
 from emotion.files import read_json
 from emotion.run_tables import Measure
-from emotion.training import desk
+from emotion.training import desk, install
 from emotion.training.answers import EXAMPLES, STRESS, Answers
 from emotion.training.desk import RunView
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import REPORT
+from emotion.training.zoo import networks
 
 state = st.session_state
 
@@ -122,6 +124,8 @@ def _actions(name: str, run: RunView, answers: Answers | None) -> None:
     with st.container(horizontal=True):
         if run.finished and run.kind == "recogniser" and run.folder.parent != bundles.SHIPPED:
             _use(run)
+        for model in (run.folder,) if run.used_from else run.models:
+            _remove(model)
         with ui.error_box("these settings"):
             _repeat(run)
         with st.popover("Take away", icon=":material/download:"):
@@ -144,30 +148,65 @@ def _use(run: RunView) -> None:
             "Begin with it", key=f"runs_default_{run.folder.name}",
             help="The app begins with this recogniser, for everybody. Otherwise it can be chosen in the sidebar.",
         )  # fmt: skip
+        st.toggle(
+            "Replace a model of this name",
+            key=f"runs_replace_{run.folder.name}",
+            help="If this name belongs to a model made from a run, this run takes its place. Built-in models stay.",
+        )
         st.button("Use it in all pages", key=f"runs_use_{run.folder.name}", on_click=_used, args=(run,))
 
 
 def _used(run: RunView) -> None:
-    from emotion.training.learning import use  # brings scikit-learn, which takes a second
-
     # What was typed just before the click is only here.
-    name, default = state[f"runs_name_{run.folder.name}"].strip(), state[f"runs_default_{run.folder.name}"]
+    name = state[f"runs_name_{run.folder.name}"].strip()
+    default, replace = (state[f"runs_{word}_{run.folder.name}"] for word in ("default", "replace"))
     try:
-        bundle = use(run.folder, bundles.SHIPPED, name, default=default)
-    except (EmotionError, OSError) as error:
+        bundle = install.use(run.folder, bundles.SHIPPED, name, default=default, replace=replace)
+    except EmotionError as error:
         state["runs_refused"] = str(error)
         return
     state["side_recogniser"] = bundle.name  # who uses it wants to see it
     state["runs_said"] = f"All pages use {bundle.name} now; the sidebar has the others."
 
 
+def _remove(model: Path) -> None:
+    """Ask, then remove a model that was copied from a run."""
+    with st.popover(f"Remove {ui.plain(model.name)} from the models", icon=":material/remove_circle:"):
+        st.write(
+            "All pages stop using this model, and the built-in default takes its place where it was chosen. "
+            "Its run stays, if it still exists."
+        )
+        st.button("Remove this model", key=f"runs_remove_{model.name}", on_click=_removed, args=(model,))
+
+
+def _removed(model: Path) -> None:
+    try:
+        install.remove_model(model, bundles.SHIPPED)
+    except EmotionError as error:
+        state["runs_refused"] = str(error)
+        return
+    if state.get("side_recogniser") == model.name:
+        del state["side_recogniser"]
+    state["runs_said"] = f"{model.name} was removed from the models."
+
+
 def _repeat(run: RunView) -> None:
     """Fill the form of the Training page with its settings."""
+    if run.network not in {card.name for card in networks()}:
+        return  # a detector, or a run of another program: there is no form for it
+    plan, refused = None, ""
     try:
         plan = LessonPlan.of(run.config)
-    except EmotionError:
-        return  # a detector, or a run of another program: there is no form for it
-    if st.button("Repeat this one", icon=":material/replay:", key=f"runs_repeat_{run.folder.name}"):
+    except EmotionError as error:
+        refused = str(error)
+    clicked = st.button(
+        "Repeat this one",
+        icon=":material/replay:",
+        key=f"runs_repeat_{run.folder.name}",
+        disabled=plan is None,
+        help=refused or None,
+    )
+    if clicked and plan is not None:
         ui_train.fill(plan)
         st.switch_page("pages/train.py")
 

@@ -92,13 +92,15 @@ def choose(runs: Runs) -> dict[str, RunView]:
 def in_use(runs: Runs) -> str:
     """The name of the run that all pages use now, "" where none of these is it."""
     bundle = ui.choice().bundle
-    return next((name for name, run in runs.items() if bundle and run.folder == bundle.folder), "")
+    return next((name for name, run in runs.items() if bundle and bundle.folder in (run.folder, *run.models)), "")
 
 
 def _at_first(runs: Runs) -> dict[str, RunView]:
     """The ladder from the simplest network to the shipped recogniser; else what is in use, else the first."""
     ladder = {
-        name: run for name, run in runs.items() if run.shipped and run.best_accuracy is not None and not _four(run)
+        name: run
+        for name, run in runs.items()
+        if run.shipped and not run.used_from and run.best_accuracy is not None and not _four(run)
     }
     if len(ladder) > 1:
         return dict(list(ladder.items())[:_LAID_OVER])

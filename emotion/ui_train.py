@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +14,14 @@ import pandas as pd
 import streamlit as st
 
 from emotion import bundles, run_tables, ui
-from emotion.errors import EmotionError
+from emotion.errors import DataError, EmotionError, ModelError
 from emotion.faces import named
 from emotion.training import desk
 from emotion.training.augmentation import NONE, Augmentation
-from emotion.training.catalogue import Entry, find_datasets
-from emotion.training.labels import LABEL_SETS, LabelSet, learned_whole
+from emotion.training.catalogue import Entry, entry_at, find_datasets
+from emotion.training.labels import LABEL_SETS, LabelSet, default_labels, learned_whole
 from emotion.training.plans import OPTIMISERS, SCHEDULES, LessonPlan, estimate
+from emotion.training.preflight import check_entry, check_teachers, largest_batch
 from emotion.training.zoo import NetworkCard, networks
 
 _OTHER: Final = "Another place"
@@ -53,6 +55,7 @@ def fill(plan: LessonPlan) -> None:
         known = [entry for entry in find_datasets() if entry.path.name == given.name]
     if known:
         state["train_data"] = str(known[0].path)
+    state[f"train_labels_of_{of}"] = str(known[0].path) if known else plan.data
     for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "seed", "tensorboard"):
         state[f"train_{name}_{of}"] = getattr(plan, name)
     for name in _CHANGES:
@@ -99,9 +102,33 @@ def what() -> NetworkCard:
 # ------------------------------------------------------------------ on what
 
 
-def on_what(card: NetworkCard) -> tuple[str, str, str, Entry | None]:
+def on_what(card: NetworkCard, problems: list[str]) -> tuple[str, str, str, Entry | None]:
     """Choose the data set, its votes and the labels: path, path of the votes or "", name of the label set, and what is
-    known of the data set."""
+    known of the data set. What cannot be learned is shown beside the setting that causes it, and added to `problems`.
+    """
+    path, votes, entry = _data_set(problems)
+    key, of = f"train_labels_{card.name}", f"train_labels_of_{card.name}"
+    names = _label_sets(card, entry)
+    if state.get(key) not in names or state.get(of) != path:  # another data set begins with its own labels
+        state.pop(key, None)
+    state[of] = path
+    first = default_labels(card.label_set, entry.labels) if entry else card.label_set
+    labels = st.selectbox(
+        "Labels",
+        names,
+        key=key,
+        format_func=lambda name: LABEL_SETS[name].title,
+        index=0 if key in state else names.index(first),
+    )
+    st.caption(mapping_sentence(LABEL_SETS[labels], entry))
+    if entry:
+        with _told_in(problems):
+            check_entry(entry, card, LABEL_SETS[labels], votes=bool(votes))
+    return path, votes, labels, entry
+
+
+def _data_set(problems: list[str]) -> tuple[str, str, Entry | None]:
+    """Path, path of the votes or "", and what is known of the data set."""
     found = {str(entry.path): entry for entry in find_datasets()}
     options = [*found, _OTHER]
     if state.get("train_data") not in options:
@@ -111,22 +138,32 @@ def on_what(card: NetworkCard) -> tuple[str, str, str, Entry | None]:
         "Data set", options, key="train_data", index=options.index(str(largest.path) if largest else _OTHER),
         format_func=lambda path: f"{found[path].name} ({found[path].rows:,} faces)" if path in found else path,
     )  # fmt: skip
-    path, votes = chosen, ""
-    if chosen == _OTHER:
-        path = st.text_input(
-            "Path on this machine", key="train_path", placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
-            help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
-        ).strip()  # fmt: skip
-        votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
-    names, key = _label_sets(card, found.get(path)), f"train_labels_{card.name}"
-    if state.get(key) not in names:
-        state.pop(key, None)
-    labels = st.selectbox(
-        "Labels", names, index=names.index(card.label_set) if card.label_set in names else 0, key=key,
-        format_func=lambda name: LABEL_SETS[name].title,
-    )  # fmt: skip
-    st.caption(mapping_sentence(LABEL_SETS[labels], found.get(path)))
-    return path, votes, labels, found.get(path)
+    if chosen != _OTHER:
+        return chosen, "", found[chosen]
+    path = st.text_input(
+        "Path on this machine", key="train_path", placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
+        help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
+    ).strip()  # fmt: skip
+    entry = None
+    if path:
+        with _told_in(problems), st.spinner("Looking into it"):
+            entry = entry_at(Path(path))
+    votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
+    if votes:
+        with _told_in(problems):
+            if not Path(votes).is_file():
+                raise DataError(f"There is no {votes}; give fer2013new.csv of FER+.")
+    return path, votes, entry
+
+
+@contextmanager
+def _told_in(problems: list[str]) -> Iterator[None]:
+    """Show an `EmotionError` where it is raised, and add it to `problems`."""
+    try:
+        yield
+    except EmotionError as error:
+        problems.append(str(error))
+        st.error(ui.plain(str(error)), icon=":material/error:")
 
 
 def _label_sets(card: NetworkCard, entry: Entry | None) -> list[str]:
@@ -150,8 +187,8 @@ def mapping_sentence(chosen: LabelSet, entry: Entry | None) -> str:
 # ------------------------------------------------------------------ how long
 
 
-def how_long(card: NetworkCard) -> dict[str, Any]:
-    """Choose everything else: fields of a `LessonPlan`."""
+def how_long(card: NetworkCard, labels: str, votes: str, entry: Entry | None, problems: list[str]) -> dict[str, Any]:
+    """Choose everything else: fields of a `LessonPlan`. `problems` as in `on_what`."""
     plan, of = LessonPlan.defaults(card.name), card.name
     chosen: dict[str, Any] = {}
     left, middle, right = st.columns(3, gap="medium")
@@ -164,6 +201,10 @@ def how_long(card: NetworkCard) -> dict[str, Any]:
             "Batch", 1, 4096, **_given(f"train_batch_{of}", plan.batch),
             help="How many faces it looks at before it changes itself.",
         )  # fmt: skip
+        most = largest_batch(entry, LABEL_SETS[labels]) if entry else chosen["batch"]
+        if chosen["batch"] > most:
+            chosen["batch"] = most
+            st.caption(f"Only {most:,} faces are for training, so a batch has {most:,}.")
         chosen["seed"] = st.number_input(
             "Seed", 0, 2**31 - 1, **_given(f"train_seed_{of}", plan.seed), help="The same seed, the same training."
         )
@@ -182,9 +223,12 @@ def how_long(card: NetworkCard) -> dict[str, Any]:
             help="Epochs without a smaller loss on the faces held out; 0 never ends early.",
         )  # fmt: skip
         if card.needs:
-            chosen["weights"] = _weights(card)
+            chosen["weights"] = _weights(card, problems)
         if card.own:
             chosen |= _teachers(card, plan)
+            if entry:
+                with _told_in(problems):
+                    check_teachers([Path(one) for one in chosen["teachers"]], entry, votes=bool(votes))
         chosen["tensorboard"] = st.toggle(
             "TensorBoard files, too", **_given(f"train_tensorboard_{of}", plan.tensorboard),
             help="In the folder of the run, for those who look at their trainings with TensorBoard.",
@@ -207,14 +251,18 @@ def _select(label: str, options: tuple[str, ...], card: NetworkCard, name: str, 
     )  # fmt: skip
 
 
-def _weights(card: NetworkCard) -> str:
+def _weights(card: NetworkCard, problems: list[str]) -> str:
     key = f"train_weights_{card.name}"
     kind = st.selectbox("Begins", list(_WEIGHTS), key=key, index=1, format_func=lambda one: _WEIGHTS[one])
     if kind == "imagenet":
         st.caption("They are fetched from keras.io once. Without a network choose another beginning.")
     if kind != "file":
         return kind
-    return st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
+    path = st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
+    with _told_in(problems):
+        if not Path(path).is_file():
+            raise ModelError(f"There is no file {path or 'named yet'}; give the ImageNet weights without top.")
+    return path
 
 
 def _teachers(card: NetworkCard, plan: LessonPlan) -> dict[str, Any]:
@@ -279,7 +327,7 @@ def planned(card: NetworkCard, path: str, votes: str, labels: str, chosen: Mappi
 def costs(plan: LessonPlan, entry: Entry | None) -> None:
     """How much it has to learn, how long that takes and what memory."""
     if entry is None:
-        st.caption("Time and memory are told for a data set of the list.")
+        st.caption("Time and memory are told for a data set that is found.")
         return
     told = estimate(plan, entry.rows, classes=len(entry.labels), runs=desk.RUNS)
     columns = st.columns(3)
@@ -302,8 +350,6 @@ def suggested_name(network: str) -> str:
 def start(plan: LessonPlan, name: str) -> bool:
     """Begin, or join the queue; False where it was refused, with its sentence."""
     with ui.error_box("starting the training"):
-        if not Path(plan.data).exists():
-            raise EmotionError(f"There is no {plan.data}; choose a data set that is on this machine.")
         desk.start_training(plan, name, desk.RUNS)
         return True
     return False

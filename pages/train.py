@@ -11,31 +11,33 @@ from emotion.training.plans import LessonPlan
 
 def show_form() -> None:
     """The three steps, the estimate, and the start."""
+    problems: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### 1 · What", anchors=False)
         card = ui_train.what()
     with right:
         st.markdown("##### 2 · On what", anchors=False)
-        path, votes, labels, entry = ui_train.on_what(card)
+        path, votes, labels, entry = ui_train.on_what(card, problems)
     st.markdown("##### 3 · How long", anchors=False)
-    chosen = ui_train.how_long(card)
+    chosen = ui_train.how_long(card, labels, votes, entry, problems)
     plan = ui_train.planned(card, path, votes, labels, chosen)
     if plan is None:
         return
     with ui.error_box("the estimate"):
         ui_train.costs(plan, entry)
-    show_start(plan)
+    show_start(plan, problems)
 
 
-def show_start(plan: LessonPlan) -> None:
-    """A name and the button."""
+def show_start(plan: LessonPlan, problems: list[str]) -> None:
+    """A name and the button, which is off while the form has problems."""
     suggested = ui_train.suggested_name(plan.network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(
-            "Start training", icon=":material/school:", key="train_start", disabled=not plan.data,
-            help=None if plan.data else "Choose a data set first.",
+            "Start training", icon=":material/school:", key="train_start",
+            disabled=not plan.data or bool(problems),
+            help=ui.plain(problems[0]) if problems else None if plan.data else "Choose a data set first.",
         )  # fmt: skip
     if clicked and ui_train.start(plan, name):
         st.rerun()
@@ -43,7 +45,7 @@ def show_start(plan: LessonPlan) -> None:
 
 def show_examples(runs: list[RunView]) -> None:
     """Before the first training: runs that are shipped, to look at and to repeat."""
-    shipped = [run for run in runs if run.shipped and run.kind == "recogniser"]
+    shipped = [run for run in runs if run.shipped and not run.used_from and run.kind == "recogniser"]
     if not shipped:
         return
     st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)

@@ -14,6 +14,7 @@ from emotion.bundles import Bundle
 from emotion.errors import EmotionError, ModelError
 from emotion.generation.networks import LATENT, NETWORKS, SIDE, Pair
 from emotion.generation.quality import head_for
+from emotion.training.field_types import check_types
 from emotion.training.networks import Tensor
 
 
@@ -44,6 +45,7 @@ class GanConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.network not in NETWORKS:
             raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(NETWORKS)}.")
         if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
-from emotion.errors import ModelError
 from emotion.faces import FERPLUS_LABELS
 from emotion.recognition.classification import Recogniser, softmax
 from emotion.training.augmentation import Augmentation, augment, resized
 from emotion.training.datasets import Dataset, ferplus_shares, not_faces
+from emotion.training.labels import check_teacher
 
 if TYPE_CHECKING:
     from emotion.training.trainer import TrainingConfig
@@ -108,12 +108,7 @@ class Teachers:
         self._recognisers = [Recogniser(bundle, threads=1) for bundle in bundles]
         self._heads = tuple(heads)
         for bundle in bundles:
-            for name, labels in heads.items():
-                if name not in bundle.heads or bundle.heads[name].labels != tuple(labels):
-                    raise ModelError(
-                        f"{bundle.folder} cannot teach the answer {name} with {', '.join(labels)}; choose a recogniser "
-                        "that gives it."
-                    )
+            check_teacher(bundle, heads)
 
     def say(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities (n, classes) by head for grey faces uint8 (n, s, s) of any size."""

@@ -18,6 +18,7 @@ from emotion.faces import FER2013_LABELS
 from emotion.training.dataset_files import in_order, labelled_pictures, load_dataset
 from emotion.training.datasets import Dataset
 from emotion.training.preparation import PREPARED, SETS
+from emotion.training.splitting import expected_counts, held_out_shares
 
 DATA: Final = "EMOTION_DATA"  # the environment variable that names one more data set, or a folder of them
 _TABLES: Final = (".npz", ".csv")
@@ -25,15 +26,26 @@ _TABLES: Final = (".npz", ".csv")
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set that was found. `splits`: rows of training, public (valid) and private (test); of folders without
-    splits they are as they will be held out, give or take duplicates. `votes`: whether FER+ votes are in it."""
+    """A data set that was found. `counts`: for each of `labels` its rows of training, public (valid) and private
+    (test); without given splits they are as they will be held out, give or take duplicates. `votes`: whether FER+ votes
+    are in it."""
 
     name: str
     path: Path
-    rows: int
     labels: tuple[str, ...]
-    splits: tuple[int, int, int]
+    counts: tuple[tuple[int, int, int], ...]
     votes: bool
+
+    @property
+    def rows(self) -> int:
+        """How many faces it has."""
+        return sum(self.splits)
+
+    @property
+    def splits(self) -> tuple[int, int, int]:
+        """The rows of training, public (valid) and private (test)."""
+        training, public, private = (sum(part) for part in zip(*self.counts, strict=True))
+        return training, public, private
 
 
 def find_datasets() -> list[Entry]:
@@ -46,6 +58,17 @@ def find_datasets() -> list[Entry]:
         seen[entry.name] += 1
         out.append(replace(entry, name=f"{entry.name} ({seen[entry.name]})") if seen[entry.name] > 1 else entry)
     return out
+
+
+def entry_at(path: Path) -> Entry:
+    """What is known of the data set at `path`. `DataError` where there is none."""
+    if not path.exists():
+        raise DataError(f"There is no {path}; choose a data set that is on this machine.")
+    path = Path(os.path.abspath(path))
+    found = _looked_into(path, stamp_of(path))
+    if isinstance(found, str):
+        raise DataError(found)
+    return found
 
 
 def refused_datasets() -> list[str]:
@@ -122,19 +145,24 @@ def _looked_into(path: Path, stamp: tuple[str, int, int]) -> Entry | str:
 
 def _of_folder(path: Path) -> Entry:
     counts: Counter[tuple[str, int]] = Counter()
-    for split, label, _ in labelled_pictures(path):
+    for split, label, _ in labelled_pictures(path).pictures:
         counts[label, split] += 1
     if not counts:
         raise DataError(f"No picture is in {path}; expected folders named by label.")
     labels = in_order({label for label, _ in counts})
-    splits = [sum(n for (_, split), n in counts.items() if split == number) for number in range(3)]
-    splits[0] += sum(n for (_, split), n in counts.items() if split < 0)
-    trained = [counts[label, 0] + counts[label, -1] for label in labels]
-    tenths = sum(n // 10 for n in trained)
-    for number in (1, 2):
-        if not splits[number]:
-            splits[number], splits[0] = tenths, splits[0] - tenths
-    return Entry(path.name, path, sum(splits), labels, (splits[0], splits[1], splits[2]), False)
+    table = np.array([[counts[label, split] for split in (-1, 0, 1, 2)] for label in labels])
+    return Entry(path.name, path, labels, _held_out(table), False)
+
+
+def _held_out(table: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
+    """The rows of each label in each split, as `load_dataset` holds them out, of the rows (labels, 4) without a split
+    and in each of the three."""
+    counts = table[:, 1:].astype(int)
+    counts[:, 0] += table[:, 0]
+    shares = held_out_shares([bool(column.any()) for column in counts.T])
+    for row in counts:
+        row += np.array(expected_counts(int(row[0]), shares)) - (row[0], 0, 0)
+    return tuple((int(a), int(b), int(c)) for a, b, c in counts)
 
 
 def _of_npz(path: Path) -> Entry:
@@ -154,33 +182,33 @@ def _of_npz(path: Path) -> Entry:
 
 
 def _of_csv(path: Path) -> Entry:
-    """The first and the last cells of each line: the pixels between them are most of the file."""
+    """Only the labels and splits of each line; the pixels between them are most of the file."""
     with open(path, "rb") as file:
         columns = [cell.strip().lower() for cell in file.readline(1000).decode("utf-8-sig", "replace").split(",")]
-        if columns[:2] != ["emotion", "pixels"]:
+        if not {"emotion", "pixels"} <= set(columns):
             raise DataError(f"{path.name} is no table of faces: expected the columns emotion,pixels,Usage.")
+        place, given = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
         usages = {b"training": 0, b"publictest": 1, b"privatetest": 2}
-        rows = [
-            (int(first), usages.get(last.strip().lower(), 0) if len(columns) > 2 else 0)
-            for first, _, last in (_ends(line) for line in file)
-            if first.isdigit() and len(first) < 3
-        ]
-    labels = np.array([label for label, _ in rows], np.int64)
-    return _of_numbers(path, labels, np.array([split for _, split in rows], np.int64), False)
+        rows: list[tuple[int, int]] = []
+        for line in file:
+            cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
+            if len(cells) >= len(columns) and cells[place].isdigit() and len(cells[place]) < 3:
+                rows.append((int(cells[place]), 0 if given is None else usages.get(cells[given].lower(), 0)))
+    entry = _of_numbers(
+        path, np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.int64)
+    )
+    if given is not None:
+        return entry
+    trained = np.array(entry.counts)
+    return replace(entry, counts=_held_out(np.column_stack([trained[:, 0], 0 * trained])))
 
 
-def _ends(line: bytes) -> tuple[bytes, bytes, bytes]:
-    first, _, rest = line.partition(b",")
-    pixels, _, last = rest.rpartition(b",")
-    return first.strip(), pixels, last
-
-
-def _of_numbers(path: Path, labels: NDArray, usage: NDArray, votes: bool) -> Entry:
+def _of_numbers(path: Path, labels: NDArray, usage: NDArray, votes: bool = False) -> Entry:
     whole = labels.ndim == usage.ndim == 1 and labels.dtype.kind in "iu" and usage.dtype.kind in "iu"
     if not whole or not len(labels) or len(labels) != len(usage) or labels.min() < 0 or usage.min() < 0:
         raise DataError(f"{path.name} holds no labelled faces; each needs a label and a split.")
     if labels.max() >= len(FER2013_LABELS) or usage.max() > 2:
         raise DataError(f"{path.name} has other labels or splits than FER-2013; make or fetch it again.")
-    counts = np.bincount(usage.astype(np.int64), minlength=3)
-    splits = (int(counts[0]), int(counts[1]), int(counts[2]))
-    return Entry(path.stem, path, len(labels), FER2013_LABELS, splits, votes)
+    table = np.zeros((len(FER2013_LABELS), 3), np.int64)
+    np.add.at(table, (labels.astype(np.int64), usage.astype(np.int64)), 1)
+    return Entry(path.stem, path, FER2013_LABELS, tuple((int(a), int(b), int(c)) for a, b, c in table), votes)

@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import csv
-import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, ImageError
-from emotion.faces import FER2013_LABELS, expression_name, label_name
+from emotion.faces import FER2013_LABELS, label_name
 from emotion.recognition.crops import to_grey
 from emotion.recognition.images import read_image
 from emotion.training.datasets import SIZE, SPLITS, VOTES, Dataset
 from emotion.training.duplicates import duplicate_groups, near_groups
-from emotion.training.splitting import split_groups
+from emotion.training.layout import image_files, read_layout, relative_name
+from emotion.training.splitting import held_out_shares, split_groups
 
 _USAGE: Final = {"training": 0, "publictest": 1, "privatetest": 2}
-SPLIT_FOLDERS: Final = {
-    "train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "publictest": 1, "public": 1,
-    "test": 2, "privatetest": 2, "private": 2,
-}  # fmt: skip
-PICTURES: Final = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".pgm",
-    ".ppm",
-    ".avif",
-    ".heic",
-    ".heif",
-}
 _MOST_VOTES: Final = 127  # FER+ asked ten people; int8 holds this many
 _MOST_LABELS: Final = 127  # as int8 holds
-_TENTH: Final = 0.1  # of every label is held out for a test split that the folders lack
 
 
 def load_dataset(path: Path | str, votes: Path | str | None = None, size: int = SIZE) -> Dataset:
-    """Read `fer2013.csv`, an npz of the same rows, or a folder tree split/label/picture or label/picture.
+    """Read `fer2013.csv`, an npz of the same rows, or a folder tree as `layout` has it. A table without Usage and a
+    tree without splits get them: a tenth of every label each for validation and test.
 
     A label is whatever the folder is called, see `label_name`. `votes` is `fer2013new.csv` of FER+, whose rows
     stand in the order of fer2013.csv. `size`: side in pixels of the pictures of a folder; those of a file have 48.
@@ -141,16 +122,17 @@ def _read_csv(path: Path) -> Dataset:
                 raise DataError(f"{path.name}, line {line}: {len(row)} columns; expected {len(columns)}.")
             images.append(_pixels(row[p], path.name, line))
             labels.append(_whole(row[e], len(FER2013_LABELS), f"{path.name}, line {line}: label"))
-            usage = "training" if u is None else row[u].strip().lower()
-            if usage not in _USAGE:
-                raise DataError(
-                    f"{path.name}, line {line}: Usage is {row[u or 0][:40]!r}; "  # type: ignore[index]
-                    "expected Training, PublicTest or PrivateTest."
-                )
-            split.append(_USAGE[usage])
+            split.append(-1 if u is None else _usage(row[u], path.name, line))
     if not images:
         raise DataError(f"{path.name} has no rows below its first line.")
-    return Dataset(np.stack(images), np.array(labels, np.int8), np.array(split, np.int8), source=path.name)
+    data = Dataset(np.stack(images), np.array(labels, np.int8), np.array(split, np.int8), source=path.name)
+    return _hold_out(data) if u is None else data
+
+
+def _usage(cell: str, name: str, line: int) -> int:
+    if (usage := cell.strip().lower()) not in _USAGE:
+        raise DataError(f"{name}, line {line}: Usage is {cell[:40]!r}; expected Training, PublicTest or PrivateTest.")
+    return _USAGE[usage]
 
 
 def _lines(file: TextIO, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -211,14 +193,15 @@ def with_votes(data: Dataset, path: Path) -> Dataset:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """All picture files of a tree, sorted by path."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    """All images of a tree that are not hidden, sorted by path."""
+    return sorted(path for path in image_files(folder, follow_links=True) if path.is_file())
 
 
 def _read_folder(folder: Path, size: int) -> Dataset:
     """split/label/picture, or label/picture with a tenth of each label held out for each test split."""
-    images, labels, split, rows, notes = [], [], [], [], []
-    for number, name, picture in labelled_pictures(folder):
+    tree = labelled_pictures(folder)
+    images, labels, split, rows, notes = [], [], [], [], list(tree.notes)
+    for number, name, picture in tree.pictures:
         try:
             images.append(_face(picture, size))
         except ImageError as error:
@@ -229,7 +212,8 @@ def _read_folder(folder: Path, size: int) -> Dataset:
         split.append(number if usage is None else usage)
         rows.append(row)
     if not images:
-        raise DataError(f"No readable picture below {folder}; expected folders named by expression.")
+        said = f" {notes[0][:150]}" if notes else ""
+        raise DataError(f"No readable picture below {folder}; expected folders named by expression.{said}")
     names = in_order(set(labels))
     if len(names) > _MOST_LABELS:
         raise DataError(f"{folder} has {len(names)} labels; expected {_MOST_LABELS} at most, a folder for each.")
@@ -242,46 +226,27 @@ def _read_folder(folder: Path, size: int) -> Dataset:
     return _hold_out(data)
 
 
-def labelled_pictures(folder: Path) -> Iterator[tuple[int, str, Path]]:
-    """Split (index into `SPLITS`, -1 where the folders do not tell), label and path of each picture of a tree.
+class Tree(NamedTuple):
+    """Split (index into `SPLITS`, -1 where the folders do not tell), label and path of each image of a tree, and a
+    sentence for each folder that was not understood."""
 
-    Raises `DataError` where a folder is neither a split nor a label.
-    """
-    folder = _inner(folder)
-    children = _folders(folder)
-    splits = {child: SPLIT_FOLDERS[child.name.lower()] for child in children if child.name.lower() in SPLIT_FOLDERS}
-    for place, number in splits.items() or [(folder, -1)]:
-        for child in _folders(place):
-            found = pictures_below(child)
-            name = label_name(os.fsencode(child.name).decode(errors="replace"))
-            # Photos sorted by year, then by expression, would else teach the years.
-            if found and expression_name(name) is None and not any(p.parent == child for p in found):
-                raise DataError(
-                    f"The folder {child} names no known expression and holds no pictures itself; expected folders "
-                    "split/label or label with pictures in them."
-                )
-            yield from ((number, name, picture) for picture in found)
+    pictures: list[tuple[int, str, Path]]
+    notes: list[str]
+
+
+def labelled_pictures(folder: Path) -> Tree:
+    """The images of a tree by their folders, see `layout`. Raises `DataError` where a folder has no clear meaning."""
+    found = pictures_below(folder)
+    layout = read_layout([relative_name(path, folder) for path in found], folder)
+    named = [(placed.split, label_name(placed.label), path)
+             for placed, path in zip(layout.places, found, strict=True) if placed.label]  # fmt: skip
+    return Tree(named, layout.notes)
 
 
 def in_order(labels: set[str]) -> tuple[str, ...]:
     """Labels in the order of FER-2013, then contempt, then those that are none of ours by the alphabet."""
     ours = (*FER2013_LABELS, "contempt")
     return (*(n for n in ours if n in labels), *sorted(labels.difference(ours)))
-
-
-def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, without what systems hide in it."""
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _inner(folder: Path) -> Path:
-    """Past folders that only hold one folder, as archives make them: "faces/faces/train/happy/1.png"."""
-    while True:
-        inner = _folders(folder)
-        known = len(inner) == 1 and (inner[0].name.lower() in SPLIT_FOLDERS or expression_name(inner[0].name))
-        if len(inner) != 1 or known or not _folders(inner[0]):
-            return folder
-        folder = inner[0]
 
 
 def _name_of_row(picture: Path) -> tuple[int | None, int]:
@@ -305,22 +270,21 @@ def square(grey: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def _hold_out(data: Dataset, seed: int = 0) -> Dataset:
-    """Give the splits that the folders lack a tenth of every label each; what is nearly the same stays on one side.
+    """Give the splits that a data set lacks a tenth of every label each; what is nearly the same stays on one side.
 
     Of a label that has too few such groups for that, as after a minute before the camera, only what is the very same
     stays: held-out faces that flatter are more use than none.
     """
     split = data.split.copy()
     split[split < 0] = 0
-    missing = [number for number in (1, 2) if not (split == number).any()]
+    shares = held_out_shares([bool((split == number).any()) for number in range(3)])
     free = np.flatnonzero(split == 0)
-    if missing and free.size:
+    if shares[0] < 1 and free.size:
         images, labels = data.images[free], data.labels[free]
         groups, same = near_groups(images), duplicate_groups(images)
         for label in np.unique(labels):
             rows = labels == label
-            if len(np.unique(groups[rows])) <= len(missing):
+            if len(np.unique(groups[rows])) < sum(share > 0 for share in shares):
                 groups[rows] = same[rows]
-        first, second = (_TENTH if number in missing else 0.0 for number in (1, 2))
-        split[free] = split_groups(labels, groups, (1 - first - second, first, second), seed)
+        split[free] = split_groups(labels, groups, shares, seed)
     return replace(data, split=split)

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,6 +31,7 @@ RUNS: Final = SHIPPED.parent / "runs"
 LADDER: Final = SHIPPED / "ladder"
 WAITING: Final = "Waiting for another training"
 _LOCK: Final = ".trainings.lock"
+_DISMISSED: Final = "dismissed"
 _SPARE: Final = 500_000_000  # bytes that a run may need on the disk
 _GRACE: Final = 10.0  # seconds that a training has to end; it looks after every batch
 _LONGEST: Final = 60  # characters of a folder
@@ -59,6 +60,8 @@ class RunView:
     seconds_left: float | None
     created: float  # unix seconds
     finished: bool  # it is a model that can be used
+    used_from: str = ""  # of a model that is a copy of a run: which one
+    models: tuple[Path, ...] = ()  # the folders of the models that are copies of this run as it is now
 
     def history(self) -> list[dict[str, str]]:
         """The rows of its epochs, as `read_history` gives them."""
@@ -75,9 +78,17 @@ class RunView:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `resume` can go on: it was begun here, and epochs are left or no model was made of it yet."""
+        """Whether `resume` can go on: it was begun here, and epochs are left or no model was made of it yet. What was
+        refused before its first epoch would be refused again."""
         planned = self.network in {card.name for card in networks()} and bool(self.config.get("data"))
-        return not self.shipped and not self.active and planned and (self.epoch < self.epochs or not self.finished)
+        refused = self.state == "failed" and self.epoch == 0
+        left = self.epoch < self.epochs or not self.finished
+        return not self.shipped and not self.active and planned and left and not refused
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether `dismiss` was asked for since it ended."""
+        return (self.folder / _DISMISSED).exists()
 
 
 # ------------------------------------------------------------------ start, stop
@@ -118,6 +129,7 @@ def folder_name(name: str) -> str:
 
 def _start(plan: LessonPlan, folder: Path, more: str = "--wait") -> Job:
     (folder / PAUSE).unlink(missing_ok=True)
+    (folder / _DISMISSED).unlink(missing_ok=True)
     return jobs.start([*plan.arguments(folder), more], folder)
 
 
@@ -137,6 +149,11 @@ def pause(folder: Path) -> None:
     if not run.active:
         raise JobError(f"The run {run.name} is not at work; only a training that runs can pause.")
     (folder / PAUSE).touch()
+
+
+def dismiss(folder: Path) -> None:
+    """Name a run that is over no more among those that ended; it stays in the list of all runs."""
+    (folder / _DISMISSED).touch()
 
 
 def go_on(folder: Path) -> None:
@@ -195,11 +212,29 @@ def _asked(folder: Path) -> float:
 
 
 def all_runs(parent: Path = RUNS, shipped: Path = SHIPPED) -> list[RunView]:
-    """The runs of `parent`, newest first, then the shipped ones by name. A damaged one is there with its sentence."""
+    """The runs of `parent`, newest first, then the shipped ones by name. A damaged one is there with its sentence, and
+    a model that is a copy of a run that is there only with that run."""
     own = [view for folder in _folders(parent) if (view := run_view(folder)) is not None]
     given = [*_folders(shipped), *_folders(shipped / LADDER.name)]
     theirs = [view for folder in given if (view := run_view(folder, shipped=True)) is not None]
+    copies: dict[str, list[RunView]] = {}
+    for view in theirs:
+        if view.used_from:
+            copies.setdefault(view.used_from, []).append(view)
+    own = [
+        replace(run, models=tuple(copy.folder for copy in copies.get(run.folder.name, ()) if _same_model(run, copy)))
+        for run in own
+    ]
+    named = {folder for run in own for folder in run.models}
+    theirs = [view for view in theirs if view.folder not in named]
     return [*sorted(own, key=lambda run: (-run.created, run.name)), *theirs]
+
+
+def _same_model(run: RunView, copy: RunView) -> bool:
+    """Whether a copy is what the run is now: it may have learned more since."""
+    one, other = (_object(view.folder / CARD).get("files") for view in (run, copy))
+    networks_of = [files.get("model.onnx") if isinstance(files, dict) else None for files in (one, other)]
+    return networks_of[0] is not None and networks_of[0] == networks_of[1]
 
 
 def queue_of(parent: Path = RUNS) -> list[RunView]:
@@ -250,6 +285,7 @@ def run_view(folder: Path, *, shipped: bool = False) -> RunView | None:
         seconds_left=status.seconds_left if status else None,
         created=_created(folder),
         finished=CARD in there and (folder / "model.onnx").is_file(),  # some are shipped without their weights
+        used_from=str(card.get("used_from") or ""),
     )
 
 

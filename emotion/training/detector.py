@@ -21,6 +21,7 @@ from emotion.training.checkpoints import load_checkpoint, save_checkpoint, value
 from emotion.training.detector_evaluation import turned
 from emotion.training.detector_network import POINTS, Wanted, detection_losses, glance
 from emotion.training.detector_scores import average_precision, match, points_off, together, worth
+from emotion.training.field_types import check_types
 from emotion.training.labelled import LabelledPhoto
 from emotion.training.normalising import fused
 from emotion.training.runs import append_history
@@ -52,6 +53,7 @@ class DetectorConfig:
     scenes: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
                 f"{self.epochs} epochs of batches of {self.batch} at the learning rate {self.learning_rate} with the "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
-from emotion.errors import DataError, Diverged, EmotionError
+from emotion.bundles import Bundle
+from emotion.errors import Diverged, EmotionError
 from emotion.faces import EXPRESSIONS, FERPLUS_LABELS
-from emotion.files import read_json, write_json
+from emotion.files import read_json
 from emotion.reporting import Reporter
-from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
-from emotion.training.datasets import SPLITS, Dataset, split_mark
+from emotion.training.datasets import Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
-from emotion.training.labels import Lesson, check_labels
+from emotion.training.labels import Lesson, check_labels, check_splits, count_table
 from emotion.training.rating import rated, whole
 from emotion.training.runs import CONFIG, check_settings, drop_card, read_history
-from emotion.training.watching import STEPS, Watch
+from emotion.training.watching import Watch
 
 
 def learn(
@@ -49,8 +47,8 @@ def learn(
     from emotion.training.batches import Teachers, heads_of
     from emotion.training.trainer import train
 
-    check_splits(data)
-    check_labels(data)
+    check_splits(data.source, count_table(data))
+    check_labels(data.source, data.label_names)
     config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
     answers = {name: _labels_of(name, data) for name in heads_of(data, has_not_faces=False)}
     taught_by = Teachers(teachers, answers) if teachers else None
@@ -81,13 +79,6 @@ def learn(
         return finished(network, whole(data), folder, _facts(data, folder, list(network.output)))
 
     return best_of(taught, folder, finish=finish)
-
-
-def check_splits(data: Dataset) -> None:
-    """`DataError` where a split is empty: said now, not after hours of training."""
-    for split in SPLITS:
-        if len(data.rows(split)) == 0:
-            raise DataError(f"The data set {data.source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
 
 
 def best_of(taught: Callable[[bool], Bundle], folder: Path, *, finish: bool) -> Bundle:
@@ -142,27 +133,3 @@ def _facts(data: Dataset, folder: Path, heads: list[str]) -> dict[str, Any]:
 
 def _labels_of(name: str, data: Dataset) -> tuple[str, ...]:
     return FERPLUS_LABELS if name == "ferplus" else data.label_names
-
-
-def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
-    """Copy a finished run into `models` under `name`, where the app finds it; `default`: as the one that it uses."""
-    bundle = open_bundle(run)
-    if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise EmotionError(f"{name!r} cannot name a model; choose a plain word.")
-    target = models / name
-    try:
-        target.mkdir(parents=True)
-    except FileExistsError as error:
-        raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
-    try:
-        shown = [name for name in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / name).is_file()]
-        for file in (*bundle.card["files"], *shown):
-            shutil.copy2(run / file, target / file)
-        write_json(target / CARD, {**bundle.card, "name": name})  # last: without it the folder is no model yet
-    except OSError:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-    if default:
-        for other in (*find_bundles(bundle.kind, models)[0], open_bundle(target)):
-            write_json(other.folder / CARD, {**other.card, "default": other.folder == target})
-    return open_bundle(target)

@@ -23,6 +23,8 @@ def haar_mistakes(folder: Path, most_per_photo: int = 12, seed: int = 0) -> NDAr
     Two cascades at their loosest, then random squares up to a third of the number, so that the recogniser
     learns what is not a face. `folder` must hold photos without any face.
     """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}; give one of photos without faces.")
     rng = np.random.default_rng(seed)
     cascades = [Haar(f"haarcascade_frontalface_{name}.xml", neighbours=1, least=20) for name in ("alt2", "default")]
     crops = [crop for path in pictures_below(folder) for crop in _mistakes(path, cascades, most_per_photo, rng)]

@@ -9,8 +9,8 @@ from emotion.bundles import Bundle
 from emotion.reporting import Reporter
 from emotion.training.datasets import Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
-from emotion.training.labels import Lesson, apply, check_classes, label_set
-from emotion.training.learning import best_of, check_splits, finished
+from emotion.training.labels import Lesson, apply, check_classes, check_splits, count_table, label_set
+from emotion.training.learning import best_of, finished
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import check_settings, read_history
 from emotion.training.watching import Watch
@@ -28,8 +28,9 @@ def learn_network(data: Dataset, plan: LessonPlan, folder: Path, report: Reporte
     from emotion.training.classifier import train_network
 
     lesson = apply(data, label_set(plan.labels))
-    check_splits(lesson.data)
-    check_classes(lesson.data)
+    counts = count_table(lesson.data)
+    check_splits(data.source, counts)
+    check_classes(data.source, lesson.data.label_names, counts)
     settings = plan.settings() | {
         "label_names": list(lesson.data.label_names),
         "source": data.source,

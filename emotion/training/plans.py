@@ -15,6 +15,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.training.augmentation import NONE, Augmentation
+from emotion.training.field_types import check_types
 from emotion.training.labels import LABEL_SETS, label_set
 from emotion.training.runs import CONFIG, read_history
 from emotion.training.zoo import NetworkCard, card_of
@@ -57,6 +58,7 @@ class LessonPlan:
     teaching: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
+        check_types(self)
         card = card_of(self.network)
         if self.labels not in card.label_sets:
             label_set(self.labels)
@@ -84,22 +86,27 @@ class LessonPlan:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LessonPlan:
-        """The plan of a run's config.json; what an older version did not write is as the network's defaults say.
+        """The plan of a run's config.json; what is not written there is as the network's defaults say.
 
-        Raises `EmotionError` where it is no training of one of these networks.
+        Raises `EmotionError` where it is no training of one of these networks, or a field has a wrong type.
         """
         network = config.get("network")
-        plan = cls.defaults(network if isinstance(network, str) else "?")
+        if not isinstance(network, str):
+            raise EmotionError(f"network is {network!r}; expected the name of a network.")
+        plan, own = cls.defaults(network), card_of(network).own
         known = {f.name: config[f.name] for f in fields(cls) if f.name in config}
-        try:
-            # The project's own recogniser counts there what it was given, and says elsewhere where it lay.
-            files = {"votes": "votes_file", "not_faces": "not_faces_folder", "teachers": "teacher_folders"}
-            known |= {name: config[file] for name, file in files.items() if file in config}
-            known["teachers"] = tuple(map(str, known.get("teachers") or ()))
-            known["augmentation"] = Augmentation(**dict(config.get("augmentation") or asdict(plan.augmentation)))
-            return replace(plan, **{k: value for k, value in known.items() if isinstance(value, _type_of(plan, k))})
-        except (TypeError, ValueError) as error:
-            raise EmotionError(f"This run's settings are not of this program ({error}); start a new one.") from error
+        # The project's own recogniser counts there what it was given, and says elsewhere where it lay.
+        files = {"votes": "votes_file", "not_faces": "not_faces_folder", "teachers": "teacher_folders"}
+        for name, file in files.items():
+            if file in config:
+                known[name] = config[file]
+            elif own and isinstance(known.get(name), int):
+                del known[name]
+        if isinstance(known.get("teachers"), list):
+            known["teachers"] = tuple(known["teachers"])
+        if isinstance(known.get("augmentation"), Mapping):
+            known["augmentation"] = _augmentation(known["augmentation"])
+        return replace(plan, **known)
 
     def settings(self) -> dict[str, Any]:
         """What config.json holds of it."""
@@ -121,8 +128,12 @@ class LessonPlan:
         return [*words, "--augmentation", *(pairs or ["none"])]
 
 
-def _type_of(plan: LessonPlan, name: str) -> Any:
-    return (int, float) if name in ("learning_rate", "teaching") else type(getattr(plan, name))
+def _augmentation(amounts: Mapping[str, Any]) -> Augmentation:
+    known = [f.name for f in fields(Augmentation)]
+    for name in amounts:
+        if name not in known:
+            raise EmotionError(f"augmentation has the field {name!r}; expected {', '.join(known)}.")
+    return Augmentation(**amounts)
 
 
 def _or(words: Sequence[str]) -> str:

@@ -42,6 +42,7 @@ from emotion.reporting import Reporter
 from emotion.training.dataset_files import in_order, square
 from emotion.training.datasets import blank
 from emotion.training.duplicates import Fingerprints, near_prints
+from emotion.training.field_types import check_types
 from emotion.training.sources import SourcePhoto, open_source
 from emotion.training.splitting import Shares, split_groups
 
@@ -81,6 +82,7 @@ class Settings:
     detection: float = 0.6  # least score of a face, 0 to 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not SIZES[0] <= self.size <= SIZES[1]:
             raise DataError(f"Faces of {self.size} pixels cannot be made; choose {SIZES[0]} to {SIZES[1]}.")
         if not 0 <= self.detection <= 1:

@@ -17,13 +17,13 @@ from emotion.files import write_atomic
 from emotion.recognition.classification import Recogniser
 from emotion.training.augmentation import resized
 from emotion.training.datasets import Dataset, not_faces
-from emotion.training.learning import check_splits
+from emotion.training.labels import check_splits, count_table
 from emotion.training.rating import lesson_for, main_head, rated, raw_logits, unfinished
 from emotion.training.runs import CONFIG, HISTORY
 
 MOST_LOST: Final = 0.005  # of the right answers on the public split
 _SHOWN: Final = 512  # training faces that tell how large the numbers within the network get
-_AGAIN: Final = ("files", "created", "versions", "metrics", "default")  # of a card: made anew
+_AGAIN: Final = ("files", "created", "versions", "metrics", "default", "used_from")  # of a card: made anew
 
 
 def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
@@ -36,7 +36,7 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
     check_kind(bundle)
     if folder.exists():
         raise EmotionError(f"{folder} is there already; name a new folder.")
-    check_splits(data)
+    check_splits(data.source, count_table(data))
     lesson = lesson_for(bundle, data)
     head = main_head(bundle.card, lesson.data)
     before = raw_logits(Recogniser(bundle), lesson.data, "public")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import zipfile
@@ -13,11 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from emotion.errors import DataError, ImageError
-from emotion.faces import expression_name, label_name
+from emotion.faces import label_name
 from emotion.recognition.image_guards import DEFAULT_LIMITS
-from emotion.training.dataset_files import PICTURES, SPLIT_FOLDERS
+from emotion.training.layout import image_files, is_image, read_layout, relative_name
 
-_MORE_PICTURES: Final = {".hif", ".jfif", ".mpo"}
 MOST_PHOTOS: Final = 100_000
 _MOST_BYTES: Final = 20 * 2**30  # of a whole ZIP, unpacked
 _PACKED: Final = 200  # no photo is packed to so small a part of itself, but a bomb is
@@ -38,9 +36,8 @@ class SourcePhoto:
 
 @contextmanager
 def open_source(path: Path, stopping: Callable[[], bool] = lambda: False) -> Iterator[list[SourcePhoto]]:
-    """The photos of a folder or a ZIP in the order of their names, labelled by their folders: label/photo, or
-    split/label/photo, where the split is not kept. Folders around all of it do not count. Links, hidden files and
-    what is no picture are left out. `stopping` ends the looking early.
+    """The photos of a folder or a ZIP in the order of their names, labelled by their folders as `layout` has it; the
+    split is not kept. Links, hidden files and what is no image are left out. `stopping` ends the looking early.
 
     Raises `DataError` where there is no such source, no photo in it, or too many.
     """
@@ -68,22 +65,11 @@ def _opened(path: Path) -> zipfile.ZipFile:
         raise DataError(f"{path.name} is no ZIP that can be read; give a folder or a ZIP of photos.") from error
 
 
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any((part.startswith(".") and part != "..") or part.startswith("__") for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in PICTURES | _MORE_PICTURES
-
-
 def _of_folder(folder: Path, stopping: Callable[[], bool]) -> Iterator[SourcePhoto]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+    for path in image_files(folder, follow_links=False):
         if stopping():
             return
-        for file in files:
-            path = Path(place, file)
-            name = os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
-            if _is_picture(name):
-                yield SourcePhoto(name, "", _unfit(path), lambda path=path: _bytes_of(path))
+        yield SourcePhoto(relative_name(path, folder), "", _unfit(path), lambda path=path: _bytes_of(path))
 
 
 def _unfit(path: Path) -> str:
@@ -102,7 +88,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _of_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir() and _is_picture(_path_of(entry))]
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(_path_of(entry))]
     if sum(entry.file_size for entry in entries) > _MOST_BYTES:
         raise DataError(f"{name} is over {_MOST_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder.")
     for entry in entries:
@@ -152,32 +138,8 @@ def _labelled(photos: Iterable[SourcePhoto], path: Path) -> list[SourcePhoto]:
     if not found:
         raise DataError(f"No photo is in {path.name}; expected a folder for each label with photos in it.")
     found.sort(key=lambda photo: photo.name)
-    labels = labels_of([photo.name for photo in found])
-    return [replace(photo, label=label) for photo, label in zip(found, labels, strict=True)]
-
-
-def labels_of(names: list[str]) -> list[str]:
-    """The label of each path by the folders around it, "" where they tell none."""
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    while _wrapped(folders):
-        folders = [parts[1:] for parts in folders]  # of what lies beside the folders of labels nothing is left
-    folders = [parts[1:] if parts and parts[0].lower() in SPLIT_FOLDERS else parts for parts in folders]
-    return [safe_label(parts[0]) if parts else "" for parts in folders]
-
-
-def _wrapped(folders: list[tuple[str, ...]]) -> bool:
-    """Whether all photos lie in one folder that is neither a split nor a label, and in others below it. A few may lie
-    beside these, as the cover of a collection does: in it only where the others are known for labels or splits, for it
-    may be a label itself."""
-    deep = [parts for parts in folders if len(parts) > 1]
-    beside = [parts for parts in folders if len(parts) < 2]
-    words = {parts[0] for parts in deep}
-    known = any(parts[1].lower() in SPLIT_FOLDERS or expression_name(parts[1]) for parts in deep)
-    covers = {(), tuple(words)} if known else {()}
-    if len(words) != 1 or len(beside) >= len(deep) or not set(beside) <= covers:
-        return False
-    (word,) = words
-    return word.lower() not in SPLIT_FOLDERS and expression_name(word) is None
+    places = read_layout([photo.name for photo in found], path).places
+    return [replace(photo, label=safe_label(placed.label)) for photo, placed in zip(found, places, strict=True)]
 
 
 def safe_label(word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from emotion.errors import DataError
 
 Shares = tuple[float, float, float]
+_TENTH = 0.1  # of every label is held out for each split that a data set lacks
 
 
 def read_shares(text: str) -> Shares:
@@ -22,6 +24,22 @@ def read_shares(text: str) -> Shares:
     if len(numbers) != 3 or not math.isfinite(whole) or min(numbers) < 0 or numbers[0] <= 0:
         raise DataError(f"The split {text[:40]!r} was expected as training/validation/test, such as 80/10/10.")
     training, validation, test = (number / whole for number in numbers)
+    return training, validation, test
+
+
+def held_out_shares(given: Sequence[bool]) -> Shares:
+    """What training keeps and gives to validation and test where these are not among the `given` of the splits."""
+    validation, test = (0.0 if there else _TENTH for there in given[1:])
+    return 1 - validation - test, validation, test
+
+
+def expected_counts(rows: int, shares: Shares) -> tuple[int, int, int]:
+    """How `split_groups` shares out the rows of one label of which no two belong together."""
+    counts = _targets(rows, shares)
+    for split in (1, 2):
+        if shares[split] > 0 and counts[split] == 0 and counts[0] > 1:
+            counts[[0, split]] += (-1, 1)
+    training, validation, test = counts.tolist()
     return training, validation, test
 
 

@@ -22,6 +22,7 @@ from emotion.training.checkpoints import load_checkpoint, save_checkpoint, value
 from emotion.training.datasets import Dataset, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.events import Events
+from emotion.training.field_types import check_types
 from emotion.training.networks import NETWORKS
 from emotion.training.normalising import fused
 from emotion.training.records import Recorder
@@ -53,6 +54,7 @@ class TrainingConfig:
     teaching: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.network not in NETWORKS:
             raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(NETWORKS)}.")
         if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:

@@ -10,6 +10,7 @@ import pytest
 from emotion.bundles import find_bundles
 from emotion.training import catalogue, desk
 from emotion.training.answers import Answers
+from emotion.training.install import use
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
 Open = Callable[[str], Any]
@@ -273,6 +274,47 @@ def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None
     assert "All pages use better now" in "".join(one.value for one in page.app.success).replace("\\", "")
     assert page.app.selectbox(key="side_recogniser").value == "better"
     assert [bundle.name for bundle in find_bundles("recogniser", models)[0]] == ["better", "tiny"]
+
+
+def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, runs: Path, look: Any) -> None:
+    run = finished(models, runs)
+    page = look(run)
+    page.app.text_input(key="runs_name_mine").set_value("better")
+    page.app.toggle(key="runs_default_mine").set_value(True)
+    page.app.button(key="runs_use_mine").click().run()
+    assert list(table(page)["run"]) == ["mine", "tiny"]
+    assert list(table(page)["in use"]) == ["★", ""]
+    page.app.button(key="runs_remove_better").click().run()
+    assert not page.app.exception
+    assert not page.app.error
+    assert "better was removed from the models" in "".join(one.value for one in page.app.success).replace("\\", "")
+    assert [bundle.name for bundle in find_bundles("recogniser", models)[0]] == ["tiny"]
+    assert list(table(page)["in use"]) == ["", "★"]
+    assert run.exists()
+
+
+def test_a_used_model_outlives_its_run_and_can_still_be_removed(models: Path, runs: Path, look: Any) -> None:
+    page = look(finished(models, runs))
+    page.app.button(key="runs_use_mine").click().run()
+    page.app.button(key="runs_delete_mine").click().run()
+    assert list(table(page)["run"]) == ["mine", "tiny"]
+    page = look(models / "mine")
+    page.app.button(key="runs_remove_mine").click().run()
+    assert not page.app.exception
+    assert list(table(page)["run"]) == ["tiny"]
+    assert not [one for one in page.app.button if str(one.key).startswith("runs_remove")]
+
+
+def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Path, look: Any) -> None:
+    use(finished(models, runs, "old"), models, "best")
+    page = look(finished(models, runs))
+    page.app.text_input(key="runs_name_mine").set_value("best")
+    page.app.button(key="runs_use_mine").click().run()
+    assert "choose another name, or let this one replace it" in page.words
+    page.app.toggle(key="runs_replace_mine").set_value(True)
+    page.app.button(key="runs_use_mine").click().run()
+    assert not page.app.error
+    assert [bundle.used_from for bundle in find_bundles("recogniser", models)[0]] == ["", "mine"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])

@@ -18,7 +18,7 @@ from emotion.training.plans import LessonPlan
 from emotion.training.zoo import networks
 from emotion.ui_train import mapping_sentence
 from tests.pages.runs_making import make_run, write_data
-from tests.training.making import write_picture
+from tests.training.making import pictures, write_picture
 
 Open = Callable[[str], Any]
 
@@ -90,7 +90,9 @@ def test_every_network_can_be_started_as_it_was_made(
     assert not page.app.exception
     assert not page.app.error
     ((plan, called),) = started
-    assert plan == replace(LessonPlan.defaults(name), data=str(tmp_path / "data" / "small.npz"))
+    plain = LessonPlan.defaults(name)
+    faces = 10 * len(LABEL_SETS[plain.labels].labels)  # of the training split, of which a batch has no more
+    assert plan == replace(plain, data=str(tmp_path / "data" / "small.npz"), batch=min(plain.batch, faces))
     assert called == name
 
 
@@ -121,9 +123,8 @@ def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path)
     page.app.selectbox(key="train_data").set_value("Another place").run()
     assert page.app.button(key="train_start").disabled
     page.app.text_input(key="train_path").set_value(str(tmp_path / "nowhere")).run()
-    page.app.button(key="train_start").click().run()
     assert "There is no" in page.words
-    assert started == []
+    assert page.app.button(key="train_start").disabled
     other = write_data(tmp_path / "elsewhere" / "mine.npz")
     page.app.text_input(key="train_path").set_value(str(other)).run()
     page.app.button(key="train_start").click().run()
@@ -151,6 +152,57 @@ def test_labels_in_words() -> None:
     assert mapping_sentence(LABEL_SETS["own"], None).startswith("It learns whatever")
     assert mapping_sentence(LABEL_SETS["four"], None).count("happy") == 1
     assert "voters" in mapping_sentence(LABEL_SETS["ferplus"], None)
+
+
+def own_faces(folder: Path, labels: dict[str, int]) -> Path:
+    for place, (label, count) in enumerate(labels.items()):
+        for number, image in enumerate(pictures(count, place)):
+            write_picture(folder / label / f"{number}.png", image)
+    return folder
+
+
+OWN = {"angry": 10, "happy": 10, "sad": 10, "surprise": 10, "neutral": 10}
+
+
+def test_a_data_set_of_ones_own_starts_with_its_own_labels(
+    started: list[tuple[LessonPlan, str]], open_page: Open, tmp_path: Path
+) -> None:
+    mine = own_faces(tmp_path / "data" / "sets" / "mine", OWN)
+    page = open_page("train")
+    labels = page.app.selectbox(key="train_labels_mlp")
+    assert labels.value == "fer2013"  # of the other data set, which has them
+    page.app.selectbox(key="train_data").set_value(str(mine)).run()
+    assert page.app.selectbox(key="train_labels_mlp").value == "own"
+    assert "Only 40 faces are for training, so a batch has 40." in page.words
+    assert not page.app.error
+    page.app.button(key="train_start").click().run()
+    page.app.selectbox(key="train_data").set_value(str(tmp_path / "data" / "small.npz")).run()
+    page.app.button(key="train_start").click().run()
+    assert [(plan.labels, plan.batch) for plan, _ in started] == [("own", 40), ("fer2013", 64)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "chosen", "sentence"),
+    [
+        (OWN, "fer2013", "The data set mine has no training face for disgust, fear; add some or choose other labels."),
+        (OWN, "ferplus", "The data set mine has no FER+ votes"),
+        ({"yawn": 10, "grin": 10}, "four", "No face of mine has one of the labels angry, fear, happy, sad"),
+        ({"yawn": 1, "grin": 1}, "own", "The data set mine has no public rows"),
+        ({"yawn": 20}, "own", "mine has one label only, yawn"),
+        ({"yawn": 20, "track": 20}, "own", "The label 'track' of mine cannot be shown"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
+    started: list[Any], open_page: Open, tmp_path: Path, labels: dict[str, int], chosen: str, sentence: str
+) -> None:
+    mine = own_faces(tmp_path / "data" / "sets" / "mine", labels)
+    page = open_page("train")
+    page.app.selectbox(key="train_data").set_value(str(mine)).run()
+    page.app.selectbox(key="train_labels_mlp").set_value(chosen).run()
+    assert not page.app.exception
+    assert sentence in page.words
+    assert len(page.app.error) == 1
+    assert page.app.button(key="train_start").disabled
 
 
 # ------------------------------------------------------------------ runs to repeat
@@ -262,6 +314,19 @@ def test_what_ended_early_can_be_resumed(
     assert f"{word} after 2 of 5 epochs." in page.words
     page.app.button(key="train_resume_mine").click().run()
     assert resumed == [run]
+
+
+def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path, open_page: Open) -> None:
+    run = make_run(runs / "mine", epochs=1, planned=5, data="x", job="failed")
+    (run / "history.csv").unlink()
+    page = open_page("train")
+    assert "Failed after 0 of 5 epochs." in page.words
+    assert "train_resume_mine" not in keys(page)
+    page.app.button(key="train_dismiss_mine").click().run()
+    assert not page.app.exception
+    assert "Failed after" not in page.words
+    assert (run / "config.json").is_file()
+    assert [one.folder for one in desk.all_runs(runs, runs / "none")] == [run]
 
 
 def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

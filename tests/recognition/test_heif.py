@@ -17,7 +17,7 @@ from emotion.cli import main
 from emotion.errors import ImageError
 from emotion.recognition.image_guards import ImageLimits
 from emotion.recognition.images import as_rgb, decode_image, read_image
-from emotion.training.dataset_files import PICTURES
+from emotion.training.layout import IMAGE_SUFFIXES
 from emotion.training.sources import open_source
 
 pillow_heif = pytest.importorskip("pillow_heif")
@@ -129,4 +129,4 @@ def test_heic_is_found_in_folders_of_data_sets(name: str, tmp_path: Path) -> Non
     (tmp_path / "happy" / name).write_bytes(KINDS["gray"][0])
     with open_source(tmp_path) as photos:
         assert [photo.name for photo in photos] == [f"happy/{name}"]
-    assert Path(name).suffix.lower() in PICTURES
+    assert Path(name).suffix.lower() in IMAGE_SUFFIXES

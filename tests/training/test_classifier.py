@@ -31,8 +31,8 @@ from emotion.training.answers import Answers, Examples
 from emotion.training.augmentation import Augmentation
 from emotion.training.dataset_files import load_dataset
 from emotion.training.datasets import Dataset
+from emotion.training.install import use
 from emotion.training.labels import apply, label_set
-from emotion.training.learning import use
 from emotion.training.plans import LessonPlan
 from emotion.training.rating import evaluate
 from emotion.training.runs import CHECKPOINT, HISTORY, read_history

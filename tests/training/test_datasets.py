@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -98,10 +99,16 @@ def test_fer2013_csv_as_other_programs_write_it(tmp_path: Path, ending: str, enc
     equal(load_dataset(path), data)
 
 
-def test_a_csv_without_usage_is_for_training(tmp_path: Path) -> None:
-    data = dataset(6, votes=False)
+def test_a_csv_without_usage_is_shared_out_with_near_duplicates_together(tmp_path: Path) -> None:
+    data = dataset(140, votes=False)
+    data.images[7] = np.clip(data.images[0].astype(int) + 2, 0, 255)  # of the same label, nearly the same
     (tmp_path / "train.csv").write_text("\n".join(line.rpartition(",")[0] for line in csv_lines(data)))
-    equal(load_dataset(tmp_path / "train.csv"), data)
+    got = load_dataset(tmp_path / "train.csv")
+    equal(replace(got, split=data.split), data)
+    equal(load_dataset(tmp_path / "train.csv"), got)
+    counts = Counter(zip(got.labels.tolist(), got.split.tolist(), strict=True))
+    assert counts == {(label, split): (16, 2, 2)[split] for label in range(7) for split in range(3)}
+    assert got.split[7] == got.split[0]
 
 
 def test_npz(tmp_path: Path) -> None:
@@ -262,6 +269,35 @@ def test_an_unreadable_picture_is_a_note_and_the_others_go_on(tmp_path: Path) ->
     got = load_dataset(tmp_path)
     assert by_picture(got) == by_picture(data)
     assert [note.partition(": ")[0] for note in got.notes] == ["train/happy/broken.jpg", "train/happy/empty.png"]
+
+
+def test_a_folder_that_is_not_understood_is_a_note_and_nothing_hidden_is_read(tmp_path: Path) -> None:
+    data = dataset(14, 7, 7, votes=False)
+    write_tree(tmp_path, data, splits=True)
+    for hidden in ("train/happy/.ipynb_checkpoints/a.png", "train/.cache/happy/a.png", "__MACOSX/train/happy/a.png"):
+        write_picture(tmp_path / hidden, pictures(1)[0])
+    (tmp_path / "train" / "happy" / "._a.png").write_bytes(b"\0\5\x16\7")
+    write_picture(tmp_path / "extra" / "yawn" / "a.png", pictures(1)[0])
+    write_picture(tmp_path / "test" / "cover.png", pictures(1)[0])
+    (tmp_path / "test" / "sad" / "phone.heic").write_bytes(b"\0\0\0 ftypheic")
+    got = load_dataset(tmp_path)
+    assert by_picture(got) == by_picture(data)
+    assert [note.partition(": ")[0] for note in got.notes] == ["extra", "test", "test/sad/phone.heic"]
+    shutil.rmtree(tmp_path / "train")
+    shutil.rmtree(tmp_path / "valid")
+    shutil.rmtree(tmp_path / "test")
+    write_picture(tmp_path / "test" / "cover.png", pictures(1)[0])
+    shutil.rmtree(tmp_path / "extra")
+    assert "test: 1 image is left out" in refusal(lambda: load_dataset(tmp_path))
+
+
+def test_links_among_folders_are_followed_once(tmp_path: Path) -> None:
+    write_tree(tmp_path / "else", dataset(14, 7, 7, votes=False), splits=True)
+    (tmp_path / "mine").mkdir()
+    for split in FOLDERS:
+        (tmp_path / "mine" / split).symlink_to(tmp_path / "else" / split)
+    (tmp_path / "else" / "train" / "happy" / "again").symlink_to(tmp_path / "else" / "train")
+    assert len(load_dataset(tmp_path / "mine")) == 28
 
 
 def test_rows_and_take() -> None:

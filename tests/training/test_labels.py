@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion.errors import DataError
 from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, RESERVED
@@ -13,7 +16,16 @@ from emotion.films.log import COLUMNS
 from emotion.films.tables import FILM_COLUMNS
 from emotion.tables import FACE_COLUMNS, STREAM_COLUMNS
 from emotion.training.datasets import Dataset, ferplus_majority
-from emotion.training.labels import LABEL_SETS, apply, check_classes, label_set
+from emotion.training.labels import (
+    LABEL_SETS,
+    LabelSet,
+    apply,
+    apply_to_counts,
+    check_classes,
+    count_table,
+    default_labels,
+    label_set,
+)
 
 from .making import dataset
 
@@ -60,12 +72,54 @@ def test_labels_of_the_data_set_itself() -> None:
         label_set("five")
 
 
+def check(data: Dataset) -> None:
+    check_classes(data.source, data.label_names, count_table(data))
+
+
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=1, max_size=60),
+    splits=st.lists(st.integers(0, 2), min_size=60, max_size=60),
+    words=st.sampled_from([FER2013_LABELS, tuple("abcdefg"), ("happy", "sad", "a", "b", "c", "d", "e")]),
+    chosen=st.sampled_from([one for one in LABEL_SETS.values() if not one.by_votes]),
+)
+def test_counts_become_what_the_faces_become(
+    labels: list[int], splits: list[int], words: tuple[str, ...], chosen: LabelSet
+) -> None:
+    n = len(labels)
+    data = Dataset(np.zeros((n, 1, 1), np.uint8), np.array(labels, np.int8), np.array(splits[:n], np.int8), words)
+    try:
+        expected = apply(data, chosen).data
+    except DataError as error:
+        with pytest.raises(DataError, match=re.escape(str(error))):
+            apply_to_counts(data.source, words, count_table(data), chosen)
+        return
+    names, counts = apply_to_counts(data.source, words, count_table(data), chosen)
+    assert names == expected.label_names
+    np.testing.assert_array_equal(counts, count_table(expected))
+
+
+@pytest.mark.parametrize(
+    ("first", "names", "expected"),
+    [
+        ("fer2013", FER2013_LABELS, "fer2013"),
+        ("four", FER2013_LABELS, "four"),
+        ("fer2013", ("angry", "happy", "sad", "surprise", "neutral"), "own"),
+        ("four-normal", ("happy", "sad", "angry", "neutral"), "own"),
+        ("fer2013", FER2013_LABELS[::-1], "own"),
+    ],
+)
+def test_other_labels_than_those_of_fer2013_are_learned_as_they_are(
+    first: str, names: tuple[str, ...], expected: str
+) -> None:
+    assert default_labels(first, names) == expected
+
+
 def test_a_label_without_a_training_face() -> None:
     data = dataset(70, 7)
-    check_classes(data)
+    check(data)
     data.split[data.labels == 1] = 1
     with pytest.raises(DataError, match="has no training face for disgust; add some"):
-        check_classes(data)
+        check(data)
 
 
 def test_the_mapping_that_is_shown_is_the_one_that_is_done() -> None:
@@ -90,14 +144,14 @@ def labelled(*names: str) -> Dataset:
     ["track", "unsure", "x1", " sad", "a\nb", "x" * 101, "字" * 40, "n/a", "a\\b", "../up", ".x", "sad?"],
 )
 def test_labels_that_cannot_be_used_are_said_before_the_first_step(name: str) -> None:
-    check_classes(labelled("happy", "bored"))
+    check(labelled("happy", "bored"))
     with pytest.raises(DataError, match="cannot be a part of a file's name, or tables have another"):
-        check_classes(labelled("happy", name))
+        check(labelled("happy", name))
 
 
 def test_one_label_alone_is_nothing_to_learn() -> None:
     with pytest.raises(DataError, match="has one label only, happy"):
-        check_classes(labelled("happy"))
+        check(labelled("happy"))
 
 
 def test_no_label_can_take_the_place_of_a_column() -> None:

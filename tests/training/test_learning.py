@@ -25,12 +25,13 @@ from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.reporting import reporting
-from emotion.training import desk, learning, rating
+from emotion.training import desk, install, rating
 from emotion.training.answers import Answers, Examples
 from emotion.training.dataset_files import load_dataset
 from emotion.training.datasets import Dataset, ferplus_majority, ferplus_shares, not_faces
 from emotion.training.evaluation import calibration_error, expected_calibration_error, fit_temperature
-from emotion.training.learning import learn, use
+from emotion.training.install import use
+from emotion.training.learning import learn
 from emotion.training.negatives import haar_mistakes
 from emotion.training.plans import LessonPlan
 from emotion.training.rating import evaluate, raw_logits, score
@@ -505,7 +506,9 @@ def test_use_copies_a_model_where_the_app_finds_it(
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
     (found,), bad = find_bundles("recogniser", models)
     assert (found.name, bad) == ("my model", [])
-    assert found.card == open_bundle(finished).card | {"name": "my model"}
+    assert found.card == open_bundle(finished).card | {
+        "name": "my model", "used_from": finished.name, "default": False,
+    }  # fmt: skip
     files = {path.name for path in found.folder.iterdir()}
     shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
     assert files == {"card.json", *shown, *found.card["files"]}  # the checkpoint stays behind
@@ -551,8 +554,8 @@ def test_a_copy_that_fails_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copy2", copied)
-        patch.setattr(learning, "write_json", written)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr(install, "write_json", written)
+        with pytest.raises(ModelError, match="No space"):
             use(finished, tmp_path, "mine")
     assert list(tmp_path.iterdir()) == []
     assert use(finished, tmp_path, "mine").sha256 == sha256_of(finished / "model.onnx")

@@ -76,10 +76,44 @@ def test_a_run_of_an_older_version(tmp_path: Path) -> None:
     plan = LessonPlan.of(old)
     assert (plan.epochs, plan.votes, plan.not_faces, plan.optimiser, plan.data) == (7, "votes.csv", "", "sgd", "x.npz")
     assert plan.augmentation == Augmentation(rotation=5.0)
-    with pytest.raises(EmotionError, match="not of this program"):
-        LessonPlan.of(old | {"augmentation": {"moustache": 1}})
-    with pytest.raises(EmotionError, match="There is no network"):
-        LessonPlan.of({"epochs": 3})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"epochs": "7"}, "epochs is '7'; expected a whole number."),
+        ({"epochs": 7.0}, "epochs is 7.0; expected a whole number."),
+        ({"epochs": True}, "epochs is True; expected a whole number."),
+        ({"epochs": None}, "epochs is None; expected a whole number."),
+        ({"learning_rate": "0.5"}, "learning_rate is '0.5'; expected a number."),
+        ({"flip": 1}, "flip is 1; expected true or false."),
+        ({"data": 3}, "data is 3; expected text."),
+        ({"labels": ["happy"]}, "labels is ['happy']; expected text."),
+        ({"teachers": "runs/a"}, "teachers is 'runs/a'; expected a list, each text."),
+        ({"teachers": [1]}, "teachers is (1,); expected a list, each text."),
+        ({"votes": True}, "votes is True; expected text."),
+        ({"augmentation": "full"}, "augmentation is 'full'; expected settings of Augmentation."),
+        ({"augmentation": {"rotation": "5"}}, "rotation is '5'; expected a number."),
+        ({"augmentation": {"moustache": 1}}, "augmentation has the field 'moustache'; expected shift, "),
+        ({"network": None}, "network is None; expected the name of a network."),
+        ({"network": ["mlp"]}, "network is ['mlp']; expected the name of a network."),
+        ({"optimiser": 3 * ["y" * 99]}, f"optimiser is ['{'y' * 58}…; expected text."),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_refused(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(EmotionError) as caught:
+        LessonPlan.of({"network": "mlp", "data": "x.npz"} | change)
+    assert str(caught.value).startswith(sentence)
+
+
+@given(value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
+@pytest.mark.parametrize("name", [field.name for field in fields(LessonPlan)])
+def test_no_setting_is_replaced_in_silence(name: str, value: object) -> None:
+    try:
+        plan = LessonPlan.of({"network": "mlp", name: value})
+    except EmotionError:
+        return
+    assert getattr(plan, name) == (tuple(value) if isinstance(value, list) else value)
 
 
 @pytest.mark.parametrize(

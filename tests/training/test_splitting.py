@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import DataError
-from emotion.training.splitting import read_shares, split_groups
+from emotion.training.splitting import expected_counts, held_out_shares, read_shares, split_groups
 
 SHARES = (0.8, 0.1, 0.1)
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=80)
@@ -45,6 +45,14 @@ def test_shares_that_make_no_sense(text: str) -> None:
 def test_single_pictures_are_shared_out_exactly(rows: int, counts: tuple[int, ...]) -> None:
     got = np.bincount(split_of([0] * rows), minlength=3)
     assert tuple(got) == counts
+
+
+@pytest.mark.parametrize("given_splits", [(True, v, t) for v in (True, False) for t in (True, False)])
+def test_what_is_told_before_is_what_is_held_out(given_splits: tuple[bool, ...]) -> None:
+    shares = held_out_shares(given_splits)
+    assert [share > 0 for share in shares] == [True, *(not there for there in given_splits[1:])]
+    for rows in range(60):
+        assert expected_counts(rows, shares) == tuple(np.bincount(split_of([0] * rows, shares=shares), minlength=3))
 
 
 @given(rows=ROWS, shares=ANY_SHARES, seed=st.integers(0, 5))

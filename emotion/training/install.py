@@ -1,0 +1,88 @@
+"""Put finished runs to use as models, and take them out again; a model that came with the program stays as it is."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
+from emotion.errors import EmotionError, ModelError
+from emotion.files import read_json, write_json
+from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
+from emotion.training.watching import STEPS
+
+
+def use(run: Path, models: Path, name: str, *, default: bool = False, replace: bool = False) -> Bundle:
+    """Copy a finished run into `models`, where the app finds it.
+
+    Args:
+        run: The folder of the run.
+        models: The folder of all models.
+        name: What the model is called.
+        default: Whether the app uses it when nobody chose another one.
+        replace: Whether a model of this name that was copied from a run is replaced.
+
+    Returns:
+        The model in `models`.
+
+    Raises:
+        ModelError: The run is not finished, the name is taken or cannot be one, or the copy cannot be written.
+    """
+    bundle = open_bundle(run)
+    if not name.strip() or Path(name).name != name or name.startswith("."):
+        raise ModelError(f"{name!r} cannot name a model; choose a plain word.")
+    target = models / name
+    if os.path.lexists(target) and not (replace and _is_copy(target)):
+        more = ", or let this one replace it" if _is_copy(target) else ""
+        raise ModelError(f"There is a model {name} already in {models}; choose another name{more}.")
+    staging = models / f".{secrets.token_hex(4)}.part"
+    try:
+        staging.mkdir(parents=True)
+        shown = [file for file in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / file).is_file()]
+        for file in (*bundle.card["files"], *shown):
+            shutil.copy2(run / file, staging / file)
+        card = {key: value for key, value in bundle.card.items() if key != "default"}
+        write_json(staging / CARD, card | {"name": name, "used_from": run.resolve().name, "default": default})
+        if target.is_dir():
+            remove_model(target, models)
+        staging.rename(target)
+    except OSError as error:
+        raise ModelError(f"The model {name} cannot be written ({error.strerror}); make room in {models}.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    if default:
+        for other in find_bundles(bundle.kind, models)[0]:
+            if other.used_from and other.name != name and other.card.get("default"):
+                write_json(other.folder / CARD, {**other.card, "default": False})
+    return open_bundle(target)
+
+
+def remove_model(folder: Path, models: Path) -> None:
+    """Remove a model that `use` copied; the run that it was made of stays.
+
+    Args:
+        folder: The folder of the model.
+        models: The folder of all models.
+
+    Raises:
+        ModelError: It is no such copy, or cannot be removed.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.parent != Path(os.path.abspath(models)) or not _is_copy(folder):
+        raise ModelError(f"{folder.name} is no model that was made of a run; only those can be removed.")
+    hidden = folder.with_name(f".{secrets.token_hex(4)}.part")
+    try:
+        folder.rename(hidden)  # in one step, so that nobody opens half a model
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be removed ({error.strerror}): check its rights.") from error
+
+
+def _is_copy(folder: Path) -> bool:
+    """Whether `use` made it: only its copies carry this mark."""
+    with suppress(EmotionError):
+        return not folder.is_symlink() and bool((read_json(folder / CARD) or {}).get("used_from"))
+    return False

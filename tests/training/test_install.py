@@ -1,0 +1,103 @@
+"""A run becomes a model, takes the place of another one, and can be taken out again; built-in models stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emotion.bundles import default_bundle, find_bundles
+from emotion.cli import main
+from emotion.errors import ModelError
+from emotion.training.desk import all_runs
+from emotion.training.install import remove_model, use
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def models(tmp_path: Path, make_bundle: Make) -> Path:
+    """Two built-in models, the second of which is the default."""
+    make_bundle(tmp_path / "models" / "aaa")
+    make_bundle(tmp_path / "models" / "built-in", lambda card: card.update(default=True))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def run(tmp_path: Path, make_bundle: Make) -> Path:
+    return make_bundle(tmp_path / "runs" / "mine")
+
+
+def names(models: Path) -> list[str]:
+    good, bad = find_bundles("recogniser", models)
+    assert bad == []
+    return [bundle.name for bundle in good]
+
+
+def test_a_default_copy_comes_first_and_leaves_the_built_in_cards_alone(models: Path, run: Path) -> None:
+    cards = {path: path.read_bytes() for path in models.glob("*/card.json")}
+    assert use(run, models, "one", default=True).used_from == "mine"
+    assert use(run, models, "two", default=True).used_from == "mine"
+    assert names(models) == ["two", "built-in", "aaa", "one"]
+    assert {path: path.read_bytes() for path in cards} == cards
+    remove_model(models / "two", models)
+    assert default_bundle("recogniser", models).name == "built-in"
+    remove_model(models / "one", models)
+    assert names(models) == ["built-in", "aaa"]
+    assert sorted(path.name for path in models.iterdir()) == ["aaa", "built-in"]
+    assert run.is_dir()
+
+
+def test_only_a_copy_is_replaced_and_only_when_asked(
+    models: Path, run: Path, tmp_path: Path, make_bundle: Make
+) -> None:
+    other = make_bundle(tmp_path / "runs" / "other")
+    use(run, models, "best")
+    with pytest.raises(ModelError, match=r"There is a model best already .* or let this one replace it"):
+        use(other, models, "best")
+    assert use(other, models, "best", replace=True).used_from == "other"
+    with pytest.raises(ModelError, match=r"There is a model built-in already .* choose another name\.$"):
+        use(other, models, "built-in", replace=True)
+    assert names(models) == ["built-in", "aaa", "best"]
+
+
+@pytest.mark.parametrize("name", ["built-in", "nowhere", "link", "../runs/mine", ".", "damaged"])
+def test_nothing_but_a_copy_is_removed(models: Path, run: Path, name: str) -> None:
+    use(run, models, "best")
+    (models / "link").symlink_to(models / "best")
+    (models / "damaged").mkdir()
+    (models / "damaged" / "card.json").write_text("{")
+    with pytest.raises(ModelError, match="only those can be removed"):
+        remove_model(models / name, models)
+    assert run.is_dir()
+    assert sorted(path.name for path in models.iterdir()) == ["aaa", "best", "built-in", "damaged", "link"]
+
+
+def test_a_run_and_its_copies_are_listed_once(models: Path, run: Path) -> None:
+    use(run, models, "one")
+    use(run, models, "two")
+    listed = all_runs(run.parent, models)
+    assert [(one.folder.name, [model.name for model in one.models]) for one in listed] == [
+        ("mine", ["one", "two"]), ("aaa", []), ("built-in", []),
+    ]  # fmt: skip
+    card = json.loads((run / "card.json").read_text())
+    card["files"]["model.onnx"]["sha256"] = "0"  # it has learned more since
+    (run / "card.json").write_text(json.dumps(card))
+    assert [(one.folder.name, one.used_from) for one in all_runs(run.parent, models)] == [
+        ("mine", ""), ("aaa", ""), ("built-in", ""), ("one", "mine"), ("two", "mine"),
+    ]  # fmt: skip
+
+
+def test_the_command_line_replaces_and_removes(
+    models: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("emotion.bundles.SHIPPED", models)
+    assert main(["use", str(run), "--name", "best"]) == 0
+    assert main(["use", str(run), "--name", "best"]) == 1
+    assert main(["use", str(run), "--name", "best", "--replace"]) == 0
+    assert main(["remove-model", "built-in"]) == 1
+    assert "only those can be removed" in capsys.readouterr().err
+    assert main(["remove-model", "best"]) == 0
+    assert names(models) == ["built-in", "aaa"]

@@ -1,0 +1,108 @@
+"""What a data set cannot teach is told by its counts, in the words of the training itself; defaults fit the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion.cli import main
+from emotion.errors import EmotionError
+from emotion.faces import FER2013_LABELS
+from emotion.training import network_learning
+from emotion.training.catalogue import entry_at
+from emotion.training.labels import LABEL_SETS, label_set
+from emotion.training.preflight import check_entry, check_teachers, largest_batch
+from emotion.training.zoo import card_of
+
+from .making import arrays_of, dataset, pictures, write_npz, write_picture
+
+
+def own_faces(folder: Path, counts: dict[str, int]) -> Path:
+    for place, (label, count) in enumerate(counts.items()):
+        for number, image in enumerate(pictures(count, place)):
+            write_picture(folder / label / f"{number}.png", image)
+    return folder
+
+
+def refusal(path: Path, labels: str) -> str:
+    """What is said before the start; "" for nothing."""
+    try:
+        check_entry(entry_at(path), card_of("mlp"), label_set(labels))
+    except EmotionError as error:
+        return str(error)
+    return ""
+
+
+def test_what_the_catalogue_refuses_the_training_refuses_in_the_same_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trees = {"five": {"happy": 10, "sad": 10}, "few": {"yawn": 1, "grin": 1}, "one": {"yawn": 10}}
+    for name, counts in trees.items():
+        path = own_faces(tmp_path / name, counts)
+        for labels in LABEL_SETS:
+            said = refusal(path, labels)
+            assert (said == "") == ((name, labels) == ("five", "own"))
+            if said:
+                command = ["train", "--network", "mlp", "--data", path, "--labels", labels, "--out", tmp_path / "run"]
+                assert main([str(word) for word in command]) == 1
+                assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "batch"),
+    [
+        ([], "own", 32),
+        (["--batch", "8"], "own", 8),
+        (["--labels", "four"], "four", 16),
+        (["--labels", "own"], "own", 32),
+    ],
+)
+def test_the_command_line_learns_the_labels_of_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], labels: str, batch: int
+) -> None:
+    plans: list[Any] = []
+
+    def learn(data: object, plan: object, *_: object, **__: object) -> SimpleNamespace:
+        plans.append(plan)
+        return SimpleNamespace(card={"metrics": {}})
+
+    monkeypatch.setattr(network_learning, "learn_network", learn)
+    path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
+    assert main(["train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given]) == 0
+    assert [(plan.labels, plan.batch) for plan in plans] == [(labels, batch)]
+    path = write_npz(tmp_path / "fer2013.npz", arrays_of(dataset(700, 7, 7)))
+    assert main(["train", "--network", "cnn-4conv", "--data", str(path), "--out", str(tmp_path / "other")]) == 0
+    assert (plans[1].labels, plans[1].batch) == ("four", 64)
+
+
+def test_the_largest_batch_is_all_training_faces_of_the_labels(tmp_path: Path) -> None:
+    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
+    sizes = {name: largest_batch(entry, chosen) for name, chosen in LABEL_SETS.items()}
+    assert sizes == {"fer2013": 70, "ferplus": 70, "four": 40, "four-normal": 40, "own": 70}
+    assert largest_batch(replace(entry, labels=tuple("abcdefg")), LABEL_SETS["four"]) == 70
+
+
+def test_teachers_are_known_by_their_cards(tmp_path: Path, make_bundle: Callable[..., Path]) -> None:
+    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
+    teacher = make_bundle(tmp_path / "teacher")
+    check_teachers([teacher], entry)
+    with pytest.raises(EmotionError, match="cannot teach the answer fer2013 with a, b, c"):
+        check_teachers([teacher], replace(entry, labels=tuple("abcdefg")))
+    with pytest.raises(EmotionError, match=r"There is no card.json in .*nowhere"):
+        check_teachers([tmp_path / "nowhere"], entry)
+
+
+def test_an_own_recogniser_may_lack_a_training_face(tmp_path: Path) -> None:
+    data = dataset(70, 7, 7)
+    data.split[data.labels == 1] = np.int8(1)
+    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(data)))
+    assert entry.labels == FER2013_LABELS
+    check_entry(entry, card_of("seresnet"), label_set("fer2013"))
+    with pytest.raises(EmotionError, match="no training face for disgust"):
+        check_entry(entry, card_of("mlp"), label_set("fer2013"))
