@@ -254,7 +254,7 @@ def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
 def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
     for place in places:
         if os.path.isdir(place):
-            yield from sorted(p.parent for p in place.glob(f"*/{CARD}"))
+            yield from sorted(p.parent for p in place.glob(f"[!.]*/{CARD}"))
 
 
 def default_bundle(kind: str, *places: Path) -> Bundle:

@@ -6,7 +6,8 @@
     ├── ModelError     a model folder is missing, damaged or does not fit this program
     ├── DataError      a data set cannot be read or does not make sense
     ├── Diverged       a training's loss is no longer a number
-    └── JobError       a long task cannot be started, found or stopped
+    ├── JobError       a long task cannot be started, found or stopped
+    └── ResultFolderError   a result cannot go where it was asked to go
 
 The message of every one of them is one sentence for a person: what came, what was expected, what to do.
 Everything that is not an `EmotionError` is a defect of the program and fails loudly.
@@ -41,3 +42,7 @@ class Diverged(EmotionError):
 
 class JobError(EmotionError):
     """A long task cannot be started, found or stopped."""
+
+
+class ResultFolderError(EmotionError):
+    """A result cannot go where it was asked to go."""

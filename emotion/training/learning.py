@@ -16,6 +16,7 @@ from emotion.errors import DataError, Diverged, EmotionError
 from emotion.faces import EXPRESSIONS, FERPLUS_LABELS
 from emotion.files import read_json, write_json
 from emotion.reporting import Reporter
+from emotion.result_folder import MODEL, new_result
 from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
 from emotion.training.datasets import SPLITS, Dataset, split_mark
 from emotion.training.duplicates import duplicate_report
@@ -144,24 +145,18 @@ def _labels_of(name: str, data: Dataset) -> tuple[str, ...]:
     return FERPLUS_LABELS if name == "ferplus" else data.label_names
 
 
-def use(run: Path, models: Path, name: str, *, default: bool = False) -> Bundle:
-    """Copy a finished run into `models` under `name`, where the app finds it; `default`: as the one that it uses."""
+def use(run: Path, models: Path, name: str, *, default: bool = False, overwrite: bool = False) -> Bundle:
+    """Copy a finished run into `models` under `name`, where the app finds it; `default`: as the one that it uses;
+    `overwrite`: in the place of the model of that name."""
     bundle = open_bundle(run)
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise EmotionError(f"{name!r} cannot name a model; choose a plain word.")
     target = models / name
-    try:
-        target.mkdir(parents=True)
-    except FileExistsError as error:
-        raise EmotionError(f"There is a model {name} already in {models}; choose another name.") from error
-    try:
+    with new_result(target, MODEL, inputs=[run], overwrite=overwrite) as place:
         shown = [name for name in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / name).is_file()]
         for file in (*bundle.card["files"], *shown):
-            shutil.copy2(run / file, target / file)
-        write_json(target / CARD, {**bundle.card, "name": name})  # last: without it the folder is no model yet
-    except OSError:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
+            shutil.copy2(run / file, place / file)
+        write_json(place / CARD, {**bundle.card, "name": name})  # last: without it the folder is no model yet
     if default:
         for other in (*find_bundles(bundle.kind, models)[0], open_bundle(target)):
             write_json(other.folder / CARD, {**other.card, "default": other.folder == target})
