@@ -88,7 +88,16 @@ def _read(path: Path, folder: Path, options: argparse.Namespace, overwrite: bool
     """Read one film into `folder`; False where somebody stopped it, which keeps what was read, or, if it was to replace
     a complete result, that one. A film whose result is complete already is only told of."""
     from emotion.films.analysis import Analysis
-    from emotion.result_folder import VIDEO, check, check_movable, check_replaceable, check_stage, put_in_place, staging
+    from emotion.result_folder import (
+        VIDEO,
+        check,
+        check_movable,
+        check_replaceable,
+        check_stage,
+        put_in_place,
+        remove,
+        staging,
+    )
 
     request = _request(path, options)
     folder = Path(os.path.realpath(folder))
@@ -108,7 +117,7 @@ def _read(path: Path, folder: Path, options: argparse.Namespace, overwrite: bool
     if whole and staged:
         put_in_place(folder)
     elif staged:
-        shutil.rmtree(place)
+        remove(place)
     if whole or not staged:
         _tell_of(Analysis(folder), options)
     return whole

@@ -34,6 +34,7 @@ from emotion.result_folder import (
     check_stage,
     complete,
     put_in_place,
+    remove,
     staging,
 )  # fmt: skip
 
@@ -253,7 +254,7 @@ class ImageResults:
             return None
         if mark.settings == self._settings and {source for source, _ in _entries(stage)} <= set(sources):
             return mark
-        shutil.rmtree(stage)  # `check_stage` found nothing in it that is not its own
+        remove(stage)  # `check_stage` found nothing in it that is not its own
         return None
 
     def _check_settings(self, found: Mark) -> None:

@@ -26,12 +26,12 @@ LAYERS = {
     },
     "flows": {"recognition", "training", "generation"},
     "people": {
-        "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "image_results", "prints", "bench", "veil", "films",
-        "live",
+        "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "image_results", "prints", "bench",
+        "veil", "films", "live",
     },
     "doors": {
-        "__main__", "cli", "cli_analyze", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values", "ui",
-        "ui_answers", "ui_card", "ui_cast",
+        "__main__", "cli", "cli_analyze", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values",
+        "ui", "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",
         "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_train",

@@ -42,13 +42,14 @@ def files_in(folder: Path) -> dict[str, str]:
 
 def make(folder: Path, text: str, *, overwrite: bool = False, kind: str = SYNTHETIC) -> None:
     with new_result(folder, kind, overwrite=overwrite) as place:
+        (place / "sheet.png").write_text(text)
+        (place / f"{text}-0.png").write_text(text)
         (place / "inner").mkdir(exist_ok=True)
         (place / "inner" / f"{text}-1.png").write_text(text)
-        (place / "sheet.png").write_text(text)
 
 
 def result_of(text: str) -> dict[str, str]:
-    return {f"inner/{text}-1.png": text, "sheet.png": text}
+    return {f"inner/{text}-1.png": text, f"{text}-0.png": text, "sheet.png": text}
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -109,9 +110,8 @@ def test_new_result_after_an_error_folder_is_as_before(tmp_path: Path, there: st
         out.mkdir()
     if there == "result":
         make(out, "one")
-    with pytest.raises(ZeroDivisionError), new_result(out, SYNTHETIC, overwrite=True) as place:
-        (place / "sheet.png").write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError):
+        make(out, "no/file", overwrite=True)
     assert out.exists() == (there != "no folder")
     assert not out.exists() or files_in(out) == (result_of("one") if there == "result" else {})
     assert [p.name for p in tmp_path.iterdir()] == ["out"] * out.exists()

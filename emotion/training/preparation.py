@@ -48,6 +48,7 @@ from emotion.result_folder import (
     check_stage,
     complete,
     put_in_place,
+    remove,
 )  # fmt: skip
 from emotion.result_folder import staging as stage_of
 from emotion.training.dataset_files import in_order, square
@@ -179,7 +180,7 @@ def _publish(staging: Path, target: Path, overwrite: bool) -> None:
     check_name(target.name, target.parent, overwrite=overwrite)  # somebody may have been quicker
     if target.is_dir():
         if check_stage(target, DATASET) is not None:
-            shutil.rmtree(stage_of(target))
+            remove(stage_of(target))
         os.rename(staging, stage_of(target))
         put_in_place(target)
     else:
