@@ -8,15 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from emotion import cli_data, cli_faces, cli_film, cli_train
+from emotion import cli_analyze, cli_data, cli_faces, cli_film, cli_train
 from emotion.cli_output import OutputError, output
-from emotion.cli_values import share, side
 from emotion.errors import EmotionError
-
-if TYPE_CHECKING:
-    from emotion.photos import Photo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,18 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    one = command("analyze", _analyze, "Find the faces on photos and in films and name their expressions.")
-    one.add_argument("photos", nargs="+", metavar="PHOTO_OR_FILM")
-    one.add_argument("--out", type=Path, metavar="DIR", help="write annotated photos or films, crops, tables, reports")
-    one.add_argument("--json", action="store_true", help="one JSON object a photo or film, a line each")
-    one.add_argument("--detector", help="glance, yunet or haar (default: the best one here)")
-    one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
-    one.add_argument("--head", help="which answer of the model: ferplus (8 expressions) or fer2013 (7)")
-    one.add_argument("--detection", type=share, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
-    one.add_argument("--unsure", type=share, default=0.5, help="unsure below this confidence (%(default)s)")
-    one.add_argument("--side", type=side, help="search larger pictures reduced to this side (1280; of films 640)")
-    one.add_argument("--blur", action="store_true", help="make the faces unrecognisable in all pictures written")
-    cli_film.add_options(one)
+    cli_analyze.add_command(command)
 
     one = command("read-film", _read_film, "Read the film of a folder that the app prepared, in its turn.")
     one.add_argument("folder", type=Path, metavar="DIR")
@@ -109,43 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _analyze(options: argparse.Namespace) -> int:
-    films = cli_film.films_in(options)
-    done = cli_film.read_films(films, options) if films else True
-    photos = [name for name in options.photos if name not in films]
-    return 0 if (not photos or _analyze_photos(photos, options)) and done else 1
-
-
-def _analyze_photos(names: Sequence[str], options: argparse.Namespace) -> bool:
-    """Whether all could be read."""
-    from emotion.photos import Photo, check_apart, read, write_results
-    from emotion.recognition.analyzer import Settings, load_analyzer
-
-    analyzer = load_analyzer(options.detector, options.model)
-    heads = analyzer.recogniser.head_names
-    if options.head and options.head not in heads:
-        raise EmotionError(f"The model has no answer {options.head!r}; it has {', '.join(heads)}.")
-    settings = Settings(options.detection, options.unsure, options.side or 1280, options.head)
-    # A name in no known encoding can be printed, too.
-    named = [(os.fsencode(name).decode(errors="replace"), Path(name)) for name in names]
-    if options.out:
-        check_apart(named, options.out)  # now, not after all are read
-    photos, failed = [], 0
-    for name, path in named:
-        try:
-            reading = read(path, analyzer, settings, name)
-        except EmotionError as error:
-            print(f"emotion: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        photo = Photo(name, path, reading, reading.faces_shown(settings.unsure))
-        photos.append(photo)
-        print(json.dumps(photo.as_json(), ensure_ascii=False) if options.json else _sentence(photo), flush=True)
-    if options.out and photos:
-        write_results(photos, options.out, blur=options.blur)
-    return not failed
-
-
 def _read_film(options: argparse.Namespace) -> int:
     from emotion.films.job import analyze_film
     from emotion.films.queue import turn
@@ -159,22 +106,16 @@ def _read_film(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sentence(photo: Photo) -> str:
-    from emotion.outputs import counts_sentence
-
-    turned = f" (turned clockwise by {photo.reading.turned} degrees)" if photo.reading.turned else ""
-    reduced = f" (read at 1/{photo.reading.reduction} of its width and height)" if photo.reading.reduction > 1 else ""
-    return f"{photo.name}: {counts_sentence(photo.faces)}{turned}{reduced}"
-
-
 def _train_detector(options: argparse.Namespace) -> int:
     from emotion.bundles import open_bundle
     from emotion.reporting import reporting
+    from emotion.result_folder import DETECTOR, claim
     from emotion.training.detector_learning import learn_detector
     from emotion.training.labelled import load_photos
 
     if options.landmarks and not options.start:
         raise EmotionError("--landmarks teaches a finished detector; name it with --start.")
+    claim(options.out, DETECTOR, inputs=filter(None, [options.data, options.start]))
     start = open_bundle(options.start) if options.start else None
     with reporting(options.out) as report:
         report.progress(0, options.epochs, "Loading the photos")

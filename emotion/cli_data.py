@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emotion.errors import JobError
-
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
 
@@ -31,12 +29,14 @@ def add_commands(command: Command) -> None:
     one.add_argument("--whole", action="store_true", help="the photos are cut faces already: search none in them")
     one.add_argument("--detector", default="", help="glance, yunet or haar (default: the best one here)")
     one.add_argument("--detection", type=float, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
+    one.add_argument("--overwrite", action="store_true", help="replace the data set of that name")
     one.add_argument("--json", action="store_true", help="print prepared.json")
     one.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)  # a page clears up the job's folder
 
 
 def _prepare(options: argparse.Namespace) -> int:
     from emotion.reporting import reporting
+    from emotion.result_folder import DATASET, PREPARATION, check, claim
     from emotion.training.preparation import SETS, Settings, prepare
     from emotion.training.preparing import job_folder
     from emotion.training.splitting import read_shares
@@ -46,15 +46,15 @@ def _prepare(options: argparse.Namespace) -> int:
         options.detector, options.detection,
     )  # fmt: skip
     out = options.out or SETS
-    folder, mine = job_folder(options.name, out), False
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JobError(f"{out} takes no data set ({error.strerror}); choose another folder with --out.") from error
+    folder, mine = job_folder(options.name, out, overwrite=options.overwrite), False
+    check(out / options.name, DATASET, inputs=[options.source])
+    claim(folder, PREPARATION)
     try:
         with reporting(folder) as report:
             mine = not options.watched
-            prepared = prepare(options.source, out / options.name, settings, folder, report)
+            prepared = prepare(
+                options.source, out / options.name, settings, folder, report, overwrite=options.overwrite
+            )
             if prepared is not None and options.source.parent == folder:
                 options.source.unlink()  # an upload
     finally:

@@ -38,6 +38,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     one.add_argument("--truncation", type=share, help="0: all alike, 1: all that was learned (default: the model's)")
     one.add_argument("--model", type=Path, metavar="DIR", help="a model or finished run (default: the shipped one)")
     one.add_argument("--out", type=Path, metavar="DIR", help="write pictures, sheet.png, faces.json")
+    one.add_argument("--overwrite", action="store_true", help="replace the faces in DIR")
     one.add_argument(
         "--into",
         type=Path,
@@ -79,8 +80,10 @@ def _train_gan(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.generation.learning import learn_generator
     from emotion.reporting import reporting
+    from emotion.result_folder import GENERATOR, claim
     from emotion.training.dataset_files import load_dataset
 
+    claim(options.out, GENERATOR, inputs=filter(None, [options.data, options.votes, options.teacher]))
     with reporting(options.out) as report:
         data = load_dataset(options.data, options.votes)
         teacher = open_bundle(options.teacher) if options.teacher else default_bundle("recogniser")
@@ -105,6 +108,7 @@ def _generate(options: argparse.Namespace) -> int:
     from emotion.bundles import default_bundle, open_bundle
     from emotion.generation.gallery import files_of, write_files
     from emotion.generation.sampler import Sampler, read_seed, seeds_from
+    from emotion.result_folder import SYNTHETIC, new_result
 
     sampler = Sampler(open_bundle(options.model) if options.model else default_bundle("generator"))
     if options.into:
@@ -113,8 +117,9 @@ def _generate(options: argparse.Namespace) -> int:
         raise EmotionError("Nothing says where the faces shall go; give --out DIR, or --into SET for a data set.")
     seeds = seeds_from(read_seed(options.seed), options.count)
     expressions = sampler.labels if options.expression == "all" else (options.expression,)
-    files = files_of(sampler, seeds, expressions, options.truncation)
-    write_files(files, options.out)
+    with new_result(options.out, SYNTHETIC, overwrite=options.overwrite) as place:
+        files = files_of(sampler, seeds, expressions, options.truncation)
+        write_files(files, place)
     print(files["faces.json"].decode().rstrip() if options.json else f"{len(files) - 2} faces are in {options.out}.")
     return 0
 
@@ -161,6 +166,8 @@ def _benefit(options: argparse.Namespace) -> int:
     from emotion.generation.sampler import Sampler
     from emotion.recognition.classification import Recogniser
     from emotion.reporting import reporting
+    from emotion.result_folder import BENEFIT as STUDY
+    from emotion.result_folder import claim
     from emotion.training.dataset_files import load_dataset
     from emotion.training.runs import BENEFIT, write_card
     from emotion.training.watching import Stopped
@@ -168,6 +175,7 @@ def _benefit(options: argparse.Namespace) -> int:
     question = Question(options.rare, options.times, options.least, options.epochs, options.seeds)
     bundle = open_bundle(options.model)
     judge = open_bundle(options.filter) if options.filter else default_bundle("recogniser")
+    claim(options.out, STUDY, inputs=filter(None, [options.model, options.data, options.votes, options.filter]))
     with reporting(options.out) as report:
         data = load_dataset(options.data, options.votes)
         try:

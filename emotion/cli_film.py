@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.films.analysis import Analysis
+    from emotion.films.request import Request
 
 # By their names, since a GIF may be a picture, too: `--film` takes everything for a film.
 _SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
@@ -98,61 +99,127 @@ def films_in(options: argparse.Namespace) -> list[str]:
     return [name for name in options.photos if options.film or name.lower().endswith(_SUFFIXES)]
 
 
-def read_films(names: Sequence[str], options: argparse.Namespace) -> bool:
-    """Read one film after the other below `--out`, and say what is in it; whether all was done."""
-    if options.out is None:
+def check_out(names: Sequence[str], options: argparse.Namespace) -> None:
+    """`EmotionError` where there are films and no `--out`."""
+    if names and options.out is None:
         raise EmotionError(f"{_printable(names[0])} is a film: name a folder for what is read of it with --out DIR.")
+
+
+def read_films(names: Sequence[str], folders: Sequence[Path], options: argparse.Namespace, *, overwrite: bool) -> bool:
+    """Read one film after the other, each into its folder, and say what is in it; whether all could be read.
+
+    Raises `Interrupted` where somebody stopped it.
+    """
     done = True
-    for name, folder in zip(names, _folders(names, options), strict=True):
+    for name, folder in zip(names, folders, strict=True):
         try:
-            whole = _read(Path(name), folder, options)
+            whole = _read(Path(name), folder, options, overwrite)
         except EmotionError as error:
             print(f"emotion: {error}", file=sys.stderr)
             done = False
             continue
         if not whole:
-            print(f"Stopped: what was read of {_printable(name)} until then is in {folder}.", file=sys.stderr)
-            return False
+            raise Interrupted(_printable(name))
     return done
 
 
-def _folders(names: Sequence[str], options: argparse.Namespace) -> list[Path]:
-    """`--out` itself for a single film, a folder in it for each of several things."""
+class Interrupted(Exception):
+    """Somebody stopped the video analysis; its text is the name of the video."""
+
+
+def inner_folders(names: Sequence[str]) -> list[str]:
+    """A folder for each of several films, other than that of the faces of photos."""
     from emotion.outputs import file_label
     from emotion.photos import distinct
 
-    if len(options.photos) == 1:
-        return [options.out]
-    return [options.out / label for label in distinct([file_label(Path(name).stem) for name in names])]
+    return distinct(["faces", *(file_label(Path(name).stem) for name in names)])[1:]
 
 
-def _read(path: Path, folder: Path, options: argparse.Namespace) -> bool:
-    """Read one film into `folder`; False where somebody stopped it. Raises after what was read is written."""
+def _read(path: Path, folder: Path, options: argparse.Namespace, overwrite: bool) -> bool:
+    """Read one film into `folder`; False where somebody stopped it, which keeps what was read, or, if it was to replace
+    a complete result, that one. A film whose result is complete already is only told of."""
     from emotion.films.analysis import Analysis
-    from emotion.films.files import write_results
-    from emotion.films.job import analyze_film
+    from emotion.result_folder import (
+        VIDEO,
+        check,
+        check_movable,
+        check_replaceable,
+        check_stage,
+        put_in_place,
+        remove,
+        staging,
+    )
+
+    request = _request(path, options)
+    folder = Path(os.path.realpath(folder))
+    settings = _identity(path, request)
+    found = check(folder, VIDEO, inputs=[path])
+    staged = found is not None and found.complete
+    if found is not None:
+        if staged and not overwrite and found.settings == settings:
+            _tell_of(Analysis(folder), options)
+            return True
+        check_replaceable(folder, found, overwrite=overwrite or not staged)
+    if staged:
+        check_movable(folder)
+        check_stage(folder, VIDEO)
+    place = staging(folder) if staged else folder
+    whole = _read_into(place, request, settings, options)
+    if whole and staged:
+        put_in_place(folder)
+    elif staged:
+        remove(place)
+    if whole or not staged:
+        _tell_of(Analysis(folder), options)
+    return whole
+
+
+def _request(path: Path, options: argparse.Namespace) -> Request:
     from emotion.films.request import FAST, FilmSettings, Request
     from emotion.recognition.analyzer import Settings
-    from emotion.reporting import reporting
 
     side = options.side or FilmSettings().recognition.side
     recognition = Settings(options.detection, options.unsure, side, options.head)
     settings = FilmSettings(recognition, FAST if options.fast else options.every, options.blur, not options.no_video)
-    request = Request.of(path, _printable(path.name), settings, options.detector, options.model)
+    return Request.of(path, _printable(path.name), settings, options.detector, options.model)
+
+
+def _identity(path: Path, request: Request) -> dict[str, Any]:
+    """What tells whether the result of a film is still the one that is asked for, as plain JSON values."""
+    from emotion.recognition.video import Film
+
+    with Film(path, request.name):
+        pass  # what is no film is refused before anything is written
+    facts = path.stat()
+    return {"video": os.path.realpath(path), "bytes": facts.st_size, "modified": facts.st_mtime_ns, **request.receipt}
+
+
+def _read_into(place: Path, request: Request, settings: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Read a film into `place`, and write all files of the result, also after an error; False where it was stopped."""
+    from emotion.films.analysis import Analysis
+    from emotion.films.files import write_results
+    from emotion.films.job import analyze_film
+    from emotion.reporting import reporting
+    from emotion.result_folder import VIDEO, Mark, begin, clear, complete
+
     analyzer = request.analyzer()
+    mark = Mark(VIDEO, settings=settings)
+    clear(place, mark)
+    begin(place, mark)
+    analysis = Analysis(place)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EmotionError(f"{folder} cannot be made ({error.strerror}); choose another folder.") from error
-    analysis = Analysis(folder)
-    try:
-        with reporting(folder) as report, _bar(folder, request.name):
-            analyze_film(request, analyzer, folder, report)
+        with reporting(place) as report, _bar(place, request.name):
+            analyze_film(request, analyzer, place, report)
     finally:
         if analysis.frames:
-            write_results(analysis, folder)
-    print(_as_json(analysis) if options.json else _words(analysis), flush=True)
+            write_results(analysis, place)
+    if not report.stopping:
+        complete(place, mark)
     return not report.stopping
+
+
+def _tell_of(analysis: Analysis, options: argparse.Namespace) -> None:
+    print(_as_json(analysis) if options.json else _words(analysis), flush=True)
 
 
 def _as_json(analysis: Analysis) -> str:

@@ -78,12 +78,13 @@ def add_commands(command: Command) -> None:
     one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what it learned from")
     one.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (fer2013new.csv)")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    one.add_argument("--overwrite", action="store_true", help="replace the model in DIR")
 
     one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
+    one.add_argument("--overwrite", action="store_true", help="replace the model of that name")
     one.add_argument("--default", action="store_true", help="the app shall use it from now on")
-    one.add_argument("--replace", action="store_true", help="replace a model of this name that was copied from a run")
 
     one = command("remove-model", _remove_model, "Remove a model that `use` copied; its run stays.")
     one.add_argument("name", metavar="NAME")
@@ -127,9 +128,12 @@ def _plan(options: argparse.Namespace) -> LessonPlan:
 
 def _train(options: argparse.Namespace) -> int:
     from emotion.reporting import reporting
+    from emotion.result_folder import CLASSIFIER, claim
     from emotion.training.desk import in_turn
     from emotion.training.watching import PAUSE, Stopped
 
+    inputs = [options.data, options.votes, options.not_faces, *options.teachers]
+    claim(options.out, CLASSIFIER, inputs=filter(None, inputs))
     with reporting(options.out) as report:  # around all of it, so that the folder also says what was refused
         (options.out / PAUSE).unlink(missing_ok=True)  # of a time before it was killed
         plan = _plan(options)
@@ -279,7 +283,8 @@ def _shrink(options: argparse.Namespace) -> int:
 
     bundle = open_bundle(options.model)
     check_kind(bundle)
-    small = shrink(bundle, load_dataset(options.data, options.votes, bundle.input_size), options.out)
+    data = load_dataset(options.data, options.votes, bundle.input_size)
+    small = shrink(bundle, data, options.out, overwrite=options.overwrite)
     told = (read_json(small.folder / REPORT) or {})["shrunk"]
     print(
         f"{small.network.stat().st_size / 2**20:.1f} MB instead of {bundle.network.stat().st_size / 2**20:.1f}; right "
@@ -293,7 +298,7 @@ def _use(options: argparse.Namespace) -> int:
     from emotion.bundles import SHIPPED
     from emotion.training.install import use
 
-    model = use(options.run_folder, SHIPPED, options.name, default=options.default, replace=options.replace)
+    model = use(options.run_folder, SHIPPED, options.name, default=options.default, overwrite=options.overwrite)
     print(model.folder)
     return 0
 

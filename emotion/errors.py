@@ -7,7 +7,8 @@
     ├── DataError      a data set cannot be read or does not make sense
     ├── SettingsError  a setting is out of its range or of a wrong type
     ├── Diverged       a training's loss is no longer a number
-    └── JobError       a long task cannot be started, found or stopped
+    ├── JobError       a long task cannot be started, found or stopped
+    └── ResultFolderError   a result cannot go where it was asked to go
 
 The message of every one of them is one sentence for a person: what came, what was expected, what to do.
 Everything that is not an `EmotionError` is a defect of the program and fails loudly.
@@ -46,3 +47,7 @@ class Diverged(EmotionError):
 
 class JobError(EmotionError):
     """A long task cannot be started, found or stopped."""
+
+
+class ResultFolderError(EmotionError):
+    """A result cannot go where it was asked to go."""

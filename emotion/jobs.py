@@ -28,6 +28,7 @@ import psutil
 from emotion.errors import JobError
 from emotion.files import alone_in, read_json, write_json
 from emotion.owners import MARK, Owner, State, alive, number
+from emotion.result_folder import JOB, Mark
 
 _PATIENCE: Final = 5.0  # seconds for what was killed to be gone
 _starting: Final = threading.Lock()  # two sessions of one server must not start in one folder
@@ -44,6 +45,7 @@ def new_folder(parent: Path, label: str) -> Path:
             with suppress(FileExistsError):
                 folder.mkdir()
                 break
+        Mark(JOB).write(folder)
         write_json(folder / "job.json", {"label": label, "created": time.time()})
     except OSError as error:
         raise JobError(f"{parent} takes no new folder ({error.strerror}): check disk and rights.") from error
@@ -202,6 +204,8 @@ def start(arguments: Sequence[str], folder: Path, *, command: Sequence[str] | No
         if job.state().running:
             raise JobError(f"A job is at work in {folder} already: stop it or take another folder.")
         try:
+            if not any(job.folder.iterdir()):
+                Mark(JOB).write(job.folder)
             job.stop()  # what a killed process left running would write into the new attempt
             _sweep(job.folder)
             process = _spawn([*command, *arguments], job.folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion import outputs
-from emotion.errors import EmotionError
 from emotion.faces import Box, Face
-from emotion.files import write_atomic
 from emotion.recognition.analyzer import Analyzer, Quarter, Settings
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.crops import crop_faces, to_grey
@@ -28,7 +25,6 @@ _ALL_REASONS: Final = 1.0
 _PREVIEW_SIDE: Final = 1400  # pixels; more cannot be seen on a page
 _CROP_SIDE: Final = 320
 _THUMBNAIL_SIDE: Final = 320
-_FACES: Final = "faces"  # the folder of the crops among the results
 
 
 @dataclass(frozen=True)
@@ -159,15 +155,19 @@ def annotated_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
 
 def crops_zip(photos: Sequence[Photo], *, blur: bool) -> bytes:
     """Every face in its full size as PNG in a ZIP: "03_happy.png", in a folder for each of several photos."""
-    return outputs.zip_files(dict(_crop_files(photos, blur)))
-
-
-def _crop_files(photos: Sequence[Photo], blur: bool) -> Iterator[tuple[str, bytes]]:
+    files = {}
     for stem, photo in _stems(photos):
-        image, folder = photo.full(), f"{stem}/" if len(photos) > 1 else ""
-        for number, face in enumerate(photo.faces, 1):
-            crop = outputs.cut_out(image, face)
-            yield f"{folder}{number:02d}_{face.shown}.png", encode_png(_hidden(crop) if blur else crop)
+        folder = f"{stem}/" if len(photos) > 1 else ""
+        files |= {folder + name: png for name, png in crop_files(photo, blur=blur)}
+    return outputs.zip_files(files)
+
+
+def crop_files(photo: Photo, *, blur: bool) -> Iterator[tuple[str, bytes]]:
+    """Every face of a photo in its full size: a file name and the PNG."""
+    image = photo.full()
+    for number, face in enumerate(photo.faces, 1):
+        crop = outputs.cut_out(image, face)
+        yield f"{number:02d}_{face.shown}.png", encode_png(_hidden(crop) if blur else crop)
 
 
 def faces_csv(photos: Sequence[Photo]) -> str:
@@ -180,38 +180,6 @@ def faces_csv(photos: Sequence[Photo]) -> str:
 def faces_json(photos: Sequence[Photo]) -> str:
     """All photos with their faces as JSON, a list of `outputs.photo_json`."""
     return outputs.to_json([photo.as_json() for photo in photos])
-
-
-def write_results(photos: Sequence[Photo], folder: Path, *, blur: bool) -> None:
-    """Write into `folder` each photo with its labels as PNG, its faces below faces/, faces.csv and faces.json.
-
-    Raises `EmotionError` where the folder cannot be made or written to, and as `check_apart` does.
-    """
-    check_apart([(photo.name, photo.content) for photo in photos if isinstance(photo.content, Path)], folder)
-    try:
-        for stem, photo in _stems(photos):
-            _write(folder / f"{stem}.png", annotated_png(photo, blur=blur))
-        for name, data in _crop_files(photos, blur):
-            _write(folder / _FACES / name, data)
-        _write(folder / "faces.csv", faces_csv(photos))
-        _write(folder / "faces.json", faces_json(photos))
-    except OSError as error:
-        raise EmotionError(f"{folder} cannot be written to ({error.strerror}); choose another folder.") from error
-
-
-def check_apart(named: Sequence[tuple[str, Path]], folder: Path) -> None:
-    """`EmotionError` where one of the photos, name and path, lies where `write_results` could write into `folder`."""
-    pictures = {os.path.realpath(folder / f"{stem}.png") for stem in _numbered([_stem(name) for name, _ in named])}
-    faces = Path(os.path.realpath(folder / _FACES))
-    for _, path in named:
-        real = os.path.realpath(path)
-        if real in pictures or faces in Path(real).parents:
-            raise EmotionError(f"{path} is to be read and could be written over; choose another folder than {folder}.")
-
-
-def _write(path: Path, data: bytes | str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, data)
 
 
 def _stems(photos: Sequence[Photo]) -> list[tuple[str, Photo]]:

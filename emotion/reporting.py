@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from emotion.errors import Diverged, EmotionError, JobError
 from emotion.files import alone_in, write_json
+from emotion.interruption import Interruption
 from emotion.jobs import Job
 from emotion.owners import MARK, Owner, State
 
@@ -29,8 +27,7 @@ class Reporter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._pid = os.getpid()
-        self._signalled = False
+        self.interruption = Interruption()
         self._noticed = False
         self._started = time.time()
         self._pending: dict[str, Any] | None = None
@@ -80,28 +77,7 @@ class Reporter:
             self._pending, self._written = None, time.monotonic()
 
     def _asked(self) -> bool:
-        return self._signalled or os.path.exists(self.folder / "stop")
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:  # a forked worker inherits this handler, and must die when told to
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        elif self._signalled and number == signal.SIGINT:
-            raise KeyboardInterrupt  # Ctrl+C for the second time: at once, please
-        self._signalled = True
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Signals only set a flag meanwhile. Python allows handlers in the main thread only."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler or signal.SIG_DFL)
+        return self.interruption.asked or os.path.exists(self.folder / "stop")
 
     def _end(self, state: State, error: str | None = None) -> None:
         self._flush()
@@ -131,7 +107,7 @@ def reporting(folder: Path) -> Iterator[Reporter]:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     report = Reporter(folder)
-    with report._listening():
+    with report.interruption.listening():
         _take_over(folder)
         try:
             yield report

@@ -24,12 +24,14 @@ _PART: Final = 2000  # frames
 _PROBABILITY: Final = " (probability)"
 
 
-def faces_table(photos: Sequence[tuple[str, Sequence[Face]]]) -> pd.DataFrame:
+def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
     """One row a face of (file, faces): `FACE_COLUMNS`, then one probability column for each label; empty for no faces.
 
+    `labels` have a column in any case.
     `face` counts from 1 in each file; `label` is the best one even where `unsure` gives a reason.
     """
-    labels = list(dict.fromkeys(label for _, faces in photos for face in faces for label in face.scores or ()))
+    found = (label for _, faces in photos for face in faces for label in face.scores or ())
+    labels = list(dict.fromkeys((*labels, *found)))
     rows = [
         [
             file, number, face.label or "",

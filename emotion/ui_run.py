@@ -161,7 +161,7 @@ def _used(run: RunView) -> None:
     name = state[f"runs_name_{run.folder.name}"].strip()
     default, replace = (state[f"runs_{word}_{run.folder.name}"] for word in ("default", "replace"))
     try:
-        bundle = install.use(run.folder, bundles.SHIPPED, name, default=default, replace=replace)
+        bundle = install.use(run.folder, bundles.SHIPPED, name, default=default, overwrite=replace)
     except EmotionError as error:
         state["runs_refused"] = str(error)
         return

@@ -20,16 +20,18 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"checks", "environment", "errors", "faces", "files", "bundles", "owners", "jobs", "reporting", "turns",
-              "lines"},
+    "words": {
+        "checks", "environment", "errors", "faces", "files", "bundles", "owners", "result_folder", "interruption",
+        "jobs", "reporting", "turns", "lines",
+    },
     "flows": {"recognition", "training", "generation"},
     "people": {
-        "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films",
-        "live",
+        "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "image_results", "prints", "bench",
+        "veil", "films", "live",
     },
     "doors": {
-        "__main__", "cli", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values", "ui",
-        "ui_answers", "ui_card", "ui_cast",
+        "__main__", "cli", "cli_analyze", "cli_data", "cli_faces", "cli_film", "cli_output", "cli_train", "cli_values",
+        "ui", "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_frames",
         "ui_film_redraw", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",

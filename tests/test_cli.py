@@ -224,11 +224,12 @@ def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
     label = "unsure" if record["faces"][0]["unsure"] else record["faces"][0]["label"]
     folder = Path("some/out")
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
-        "astronaut.png", "faces.csv", "faces.json", f"faces/01_{label}.png",
+        ".emotion-result.json", ".images.jsonl", "astronaut.png", "faces.csv", "faces.json",
+        f"faces/astronaut/01_{label}.png",
     ]  # fmt: skip
     assert json.loads((folder / "faces.json").read_text()) == [record]
     assert len((folder / "faces.csv").read_text().splitlines()) == 2
-    crop = read_image(folder / "faces" / f"01_{label}.png")
+    crop = read_image(folder / "faces" / "astronaut" / f"01_{label}.png")
     assert (len(np.unique(crop.reshape(-1, 3), axis=0)) <= 36) is blur
     assert read_image(folder / "astronaut.png").shape == read_image(sample_file).shape
 
@@ -236,7 +237,7 @@ def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
 def test_out_that_is_a_file(analyze: Run, sample_file: Path) -> None:
     Path("out").write_text("")
     status, _, err = analyze(sample_file, "--out", "out")
-    assert (status, "out cannot be written to" in err) == (1, True)
+    assert (status, "out is a file, a folder was expected" in err) == (1, True)
 
 
 def test_no_out_where_nothing_was_read(analyze: Run) -> None:
@@ -433,6 +434,10 @@ def test_use_copies_a_run_into_models(
     make_bundle(tmp_path / "run")
     status, out, err = run("use", "run", "--name", "mine")
     assert (status, out.strip(), err) == (0, str(models / "mine"), "")
-    assert sorted(path.name for path in (models / "mine").iterdir()) == ["card.json", "model.onnx"]
+    assert sorted(path.name for path in (models / "mine").iterdir()) == [
+        ".emotion-result.json",
+        "card.json",
+        "model.onnx",
+    ]
     status, _, err = run("use", "run", "--name", "mine")
     assert (status, "There is a model mine already" in err) == (1, True)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion import photos
-from emotion.errors import EmotionError, ImageError
+from emotion.errors import ImageError
 from emotion.faces import Box, Face, Scores
 from emotion.files import BYTE_ORDER_MARK
 from emotion.photos import Photo, Reading
@@ -297,64 +296,6 @@ def test_tables_of_photos(photo: Photo, names: list[str], rows: int) -> None:
     records = json.loads(photos.faces_json(several))
     assert [record["file"] for record in records] == names
     assert records == [one.as_json() for one in several]
-
-
-@pytest.mark.parametrize("blur", [False, True])
-def test_results_in_a_folder(photo: Photo, tmp_path: Path, blur: bool) -> None:
-    several = [photo, photo._replace(name="x/a.png")]
-    folder = tmp_path / "new" / "out"
-    photos.write_results(several, folder, blur=blur)
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    crops = [f"faces/{stem}/{face}.png" for stem in ("a", "a-2") for face in ("01_happy", "02_unsure")]
-    assert sorted(files) == sorted(["a.png", "a-2.png", *crops, "faces.csv", "faces.json"])
-    assert files["a.png"] == files["a-2.png"] == photos.annotated_png(photo, blur=blur)
-    assert files["faces.csv"].decode() == photos.faces_csv(several)
-    assert json.loads(files["faces.json"]) == [one.as_json() for one in several]
-    box = Box(0, 0, 38, 38)
-    assert (detail_left(read_image(files[crops[0]]), box) == 0) is blur
-
-
-def test_a_photo_that_was_read_is_never_written_over(photo: Photo, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path)
-    original = encode_png(IMAGE)
-    (tmp_path / "a.png").write_bytes(original)
-    one = photo._replace(name="other.png", content=tmp_path / "other.png")
-    for folder in (tmp_path, tmp_path / "link"):
-        with pytest.raises(EmotionError, match="is to be read and could be written over; choose another folder than"):
-            photos.write_results([one, photo._replace(content=tmp_path / "a.png")], folder, blur=True)
-    assert (tmp_path / "a.png").read_bytes() == original
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "link"]
-
-
-def test_a_face_of_an_earlier_time_is_never_written_over(photo: Photo, tmp_path: Path) -> None:
-    photos.write_results([photo], tmp_path, blur=False)
-    face = tmp_path / "faces" / "01_happy.png"
-    original = face.read_bytes()
-    for folder in (tmp_path, tmp_path / "." / "faces" / ".."):
-        with pytest.raises(EmotionError, match="could be written over"):
-            photos.write_results([photo._replace(name="other.png", content=face)], folder, blur=True)
-    assert face.read_bytes() == original
-    photos.write_results([photo._replace(content=face)], tmp_path / "faces" / "new", blur=True)
-    assert face.read_bytes() == original
-
-
-def test_results_of_nothing(tmp_path: Path) -> None:
-    photos.write_results([], tmp_path, blur=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["faces.csv", "faces.json"]
-    assert (tmp_path / "faces.json").read_text() == "[]\n"
-
-
-@pytest.mark.parametrize("place", ["a file", "no rights"])
-def test_a_folder_that_cannot_be_written_to(photo: Photo, tmp_path: Path, place: str) -> None:
-    folder = tmp_path / "file"
-    if place == "a file":
-        folder.write_text("")
-    else:
-        folder.mkdir(mode=0o500)
-        if os.access(folder, os.W_OK):
-            pytest.skip("this user may write everywhere")
-    with pytest.raises(EmotionError, match="cannot be written to"):
-        photos.write_results([photo], folder, blur=False)
 
 
 def test_a_photo_whose_face_was_never_read_can_be_saved(photo: Photo) -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -27,11 +27,8 @@ from emotion import outputs
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.files import free_space_or_raise, write_atomic, write_json
-from emotion.films import crops as film_crops
-from emotion.films import moments as film_moments
-from emotion.films.cast import CAST
 from emotion.films.casting import Casting, Counted
-from emotion.films.cover import COVER, Cover
+from emotion.films.cover import Cover
 from emotion.films.crops import Crops
 from emotion.films.easel import Drawn, Easel
 from emotion.films.flow import Encoder, Shot, decoded
@@ -45,6 +42,7 @@ from emotion.recognition.images import encode_jpeg
 from emotion.recognition.stream import Stream, StreamSettings
 from emotion.recognition.video import Film
 from emotion.reporting import Reporter
+from emotion.result_folder import VIDEO, Mark, begin, check, clear, complete, is_own
 
 FACTS: Final = "facts.json"
 FILM: Final = "annotated.mp4"
@@ -52,8 +50,6 @@ PREVIEW: Final = "preview.jpg"
 SUMMARY: Final = "summary.json"
 REGIONS: Final = "regions.jsonl"
 REDRAW: Final = "redraw"
-_FILES: Final = (FACTS, FRAMES, FILM, REGIONS, PREVIEW, COVER, SUMMARY, film_moments.MOMENTS, CAST)
-_FOLDERS: Final = (film_crops.FOLDER, film_moments.FOLDER, REDRAW)
 _NEWS_EVERY: Final = 0.5  # seconds, by the clock, between two writings of what is shown while the film is read
 _PREVIEW_SIDE: Final = 640  # pixels
 _SPARE_BYTES: Final = 50_000_000  # besides the film, which gets about as large as the one that is read
@@ -67,25 +63,21 @@ def analyze_film(request: Request, analyzer: Analyzer, folder: Path, report: Rep
     Ends after the frame in work where `report` says so. Raises `EmotionError` where the film cannot be read, goes on
     beyond the limits, or cannot be written; what was done until then is kept in any case.
     """
-    if request.film.resolve() in {(folder / name).resolve() for name in _FILES}:
+    mark = replace(check(folder, VIDEO) or Mark(VIDEO), kind=VIDEO, complete=False)
+    source = os.path.relpath(request.film.resolve(), folder.resolve())
+    if is_own(mark, source):
         raise JobError(f"{request.film.name} would be overwritten in {folder}; choose another folder.")
     with _disk_in_words(folder):
-        _clear(folder)
+        clear(folder, mark)
+        begin(folder, mark)
         request.write(folder)
         with Film(request.film, request.name) as film:
             size = request.film.stat().st_size if request.settings.film else 0
             free_space_or_raise(folder, _SPARE_BYTES + size)
             write_json(folder / FACTS, asdict(film.facts))
             _Reading(request, analyzer, folder, report, film).run()
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a reading leaves in its folder, and nothing else."""
-    for path in (*(folder / name for name in _FILES), *folder.glob(".????????.part*")):
-        path.unlink(missing_ok=True)
-    for name in _FOLDERS:
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
+        if not report.stopping:
+            complete(folder, mark)
 
 
 @contextmanager

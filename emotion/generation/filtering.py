@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.bundles import Bundle
-from emotion.errors import DataError, EmotionError
+from emotion.errors import DataError, EmotionError, ResultFolderError
 from emotion.files import read_json, write_atomic, write_json
 from emotion.generation.gallery import face_png
 from emotion.generation.sampler import MOST_SEED, Faces, Sampler
 from emotion.recognition.classification import Recogniser, Verdict
+from emotion.result_folder import DATASET, Mark, add_files, complete
 
 LEAST: Final = 0.7  # probability of what was asked
 RECEIPT: Final = "synthetic.json"
@@ -110,15 +111,24 @@ def add_to_training(
             f"In none of {passed.tried} faces does {recogniser.bundle.name} see {expression} with {least:.0%}; "
             "ask for less certainty."
         )
-    place = folder / "train" / expression
-    place.mkdir(parents=True, exist_ok=True)
-    for seed, face in zip(passed.seeds, passed.faces, strict=True):
-        write_atomic(place / f"synthetic-{sampler.bundle.sha256[:8]}-{seed}.png", face_png(face))
+    stem = f"train/{expression}/synthetic-{sampler.bundle.sha256[:8]}"
+    files = {f"{stem}-{seed}.png": face_png(face) for seed, face in zip(passed.seeds, passed.faces, strict=True)}
+    before = (read_json(folder / RECEIPT) or {}).get("added", [])
+    for name, png in files.items():
+        if (folder / name).exists() and (folder / name).read_bytes() != png:
+            raise ResultFolderError(f"{folder / name} is another picture already; move it away, or use other seeds.")
+    new = not folder.exists()
+    for name, png in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / name, png)
     said = {
         "expression": expression, "seeds": list(passed.seeds), "tried": passed.tried, "least": least,
         "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
         "recogniser": {"name": recogniser.bundle.name, "sha256": recogniser.bundle.sha256},
     }  # fmt: skip
-    before = (read_json(folder / RECEIPT) or {}).get("added", [])
     write_json(folder / RECEIPT, {"added": [*before, said]})
+    if new:
+        complete(folder, Mark(DATASET))
+    else:
+        add_files(folder, files)
     return said

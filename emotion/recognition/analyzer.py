@@ -246,7 +246,8 @@ def least_side(shape: tuple[int, ...], side: int) -> float:
 
     In a smaller one the classifier sees nothing, and to a detector the dot of an i looks like a head.
     """
-    return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(*shape[:2], side))
+    height, width = shape[:2]
+    return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(height, width, side))
 
 
 def _witness_of(detector: Detector, recogniser: Recogniser) -> Recogniser:

@@ -20,6 +20,7 @@ from emotion.errors import EmotionError, JobError
 from emotion.files import free_space_or_raise, read_json, write_json
 from emotion.jobs import Job
 from emotion.reporting import Reporter
+from emotion.result_folder import CLASSIFIER, Mark
 from emotion.training.answers import Answers
 from emotion.training.plans import LessonPlan
 from emotion.training.runs import CHECKPOINT, CONFIG, HISTORY, REPORT, best_row, read_history
@@ -111,6 +112,7 @@ def start_training(plan: LessonPlan, name: str, parent: Path = RUNS) -> Job:
     except OSError as error:
         raise JobError(f"{parent} takes no new folder ({error.strerror}): check disk and rights.") from error
     try:
+        Mark(CLASSIFIER).write(folder)
         write_json(folder / "job.json", {"label": " ".join(name.split()), "created": time.time()})
         write_json(folder / CONFIG, plan.settings())  # so that it can be shown, and begun again, before it learns
         return _start(plan, folder)

@@ -11,11 +11,12 @@ from pathlib import Path
 from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
 from emotion.errors import EmotionError, ModelError
 from emotion.files import read_json, write_json
+from emotion.result_folder import MODEL, new_result
 from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
 from emotion.training.watching import STEPS
 
 
-def use(run: Path, models: Path, name: str, *, default: bool = False, replace: bool = False) -> Bundle:
+def use(run: Path, models: Path, name: str, *, default: bool = False, overwrite: bool = False) -> Bundle:
     """Copy a finished run into `models`, where the app finds it.
 
     Args:
@@ -23,7 +24,7 @@ def use(run: Path, models: Path, name: str, *, default: bool = False, replace: b
         models: The folder of all models.
         name: What the model is called.
         default: Whether the app uses it when nobody chose another one.
-        replace: Whether a model of this name that was copied from a run is replaced.
+        overwrite: Whether a model of this name that was copied from a run is replaced.
 
     Returns:
         The model in `models`.
@@ -35,24 +36,18 @@ def use(run: Path, models: Path, name: str, *, default: bool = False, replace: b
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise ModelError(f"{name!r} cannot name a model; choose a plain word.")
     target = models / name
-    if os.path.lexists(target) and not (replace and _is_copy(target)):
+    if os.path.lexists(target) and not (overwrite and _is_copy(target)):
         more = ", or let this one replace it" if _is_copy(target) else ""
         raise ModelError(f"There is a model {name} already in {models}; choose another name{more}.")
-    staging = models / f".{secrets.token_hex(4)}.part"
     try:
-        staging.mkdir(parents=True)
-        shown = [file for file in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / file).is_file()]
-        for file in (*bundle.card["files"], *shown):
-            shutil.copy2(run / file, staging / file)
-        card = {key: value for key, value in bundle.card.items() if key != "default"}
-        write_json(staging / CARD, card | {"name": name, "used_from": run.resolve().name, "default": default})
-        if target.is_dir():
-            remove_model(target, models)
-        staging.rename(target)
+        with new_result(target, MODEL, inputs=[run], overwrite=overwrite) as place:
+            shown = [file for file in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / file).is_file()]
+            for file in (*bundle.card["files"], *shown):
+                shutil.copy2(run / file, place / file)
+            card = {key: value for key, value in bundle.card.items() if key != "default"}
+            write_json(place / CARD, card | {"name": name, "used_from": run.resolve().name, "default": default})
     except OSError as error:
         raise ModelError(f"The model {name} cannot be written ({error.strerror}); make room in {models}.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     if default:
         for other in find_bundles(bundle.kind, models)[0]:
             if other.used_from and other.name != name and other.card.get("default"):

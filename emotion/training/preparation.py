@@ -39,6 +39,18 @@ from emotion.recognition.crops import crop_faces, to_grey
 from emotion.recognition.detectors import own_detectors
 from emotion.recognition.images import encode_jpeg, read_image
 from emotion.reporting import Reporter
+from emotion.result_folder import (
+    DATASET,
+    Mark,
+    check,
+    check_movable,
+    check_replaceable,
+    check_stage,
+    complete,
+    put_in_place,
+    remove,
+)  # fmt: skip
+from emotion.result_folder import staging as stage_of
 from emotion.training.dataset_files import in_order, square
 from emotion.training.datasets import blank
 from emotion.training.duplicates import Fingerprints, near_prints
@@ -113,20 +125,28 @@ class _LeftOut(Exception):
         self.reason = reason
 
 
-def check_name(name: str, parent: Path) -> Path:
-    """The folder of a data set that is to be made. `DataError` where the name is no plain one, or is taken."""
+def check_name(name: str, parent: Path, *, overwrite: bool = False) -> Path:
+    """The folder of a data set that is to be made. `DataError` where the name is no plain one, or is taken;
+    `ResultFolderError` where it is taken by what cannot be replaced (`overwrite`)."""
     if not _NAME.fullmatch(name) or name.endswith((".", " ")):
         raise DataError(
             f"{name[:60]!r} cannot be the name of a data set; use up to 60 letters, digits, dashes and spaces."
         )
-    if os.path.lexists(parent / name):
+    found = check(parent / name, DATASET) if overwrite else None
+    if found is not None:
+        check_replaceable(parent / name, found, overwrite=True)
+        check_movable(parent / name)
+    elif os.path.lexists(parent / name):
         raise DataError(f"There is a data set {name} already; choose another name.")
     return parent / name
 
 
-def prepare(source: Path, target: Path, settings: Settings, folder: Path, report: Reporter) -> dict[str, Any] | None:
+def prepare(
+    source: Path, target: Path, settings: Settings, folder: Path, report: Reporter, *, overwrite: bool = False
+) -> dict[str, Any] | None:
     """Make the data set `target` of the photos in `source`; what is not finished yet lies in `folder`, on the same
-    disk. Returns what prepared.json holds, None where it was asked to stop: then nothing is left.
+    disk. Returns what prepared.json holds, None where it was asked to stop: then nothing is left. `overwrite`: a data
+    set of this program that is there already is replaced.
 
     Raises `DataError` where the source gives no face, `ModelError` without the detector, `JobError` without space.
     """
@@ -146,7 +166,7 @@ def prepare(source: Path, target: Path, settings: Settings, folder: Path, report
         prepared = workshop.finish(source, target.name)
         if report.stopping:
             return None
-        _publish(staging, target)
+        _publish(staging, target, overwrite)
         return prepared
     except OSError as error:
         why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
@@ -155,11 +175,18 @@ def prepare(source: Path, target: Path, settings: Settings, folder: Path, report
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _publish(staging: Path, target: Path) -> None:
+def _publish(staging: Path, target: Path, overwrite: bool) -> None:
+    complete(staging, Mark(DATASET))
     if hasattr(os, "sync"):
         os.sync()  # the pictures reach the disk before their name does
-    check_name(target.name, target.parent)  # somebody may have been quicker
-    os.rename(staging, target)
+    check_name(target.name, target.parent, overwrite=overwrite)  # somebody may have been quicker
+    if target.is_dir():
+        if check_stage(target, DATASET) is not None:
+            remove(stage_of(target))
+        os.rename(staging, stage_of(target))
+        put_in_place(target)
+    else:
+        os.rename(staging, target)
 
 
 # ------------------------------------------------------------------ one photo after the other

@@ -18,6 +18,7 @@ from emotion import jobs
 from emotion.errors import DataError, JobError
 from emotion.files import free_space_or_raise, read_json, write_json
 from emotion.jobs import Job
+from emotion.result_folder import PREPARATION, Mark, check
 from emotion.training.preparation import SETS, Settings, check_name
 from emotion.training.sources import safe_label
 
@@ -29,9 +30,10 @@ _UPLOAD_SECONDS: Final = 600.0  # for which a folder without a job may be one th
 _SPARE: Final = 100_000_000  # bytes that stay free beside an upload
 
 
-def job_folder(name: str, parent: Path) -> Path:
-    """Where the job that makes data set `name` lies. `DataError` where that cannot be a name, or is taken."""
-    check_name(name, parent)
+def job_folder(name: str, parent: Path, *, overwrite: bool = False) -> Path:
+    """Where the job that makes data set `name` lies. `DataError` where that cannot be a name, or is taken by what is no
+    data set that shall be replaced (`overwrite`)."""
+    check_name(name, parent, overwrite=overwrite)
     return parent / f".{name}{_ENDING}"
 
 
@@ -89,9 +91,11 @@ def _new_folder(name: str, parent: Path) -> Path:
         uploading = not (folder / "state.json").exists() and time.time() - folder.stat().st_mtime < _UPLOAD_SECONDS
         if uploading or Job(folder).state().running:
             raise JobError(f"The data set {name} is being made already: choose another name, or wait for it.")
+        check(folder, PREPARATION)
         clear(Job(folder))
     try:
         folder.mkdir(parents=True)
+        Mark(PREPARATION).write(folder)
     except OSError as error:
         raise JobError(f"{parent} takes no new folder ({error.strerror}): check disk and rights.") from error
     return folder

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle
-from emotion.errors import EmotionError, ModelError
+from emotion.bundles import Bundle, open_bundle
+from emotion.errors import ModelError
 from emotion.files import write_atomic
 from emotion.recognition.classification import Recogniser
+from emotion.result_folder import MODEL, new_result
 from emotion.training.augmentation import resized
 from emotion.training.datasets import Dataset, not_faces
 from emotion.training.labels import check_splits, count_table
@@ -26,30 +27,28 @@ _SHOWN: Final = 512  # training faces that tell how large the numbers within the
 _AGAIN: Final = ("files", "created", "versions", "metrics", "default", "used_from")  # of a card: made anew
 
 
-def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
-    """Write the recogniser `bundle` with 8-bit weights and activations into the new model folder `folder`.
+def shrink(bundle: Bundle, data: Dataset, folder: Path, *, overwrite: bool = False) -> Bundle:
+    """Write the recogniser `bundle` with 8-bit weights and activations into the new model folder `folder`, which may be
+    a model that is there already with `overwrite`.
 
     The ranges are those of training faces; temperatures and threshold are fitted anew on the public split, and all
     scores are its own. Raises `ModelError` where it is no recogniser, or loses more than `MOST_LOST` on the public
     split.
     """
     check_kind(bundle)
-    if folder.exists():
-        raise EmotionError(f"{folder} is there already; name a new folder.")
     check_splits(data.source, count_table(data))
     lesson = lesson_for(bundle, data)
     head = main_head(bundle.card, lesson.data)
-    before = raw_logits(Recogniser(bundle), lesson.data, "public")
-    network = quantised(bundle.network, _examples(lesson.data, bundle.input_size))
-    folder.mkdir(parents=True)
-    try:
+    with new_result(folder, MODEL, inputs=[bundle.folder], overwrite=overwrite) as place:
+        before = raw_logits(Recogniser(bundle), lesson.data, "public")
+        network = quantised(bundle.network, _examples(lesson.data, bundle.input_size))
         for name in ("model.keras", HISTORY, CONFIG):
             if (bundle.folder / name).is_file():
-                shutil.copy2(bundle.folder / name, folder / name)
-        write_atomic(folder / "model.onnx", network)
+                shutil.copy2(bundle.folder / name, place / name)
+        write_atomic(place / "model.onnx", network)
         facts = {key: value for key, value in bundle.card.items() if key not in _AGAIN}
         facts |= {"name": folder.name, "bits": 8, "made_from": [bundle.sha256, *bundle.card.get("made_from", [])]}
-        after = raw_logits(unfinished(folder, facts), lesson.data, "public")
+        after = raw_logits(unfinished(place, facts), lesson.data, "public")
         told = _compared(before[head].argmax(1), after[head].argmax(1), lesson.data)
         lost = told["accuracy_before"] - told["accuracy"]
         if lost > MOST_LOST:
@@ -57,10 +56,8 @@ def shrink(bundle: Bundle, data: Dataset, folder: Path) -> Bundle:
                 f"In 8 bits {bundle.name} is right for {lost:.1%} fewer of the public faces, and {MOST_LOST:.1%} would "
                 "be little: keep the one that you have."
             )
-        return rated(lesson, folder, facts, {"shrunk": told})
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        rated(lesson, place, facts, {"shrunk": told})
+    return open_bundle(folder)
 
 
 def check_kind(bundle: Bundle) -> None:

@@ -137,7 +137,7 @@ def test_photos_and_films_together(
         ("clip.mp4 --out out --every 2 --fast", 2, "not allowed with"),
         ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
         ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
-        ("clip.mp4 --out text.mp4", 1, "text.mp4 cannot be made"),
+        ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
         ("clip.mp4 --out out --head affectnet", 1, "The model has no answer 'affectnet'"),
         ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
     ],
@@ -170,13 +170,18 @@ def test_a_gif_is_a_photo_unless_it_is_said_to_be_a_film(analyze: Run, tmp_path:
     assert Analysis.open(tmp_path / "out").frames == 4
 
 
-def test_the_same_command_again_begins_anew(analyze: Run, clip: Path, tmp_path: Path) -> None:
+def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path, tmp_path: Path) -> None:
     analyze("clip.mp4", "--out", "out")
     csv = (tmp_path / "out" / "faces.csv").read_bytes()
-    analyze("clip.mp4", "--out", "out", "--every", "6")
-    assert Analysis.open(tmp_path / "out").frames == 2
-    analyze("clip.mp4", "--out", "out")
+    again = analyze("clip.mp4", "--out", "out")
+    status, _, err = analyze("clip.mp4", "--out", "out", "--every", "6")
+    assert (again[0], status, "out holds a complete video analysis already" in err) == (0, 1, True)
     assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
+    assert analyze("clip.mp4", "--out", "out", "--every", "6", "--overwrite")[0] == 0
+    assert Analysis.open(tmp_path / "out").frames == 2
+    analyze("clip.mp4", "--out", "out", "--overwrite")
+    assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:

@@ -352,7 +352,7 @@ def test_a_film_is_not_overwritten_by_its_own_result(read: Read, moving: Path, t
     (tmp_path / "out").mkdir()
     film = tmp_path / "out" / name
     film.write_bytes(moving.read_bytes())
-    with pytest.raises(EmotionError, match="would be overwritten"):
+    with pytest.raises(EmotionError, match="holds files that are no video analysis"):
         read(film)
     assert film.read_bytes() == moving.read_bytes()
 

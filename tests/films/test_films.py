@@ -207,7 +207,9 @@ def test_names_are_only_labels(
     parent = tmp_path / "films"
     job = shelf.start_film(moving, name, FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
     assert [path.name for path in tmp_path.iterdir()] == ["films"]
-    assert sorted(path.name for path in job.folder.iterdir()) == ["job.json", "request.json", "source"]
+    assert sorted(path.name for path in job.folder.iterdir()) == [
+        ".emotion-result.json", "job.json", "request.json", "source",
+    ]  # fmt: skip
     assert Analysis.open(job.folder).name.isprintable()
 
 

@@ -57,9 +57,9 @@ def test_only_a_copy_is_replaced_and_only_when_asked(
     use(run, models, "best")
     with pytest.raises(ModelError, match=r"There is a model best already .* or let this one replace it"):
         use(other, models, "best")
-    assert use(other, models, "best", replace=True).used_from == "other"
+    assert use(other, models, "best", overwrite=True).used_from == "other"
     with pytest.raises(ModelError, match=r"There is a model built-in already .* choose another name\.$"):
-        use(other, models, "built-in", replace=True)
+        use(other, models, "built-in", overwrite=True)
     assert names(models) == ["built-in", "aaa", "best"]
 
 

@@ -25,6 +25,7 @@ from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import Job
 from emotion.recognition.classification import Recogniser, probabilities, softmax
 from emotion.reporting import reporting
+from emotion.result_folder import MARK
 from emotion.training import desk, install, rating
 from emotion.training.answers import Answers, Examples
 from emotion.training.dataset_files import load_dataset
@@ -511,7 +512,7 @@ def test_use_copies_a_model_where_the_app_finds_it(
     }  # fmt: skip
     files = {path.name for path in found.folder.iterdir()}
     shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
-    assert files == {"card.json", *shown, *found.card["files"]}  # the checkpoint stays behind
+    assert files == {"card.json", MARK, *shown, *found.card["files"]}  # the checkpoint stays behind
     assert command("use", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
     assert command("use", finished, "--name", "second", "--default") == 0

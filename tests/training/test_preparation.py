@@ -287,7 +287,10 @@ def test_settings_go_through_the_command_line(
     asked = Settings(size, shares, seed, several, 24, whole, detector, 0.5)
     got: list[Settings] = []
 
-    def keep(source: Path, target: Path, settings: Settings, folder: Path, report: Reporter) -> dict[str, Any]:
+    def keep(
+        source: Path, target: Path, settings: Settings, folder: Path, report: Reporter, *, overwrite: bool
+    ) -> dict[str, Any]:
+        assert not overwrite
         got.append(settings)
         return {"photos": 0, "faces": 0, "counts": {}, "thrown_out": {}}
 
@@ -379,7 +382,7 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsy
     assert list((tmp_path / "sets").iterdir()) == []
     (tmp_path / "file").touch()
     assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "file")]) == 1
-    assert "takes no data set" in capsys.readouterr().err
+    assert "choose another folder" in capsys.readouterr().err
 
 
 def ended(job: jobs.Job, seconds: float = 60) -> jobs.JobState:

@@ -76,7 +76,8 @@ def test_what_loses_too_much_is_not_kept(
 
 
 def test_what_cannot_be_shrunk(finished: Path, small: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(EmotionError, match="is there already; name a new folder"):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(EmotionError, match="holds files that are no model"):
         shrink(open_bundle(finished), small, tmp_path)
     with pytest.raises(ModelError, match="only a recogniser can be shrunk"):
         shrink(open_bundle(Path("models/glance")), small, tmp_path / "small")
