@@ -302,11 +302,12 @@ def test_the_window_around_a_face_that_fills_a_small_frame(
 @pytest.mark.parametrize("tall", [False, True])
 def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
     detector: Detector = make_detector(name)
-    length, factor = 9000, 115 / sample_face.height
+    length, factor = 8 * 1280, 80 / sample_face.height
     face = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:590, :590]
     image = np.full((length, 600, 3) if tall else (600, length, 3), (150, 170, 190), np.uint8)
     boxes = []
-    for place in (0, 1000, 2950, 5021, length - max(face.shape)):  # some on the border of two tiles
+    middle = round(sample_face.centre[1 if tall else 0] * factor)
+    for place in (0, 1000, 2560 - middle, 5120 - middle, length - max(face.shape)):  # on the border of two parts, too
         y, x = (place, 0) if tall else (0, place)
         image[y : y + face.shape[0], x : x + face.shape[1]] = face
         boxes.append(sample_face.moved(0, 0, factor).moved(x, y))
