@@ -49,8 +49,8 @@ def _analyze(options: argparse.Namespace) -> int:
         if len(options.photos) == len(films) == 1:
             return 0 if cli_film.read_films(films, [options.out], options, overwrite=options.overwrite) else 1
         return 0 if _analyze_several([n for n in options.photos if n not in films], films, options) else 1
-    except cli_film.Interrupted as film:
-        print(f"Stopped: {film} was not read to its end; what is kept is in {options.out}.", file=sys.stderr)
+    except cli_film.Interrupted as kept:
+        print(f"Stopped: {kept}", file=sys.stderr)
         return 1
 
 

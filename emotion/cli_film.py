@@ -110,6 +110,8 @@ def read_films(names: Sequence[str], folders: Sequence[Path], options: argparse.
 
     Raises `Interrupted` where somebody stopped it.
     """
+    from emotion.result_folder import read_mark
+
     done = True
     for name, folder in zip(names, folders, strict=True):
         try:
@@ -119,12 +121,14 @@ def read_films(names: Sequence[str], folders: Sequence[Path], options: argparse.
             done = False
             continue
         if not whole:
-            raise Interrupted(_printable(name))
+            mark = read_mark(folder)
+            kept = "the earlier result" if mark is not None and mark.complete else "what was read until then"
+            raise Interrupted(f"{kept} of {_printable(name)} is in {folder}.")
     return done
 
 
 class Interrupted(Exception):
-    """Somebody stopped the video analysis; its text is the name of the video."""
+    """Somebody stopped the video analysis; its text says what is kept."""
 
 
 def inner_folders(names: Sequence[str]) -> list[str]:

@@ -57,7 +57,8 @@ def analyze(
 
     def run(*arguments: object) -> tuple[int, str, str]:
         status = cli.main(["analyze", *map(str, arguments)])
-        return status, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return status, out, err
 
     return run
 
@@ -167,7 +168,7 @@ def test_break_within_an_image_leaves_all_before_and_the_next_call_goes_on(
         """Stops the call at its `step`-th use of the disk, and leaves it as it is."""
 
     paths = [write(tmp_path / f"{i}.png", i) for i in range(3)]
-    real = getattr(os, call)
+    real, step = getattr(os, call), 0
     for step in range(1, 30):
         out, left = tmp_path / f"out{step}", [step]
         assert analyze(paths[0], "--out", out)[0] == 0

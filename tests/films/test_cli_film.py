@@ -184,6 +184,28 @@ def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
+    analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8]
+) -> None:
+    (tmp_path / "photo.png").write_bytes(encode_png(sample[::4, ::4]))
+    write(tmp_path / "faces.mp4", sample, 2)
+    call = ("clip.mp4", "photo.png", "faces.mp4", "--out", "out", "--json")
+    status, first, _ = analyze(*call)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")}
+    assert (status, len(before)) == (0, 2)
+    assert analyze(*call) == (0, first, "")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")} == before
+    status, _, err = analyze(*call, "--no-video")
+    assert (status, err.count("holds a complete video analysis already")) == (1, 2)
+    (tmp_path / "out" / "clip" / "crops" / "mine.txt").write_text("mine")
+    status, _, err = analyze(*call, "--no-video", "--overwrite")
+    assert (status, "holds clip/crops/mine.txt, which is no part" in err) == (1, True)
+    (tmp_path / "out" / "clip" / "crops" / "mine.txt").unlink()
+    assert analyze(*call[1:], "--no-video", "--overwrite")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {"faces", "faces (2)"}
+    assert not [*(tmp_path / "out").rglob("*.mp4")]
+
+
 def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:
     assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
 
@@ -217,7 +239,7 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
     text = seen.decode()
     assert "[------------------------]" in text
     assert " of 1:53, " in text
-    assert "Stopped: what was read of " in text.splitlines()[-1]
+    assert "Stopped: what was read until then of " in text.splitlines()[-1]
     analysis = Analysis.open(tmp_path / "out")
     assert analysis.summary["ended"] == analysis.state.state == "stopped"
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES

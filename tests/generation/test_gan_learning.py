@@ -105,7 +105,7 @@ def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (bundle.name, bundle.card["default"]) == ("faces", True)
     assert (bundle.folder / "samples.webp").is_file()
     assert main(["generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
-    assert len(list((tmp_path / "drawn").iterdir())) == 9
+    assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
 
 
 def test_the_same_command_again_learns_nothing_more(run: Path, train: Callable[..., int]) -> None:

@@ -375,6 +375,34 @@ def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFi
     assert "80/10/10" in capsys.readouterr().err
 
 
+def test_command_replaces_a_data_set_of_its_own_only(
+    tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    shutil.copy(sample_file, tmp_path / "photos" / "happy")
+    words = ["prepare", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets"), "--overwrite"]
+    assert main(words) == 0
+    (tmp_path / "photos" / "happy").rename(tmp_path / "photos" / "sad")
+    assert main(words) == 0
+    assert [p.name for p in (tmp_path / "sets" / "mine" / "train").iterdir()] == ["sad"]
+    assert [p.name for p in (tmp_path / "sets").iterdir()] == ["mine"]
+    (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").write_bytes(sample_file.read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "holds train/sad/mine.png, which is no part of its data set" in capsys.readouterr().err
+    inner = ["prepare", str(tmp_path / "sets" / "mine" / "train"), *words[2:]]
+    (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").unlink()
+    before.remove(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png")
+    assert main(inner) == 1
+    assert "is an input and lies in" in capsys.readouterr().err
+    (tmp_path / "sets" / ".mine.preparing").mkdir()
+    (tmp_path / "sets" / ".mine.preparing" / "mine.txt").write_text("mine")
+    assert main(words) == 1
+    assert (tmp_path / "sets" / ".mine.preparing" / "mine.txt").exists()
+    assert set(before) <= set(tmp_path.rglob("*"))
+
+
 def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
     assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "sets")]) == 1
