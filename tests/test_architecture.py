@@ -20,7 +20,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # From the bottom to the top; a module may import its own layer and those before it.
 # fmt: off
 LAYERS = {
-    "words": {"errors", "faces", "files", "bundles", "owners", "jobs", "reporting", "turns", "lines"},
+    "words": {"errors", "faces", "field_types", "files", "bundles", "owners", "jobs", "reporting", "turns", "lines"},
     "flows": {"recognition", "training", "generation"},
     "people": {
         "outputs", "tables", "data_tables", "run_tables", "charts", "photos", "prints", "bench", "veil", "films",
@@ -31,7 +31,7 @@ LAYERS = {
         "ui_answers", "ui_card", "ui_cast",
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",
-        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_train",
+        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_train", "ui_train_data",
     },
     "app": {"app", "pages"},
 }
