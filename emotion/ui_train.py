@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,17 +13,16 @@ import pandas as pd
 import streamlit as st
 
 from emotion import bundles, run_tables, ui
-from emotion.errors import DataError, EmotionError, ModelError
-from emotion.faces import named
+from emotion.errors import EmotionError, ModelError
 from emotion.training import desk
 from emotion.training.augmentation import NONE, Augmentation
-from emotion.training.catalogue import Entry, entry_at, find_datasets
-from emotion.training.labels import LABEL_SETS, LabelSet, default_labels, learned_whole
+from emotion.training.catalogue import Entry, find_datasets
+from emotion.training.labels import LABEL_SETS
 from emotion.training.plans import OPTIMISERS, SCHEDULES, LessonPlan, estimate
-from emotion.training.preflight import check_entry, check_teachers, largest_batch
+from emotion.training.preflight import check_teachers, largest_batch
 from emotion.training.zoo import NetworkCard, networks
+from emotion.ui_train_data import OTHER, told_in
 
-_OTHER: Final = "Another place"
 _SCHEDULE_WORDS: Final = {
     "constant": "Always the same", "cosine": "Falls as a cosine", "plateau": "Falls when it stalls",
 }  # fmt: skip
@@ -45,7 +43,7 @@ def fill(plan: LessonPlan) -> None:
     """Put the settings of a training into the form; it shows them when it is drawn the next time."""
     of = plan.network
     state.update({
-        "train_network": of, "train_data": _OTHER, "train_path": plan.data, "train_votes": plan.votes,
+        "train_network": of, "train_data": OTHER, "train_path": plan.data, "train_votes": plan.votes,
         f"train_labels_{of}": plan.labels, f"train_flip_{of}": plan.flip,
         f"train_zoom_{of}": (plan.augmentation.least_scale, plan.augmentation.most_scale),
     })  # fmt: skip
@@ -99,91 +97,6 @@ def what() -> NetworkCard:
     return card
 
 
-# ------------------------------------------------------------------ on what
-
-
-def on_what(card: NetworkCard, problems: list[str]) -> tuple[str, str, str, Entry | None]:
-    """Choose the data set, its votes and the labels: path, path of the votes or "", name of the label set, and what is
-    known of the data set. What cannot be learned is shown beside the setting that causes it, and added to `problems`.
-    """
-    path, votes, entry = _data_set(problems)
-    key, of = f"train_labels_{card.name}", f"train_labels_of_{card.name}"
-    names = _label_sets(card, entry)
-    if state.get(key) not in names or state.get(of) != path:  # another data set begins with its own labels
-        state.pop(key, None)
-    state[of] = path
-    first = default_labels(card.label_set, entry.labels) if entry else card.label_set
-    labels = st.selectbox(
-        "Labels",
-        names,
-        key=key,
-        format_func=lambda name: LABEL_SETS[name].title,
-        index=0 if key in state else names.index(first),
-    )
-    st.caption(mapping_sentence(LABEL_SETS[labels], entry))
-    if entry:
-        with _told_in(problems):
-            check_entry(entry, card, LABEL_SETS[labels], votes=bool(votes))
-    return path, votes, labels, entry
-
-
-def _data_set(problems: list[str]) -> tuple[str, str, Entry | None]:
-    """Path, path of the votes or "", and what is known of the data set."""
-    found = {str(entry.path): entry for entry in find_datasets()}
-    options = [*found, _OTHER]
-    if state.get("train_data") not in options:
-        state.pop("train_data", None)
-    largest = max(found.values(), key=lambda entry: entry.rows, default=None)
-    chosen = st.selectbox(
-        "Data set", options, key="train_data", index=options.index(str(largest.path) if largest else _OTHER),
-        format_func=lambda path: f"{found[path].name} ({found[path].rows:,} faces)" if path in found else path,
-    )  # fmt: skip
-    if chosen != _OTHER:
-        return chosen, "", found[chosen]
-    path = st.text_input(
-        "Path on this machine", key="train_path", placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
-        help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
-    ).strip()  # fmt: skip
-    entry = None
-    if path:
-        with _told_in(problems), st.spinner("Looking into it"):
-            entry = entry_at(Path(path))
-    votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
-    if votes:
-        with _told_in(problems):
-            if not Path(votes).is_file():
-                raise DataError(f"There is no {votes}; give fer2013new.csv of FER+.")
-    return path, votes, entry
-
-
-@contextmanager
-def _told_in(problems: list[str]) -> Iterator[None]:
-    """Show an `EmotionError` where it is raised, and add it to `problems`."""
-    try:
-        yield
-    except EmotionError as error:
-        problems.append(str(error))
-        st.error(ui.plain(str(error)), icon=":material/error:")
-
-
-def _label_sets(card: NetworkCard, entry: Entry | None) -> list[str]:
-    """The names of those that can be chosen; the project's own recogniser always learns all labels of a data set."""
-    return [learned_whole(entry.labels)] if card.own and entry else list(card.label_sets)
-
-
-def mapping_sentence(chosen: LabelSet, entry: Entry | None) -> str:
-    """Which labels of a data set become which, and which are left out, as Markdown."""
-    if chosen.by_votes:
-        return ui.plain(f"{chosen.origin[:1].upper()}{chosen.origin[1:]}.")
-    there = list(entry.labels) if entry else list(chosen.mapping)
-    mapping = chosen.mapping or {name: name for name in there}
-    kept = [(name, mapping.get(name)) for name in there if mapping.get(name)]
-    out = [name for name in there if not mapping.get(name)]
-    words = ", ".join(f"{named(str(new))}" if new == old else f"{old} → {named(str(new))}" for old, new in kept)
-    said = f"It learns {words}." if words else "It learns whatever labels the data set has."
-    return ui.plain(said + (f" Left out: {', '.join(out)}." if out else ""))
-
-
 # ------------------------------------------------------------------ how long
 
 
@@ -227,7 +140,7 @@ def how_long(card: NetworkCard, labels: str, votes: str, entry: Entry | None, pr
         if card.own:
             chosen |= _teachers(card, plan)
             if entry:
-                with _told_in(problems):
+                with told_in(problems):
                     check_teachers([Path(one) for one in chosen["teachers"]], entry, votes=bool(votes))
         chosen["tensorboard"] = st.toggle(
             "TensorBoard files, too", **_given(f"train_tensorboard_{of}", plan.tensorboard),
@@ -259,7 +172,7 @@ def _weights(card: NetworkCard, problems: list[str]) -> str:
     if kind != "file":
         return kind
     path = st.text_input("File of the weights (.h5)", key=f"train_weights_path_{card.name}").strip()
-    with _told_in(problems):
+    with told_in(problems):
         if not Path(path).is_file():
             raise ModelError(f"There is no file {path or 'named yet'}; give the ImageNet weights without top.")
     return path

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emotion import bundles, ui, ui_lesson, ui_runs, ui_train
+from emotion import bundles, ui, ui_lesson, ui_runs, ui_train, ui_train_data
 from emotion.errors import EmotionError
 from emotion.training import desk
 from emotion.training.desk import RunView
@@ -18,7 +18,7 @@ def show_form() -> None:
         card = ui_train.what()
     with right:
         st.markdown("##### 2 · On what", anchors=False)
-        path, votes, labels, entry = ui_train.on_what(card, problems)
+        path, votes, labels, entry = ui_train_data.on_what(card, problems)
     st.markdown("##### 3 · How long", anchors=False)
     chosen = ui_train.how_long(card, labels, votes, entry, problems)
     plan = ui_train.planned(card, path, votes, labels, chosen)

@@ -21,8 +21,8 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # fmt: off
 LAYERS = {
     "words": {
-        "checks", "environment", "errors", "faces", "files", "bundles", "owners", "result_folder", "interruption",
-        "jobs", "reporting", "turns", "lines",
+        "checks", "environment", "errors", "faces", "field_types", "files", "bundles", "owners", "result_folder", 
+        "interruption", "jobs", "reporting", "turns", "lines",
     },
     "flows": {"recognition", "training", "generation"},
     "people": {
@@ -35,7 +35,7 @@ LAYERS = {
         "ui_data", "ui_data_views", "ui_detectors", "ui_duel", "ui_faces", "ui_film", "ui_film_frames",
         "ui_film_redraw", "ui_film_result",
         "ui_generator", "ui_lesson", "ui_live", "ui_live_cards", "ui_live_files", "ui_memory", "ui_parts", "ui_photo",
-        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_server", "ui_train",
+        "ui_prepare", "ui_reading", "ui_run", "ui_runs", "ui_server", "ui_train", "ui_train_data",
     },
     "app": {"app", "pages"},
 }

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from emotion.bundles import Bundle
 from emotion.errors import EmotionError, ModelError
+from emotion.field_types import check_types
 from emotion.generation.networks import LATENT, NETWORKS, SIDE, Pair
 from emotion.generation.quality import head_for
-from emotion.training.field_types import check_types
 from emotion.training.networks import Tensor
 
 

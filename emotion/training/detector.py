@@ -16,12 +16,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, EmotionError, ModelError
+from emotion.field_types import check_types
 from emotion.recognition.glance import cells, decode, padded, without_doubles
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
 from emotion.training.detector_evaluation import turned
 from emotion.training.detector_network import POINTS, Wanted, detection_losses, glance
 from emotion.training.detector_scores import average_precision, match, points_off, together, worth
-from emotion.training.field_types import check_types
 from emotion.training.labelled import LabelledPhoto
 from emotion.training.normalising import fused
 from emotion.training.runs import append_history

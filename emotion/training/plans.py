@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from emotion.errors import EmotionError
+from emotion.field_types import check_types
 from emotion.training.augmentation import NONE, Augmentation
-from emotion.training.field_types import check_types
 from emotion.training.labels import LABEL_SETS, label_set
 from emotion.training.runs import CONFIG, read_history
 from emotion.training.zoo import NetworkCard, card_of

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from emotion.bundles import SHIPPED
 from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
+from emotion.field_types import check_types
 from emotion.files import BYTE_ORDER_MARK, free_space_or_raise, write_atomic, write_json
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
@@ -54,7 +55,6 @@ from emotion.result_folder import staging as stage_of
 from emotion.training.dataset_files import in_order, square
 from emotion.training.datasets import blank
 from emotion.training.duplicates import Fingerprints, near_prints
-from emotion.training.field_types import check_types
 from emotion.training.sources import SourcePhoto, open_source
 from emotion.training.splitting import Shares, split_groups
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, Diverged, EmotionError
+from emotion.field_types import check_types
 from emotion.recognition.classification import softmax
 from emotion.training.augmentation import Augmentation
 from emotion.training.batches import Batches, Targets, Teachers, heads_of, not_face_targets, targets_of
@@ -22,7 +23,6 @@ from emotion.training.checkpoints import load_checkpoint, save_checkpoint, value
 from emotion.training.datasets import Dataset, ferplus_majority, not_faces
 from emotion.training.evaluation import cross_entropy
 from emotion.training.events import Events
-from emotion.training.field_types import check_types
 from emotion.training.networks import NETWORKS
 from emotion.training.normalising import fused
 from emotion.training.records import Recorder

@@ -16,7 +16,7 @@ from emotion.training import catalogue, desk
 from emotion.training.labels import LABEL_SETS
 from emotion.training.plans import LessonPlan
 from emotion.training.zoo import networks
-from emotion.ui_train import mapping_sentence
+from emotion.ui_train_data import mapping_sentence
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import pictures, write_picture
 

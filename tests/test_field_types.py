@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import EmotionError
-from emotion.training.field_types import check_types
+from emotion.field_types import check_types
 from emotion.training.preparation import Settings
 
 
