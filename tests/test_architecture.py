@@ -21,7 +21,7 @@ SOURCES = sorted([*ROOT.glob("*.py"), *(ROOT / "pages").rglob("*.py"), *(ROOT / 
 # fmt: off
 LAYERS = {
     "words": {
-        "checks", "environment", "errors", "faces", "field_types", "files", "bundles", "owners", "result_folder", 
+        "checks", "environment", "errors", "faces", "field_types", "files", "bundles", "owners", "result_folder",
         "interruption", "jobs", "reporting", "turns", "lines",
     },
     "flows": {"recognition", "training", "generation"},
