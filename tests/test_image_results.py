@@ -17,6 +17,7 @@ import pytest
 
 from emotion import cli, image_results
 from emotion.faces import Box
+from emotion.files import BYTE_ORDER_MARK
 from emotion.image_results import ImageResults, Source
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.images import encode_png, read_image
@@ -68,7 +69,8 @@ def check_whole(folder: Path, *stems: str) -> None:
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     images = {name for stem in stems for name in (f"{stem}.png", f"faces/{stem}/01_happy.png")}
     assert files == {*FILES, *images}
-    with open(folder / "faces.csv", newline="") as file:
+    assert (folder / "faces.csv").read_text("utf-8").startswith(BYTE_ORDER_MARK), "Excel shows other letters otherwise"
+    with open(folder / "faces.csv", newline="", encoding="utf-8-sig") as file:
         assert len(list(csv.DictReader(file))) == len(stems)
     assert len(json.loads((folder / "faces.json").read_text())) == len(stems)
     assert all(read_image(folder / name).size for name in images)

@@ -322,11 +322,3 @@ def test_a_photo_of_a_phone_says_by_how_much_it_was_reduced(analyzer: Analyzer) 
     small = photos.read(encode_png(IMAGE), analyzer, Settings())
     assert small.reduction == 1
     assert "reduction" not in Photo("a.png", encode_png(IMAGE), small, small.faces).as_json()
-
-
-def test_tables_on_disk_begin_with_the_mark(analyzer: Analyzer, tmp_path: Path) -> None:
-    reading = photos.read(encode_png(IMAGE), analyzer, Settings())
-    photos.write_results([Photo("Größe.png", encode_png(IMAGE), reading, reading.faces)], tmp_path, blur=False)
-    data = (tmp_path / "faces.csv").read_bytes()
-    assert data.startswith(b"\xef\xbb\xbf")
-    assert "Größe.png" in data.decode()

@@ -96,7 +96,7 @@ def test_the_command_line_replaces_and_removes(
     monkeypatch.setattr("emotion.bundles.SHIPPED", models)
     assert main(["use", str(run), "--name", "best"]) == 0
     assert main(["use", str(run), "--name", "best"]) == 1
-    assert main(["use", str(run), "--name", "best", "--replace"]) == 0
+    assert main(["use", str(run), "--name", "best", "--overwrite"]) == 0
     assert main(["remove-model", "built-in"]) == 1
     assert "only those can be removed" in capsys.readouterr().err
     assert main(["remove-model", "best"]) == 0
