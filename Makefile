@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz soak speed storm setup lint lock clean
+.PHONY: app test quick fuzz load-test startup-benchmark chaos-test setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m streamlit run app.py
 
@@ -29,18 +29,18 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
 	$(BIN)/python -m tests.fuzz films --count 1000 --seed $(SEED)
 
-# Ten visitors, two of them with a camera; a table and a chart in out/soak.
+# Ten visitors, two of them with a camera; a table and a chart in out/load.
 MINUTES ?= 10
-soak: $(VENV)/.dev
-	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+load-test: $(VENV)/.dev
+	$(BIN)/python -m tests.load --minutes $(MINUTES)
 
-# A hundred kills of trainings, films and preparations, full disks (as root only), races: make storm SEED=2
-storm: $(VENV)/.dev
-	$(BIN)/python -m tests.storm --seed $(SEED)
+# A hundred kills of trainings, films and preparations, full disks (as root only), races: make chaos-test SEED=2
+chaos-test: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos --seed $(SEED)
 
 # Seconds to the first page and from page to page, memory of the server: on a machine that does nothing else.
-speed: $(VENV)/.dev
-	$(BIN)/python -m tests.speed
+startup-benchmark: $(VENV)/.dev
+	$(BIN)/python -m tests.startup_benchmark
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .

@@ -7,19 +7,20 @@ import threading
 
 import streamlit as st
 
-from emotion import ui, ui_memory, ui_server
+from emotion.ui import gc_tuning, server, sidebar
+from emotion.ui import page as ui_page
 
-ui_server.ask_nobody()
+server.ask_nobody()
 # A picture: of an emoji Streamlit compiles a pattern of thousands first, a tenth of a second.
-st.set_page_config(page_title="Emotion Studio", page_icon=ui.ICON, layout="wide")
+st.set_page_config(page_title="Emotion Studio", page_icon=ui_page.ICON, layout="wide")
 pages = {
     "": [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/webcam.py", title="Live", icon=":material/videocam:"),
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
         st.Page("pages/video.py", title="Films", icon=":material/movie:"),
-        st.Page("pages/generate.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
-        st.Page("pages/card.py", title="How good is it?", icon=":material/fact_check:"),
+        st.Page("pages/synthetic_faces.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
+        st.Page("pages/model_card.py", title="How good is it?", icon=":material/fact_check:"),
     ]
 }
 if not os.environ.get("EMOTION_PUBLIC"):  # these read, write and delete folders of this machine
@@ -34,11 +35,11 @@ st.html(
     "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"
     "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
 )
-ui.sidebar()
+sidebar.sidebar()
 try:
     page.run()
 finally:  # also of a page that ends early
-    ui_memory.set_aside()
+    gc_tuning.set_aside()
 if "emotion.charts" not in sys.modules:  # nearly a second of work, which is to come after the first page
     later = threading.Timer(2, importlib.import_module, ("emotion.charts",))
     later.daemon = True

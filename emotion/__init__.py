@@ -7,12 +7,12 @@ Nothing here imports TensorFlow or Streamlit.
 """
 
 from emotion import environment  # noqa: F401  (before any package that reads it)
-from emotion.bundles import Bundle, default_bundle, find_bundles, open_bundle
 from emotion.errors import DataError, EmotionError, ImageError, JobError, ModelError, SettingsError, VideoError
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
+from emotion.media.image_reader import as_rgb, read_image
+from emotion.model_store.store import Bundle, default_bundle, find_bundles, open_bundle
 from emotion.recognition.analyzer import Analyzer, Settings, load_analyzer
 from emotion.recognition.annotation import annotate
-from emotion.recognition.images import as_rgb, read_image
 
 __all__ = [
     "Analyzer",

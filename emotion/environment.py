@@ -7,14 +7,15 @@ other child processes inherit the values. A variable that is set already keeps i
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
+
+from emotion.storage import PROJECT_ROOT
 
 QUIET: Final = {
     # Otherwise ONNX Runtime looks up a telemetry server and writes a device id to the home folder.
     "ORT_DISABLE_TELEMETRY": "1",
     # Settings of Keras and the ImageNet weights that it fetches when asked to; its default is in the home folder.
-    "KERAS_HOME": str(Path(__file__).resolve().parents[1] / "data" / "keras"),
+    "KERAS_HOME": str(PROJECT_ROOT / "data" / "keras"),
 }
 
 for _name, _value in QUIET.items():

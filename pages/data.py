@@ -2,18 +2,20 @@
 
 import streamlit as st
 
-from emotion import ui, ui_data, ui_data_views, ui_prepare
-from emotion.faces import named
-from emotion.training.catalogue import Entry, find_datasets, refused_datasets
-from emotion.training.datasets import Dataset
+from emotion.datasets.catalog import Entry, find_datasets, refused_datasets
+from emotion.datasets.dataset import Dataset
+from emotion.expressions import named
+from emotion.ui import messages, page
+from emotion.ui.datasets import build, selection
+from emotion.ui.datasets import views as datasets_views
 
 VIEWS = {
-    "Counts": ui_data_views.show_counts,
-    "Faces": ui_data_views.show_faces,
-    "Changes": lambda entry, data: ui_data_views.show_changes(data.images, entry.name),
-    "Duplicates": ui_data_views.show_duplicates,
-    "Agreement": ui_data_views.show_agreement,
-    "Blank": ui_data_views.show_blank,
+    "Counts": datasets_views.show_counts,
+    "Faces": datasets_views.show_faces,
+    "Changes": lambda entry, data: datasets_views.show_changes(data.images, entry.name),
+    "Duplicates": datasets_views.show_duplicates,
+    "Agreement": datasets_views.show_agreement,
+    "Blank": datasets_views.show_blank,
 }
 LEFT_OUT = "Left out"
 
@@ -22,23 +24,23 @@ def show_cards(found: list[Entry]) -> None:
     """The data sets that are here."""
     for start in range(0, len(found), 3):
         for column, entry in zip(st.columns(3, gap="medium"), found[start : start + 3], strict=False):
-            with column, st.container(border=True), ui.error_box("this data set"):
+            with column, st.container(border=True), messages.error_box("this data set"):
                 show_card(entry)
 
 
 def show_card(entry: Entry) -> None:
     """One data set: name, some faces, how many, its labels; open it."""
-    st.markdown(f"**{ui.plain(entry.name)}**")
-    with ui.error_box("its faces"):
-        cover = ui_data.cover(entry)
+    st.markdown(f"**{messages.plain(entry.name)}**")
+    with messages.error_box("its faces"):
+        cover = selection.cover(entry)
         if cover is not None:
-            st.image(ui_data.picture(cover, 8, 1), width="stretch", alt="Some of its faces")
+            st.image(selection.picture(cover, 8, 1), width="stretch", alt="Some of its faces")
     votes = " · with FER+ votes" if entry.votes else ""
     said = " / ".join(f"{count:,}" for count in entry.splits)
     st.caption(f"{entry.rows:,} faces · {len(entry.labels)} labels{votes}  \nTraining / validation / test: {said}")
-    st.caption(ui.plain(", ".join(named(label) for label in entry.labels[:10])))
+    st.caption(messages.plain(", ".join(named(label) for label in entry.labels[:10])))
     if st.button("Open", icon=":material/folder_open:", key=f"data_look_{entry.name}"):
-        ui_data.show(entry.name)
+        selection.show(entry.name)
         st.rerun()
 
 
@@ -46,33 +48,33 @@ def show_list() -> None:
     """All data sets, those in work, and the form for another one."""
     if "data" in st.query_params:
         st.info("This data set is not here, or not any more.", icon=":material/folder_off:")
-    ui_prepare.show_jobs()
+    build.show_jobs()
     found, refused = find_datasets(), refused_datasets()
     if found:
         show_cards(found)
     st.subheader("Make one from photos", anchor=False)
     if not found:
-        with ui.error_box("the sample"):
-            ui_prepare.show_steps()
-    ui_prepare.show_form()
+        with messages.error_box("the sample"):
+            build.show_steps()
+    build.show_form()
     if not found:
-        ui_prepare.show_where_from()
+        build.show_where_from()
     if refused:
         with st.expander(f"{len(refused)} files or folders are no data sets", icon=":material/info:"):
-            st.markdown("\n".join(f"- {ui.plain(sentence)}" for sentence in refused))
+            st.markdown("\n".join(f"- {messages.plain(sentence)}" for sentence in refused))
 
 
 def show_one(entry: Entry) -> None:
     """One data set from all sides."""
-    st.subheader(ui.plain(entry.name), anchor=False)
-    st.caption(f"{entry.rows:,} faces · {ui.plain(', '.join(named(label) for label in entry.labels))}")
-    ours = ui_data.is_ours(entry)
+    st.subheader(messages.plain(entry.name), anchor=False)
+    st.caption(f"{entry.rows:,} faces · {messages.plain(', '.join(named(label) for label in entry.labels))}")
+    ours = selection.is_ours(entry)
     with st.container(horizontal=True):
         if st.button("All data sets", icon=":material/arrow_back:", key="data_back"):
-            ui_data.show(None)
+            selection.show(None)
             st.rerun()
         with st.popover("What it is", icon=":material/info:"):
-            st.dataframe(ui_data.facts(entry), hide_index=True, key="data_facts")
+            st.dataframe(selection.facts(entry), hide_index=True, key="data_facts")
         if st.button("Train on it", icon=":material/school:", key="data_train"):
             st.session_state["train_data"] = str(entry.path)  # the choice of that page
             st.switch_page("pages/train.py")
@@ -82,11 +84,11 @@ def show_one(entry: Entry) -> None:
     view = st.segmented_control("Look at", views, default=views[0], required=True, key="data_view",
                                 label_visibility="collapsed") or views[0]  # fmt: skip
     if view == LEFT_OUT:
-        ui_data_views.show_left_out(entry)
+        datasets_views.show_left_out(entry)
         return
     data: Dataset | None = None
-    with ui.error_box("this data set"):
-        data = ui_data.load(entry)
+    with messages.error_box("this data set"):
+        data = selection.load(entry)
     if data is not None:
         VIEWS[view](entry, data)
 
@@ -96,17 +98,17 @@ def show_delete(entry: Entry) -> None:
     with st.popover("Delete", icon=":material/delete:"):
         st.write("Deletes the data set; the photos that it was made of stay. This cannot be undone.")
         if st.button("Delete for good", key="data_delete"):
-            with ui.error_box("deleting the data set"):
-                ui_data.delete(entry)
-                ui_data.show(None)
+            with messages.error_box("deleting the data set"):
+                selection.delete(entry)
+                selection.show(None)
                 st.rerun()
 
 
-with ui.page():
+with page.page():
     st.title("Data", anchor=False)
     st.write("Faces with labels, for networks to learn from: look into them, or make some of your own photos.")
-    ui_prepare.show_refused()
-    entry = ui_data.chosen()
+    build.show_refused()
+    entry = selection.chosen()
     if entry is None:
         show_list()
     else:

@@ -4,24 +4,33 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from emotion import outputs, ui, ui_parts, ui_reading
-from emotion.faces import percent
-from emotion.recognition import detectors
+from emotion.formatting import percent
+from emotion.recognition import detector_factory
+from emotion.results import serialization
+from emotion.ui import components, messages, models, photo_cache
+from emotion.ui import page as ui_page
 
-FILMS, LIVE = (str(ui_reading.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
+FILMS, LIVE = (str(photo_cache.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
 
 
 def show_sample() -> None:
     """The sample as the Photos page reads it."""
-    name, content = ui_reading.sample_photo()
+    name, content = photo_cache.sample_photo()
     if set_up.bundle is None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
-    with ui.error_box("the sample"):
-        reading = ui_reading.read_photo(content, name)
+    with messages.error_box("the sample"):
+        reading = photo_cache.read_photo(content, name)
         faces = reading.faces_shown(set_up.settings.unsure)
-        ui_parts.picture(reading, faces, key="home_picture", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                         alt=f"An astronaut in front of a space shuttle: {outputs.counts_sentence(faces)}")  # fmt: skip
+        components.picture(
+            reading,
+            faces,
+            key="home_picture",
+            blur=set_up.blur,
+            chosen=0,
+            choose=lambda _: None,
+            alt=f"An astronaut in front of a space shuttle: {serialization.counts_sentence(faces)}",
+        )
 
 
 def show_ribbons() -> None:
@@ -50,18 +59,18 @@ def show_way(title: str, text: str, page: str, icon: str, show: Callable[[], Non
 def show_ready() -> None:
     """What is at work, in a few lines."""
     for sentence in set_up.refused:
-        st.warning(ui.plain(sentence), icon=":material/info:")
+        st.warning(messages.plain(sentence), icon=":material/info:")
     if set_up.bundle is None and not set_up.refused:
         st.warning("There is no recogniser in models/ yet; train one first.", icon=":material/info:")
     if set_up.bundle is not None:
         head = set_up.settings.head or set_up.bundle.shown_head
-        right = ui.accuracy(set_up.bundle, head)
+        right = models.accuracy(set_up.bundle, head)
         measured = f", right for {percent(right)} of the faces it was tested on" if right is not None else ""
-        st.markdown(f":material/check_circle: Recogniser: {ui.answer_name(set_up.bundle, head)}{measured}.")
-    st.markdown(f":material/check_circle: Face detector: {detectors.describe_detector(set_up.detector)}")
+        st.markdown(f":material/check_circle: Recogniser: {models.answer_name(set_up.bundle, head)}{measured}.")
+    st.markdown(f":material/check_circle: Face detector: {detector_factory.describe_detector(set_up.detector)}")
 
 
-with ui.page() as set_up:
+with ui_page.page() as set_up:
     st.title("Emotion Studio", anchor=False)
     st.write("Reads expressions in faces. Everything stays on this machine.")
     show_way(
@@ -80,7 +89,7 @@ with ui.page() as set_up:
     with ready:
         st.subheader("What is ready", anchor=False)
         show_ready()
-        st.page_link("pages/card.py", label="How good is it?", icon=":material/fact_check:")
+        st.page_link("pages/model_card.py", label="How good is it?", icon=":material/fact_check:")
     with meaning:
         st.subheader("What a label means", anchor=False)
         st.markdown(

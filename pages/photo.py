@@ -5,8 +5,11 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from emotion import outputs, photos, ui, ui_faces, ui_parts, ui_photo, ui_reading
-from emotion.photos import Photo
+from emotion.results import photos, serialization
+from emotion.results.photos import Photo
+from emotion.ui import components, messages, page, photo_cache, session
+from emotion.ui import photos as ui_photos
+from emotion.ui.synthetic import faces
 
 MOST_PHOTOS = 100  # as many as the page can keep; more would be read again at every click
 
@@ -17,9 +20,9 @@ def keep(files: list[tuple[str, bytes]], drop_zone: int, uploads: Collection[str
     """Make these the photos of the page, and forget the others; another number of the drop zone empties it.
     `uploads`: what the drop zone holds, by its numbers."""
     for upload in set(state.get("photo_uploads", ())) - set(uploads):
-        ui_reading.forget_upload(upload)
+        photo_cache.forget_upload(upload)
     if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
-        ui_reading.forget_photos()
+        photo_cache.forget_photos()
     state.update(photo_files=files, photo_index=1, photo_face=1, photo_drop=drop_zone, photo_uploads=tuple(uploads))
 
 
@@ -40,13 +43,13 @@ def choose_files() -> list[tuple[str, bytes]]:
     )  # fmt: skip
     with st.container(horizontal=True):
         if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
-            keep([ui_reading.sample_photo()], zone + 1)
+            keep([photo_cache.sample_photo()], zone + 1)
             st.rerun()
-        there = ui_faces.generators()[0]
+        there = faces.generators()[0]
         if there and st.button("Try a group", icon=":material/groups:", key="photo_group"):
-            with ui.error_box("the group"):
-                if people := ui_faces.people():
-                    keep([ui_faces.group_photo(people)], zone + 1)
+            with messages.error_box("the group"):
+                if people := faces.people():
+                    keep([faces.group_photo(people)], zone + 1)
                 st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
             keep([], zone + 1)
@@ -61,8 +64,8 @@ def read_all(files: list[tuple[str, bytes]]) -> list[Photo]:
         if i and (passed := time.monotonic() - start) > 0.3:
             left = passed / i * (len(files) - i)
             bar.progress(i / len(files), f"Reading photo {i + 1} of {len(files)}, about {left:.0f} s left")
-        with ui.error_box(f'the photo "{name}"'):
-            reading = ui_reading.read_photo(content, name)
+        with messages.error_box(f'the photo "{name}"'):
+            reading = photo_cache.read_photo(content, name)
             found.append(Photo(name, content, reading, reading.faces_shown(set_up.settings.unsure)))
     bar.empty()
     return found
@@ -70,10 +73,10 @@ def read_all(files: list[tuple[str, bytes]]) -> list[Photo]:
 
 def show_empty() -> None:
     """What the page does, before there is a photo."""
-    name, content = ui_reading.sample_photo()
+    name, content = photo_cache.sample_photo()
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="center")
     left.image(
-        ui_reading.read_photo(content, name).preview_shown(set_up.blur), width=240, alt="The sample: an astronaut"
+        photo_cache.read_photo(content, name).preview_shown(set_up.blur), width=240, alt="The sample: an astronaut"
     )
     right.markdown(
         "- A box with the expression on every face, in photos of one person or of many\n"
@@ -85,20 +88,20 @@ def show_empty() -> None:
 def show_strip(found: list[Photo]) -> None:
     """Several photos: small pictures with counts, to choose from."""
     everyone = [face for photo in found for face in photo.faces]
-    st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {outputs.counts_sentence(everyone)}")
+    st.markdown(f"**{len(found)} photos, {len(everyone)} faces:** {serialization.counts_sentence(everyone)}")
     items = [
-        ui_parts.Item(ui_reading.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photo.many(len(photo.faces))}",
-                      f"{photo.name}: {outputs.counts_sentence(photo.faces)}")
+        components.Item(photo_cache.thumbnail(photo, set_up.blur), f"{photo.name}\n{ui_photos.many(len(photo.faces))}",
+                      f"{photo.name}: {serialization.counts_sentence(photo.faces)}")
         for photo in found
     ]  # fmt: skip
-    ui_parts.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],
-                   choose=lambda n: ui_photo.show_face(n, 1))  # fmt: skip
+    components.strip(items, key="photo_strip", label="Photos", side=104, height=330, chosen=state["photo_index"],
+                   choose=lambda n: ui_photos.show_face(n, 1))  # fmt: skip
 
 
-with ui.page() as set_up:
+with page.page() as set_up:
     st.title("Photos", anchor=False)
     st.write("Every face gets its expression, or the reason why it is unsure.")
-    ui.analyzer()  # without a recogniser the page ends here, with the reason
+    session.analyzer()  # without a recogniser the page ends here, with the reason
     files = choose_files()
     if not files:
         show_empty()
@@ -112,7 +115,7 @@ with ui.page() as set_up:
     photo = found[state["photo_index"] - 1]
     if len(found) > 1:
         show_strip(found)
-    ui_photo.show_result(photo, set_up)
+    ui_photos.show_result(photo, set_up)
     if any(p.faces for p in found):
-        ui_photo.show_table(found)
-        ui_photo.take_away(found, photo, set_up.blur)
+        ui_photos.show_table(found)
+        ui_photos.take_away(found, photo, set_up.blur)

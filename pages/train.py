@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from emotion import bundles, ui, ui_lesson, ui_runs, ui_train, ui_train_data
 from emotion.errors import EmotionError
-from emotion.training import desk
-from emotion.training.desk import RunView
-from emotion.training.plans import LessonPlan
+from emotion.model_store import store
+from emotion.training import manager
+from emotion.training.classifier.config import LessonPlan
+from emotion.training.manager import RunView
+from emotion.ui import messages, page
+from emotion.ui.training import data, form, progress, run_table
 
 
 def show_form() -> None:
@@ -15,31 +17,31 @@ def show_form() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("##### 1 · What", anchors=False)
-        card = ui_train.what()
+        card = form.what()
     with right:
         st.markdown("##### 2 · On what", anchors=False)
-        path, votes, labels, entry = ui_train_data.on_what(card, problems)
+        path, votes, labels, entry = data.on_what(card, problems)
     st.markdown("##### 3 · How long", anchors=False)
-    chosen = ui_train.how_long(card, labels, votes, entry, problems)
-    plan = ui_train.planned(card, path, votes, labels, chosen)
+    chosen = form.how_long(card, labels, votes, entry, problems)
+    plan = form.planned(card, path, votes, labels, chosen)
     if plan is None:
         return
-    with ui.error_box("the estimate"):
-        ui_train.costs(plan, entry)
+    with messages.error_box("the estimate"):
+        form.costs(plan, entry)
     show_start(plan, problems)
 
 
 def show_start(plan: LessonPlan, problems: list[str]) -> None:
     """A name and the button, which is off while the form has problems."""
-    suggested = ui_train.suggested_name(plan.network)
+    suggested = form.suggested_name(plan.network)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
         clicked = st.button(
             "Start training", icon=":material/school:", key="train_start",
             disabled=not plan.data or bool(problems),
-            help=ui.plain(problems[0]) if problems else None if plan.data else "Choose a data set first.",
+            help=messages.plain(problems[0]) if problems else None if plan.data else "Choose a data set first.",
         )  # fmt: skip
-    if clicked and ui_train.start(plan, name):
+    if clicked and form.start(plan, name):
         st.rerun()
 
 
@@ -54,10 +56,12 @@ def show_examples(runs: list[RunView]) -> None:
         with columns[i % 3], st.container(border=True):
             right = f"{run.best_accuracy * 100:.1f} % right, epoch {run.best_epoch}" if run.best_accuracy else ""
             minutes = f"{run.minutes:.0f} minutes" if run.minutes >= 1 else ""
-            st.markdown(f"**{ui.plain(run.name)}**  \n{ui.plain(' · '.join(filter(None, [right, minutes])))}")
+            st.markdown(
+                f"**{messages.plain(run.name)}**  \n{messages.plain(' · '.join(filter(None, [right, minutes])))}"
+            )
             with st.container(horizontal=True):
                 if st.button("Look", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
-                    ui_runs.show(run.folder)
+                    run_table.show(run.folder)
                     st.switch_page("pages/runs.py")
                 st.button(
                     "Repeat", icon=":material/replay:", key=f"train_repeat_{run.folder.name}", on_click=repeat,
@@ -68,18 +72,18 @@ def show_examples(runs: list[RunView]) -> None:
 def repeat(run: RunView) -> None:
     """Fill the form with the settings of a run."""
     try:
-        ui_train.fill(LessonPlan.of(run.config))
+        form.fill(LessonPlan.of(run.config))
     except EmotionError as error:
         st.session_state["train_refused"] = str(error)
 
 
-with ui.page():
+with page.page():
     st.title("Training", anchor=False)
     st.write("Teach a network to read expressions, and watch how it learns. It goes on when this page is closed.")
-    queue = ui_lesson.at_work()
-    ui_lesson.show(queue)
-    runs = desk.all_runs(desk.RUNS, bundles.SHIPPED)
-    ui_lesson.ended(runs)
+    queue = progress.at_work()
+    progress.show(queue)
+    runs = manager.all_runs(manager.RUNS, store.SHIPPED)
+    progress.ended(runs)
     if queue:
         with st.expander("Another training: it waits for its turn", icon=":material/add:"):
             show_form()

@@ -5,11 +5,15 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from emotion import outputs, ui, ui_live, ui_live_cards, ui_live_files, ui_parts, ui_reading
 from emotion.errors import EmotionError
-from emotion.live.view import LiveOptions
-from emotion.recognition.stream import StreamSettings
-from emotion.ui_live import Live
+from emotion.live.state import LiveOptions
+from emotion.results import serialization
+from emotion.tracking.stream import StreamSettings
+from emotion.ui import components, messages, page, photo_cache, session
+from emotion.ui.live import cards as live_cards
+from emotion.ui.live import controls
+from emotion.ui.live import stream as live_stream
+from emotion.ui.live.stream import Live
 
 SOURCES = {"Camera": ":material/videocam:", "Demo": ":material/movie:", "Single picture": ":material/photo_camera:"}
 NOTHING_KEPT = "Nothing is kept unless you save it."
@@ -31,7 +35,7 @@ def show_settings() -> tuple[int, int]:
     """What can be chosen for the picture; its size."""
     with st.expander("Picture and smoothing", icon=":material/tune:"):
         size = st.segmented_control(
-            "Size of the picture", list(ui_live.SIZES), default="Normal", required=True, key="live_size",
+            "Size of the picture", list(live_stream.SIZES), default="Normal", required=True, key="live_size",
             help="Larger pictures show smaller faces, and cost more time. A new size starts the camera anew.",
         )  # fmt: skip
         st.slider(
@@ -39,7 +43,7 @@ def show_settings() -> tuple[int, int]:
             help="After that time an older look at a face counts half. 0 shows every look as it is.",
         )  # fmt: skip
         st.toggle("Mirrored", True, key="live_mirror", help="As in a mirror: your left is on the left.")
-    return ui_live.SIZES[size or "Normal"]
+    return live_stream.SIZES[size or "Normal"]
 
 
 @st.fragment(run_every=0.5)
@@ -48,24 +52,24 @@ def show_moment(live: Live, past: DeltaGenerator) -> None:
     picture was asked for."""
     if not live.used:
         return
-    with ui.error_box("the faces"):
-        view = live.session.view(explained=ui_live_cards.MOST_CARDS if state.get("live_why") else 0)
-        ui_live_cards.show_cards(view)
-        st.caption(ui_live_cards.figures(view))
+    with messages.error_box("the faces"):
+        view = live.session.view(explained=live_cards.MOST_CARDS if state.get("live_why") else 0)
+        live_cards.show_cards(view)
+        st.caption(live_cards.figures(view))
         if view.last_fault and view.faults:
-            st.caption(f"Last failure: {ui.plain(view.last_fault)}")
+            st.caption(f"Last failure: {messages.plain(view.last_fault)}")
         with past:
-            ui_live_cards.show_past(view)
+            live_cards.show_past(view)
 
 
 @st.fragment(run_every=1.0)
 def show_buttons(live: Live, drawn: object) -> None:
     """The buttons under the picture; the whole page is drawn when there is other than `drawn` to save."""
     if live.used:
-        with ui.error_box("the buttons"):
+        with messages.error_box("the buttons"):
             view = live.session.view()
-            ui_live_files.show_buttons(live, view)
-            ui_live_files.show_resting(live, view)
+            controls.show_buttons(live, view)
+            controls.show_resting(live, view)
     if live.saved != drawn:
         st.rerun()
 
@@ -73,23 +77,23 @@ def show_buttons(live: Live, drawn: object) -> None:
 def show_saved(live: Live) -> None:
     """What the buttons made. A part that refreshes itself has no download: each time it would make the file anew, and
     take that away which a click has just asked for."""
-    with ui.error_box("the recording"):
-        ui_live_files.save_recording(live)
-    with ui.error_box("the snapshot"):
-        ui_live_files.save_snapshot(live)
+    with messages.error_box("the recording"):
+        controls.save_recording(live)
+    with messages.error_box("the snapshot"):
+        controls.save_snapshot(live)
 
 
 @st.fragment(run_every=1.0)
 def show_words(live: Live) -> None:
     """What is wrong, and what is to be said of the last click."""
-    with ui.error_box("what stands below the picture"):
+    with messages.error_box("what stands below the picture"):
         view = live.session.view()
         if live.source == "Camera":
-            ui_live_cards.show_doctor(ui_live_cards.diagnose(live, view))
+            live_cards.show_doctor(live_cards.diagnose(live, view))
         if live.finishing:
             st.caption("Finishing the recording")
         for said in filter(None, (live.said, view.notice)):
-            st.caption(ui.plain(said))
+            st.caption(messages.plain(said))
 
 
 def show_single() -> None:
@@ -98,20 +102,20 @@ def show_single() -> None:
     if taken is None:
         st.caption("For browsers or networks that let no stream through. " + NOTHING_KEPT)
         return
-    with ui.error_box("the picture"):
-        reading = ui_reading.read_photo(taken.getvalue(), "the picture")
+    with messages.error_box("the picture"):
+        reading = photo_cache.read_photo(taken.getvalue(), "the picture")
         faces = reading.faces_shown(set_up.settings.unsure)
-        ui_parts.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                         alt=f"The picture: {outputs.counts_sentence(faces)}")  # fmt: skip
-        st.markdown(f"##### {outputs.counts_sentence(faces).capitalize()}", anchors=False)
+        components.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
+                         alt=f"The picture: {serialization.counts_sentence(faces)}")  # fmt: skip
+        st.markdown(f"##### {serialization.counts_sentence(faces).capitalize()}", anchors=False)
 
 
 def show_example() -> None:
     """What is to be seen soon, before the camera is on."""
-    reading = ui_reading.read_photo(ui_reading.sample_photo()[1], "the sample")
+    reading = photo_cache.read_photo(photo_cache.sample_photo()[1], "the sample")
     faces = reading.faces_shown(set_up.settings.unsure)
-    ui_parts.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                     alt=f"An example: {outputs.counts_sentence(faces)}")  # fmt: skip
+    components.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
+                     alt=f"An example: {serialization.counts_sentence(faces)}")  # fmt: skip
     st.caption("An example. Your picture gets such boxes as it moves; each face keeps its number. No camera? "
                "Choose the demo above.")  # fmt: skip
 
@@ -119,7 +123,7 @@ def show_example() -> None:
 def show_stream(source: str) -> None:
     """The moving picture and all that is said of it."""
     with st.container():  # a place of its own for what is said while things start
-        live = ui_live.live(source, options())
+        live = live_stream.live(source, options())
     left, right = st.columns([3, 2], gap="medium")
     # The parts that refresh themselves are drawn in any case, and each alone in a place that is always there:
     # Streamlit knows them by their places, and a run that ends forgets those it had not, also where a newer run that
@@ -128,12 +132,12 @@ def show_stream(source: str) -> None:
     past, settings = left.empty(), left.container()
     switch, cards, example = (right.container() for _ in range(3))
     with settings:
-        size = show_settings() if source == "Camera" else ui_live.SIZES["Normal"]
+        size = show_settings() if source == "Camera" else live_stream.SIZES["Normal"]
     with picture:
         if source == "Camera":
-            ui_live.show_camera(live, size)
+            live_stream.show_camera(live, size)
         else:
-            ui_live.show_demo(live)
+            live_stream.show_demo(live)
         if live.used:
             st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
     drawn = live.saved
@@ -144,7 +148,7 @@ def show_stream(source: str) -> None:
     with words:
         show_words(live)
     with switch:
-        if live.used and not set_up.blur and ui.analyzer().recogniser.explains(set_up.settings.head):
+        if live.used and not set_up.blur and session.analyzer().recogniser.explains(set_up.settings.head):
             st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
     with cards:
         show_moment(live, past)
@@ -153,7 +157,7 @@ def show_stream(source: str) -> None:
             show_example()
 
 
-with ui.page() as set_up:
+with page.page() as set_up:
     st.title("Live", anchor=False)
     st.write(f"Your camera, with the expression of every face. The pictures stay on this machine. {NOTHING_KEPT}")
     try:
@@ -166,4 +170,4 @@ with ui.page() as set_up:
         else:
             show_stream(chosen or "Camera")
     except EmotionError as error:
-        st.error(ui.plain(str(error)), icon=":material/error:")
+        st.error(messages.plain(str(error)), icon=":material/error:")

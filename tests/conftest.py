@@ -21,15 +21,16 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion.bundles import Bundle, open_bundle, sha256_of
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, Face, Scores
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
+from emotion.faces import Box, Face, Scores
+from emotion.media.image_reader import read_image
+from emotion.model_store.store import Bundle, open_bundle, sha256_of
 from emotion.recognition.classification import Recogniser, Verdict
-from emotion.recognition.crops import CropGeometry
-from emotion.recognition.detectors import YUNET_FILE, find_yunet
-from emotion.recognition.images import read_image
+from emotion.recognition.cropping import CropGeometry
+from emotion.recognition.detector_factory import YUNET_FILE, find_yunet
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "emotion" / "samples" / "astronaut.jpg"
+SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
 # Where the face is, as measured by hand: chin to hairline, ear to ear.
 SAMPLE_FACE = Box(180, 65, 270, 165)
 
@@ -48,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The real browser comes first, since it takes longest. What learns comes last: where Keras is loaded, Streamlit
     empties it after every run of a page, for seconds."""
     order = {"browser": 0, "training": 2, "generation": 2}
-    items.sort(key=lambda item: order.get(item.path.parent.name, 1))
+    items.sort(key=lambda item: order.get(item.path.relative_to(ROOT / "tests").parts[0], 1))
 
 
 @pytest.hookimpl(optionalhook=True)

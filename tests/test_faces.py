@@ -10,21 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.faces import (
+from emotion.expressions import (
     EXPRESSIONS,
     FER2013_LABELS,
     FERPLUS_LABELS,
     UNSURE,
-    Box,
-    Face,
-    FrameResult,
-    Landmarks,
-    Scores,
     expression,
     expression_name,
     in_order,
     label_name,
 )
+from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
 
 numbers = st.floats(-1e4, 1e4, allow_nan=False, width=32)
 boxes = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), numbers, numbers, *[st.floats(0.5, 1e3, width=32)] * 2)

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from emotion.datasets.builder import Settings
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
-from emotion.training.preparation import Settings
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def test_the_settings_of_a_preparation_are_checked() -> None:
 
 @pytest.mark.slow
 def test_the_settings_of_every_training_are_checked() -> None:
-    detector = pytest.importorskip("emotion.training.detector")
-    trainer = pytest.importorskip("emotion.training.trainer")
-    lessons = pytest.importorskip("emotion.generation.lessons")
+    detector = pytest.importorskip("emotion.training.detector.trainer")
+    trainer = pytest.importorskip("emotion.training.classifier.trainer")
+    lessons = pytest.importorskip("emotion.generation.train_step")
     for kind in (detector.DetectorConfig, trainer.TrainingConfig, lessons.GanConfig):
         with pytest.raises(EmotionError, match="epochs is '7'; expected a whole number"):
             kind(epochs="7")

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from emotion.films.bench import write_film
-from emotion.recognition.images import read_image
+from emotion.benchmarks.video import write_film
+from emotion.media.image_reader import read_image
 from tests import tracing, visiting
 from tests.conftest import ROOT, SAMPLE
 from tests.tracing import Traced
@@ -43,7 +43,7 @@ WAIT = """
 TRAINING = """
     import sys, time
     from pathlib import Path
-    from emotion import jobs
+    from emotion.jobs import job as jobs
     folder = Path("run")
     folder.mkdir()
     job = jobs.start([*sys.argv[1:], "--out", "run"], folder)
@@ -52,9 +52,9 @@ VIDEO = """
     import sys, time
     from pathlib import Path
     import altair as alt, pandas as pd
-    from emotion.charts.files import chart_file
-    from emotion.films import files, shelf
-    from emotion.films.analysis import Analysis
+    from emotion.charts.export import chart_file
+    from emotion.video import exports as files, library as shelf
+    from emotion.video.analysis import Analysis
     job = shelf.start_film(Path(sys.argv[1]), "video.mp4", shelf.FilmSettings())
 """ + WAIT + """
     Path("results").mkdir()
@@ -65,14 +65,14 @@ VIDEO = """
 DATA_SET = """
     import sys, time
     from pathlib import Path
-    from emotion.training.preparation import Settings
-    from emotion.training.preparing import start_with_path
+    from emotion.datasets.builder import Settings
+    from emotion.datasets.build_jobs import start_with_path
     job = start_with_path(Path(sys.argv[1]), "mine", Settings())
 """ + WAIT  # fmt: skip
 STREAM = """
     import asyncio
     from aioice import Candidate, Connection
-    from emotion import ui_server
+    from emotion.ui import server as ui_server
     ui_server.look_up_no_peer()
     async def receive():
         stream = Connection(ice_controlling=False)
@@ -215,7 +215,7 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
     until(lambda: answers(app, url))
     with visiting.socket_of(url, url) as visitor:
         pages = {page.url_pathname for page in visiting.heard(visitor, "navigation")[-1].app_pages}
-        assert {"webcam", "photo", "video", "generate", "card", "data", "train", "runs"} <= pages
+        assert {"webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs"} <= pages
         for page in sorted(pages):
             assert visiting.heard(visitor, "delta", page), page
     assert visiting.status_for(url, f"elsewhere.example:{port}") == 403

@@ -1,17 +1,9 @@
 """DataFrame -> alt.Chart, one function per chart; nothing is computed here but places and words."""
 
+from emotion.charts.export import chart_file
 from emotion.charts.faces import group_bar, live_lines, scores_bar
-from emotion.charts.files import chart_file
-from emotion.charts.films import CAST_CLICK, cast_over_time, film_ribbons, people_bars
 from emotion.charts.generation import intervals, learning_lines, seen_along
-from emotion.charts.learning import (
-    answers_over_epochs,
-    detectors_dots,
-    learning_curves,
-    lesson_curve,
-    rate_curve,
-)  # fmt: skip
-from emotion.charts.runs import (
+from emotion.charts.runs import (  # fmt: skip
     CELL_CLICK,
     class_dots,
     confusion_heat,
@@ -19,7 +11,15 @@ from emotion.charts.runs import (
     reliability_curve,
     run_curves,
     stress_curve,
-)  # fmt: skip
+)
+from emotion.charts.training import (  # fmt: skip
+    answers_over_epochs,
+    detectors_dots,
+    learning_curves,
+    lesson_curve,
+    rate_curve,
+)
+from emotion.charts.video import CAST_CLICK, cast_over_time, film_ribbons, people_bars
 
 __all__ = [
     "CAST_CLICK",

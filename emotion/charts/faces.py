@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
-from emotion.faces import EXPRESSIONS, UNSURE, expression, ink, named, percent
-from emotion.tables import STREAM_COLUMNS, label_of
+from emotion.expressions import EXPRESSIONS, UNSURE, expression, ink, named
+from emotion.formatting import percent
+from emotion.results.tables import STREAM_COLUMNS, label_of
 
 _LIVE_SECONDS = 30
 _LIVE_COLUMNS = 3  # of its legend; four do not fit beside an axis at 400 pixels

@@ -8,7 +8,8 @@ import altair as alt
 import pandas as pd
 
 from emotion.charts.style import EDGE, SERIES, SHAPES, colours, legend
-from emotion.faces import EXPRESSIONS, named, percent
+from emotion.expressions import EXPRESSIONS, named
+from emotion.formatting import percent
 
 
 def seen_along(table: pd.DataFrame, marks: Sequence[tuple[float, str]]) -> alt.Chart:

@@ -7,10 +7,10 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from emotion.charts.heat import heat
-from emotion.charts.learning import zoom
+from emotion.charts.heatmap import heat
 from emotion.charts.style import EDGE, SERIES, SHAPES, axis
-from emotion.faces import percent
+from emotion.charts.training import zoom
+from emotion.formatting import percent
 
 CELL_CLICK: Final = "cell"
 _CELL: Final = 44  # pixels

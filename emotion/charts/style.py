@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import altair as alt
 
-from emotion.faces import expression
+from emotion.expressions import expression
 
 EDGE: Final = "#80808080"  # a thin rim, so that yellow stays visible on white and blue on dark
 BAR: Final = 24  # pixels for each bar

@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import CARD, Bundle, check_facts, open_bundle
+from emotion.datasets.dataset import Dataset, not_faces
+from emotion.datasets.duplicates import seen_in_training
 from emotion.errors import DataError, EmotionError, ModelError
-from emotion.files import read_json, write_json
 from emotion.generation.filtering import taught_by
-from emotion.generation.quality import (
+from emotion.generation.metrics import (
     Faces,
     Features,
     Judge,
@@ -26,10 +26,11 @@ from emotion.generation.quality import (
     untrained,
 )
 from emotion.generation.sampler import Sampler
-from emotion.training.datasets import Dataset, not_faces
-from emotion.training.duplicates import seen_in_training
-from emotion.training.evaluation import wilson_interval
-from emotion.training.runs import REPORT, read_history, write_card
+from emotion.model_store.card import CARD, check_facts
+from emotion.model_store.store import Bundle, open_bundle
+from emotion.storage import read_json, write_json
+from emotion.training.metrics import wilson_interval
+from emotion.training.runs.folder import REPORT, read_history, write_card
 
 COLLAPSED: Final = 0.5  # of the diversity of real faces: below it an expression shows a few faces over and over
 _LEAST: Final = 8  # real faces of each split
@@ -168,7 +169,8 @@ def _teaching(sampler: Sampler, training: Dataset, real: Dataset, truncation: fl
 
 
 def _taught(images: Faces, training: Dataset, real: Dataset) -> float:
-    from emotion.training.trainer import TrainingConfig, train
+    from emotion.training.classifier.config import TrainingConfig
+    from emotion.training.classifier.trainer import train
 
     data = Dataset(
         np.concatenate([images, real.images]), np.concatenate([training.labels, real.labels]),

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle
 from emotion.errors import DataError, EmotionError, ResultFolderError
-from emotion.files import read_json, write_atomic, write_json
-from emotion.generation.gallery import face_png
+from emotion.generation.images import face_png
 from emotion.generation.sampler import MOST_SEED, Faces, Sampler
+from emotion.jobs.result_folder import DATASET, Mark, add_files, complete
+from emotion.model_store.store import Bundle
 from emotion.recognition.classification import Recogniser, Verdict
-from emotion.result_folder import DATASET, Mark, add_files, complete
+from emotion.storage import read_json, write_atomic, write_json
 
 LEAST: Final = 0.7  # probability of what was asked
 RECEIPT: Final = "synthetic.json"

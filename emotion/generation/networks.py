@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import keras
 from keras import layers
 
-from emotion.training.networks import Tensor  # with it comes the order of operations that makes runs repeatable
+from emotion.training.keras_setup import Tensor  # with it comes the order of operations that makes runs repeatable
 
 LATENT: Final = 128
 SIDE: Final = 48

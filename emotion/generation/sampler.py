@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle
 from emotion.checks import check_number
 from emotion.errors import EmotionError, ModelError, SettingsError
-from emotion.recognition.engine import load_session
+from emotion.model_store.store import Bundle
+from emotion.recognition.onnx_session import load_session
 
 MOST_SEED: Final = 2**32 - 1
 MOST_FACES: Final = 1000

@@ -13,18 +13,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle
+from emotion.datasets.dataset import Dataset, not_faces
 from emotion.errors import DataError, EmotionError
-from emotion.files import write_atomic
-from emotion.generation.learning import sheet_path
-from emotion.generation.lessons import GanConfig, learning_step, recogniser_of
-from emotion.generation.networks import LATENT, NETWORKS, SIDE
-from emotion.generation.quality import Judge, Yardstick
+from emotion.generation import networks
+from emotion.generation.config import GanConfig
+from emotion.generation.metrics import Judge, Yardstick
+from emotion.generation.networks import LATENT, SIDE
+from emotion.generation.sample_sheets import sheet_path
 from emotion.generation.sampler import latent
+from emotion.generation.train_step import learning_step, recogniser_of
+from emotion.model_store.store import Bundle
+from emotion.storage import write_atomic
 from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
-from emotion.training.datasets import Dataset, not_faces
-from emotion.training.runs import append_history
-from emotion.training.trainer import check_finite, run_epochs
+from emotion.training.loop import check_finite, run_epochs
+from emotion.training.runs.folder import append_history
 
 COLUMNS: Final = 8  # of a sheet: the seeds 0 to 7; a row for each expression
 _CHUNK: Final = 128  # faces drawn at once
@@ -98,7 +100,7 @@ class _GanState:
         self._classes = len(learned.label_names)
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, math.inf, 0
-        self._pair = NETWORKS[config.network](self._classes)
+        self._pair = networks.NETWORKS[config.network](self._classes)
         self._shown = keras.models.clone_model(self._pair.generator)  # the averaged one
         self._shown.set_weights(self._pair.generator.get_weights())
         self._optimizers = [_optimizer(network, config) for network in self._pair]

@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion import outputs, tables
 from emotion.errors import EmotionError
 from emotion.faces import Face
-from emotion.live.mailbox import Mailbox
-from emotion.recognition.film_writer import FilmWriter
+from emotion.live.latest_worker import Mailbox
+from emotion.media.video_writer import FilmWriter
+from emotion.results import serialization, tables
 
 MOST_SECONDS: Final = 3600.0
 MOST_ROWS: Final = 108_000  # an hour of one face at 30 frames a second, about 40 MB
@@ -45,7 +45,7 @@ class Recording:
     note: str | None = None
 
 
-NOTHING: Final = Recording(tables.stream_csv([]), outputs.stream_json({}, []))
+NOTHING: Final = Recording(tables.stream_csv([]), serialization.stream_json({}, []))
 
 
 class Recorder:
@@ -88,7 +88,7 @@ class Recorder:
             height, width = picture.shape[:2]
             if not self._sizes or (self._sizes[-1]["width"], self._sizes[-1]["height"]) != (width, height):
                 self._sizes.append({"seconds": round(passed, 3), "width": width, "height": height})
-            self._lines.append(json.dumps(outputs.frame_json(passed, faces), ensure_ascii=False, allow_nan=False))
+            self._lines.append(json.dumps(serialization.frame_json(passed, faces), ensure_ascii=False, allow_nan=False))
             self._rows += len(faces)
             self._tracks |= {face.track for face in faces}
             self.seconds = passed
@@ -103,7 +103,7 @@ class Recorder:
         whole = {**receipt, "duration": round(self.seconds, 3), "sizes": self._sizes, "settings": self._settings}
         return Recording(
             csv=tables.stream_csv(self._lines),
-            json=outputs.stream_json(whole, self._lines),
+            json=serialization.stream_json(whole, self._lines),
             seconds=self.seconds,
             frames=len(self._lines),
             rows=self._rows,

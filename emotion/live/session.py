@@ -19,17 +19,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from emotion import outputs
 from emotion.faces import FrameResult
-from emotion.live.mailbox import Mailbox
-from emotion.live.pulse import FrameClock, Pulse
+from emotion.live.latest_worker import Mailbox
 from emotion.live.recording import NOTHING, Recorder, Recording
-from emotion.live.view import LiveFace, LiveOptions, LiveView, Picture, Shown
+from emotion.live.state import LiveFace, LiveOptions, LiveView, Picture, Shown
+from emotion.live.stream_metrics import FrameClock, Pulse
+from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
-from emotion.recognition.images import encode_png
-from emotion.recognition.stream import Stream
-from emotion.veil import Veil, hidden
+from emotion.recognition.anonymizer import Veil, hidden
+from emotion.results import serialization
+from emotion.tracking.stream import Stream
 
 __all__ = ["LiveFace", "LiveOptions", "LiveSession", "LiveView"]
 
@@ -231,7 +231,7 @@ class LiveSession:
         shown, options = self._shown, self.options
         if shown is None:
             return None
-        faces = outputs.frame_json(shown.result.seconds, shown.result.faces)["faces"]
+        faces = serialization.frame_json(shown.result.seconds, shown.result.faces)["faces"]
         height, width = shown.annotated.shape[:2]
         receipt = self._receipt(_now() - shown.arrived)
         record = {**receipt, "width": width, "height": height, "settings": asdict(options), "faces": faces}
@@ -268,7 +268,7 @@ class LiveSession:
         """What made something that was there so many seconds ago."""
         bundle = self._analyzer.recogniser.bundle
         return {
-            "program": outputs.PROGRAM,
+            "program": serialization.PROGRAM,
             "made": (datetime.now().astimezone() - timedelta(seconds=age)).isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": self._analyzer.detector.name,

@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import default_bundle, open_bundle
 from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
 from emotion.faces import Box, Face
+from emotion.media.image_reader import ImageSource, as_rgb, rotate
+from emotion.model_store.store import default_bundle, open_bundle
 from emotion.recognition.classification import Recogniser, Verdict
-from emotion.recognition.confirmation import Confirmation
-from emotion.recognition.crops import crop_faces, looks, to_grey
+from emotion.recognition.cropping import crop_faces, looks, to_grey
 from emotion.recognition.detection import Detector, finest_scale
-from emotion.recognition.detectors import make_detector
-from emotion.recognition.glance import Glance
-from emotion.recognition.images import ImageSource, as_rgb, rotate
+from emotion.recognition.detector_factory import make_detector
+from emotion.recognition.onnx_detector import Glance
+from emotion.recognition.score_fusion import Confirmation
 
 # A `Settings.side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
 # from 12 pixels are found. The network reads at most 150 million pixels, 80 of an image of 4000 x 3000.

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion.faces import UNSURE, Box, Expression, Face, expression, percent
-from emotion.recognition.images import ImageSource, as_rgb
+from emotion.expressions import UNSURE, Expression, expression
+from emotion.faces import Box, Face
+from emotion.formatting import percent
+from emotion.media.image_reader import ImageSource, as_rgb
 
 Picture = NDArray[np.uint8]
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle, Head
 from emotion.errors import ModelError, SettingsError
 from emotion.faces import Scores
-from emotion.recognition.engine import load_session
+from emotion.model_store.card import Head
+from emotion.model_store.store import Bundle
+from emotion.recognition.onnx_session import load_session
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

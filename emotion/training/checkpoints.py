@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
-from emotion.files import replacing
-from emotion.training.runs import CHECKPOINT
+from emotion.storage import replacing
+from emotion.training.runs.folder import CHECKPOINT
 
 Values = list[NDArray[Any]]
 

@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.files import replacing, write_atomic
+from emotion.storage import replacing, write_atomic
 
 # Both compute in float32, in another order.
 TOLERANCE = 1e-3

@@ -8,12 +8,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from emotion.bundles import CARD, Bundle, find_bundles, open_bundle
 from emotion.errors import EmotionError, ModelError
-from emotion.files import read_json, write_json
-from emotion.result_folder import MODEL, new_result
-from emotion.training.answers import ANSWERS, EXAMPLES, STRESS
-from emotion.training.watching import STEPS
+from emotion.jobs.result_folder import MODEL, new_result
+from emotion.model_store.card import CARD
+from emotion.model_store.store import Bundle, find_bundles, open_bundle
+from emotion.storage import read_json, write_json
+from emotion.training.runs.predictions import ANSWERS, EXAMPLES, STRESS
+from emotion.training.runs.step_monitor import STEPS
 
 
 def use(run: Path, models: Path, name: str, *, default: bool = False, overwrite: bool = False) -> Bundle:

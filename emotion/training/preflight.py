@@ -8,12 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.bundles import CARD, Bundle
-from emotion.errors import DataError, ModelError
-from emotion.faces import FERPLUS_LABELS
-from emotion.files import read_json
-from emotion.training.catalogue import Entry
-from emotion.training.labels import (
+from emotion.datasets.catalog import Entry
+from emotion.datasets.label_sets import (
     LabelSet,
     apply_to_counts,
     check_classes,
@@ -22,7 +18,12 @@ from emotion.training.labels import (
     check_teacher,
     votes_missing,
 )
-from emotion.training.zoo import NetworkCard
+from emotion.errors import DataError, ModelError
+from emotion.expressions import FERPLUS_LABELS
+from emotion.model_store.card import CARD
+from emotion.model_store.store import Bundle
+from emotion.storage import read_json
+from emotion.training.classifier.zoo import NetworkCard
 
 
 def check_entry(entry: Entry, card: NetworkCard, chosen: LabelSet, *, votes: bool = False) -> None:

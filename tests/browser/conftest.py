@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from emotion.films import shelf
+from emotion.video import library
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -98,7 +98,7 @@ def film(app: str, browser: Any) -> Iterator[str]:
     """The address of the sample after it was read; it is removed at the end."""
     from playwright.sync_api import expect
 
-    before = {one.folder for one in shelf.past_films()}
+    before = {one.folder for one in library.past_films()}
     page = browser.new_page()
     try:
         page.goto(f"{app}/video")
@@ -111,9 +111,9 @@ def film(app: str, browser: Any) -> Iterator[str]:
         yield page.url
     finally:
         page.close()
-        for one in shelf.past_films():
+        for one in library.past_films():
             if one.folder not in before:
-                shelf.delete(one.folder)
+                library.delete(one.folder)
 
 
 @pytest.fixture

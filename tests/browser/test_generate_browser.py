@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.cli import main
-from emotion.recognition.images import read_image
+from emotion.cli.main import main
+from emotion.media.image_reader import read_image
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -39,7 +39,7 @@ def apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def test_another_expression_is_another_picture_of_the_same_person(app: str, open_page: Open) -> None:
-    page = open_page(f"{app}/generate")
+    page = open_page(f"{app}/synthetic_faces")
     happy = sheet(page, "happy")
     page.get_by_role("radio", name="angry").click()
     angry = sheet(page, "angry")
@@ -50,7 +50,7 @@ def test_another_expression_is_another_picture_of_the_same_person(app: str, open
 
 
 def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_page: Open, tmp_path: Path) -> None:
-    page = open_page(f"{app}/generate")
+    page = open_page(f"{app}/synthetic_faces")
     seed = page.get_by_role("textbox", name="First seed")
     seed.fill("7")
     seed.press("Enter")
@@ -69,7 +69,7 @@ def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_pag
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_whole_page_fits(app: str, open_page: Open, width: int) -> None:
-    page = open_page(f"{app}/generate", width=width)
+    page = open_page(f"{app}/synthetic_faces", width=width)
     expect(page.get_by_role("heading", name="Do they help to learn?")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width

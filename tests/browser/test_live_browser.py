@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.faces import UNSURE, expression
-from emotion.live.demo import DemoCamera
-from emotion.recognition.images import encode_jpeg, read_image
-from emotion.recognition.smoothing import HYSTERESIS
-from emotion.veil import hidden
+from emotion.demo.camera import DemoCamera
+from emotion.expressions import UNSURE, expression
+from emotion.media.image_reader import encode_jpeg, read_image
+from emotion.recognition.anonymizer import hidden
+from emotion.tracking.label_smoothing import HYSTERESIS
 from tests.browser.conftest import started
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure

@@ -9,8 +9,8 @@ if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is 
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from playwright.sync_api import Page, expect
 
-from emotion.bundles import SHIPPED
-from emotion.training import desk
+from emotion.model_store.store import SHIPPED
+from emotion.training import manager
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
@@ -20,7 +20,7 @@ ROW = 35  # pixels of the table
 
 def choose(page: Page, name: str) -> None:
     """Click the box of a shipped network in the table, which is drawn and has no elements to ask for."""
-    shown = [run for run in desk.all_runs() if run.kind != "generator" and "relativistic" not in run.config]
+    shown = [run for run in manager.all_runs() if run.kind != "generator" and "relativistic" not in run.config]
     (number,) = [i for i, run in enumerate(shown) if run.folder == SHIPPED / name]
     assert number < 9, "below what is seen at once"
     table = page.locator("[data-testid=stDataFrame]").first

@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an app that takes uploads of one megabyte."""
-    from .conftest import started
+    from tests.browser.conftest import started
 
     with started("--server.maxUploadSize=1") as url:
         yield url

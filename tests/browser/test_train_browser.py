@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.bundles import SHIPPED
 from emotion.errors import EmotionError
-from emotion.training import desk
+from emotion.model_store.store import SHIPPED
+from emotion.training import manager
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -44,9 +44,9 @@ def name() -> Iterator[str]:
     name = f"browser{secrets.token_hex(3)}"  # no dash: beside it the page has a sign that nobody sees
     yield name
     try:
-        desk.delete_run(desk.RUNS / name)
+        manager.delete_run(manager.RUNS / name)
     except EmotionError:
-        assert not (desk.RUNS / name).exists()
+        assert not (manager.RUNS / name).exists()
     shutil.rmtree(SHIPPED / name, ignore_errors=True)
 
 

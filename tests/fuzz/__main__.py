@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from .watch import Tried, watch
+from tests.fuzz.watch import Tried, watch
 
 
 def main() -> int:

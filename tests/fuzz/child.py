@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .corpus import SUFFIX, spoiled
+from tests.fuzz.corpus import SUFFIX, spoiled
 
 _SPAN = 400  # characters that a sentence may have
 
@@ -25,10 +25,10 @@ def memory(name: str) -> float:
 def ours(kind: str) -> Callable[[Path, bool], object]:
     """The program's decoder: path, and whether it shall be read as an open file."""
     if kind == "images":
-        from emotion.recognition.images import read_image
+        from emotion.media.image_reader import read_image
 
         return lambda path, opened: read_image(io.BytesIO(path.read_bytes()) if opened else path, name="the photo")
-    from emotion.recognition.video import Film
+    from emotion.media.video_reader import Film
 
     def film(path: Path, opened: bool) -> None:
         with Film(path, "the film") as reader:

@@ -18,10 +18,11 @@ _EXTREMES: Final = [b"\0" * 4, b"\xff" * 4, b"\x7f" + b"\xff" * 3, b"\x80" + b"\
 def originals(kind: str) -> tuple[bytes, ...]:
     """Whole files of every kind that is read."""
     if kind == "images":
-        from tests.recognition.test_images import WHOLE
+        from tests.media.test_image_reader import WHOLE
 
         return tuple(WHOLE.values())
-    from tests.recognition.test_film_reader import FUZZED, make_film
+    from tests.media.test_video_reader import FUZZED
+    from tests.media.videos import make_film
 
     with TemporaryDirectory() as folder:
         return tuple(
@@ -35,7 +36,7 @@ def bombs(kind: str) -> tuple[bytes, ...]:
     """Small files that say that they are large, or are when they are unpacked."""
     if kind == "films":
         return ()
-    from tests.recognition.test_images import BOMBS
+    from tests.media.test_image_reader import BOMBS
 
     return tuple(make(size) for make, _, size, _ in BOMBS.values())
 

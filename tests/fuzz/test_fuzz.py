@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from . import watch as watching
-from .corpus import bombs, originals, spoiled
-from .watch import Tried, watch
+from tests.fuzz import watch as fuzz_watch
+from tests.fuzz.corpus import bombs, originals, spoiled
+from tests.fuzz.watch import Tried, watch
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,8 +53,8 @@ def test_death_and_silence_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "    if n == 3: time.sleep(60)\n"
         "    print(json.dumps({'became': 'read', 'seconds': 0, 'megabytes': 0}), flush=True)\n"
     )
-    monkeypatch.setattr(watching, "ROOT", tmp_path)
-    monkeypatch.setattr(watching, "SECONDS", {"images": 0.25})
+    monkeypatch.setattr(fuzz_watch, "ROOT", tmp_path)
+    monkeypatch.setattr(fuzz_watch, "SECONDS", {"images": 0.25})
     tried = watch("images", 1, 0, 6)
     assert (tried.read, len(tried.failed)) == (4, 2)
     assert "1: the process died (-6)" in tried.failed[0]

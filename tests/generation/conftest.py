@@ -5,10 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from emotion.bundles import Bundle, open_bundle
 from emotion.generation.sampler import Sampler
-
-from .making import use_tiny, write_generator, write_judge, write_teacher
+from emotion.model_store.store import Bundle, open_bundle
+from tests.generation.making import use_tiny, write_generator, write_judge, write_teacher
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +44,6 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def lessons(trainer: ModuleType) -> ModuleType:
     """The module of single steps, with the same networks."""
-    from emotion.generation import lessons
+    from emotion.generation import train_step
 
-    return lessons
+    return train_step

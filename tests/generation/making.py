@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from emotion.bundles import sha256_of
-from emotion.faces import FER2013_LABELS
+from emotion.expressions import FER2013_LABELS
+from emotion.model_store.store import sha256_of
 
 Change = Callable[[dict[str, Any]], object]
 LATENT = 6
@@ -125,10 +125,9 @@ def tiny_pair(classes: int) -> Any:
 
 def use_tiny(patch: pytest.MonkeyPatch) -> None:
     """Offer only `tiny_pair`, under all names."""
-    from emotion.generation import lessons, trainer
+    from emotion.generation import networks
 
-    for module in (lessons, trainer):
-        patch.setattr(module, "NETWORKS", dict.fromkeys(("residual", "dcgan-upsampling", "tiny"), tiny_pair))
+    patch.setattr(networks, "NETWORKS", dict.fromkeys(("residual", "dcgan-upsampling", "tiny"), tiny_pair))
 
 
 def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:

@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.bundles import Bundle, open_bundle
-from emotion.cli import main
+from emotion.cli.main import main
+from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError, ModelError
-from emotion.files import read_json
 from emotion.generation import evaluation
 from emotion.generation.evaluation import evaluate_generator, keep
-from emotion.generation.quality import Judge, frechet
+from emotion.generation.metrics import Judge, frechet
 from emotion.generation.sampler import Sampler
-from emotion.training.datasets import Dataset
+from emotion.model_store.store import Bundle, open_bundle
+from emotion.storage import read_json
+from tests.generation.making import write_generator
 from tests.training.making import dataset, write_fer2013, write_ferplus
-
-from .making import write_generator
 
 Change = Callable[[dict[str, Any]], object]
 WANTED = {"consistency", "consistency_per_class", "frechet", "frechet_floor", "precision", "recall", "nearest_ratio"}

@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.bundles import Bundle, open_bundle
-from emotion.cli import main
+from emotion.cli.main import main
+from emotion.datasets.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
 from emotion.generation.filtering import accepted, add_to_training, people
 from emotion.generation.sampler import Sampler
+from emotion.model_store.store import Bundle, open_bundle
 from emotion.recognition.classification import Recogniser
-from emotion.training.dataset_files import load_dataset
-
-from .making import write_judge
+from tests.generation.making import write_judge
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.bundles import Bundle, open_bundle
 from emotion.errors import EmotionError, ModelError
-from emotion.faces import FER2013_LABELS
+from emotion.expressions import FER2013_LABELS
 from emotion.generation.sampler import MOST_FACES, MOST_SEED, Sampler, between, latent, read_seed, seeds_from
-
-from .making import LATENT, write_generator
+from emotion.model_store.store import Bundle, open_bundle
+from tests.generation.making import LATENT, write_generator
 
 SEEDS = st.integers(0, MOST_SEED)
 

@@ -15,11 +15,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from emotion import bundles, ui_faces
-from emotion.files import BYTE_ORDER_MARK
-from emotion.recognition import detectors
-from emotion.recognition.images import encode_png
-from emotion.training import desk
+from emotion.media.image_reader import encode_png
+from emotion.model_store import store
+from emotion.recognition import detector_factory
+from emotion.storage import BYTE_ORDER_MARK
+from emotion.training import manager
+from emotion.ui.synthetic import faces
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -28,9 +29,9 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only models that the app finds: one recogniser, which always answers the same to the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
-    for module in (bundles, desk, detectors):
+    for module in (store, manager, detector_factory):
         monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
-    monkeypatch.setattr(ui_faces, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(faces, "RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session
     return tmp_path / "models"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from emotion.faces import FER2013_LABELS
-from emotion.training.answers import Answers, Examples
+from emotion.expressions import FER2013_LABELS
+from emotion.training.runs.predictions import Answers, Examples
 
 EPOCHS = 5
 ROWS = 210

@@ -15,14 +15,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from emotion import ui_data, ui_data_views, ui_prepare
-from emotion.faces import FER2013_LABELS
-from emotion.jobs import Job
-from emotion.recognition.images import encode_png, read_image
-from emotion.reporting import Reporter, reporting
-from emotion.training import catalogue, preparation, preparing
-from emotion.training.dataset_files import load_dataset
-from emotion.training.preparation import Settings, prepare
+from emotion.datasets import build_jobs, builder, catalog
+from emotion.datasets.builder import Settings, prepare
+from emotion.datasets.loaders import load_dataset
+from emotion.expressions import FER2013_LABELS
+from emotion.jobs.job import Job
+from emotion.jobs.reporter import Reporter, reporting
+from emotion.media.image_reader import encode_png, read_image
+from emotion.ui.datasets import build, selection, views
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
@@ -33,9 +33,9 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data/sets/ of this test only."""
     folder = tmp_path / "data" / "sets"
     folder.mkdir(parents=True)
-    for module in (catalogue, preparation, preparing, ui_data, ui_prepare):
+    for module in (catalog, builder, build_jobs, selection, build):
         monkeypatch.setattr(module, "SETS", folder)
-    monkeypatch.delenv(catalogue.DATA, raising=False)
+    monkeypatch.delenv(catalog.DATA, raising=False)
     st.cache_resource.clear()
     return folder
 
@@ -363,7 +363,7 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
     page.app.text_input(key="data_label").set_value("huge").run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ui_prepare, "_MOST_KEPT", 10)
+        patch.setattr(build, "_MOST_KEPT", 10)
         page.upload(("a.png", images[0]))
         assert "give the rest as a folder or a ZIP" in page.words
     page.upload()
@@ -452,6 +452,6 @@ def test_a_click_in_the_matrix_chooses_its_cell(
     said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = {"data_agreement": said}
-    monkeypatch.setattr(ui_data_views, "state", state)
-    ui_data_views._choose_cell()
+    monkeypatch.setattr(views, "state", state)
+    views._choose_cell()
     assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emotion.recognition import detectors
-from emotion.recognition.detection import Haar
+from emotion.recognition import detector_factory
+from emotion.recognition.opencv_detectors import Haar
 from tests.conftest import ROOT
 
 Open = Callable[[str], Any]
@@ -44,7 +44,7 @@ def test_the_first_page_comes_before_what_draws_charts_and_tables() -> None:
 
 @pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("films", "Films")])
 def test_leads_to_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, key: str, title: str) -> None:
-    monkeypatch.setattr("emotion.ui_live.show_camera", lambda *_, **__: None)  # a test has no WebRTC
+    monkeypatch.setattr("emotion.ui.live.stream.show_camera", lambda *_, **__: None)  # a test has no WebRTC
     home = open_page("home")
     home.app.button(key=f"home_{key}").click().run()
     assert home.app.title[0].value == title
@@ -94,11 +94,11 @@ def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[
 
 
 def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "YUNET_SOURCE", "http://127.0.0.1:9/none")
+    monkeypatch.setattr(detector_factory, "YUNET_SOURCE", "http://127.0.0.1:9/none")
     home = open_page("home")
     home.app.button(key="side_fetch").click().run()
     assert "could not be fetched" in home.words
-    assert f"use another detector: {', '.join(detectors.available_detectors())}." in home.words
+    assert f"use another detector: {', '.join(detector_factory.available_detectors())}." in home.words
     assert home.app.title[0].value == "Emotion Studio"
 
 
@@ -106,9 +106,9 @@ def test_yunet_is_at_work_once_it_is_fetched(
     open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = ["haar"]
-    monkeypatch.setattr(detectors, "available_detectors", lambda: tuple(here))
-    monkeypatch.setattr(detectors, "fetch_yunet", lambda: here.insert(0, "yunet"))
-    monkeypatch.setattr(detectors, "make_detector", lambda name: Haar())
+    monkeypatch.setattr(detector_factory, "available_detectors", lambda: tuple(here))
+    monkeypatch.setattr(detector_factory, "fetch_yunet", lambda: here.insert(0, "yunet"))
+    monkeypatch.setattr(detector_factory, "make_detector", lambda name: Haar())
     home = open_page("home")
     assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["haar"]
     home.app.button(key="side_fetch").click().run()
@@ -133,7 +133,7 @@ def test_a_fault_is_said_politely_and_logged(
     def fail(name: str) -> str:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(detectors, "describe_detector", fail)
+    monkeypatch.setattr(detector_factory, "describe_detector", fail)
     home = open_page("home")
     assert "Something went wrong" in home.words
     assert "secret" not in home.words

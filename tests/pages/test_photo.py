@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from emotion import photos, ui_reading
+from emotion.media.image_reader import encode_jpeg, encode_png, read_image
 from emotion.recognition.analyzer import FIND_ALL
-from emotion.recognition.images import encode_jpeg, encode_png, read_image
+from emotion.results import photos
+from emotion.ui import photo_cache
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
@@ -61,7 +62,7 @@ def test_what_is_no_longer_shown_takes_no_memory(
 ) -> None:
     forgotten, read = list[str](), list[str]()
     original = photos.read
-    monkeypatch.setattr(ui_reading, "forget_upload", forgotten.append)
+    monkeypatch.setattr(photo_cache, "forget_upload", forgotten.append)
     monkeypatch.setattr(photos, "read", lambda *given: (read.append(given[-1]), original(*given))[1])
     page = open_page("photo")
     page.upload(("three.png", three_faces))
@@ -296,7 +297,7 @@ def test_a_photo_waits_for_its_turn_and_only_once(
                 heard.append(before)
             yield
 
-    monkeypatch.setattr(ui_reading, "_line", Busy)
+    monkeypatch.setattr(photo_cache, "_line", Busy)
     page = open_page("photo")
     heard.clear()
     page.upload(("a.png", encode_png(read_image(sample_file)[::-1].copy())))

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from emotion.bundles import find_bundles
-from emotion.training import catalogue, desk
-from emotion.training.answers import Answers
+from emotion.datasets import catalog
+from emotion.model_store.store import find_bundles
+from emotion.training import manager
 from emotion.training.install import use
+from emotion.training.runs.predictions import Answers
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
 Open = Callable[[str], Any]
@@ -26,9 +27,9 @@ ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistak
 @pytest.fixture
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and no data set."""
-    monkeypatch.setattr(desk, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(catalogue, "SETS", tmp_path / "data" / "sets")
-    monkeypatch.delenv(catalogue.DATA, raising=False)
+    monkeypatch.setattr(manager, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.delenv(catalog.DATA, raising=False)
     return tmp_path / "runs"
 
 

@@ -11,12 +11,13 @@ import psutil
 import pytest
 import streamlit as st
 
+from emotion.datasets import catalog
+from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
-from emotion.training import catalogue, desk
-from emotion.training.labels import LABEL_SETS
-from emotion.training.plans import LessonPlan
-from emotion.training.zoo import networks
-from emotion.ui_train_data import mapping_sentence
+from emotion.training import manager
+from emotion.training.classifier.config import LessonPlan
+from emotion.training.classifier.zoo import networks
+from emotion.ui.training.data import mapping_sentence
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import pictures, write_picture
 
@@ -26,9 +27,9 @@ Open = Callable[[str], Any]
 @pytest.fixture
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and one small data set."""
-    monkeypatch.setattr(desk, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(catalogue, "SETS", tmp_path / "data" / "sets")
-    monkeypatch.delenv(catalogue.DATA, raising=False)
+    monkeypatch.setattr(manager, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.delenv(catalog.DATA, raising=False)
     write_data(tmp_path / "data" / "small.npz")
     return tmp_path / "runs"
 
@@ -37,7 +38,7 @@ def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[LessonPlan, str]]:
     """What the page asked to have trained; nothing is."""
     asked: list[tuple[LessonPlan, str]] = []
-    monkeypatch.setattr(desk, "start_training", lambda plan, name, parent: asked.append((plan, name)))
+    monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: asked.append((plan, name)))
     return asked
 
 
@@ -135,7 +136,7 @@ def test_a_name_that_is_taken_is_refused_in_a_sentence(runs: Path, open_page: Op
     def refuse(*_: Any) -> None:
         raise JobError("There is a run mlp already; choose another name or delete that one.")
 
-    monkeypatch.setattr(desk, "start_training", refuse)
+    monkeypatch.setattr(manager, "start_training", refuse)
     page = open_page("train")
     page.app.button(key="train_start").click().run()
     assert not page.app.exception
@@ -277,10 +278,10 @@ def test_pause_and_go_on(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2))
     page = open_page("train")
     page.app.button(key="train_pause_mine").click().run()
-    assert (run / desk.PAUSE).exists()
+    assert (run / manager.PAUSE).exists()
     assert "train_pause_mine" not in keys(page)
     page.app.button(key="train_go_mine").click().run()
-    assert not (run / desk.PAUSE).exists()
+    assert not (run / manager.PAUSE).exists()
 
 
 def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
@@ -294,9 +295,9 @@ def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
 
 def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work(make_run(runs / "first", epochs=2))
-    second = at_work(make_run(runs / "second", epochs=2), text=desk.WAITING)
+    second = at_work(make_run(runs / "second", epochs=2), text=manager.WAITING)
     stopped: list[Path] = []
-    monkeypatch.setattr(desk, "stop", lambda folder, **rest: stopped.append(folder))
+    monkeypatch.setattr(manager, "stop", lambda folder, **rest: stopped.append(folder))
     page = open_page("train")
     assert "second** waits for its turn" in page.words
     page.app.button(key="train_out_second").click().run()
@@ -309,7 +310,7 @@ def test_what_ended_early_can_be_resumed(
 ) -> None:
     run = make_run(runs / "mine", epochs=2, planned=5, data="x", job=job)
     resumed: list[Path] = []
-    monkeypatch.setattr(desk, "resume", resumed.append)
+    monkeypatch.setattr(manager, "resume", resumed.append)
     page = open_page("train")
     assert f"{word} after 2 of 5 epochs." in page.words
     page.app.button(key="train_resume_mine").click().run()
@@ -326,7 +327,7 @@ def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path
     assert not page.app.exception
     assert "Failed after" not in page.words
     assert (run / "config.json").is_file()
-    assert [one.folder for one in desk.all_runs(runs, runs / "none")] == [run]
+    assert [one.folder for one in manager.all_runs(runs, runs / "none")] == [run]
 
 
 def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +336,7 @@ def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytes
     def refuse(_: Path) -> None:
         raise JobError("The run mine is at work already.")
 
-    monkeypatch.setattr(desk, "resume", refuse)
+    monkeypatch.setattr(manager, "resume", refuse)
     page = open_page("train")
     page.app.button(key="train_resume_mine").click().run()
     assert not page.app.exception

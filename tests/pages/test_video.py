@@ -15,20 +15,24 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion import jobs, ui_cast, ui_film, ui_film_frames, ui_memory, ui_parts, ui_reading
+from emotion.demo import sample_video
 from emotion.errors import VideoError
 from emotion.faces import Box, Face
-from emotion.films import sample as sample_film
-from emotion.films import shelf
-from emotion.films.job import analyze_film
-from emotion.films.request import Request
-from emotion.films.shelf import Analysis, FilmSettings
-from emotion.jobs import Job
+from emotion.jobs import job
+from emotion.jobs.job import Job
+from emotion.jobs.reporter import reporting
+from emotion.media.image_reader import encode_jpeg, read_image
+from emotion.media.video_writer import FilmWriter
 from emotion.recognition.analyzer import Analyzer, Settings
 from emotion.recognition.classification import Verdict
-from emotion.recognition.film_writer import FilmWriter
-from emotion.recognition.images import encode_jpeg, read_image
-from emotion.reporting import reporting
+from emotion.ui import components, gc_tuning, photo_cache
+from emotion.ui.video import frames as video_frames
+from emotion.ui.video import people
+from emotion.ui.video import timeline as video_timeline
+from emotion.video import library
+from emotion.video.analysis import Analysis
+from emotion.video.pipeline import analyze_film
+from emotion.video.settings import FilmSettings, Request
 
 Open = Callable[[str], Any]
 Visit = Callable[[str], Any]
@@ -82,7 +86,7 @@ def read_film(
     film = write_film(place / "source.mp4")
 
     def make(see: See = seen, name: str = "party.mp4", blur: bool = False) -> Path:
-        folder = jobs.new_folder(place, name)
+        folder = job.new_folder(place, name)
         source = folder / "source.mp4"
         shutil.copy(film, source)
         settings = FilmSettings(Settings(), blur=blur)
@@ -104,7 +108,7 @@ def party(read_film: Read) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app keeps its films: an empty folder of this test only."""
     place = tmp_path / "data" / "films"
-    monkeypatch.setattr(shelf, "FILMS", place)
+    monkeypatch.setattr(library, "FILMS", place)
     return place
 
 
@@ -113,7 +117,7 @@ def add(here: Path) -> Add:
     """`add(folder)`: the film is one of the app's; its id."""
 
     def copy(folder: Path) -> str:
-        there = jobs.new_folder(here, "copy")
+        there = job.new_folder(here, "copy")
         shutil.copytree(folder, there, dirs_exist_ok=True)
         request = json.loads((there / "request.json").read_text())
         (there / "request.json").write_text(json.dumps(request | {"film": str(there / "source.mp4")}))
@@ -132,12 +136,12 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Film
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no film.')
         asked.append((name, settings, content))
-        folder = jobs.new_folder(here, name)
+        folder = job.new_folder(here, name)
         Request(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
         running(folder)
         return Job(folder)
 
-    monkeypatch.setattr(shelf, "start_film", start)
+    monkeypatch.setattr(library, "start_film", start)
     return asked
 
 
@@ -224,7 +228,7 @@ def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, star
     page.upload((NASTY, b"a film"))
     ((name, settings, content),) = started
     assert (name, content) == (NASTY, b"a film")
-    assert (settings.every, settings.blur, settings.film) == (shelf.FAST, True, True)
+    assert (settings.every, settings.blur, settings.film) == (library.FAST, True, True)
     assert (settings.recognition.unsure, settings.recognition.detection) == (0.6, 0.6)
     film = page.app.query_params["film"]
     assert (here / film).is_dir()
@@ -247,7 +251,7 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
 
 def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
-    monkeypatch.setattr(ui_reading, "forget_upload", forgotten.append)
+    monkeypatch.setattr(photo_cache, "forget_upload", forgotten.append)
     page = open_page("video")
     page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
     assert len(set(forgotten)) == 2
@@ -350,7 +354,7 @@ def test_a_running_film_shows_its_last_frame_in_the_page_itself(
 ) -> None:
     name = add(party)
     running(here / name)
-    last = ui_parts.jpeg_url((here / name / "preview.jpg").read_bytes())
+    last = components.jpeg_url((here / name / "preview.jpg").read_bytes())
     assert images(open_film(name))[0] == last
     (here / name / "preview.jpg").unlink()
     (here / name / "cover.jpg").unlink()
@@ -360,7 +364,7 @@ def test_a_running_film_shows_its_last_frame_in_the_page_itself(
         image = read_image(base64.b64decode(first.split(",")[1]))
         assert image.std() > 5, "the first frame, no gray rectangle"
     (here / name / "source.mp4").write_bytes(b"no video")
-    ui_film_frames.st.cache_data.clear()
+    video_frames.st.cache_data.clear()
     page = open_film(name)
     assert images(page) == []
     assert not page.app.error
@@ -573,17 +577,17 @@ def test_a_click_in_a_chart_moves_the_player_once(
 
     clicked = Clicked()
     state: dict[str, Any] = {"film_cast": clicked}
-    monkeypatch.setattr(ui_film, "state", state)
+    monkeypatch.setattr(video_timeline, "state", state)
     for chosen, seek in (
         ([{"start": 1.5}], {"to": 1.5, "id": 1}), ([], {"to": 1.5, "id": 1}), ([{"start": 1.5}], {"to": 1.5, "id": 2}),
         ([{"start": "x"}], {"to": 1.5, "id": 2}), (None, {"to": 1.5, "id": 2}), ([{}], {"to": 1.5, "id": 2}),
         ([{"start": float("nan")}], {"to": 1.5, "id": 2}),
     ):  # fmt: skip
         clicked.selection = {"jump": chosen}
-        ui_film.jump_from_chart("film_cast")
+        video_timeline.jump_from_chart("film_cast")
         assert state["film_seek"] == seek
     state["film_cast"] = None
-    ui_film.jump_from_chart("film_cast")
+    video_timeline.jump_from_chart("film_cast")
 
 
 def test_the_audience_is_shown_from_some_faces_up(party: Path, add: Add, open_film: Visit) -> None:
@@ -720,16 +724,16 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
 
 
 def test_a_bar_of_shares_is_whole() -> None:
-    bar = ui_cast.share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
+    bar = people.share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
     assert bar.startswith("<svg")
     assert 'x="0.00" width="50.00"' in bar
     assert 'x="75.00" width="25.00" height="4" fill="url(#unsure)"' in bar
 
 
 def test_the_sample_film(tmp_path: Path) -> None:
-    sample_film.write_sample(tmp_path / "samples" / "one.mp4")
+    sample_video.write_sample(tmp_path / "samples" / "one.mp4")
     again = tmp_path / "two.mp4"
-    sample_film.write_sample(again)
+    sample_video.write_sample(again)
     assert (tmp_path / "samples" / "one.mp4").read_bytes() == again.read_bytes()
     assert 50_000 < again.stat().st_size < 1_000_000
 
@@ -737,15 +741,15 @@ def test_the_sample_film(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "1.jpg").write_bytes(data)
-    assert ui_film_frames.portrait(tmp_path / "1.jpg", False) is None
-    assert ui_film_frames.small_picture(tmp_path / "1.jpg", True) is None
-    assert ui_film_frames.small_picture(tmp_path / "2.jpg", False) is None
-    assert ui_film_frames.small_picture(None, False) is None
+    assert video_frames.portrait(tmp_path / "1.jpg", False) is None
+    assert video_frames.small_picture(tmp_path / "1.jpg", True) is None
+    assert video_frames.small_picture(tmp_path / "2.jpg", False) is None
+    assert video_frames.small_picture(None, False) is None
 
 
 def test_a_portrait_is_square(party: Path) -> None:
     crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
-    jpeg = ui_film_frames.portrait(crop, False)
+    jpeg = video_frames.portrait(crop, False)
     assert jpeg is not None
     image = read_image(jpeg)
     assert image.shape[0] == image.shape[1]
@@ -755,6 +759,6 @@ def test_a_page_that_ends_early_is_set_aside_for_the_collector_too(
     open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(ui_memory, "set_aside", lambda: calls.append(1))
+    monkeypatch.setattr(gc_tuning, "set_aside", lambda: calls.append(1))
     open_page("video")
     assert len(calls) == 2, "Home, and Films without a film, which stops in the middle"

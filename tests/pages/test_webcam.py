@@ -29,13 +29,15 @@ from numpy.typing import NDArray
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
-from emotion import outputs, ui_live, ui_live_cards
 from emotion.errors import EmotionError
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
-from emotion.recognition import detectors
-from emotion.recognition.images import encode_jpeg, read_image
-from emotion.veil import hidden
+from emotion.media.image_reader import encode_jpeg, read_image
+from emotion.recognition import detector_factory
+from emotion.recognition.anonymizer import hidden
+from emotion.results import serialization
+from emotion.ui.live import cards as live_cards
+from emotion.ui.live import stream
 from tests.generation.making import write_generator
 
 Open = Callable[[str], Any]
@@ -132,7 +134,9 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
 
     monkeypatch.setattr(LiveSession, "_work", look)
     monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
-    monkeypatch.setattr("emotion.ui_live.get_global_relay", MediaRelay)  # a test has no server to ask for its own
+    monkeypatch.setattr(
+        "emotion.ui.live.stream.get_global_relay", MediaRelay
+    )  # a test has no server to ask for its own
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
     monkeypatch.setattr("emotion.live.session._now", lambda: told.now)
     yield told
@@ -141,8 +145,8 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
 
 @pytest.fixture
 def painted(fake_detector: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "available_detectors", lambda: ("haar", "yunet"))
-    monkeypatch.setattr(detectors, "make_detector", lambda name: fake_detector(see))
+    monkeypatch.setattr(detector_factory, "available_detectors", lambda: ("haar", "yunet"))
+    monkeypatch.setattr(detector_factory, "make_detector", lambda name: fake_detector(see))
 
 
 @pytest.fixture
@@ -162,7 +166,7 @@ def playing(live: Any, rtc: Rtc) -> Any:
     return live
 
 
-def lives(page: Any) -> ui_live.Live:
+def lives(page: Any) -> stream.Live:
     return page.app.session_state["live"]
 
 
@@ -255,10 +259,10 @@ SERVERS = [
 
 
 def test_servers_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ui_live.ICE, json.dumps(SERVERS))
+    monkeypatch.setenv(stream.ICE, json.dumps(SERVERS))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(ui_live.ICE, "")
+    monkeypatch.setenv(stream.ICE, "")
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": []}
 
@@ -279,7 +283,7 @@ def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.Monke
     live.app.secrets = {"ice_servers": SERVERS}
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(ui_live.ICE, json.dumps(SERVERS[:1]))
+    monkeypatch.setenv(stream.ICE, json.dumps(SERVERS[:1]))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS[:1]}, "the environment goes first"
 
@@ -294,9 +298,9 @@ def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.Monke
     ],
 )  # fmt: skip
 def test_servers_that_make_no_sense(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ui_live.ICE, text)
+    monkeypatch.setenv(stream.ICE, text)
     with pytest.raises(EmotionError, match="expected a list of objects with urls"):
-        ui_live.ice_servers()
+        stream.ice_servers()
 
 
 @pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])
@@ -304,7 +308,7 @@ def test_servers_that_make_no_sense_are_said(
     live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     asked = len(rtc.asked)
-    monkeypatch.setenv(ui_live.ICE, text)
+    monkeypatch.setenv(stream.ICE, text)
     live.app.run()
     (error,) = live.app.error
     assert "expected a list of objects with urls" in error.value
@@ -343,7 +347,7 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
         assert all(score["before"] is None for score in face["scores"])
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
     for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
-        assert np.abs(one.astype(int) - outputs.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+        assert np.abs(one.astype(int) - serialization.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
     assert "320 × 240 pixels come · " in live.words
     assert "pictures a second come" in live.words
     assert "ms after its image" in live.words
@@ -722,13 +726,13 @@ def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
 
 def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
-    monkeypatch.setattr(ui_live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
-    step = ui_live_cards.finding(ui_live_cards.diagnose(lives(live), lives(live).session.view()))
+    monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+    step = live_cards.finding(live_cards.diagnose(lives(live), lives(live).session.view()))
     assert step is not None
     assert step.name == "You allowed it"
     for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
-        monkeypatch.setattr(ui_live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
-        assert ui_live_cards.finding(ui_live_cards.diagnose(lives(live), lives(live).session.view())) is None
+        monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+        assert live_cards.finding(live_cards.diagnose(lives(live), lives(live).session.view())) is None
 
 
 def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
@@ -887,7 +891,7 @@ def test_a_detector_that_fails_at_the_start(
     def fail(image: Picture) -> list[Face]:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(detectors, "make_detector", lambda name: fake_detector(fail))
+    monkeypatch.setattr(detector_factory, "make_detector", lambda name: fake_detector(fail))
     page = open_page("webcam")
     (error,) = page.app.error
     assert "Something went wrong" in error.value
@@ -905,7 +909,7 @@ def test_a_part_that_fails_takes_nothing_with_it(
     def fail(*args: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(ui_live_cards, broken, fail)
+    monkeypatch.setattr(live_cards, broken, fail)
     playing.app.run()
     (error,) = playing.app.error
     assert f"Something went wrong with {what}" in error.value.replace("\\", "")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion.bundles import Bundle, default_bundle
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
+from emotion.media.image_reader import as_rgb, encode_png, read_image, rotate
+from emotion.model_store.store import Bundle, default_bundle
 from emotion.recognition.analyzer import (
     FIND_ALL,
     Analyzer,
@@ -27,9 +28,8 @@ from emotion.recognition.analyzer import (
     unsure_reason,
 )
 from emotion.recognition.classification import Recogniser, Verdict
-from emotion.recognition.detection import Haar
-from emotion.recognition.detectors import find_yunet, make_detector
-from emotion.recognition.images import as_rgb, encode_png, read_image, rotate
+from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.opencv_detectors import Haar
 
 Picture = NDArray[np.uint8]
 Make = Callable

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.faces import _OWN_SIGNS, EXPRESSIONS, UNSURE, Box, Face, Scores, expression
+from emotion.expressions import _OWN_SIGNS, EXPRESSIONS, UNSURE, expression
+from emotion.faces import Box, Face, Scores
 from emotion.recognition import annotation
 from emotion.recognition.annotation import MOST_WORDS, annotate, chip_text, is_drawable, pixelate
-from emotion.recognition.detectors import available_detectors, make_detector
+from emotion.recognition.detector_factory import available_detectors, make_detector
 
 Picture = NDArray[np.uint8]
 RNG = np.random.default_rng(12)

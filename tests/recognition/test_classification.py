@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from emotion.bundles import Bundle, default_bundle, open_bundle, sha256_of
 from emotion.errors import ModelError
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS, Box, Face
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
+from emotion.faces import Box, Face
+from emotion.model_store.store import Bundle, default_bundle, open_bundle, sha256_of
 from emotion.recognition.classification import Recogniser, Verdict, softmax
-from emotion.recognition.crops import CropGeometry, crop_faces, to_grey
+from emotion.recognition.cropping import CropGeometry, crop_faces, to_grey
 
 MakeBundle = Callable[..., Path]
 CROPS = np.random.default_rng(6).integers(0, 256, (24, 48, 48), dtype=np.uint8)
@@ -304,7 +305,7 @@ class Lit:
 
 
 def test_what_speaks_for_a_label_is_light_and_in_its_colour() -> None:
-    from emotion.recognition.explaining import explained
+    from emotion.recognition.saliency import explained
 
     crop = np.full((48, 48), 90, np.uint8)
     crop[:16, 32:] = 180

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.bench import frame
+from emotion.benchmarks.steps import frame
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
-from emotion.recognition.detection import Detector, Haar, YuNet
-from emotion.recognition.detectors import find_yunet, make_detector
-from emotion.recognition.images import read_image, rotate
+from emotion.media.image_reader import read_image, rotate
+from emotion.recognition.detection import Detector
+from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.opencv_detectors import Haar, YuNet
 
 Picture = NDArray[np.uint8]
 needs_yunet = pytest.mark.skipif(find_yunet() is None, reason="YuNet is not on this machine")

@@ -5,31 +5,18 @@ from types import ModuleType
 
 import pytest
 
-import emotion
-from emotion.cli import main
-from emotion.training.dataset_files import load_dataset
-from emotion.training.datasets import Dataset
-
-from .making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
-
-REAL = Path(emotion.__file__).parents[2] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def real() -> Dataset:
-    """FER-2013 with the FER+ votes, where somebody has put it beside the project."""
-    path = REAL / "fer2013.npz"
-    if not path.is_file():
-        pytest.skip("FER-2013 is not here")
-    return load_dataset(path)
+from emotion.cli.main import main
+from emotion.datasets.dataset import Dataset
+from emotion.datasets.loaders import load_dataset
+from tests.training.making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
 
 
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
-    from emotion.training import trainer
+    from emotion.training.classifier import trainer
 
-    monkeypatch.setattr(trainer, "NETWORKS", {"tiny": tiny})
+    monkeypatch.setattr(trainer.networks, "NETWORKS", {"tiny": tiny})
     return trainer
 
 

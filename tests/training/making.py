@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.faces import FER2013_LABELS, FERPLUS_LABELS
-from emotion.training.augmentation import Augmentation
-from emotion.training.datasets import Dataset
-from emotion.training.labelled import LabelledPhoto
+from emotion.datasets.augmentation import Augmentation
+from emotion.datasets.dataset import Dataset
+from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS = (
@@ -110,7 +110,7 @@ def tiny(heads: Mapping[str, int]) -> Any:
     """A network with everything that a resume must bring back: moving averages and the state of a dropout."""
     import keras
 
-    from emotion.training.networks import standardise
+    from emotion.training.classifier.networks import standardise
 
     faces = keras.Input((None, None, 1), name="faces")
     x = keras.layers.Conv2D(8, 3, strides=4)(standardise(faces))
@@ -121,9 +121,9 @@ def tiny(heads: Mapping[str, int]) -> Any:
 
 def use_tiny() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
-    from emotion.training import trainer
+    from emotion.training.classifier import trainer
 
-    trainer.NETWORKS = {"tiny": tiny}  # type: ignore[assignment]
+    trainer.networks.NETWORKS = {"tiny": tiny}  # type: ignore[assignment]
 
 
 # --- photos with faces -------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def tiny_glance() -> Any:
     """Answers for the same cells as the project's own detector, and learns in no time."""
     import keras
 
-    from emotion.recognition.glance import VALUES
+    from emotion.recognition.onnx_detector import VALUES
 
     photos = keras.Input((None, None, 3), name="photos")
     x, grids = keras.layers.Rescaling(1 / 255)(photos), []

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
-from emotion.training.runs import CHECKPOINT
+from emotion.training.runs.folder import CHECKPOINT
 
 pytestmark = [
     pytest.mark.slow,

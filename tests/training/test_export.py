@@ -11,11 +11,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from emotion.bundles import open_bundle
 from emotion.errors import ModelError
+from emotion.model_store.store import open_bundle
 from emotion.recognition.classification import Recogniser
-
-from .making import pictures, tiny
+from tests.training.making import pictures, tiny
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from emotion.bundles import default_bundle, find_bundles
-from emotion.cli import main
+from emotion.cli.main import main
 from emotion.errors import ModelError
-from emotion.training.desk import all_runs
+from emotion.model_store.store import default_bundle, find_bundles
 from emotion.training.install import remove_model, use
+from emotion.training.manager import all_runs
 
 Make = Callable[..., Path]
 
@@ -93,7 +93,7 @@ def test_a_run_and_its_copies_are_listed_once(models: Path, run: Path) -> None:
 def test_the_command_line_replaces_and_removes(
     models: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("emotion.bundles.SHIPPED", models)
+    monkeypatch.setattr("emotion.model_store.store.SHIPPED", models)
     assert main(["use", str(run), "--name", "best"]) == 0
     assert main(["use", str(run), "--name", "best"]) == 1
     assert main(["use", str(run), "--name", "best", "--overwrite"]) == 0

@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion.cli import main
+from emotion.cli.main import main
+from emotion.datasets.catalog import entry_at
+from emotion.datasets.label_sets import LABEL_SETS, label_set
 from emotion.errors import EmotionError
-from emotion.faces import FER2013_LABELS
-from emotion.training import network_learning
-from emotion.training.catalogue import entry_at
-from emotion.training.labels import LABEL_SETS, label_set
+from emotion.expressions import FER2013_LABELS
+from emotion.training.classifier import train
+from emotion.training.classifier.zoo import card_of
 from emotion.training.preflight import check_entry, check_teachers, largest_batch
-from emotion.training.zoo import card_of
-
-from .making import arrays_of, dataset, pictures, write_npz, write_picture
+from tests.training.making import arrays_of, dataset, pictures, write_npz, write_picture
 
 
 def own_faces(folder: Path, counts: dict[str, int]) -> Path:
@@ -72,7 +71,7 @@ def test_the_command_line_learns_the_labels_of_the_data(
         plans.append(plan)
         return SimpleNamespace(card={"metrics": {}})
 
-    monkeypatch.setattr(network_learning, "learn_network", learn)
+    monkeypatch.setattr(train, "learn_network", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert main(["train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given]) == 0
     assert [(plan.labels, plan.batch) for plan in plans] == [(labels, batch)]

@@ -1,0 +1,55 @@
+"""The command line of measurements: bench, bench-stream and bench-films."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.steps import bench
+
+    if options.stream is not None:
+        return _bench_stream(options)
+    if options.film:
+        return _bench_films(options)
+    rows = bench()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
+        print(f"{row['detector']:<6} {row['faces']} faces  {row['what']:<9} {row['milliseconds']:8.2f} ms{memory}")
+    return 0
+
+
+def _bench_stream(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.live import bench_stream, pictures_of
+
+    rows = bench_stream(film=pictures_of(Path(options.stream)) if options.stream else None)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(
+            f"{row['detector']:<6} {row['faces']} faces  {row['fps']:4.1f} frames a second, {row['age_p95_ms']:5.1f} ms"
+            f" old, {row['cores']:.2f} processors, {row['megabytes']:+.1f} MB"
+        )
+    return 0
+
+
+def _bench_films(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.video import bench_films
+
+    rows = bench_films()
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
+        print(
+            f"{row['detector']:<6} {row['size']:<9} {row['faces']} faces  {row['mode']:<7} "
+            f"{row['times_real_time']:6.2f} times as fast as it plays{memory}"
+        )
+    return 0

@@ -1,0 +1,312 @@
+"""The commands that train networks, score them, list them and put them to use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotion.cli.arguments import share
+from emotion.errors import EmotionError
+
+if TYPE_CHECKING:
+    from emotion.datasets.dataset import Dataset
+    from emotion.jobs.reporter import Reporter
+    from emotion.model_store.store import Bundle
+    from emotion.training.classifier.config import LessonPlan
+
+Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def add_commands(command: Command) -> None:
+    """Add `networks`, `train`, `evaluate`, `runs`, `shrink`, `use` and `remove-model`."""
+    one = command("networks", _networks, "List the networks that can be trained here.")
+    one.add_argument("--json", action="store_true")
+
+    one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
+    one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
+    one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
+    one.add_argument("--teachers", type=Path, nargs="+", default=[], metavar="MODEL_OR_RUN",
+                     help="recognisers that teach seresnet or seresnet-wide what they see")  # fmt: skip
+    one.add_argument("--teaching", type=share, default=0.5, help="their share in what it learns (%(default)s)")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
+    one.add_argument("--network", default="seresnet", help="one of `networks` (%(default)s)")
+    own = one.add_argument_group("settings", "those that are not given are the network's own, see `networks --json`")
+    labels = "fer2013, ferplus, four, four-normal, or own: those of the data set, the default unless it has FER-2013's"
+    own.add_argument("--labels", help=labels)
+    own.add_argument("--epochs", type=int)
+    own.add_argument("--batch", type=int)
+    own.add_argument("--optimiser", help="adam, sgd or rmsprop")
+    own.add_argument("--learning-rate", type=float, help="the first one, or its peak")
+    own.add_argument("--schedule", help="constant, cosine or plateau")
+    own.add_argument("--patience", type=int, help="end after so many epochs without a smaller loss; 0: never")
+    own.add_argument("--augmentation", nargs="+", metavar="NAME=NUMBER", help="none, full, or as rotation=10 shift=0.1")
+    own.add_argument("--flip", action=argparse.BooleanOptionalAction, help="see each face from both sides in turn")
+    own.add_argument("--weights", help="random, imagenet or a file of ImageNet weights without top")
+    own.add_argument("--seed", type=int)
+    one.add_argument("--tensorboard", action="store_true", help="write event files into DIR/tensorboard, too")
+    one.add_argument("--finish", action="store_true", help="learn no more: make a model of the best epoch so far")
+    one.add_argument("--wait", action="store_true", help="wait until no training beside DIR is at work")
+
+    one = command("evaluate", _evaluate, "Score a model or finished run on a split of a data set.")
+    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
+    one.add_argument("--data", type=Path, required=True, metavar="FILE")
+    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
+    one.add_argument("--split", choices=("public", "private"), default="public")
+    one.add_argument("--answers", action="store_true", help="write what it says of each face into its answers.npz")
+    one.add_argument("--stress", action="store_true", help="write how it does on blurred, dark, turned, covered, small "
+                     "and noisy faces into its stress.json")  # fmt: skip
+    one.add_argument(
+        "--pipeline", action="store_true", help="instead, put test faces into scenes: found, cut out, read"
+    )
+    one.add_argument("--detectors", nargs="+", metavar="NAME", help="with --pipeline: which (default: all there are)")
+    one.add_argument("--keep", action="store_true", help="with --pipeline: write it into report and card of the model")
+    one.add_argument("--json", action="store_true")
+
+    one = command("runs", _runs, "List the trainings: those of runs/, then those that came with the program.")
+    one.add_argument("--folder", type=Path, metavar="DIR", help="(default: runs/)")
+    one.add_argument("--json", action="store_true", help="one JSON object a run, a line each")
+
+    one = command("shrink", _shrink, "A recogniser in numbers of 8 bits: faster, smaller, hardly less right.")
+    one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
+    one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what it learned from")
+    one.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (fer2013new.csv)")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    one.add_argument("--overwrite", action="store_true", help="replace the model in DIR")
+
+    one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
+    one.add_argument("run_folder", type=Path, metavar="RUN")
+    one.add_argument("--name", required=True)
+    one.add_argument("--overwrite", action="store_true", help="replace the model of that name")
+    one.add_argument("--default", action="store_true", help="the app shall use it from now on")
+
+    one = command("remove-model", _remove_model, "Remove a model that `use` copied; its run stays.")
+    one.add_argument("name", metavar="NAME")
+
+
+def _networks(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from emotion.datasets.label_sets import LABEL_SETS
+    from emotion.training.classifier.zoo import networks
+
+    for card in networks() if not options.json else []:
+        side = f"{card.size} x {card.size} grey"
+        print(f"{card.name:<20} {card.parameters:>11,} parameters  {side:<15} {card.label_set:<12} {card.reported}")
+    if options.json:
+        facts = [
+            {**{k: v for k, v in vars(card).items() if k != "defaults"},
+             "labels": list(LABEL_SETS[card.label_set].labels),
+             "defaults": {**card.defaults, "augmentation": asdict(card.defaults["augmentation"])}}
+            for card in networks()
+        ]  # fmt: skip
+        print(json.dumps(facts, indent=1))
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> LessonPlan:
+    """The network's own settings with what was given."""
+    from dataclasses import replace
+
+    from emotion.training.classifier.config import LessonPlan, read_changes
+
+    names = ("labels", "epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "flip", "weights",
+             "seed", "teaching")  # fmt: skip
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given |= {name: str(value) for name in ("data", "votes", "not_faces") if (value := getattr(options, name))}
+    if options.augmentation is not None:
+        given["augmentation"] = read_changes(options.augmentation)
+    teachers = tuple(map(str, options.teachers))
+    return replace(LessonPlan.defaults(options.network), tensorboard=options.tensorboard, teachers=teachers, **given)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from emotion.jobs.reporter import reporting
+    from emotion.jobs.result_folder import CLASSIFIER, claim
+    from emotion.training.manager import in_turn
+    from emotion.training.runs.step_monitor import PAUSE, Stopped
+
+    inputs = [options.data, options.votes, options.not_faces, *options.teachers]
+    claim(options.out, CLASSIFIER, inputs=filter(None, inputs))
+    with reporting(options.out) as report:  # around all of it, so that the folder also says what was refused
+        (options.out / PAUSE).unlink(missing_ok=True)  # of a time before it was killed
+        plan = _plan(options)
+        with in_turn(options.out, report) if options.wait else nullcontext(True) as mine:
+            if not mine:
+                return 0
+            try:
+                bundle = _learned(plan, options, report)
+            except Stopped as stopped:
+                print(f"{stopped} Run the same command again to go on.")
+                return 0
+    print(json.dumps(bundle.card["metrics"], indent=1))
+    return 0
+
+
+def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) -> Bundle:
+    from emotion.datasets.hard_negatives import haar_mistakes
+    from emotion.datasets.loaders import load_dataset
+    from emotion.training.classifier.zoo import card_of
+
+    data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
+    for note in data.notes:
+        print(f"emotion: {note}", file=sys.stderr)
+    plan = _fitted(plan, data, options)
+    if not card_of(plan.network).own:
+        from emotion.training.classifier.train import learn_network
+
+        return learn_network(data, plan, options.out, report, finish=options.finish)
+    from emotion.model_store.store import open_bundle
+    from emotion.training.classifier.config import TrainingConfig
+    from emotion.training.classifier.train import learn
+
+    config = TrainingConfig(
+        network=plan.network, epochs=plan.epochs, batch=plan.batch, learning_rate=plan.learning_rate, seed=plan.seed,
+        augmentation=plan.augmentation, teaching=plan.teaching,
+    )  # fmt: skip
+    crops = haar_mistakes(options.not_faces) if options.not_faces else None
+    files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces, "teacher_folders": list(plan.teachers)}
+    return learn(
+        data, config, options.out, report, crops, plan.settings() | files,
+        teachers=[open_bundle(folder) for folder in plan.teachers], finish=options.finish,
+        tensorboard=plan.tensorboard,
+    )  # fmt: skip
+
+
+def _fitted(plan: LessonPlan, data: Dataset, options: argparse.Namespace) -> LessonPlan:
+    """The plan with what was not given as the data set needs it: its own labels, and no larger batch than it has faces
+    to train on."""
+    from dataclasses import replace
+
+    from emotion.datasets.label_sets import apply, default_labels, label_set, learned_whole
+    from emotion.training.classifier.zoo import card_of
+
+    if card_of(plan.network).own:  # it leaves no label out
+        plan = replace(plan, labels=learned_whole(data.label_names))
+    elif options.labels is None:
+        plan = replace(plan, labels=default_labels(plan.labels, data.label_names))
+    if options.batch is None:
+        lesson = data if card_of(plan.network).own else apply(data, label_set(plan.labels)).data
+        plan = replace(plan, batch=max(1, min(plan.batch, len(lesson.rows("training")))))
+    return plan
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from emotion.datasets.dataset import SIZE
+    from emotion.datasets.loaders import load_dataset
+    from emotion.model_store.card import CARD
+    from emotion.storage import read_json
+    from emotion.training.classifier.scoring import evaluate
+
+    read = (read_json(options.model / CARD) or {}).get("input")
+    size = read.get("size") if isinstance(read, dict) else SIZE  # of what a folder holds the network sees all pixels
+    data = load_dataset(options.data, options.votes, size if isinstance(size, int) and 8 <= size <= 512 else SIZE)
+    if options.pipeline:
+        return _evaluate_pipeline(options, data)
+    result = evaluate(options.model, data, options.split, answers=options.answers, stress=options.stress)
+    print(json.dumps(result, indent=1) if options.json else _scores_text(result))
+    return 0
+
+
+def _evaluate_pipeline(options: argparse.Namespace, data: Dataset) -> int:
+    from emotion.model_store.store import open_bundle
+    from emotion.recognition.analyzer import Analyzer
+    from emotion.recognition.classification import Recogniser
+    from emotion.recognition.detector_factory import available_detectors, make_detector
+    from emotion.training.classifier.end_to_end import evaluate_pipeline
+    from emotion.training.classifier.scoring import keep_pipeline, lesson_for
+    from emotion.training.tables import pipeline_table
+
+    bundle = open_bundle(options.model)
+    recogniser = Recogniser(bundle)
+    names = options.detectors or available_detectors()
+    analyzers = {name: Analyzer(make_detector(name), recogniser) for name in names}
+    rows = evaluate_pipeline(
+        analyzers, lesson_for(bundle, data).data, options.split,
+        tell=lambda part: print(f"emotion: {part}", file=sys.stderr),
+    )  # fmt: skip
+    if options.keep:
+        keep_pipeline(bundle, rows)
+    print(json.dumps(rows, indent=1) if options.json else pipeline_table(rows).to_string(index=False))
+    return 0
+
+
+def _scores_text(result: dict[str, Any]) -> str:
+    lines = [f"{result['split']} split, {result['n']} faces"]
+    if "accuracy" in result:
+        low, high = result["accuracy_interval"]
+        lines.append(f"accuracy                     {result['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
+        if result["accuracy_without_duplicates"] is not None:
+            lines.append(f"  without seen duplicates    {result['accuracy_without_duplicates']:.1%}")
+        lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
+        lines += [f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
+                  for name, c in result["per_class"].items()]  # fmt: skip
+    if result.get("ferplus_accuracy") is not None:
+        lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
+    if "shown" in result and "accuracy" in result["shown"]:
+        shown, plain = result["shown"], result["ferplus"]
+        lines.append(
+            f"  as it is shown             {shown['accuracy']:.1%}; mean recall {shown['balanced_accuracy']:.1%} "
+            f"instead of {plain['balanced_accuracy']:.1%}"
+        )
+    return "\n".join(lines)
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from emotion.training.manager import RUNS, all_runs, as_json
+
+    folder = options.folder or RUNS
+    if options.folder is not None and not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
+        raise EmotionError(f"There is no folder {folder} that can be read; name the one that holds the runs.")
+    for run in all_runs(folder):
+        if options.json:
+            print(as_json(run))
+            continue
+        right = f"{run.best_accuracy:6.1%} in epoch {run.best_epoch}" if run.best_accuracy is not None else ""
+        words = f"{run.folder.name:<24} {run.network:<20} {run.state:<11} {run.epoch:>4} of {run.epochs:<4} {right}"
+        print(words.rstrip())
+    return 0
+
+
+def _shrink(options: argparse.Namespace) -> int:
+    from emotion.datasets.loaders import load_dataset
+    from emotion.model_store.store import open_bundle
+    from emotion.storage import read_json
+    from emotion.training.classifier.quantization import check_kind, shrink
+    from emotion.training.runs.folder import REPORT
+
+    bundle = open_bundle(options.model)
+    check_kind(bundle)
+    data = load_dataset(options.data, options.votes, bundle.input_size)
+    small = shrink(bundle, data, options.out, overwrite=options.overwrite)
+    told = (read_json(small.folder / REPORT) or {})["shrunk"]
+    print(
+        f"{small.network.stat().st_size / 2**20:.1f} MB instead of {bundle.network.stat().st_size / 2**20:.1f}; right "
+        f"for {told['accuracy']:.1%} of the public faces instead of {told['accuracy_before']:.1%}, the same answer to "
+        f"{told['same']:.1%}: {small.folder}"
+    )
+    return 0
+
+
+def _use(options: argparse.Namespace) -> int:
+    from emotion.model_store.store import SHIPPED
+    from emotion.training.install import use
+
+    model = use(options.run_folder, SHIPPED, options.name, default=options.default, overwrite=options.overwrite)
+    print(model.folder)
+    return 0
+
+
+def _remove_model(options: argparse.Namespace) -> int:
+    from emotion.model_store.store import SHIPPED
+    from emotion.training.install import remove_model
+
+    remove_model(SHIPPED / options.name, SHIPPED)
+    print(f"{options.name} was removed from the models.")
+    return 0

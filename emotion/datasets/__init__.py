@@ -1,0 +1,1 @@
+"""Data sets of faces and photos: read, check, split, augment and build them."""

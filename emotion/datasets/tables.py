@@ -1,0 +1,187 @@
+"""Data sets in numbers and tables: counts, near-duplicates, blank pictures, two labellings, what was left out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emotion.datasets.builder import LEFT_OUT, THROWN_OUT
+from emotion.datasets.dataset import Dataset, blank, ferplus_majority
+from emotion.expressions import FERPLUS_LABELS
+
+SPLIT_WORDS: Final = ("training", "validation", "test")  # as `SPLITS`
+MAJORITIES: Final = (*FERPLUS_LABELS, "no majority")
+
+
+# ------------------------------------------------------------------ counts
+
+
+def counts(data: Dataset) -> NDArray[np.int64]:
+    """How many faces each label (rows) has in each split (columns)."""
+    out = np.zeros((len(data.label_names), len(SPLIT_WORDS)), np.int64)
+    np.add.at(out, (data.labels, data.split), 1)
+    return out
+
+
+def counts_table(data: Dataset) -> pd.DataFrame:
+    """One line for each label and split: `label`, `split`, `count`; 0 where there is none."""
+    numbers = counts(data)
+    return pd.DataFrame({
+        "label": [label for label in data.label_names for _ in SPLIT_WORDS],
+        "split": [*SPLIT_WORDS] * len(data.label_names),
+        "count": numbers.ravel().tolist(),
+    })  # fmt: skip
+
+
+def counts_by_label(data: Dataset) -> pd.DataFrame:
+    """One line for each label: `label`, a column for each split, `all`."""
+    numbers = counts(data)
+    columns = {word: numbers[:, i].tolist() for i, word in enumerate(SPLIT_WORDS)}
+    return pd.DataFrame({"label": [*data.label_names], **columns, "all": numbers.sum(axis=1).tolist()})
+
+
+def rows_table(data: Dataset, rows: NDArray[np.intp]) -> pd.DataFrame:
+    """Some rows of a data set: `row`, `label`, `split`."""
+    return pd.DataFrame({
+        "row": rows.tolist(),
+        "label": [data.label_names[i] for i in data.labels[rows]],
+        "split": [SPLIT_WORDS[i] for i in data.split[rows]],
+    })  # fmt: skip
+
+
+def blank_rows(data: Dataset) -> NDArray[np.intp]:
+    """The rows whose picture is of a single grey."""
+    return np.flatnonzero(blank(data.images))
+
+
+# ------------------------------------------------------------------ duplicates
+
+
+class Twins(NamedTuple):
+    """Rows of a data set that are nearly the same picture, and whether they lie in several splits or have several
+    labels."""
+
+    rows: tuple[int, ...]
+    across: bool
+    torn: bool
+
+
+def twins(data: Dataset, groups: NDArray[np.intp]) -> list[Twins]:
+    """All groups of two and more, those across splits first, then those with several labels.
+
+    `groups` (n,) as from `duplicates.near_groups`; blank pictures are left out, since all of them look alike.
+    """
+    flat = blank(data.images)
+    members: dict[int, list[int]] = {}
+    for row, group in enumerate(groups.tolist()):
+        if not flat[row]:
+            members.setdefault(group, []).append(row)
+    found = [
+        Twins(tuple(rows), len(set(data.split[rows].tolist())) > 1, len(set(data.labels[rows].tolist())) > 1)
+        for rows in members.values()
+        if len(rows) > 1
+    ]
+    return sorted(found, key=lambda one: (not one.across, not one.torn, one.rows))
+
+
+def twins_table(data: Dataset, found: Sequence[Twins]) -> pd.DataFrame:
+    """One line for each row: `group` (from 1), `row`, `label`, `split`, `several_splits`, `several_labels`."""
+    rows = np.array([row for one in found for row in one.rows], np.intp)
+    table = rows_table(data, rows)
+    table.insert(0, "group", [number for number, one in enumerate(found, 1) for _ in one.rows])
+    return table.assign(
+        several_splits=[one.across for one in found for _ in one.rows],
+        several_labels=[one.torn for one in found for _ in one.rows],
+    )
+
+
+# ------------------------------------------------------------------ two labellings
+
+
+def agreement(data: Dataset) -> NDArray[np.int64]:
+    """How many faces FER-2013 calls one thing (rows, `label_names`) and most people of FER+ another (columns,
+    `MAJORITIES`). For data sets with votes."""
+    out = np.zeros((len(data.label_names), len(MAJORITIES)), np.int64)
+    np.add.at(out, (data.labels, ferplus_majority(data)), 1)  # -1 is the last column
+    return out
+
+
+def agreement_table(data: Dataset) -> pd.DataFrame:
+    """One line for each cell of `agreement`: `label`, `majority`, `count`, `share` (0 to 1, of the label)."""
+    numbers = agreement(data)
+    shares = numbers / np.maximum(1, numbers.sum(axis=1, keepdims=True))
+    return pd.DataFrame({
+        "label": [label for label in data.label_names for _ in MAJORITIES],
+        "majority": [*MAJORITIES] * len(data.label_names),
+        "count": numbers.ravel().tolist(),
+        "share": shares.ravel().tolist(),
+    })  # fmt: skip
+
+
+def same_label(data: Dataset) -> tuple[int, int]:
+    """How many faces have the same label in both, and how many have a FER+ label at all."""
+    numbers = agreement(data)
+    same = sum(
+        int(numbers[i, MAJORITIES.index(label)]) for i, label in enumerate(data.label_names) if label in MAJORITIES
+    )
+    return same, int(numbers[:, :-1].sum())
+
+
+def largest_disagreement(data: Dataset) -> tuple[int, int]:
+    """Row and column of the cell of `agreement` with the most faces that have two different labels."""
+    numbers = agreement(data)[:, :-1].copy()
+    for i, label in enumerate(data.label_names):
+        if label in FERPLUS_LABELS:
+            numbers[i, FERPLUS_LABELS.index(label)] = 0
+    row, column = np.unravel_index(int(numbers.argmax()), numbers.shape)
+    return int(row), int(column)
+
+
+def agreement_rows(data: Dataset, label: int, majority: int) -> NDArray[np.intp]:
+    """The rows of a cell of `agreement`."""
+    said = majority if majority < len(FERPLUS_LABELS) else -1
+    return np.flatnonzero((data.labels == label) & (ferplus_majority(data) == said))
+
+
+# ------------------------------------------------------------------ what was left out
+
+
+class LeftOut(NamedTuple):
+    """A photo that gave no face; `picture` is a path in the folder of the data set, "" for none."""
+
+    name: str
+    label: str
+    reason: str
+    sentence: str
+    picture: str
+
+
+def left_out(folder: Path) -> list[LeftOut]:
+    """What a preparation left out; empty where there is no list that makes sense."""
+    try:
+        with open(folder / f"{THROWN_OUT}.csv", newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, csv.Error):
+        return []
+    return [LeftOut(*(str(row.get(name) or "") for name in LEFT_OUT)) for row in rows]
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def sheet(faces: NDArray[np.uint8], columns: int, scale: int = 2) -> NDArray[np.uint8]:
+    """Grey faces uint8 (n, s, s) side by side in rows of `columns`, `scale` times as large, as one picture, RGB uint8;
+    what the last row lacks is white. n must be at least 1."""
+    count, side = len(faces), faces.shape[1]
+    across = min(columns, count)
+    down = -(-count // across)
+    filled = np.full((down * across, side, side), 255, np.uint8)
+    filled[:count] = faces
+    tiled = filled.reshape(down, across, side, side).swapaxes(1, 2).reshape(down * side, across * side)
+    return np.repeat(tiled.repeat(scale, axis=0).repeat(scale, axis=1)[..., None], 3, axis=2)

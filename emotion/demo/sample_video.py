@@ -1,0 +1,63 @@
+"""A short film to try the program with, made of the sample photo: one face that is moved about."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.media.image_reader import read_image
+from emotion.media.video_writer import FilmWriter
+from emotion.storage import PROJECT_ROOT
+
+Picture = NDArray[np.uint8]
+
+SECONDS: Final = 12.0
+_RATE: Final = 15  # frames a second
+_SIZE: Final = (480, 360)  # width, height in pixels
+_PHOTO: Final = PROJECT_ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
+_FACE: Final = (225.0, 116.0)  # the middle of the face in the photo
+_EMPTY: Final = (5.0, 7.5)  # from when until when nobody is there
+_SOFT: Final = (9.0, 11.2)  # from when until when the picture is out of focus
+_FADE: Final = 0.8  # seconds for going and for coming back
+
+
+def write_sample(path: Path) -> None:
+    """Write the film to `path`: H.264, the same frames every time. Raises `VideoError` where it cannot."""
+    photo, scene = read_image(_PHOTO), _scene()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FilmWriter(path, *_SIZE) as film:
+        for i in range(round(SECONDS * _RATE)):
+            film.write(_frame(photo, scene, i / _RATE), i / _RATE)
+
+
+def _frame(photo: Picture, scene: Picture, seconds: float) -> Picture:
+    """RGB uint8 (360, 480, 3): the face sways, comes near, is away for a while and then out of focus."""
+    width, height = _SIZE
+    turn = 2 * math.pi * seconds / SECONDS
+    zoom = 1.6 - 0.6 * math.cos(turn)
+    x, y = width / 2 + 70 * math.sin(2 * turn), height * 0.46 + 24 * math.sin(3 * turn)
+    matrix = np.array([[zoom, 0, x - zoom * _FACE[0]], [0, zoom, y - zoom * _FACE[1]]])
+    view = cv2.warpAffine(photo, matrix, _SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    soft, away = _there(seconds, *_SOFT), _there(seconds, *_EMPTY)
+    if soft > 0:
+        view = cv2.GaussianBlur(view, (0, 0), 12 * soft)
+    return cv2.addWeighted(view, 1 - away, scene, away, 0)  # type: ignore[return-value]
+
+
+def _there(seconds: float, start: float, end: float) -> float:
+    """How much of something between `start` and `end` is there, 0 to 1."""
+    return min(max(min(seconds - start, end - seconds) / _FADE, 0.0), 1.0)
+
+
+def _scene() -> Picture:
+    """An empty evening sky, RGB uint8 (360, 480, 3)."""
+    width, height = _SIZE
+    top, bottom = np.array([24, 38, 66]), np.array([196, 148, 118])
+    slope = np.linspace(0, 1, height)[:, None]
+    rows = top + (bottom - top) * slope
+    return np.repeat(rows[:, None], width, axis=1).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Long tasks as processes of their own, each watched through its folder."""

@@ -1,0 +1,1 @@
+"""Images and videos: the only code that decodes and encodes them."""

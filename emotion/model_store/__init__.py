@@ -1,0 +1,1 @@
+"""Models on disk: their cards, and how they are found and opened."""

@@ -1,0 +1,136 @@
+"""Model cards: what they must hold, and the check of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from emotion.errors import ModelError
+from emotion.expressions import EXPRESSIONS
+
+CARD: Final = "card.json"
+
+
+KINDS: Final = ("recogniser", "detector", "generator")
+
+
+_CARD_BYTES: Final = 1_000_000
+
+
+_LABEL: Final = 100  # bytes
+
+
+_UNFIT: Final = frozenset('<>:"/\\|?*')  # what some system has no file names with
+
+
+@dataclass(frozen=True)
+class Head:
+    """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`.
+
+    `offset`: what is added to each logit after the temperature, () for nothing. `map`: the output that tells where in
+    the picture its logits come from, "" where there is none.
+    """
+
+    output: str
+    labels: tuple[str, ...]
+    temperature: float
+    offset: tuple[float, ...] = ()
+    map: str = ""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Head:
+        """The head that a card describes."""
+        offset = tuple(map(float, facts.get("offset", ())))
+        return cls(facts["output"], tuple(facts["labels"]), float(facts["temperature"]), offset, facts.get("map", ""))
+
+
+def check_facts(path: Path, card: dict[str, Any]) -> None:
+    """`ModelError` where a card, said to be in `path`, lacks or garbles what its kind of model needs."""
+    if card["kind"] == "recogniser":
+        _check_recogniser(path, card)
+    if card["kind"] == "detector":
+        _check_detector(path, card)
+    if card["kind"] == "generator":
+        _check_generator(path, card)
+
+
+def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
+    try:
+        size = int(card["input"]["size"])
+        heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
+        offsets = {name: list(map(float, head.get("offset", ()))) for name, head in card["heads"].items()}
+        outputs = [head["output"] for head in card["heads"].values()]
+        outputs += [head["map"] for head in card["heads"].values() if "map" in head]
+        shown, face = card["shown"], card.get("face")
+        threshold = 0.5 if face is None else float(face["threshold"])
+        if face is not None:
+            outputs.append(face["output"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a recogniser: {error}.") from error
+    if not 8 <= size <= 512:
+        raise ModelError(f"{path}: the input has {size} pixels a side; expected 8 to 512.")
+    if not 0 < threshold < 1:
+        raise ModelError(f"{path}: the threshold of a face is {threshold}; expected it between 0 and 1.")
+    if shown not in list(heads) or "face" in heads:
+        raise ModelError(
+            f'{path}: "shown" is {shown!r} of the heads {", ".join(heads)}; expected one of them, none "face".'
+        )
+    if not all(isinstance(output, str) for output in outputs) or len(set(outputs)) < len(outputs):
+        raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
+    own = card.get("label_set") == "own"  # it learned whatever labels a data set had
+    for name, (labels, temperature) in heads.items():
+        known = all(isinstance(label, str) and (label in EXPRESSIONS or (own and is_word(label))) for label in labels)
+        if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
+            raise ModelError(
+                f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
+                f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
+            )
+        if len(offsets[name]) not in (0, len(labels)) or not all(map(math.isfinite, offsets[name])):
+            raise ModelError(f"{path}: the offsets of {name} are {offsets[name]}; expected a number for each label.")
+
+
+def is_word(label: str) -> bool:
+    """Whether a label that is no expression of this program can be shown, and be a part of a file's name anywhere."""
+    fits = 0 < len(label.encode(errors="replace")) <= _LABEL and not label.startswith(".")
+    return fits and label.isprintable() and label == label.strip() and not set(label) & _UNFIT
+
+
+def _check_detector(path: Path, card: dict[str, Any]) -> None:
+    try:
+        slope, offset = float(card["score"]["slope"]), float(card["score"]["offset"])
+        crops = {key: float(value) for key, value in card["crops"].items()}
+        confirmed = card.get("confirmation", {"recogniser": "", "detection": 1, "face": 0, "offset": 0})
+        weights = [float(confirmed[key]) for key in ("detection", "face", "offset")]
+        confirmed["recogniser"]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a detector: {error}.") from error
+    if not 0 < slope < math.inf or not math.isfinite(offset):
+        raise ModelError(f"{path}: the score has the slope {slope} and the offset {offset}; expected a slope above 0.")
+    if crops.keys() != {"scale", "down"} or not 0.5 <= crops["scale"] <= 2 or not -0.5 <= crops["down"] <= 0.5:
+        raise ModelError(f'{path}: "crops" is {crops}; expected a scale of 0.5 to 2 and down of -0.5 to 0.5.')
+    if not all(map(math.isfinite, weights)) or weights[0] <= 0 or weights[1] < 0:
+        raise ModelError(
+            f'{path}: "confirmation" has the weights {weights}; expected the first above 0, the second not below.'
+        )
+
+
+def _check_generator(path: Path, card: dict[str, Any]) -> None:
+    try:
+        latent, size, labels = int(card["latent"]), int(card["output"]["size"]), list(card["labels"])
+        truncation = float(card["truncation"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path} lacks or garbles a field of a generator: {error}.") from error
+    if not 1 <= latent <= 4096 or not 8 <= size <= 512 or not 0 <= truncation <= 1:
+        raise ModelError(
+            f"{path}: {latent} numbers become {size} pixels a side at the truncation {truncation}; expected 1 to 4096, "
+            "8 to 512 and 0 to 1."
+        )
+    known = all(isinstance(label, str) and label in EXPRESSIONS for label in labels)
+    if not known or not labels or len(set(labels)) < len(labels):
+        raise ModelError(
+            f"{path}: the labels are {', '.join(map(repr, labels))}; expected different ones of "
+            f"{', '.join(EXPRESSIONS)}."
+        )

@@ -1,0 +1,132 @@
+"""Which detectors this machine has, which one is at work, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import sys
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from emotion.errors import ModelError
+from emotion.model_store.store import SHIPPED, Bundle, find_bundles, sha256_of
+from emotion.recognition.detection import Detector
+from emotion.recognition.onnx_detector import Glance
+from emotion.recognition.opencv_detectors import Haar, YuNet
+from emotion.storage import write_atomic
+
+YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
+YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+YUNET_SOURCE: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
+# Not trained here; a model folder cannot take their names.
+FOREIGN: Final = ("yunet", "haar")
+
+
+def cache_folder() -> Path:
+    """Where files fetched once are kept for this user, as each system has it; `ModelError` for one without a home."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "emotion-studio"
+    if sys.platform == "darwin":
+        return _home() / "Library" / "Caches" / "emotion-studio"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "emotion-studio"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ModelError("This user has no home folder; set HOME to a folder where files can be kept.") from error
+
+
+def find_yunet() -> Path | None:
+    """YuNet's file: named by EMOTION_YUNET (`none` switches it off), in models/, in the cache, or None.
+
+    Raises `ModelError` where EMOTION_YUNET names no file.
+    """
+    named = os.environ.get("EMOTION_YUNET", "")
+    if named:
+        if named.lower() == "none":
+            return None
+        if not os.path.isfile(named):
+            raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
+        return Path(named)
+    places = [SHIPPED / YUNET_FILE]
+    with suppress(ModelError):  # nothing was ever fetched for a user without a home
+        places.append(cache_folder() / YUNET_FILE)
+    # Unlike that of `Path`, this is only False where nobody may look: most people need no YuNet.
+    return next((path for path in places if os.path.isfile(path)), None)
+
+
+def fetch_yunet(timeout: float = 5.0) -> Path:
+    """Download YuNet once into the cache and return its path; `ModelError` offline or where it is not the
+    published file. Nothing else in the project opens a connection by itself."""
+    path = cache_folder() / YUNET_FILE
+    if _is_published(path):
+        return path
+    try:
+        with urllib.request.urlopen(YUNET_SOURCE, timeout=timeout) as answer:
+            data = answer.read(2_000_000)
+    except (OSError, http.client.HTTPException) as error:
+        raise ModelError(
+            "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
+            f"again, or use another detector: {', '.join((*own_detectors(), 'haar'))}."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
+        raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise ModelError(f"YuNet cannot be kept in {path.parent} ({error.strerror}); check its rights.") from error
+    return path
+
+
+def _is_published(path: Path) -> bool:
+    try:
+        return sha256_of(path) == YUNET_SHA256
+    except OSError:  # there is none, or it may not be read
+        return False
+
+
+def own_detectors() -> dict[str, Bundle]:
+    """The usable detectors in models/ by name, the default one first."""
+    return {bundle.name: bundle for bundle in find_bundles("detector", SHIPPED)[0] if bundle.name not in FOREIGN}
+
+
+def available_detectors() -> tuple[str, ...]:
+    """The names that `make_detector` takes on this machine; the first is at work unless a person chooses."""
+    return (*own_detectors(), *(name for name in FOREIGN if name != "yunet" or find_yunet() is not None))
+
+
+def make_detector(name: str | None = None, threads: int = 0) -> Detector:
+    """A new detector by name, or the one to use here for None; `ModelError` where it is unknown or not here.
+
+    `threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.
+    """
+    name = name or available_detectors()[0]
+    if name == "haar":
+        return Haar()
+    if name == "yunet":
+        path = find_yunet()
+        if path is None and os.environ.get("EMOTION_YUNET"):
+            raise ModelError("EMOTION_YUNET=none switches YuNet off; unset it or use another detector.")
+        if path is None:
+            raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use another one.")
+        return YuNet(path)
+    own = own_detectors()
+    if name not in own:
+        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*own, *FOREIGN))}.")
+    return Glance(own[name], threads)
+
+
+def describe_detector(name: str) -> str:
+    """One sentence for a person: what it is, and why it may be at work."""
+    return {
+        "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",
+        "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
+        "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
+        "its false boxes.",
+    }.get(name, f"{name[:1].upper()}{name[1:]}, a detector of your own, trained with this program.")

@@ -1,0 +1,212 @@
+"""The project's own face detector: an exported single-shot network, read on the CPU.
+
+The network's answers are described here, where they are read; `training.detector_network` makes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import ModelError
+from emotion.faces import Box, Face, Landmarks
+from emotion.model_store.store import Bundle
+from emotion.recognition.cropping import CropGeometry
+from emotion.recognition.detection import finest_scale, resized, search_scale
+from emotion.recognition.onnx_session import load_session
+
+STRIDES: Final = (8, 16, 32)  # pixels from cell to cell of the three grids
+VALUES: Final = 15  # of each cell: score, middle x and y, log width and height, five points x and y
+MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
+_MOST_ROWS: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
+_SAME: Final = 0.7  # overlap (IoU) of boxes of one face
+# Long side in pixels up to which a face that fills the image is found: of 40 such portraits all with 320, 36 with 352
+# and 5 with 448 pixels; the network has learned faces of at most 290.
+_FILLED: Final = 320
+# Pixels of the scaled image, the root of a face's area: the largest that counts in an enlarged image, and the smallest
+# that counts at a quarter of a scale.
+_SMALL: Final = 128.0
+_LARGE: Final = 32.0
+_TILE: Final = 1280  # pixels, the longest side that the network reads at once: its memory does not grow with the image
+_SHARED: Final = 192  # pixels that neighboring tiles have in common; a larger face is found at a quarter of the scale
+
+
+@lru_cache(maxsize=32)
+def cells(height: int, width: int) -> NDArray[np.float32]:
+    """The cells of a picture whose sides are multiples of `MULTIPLE`, in the order of the network's answers:
+    float32 (cells, 3) with the centre x, y and the stride in pixels."""
+    grids = []
+    for stride in STRIDES:
+        y, x = np.mgrid[: height // stride, : width // stride].reshape(2, -1)
+        grids.append(np.column_stack([(x + 0.5) * stride, (y + 0.5) * stride, np.full(x.size, stride)]))
+    places = np.concatenate(grids).astype(np.float32)
+    places.setflags(write=False)
+    return places
+
+
+def padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) with black at its right and lower side, up to multiples of `MULTIPLE`."""
+    height, width = image.shape[:2]
+    down, right = -height % MULTIPLE, -width % MULTIPLE
+    if not down and not right:
+        return image
+    return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))  # type: ignore[return-value]
+
+
+def decode(answers: NDArray[np.float32], places: NDArray[np.float32], least: float) -> NDArray[np.float32]:
+    """The answers (cells, 15) with a score logit of at least `least` as rows (n, 15) in pixels: score logit, x1,
+    y1, x2, y2 and five points x, y."""
+    keep = np.flatnonzero(answers[:, 0] >= least)
+    rows, centre, stride = answers[keep], places[keep, :2], places[keep, 2:]
+    middle = centre + rows[:, 1:3] * stride
+    half = np.exp(rows[:, 3:5].clip(-5, 5)) * (stride / 2)
+    points = np.tile(centre, 5) + rows[:, 5:] * stride
+    return np.concatenate([rows[:, :1], middle - half, middle + half, points], axis=1, dtype=np.float32)
+
+
+def without_doubles(rows: NDArray[np.float32], overlap: float = 0.5, inside: float = 0.8) -> NDArray[np.float32]:
+    """Of rows of `decode`, best first, those that no better one overlaps by more than `overlap` (IoU) or holds by
+    more than `inside` of the smaller one's area: a chin is no second face. Their boxes are steadied by those that
+    overlap them most."""
+    rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MOST_ROWS]
+    iou, inner, areas = _overlaps(rows)
+    clash = (iou > overlap) | (inner > inside * np.minimum(areas[:, None], areas))
+    free, kept = np.ones(len(rows), bool), []
+    for i in range(len(rows)):
+        if free[i]:
+            kept.append(i)
+            free &= ~clash[i]
+    return _steadied(rows, iou, kept)
+
+
+def _overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
+    """IoU and shared area (n, n) of the boxes of rows with each other, and their areas (n,)."""
+    x1, y1, x2, y2 = rows[:, 1:5].T
+    areas = (x2 - x1) * (y2 - y1)
+    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    tall = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    inner = wide.clip(0) * tall.clip(0)
+    return inner / np.maximum(areas[:, None] + areas - inner, 1e-9), inner, areas
+
+
+def _steadied(rows: NDArray[np.float32], iou: NDArray, kept: list[int]) -> NDArray[np.float32]:
+    """The rows `kept` of all, with each box as the mean of those that overlap it by at least `_SAME`, the certain
+    ones counting more: "box voting" (Gidaris and Komodakis 2015, "Object detection via a multi-region model")."""
+    near = iou[kept]
+    weights = np.where(near >= _SAME, near, 0.0) * np.square(1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float))))
+    own = np.arange(len(kept)), kept
+    weights[own] = np.maximum(weights[own], 1e-12)  # a box without an area has no IoU with itself
+    steadied = rows[kept]
+    steadied[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(1, keepdims=True)
+    return steadied
+
+
+class Level(NamedTuple):
+    """One of the scales at which an image is searched, and the faces that count there, by the root of their area in
+    pixels of the scaled image."""
+
+    scale: float
+    smallest: float = 0.0
+    largest: float = math.inf
+
+
+def search_levels(height: int, width: int, side: int) -> list[Level]:
+    """The scales at which an image is searched, the finest first; `side` as in `search_scale`.
+
+    A face that fills a large image is larger than any that the network has learned; at a quarter of the scale, which
+    costs a sixteenth of the time, it is not. What is no face looks like one more often at the wrong scale.
+    """
+    scale, finest = search_scale(height, width, side), finest_scale(height, width, side)
+    levels = [Level(finest, largest=_SMALL)] if finest > scale else []
+    levels.append(Level(scale))
+    while levels[-1].scale * max(height, width) > _FILLED:
+        levels.append(Level(levels[-1].scale / 4, smallest=_LARGE))
+    return levels
+
+
+def tiles(height: int, width: int, scale: float) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the overlapping parts in which an image is searched at `scale`; one part if it is small."""
+    columns = _stretches(width, scale)
+    return ((tall, wide) for tall in _stretches(height, scale) for wide in columns)
+
+
+def _stretches(length: int, scale: float) -> list[slice]:
+    most = round(_TILE / scale)
+    if length <= most:
+        return [slice(0, length)]
+    count = math.ceil((length - _SHARED / scale) / (most - _SHARED / scale))
+    return [slice(start, start + most) for start in np.linspace(0, length - most, count).round().astype(int).tolist()]
+
+
+class Glance:
+    """A verified detector of our own on ONNX Runtime; `threads` as in `load_session`.
+
+    Its scores are probabilities: of the boxes with a score of 0.6, about 60 in 100 were faces on the photos that
+    its card names.
+    """
+
+    proposes: bool = False
+
+    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        if bundle.kind != "detector":
+            raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
+        self.bundle = bundle
+        self.name = bundle.name
+        self.geometry = CropGeometry(**bundle.card["crops"])
+        self._slope, self._offset = (float(bundle.card["score"][key]) for key in ("slope", "offset"))
+        self._session = load_session(bundle, threads)
+        self._input, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
+        output = self._session.get_outputs()[0].shape
+        if len(shape) != 4 or shape[-1] != 3 or len(output) != 3 or output[-1] != VALUES:
+            raise ModelError(
+                f"The network of the model {bundle.name} reads {shape} and answers {output}; expected pictures with 3 "
+                f"colours and {VALUES} values for each cell."
+            )
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`; an image is searched at all of its `search_levels`, tile by tile."""
+        height, width = image.shape[:2]
+        least = (_logit(threshold) - self._offset) / self._slope
+        rows = np.concatenate([
+            self._tile_rows(image, tile, level, least)
+            for level in search_levels(height, width, side)
+            for tile in tiles(height, width, level.scale)
+        ])  # fmt: skip
+        faces = []
+        for row in without_doubles(rows):
+            box = Box(*map(float, row[1:5])).clip(width, height)
+            if box.area > 0:
+                score = 1 / (1 + math.exp(-(self._slope * float(row[0]) + self._offset)))
+                faces.append(Face(box, score, Landmarks(*((float(x), float(y)) for x, y in row[5:].reshape(5, 2)))))
+        return tuple(faces)
+
+    def _tile_rows(
+        self, image: NDArray[np.uint8], tile: tuple[slice, slice], level: Level, least: float
+    ) -> NDArray[np.float32]:
+        """Rows of `decode` in pixels of `image`, of which one tile is searched; without the faces that a border inside
+        the image cuts, since its neighbor holds all of them."""
+        part = image[tile]
+        small, sx, sy = resized(part, max(1, round(max(part.shape[:2]) * level.scale)))
+        tall, wide = small.shape[:2]
+        small = padded(small)
+        answers = self._session.run(None, {self._input: small[None].astype(np.float32)})[0]
+        rows = decode(np.asarray(answers)[0], cells(*small.shape[:2]), least)
+        x1, y1, x2, y2 = rows[:, 1:5].T
+        areas = (x2 - x1) * (y2 - y1)
+        keep = (areas >= level.smallest**2) & (areas <= level.largest**2)
+        keep &= ((x1 > 1) | (tile[1].start == 0)) & ((x2 < wide - 1) | (tile[1].stop == image.shape[1]))
+        keep &= ((y1 > 1) | (tile[0].start == 0)) & ((y2 < tall - 1) | (tile[0].stop == image.shape[0]))
+        rows = rows[keep]
+        rows[:, 1:] = rows[:, 1:] * np.tile([sx, sy], 7) + np.tile([tile[1].start, tile[0].start], 7)
+        return rows
+
+
+def _logit(probability: float) -> float:
+    probability = min(0.999, max(0.001, probability))
+    return math.log(probability / (1 - probability))

@@ -1,0 +1,91 @@
+"""The face detectors that OpenCV brings: YuNet and the Haar cascade."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.errors import ModelError
+from emotion.faces import Box, Face, Landmarks
+from emotion.recognition.cropping import CropGeometry, to_grey
+from emotion.recognition.detection import resized, search_scale
+
+
+class YuNet:
+    """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
+
+    name: str = "yunet"
+    # Measured by `measure-crops yunet`.
+    geometry: CropGeometry = CropGeometry(scale=1.13, down=0.02)
+    proposes: bool = False
+    # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
+    _LEAST_SIDE = 64
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.5, 0.3, 5000)
+        except cv2.error as error:
+            raise ModelError(f"The YuNet file {path} cannot be read; replace it or remove it.") from error
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`."""
+        height, width = image.shape[:2]
+        small, sx, sy = resized(image, round(max(height, width) * search_scale(height, width, side)))
+        pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
+        if pad_x or pad_y:
+            small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
+        self._net.setInputSize((small.shape[1], small.shape[0]))
+        self._net.setScoreThreshold(threshold)
+        _, rows = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        faces = []
+        for row in rows if rows is not None else ():  # x, y, width, height, five points, score
+            x, y, w, h = row[:4] * (sx, sy, sx, sy)
+            box = Box(float(x), float(y), float(x + w), float(y + h)).clip(width, height)
+            if box.area > 0:
+                points = [(float(px * sx), float(py * sy)) for px, py in row[4:14].reshape(5, 2)]
+                faces.append(Face(box, float(row[14]), Landmarks(*points)))
+        return tuple(sorted(faces, key=lambda face: -face.detection))
+
+
+class Haar:
+    """Viola and Jones' cascade ("Rapid object detection using a boosted cascade of simple features", 2001)
+    from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
+
+    name: str = "haar"
+    # Measured by `measure-crops haar`.
+    geometry: CropGeometry = CropGeometry(scale=1.04, down=0.005)
+    proposes: bool = True
+
+    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2, least: int = 24) -> None:
+        """`neighbours`: how many raw finds make a box; `least`: side of the smallest face in pixels of the
+        reduced picture."""
+        self._cascade = cascade
+        self._neighbours = neighbours
+        self._least = least
+
+    @cached_property
+    def _classifier(self) -> cv2.CascadeClassifier:
+        folder = Path(cv2.data.haarcascades)  # pyright: ignore[reportAttributeAccessIssue]  (its stubs lack it)
+        classifier = cv2.CascadeClassifier(str(folder / self._cascade))
+        if classifier.empty():
+            raise ModelError(
+                f"OpenCV {cv2.__version__} came without {self._cascade}; install opencv-python-headless below 5."
+            )
+        return classifier
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
+        height, width = image.shape[:2]
+        grey, sx, sy = resized(to_grey(image), round(max(height, width) * search_scale(height, width, side)))
+        if min(grey.shape) < self._least:
+            return ()
+        grey = cv2.equalizeHist(grey)
+        # A live page has no time for every size, and a face that one frame misses is found in the next.
+        step = 1.1 if side > 320 else 1.15
+        rows = self._classifier.detectMultiScale(grey, step, self._neighbours, minSize=(self._least, self._least))
+        boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
+        return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

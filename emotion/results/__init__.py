@@ -1,0 +1,1 @@
+"""Results as plain values, JSON, tables and files."""

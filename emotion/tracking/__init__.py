@@ -1,0 +1,1 @@
+"""Faces over time: tracks, steady labels and streams of frames."""

@@ -1,0 +1,80 @@
+"""The networks that can be trained here. Grey faces uint8-valued in, one logits output per head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from emotion.training.keras_setup import Tensor
+
+# Operations that run side by side make the last bits of a result depend on which ends first. One after the other,
+# each of them on all cores, a training that is repeated or resumed gives the same weights, and takes no longer.
+with suppress(RuntimeError):  # it is too late in a process that has computed something already
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def seresnet(
+    heads: Mapping[str, int], dropout: float = 0.4, widths: tuple[int, int, int] = (64, 128, 176)
+) -> keras.Model:
+    """The project's own recogniser: four squeeze-and-excitation residual blocks, 1.3 M parameters.
+
+    Input float32 (n, h, w, 1), grey 0 to 255, any size from 32 (it is fully convolutional; learned at 48).
+    Outputs: a dict head name -> logits (n, classes). `widths`: channels of the first, of the second and of the last
+    two blocks. He et al. 2016, "Deep residual learning"; Hu et al. 2018, "Squeeze-and-excitation networks". The
+    picture is halved early, since convolutions at 48 px cost the most time and give the least; the last two blocks
+    share one size.
+    """
+    early, middle, late = widths
+    faces = keras.Input((None, None, 1), name="faces")
+    x = standardise(faces)
+    x = layers.ReLU()(_convolution(x, 32))
+    x = layers.MaxPooling2D(2)(x)  # 24
+    x = layers.MaxPooling2D(2)(_residual(x, early))  # 12
+    x = layers.MaxPooling2D(2)(_residual(x, middle))  # 6
+    x = _residual(_residual(x, late), late)
+    x = layers.GlobalAveragePooling2D(name="features")(x)  # (n, late)
+    x = layers.Dropout(dropout)(x)
+    outputs = {name: layers.Dense(classes, name=name)(x) for name, classes in heads.items()}
+    return keras.Model(faces, outputs, name="seresnet")
+
+
+def wide(heads: Mapping[str, int]) -> keras.Model:
+    """`seresnet` with half as much work again in every face, 2.6 M parameters."""
+    return seresnet(heads, widths=(64, 160, 256))
+
+
+def standardise(faces: Tensor) -> Tensor:
+    """Every picture to mean 0 and deviation 1, inside the graph, so that no caller can forget it."""
+    ops = keras.ops
+    mean = ops.mean(faces, axis=(1, 2, 3), keepdims=True)
+    centred = ops.subtract(faces, mean)
+    variance = ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True)
+    # A floor of 4 grey levels, or the noise of a blank picture would look like a face.
+    return ops.divide(centred, ops.maximum(ops.sqrt(variance), 4.0))
+
+
+def _convolution(x: Tensor, filters: int, kernel: int = 3) -> Tensor:
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.BatchNormalization(momentum=0.98)(x)
+
+
+def _residual(x: Tensor, filters: int) -> Tensor:
+    """Two convolutions, weighted by channel, added to what came in."""
+    y = layers.ReLU()(_convolution(x, filters))
+    y = _convolution(y, filters)
+    weights = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    weights = layers.Conv2D(filters // 8, 1, activation="relu")(weights)
+    weights = layers.Conv2D(filters, 1, activation="sigmoid")(weights)
+    y = layers.Multiply()([y, weights])
+    shortcut = x if x.shape[-1] == filters else _convolution(x, filters, 1)
+    return layers.ReLU()(layers.Add()([y, shortcut]))
+
+
+NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType(
+    {"seresnet": seresnet, "seresnet-wide": wide}
+)

@@ -1,0 +1,119 @@
+"""How well a recogniser does where faces are blurred, dark, turned, covered, small or noisy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.datasets.label_sets import Lesson
+from emotion.storage import read_json, write_json
+from emotion.training.runs.predictions import STRESS
+
+Faces = NDArray[np.uint8]
+
+_MOST: Final = 1000  # faces: one in a hundred is worth a point, and the slowest network takes a minute or two
+
+
+class Case(NamedTuple):
+    """One way to spoil faces: `change(face uint8 (s, s), rng)` of the same shape."""
+
+    kind: str
+    amount: float
+    unit: str
+    change: Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+
+
+def cases() -> Iterator[Case]:
+    """Every kind of change, from none of it to much; pixels are those of a face of 48."""
+    for kind, unit, amounts, make in _KINDS:
+        for amount in amounts:
+            yield Case(kind, amount, unit, make(amount))
+
+
+def _blurred(sigma: float) -> Any:
+    return lambda face, rng: cv2.GaussianBlur(face, (0, 0), sigma * len(face) / 48) if sigma else face
+
+
+def _lit(levels: float) -> Any:
+    return lambda face, rng: np.clip(face.astype(np.int16) + round(levels), 0, 255).astype(np.uint8)
+
+
+def _turned(degrees: float) -> Any:
+    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        middle = (len(face) - 1) / 2
+        way = degrees if rng.random() < 0.5 else -degrees
+        matrix = cv2.getRotationMatrix2D((middle, middle), way, 1.0)
+        return cv2.warpAffine(face, matrix, face.shape[::-1], borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
+
+    return change
+
+
+def _covered(share: float) -> Any:
+    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        side = round(len(face) * share**0.5)
+        y, x = rng.integers(0, len(face) - side + 1, 2)
+        face = face.copy()
+        face[y : y + side, x : x + side] = 128
+        return face
+
+    return change
+
+
+def _small(pixels: float) -> Any:
+    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        side = len(face)
+        if pixels >= side:
+            return face
+        small = cv2.resize(face, (int(pixels), int(pixels)), interpolation=cv2.INTER_AREA)
+        return cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+
+    return change
+
+
+def _noisy(levels: float) -> Any:
+    return lambda face, rng: np.clip(face + rng.normal(0, levels, face.shape), 0, 255).astype(np.uint8)
+
+
+_KINDS: Final = (
+    ("blur", "pixels", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blurred),
+    ("light", "grey levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _lit),
+    ("rotation", "degrees", (0.0, 10.0, 20.0, 30.0, 45.0), _turned),
+    ("occlusion", "share of the face", (0.0, 0.05, 0.1, 0.2, 0.3), _covered),
+    ("size", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _small),
+    ("noise", "grey levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noisy),
+)
+
+
+def stress_test(
+    answer: Callable[[Faces], NDArray[np.integer]], lesson: Lesson, folder: Path, split: str = "public"
+) -> dict[str, Any]:
+    """Write stress.json: `rows` of kind, amount, unit, accuracy and macro_recall on up to a thousand faces of a split,
+    always the same ones. `answer`: grey faces uint8 (n, h, w) to the places (n,) of their labels."""
+    data = lesson.data
+    rows = np.random.default_rng(0).permutation(data.rows(split))[:_MOST]
+    images, labels = data.images[rows], data.labels[rows]
+    untouched = _right(answer(images), labels)
+    lines = []
+    for case in cases():
+        rng = np.random.default_rng(1)
+        changed = np.stack([case.change(image, rng) for image in images])
+        right = untouched if np.array_equal(changed, images) else _right(answer(changed), labels)
+        lines.append({"kind": case.kind, "amount": case.amount, "unit": case.unit, **right})
+    result = {"split": split, "n": len(rows), "rows": lines}
+    write_json(folder / STRESS, result)
+    return result
+
+
+def _right(said: NDArray[np.integer], labels: NDArray[np.integer]) -> dict[str, float]:
+    recalls = [float((said[labels == label] == label).mean()) for label in np.unique(labels)]
+    return {"accuracy": float((said == labels).mean()), "macro_recall": float(np.mean(recalls))}
+
+
+def read_stress(folder: Path) -> dict[str, Any] | None:
+    """What `stress_test` wrote, None without the file. Raises `JobError` where it is damaged."""
+    return read_json(folder / STRESS)

@@ -1,0 +1,194 @@
+"""Train a recogniser with Keras, epoch by epoch, resumably, into a run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.datasets.dataset import Dataset, not_faces
+from emotion.errors import DataError
+from emotion.recognition.classification import softmax
+from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
+from emotion.training.classifier import networks
+from emotion.training.classifier.batches import Batches, Targets, Teachers, heads_of, not_face_targets, targets_of
+from emotion.training.classifier.config import TrainingConfig
+from emotion.training.classifier.validation import Validation, _held_out
+from emotion.training.fused_batch_norm import fused
+from emotion.training.loop import check_finite, run_epochs
+from emotion.training.runs.folder import append_history
+from emotion.training.runs.prediction_recorder import Recorder
+from emotion.training.runs.step_monitor import Watch
+from emotion.training.tensorboard import Events
+
+
+def train(
+    data: Dataset,
+    config: TrainingConfig,
+    folder: Path,
+    not_face_crops: NDArray[np.uint8] | None = None,
+    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+    watch: Watch | None = None,
+    *,
+    teachers: Teachers | None = None,
+    finish: bool = False,
+    tensorboard: bool = False,
+) -> keras.Model:
+    """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
+
+    Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
+    uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
+    is called after every epoch with the seconds that this process has trained; True ends the training with
+    `Stopped`, and the same call goes on from there. `watch` sees every batch. `teachers` have the share
+    `config.teaching` in what is learned. `finish`: learn no more. `tensorboard`:
+    write event files, too. Raises `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
+    """
+    if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
+        raise DataError(
+            f"{len(data.rows('training'))} training and {len(data.rows('public'))} public rows; "
+            f"at least {config.batch} and 1 are needed."
+        )
+    state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder), teachers)
+    events = Events(folder) if tensorboard else None
+    return run_epochs(state, state.epoch if finish else config.epochs, on_epoch, events)
+
+
+class _TrainingState:
+    """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
+
+    def __init__(
+        self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch,
+        teachers: Teachers | None = None,
+    ) -> None:  # fmt: skip
+        self._config, self._folder, self._watch, self._teachers = config, folder, watch, teachers
+        keras.utils.set_random_seed(config.seed)
+        self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
+        faces = data.take(data.rows("training"))
+        blank_rows = not_faces(faces).any()
+        self._heads = heads_of(data, crops is not None or bool(blank_rows))
+        targets = targets_of(faces, config, self._heads)
+        self._images = faces.images
+        held = _held_out(crops)
+        if crops is not None:
+            learned = crops[~held]
+            more = not_face_targets(len(learned), self._heads)
+            self._images = np.concatenate([self._images, learned])
+            targets = Targets(
+                {k: np.concatenate([v, more.values[k]]) for k, v in targets.values.items()},
+                {k: np.concatenate([w, more.weights[k]]) for k, w in targets.weights.items()},
+            )
+        self._targets = targets
+        self._validation = Validation.of(data, crops[held] if crops is not None else None)
+        self._plain = networks.NETWORKS[config.network](self._heads)
+        self._network = fused(self._plain)
+        self._compile()
+        self._best = values_of(self._network.weights)
+        self._restore()
+        public = data.rows("public")
+        self._records = Recorder(
+            folder, data.take(public), public.astype(np.int32), data.label_names, self.epoch
+        )  # fmt: skip
+
+    def _compile(self) -> None:
+        config = self._config
+        steps = config.epochs * (len(self._images) // config.batch)
+        warmup = max(1, round(steps * config.warmup))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 20, max(1, steps - warmup), alpha=0.0,
+            warmup_target=config.learning_rate, warmup_steps=warmup,
+        )  # fmt: skip
+        optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)  # pyright: ignore[reportArgumentType]
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        weights = {"fer2013": 1.0, "ferplus": config.votes_weight, "face": config.face_weight}
+        entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
+        binary = keras.losses.BinaryCrossentropy(from_logits=True)
+        self._network.compile(
+            optimizer,
+            loss={name: binary if name == "face" else entropy for name in self._heads},
+            loss_weights={name: weights[name] for name in self._heads},
+            weighted_metrics={
+                name: keras.metrics.CategoricalAccuracy(name="accuracy") for name in self._heads if name != "face"
+            },
+        )
+        optimizer.build(self._network.trainable_variables)
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Learn one epoch, measure it, keep it."""
+        started = time.monotonic()
+        batches = Batches(self._images, self._targets, self._config, epoch, self._teachers)
+        if self._config.size_at(epoch) != self._config.size_at(max(0, epoch - 1)):
+            # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
+            # later size another one, whose results differ in the last bit.
+            self._network.train_function = None
+        logs = self._learn(batches, epoch)
+        logits = self._validation.logits(self._network)
+        measured = self._validation.measure(logits)
+        # The last step may have spoiled what only the public split shows.
+        losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
+        check_finite(losses, epoch, self._best_epoch, self._config.learning_rate)
+        row = {
+            "epoch": epoch + 1,
+            "seconds": time.monotonic() - started - self._watch.paused,
+            "learning_rate": np.asarray(self._network.optimizer.learning_rate).item(),
+            "size": self._config.size_at(epoch),
+            "loss": logs["loss"],
+            **{k: v for k, v in logs.items() if k.endswith("accuracy")},
+            **measured,
+        }
+        score = float(np.mean([v for k, v in row.items() if k.startswith("val_") and k.endswith("_accuracy")]))
+        self.epoch = epoch + 1
+        if score > self._best_score:
+            self._best_score, self._best_epoch = score, epoch + 1
+            self._best = values_of(self._network.weights)
+        said = softmax(logits["fer2013"][: len(self._validation.labels)])
+        self._records.keep(epoch + 1, said, self._best_epoch)
+        append_history(self._folder, row)
+        self._save()
+        return row
+
+    def _learn(self, batches: Batches, epoch: int) -> dict[str, float]:
+        """One pass over the batches; the next one is augmented while one is learned.
+
+        Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
+        """
+        logs: list[dict[str, float]] = []
+        self._watch.begin(epoch + 1, len(batches))
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = ahead.submit(batches.__getitem__, 0)
+            for index in range(len(batches)):
+                faces, values, weights = coming.result()
+                if index + 1 < len(batches):
+                    coming = ahead.submit(batches.__getitem__, index + 1)
+                self._network.reset_metrics()
+                logs.append(self._network.train_on_batch(faces, values, weights, return_dict=True))
+                self._watch.step(index + 1, logs[-1], self._rate_now)
+        return {name: float(np.mean([log[name] for log in logs])) for name in logs[0]}
+
+    def _rate_now(self) -> float:
+        return np.asarray(self._network.optimizer.learning_rate).item()
+
+    def best_network(self) -> keras.Model:
+        """The network with the weights of the best epoch."""
+        self._plain.set_weights(self._best)
+        return self._plain
+
+    def _variables(self) -> list[Any]:
+        # Dropout's random state is among the network's variables, momentum and step among the optimizer's.
+        return [*self._network.variables, *self._network.optimizer.variables]
+
+    def _save(self) -> None:
+        save_checkpoint(
+            self._folder, self._variables(), self._best, (self.epoch, self._best_score, self._best_epoch)
+        )  # fmt: skip
+
+    def _restore(self) -> None:
+        saved = load_checkpoint(self._folder, self._variables(), self._best, progress=3)
+        if saved is not None:
+            self._best, (epoch, self._best_score, best_epoch) = saved
+            self.epoch, self._best_epoch = int(epoch), int(best_epoch)

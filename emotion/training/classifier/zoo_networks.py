@@ -1,0 +1,127 @@
+"""Build the networks of the zoo with Keras. All read grey faces of 0 to 255 and answer with logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import keras
+from keras import layers
+
+from emotion.errors import ModelError
+from emotion.training.classifier import networks
+from emotion.training.classifier.zoo import card_of
+
+Tensor = Any  # Keras does not annotate what its layers return
+
+
+def build(name: str, head: str, classes: int, weights: str = "random") -> keras.Model:
+    """The network of a card: float32 (n, size, size, 1), grey 0 to 255, to a dict `head` -> logits (n, classes).
+
+    `weights`: "random", "imagenet" or a file of them. Raises `ModelError` where they cannot be had.
+    """
+    if name in networks.NETWORKS:
+        return networks.NETWORKS[name]({head: classes})
+    size = card_of(name).size
+    faces = keras.Input((size, size, 1), name="faces")
+    x = _transferred(faces, name, weights) if name in _BASES else _BODIES[name](layers.Rescaling(1 / 255)(faces))
+    return keras.Model(faces, {head: layers.Dense(classes, name=head)(x)}, name=name)
+
+
+def _mlp(x: Tensor) -> Tensor:
+    """Two hidden layers on the bare pixels."""
+    x = layers.Flatten()(x)  # (n, 2304)
+    x = layers.Dense(512, activation="relu")(x)
+    return layers.Dense(256, activation="relu")(x)
+
+
+def _three_convolutions(x: Tensor) -> Tensor:
+    """As its notebook has it, pixel for pixel; most of its 6.9 million parameters are in the first dense layer."""
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)  # 125
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)  # 61
+    x = layers.Conv2D(64, 3, activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)  # 29
+    x = layers.Flatten()(x)  # (n, 53824)
+    x = layers.Dropout(0.25)(layers.Dense(128, activation="relu")(x))
+    return layers.Dropout(0.25)(layers.Dense(64, activation="relu")(x))
+
+
+def _four_convolutions(x: Tensor) -> Tensor:
+    for filters in (32, 64, 128, 128):  # 48 -> 24 -> 12 -> 6 -> 3
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = layers.Dropout(0.25)(layers.MaxPooling2D(2)(x))
+    x = layers.Flatten()(x)  # (n, 1152)
+    return layers.Dropout(0.5)(layers.Dense(128, activation="relu")(x))
+
+
+def _growing_filters(x: Tensor) -> Tensor:
+    for filters in (32, 64, 128, 256):  # 48 -> 24 -> 12 -> 6 -> 3
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.Dropout(0.2)(layers.MaxPooling2D(2)(x))
+    x = layers.Flatten()(x)  # (n, 2304)
+    return layers.Dropout(0.4)(layers.Dense(128, activation="relu")(x))
+
+
+_BODIES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
+    {
+        "mlp": _mlp,
+        "cnn-3conv-250": _three_convolutions,
+        "cnn-4conv": _four_convolutions,
+        "cnn-augmented": _growing_filters,
+    }
+)
+# As each of them was shown its pictures when it learned ImageNet: the means by channel, or -1 to 1.
+_MEANS: Final = (-103.939, -116.779, -123.68)
+_BASES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
+    {
+        "inception-resnet-v2": (keras.applications.InceptionResNetV2, 1 / 127.5, -1.0),
+        "vgg16": (keras.applications.VGG16, 1.0, _MEANS),
+        "resnet50": (keras.applications.ResNet50, 1.0, _MEANS),
+        "resnet101": (keras.applications.ResNet101, 1.0, _MEANS),
+    }
+)
+
+
+def _transferred(faces: Tensor, name: str, weights: str) -> Tensor:
+    """A network of ImageNet without its answers. Its weights stay as they are, and all learn where they are random."""
+    make, scale, offset = _BASES[name]
+    size = card_of(name).size
+    base = _with_weights(make, name, weights, size)
+    base.trainable = weights == "random"
+    x = layers.Concatenate()([faces, faces, faces])  # (n, 80, 80, 3)
+    x = layers.Rescaling(scale, offset)(x)
+    x = base(x) if base.trainable else base(x, training=False)
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dropout(0.5)(layers.Dense(64, activation="relu")(x))
+
+
+def _with_weights(make: Callable[..., keras.Model], name: str, weights: str, size: int) -> keras.Model:
+    shape = (size, size, 3)
+    if weights == "imagenet":
+        try:
+            return make(include_top=False, weights="imagenet", input_shape=shape)
+        except Exception as error:  # Keras promises no type for what a network does
+            raise ModelError(
+                f"The ImageNet weights of {name} could not be fetched ({_short(error)}); connect to the internet, give "
+                "their file, or begin at random."
+            ) from error
+    base = make(include_top=False, weights=None, input_shape=shape)
+    if weights != "random":
+        path = Path(weights)
+        if not path.is_file():
+            raise ModelError(f"There is no {path}; give the file of ImageNet weights without top, or begin at random.")
+        try:
+            base.load_weights(path)
+        except Exception as error:  # h5py and Keras promise no type for damaged bytes
+            raise ModelError(f"{path.name} has no weights of {name} without top ({_short(error)}).") from error
+    return base
+
+
+def _short(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return words[:100] or type(error).__name__

@@ -1,0 +1,1 @@
+"""Runs on disk, without Keras: what the app reads of a training."""

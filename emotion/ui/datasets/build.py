@@ -1,0 +1,282 @@
+"""Make a data set of photos from the page: what it does, the form, the jobs at work."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import streamlit as st
+
+from emotion.datasets.augmentation import Augmentation, augment
+from emotion.datasets.build_jobs import (
+    clear,
+    preparations,
+    start_again,
+    start_with_path,
+    start_with_photos,
+    start_with_zip,
+)
+from emotion.datasets.builder import SETS, Settings
+from emotion.datasets.photo_sources import safe_label
+from emotion.datasets.splitting import read_shares
+from emotion.errors import DataError, EmotionError
+from emotion.expressions import named
+from emotion.formatting import percent
+from emotion.jobs.job import Job
+from emotion.ui import messages, photo_cache, session
+from emotion.ui.datasets import selection
+
+_PLACES: Final = ("A folder on this machine", "A ZIP", "Photos")
+_SEVERAL: Final = {"largest": "Take the largest", "none": "Leave the photo out"}
+_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, as the networks read
+_MOST_KEPT: Final = 500 * 2**20  # bytes of photos that wait for the start in the memory of a session
+_ENDED: Final = {"failed": "could not be made", "stopped": "was stopped", "interrupted": "was broken off"}
+
+state = st.session_state
+
+
+# ------------------------------------------------------------------ before there is any
+
+
+def show_steps() -> None:
+    """What preparing does, shown with the sample photo by the very functions that do it."""
+    name, content = photo_cache.sample_photo()
+    reading = photo_cache.read_photo(content, name)
+    blur = session.choice().blur
+    columns = st.columns([3, 2, 2, 4], gap="medium", vertical_alignment="bottom")
+    columns[0].image(reading.preview_shown(blur), "1 · A photo, in a folder named happy", alt="A photo of an astronaut")
+    if not reading.faces:
+        return
+    columns[1].image(reading.crops_shown(blur)[0], "2 · Its face is found", width="stretch", alt="The face in colour")
+    grey = reading.grey[:1]
+    columns[2].image(
+        selection.picture(grey, 1, 4), "3 · cut, grey, 48 x 48", width="stretch", alt="The face, grey and small"
+    )
+    changed = augment(
+        grey.repeat(8, axis=0), grey.shape[1], np.arange(8) % 2 == 1, Augmentation(), np.random.default_rng(3)
+    )
+    columns[3].image(
+        selection.picture(changed, 4, 3), "4 · and comes a little different each time it is learned", width="stretch",
+        alt="The face turned, moved, brighter, mirrored",
+    )  # fmt: skip
+
+
+def show_where_from() -> None:
+    """Where the usual data set comes from."""
+    st.markdown(
+        "**No photos at hand?** FER-2013 is what most recognisers of expressions learn from: 35,887 grey faces of "
+        "48 x 48 pixels with seven labels. It is not part of this program. Kaggle has it (search for FER-2013), as "
+        "`fer2013.csv` or as folders. Put the file into `data/`, or the folders into `data/sets/fer2013/`, and reload "
+        "this page. Or start with `EMOTION_DATA=/where/it/lies make app`."
+    )
+
+
+# ------------------------------------------------------------------ the form
+
+
+def show_form() -> None:
+    """Where the photos are, how the faces shall be, a name, the start."""
+    where = st.segmented_control("Where are the photos?", _PLACES, default=_PLACES[0], required=True, key="data_place")
+    begin: Callable[[str, Settings], Job] | None
+    if where == _PLACES[1]:
+        begin = _from_zip()
+    elif where == _PLACES[2]:
+        begin = _from_photos()
+    else:
+        begin = _from_folder()
+    settings = _settings()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        zone = state.setdefault("data_drop", 0)
+        name = st.text_input("Name of the data set", _free_name(), max_chars=60, key=f"data_name_{zone}", width=320)
+        clicked = st.button(
+            "Start", icon=":material/play_arrow:", key="data_start", disabled=begin is None or settings is None,
+            help="Give photos first." if begin is None else None,
+        )  # fmt: skip
+    if clicked and begin and settings:
+        _start(begin, name.strip(), settings)
+
+
+def _start(begin: Callable[[str, Settings], Job], name: str, settings: Settings) -> None:
+    started = False
+    with messages.error_box("starting"), st.spinner("Keeping the photos"):
+        begin(name, settings)
+        started = True
+    if started:
+        state.pop("data_photos", None)
+        state["data_drop"] += 1  # empties what was given for this one
+        st.rerun()
+
+
+def _free_name() -> str:
+    number = 1
+    while (SETS / f"my-faces-{number}").exists() or (SETS / f".my-faces-{number}.preparing").exists():
+        number += 1
+    return f"my-faces-{number}"
+
+
+def _from_folder() -> Callable[[str, Settings], Job] | None:
+    typed = st.text_input(
+        "Folder or ZIP on this machine", placeholder="/home/me/photos", key="data_path",
+        help="A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed.",
+    ).strip()  # fmt: skip
+    return (lambda name, settings: start_with_path(Path(os.path.expanduser(typed)), name, settings)) if typed else None
+
+
+def _from_zip() -> Callable[[str, Settings], Job] | None:
+    file = st.file_uploader(
+        "Drop a ZIP here", key=f"data_zip_{state.setdefault('data_drop', 0)}",
+        help="With a folder for each label in it, up to 200 MB. It is deleted as soon as the data set is made.",
+    )  # fmt: skip
+    if file is None:
+        return None
+
+    def begin(name: str, settings: Settings) -> Job:
+        job = start_with_zip(file, name, settings)
+        photo_cache.forget_upload(file.file_id)
+        return job
+
+    return begin
+
+
+def _from_photos() -> Callable[[str, Settings], Job] | None:
+    """Photos of one label after the other, kept until the start."""
+    kept: list[tuple[str, str, bytes]] = state.setdefault("data_photos", [])
+    zone = state.setdefault("data_drop", 0)
+    label = st.text_input(
+        "Label of the next photos", placeholder="happy", max_chars=60, key="data_label", width=320,
+        help="Any word. Drop photos of one label, then give the next label.",
+    )  # fmt: skip
+    files = st.file_uploader(
+        "Drop its photos here", accept_multiple_files=True, key=f"data_photos_{zone}", disabled=not safe_label(label)
+    )
+    if files and sum(len(content) for *_, content in kept) + sum(file.size for file in files) > _MOST_KEPT:
+        st.error(
+            f"These photos have more than {_MOST_KEPT / 2**20:.0f} MB together; give the rest as a folder or a ZIP.",
+            icon=":material/error:",
+        )
+    elif files and safe_label(label):
+        kept += [(safe_label(label), file.name, file.getvalue()) for file in files]
+        for file in files:
+            photo_cache.forget_upload(file.file_id)
+        state["data_drop"] = zone + 1  # or they would be added again at every click
+        st.rerun()
+    if not kept:
+        return None
+    counts = Counter(label for label, _, _ in kept)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(messages.plain("So far: " + ", ".join(f"{named(label)} {n}" for label, n in counts.items())))
+        st.button("Forget them", icon=":material/close:", key="data_forget", on_click=kept.clear)
+    return lambda name, settings: start_with_photos(kept, name, settings)
+
+
+def _settings() -> Settings | None:
+    """What was chosen; None where it makes no sense, which is said."""
+    with st.expander("How", icon=":material/tune:"):
+        left, right = st.columns(2, gap="large")
+        with left:
+            whole = st.toggle(
+                "The photos are cut faces already", key="data_whole",
+                help="Nothing is searched in them: the middle square of each is taken.",
+            )  # fmt: skip
+            several = st.segmented_control(
+                "Several faces on a photo", list(_SEVERAL), default="largest", required=True, disabled=whole,
+                format_func=lambda word: _SEVERAL[word], key="data_several",
+            )  # fmt: skip
+            least = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_least")
+        with right:
+            size = st.select_slider("Size of the faces, pixels", _SIZES, 48, key="data_size",
+                                    help="48 is that of FER-2013, and what most networks here read.")  # fmt: skip
+            split = st.text_input("Training / validation / test", "80/10/10", key="data_split")
+            seed = st.number_input(
+                "Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed shares the faces out in the same way."
+            )
+        choice = session.choice()
+        st.caption(
+            f"Faces are searched as on the Photos page, now with {messages.plain(choice.detector)}: see the sidebar."
+        )
+    try:
+        return Settings(
+            int(size), read_shares(split), int(seed), "none" if several == "none" else "largest", int(least), whole,
+            choice.detector, choice.settings.detection,
+        )  # fmt: skip
+    except DataError as error:
+        st.error(messages.plain(str(error)), icon=":material/error:")
+        return None
+
+
+# ------------------------------------------------------------------ the jobs
+
+
+def show_jobs() -> None:
+    """What is being made, what could not be made, and what is ready."""
+    jobs = [(job, job.state()) for job in preparations()]
+    running = [job for job, now in jobs if now.running]
+    for job, now in jobs:
+        if now.state == "done":
+            _show_done(job)
+        elif not now.running:
+            _show_ended(job)
+    if running:
+        st.fragment(_show_running, run_every=1)([job.folder for job in running])
+
+
+def _show_running(folders: list[Path]) -> None:
+    """All that run, as they are now; the whole page is drawn when one of them ends."""
+    for folder in folders:
+        job = Job(folder)
+        now = job.state()
+        if not now.running:
+            st.rerun()
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            left = f", about {_waiting(now.seconds_left)} left" if now.seconds_left is not None else ""
+            done = f"{percent(now.fraction)}{left}" if now.total else "Begins"
+            st.progress(now.fraction, messages.plain(f"{job.label}: {done}. {now.text}"))
+            st.button(
+                "Stop", icon=":material/stop:", key=f"data_stop_{folder.name}", on_click=_quietly, args=(clear, job),
+                help="Nothing is kept of a data set that is not finished.",
+            )  # fmt: skip
+    st.caption("This page may be closed: the work goes on.")
+
+
+def _waiting(seconds: float) -> str:
+    return f"{round(seconds)} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
+def _quietly(act: Callable[[Job], object], job: Job) -> None:
+    """For clicks: what goes wrong is said when the page is drawn."""
+    try:
+        act(job)
+    except EmotionError as error:
+        state["data_refused"] = str(error)
+
+
+def show_refused() -> None:
+    """Say what went wrong at the last click."""
+    sentence = state.pop("data_refused", "")
+    if sentence:
+        st.error(messages.plain(sentence), icon=":material/error:")
+
+
+def _show_done(job: Job) -> None:
+    """Said once: from then on it is one of the data sets."""
+    label = job.label
+    _quietly(clear, job)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.success(f"The data set **{messages.plain(label)}** is ready.", icon=":material/check:", width="stretch")
+        st.button("Open it", icon=":material/folder_open:", key="data_open", on_click=selection.show, args=(label,))
+
+
+def _show_ended(job: Job) -> None:
+    now = job.state()
+    with st.container(border=True):
+        words = f"The data set {job.label} {_ENDED.get(now.state, 'ended')}. {now.error or ''}"
+        st.warning(messages.plain(words), icon=":material/info:")
+        with st.container(horizontal=True):
+            st.button("Begin again", icon=":material/replay:", key=f"data_again_{job.folder.name}",
+                      on_click=_quietly, args=(start_again, job))  # fmt: skip
+            st.button("Remove", icon=":material/delete:", key=f"data_clear_{job.folder.name}",
+                      on_click=_quietly, args=(clear, job))  # fmt: skip

@@ -1,0 +1,62 @@
+// Tells the server what this browser says of its cameras, and opens one for a moment where a person asks for that.
+// It shows one button; the words are those of the page.
+
+const look = async () => {
+  const facts = { secure: window.isSecureContext && !!navigator.mediaDevices };
+  if (!facts.secure) return facts;
+  try {
+    facts.permission = (await navigator.permissions.query({ name: "camera" })).state;
+  } catch {} // not every browser tells
+  try {
+    facts.cameras = (await navigator.mediaDevices.enumerateDevices()).filter((d) => d.kind === "videoinput").length;
+  } catch {}
+  return facts;
+};
+
+const open = async () => {
+  try {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    stream.getTracks().forEach((track) => track.stop());
+    return "";
+  } catch (error) {
+    return error.name;
+  }
+};
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".diagnostics");
+  root.send = (facts) => setStateValue("facts", facts); // of this run; what an older run gave is deaf
+  const tell = async (more) => {
+    root.facts = { ...root.facts, ...(await look()), ...more };
+    const said = JSON.stringify(root.facts);
+    if (said !== root.said) {
+      root.said = said;
+      root.send(root.facts);
+    }
+  };
+  if (!root.button) {
+    root.button = document.createElement("button");
+    root.button.type = "button";
+    root.button.className = "check";
+    root.append(root.button);
+  }
+  root.button.textContent = data.label;
+  root.button.onclick = async () => {
+    root.button.disabled = true;
+    await tell({ error: await open() });
+    root.button.disabled = false;
+  };
+  tell({});
+  const devices = navigator.mediaDevices;
+  const changed = () => tell({ error: undefined }); // the last try says nothing of what is now
+  devices?.addEventListener?.("devicechange", changed);
+  let watched = null;
+  navigator.permissions?.query({ name: "camera" }).then((status) => {
+    watched = status;
+    status.addEventListener("change", changed);
+  }, () => {});
+  return () => {
+    devices?.removeEventListener?.("devicechange", changed);
+    watched?.removeEventListener("change", changed);
+  };
+}

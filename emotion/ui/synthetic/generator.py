@@ -1,0 +1,98 @@
+"""What is known of a generator: how it learned, how good its faces are, whether they help, whom they are like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from emotion import charts
+from emotion.expressions import named
+from emotion.formatting import percent
+from emotion.generation import images, tables
+from emotion.model_store.store import Bundle
+from emotion.results import tables as results_tables
+from emotion.storage import read_json
+from emotion.training.runs.folder import BENEFIT, read_history
+from emotion.ui import components, messages
+from emotion.ui.synthetic import faces
+
+
+def show_nearest(bundle: Bundle, face: np.ndarray, seed: int, name: str, truncation: float) -> None:
+    """Real faces that it may have been copied from, if they are here."""
+    entry = faces.learned_from(bundle)
+    if entry is None:
+        st.caption("The faces that it learned from are not on this machine; the most similar ones would stand here.")
+        return
+    real = faces.nearest(bundle.sha256, seed, name, truncation, face, entry)
+    st.markdown(
+        "The most similar of the real faces that it learned from. If one of them were the same, this would be a copy."
+    )
+    with st.container(horizontal=True):
+        for i, (picture, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
+            st.image(faces.large(picture), named(label), width=120, alt=f"Real face {i}, {label}")
+
+
+def show_story(bundle: Bundle) -> None:
+    """How the generator learned, epoch by epoch."""
+    sheets, history = images.grown(bundle), pd.DataFrame(read_history(bundle.folder))
+    if not sheets or history.empty:
+        st.write("This generator left no history of its epochs.")
+        return
+    epochs = sorted(sheets)
+    best = bundle.card.get("best_epoch")
+    epoch = st.select_slider("After the epoch", epochs, epochs[-1], key="gen_epoch") if len(epochs) > 1 else epochs[0]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.image(sheets[epoch], width="stretch", alt=f"What it drew after epoch {epoch}")
+        st.caption(f"The seeds 0 to 7, an expression in each row, after epoch {epoch}. The epoch {best} was kept.")
+    numbers = pd.DataFrame({name: pd.to_numeric(history[name], errors="coerce") for name in history})
+    with right:
+        for title, shares, log, names in (
+            ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "critic"}),
+            ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
+            ("Seen as asked, and as different as real faces", True, False,
+             {"consistency": "recognised as asked", "diversity": "diversity"}),
+        ):  # fmt: skip
+            there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])
+            table = there.rename(columns=names).melt("epoch", var_name="measure").dropna()
+            if not table.empty:
+                st.markdown(f"##### {title}", anchors=False)
+                chart = charts.learning_lines(table, epoch, shares=shares, log=log)
+                components.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
+
+
+def show_quality(bundle: Bundle) -> None:
+    """How good the faces are, beside real ones."""
+    measured = (bundle.card.get("metrics") or {}).get("quality")
+    if not measured:
+        st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
+        return
+    judge = "the recogniser that taught it" if measured.get("judge_taught") else "another recogniser"
+    st.metric(
+        f"Seen as asked by {judge}", percent(measured["consistency"]), border=True, width=360,
+        help=f"The same recogniser is right for {percent(measured['real_consistency'])} of real faces.",
+    )  # fmt: skip
+    with st.expander("All measures", icon=":material/table_rows:"):
+        st.dataframe(tables.generator_table(measured), hide_index=True, key="gen_quality")
+
+
+def show_benefit(bundle: Bundle) -> None:
+    """Whether synthetic faces help to learn."""
+    told = read_json(bundle.folder / BENEFIT)
+    if not told:
+        st.write("Whether these faces help a recogniser to learn has not been tried yet.")
+        return
+    st.markdown(f"**{messages.plain(told['sentence'])}**")
+    table = pd.DataFrame(told["rows"])
+    components.chart(charts.intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
+    asked = told["question"]
+    taught = ", which had a part in the generator's lessons" if told["filter_taught"] else ""
+    st.caption(
+        f"{asked['seeds']} small networks for each way, {asked['epochs']} epochs each, all with as many faces to learn "
+        f"from: where no synthetic ones are added, {told['synthetic']:,} real ones come twice. Of {told['tried']:,} "
+        f"faces drawn as {asked['rare']}, those were taken in which the model {messages.plain(told['filter'])} sees "
+        f"it{taught}. Measured on {told['held_out']:,} real faces that none of them learned from; the lines are 95 % "
+        "intervals."
+    )
+    faces.save("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "do-they-help.csv")

@@ -1,0 +1,1 @@
+"""What a video is shown by: drawn frames, thumbnails, highlights."""

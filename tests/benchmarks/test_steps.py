@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion.benchmarks import steps
+from emotion.model_store.store import Bundle
+from emotion.recognition.detector_factory import available_detectors
+from emotion.recognition.opencv_detectors import Haar
+
+STEPS = ["detect", "crop", "classify", "draw", "total"]
+# As they were before any of these tests.
+THREADS = cv2.getNumThreads()
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.fixture
+def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "available_detectors", lambda: ("haar",))
+
+
+@pytest.mark.usefixtures("only_haar")
+def test_rows(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = {"what": "start", "detector": "haar", "faces": 1, "milliseconds": 1.0}
+    monkeypatch.setattr(steps, "_cold_start", lambda name: start)
+    rows = steps.bench(tiny, repeats=1)
+    assert [row["what"] for row in rows] == [*STEPS, *STEPS, "start"]
+    for row in rows:
+        assert list(row) == ["what", "detector", "faces", "milliseconds"]
+        assert row["detector"] == "haar"
+        assert row["milliseconds"] > 0
+    assert all(row["faces"] >= 1 for row in rows[:5])
+    assert all(row["faces"] >= 8 for row in rows[5:10])
+    json.dumps(rows, allow_nan=False)
+
+
+@pytest.mark.usefixtures("only_haar")
+def test_the_machine_is_left_as_it_was(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_steps", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        steps.bench(tiny, repeats=1)
+    assert cv2.getNumThreads() == THREADS
+    assert CORES is None or os.sched_getaffinity(0) == CORES
+
+
+@pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
+def test_frames_hold_what_they_say(copies: int, faces: int) -> None:
+    image = steps.frame(copies)
+    assert (image.shape, image.dtype) == ((480, 640, 3), np.uint8)
+    boxes = [face.box for face in Haar().detect(image, 0.5, 640)]
+    tiles = {(int(box.centre[0] // (640 if copies == 1 else 160)), int(box.centre[1] // (480 if copies == 1 else 240)))
+             for box in boxes}  # fmt: skip
+    assert len(tiles) == faces
+
+
+def test_the_median_is_of_the_calls_after_the_warm_up() -> None:
+    calls: list[int] = []
+    assert steps._median_milliseconds(lambda: calls.append(1), 5) < 1000
+    assert len(calls) == 8
+
+
+@pytest.mark.slow
+def test_from_a_cold_start() -> None:
+    rows = [steps._cold_start(name) for name in available_detectors()]
+    for row in rows:
+        assert (row["what"], row["faces"]) == ("start", 1)
+        assert 50 < row["milliseconds"] < 60_000
+        if sys.platform != "win32":
+            assert 30 < row["megabytes"] < 600
+
+
+@pytest.mark.slow
+def test_the_command() -> None:
+    command = [sys.executable, "-m", "emotion", "bench", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=steps.SAMPLE.parents[2])
+    rows = json.loads(done.stdout)
+    names = available_detectors()
+    assert [(row["what"], row["detector"]) for row in rows] == [
+        *((what, name) for name in names for _ in (1, 8) for what in STEPS), *(("start", name) for name in names),
+    ]  # fmt: skip

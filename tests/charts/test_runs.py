@@ -1,0 +1,127 @@
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+
+from emotion import charts
+from emotion.training import tables
+
+HISTORY = [
+    {"epoch": str(i), "accuracy": str(0.1 * i), "val_accuracy": str(v), "loss": str(1 / i), "learning_rate": "0.01"}
+    for i, v in enumerate([0.3, 0.5, 0.4], 1)
+]
+NAMES = ["happy", "sad"]
+
+
+def rows_of(chart: Any) -> list[dict[str, Any]]:
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+
+
+def lesson(rows: list[dict[str, str]]) -> Any:
+    return charts.lesson_curve(tables.lesson_table(rows, [], "right"), shares=True)
+
+
+def test_a_growing_lesson_changes_only_its_rows() -> None:
+    """Where anything else changed, Streamlit would draw the chart anew and the zoom would be lost."""
+    before, after = (lesson(rows).to_dict() for rows in (HISTORY[:1], HISTORY))
+    for spec in (before, after):
+        names = spec.pop("datasets").keys()
+        text = str(spec)
+        for name in names:
+            text = text.replace(name, "data")
+        spec["text"] = text
+    views = [
+        {part for part in spec["text"].split("'") if part.startswith(("view_", "param_"))} for spec in (before, after)
+    ]
+    for spec, those in zip((before, after), views, strict=True):
+        for number, name in enumerate(sorted(those, key=spec["text"].index)):
+            spec["text"] = spec["text"].replace(name, f"name{number}")
+    assert before["text"] == after["text"]
+
+
+def test_the_best_epoch_has_a_ring() -> None:
+    assert [row["at"] for row in rows_of(lesson(HISTORY)) if row["best"]] == [2.0]
+    assert [row["text"] for row in rows_of(lesson(HISTORY)) if row["best"]] == ["50 %"]
+
+
+def test_runs_have_a_colour_each_and_tell_what_was_before_smoothing() -> None:
+    table = tables.curves_table({"a": HISTORY, "b": HISTORY[:2]}, "right", 0.9)
+    spec = charts.run_curves(table, shares=True).to_dict()
+    assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "linear"
+    (rows,) = spec["datasets"].values()
+    assert {row["text"] for row in rows if row["best"]} == {"50 %"}
+
+
+def test_a_logarithmic_axis() -> None:
+    spec = charts.run_curves(tables.curves_table({"a": HISTORY}, "loss"), shares=False, log=True).to_dict()
+    assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_words_in_a_matrix_stand_out(dark: bool) -> None:
+    table = tables.confusion_table(np.array([[90, 10], [50, 50]]), NAMES)
+    spec = charts.confusion_heat(table, dark=dark).to_dict()
+    low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)])
+                 for c in spec["layer"][0]["encoding"]["color"]["scale"]["range"])  # fmt: skip
+    for row in rows_of(charts.confusion_heat(table, dark=dark)):
+        ground = low + (high - low) * row["share"]
+        ink = np.array([int(row["ink"][i : i + 2], 16) for i in (1, 3, 5)])
+        assert contrast(ground, ink) > 3.3
+
+
+def contrast(one: Any, other: Any) -> float:
+    """As the WCAG defines it."""
+    lights = []
+    for colour in (one, other):
+        c = np.asarray(colour) / 255
+        linear = np.where(c <= 0.03928, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        lights.append(float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+    return max(lights) / min(lights)
+
+
+def test_a_click_in_the_matrix_names_its_cell() -> None:
+    spec = charts.confusion_heat(tables.confusion_table(np.eye(2), NAMES)).to_dict()
+    (param,) = spec["params"]
+    assert param["name"] == charts.CELL_CLICK
+    assert param["select"]["fields"] == ["row", "column"]
+
+
+def scores() -> pd.DataFrame:
+    return tables.classes_table([{"label": n, "recall": 0.5, "precision": 0.25, "f1": 1 / 3, "n": 4} for n in NAMES])
+
+
+EVERY = {
+    "lesson": lambda: lesson(HISTORY),
+    "rate": lambda: charts.rate_curve(tables.lesson_table(HISTORY, [], "rate")),
+    "runs": lambda: charts.run_curves(tables.curves_table({"a": HISTORY}, "right"), shares=True),
+    "matrix": lambda: charts.confusion_heat(tables.confusion_table(np.eye(2), NAMES)),
+    "classes": lambda: charts.class_dots(scores()),
+    "reliability": lambda: charts.reliability_curve(
+        pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 0.8], "n": [5, 9]})
+    ),
+    "stress": lambda: charts.stress_curve(
+        tables.stress_table({"a": {"rows": [{"kind": "blur", "amount": 1, "unit": "px", "accuracy": 0.5}]}}), "px"
+    ),
+    "answers": lambda: charts.answers_over_epochs(tables.epochs_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)),
+}  # fmt: skip
+EMPTY = {
+    "lesson": lambda: lesson([]),
+    "rate": lambda: charts.rate_curve(tables.lesson_table([], [], "rate")),
+    "runs": lambda: charts.run_curves(tables.curves_table({}, "right"), shares=True),
+    "matrix": lambda: charts.confusion_heat(tables.confusion_table(np.zeros((0, 0)), [])),
+    "answers": lambda: charts.answers_over_epochs(tables.epochs_table(np.zeros((0, 2)), [], NAMES)),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_chart_can_be_drawn(name: str) -> None:
+    drawn = vl_convert.vegalite_to_svg(EVERY[name]().to_json())
+    assert drawn.count("<path") > 3
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_nothing_to_draw_is_no_error(name: str) -> None:
+    assert "<svg" in vl_convert.vegalite_to_svg(EMPTY[name]().to_json())

@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion.benchmarks import steps
+from emotion.cli import main
+from emotion.expressions import FERPLUS_LABELS
+from emotion.faces import Box, Face
+from emotion.jobs import job
+from emotion.jobs.reporter import Reporter
+from emotion.media.image_reader import read_image
+from emotion.model_store.store import Bundle, default_bundle
+from emotion.recognition.analyzer import Analyzer
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run one command in an empty folder; returns exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = main.main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse
+            status = int(error.code or 0)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def analyze(run: Run, tiny: Bundle) -> Run:
+    """`analyze` with the tiny model and the detector that is everywhere."""
+    return lambda *arguments: run("analyze", "--model", tiny.folder, "--detector", "haar", *arguments)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data set of random pictures: 30 to learn from, 12 public, 12 private."""
+    rng = np.random.default_rng(0)
+    usage = np.repeat([0, 1, 2], (30, 12, 12)).astype(np.int8)
+    images = rng.integers(0, 256, (54, 48, 48), dtype=np.uint8)
+    np.savez(tmp_path / "faces.npz", images=images, label=np.arange(54, dtype=np.int8) % 7, usage=usage)
+    return tmp_path / "faces.npz"
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("", 2, "required: COMMAND"),
+        ("dance", 2, "invalid choice: 'dance'"),
+        ("--help", 0, ""),
+        ("analyze", 2, "required: PHOTO"),
+        ("analyze a.jpg --detection 1.5", 2, "1.5 is not between 0 and 1"),
+        ("analyze a.jpg --detection nan", 2, "nan is not between 0 and 1"),
+        ("analyze a.jpg --unsure -1", 2, "--unsure"),
+        ("analyze a.jpg --side 0", 2, "0 is no number of pixels above 0"),
+        ("analyze a.jpg --side big", 2, "--side"),
+        ("analyze a.jpg --detector dlib", 1, "There is no detector 'dlib'; expected one of glance, yunet, haar."),
+        ("analyze a.jpg --model nowhere", 1, "There is no card.json in nowhere"),
+        ("analyze a.jpg --detector haar --head affectnet", 1, "The model has no answer 'affectnet'; it has "),
+        ("analyze a.jpg --detector haar", 1, '"a.jpg" was not found'),
+        ("train --data faces.npz", 2, "required: --out"),
+        ("train --out run", 2, "required: --data"),
+        ("train --data faces.npz --out run --epochs many", 2, "--epochs"),
+        ("train --data nowhere --out run", 1, "There is no nowhere; give fer2013.csv"),
+        ("train --data cli.txt --out run", 1, "cli.txt is not a data set"),
+        ("train-detector --data .", 2, "required: --out"),
+        ("train-detector --data nowhere --out run", 1, "There is no train.json in nowhere"),
+        ("evaluate-detector", 2, "required: --data"),
+        ("evaluate-detector nowhere --data .", 1, "There is no card.json in nowhere"),
+        ("evaluate-detector --data nowhere", 1, "There is no train.json in nowhere"),
+        ("evaluate", 2, "required: MODEL_OR_RUN, --data"),
+        ("evaluate model", 2, "required: --data"),
+        ("evaluate model --data x --split training", 2, "invalid choice: 'training'"),
+        ("evaluate model --data nowhere", 1, "There is no nowhere"),
+        ("evaluate nowhere --data faces.npz", 1, "There is no card.json in nowhere"),
+        ("evaluate model --data faces.npz --votes nowhere.csv", 1, "nowhere.csv"),
+        ("use run", 2, "required: --name"),
+        ("use nowhere --name mine", 1, "There is no card.json in nowhere"),
+        ("measure-crops dlib --data faces.npz", 1, "There is no detector 'dlib'"),
+        ("measure-crops haar --data nowhere", 1, "There is no nowhere"),
+        ("measure-crops haar --data faces.npz --keep", 1, "haar is no folder of a detector trained here"),
+    ],
+)
+def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
+    data.with_name("cli.txt").write_text("no data set")
+    code, out, err = run(*arguments.split())
+    assert (code, words in err) == (status, True), err
+    assert (out == "") is (status != 0)
+    assert "Traceback" not in err
+    if status == 1:
+        assert err.startswith("emotion: ")
+        assert err.count("\n") == 1
+    else:
+        assert not (data.parent / "run").exists()  # nothing begun
+
+
+def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
+    detector = default_bundle("detector").folder
+    status, _, err = run("shrink", detector, "--data", data, "--out", "small")
+    assert (status, err) == (1, f"emotion: {detector} is a detector; only a recogniser can be shrunk.\n")
+
+
+@pytest.mark.parametrize("command", ["runs --folder {}", "measure-crops {} --data .", "evaluate . --data {}",
+                                     "evaluate . --data faces.npz --votes {}"])  # fmt: skip
+def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> None:
+    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    assert data.is_file()
+    status, _, err = run(*command.format("x" * 300).split())
+    assert (status, err.startswith("emotion: "), err.count("\n")) == (1, True, 1)
+
+
+def test_every_command_has_its_help(run: Run) -> None:
+    overview = run("--help")[1]
+    for command in (
+        "analyze", "train", "train-detector", "evaluate", "evaluate-detector", "use", "bench", "measure-crops",
+        "fetch-yunet", "networks", "runs",
+    ):  # fmt: skip
+        assert command in overview
+        status, out, _ = run(command, "--help")
+        assert status == 0
+        assert len(out.splitlines()) > 3
+
+
+def test_ctrl_c_ends_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(steps, "bench", interrupt)
+    assert run("bench") == (1, "", "emotion: stopped.\n")
+
+
+def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "bench", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("bench")
+
+
+# ------------------------------------------------------------------ analyze
+
+
+def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 32), "grey").save("blank.png")
+    status, out, err = analyze("--json", "blank.png", sample_file, "--unsure", "0")
+    assert (status, err) == (0, "")
+    blank, photo = (json.loads(line) for line in out.splitlines())
+    assert blank == {"file": "blank.png", "width": 64, "height": 32, "faces": []}
+    assert list(photo) == ["file", "width", "height", "faces"]
+    assert (photo["file"], photo["width"], photo["height"]) == (str(sample_file), 512, 512)
+    face = photo["faces"][0]
+    assert list(face) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert [type(value) for value in face["box"]] == [int] * 4
+    assert face["scores"].keys() == set(FERPLUS_LABELS)
+    assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
+    assert face["confidence"] == max(face["scores"].values()) == face["scores"][face["label"]]
+    assert face["detection"] >= 0.6
+    assert face["unsure"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("blank.png", "blank.png: no face\n"),
+        ("photo.jpg --unsure 1", "photo.jpg: 1 unsure\n"),
+        ("photo.jpg --detection 1 --detector haar", "photo.jpg: no face\n"),
+        ("photo.jpg --side 30", "photo.jpg: no face\n"),
+        ("blank.png blank.png", "blank.png: no face\n" * 2),
+    ],
+)
+def test_sentences(analyze: Run, sample_file: Path, arguments: str, line: str) -> None:
+    Image.new("RGB", (64, 32), "grey").save("blank.png")
+    Path("photo.jpg").write_bytes(sample_file.read_bytes())
+    assert analyze(*arguments.split()) == (0, line, "")
+
+
+@pytest.mark.parametrize(("head", "labels"), [("ferplus", 8), ("fer2013", 7)])
+def test_which_answer(analyze: Run, sample_file: Path, head: str, labels: int) -> None:
+    _, out, _ = analyze("--json", "--head", head, sample_file)
+    assert len(json.loads(out)["faces"][0]["scores"]) == labels
+
+
+def test_unsure_is_shown_with_its_reason(analyze: Run, sample_file: Path) -> None:
+    _, out, _ = analyze("--json", "--unsure", "1", sample_file)
+    face = json.loads(out)["faces"][0]
+    assert face["unsure"].startswith("between ")
+    assert face["label"] in face["scores"]
+
+
+def test_a_bad_file_among_good_ones(analyze: Run, sample_file: Path) -> None:
+    Path("bad.jpg").write_text("no photo")
+    Path("folder").mkdir()
+    names = [sample_file, "bad.jpg", sample_file, "missing.jpg", "folder", sample_file]
+    status, out, err = analyze("--json", *names, "--out", "out")
+    assert status == 1
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(sample_file)] * 3
+    assert len(err.splitlines()) == 3
+    assert all(line.startswith("emotion: ") and line.endswith(".") for line in err.splitlines())
+    assert [name in err for name in ("bad.jpg", "missing.jpg", "folder")] == [True] * 3
+    assert len(json.loads(Path("out/faces.json").read_text())) == 3
+    assert len(list(Path("out").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("blur", [False, True])
+def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
+    status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--blur"] * blur)
+    assert status == 0
+    record = json.loads(out)
+    label = "unsure" if record["faces"][0]["unsure"] else record["faces"][0]["label"]
+    folder = Path("some/out")
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
+        ".emotion-result.json", ".images.jsonl", "astronaut.png", "faces.csv", "faces.json",
+        f"faces/astronaut/01_{label}.png",
+    ]  # fmt: skip
+    assert json.loads((folder / "faces.json").read_text()) == [record]
+    assert len((folder / "faces.csv").read_text().splitlines()) == 2
+    crop = read_image(folder / "faces" / "astronaut" / f"01_{label}.png")
+    assert (len(np.unique(crop.reshape(-1, 3), axis=0)) <= 36) is blur
+    assert read_image(folder / "astronaut.png").shape == read_image(sample_file).shape
+
+
+def test_out_that_is_a_file(analyze: Run, sample_file: Path) -> None:
+    Path("out").write_text("")
+    status, _, err = analyze(sample_file, "--out", "out")
+    assert (status, "out is a file, a folder was expected" in err) == (1, True)
+
+
+def test_no_out_where_nothing_was_read(analyze: Run) -> None:
+    assert analyze("missing.jpg", "--out", "out")[0] == 1
+    assert not Path("out").exists()
+
+
+def test_a_photo_on_its_side_says_so(
+    run: Run, fake_detector: Callable, fake_recogniser: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = Face(Box(0, 0, 30, 30), 0.9)
+    fake = Analyzer(fake_detector(lambda image: [face] if image.shape[:2] == (60, 40) else []), fake_recogniser())
+    monkeypatch.setattr("emotion.recognition.analyzer.load_analyzer", lambda *_: fake)
+    Image.new("RGB", (60, 40)).save("side.png")
+    assert run("analyze", "side.png") == (0, "side.png: 1 happy (turned clockwise by 90 degrees)\n", "")
+    record = json.loads(run("analyze", "side.png", "--json")[1])
+    assert (record["width"], record["height"], record["turned"]) == (40, 60, 90)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode on this system")
+def test_a_name_in_no_encoding(analyze: Run, sample_file: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    Path(name).write_bytes(sample_file.read_bytes())
+    status, out, err = analyze("--json", name, os.fsdecode(b"\xff.jpg"), "--out", "out")
+    assert (status, json.loads(out)["file"]) == (1, "caf\ufffd.jpg")
+    assert "was not found" in err
+    assert json.loads(Path("out/faces.json").read_text())[0]["file"] == "caf\ufffd.jpg"
+
+
+def test_as_a_program_of_its_own(tiny: Bundle, sample_file: Path) -> None:
+    command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar", "--json"]
+    done = subprocess.run([*command, str(sample_file), "nowhere.jpg"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(json.loads(done.stdout)["faces"]) >= 1
+    assert done.stderr == 'emotion: "nowhere.jpg" was not found: check the name and the folder.\n'
+
+
+# ------------------------------------------------------------------ the others
+
+
+def test_who_reads_it_may_leave() -> None:
+    command = [sys.executable, "-m", "emotion", "networks", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout
+        assert program.stderr
+        program.stdout.close()
+        complaint = program.stderr.read()
+    assert program.returncode == 1
+    assert complaint == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("arguments", [[], ["--json"]])  # the second is more than is kept until the end
+def test_output_on_a_full_disk(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "emotion", "networks", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    words = "emotion: The output cannot be written (No space left on device); send it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (1, words)
+
+
+def test_output_that_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `>&-`
+    assert run("networks") == (0, "", "")
+
+
+def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(steps, "bench", full)
+    with pytest.raises(OSError, match="No space left"):
+        run("bench")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_name_that_the_encoding_lacks(tiny: Bundle, tmp_path: Path, arguments: list[str]) -> None:
+    Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
+    command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "é😀.png"), *arguments], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u00e9\ud83d\ude00.png" in done.stdout
+    assert not arguments or json.loads(done.stdout)["file"] == str(tmp_path / "é😀.png")
+
+
+def test_evaluate(run: Run, tiny: Bundle, data: Path) -> None:
+    status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "private", "--json")
+    assert (status, err) == (0, "")
+    scores = json.loads(out)
+    assert (scores["split"], scores["n"]) == ("private", 12)
+    assert 0 <= scores["accuracy_interval"][0] <= scores["accuracy"] <= scores["accuracy_interval"][1] <= 1
+    status, out, _ = run("evaluate", tiny.folder, "--data", data)
+    assert status == 0
+    assert out.startswith("public split, 12 faces\naccuracy ")
+    assert "happy      recall" in out
+
+
+def test_networks_are_listed(run: Run) -> None:
+    status, out, err = run("networks", "--json")
+    assert (status, err) == (0, "")
+    facts = {one["name"]: one for one in json.loads(out)}
+    assert facts["cnn-3conv-250"]["parameters"] == 6_926_375
+    assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
+    assert facts["vgg16"]["defaults"]["schedule"] == "plateau"
+    text = run("networks")[1]
+    assert [line.split()[0] for line in text.splitlines()] == list(facts)
+
+
+def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "config.json").write_text('{"network": "mlp", "epochs": 4}')
+    (tmp_path / "runs" / "mine" / "history.csv").write_text("epoch,val_accuracy\n1,0.25\n2,0.5\n")
+    status, out, err = run("runs", "--folder", tmp_path / "runs", "--json")
+    assert (status, err) == (0, "")
+    first, *shipped = map(json.loads, out.splitlines())
+    assert (first["name"], first["epoch"], first["epochs"], first["best_accuracy"]) == ("mine", 2, 4, 0.5)
+    assert "recogniser" in {one["name"] for one in shipped}
+    assert "50.0% in epoch 2" in run("runs", "--folder", tmp_path / "runs")[1]
+    assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
+
+
+def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is learned here: `learn` is replaced, and what it is given is looked at."""
+    pytest.importorskip("tensorflow")
+    from emotion.training import loop
+    from emotion.training.classifier import config as classifier_config
+    from emotion.training.classifier import train
+
+    given: dict[str, object] = {}
+
+    def learn(
+        data: object, config: object, folder: Path, report: Reporter, crops: object, beside: object, *,
+        teachers: list[object], finish: bool, tensorboard: bool,
+    ) -> None:  # fmt: skip
+        assert teachers == []
+        given.update(
+            tensorboard=tensorboard,
+            data=data,
+            config=config,
+            folder=folder,
+            crops=crops,
+            state=job.Job(folder).state().state,
+        )
+        raise loop.Stopped("Stopped after epoch 3.")
+
+    monkeypatch.setattr(train, "learn", learn)
+    status, out, err = run("train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard")
+    assert (status, err) == (0, "")
+    assert out == "Stopped after epoch 3. Run the same command again to go on.\n"
+    config = given["config"]
+    assert isinstance(config, classifier_config.TrainingConfig)
+    assert (config.epochs, config.seed, config.network) == (3, 7, "seresnet")
+    assert (given["folder"], given["crops"], given["state"]) == (Path("run"), None, "running")
+    assert given["tensorboard"]
+    assert not job.Job(Path("run").resolve()).state().running
+
+
+ROWS = [
+    {"what": "detect", "detector": "haar", "faces": 1, "milliseconds": 1.25},
+    {"what": "start", "detector": "haar", "faces": 1, "milliseconds": 900.0, "megabytes": 150.4},
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([], ""),
+        (ROWS[:1], "haar   1 faces  detect        1.25 ms\n"),
+        (ROWS, "haar   1 faces  detect        1.25 ms\nhaar   1 faces  start       900.00 ms, 150 MB\n"),
+    ],
+)
+def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch, rows: list[dict], text: str) -> None:
+    monkeypatch.setattr(steps, "bench", lambda: rows)
+    assert run("bench") == (0, text, "")
+    assert json.loads(run("bench", "--json")[1]) == rows
+
+
+def test_fetch_without_a_network(run: Run, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    status, out, err = run("fetch-yunet")
+    assert (status, out) == (1, "")
+    assert "could not be fetched (no network?)" in err
+
+
+def test_use_copies_a_run_into_models(
+    run: Run, make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    monkeypatch.setattr("emotion.model_store.store.SHIPPED", models)
+    make_bundle(tmp_path / "run")
+    status, out, err = run("use", "run", "--name", "mine")
+    assert (status, out.strip(), err) == (0, str(models / "mine"), "")
+    assert sorted(path.name for path in (models / "mine").iterdir()) == [
+        ".emotion-result.json",
+        "card.json",
+        "model.onnx",
+    ]
+    status, _, err = run("use", "run", "--name", "mine")
+    assert (status, "mine holds a complete model already" in err) == (1, True)

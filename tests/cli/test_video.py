@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.cli import main
+from emotion.media.image_reader import encode_png
+from emotion.media.video_reader import Film
+from emotion.media.video_writer import FilmWriter
+from emotion.model_store.store import Bundle
+from emotion.video.analysis import Analysis
+
+Run = Callable[..., tuple[int, str, str]]
+FILES = {"faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html", "frames.jsonl", "summary.json",
+         "provenance.json", "subtitles.zip"}  # fmt: skip
+
+
+def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
+    image = cv2.resize(sample, (side, side), interpolation=cv2.INTER_AREA)
+    with FilmWriter(path, side, side) as film:
+        for i in range(frames):
+            film.write(image, i / 8)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
+    return write(tmp_path / "clip.mp4", sample, 12)
+
+
+@pytest.fixture
+def analyze(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Bundle) -> Run:
+    """`analyze` with the tiny model and the detector that is everywhere, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = ["analyze", "--model", tiny.folder, "--detector", "haar", *arguments]
+        try:
+            status = main.main([str(word) for word in words])
+        except SystemExit as error:
+            status = int(error.code or 0)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    status, out, err = analyze("clip.mp4", "--out", "out")
+    assert (status, err) == (0, "")
+    first, second, *_ = out.splitlines()
+    assert re.fullmatch(r"clip\.mp4: \d faces? in 0:02", first)  # the tiny model takes a thing or two for one
+    assert second.startswith("  Face 1, 0:00 to 0:0")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES | {"annotated.mp4"}
+    assert Analysis.open(tmp_path / "out").state.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("options", "frames", "film"),
+    [("--every 5", 3, True), ("--fast", 12, True), ("--no-video", 12, False), ("--blur --every 3", 4, True)],
+)
+def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames: int, film: bool) -> None:
+    status, out, _ = analyze("clip.mp4", "--out", "out", "--json", *options.split())
+    value = json.loads(out)
+    assert (status, value["file"], value["frames"], value["ended"]) == (0, "clip.mp4", frames, "done")
+    assert (tmp_path / "out" / "annotated.mp4").exists() == film
+    settings = Analysis.open(tmp_path / "out").settings
+    assert settings.blur == ("--blur" in options)
+    assert settings.recognition.side == 640
+
+
+def test_faces_are_renamed_and_hidden_afterwards(
+    analyze: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def redraw(*words: str) -> tuple[int, str, str]:
+        try:
+            status = main.main(["redraw-video", *words])
+        except SystemExit as error:
+            status = int(error.code or 0)
+        return status, *capsys.readouterr()
+
+    analyze("clip.mp4", "--out", "out")
+    before = (tmp_path / "out" / "annotated.mp4").read_bytes()
+    assert redraw("out", "--name", "1=Anna B.") == (0, "", "")
+    assert (tmp_path / "out" / "annotated.mp4").read_bytes() != before
+    for file in ("faces.csv", "faces.json", "expressions.vtt", "report.html"):
+        assert "Anna B." in (tmp_path / "out" / file).read_text(encoding="utf-8"), file
+    assert redraw("out", "--hide", "1")[0] == 0
+    assert "Anna B." not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert redraw("out", "--show", "1")[0] == 0
+    assert "Anna B." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for arguments, status, words in (
+        (("out", "--hide", "99"), 1, "There is no face 99"),
+        (("out", "--name", "Anna"), 2, "Anna is no FACE=NAME"),
+        (("out", "--merge", "1=1"), 1, "are one face already"),
+        (("nothing",), 1, "There is no film in nothing"),
+    ):
+        code, out, err = redraw(*arguments)
+        assert (code, out, words in err) == (status, "", True), err
+    assert not (tmp_path / "nothing").exists()
+    analyze("clip.mp4", "--out", "plain", "--no-video")
+    assert redraw("plain", "--name", "1=Anna")[0] == 0
+    assert "Anna" in (tmp_path / "plain" / "faces.csv").read_text(encoding="utf-8")
+
+
+def test_photos_and_films_together(
+    analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8], sample_file: Path
+) -> None:
+    (tmp_path / "photo.png").write_bytes(encode_png(sample))
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub" / "clip.mp4", sample, 3)
+    status, out, err = analyze("clip.mp4", "photo.png", "sub/clip.mp4", "--out", "out")
+    assert (status, err) == (0, "")
+    assert "photo.png: " in out
+    assert {"clip", "clip (2)", "photo.png", "faces.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert Analysis.open(tmp_path / "out" / "clip").frames == 12
+    assert Analysis.open(tmp_path / "out" / "clip (2)").frames == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("clip.mp4", 1, "clip.mp4 is a film: name a folder for what is read of it with --out DIR."),
+        ("clip.mp4 --out out --every 0", 2, "0 is no number above 0"),
+        ("clip.mp4 --out out --every many", 2, "--every"),
+        ("clip.mp4 --out out --every 2 --fast", 2, "not allowed with"),
+        ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
+        ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
+        ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
+        ("clip.mp4 --out out --head affectnet", 1, "The model has no answer 'affectnet'"),
+        ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
+    ],
+)
+def test_what_is_refused(analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, words: str) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    code, out, err = analyze(*arguments.split())
+    assert (code, out, words in err) == (status, "", True), err
+    assert "Traceback" not in err
+    if status == 1:
+        assert err.count("\n") == 1
+
+
+def test_one_that_fails_does_not_end_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
+    status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
+    assert status == 1
+    assert err.startswith('emotion: "bad.mp4" is not a film')
+    assert out.startswith("clip.mp4: ")
+
+
+def test_a_gif_is_a_photo_unless_it_is_said_to_be_a_film(analyze: Run, tmp_path: Path) -> None:
+    from PIL import Image
+
+    frames = [Image.new("L", (64, 64), grey) for grey in (10, 60, 120, 180)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    assert analyze("a.gif") == (0, "a.gif: no face\n", "")
+    status, out, _ = analyze("a.gif", "--film", "--out", "out")
+    assert (status, out) == (0, "a.gif: no face in 0:00\n")
+    assert Analysis.open(tmp_path / "out").frames == 4
+
+
+def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path, tmp_path: Path) -> None:
+    analyze("clip.mp4", "--out", "out")
+    csv = (tmp_path / "out" / "faces.csv").read_bytes()
+    again = analyze("clip.mp4", "--out", "out")
+    status, _, err = analyze("clip.mp4", "--out", "out", "--every", "6")
+    assert (again[0], status, "out holds a complete video analysis already" in err) == (0, 1, True)
+    assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
+    assert analyze("clip.mp4", "--out", "out", "--every", "6", "--overwrite")[0] == 0
+    assert Analysis.open(tmp_path / "out").frames == 2
+    analyze("clip.mp4", "--out", "out", "--overwrite")
+    assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
+    analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8]
+) -> None:
+    (tmp_path / "photo.png").write_bytes(encode_png(sample[::4, ::4]))
+    write(tmp_path / "faces.mp4", sample, 2)
+    call = ("clip.mp4", "photo.png", "faces.mp4", "--out", "out", "--json")
+    status, first, _ = analyze(*call)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")}
+    assert (status, len(before)) == (0, 2)
+    assert analyze(*call) == (0, first, "")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")} == before
+    status, _, err = analyze(*call, "--no-video")
+    assert (status, err.count("holds a complete video analysis already")) == (1, 2)
+    (tmp_path / "out" / "clip" / "crops" / "mine.txt").write_text("mine")
+    status, _, err = analyze(*call, "--no-video", "--overwrite")
+    assert (status, "holds clip/crops/mine.txt, which is no part" in err) == (1, True)
+    (tmp_path / "out" / "clip" / "crops" / "mine.txt").unlink()
+    assert analyze(*call[1:], "--no-video", "--overwrite")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {"faces", "faces (2)"}
+    assert not [*(tmp_path / "out").rglob("*.mp4")]
+
+
+def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:
+    assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="terminals and signals of POSIX")
+def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
+    tmp_path: Path, sample: NDArray[np.uint8], tiny: Bundle
+) -> None:
+    import pty
+
+    write(tmp_path / "long.mp4", sample, 900, 320)
+    command = [sys.executable, "-m", "emotion", "analyze", str(tmp_path / "long.mp4"), "--out", str(tmp_path / "out"),
+               "--detector", "haar", "--model", str(tiny.folder)]  # fmt: skip
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.PIPE, text=True)
+    os.close(terminal)
+    seen = b""
+    deadline = time.monotonic() + 120
+    try:
+        while b"face" not in seen and time.monotonic() < deadline:
+            seen += os.read(screen, 4000)
+        process.send_signal(signal.SIGINT)
+        while part := _read(screen):
+            seen += part
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.wait()
+        os.close(screen)
+    text = seen.decode()
+    assert "[------------------------]" in text
+    assert " of 1:53, " in text
+    assert "Stopped: what was read until then of " in text.splitlines()[-1]
+    analysis = Analysis.open(tmp_path / "out")
+    assert analysis.summary["ended"] == analysis.state.state == "stopped"
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
+    assert analysis.film is not None
+    with Film(analysis.film) as film:
+        assert len([*film.frames()]) == analysis.frames > 0
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 4000)
+    except OSError:  # its other side is closed
+        return b""

@@ -1,0 +1,471 @@
+"""From photos to a data set: what is cut, what is left out and why, and that nothing is ever half made."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from emotion.cli.main import main
+from emotion.datasets import builder
+from emotion.datasets.build_jobs import arguments, clear, preparations, start_again, start_with_path
+from emotion.datasets.builder import FACES, FOLDERS, PREPARED, THROWN_OUT, Settings, check_name, prepare
+from emotion.datasets.duplicates import near_groups
+from emotion.datasets.loaders import load_dataset
+from emotion.datasets.splitting import read_shares
+from emotion.errors import DataError, EmotionError, JobError
+from emotion.faces import Box, Face
+from emotion.jobs import job as jobs
+from emotion.jobs.reporter import Reporter
+from emotion.media.image_reader import encode_png, rotate
+from emotion.recognition import analyzer
+from emotion.recognition.analyzer import Quarter, Upright, load_analyzer
+from emotion.recognition.analyzer import Settings as analyzer_settings
+from emotion.recognition.classification import Recogniser
+from emotion.recognition.cropping import CropGeometry, crop_square, to_grey
+from emotion.results import photos
+from tests.training.making import pictures
+
+Picture = NDArray[np.uint8]
+PLACE = Box(20, 30, 80, 90)
+
+
+def photo(seed: int, size: int = 120) -> Picture:
+    """A colourful photo, RGB uint8 (size, size, 3), of which no two are alike."""
+    return np.kron(np.random.default_rng(seed).integers(0, 256, (size // 6, size // 6, 3)), np.ones((6, 6, 1))).astype(
+        np.uint8
+    )
+
+
+def write(path: Path, image: Picture) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(image))
+    return path
+
+
+class Seeing:
+    """An analyzer that finds what it is told by a photo's size, else one face at `PLACE`."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self.by_size: dict[int, list[Box]] = {}
+        self.turned: Quarter = 0
+        self.detector, self.recogniser = self, recogniser
+        self.name, self.geometry = "haar", CropGeometry(scale=1.2, down=0.05)
+
+    def analyze_upright(self, image: Picture, settings: Any) -> Upright:
+        boxes = self.by_size.get(image.shape[1], [PLACE])
+        return Upright(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
+
+
+@pytest.fixture
+def detector(tiny_recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> Seeing:
+    one = Seeing(tiny_recogniser)
+    monkeypatch.setattr(analyzer, "load_analyzer", lambda name: one)
+    return one
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """`made(source, **settings)`: what prepared.json holds; the data set lies in tmp_path/sets/mine."""
+
+    def run(source: Path, **settings: Any) -> dict[str, Any]:
+        folder = tmp_path / "sets" / ".mine.preparing"
+        folder.mkdir(parents=True, exist_ok=True)
+        prepared = prepare(source, tmp_path / "sets" / "mine", Settings(**settings), folder, Reporter(folder))
+        assert prepared is not None
+        assert json.loads((tmp_path / "sets" / "mine" / PREPARED).read_text()) == json.loads(json.dumps(prepared))
+        return prepared
+
+    return run
+
+
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / name).read_text(encoding="utf-8-sig").splitlines()))
+
+
+def thrown(folder: Path) -> dict[str, str]:
+    return {row["name"]: row["reason"] for row in rows(folder, f"{THROWN_OUT}.csv")}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# ------------------------------------------------------------------ what is made
+
+
+def test_faces_are_cut_as_the_app_cuts_them(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    for number in range(3):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
+    made(tmp_path / "photos", size=64)
+    for row in rows(tmp_path / "sets" / "mine", FACES):
+        crop = cv2.imread(str(tmp_path / "sets" / "mine" / row["file"]), cv2.IMREAD_UNCHANGED)
+        grey = to_grey(photo(int(row["photo"][-5])))
+        np.testing.assert_array_equal(crop, crop_square(grey, detector.geometry.square(PLACE), 64))
+        assert [int(row[side]) for side in ("x1", "y1", "x2", "y2")] == [20, 30, 80, 90]
+
+
+def test_a_data_set_can_be_used_at_once(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    for number in range(40):
+        write(tmp_path / "photos" / ("Happiness" if number < 20 else "Big yawn") / f"{number}.png", photo(number))
+    prepared = made(tmp_path / "photos")
+    data = load_dataset(tmp_path / "sets" / "mine")
+    assert data.label_names == ("happy", "big yawn") == tuple(prepared["labels"])
+    assert data.notes == ()
+    counts = Counter(zip(data.split.tolist(), data.labels.tolist(), strict=True))
+    assert counts == {(0, 0): 16, (1, 0): 2, (2, 0): 2, (0, 1): 16, (1, 1): 2, (2, 1): 2}
+    assert prepared["counts"] == {
+        place: {name: counts[number, label] for label, name in enumerate(data.label_names)}
+        for number, place in enumerate(FOLDERS)
+    }
+    assert (prepared["photos"], prepared["faces"], prepared["thrown_out"]) == (40, 40, {})
+    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+
+
+def test_the_same_photos_give_the_same_data_set(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    """Whatever they lie in; another seed shares them out otherwise."""
+    for number in range(30):
+        write(tmp_path / "photos" / ("happy" if number % 3 else "sad") / f"{number}.png", photo(number))
+    sha256 = made(tmp_path / "photos")["sha256"]
+    os.rename(tmp_path / "sets" / "mine", tmp_path / "first")
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "photos"))
+    assert made(archive)["sha256"] == sha256
+    first, second = tree(tmp_path / "first"), tree(tmp_path / "sets" / "mine")
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} <= {PREPARED}
+    os.rename(tmp_path / "sets" / "mine", tmp_path / "second")
+    assert made(tmp_path / "photos", seed=2)["sha256"] != sha256
+
+
+def test_near_duplicates_come_into_one_split(tmp_path: Path, made: Callable[..., Any]) -> None:
+    for number, face in enumerate(pictures(12)):
+        for copy in range(3):
+            change = np.clip(face.astype(int) + 4 * copy, 0, 255).astype(np.uint8)
+            write(
+                tmp_path / "photos" / ("happy" if number % 2 else "sad") / f"{number}-{copy}.png",
+                change[..., None].repeat(3, 2),
+            )
+    prepared = made(tmp_path / "photos", whole=True, shares=(0.5, 0.25, 0.25))
+    assert prepared["near_duplicates"] == {"groups": 12, "faces": 36}
+    data = load_dataset(tmp_path / "sets" / "mine")
+    groups = near_groups(data.images)
+    assert len(np.unique(groups)) == 12
+    assert all(len(set(data.split[groups == group])) == 1 for group in np.unique(groups))
+    assert set(data.split) == {0, 1, 2}
+
+
+# ------------------------------------------------------------------ what is left out
+
+
+def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    large, small, tiny = Box(0, 0, 80, 80), Box(90, 90, 140, 140), Box(0, 0, 20, 20)
+    detector.by_size = {126: [], 132: [small, large], 138: [tiny], 144: [large, tiny]}
+    photos = tmp_path / "photos"
+    for name, image in {
+        "happy/good": photo(1), "happy/same": photo(1), "happy/both": photo(2), "sad/both": photo(2),
+        "sad/nobody": photo(3, 126), "sad/group": photo(4, 132), "sad/far": photo(5, 138), "sad/main": photo(6, 144),
+        "sad/grey": np.full((120, 120, 3), 77, np.uint8), "top": photo(7), "=cmd()": photo(8),
+    }.items():  # fmt: skip
+        write(photos / f"{name}.png", image)
+    (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    os.symlink(photos / "top.png", photos / "sad" / "link.png")
+    prepared = made(photos, several="none")
+    folder = tmp_path / "sets" / "mine"
+    assert thrown(folder) == {
+        "happy/same.png": "duplicate", "happy/both.png": "two labels", "sad/both.png": "two labels",
+        "sad/nobody.png": "no face", "sad/group.png": "several faces", "sad/far.png": "too small",
+        "sad/grey.png": "blank", "sad/broken.jpg": "unreadable", "sad/link.png": "unreadable",
+        "top.png": "no label", "'=cmd().png": "no label",
+    }  # fmt: skip
+    assert [row["photo"] for row in rows(folder, FACES)] == ["happy/good.png", "sad/main.png"]
+    assert prepared["thrown_out"] == dict(Counter(thrown(folder).values()))
+    for row in rows(folder, f"{THROWN_OUT}.csv"):
+        assert row["sentence"].endswith(".")
+        assert (row["picture"] != "") == (row["reason"] not in ("unreadable", "no label"))
+        if row["picture"]:
+            image = cv2.imread(str(folder / row["picture"]))
+            assert image is not None
+            assert max(image.shape) <= 200
+
+
+def test_the_largest_of_several_faces_is_taken(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    detector.by_size = {120: [Box(0, 0, 40, 40), Box(30, 30, 110, 110), Box(50, 0, 100, 50)]}
+    write(tmp_path / "photos" / "happy" / "a.png", photo(1))
+    made(tmp_path / "photos")
+    (row,) = rows(tmp_path / "sets" / "mine", FACES)
+    assert (row["x1"], row["x2"]) == ("30", "110")
+
+
+def test_a_photo_is_cut_as_it_was_turned_to_find_the_face(
+    tmp_path: Path, detector: Seeing, made: Callable[..., Any]
+) -> None:
+    detector.turned = 90
+    write(tmp_path / "photos" / "happy" / "a.png", photo(1))
+    made(tmp_path / "photos")
+    upright = to_grey(rotate(photo(1), 90))
+    (image,) = load_dataset(tmp_path / "sets" / "mine").images
+    np.testing.assert_array_equal(image, crop_square(upright, detector.geometry.square(PLACE), 48))
+
+
+def test_the_app_and_a_data_set_cut_the_same_face(tmp_path: Path, sample_file: Path, made: Callable[..., Any]) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    shutil.copy(sample_file, tmp_path / "photos" / "happy")
+    prepared = made(tmp_path / "photos")
+    reading = photos.read(sample_file, load_analyzer(), analyzer_settings())
+    np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, reading.grey)
+    assert prepared["found_by"]["recogniser"]["sha256"] == load_analyzer().recogniser.bundle.sha256
+
+
+def test_cut_faces_are_taken_whole(tmp_path: Path, made: Callable[..., Any]) -> None:
+    for number, face in enumerate(pictures(5)):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", face[..., None].repeat(3, 2))
+    write(tmp_path / "photos" / "happy" / "tiny.png", photo(1, 18))
+    prepared = made(tmp_path / "photos", whole=True)
+    assert (prepared["faces"], prepared["found_by"], prepared["thrown_out"]) == (5, None, {"too small": 1})
+    images = load_dataset(tmp_path / "sets" / "mine").images
+    assert sorted(image.tobytes() for image in images) == sorted(face.tobytes() for face in pictures(5))
+
+
+def test_without_a_single_face_no_data_set_is_made(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    detector.by_size = {120: []}
+    write(tmp_path / "photos" / "happy" / "a.png", photo(1))
+    with pytest.raises(DataError, match="No face is left of 1 photos in photos: 1 no face"):
+        made(tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == [".mine.preparing"]
+    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+
+
+# ------------------------------------------------------------------ settings and names
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 15}, {"size": 513}, {"least": 0}, {"seed": -1}, {"seed": 2**32}, {"detection": 1.1}]
+)
+def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="choose"):
+        Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/a", "..\\a", ".hidden", "a.", "a ", "a\nb", "x" * 61, "ä", "-a"]
+)
+def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="cannot be the name"):
+        check_name(name, tmp_path)
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    assert check_name("mine (2)", tmp_path) == tmp_path / "mine (2)"
+    (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="already"):
+        check_name("mine", tmp_path)
+
+
+@given(
+    size=st.integers(16, 512), training=st.integers(1, 99), seed=st.integers(0, 2**32 - 1), whole=st.booleans(),
+    several=st.sampled_from(["largest", "none"]), detector=st.sampled_from(["", "haar"]),
+)  # fmt: skip
+def test_settings_go_through_the_command_line(
+    size: int, training: int, seed: int, whole: bool, several: Any, detector: str
+) -> None:
+    shares = read_shares(f"{training}/{100 - training}/0")
+    asked = Settings(size, shares, seed, several, 24, whole, detector, 0.5)
+    got: list[Settings] = []
+
+    def keep(
+        source: Path, target: Path, settings: Settings, folder: Path, report: Reporter, *, overwrite: bool
+    ) -> dict[str, Any]:
+        assert not overwrite
+        got.append(settings)
+        return {"photos": 0, "faces": 0, "counts": {}, "thrown_out": {}}
+
+    with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context():
+        patch.setattr(builder, "prepare", keep)
+        out = Path(os.environ.get("TMPDIR", "/tmp")) / "emotion-settings"
+        assert main(["prepare", "x", "--name", "mine", "--out", str(out), *arguments(asked)]) == 0
+        shutil.rmtree(out)
+    assert replace(got[0], shares=shares) == asked
+    assert got[0].shares == pytest.approx(shares)
+
+
+# ------------------------------------------------------------------ nothing is half made
+
+
+class Stopping(Reporter):
+    """Is asked to stop after so many photos."""
+
+    def __init__(self, folder: Path, after: int) -> None:
+        super().__init__(folder)
+        self.after = after
+
+    @property
+    def stopping(self) -> bool:
+        return (self.after < 0) or super().stopping
+
+    def progress(self, done: float, total: float, text: str = "") -> None:
+        self.after -= text.startswith("Photo")
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_stop_leaves_nothing(tmp_path: Path, detector: Seeing, after: int) -> None:
+    for number in range(6):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
+    folder = tmp_path / "sets" / ".mine.preparing"
+    folder.mkdir(parents=True)
+    target = tmp_path / "sets" / "mine"
+    assert prepare(tmp_path / "photos", target, Settings(), folder, Stopping(folder, after)) is None
+    assert list(folder.iterdir()) == []
+    assert not target.exists()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    tmp_path: Path, detector: Seeing, made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "photos" / "happy" / "a.png", photo(1))
+
+    def full(path: Path, grey: Picture) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(builder, "_write_png", full)
+    with pytest.raises(JobError, match="the disk is full"):
+        made(tmp_path / "photos")
+    assert not (tmp_path / "sets" / "mine").exists()
+    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+
+
+def test_who_comes_second_does_not_overwrite(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+    write(tmp_path / "photos" / "happy" / "a.png", photo(1))
+    write(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png", photo(2))
+    with pytest.raises(DataError, match="already"):
+        made(tmp_path / "photos")
+    assert list(tree(tmp_path / "sets" / "mine")) == ["train/sad/mine.png"]
+
+
+# ------------------------------------------------------------------ the command and the job
+
+
+def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    shutil.copy(sample_file, tmp_path / "photos" / "happy")
+    (tmp_path / "photos" / "happy" / "broken.jpg").write_bytes(b"x")
+    words = ["prepare", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "1 faces of 2 photos" in said
+    assert "Left out: 1 unreadable" in said
+    assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == ["mine"]
+    assert main(words) == 1
+    assert "already" in capsys.readouterr().err
+    assert main([*words[:3], "other", *words[4:], "--json", "--split", "50/50"]) == 1
+    assert "80/10/10" in capsys.readouterr().err
+
+
+def test_command_replaces_a_data_set_of_its_own_only(
+    tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "happy").mkdir(parents=True)
+    shutil.copy(sample_file, tmp_path / "photos" / "happy")
+    words = ["prepare", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets"), "--overwrite"]
+    assert main(words) == 0
+    (tmp_path / "photos" / "happy").rename(tmp_path / "photos" / "sad")
+    assert main(words) == 0
+    assert [p.name for p in (tmp_path / "sets" / "mine" / "train").iterdir()] == ["sad"]
+    assert [p.name for p in (tmp_path / "sets").iterdir()] == ["mine"]
+    (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").write_bytes(sample_file.read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "holds train/sad/mine.png, which is no part of its data set" in capsys.readouterr().err
+    inner = ["prepare", str(tmp_path / "sets" / "mine" / "train"), *words[2:]]
+    (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").unlink()
+    before.remove(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png")
+    assert main(inner) == 1
+    assert "is an input and lies in" in capsys.readouterr().err
+    (tmp_path / "sets" / ".mine.preparing").mkdir()
+    (tmp_path / "sets" / ".mine.preparing" / "mine.txt").write_text("mine")
+    assert main(words) == 1
+    assert (tmp_path / "sets" / ".mine.preparing" / "mine.txt").exists()
+    assert set(before) <= set(tmp_path.rglob("*"))
+
+
+def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "sets")]) == 1
+    assert "No photo is in photos" in capsys.readouterr().err
+    assert list((tmp_path / "sets").iterdir()) == []
+    (tmp_path / "file").touch()
+    assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "file")]) == 1
+    assert "choose another folder" in capsys.readouterr().err
+
+
+def ended(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
+    deadline = time.monotonic() + seconds
+    while job.state().running:
+        assert time.monotonic() < deadline, job.log_tail()
+        time.sleep(0.05)
+    return job.state()
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    for number in range(300):
+        write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number, 300))
+    return tmp_path / "photos"
+
+
+@pytest.mark.slow
+def test_a_killed_job_leaves_no_data_set_and_can_begin_again(tmp_path: Path, many: Path) -> None:
+    job = start_with_path(many, "mine", Settings(whole=True), tmp_path / "sets")
+    while not job.state().text.startswith("Photo"):
+        time.sleep(0.01)
+    with pytest.raises(JobError, match="being made already"):
+        start_with_path(many, "mine", Settings(), tmp_path / "sets")
+    os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
+    assert ended(job).state == "interrupted"
+    assert not (tmp_path / "sets" / "mine").exists()
+    assert [one.folder for one in preparations(tmp_path / "sets")] == [job.folder]
+    assert ended(start_again(job)).state == "done", job.log_tail()
+    assert len(load_dataset(tmp_path / "sets" / "mine")) == 300
+    clear(job)
+    assert preparations(tmp_path / "sets") == []
+    assert (tmp_path / "sets" / "mine").is_dir()
+
+
+@pytest.mark.slow
+def test_a_stopped_job_leaves_no_data_set(tmp_path: Path, many: Path) -> None:
+    job = start_with_path(many, "mine", Settings(whole=True), tmp_path / "sets")
+    while not job.state().text.startswith("Photo"):
+        time.sleep(0.01)
+    assert job.stop().state == "stopped"
+    assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.preparing"]
+    assert not (job.folder / "set").exists()
+
+
+def test_a_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        start_with_path(tmp_path / "nowhere", "mine", Settings(), tmp_path / "sets")
+
+    def refuse(*_: object) -> jobs.Job:
+        raise JobError("No.")
+
+    monkeypatch.setattr(jobs, "start", refuse)
+    for name, words in (("mine", "No"), ("../mine", "cannot be the name")):
+        with pytest.raises(EmotionError, match=words):
+            start_with_path(tmp_path, name, Settings(), tmp_path / "sets")
+    assert list((tmp_path / "sets").iterdir()) == []

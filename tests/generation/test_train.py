@@ -1,0 +1,175 @@
+"""From a data set to a generator's folder that the app can use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion.cli.main import main
+from emotion.generation.sampler import Sampler
+from emotion.model_store import store
+from emotion.model_store.store import Bundle, open_bundle
+from emotion.storage import read_json
+from emotion.training.runs.folder import read_history
+from tests.generation.making import use_tiny
+from tests.training.making import dataset, write_fer2013, write_ferplus
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+    pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),  # tf2onnx's
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    data = dataset(140, 28, 28)
+    write_fer2013(folder / "fer2013.csv", data)
+    write_ferplus(folder / "fer2013new.csv", data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def train(files: Path, teacher: Bundle) -> Iterator[Callable[..., int]]:
+    """`train(folder, *arguments)`: `train-gan` with networks that learn in no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny(patch)
+        arguments = ["train-gan", "--data", str(files / "fer2013.csv"), "--votes", str(files / "fer2013new.csv"),
+                     "--teacher", str(teacher.folder)]  # fmt: skip
+        yield lambda folder, *more: main([*arguments, "--out", str(folder), *more])
+
+
+@pytest.fixture(scope="module")
+def made(train: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert train(folder, "--epochs", "3") == 0
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def test_a_run_becomes_a_generator(run: Path, teacher: Bundle) -> None:
+    bundle = open_bundle(run)
+    history = read_history(run)
+    best = min(history, key=lambda row: float(row["frechet"]))
+    assert bundle.kind == "generator"
+    assert bundle.card["teacher"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
+    assert bundle.card["best_epoch"] == int(best["epoch"])
+    assert bundle.card["metrics"]["public"]["frechet"] == float(best["frechet"])
+    assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
+    report = read_json(run / "report.json") or {}
+    assert (report["epochs"], report["best_epoch"]) == (3, int(best["epoch"]))
+    assert report["export_difference"] < 0.1
+    config = read_json(run / "config.json") or {}
+    assert (config["epochs"], config["teacher"], config["labels"][3]) == (3, teacher.sha256, "happy")
+    assert read_json(run / "state.json") is not None
+    faces = Sampler(bundle).sample([1, 2], "happy")
+    assert not np.array_equal(*faces)
+
+
+def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = open_bundle(run).card
+    assert card["sheets"] == [1, 2, 3]
+    assert "samples.webp" in card["files"]
+    strip = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
+    assert strip is not None
+    assert strip.shape == (3 * 7 * 48, 8 * 48)
+    for i, epoch in enumerate(card["sheets"]):
+        sheet = cv2.imread(str(run / "samples" / f"epoch-{epoch:03d}.png"), cv2.IMREAD_GRAYSCALE)
+        assert sheet is not None
+        part = strip[i * sheet.shape[0] : (i + 1) * sheet.shape[0]]
+        assert np.abs(part.astype(int) - sheet).mean() < 12
+    from emotion.generation import sample_sheets
+
+    monkeypatch.setattr(sample_sheets, "_SHEETS", 2)
+    assert sample_sheets._keep_sheets(run, 3) == [1, 3]
+    (run / "samples" / "epoch-001.png").unlink()
+    assert sample_sheets._keep_sheets(run, 3) == [3]
+
+
+def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
+    assert main(["use", str(run), "--name", "faces", "--default"]) == 0
+    bundle = store.default_bundle("generator", tmp_path / "models")
+    assert (bundle.name, bundle.card["default"]) == ("faces", True)
+    assert (bundle.folder / "samples.webp").is_file()
+    assert main(["generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
+    assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
+
+
+def test_the_same_command_again_learns_nothing_more(run: Path, train: Callable[..., int]) -> None:
+    before = (run / "history.csv").read_bytes(), Sampler(open_bundle(run)).sample([1, 2], "sad")
+    assert train(run, "--epochs", "3") == 0
+    assert (run / "history.csv").read_bytes() == before[0]
+    np.testing.assert_array_equal(Sampler(open_bundle(run)).sample([1, 2], "sad"), before[1])
+
+
+@pytest.mark.parametrize("other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"],
+                                   ["--epochs", "3", "--teacher-weight", "0.1"]])  # fmt: skip
+def test_other_settings_want_another_folder(
+    run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], other: list[str]
+) -> None:
+    assert train(run, *other) == 1
+    assert "holds a training with other settings; choose another folder" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_no_model_until_it_is_finished(
+    train: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from emotion.jobs.reporter import Reporter
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "stopping", property(lambda self: True))
+        assert train(tmp_path / "run", "--epochs", "5") == 0
+    assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().out
+    assert main(["generate", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
+    assert "There is no card.json" in capsys.readouterr().err
+    assert train(tmp_path / "run", "--epochs", "5", "--finish") == 0
+    assert json.loads(capsys.readouterr().out).keys() == {"public"}
+    assert open_bundle(tmp_path / "run").card["best_epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--network", "stylegan"], "There is no network 'stylegan'; choose one of residual, dcgan-upsampling, tiny"),
+        (["--epochs", "0"], "0 epochs"),
+        (["--teacher", "nowhere"], "There is no card.json in nowhere"),
+        (["--data", "nowhere.csv"], "There is no nowhere.csv"),
+        (["--teacher-weight", "-1"], "weight is -1.0"),
+        (["--learning-rate", "0"], "rate 0.0"),
+        (["--finish"], "Nothing has been learned in"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_sentence(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert train(tmp_path / "run", *arguments) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    state = read_json(tmp_path / "run" / "state.json") or {}
+    assert state["state"] == "failed"
+
+
+def test_only_a_recogniser_teaches(
+    run: Path, train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    assert train(tmp_path / "new", "--teacher", str(run)) == 1
+    assert "is a generator; a teacher must be a recogniser" in capsys.readouterr().err
+
+
+def test_the_plain_network_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
+    assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
+    card = open_bundle(tmp_path / "run").card
+    assert (card["network"], card["teacher"]["weight"]) == ("dcgan-upsampling", 0)

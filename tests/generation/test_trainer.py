@@ -1,0 +1,458 @@
+"""A training that is stopped or killed goes on as if nothing had been; and what both networks learn from."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.datasets.dataset import Dataset
+from emotion.errors import DataError, EmotionError, ModelError
+from emotion.generation.sample_sheets import sheet_path
+from emotion.generation.sampler import latent
+from emotion.model_store.store import Bundle, open_bundle
+from emotion.training.runs.folder import CHECKPOINT, read_history
+from tests.generation.making import use_tiny, write_judge
+from tests.training.making import dataset
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+    pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),  # tf2onnx's
+]
+TESTS = Path(__file__).parents[1]
+
+
+def config_of(trainer: ModuleType, **changes: Any) -> Any:
+    """A short training; the defaults of the real one where nothing is said."""
+    return trainer.GanConfig(**{"network": "tiny", "epochs": 4, "batch": 16, "lazy": 2, "taught": 8} | changes)
+
+
+def some_data() -> Dataset:
+    return dataset(84, 28)
+
+
+def weights(network: Any) -> list[NDArray]:
+    return [np.array(v) for v in network.variables]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The history without the time that it took."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(folder)]
+
+
+def checkpoint(folder: Path) -> dict[str, NDArray]:
+    with np.load(folder / CHECKPOINT, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def sheets(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sheet_path(folder, 1).parent.iterdir()}
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Weights, both optimizers, random state, averaged and best generator, the rows and the sheets."""
+    a, b = checkpoint(one), checkpoint(other)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    assert rows(one) == rows(other)
+    assert sheets(one) == sheets(other)
+
+
+def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
+    return lambda n, seconds, row: n == epoch
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: Bundle) -> tuple[Path, list[NDArray]]:
+    """The folder and the returned weights of a training without a break."""
+    from emotion.generation import trainer
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny(patch)
+        network = trainer.train_gan(some_data(), config_of(trainer), folder, teacher)
+    return folder, weights(network)
+
+
+# --- going on ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stops", [(1,), (1, 2, 3)])
+def test_a_stopped_training_goes_on_bit_by_bit(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    from emotion.training.runs.step_monitor import Stopped
+
+    for stop in stops:
+        with pytest.raises(Stopped, match=f"after epoch {stop} of 4"):
+            trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(stop))
+        assert len(read_history(tmp_path)) == stop
+    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    for one, other in zip(weights(network), unbroken[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    same_run(tmp_path, unbroken[0])
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import pytest
+from emotion.model_store.store import open_bundle
+from emotion.generation import trainer
+from tests.generation.making import use_tiny
+from tests.generation.test_trainer import config_of, some_data
+use_tiny(pytest.MonkeyPatch())
+trainer.train_gan(some_data(), config_of(trainer), Path(sys.argv[1]), open_bundle(sys.argv[2]))
+"""
+
+
+def test_a_killed_training_goes_on_bit_by_bit(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", CHILD, str(tmp_path), str(teacher.folder)]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(TESTS.parent)}) as child:
+        until = time.monotonic() + 240
+        while not read_history(tmp_path) and child.poll() is None:
+            assert time.monotonic() < until, "the child does not train"
+            time.sleep(0.001)
+        child.kill()
+    left = rows(tmp_path)
+    assert left == rows(unbroken[0])[: len(left)]
+    assert left
+    trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    same_run(tmp_path, unbroken[0])
+
+
+def test_the_projects_own_networks_go_on_bit_by_bit(teacher: Bundle, tmp_path: Path) -> None:
+    """They are large enough for TensorFlow to use all cores, which must not show."""
+    from emotion.generation import trainer
+    from emotion.training.runs.step_monitor import Stopped
+
+    config = trainer.GanConfig(epochs=2, batch=16, lazy=2)
+    for name, stop in (("whole", 0), ("broken", 1)):
+        (tmp_path / name).mkdir()
+        if stop:
+            with pytest.raises(Stopped):
+                trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher, stop_after(stop))
+        trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher)
+    same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_finishing_learns_no_more(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path
+) -> None:
+    from emotion.training.runs.step_monitor import Stopped
+
+    with pytest.raises(EmotionError, match=r"Nothing has been learned in .* yet"):
+        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+    with pytest.raises(Stopped):
+        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(2))
+    before = checkpoint(tmp_path)
+    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+    assert rows(tmp_path) == rows(unbroken[0])[:2]
+    for i, value in enumerate(network.weights):
+        np.testing.assert_array_equal(np.array(value), before[f"b{i}"])
+
+
+# --- what is kept ------------------------------------------------------------------------------------------
+
+
+def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Path, list[NDArray]]) -> None:
+    history = read_history(unbroken[0])
+    assert [row["epoch"] for row in history] == list("1234")
+    assert list(history[0]) == [
+        "epoch", "seconds", "learning_rate", "g_loss", "d_loss", "penalty", "teacher_loss", "frechet", "consistency",
+        "diversity",
+    ]  # fmt: skip
+    for i, row in enumerate(history):
+        assert all(math.isfinite(float(cell)) for cell in row.values())
+        assert float(row["learning_rate"]) == pytest.approx(config_of(trainer).rate_at(i), rel=1e-4)
+        assert all(float(row[name]) > 0 for name in ("g_loss", "d_loss", "penalty", "teacher_loss", "frechet"))
+
+
+def test_the_rate_is_steady_and_then_falls(trainer: ModuleType, lessons: ModuleType) -> None:
+    config = config_of(trainer, epochs=100, steady=0.4)
+    rates = [config.rate_at(epoch) for epoch in range(100)]
+    assert rates[:41] == [2e-4] * 41
+    assert all(a > b for a, b in pairwise(rates[40:]))
+    assert 1e-5 < rates[-1] < 1.2e-5
+    assert config_of(trainer, epochs=1).rate_at(0) == 2e-4
+    assert {lessons.gan_config("dcgan-upsampling", epochs=30).rate_at(e) for e in range(30)} == {2e-4}
+
+
+def test_a_sheet_shows_the_same_people_with_all_expressions(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle
+) -> None:
+    folder = unbroken[0]
+    assert sorted(sheets(folder)) == [f"epoch-{n:03d}.png" for n in range(1, 5)]
+    sheet = cv2.imread(str(sheet_path(folder, 4)), cv2.IMREAD_UNCHANGED)
+    assert sheet is not None
+    assert sheet.shape == (7 * 48, 8 * 48)
+    state = trainer._GanState(some_data(), some_data(), config_of(trainer), folder, teacher)
+    for row, column in ((0, 0), (6, 7), (3, 2)):
+        asked = np.eye(7, dtype=np.float32)[[row]]
+        raw = np.asarray(state._shown([latent(column, 128)[None], asked], training=False))[0, ..., 0]
+        expected = np.clip(np.round(127.5 + 127.5 * raw), 0, 255)
+        got = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
+        assert np.abs(got - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("scores", "best"), [([3, 1, 2, 1], 1), ([4, 3, 2, 1], 3), ([1, 1, 1, 1], 0)])
+def test_the_generator_of_the_best_epoch_is_kept(
+    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[int], best: int
+) -> None:
+    seen: list[list[NDArray]] = []
+    state: list[Any] = []
+    of = trainer._GanState.run_epoch
+
+    def run_epoch(self: Any, epoch: int) -> dict[str, float]:
+        state[:] = [self]
+        return of(self, epoch)
+
+    def measure(self: Any, faces: NDArray) -> dict[str, float]:
+        seen.append([np.array(v) for v in state[0]._shown.weights])
+        return {"frechet": float(scores[len(seen) - 1]), "consistency": 0.0, "diversity": 0.0}
+
+    monkeypatch.setattr(trainer._GanState, "run_epoch", run_epoch)
+    monkeypatch.setattr(trainer.Yardstick, "measure", measure)
+    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    for got, expected in zip(network.weights, seen[best], strict=True):
+        np.testing.assert_array_equal(np.array(got), expected)
+    assert checkpoint(tmp_path)["progress"].tolist() == [4, scores[best], best + 1]
+
+
+def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
+    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = trainer.GanConfig.rate_at
+    monkeypatch.setattr(trainer.GanConfig, "rate_at", lambda self, epoch: 1e30 if epoch == 2 else rate(self, epoch))
+    messages = []
+    for _ in range(2):  # and again, when it is told to go on
+        with pytest.raises(
+            EmotionError, match=r"diverged in epoch 3, .* best epoch before it, [12], is kept"
+        ) as caught:
+            trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert len(rows(tmp_path)) == 2
+    kept = checkpoint(tmp_path)
+    assert all(np.isfinite(value).all() for value in kept.values())
+    finished = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+    assert all(np.isfinite(value).all() for value in weights(finished))
+
+
+def test_a_last_step_that_spoils_the_generator_is_noticed(
+    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = trainer._GanState._learn
+
+    def spoil(self: Any, batches: Any) -> dict[str, float]:
+        losses = learn(self, batches)
+        self._shown.weights[-1].assign(np.full(self._shown.weights[-1].shape, np.nan, np.float32))
+        return losses
+
+    monkeypatch.setattr(trainer._GanState, "_learn", spoil)
+    with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*nothing was learned"):
+        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+# --- what is learned ---------------------------------------------------------------------------------------
+
+
+def test_batches_depend_on_seed_epoch_and_place_alone(trainer: ModuleType) -> None:
+    data, config = some_data(), config_of(trainer)
+    one = trainer.Batches(data.images, data.labels, config, 3)
+    assert len(one) == len(data) // 16
+    for other, same in ((trainer.Batches(data.images, data.labels, config, 3), True),
+                        (trainer.Batches(data.images, data.labels, config, 4), False),
+                        (trainer.Batches(data.images, data.labels, replace(config, seed=2), 3), False)):  # fmt: skip
+        assert all(np.array_equal(a, b) for a, b in zip(one[2], other[2], strict=True)) == same
+    assert not np.array_equal(one[0][2], one[1][2])
+
+
+def test_faces_keep_their_labels_and_are_mirrored_half_of_the_time(trainer: ModuleType) -> None:
+    labels = np.repeat(np.arange(7), 40).astype(np.int8)
+    images = np.zeros((280, 48, 48), np.uint8)
+    images[:, 0, 0], images[:, 1, 1] = labels * 10 + 5, np.arange(280) % 40 + 1
+    batches = trainer.Batches(images, labels, config_of(trainer, batch=280), 0)
+    faces, got, latents, amounts = batches[0]
+    mirrored = faces[:, 0, 0] == 0
+    assert 0.35 < mirrored.mean() < 0.65
+    upright = np.where(mirrored[:, None, None], faces[:, :, ::-1], faces)
+    np.testing.assert_array_equal(upright[:, 0, 0], got * 10 + 5)
+    assert (latents.shape, latents.dtype, amounts.shape) == ((280, 128), np.float32, (2, 280, 4))
+    assert abs(latents.mean()) < 0.05
+    assert abs(latents.std() - 1) < 0.05
+    assert np.abs(amounts).max() <= 1
+
+
+def test_rare_expressions_are_drawn_as_often_as_the_root_of_their_number(trainer: ModuleType) -> None:
+    labels = np.repeat([0, 1], [9000, 1000]).astype(np.int8)
+    batches = trainer.Batches(np.zeros((10000, 1, 1), np.uint8), labels, config_of(trainer, batch=10000), 0)
+    assert batches[0][1].mean() == pytest.approx(1 / (1 + 3), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "moved"), [((0, 0), (0, 0)), ((1, 0), (3, 0)), ((-0.4, 0.7), (-1, 2)), ((-1, -1), (-3, -3))]
+)
+def test_faces_are_moved_by_whole_pixels(
+    lessons: ModuleType, amounts: tuple[float, float], moved: tuple[int, int]
+) -> None:
+    face = np.random.default_rng(0).normal(0, 0.5, (48, 48)).astype(np.float32)
+    got = np.asarray(lessons.changed(face[None, ..., None], np.array([[*amounts, 0, 0]], np.float32)))[0, ..., 0]
+    rows, columns = (np.clip(np.arange(48) - move, 0, 47) for move in moved)
+    np.testing.assert_allclose(got, face[rows][:, columns], atol=1e-6)
+
+
+def test_brightness_and_contrast_change_by_a_fifth_and_a_quarter(lessons: ModuleType) -> None:
+    faces = np.random.default_rng(0).normal(0.1, 0.5, (3, 48, 48, 1)).astype(np.float32)
+    amounts = np.array([[0, 0, 1, 0], [0, 0, 0, -1], [0, 0, 0, 0]], np.float32)
+    got = np.asarray(lessons.changed(faces, amounts))
+    np.testing.assert_allclose(got[0], faces[0] + 0.2, atol=1e-5)
+    np.testing.assert_allclose(got[1], (faces[1] - faces[1].mean()) * 0.75 + faces[1].mean(), atol=1e-5)
+    np.testing.assert_allclose(got[2], faces[2], atol=1e-6)
+
+
+def test_losses_are_the_published_ones(lessons: ModuleType) -> None:
+    true, false = np.array([[2.0], [-1]], np.float32), np.array([[0.5], [1]], np.float32)
+
+    def soft(x: NDArray) -> float:
+        return float(np.log1p(np.exp(x)).mean())
+
+    d, g = lessons.losses(true, false, True)
+    assert (float(d), float(g)) == (pytest.approx(soft(false - true)), pytest.approx(soft(true - false)))
+    d, g = lessons.losses(true, false, False)
+    assert (float(d), float(g)) == (pytest.approx(soft(-true) + soft(false)), pytest.approx(soft(-false)))
+
+
+def test_the_penalty_is_the_mean_squared_gradient_of_both_kinds(lessons: ModuleType) -> None:
+    import tensorflow as tf
+
+    slopes = np.random.default_rng(0).normal(0, 0.1, (48, 48, 1)).astype(np.float32)
+
+    def critic(inputs: list[Any], training: bool) -> Any:  # a plane for real faces, twice as steep for synthetic ones
+        faces, asked = inputs
+        return tf.reduce_sum(faces * slopes, axis=(1, 2, 3))[:, None] * asked
+
+    steep = tf.constant([[1.0], [1.0], [2.0], [2.0]])
+    got = lessons.gradient_penalty(critic, tf.zeros((4, 48, 48, 1)), tf.ones((4, 48, 48, 1)), steep)
+    assert float(got) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
+
+
+def test_the_average_follows_the_generator(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+    state = trainer._GanState(some_data(), some_data(), config_of(trainer, average=0.9), tmp_path, teacher)
+    batches = trainer.Batches(state._learned.images, state._learned.labels, state._config, 0)
+    expected = [np.array(v, np.float64) for v in state._shown.variables]
+    for step in range(1, 5):
+        state._step(*batches[step], step % 2 == 0)
+        kept = min(0.9, (1 + step) / (10 + step))
+        expected = [
+            kept * a + (1 - kept) * np.array(v) for a, v in zip(expected, state._pair.generator.variables, strict=True)
+        ]
+    for got, wanted in zip(state._shown.variables, expected, strict=True):
+        np.testing.assert_allclose(np.array(got), wanted, atol=1e-5)
+
+
+def test_the_teacher_is_heard_and_never_changed(
+    trainer: ModuleType, lessons: ModuleType, teacher: Bundle, tmp_path: Path
+) -> None:
+    """With nothing but the teacher to please, a generator learns what it wants to see."""
+    import tensorflow as tf
+
+    config = config_of(trainer, teacher_weight=1.0, learning_rate=3e-3, penalty=0.0, taught=16)
+    state = trainer._GanState(some_data(), some_data(), config, tmp_path, teacher)
+    state._pair.discriminator.set_weights([np.zeros_like(w) for w in state._pair.discriminator.get_weights()])
+    for optimizer in state._optimizers[1:]:
+        optimizer.learning_rate = 0.0
+    batches = trainer.Batches(state._learned.images, state._learned.labels, config, 0)
+    faces = tf.constant(some_data().images[:4, ..., None], tf.float32)
+    before = np.array(lessons.recogniser_of(teacher, some_data().label_names)(faces))
+    losses = [float(state._step(*batches[i % len(batches)], False)[3]) for i in range(60)]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05
+    np.testing.assert_array_equal(np.array(lessons.recogniser_of(teacher, some_data().label_names)(faces)), before)
+
+
+def test_the_plain_network_is_taught_by_nobody(
+    trainer: ModuleType, lessons: ModuleType, teacher: Bundle, tmp_path: Path
+) -> None:
+    config = lessons.gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
+    assert (config.relativistic, config.teacher_weight, config.penalty, config.average, config.changes) == (
+        False, 0, 0, 0, 0,
+    )  # fmt: skip
+    trainer.train_gan(some_data(), config, tmp_path, teacher)
+    (row,) = read_history(tmp_path)
+    assert (float(row["penalty"]), float(row["teacher_loss"])) == (0, 0)
+    assert lessons.gan_config("dcgan-upsampling", teacher_weight=0.1).teacher_weight == 0.1
+
+
+# --- what is refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            dataset(14, 7, votes=False),
+            "14 faces to learn from and 7 to measure with; at least 16 training and 2 public",
+        ),
+        (dataset(21, 1, votes=False), "21 faces to learn from and 1 to measure with"),
+        (dataset(21, 0, 7, votes=False), "21 faces to learn from and 0 to measure with"),
+    ],
+)
+def test_too_few_faces_are_refused(
+    trainer: ModuleType, teacher: Bundle, tmp_path: Path, data: Dataset, words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_face_is_left_out(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+    data = dataset(28, 7, votes=False)
+    data.images[:14] = 90
+    with pytest.raises(DataError, match="14 faces to learn from"):
+        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+
+
+def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+    data = dataset(70, 14, votes=False)
+    data.labels[data.labels == 1] = 3
+    with pytest.raises(DataError, match="No training face shows disgust; a generator learns only what it has seen"):
+        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+
+
+def test_a_recogniser_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
+    bundle = open_bundle(write_judge(tmp_path / "judge"))
+    with pytest.raises(ModelError, match=r"holds no model.keras of a recogniser; a teacher needs one"):
+        trainer.train_gan(some_data(), config_of(trainer), tmp_path, bundle)
+    trainer.train_gan(some_data(), config_of(trainer, epochs=1, teacher_weight=0.0), tmp_path, bundle)  # but measure
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"network": "stylegan"}, "stylegan"), ({"epochs": 0}, "0 epochs"), ({"batch": 0}, "batches of 0"),
+        ({"learning_rate": 0.0}, "rate 0.0"), ({"learning_rate": math.nan}, "rate nan"), ({"seed": -1}, "seed -1"),
+        ({"teacher_weight": -0.1}, "weight is -0.1"), ({"teacher_weight": math.nan}, "weight is nan"),
+        ({"teacher_weight": math.inf}, "weight is inf"),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(EmotionError, match=word):
+        config_of(trainer, **changes)

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emotion.cli import main
+from emotion.errors import EmotionError, ResultFolderError
+from emotion.jobs import result_folder
+from emotion.jobs.job import new_folder
+from emotion.jobs.process_record import Owner
+from emotion.jobs.result_folder import (  # fmt: skip
+    DATASET,
+    MARK,
+    MODEL,
+    SYNTHETIC,
+    VIDEO,
+    Mark,
+    add_files,
+    check,
+    claim,
+    clear,
+    complete,
+    new_result,
+    put_in_place,
+    read_mark,
+    staging,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file() and p.name != MARK
+    }
+
+
+def make(folder: Path, text: str, *, overwrite: bool = False, kind: str = SYNTHETIC) -> None:
+    with new_result(folder, kind, overwrite=overwrite) as place:
+        (place / "sheet.png").write_text(text)
+        (place / f"{text}-0.png").write_text(text)
+        (place / "inner").mkdir(exist_ok=True)
+        (place / "inner" / f"{text}-1.png").write_text(text)
+
+
+def result_of(text: str) -> dict[str, str]:
+    return {f"inner/{text}-1.png": text, f"{text}-0.png": text, "sheet.png": text}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, there: bool) -> None:
+    out = tmp_path / "a" / "out"
+    if there:
+        out.mkdir(parents=True)
+    make(out, "one")
+    assert files_in(out) == result_of("one")
+    mark = read_mark(out)
+    assert mark is not None
+    assert (mark.kind, mark.complete, set(mark.files)) == (SYNTHETIC, True, set(result_of("one")))
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "overwrite", "words"),
+    [
+        (lambda out: (out / "sheet.png").write_text("mine"), True, "holds files that are no set of synthetic images"),
+        (lambda out: (out / "notes.txt").write_text("mine"), True, "choose a new or an empty folder"),
+        (lambda out: (out / "inner").mkdir(), True, "choose a new or an empty folder"),
+        (lambda out: make(out, "one"), False, "already; choose another folder, or replace it with --overwrite"),
+        (lambda out: make(out, "one", kind=MODEL), True, "holds a model, no set of synthetic images"),
+        (lambda out: (make(out, "one"), (out / "inner" / "two-2.png").write_text("mine")), True,
+         "holds inner/two-2.png, which is no part of its set of synthetic images"),
+        (lambda out: (make(out, "one"), (out / MARK).write_text("{")), True, "damaged"),
+        (lambda out: (make(out, "one"), (out / MARK).write_text("{}")), True, "damaged"),
+        (lambda out: (make(out, "one"), (out.with_name(".out.unfinished")).mkdir(),
+                      (out.with_name(".out.unfinished") / "x").write_text("mine")), True,
+         ".out.unfinished holds files that are no set of synthetic images"),
+    ],
+)  # fmt: skip
+def test_new_result_other_folder_is_refused_untouched(
+    tmp_path: Path, prepare: Callable[[Path], object], overwrite: bool, words: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    prepare(out)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    with pytest.raises(EmotionError, match=words) as said:
+        make(out, "two", overwrite=overwrite)
+    assert str(said.value).count("\n") == 0
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_new_result_overwrite_replaces_the_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "one")
+    make(out, "two", overwrite=True)
+    assert files_in(out) == result_of("two")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("there", ["no folder", "empty folder", "result"])
+def test_new_result_after_an_error_folder_is_as_before(tmp_path: Path, there: str) -> None:
+    out = tmp_path / "out"
+    if there != "no folder":
+        out.mkdir()
+    if there == "result":
+        make(out, "one")
+    with pytest.raises(FileNotFoundError):
+        make(out, "no/file", overwrite=True)
+    assert out.exists() == (there != "no folder")
+    assert not out.exists() or files_in(out) == (result_of("one") if there == "result" else {})
+    assert [p.name for p in tmp_path.iterdir()] == ["out"] * out.exists()
+
+
+def test_unfinished_result_is_begun_again_without_overwrite(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    Mark(SYNTHETIC).write(out)
+    (out / "old-1.png").write_text("half")
+    make(out, "new")
+    assert files_in(out) == result_of("new")
+    Mark(SYNTHETIC).write(out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ResultFolderError, match=r"holds notes\.txt"):
+        make(out, "newer")
+    assert files_in(out) == {**result_of("new"), "notes.txt": "mine"}
+
+
+def test_clear_leaves_files_of_others_and_their_folders(tmp_path: Path) -> None:
+    for name in ("facts.json", "crops/1.jpg", "crops/mine.txt", "moments/1-2.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "empty").mkdir()
+    clear(tmp_path, Mark(VIDEO))
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["crops", "empty", "mine.txt", "notes.txt"]
+
+
+def test_folder_in_use_elsewhere_is_refused(tmp_path: Path) -> None:
+    claim(tmp_path, VIDEO)
+    told = json.loads((tmp_path / MARK).read_text())
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        import psutil
+
+        owner = Owner("running", child.pid, psutil.Process(child.pid).create_time(), None)
+        (tmp_path / MARK).write_text(json.dumps({**told, "owner": owner._asdict()}))
+        with pytest.raises(ResultFolderError, match="Another process is at work"):
+            check(tmp_path, VIDEO)
+    finally:
+        child.communicate(b"\n")
+    assert check(tmp_path, VIDEO) == Mark(VIDEO)
+
+
+def test_claim_takes_what_was_made_for_a_job(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path, "a job")
+    claim(folder, VIDEO)
+    claim(folder, VIDEO)
+    with pytest.raises(ResultFolderError, match="holds a video analysis, no data set"):
+        claim(folder, DATASET)
+
+
+@pytest.mark.parametrize("name", ["out", "out/source.png", "link/source.png"])
+def test_input_inside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    make(tmp_path / "out", "one")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    with pytest.raises(ResultFolderError, match="is an input and lies in"):
+        check(tmp_path / "out", SYNTHETIC, inputs=[tmp_path / name])
+
+
+def test_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "one")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ResultFolderError, match="the current folder"):
+        make(Path(), "two", overwrite=True)
+    assert files_in(tmp_path) == result_of("one")
+
+
+def test_added_files_belong_to_a_complete_result(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    add_files(tmp_path, ["a"])
+    assert read_mark(tmp_path) is None
+    complete(tmp_path, Mark(DATASET))
+    add_files(tmp_path, ["b", "a"])
+    mark = read_mark(tmp_path)
+    assert mark is not None
+    assert mark.files == ("a", "b")
+
+
+KILLS = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from emotion import storage as files; from emotion.jobs import result_folder
+from tests.jobs.test_result_folder import files_in, make, result_of
+
+folder = Path(sys.argv[2])
+
+def dying(call, left):
+    def act(*arguments, **named):
+        left[0] -= 1
+        if left[0] == 0:
+            os._exit(9)
+        return call(*arguments, **named)
+    return act
+
+for step in range(1, 100):
+    out = folder / str(step) / "out"
+    make(out, "old")
+    child = os.fork()
+    if child == 0:
+        left = [step]
+        for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
+            setattr(os, name, dying(getattr(os, name), left))
+        make(out, "new", overwrite=True)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    result_folder.check(out, result_folder.SYNTHETIC)
+    found = files_in(out)
+    assert found in (result_of("old"), result_of("new")), (step, found)
+    make(out, "newer", overwrite=True)
+    assert files_in(out) == result_of("newer")
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    if ended == 0:
+        break
+print(step)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="forks")
+def test_kill_at_any_step_of_a_replacement_leaves_one_result_whole(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLS, str(ROOT), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 6
+
+
+def test_failed_rename_brings_the_old_result_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    make(out, "one")
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        if source == staging(out):
+            raise OSError(5, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(result_folder.os, "rename", rename)
+    with pytest.raises(ResultFolderError, match="Input/output error"):
+        make(out, "two", overwrite=True)
+    monkeypatch.undo()
+    assert files_in(out) == result_of("one")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_put_in_place_needs_both(tmp_path: Path) -> None:
+    make(tmp_path / "out", "one")
+    with pytest.raises(ResultFolderError):
+        put_in_place(tmp_path / "out")
+    assert files_in(tmp_path / "out") == result_of("one")
+
+
+# ------------------------------------------------------------------ every command that writes a folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "analyze photo.png --out mine", "analyze video.mp4 --out mine", "analyze video.mp4 photo.png --out mine",
+        "train --data faces.npz --out mine", "train --network mlp --data faces.npz --out mine",
+        "train-detector --data photos --out mine", "train-gan --data faces.npz --out mine",
+        "gan-benefit model --data faces.npz --out mine", "generate --out mine --count 1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_commands_refuse_a_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sample_file: Path,
+    command: str, overwrite: bool,
+) -> None:  # fmt: skip
+    if overwrite and command.split()[0] not in ("analyze", "generate"):
+        pytest.skip("it has no --overwrite")
+    monkeypatch.chdir(tmp_path)
+    Path("photo.png").write_bytes(sample_file.read_bytes())
+    Path("video.mp4").write_bytes(b"")
+    Path("mine", "crops").mkdir(parents=True)
+    for name in ("crops/mine.txt", "report.html", "faces.csv", "history.csv", "model.keras", "state.json"):
+        Path("mine", name).write_text("mine")
+    before = files_in(Path("mine"))
+    monkeypatch.setattr("emotion.media.video_reader.Film.__enter__", lambda film: film)
+    monkeypatch.setattr("emotion.media.video_reader.Film.__init__", lambda *_: None)
+    monkeypatch.setattr("emotion.media.video_reader.Film.__exit__", lambda *_: None)
+    monkeypatch.setattr("emotion.model_store.store.open_bundle", lambda folder: None)
+    words = command.split() + ["--overwrite"] * overwrite
+    assert main.main(words) == 1
+    said = capsys.readouterr()
+    assert "holds files that are no " in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert files_in(Path("mine")) == before
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]

@@ -1,0 +1,1 @@
+"""Many visitors for many minutes: `python -m tests.load --help`."""

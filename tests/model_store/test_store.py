@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotion.errors import ModelError
+from emotion.expressions import EXPRESSIONS, FER2013_LABELS, FERPLUS_LABELS
+from emotion.model_store import store
+from emotion.model_store.store import Bundle, default_bundle, find_bundles, open_bundle, sha256_of
+
+Card = dict[str, Any]
+MakeBundle = Callable[..., Path]
+
+
+def test_a_good_folder(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    bundle = open_bundle(make_bundle(tmp_path / "mine"))
+    assert (bundle.name, bundle.kind, bundle.input_size, bundle.shown_head) == ("mine", "recogniser", 48, "ferplus")
+    assert bundle.network == tmp_path / "mine" / "model.onnx"
+    assert bundle.sha256 == hashlib.sha256(bundle.network.read_bytes()).hexdigest()
+    assert list(bundle.heads) == ["ferplus", "fer2013"]
+    assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
+    assert bundle.heads["fer2013"].labels == FER2013_LABELS
+    assert open_bundle(str(tmp_path / "mine")) == bundle
+
+
+@pytest.mark.parametrize("folder", ["", "nothing-there"])
+def test_no_folder(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ModelError, match=r"There is no card\.json"):
+        open_bundle(tmp_path / folder)
+
+
+def test_a_place_where_nobody_may_look(tmp_path: Path) -> None:
+    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    with pytest.raises(ModelError, match=r"There is no card\.json in .* that can be read"):
+        open_bundle(tmp_path / ("x" * 300))
+    assert find_bundles("recogniser", tmp_path / ("x" * 300)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe\x00", b'{"kind": "recogniser"', b"[" * 100_000, b"1" * 10_000],
+    ids=["empty", "open", "list", "null", "number", "bytes", "cut", "deep", "long number"],
+)
+def test_bad_json(make_bundle: MakeBundle, tmp_path: Path, text: bytes) -> None:
+    folder = make_bundle(tmp_path / "bad")
+    (folder / "card.json").write_bytes(text)
+    with pytest.raises(ModelError, match=r"card\.json"):
+        open_bundle(folder)
+
+
+def test_a_huge_card_is_not_even_read(make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_bundle(tmp_path / "huge", lambda card: card.update(note="x" * 1_000_000))
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(ModelError, match=r"has 100\d+ bytes; a card has at most 1000000"):
+        open_bundle(folder)
+
+
+def head(card: Card, **fields: object) -> None:
+    card["heads"]["ferplus"].update(fields)
+
+
+LABELS = list(FERPLUS_LABELS)
+GENERATOR: Card = {
+    "kind": "generator", "latent": 128, "labels": list(FER2013_LABELS), "truncation": 1.0, "output": {"size": 48},
+}  # fmt: skip
+CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
+    "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
+    "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of recogniser, detector, generator"),
+    "kind is a list": (lambda c: c.update(kind=["recogniser"]), '"kind"'),
+    "no files": (lambda c: c.pop("files"), '"files" must name model.onnx'),
+    "files without the network": (lambda c: c.update(files={}), '"files" must name model.onnx'),
+    "wrong sha256": (lambda c: c["files"]["model.onnx"].update(sha256="0" * 64), "sha256 differs"),
+    "no sha256": (lambda c: c["files"]["model.onnx"].pop("sha256"), "sha256 differs"),
+    "sha256 is a number": (lambda c: c["files"]["model.onnx"].update(sha256=7), "sha256 differs"),
+    "facts are a text": (lambda c: c["files"].update({"model.onnx": "x"}), "sha256 differs"),
+    "a missing file": (lambda c: c["files"].update({"model.keras": {"sha256": ""}}), "lacks its file model.keras"),
+    "a name with a folder": (lambda c: c["files"].update({"../card/card.json": {}}), "lacks its file"),
+    "an absolute name": (lambda c: c["files"].update({"/etc/hostname": {}}), "lacks its file"),
+    "the folder itself": (lambda c: c["files"].update({".": {}, "..": {}, "": {}}), "lacks its file"),
+    "a null character": (lambda c: c["files"].update({"a\0b": {}}), "lacks its file"),
+    "a name too long for a disk": (lambda c: c["files"].update({"x" * 5000: {}}), "cannot be read"),
+    "no input": (lambda c: c.pop("input"), "lacks or garbles a field"),
+    "a size in words": (lambda c: c["input"].update(size="big"), "lacks or garbles a field"),
+    "an infinite size": (lambda c: c["input"].update(size=float("inf")), "lacks or garbles a field"),
+    "no size": (lambda c: c["input"].update(size=0), "expected 8 to 512"),
+    "a size for no memory": (lambda c: c["input"].update(size=10**9), "expected 8 to 512"),
+    "no heads": (lambda c: c.update(heads={}), '"shown" is'),
+    "heads are a list": (lambda c: c.update(heads=[1]), "lacks or garbles a field"),
+    "no shown": (lambda c: c.pop("shown"), "lacks or garbles a field"),
+    "shown is no head": (lambda c: c.update(shown="affectnet"), "'affectnet' of the heads ferplus, fer2013"),
+    "shown is a list": (lambda c: c.update(shown=["ferplus"]), '"shown" is'),
+    "a head named face": (lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")), 'none "face"'),
+    "unknown labels": (lambda c: head(c, labels=["hapy", *LABELS[1:]]), "'hapy'"),
+    "duplicate labels": (lambda c: head(c, labels=["happy", *LABELS[1:]]), "different ones"),
+    "own labels that are paths": (
+        lambda c: head(c, labels=["/../../x", *LABELS[1:]]) or c.update(label_set="own"),
+        "expected two or more different ones",
+    ),
+    "own labels that cannot be shown": (
+        lambda c: head(c, labels=["", *LABELS[1:]]) or c.update(label_set="own"),
+        "the labels of ferplus are ''",
+    ),
+    "one label": (lambda c: head(c, labels=["happy"]), "two or more"),
+    "no labels": (lambda c: head(c, labels=[]), "two or more"),
+    "labels are a text": (lambda c: head(c, labels="happy"), "'h', 'a', 'p'"),
+    "labels are lists": (lambda c: head(c, labels=[["happy"], ["sad"]]), r"\['happy'\]"),
+    "labels are a number": (lambda c: head(c, labels=8), "lacks or garbles a field"),
+    "no output": (lambda c: c["heads"]["ferplus"].pop("output"), "lacks or garbles a field"),
+    "an output is a list": (lambda c: head(c, output=["ferplus"]), "a different name for each head"),
+    "one output for both": (lambda c: head(c, output="fer2013"), "a different name for each head"),
+    "temperature 0": (lambda c: head(c, temperature=0), "temperature above 0"),
+    "temperature below 0": (lambda c: head(c, temperature=-1), "temperature above 0"),
+    "no temperature": (lambda c: head(c, temperature=None), "lacks or garbles a field"),
+    "temperature NaN": (lambda c: head(c, temperature=float("nan")), "temperature above 0"),
+    "temperature infinite": (lambda c: head(c, temperature=float("inf")), "temperature above 0"),
+    "face without output": (lambda c: c.update(face={"threshold": 0.5}), "lacks or garbles a field"),
+    "face is a text": (lambda c: c.update(face="face"), "lacks or garbles a field"),
+    "a face at the threshold 1": (lambda c: c["face"].update(threshold=1), "threshold of a face is 1.0; expected it"),
+    "a face at the threshold 0": (lambda c: c["face"].update(threshold=0), "expected it between 0 and 1"),
+    "a face below all": (lambda c: c["face"].update(threshold=-1), "expected it between 0 and 1"),
+    "a threshold NaN": (lambda c: c["face"].update(threshold=float("nan")), "the threshold of a face is nan"),
+    "face speaks by a head": (lambda c: c["face"].update(output="ferplus"), "a different name for each head"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), CARDS.values(), ids=CARDS)
+def test_a_spoilt_card_is_refused_in_words(
+    make_bundle: MakeBundle, tmp_path: Path, change: Callable[[Card], object], words: str
+) -> None:
+    with pytest.raises(ModelError, match=words):
+        open_bundle(make_bundle(tmp_path / "card", change))
+
+
+def test_a_spoilt_file_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    folder = make_bundle(tmp_path / "bad")
+    data = bytearray((folder / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(data)
+    with pytest.raises(ModelError, match="sha256 differs"):
+        open_bundle(folder)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value, as the keys that lead there."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, inner in items for place in places(inner, (*path, key)))]
+
+
+def test_labels_of_a_data_set_of_ones_own(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
+    def change(card: Card) -> None:
+        head(card, labels=["bored", *LABELS[1:]])
+        card["label_set"] = "own"
+
+    make_bundle(tmp_path / "own", change)
+    assert open_bundle(tmp_path / "own").heads["ferplus"].labels == ("bored", *LABELS[1:])
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
+    tiny: Bundle, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "fuzzed"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(tiny.network, folder)
+    card = json.loads((tiny.folder / "card.json").read_text())
+    *path, last = data.draw(st.sampled_from(places(card)[1:]))
+    inner = card
+    for key in path:
+        inner = inner[key]
+    inner[last] = data.draw(JSON)
+    (folder / "card.json").write_text(json.dumps(card))
+    with suppress(ModelError):
+        bundle = open_bundle(folder)
+        assert all(set(head.labels) <= set(EXPRESSIONS) for head in bundle.heads.values())
+        assert bundle.shown_head in bundle.heads
+
+
+# ------------------------------------------------------------------ finding them
+
+
+def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
+    assert find_bundles("recogniser", tmp_path) == ([], [])
+    assert find_bundles("recogniser", tmp_path / "missing") == ([], [])
+    with pytest.raises(ModelError, match=f"There is no recogniser in {tmp_path}; train one first"):
+        default_bundle("recogniser", tmp_path)
+
+
+def test_the_search_goes_on_after_a_bad_one_and_reports_it(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    make_bundle(tmp_path / "a-bad", CARDS["unknown labels"][0])
+    make_bundle(tmp_path / "b")
+    make_bundle(tmp_path / "c-bad", CARDS["a name too long for a disk"][0])
+    make_bundle(tmp_path / "d")
+    (tmp_path / "not-a-model").mkdir()
+    (tmp_path / "card.json").write_text("{}")
+    good, bad = find_bundles("recogniser", tmp_path)
+    assert [bundle.name for bundle in good] == ["b", "d"]
+    assert ["a-bad" in bad[0], "c-bad" in bad[1], len(bad)] == [True, True, 2]
+
+
+def test_the_default_comes_first_then_by_name(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    make_bundle(here / "b")
+    make_bundle(here / "a")
+    make_bundle(there / "z", lambda card: card.update(default=True))
+    assert [bundle.name for bundle in find_bundles("recogniser", here, there)[0]] == ["z", "a", "b"]
+    assert default_bundle("recogniser", here, there).name == "z"
+    assert default_bundle("recogniser", here).name == "a"
+
+
+def test_only_the_kind_asked_for(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    make_bundle(tmp_path / "a", lambda card: card.update(GENERATOR))
+    make_bundle(tmp_path / "b")
+    assert [bundle.name for bundle in find_bundles("generator", tmp_path)[0]] == ["a"]
+    assert [bundle.name for bundle in find_bundles("recogniser", tmp_path)[0]] == ["b"]
+    assert find_bundles("detector", tmp_path) == ([], [])
+
+
+GENERATORS: dict[str, tuple[Card, str]] = {
+    "no latent": ({"latent": None}, "lacks or garbles a field of a generator"),
+    "latent 0": ({"latent": 0}, "0 numbers become 48 pixels"),
+    "a latent for no memory": ({"latent": 10**9}, "expected 1 to 4096"),
+    "an infinite latent": ({"latent": float("inf")}, "lacks or garbles a field"),
+    "no output": ({"output": {}}, "lacks or garbles a field"),
+    "a size for no memory": ({"output": {"size": 10**6}}, "1000000 pixels a side"),
+    "truncation above 1": ({"truncation": 1.5}, "at the truncation 1.5; expected"),
+    "truncation NaN": ({"truncation": float("nan")}, "at the truncation nan"),
+    "truncation in words": ({"truncation": "much"}, "lacks or garbles a field"),
+    "no labels": ({"labels": []}, "expected different ones of angry"),
+    "labels are a number": ({"labels": 7}, "lacks or garbles a field"),
+    "unknown labels": ({"labels": ["glad"]}, "the labels are 'glad'"),
+    "labels are lists": ({"labels": [["sad"]]}, r"the labels are \['sad'\]"),
+    "a label twice": ({"labels": ["sad", "sad"]}, "the labels are 'sad', 'sad'"),
+}
+
+
+def test_a_generator(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    assert open_bundle(make_bundle(tmp_path / "mine", lambda card: card.update(GENERATOR))).kind == "generator"
+
+
+@pytest.mark.parametrize(("change", "words"), GENERATORS.values(), ids=GENERATORS)
+def test_a_spoilt_card_of_a_generator_is_refused_in_words(
+    make_bundle: MakeBundle, tmp_path: Path, change: Card, words: str
+) -> None:
+    with pytest.raises(ModelError, match=words):
+        open_bundle(make_bundle(tmp_path / "card", lambda card: card.update(GENERATOR | change)))
+
+
+def test_when_all_are_bad_the_reasons_are_given(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    make_bundle(tmp_path / "bad", CARDS["duplicate labels"][0])
+    with pytest.raises(ModelError, match="different ones"):
+        default_bundle("recogniser", tmp_path)
+
+
+def test_the_shipped_models_are_whole() -> None:
+    assert find_bundles("recogniser")[1] == []
+    bundle = default_bundle("recogniser")
+    assert bundle.folder.parent == store.SHIPPED
+    assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
+    assert bundle.heads["fer2013"].labels == FER2013_LABELS
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", bytes(3_000_000)])
+def test_sha256(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "file").write_bytes(data)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()

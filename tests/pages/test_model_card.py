@@ -1,0 +1,136 @@
+"""The page about the recogniser in use: its figures, its limits, and what it does not show where that is not known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
+from emotion.training.metrics import coverage, score_head, wilson_interval
+
+Open = Callable[[str], Any]
+
+
+def scored(labels: tuple[str, ...], n: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    wanted = rng.integers(0, len(labels), n)
+    return score_head(rng.normal(0, 1, (n, len(labels))) + 3 * np.eye(len(labels))[wanted], wanted, labels)
+
+
+def report() -> dict[str, Any]:
+    """What a training and `evaluate --pipeline` write."""
+    rng = np.random.default_rng(0)
+    private = scored(FER2013_LABELS, 900, 1)
+    shown = scored(FERPLUS_LABELS, 700, 2) | {"coverage": coverage(rng.random(500), rng.random(500) < 0.8)}
+    shares = {"found": 0.8, "accuracy_found": 0.7, "accuracy_all": 0.56, "accuracy_crops": 0.72}
+    intervals = {f"{name}_interval": wilson_interval(round(share * 900), 900) for name, share in shares.items()}
+    sides = [
+        {"value": side, "n": 450, "found": found, "accuracy_found": 0.7} for side, found in ((32, 0.6), (160, 1.0))
+    ]
+    way = {
+        "detector": "glance",
+        "split": "private",
+        "n": 900,
+        **shares,
+        **intervals,
+        "by_side": sides,
+        "by_turn": [{"value": turn} for turn in (0, 30)],
+    }
+    return {"private": private | {"shown": shown}, "pipeline": [way, way | {"detector": "haar", "found": 0.4}]}
+
+
+@pytest.fixture
+def measured(models: Path) -> dict[str, Any]:
+    """The report of the recogniser in use."""
+    told = report()
+    (models / "tiny" / "report.json").write_text(json.dumps(told))
+    return told
+
+
+def test_its_figures_with_what_they_mean(measured: dict[str, Any], open_page: Open) -> None:
+    page = open_page("model_card")
+    assert not page.app.error
+    values = {metric.label: metric.value for metric in page.app.metric}
+    private = measured["private"]
+    assert values["Faces that people agree on"] == f"{private['shown']['accuracy'] * 100:.1f} % right"
+    assert values["All test faces"] == f"{private['accuracy'] * 100:.1f} % right"
+    assert values["From picture to label"] == "56.0 % right"
+    low, high = (f"{100 * end:.1f}" for end in private["accuracy_interval"])
+    assert f"most likely {low} to {high} %" in page.words
+    for words in ("not who is hired", "age, sex or skin colour", "ten people each", "up to 30 degrees"):
+        assert words in page.words
+
+
+def test_the_threshold_of_the_sidebar_is_explained(measured: dict[str, Any], open_page: Open) -> None:
+    page = open_page("model_card")
+    for wanted in (55, 80):
+        page.app.slider(key="side_unsure").set_value(wanted).run()
+        row = next(r for r in measured["private"]["shown"]["coverage"] if r["threshold"] == wanted / 100)
+        assert f"the sidebar, {wanted} %, it names {round(100 * row['answered'])} % of these faces" in page.words
+        assert f"right for {round(100 * row['accuracy'])} % of them" in page.words
+
+
+def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> None:
+    for content in (None, "{", json.dumps({"private": {}})):
+        if content is not None:
+            (models / "tiny" / "report.json").write_text(content)
+        page = open_page("model_card")
+        assert not page.app.error
+        assert not page.app.metric
+        assert "What it does not know" in page.words
+        assert "By expression" not in page.words
+
+
+def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, open_page: Open) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    card |= {
+        "shown": "fer2013",
+        "heads": {"fer2013": card["heads"]["fer2013"]},
+        "data": {"source": "mine", "rows": 300},
+    }
+    (models / "tiny" / "card.json").write_text(json.dumps(card))
+    page = open_page("model_card")
+    assert "300 faces (mine)" in page.words
+    for words in ("FER", "ten people", "contempt"):
+        assert words not in page.words
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"network": "seresnet"}, "MB, trained from nothing."),  # cards of before do not say what it began with
+        ({"network": "vgg16"}, "MB."),
+        ({"network": ["no name"]}, "MB."),
+        ({"network": "vgg16", "weights": "random"}, "MB, trained from nothing."),
+        ({"network": "vgg16", "weights": "imagenet"}, "MB, trained on top of ImageNet weights."),
+        ({"network": "vgg16", "weights": "mine/vgg16.h5"}, "MB, trained on top of ImageNet weights."),
+    ],
+)
+def test_what_its_training_began_with(models: Path, open_page: Open, facts: dict[str, Any], words: str) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    (models / "tiny" / "card.json").write_text(json.dumps(card | {"parameters": 2e6} | facts))
+    assert f"A network of 2.0 million numbers, 0.1 {words}" in open_page("model_card").words
+
+
+def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> None:
+    card = json.loads((models / "tiny" / "card.json").read_text())
+    (models / "tiny" / "card.json").write_text(json.dumps(card | {"data": {"source": "fer2013.npz", "rows": 300}}))
+    words = open_page("model_card").words
+    assert "300 faces (FER-2013)" in words
+    assert "npz" not in words
+
+
+def test_without_a_recogniser_it_says_so(models: Path, open_page: Open) -> None:
+    (models / "tiny" / "card.json").write_text("{")
+    page = open_page("model_card")
+    assert "not readable JSON" in page.app.error[0].value.replace("\\", "")
+
+
+def test_home_leads_to_it(open_page: Open) -> None:
+    links = open_page("home").app.get("page_link")
+    assert [link.proto.label for link in links] == ["How good is it?"]

@@ -1,0 +1,215 @@
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion.cli.main import main
+from emotion.expressions import FER2013_LABELS
+from emotion.generation.images import face_png
+from emotion.generation.sampler import Sampler
+from emotion.model_store.store import open_bundle
+from emotion.ui.synthetic import faces as synthetic_faces
+from tests.generation.making import write_generator
+
+Open = Callable[[str], Any]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the app looks for generators that were trained here."""
+    monkeypatch.setattr(synthetic_faces, "RUNS", tmp_path / "runs")
+    monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "nothing"))
+    return tmp_path / "runs"
+
+
+def with_story(card: dict[str, Any]) -> None:
+    card |= {"sheets": [1, 5], "best_epoch": 5, "data": {"source": "faces.npz"}}
+
+
+@pytest.fixture
+def generator(models: Path, runs: Path) -> Path:
+    """The generator that the app has, with a story of two kept sheets."""
+    folder = write_generator(models / "waves", with_story)
+    pair = np.vstack([np.full((7 * 48, 8 * 48), grey, np.uint8) for grey in (40, 200)])
+    (folder / "samples.webp").write_bytes(cv2.imencode(".webp", pair)[1].tobytes())
+    rows = "".join(f"{i},{1 / i},{0.5},{8 / i},{0.1 * i},0.9\n" for i in range(1, 6))
+    (folder / "history.csv").write_text("epoch,g_loss,d_loss,frechet,consistency,diversity\n" + rows)
+    return folder
+
+
+def strip_of(page: Any, name: str) -> list[str]:
+    return [item["text"] for item in page.shown(f"gen_sheet_{name}")["items"]]
+
+
+def test_without_a_generator_it_says_how_to_get_one(open_page: Open, runs: Path) -> None:
+    page = open_page("synthetic_faces")
+    assert "There is no generator in models/ yet." in page.words
+    assert "train-gan" in page.words
+    assert not page.app.exception
+
+
+def test_a_sheet_appears_at_once(open_page: Open, generator: Path) -> None:
+    page = open_page("synthetic_faces")
+    assert not page.app.exception
+    assert not page.app.error
+    assert strip_of(page, "happy") == [str(seed) for seed in range(153, 161)]
+    assert "Seed 153, happy" in page.words
+    assert "Asked for" in page.words
+
+
+def test_the_same_seed_gives_the_same_bytes_everywhere(
+    open_page: Open, generator: Path, saved: dict[str, Any], tmp_path: Path
+) -> None:
+    open_page("synthetic_faces")
+    wanted = face_png(Sampler(open_bundle(generator)).sample([153], "happy")[0])
+    assert saved["happy-153.png"] == wanted
+    with zipfile.ZipFile(io.BytesIO(saved["faces.zip"])) as file:
+        assert file.read("happy-153.png") == wanted
+        asked = json.loads(file.read("faces.json"))
+    assert [face["seed"] for face in asked["faces"]] == [*range(153, 161)]
+    arguments = ["generate", "--model", str(generator), "--expression", "happy", "--seed", "153", "--count", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "drawn")]) == 0
+    assert (tmp_path / "drawn" / "happy-153.png").read_bytes() == wanted
+    assert Image.open(io.BytesIO(saved["sheet.png"])).size == (8 * 96, 96 + 15)
+
+
+def test_all_expressions_side_by_side(open_page: Open, generator: Path) -> None:
+    page = open_page("synthetic_faces")
+    page.app.button_group(key="gen_expression").set_value("all seven").run()
+    assert not page.app.exception
+    assert all(strip_of(page, name) == [str(seed) for seed in range(153, 161)] for name in FER2013_LABELS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "''"),
+        ("-1", "'-1'"),
+        ("7.5", "'7.5'"),
+        ("4294967296", "'4294967296'"),
+        ("<b>x</b>", "<b>x</b>"),
+        ("٣", "'٣'"),
+    ],
+)
+def test_what_is_no_seed_gets_a_sentence(open_page: Open, generator: Path, text: str, said: str) -> None:
+    page = open_page("synthetic_faces")
+    page.app.text_input(key="gen_seed").set_value(text).run()
+    assert "expected a whole number from 0 to 4294967295" in page.words
+    assert said in page.words
+    page.app.text_input(key="gen_seed").set_value("12").run()
+    assert strip_of(page, "happy")[0] == "12"
+
+
+def test_another_seed_is_drawn_by_lot(open_page: Open, generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion.ui.synthetic.faces.random.randrange", lambda most: 4321)
+    page = open_page("synthetic_faces")
+    page.app.button(key="gen_seed_new").click().run()
+    assert strip_of(page, "happy")[0] == "4321"
+
+
+def test_sixty_four_faces(open_page: Open, generator: Path) -> None:
+    page = open_page("synthetic_faces")
+    page.app.button_group(key="gen_count").set_value("64").run()
+    assert strip_of(page, "happy") == [str(seed) for seed in range(153, 217)]
+
+
+def test_every_way_to_change_a_face(open_page: Open, generator: Path, saved: dict[str, Any]) -> None:
+    page = open_page("synthetic_faces")
+    frames = Image.open(io.BytesIO(saved["morph-153.gif"])).n_frames
+    assert frames == 2 * (6 * 6 + 1) - 2, "there and back"
+    page.app.button_group(key="gen_way").set_value("To another person").run()
+    page.app.text_input(key="gen_other").set_value("99").run()
+    assert Image.open(io.BytesIO(saved["walk-153-99.gif"])).size == (192, 192)
+    page.app.button_group(key="gen_way").set_value("Mix with another").run()
+    page.app.slider(key="gen_share").set_value(100).run()
+    mate = Sampler(open_bundle(generator)).sample([160], "happy")[0]
+    assert saved["mix-153-160.png"] == face_png(mate), "all of the second is the second"
+    assert not page.app.exception
+
+
+def test_the_story_shows_the_sheet_of_the_epoch(open_page: Open, generator: Path) -> None:
+    page = open_page("synthetic_faces")
+    assert "after epoch 5. The epoch 5 was kept." in page.words
+    page.app.select_slider(key="gen_epoch").set_value(1).run()
+    assert "after epoch 1. The epoch 5 was kept." in page.words
+
+
+def test_a_generator_without_a_story(open_page: Open, models: Path, runs: Path) -> None:
+    write_generator(models / "waves")
+    page = open_page("synthetic_faces")
+    assert "left no history" in page.words
+    assert "have not been measured yet" in page.words
+    assert not page.app.exception
+
+
+def test_one_of_several_generators(open_page: Open, generator: Path, runs: Path) -> None:
+    write_generator(runs / "mine")
+    page = open_page("synthetic_faces")
+    page.app.selectbox(key="gen_model").set_value("mine").run()
+    assert "left no history" in page.words
+
+
+def test_a_damaged_generator_is_said_and_the_other_one_used(open_page: Open, generator: Path, runs: Path) -> None:
+    (write_generator(runs / "mine") / "model.onnx").write_bytes(b"broken")
+    page = open_page("synthetic_faces")
+    assert "mine" in page.words
+    assert strip_of(page, "happy")
+    assert not page.app.exception
+
+
+def test_real_faces_stand_beside_it_where_they_are(
+    open_page: Open, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = Sampler(open_bundle(generator))
+    faces = np.concatenate([maker.sample(range(153, 157), "happy"), 255 - maker.sample(range(20, 30), "sad")])
+    np.savez(
+        tmp_path / "faces.npz", images=faces, label=np.array([3] * 4 + [4] * 10, np.int8),
+        usage=np.array([0] * 12 + [1, 2], np.int8),
+    )  # fmt: skip
+    monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "faces.npz"))
+    page = open_page("synthetic_faces")
+    assert "The most similar of the real faces" in page.words
+    captions = [caption for image in page.app.image for caption in image.captions]
+    assert captions[:2] == ["Seed 153", "● happy"], "the very same face is the nearest"
+
+
+@pytest.mark.parametrize(("taught", "judge"), [(False, "another recogniser"), (True, "the recogniser that taught it")])
+def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
+    per_class = dict.fromkeys(FER2013_LABELS, 0.5)
+    measured = {
+        "consistency": 0.81, "real_consistency": 0.7, "consistency_per_class": per_class,
+        "real_consistency_per_class": per_class, "diversity_per_class": per_class, "judge_taught": taught,
+    }  # fmt: skip
+    folder = write_generator(models / "waves", lambda card: card.update(metrics={"quality": measured}))
+    rows = [{"measure": "all faces", "way": way, "mean": 0.5, "low": 0.4, "high": 0.6} for way in ("real", "both")]
+    told = {
+        "sentence": "They *did* not help.", "rows": rows, "question": {"seeds": 5, "epochs": 6, "rare": "disgust"},
+        "synthetic": 30, "tried": 40, "filter": "_tiny_", "filter_taught": taught, "held_out": 70,
+    }  # fmt: skip
+    (folder / "benefit.json").write_text(json.dumps(told))
+    page = open_page("synthetic_faces")
+    assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")
+    assert "They *did* not help." in page.words
+    assert "5 small networks for each way, 6 epochs each" in page.words
+    assert ("had a part in the generator's lessons" in page.words) is taught
+    assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
+
+
+def test_a_group_of_people_who_do_not_exist(open_page: Open, generator: Path) -> None:
+    page = open_page("photo")
+    page.app.button(key="photo_group").click().run()
+    assert not page.app.exception
+    ((name, content),) = page.app.session_state["photo_files"]
+    assert name == "synthetic-people.png"
+    assert Image.open(io.BytesIO(content)).size == (1248, 624)
+
+
+def test_no_group_without_a_generator(open_page: Open, runs: Path) -> None:
+    assert "photo_group" not in {button.key for button in open_page("photo").app.button}

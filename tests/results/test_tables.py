@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import tomllib
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.faces import Box, Face, Scores
+from emotion.generation import tables as generation_tables
+from emotion.results import serialization, tables
+from emotion.storage import BYTE_ORDER_MARK as MARK
+from emotion.training.detector import tables as detector_tables
+
+HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
+UNSURE = Face(Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), unsure="small: 10 pixels wide")
+UNREAD = Face(Box(0, 0, 9, 9), 0.7)
+SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
+
+# ------------------------------------------------------------------ JSON
+
+
+@pytest.mark.parametrize(
+    ("face", "expected"),
+    [
+        (UNREAD, {"box": [0, 0, 9, 9], "detection": 0.7, "label": None, "confidence": None, "scores": {},
+                  "unsure": None}),
+        (HAPPY, {"box": [1, 3, 30, 40], "detection": 0.9877, "label": "happy", "confidence": 0.8766,
+                 "scores": {"sad": 0.1234, "happy": 0.8766}, "unsure": None}),
+        (UNSURE, {"box": [5, 5, 15, 15], "detection": 0.6, "label": "sad", "confidence": 0.55,
+                  "scores": {"sad": 0.55, "happy": 0.45}, "unsure": "small: 10 pixels wide"}),
+    ],
+)  # fmt: skip
+def test_a_face_as_json(face: Face, expected: dict) -> None:
+    assert serialization.face_json(face) == expected
+    assert list(serialization.face_json(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert json.loads(json.dumps(serialization.face_json(face))) == expected  # plain values only
+
+
+@pytest.mark.parametrize(
+    ("faces", "turned", "keys"),
+    [
+        ([], 0, ["file", "width", "height", "faces"]),
+        ([HAPPY, UNREAD], 0, ["file", "width", "height", "faces"]),
+        ([HAPPY], 90, ["file", "width", "height", "faces", "turned"]),
+    ],
+)
+def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> None:
+    record = serialization.photo_json("a.jpg", 640, 480, faces, turned)
+    assert list(record) == keys
+    assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
+    assert record.get("turned", 0) == turned
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [([], "[]\n"), ({}, "{}\n"), ({"ä": "日"}, '{\n "ä": "日"\n}\n'), ([1], "[\n 1\n]\n")]
+)
+def test_json_text(value: object, text: str) -> None:
+    assert serialization.to_json(value) == text
+
+
+def test_json_never_holds_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        serialization.to_json([float("nan")])
+
+
+# ------------------------------------------------------------------ tables
+
+COLUMNS = ["file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "columns", "rows"),
+    [
+        ([], [], []),
+        ([("a.jpg", [])], [], []),
+        ([("a.jpg", [UNREAD])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])], ["sad", "happy", "fear"], [
+            ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
+            ["a.jpg", 2, "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+            ["b.jpg", 1, "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+        ]),
+    ],
+)  # fmt: skip
+def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None:
+    table = tables.faces_table(photos)
+    assert list(table.columns) == [*COLUMNS, *columns]
+    assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
+
+
+def test_a_label_that_is_called_like_a_column() -> None:
+    """As models of before have them."""
+    labels = ["label", "happy", "label (probability)"]
+    face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track=1)
+    names = ["label (probability)", "happy", "label (probability) (probability)"]
+    photo, stream = tables.faces_table([("a.jpg", [face])]), tables.stream_table([serialization.frame_json(0, [face])])
+    assert list(photo.columns) == [*COLUMNS, *names]
+    assert list(stream.columns) == [*STREAM, *names]
+    assert tables.to_csv(photo).splitlines()[1] == "a.jpg,1,label,0.5000,,0.7000,0,0,9,9,0.5000,0.3000,0.2000"
+    assert [tables.label_of(name) for name in names[:2]] == labels[:2]
+
+
+@pytest.mark.parametrize(
+    ("faces", "rows", "sentence"),
+    [
+        ([], [], "no face"),
+        ([UNREAD], [("unsure", 1, 1.0)], "1 unsure"),
+        ([UNSURE, UNSURE, UNREAD, SEVEN, HAPPY, HAPPY],
+         [("happy", 2, 1 / 3), ("fear", 1, 1 / 6), ("unsure", 3, 0.5)], "2 happy, 1 fear, 3 unsure"),
+    ],
+)  # fmt: skip
+def test_counts(faces: list[Face], rows: list[tuple], sentence: str) -> None:
+    table = tables.counts_table(faces)
+    assert list(table.columns) == ["expression", "count", "share"]
+    assert list(table.itertuples(index=False, name=None)) == rows
+    assert serialization.counts_sentence(faces) == sentence
+
+
+@pytest.mark.parametrize(
+    ("face", "rows"),
+    [(UNREAD, []), (HAPPY, [("sad", 0.12344), ("happy", 0.87656)]), (SEVEN, [("fear", 0.9), ("sad", 0.1)])],
+)
+def test_scores_table(face: Face, rows: list[tuple]) -> None:
+    table = tables.scores_table(face)
+    assert list(table.columns) == ["expression", "probability"]
+    assert list(table.itertuples(index=False, name=None)) == rows
+
+
+# ------------------------------------------------------------------ CSV
+
+
+def test_no_faces_make_a_csv_with_its_header() -> None:
+    assert tables.to_csv(tables.faces_table([])) == MARK + ",".join(COLUMNS) + "\n"
+
+
+def test_csv_has_four_digits() -> None:
+    text = tables.to_csv(tables.faces_table([("a.jpg", [HAPPY])]))
+    assert text.splitlines()[1] == "a.jpg,1,happy,0.8766,,0.9877,1,3,30,40,0.1234,0.8766"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("", ""),
+        ("a.jpg", "a.jpg"),
+        ("a=1.jpg", "a=1.jpg"),
+        *((start + "cmd|' /C calc'!A0", "'" + start + "cmd|' /C calc'!A0") for start in "=+-@\t\n"),
+        ("\r=1", "'\n=1"),
+        ("a\r=1\r\n=2", "a\n=1\n\n=2"),
+        ("-", "'-"),
+        ('=1+"2",3', '\'=1+"2",3'),
+    ],
+)
+def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
+    table = tables.faces_table([(name, [HAPPY])])
+    before = table.copy()
+    rows = list(csv.reader(io.StringIO(tables.to_csv(table), newline="")))
+    assert rows[1][0] == cell
+    assert rows[1][3] == "0.8766"
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_a_csv_opens_with_its_umlauts_and_has_one_mark() -> None:
+    """Excel takes a file for UTF-8 by its first three bytes only."""
+    table = tables.faces_table([("Größe 1.jpg", [HAPPY]), ("ü.jpg", [HAPPY])])
+    frames = [json.dumps(serialization.frame_json(second, [HAPPY])) for second in range(3)]
+    for text in (tables.to_csv(table), tables.stream_csv(frames), tables.stream_csv([])):
+        data = text.encode()
+        assert data.startswith(b"\xef\xbb\xbf")
+        assert text.count(MARK) == 1
+    read = pd.read_csv(io.BytesIO(tables.to_csv(table).encode()))
+    assert list(read.columns) == list(table.columns)
+    assert list(read["file"]) == ["Größe 1.jpg", "ü.jpg"]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("=+-@\r\n\t,;\"'"), max_size=10), max_size=4))
+def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[str]) -> None:
+    text = tables.to_csv(tables.faces_table([(name, [HAPPY]) for name in names]))
+    assert "\r" not in text
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix(MARK), newline="")))
+    expected = [name.replace("\r", "\n") for name in names]
+    assert [row["file"].removeprefix("'") for row in rows] == [name.removeprefix("'") for name in expected]
+    assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row.values())
+
+
+def test_two_columns_of_one_name() -> None:
+    table = pd.DataFrame([["=1", "a", "=2"]], columns=["name", "b", "name"])
+    assert tables.to_csv(table) == MARK + "name,b,name\n'=1,a,'=2\n"
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    assert tables.to_csv(pd.DataFrame({"a": [-1, 2], "b": [-0.5, 0.25]})) == MARK + "a,b\n-1,-0.5000\n2,0.2500\n"
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("", "photo"),
+        ("...", "photo"),
+        ("/", "photo"),
+        ("a.jpg", "a.jpg"),
+        ("my holiday (1).jpg", "my-holiday-1-.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\photos\\a.jpg", "a.jpg"),
+        (".hidden", "hidden"),
+        ("日本.png", "日本.png"),
+        ("a" * 100 + ".jpg", "a" * 60),
+        ('<img src="x" onerror=alert(1)>', "img-src-x-onerror-alert-1"),
+    ],
+)
+def test_file_label(name: str, label: str) -> None:
+    assert serialization.file_label(name) == label
+
+
+@given(st.text(max_size=100))
+def test_file_labels_are_safe(name: str) -> None:
+    label = serialization.file_label(name)
+    assert re.fullmatch(r"[\w.-]{1,60}", label)
+    assert label[0] not in ".-"
+
+
+@pytest.mark.parametrize("files", [{}, {"a.txt": b"one", "b/ä.txt": b"", "c.bin": bytes(1000)}])
+def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -> None:
+    packed = serialization.zip_files(files)
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+    assert serialization.zip_files(dict(files)) == packed
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        (Box(0, 0, 0, 0), (1, 1, 3)),
+        (Box(-90, -90, -50, -50), (1, 1, 3)),
+        (Box(500, 500, 600, 600), (1, 1, 3)),
+        (Box(0, 0, 40, 30), (30, 40, 3)),
+        (Box(10, 10, 20, 20), (12, 12, 3)),
+        (Box(30, 20, 50, 40), (12, 12, 3)),
+    ],
+)
+def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
+    image = np.arange(30 * 40 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 40, 3)
+    cut = serialization.cut_out(image, Face(box, 1.0))
+    assert cut.shape == shape
+    assert np.shares_memory(cut, image)
+
+
+# ------------------------------------------------------------------ of detectors and histories
+
+MEASURED = [
+    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "faces": 5},
+    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_find_all": None, "faces": 0},
+    {"detector": "glance", "empty": 40, "false_boxes": 2},
+    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "faces": 5},
+    {"detector": "haar", "size": "320x240", "milliseconds": 12.5},
+]
+
+
+def test_no_measures_of_detectors() -> None:
+    assert list(detector_tables.detectors_long([]).columns) == ["detector", "part", "name", "case", "measure", "value"]
+    assert detector_tables.detectors_table([]).to_dict("list") == {"case": [], "measure": []}
+
+
+def test_measures_of_detectors_stand_side_by_side() -> None:
+    table = detector_tables.detectors_table(MEASURED)
+    assert list(table.columns) == ["case", "measure", "glance", "haar"]
+    lines = {(row["case"], row["measure"]): (row["glance"], row["haar"]) for row in table.to_dict("records")}
+    assert lines["photos of crowds and events (WIDER)", "average precision, IoU 0.5"] == (0.75, 0.25)
+    assert lines["photos without a face: 40", "false boxes"][0] == 2
+    assert lines["time for 320x240", "milliseconds"][1] == 12.5
+    assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
+    long = detector_tables.detectors_long(MEASURED)
+    assert len(long) == 3 * 3 + 2
+    assert set(long["part"]) == {"source", "empty", "size"}
+    assert long["name"][0] == "crowds and events (WIDER)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ([], []),
+        ([{"epoch": "1", "loss": "2.5", "val_ap": ""}], []),
+        ([{"epoch": "1", "val_ap": "0.5", "val_ap_mine": "0.25", "seconds": "9"}],
+         [(1, "mean of the sources", 0.5), (1, "mine", 0.25)]),
+        ([{"epoch": "3", "fer2013_accuracy": "0.6", "val_fer2013_accuracy": ""}],
+         [(3, "FER-2013, faces it learns", 0.6)]),
+        ([{"val_ap": "0.5"}], []),
+    ],
+)  # fmt: skip
+def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
+    table = detector_tables.history_table(rows)
+    assert list(table.columns) == ["epoch", "measure", "value"]
+    assert list(table.itertuples(index=False, name=None)) == lines
+
+
+# ------------------------------------------------------------------ streams
+
+STREAM = ["seconds", "track", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+
+
+def test_a_frame_as_json() -> None:
+    frame = serialization.frame_json(1.23456, [replace(UNSURE, track=3), UNREAD])
+    assert frame["seconds"] == 1.235
+    assert [(face["track"], face["shown"], face["label"]) for face in frame["faces"]] == [
+        (3, "unsure", "sad"), (None, "unsure", None),
+    ]  # fmt: skip
+    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **serialization.face_json(UNSURE)}
+    assert json.loads(serialization.to_json(frame)) == frame
+
+
+@pytest.mark.parametrize(
+    ("frames", "columns", "rows"),
+    [
+        ([], [], []),
+        ([(0.0, [])], [], []),
+        ([(0.5, [UNREAD])], [], [[0.5, None, "unsure", "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([(0.0, [replace(HAPPY, track=1)]), (0.04, []), (0.08, [replace(UNSURE, track=2), replace(SEVEN, track=1)])],
+         ["sad", "happy", "fear"], [
+            [0.0, 1, "happy", "happy", 0.8766, "", 0.9877, 1, 3, 30, 40, 0.1234, 0.8766, None],
+            [0.08, 2, "unsure", "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+            [0.08, 1, "fear", "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+        ]),
+    ],
+)  # fmt: skip
+def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> None:
+    table = tables.stream_table(serialization.frame_json(*frame) for frame in frames)
+    assert list(table.columns) == [*STREAM, *columns] == [*tables.STREAM_COLUMNS, *columns]
+    assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
+
+
+@pytest.mark.parametrize("part", [1, 2, 100])
+def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_PART", part)
+    faces = [[], [replace(HAPPY, track=1)], [], [replace(UNSURE, track=2), replace(SEVEN, track=1)]]
+    frames = [serialization.frame_json(i / 10, some) for i, some in enumerate(faces)]
+    for some in (frames, frames[:1], []):
+        assert tables.stream_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
+
+
+@pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
+@pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
+def test_stream_json(receipt: dict, frames: list[dict]) -> None:
+    text = serialization.stream_json(receipt, map(json.dumps, frames))
+    assert json.loads(text) == {**receipt, "frames": frames}
+    assert text.endswith("\n")
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert f"Emotion Studio {project['version']}" == serialization.PROGRAM
+
+
+# ------------------------------------------------------------------ synthetic faces
+
+
+def test_the_table_of_a_generator() -> None:
+    result = {
+        "n": 100, "consistency": 0.8, "real_consistency": 0.7, "precision": 0.6, "real_precision": 0.9, "recall": 0.4,
+        "real_recall": 0.88, "frechet": 0.3, "frechet_floor": 0.03, "frechet_untrained": 0.2,
+        "frechet_untrained_floor": 0.01, "kid": 0.02, "kid_floor": 0.0, "nearest": 0.6, "nearest_held_out": 0.65,
+        "consistency_per_class": {"sad": 0.75, "fear": 0.85}, "real_consistency_per_class": {"sad": 0.7},
+        "diversity_per_class": {"sad": 0.9},
+    }  # fmt: skip
+    table = generation_tables.generator_table(result)
+    assert list(table.columns) == ["measure", "synthetic", "real"]
+    lines = {measure: (synthetic, real) for measure, synthetic, real in table.itertuples(index=False)}
+    assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
+    assert lines["recognised as asked"] == (0.8, 0.7)
+    assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)
+    assert lines["recognised as asked: sad"] == (0.75, 0.7)
+    assert lines["recognised as asked: fear"][0] == 0.85
+    assert np.isnan(lines["recognised as asked: fear"][1])
+    assert lines["diversity: sad"] == (0.9, 1.0)
+    more = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
+    assert len(more) == len(table) + 1
+
+
+def test_a_label_is_no_formula_either() -> None:
+    assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == MARK + "'=1+1,sad\n0.5000,0.2500\n"

@@ -1,1 +1,0 @@
-"""Many visitors for many minutes: `python -m tests.soak --help`."""

@@ -1,0 +1,120 @@
+"""What every network that can be chosen must be like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.making import pictures
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
+
+HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
+
+
+def networks() -> dict[str, Any]:
+    from emotion.training.classifier.networks import NETWORKS
+
+    return dict(NETWORKS)
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, Any]:
+    """Every network with weights as they are drawn, but averages as after some training."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    made = {name: make(HEADS) for name, make in networks().items()}
+    rng = np.random.default_rng(0)
+    for network in made.values():
+        for variable in network.non_trainable_variables:
+            if variable.name in ("moving_mean", "moving_variance"):
+                variable.assign(rng.uniform(0.1, 1, variable.shape))
+    return made
+
+
+def answers(network: Any, faces: NDArray) -> dict[str, NDArray[np.float32]]:
+    return {name: np.asarray(value) for name, value in network(faces.astype(np.float32), training=False).items()}
+
+
+def same(one: Mapping[str, NDArray], other: Mapping[str, NDArray], atol: float = 1e-3) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=atol)
+
+
+def test_there_is_the_network_that_is_trained_unless_another_is_chosen() -> None:
+    from emotion.training.classifier.config import TrainingConfig
+
+    assert TrainingConfig().network in networks()
+
+
+@pytest.mark.parametrize("heads", [{"fer2013": 7}, {"fer2013": 2, "face": 1}, HEADS])
+def test_the_heads_have_the_names_and_widths_that_were_asked_for(heads: dict[str, int]) -> None:
+    for make in networks().values():
+        network = make(heads)
+        assert {name: output.shape for name, output in network.output.items()} == {
+            name: (None, width) for name, width in heads.items()
+        }
+        assert network.count_params() <= 3_000_000
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (40, 40), (48, 48), (33, 47), (80, 64), (97, 97)])
+def test_any_size_from_32_can_be_read(built: dict[str, Any], shape: tuple[int, int]) -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (3, *shape, 1))
+    for network in built.values():
+        got = answers(network, faces)
+        assert {name: value.shape for name, value in got.items()} == {name: (3, w) for name, w in HEADS.items()}
+        assert all(np.isfinite(value).all() for value in got.values())
+
+
+def test_brightness_and_contrast_change_nothing(built: dict[str, Any]) -> None:
+    faces = pictures(4)[..., None].astype(float)
+    faces = 128 + (faces - 128) / 3  # so that there is room up and down
+    for network in built.values():
+        expected = answers(network, faces)
+        assert max(np.ptp(value, axis=0).max() for value in expected.values()) > 0.01
+        same(answers(network, faces + 40), expected)
+        same(answers(network, faces * 0.5), expected)
+        same(answers(network, 20 + faces * np.array([0.3, 0.7, 1.1, 1.4])[:, None, None, None]), expected)
+
+
+def test_a_picture_alone_has_the_answer_that_it_has_among_others(built: dict[str, Any]) -> None:
+    faces = pictures(4)[..., None]
+    for network in built.values():
+        alone = [answers(network, faces[i : i + 1]) for i in range(4)]
+        same({name: np.concatenate([one[name] for one in alone]) for name in HEADS}, answers(network, faces))
+
+
+def test_a_blank_picture_has_one_answer_for_every_grey_and_its_noise_is_not_blown_up(built: dict[str, Any]) -> None:
+    from emotion.training.classifier.networks import standardise
+
+    blank = np.broadcast_to(np.array([0, 100, 255])[:, None, None, None], (3, 48, 48, 1))
+    for network in built.values():
+        got = answers(network, blank)
+        for value in got.values():
+            assert np.isfinite(value).all()
+            np.testing.assert_allclose(value, np.broadcast_to(value[:1], value.shape), atol=1e-5)
+    noisy = blank + np.random.default_rng(0).normal(0, 1, blank.shape)
+    assert np.asarray(standardise(noisy.astype(np.float32))).std() < 0.3
+    faces = np.asarray(standardise(pictures(3)[..., None].astype(np.float32)))
+    np.testing.assert_allclose(faces.mean((1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(faces.std((1, 2, 3)), 1, atol=1e-5)
+
+
+def test_a_saved_network_is_loaded_without_code_and_answers_the_same(built: dict[str, Any], tmp_path: Path) -> None:
+    import keras
+
+    faces = pictures(5)[..., None]
+    for name, network in built.items():
+        path = tmp_path / f"{name}.keras"
+        network.save(path)
+        same(answers(keras.saving.load_model(path, safe_mode=True), faces), answers(network, faces), atol=1e-6)

@@ -1,0 +1,82 @@
+"""A recogniser in 8 bits: small, nearly the same, and never worse without a word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.cli.main import main
+from emotion.datasets.dataset import Dataset
+from emotion.errors import EmotionError, ModelError
+from emotion.model_store.store import open_bundle
+from emotion.recognition.classification import Recogniser
+from emotion.training.classifier import quantization
+from emotion.training.classifier.quantization import quantised, shrink
+from tests.training.making import pictures
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
+
+
+@pytest.fixture(scope="module")
+def shrunk(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`finished` in 8 bits, from the command line. To be looked at only."""
+    folder = tmp_path_factory.mktemp("shrunk") / "small"
+    data = ["--data", str(files / "fer2013.csv"), "--votes", str(files / "fer2013new.csv")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantization, "MOST_LOST", 1.0)  # it has hardly learned anything that it could lose
+        assert main(["shrink", str(finished), *data, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, finished: Path) -> None:
+    large, bundle = open_bundle(finished), open_bundle(shrunk)
+    assert bundle.network.stat().st_size < 0.4 * large.network.stat().st_size
+    faces = pictures(64, seed=5)
+    before, after = (Recogniser(one).logits(faces) for one in (large, bundle))
+    assert before.keys() == after.keys()
+    for head, logits in before.items():
+        # Noise, which nobody showed it: an answer beyond those to faces must not stop at the last of them.
+        assert 0 < np.abs(after[head] - logits).mean() < 0.1 * np.abs(logits).mean() + 0.5 * logits.std(), head
+
+
+def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
+    card, before = (json.loads((folder / "card.json").read_text()) for folder in (shrunk, finished))
+    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, [open_bundle(finished).sha256])
+    assert open_bundle(shrunk).kin >= {open_bundle(finished).sha256, card["files"]["model.onnx"]["sha256"]}
+    assert card["parameters"] == before["parameters"]
+    assert set(card["metrics"]) == {"public", "private"}
+    report = json.loads((shrunk / "report.json").read_text())
+    told = report["shrunk"]
+    assert told["accuracy"] == report["public"]["accuracy"]
+    assert told["accuracy_before"] == json.loads((finished / "report.json").read_text())["public"]["accuracy"]
+    assert 0 < told["same"] <= 1
+    assert (shrunk / "history.csv").read_text() == (finished / "history.csv").read_text()
+    assert {path.name for path in shrunk.iterdir()} >= {"answers.npz", "stress.json", "model.keras", "config.json"}
+
+
+def test_the_same_network_is_shrunk_to_the_same_bytes(finished: Path) -> None:
+    network, faces = open_bundle(finished).network, pictures(8)
+    assert quantised(network, faces) == quantised(network, faces)
+
+
+def test_what_loses_too_much_is_not_kept(
+    finished: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization, "MOST_LOST", -1.0)
+    with pytest.raises(ModelError, match="keep the one that you have"):
+        shrink(open_bundle(finished), small, tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
+def test_what_cannot_be_shrunk(finished: Path, small: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(EmotionError, match="holds files that are no model"):
+        shrink(open_bundle(finished), small, tmp_path)
+    with pytest.raises(ModelError, match="only a recogniser can be shrunk"):
+        shrink(open_bundle(Path("models/glance")), small, tmp_path / "small")

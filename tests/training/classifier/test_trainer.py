@@ -1,0 +1,597 @@
+"""A training that is stopped or killed goes on as if nothing had been; and what each head learns from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from emotion.datasets.dataset import Dataset, clean_votes, not_faces
+from emotion.errors import DataError, EmotionError
+from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
+from emotion.training.runs.step_monitor import Watch
+from tests.training.making import UNCHANGED, dataset, pictures, tiny
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
+
+TESTS = Path(__file__).parents[2]
+HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
+
+
+def config_of(trainer: ModuleType, **changes: Any) -> Any:
+    """A short training; the defaults of the real one where nothing is said."""
+    return trainer.TrainingConfig(**{"network": "tiny", "epochs": 4, "batch": 32, "learning_rate": 0.02} | changes)
+
+
+def data_and_crops() -> tuple[Dataset, NDArray[np.uint8]]:
+    data = dataset(160, 60)
+    data.images[3] = 200  # a blank training row
+    return data, pictures(30, seed=5)
+
+
+def weights(network: Any) -> list[NDArray]:
+    return [np.array(v) for v in network.variables]
+
+
+def same_weights(one: list[NDArray], other: list[NDArray]) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The history without the time that it took."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(folder)]
+
+
+def checkpoint(folder: Path) -> dict[str, NDArray]:
+    with np.load(folder / CHECKPOINT) as file:
+        return {name: file[name] for name in file.files}
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Weights, momentum, step, random state, best weights, and the rows."""
+    a, b = checkpoint(one), checkpoint(other)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    assert rows(one) == rows(other)
+
+
+def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
+    return lambda n, seconds, row: n == epoch
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArray]]:
+    """The folder and the returned weights of a training without a break."""
+    from emotion.training.classifier import trainer
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.networks, "NETWORKS", {"tiny": tiny})
+        data, crops = data_and_crops()
+        network = trainer.train(data, config_of(trainer, epochs=6), folder, crops)
+    return folder, weights(network)
+
+
+# --- going on ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stops", [(1,), (2, 3, 5)])
+def test_a_stopped_training_goes_on_bit_by_bit(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    data, crops = data_and_crops()
+    for stop in stops:
+        with pytest.raises(trainer.Stopped, match=f"after epoch {stop} of 6"):
+            trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
+        assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
+    network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    same_weights(weights(network), unbroken[1])
+    same_run(tmp_path, unbroken[0])
+
+
+CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from training.making import use_tiny
+from training.test_trainer import config_of, data_and_crops
+from emotion.training.classifier import trainer
+use_tiny()
+data, crops = data_and_crops()
+trainer.train(data, config_of(trainer, epochs=6), Path(sys.argv[2]), crops)
+"""
+
+
+def test_a_killed_training_goes_on_bit_by_bit(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+) -> None:
+    chance = random.Random()
+    for _ in range(2):
+        env = os.environ | {"PYTHONPATH": str(TESTS.parent)}
+        before = len(read_history(tmp_path))
+        with subprocess.Popen([sys.executable, "-c", CHILD, str(TESTS), str(tmp_path)], env=env) as child:
+            until = time.monotonic() + 240
+            while len(read_history(tmp_path)) == before and child.poll() is None:
+                assert time.monotonic() < until, "the child does not train"
+                time.sleep(0.001)
+            finished = len(read_history(tmp_path))
+            time.sleep(chance.uniform(0, 0.15))
+            child.kill()
+        assert child.returncode in (-9, 1, 0)  # 1 on Windows, 0 where it was faster
+        left = rows(tmp_path)
+        assert len(left) >= finished > before
+        assert left == rows(unbroken[0])[: len(left)]
+        # The row is written just before the checkpoint: at most the very last one is without it.
+        assert (tmp_path / CHECKPOINT).exists() or len(left) == 1
+        if (tmp_path / CHECKPOINT).exists():
+            assert checkpoint(tmp_path)["progress"][0] in (len(left), len(left) - 1)
+    data, crops = data_and_crops()
+    network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    same_weights(weights(network), unbroken[1])
+    same_run(tmp_path, unbroken[0])
+
+
+def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    """It is large enough for TensorFlow to use all cores, which must not show."""
+    from emotion.training import loop
+    from emotion.training.classifier import config as classifier_config
+    from emotion.training.classifier import trainer
+
+    config = classifier_config.TrainingConfig(epochs=3, batch=64)
+    for name, stops in (("whole", ()), ("broken", (1, 2))):
+        (tmp_path / name).mkdir()
+        for stop in stops:
+            with pytest.raises(loop.Stopped):
+                trainer.train(dataset(192, 20), config, tmp_path / name, None, stop_after(stop))
+        trainer.train(dataset(192, 20), config, tmp_path / name)
+    same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_finished_training_trains_nothing_more(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "Batches", None)
+    data, crops = data_and_crops()
+    network = trainer.train(data, config_of(trainer, epochs=6), unbroken[0], crops)
+    same_weights(weights(network), unbroken[1])
+
+
+def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+) -> None:
+    data, crops = data_and_crops()
+    with pytest.raises(trainer.Stopped):
+        trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
+    with (tmp_path / HISTORY).open("a") as file:
+        file.write((unbroken[0] / HISTORY).read_text().splitlines()[3] + "\n4,0.2,thi")  # a whole row and a torn one
+    trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    same_run(tmp_path, unbroken[0])
+
+
+@pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
+def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
+    data, crops = data_and_crops()
+    with pytest.raises(trainer.Stopped):
+        trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
+    if history is None:
+        (tmp_path / HISTORY).unlink()
+    else:
+        (tmp_path / HISTORY).write_text(history)
+    trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops)
+    assert [row["epoch"] for row in rows(tmp_path)] == ["2"]
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+) -> None:
+    data, crops = data_and_crops()
+    whole = (unbroken[0] / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(whole)
+    config = config_of(trainer, epochs=6)
+    for other, its_crops in ((data, None), (replace(data, votes=None, named=None), crops)):
+        if its_crops is None:
+            other = replace(other, images=np.where(np.arange(220)[:, None, None] == 3, pictures(1), other.images),
+                            votes=None, named=None)  # fmt: skip
+        with pytest.raises(EmotionError, match=r"other data; choose another folder\.$"):
+            trainer.train(other, config, tmp_path, its_crops)
+    for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:-40]):
+        (tmp_path / CHECKPOINT).write_bytes(damaged)
+        with pytest.raises(EmotionError, match=r"checkpoint.npz is damaged; remove it"):
+            trainer.train(data, config, tmp_path, crops)
+
+
+# --- what is kept ------------------------------------------------------------------------------------------
+
+
+def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Path, list[NDArray]]) -> None:
+    history = read_history(unbroken[0])
+    assert [row["epoch"] for row in history] == list("123456")
+    assert [row["size"] for row in history] == ["32", "32", "40", "40", "48", "48"]
+    rates = [float(row["learning_rate"]) for row in history]
+    assert rates == sorted(rates, reverse=True)  # a cosine to 0, after the peak in the first epoch
+    assert 0.015 < rates[0] <= 0.02
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
+    for row in history:
+        for name in ("fer2013_accuracy", "ferplus_accuracy", "val_fer2013_accuracy", "val_ferplus_accuracy",
+                     "val_faces_kept", "val_not_faces_refused"):  # fmt: skip
+            assert 0 <= float(row[name]) <= 1
+        assert all(math.isfinite(float(cell)) for cell in row.values())
+        assert float(row["seconds"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [([0.3, 0.9, 0.5, 0.9], 1), ([0.0, 0.0, 0.0, 0.0], 0), ([0.1, 0.2, 0.3, 0.4], 3)]
+)
+def test_the_weights_of_the_best_epoch_are_kept(
+    trainer: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
+) -> None:
+    seen: list[list[NDArray]] = []
+
+    def logits(self: Any, network: Any) -> dict[str, NDArray]:
+        seen.append(weights(network))
+        return {"fer2013": np.zeros((len(self.faces), 7), np.float32)}
+
+    def measure(self: Any, logits: Any) -> dict[str, float]:
+        return {"val_fer2013_accuracy": scores[len(seen) - 1] + 0.05, "val_fer2013_loss": 1.0 - len(seen),
+                "val_ferplus_accuracy": scores[len(seen) - 1] - 0.05}  # fmt: skip
+
+    monkeypatch.setattr(trainer.Validation, "logits", logits)
+    monkeypatch.setattr(trainer.Validation, "measure", measure)
+    data, crops = data_and_crops()
+    config = config_of(trainer, sizes=(32,))
+    with pytest.raises(trainer.Stopped):
+        trainer.train(data, config, tmp_path, crops, stop_after(3))
+    network = trainer.train(data, config, tmp_path, crops)
+    got = {v.path: np.array(v) for v in network.weights}
+    for variable, value in zip(network.variables, seen[best], strict=True):
+        if variable.path in got:
+            np.testing.assert_array_equal(got[variable.path], value)
+    assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(scores[best]), best + 1]
+
+
+def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
+    data, crops = data_and_crops()
+    # Every step multiplies the weights by about -lr x decay: too much for float32 after some epochs.
+    config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, sizes=(32,))
+    messages = []
+    for _ in range(2):  # and again, when it is told to go on
+        with pytest.raises(EmotionError) as caught:
+            trainer.train(data, config, tmp_path, crops)
+        messages.append(str(caught.value))
+    kept = checkpoint(tmp_path)
+    epoch, _, best = kept["progress"].tolist()
+    assert 1 <= best <= epoch < 8
+    assert messages[0] == messages[1]
+    assert f"diverged in epoch {int(epoch) + 1}" in messages[0]
+    assert f"the best epoch before it, {int(best)}, is kept" in messages[0]
+    assert "smaller learning rate than 2.0" in messages[0]
+    assert "\n" not in messages[0]
+    assert len(rows(tmp_path)) == epoch
+    assert all(np.isfinite(value).all() for name, value in kept.items() if name.startswith("b"))
+
+
+def test_a_training_that_diverges_at_once_claims_no_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
+    data, crops = data_and_crops()
+    with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*: nothing was learned; try a smaller"):
+        trainer.train(data, config_of(trainer, learning_rate=1e30), tmp_path, crops)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_public_rows_without_a_ferplus_majority_are_no_obstacle(trainer: ModuleType, tmp_path: Path) -> None:
+    data, _ = data_and_crops()
+    assert data.named is not None
+    data.named[data.rows("public")] = False
+    trainer.train(data, config_of(trainer, epochs=2, sizes=(32,)), tmp_path)
+    assert all("val_ferplus_accuracy" not in row for row in read_history(tmp_path))
+    assert checkpoint(tmp_path)["progress"][2] >= 1  # one of them is the best, not what was there before
+
+
+def test_the_smallest_training_there_is(trainer: ModuleType, tmp_path: Path) -> None:
+    """One step in all, two labels, no votes, nothing that is no face."""
+    images, labels = pictures(9), np.arange(9) % 2
+    data = Dataset(images, labels.astype(np.int8), np.repeat([0, 1], [8, 1]).astype(np.int8), ("happy", "sad"))
+    network = trainer.train(data, config_of(trainer, epochs=1, batch=8), tmp_path)
+    assert {name: output.shape[-1] for name, output in network.output.items()} == {"fer2013": 2}
+    assert {"val_fer2013_accuracy", "val_fer2013_loss"} < set(read_history(tmp_path)[0])
+
+
+@pytest.mark.parametrize(("training", "public"), [(31, 5), (40, 0), (0, 5)])
+def test_too_few_rows_are_refused_before_the_first_step(
+    trainer: ModuleType, tmp_path: Path, training: int, public: int
+) -> None:
+    with pytest.raises(DataError, match=f"{training} training and {public} public rows; at least 32 and 1"):
+        trainer.train(dataset(training, public, 5), config_of(trainer), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"network": "resnet152"}, "resnet152"),
+        ({"epochs": 0}, "0 epochs"),
+        ({"batch": 0}, "batches of 0"),
+        ({"learning_rate": 0.0}, "rate 0.0"),
+        ({"learning_rate": -1.0}, "rate -1.0"),
+        ({"learning_rate": math.nan}, "rate nan"),
+        ({"seed": -1}, "seed -1"),
+    ],
+)
+def test_settings_that_cannot_be_trained_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(EmotionError, match=word):
+        config_of(trainer, **changes)
+
+
+def test_the_side_grows_in_equal_parts(trainer: ModuleType) -> None:
+    config = trainer.TrainingConfig(network="tiny", epochs=80)
+    assert [config.size_at(epoch) for epoch in (0, 26, 27, 53, 54, 79)] == [32, 32, 40, 40, 48, 48]
+    assert [trainer.TrainingConfig(network="tiny", epochs=1).size_at(0)] == [32]
+
+
+# --- batches -----------------------------------------------------------------------------------------------
+
+
+def numbered(count: int) -> NDArray[np.uint8]:
+    """Pictures whose left half carries their number and whose right half is black: mirroring shows."""
+    images = np.zeros((count, 48, 48), np.uint8)
+    images[:, :, :24] = np.arange(1, count + 1)[:, None, None]
+    return images
+
+
+def plain_targets(trainer: ModuleType, count: int) -> Any:
+    values = {name: np.tile(np.arange(count, dtype=np.float32)[:, None], (1, w)) for name, w in HEADS.items()}
+    return trainer.Targets(values, {name: np.arange(count, dtype=np.float32) for name in HEADS})
+
+
+def contents(batches: Any) -> list[bytes]:
+    return [faces.tobytes() + b"".join(v.tobytes() for part in rest for v in part.values())
+            for faces, *rest in (batches[i] for i in range(len(batches)))]  # fmt: skip
+
+
+def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -> None:
+    images, targets, config = pictures(70), plain_targets(trainer, 70), config_of(trainer, batch=16)
+    batches = trainer.Batches(images, targets, config, 1)
+    first = contents(batches)
+    assert len(first) == 4
+    assert len(set(first)) == 4
+    np.random.seed(0)  # noqa: NPY002  (somebody else's use of the global state changes nothing)
+    for position in (2, 0, 2):
+        assert batches[position][0].tobytes() == trainer.Batches(images, targets, config, 1)[position][0].tobytes()
+    assert contents(trainer.Batches(images, targets, config, 1)) == first
+    assert set(contents(trainer.Batches(images, targets, config, 0))).isdisjoint(first)
+    assert set(contents(trainer.Batches(images, targets, replace(config, seed=2), 1))).isdisjoint(first)
+
+
+def test_the_same_picture_is_changed_otherwise_in_every_place_and_epoch(trainer: ModuleType) -> None:
+    images = np.repeat(pictures(1), 64, axis=0)
+    faces = [
+        face.tobytes()
+        for epoch in range(2)
+        for batch in range(4)
+        for face in trainer.Batches(images, plain_targets(trainer, 64), config_of(trainer, batch=16), epoch)[batch][0]
+    ]
+    assert len(set(faces)) == 128
+
+
+def test_the_order_is_another_in_every_epoch_and_for_every_seed(trainer: ModuleType) -> None:
+    def order(seed: int, epoch: int) -> tuple[int, ...]:
+        config = config_of(trainer, batch=60, seed=seed, augmentation=UNCHANGED)
+        faces, _, _ = trainer.Batches(numbered(60), plain_targets(trainer, 60), config, epoch)[0]
+        return tuple(faces.max(axis=(1, 2, 3)).astype(int).tolist())
+
+    orders = {order(seed, epoch) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+    assert tuple(range(1, 61)) not in orders
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(16, 90), batch=st.integers(1, 16), epoch=st.integers(0, 30), seed=st.integers(0, 2**31))
+def test_an_epoch_has_every_row_once_with_its_targets_and_mirrors_it_the_next_time(
+    trainer: ModuleType, count: int, batch: int, epoch: int, seed: int
+) -> None:
+    config = config_of(trainer, epochs=40, batch=batch, seed=seed, sizes=(48,), augmentation=UNCHANGED)
+    mirrored: list[dict[int, bool]] = []
+    for e in (epoch, epoch + 1):
+        seen: dict[int, bool] = {}
+        batches = trainer.Batches(numbered(count), plain_targets(trainer, count), config, e)
+        assert len(batches) == count // batch
+        for i in range(len(batches)):
+            faces, values, weighting = batches[i]
+            assert faces.shape == (batch, 48, 48, 1)
+            assert faces.dtype == np.float32
+            numbers = faces.max(axis=(1, 2, 3)).astype(int) - 1
+            for head in HEADS:
+                np.testing.assert_array_equal(values[head][:, 0], numbers)
+                np.testing.assert_array_equal(weighting[head], numbers)
+            assert not seen.keys() & set(numbers.tolist())
+            seen |= dict(zip(numbers.tolist(), (faces[:, 0, 0, 0] == 0).tolist(), strict=True))
+        assert len(seen) == count // batch * batch
+        mirrored.append(seen)
+    both = mirrored[0].keys() & mirrored[1].keys()
+    assert all(mirrored[0][n] != mirrored[1][n] for n in both)
+
+
+def test_half_of_the_rows_are_mirrored_at_first(trainer: ModuleType) -> None:
+    config = config_of(trainer, batch=200, sizes=(48,), augmentation=UNCHANGED)
+    faces, _, _ = trainer.Batches(numbered(200), plain_targets(trainer, 200), config, 0)[0]
+    assert 70 < (faces[:, 0, 0, 0] == 0).sum() < 130
+
+
+def test_the_last_epochs_are_calm_and_every_epoch_has_its_side(trainer: ModuleType) -> None:
+    erasing = replace(UNCHANGED, p_erase=1.0)
+    config = config_of(trainer, epochs=20, batch=40, sizes=(32, 48), calm=0.25, augmentation=erasing)
+    for epoch in range(20):
+        faces, _, _ = trainer.Batches(numbered(40), plain_targets(trainer, 40), config, epoch)[0]
+        assert faces.shape[1] == (32 if epoch < 10 else 48)
+        if epoch >= 10:
+            whole = [np.isin(face, (0, face[0].max())).all() for face in faces]
+            assert all(whole) == (epoch >= 15)
+
+
+@settings(
+    max_examples=5, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(splits=st.lists(st.sampled_from((0, 0, 1, 2)), min_size=30, max_size=30), with_crops=st.booleans())
+def test_no_test_row_is_ever_in_a_batch(
+    trainer: ModuleType, tmp_path_factory: pytest.TempPathFactory, splits: list[int], with_crops: bool
+) -> None:
+    """Also no crop that is held out to measure the face head."""
+    data = replace(dataset(80), images=numbered(80), split=np.array([*[0] * 40, 1, *splits, *[2] * 9], np.int8))
+    crops = numbered(130)[80:] if with_crops else None  # 81 to 130
+    allowed = {int(n) + 1 for n in data.rows("training")}
+    if with_crops:
+        allowed |= {81 + n for n in range(50) if n % 10 != 9}
+    learned: set[int] = set()
+
+    class Seen(trainer.Batches):
+        def __getitem__(self, index: int) -> Any:
+            batch = super().__getitem__(index)
+            learned.update(batch[0].max(axis=(1, 2, 3)).astype(int).tolist())
+            return batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "Batches", Seen)
+        config = config_of(trainer, epochs=3, batch=8, sizes=(48,), augmentation=UNCHANGED)
+        trainer.train(data, config, tmp_path_factory.mktemp("run"), crops)
+    assert learned <= allowed
+    assert len(learned) > 0.9 * len(allowed)
+
+
+# --- what the heads learn from -----------------------------------------------------------------------------
+
+
+def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType) -> None:
+    data = dataset(7)
+    bare = replace(data, votes=None, named=None, label_names=("happy", "sad"))
+    assert trainer.heads_of(data, True) == HEADS
+    assert trainer.heads_of(data, False) == {"fer2013": 7, "ferplus": 8}
+    assert trainer.heads_of(bare, False) == {"fer2013": 2}
+    assert trainer.heads_of(bare, True) == {"fer2013": 2, "face": 1}
+
+
+def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
+    data = dataset(7)
+    data.images[6] = 90
+    assert data.named is not None
+    votes = np.zeros((7, 10), np.int8)
+    votes[0, [0, 3]] = 6, 4  # neutral, some say sad
+    votes[1, [1, 2, 8]] = 8, 1, 1  # happy, single votes aside
+    votes[2, [4, 8]] = 4, 6  # most say unknown
+    votes[3, [4, 8]] = 5, 5  # half of them
+    votes[4, 9] = 10  # not a face
+    votes[5, 5] = 10  # disgust, but FER+ leaves the row out
+    votes[6, 6] = 10  # fear, on a blank picture
+    data = replace(data, votes=votes, named=np.arange(7) != 5)
+    config = config_of(trainer, label_smoothing=0.14, votes_smoothing=0.08)
+    targets = trainer.targets_of(data, config, HEADS)
+    assert targets.weights["fer2013"].tolist() == [1, 1, 1, 1, 0, 1, 0]
+    assert targets.weights["ferplus"][:6].tolist() == [1, 1, 0, 0, 0, 0]
+    assert targets.weights["face"].tolist() == [1] * 7
+    assert targets.values["face"].tolist() == [[1], [1], [1], [1], [0], [1], [0]]
+    np.testing.assert_allclose(targets.values["fer2013"], np.eye(7) * 0.86 + 0.02, atol=1e-6)
+    shares = np.array([[0.6, 0, 0, 0.4, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(targets.values["ferplus"][:2], 0.01 + 0.92 * shares, atol=1e-6)
+
+
+def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(trainer: ModuleType) -> None:
+    data = dataset(400)
+    targets = trainer.targets_of(data, config_of(trainer), HEADS)
+    assert data.votes is not None
+    assert data.named is not None
+    for row, counts in enumerate(clean_votes(data.votes).tolist()):
+        taught = bool(data.named[row]) and sum(counts[:8]) > counts[8] + counts[9]
+        assert targets.weights["ferplus"][row] == taught
+        if taught:
+            assert targets.values["ferplus"][row].sum() == pytest.approx(1, abs=1e-5)
+            assert int(targets.values["ferplus"][row].argmax()) == int(np.argmax(counts[:8]))
+    assert 0.5 < targets.weights["ferplus"].mean() < 1
+    np.testing.assert_array_equal(targets.weights["fer2013"] == 0, not_faces(data))
+
+
+def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, tmp_path: Path) -> None:
+    targets = trainer.not_face_targets(5, HEADS)
+    assert {name: value.shape for name, value in targets.values.items()} == {n: (5, w) for n, w in HEADS.items()}
+    assert targets.weights["fer2013"].tolist() == targets.weights["ferplus"].tolist() == [0] * 5
+    assert targets.weights["face"].tolist() == [1] * 5
+    assert not targets.values["face"].any()
+
+    # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
+    data, crops = dataset(32, 5), pictures(40)
+    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, Watch(tmp_path))
+    assert len(state._images) == 32 + 36
+    before = {v.path: np.array(v) for v in state._network.trainable_variables}
+    batch = state._images[32:, ..., None].astype(np.float32)
+    state._network.train_on_batch(
+        batch,
+        {name: value[32:] for name, value in state._targets.values.items()},
+        {name: weight[32:] for name, weight in state._targets.weights.items()},
+    )
+    moved = {v.path for v in state._network.trainable_variables if (np.array(v) != before[v.path]).any()}
+    assert {"face/kernel", "face/bias"} <= moved
+    assert not any(path.startswith(("fer2013/", "ferplus/")) for path in moved)
+
+
+# --- the public split --------------------------------------------------------------------------------------
+
+
+class Oracle:
+    """A network that says what it is told."""
+
+    def __init__(self, **logits: NDArray) -> None:
+        self._logits = logits
+
+    def predict(self, faces: NDArray[np.float32], **options: Any) -> dict[str, NDArray]:
+        assert all(len(value) == len(faces) for value in self._logits.values())
+        return self._logits
+
+
+def test_only_public_rows_and_held_out_crops_are_measured(trainer: ModuleType) -> None:
+    data = dataset(20, 10, 15)
+    data.images[20] = 77  # one blank row among the public ones
+    assert data.votes is not None
+    assert data.named is not None
+    data.votes[20:30] = 0
+    data.votes[np.arange(20, 30), np.arange(10) % 8] = 10
+    data.named[20:30] = np.arange(10) < 8  # two without a name
+    crops = pictures(4)
+    validation = trainer.Validation.of(data, crops)
+    np.testing.assert_array_equal(validation.faces, np.concatenate([data.images[20:30], crops]))
+    said = {
+        "fer2013": np.eye(7)[np.r_[data.labels[20:27], (data.labels[27:30] + 1) % 7, [0] * 4]] * 9,
+        "ferplus": np.eye(8)[np.r_[np.arange(6), [0] * 8]] * 9,
+        "face": np.array([[-1], *[[1]] * 7, [-1], [-1], [-1], [-1], [-1], [2]]),
+    }
+    row = validation.measure(validation.logits(Oracle(**said)))
+    assert row["val_fer2013_accuracy"] == pytest.approx(7 / 10)
+    assert row["val_ferplus_accuracy"] == pytest.approx(6 / 8)
+    assert row["val_fer2013_loss"] == pytest.approx(0.3 * 9, abs=0.01)
+    assert row["val_faces_kept"] == pytest.approx(7 / 9)
+    assert row["val_not_faces_refused"] == pytest.approx(4 / 5)
+
+
+def test_the_settings_can_be_written_and_read(trainer: ModuleType) -> None:
+    config = config_of(trainer, sizes=(32, 48))
+    again = json.loads(json.dumps(asdict(config)))
+    again["augmentation"] = type(config.augmentation)(**again["augmentation"])
+    again["sizes"], again["teachers"] = tuple(again["sizes"]), tuple(again["teachers"])
+    assert trainer.TrainingConfig(**again) == config

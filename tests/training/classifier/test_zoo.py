@@ -1,0 +1,106 @@
+"""The cards of the networks say what the networks are."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion.datasets.label_sets import LABEL_SETS
+from emotion.errors import EmotionError, ModelError
+from emotion.training.classifier.config import LessonPlan
+from emotion.training.classifier.zoo import card_of, networks
+
+NAMES = [card.name for card in networks()]
+
+
+def test_all_the_networks_of_the_course_projects_are_here() -> None:
+    assert NAMES == [
+        "mlp", "cnn-3conv-250", "cnn-4conv", "cnn-augmented", "inception-resnet-v2", "vgg16", "resnet50", "resnet101",
+        "seresnet", "seresnet-wide",
+    ]  # fmt: skip
+    assert card_of("cnn-3conv-250").parameters == 6_926_375
+    with pytest.raises(EmotionError, match="There is no network 'alexnet'; choose one of mlp, cnn-3conv-250"):
+        card_of("alexnet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_can_be_a_plan(name: str) -> None:
+    card = card_of(name)
+    assert card.label_set in card.label_sets
+    assert set(card.label_sets) <= set(LABEL_SETS)
+    assert set(card.defaults) | set(card.fixed) <= {f.name for f in fields(LessonPlan)}
+    plan = LessonPlan.defaults(name)
+    assert all(getattr(plan, key) == value for key, value in card.defaults.items())
+    assert (plan.weights == "imagenet") == (card.needs is not None)
+    assert all((card.title, card.origin, card.reported, card.colour))
+    assert card.milliseconds > 0
+
+
+def built(name: str, classes: int) -> Any:
+    from emotion.training.classifier.zoo_networks import build
+
+    return build(name, "here", classes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [card.name for card in networks() if not card.own])
+@pytest.mark.parametrize("classes", [4, 7])
+def test_the_parameters_are_counted(name: str, classes: int) -> None:
+    network = built(name, classes)
+    assert network.count_params() == card_of(name).parameters_for(classes)
+    size = card_of(name).size
+    assert network.input_shape == (None, size, size, 1)
+    assert {head: value.shape for head, value in network.output.items()} == {"here": (None, classes)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [card.name for card in networks() if card.own])
+def test_the_own_recognisers_are_counted_with_their_three_answers(name: str) -> None:
+    from emotion.training.classifier.networks import NETWORKS
+
+    network = NETWORKS[name]({"fer2013": 7, "ferplus": 8, "face": 1})
+    assert network.count_params() == card_of(name).parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp", "cnn-4conv", "cnn-augmented"])
+def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    from emotion.training.export import export_network
+
+    assert export_network(built(name, 4), tmp_path, card_of(name).size) < 1e-3
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1)).astype(np.float32)
+    (logits,) = session.run(["here"], {"faces": faces})
+    assert np.asarray(logits).shape == (3, 4)
+
+
+@pytest.mark.slow
+def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    from emotion.training.classifier import zoo_networks
+
+    base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(80, 80, 3))
+    base.save_weights(tmp_path / "vgg.weights.h5")
+    given = zoo_networks.build("vgg16", "here", 4, str(tmp_path / "vgg.weights.h5"))
+    assert sum(int(np.prod(v.shape)) for v in given.trainable_variables) == 512 * 64 + 64 + 64 * 4 + 4
+    kernel = next(layer for layer in given.layers if layer.name == "vgg16").get_weights()[0]
+    np.testing.assert_array_equal(kernel, base.get_weights()[0])
+    (tmp_path / "junk.h5").write_bytes(b"junk")
+    with pytest.raises(ModelError, match=r"junk.h5 has no weights of vgg16 without top"):
+        zoo_networks.build("vgg16", "here", 4, str(tmp_path / "junk.h5"))
+    with pytest.raises(ModelError, match=r"There is no nowhere\.h5; give the file"):
+        zoo_networks.build("vgg16", "here", 4, "nowhere.h5")
+
+    def offline(**_: Any) -> Any:
+        raise Exception("URL fetch failure on https://somewhere: no route")
+
+    monkeypatch.setattr(zoo_networks, "_BASES", {"vgg16": (offline, 1.0, 0.0)})
+    with pytest.raises(ModelError, match=r"could not be fetched .*no route.*; connect to the internet"):
+        zoo_networks.build("vgg16", "here", 4, "imagenet")

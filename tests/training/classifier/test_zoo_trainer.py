@@ -1,0 +1,460 @@
+"""Networks of the zoo learn one set of labels; a training that is stopped or killed goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.cli.main import main
+from emotion.datasets.augmentation import Augmentation
+from emotion.datasets.dataset import Dataset
+from emotion.datasets.label_sets import apply, label_set
+from emotion.datasets.loaders import load_dataset
+from emotion.errors import DataError, Diverged, EmotionError
+from emotion.jobs.job import Job
+from emotion.jobs.reporter import Reporter, reporting
+from emotion.model_store.store import open_bundle
+from emotion.recognition.classification import Recogniser
+from emotion.training.classifier.config import LessonPlan
+from emotion.training.classifier.robustness import read_stress
+from emotion.training.classifier.scoring import evaluate
+from emotion.training.install import use
+from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
+from emotion.training.runs.predictions import Answers, Examples
+from emotion.training.runs.step_monitor import Stopped, Watch, read_steps
+from tests.training.making import arrays_of, dataset, tiny, write_npz
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
+
+TESTS = Path(__file__).parents[2]
+
+
+def plan_of(**changes: Any) -> LessonPlan:
+    settings = {"labels": "four", "epochs": 4, "batch": 16, "learning_rate": 0.01, "flip": True, "schedule": "plateau",
+                "augmentation": Augmentation()}  # fmt: skip
+    return replace(LessonPlan.defaults("mlp"), **(settings | changes))
+
+
+def data() -> Dataset:
+    return dataset(140, 56, 28)
+
+
+def use_tiny(module: Any) -> None:
+    module.build = lambda name, head, classes, weights: tiny({head: classes})
+
+
+@pytest.fixture
+def classifier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    from emotion.training.classifier import zoo_trainer
+
+    monkeypatch.setattr(zoo_trainer, "build", zoo_trainer.build)  # put back afterwards
+    use_tiny(zoo_trainer)
+    return zoo_trainer
+
+
+def train(
+    classifier: ModuleType, folder: Path, plan: LessonPlan, stopping: Callable[[], bool] = lambda: False,
+    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+) -> Any:  # fmt: skip
+    lesson = apply(data(), label_set(plan.labels))
+    return classifier.train_network(lesson, plan, folder, Watch(folder, stopping), on_epoch)
+
+
+def checkpoint(folder: Path) -> dict[str, NDArray]:
+    with np.load(folder / CHECKPOINT) as file:
+        return {name: file[name] for name in file.files}
+
+
+def same_run(one: Path, other: Path) -> None:
+    """Weights, momentum, step, random state, best weights, patience, the rows, and what was said of each face."""
+    a, b = checkpoint(one), checkpoint(other)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in read_history(f)] for f in (one, other)]
+    assert rows[0] == rows[1]
+    for kind in (Answers, Examples):
+        x, y = kind.read(one), kind.read(other)
+        assert x is not None
+        for name, value in vars(x).items():
+            np.testing.assert_array_equal(value, getattr(y, name), err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from emotion.training.classifier import zoo_trainer
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo_trainer, "build", zoo_trainer.build)
+        use_tiny(zoo_trainer)
+        train(zoo_trainer, folder, plan_of())
+    return folder
+
+
+# --- going on ----------------------------------------------------------------------------------------------
+
+
+def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+    for stop in (1, 3):
+        with pytest.raises(Stopped, match=f"after epoch {stop} of 4"):
+            train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, seconds, row, stop=stop: epoch == stop)
+    train(classifier, tmp_path, plan_of())
+    same_run(tmp_path, unbroken)
+
+
+def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+    asked = iter([False] * 7 + [True])
+    with pytest.raises(Stopped, match="Stopped in epoch 2; it will be learned again"):
+        train(classifier, tmp_path, plan_of(), stopping=lambda: next(asked))
+    assert len(read_history(tmp_path)) == 1
+    train(classifier, tmp_path, plan_of())
+    same_run(tmp_path, unbroken)
+    told = [(row["epoch"], row["step"]) for row in read_steps(tmp_path)]
+    assert told == sorted(set(told))
+    assert {epoch for epoch, _ in told} == {"1", "2", "3", "4"}
+
+
+CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from training.test_classifier import plan_of, train, use_tiny
+from emotion.training.classifier import zoo_trainer as classifier
+use_tiny(classifier)
+print("ready", flush=True)
+train(classifier, Path(sys.argv[2]), plan_of())
+print("done", flush=True)
+"""
+
+
+def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
+    chance = random.Random(4)
+    for attempt in range(12):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(TESTS), str(tmp_path)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(TESTS.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        before = len(read_history(tmp_path))
+        if attempt < 3:  # after some epochs, in the middle of one or of its writing
+            until = time.monotonic() + 120
+            while len(read_history(tmp_path)) <= before and time.monotonic() < until and child.poll() is None:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0, 0.15))
+            child.send_signal(signal.SIGKILL)
+        rest = child.stdout.read()
+        child.wait(120)
+        assert len(read_history(tmp_path)) >= before
+        if rest == "done\n":
+            break
+    same_run(tmp_path, unbroken)
+
+
+def test_another_seed_is_another_training(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+    train(classifier, tmp_path, plan_of(seed=2))
+    assert not np.array_equal(checkpoint(tmp_path)["v0"], checkpoint(unbroken)["v0"])
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd", "rmsprop"])
+def test_the_rate_goes_as_it_was_asked(classifier: ModuleType, tmp_path: Path, optimiser: str) -> None:
+    for schedule in ("constant", "cosine"):
+        folder = tmp_path / schedule
+        folder.mkdir()
+        train(classifier, folder, plan_of(schedule=schedule, optimiser=optimiser, epochs=3))
+    rates = {s: [float(r["learning_rate"]) for r in read_history(tmp_path / s)] for s in ("constant", "cosine")}
+    assert rates["constant"] == [0.01] * 3
+    assert rates["cosine"] == pytest.approx([0.0075, 0.0025, 0.0], abs=1e-6)
+
+
+def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([2.0, 1.0] + [1.5] * 20)
+    accuracies = iter([0.1, 0.2, 0.9, 0.3] + [0.3] * 20)
+
+    def measure(self: Any) -> Any:
+        n = len(self._public)
+        return np.full((n, 4), 0.25), {"val_loss": next(losses), "val_accuracy": next(accuracies)}
+
+    monkeypatch.setattr(classifier.NetworkTraining, "_measure", measure)
+    with pytest.raises(Stopped):  # and it goes on to count where it stopped
+        train(classifier, tmp_path, plan_of(epochs=30, patience=7), on_epoch=lambda epoch, *_: epoch == 5)
+    train(classifier, tmp_path, plan_of(epochs=30, patience=7))
+    history = read_history(tmp_path)
+    assert len(history) == 9  # epoch 2 had the smallest loss
+    assert [float(row["learning_rate"]) for row in history] == pytest.approx([0.01] * 7 + [0.002] * 2)
+    assert checkpoint(tmp_path)["progress"][2] == 3  # the weights of the epoch that was right most often
+    train(classifier, tmp_path, plan_of(epochs=30, patience=7))  # and once more: nothing is left to learn
+    assert len(read_history(tmp_path)) == 9
+
+
+def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+    from emotion.training.classifier.train import learn_network
+
+    for epochs in (2, 4):
+        with reporting(tmp_path) as report:
+            learn_network(data(), plan_of(epochs=epochs), tmp_path, report)
+    assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 4
+    assert len(read_history(tmp_path)) == 4
+    a, b = checkpoint(tmp_path), checkpoint(unbroken)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    cosine = tmp_path / "cosine"
+    with reporting(cosine) as report:
+        learn_network(data(), plan_of(epochs=1, schedule="cosine"), cosine, report)
+    with reporting(cosine) as report, pytest.raises(EmotionError, match=r"other settings.*differs in epochs"):
+        learn_network(data(), plan_of(epochs=2, schedule="cosine"), cosine, report)
+
+
+# --- the whole flow ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_npz(tmp_path_factory.mktemp("data") / "faces.npz", arrays_of(data()))
+
+
+def command(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run from the command line. To be looked at only."""
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    changes = ("--flip", "--augmentation", "rotation=10", "shift=0.1", "--tensorboard")
+    arguments = ("--epochs", 2, "--batch", 16, "--labels", "four", *changes)
+    assert command("train", "--network", "mlp", "--data", file, "--out", folder, *arguments) == 0
+    return folder
+
+
+def test_what_a_run_holds(finished: Path, file: Path) -> None:
+    assert Job(finished).state().state == "done"
+    bundle = open_bundle(finished)
+    assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.shown_head) == ("recogniser", 48, "four", "four")
+    assert bundle.heads["four"].labels == ("angry", "fear", "happy", "sad")
+    assert bundle.card["weights"] == "random"
+    config = json.loads((finished / "config.json").read_text())
+    assert config["data"] == str(file)
+    assert (config["source"], config["labels"], config["rows"]) == ("faces.npz", "four", 128)
+    assert (config["augmentation"]["rotation"], config["augmentation"]["p_erase"], config["flip"]) == (10, 0, True)
+    assert config["parameters"] == bundle.card["parameters"] == 1_313_287 - 257 * 3
+    assert config["label_names"] == list(bundle.heads["four"].labels)
+    assert [sorted(row) for row in read_history(finished)] == [
+        ["accuracy", "epoch", "learning_rate", "loss", "seconds", "val_accuracy", "val_loss"]
+    ] * 2
+    assert {row["epoch"] for row in read_steps(finished)} == {"1", "2"}
+    assert list((finished / "tensorboard").glob("events.*"))
+    assert LessonPlan.of(config).arguments(finished) == LessonPlan.of(config | {"later": 1}).arguments(finished)
+
+
+def test_the_answers_are_those_of_the_model(finished: Path) -> None:
+    bundle, answers = open_bundle(finished), Answers.read(finished)
+    assert answers is not None
+    whole = data()
+    assert all(whole.split[answers.rows] == 1)
+    assert [bundle.heads["four"].labels[i] for i in answers.labels] == [
+        whole.label_names[i] for i in whole.labels[answers.rows]
+    ]
+    logits = Recogniser(bundle).logits(whole.images[answers.rows])["four"]
+    np.testing.assert_array_equal(answers.answers(), logits.argmax(1))
+    history = read_history(finished)
+    for row in history:
+        assert answers.accuracy(int(row["epoch"])) == pytest.approx(float(row["val_accuracy"]), abs=1e-5)
+    report = json.loads((finished / "report.json").read_text())
+    assert answers.accuracy() == pytest.approx(report["public"]["accuracy"])
+    assert answers.confusion().tolist() == report["public"]["confusion"]
+    assert report["best_epoch"] == answers.best
+    assert report["private"]["n"] == 16
+    examples = Examples.read(finished)
+    assert examples is not None
+    assert examples.probabilities.shape == (2, 12, 4)
+
+
+def test_the_stress_test(finished: Path) -> None:
+    stress = read_stress(finished)
+    assert stress is not None
+    assert (stress["split"], stress["n"]) == ("public", 32)
+    kinds = {"blur", "light", "rotation", "occlusion", "size", "noise"}
+    assert {row["kind"] for row in stress["rows"]} == kinds
+    untouched = [row["accuracy"] for row in stress["rows"] if row["amount"] == {"size": 48}.get(row["kind"], 0)]
+    answers = Answers.read(finished)
+    assert answers is not None
+    assert untouched == [pytest.approx(answers.accuracy())] * 6
+
+
+def test_it_can_be_used_and_evaluated(
+    finished: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = use(finished, tmp_path / "models", "mine")
+    assert (used.folder / "answers.npz").is_file()
+    assert (used.folder / "stress.json").is_file()
+    os.remove(used.folder / "answers.npz")
+    report = json.loads((finished / "report.json").read_text())
+    capsys.readouterr()
+    assert command("evaluate", used.folder, "--data", file, "--split", "public", "--answers", "--stress", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(report["public"]["accuracy"])
+    again, before = Answers.read(used.folder), Answers.read(finished)
+    assert again is not None
+    assert before is not None
+    np.testing.assert_array_equal(again.probabilities, before.probabilities)
+    assert again.best == before.best
+    assert evaluate(used.folder, load_dataset(file), "private")["n"] == 16
+
+
+def test_other_settings_are_refused(finished: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = (finished / "model.onnx").read_bytes()
+    assert command("train", "--network", "mlp", "--data", file, "--out", finished, "--seed", 3, "--labels", "four") == 1
+    error = capsys.readouterr().err
+    assert "holds a training with other settings; choose another folder (it differs in batch, " in error
+    assert "seed" in error
+    assert (finished / "model.onnx").read_bytes() == weights
+
+
+def test_a_diverging_training_keeps_its_best_epoch(
+    classifier: ModuleType, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def check(losses: Any, epoch: int, best: int, rate: float) -> None:
+        if epoch == 2:
+            raise Diverged("The training diverged in epoch 3, the loss is no longer a number.")
+
+    monkeypatch.setattr(classifier, "check_finite", check)
+    folder = tmp_path / "run"
+    assert command("train", "--network", "mlp", "--data", file, "--out", folder, "--epochs", 5, "--batch", 16) == 1
+    assert "diverged in epoch 3" in capsys.readouterr().err
+    assert Job(folder).state().state == "diverged"
+    assert "diverged in epoch 3" in str(Job(folder).state().error)
+    assert len(read_history(folder)) == 2
+    assert open_bundle(folder).heads["fer2013"].labels == data().label_names
+
+
+def test_a_loss_that_is_no_number(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier.keras.optimizers, "Adam", lambda rate: classifier.keras.optimizers.SGD(1e30))
+    with pytest.raises(Diverged, match=r"diverged in epoch 1, .*nothing was learned; try a smaller"):
+        train(classifier, tmp_path, plan_of())
+
+
+def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from emotion.training.classifier.train import learn_network
+
+    def progress(self: Reporter, done: float, total: float, text: str = "", *, working: bool = True) -> None:
+        if done >= 2:
+            (tmp_path / "stop").touch()
+
+    plan = plan_of(epochs=9)
+    with reporting(tmp_path) as report, pytest.raises(EmotionError, match="has no whole epoch yet"):
+        learn_network(data(), plan, tmp_path, report, finish=True)
+    monkeypatch.setattr(Reporter, "progress", progress)
+    with reporting(tmp_path) as report, pytest.raises(Stopped):
+        learn_network(data(), plan, tmp_path, report)
+    assert Job(tmp_path).state().state == "stopped"
+    assert not (tmp_path / "card.json").exists()
+    monkeypatch.undo()
+    use_tiny(classifier)
+    with reporting(tmp_path) as report:
+        learn_network(data(), plan, tmp_path, report, finish=True)
+    assert len(read_history(tmp_path)) == 2
+    assert open_bundle(tmp_path).heads["four"].labels == ("angry", "fear", "happy", "sad")
+
+
+def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from emotion.training.classifier.train import learn_network
+
+    save = classifier.save_checkpoint
+
+    def full(folder: Path, variables: Any, best: Any, progress: Any) -> None:
+        if progress[0] == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(folder, variables, best, progress)
+
+    monkeypatch.setattr(classifier, "save_checkpoint", full)
+    with pytest.raises(OSError, match="No space"), reporting(tmp_path) as report:
+        learn_network(data(), plan_of(), tmp_path, report)
+    state = Job(tmp_path).state()
+    assert (state.state, state.error) == ("failed", "The disk is full: make room, then start it again.")
+    monkeypatch.setattr(classifier, "save_checkpoint", save)
+    train(classifier, tmp_path, plan_of())
+    same_run(tmp_path, unbroken)
+
+
+# --- what cannot be learned --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "gone.npz"], "There is no gone.npz"),
+        (["--labels", "ferplus"], "has no FER+ votes"),
+        (["--labels", "five"], "There is no label set 'five'"),
+        (["--network", "alexnet"], "There is no network 'alexnet'"),
+        (["--optimiser", "best"], "There is no optimiser 'best'"),
+        (["--epochs", "0"], "epochs is 0; expected a whole number from 1 to"),
+        (["--learning-rate", "nan"], "The learning rate is nan"),
+        (["--augmentation", "rotation=much"], "'rotation=much' is no augmentation"),
+        (["--augmentation", "shift=3"], "The augmentation cannot be done"),
+        (["--batch", "4000"], "at least 4000 (a batch) and 1 are needed"),
+        (["--weights", "imagenet"], "mlp begins at random"),
+    ],
+)
+def test_refused_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    words: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    bare = write_npz(tmp_path / "bare.npz", {k: v for k, v in arrays_of(data()).items() if "ferplus" not in k})
+    assert command("train", "--network", "mlp", "--data", bare, "--out", "run", *arguments) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+    state = Job(tmp_path / "run").state()
+    assert state.state == "failed"
+    assert words in str(state.error)
+
+
+def test_an_empty_class_is_said_before_anything_is_learned(classifier: ModuleType, tmp_path: Path) -> None:
+    from emotion.training.classifier.train import learn_network
+
+    some = data()
+    some.labels[(some.labels == 3) & (some.split == 0)] = 2
+    with reporting(tmp_path) as report, pytest.raises(DataError, match="no training face for happy"):
+        learn_network(some, plan_of(), tmp_path, report)
+    assert not (tmp_path / HISTORY).exists()
+
+
+def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["data"] = str(tmp_path / "gone.npz")
+    arguments = LessonPlan.of(config).arguments(tmp_path / "run")
+    assert command(*arguments) == 1
+    assert "There is no" in capsys.readouterr().err
+    assert open_bundle(tmp_path / "run")  # still a model
+
+
+def test_a_damaged_history_is_no_obstacle(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, *_: epoch == 2)
+    with open(tmp_path / HISTORY, "ab") as history:
+        history.write(b"\x00\xff,,7\n3,1.5,0.")
+    train(classifier, tmp_path, plan_of())
+    same_run(tmp_path, unbroken)

@@ -1,0 +1,132 @@
+"""Detectors that know the answer, or a part of it, get the scores that they must get."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.errors import DataError
+from emotion.faces import Box, Face, Landmarks
+from emotion.recognition.cropping import CropGeometry
+from emotion.training.detector import evaluation
+from emotion.training.detector.evaluation import evaluate_detectors, turned
+from tests.training.making import labelled
+
+PHOTOS = [labelled("a.png", seed=1), labelled("b.png", faces=2, seed=2), labelled("c.png", source="fddb_sy32", seed=3)]
+EMPTY = [labelled("d.png", faces=0, seed=4), labelled("e.png", faces=0, seed=5)]
+
+
+class Knows:
+    """Answers with what it was told of a picture's very pixels, or of any picture."""
+
+    geometry = CropGeometry()
+    proposes = False
+
+    def __init__(self, name: str, answer: Callable[[NDArray[np.uint8]], Sequence[tuple[Box, float]]]) -> None:
+        self.name, self._answer = name, answer
+
+    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        assert side in (max(image.shape), evaluation.FIND_ALL)
+        time.sleep(0.0005)  # what takes no time cannot be measured
+        return tuple(Face(box, score) for box, score in self._answer(image) if score >= threshold)
+
+
+def faces_of(image: NDArray[np.uint8]) -> list[tuple[Box, float]]:
+    known = [p for p in PHOTOS if p.pixels.shape == image.shape and (p.pixels == image).all()]
+    return [(Box(*map(float, box)), 0.9) for photo in known for box in photo.boxes]
+
+
+def of(rows: list[dict], key: str) -> dict:
+    return {row[key]: row for row in rows if key in row}
+
+
+@pytest.fixture(autouse=True)
+def few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "_FRAMES", ((64, 48),))
+
+
+def test_one_that_knows_all_and_one_that_knows_nothing() -> None:
+    said: list[str] = []
+    nothing, everything = Knows("nothing", lambda image: ()), Knows("everything", faces_of)
+    rows = evaluate_detectors([everything, nothing], PHOTOS, EMPTY, said.append)
+    json.dumps(rows, allow_nan=False)
+    assert said == ["everything", "nothing", "milliseconds"]
+    good, bad = ([row for row in rows if row["detector"] == name] for name in ("everything", "nothing"))
+    assert {(s, r["ap50"], r["ap50_find_all"], r["faces"]) for s, r in of(good, "source").items()} == {
+        ("fddb_sy32", 1, 1, 1), ("wider", 1, 1, 3),
+    }  # fmt: skip
+    assert [(r["ap50"], r["ap30"]) for r in of(bad, "source").values()] == [(0, 0), (0, 0)]
+    assert of(good, "rotation")["0 degrees"]["recall"] == of(good, "blur")["0 px"]["precision"] == 1
+    assert of(bad, "rotation")["0 degrees"]["recall"] == 0
+    assert of(bad, "rotation")["0 degrees"]["precision"] is None  # of no boxes at all
+    assert [row["empty"] for row in rows if row.get("false_boxes") == 0] == [2, 2]
+    assert of(good, "size")["64x48"]["milliseconds"] > 0
+
+
+def test_faces_count_in_the_class_of_their_own_size() -> None:
+    rows = of(evaluate_detectors([Knows("everything", faces_of)], PHOTOS, EMPTY), "face")
+    sides = np.sqrt(np.concatenate([p.boxes[:, 2:] - p.boxes[:, :2] for p in PHOTOS]).prod(1))
+    assert rows["24-32 px"]["faces"] == ((sides >= 24) & (sides < 32)).sum() > 0
+    assert sum(row["faces"] for row in rows.values()) == len(sides)
+    # A box outside its class is no mistake there.
+    assert {row["precision"] for row in rows.values()} <= {1, None}
+    assert {row["recall"] for row in rows.values()} <= {1, None}
+
+
+def test_false_boxes_are_counted() -> None:
+    rows = evaluate_detectors([Knows("sees ghosts", lambda image: [(Box(2, 2, 30, 30), 0.7)])], PHOTOS, EMPTY)
+    assert next(row for row in rows if "empty" in row)["false_boxes"] == 2
+
+
+def test_small_faces_are_not_asked_for() -> None:
+    small = replace(PHOTOS[0], boxes=np.array([[3, 3, 15, 15]], np.float32))
+    with pytest.raises(DataError, match="no face of at least 16 pixels"):
+        evaluate_detectors([Knows("everything", faces_of)], [small], EMPTY)
+    rows = evaluate_detectors([Knows("everything", faces_of)], [*PHOTOS, small], EMPTY)
+    assert of(rows, "source")["wider"]["faces"] == 3
+
+
+@pytest.mark.parametrize("degrees", [15, 45, 90, -30])
+def test_a_turned_photo_shows_its_faces_where_it_says(degrees: float) -> None:
+    photo = PHOTOS[1]
+    pixels = np.zeros_like(photo.pixels)
+    for x, y in photo.landmarks.reshape(-1, 2):
+        pixels[round(float(y)), round(float(x))] = 255
+    again = turned(replace(photo, pixels=pixels), degrees)
+    bright = np.argwhere(again.pixels[..., 0] > 40)[:, ::-1]
+    for point in again.landmarks.reshape(-1, 2):
+        assert np.abs(bright - point).max(1).min() <= 1.5
+    for box, points in zip(again.boxes, again.landmarks, strict=True):
+        assert (points > box[:2] - 1).all()
+        assert (points < box[2:] + 1).all()
+
+
+def test_a_turn_by_a_quarter_swaps_the_sides() -> None:
+    photo: LabelledPhoto = PHOTOS[0]
+    again = turned(photo, 90)
+    assert again.pixels.shape == (80, 64, 3)
+    width, height = (photo.boxes[:, 2:] - photo.boxes[:, :2])[0]
+    np.testing.assert_allclose((again.boxes[:, 2:] - again.boxes[:, :2])[0], (height, width), rtol=1e-4)
+
+
+def test_the_roll_of_turned_faces_is_that_of_the_eyes() -> None:
+    """A detector that says of every face what it says of an upright one, and one without eyes."""
+
+    class Tilted(Knows):
+        def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+            eyes = Landmarks((0, 0), (10, 10 * np.tan(np.deg2rad(7))), (5, 5), (0, 10), (10, 10))
+            return tuple(replace(face, landmarks=eyes) for face in super().detect(image, threshold, side))
+
+    large = [labelled("a.png", seed=1, size_wh=(120, 120))]
+    answer = lambda image: [(Box(*map(float, box)), 0.9) for box in large[0].boxes]  # noqa: E731
+    rows = of(evaluate_detectors([Tilted("tilted", answer)], large, EMPTY), "rotation")
+    assert rows["0 degrees"]["roll"] == pytest.approx(7)
+    blind = of(evaluate_detectors([Knows("blind", answer)], large, EMPTY), "rotation")
+    assert blind["0 degrees"]["roll"] is None

@@ -1,0 +1,361 @@
+"""What is known of the faces goes wherever their pixels go, whatever photo and whatever chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.training.detector.mosaic import Scene, SceneConfig, make_scene
+from tests.training.making import labelled
+
+PLAIN = SceneConfig(
+    side=160, p_mosaic=0, p_rotation=0, p_grey=0, p_blur=0, p_noise=0, p_jpeg=0, p_occlusion=0
+)  # fmt: skip
+MIRRORED = [1, 0, 2, 4, 3]  # right and left change places
+
+seeds = st.integers(0, 2**32 - 1)
+configs = st.builds(
+    SceneConfig,
+    side=st.sampled_from([64, 96, 160]),
+    p_mosaic=st.sampled_from([0.0, 0.5, 1.0]),
+    p_rotation=st.sampled_from([0.0, 1.0]),
+    p_occlusion=st.sampled_from([0.0, 1.0]),
+    p_grey=st.sampled_from([0.0, 1.0]),
+    p_blur=st.sampled_from([0.0, 1.0]),
+    p_noise=st.sampled_from([0.0, 1.0]),
+    p_jpeg=st.sampled_from([0.0, 1.0]),
+)
+
+
+@st.composite
+def photos(draw: st.DrawFn, least_faces: int = 0) -> LabelledPhoto:
+    """Any photo: from one pixel to long strips, faces anywhere, also beyond its edges, some landmarks unknown."""
+    rng = np.random.default_rng(draw(seeds))
+    height, width = draw(st.integers(1, 300)), draw(st.integers(1, 300))
+    faces, ignored = draw(st.integers(least_faces, 4)), draw(st.integers(0, 2))
+    middles = rng.uniform(0, 1, (faces + ignored, 2)) * [width, height]
+    halves = np.exp(rng.uniform(np.log(2), np.log(80), (faces + ignored, 1))) * rng.uniform(0.7, 1.3, (1, 2))
+    boxes = np.concatenate([middles - halves, middles + halves], axis=1).astype(np.float32)
+    landmarks = (middles[:faces, None] + rng.uniform(-1, 1, (faces, 5, 2)) * halves[:faces, None]).astype(np.float32)
+    landmarks[rng.random(faces) < draw(st.sampled_from([0, 0.5]))] = np.nan
+    pixels = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    pixels.flags.writeable = False
+    return LabelledPhoto("a.png", "wider", True, pixels, boxes[:faces], landmarks, boxes[faces:])
+
+
+def scene_of(photo: LabelledPhoto, config: SceneConfig, seed: int) -> Scene:
+    cv2.setRNGSeed(seed % 2**31)  # of its noise
+    return make_scene(photo, [photo], config, np.random.default_rng(seed))
+
+
+# --- of every scene ----------------------------------------------------------------------------------------
+
+
+def check_scene(scene: Scene, config: SceneConfig) -> None:
+    side, faces = config.side, len(scene.boxes)
+    assert scene.pixels.shape == (side, side, 3)
+    assert scene.pixels.dtype == np.uint8
+    assert (scene.boxes.shape, scene.landmarks.shape) == ((faces, 4), (faces, 5, 2))
+    assert scene.ignore.shape == (len(scene.ignore), 4)
+    assert {scene.boxes.dtype, scene.landmarks.dtype, scene.ignore.dtype} == {np.dtype(np.float32)}
+    for boxes in (scene.boxes, scene.ignore):
+        assert (boxes >= 0).all()
+        assert (boxes <= side).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+    for x1, y1, x2, y2 in scene.boxes.tolist():
+        assert (x2 - x1) * (y2 - y1) >= config.least_face**2 * (1 - 1e-4)
+
+
+@settings(max_examples=60)
+@given(photo=photos(), others=st.lists(photos(), min_size=1, max_size=3), config=configs, seed=seeds)
+def test_every_scene_is_whole(
+    photo: LabelledPhoto, others: list[LabelledPhoto], config: SceneConfig, seed: int
+) -> None:
+    check_scene(make_scene(photo, others, config, np.random.default_rng(seed)), config)
+
+
+@pytest.mark.parametrize("mosaic", [0.0, 1.0])
+@pytest.mark.parametrize("size_wh", [(1, 1), (448, 1), (1, 448), (2000, 1), (1, 2000), (3, 2), (600, 400)])
+def test_photos_of_extreme_shapes(size_wh: tuple[int, int], mosaic: float) -> None:
+    config = SceneConfig(side=64, p_mosaic=mosaic)
+    photo = labelled("a.png", faces=0, size_wh=size_wh)
+    for seed in range(20):
+        scene = scene_of(photo, config, seed)
+        check_scene(scene, config)
+        assert len(scene.boxes) == len(scene.ignore) == 0
+
+
+@settings(max_examples=30)
+@given(photo=photos(), config=configs, seed=seeds)
+def test_the_same_chance_makes_the_same_scene(photo: LabelledPhoto, config: SceneConfig, seed: int) -> None:
+    for one, other in zip(scene_of(photo, config, seed), scene_of(photo, config, seed), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_chance_makes_another_scene() -> None:
+    photo = labelled("a.png")
+    assert len({scene_of(photo, PLAIN, seed).pixels.tobytes() for seed in range(30)}) == 30
+
+
+def test_light_and_spoiling_leave_the_faces_where_they_are() -> None:
+    photo = labelled("a.png", faces=3, size_wh=(200, 120))
+    spoiled = replace(PLAIN, p_grey=1, p_blur=1, p_noise=1, p_jpeg=1, p_occlusion=1)
+    for seed in range(20):
+        plain, other = scene_of(photo, PLAIN, seed), scene_of(photo, spoiled, seed)
+        assert (plain.pixels != other.pixels).any()
+        for one, two in zip(plain[1:], other[1:], strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+# --- where the faces go ------------------------------------------------------------------------------------
+
+
+class Way(NamedTuple):
+    """From a photo to its scene: `xy @ linear + offset`, and whether it is mirrored."""
+
+    linear: NDArray[np.floating]
+    offset: NDArray[np.floating]
+    mirrored: bool
+
+    def box(self, box: NDArray) -> NDArray[np.float64]:
+        """The upright box around the warped ellipse that fills `box`, by walking around it."""
+        angle = np.linspace(0, 2 * np.pi, 2000)
+        middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        around = (middle + half * np.column_stack([np.cos(angle), np.sin(angle)])) @ self.linear + self.offset
+        return np.concatenate([around.min(axis=0), around.max(axis=0)])
+
+
+def way_of(photo_points: NDArray, scene_points: NDArray) -> Way | None:
+    """The affine map between the five points of one face, in either order; None where they are no such face."""
+    if np.isnan(photo_points).any() or np.isnan(scene_points).any():
+        return None
+    known = np.column_stack([photo_points, np.ones(5)])
+    for mirrored in (False, True):
+        aims = scene_points[MIRRORED] if mirrored else scene_points
+        solved, *_ = np.linalg.lstsq(known, aims, rcond=None)
+        if np.abs(known @ solved - aims).max() < 1e-2 and (np.linalg.det(solved[:2]) < 0) == mirrored:
+            return Way(solved[:2], solved[2], mirrored)
+    return None
+
+
+def way_to(scene: Scene, photo: LabelledPhoto) -> Way | None:
+    """As any face says that is in both; None where there is none."""
+    ways = (way_of(points, others) for points in photo.landmarks for others in scene.landmarks)
+    return next((way for way in ways if way is not None), None)
+
+
+def area(box: NDArray) -> float:
+    return float(np.prod((box[2:] - box[:2]).clip(0)))
+
+
+@settings(max_examples=80)
+@given(photo=photos(least_faces=1), seed=seeds, turning=st.sampled_from([0.0, 30.0]))
+def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: LabelledPhoto, seed: int, turning: float) -> None:
+    """Everything as the landmarks of one kept face say: half hidden or too small faces become ignored."""
+    config = replace(PLAIN, p_rotation=1, rotation=turning)
+    scene = scene_of(photo, config, seed)
+    way = way_to(scene, photo)
+    assume(way is not None)
+    assert way is not None
+    kept, ignored = [], []
+    for i, box in enumerate(photo.boxes):
+        whole = way.box(box)
+        inside = whole.clip(0, config.side)
+        share = area(inside) / area(whole)
+        assume(abs(share - 0.5) > 0.01)
+        assume(abs(area(inside) / config.least_face**2 - 1) > 0.02)
+        if share > 0.5 and area(inside) >= config.least_face**2:
+            kept.append((inside, i))
+        else:
+            ignored.append(inside)
+    ignored = [*(way.box(box).clip(0, config.side) for box in photo.ignore), *ignored]
+    np.testing.assert_allclose(scene.boxes, [box for box, _ in kept], atol=0.1)
+    assert all(area(box) < 0.1 or min(np.abs(scene.ignore - box).max(axis=1)) < 0.1 for box in ignored)
+    assert len(scene.ignore) <= len(ignored)
+    for (_, i), got in zip(kept, scene.landmarks, strict=True):
+        moved = photo.landmarks[i] @ way.linear + way.offset
+        np.testing.assert_allclose(got, moved[MIRRORED] if way.mirrored else moved, atol=0.1)
+
+
+def test_all_that_is_asked_for_happens() -> None:
+    """Faces of all sizes, mirrored and not, turned to both sides, kept, cut, and never turned where it is off."""
+    photo = labelled("a.png", faces=3, size_wh=(480, 320))
+    # An even face looks the same in a mirror.
+    uneven = photo.landmarks + np.random.default_rng(1).normal(0, 5, photo.landmarks.shape).astype(np.float32)
+    photo = replace(photo, landmarks=uneven)
+    for rotation in (0.0, 30.0):
+        config = replace(PLAIN, p_rotation=1, rotation=rotation)
+        angles, mirrored, sizes, cut = [], [], [], 0
+        for seed in range(150):
+            scene = scene_of(photo, config, seed)
+            sizes += np.sqrt(np.prod(scene.boxes[:, 2:] - scene.boxes[:, :2], axis=1)).tolist()
+            cut += len(scene.ignore) > 0
+            way = way_to(scene, photo)
+            if way is not None:
+                x, y = way.linear[0] * (-1 if way.mirrored else 1)
+                angles.append(np.degrees(np.arctan2(y, x)))
+                mirrored.append(way.mirrored)
+        assert 0.35 < np.mean(mirrored) < 0.65
+        assert cut > 5
+        assert max(sizes) > 3 * min(sizes)
+        assert np.abs(angles).max() <= rotation + 1e-3
+        if rotation:
+            assert min(angles) < -25
+            assert max(angles) > 25
+
+
+# --- where the pixels go -----------------------------------------------------------------------------------
+
+COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)], np.uint8)
+
+
+def dotted() -> LabelledPhoto:
+    """A black photo with a coloured dot on each landmark of one face, far from all edges.
+
+    Coordinates count from the outer edge of the first pixel, as those of the network's cells do: the middle of a
+    pixel is half a pixel behind its number.
+    """
+    pixels = np.zeros((300, 340, 3), np.uint8)
+    centres = np.array([(130, 110), (190, 114), (164, 150), (136, 186), (188, 182)])
+    for centre, colour in zip(centres.tolist(), COLOURS.tolist(), strict=True):
+        cv2.circle(pixels, centre, 7, colour, -1)
+    points = (centres + 0.5).astype(np.float32)
+    box = np.array([[110, 80, 212, 214]], np.float32)
+    return LabelledPhoto("a.png", "wider", True, pixels, box, points[None], np.empty((0, 4), np.float32))
+
+
+def colour_at(scene: Scene, point: NDArray) -> int | None:
+    """Which of `COLOURS` is there: light changes every channel, but leaves the bright ones brighter."""
+    x, y = point.astype(int)
+    channels = scene.pixels[y, x].astype(int)
+    if np.ptp(channels) < 8:
+        return None
+    bright = channels > (channels.max() + channels.min()) / 2
+    return int(np.flatnonzero((bright == (COLOURS > 0)).all(axis=1))[0])
+
+
+def middle_of_dot(scene: Scene, point: NDArray, radius: int) -> NDArray[np.float64]:
+    """Where the colour lies in the middle, weighted by how strong it is; black has none."""
+    x, y = point.astype(int)
+    window = scene.pixels[y - radius : y + radius + 1, x - radius : x + radius + 1].astype(float)
+    strength = np.ptp(window, axis=2)
+    strength = (strength - strength.min()).clip(0.3 * np.ptp(strength)) - 0.3 * np.ptp(strength)
+    rows, columns = np.mgrid[y - radius : y + radius + 1, x - radius : x + radius + 1]
+    return np.array([(columns * strength).sum(), (rows * strength).sum()]) / strength.sum() + 0.5
+
+
+@pytest.mark.parametrize("rotation", [0.0, 30.0])
+@pytest.mark.parametrize("most_face", [40.0, 150.0])
+def test_landmarks_go_where_their_pixels_go(rotation: float, most_face: float) -> None:
+    photo, seen = dotted(), set()
+    config = replace(PLAIN, side=240, p_rotation=1, rotation=rotation, most_face=most_face, least_face=20)
+    for seed in range(60):
+        scene = scene_of(photo, config, seed)
+        for box, points in zip(scene.boxes, scene.landmarks, strict=True):
+            radius = round(0.16 * np.sqrt(area(box)))
+            if (points < radius + 1).any() or (points > config.side - radius - 2).any():
+                continue
+            way = way_of(photo.landmarks[0], points)
+            assert way is not None
+            # Mirrored, the eye that was the left one in the picture is the right one of that face.
+            assert [colour_at(scene, point) for point in points] == (MIRRORED if way.mirrored else list(range(5)))
+            found = np.array([middle_of_dot(scene, point, radius) for point in points])
+            np.testing.assert_allclose(found, points, atol=1.5)
+            seen.add(way.mirrored)
+    assert seen == {False, True}
+
+
+@pytest.mark.parametrize("most_face", [40.0, 250.0])
+def test_nothing_is_shifted_by_mirroring_or_scaling(most_face: float) -> None:
+    """Not by a pixel, which is a tenth of the smallest face."""
+    photo, shifts = dotted(), {False: [], True: []}
+    config = replace(PLAIN, side=320, most_face=most_face, least_face=most_face / 2)
+    for seed in range(80):
+        scene = scene_of(photo, config, seed)
+        for box, points in zip(scene.boxes, scene.landmarks, strict=True):
+            radius = round(0.16 * np.sqrt(area(box)))
+            if (points < radius + 2).any() or (points > config.side - radius - 2).any():
+                continue
+            way = way_of(photo.landmarks[0], points)
+            assert way is not None
+            found = np.array([middle_of_dot(scene, point, radius) for point in points])
+            shifts[way.mirrored].append((found - points).mean(axis=0))
+    for shift in shifts.values():
+        np.testing.assert_allclose(np.mean(shift, axis=0), 0, atol=0.3)
+
+
+def test_landmarks_go_where_their_pixels_go_in_mosaics_too() -> None:
+    photo, config, seen = dotted(), replace(PLAIN, side=320, p_mosaic=1, p_rotation=1, least_face=30), 0
+    for seed in range(40):
+        scene = scene_of(photo, config, seed)
+        assert len(scene.boxes) <= 4
+        for box, points in zip(scene.boxes, scene.landmarks, strict=True):
+            if (points < box[:2] + 2).any() or (points > box[2:] - 2).any():
+                continue  # cut off, and a neighbour's pixels are there
+            colours = [colour_at(scene, point) for point in points]
+            assert colours in (list(range(5)), MIRRORED)
+            seen += 1
+    assert seen > 60
+
+
+def test_boxes_go_where_their_pixels_go() -> None:
+    """An ellipse that fills its box, pale on black, is found again by its outline; ignored regions likewise."""
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    boxes = np.array([[90, 100, 170, 210], [230, 110, 320, 180]], np.float32)
+    for x1, y1, x2, y2 in boxes.tolist():
+        cv2.ellipse(pixels, (((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1), 0.0), (255, 255, 255), -1)
+    nan = np.full((1, 5, 2), np.nan, np.float32)
+    photo = LabelledPhoto("a.png", "wider", True, pixels, boxes[:1], nan, boxes[1:])
+    config, seen = replace(PLAIN, side=240, p_rotation=1), 0
+    for seed in range(60):
+        scene = scene_of(photo, config, seed)
+        assert np.isnan(scene.landmarks).all()
+        grey = scene.pixels.astype(int).sum(axis=2)
+        for box in [*scene.boxes, *scene.ignore]:
+            if (box < 3).any() or (box > config.side - 3).any():
+                continue
+            x, y = ((box[:2] + box[2:]) / 2).round().astype(int)
+            _, parts = cv2.connectedComponents((grey > grey[y, x] - 40).astype(np.uint8))
+            rows, columns = np.nonzero(parts == parts[y, x])
+            outline = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(outline, box, atol=2)
+            seen += 1
+    assert seen > 40
+
+
+# --- what hides faces --------------------------------------------------------------------------------------
+
+
+def test_faces_are_hidden_in_part_only() -> None:
+    """On a photo of one colour: what hides has another one, lies on a face or beside it, and never hides it all."""
+    one_colour = np.full((120, 200, 3), 120, np.uint8)
+    photo = replace(labelled("a.png", faces=2, size_wh=(200, 120)), pixels=one_colour)
+    hidden = faces = 0
+    for seed in range(40):
+        plain, scene = scene_of(photo, PLAIN, seed), scene_of(photo, replace(PLAIN, p_occlusion=1), seed)
+        if not len(scene.boxes):
+            continue
+        x, y = ((scene.boxes[0, :2] + scene.boxes[0, 2:]) / 2).astype(int)
+        of_photo = (plain.pixels == plain.pixels[y, x]).all(axis=2)  # the rest is fill
+        far = of_photo.copy()
+        for x1, y1, x2, y2 in scene.boxes.tolist():
+            w, h = x2 - x1, y2 - y1
+            far[max(0, round(y1 - h / 3)) : round(y2 + h / 3), max(0, round(x1 - w / 3)) : round(x2 + w / 3)] = False
+        if not far.any():
+            continue
+        colours = np.unique(scene.pixels[far], axis=0)
+        assert len(colours) == 1
+        covered = of_photo & (scene.pixels != colours[0]).any(axis=2)
+        for x1, y1, x2, y2 in scene.boxes.round().astype(int).tolist():
+            share = covered[y1:y2, x1:x2].mean()
+            assert share < 0.8
+            hidden, faces = hidden + (share > 0.02), faces + 1
+    assert hidden > 0.8 * faces > 20

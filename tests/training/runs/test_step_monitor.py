@@ -1,0 +1,103 @@
+"""What a training tells within an epoch, and how it is paused and stopped there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from emotion.training.runs import step_monitor
+from emotion.training.runs.step_monitor import PAUSE, STEPS, Stopped, Watch, read_steps
+
+LOGS = {"loss": 2.0, "accuracy": 0.5}
+
+
+def epoch(watch: Watch, number: int, steps: int = 4, logs: dict[str, float] = LOGS) -> None:
+    watch.begin(number, steps)
+    for step in range(1, steps + 1):
+        watch.step(step, logs, lambda: 0.01)
+
+
+def test_the_last_batch_of_each_epoch_is_always_told(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    epoch(watch, 1)
+    epoch(watch, 2, logs={"loss": 1.0, "fer2013_accuracy": 0.75})
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_steps(tmp_path)]
+    assert rows == [
+        {"epoch": "1", "step": "4", "steps": "4", "loss": "2", "accuracy": "0.5", "learning_rate": "0.01"},
+        {"epoch": "2", "step": "4", "steps": "4", "loss": "1", "accuracy": "0.75", "learning_rate": "0.01"},
+    ]
+
+
+def test_rows_are_means_since_the_row_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 0.0, 1.0, 2.0, 3.0, 4.5])
+    monkeypatch.setattr(step_monitor.time, "monotonic", lambda: next(now))
+    watch = Watch(tmp_path)
+    watch.begin(1, 9)
+    for step, loss in enumerate((4.0, 2.0, 1.0, 3.0), 1):
+        watch.step(step, {"loss": loss, "accuracy": loss / 10}, lambda: 0.1)
+    assert [(r["step"], r["seconds"], r["loss"], r["accuracy"]) for r in read_steps(tmp_path)] == [
+        ("2", "2.00", "3", "0.3"), ("4", "4.50", "2", "0.2"),
+    ]  # fmt: skip
+
+
+def test_an_epoch_that_is_learned_again_is_told_once(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    for number in (1, 2, 3):
+        epoch(watch, number)
+    with open(tmp_path / STEPS, "a") as file:
+        file.write("4,1,4,0.5,2.0")  # the process was killed here
+    epoch(Watch(tmp_path), 3)
+    assert [row["epoch"] for row in read_steps(tmp_path)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("steps", [1, 300])
+def test_never_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    monkeypatch.setattr(step_monitor, "_MOST", 100)
+    monkeypatch.setattr(step_monitor, "_EVERY", 0.0)
+    watch = Watch(tmp_path)
+    for number in range(1, 4 if steps > 1 else 400):
+        epoch(watch, number, steps)
+        assert len(read_steps(tmp_path)) <= 101
+    rows = read_steps(tmp_path)
+    assert len(rows) > 40
+    places = [(int(row["epoch"]), int(row["step"])) for row in rows]
+    assert places == sorted(places)
+    assert places[-1] == ((3, 300) if steps > 1 else (399, 1))
+
+
+def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) -> None:
+    stopping = False
+    watch = Watch(tmp_path, lambda: stopping)
+    watch.begin(3, 4)
+    watch.step(1, LOGS, lambda: 0.1)
+    stopping = True
+    with pytest.raises(Stopped, match="Stopped in epoch 3; it will be learned again"):
+        watch.step(2, LOGS, lambda: 0.1)
+    watch.step(4, LOGS, lambda: 0.1)
+
+
+def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_monitor, "_LOOK_EVERY", 0.01)
+    told = list[tuple[float, str]]()
+    watch = Watch(tmp_path, tell=lambda done, text: told.append((done, text)))
+    watch.begin(1, 3)
+    (tmp_path / PAUSE).touch()
+    threading.Timer(0.3, (tmp_path / PAUSE).unlink).start()
+    started = time.monotonic()
+    watch.step(1, LOGS, lambda: 0.1)
+    assert time.monotonic() - started > 0.25
+    assert watch.paused > 0.25
+    assert told[0] == (pytest.approx(1 / 3), step_monitor.PAUSED)  # where it was, not where the epoch began
+    watch.step(3, LOGS, lambda: 0.1)
+    assert float(read_steps(tmp_path)[-1]["seconds"]) < 0.2
+
+
+def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
+    (tmp_path / PAUSE).touch()
+    watch = Watch(tmp_path, lambda: True)
+    watch.begin(1, 3)
+    with pytest.raises(Stopped):
+        watch.step(1, LOGS, lambda: 0.1)

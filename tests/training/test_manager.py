@@ -1,0 +1,334 @@
+"""Runs are started, paused, stopped and found again; a fake training stands for the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emotion.errors import JobError
+from emotion.jobs import job as jobs
+from emotion.jobs.job import Job
+from emotion.model_store.store import open_bundle
+from emotion.training import manager
+from emotion.training.classifier.config import LessonPlan
+from emotion.training.classifier.robustness import read_stress
+from emotion.training.manager import WAITING, all_runs, queue_of, run_view
+from emotion.training.runs.step_monitor import read_steps
+
+PLAN = replace(LessonPlan.defaults("mlp"), data="faces.npz", epochs=3)
+
+# Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
+FAKE = """
+import sys, time
+from contextlib import nullcontext
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from emotion.jobs.reporter import reporting
+from emotion.training.manager import in_turn
+from emotion.training.runs.folder import append_history, read_history
+from emotion.training.runs.step_monitor import PAUSE
+words = sys.argv[1:]
+folder = Path(words[words.index("--out") + 1])
+epochs = int(words[words.index("--epochs") + 1])
+with reporting(folder) as report, in_turn(folder, report) if "--wait" in words else nullcontext(True) as mine:
+    epoch = len(read_history(folder))
+    while mine and epoch < epochs and not report.stopping and "--finish" not in words:
+        if not (folder / PAUSE).exists():
+            epoch += 1
+            append_history(folder, {{"epoch": epoch, "seconds": 60.0, "val_accuracy": 0.3 + epoch / 100}})
+            (folder / "checkpoint.npz").touch()
+        report.progress(epoch, epochs, f"epoch {{epoch}}")
+        for _ in range(10):
+            time.sleep(0.01)
+            report.stopping
+    if mine and not report.stopping:
+        (folder / "model.onnx").touch()
+        (folder / "card.json").write_text('{{"kind": "recogniser"}}')
+"""
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    program = tmp_path / "fake.py"
+    program.write_text(FAKE.format(root=str(Path(__file__).parents[2])))
+    start = jobs.start
+    monkeypatch.setattr(
+        jobs, "start", lambda words, folder: start(words, folder, command=(sys.executable, str(program)))
+    )
+    parent = tmp_path / "runs"
+    yield parent
+    for job in jobs.list_jobs(parent):
+        job.stop(0.5)
+
+
+def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not asked():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def view(folder: Path) -> manager.RunView:
+    found = run_view(folder)
+    assert found is not None
+    return found
+
+
+def test_a_training_from_start_to_end(runs: Path) -> None:
+    job = manager.start_training(PLAN, "my first: one", runs)
+    run = view(job.folder)
+    assert (run.folder.name, run.name, run.network, run.epochs) == ("my-first-one", "my first: one", "mlp", 3)
+    until(lambda: view(job.folder).state == "done")
+    run = view(job.folder)
+    assert (run.epoch, run.best_epoch, run.best_accuracy, run.minutes) == (3, 3, pytest.approx(0.33), 3)
+    assert run.finished
+    assert not run.active
+    assert not run.can_resume
+    assert [row["epoch"] for row in run.history()] == ["1", "2", "3"]
+    with pytest.raises(JobError, match="has learned all its 3 epochs"):
+        manager.resume(job.folder)
+
+
+def test_pause_go_on_stop_resume(runs: Path) -> None:
+    job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
+    until(lambda: view(job.folder).epoch >= 1)
+    with pytest.raises(JobError, match="is at work already"):
+        manager.resume(job.folder)
+    manager.pause(job.folder)
+    until(lambda: view(job.folder).state == "paused")
+    time.sleep(0.3)
+    epoch = view(job.folder).epoch
+    time.sleep(0.5)
+    assert view(job.folder).epoch == epoch
+    manager.go_on(job.folder)
+    until(lambda: view(job.folder).epoch > epoch)
+    manager.pause(job.folder)  # a stop ends a pause, too
+    manager.stop(job.folder)
+    stopped = view(job.folder)
+    assert stopped.state == "stopped"
+    assert stopped.can_resume
+    assert not (job.folder / "pause").exists()
+    with pytest.raises(JobError, match="only a training that runs can pause"):
+        manager.pause(job.folder)
+    manager.resume(job.folder)
+    until(lambda: view(job.folder).epoch > stopped.epoch)
+    manager.stop(job.folder, keep=True)
+    until(lambda: view(job.folder).state == "done")
+    assert view(job.folder).finished
+    assert view(job.folder).epoch < 500
+
+
+def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
+    first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
+    until(lambda: view(first.folder).epoch >= 1)
+    second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
+    third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
+    until(lambda: view(third.folder).state == "waiting")
+    manager.stop(first.folder, keep=True)  # its new process is younger than those that wait
+    until(lambda: view(first.folder).state == "done")
+    assert view(first.folder).finished
+    until(lambda: view(second.folder).epoch >= 1)
+    assert view(second.folder).active
+
+
+def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
+    job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
+    until(lambda: view(job.folder).epoch >= 2)
+    pid = json.loads((job.folder / "state.json").read_text())["pid"]
+    os.kill(pid, 9)
+    until(lambda: view(job.folder).state == "interrupted")
+    before = view(job.folder)
+    assert before.epoch >= 2
+    assert before.can_resume
+    manager.resume(job.folder)
+    until(lambda: view(job.folder).epoch > before.epoch)
+
+
+def test_one_after_the_other(runs: Path) -> None:
+    first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
+    until(lambda: view(first.folder).epoch >= 1)
+    second = manager.start_training(PLAN, "second", runs)
+    until(lambda: view(second.folder).state == "waiting")
+    third = manager.start_training(PLAN, "third", runs)
+    until(lambda: view(third.folder).state == "waiting")
+    assert [run.name for run in queue_of(runs)] == ["first", "second", "third"]
+    assert view(second.folder).text == WAITING
+    assert view(second.folder).config["epochs"] == 3  # known before it begins
+    manager.stop(first.folder)
+    until(lambda: view(third.folder).state == "done")
+    assert view(second.folder).state == "done"
+    ended = [(f / "card.json").stat().st_mtime for f in (second.folder, third.folder)]
+    assert ended == sorted(ended)
+    assert queue_of(runs) == []
+    assert {run.name for run in all_runs(runs, runs / "none")} == {"first", "second", "third"}
+
+
+def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
+    made, refused = list[Job](), list[str]()
+
+    def start() -> None:
+        try:
+            made.append(manager.start_training(PLAN, "the same", runs))
+        except JobError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert len(refused) == 19
+    assert all("There is a run the-same already; choose another name" in sentence for sentence in refused)
+    until(lambda: view(made[0].folder).state == "done")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("first", "first"),
+        ("  a   b ", "a-b"),
+        ("../../etc", "etc"),
+        (".hidden", "hidden"),
+        ("größer 2", "größer-2"),
+        ("x" * 200, "x" * 60),
+    ],
+)
+def test_names_become_folders(name: str, folder: str) -> None:
+    assert manager.folder_name(name) == folder
+
+
+@pytest.mark.parametrize("name", ["", "   ", "...", "/", "con", "\0", "🙂"])
+def test_names_that_cannot(name: str, runs: Path) -> None:
+    with pytest.raises(JobError, match="cannot name a run"):
+        manager.start_training(PLAN, name, runs)
+    assert not runs.exists() or not list(runs.iterdir())
+
+
+def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(JobError, match="No data set was named"):
+        manager.start_training(replace(PLAN, data=""), "first", runs)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 10}))
+    with pytest.raises(JobError, match="make room"):
+        manager.start_training(PLAN, "first", runs)
+    monkeypatch.undo()
+
+    def fails(words: list[str], folder: Path) -> Job:
+        raise JobError("python cannot be run")
+
+    monkeypatch.setattr(jobs, "start", fails)
+    with pytest.raises(JobError, match="cannot be run"):
+        manager.start_training(PLAN, "first", runs)
+    assert not (runs / "first").exists()
+
+
+def test_delete(runs: Path, tmp_path: Path) -> None:
+    job = manager.start_training(replace(PLAN, epochs=500), "first", runs)
+    until(lambda: view(job.folder).epoch >= 1)
+    manager.delete_run(job.folder, runs)
+    assert not job.folder.exists()
+    assert run_view(job.folder) is None
+    outside = tmp_path / "other"
+    outside.mkdir()
+    for wrong in (outside, runs, runs / "..", runs / "first", runs / ".." / "other"):
+        with pytest.raises(JobError, match="only those can be deleted"):
+            manager.delete_run(wrong, runs)
+    assert outside.exists()
+    (runs / "link").symlink_to(outside)
+    with pytest.raises(JobError, match="only those can be deleted"):
+        manager.delete_run(runs / "link", runs)
+
+
+# --- what is there -----------------------------------------------------------------------------------------
+
+
+def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
+    mine, shipped = tmp_path / "runs", tmp_path / "models"
+    write = {
+        mine / "empty": {},
+        mine / "begun": {"config.json": '{"network": "mlp", "epochs": 9}'},
+        mine / "damaged": {"config.json": "{", "history.csv": "epoch,val_accuracy\n1,0.25\n\x00\n2,", "card.json": "["},
+        mine / "diverged": {"state.json": '{"state": "diverged", "pid": 5, "process_started": 1, "error": "It did."}'},
+        mine / "strange": {"config.json": '{"network": 7, "epochs": "many", "augmentation": []}', "job.json": "7"},
+        shipped / "good": {
+            "model.onnx": "",
+            "card.json": '{"kind": "recogniser"}',
+            "config.json": '{"network": "seresnet", "epochs": 2}',
+            "history.csv": "epoch,seconds,val_fer2013_accuracy,val_ferplus_accuracy\n1,60,0.5,0.7\n2,60,0.55,0.6\n",
+        },
+        shipped / "ladder" / "mlp": {"config.json": '{"network": "mlp"}', "card.json": '{"kind": "recogniser"}'},
+    }
+    for folder, files in write.items():
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    (mine / ".trainings.lock").touch()
+    found = {run.folder.name: run for run in all_runs(mine, shipped)}
+    assert set(found) == {"begun", "damaged", "diverged", "strange", "good", "mlp"}
+    assert [run.shipped for run in all_runs(mine, shipped)] == [False] * 4 + [True] * 2
+    assert (found["begun"].state, found["begun"].epochs, found["begun"].epoch) == ("interrupted", 9, 0)
+    assert (found["damaged"].epoch, found["damaged"].best_accuracy) == (1, 0.25)
+    assert (found["diverged"].state, found["diverged"].error) == ("diverged", "It did.")
+    assert (found["strange"].network, found["strange"].epochs) == ("", 0)
+    assert (found["mlp"].state, found["mlp"].finished) == ("done", False)  # its weights were left out
+    good = found["good"]
+    assert (good.state, good.best_epoch, good.best_accuracy, good.minutes) == ("done", 1, 0.5, 2)
+    assert (good.kind, good.finished, good.can_resume) == ("recogniser", True, False)
+    assert all(json.loads(manager.as_json(run)) for run in found.values())
+    assert all_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("created", "known"),
+    [('"2026-01-02T03:04:05+00:00"', True), ('"soon"', False), ("7", False), ('"0001-01-01T00:00:00"', False)],
+)
+def test_a_copied_run_is_as_old_as_its_card_says(tmp_path: Path, created: str, known: bool) -> None:
+    (tmp_path / "card.json").write_text(f'{{"kind": "recogniser", "created": {created}}}')
+    (tmp_path / "config.json").write_text("{}")
+    os.utime(tmp_path / "config.json", (1e9, 1e9))
+    run = run_view(tmp_path, shipped=True)
+    assert run is not None
+    assert run.created == (1767323045 if known else 1e9)
+
+
+def test_fifty_runs_are_read_quickly(tmp_path: Path) -> None:
+    rows = "".join(f"{n},60,0.001,1.5,0.5,1.4,{0.3 + n / 1000}\n" for n in range(1, 101))
+    for number in range(50):
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(PLAN.settings()))
+        (folder / "history.csv").write_text(f"epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy\n{rows}")
+    started = time.process_time()
+    found = all_runs(tmp_path, tmp_path / "none")
+    assert time.process_time() - started < 1.0
+    assert [run.best_epoch for run in found] == [100] * 50
+
+
+def test_the_shipped_runs_can_be_shown() -> None:
+    names = {run.folder.name for run in all_runs(Path("nowhere"))}
+    assert {"recogniser", "glance"} <= names
+
+
+def test_the_shipped_ladder_is_whole() -> None:
+    ladder = {run.folder.name: run for run in all_runs(Path("nowhere")) if run.folder.parent == manager.LADDER}
+    assert {"mlp", "cnn-4conv"} <= set(ladder)
+    for run in ladder.values():
+        card = json.loads((run.folder / "card.json").read_text())
+        answers = run.answers()
+        assert answers is not None
+        assert answers.best == run.best_epoch
+        assert answers.accuracy() == pytest.approx(run.best_accuracy, abs=1e-5)
+        assert answers.epochs.tolist() == list(range(1, run.epoch + 1)) == list(range(1, run.epochs + 1))
+        assert card["metrics"]["private"][run.config["labels"]]["n"] > 0
+        assert (read_stress(run.folder) or {})["n"] == 1000
+        assert read_steps(run.folder)
+        assert not run.finished or open_bundle(run.folder)
+        assert Path(run.config["data"]).name == run.config["data"]  # no folder of anybody

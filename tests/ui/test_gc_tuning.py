@@ -1,0 +1,74 @@
+"""What is set aside for the garbage collector, and that garbage among it is freed in the end."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from emotion.ui import gc_tuning
+
+
+class Circle:
+    """Something that only the collector can free."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if no page had been shown yet."""
+    gc.unfreeze()
+    monkeypatch.setattr(gc_tuning, "_seen", 0)
+    monkeypatch.setattr(gc_tuning, "_at", 0.0)
+    yield
+    gc.unfreeze()
+
+
+def test_the_collector_has_little_to_look_through_afterwards() -> None:
+    before = len(gc.get_objects())
+    gc_tuning.set_aside()
+    assert len(gc.get_objects()) < before / 20
+    assert gc.get_freeze_count() > before / 2
+
+
+def test_garbage_from_before_is_not_kept() -> None:
+    seen = weakref.ref(Circle())
+    gc_tuning.set_aside()
+    assert seen() is None
+
+
+def test_later_garbage_is_collected_as_ever() -> None:
+    gc_tuning.set_aside()
+    seen = weakref.ref(Circle())
+    gc.collect()
+    assert seen() is None
+
+
+def test_nothing_is_done_again_without_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc_tuning.set_aside()
+    count = gc.get_freeze_count()
+    kept = [Circle() for _ in range(10_000)]
+    gc_tuning.set_aside()
+    assert gc.get_freeze_count() <= count
+    monkeypatch.setitem(sys.modules, "a_new_module", ModuleType("a_new_module"))
+    gc_tuning.set_aside()
+    assert gc.get_freeze_count() > count + len(kept) / 2
+
+
+def test_what_became_garbage_later_is_freed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    circle = Circle()
+    seen = weakref.ref(circle)
+    gc_tuning.set_aside()
+    del circle
+    gc_tuning.set_aside()
+    gc.collect()
+    assert seen() is not None, "it was set aside"
+    monkeypatch.setattr(gc_tuning.time, "monotonic", lambda: gc_tuning._at + gc_tuning._AGAIN + 1)
+    gc_tuning.set_aside()
+    assert seen() is None

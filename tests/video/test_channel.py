@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.video.channel import Pipe
+
+
+def started(act: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+@given(st.lists(st.integers(), max_size=30), st.integers(1, 3))
+def test_everything_comes_in_order(items: list[int], room: int) -> None:
+    pipe: Pipe[int] = Pipe(room)
+    maker = started(lambda: [*map(pipe.put, items), pipe.end()])
+    assert list(pipe.items()) == items
+    maker.join(5)
+    assert not maker.is_alive()
+
+
+def test_no_more_wait_than_there_is_room_for() -> None:
+    pipe: Pipe[int] = Pipe(2)
+    put = list[int]()
+    maker = started(lambda: [put.append(n) for n in range(5) if pipe.put(n)])
+    deadline = time.monotonic() + 5
+    while len(put) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert put == [0, 1]
+    assert next(iter(pipe.items())) == 0
+    pipe.leave()
+    maker.join(5)
+    assert not maker.is_alive()
+
+
+def test_an_error_of_the_maker_comes_after_all_that_it_made() -> None:
+    pipe: Pipe[int] = Pipe()
+    pipe.put(1)
+    pipe.end(ValueError("broken"))
+    items = pipe.items()
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+
+
+def test_who_puts_hears_that_nobody_takes() -> None:
+    pipe: Pipe[int] = Pipe(1)
+    assert pipe.put(1)
+    answers = list[bool]()
+    maker = started(lambda: answers.append(pipe.put(2)))
+    pipe.leave()
+    maker.join(5)
+    assert answers == [False]
+    assert list(pipe.items()) == []
+
+
+def test_who_waits_can_be_stopped() -> None:
+    pipe: Pipe[int] = Pipe()
+    asked = iter([False, False, True])
+    assert list(pipe.items(lambda: next(asked))) == []

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion.errors import EmotionError, JobError, ModelError, VideoError
+from emotion.model_store.store import Bundle
+from emotion.recognition.analyzer import Settings
+from emotion.results import serialization
+from emotion.video.settings import FAST, FilmSettings, Request
+
+
+def test_it_is_kept_with_all_that_was_chosen(tmp_path: Path, tiny: Bundle) -> None:
+    settings = FilmSettings(Settings(0.5, 0.3, 320, "fer2013"), FAST, True, False)
+    request = Request.of(tmp_path / "a film.mp4", "a film.mp4", settings, "haar", tiny.folder)
+    request.write(tmp_path)
+    assert Request.read(tmp_path) == request
+    analyzer = request.analyzer()
+    assert analyzer.detector.name == "haar"
+    assert analyzer.recogniser.bundle.sha256 == tiny.sha256
+
+
+def test_the_receipt_names_everything(tmp_path: Path, tiny: Bundle) -> None:
+    receipt = Request.of(tmp_path / "x", "x", FilmSettings(every=3), "haar", tiny.folder).receipt
+    assert receipt["program"] == serialization.PROGRAM
+    assert receipt["model"] == {"name": "tiny", "sha256": tiny.sha256}
+    assert receipt["detector"] == {"name": "haar", "sha256": None}
+    assert receipt["settings"]["every"] == 3
+    assert receipt["settings"]["recognition"]["unsure"] == 0.5
+    shipped = Request.of(tmp_path / "x", "x", FilmSettings()).receipt
+    assert len(shipped["model"]["sha256"]) == 64
+    assert len(shipped["detector"]["sha256"]) == 64
+
+
+def test_what_is_not_there_is_refused_at_once(tmp_path: Path, tiny: Bundle) -> None:
+    with pytest.raises(ModelError, match="There is no detector 'dlib'"):
+        Request.of(tmp_path, "x", FilmSettings(), "dlib", tiny.folder)
+    with pytest.raises(ModelError, match="There is no"):
+        Request.of(tmp_path, "x", FilmSettings(), "haar", tmp_path)
+    with pytest.raises(EmotionError, match="The model has no answer 'affectnet'; it has ferplus, fer2013"):
+        Request.of(tmp_path, "x", FilmSettings(Settings(head="affectnet")), "haar", tiny.folder)
+    with pytest.raises(VideoError):
+        FilmSettings(every=-1)
+
+
+@given(st.text(max_size=300))
+def test_any_name_becomes_a_line_that_can_be_kept(
+    tmp_path_factory: pytest.TempPathFactory, tiny: Bundle, name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("request")
+    request = Request.of(folder / "source.mp4", name, FilmSettings(), "haar", tiny.folder)
+    request.write(folder)
+    read = Request.read(folder).name
+    assert read == request.name
+    assert read.isprintable()
+    assert 1 <= len(read) <= 200
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"name": "x", "film": 7, "settings": {}}', '{"settings": []}'])
+def test_a_damaged_request(tmp_path: Path, text: str) -> None:
+    with pytest.raises(JobError, match="There is no film in"):
+        Request.read(tmp_path)
+    (tmp_path / "request.json").write_text(text)
+    with pytest.raises(JobError, match="damaged"):
+        Request.read(tmp_path)
+
+
+def test_settings_of_another_version(tmp_path: Path, tiny: Bundle) -> None:
+    Request.of(tmp_path / "x", "x", FilmSettings(), "haar", tiny.folder).write(tmp_path)
+    value = json.loads((tmp_path / "request.json").read_text())
+    value["settings"]["speed"] = "warp"
+    (tmp_path / "request.json").write_text(json.dumps(value))
+    with pytest.raises(JobError, match="damaged"):
+        Request.read(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["program", "model", "detector", "settings"])
+def test_a_receipt_that_lacks_something(tmp_path: Path, tiny: Bundle, part: str) -> None:
+    Request.of(tmp_path / "x", "x", FilmSettings(), "haar", tiny.folder).write(tmp_path)
+    value = json.loads((tmp_path / "request.json").read_text())
+    del value["receipt"][part]
+    (tmp_path / "request.json").write_text(json.dumps(value))
+    with pytest.raises(JobError, match="damaged"):
+        Request.read(tmp_path)
