@@ -16,7 +16,7 @@ from emotion.faces import Box, Face
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.confirmation import Confirmation
 from emotion.recognition.crops import crop_faces, looks, to_grey
-from emotion.recognition.detection import Detector, finest_scale
+from emotion.recognition.detection import Detector, finest_scale, search_scale
 from emotion.recognition.detectors import make_detector
 from emotion.recognition.glance import Glance
 from emotion.recognition.images import rotate
@@ -36,7 +36,7 @@ _TRIAL: Final = 1280  # pixels, the most that other turns are searched with unti
 _HARDLY: Final = 0.1  # the classifier's face score below which a face is not named
 _SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
-_LEAST_FACE: Final = 12.0  # pixels of the image itself
+_LEAST_FACE: Final = 12.0  # pixels of the image itself, with `FIND_ALL`
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,10 @@ def least_side(shape: tuple[int, ...], side: int) -> float:
 
     In a smaller one the classifier sees nothing, and to a detector the dot of an i looks like a head.
     """
-    return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(*shape[:2], side))
+    height, width = shape[:2]
+    if side >= FIND_ALL:
+        return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(height, width, side))
+    return _LEAST_SIDE / search_scale(height, width, side)
 
 
 def _witness_of(detector: Detector, recogniser: Recogniser) -> Recogniser:
