@@ -18,7 +18,7 @@ from emotion.media.image_reader import ImageSource, as_rgb, rotate
 from emotion.model_store.store import default_bundle, open_bundle
 from emotion.recognition.classification import Recogniser, Verdict
 from emotion.recognition.cropping import crop_faces, looks, to_grey
-from emotion.recognition.detection import Detector, finest_scale
+from emotion.recognition.detection import Detector, finest_scale, search_scale
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import Glance
 from emotion.recognition.score_fusion import Confirmation
@@ -40,7 +40,7 @@ _HARDLY: Final = 0.1  # the classifier's face score below which a face is not na
 _RIVAL: Final = 0.5  # share of the highest probability from which the second label is named beside the first
 _SUSPECT: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _LEAST_SIDE: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
-_LEAST_FACE: Final = 12.0  # pixels of the image itself
+_LEAST_FACE: Final = 12.0  # pixels of the image itself, with `FIND_ALL`
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,9 @@ def least_side(shape: tuple[int, ...], side: int) -> float:
     In a smaller one the classifier sees nothing, and to a detector the dot of an i looks like a head.
     """
     height, width = shape[:2]
-    return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(height, width, side))
+    if side >= FIND_ALL:
+        return max(_LEAST_FACE, _LEAST_SIDE / finest_scale(height, width, side))
+    return _LEAST_SIDE / search_scale(height, width, side)
 
 
 def _witness_of(detector: Detector, recogniser: Recogniser) -> Recogniser:

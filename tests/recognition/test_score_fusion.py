@@ -52,7 +52,7 @@ def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -
 
 @pytest.mark.parametrize(
     ("detection", "face", "shown"),
-    [(1.0, 0.0005, True), (0.89, 0.0005, False), (0.78, 0.02, False), (0.5, 0.35, False), (0.3, 0.65, True)],
+    [(1.0, 0.04, False), (1.0, 0.06, True), (0.78, 0.07, False), (0.5, 0.35, False), (0.3, 0.65, True)],
 )
 def test_a_sure_witness_does_not_overrule_one_that_says_no(detection: float, face: float, shown: bool) -> None:
     shipped = default_bundle("detector").card["confirmation"]
@@ -105,13 +105,13 @@ def test_a_garbled_card(pair: Callable[..., Analyzer], facts: object) -> None:
 
 def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> None:
     boxes = [Face(Box(25 * i, 10, 25 * i + 22, 32), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
-    recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.03, 0.0001)])
+    recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.06, 0.0001)])
     analyzer = Analyzer(fake_detector(boxes), recogniser)
     assert [face.detection for face in analyzer.analyze(NOISE, Settings(detection=0.3))] == [0.3, 0.3, 0.95, 0.95]
     analyzer.confirmation = replace(BOTH, face=1.0)
     found = analyzer.analyze(NOISE, Settings(detection=0.6))
     assert [face.box for face in found] == [boxes[0].box, boxes[2].box]
-    assert [face.detection for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.03)]
+    assert [face.detection for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.06)]
     assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -120,7 +120,7 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     [
         (160, 120, 640, 22, 1), (640, 480, 640, 22, 1), (640, 480, 320, 22, 0), (1280, 960, 640, 22, 0),
         (5000, 320, 640, 22, 1),  # a panorama is not reduced by its length
-        (640, 480, 640, 18, 0), (640, 480, FIND_ALL, 13, 1), (4000, 3000, FIND_ALL, 13, 1),
+        (640, 480, 640, 18, 0), (320, 240, 1280, 18, 0), (640, 480, FIND_ALL, 13, 1), (4000, 3000, FIND_ALL, 13, 1),
         (640, 480, FIND_ALL, 11, 0), (80, 60, FIND_ALL, 11, 0),
     ],
 )  # fmt: skip
