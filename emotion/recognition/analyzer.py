@@ -24,7 +24,7 @@ from emotion.recognition.onnx_detector import Glance
 from emotion.recognition.score_fusion import Confirmation
 
 # A `Settings.side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
-# from 12 pixels are found. The network reads at most 150 million pixels, 80 of an image of 4000 x 3000.
+# from 12 pixels are found. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
 FIND_ALL: Final = 16384
 Quarter = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
