@@ -58,7 +58,7 @@ def test_a_photo_gets_boxes_scores_and_files(app: str, open_page: Open, sample_f
     expect(page.locator(".tip .row")).to_have_count(8)
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
-    text = Path(download.value.path()).read_text()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     assert text.startswith("file,face,label,confidence,unsure,detection,")
     assert text.splitlines()[1].startswith(f"{sample_file.name},1,")
     with page.expect_download() as download:
