@@ -63,7 +63,7 @@ def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name
     expect(page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(1)
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
-    lines = Path(download.value.path()).read_text().splitlines()
+    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == "label,training,validation,test,all"
     assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) >= 10
     for view in ("Faces", "Changes", "Duplicates", "Blank", "Agreement"):
