@@ -463,7 +463,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         (["--data", "fer2013.csv", "--epochs", "0"], "epochs is 0; expected a whole number from 1"),
         (["--data", "fer2013.csv", "--learning-rate", "nan"], "nan"),
         (["--data", "fer2013.csv", "--votes", "fer2013.csv"], "line 1"),
-        (["--data", "fer2013.csv", "--not-faces", "nowhere"], "No picture below nowhere"),
+        (["--data", "fer2013.csv", "--not-faces", "nowhere"], "There is no folder nowhere"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
