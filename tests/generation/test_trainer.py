@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError, ModelError
+from emotion.generation.config import gan_config
 from emotion.generation.sample_sheets import sheet_path
 from emotion.generation.sampler import latent
 from emotion.model_store.store import Bundle, open_bundle
@@ -192,7 +193,7 @@ def test_the_rate_is_steady_and_then_falls(trainer: ModuleType, lessons: ModuleT
     assert all(a > b for a, b in pairwise(rates[40:]))
     assert 1e-5 < rates[-1] < 1.2e-5
     assert config_of(trainer, epochs=1).rate_at(0) == 2e-4
-    assert {lessons.gan_config("dcgan-upsampling", epochs=30).rate_at(e) for e in range(30)} == {2e-4}
+    assert {gan_config("dcgan-upsampling", epochs=30).rate_at(e) for e in range(30)} == {2e-4}
 
 
 def test_a_sheet_shows_the_same_people_with_all_expressions(
@@ -391,14 +392,14 @@ def test_the_teacher_is_heard_and_never_changed(
 def test_the_plain_network_is_taught_by_nobody(
     trainer: ModuleType, lessons: ModuleType, teacher: Bundle, tmp_path: Path
 ) -> None:
-    config = lessons.gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
+    config = gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
     assert (config.relativistic, config.teacher_weight, config.penalty, config.average, config.changes) == (
         False, 0, 0, 0, 0,
     )  # fmt: skip
     trainer.train_gan(some_data(), config, tmp_path, teacher)
     (row,) = read_history(tmp_path)
     assert (float(row["penalty"]), float(row["teacher_loss"])) == (0, 0)
-    assert lessons.gan_config("dcgan-upsampling", teacher_weight=0.1).teacher_weight == 0.1
+    assert gan_config("dcgan-upsampling", teacher_weight=0.1).teacher_weight == 0.1
 
 
 # --- what is refused ---------------------------------------------------------------------------------------

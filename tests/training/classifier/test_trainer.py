@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from emotion.datasets.dataset import Dataset, clean_votes, not_faces
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
-from emotion.training.runs.step_monitor import Watch
+from emotion.training.runs.step_monitor import Stopped, Watch
 from tests.training.making import UNCHANGED, dataset, pictures, tiny
 
 pytestmark = [
@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
 ]
 
-TESTS = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
 
 
@@ -102,7 +102,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 ) -> None:
     data, crops = data_and_crops()
     for stop in stops:
-        with pytest.raises(trainer.Stopped, match=f"after epoch {stop} of 6"):
+        with pytest.raises(Stopped, match=f"after epoch {stop} of 6"):
             trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
     network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
@@ -113,13 +113,12 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 CHILD = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from training.making import use_tiny
-from training.test_trainer import config_of, data_and_crops
+from tests.training.making import use_tiny
+from tests.training.classifier.test_trainer import config_of, data_and_crops
 from emotion.training.classifier import trainer
 use_tiny()
 data, crops = data_and_crops()
-trainer.train(data, config_of(trainer, epochs=6), Path(sys.argv[2]), crops)
+trainer.train(data, config_of(trainer, epochs=6), Path(sys.argv[1]), crops)
 """
 
 
@@ -128,9 +127,9 @@ def test_a_killed_training_goes_on_bit_by_bit(
 ) -> None:
     chance = random.Random()
     for _ in range(2):
-        env = os.environ | {"PYTHONPATH": str(TESTS.parent)}
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
         before = len(read_history(tmp_path))
-        with subprocess.Popen([sys.executable, "-c", CHILD, str(TESTS), str(tmp_path)], env=env) as child:
+        with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], env=env) as child:
             until = time.monotonic() + 240
             while len(read_history(tmp_path)) == before and child.poll() is None:
                 assert time.monotonic() < until, "the child does not train"
@@ -181,7 +180,7 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
     trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
-    with pytest.raises(trainer.Stopped):
+    with pytest.raises(Stopped):
         trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
     with (tmp_path / HISTORY).open("a") as file:
         file.write((unbroken[0] / HISTORY).read_text().splitlines()[3] + "\n4,0.2,thi")  # a whole row and a torn one
@@ -192,7 +191,7 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 @pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
 def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
     data, crops = data_and_crops()
-    with pytest.raises(trainer.Stopped):
+    with pytest.raises(Stopped):
         trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
     if history is None:
         (tmp_path / HISTORY).unlink()
@@ -260,7 +259,7 @@ def test_the_weights_of_the_best_epoch_are_kept(
     monkeypatch.setattr(trainer.Validation, "measure", measure)
     data, crops = data_and_crops()
     config = config_of(trainer, sizes=(32,))
-    with pytest.raises(trainer.Stopped):
+    with pytest.raises(Stopped):
         trainer.train(data, config, tmp_path, crops, stop_after(3))
     network = trainer.train(data, config, tmp_path, crops)
     got = {v.path: np.array(v) for v in network.weights}

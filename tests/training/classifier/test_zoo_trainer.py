@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
 ]
 
-TESTS = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def plan_of(**changes: Any) -> LessonPlan:
@@ -137,12 +137,11 @@ def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_pat
 CHILD = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from training.test_classifier import plan_of, train, use_tiny
+from tests.training.classifier.test_zoo_trainer import plan_of, train, use_tiny
 from emotion.training.classifier import zoo_trainer as classifier
 use_tiny(classifier)
 print("ready", flush=True)
-train(classifier, Path(sys.argv[2]), plan_of())
+train(classifier, Path(sys.argv[1]), plan_of())
 print("done", flush=True)
 """
 
@@ -151,8 +150,8 @@ def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
     chance = random.Random(4)
     for attempt in range(12):
         child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(TESTS), str(tmp_path)], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(TESTS.parent), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"

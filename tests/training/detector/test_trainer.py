@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emotion.datasets.detection_dataset import LabelledPhoto
 from emotion.errors import DataError, EmotionError
 from emotion.recognition.onnx_detector import VALUES, cells
+from emotion.training.detector import batches
 from emotion.training.detector.mosaic import Scene, SceneConfig, make_scene
 from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
 from tests.training.making import held_out_and_not, labelled, tiny_glance
@@ -163,7 +164,7 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
         ap, off = [(0.3, 0.0), (0.9, 0.1), (0.95, 0.3), (0.9, 0.1)][len(seen) - 1]
         return {"val_ap": ap, "val_points": off}
 
-    monkeypatch.setattr(detector, "make_scene", watched)
+    monkeypatch.setattr(batches, "make_scene", watched)
     monkeypatch.setattr(detector, "measure", measure)
     network = detector.train_detector(photos, config_of(detector, epochs=4), tmp_path)
     for one, other in zip(network.get_weights(), seen[1], strict=True):
@@ -239,7 +240,7 @@ def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_on
         asked.append((first.name, config.p_mosaic))
         return make_scene(first, others, config, rng)
 
-    monkeypatch.setattr(detector, "make_scene", watched)
+    monkeypatch.setattr(batches, "make_scene", watched)
     config, orders = config_of(detector, epochs=10, calm=0.2), set()
     for epoch in range(10):
         asked.clear()
@@ -260,7 +261,7 @@ def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, m
         none = np.empty((0, 4), np.float32)
         return Scene(np.zeros((SIDE, SIDE, 3), np.uint8), none, np.empty((0, 5, 2), np.float32), none)
 
-    monkeypatch.setattr(detector, "make_scene", watched)
+    monkeypatch.setattr(batches, "make_scene", watched)
     for epoch in range(700):
         contents(detector.Scenes(photos, config_of(detector, crowds=3.0), epoch))
     counts = np.array([drawn.count(photo.name) for photo in photos])
@@ -279,7 +280,7 @@ def test_the_faces_of_a_batch_are_one_list(detector: ModuleType) -> None:
         Scene(black, none, np.empty((0, 5, 2), np.float32), np.concatenate([big, small])),
         Scene(black, big + 1, torn[None], small),
     ]
-    aims = detector.wanted_of(scenes)
+    aims = batches.wanted_of(scenes)
     assert aims.photo.tolist() == [0, 0, 2]
     assert [aims.photo.dtype, aims.box.dtype, aims.points.dtype, aims.points_known.dtype, aims.counts.dtype] == [
         np.int32, *[np.float32] * 4,
@@ -302,7 +303,7 @@ def test_the_faces_of_a_batch_are_one_list(detector: ModuleType) -> None:
 
 def test_a_batch_without_faces_has_an_empty_list(detector: ModuleType) -> None:
     scene = Scene(np.zeros((64, 64, 3), np.uint8), *(np.empty(s, np.float32) for s in ((0, 4), (0, 5, 2), (0, 4))))
-    aims = detector.wanted_of([scene, scene])
+    aims = batches.wanted_of([scene, scene])
     assert [part.shape for part in aims] == [(0,), (0, 4), (0, 10), (0,), (2, len(cells(64, 64)))]
 
 
