@@ -44,7 +44,7 @@ def bench_films(seconds: float = 20.0, model: Path | None = None) -> list[dict[s
             if not film.exists():
                 write_film(film, size, faces, seconds)
             for detector in available_detectors():
-                rows.append(_row(film, Path(folder) / "out", size, faces, words, detector, model))
+                rows.append(_row(film, Path(folder) / f"out-{len(rows)}", size, faces, words, detector, model))
     return rows
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from emotion.model_store.store import Bundle
 from emotion.recognition.detector_factory import available_detectors
 from emotion.recognition.opencv_detectors import Haar
 
+ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "draw", "total"]
 # As they were before any of these tests.
 THREADS = cv2.getNumThreads()
@@ -78,7 +80,7 @@ def test_from_a_cold_start() -> None:
 @pytest.mark.slow
 def test_the_command() -> None:
     command = [sys.executable, "-m", "emotion", "bench", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=steps.SAMPLE.parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
     names = available_detectors()
     assert [(row["what"], row["detector"]) for row in rows] == [
