@@ -68,6 +68,23 @@ def start(page: Page, data: Path, name: str) -> None:
     page.get_by_role("button", name="Start training").click()
 
 
+def click_cell(page: Page) -> None:
+    """Click a cell of the confusion matrix; a chart that is redrawn at this moment loses the first click."""
+    matrix = page.locator(CHART).first
+    hint = page.get_by_text("Click a cell")
+    for _ in range(5):
+        page.wait_for_function(DRAWN)
+        box = matrix.bounding_box()
+        assert box is not None
+        matrix.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.55})
+        try:
+            expect(hint).to_have_count(0, timeout=5_000)
+        except AssertionError:
+            continue
+        return
+    expect(hint).to_have_count(0)
+
+
 def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
     app: str, open_page: Open, data: Path, name: str
 ) -> None:
@@ -97,11 +114,7 @@ def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
     page.get_by_role("radio", name="Confusion").click()
     expect(page.get_by_text("After epoch")).to_be_visible()
     expect(page.get_by_text("140 faces right")).to_be_visible()
-    matrix = page.locator(CHART).first
-    box = matrix.bounding_box()
-    assert box is not None
-    matrix.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.55})
-    expect(page.get_by_text("Click a cell")).to_have_count(0)
+    click_cell(page)
 
     page.get_by_role("button", name="Use this model").click()
     page.get_by_role("button", name="Use it in all pages").click()

@@ -31,6 +31,7 @@ from emotion.jobs.result_folder import (  # fmt: skip
     read_mark,
     staging,
 )
+from tests.generation.making import write_generator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -292,10 +293,10 @@ def test_commands_refuse_a_folder_of_others(
     for name in ("crops/mine.txt", "report.html", "faces.csv", "history.csv", "model.keras", "state.json"):
         Path("mine", name).write_text("mine")
     before = files_in(Path("mine"))
+    write_generator(Path("model"))
     monkeypatch.setattr("emotion.media.video_reader.Film.__enter__", lambda film: film)
     monkeypatch.setattr("emotion.media.video_reader.Film.__init__", lambda *_: None)
     monkeypatch.setattr("emotion.media.video_reader.Film.__exit__", lambda *_: None)
-    monkeypatch.setattr("emotion.model_store.store.open_bundle", lambda folder: None)
     words = command.split() + ["--overwrite"] * overwrite
     assert main.main(words) == 1
     said = capsys.readouterr()
