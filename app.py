@@ -10,7 +10,7 @@ import streamlit as st
 from emotion.ui import gc_tuning, server, sidebar
 from emotion.ui import page as ui_page
 
-server.ask_nobody()
+server.disable_ip_lookup()
 # A picture: of an emoji Streamlit compiles a pattern of thousands first, a tenth of a second.
 st.set_page_config(page_title="Emotion Studio", page_icon=ui_page.ICON, layout="wide")
 pages = {
@@ -35,12 +35,12 @@ st.html(
     "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"
     "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
 )
-sidebar.sidebar()
+sidebar.show_sidebar()
 try:
     page.run()
 finally:  # also of a page that ends early
-    gc_tuning.set_aside()
+    gc_tuning.freeze_objects()
 if "emotion.charts" not in sys.modules:  # nearly a second of work, which is to come after the first page
-    later = threading.Timer(2, importlib.import_module, ("emotion.charts",))
-    later.daemon = True
-    later.start()
+    preload_timer = threading.Timer(2, importlib.import_module, ("emotion.charts",))
+    preload_timer.daemon = True
+    preload_timer.start()

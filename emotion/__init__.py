@@ -10,14 +10,14 @@ from emotion import environment  # noqa: F401  (before any package that reads it
 from emotion.errors import DataError, EmotionError, ImageError, JobError, ModelError, SettingsError, VideoError
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
 from emotion.media.image_reader import as_rgb, read_image
-from emotion.model_store.store import Bundle, default_bundle, find_bundles, open_bundle
-from emotion.recognition.analyzer import Analyzer, Settings, load_analyzer
+from emotion.model_store.store import ModelBundle, get_default_model, list_models, open_model
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, load_analyzer
 from emotion.recognition.annotation import annotate
 
 __all__ = [
     "Analyzer",
+    "AnalyzerSettings",
     "Box",
-    "Bundle",
     "DataError",
     "EmotionError",
     "Face",
@@ -25,16 +25,16 @@ __all__ = [
     "ImageError",
     "JobError",
     "Landmarks",
+    "ModelBundle",
     "ModelError",
     "Scores",
-    "Settings",
     "SettingsError",
     "VideoError",
     "annotate",
     "as_rgb",
-    "default_bundle",
-    "find_bundles",
+    "get_default_model",
+    "list_models",
     "load_analyzer",
-    "open_bundle",
+    "open_model",
     "read_image",
 ]

@@ -8,27 +8,27 @@ from typing import Final
 
 from emotion.errors import SettingsError
 
-_ANY: Final = sys.float_info.max
+_MAX_FLOAT: Final = sys.float_info.max
 
 
-def check_number(name: str, value: object, lowest: float, highest: float = _ANY) -> None:
-    """Raise SettingsError unless `value` is a finite number from `lowest` to `highest`; booleans are no numbers."""
-    if not _is(Real, value) or not lowest <= value <= highest:  # type: ignore[operator]
-        expected = f"of at least {lowest:g}" if highest == _ANY else f"from {lowest:g} to {highest:g}"
+def check_number(name: str, value: object, min_value: float, max_value: float = _MAX_FLOAT) -> None:
+    """Raise SettingsError unless `value` is a finite number from `min_value` to `max_value`; booleans are no numbers."""
+    if not _is_number(Real, value) or not min_value <= value <= max_value:  # type: ignore[operator]
+        expected = f"of at least {min_value:g}" if max_value == _MAX_FLOAT else f"from {min_value:g} to {max_value:g}"
         raise SettingsError(f"The setting {name} is {value!r}; expected a finite number {expected}.")
 
 
-def check_count(name: str, value: object, lowest: int) -> None:
-    """Raise SettingsError unless `value` is a whole number of at least `lowest`."""
-    if not _is(Integral, value) or value < lowest:  # type: ignore[operator]
-        raise SettingsError(f"The setting {name} is {value!r}; expected a whole number of at least {lowest}.")
+def check_count(name: str, value: object, min_value: int) -> None:
+    """Raise SettingsError unless `value` is a whole number of at least `min_value`."""
+    if not _is_number(Integral, value) or value < min_value:  # type: ignore[operator]
+        raise SettingsError(f"The setting {name} is {value!r}; expected a whole number of at least {min_value}.")
 
 
-def check_time(seconds: object) -> None:
-    """Raise SettingsError unless `seconds`, the time of a frame, is a finite number."""
-    if not _is(Real, seconds) or not -_ANY <= seconds <= _ANY:  # type: ignore[operator]
-        raise SettingsError(f"The time of the frame is {seconds!r}; expected a finite number of seconds.")
+def check_timestamp(timestamp: object) -> None:
+    """Raise SettingsError unless `timestamp`, the time of a frame, is a finite number."""
+    if not _is_number(Real, timestamp) or not -_MAX_FLOAT <= timestamp <= _MAX_FLOAT:  # type: ignore[operator]
+        raise SettingsError(f"The time of the frame is {timestamp!r}; expected a finite number of seconds.")
 
 
-def _is(kind: type, value: object) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _is_number(number_type: type, value: object) -> bool:
+    return isinstance(value, number_type) and not isinstance(value, bool)

@@ -11,12 +11,12 @@ from typing import Final
 
 from emotion.storage import PROJECT_ROOT
 
-QUIET: Final = {
+ENV_DEFAULTS: Final = {
     # Otherwise ONNX Runtime looks up a telemetry server and writes a device id to the home folder.
     "ORT_DISABLE_TELEMETRY": "1",
     # Settings of Keras and the ImageNet weights that it fetches when asked to; its default is in the home folder.
     "KERAS_HOME": str(PROJECT_ROOT / "data" / "keras"),
 }
 
-for _name, _value in QUIET.items():
+for _name, _value in ENV_DEFAULTS.items():
     os.environ.setdefault(_name, _value)

@@ -41,7 +41,7 @@ class SettingsError(EmotionError):
     """A setting is out of its range, of a wrong type, or names what the model does not have."""
 
 
-class Diverged(EmotionError):
+class DivergenceError(EmotionError):
     """A training's loss is no longer a number; what it learned before is kept."""
 
 

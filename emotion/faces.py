@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.expressions import UNSURE
+from emotion.expressions import UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Box:
         return self.width * self.height
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         """The middle (x, y)."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
@@ -52,20 +52,22 @@ class Box:
     def clip(self, width: float, height: float) -> Box:
         """The part inside a picture of that size; empty at its border when wholly outside."""
         return Box(
-            min(max(self.x1, 0.0), width), min(max(self.y1, 0.0), height),
-            min(max(self.x2, 0.0), width), min(max(self.y2, 0.0), height),
-        )  # fmt: skip
+            min(max(self.x1, 0.0), width),
+            min(max(self.y1, 0.0), height),
+            min(max(self.x2, 0.0), width),
+            min(max(self.y2, 0.0), height),
+        )
 
     def expand(self, factor: float) -> Box:
-        """The same centre, both sides times `factor`."""
-        (x, y), w, h = self.centre, self.width * factor / 2, self.height * factor / 2
+        """The same centre, both sides times `scale`."""
+        (x, y), w, h = self.center, self.width * factor / 2, self.height * factor / 2
         return Box(x - w, y - h, x + w, y + h)
 
-    def moved(self, x: float, y: float, factor: float = 1.0) -> Box:
-        """In a picture `factor` times as large, then moved by (x, y) pixels."""
-        return Box(self.x1 * factor + x, self.y1 * factor + y, self.x2 * factor + x, self.y2 * factor + y)
+    def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Box:
+        """In a picture `scale` times as large, then moved by (x, y) pixels."""
+        return Box(self.x1 * scale + dx, self.y1 * scale + dy, self.x2 * scale + dx, self.y2 * scale + dy)
 
-    def rounded(self) -> tuple[int, int, int, int]:
+    def to_int_xyxy(self) -> tuple[int, int, int, int]:
         """x1, y1, x2, y2 as whole pixels."""
         return round(self.x1), round(self.y1), round(self.x2), round(self.y2)
 
@@ -80,18 +82,18 @@ class Landmarks:
     mouth_right: tuple[float, float]
     mouth_left: tuple[float, float]
 
-    def moved(self, x: float, y: float, factor: float = 1.0) -> Landmarks:
-        """In a picture `factor` times as large, then moved by (x, y) pixels."""
+    def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Landmarks:
+        """In a picture `scale` times as large, then moved by (x, y) pixels."""
         points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
-        return Landmarks(*((a * factor + x, b * factor + y) for a, b in points))
+        return Landmarks(*((a * scale + dx, b * scale + dy) for a, b in points))
 
     @property
-    def roll(self) -> float:
+    def roll_degrees(self) -> float:
         """Degrees by which the line through the eyes is turned clockwise in the picture, -180 to 180."""
         return math.degrees(math.atan2(self.left_eye[1] - self.right_eye[1], self.left_eye[0] - self.right_eye[0]))
 
     @property
-    def turn(self) -> float:
+    def yaw_ratio(self) -> float:
         """How far the nose lies off the middle of the eyes, in eye distances: about 0 from the front, over
         0.35 for a head turned far to the side. Negative towards the person's right eye."""
         eye = np.subtract(self.left_eye, self.right_eye)
@@ -145,44 +147,44 @@ class Scores(Mapping[str, float]):
 class Face:
     """One face; each stage fills a field and returns a new value.
 
-    `detection` is the detector's score, 0 to 1. `unsure` is the reason why the label is not to be trusted, in
-    words for a person ("small", "blurred", ...), or None. `track` is the identity in a stream. `display_label` is the
+    `detection_score` is the detector's score, 0 to 1. `uncertainty_reason` is the reason why the label is not to be trusted, in
+    words for a person ("small", "blurred", ...), or None. `track_id` is the identity in a stream. `smoothed_label` is the
     label that a stream displays while another one is more probable by little; None displays the most probable one.
     """
 
     box: Box
-    detection: float
+    detection_score: float
     landmarks: Landmarks | None = None
     scores: Scores | None = None
-    unsure: str | None = None
-    track: int | None = None
-    display_label: str | None = None
+    uncertainty_reason: str | None = None
+    track_id: int | None = None
+    smoothed_label: str | None = None
 
     def __post_init__(self) -> None:
-        if self.display_label is not None and self.display_label not in (self.scores or ()):
+        if self.smoothed_label is not None and self.smoothed_label not in (self.scores or ()):
             raise ValueError(
-                f"received the display label {self.display_label!r}, expected one of {', '.join(self.scores or ())}"
+                f"received the display label {self.smoothed_label!r}, expected one of {', '.join(self.scores or ())}"
             )
 
-    def scored(self, scores: Scores, unsure: str | None, display_label: str | None = None) -> Face:
+    def with_scores(self, scores: Scores, uncertainty_reason: str | None, smoothed_label: str | None = None) -> Face:
         """The same face with what the recogniser says."""
-        return replace(self, scores=scores, unsure=unsure, display_label=display_label)
+        return replace(self, scores=scores, uncertainty_reason=uncertainty_reason, smoothed_label=smoothed_label)
 
-    def moved(self, x: float, y: float, factor: float = 1.0) -> Face:
-        """The same face in a picture `factor` times as large, then moved by (x, y) pixels."""
-        points = self.landmarks and self.landmarks.moved(x, y, factor)
-        return replace(self, box=self.box.moved(x, y, factor), landmarks=points)
+    def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Face:
+        """The same face in a picture `scale` times as large, then moved by (x, y) pixels."""
+        points = self.landmarks and self.landmarks.scale_and_translate(dx, dy, scale)
+        return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=points)
 
     @property
-    def shown(self) -> str:
+    def display_label(self) -> str:
         """The word to show: the label, or "unsure"."""
-        return self.label if self.unsure is None and self.label is not None else UNSURE.name
+        return self.label if self.uncertainty_reason is None and self.label is not None else UNCERTAIN.name
 
     @property
     def label(self) -> str | None:
-        """The label to display, also of an unsure face: `display_label`, or the most probable one; None without
+        """The label to display, also of an unsure face: `smoothed_label`, or the most probable one; None without
         scores."""
-        return self.display_label or (self.scores.label if self.scores else None)
+        return self.smoothed_label or (self.scores.label if self.scores else None)
 
     @property
     def confidence(self) -> float | None:
@@ -192,8 +194,8 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """The faces of one frame; `seconds` comes from the time stamps of the film."""
+    """The faces of one frame; `timestamp` comes from the time stamps of the film."""
 
     index: int
-    seconds: float
+    timestamp: float
     faces: tuple[Face, ...] = ()

@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) so that `path` holds all of it or what it held before, at any moment."""
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` (same suffix), for libraries that write files: renamed to it at the end.
 
     After an error nothing is left of it and `path` is as before. What a killed process leaves, the next
@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        patiently(lambda: os.replace(temporary, path))
+        retry_on_windows_lock(lambda: os.replace(temporary, path))
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -55,14 +55,14 @@ def replacing(path: Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def patiently(act: Callable[[], T]) -> T:
+def retry_on_windows_lock(action: Callable[[], T]) -> T:
     """Windows refuses to replace or read a file that is just in use elsewhere: try for half a second."""
     for _ in range(25 if sys.platform == "win32" else 0):
         try:
-            return act()
+            return action()
         except PermissionError:
             time.sleep(0.02)
-    return act()
+    return action()
 
 
 def write_json(path: Path, value: object) -> None:
@@ -73,7 +73,7 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in `path`, None if there is no such file. Raises `JobError` if it cannot be read."""
     try:
-        value = json.loads(patiently(path.read_bytes))
+        value = json.loads(retry_on_windows_lock(path.read_bytes))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -86,7 +86,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Nobody else, in whatever process, is in such a block for the same folder at the same time: others wait.
 
     The system lets go of the lock when a process ends in any way.
@@ -116,7 +116,7 @@ def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
-def free_space_or_raise(folder: Path, needed_bytes: int) -> None:
+def require_free_space(folder: Path, needed_bytes: int) -> None:
     """Raise `JobError` if the disk that holds (or will hold) `folder` has less than `needed_bytes` free."""
     folder = folder.absolute()
     there = next(place for place in (folder, *folder.parents) if place.exists())

@@ -4,46 +4,50 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from emotion.formatting import percent
+from emotion.formatting import format_percent
 from emotion.recognition import detector_factory
 from emotion.results import serialization
 from emotion.ui import components, messages, models, photo_cache
 from emotion.ui import page as ui_page
 
-FILMS, LIVE = (str(photo_cache.SAMPLE.with_name(name)) for name in ("films.svg", "live.svg"))
+VIDEO_ILLUSTRATION, LIVE_ILLUSTRATION = (
+    str(photo_cache.SAMPLE_PHOTO.with_name(name)) for name in ("films.svg", "live.svg")
+)
 
 
 def show_sample() -> None:
     """The sample as the Photos page reads it."""
-    name, content = photo_cache.sample_photo()
+    name, content = photo_cache.read_sample_photo()
     if set_up.bundle is None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
     with messages.error_box("the sample"):
-        reading = photo_cache.read_photo(content, name)
-        faces = reading.faces_shown(set_up.settings.unsure)
-        components.picture(
+        reading = photo_cache.analyze_photo(content, name)
+        faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+        components.show_annotated_image(
             reading,
             faces,
             key="home_picture",
-            blur=set_up.blur,
-            chosen=0,
-            choose=lambda _: None,
-            alt=f"An astronaut in front of a space shuttle: {serialization.counts_sentence(faces)}",
+            anonymize=set_up.anonymize,
+            selected=0,
+            on_select=lambda _: None,
+            alt_text=f"An astronaut in front of a space shuttle: {serialization.format_counts(faces)}",
         )
 
 
-def show_ribbons() -> None:
+def show_video_illustration() -> None:
     """What becomes of a film, as a drawing."""
-    st.image(FILMS, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
+    st.image(VIDEO_ILLUSTRATION, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
 
 
-def show_camera() -> None:
+def show_live_illustration() -> None:
     """What becomes of a camera, as a drawing."""
-    st.image(LIVE, width="stretch", alt="A camera's picture with a frame around a face, and a card beside it")
+    st.image(
+        LIVE_ILLUSTRATION, width="stretch", alt="A camera's picture with a frame around a face, and a card beside it"
+    )
 
 
-def show_way(title: str, text: str, page: str, icon: str, show: Callable[[], None]) -> None:
+def show_page_card(title: str, text: str, page: str, icon: str, show_preview: Callable[[], None]) -> None:
     """A card of one page: what it does, a button that leads there, and something to see."""
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
@@ -53,44 +57,56 @@ def show_way(title: str, text: str, page: str, icon: str, show: Callable[[], Non
             if st.button(f"Open {title.lower()}", icon=icon, key=f"home_{title.lower()}"):
                 st.switch_page(f"pages/{page}.py")
         with right:
-            show()
+            show_preview()
 
 
-def show_ready() -> None:
+def show_status() -> None:
     """What is at work, in a few lines."""
-    for sentence in set_up.refused:
-        st.warning(messages.plain(sentence), icon=":material/info:")
-    if set_up.bundle is None and not set_up.refused:
+    for sentence in set_up.model_errors:
+        st.warning(messages.escape_markdown(sentence), icon=":material/info:")
+    if set_up.bundle is None and not set_up.model_errors:
         st.warning("There is no recogniser in models/ yet; train one first.", icon=":material/info:")
     if set_up.bundle is not None:
-        head = set_up.settings.head or set_up.bundle.shown_head
-        right = models.accuracy(set_up.bundle, head)
-        measured = f", right for {percent(right)} of the faces it was tested on" if right is not None else ""
-        st.markdown(f":material/check_circle: Recogniser: {models.answer_name(set_up.bundle, head)}{measured}.")
-    st.markdown(f":material/check_circle: Face detector: {detector_factory.describe_detector(set_up.detector)}")
+        head = set_up.analyzer_settings.head or set_up.bundle.default_head
+        right = models.get_test_accuracy(set_up.bundle, head)
+        measured = f", right for {format_percent(right)} of the faces it was tested on" if right is not None else ""
+        st.markdown(f":material/check_circle: Recogniser: {models.describe_head(set_up.bundle, head)}{measured}.")
+    st.markdown(f":material/check_circle: Face detector: {detector_factory.detector_description(set_up.detector)}")
 
 
-with ui_page.page() as set_up:
+with ui_page.page_layout() as set_up:
     st.title("Emotion Studio", anchor=False)
     st.write("Reads expressions in faces. Everything stays on this machine.")
-    show_way(
-        "Live", "Enable your camera. Every face gets a frame with its expression and a ribbon of its last half minute. "
-        "No camera? Watch the demo.", "webcam", ":material/videocam:", show_camera,
-    )  # fmt: skip
-    show_way(
-        "Photos", "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
-        "tables are yours to save.", "photo", ":material/photo_library:", show_sample,
-    )  # fmt: skip
-    show_way(
-        "Films", "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
-        "The film with its labels, tables and subtitles are yours to save.", "video", ":material/movie:", show_ribbons,
-    )  # fmt: skip
-    ready, meaning = st.columns(2, gap="large")
-    with ready:
+    show_page_card(
+        "Live",
+        "Enable your camera. Every face gets a frame with its expression and a ribbon of its last half minute. "
+        "No camera? Watch the demo.",
+        "webcam",
+        ":material/videocam:",
+        show_live_illustration,
+    )
+    show_page_card(
+        "Photos",
+        "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
+        "tables are yours to save.",
+        "photo",
+        ":material/photo_library:",
+        show_sample,
+    )
+    show_page_card(
+        "Films",
+        "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
+        "The film with its labels, tables and subtitles are yours to save.",
+        "video",
+        ":material/movie:",
+        show_video_illustration,
+    )
+    status_column, label_column = st.columns(2, gap="large")
+    with status_column:
         st.subheader("What is ready", anchor=False)
-        show_ready()
+        show_status()
         st.page_link("pages/model_card.py", label="How good is it?", icon=":material/fact_check:")
-    with meaning:
+    with label_column:
         st.subheader("What a label means", anchor=False)
         st.markdown(
             "- An expression is what a face shows at one moment; it is not what a person feels.\n"

@@ -5,18 +5,18 @@ import streamlit as st
 from emotion.ui import model_card, page, session
 from emotion.ui.training import end_to_end
 
-with page.page() as set_up:
+with page.page_layout() as set_up:
     st.title("How good is it?", anchor=False)
-    bundle = session.bundle()
-    report = model_card.report_of(bundle)
+    bundle = session.get_bundle()
+    report = model_card.read_report(bundle)
     st.write("The recogniser that all pages use now: how often it is right, and what it cannot know.")
-    model_card.figures(bundle, report)
+    model_card.show_metrics(bundle, report)
     left, right = st.columns(2, gap="large")
     with left:
-        model_card.by_expression(report)
-        end_to_end.whole_way(report.get("pipeline") or [])
-        model_card.hard(bundle)
+        model_card.show_per_class_metrics(report)
+        end_to_end.show_end_to_end(report.get("pipeline") or [])
+        model_card.show_robustness(bundle)
     with right:
-        model_card.certainty(report, set_up.settings.unsure)
-        model_card.knowledge(bundle)
-    model_card.take_away(bundle, report)
+        model_card.show_calibration(report, set_up.analyzer_settings.min_confidence)
+        model_card.show_limitations(bundle)
+    model_card.show_downloads(bundle, report)

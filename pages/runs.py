@@ -5,30 +5,34 @@ import streamlit as st
 from emotion.ui import page
 from emotion.ui.training import comparison, run_detail, run_table
 
-with page.page():
+with page.page_layout():
     st.title("Runs", anchor=False)
     st.write("How the networks of this program learned, and how well they do.")
-    runs = run_table.all_runs()
+    runs = run_table.list_runs()
     if not runs:
         st.info(
             "There is no run yet. Train a network on the Training page; what it writes is shown here.",
             icon=":material/info:",
         )
         st.stop()
-    chosen = run_table.choose(runs)
-    if len(chosen) == 1:
+    selected_runs = run_table.choose_runs(runs)
+    if len(selected_runs) == 1:
         st.caption("Choose several in the table to lay them over each other.")
-        run_detail.show(*next(iter(chosen.items())))
+        run_detail.show_run(*next(iter(selected_runs.items())))
         st.stop()
-    parts = {
-        "Curves": run_table.compare,
-        "Where they disagree": comparison.disagreement,
-        "On a photo": comparison.on_photo,
-        "Hard pictures": run_table.stress,
+    views = {
+        "Curves": run_table.show_comparison,
+        "Where they disagree": comparison.show_disagreement,
+        "On a photo": comparison.show_photo_comparison,
+        "Hard pictures": run_table.show_robustness,
     }
-    part = st.segmented_control(
-        "What to look at", list(parts), default="Curves", required=True, key="runs_together",
+    view = st.segmented_control(
+        "What to look at",
+        list(views),
+        default="Curves",
+        required=True,
+        key="runs_together",
         label_visibility="collapsed",
-    )  # fmt: skip
-    run_table.apart(lambda: parts[part or "Curves"](chosen))
+    )
+    run_table.run_fragment(lambda: views[view or "Curves"](selected_runs))
     st.caption("Choose one in the table to look into it.")

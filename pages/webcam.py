@@ -13,7 +13,7 @@ from emotion.ui import components, messages, page, photo_cache, session
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import controls
 from emotion.ui.live import stream as live_stream
-from emotion.ui.live.stream import Live
+from emotion.ui.live.stream import LiveController
 
 SOURCES = {"Camera": ":material/videocam:", "Demo": ":material/movie:", "Single picture": ":material/photo_camera:"}
 NOTHING_KEPT = "Nothing is kept unless you save it."
@@ -21,109 +21,136 @@ NOTHING_KEPT = "Nothing is kept unless you save it."
 state = st.session_state
 
 
-def options() -> LiveOptions:
+def get_options() -> LiveOptions:
     """What was chosen on this page and in the sidebar."""
     # A camera's picture is small, and a face before it large: half of what a photo needs finds them, and is fast.
-    side = min(set_up.settings.side, 2560) // (4 if set_up.detector == "haar" else 2)
+    side = min(set_up.analyzer_settings.max_side, 2560) // (4 if set_up.detector == "haar" else 2)
     stream = StreamSettings(
-        recognition=replace(set_up.settings, side=side), half_life=state.get("live_calm", 0.5),
-    )  # fmt: skip
-    return LiveOptions(stream, state.get("live_mirror", True), set_up.blur, state.get("live_pause", False))
+        recognition=replace(set_up.analyzer_settings, max_side=side),
+        half_life=state.get("live_calm", 0.5),
+    )
+    return LiveOptions(stream, state.get("live_mirror", True), set_up.anonymize, state.get("live_pause", False))
 
 
 def show_settings() -> tuple[int, int]:
     """What can be chosen for the picture; its size."""
     with st.expander("Picture and smoothing", icon=":material/tune:"):
         size = st.segmented_control(
-            "Size of the picture", list(live_stream.SIZES), default="Normal", required=True, key="live_size",
+            "Size of the picture",
+            list(live_stream.CAMERA_SIZES),
+            default="Normal",
+            required=True,
+            key="live_size",
             help="Larger pictures show smaller faces, and cost more time. A new size starts the camera anew.",
-        )  # fmt: skip
+        )
         st.slider(
-            "Smoothing", 0.0, 2.0, 0.5, 0.1, format="%.1f s", key="live_calm",
+            "Smoothing",
+            0.0,
+            2.0,
+            0.5,
+            0.1,
+            format="%.1f s",
+            key="live_calm",
             help="After that time an older look at a face counts half. 0 shows every look as it is.",
-        )  # fmt: skip
+        )
         st.toggle("Mirrored", True, key="live_mirror", help="As in a mirror: your left is on the left.")
-    return live_stream.SIZES[size or "Normal"]
+    return live_stream.CAMERA_SIZES[size or "Normal"]
 
 
 @st.fragment(run_every=0.5)
-def show_moment(live: Live, past: DeltaGenerator) -> None:
-    """The cards, how the stream does, and in the place `past` the last half minute, all of one moment; nothing before a
+def show_live_state(controller: LiveController, history_slot: DeltaGenerator) -> None:
+    """The cards, how the stream does, and in the place `history_slot` the last half minute, all of one moment; nothing before a
     picture was asked for."""
-    if not live.used:
+    if not controller.is_used:
         return
     with messages.error_box("the faces"):
-        view = live.session.view(explained=live_cards.MOST_CARDS if state.get("live_why") else 0)
+        view = controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_why") else 0)
         live_cards.show_cards(view)
-        st.caption(live_cards.figures(view))
-        if view.last_fault and view.faults:
-            st.caption(f"Last failure: {messages.plain(view.last_fault)}")
-        with past:
-            live_cards.show_past(view)
+        st.caption(live_cards.format_stats(view))
+        if view.last_error and view.errors:
+            st.caption(f"Last failure: {messages.escape_markdown(view.last_error)}")
+        with history_slot:
+            live_cards.show_history(view)
 
 
 @st.fragment(run_every=1.0)
-def show_buttons(live: Live, drawn: object) -> None:
-    """The buttons under the picture; the whole page is drawn when there is other than `drawn` to save."""
-    if live.used:
+def show_buttons(controller: LiveController, shown_items: object) -> None:
+    """The buttons under the picture; the whole page is drawn when there is other than `shown_items` to save."""
+    if controller.is_used:
         with messages.error_box("the buttons"):
-            view = live.session.view()
-            controls.show_buttons(live, view)
-            controls.show_resting(live, view)
-    if live.saved != drawn:
+            view = controller.session.state()
+            controls.show_buttons(controller, view)
+            controls.show_calibration(controller, view)
+    if controller.saved_items != shown_items:
         st.rerun()
 
 
-def show_saved(live: Live) -> None:
+def show_downloads(controller: LiveController) -> None:
     """What the buttons made. A part that refreshes itself has no download: each time it would make the file anew, and
     take that away which a click has just asked for."""
     with messages.error_box("the recording"):
-        controls.save_recording(live)
+        controls.show_recording_downloads(controller)
     with messages.error_box("the snapshot"):
-        controls.save_snapshot(live)
+        controls.show_snapshot_downloads(controller)
 
 
 @st.fragment(run_every=1.0)
-def show_words(live: Live) -> None:
+def show_messages(controller: LiveController) -> None:
     """What is wrong, and what is to be said of the last click."""
     with messages.error_box("what stands below the picture"):
-        view = live.session.view()
-        if live.source == "Camera":
-            live_cards.show_doctor(live_cards.diagnose(live, view))
-        if live.finishing:
+        view = controller.session.state()
+        if controller.source == "Camera":
+            live_cards.show_diagnostics(live_cards.run_diagnostics(controller, view))
+        if controller.is_finishing:
             st.caption("Finishing the recording")
-        for said in filter(None, (live.said, view.notice)):
-            st.caption(messages.plain(said))
+        for said in filter(None, (controller.message, view.recording_warning)):
+            st.caption(messages.escape_markdown(said))
 
 
-def show_single() -> None:
+def show_single_image() -> None:
     """One picture of the camera, read like a photo."""
     taken = st.camera_input("Take a picture", key="live_single", label_visibility="collapsed")
     if taken is None:
         st.caption("For browsers or networks that let no stream through. " + NOTHING_KEPT)
         return
     with messages.error_box("the picture"):
-        reading = photo_cache.read_photo(taken.getvalue(), "the picture")
-        faces = reading.faces_shown(set_up.settings.unsure)
-        components.picture(reading, faces, key="live_photo", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                         alt=f"The picture: {serialization.counts_sentence(faces)}")  # fmt: skip
-        st.markdown(f"##### {serialization.counts_sentence(faces).capitalize()}", anchors=False)
+        reading = photo_cache.analyze_photo(taken.getvalue(), "the picture")
+        faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+        components.show_annotated_image(
+            reading,
+            faces,
+            key="live_photo",
+            anonymize=set_up.anonymize,
+            selected=0,
+            on_select=lambda _: None,
+            alt_text=f"The picture: {serialization.format_counts(faces)}",
+        )
+        st.markdown(f"##### {serialization.format_counts(faces).capitalize()}", anchors=False)
 
 
 def show_example() -> None:
     """What is to be seen soon, before the camera is on."""
-    reading = photo_cache.read_photo(photo_cache.sample_photo()[1], "the sample")
-    faces = reading.faces_shown(set_up.settings.unsure)
-    components.picture(reading, faces, key="live_example", blur=set_up.blur, chosen=0, choose=lambda _: None,
-                     alt=f"An example: {serialization.counts_sentence(faces)}")  # fmt: skip
-    st.caption("An example. Your picture gets such boxes as it moves; each face keeps its number. No camera? "
-               "Choose the demo above.")  # fmt: skip
+    reading = photo_cache.analyze_photo(photo_cache.read_sample_photo()[1], "the sample")
+    faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+    components.show_annotated_image(
+        reading,
+        faces,
+        key="live_example",
+        anonymize=set_up.anonymize,
+        selected=0,
+        on_select=lambda _: None,
+        alt_text=f"An example: {serialization.format_counts(faces)}",
+    )
+    st.caption(
+        "An example. Your picture gets such boxes as it moves; each face keeps its number. No camera? "
+        "Choose the demo above."
+    )
 
 
 def show_stream(source: str) -> None:
     """The moving picture and all that is said of it."""
     with st.container():  # a place of its own for what is said while things start
-        live = live_stream.live(source, options())
+        live = live_stream.get_controller(source, get_options())
     left, right = st.columns([3, 2], gap="medium")
     # The parts that refresh themselves are drawn in any case, and each alone in a place that is always there:
     # Streamlit knows them by their places, and a run that ends forgets those it had not, also where a newer run that
@@ -132,42 +159,51 @@ def show_stream(source: str) -> None:
     past, settings = left.empty(), left.container()
     switch, cards, example = (right.container() for _ in range(3))
     with settings:
-        size = show_settings() if source == "Camera" else live_stream.SIZES["Normal"]
+        size = show_settings() if source == "Camera" else live_stream.CAMERA_SIZES["Normal"]
     with picture:
         if source == "Camera":
             live_stream.show_camera(live, size)
         else:
             live_stream.show_demo(live)
-        if live.used:
+        if live.is_used:
             st.toggle("Pause", key="live_pause", help="The pictures pass without being looked at.")
-    drawn = live.saved
+    drawn = live.saved_items
     with saved:
-        show_saved(live)
+        show_downloads(live)
     with buttons:
         show_buttons(live, drawn)
     with words:
-        show_words(live)
+        show_messages(live)
     with switch:
-        if live.used and not set_up.blur and session.analyzer().recogniser.explains(set_up.settings.head):
+        if (
+            live.is_used
+            and not set_up.anonymize
+            and session.get_analyzer().classifier.has_cam(set_up.analyzer_settings.head)
+        ):
             st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
     with cards:
-        show_moment(live, past)
-    if not live.used:
+        show_live_state(live, past)
+    if not live.is_used:
         with example:
             show_example()
 
 
-with page.page() as set_up:
+with page.page_layout() as set_up:
     st.title("Live", anchor=False)
     st.write(f"Your camera, with the expression of every face. The pictures stay on this machine. {NOTHING_KEPT}")
     try:
-        chosen = st.segmented_control(
-            "Where the picture comes from", list(SOURCES), default="Camera", required=True, key="live_source",
-            format_func=lambda name: f"{SOURCES[name]} {name}", label_visibility="collapsed",
-        )  # fmt: skip
-        if chosen == "Single picture":
-            show_single()
+        selected_source = st.segmented_control(
+            "Where the picture comes from",
+            list(SOURCES),
+            default="Camera",
+            required=True,
+            key="live_source",
+            format_func=lambda name: f"{SOURCES[name]} {name}",
+            label_visibility="collapsed",
+        )
+        if selected_source == "Single picture":
+            show_single_image()
         else:
-            show_stream(chosen or "Camera")
+            show_stream(selected_source or "Camera")
     except EmotionError as error:
-        st.error(messages.plain(str(error)), icon=":material/error:")
+        st.error(messages.escape_markdown(str(error)), icon=":material/error:")

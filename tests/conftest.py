@@ -24,8 +24,8 @@ from onnx import TensorProto, helper, numpy_helper
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
 from emotion.media.image_reader import read_image
-from emotion.model_store.store import Bundle, open_bundle, sha256_of
-from emotion.recognition.classification import Recogniser, Verdict
+from emotion.model_store.store import ModelBundle, compute_sha256, open_model
+from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.detector_factory import YUNET_FILE, find_yunet
 
@@ -85,7 +85,7 @@ def sample_face() -> Box:
 @pytest.fixture(scope="session")
 def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The face of `sample` as a data set has it: grey uint8 (48, 48)."""
-    x1, y1, x2, y2 = SAMPLE_FACE.rounded()
+    x1, y1, x2, y2 = SAMPLE_FACE.to_int_xyxy()
     crop = np.dot(sample[y1:y2, x1 - 5 : x2 + 5], [0.299, 0.587, 0.114]).astype(np.uint8)
     return np.asarray(cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -128,7 +128,7 @@ class FakeDetector:
             self.calls.append((threshold, side))
             faces = self._faces(image) if callable(self._faces) else self._faces
             found = (Face(face, 0.9) if isinstance(face, Box) else face for face in faces)
-            return tuple(face for face in found if face.detection >= threshold)
+            return tuple(face for face in found if face.detection_score >= threshold)
         finally:
             self._busy.release()
 
@@ -145,12 +145,12 @@ class FakeRecogniser:
     size = 48
     head_names = ("ferplus", "fer2013")
 
-    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+    def __init__(self, verdicts: Sequence[Prediction]) -> None:
         self._verdicts = verdicts
         self.seen: list[NDArray[np.uint8]] = []
         self.heads: list[str | None] = []
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.seen.append(crops if crops.ndim == 3 else crops[0])  # of three looks the first one
         self.heads.append(head)
         return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(crops.shape[-3]))
@@ -161,9 +161,12 @@ def fake_recogniser() -> Callable[..., FakeRecogniser]:
     """`fake_recogniser((label, confidence, face), ...)`: one tuple a crop."""
 
     def make(*words: tuple[str, float, float]) -> FakeRecogniser:
-        return FakeRecogniser([
-            Verdict(scores_of(label, confidence), face) for label, confidence, face in words or [("happy", 0.9, 1.0)]
-        ])  # fmt: skip
+        return FakeRecogniser(
+            [
+                Prediction(scores_of(label, confidence), face)
+                for label, confidence, face in words or [("happy", 0.9, 1.0)]
+            ]
+        )
 
     return make
 
@@ -248,7 +251,7 @@ def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None
         "heads": {n: {"output": n, "labels": list(words), "temperature": 1.0} for n, words in labels.items()},
         "face": {"output": "face", "threshold": 0.5},
         "metrics": {},
-        "files": {"model.onnx": {"bytes": 0, "sha256": sha256_of(folder / "model.onnx")}},
+        "files": {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}},
     }
     if network.get("maps"):
         for name, head in card["heads"].items():
@@ -266,11 +269,11 @@ def make_bundle() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     """A recogniser that answers at random: quick, and as sensitive to every pixel as a real one."""
-    return open_bundle(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
+    return open_model(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
 
 
 @pytest.fixture(scope="session")
-def tiny_recogniser(tiny: Bundle) -> Recogniser:
-    return Recogniser(tiny, threads=1)
+def tiny_recogniser(tiny: ModelBundle) -> ExpressionClassifier:
+    return ExpressionClassifier(tiny, num_threads=1)

@@ -143,10 +143,8 @@ def test_a_fresh_process_loads_only_what_it_needs(module: str, never: set[str]) 
 
 def test_all_is_what_is_there() -> None:
     there = {
-        name
-        for name, value in vars(emotion).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }  # fmt: skip
+        name for name, value in vars(emotion).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
     assert set(emotion.__all__) == there - {"annotations"}  # of __future__, where it is imported
     assert emotion.__all__ == sorted(emotion.__all__)
     assert all(getattr(emotion, name).__doc__ for name in emotion.__all__)

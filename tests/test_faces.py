@@ -14,11 +14,11 @@ from emotion.expressions import (
     EXPRESSIONS,
     FER2013_LABELS,
     FERPLUS_LABELS,
-    UNSURE,
-    expression,
-    expression_name,
-    in_order,
-    label_name,
+    UNCERTAIN,
+    canonical_expression,
+    get_style,
+    legend_order,
+    normalize_label,
 )
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
 
@@ -79,12 +79,12 @@ def test_clip_stays_in_the_picture(box: Box, width: int, height: int) -> None:
 @given(boxes, st.floats(0.1, 5))
 def test_expand_keeps_the_centre(box: Box, factor: float) -> None:
     grown = box.expand(factor)
-    assert grown.centre == pytest.approx(box.centre, abs=1e-6)
+    assert grown.center == pytest.approx(box.center, abs=1e-6)
     assert (grown.width, grown.height) == pytest.approx((box.width * factor, box.height * factor), abs=1e-6)
 
 
 def test_rounded_gives_whole_numbers() -> None:
-    rounded = Box(0.4, 1.6, 2.51, -0.2).rounded()
+    rounded = Box(0.4, 1.6, 2.51, -0.2).to_int_xyxy()
     assert rounded == (0, 2, 3, 0)
     assert all(type(number) is int for number in rounded)
 
@@ -107,7 +107,7 @@ def rolled(degrees: float) -> Landmarks:
 
 @pytest.mark.parametrize("degrees", [0, 10, 30, 90, 179, -10, -90, -179])
 def test_roll_is_clockwise(degrees: float) -> None:
-    assert rolled(degrees).roll == pytest.approx(degrees)
+    assert rolled(degrees).roll_degrees == pytest.approx(degrees)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_roll_is_clockwise(degrees: float) -> None:
     ],
 )
 def test_turn(landmarks: Landmarks, turn: float) -> None:
-    assert landmarks.turn == pytest.approx(turn)
+    assert landmarks.yaw_ratio == pytest.approx(turn)
 
 
 @given(st.floats(-180, 180))
 def test_turn_does_not_depend_on_roll(degrees: float) -> None:
-    assert rolled(degrees).turn == pytest.approx(0, abs=1e-6)
+    assert rolled(degrees).yaw_ratio == pytest.approx(0, abs=1e-6)
 
 
 # ------------------------------------------------------------------ Scores
@@ -182,14 +182,14 @@ def test_scores_do_not_follow_the_array_they_came_from() -> None:
     ],
 )
 def test_what_is_shown(scores: Scores | None, unsure: str | None, shown: str) -> None:
-    assert Face(Box(0, 0, 9, 9), 0.9, scores=scores, unsure=unsure).shown == shown
+    assert Face(Box(0, 0, 9, 9), 0.9, scores=scores, uncertainty_reason=unsure).display_label == shown
 
 
 def test_a_face_never_changes() -> None:
     face = Face(Box(0, 0, 9, 9), 0.9)
-    scored = face.scored(Scores(["sad", "happy"], [0.2, 0.8]), "small")
-    assert (face.scores, face.unsure) == (None, None)
-    assert (scored.box, scored.detection, scored.shown) == (face.box, 0.9, "unsure")
+    scored = face.with_scores(Scores(["sad", "happy"], [0.2, 0.8]), "small")
+    assert (face.scores, face.uncertainty_reason) == (None, None)
+    assert (scored.box, scored.detection_score, scored.display_label) == (face.box, 0.9, "unsure")
     for value, name in ((face, "detection"), (face.box, "x1"), (FrameResult(0, 0.0), "faces")):
         with pytest.raises(FrozenInstanceError):
             setattr(value, name, 0)
@@ -219,43 +219,43 @@ def test_labels_are_those_of_the_files_in_their_order() -> None:
     ],
 )
 def test_words_of_data_sets(word: str, name: str | None) -> None:
-    assert expression_name(word) == name
+    assert canonical_expression(word) == name
 
 
 def test_every_expression_has_its_own_look() -> None:
-    looks = [*EXPRESSIONS.values(), UNSURE]
+    looks = [*EXPRESSIONS.values(), UNCERTAIN]
     for kind in ("name", "colour", "sign"):
         assert len({getattr(look, kind) for look in looks}) == len(looks)
     assert all(name == look.name for name, look in EXPRESSIONS.items())
-    assert all(len(look.sign) == 1 for look in looks)
-    colours = [[int(look.colour[i : i + 2], 16) for i in (1, 3, 5)] for look in EXPRESSIONS.values()]
+    assert all(len(look.symbol) == 1 for look in looks)
+    colours = [[int(look.color[i : i + 2], 16) for i in (1, 3, 5)] for look in EXPRESSIONS.values()]
     assert min(math.dist(a, b) for a, b in itertools.combinations(colours, 2)) > 50
 
 
 @pytest.mark.parametrize("name", ["", "unsure"])
 def test_what_is_no_label_looks_unsure(name: str) -> None:
-    assert expression(name) is UNSURE
+    assert get_style(name) is UNCERTAIN
 
 
 @given(name=st.text(min_size=1))
 def test_a_label_that_is_none_of_ours_has_a_look_of_its_own(name: str) -> None:
-    if name not in (*EXPRESSIONS, UNSURE.name):
-        look = expression(name)
-        assert look == expression(name)
-        assert (look.name, len(look.sign)) == (name, 1)
-        assert re.fullmatch("#[0-9A-F]{6}", look.colour)
-        assert look.sign not in {known.sign for known in (*EXPRESSIONS.values(), UNSURE)}
+    if name not in (*EXPRESSIONS, UNCERTAIN.name):
+        look = get_style(name)
+        assert look == get_style(name)
+        assert (look.name, len(look.symbol)) == (name, 1)
+        assert re.fullmatch("#[0-9A-F]{6}", look.color)
+        assert look.symbol not in {known.symbol for known in (*EXPRESSIONS.values(), UNCERTAIN)}
 
 
 def test_labels_of_others_rarely_look_alike() -> None:
-    looks = [expression(name) for name in ("smirk", "yawn", "joyous", "tired", "focused", "bored", "calm", "lustig")]
-    assert len({(look.colour, look.sign) for look in looks}) == len(looks)
+    looks = [get_style(name) for name in ("smirk", "yawn", "joyous", "tired", "focused", "bored", "calm", "lustig")]
+    assert len({(look.color, look.symbol) for look in looks}) == len(looks)
 
 
 def test_labels_of_others_stand_behind_ours_and_before_unsure() -> None:
     words = ["unsure", "yawn", "sad", "bored", "angry", "sad"]
-    assert in_order(words) == ["angry", "sad", "bored", "yawn", "unsure"]
-    assert in_order([]) == []
+    assert legend_order(words) == ["angry", "sad", "bored", "yawn", "unsure"]
+    assert legend_order([]) == []
 
 
 @pytest.mark.parametrize(
@@ -263,31 +263,35 @@ def test_labels_of_others_stand_behind_ours_and_before_unsure() -> None:
     [(" Happiness ", "happy"), ("Smirk", "smirk"), ("a\n\x00 b\u200b", "a b"), ("  ", ""), ("ÄRGER", "ärger")],
 )
 def test_folders_become_labels(word: str, name: str) -> None:
-    assert label_name(word) == name
+    assert normalize_label(word) == name
 
 
 def test_a_display_label_belongs_to_the_face() -> None:
     scores = Scores(("happy", "sad"), (0.6, 0.4))
     face = Face(Box(0, 0, 9, 9), 0.9)
-    assert (face.label, face.confidence, face.shown) == (None, None, "unsure")
-    plain, held = face.scored(scores, None), face.scored(scores, None, "sad")
-    assert [(one.label, one.confidence, one.shown) for one in (plain, held)] == [
-        ("happy", 0.6, "happy"), ("sad", 0.4, "sad"),
-    ]  # fmt: skip
+    assert (face.label, face.confidence, face.display_label) == (None, None, "unsure")
+    plain, held = face.with_scores(scores, None), face.with_scores(scores, None, "sad")
+    assert [(one.label, one.confidence, one.display_label) for one in (plain, held)] == [
+        ("happy", 0.6, "happy"),
+        ("sad", 0.4, "sad"),
+    ]
     assert plain != held
     assert held.scores == plain.scores
     assert held == copy.deepcopy(held)
-    assert held.moved(1, 2).shown == "sad"
-    assert (face.scored(scores, "dark").label, face.scored(scores, "dark").shown) == ("happy", "unsure")
-    assert held.scored(scores, None).shown == "happy"
-    for wrong in (lambda: face.scored(scores, None, "bored"), lambda: replace(face, display_label="sad")):
+    assert held.scale_and_translate(1, 2).display_label == "sad"
+    assert (face.with_scores(scores, "dark").label, face.with_scores(scores, "dark").display_label) == (
+        "happy",
+        "unsure",
+    )
+    assert held.with_scores(scores, None).display_label == "happy"
+    for wrong in (lambda: face.with_scores(scores, None, "bored"), lambda: replace(face, smoothed_label="sad")):
         with pytest.raises(ValueError, match="received the display label"):
             wrong()
 
 
 def test_a_face_moves_with_its_points() -> None:
     points = Landmarks((1, 2), (3, 2), (2, 3), (1, 4), (3, 4))
-    moved = Face(Box(0, 1, 4, 5), 0.9, points, track=7).moved(10, 20, 2)
-    assert (moved.box, moved.track, moved.detection) == (Box(10, 22, 18, 30), 7, 0.9)
+    moved = Face(Box(0, 1, 4, 5), 0.9, points, track_id=7).scale_and_translate(10, 20, 2)
+    assert (moved.box, moved.track_id, moved.detection_score) == (Box(10, 22, 18, 30), 7, 0.9)
     assert moved.landmarks == Landmarks((12, 24), (16, 24), (14, 26), (12, 28), (16, 28))
-    assert Face(Box(0, 1, 4, 5), 0.9).moved(1, 1).landmarks is None
+    assert Face(Box(0, 1, 4, 5), 0.9).scale_and_translate(1, 1).landmarks is None

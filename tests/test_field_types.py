@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from emotion.datasets.builder import Settings
+from emotion.datasets.builder import DatasetBuildConfig
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
 
@@ -54,7 +54,7 @@ def test_another_type_is_refused_with_field_value_and_what_was_expected(wrong: d
 def test_the_settings_of_a_preparation_are_checked() -> None:
     for wrong in ({"size": "48"}, {"seed": 1.0}, {"whole": "yes"}, {"several": "some"}, {"shares": None}):
         with pytest.raises(EmotionError, match=f"{next(iter(wrong))} is .*; expected"):
-            Settings(**wrong)  # type: ignore[arg-type]
+            DatasetBuildConfig(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

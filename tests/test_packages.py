@@ -48,8 +48,17 @@ def test_the_image_gets_what_the_app_needs_and_nothing_else() -> None:
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     assert {word for word, _ in steps} == {
-        "FROM", "ENV", "WORKDIR", "RUN", "COPY", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "CMD",
-    }  # fmt: skip
+        "FROM",
+        "ENV",
+        "WORKDIR",
+        "RUN",
+        "COPY",
+        "USER",
+        "VOLUME",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "CMD",
+    }
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {what.split()[0] for word, what in steps if word == "COPY"}
     assert copied == allowed

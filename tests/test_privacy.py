@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from emotion.benchmarks.video import write_film
+from emotion.benchmarks.video import write_video
 from emotion.media.image_reader import read_image
 from tests import tracing, visiting
 from tests.conftest import ROOT, SAMPLE
@@ -40,15 +40,19 @@ WAIT = """
         time.sleep(0.1)
     assert job.state().state == "done", job.log_tail()
 """
-TRAINING = """
+TRAINING = (
+    """
     import sys, time
     from pathlib import Path
     from emotion.jobs import job as jobs
     folder = Path("run")
     folder.mkdir()
     job = jobs.start([*sys.argv[1:], "--out", "run"], folder)
-""" + WAIT  # fmt: skip
-VIDEO = """
+"""
+    + WAIT
+)
+VIDEO = (
+    """
     import sys, time
     from pathlib import Path
     import altair as alt, pandas as pd
@@ -56,19 +60,25 @@ VIDEO = """
     from emotion.video import exports as files, library as shelf
     from emotion.video.analysis import Analysis
     job = shelf.start_film(Path(sys.argv[1]), "video.mp4", shelf.FilmSettings())
-""" + WAIT + """
+"""
+    + WAIT
+    + """
     Path("results").mkdir()
     files.write_results(Analysis.open(job.folder), Path("results"))
     chart = alt.Chart(pd.DataFrame({"x": [1]}), title="x").mark_point().encode(x="x")
     assert chart_file(chart, "svg") and chart_file(chart, "png")
-"""  # fmt: skip
-DATA_SET = """
+"""
+)
+DATA_SET = (
+    """
     import sys, time
     from pathlib import Path
     from emotion.datasets.builder import Settings
     from emotion.datasets.build_jobs import start_with_path
     job = start_with_path(Path(sys.argv[1]), "mine", Settings())
-""" + WAIT  # fmt: skip
+"""
+    + WAIT
+)
 STREAM = """
     import asyncio
     from aioice import Candidate, Connection
@@ -109,7 +119,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "app.py", folder / "program")
     write_fer2013(folder / "fer2013.csv", dataset(64, 32, 32))
     write_labelled(folder / "labelled", "train", held_out_and_not(1, 16))
-    write_film(folder / "video.mp4", (320, 240), 1, 1.0)
+    write_video(folder / "video.mp4", (320, 240), 1, 1.0)
     small = cv2.resize(read_image(SAMPLE), (256, 256), interpolation=cv2.INTER_AREA)[..., ::-1]
     for number in range(6):
         place = folder / "photos" / ("happy" if number % 2 else "proud")
@@ -156,8 +166,10 @@ def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
     home = watched.home
     assert watched.files() == [f"{home}/folder", f"{home}/moved.txt", f"{home}/child.txt"]
     assert watched.connections() == [
-        "name look-up at 127.0.0.1", *(2 * ["192.0.2.1 port 9"]), *(2 * ["2001:db8::1 port 9"]),
-    ]  # fmt: skip
+        "name look-up at 127.0.0.1",
+        *(2 * ["192.0.2.1 port 9"]),
+        *(2 * ["2001:db8::1 port 9"]),
+    ]
 
 
 def test_the_library_asks_nobody(start: Start) -> None:

@@ -66,8 +66,13 @@ class Traced:
 
     def files(self) -> list[str]:
         """Paths outside of `allowed` that it wrote, made or moved to, or tried to."""
-        return [path for name, told in self._calls() if name not in _NETWORK
-                for path in self._written(name, told) if not self._may_write(path)]  # fmt: skip
+        return [
+            path
+            for name, told in self._calls()
+            if name not in _NETWORK
+            for path in self._written(name, told)
+            if not self._may_write(path)
+        ]
 
     @property
     def running(self) -> bool:
@@ -108,8 +113,21 @@ def start(
 ) -> Traced:
     """Start `python *arguments` with no other environment than `environment`, PATH, and no bytecode files."""
     trace.touch()
-    watch = [require_strace(), "-f", "-qq", "-y", "--seccomp-bpf", "-s", "1000", "-o", str(trace),
-             "-e", f"trace={_NETWORK},{_FILES}", "-e", "signal=none"]  # fmt: skip
+    watch = [
+        require_strace(),
+        "-f",
+        "-qq",
+        "-y",
+        "--seccomp-bpf",
+        "-s",
+        "1000",
+        "-o",
+        str(trace),
+        "-e",
+        f"trace={_NETWORK},{_FILES}",
+        "-e",
+        "signal=none",
+    ]
     process = subprocess.Popen(
         [*watch, sys.executable, *arguments],
         cwd=cwd,

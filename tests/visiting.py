@@ -14,9 +14,12 @@ from websockets.sync.client import connect
 
 def socket_of(server: str, origin: str) -> Any:
     return connect(
-        f"ws://{urlsplit(server).netloc}/_stcore/stream", origin=origin, subprotocols=["streamlit"],  # type: ignore[arg-type,list-item]
-        open_timeout=30, max_size=None,
-    )  # fmt: skip
+        f"ws://{urlsplit(server).netloc}/_stcore/stream",
+        origin=origin,
+        subprotocols=["streamlit"],  # type: ignore[arg-type,list-item]
+        open_timeout=30,
+        max_size=None,
+    )
 
 
 def status_for(server: str, host: str, origin: str | None = None) -> int:

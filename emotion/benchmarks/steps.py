@@ -14,42 +14,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.media.image_reader import read_image
-from emotion.model_store.store import Bundle, default_bundle
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.model_store.store import ModelBundle, get_default_model
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.annotation import annotate
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.cropping import crop_faces, to_grey
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detector_factory import available_detectors, make_detector
-from emotion.recognition.onnx_session import one_core
+from emotion.recognition.onnx_session import single_core
 from emotion.storage import PROJECT_ROOT
 
-SAMPLE: Final = PROJECT_ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
-FRAME: Final = (480, 640)  # height, width
+SAMPLE_IMAGE: Final = PROJECT_ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
+FRAME_SHAPE: Final = (480, 640)  # height, width
 # What a live page does: near faces are found in half the size.
-_LIVE_SIDE: Final = 320
+_LIVE_MAX_SIDE: Final = 320
 
 
-def bench(bundle: Bundle | None = None, repeats: int = 40) -> list[dict[str, Any]]:
+def benchmark_steps(bundle: ModelBundle | None = None, num_repeats: int = 40) -> list[dict[str, Any]]:
     """Rows of `what` (detect, crop, classify, draw, total; start), `detector`, `faces`, `milliseconds`.
 
     640x480 frames with 1 and with 8 faces, searched at 320x240, with one look at each face as for moving pictures, one
-    thread on one core, the median of `repeats` calls after a warm-up. The rows "start" run `analyze` on one photo in a
+    thread on one core, the median of `num_repeats` calls after a warm-up. The rows "start" run `analyze` on one photo in a
     new process: milliseconds from its start to its end and, where the system tells, `megabytes` of peak memory.
     """
     rows: list[dict[str, Any]] = []
-    with one_core():
-        recogniser = Recogniser(bundle or default_bundle("recogniser"), threads=1)
+    with single_core():
+        recogniser = ExpressionClassifier(bundle or get_default_model("recogniser"), num_threads=1)
         for name in available_detectors():
             for copies in (1, 8):
-                rows += _steps(Analyzer(make_detector(name, threads=1), recogniser), frame(copies), copies, repeats)
-    return rows + [_cold_start(name) for name in available_detectors()]
+                rows += _measure_steps(
+                    Analyzer(make_detector(name, num_threads=1), recogniser), make_frame(copies), copies, num_repeats
+                )
+    return rows + [_measure_cold_start(name) for name in available_detectors()]
 
 
-def frame(copies: int) -> NDArray[np.uint8]:
+def make_frame(num_faces: int) -> NDArray[np.uint8]:
     """RGB uint8 (480, 640, 3) with the sample's face once, or tiled 8 times."""
-    sample = read_image(SAMPLE)
-    height, width = FRAME
-    if copies == 1:
+    sample = read_image(SAMPLE_IMAGE)
+    height, width = FRAME_SHAPE
+    if num_faces == 1:
         out = np.full((height, width, 3), 96, np.uint8)
         out[:, (width - height) // 2 : (width + height) // 2] = cv2.resize(
             sample, (height, height), interpolation=cv2.INTER_AREA
@@ -61,52 +63,59 @@ def frame(copies: int) -> NDArray[np.uint8]:
     return np.tile(tile, (2, 4, 1)).astype(np.uint8)
 
 
-def _steps(analyzer: Analyzer, image: NDArray[np.uint8], copies: int, repeats: int) -> Iterator[dict[str, Any]]:
-    detector, recogniser = analyzer.detector, analyzer.recogniser
-    settings = Settings(side=_LIVE_SIDE)
-    found = detector.detect(image, settings.detection, settings.side)
+def _measure_steps(
+    analyzer: Analyzer, image: NDArray[np.uint8], num_faces: int, num_repeats: int
+) -> Iterator[dict[str, Any]]:
+    detector, recogniser = analyzer.detector, analyzer.classifier
+    settings = AnalyzerSettings(max_side=_LIVE_MAX_SIDE)
+    found = detector.detect(image, settings.detection_threshold, settings.max_side)
     faces = analyzer.analyze(image, settings)
-    crops = crop_faces(to_grey(image), found, detector.geometry, recogniser.size)
+    crops = crop_faces(to_gray(image), found, detector.crop_geometry, recogniser.input_size)
     steps: dict[str, Callable[[], object]] = {
-        "detect": lambda: detector.detect(image, settings.detection, settings.side),
-        "crop": lambda: crop_faces(to_grey(image), found, detector.geometry, recogniser.size),
-        "classify": lambda: recogniser.classify(crops),
+        "detect": lambda: detector.detect(image, settings.detection_threshold, settings.max_side),
+        "crop": lambda: crop_faces(to_gray(image), found, detector.crop_geometry, recogniser.input_size),
+        "classify": lambda: recogniser.predict(crops),
         "draw": lambda: annotate(image, faces),
         "total": lambda: annotate(
-            image, tuple(face.scored(seen.scores, None) for face, _, seen in analyzer.readings(image, settings))
+            image,
+            tuple(face.with_scores(seen.scores, None) for face, _, seen in analyzer.classify_all(image, settings)),
         ),
     }
     for what, step in steps.items():
         yield {
-            "what": what, "detector": detector.name, "faces": len(faces),
-            "milliseconds": round(_median_milliseconds(step, repeats), 3),
-        }  # fmt: skip
+            "what": what,
+            "detector": detector.name,
+            "faces": len(faces),
+            "milliseconds": round(_measure_median_ms(step, num_repeats), 3),
+        }
 
 
-def _median_milliseconds(step: Callable[[], object], repeats: int) -> float:
+def _measure_median_ms(step: Callable[[], object], num_repeats: int) -> float:
     for _ in range(3):
         step()
     times = []
-    for _ in range(repeats):
+    for _ in range(num_repeats):
         started = time.perf_counter()
         step()
         times.append(time.perf_counter() - started)
     return float(np.median(times)) * 1e3
 
 
-def _cold_start(detector: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "emotion", "analyze", str(SAMPLE), "--json", "--detector", detector]
+def _measure_cold_start(detector: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "emotion", "analyze", str(SAMPLE_IMAGE), "--json", "--detector", detector]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     row = {
-        "what": "start", "detector": detector, "faces": len(json.loads(done.stdout)["faces"]),
+        "what": "start",
+        "detector": detector,
+        "faces": len(json.loads(done.stdout)["faces"]),
         "milliseconds": round((time.perf_counter() - started) * 1e3, 1),
-    }  # fmt: skip
-    return row | run_measured(command[3:])[1]
+    }
+    return row | run_with_peak_memory(command[3:])[1]
 
 
 # Linux counts what a process had before it became another program, the benchmark's own size, into `ru_maxrss`.
-_TELL_PEAK: Final = """
+_PEAK_MEMORY_SCRIPT: Final = """
 import pathlib, resource, sys
 from emotion.cli.main import main
 main(sys.argv[1:])
@@ -119,10 +128,10 @@ else:
 """
 
 
-def run_measured(arguments: list[str]) -> tuple[str, dict[str, float]]:
+def run_with_peak_memory(arguments: list[str]) -> tuple[str, dict[str, float]]:
     """What a command of ours prints, and `megabytes` of its peak resident memory; no figure on Windows, which does
     not tell."""
     tells = sys.platform != "win32"
-    command = [sys.executable, *(("-c", _TELL_PEAK) if tells else ("-m", "emotion")), *arguments]
+    command = [sys.executable, *(("-c", _PEAK_MEMORY_SCRIPT) if tells else ("-m", "emotion")), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     return done.stdout, {"megabytes": round(float(done.stderr.split()[-1]), 1)} if tells else {}

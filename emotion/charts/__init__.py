@@ -1,48 +1,48 @@
 """DataFrame -> alt.Chart, one function per chart; nothing is computed here but places and words."""
 
-from emotion.charts.export import chart_file
-from emotion.charts.faces import group_bar, live_lines, scores_bar
-from emotion.charts.generation import intervals, learning_lines, seen_along
-from emotion.charts.runs import (  # fmt: skip
-    CELL_CLICK,
-    class_dots,
-    confusion_heat,
-    coverage_curve,
-    reliability_curve,
-    run_curves,
-    stress_curve,
+from emotion.charts.export import export_chart
+from emotion.charts.faces import plot_group_shares, plot_live_timeline, plot_scores
+from emotion.charts.generation import plot_generator_history, plot_intervals, plot_strip_predictions
+from emotion.charts.runs import (
+    CELL_SELECTION,
+    plot_class_metrics,
+    plot_confusion_matrix,
+    plot_coverage,
+    plot_reliability_diagram,
+    plot_robustness,
+    plot_run_curves,
 )
-from emotion.charts.training import (  # fmt: skip
-    answers_over_epochs,
-    detectors_dots,
-    learning_curves,
-    lesson_curve,
-    rate_curve,
+from emotion.charts.training import (
+    plot_accuracy_history,
+    plot_detector_metrics,
+    plot_learning_rate,
+    plot_prediction_history,
+    plot_training_curve,
 )
-from emotion.charts.video import CAST_CLICK, cast_over_time, film_ribbons, people_bars
+from emotion.charts.video import TIME_SELECTION, plot_expressions_over_time, plot_people_shares, plot_video_timeline
 
 __all__ = [
-    "CAST_CLICK",
-    "CELL_CLICK",
-    "answers_over_epochs",
-    "cast_over_time",
-    "chart_file",
-    "class_dots",
-    "confusion_heat",
-    "coverage_curve",
-    "detectors_dots",
-    "film_ribbons",
-    "group_bar",
-    "intervals",
-    "learning_curves",
-    "learning_lines",
-    "lesson_curve",
-    "live_lines",
-    "people_bars",
-    "rate_curve",
-    "reliability_curve",
-    "run_curves",
-    "scores_bar",
-    "seen_along",
-    "stress_curve",
-]  # fmt: skip
+    "CELL_SELECTION",
+    "TIME_SELECTION",
+    "export_chart",
+    "plot_accuracy_history",
+    "plot_class_metrics",
+    "plot_confusion_matrix",
+    "plot_coverage",
+    "plot_detector_metrics",
+    "plot_expressions_over_time",
+    "plot_generator_history",
+    "plot_group_shares",
+    "plot_intervals",
+    "plot_learning_rate",
+    "plot_live_timeline",
+    "plot_people_shares",
+    "plot_prediction_history",
+    "plot_reliability_diagram",
+    "plot_robustness",
+    "plot_run_curves",
+    "plot_scores",
+    "plot_strip_predictions",
+    "plot_training_curve",
+    "plot_video_timeline",
+]

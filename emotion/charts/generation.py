@@ -7,36 +7,41 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE, SERIES, SHAPES, colours, legend
-from emotion.expressions import EXPRESSIONS, named
-from emotion.formatting import percent
+from emotion.charts.style import EDGE_COLOR, SERIES_COLORS, SERIES_SHAPES, make_color_scale, make_legend
+from emotion.expressions import EXPRESSIONS, symbol_and_name
+from emotion.formatting import format_percent
 
 
-def seen_along(table: pd.DataFrame, marks: Sequence[tuple[float, str]]) -> alt.Chart:
+def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str]]) -> alt.Chart:
     """What a recogniser sees in a row of faces, stacked, exactly as wide as the row above it.
 
-    `table`: `place` (0 to 1, the middle of a face in the row), `expression`, `probability` (0 to 1). `marks`: places
+    `table`: `place` (0 to 1, the middle of a face in the row), `expression`, `probability` (0 to 1). `ticks`: places
     and the words below them.
     """
     words = [word for word in EXPRESSIONS if word in set(table["expression"])]
-    names = [named(word) for word in words]
+    names = [symbol_and_name(word) for word in words]
     rows = table.assign(
-        name=[named(e) for e in table["expression"]],
+        name=[symbol_and_name(e) for e in table["expression"]],
         order=[words.index(e) for e in table["expression"]],
-        said=[percent(p) for p in table["probability"]],
+        said=[format_percent(p) for p in table["probability"]],
     )
-    said = "".join(f"abs(datum.value - {place:.6f}) < 1e-4 ? '{word}' : " for place, word in marks) + "''"
+    said = "".join(f"abs(datum.value - {place:.6f}) < 1e-4 ? '{word}' : " for place, word in ticks) + "''"
     axis = alt.Axis(
-        title=None, values=[place for place, _ in marks], labelExpr=said, labelFontSize=13, grid=True, domain=False,
+        title=None,
+        values=[place for place, _ in ticks],
+        labelExpr=said,
+        labelFontSize=13,
+        grid=True,
+        domain=False,
         labelFlush=True,
-    )  # fmt: skip
+    )
     chart = (
         alt.Chart(rows)
-        .mark_area(stroke=EDGE, strokeWidth=0.5, interpolate="monotone")
+        .mark_area(stroke=EDGE_COLOR, strokeWidth=0.5, interpolate="monotone")
         .encode(
             x=alt.X("place:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=axis),
             y=alt.Y("probability:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=None),
-            color=alt.Color("name:N", scale=colours(words, names), legend=legend()),
+            color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
             order=alt.Order("order:Q"),
             tooltip=[alt.Tooltip("name:N", title="expression"), alt.Tooltip("said:N", title="seen")],
         )
@@ -44,46 +49,51 @@ def seen_along(table: pd.DataFrame, marks: Sequence[tuple[float, str]]) -> alt.C
     return chart.properties(height=130 + 24 * -(-len(names) // 4)).configure_view(stroke=None)
 
 
-def learning_lines(table: pd.DataFrame, chosen: int, *, shares: bool = False, log: bool = False) -> alt.LayerChart:
-    """Measures of a generator by epoch; a line marks the `chosen` one.
+def plot_generator_history(
+    table: pd.DataFrame, selected_epoch: int, *, as_percent: bool = False, log_scale: bool = False
+) -> alt.LayerChart:
+    """Measures of a generator by epoch; a line marks the `selected_epoch` one.
 
-    `table`: `epoch`, `measure` (in words), `value`, with `shares` 0 to 1.
+    `table`: `epoch`, `measure` (in words), `value`, with `as_percent` 0 to 1.
     """
     measures = table["measure"].unique().tolist()
     words = alt.Legend(title=None, orient="bottom", columns=2, labelFontSize=13, labelLimit=220, symbolSize=110)
-    rows = table.assign(text=[percent(v) if shares else f"{v:.3g}" for v in table["value"]])
+    rows = table.assign(text=[format_percent(v) if as_percent else f"{v:.3g}" for v in table["value"]])
     lines = (
         alt.Chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2)
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False)),
             y=alt.Y(
-                "value:Q", axis=alt.Axis(title=None, format="%" if shares else "~g", tickCount=5),
-                scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True),
+                "value:Q",
+                axis=alt.Axis(title=None, format="%" if as_percent else "~g", tickCount=5),
+                scale=alt.Scale(type="log" if log_scale else "linear", zero=False, nice=True),
             ),
-            color=alt.Color("measure:N", scale=alt.Scale(domain=measures, range=SERIES), legend=words),
-            shape=alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=SHAPES), legend=words),
+            color=alt.Color("measure:N", scale=alt.Scale(domain=measures, range=SERIES_COLORS), legend=words),
+            shape=alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=SERIES_SHAPES), legend=words),
             tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("measure:N"), alt.Tooltip("text:N", title="value")],
         )
-    )  # fmt: skip
+    )
     here = (
-        alt.Chart(pd.DataFrame({"epoch": [chosen]})).mark_rule(strokeDash=[4, 4], color="#888888").encode(x="epoch:Q")
+        alt.Chart(pd.DataFrame({"epoch": [selected_epoch]}))
+        .mark_rule(strokeDash=[4, 4], color="#888888")
+        .encode(x="epoch:Q")
     )
     layers = alt.LayerChart(layer=[here, lines]).properties(height=230 + 24 * -(-len(measures) // 2))
     return layers.configure_view(stroke=None)
 
 
-def intervals(table: pd.DataFrame, kind: str) -> alt.LayerChart:
+def plot_intervals(table: pd.DataFrame, group_title: str) -> alt.LayerChart:
     """Shares of several things side by side: a point and its interval for each way.
 
-    `table`: `measure` (in words, in the order to show), `way` (in words), `mean`, `low`, `high` (0 to 1). `kind`: what
+    `table`: `measure` (in words, in the order to show), `way` (in words), `mean`, `low`, `high` (0 to 1). `group_title`: what
     the ways are.
     """
     ways, measures = table["way"].unique().tolist(), table["measure"].unique().tolist()
     words = alt.Legend(title=None, orient="bottom", columns=1, labelFontSize=13, labelLimit=320, symbolSize=110)
     rows = table.assign(
         said=[
-            f"{percent(m)} ({percent(a)} to {percent(b)})"
+            f"{format_percent(m)} ({format_percent(a)} to {format_percent(b)})"
             for m, a, b in table[["mean", "low", "high"]].itertuples(index=False)
         ]
     )
@@ -94,17 +104,17 @@ def intervals(table: pd.DataFrame, kind: str) -> alt.LayerChart:
             axis=alt.Axis(title=None, labelFontSize=13, labelLimit=180, ticks=False, labelPadding=10),
         ),
         yOffset=alt.YOffset("way:N", sort=ways),
-        color=alt.Color("way:N", scale=alt.Scale(domain=ways, range=SERIES), legend=words),
+        color=alt.Color("way:N", scale=alt.Scale(domain=ways, range=SERIES_COLORS), legend=words),
         tooltip=[
             alt.Tooltip("measure:N"),
-            alt.Tooltip("way:N", title=kind),
+            alt.Tooltip("way:N", title=group_title),
             alt.Tooltip("said:N", title="share"),
         ],
     )
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
     spans = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q")
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
-        x="mean:Q", shape=alt.Shape("way:N", scale=alt.Scale(domain=ways, range=SHAPES), legend=words)
+        x="mean:Q", shape=alt.Shape("way:N", scale=alt.Scale(domain=ways, range=SERIES_SHAPES), legend=words)
     )
     height = 40 + 16 * len(ways) * len(measures) + 24 * len(ways)
     return alt.LayerChart(layer=[spans, points]).properties(height=height).configure_view(stroke=None)

@@ -7,43 +7,68 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE
-from emotion.formatting import percent
+from emotion.charts.style import EDGE_COLOR
+from emotion.formatting import format_percent
 
-_CELLS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # few and many, light and dark ground
-_INKS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}
-_STRONG: Final = {False: 0.75, True: 0.55}  # from this share on the words in a cell take the other ink
+_CELL_COLORS: Final = {
+    False: ("#EEF3F3", "#1F6F78"),
+    True: ("#232D2F", "#6FC3C6"),
+}  # few and many, light and dark ground
+_TEXT_COLORS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}
+_CONTRAST_THRESHOLDS: Final = {False: 0.75, True: 0.55}  # from this share on the words in a cell take the other ink
 
 
-def heat(
-    table: pd.DataFrame, across: tuple[str, str], down: tuple[str, str], tooltips: list[alt.Tooltip], *,
-    click: str, dark: bool, height: float,
-) -> alt.LayerChart:  # fmt: skip
-    """Cells by the columns of `table` that `across` and `down` name (the column, its title), in the order in which
-    their values come first; a click gives the selection `click` with `row` and `column`.
+def plot_heatmap(
+    table: pd.DataFrame,
+    x_field: tuple[str, str],
+    y_field: tuple[str, str],
+    tooltips: list[alt.Tooltip],
+    *,
+    selection_name: str,
+    dark: bool,
+    height: float,
+) -> alt.LayerChart:
+    """Cells by the columns of `table` that `x_field` and `y_field` name (the column, its title), in the order in which
+    their values come first; a click gives the selection `selection_name` with `row` and `column`.
 
     `table`: besides those `share` (0 to 1, the colour), `count`, `row` and `column`; `tooltips` may also use `part`,
     the share in words. `dark`: the ground that it stands on.
     """
-    weak, strong = _INKS[dark]
+    weak, strong = _TEXT_COLORS[dark]
     rows = table.assign(
-        part=[percent(share) for share in table["share"]],
-        ink=[strong if share >= _STRONG[dark] else weak for share in table["share"]],
+        part=[format_percent(share) for share in table["share"]],
+        ink=[strong if share >= _CONTRAST_THRESHOLDS[dark] else weak for share in table["share"]],
     )
-    clicked = alt.selection_point(name=click, fields=["row", "column"], on="click", clear=False)
+    clicked = alt.selection_point(name=selection_name, fields=["row", "column"], on="click", clear=False)
     base = alt.Chart(rows).encode(
-        x=alt.X(f"{across[0]}:N", sort=list(dict.fromkeys(table[across[0]])), axis=alt.Axis(
-            title=across[1], orient="top", labelAngle=-40, labelFontSize=13, domain=False, ticks=False,
-        )),
-        y=alt.Y(f"{down[0]}:N", sort=list(dict.fromkeys(table[down[0]])), axis=alt.Axis(
-            title=down[1], labelFontSize=13, domain=False, ticks=False,
-        )),
+        x=alt.X(
+            f"{x_field[0]}:N",
+            sort=list(dict.fromkeys(table[x_field[0]])),
+            axis=alt.Axis(
+                title=x_field[1],
+                orient="top",
+                labelAngle=-40,
+                labelFontSize=13,
+                domain=False,
+                ticks=False,
+            ),
+        ),
+        y=alt.Y(
+            f"{y_field[0]}:N",
+            sort=list(dict.fromkeys(table[y_field[0]])),
+            axis=alt.Axis(
+                title=y_field[1],
+                labelFontSize=13,
+                domain=False,
+                ticks=False,
+            ),
+        ),
         tooltip=tooltips,
-    )  # fmt: skip
+    )
     cells = (
-        base.mark_rect(cursor="pointer", stroke=EDGE)
+        base.mark_rect(cursor="pointer", stroke=EDGE_COLOR)
         .encode(
-            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=[*_CELLS[dark]]), legend=None),
+            color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=[*_CELL_COLORS[dark]]), legend=None),
             strokeWidth=alt.condition(clicked, alt.value(3), alt.value(0.5), empty=False),
         )
         .add_params(clicked)

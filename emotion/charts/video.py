@@ -7,45 +7,57 @@ import math
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import BAR, EDGE, LANE, LEGEND_COLUMNS, axis, calm, colours, legend
-from emotion.expressions import UNSURE, expression, in_order, ink, named
-from emotion.formatting import clock_tenths, percent
+from emotion.charts.style import (
+    BAR_PX,
+    EDGE_COLOR,
+    LANE_PX,
+    LEGEND_COLUMNS,
+    apply_layout,
+    make_axis,
+    make_color_scale,
+    make_legend,
+)
+from emotion.expressions import UNCERTAIN, get_style, legend_order, symbol_and_name, text_color
+from emotion.formatting import format_clock_tenths, format_percent
 
-CAST_CLICK = "jump"
-_CLOCK = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
+TIME_SELECTION = "jump"
+_CLOCK_EXPR = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
 
 
-def film_ribbons(table: pd.DataFrame, seconds: float) -> alt.Chart:
+def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
     """One lane a face of a film, in the order given, with a ribbon in the colour of what was shown; paler where that
     was less certain, thin where it was unsure. The wheel and dragging move along the time, a click in the legend
     leaves one expression.
 
-    `table` as from `Analysis.lanes`, with a different `name` for each face. `seconds`: how long the film is.
+    `table` as from `Analysis.segments`, with a different `name` for each face. `duration`: how long the film is.
     """
-    words = in_order(table["expression"])
-    names = [named(word) for word in words]
-    sure = table["expression"] != UNSURE.name
+    words = legend_order(table["expression"])
+    names = [symbol_and_name(word) for word in words]
+    sure = table["expression"] != UNCERTAIN.name
     rows = table.assign(
-        word=[named(e) for e in table["expression"]],
+        word=[symbol_and_name(e) for e in table["expression"]],
         opacity=(0.35 + 0.65 * table["confidence"].fillna(0)).where(sure, 0.5),
-        height=(sure * 0.45 + 0.25) * LANE,
-        said=[percent(c) if c == c else "" for c in table["confidence"]],
-        when=[f"{clock_tenths(a)} to {clock_tenths(b)}" for a, b in zip(table["start"], table["end"], strict=True)],
+        height=(sure * 0.45 + 0.25) * LANE_PX,
+        said=[format_percent(c) if c == c else "" for c in table["confidence"]],
+        when=[
+            f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
+            for a, b in zip(table["start"], table["end"], strict=True)
+        ],
     )
     lanes = list(dict.fromkeys(rows["name"]))
     chosen = alt.selection_point(fields=["word"], bind="legend")
     chart = (
         alt.Chart(rows)
-        .mark_bar(stroke=EDGE, strokeWidth=0.5, clip=True)
+        .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5, clip=True)
         .encode(
             x=alt.X(
                 "start:Q",
-                scale=alt.Scale(domain=[0, max(seconds, 0.1)], nice=False),
-                axis=alt.Axis(title=None, labelFontSize=13, labelExpr=_CLOCK, labelFlush=True, tickMinStep=1),
+                scale=alt.Scale(domain=[0, max(duration, 0.1)], nice=False),
+                axis=alt.Axis(title=None, labelFontSize=13, labelExpr=_CLOCK_EXPR, labelFlush=True, tickMinStep=1),
             ),
             x2="end:Q",
-            y=alt.Y("name:N", sort=lanes, axis=axis("left", overlap=False)),
-            color=alt.Color("word:N", scale=colours(words, names), legend=legend()),
+            y=alt.Y("name:N", sort=lanes, axis=make_axis("left", allow_overlap=False)),
+            color=alt.Color("word:N", scale=make_color_scale(words, names), legend=make_legend()),
             opacity=alt.condition(chosen, alt.Opacity("opacity:Q", scale=None), alt.value(0.06)),
             size=alt.Size("height:Q", scale=None),
             tooltip=[
@@ -58,28 +70,31 @@ def film_ribbons(table: pd.DataFrame, seconds: float) -> alt.Chart:
         .add_params(chosen)
         .interactive(bind_y=False)
     )
-    return chart.properties(height=20 + LANE * max(1, len(lanes))).configure_view(stroke=None)
+    return chart.properties(height=20 + LANE_PX * max(1, len(lanes))).configure_view(stroke=None)
 
 
-def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False) -> alt.LayerChart:
-    """What the faces of a film show over its time, stacked; a click gives the selection `CAST_CLICK` with `start`.
+def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_percent: bool = False) -> alt.LayerChart:
+    """What the faces of a film show over its time, stacked; a click gives the selection `TIME_SELECTION` with `start`.
 
-    `table` as from `Analysis.crowd`: `start`, `end` (seconds), `expression`, `faces`; with `shares` as from
-    `Analysis.audience`, of which `share` (0 to 1, NaN where nothing is to be shown) counts. `seconds`: how long the
+    `table` as from `Analysis.face_counts`: `start`, `end` (seconds), `get_style`, `faces`; with `as_percent` as from
+    `Analysis.group_shares`, of which `share` (0 to 1, NaN where nothing is to be shown) counts. `duration`: how long the
     film is.
     """
-    value = "share" if shares else "faces"
+    value = "share" if as_percent else "faces"
     rows = table[table[value] > 0]
-    words = in_order(rows["expression"])
-    names = [named(word) for word in words]
+    words = legend_order(rows["expression"])
+    names = [symbol_and_name(word) for word in words]
     tops = rows.groupby("start")[value].cumsum()
-    ticks = [0, 0.25, 0.5, 0.75, 1] if shares else _whole_ticks(max([1.0, *tops.tolist()]))
+    ticks = [0, 0.25, 0.5, 0.75, 1] if as_percent else _make_integer_ticks(max([1.0, *tops.tolist()]))
     rows = rows.assign(
-        name=[named(e) for e in rows["expression"]],
+        name=[symbol_and_name(e) for e in rows["expression"]],
         low=tops - rows[value],
         high=tops,
-        said=[percent(v) if shares else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
-        when=[f"{clock_tenths(a)} to {clock_tenths(b)}" for a, b in zip(rows["start"], rows["end"], strict=True)],
+        said=[format_percent(v) if as_percent else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
+        when=[
+            f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
+            for a, b in zip(rows["start"], rows["end"], strict=True)
+        ],
     )
     areas = (
         alt.Chart(rows)
@@ -87,10 +102,16 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
         .encode(
             x=alt.X(
                 "start:Q",
-                scale=alt.Scale(domain=[0, max(seconds, 0.1)], nice=False),
+                scale=alt.Scale(domain=[0, max(duration, 0.1)], nice=False),
                 axis=alt.Axis(
-                    title=None, labelFontSize=13, labelExpr=_CLOCK, labelFlush=True, labelOverlap="greedy",
-                    labelSeparation=6, grid=False, tickMinStep=1,
+                    title=None,
+                    labelFontSize=13,
+                    labelExpr=_CLOCK_EXPR,
+                    labelFlush=True,
+                    labelOverlap="greedy",
+                    labelSeparation=6,
+                    grid=False,
+                    tickMinStep=1,
                 ),
             ),
             x2="end:Q",
@@ -98,64 +119,70 @@ def cast_over_time(table: pd.DataFrame, seconds: float, *, shares: bool = False)
                 "low:Q",
                 scale=alt.Scale(domain=[0, ticks[-1]], nice=False),
                 axis=alt.Axis(
-                    title=None, labelFontSize=13, format="%" if shares else "d", values=ticks, domain=False,
+                    title=None,
+                    labelFontSize=13,
+                    format="%" if as_percent else "d",
+                    values=ticks,
+                    domain=False,
                 ),
             ),
             y2="high:Q",
-            color=alt.Color("name:N", scale=colours(words, names), legend=legend()),
+            color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
             tooltip=[
                 alt.Tooltip("when:N", title="time"),
                 alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("said:N", title="of all" if shares else "faces"),
+                alt.Tooltip("said:N", title="of all" if as_percent else "faces"),
             ],
         )
-        .add_params(alt.selection_point(name=CAST_CLICK, fields=["start"], on="click", clear=False))
-    )  # fmt: skip
+        .add_params(alt.selection_point(name=TIME_SELECTION, fields=["start"], on="click", clear=False))
+    )
     # Streamlit fits the legend into the height as well.
-    return calm(alt.LayerChart(layer=[areas]), height=180 + 24 * -(-len(names) // LEGEND_COLUMNS))
+    return apply_layout(alt.LayerChart(layer=[areas]), height=180 + 24 * -(-len(names) // LEGEND_COLUMNS))
 
 
-def _whole_ticks(most: float) -> list[int]:
-    """Whole numbers from 0 to `most` or a little beyond, five at most and equally far apart."""
-    step = next(factor * 10**power for power in range(10) for factor in (1, 2, 5) if 4 * factor * 10**power >= most)
-    return [step * i for i in range(math.ceil(most / step - 1e-9) + 1)]
+def _make_integer_ticks(max_value: float) -> list[int]:
+    """Whole numbers from 0 to `max_value` or a little beyond, five at most and equally far apart."""
+    step = next(
+        factor * 10**power for power in range(10) for factor in (1, 2, 5) if 4 * factor * 10**power >= max_value
+    )
+    return [step * i for i in range(math.ceil(max_value / step - 1e-9) + 1)]
 
 
-def people_bars(table: pd.DataFrame) -> alt.LayerChart:
+def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
     """A whole bar for each face of a film: the share of its time by expression, with the signs in it.
 
-    `table`: `name` (in the order to show), `expression`, `share` (0 to 1, together 1 for each name).
+    `table`: `name` (in the order to show), `get_style`, `share` (0 to 1, together 1 for each name).
     """
     people = list(dict.fromkeys(table["name"]))
-    words = in_order(table["expression"])
-    names = [named(word) for word in words]
+    words = legend_order(table["expression"])
+    names = [symbol_and_name(word) for word in words]
     ends = table.groupby("name")["share"].cumsum()
     rows = table.assign(
-        word=[named(e) for e in table["expression"]],
+        word=[symbol_and_name(e) for e in table["expression"]],
         start=ends - table["share"],
         end=ends,
         middle=ends - table["share"] / 2,
-        sign=[expression(e).sign for e in table["expression"]],
-        ink=[ink(e) for e in table["expression"]],
-        part=[percent(share) for share in table["share"]],
+        sign=[get_style(e).symbol for e in table["expression"]],
+        ink=[text_color(e) for e in table["expression"]],
+        part=[format_percent(share) for share in table["share"]],
     )
     base = alt.Chart(rows).encode(
-        y=alt.Y("name:N", sort=people, axis=axis("left", overlap=False)),
+        y=alt.Y("name:N", sort=people, axis=make_axis("left", allow_overlap=False)),
         tooltip=[
             alt.Tooltip("name:N", title="face"),
             alt.Tooltip("word:N", title="expression"),
             alt.Tooltip("part:N", title="of the time"),
         ],
     )
-    bars = base.mark_bar(height=BAR * 0.8, stroke=EDGE, strokeWidth=1).encode(
+    bars = base.mark_bar(height=BAR_PX * 0.8, stroke=EDGE_COLOR, strokeWidth=1).encode(
         x=alt.X("start:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None),
         x2="end:Q",
-        color=alt.Color("word:N", scale=colours(words, names), legend=legend()),
+        color=alt.Color("word:N", scale=make_color_scale(words, names), legend=make_legend()),
     )
     signs = (
         base.transform_filter("datum.share >= 0.05")
         .mark_text(fontSize=13, fontWeight="bold")
         .encode(x="middle:Q", text="sign:N", color=alt.Color("ink:N", scale=None))
     )
-    height = 30 + (BAR + 8) * max(1, len(people)) + 24 * -(-len(names) // LEGEND_COLUMNS)
-    return calm(alt.LayerChart(layer=[bars, signs]).resolve_scale(color="independent"), height=height)
+    height = 30 + (BAR_PX + 8) * max(1, len(people)) + 24 * -(-len(names) // LEGEND_COLUMNS)
+    return apply_layout(alt.LayerChart(layer=[bars, signs]).resolve_scale(color="independent"), height=height)

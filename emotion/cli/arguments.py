@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """A number from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
@@ -13,7 +13,7 @@ def share(text: str) -> float:
     return value
 
 
-def side(text: str) -> int:
+def pixel_count(text: str) -> int:
     """The length of a side in pixels."""
     value = int(text)
     if value < 1:

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 
 
-def _bench(options: argparse.Namespace) -> int:
-    from emotion.benchmarks.steps import bench
+def _run_benchmark(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.steps import benchmark_steps
 
     if options.stream is not None:
-        return _bench_stream(options)
+        return _run_stream_benchmark(options)
     if options.film:
-        return _bench_films(options)
-    rows = bench()
+        return _run_video_benchmark(options)
+    rows = benchmark_steps()
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -24,10 +24,10 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bench_stream(options: argparse.Namespace) -> int:
-    from emotion.benchmarks.live import bench_stream, pictures_of
+def _run_stream_benchmark(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.live import benchmark_stream, load_frames
 
-    rows = bench_stream(film=pictures_of(Path(options.stream)) if options.stream else None)
+    rows = benchmark_stream(frames=load_frames(Path(options.stream)) if options.stream else None)
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -39,10 +39,10 @@ def _bench_stream(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bench_films(options: argparse.Namespace) -> int:
-    from emotion.benchmarks.video import bench_films
+def _run_video_benchmark(options: argparse.Namespace) -> int:
+    from emotion.benchmarks.video import benchmark_videos
 
-    rows = bench_films()
+    rows = benchmark_videos()
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0

@@ -11,30 +11,36 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion.cli.arguments import share
+from emotion.cli.arguments import fraction
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.datasets.dataset import Dataset
-    from emotion.jobs.reporter import Reporter
-    from emotion.model_store.store import Bundle
-    from emotion.training.classifier.config import LessonPlan
+    from emotion.jobs.reporter import JobReporter
+    from emotion.model_store.store import ModelBundle
+    from emotion.training.classifier.config import TrainingPlan
 
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
 
 def add_commands(command: Command) -> None:
-    """Add `networks`, `train`, `evaluate`, `runs`, `shrink`, `use` and `remove-model`."""
-    one = command("networks", _networks, "List the networks that can be trained here.")
+    """Add `list_architectures`, `train`, `evaluate_classifier`, `runs`, `quantize_model`, `install_model` and `remove-model`."""
+    one = command("networks", _list_networks, "List the networks that can be trained here.")
     one.add_argument("--json", action="store_true")
 
     one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
     one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
     one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
     one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
-    one.add_argument("--teachers", type=Path, nargs="+", default=[], metavar="MODEL_OR_RUN",
-                     help="recognisers that teach seresnet or seresnet-wide what they see")  # fmt: skip
-    one.add_argument("--teaching", type=share, default=0.5, help="their share in what it learns (%(default)s)")
+    one.add_argument(
+        "--teachers",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="MODEL_OR_RUN",
+        help="recognisers that teach seresnet or seresnet-wide what they see",
+    )
+    one.add_argument("--teaching", type=fraction, default=0.5, help="their share in what it learns (%(default)s)")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
     one.add_argument("--network", default="seresnet", help="one of `networks` (%(default)s)")
     own = one.add_argument_group("settings", "those that are not given are the network's own, see `networks --json`")
@@ -60,8 +66,11 @@ def add_commands(command: Command) -> None:
     one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
     one.add_argument("--split", choices=("public", "private"), default="public")
     one.add_argument("--answers", action="store_true", help="write what it says of each face into its answers.npz")
-    one.add_argument("--stress", action="store_true", help="write how it does on blurred, dark, turned, covered, small "
-                     "and noisy faces into its stress.json")  # fmt: skip
+    one.add_argument(
+        "--stress",
+        action="store_true",
+        help="write how it does on blurred, dark, turned, covered, small and noisy faces into its stress.json",
+    )
     one.add_argument(
         "--pipeline", action="store_true", help="instead, put test faces into scenes: found, cut out, read"
     )
@@ -69,18 +78,18 @@ def add_commands(command: Command) -> None:
     one.add_argument("--keep", action="store_true", help="with --pipeline: write it into report and card of the model")
     one.add_argument("--json", action="store_true")
 
-    one = command("runs", _runs, "List the trainings: those of runs/, then those that came with the program.")
+    one = command("runs", _list_runs, "List the trainings: those of runs/, then those that came with the program.")
     one.add_argument("--folder", type=Path, metavar="DIR", help="(default: runs/)")
     one.add_argument("--json", action="store_true", help="one JSON object a run, a line each")
 
-    one = command("shrink", _shrink, "A recogniser in numbers of 8 bits: faster, smaller, hardly less right.")
+    one = command("shrink", _quantize, "A recogniser in numbers of 8 bits: faster, smaller, hardly less right.")
     one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what it learned from")
     one.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (fer2013new.csv)")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     one.add_argument("--overwrite", action="store_true", help="replace the model in DIR")
 
-    one = command("use", _use, "Copy a finished run into models/, where the app finds it.")
+    one = command("use", _install_model, "Copy a finished run into models/, where the app finds it.")
     one.add_argument("run_folder", type=Path, metavar="RUN")
     one.add_argument("--name", required=True)
     one.add_argument("--overwrite", action="store_true", help="replace the model of that name")
@@ -90,154 +99,196 @@ def add_commands(command: Command) -> None:
     one.add_argument("name", metavar="NAME")
 
 
-def _networks(options: argparse.Namespace) -> int:
+def _list_networks(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from emotion.datasets.label_sets import LABEL_SETS
-    from emotion.training.classifier.zoo import networks
+    from emotion.training.classifier.zoo import list_architectures
 
-    for card in networks() if not options.json else []:
-        side = f"{card.size} x {card.size} grey"
-        print(f"{card.name:<20} {card.parameters:>11,} parameters  {side:<15} {card.label_set:<12} {card.reported}")
+    for card in list_architectures() if not options.json else []:
+        side = f"{card.input_size} x {card.input_size} grey"
+        print(
+            f"{card.name:<20} {card.num_parameters:>11,} parameters  {side:<15} {card.label_set:<12} {card.reported_accuracy}"
+        )
     if options.json:
         facts = [
-            {**{k: v for k, v in vars(card).items() if k != "defaults"},
-             "labels": list(LABEL_SETS[card.label_set].labels),
-             "defaults": {**card.defaults, "augmentation": asdict(card.defaults["augmentation"])}}
-            for card in networks()
-        ]  # fmt: skip
+            {
+                **{k: v for k, v in vars(card).items() if k != "defaults"},
+                "labels": list(LABEL_SETS[card.label_set].labels),
+                "defaults": {**card.defaults, "augmentation": asdict(card.defaults["augmentation"])},
+            }
+            for card in list_architectures()
+        ]
         print(json.dumps(facts, indent=1))
     return 0
 
 
-def _plan(options: argparse.Namespace) -> LessonPlan:
+def _make_plan(options: argparse.Namespace) -> TrainingPlan:
     """The network's own settings with what was given."""
     from dataclasses import replace
 
-    from emotion.training.classifier.config import LessonPlan, read_changes
+    from emotion.training.classifier.config import TrainingPlan, parse_augmentation
 
-    names = ("labels", "epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "flip", "weights",
-             "seed", "teaching")  # fmt: skip
+    names = (
+        "labels",
+        "epochs",
+        "batch",
+        "optimiser",
+        "learning_rate",
+        "schedule",
+        "patience",
+        "flip",
+        "weights",
+        "seed",
+        "teaching",
+    )
     given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
     given |= {name: str(value) for name in ("data", "votes", "not_faces") if (value := getattr(options, name))}
     if options.augmentation is not None:
-        given["augmentation"] = read_changes(options.augmentation)
+        given["augmentation"] = parse_augmentation(options.augmentation)
     teachers = tuple(map(str, options.teachers))
-    return replace(LessonPlan.defaults(options.network), tensorboard=options.tensorboard, teachers=teachers, **given)
+    return replace(
+        TrainingPlan.from_defaults(options.network), tensorboard=options.tensorboard, teachers=teachers, **given
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
-    from emotion.jobs.reporter import reporting
-    from emotion.jobs.result_folder import CLASSIFIER, claim
-    from emotion.training.manager import in_turn
-    from emotion.training.runs.step_monitor import PAUSE, Stopped
+    from emotion.jobs.reporter import job_context
+    from emotion.jobs.result_folder import CLASSIFIER, claim_result_folder
+    from emotion.training.manager import wait_for_slot
+    from emotion.training.runs.step_monitor import PAUSE_FILE, TrainingStopped
 
     inputs = [options.data, options.votes, options.not_faces, *options.teachers]
-    claim(options.out, CLASSIFIER, inputs=filter(None, inputs))
-    with reporting(options.out) as report:  # around all of it, so that the folder also says what was refused
-        (options.out / PAUSE).unlink(missing_ok=True)  # of a time before it was killed
-        plan = _plan(options)
-        with in_turn(options.out, report) if options.wait else nullcontext(True) as mine:
+    claim_result_folder(options.out, CLASSIFIER, inputs=filter(None, inputs))
+    with job_context(options.out) as report:  # around all of it, so that the folder also says what was refused
+        (options.out / PAUSE_FILE).unlink(missing_ok=True)  # of a time before it was killed
+        plan = _make_plan(options)
+        with wait_for_slot(options.out, report) if options.wait else nullcontext(True) as mine:
             if not mine:
                 return 0
             try:
-                bundle = _learned(plan, options, report)
-            except Stopped as stopped:
+                bundle = _run_training(plan, options, report)
+            except TrainingStopped as stopped:
                 print(f"{stopped} Run the same command again to go on.")
                 return 0
     print(json.dumps(bundle.card["metrics"], indent=1))
     return 0
 
 
-def _learned(plan: LessonPlan, options: argparse.Namespace, report: Reporter) -> Bundle:
-    from emotion.datasets.hard_negatives import haar_mistakes
+def _run_training(plan: TrainingPlan, options: argparse.Namespace, reporter: JobReporter) -> ModelBundle:
+    from emotion.datasets.hard_negatives import mine_hard_negatives
     from emotion.datasets.loaders import load_dataset
-    from emotion.training.classifier.zoo import card_of
+    from emotion.training.classifier.zoo import get_architecture
 
-    data = load_dataset(options.data, options.votes, card_of(plan.network).size)  # before the seconds that Keras takes
+    data = load_dataset(
+        options.data, options.votes, get_architecture(plan.network).input_size
+    )  # before the seconds that Keras takes
     for note in data.notes:
         print(f"emotion: {note}", file=sys.stderr)
-    plan = _fitted(plan, data, options)
-    if not card_of(plan.network).own:
-        from emotion.training.classifier.train import learn_network
+    plan = _adapt_plan(plan, data, options)
+    if not get_architecture(plan.network).is_native:
+        from emotion.training.classifier.train import train_zoo_classifier
 
-        return learn_network(data, plan, options.out, report, finish=options.finish)
-    from emotion.model_store.store import open_bundle
+        return train_zoo_classifier(data, plan, options.out, reporter, export_only=options.finish)
+    from emotion.model_store.store import open_model
     from emotion.training.classifier.config import TrainingConfig
-    from emotion.training.classifier.train import learn
+    from emotion.training.classifier.train import train_classifier
 
     config = TrainingConfig(
-        network=plan.network, epochs=plan.epochs, batch=plan.batch, learning_rate=plan.learning_rate, seed=plan.seed,
-        augmentation=plan.augmentation, teaching=plan.teaching,
-    )  # fmt: skip
-    crops = haar_mistakes(options.not_faces) if options.not_faces else None
-    files = {"votes_file": plan.votes, "not_faces_folder": plan.not_faces, "teacher_folders": list(plan.teachers)}
-    return learn(
-        data, config, options.out, report, crops, plan.settings() | files,
-        teachers=[open_bundle(folder) for folder in plan.teachers], finish=options.finish,
+        network=plan.network,
+        epochs=plan.epochs,
+        batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        seed=plan.seed,
+        augmentation=plan.augmentation,
+        distillation_weight=plan.distillation_weight,
+    )
+    crops = mine_hard_negatives(options.not_faces) if options.not_faces else None
+    files = {
+        "votes_file": plan.ferplus_csv,
+        "not_faces_folder": plan.negatives_dir,
+        "teacher_folders": list(plan.teachers),
+    }
+    return train_classifier(
+        data,
+        config,
+        options.out,
+        reporter,
+        crops,
+        plan.to_config() | files,
+        teachers=[open_model(folder) for folder in plan.teachers],
+        export_only=options.finish,
         tensorboard=plan.tensorboard,
-    )  # fmt: skip
+    )
 
 
-def _fitted(plan: LessonPlan, data: Dataset, options: argparse.Namespace) -> LessonPlan:
+def _adapt_plan(plan: TrainingPlan, data: Dataset, options: argparse.Namespace) -> TrainingPlan:
     """The plan with what was not given as the data set needs it: its own labels, and no larger batch than it has faces
     to train on."""
     from dataclasses import replace
 
-    from emotion.datasets.label_sets import apply, default_labels, label_set, learned_whole
-    from emotion.training.classifier.zoo import card_of
+    from emotion.datasets.label_sets import default_label_set, get_label_set, map_labels, native_label_set
+    from emotion.training.classifier.zoo import get_architecture
 
-    if card_of(plan.network).own:  # it leaves no label out
-        plan = replace(plan, labels=learned_whole(data.label_names))
+    if get_architecture(plan.network).is_native:  # it leaves no label out
+        plan = replace(plan, label_set=native_label_set(data.label_names))
     elif options.labels is None:
-        plan = replace(plan, labels=default_labels(plan.labels, data.label_names))
+        plan = replace(plan, label_set=default_label_set(plan.label_set, data.label_names))
     if options.batch is None:
-        lesson = data if card_of(plan.network).own else apply(data, label_set(plan.labels)).data
-        plan = replace(plan, batch=max(1, min(plan.batch, len(lesson.rows("training")))))
+        lesson = (
+            data if get_architecture(plan.network).is_native else map_labels(data, get_label_set(plan.label_set)).data
+        )
+        plan = replace(plan, batch_size=max(1, min(plan.batch_size, len(lesson.rows_in("training")))))
     return plan
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from emotion.datasets.dataset import SIZE
+    from emotion.datasets.dataset import IMAGE_SIZE
     from emotion.datasets.loaders import load_dataset
-    from emotion.model_store.card import CARD
+    from emotion.model_store.card import CARD_FILE
     from emotion.storage import read_json
-    from emotion.training.classifier.scoring import evaluate
+    from emotion.training.classifier.scoring import evaluate_classifier
 
-    read = (read_json(options.model / CARD) or {}).get("input")
-    size = read.get("size") if isinstance(read, dict) else SIZE  # of what a folder holds the network sees all pixels
-    data = load_dataset(options.data, options.votes, size if isinstance(size, int) and 8 <= size <= 512 else SIZE)
+    read = (read_json(options.model / CARD_FILE) or {}).get("input")
+    size = (
+        read.get("size") if isinstance(read, dict) else IMAGE_SIZE
+    )  # of what a folder holds the network sees all pixels
+    data = load_dataset(options.data, options.votes, size if isinstance(size, int) and 8 <= size <= 512 else IMAGE_SIZE)
     if options.pipeline:
-        return _evaluate_pipeline(options, data)
-    result = evaluate(options.model, data, options.split, answers=options.answers, stress=options.stress)
-    print(json.dumps(result, indent=1) if options.json else _scores_text(result))
+        return _evaluate_end_to_end(options, data)
+    result = evaluate_classifier(
+        options.model, data, options.split, save_predictions=options.answers, save_robustness=options.stress
+    )
+    print(json.dumps(result, indent=1) if options.json else _format_scores(result))
     return 0
 
 
-def _evaluate_pipeline(options: argparse.Namespace, data: Dataset) -> int:
-    from emotion.model_store.store import open_bundle
+def _evaluate_end_to_end(options: argparse.Namespace, data: Dataset) -> int:
+    from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
-    from emotion.recognition.classification import Recogniser
+    from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detector_factory import available_detectors, make_detector
-    from emotion.training.classifier.end_to_end import evaluate_pipeline
-    from emotion.training.classifier.scoring import keep_pipeline, lesson_for
-    from emotion.training.tables import pipeline_table
+    from emotion.training.classifier.end_to_end import evaluate_end_to_end
+    from emotion.training.classifier.scoring import match_model_labels, save_end_to_end
+    from emotion.training.tables import end_to_end_table
 
-    bundle = open_bundle(options.model)
-    recogniser = Recogniser(bundle)
+    bundle = open_model(options.model)
+    recogniser = ExpressionClassifier(bundle)
     names = options.detectors or available_detectors()
     analyzers = {name: Analyzer(make_detector(name), recogniser) for name in names}
-    rows = evaluate_pipeline(
-        analyzers, lesson_for(bundle, data).data, options.split,
-        tell=lambda part: print(f"emotion: {part}", file=sys.stderr),
-    )  # fmt: skip
+    rows = evaluate_end_to_end(
+        analyzers,
+        match_model_labels(bundle, data).data,
+        options.split,
+        on_progress=lambda part: print(f"emotion: {part}", file=sys.stderr),
+    )
     if options.keep:
-        keep_pipeline(bundle, rows)
-    print(json.dumps(rows, indent=1) if options.json else pipeline_table(rows).to_string(index=False))
+        save_end_to_end(bundle, rows)
+    print(json.dumps(rows, indent=1) if options.json else end_to_end_table(rows).to_string(index=False))
     return 0
 
 
-def _scores_text(result: dict[str, Any]) -> str:
+def _format_scores(result: dict[str, Any]) -> str:
     lines = [f"{result['split']} split, {result['n']} faces"]
     if "accuracy" in result:
         low, high = result["accuracy_interval"]
@@ -245,8 +296,10 @@ def _scores_text(result: dict[str, Any]) -> str:
         if result["accuracy_without_duplicates"] is not None:
             lines.append(f"  without seen duplicates    {result['accuracy_without_duplicates']:.1%}")
         lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
-        lines += [f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
-                  for name, c in result["per_class"].items()]  # fmt: skip
+        lines += [
+            f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
+            for name, c in result["per_class"].items()
+        ]
     if result.get("ferplus_accuracy") is not None:
         lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
     if "shown" in result and "accuracy" in result["shown"]:
@@ -258,15 +311,15 @@ def _scores_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _runs(options: argparse.Namespace) -> int:
-    from emotion.training.manager import RUNS, all_runs, as_json
+def _list_runs(options: argparse.Namespace) -> int:
+    from emotion.training.manager import RUNS_FOLDER, list_runs, to_json
 
-    folder = options.folder or RUNS
+    folder = options.folder or RUNS_FOLDER
     if options.folder is not None and not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise EmotionError(f"There is no folder {folder} that can be read; name the one that holds the runs.")
-    for run in all_runs(folder):
+    for run in list_runs(folder):
         if options.json:
-            print(as_json(run))
+            print(to_json(run))
             continue
         right = f"{run.best_accuracy:6.1%} in epoch {run.best_epoch}" if run.best_accuracy is not None else ""
         words = f"{run.folder.name:<24} {run.network:<20} {run.state:<11} {run.epoch:>4} of {run.epochs:<4} {right}"
@@ -274,39 +327,41 @@ def _runs(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shrink(options: argparse.Namespace) -> int:
+def _quantize(options: argparse.Namespace) -> int:
     from emotion.datasets.loaders import load_dataset
-    from emotion.model_store.store import open_bundle
+    from emotion.model_store.store import open_model
     from emotion.storage import read_json
-    from emotion.training.classifier.quantization import check_kind, shrink
-    from emotion.training.runs.folder import REPORT
+    from emotion.training.classifier.quantization import quantize_model, require_classifier
+    from emotion.training.runs.folder import REPORT_FILE
 
-    bundle = open_bundle(options.model)
-    check_kind(bundle)
+    bundle = open_model(options.model)
+    require_classifier(bundle)
     data = load_dataset(options.data, options.votes, bundle.input_size)
-    small = shrink(bundle, data, options.out, overwrite=options.overwrite)
-    told = (read_json(small.folder / REPORT) or {})["shrunk"]
+    small = quantize_model(bundle, data, options.out, overwrite=options.overwrite)
+    told = (read_json(small.folder / REPORT_FILE) or {})["shrunk"]
     print(
-        f"{small.network.stat().st_size / 2**20:.1f} MB instead of {bundle.network.stat().st_size / 2**20:.1f}; right "
+        f"{small.onnx_path.stat().st_size / 2**20:.1f} MB instead of {bundle.onnx_path.stat().st_size / 2**20:.1f}; right "
         f"for {told['accuracy']:.1%} of the public faces instead of {told['accuracy_before']:.1%}, the same answer to "
         f"{told['same']:.1%}: {small.folder}"
     )
     return 0
 
 
-def _use(options: argparse.Namespace) -> int:
-    from emotion.model_store.store import SHIPPED
-    from emotion.training.install import use
+def _install_model(options: argparse.Namespace) -> int:
+    from emotion.model_store.store import BUILTIN_MODELS
+    from emotion.training.install import install_model
 
-    model = use(options.run_folder, SHIPPED, options.name, default=options.default, overwrite=options.overwrite)
+    model = install_model(
+        options.run_folder, BUILTIN_MODELS, options.name, default=options.default, overwrite=options.overwrite
+    )
     print(model.folder)
     return 0
 
 
 def _remove_model(options: argparse.Namespace) -> int:
-    from emotion.model_store.store import SHIPPED
+    from emotion.model_store.store import BUILTIN_MODELS
     from emotion.training.install import remove_model
 
-    remove_model(SHIPPED / options.name, SHIPPED)
+    remove_model(BUILTIN_MODELS / options.name, BUILTIN_MODELS)
     print(f"{options.name} was removed from the models.")
     return 0

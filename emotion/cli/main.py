@@ -9,18 +9,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emotion.cli import analyze, classifier, datasets, generator, video
-from emotion.cli.analyze import _read_film
-from emotion.cli.benchmark import _bench
-from emotion.cli.detector import _confirm, _evaluate_detector, _fetch, _measure, _train_detector
-from emotion.cli.stdout import OutputError, output
+from emotion.cli.analyze import _analyze_video
+from emotion.cli.benchmark import _run_benchmark
+from emotion.cli.detector import (
+    _calibrate_crops,
+    _calibrate_fusion,
+    _download_yunet,
+    _evaluate_detector,
+    _train_detector,
+)
+from emotion.cli.stdout import OutputError, guard_stdout
 from emotion.errors import EmotionError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 where something could not be done, 2 for wrong arguments."""
-    options = _parser().parse_args(arguments)
+    options = _build_parser().parse_args(argv)
     try:
-        with output():
+        with guard_stdout():
             return options.run(options)
     except EmotionError as error:
         print(f"emotion: {error}", file=sys.stderr)
@@ -36,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m emotion", description="Reads expressions in faces.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -47,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     analyze.add_command(command)
 
-    one = command("read-film", _read_film, "Read the film of a folder that the app prepared, in its turn.")
+    one = command("read-film", _analyze_video, "Read the film of a folder that the app prepared, in its turn.")
     one.add_argument("folder", type=Path, metavar="DIR")
 
     video.add_commands(command)
@@ -73,23 +79,30 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--keep", action="store_true", help="write the table into the model's report")
     one.add_argument("--json", action="store_true")
 
-    one = command("bench", _bench, "Milliseconds of every step on one core of this machine.")
-    one.add_argument("--stream", nargs="?", const="", metavar="FILM",
-                     help="what a live page reaches instead, with moving pictures or a film as the camera")  # fmt: skip
+    one = command("bench", _run_benchmark, "Milliseconds of every step on one core of this machine.")
+    one.add_argument(
+        "--stream",
+        nargs="?",
+        const="",
+        metavar="FILM",
+        help="what a live page reaches instead, with moving pictures or a film as the camera",
+    )
     one.add_argument("--film", action="store_true", help="how fast films are read instead; takes minutes")
     one.add_argument("--json", action="store_true")
 
-    one = command("measure-crops", _measure, "Measure how a detector's boxes relate to the crops of FER-2013.")
+    one = command("measure-crops", _calibrate_crops, "Measure how a detector's boxes relate to the crops of FER-2013.")
     one.add_argument("detector", help="its name, or the folder of one that was trained here")
     one.add_argument("--data", type=Path, required=True)
     one.add_argument("--keep", action="store_true", help="write the result into the card of that folder")
     one.add_argument("--faces", type=int, default=2000, help="how many training faces (%(default)s)")
 
-    one = command("measure-confirmation", _confirm, "Measure how a detector and a recogniser together tell faces.")
+    one = command(
+        "measure-confirmation", _calibrate_fusion, "Measure how a detector and a recogniser together tell faces."
+    )
     one.add_argument("detector", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
     one.add_argument("--model", type=Path, metavar="DIR", help="the recogniser (default: the shipped one)")
     one.add_argument("--keep", action="store_true", help="write the result into the card of the detector")
 
-    command("fetch-yunet", _fetch, "Download the YuNet face detector (233 kB) once into the user's cache.")
+    command("fetch-yunet", _download_yunet, "Download the YuNet face detector (233 kB) once into the user's cache.")
     return parser

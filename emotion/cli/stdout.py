@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, Final, TextIO, cast
 
-_ESCAPED: Final = "escaped as in JSON"
+_ERROR_HANDLER: Final = "escaped as in JSON"
 
 
 class OutputError(OSError):
     """Standard output cannot be written, as where its disk is full; who reads it may leave, that is none."""
 
 
-class _Output:
+class _GuardedStdout:
     """`stream`, whose errors are each an `OutputError`."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -27,16 +27,16 @@ class _Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with _told_apart():
+        with _raise_output_errors():
             return self._stream.write(text)
 
     def flush(self) -> None:
-        with _told_apart():
+        with _raise_output_errors():
             self._stream.flush()
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def _raise_output_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -46,7 +46,7 @@ def _told_apart() -> Iterator[None]:
 
 
 @contextmanager
-def output() -> Iterator[None]:
+def guard_stdout() -> Iterator[None]:
     """All that is printed within gets to standard output, at the latest at the end; otherwise raises `OutputError`,
     or `BrokenPipeError` where nobody reads it any more."""
     stream: TextIO | None = sys.stdout
@@ -54,17 +54,17 @@ def output() -> Iterator[None]:
         yield
         return
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors=_ESCAPED)  # names of files have characters that not every encoding has
-    with redirect_stdout(cast(TextIO, _Output(stream))):
+        stream.reconfigure(errors=_ERROR_HANDLER)  # names of files have characters that not every encoding has
+    with redirect_stdout(cast(TextIO, _GuardedStdout(stream))):
         yield
         sys.stdout.flush()
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
+def _escape_as_json(error: UnicodeError) -> tuple[str, int]:
     """What an encoding lacks as "\\u00e9", which can be read in a sentence and is right within JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-codecs.register_error(_ESCAPED, _escaped)
+codecs.register_error(_ERROR_HANDLER, _escape_as_json)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Batch = NDArray[np.uint8]
+ImageBatch = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -17,27 +17,39 @@ class Augmentation:
     """How much to change; every amount is the end of a uniform range, every `p_…` a probability."""
 
     shift: float = 0.10  # of the side, both ways
-    least_scale: float = 0.85
-    most_scale: float = 1.2
+    min_scale: float = 0.85
+    max_scale: float = 1.2
     rotation: float = 14.0  # degrees, both ways
     brightness: float = 30.0  # grey levels, both ways
     contrast: float = 0.3  # relative, both ways
     gamma: float = 0.3  # of the logarithm of the exponent
-    p_erase: float = 0.5  # Zhong et al. 2017, "Random erasing data augmentation"
+    erase_prob: float = 0.5  # Zhong et al. 2017, "Random erasing data augmentation"
     # What webcams do and FER-2013 does not: small doses, or the clean faces suffer.
-    p_blur: float = 0.08
-    p_noise: float = 0.08
-    p_jpeg: float = 0.06
-    p_low_resolution: float = 0.08
+    blur_prob: float = 0.08
+    noise_prob: float = 0.08
+    jpeg_prob: float = 0.06
+    low_resolution_prob: float = 0.08
 
 
-NONE: Final = Augmentation(
-    shift=0.0, least_scale=1.0, most_scale=1.0, rotation=0.0, brightness=0.0, contrast=0.0, gamma=0.0,
-    p_erase=0.0, p_blur=0.0, p_noise=0.0, p_jpeg=0.0, p_low_resolution=0.0,
-)  # fmt: skip
+NO_AUGMENTATION: Final = Augmentation(
+    shift=0.0,
+    min_scale=1.0,
+    max_scale=1.0,
+    rotation=0.0,
+    brightness=0.0,
+    contrast=0.0,
+    gamma=0.0,
+    erase_prob=0.0,
+    blur_prob=0.0,
+    noise_prob=0.0,
+    jpeg_prob=0.0,
+    low_resolution_prob=0.0,
+)
 
 
-def augment(images: Batch, size: int, flip: NDArray[np.bool_], amount: Augmentation, rng: np.random.Generator) -> Batch:
+def augment(
+    images: ImageBatch, size: int, flip: NDArray[np.bool_], augmentation: Augmentation, rng: np.random.Generator
+) -> ImageBatch:
     """Change faces uint8 (n, h, w) and resample them to uint8 (n, size, size).
 
     `flip` bool (n,): which to mirror; the caller alternates it from epoch to epoch (Jordan 2024, "94% on
@@ -45,14 +57,14 @@ def augment(images: Batch, size: int, flip: NDArray[np.bool_], amount: Augmentat
     """
     out = np.empty((len(images), size, size), np.uint8)
     for i, image in enumerate(images):
-        face = _warp(image, size, bool(flip[i]), amount, rng)
-        face = _tone(face, amount, rng)
-        face = _spoil(face, amount, rng)
-        out[i] = _erase(face, rng) if rng.random() < amount.p_erase else face
+        face = _warp(image, size, bool(flip[i]), augmentation, rng)
+        face = _jitter_tone(face, augmentation, rng)
+        face = _degrade(face, augmentation, rng)
+        out[i] = _erase(face, rng) if rng.random() < augmentation.erase_prob else face
     return out
 
 
-def resized(images: Batch, size: int) -> Batch:
+def resize_images(images: ImageBatch, size: int) -> ImageBatch:
     """Faces uint8 (n, h, w) in another size, uint8 (n, size, size); the same array where they have it."""
     if images.shape[1:] == (size, size) or len(images) == 0:
         return images
@@ -60,12 +72,12 @@ def resized(images: Batch, size: int) -> Batch:
     return np.stack([cv2.resize(image, (size, size), interpolation=way) for image in images]).astype(np.uint8)
 
 
-def _warp(image: NDArray, size: int, flip: bool, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
     """Flip, rotation, scale and shift in one resampling."""
     height, width = image.shape
-    angle = np.deg2rad(rng.uniform(-amount.rotation, amount.rotation))
-    scale = np.exp(rng.uniform(np.log(amount.least_scale), np.log(amount.most_scale)))
-    dx, dy = rng.uniform(-amount.shift, amount.shift, 2) * width
+    angle = np.deg2rad(rng.uniform(-augmentation.rotation, augmentation.rotation))
+    scale = np.exp(rng.uniform(np.log(augmentation.min_scale), np.log(augmentation.max_scale)))
+    dx, dy = rng.uniform(-augmentation.shift, augmentation.shift, 2) * width
     step = width / size / scale  # source pixels per output pixel
     cos, sin = np.cos(angle) * step, np.sin(angle) * step
     mirror = -1.0 if flip else 1.0
@@ -74,27 +86,33 @@ def _warp(image: NDArray, size: int, flip: bool, amount: Augmentation, rng: np.r
     offset = np.array([(width - 1) / 2 + dx, (height - 1) / 2 + dy]) - linear @ middle
     matrix = np.column_stack([linear, offset])
     return cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        image,
+        matrix,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    )
 
 
-def _tone(image: NDArray, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+def _jitter_tone(image: NDArray, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
     """Brightness, contrast and gamma as one table of 256 grey levels."""
-    gamma = np.exp(rng.uniform(-amount.gamma, amount.gamma))
-    contrast = 1 + rng.uniform(-amount.contrast, amount.contrast)
-    brightness = rng.uniform(-amount.brightness, amount.brightness)
+    gamma = np.exp(rng.uniform(-augmentation.gamma, augmentation.gamma))
+    contrast = 1 + rng.uniform(-augmentation.contrast, augmentation.contrast)
+    brightness = rng.uniform(-augmentation.brightness, augmentation.brightness)
     levels = 255 * (np.arange(256) / 255) ** gamma
     levels = (levels - 128) * contrast + 128 + brightness
     return cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8))
 
 
-def _spoil(image: NDArray, amount: Augmentation, rng: np.random.Generator) -> NDArray:
+def _degrade(image: NDArray, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
     """Blur, low resolution, noise and JPEG, each rarely."""
     size = image.shape[0]
     blur, low, noise, jpeg = rng.random(4) < (
-        amount.p_blur, amount.p_low_resolution, amount.p_noise, amount.p_jpeg,
-    )  # fmt: skip
+        augmentation.blur_prob,
+        augmentation.low_resolution_prob,
+        augmentation.noise_prob,
+        augmentation.jpeg_prob,
+    )
     if blur:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4) * size / 48)
     if low:

@@ -13,45 +13,45 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.builder import PREPARED, SETS
+from emotion.datasets.builder import DATASETS_FOLDER, METADATA_FILE
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import in_order, labelled_pictures, load_dataset
-from emotion.datasets.splitting import expected_counts, held_out_shares
+from emotion.datasets.loaders import load_dataset, scan_image_tree, sort_labels
+from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 
-DATA: Final = "EMOTION_DATA"  # the environment variable that names one more data set, or a folder of them
-_TABLES: Final = (".npz", ".csv")
+DATA_ENV_VAR: Final = "EMOTION_DATA"  # the environment variable that names one more data set, or a folder of them
+_TABLE_SUFFIXES: Final = (".npz", ".csv")
 
 
 @dataclass(frozen=True)
-class Entry:
+class DatasetInfo:
     """A data set that was found. `counts`: for each of `labels` its rows of training, public (valid) and private
-    (test); without given splits they are as they will be held out, give or take duplicates. `votes`: whether FER+ votes
+    (test); without given splits they are as they will be held out, give or take duplicates. `has_ferplus`: whether FER+ votes
     are in it."""
 
     name: str
     path: Path
     labels: tuple[str, ...]
     counts: tuple[tuple[int, int, int], ...]
-    votes: bool
+    has_ferplus: bool
 
     @property
-    def rows(self) -> int:
+    def num_faces(self) -> int:
         """How many faces it has."""
-        return sum(self.splits)
+        return sum(self.split_counts)
 
     @property
-    def splits(self) -> tuple[int, int, int]:
+    def split_counts(self) -> tuple[int, int, int]:
         """The rows of training, public (valid) and private (test)."""
         training, public, private = (sum(part) for part in zip(*self.counts, strict=True))
         return training, public, private
 
 
-def find_datasets() -> list[Entry]:
+def list_datasets() -> list[DatasetInfo]:
     """The data sets in data/sets/, data/*.npz, data/*.csv and where EMOTION_DATA points, by their names, all different.
-    What is no data set is left out; `refused_datasets` tells why."""
-    found = [entry for _, entry in _looked_at() if isinstance(entry, Entry)]
+    What is no data set is left out; `list_dataset_errors` tells why."""
+    found = [entry for _, entry in _inspect_all() if isinstance(entry, DatasetInfo)]
     seen: Counter[str] = Counter()
     out = []
     for entry in sorted(found, key=lambda entry: (entry.name.lower(), str(entry.path))):
@@ -60,43 +60,43 @@ def find_datasets() -> list[Entry]:
     return out
 
 
-def entry_at(path: Path) -> Entry:
+def get_dataset_info(path: Path) -> DatasetInfo:
     """What is known of the data set at `path`. `DataError` where there is none."""
     if not path.exists():
         raise DataError(f"There is no {path}; choose a data set that is on this machine.")
     path = Path(os.path.abspath(path))
-    found = _looked_into(path, stamp_of(path))
+    found = _inspect_path(path, cache_key(path))
     if isinstance(found, str):
         raise DataError(found)
     return found
 
 
-def refused_datasets() -> list[str]:
+def list_dataset_errors() -> list[str]:
     """A sentence for each file or folder in those places that is no data set."""
-    return [sentence for _, sentence in _looked_at() if isinstance(sentence, str)]
+    return [sentence for _, sentence in _inspect_all() if isinstance(sentence, str)]
 
 
-def load_entry(entry: Entry) -> Dataset:
+def load_from_info(dataset: DatasetInfo) -> Dataset:
     """All of a data set; see `load_dataset`."""
-    return load_dataset(entry.path)
+    return load_dataset(dataset.path)
 
 
-def stamp_of(path: Path) -> tuple[str, int, int]:
+def cache_key(path: Path) -> tuple[str, int, int]:
     """Changes whenever a file is written anew, or pictures come into a folder or leave it."""
-    places = [path, path / PREPARED, *_inner_folders(path)]
+    places = [path, path / METADATA_FILE, *_list_inner_folders(path)]
     statuses = [place.stat() for place in places if place.exists()]
     return str(path), max((s.st_mtime_ns for s in statuses), default=0), sum(s.st_size for s in statuses)
 
 
-def _inner_folders(path: Path) -> list[Path]:
+def _list_inner_folders(path: Path) -> list[Path]:
     """Splits and labels, not the pictures in them, of which there may be very many."""
     if not path.is_dir():
         return []
-    outer = _children(path)
-    return [place for one in outer if one.is_dir() for place in (one, *_folders_in(one))]
+    outer = _list_children(path)
+    return [place for one in outer if one.is_dir() for place in (one, *_list_folders(one))]
 
 
-def _folders_in(folder: Path) -> list[Path]:
+def _list_folders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             return [Path(entry.path) for entry in entries if entry.is_dir()]
@@ -104,24 +104,26 @@ def _folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def _looked_at() -> list[tuple[Path, Entry | str]]:
-    return [(path, _looked_into(path, stamp_of(path))) for path in dict.fromkeys(_candidates())]
+def _inspect_all() -> list[tuple[Path, DatasetInfo | str]]:
+    return [(path, _inspect_path(path, cache_key(path))) for path in dict.fromkeys(_find_candidates())]
 
 
-def _candidates() -> list[Path]:
+def _find_candidates() -> list[Path]:
     """Every path that may be a data set; in the folder of EMOTION_DATA itself or what lies in it."""
-    data = SETS.parent
-    found = [path for path in _children(SETS) if path.is_dir() or path.suffix.lower() in _TABLES]
-    found += [path for path in _children(data) if path.is_file() and path.suffix.lower() in _TABLES]
-    named = os.environ.get(DATA, "")
+    data = DATASETS_FOLDER.parent
+    found = [
+        path for path in _list_children(DATASETS_FOLDER) if path.is_dir() or path.suffix.lower() in _TABLE_SUFFIXES
+    ]
+    found += [path for path in _list_children(data) if path.is_file() and path.suffix.lower() in _TABLE_SUFFIXES]
+    named = os.environ.get(DATA_ENV_VAR, "")
     if named:
         place = Path(named)
-        inside = [path for path in _children(place) if path.is_file() and path.suffix.lower() in _TABLES]
+        inside = [path for path in _list_children(place) if path.is_file() and path.suffix.lower() in _TABLE_SUFFIXES]
         found += inside or [place]
     return [Path(os.path.abspath(path)) for path in found]
 
 
-def _children(folder: Path) -> list[Path]:
+def _list_children(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
@@ -129,43 +131,43 @@ def _children(folder: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=100)
-def _looked_into(path: Path, stamp: tuple[str, int, int]) -> Entry | str:
-    """`stamp` only tells when to look again."""
+def _inspect_path(path: Path, key: tuple[str, int, int]) -> DatasetInfo | str:
+    """`key` only tells when to look again."""
     try:
         if path.is_dir():
-            return _of_folder(path)
+            return _inspect_folder(path)
         if not path.is_file():
-            raise DataError(f"There is no {path}, which {DATA} names.")
-        return _of_npz(path) if path.suffix.lower() == ".npz" else _of_csv(path)
+            raise DataError(f"There is no {path}, which {DATA_ENV_VAR} names.")
+        return _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
     except DataError as error:
         return str(error)
     except OSError as error:
         return f"{path} cannot be read ({error.strerror}); check its rights."
 
 
-def _of_folder(path: Path) -> Entry:
+def _inspect_folder(path: Path) -> DatasetInfo:
     counts: Counter[tuple[str, int]] = Counter()
-    for split, label, _ in labelled_pictures(path).pictures:
+    for split, label, _ in scan_image_tree(path).images:
         counts[label, split] += 1
     if not counts:
         raise DataError(f"No picture is in {path}; expected folders named by label.")
-    labels = in_order({label for label, _ in counts})
+    labels = sort_labels({label for label, _ in counts})
     table = np.array([[counts[label, split] for split in (-1, 0, 1, 2)] for label in labels])
-    return Entry(path.name, path, labels, _held_out(table), False)
+    return DatasetInfo(path.name, path, labels, _expected_split_counts(table), False)
 
 
-def _held_out(table: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
+def _expected_split_counts(table: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
     """The rows of each label in each split, as `load_dataset` holds them out, of the rows (labels, 4) without a split
     and in each of the three."""
     counts = table[:, 1:].astype(int)
     counts[:, 0] += table[:, 0]
-    shares = held_out_shares([bool(column.any()) for column in counts.T])
+    shares = holdout_ratios([bool(column.any()) for column in counts.T])
     for row in counts:
-        row += np.array(expected_counts(int(row[0]), shares)) - (row[0], 0, 0)
+        row += np.array(expected_split_counts(int(row[0]), shares)) - (row[0], 0, 0)
     return tuple((int(a), int(b), int(c)) for a, b, c in counts)
 
 
-def _of_npz(path: Path) -> Entry:
+def _inspect_npz(path: Path) -> DatasetInfo:
     try:
         if not zipfile.is_zipfile(path):
             raise DataError(f"{path.name} is not a readable .npz file; make or fetch it again.")
@@ -178,10 +180,10 @@ def _of_npz(path: Path) -> Entry:
     except Exception as error:
         # No list of types, see `datasets.loaders`.
         raise DataError(f"{path.name} is no .npz of labelled faces; it needs images, label and usage.") from error
-    return _of_numbers(path, labels, usage, votes)
+    return _make_info(path, labels, usage, votes)
 
 
-def _of_csv(path: Path) -> Entry:
+def _inspect_csv(path: Path) -> DatasetInfo:
     """Only the labels and splits of each line; the pixels between them are most of the file."""
     with open(path, "rb") as file:
         columns = [cell.strip().lower() for cell in file.readline(1000).decode("utf-8-sig", "replace").split(",")]
@@ -194,21 +196,21 @@ def _of_csv(path: Path) -> Entry:
             cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
             if len(cells) >= len(columns) and cells[place].isdigit() and len(cells[place]) < 3:
                 rows.append((int(cells[place]), 0 if given is None else usages.get(cells[given].lower(), 0)))
-    entry = _of_numbers(
-        path, np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.int64)
-    )
+    entry = _make_info(path, np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.int64))
     if given is not None:
         return entry
     trained = np.array(entry.counts)
-    return replace(entry, counts=_held_out(np.column_stack([trained[:, 0], 0 * trained])))
+    return replace(entry, counts=_expected_split_counts(np.column_stack([trained[:, 0], 0 * trained])))
 
 
-def _of_numbers(path: Path, labels: NDArray, usage: NDArray, votes: bool = False) -> Entry:
-    whole = labels.ndim == usage.ndim == 1 and labels.dtype.kind in "iu" and usage.dtype.kind in "iu"
-    if not whole or not len(labels) or len(labels) != len(usage) or labels.min() < 0 or usage.min() < 0:
+def _make_info(path: Path, labels: NDArray, split: NDArray, has_ferplus: bool = False) -> DatasetInfo:
+    whole = labels.ndim == split.ndim == 1 and labels.dtype.kind in "iu" and split.dtype.kind in "iu"
+    if not whole or not len(labels) or len(labels) != len(split) or labels.min() < 0 or split.min() < 0:
         raise DataError(f"{path.name} holds no labelled faces; each needs a label and a split.")
-    if labels.max() >= len(FER2013_LABELS) or usage.max() > 2:
+    if labels.max() >= len(FER2013_LABELS) or split.max() > 2:
         raise DataError(f"{path.name} has other labels or splits than FER-2013; make or fetch it again.")
     table = np.zeros((len(FER2013_LABELS), 3), np.int64)
-    np.add.at(table, (labels.astype(np.int64), usage.astype(np.int64)), 1)
-    return Entry(path.stem, path, FER2013_LABELS, tuple((int(a), int(b), int(c)) for a, b, c in table), votes)
+    np.add.at(table, (labels.astype(np.int64), split.astype(np.int64)), 1)
+    return DatasetInfo(
+        path.stem, path, FER2013_LABELS, tuple((int(a), int(b), int(c)) for a, b, c in table), has_ferplus
+    )

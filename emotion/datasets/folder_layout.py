@@ -18,24 +18,38 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, NoReturn
 
 from emotion.errors import DataError
-from emotion.expressions import expression_name
+from emotion.expressions import canonical_expression
 
 IMAGE_SUFFIXES: Final = {
-    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".avif",
-    ".heic", ".heif", ".hif", ".jfif", ".mpo",
-}  # fmt: skip
-_SPLIT_WORDS: Final = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".pgm",
+    ".ppm",
+    ".avif",
+    ".heic",
+    ".heif",
+    ".hif",
+    ".jfif",
+    ".mpo",
+}
+_SPLIT_ALIASES: Final = (
     ("train", "training"),
     ("val", "valid", "validate", "validation", "dev", "development", "public", "publictest"),
     ("test", "testing", "private", "privatetest"),
 )
-_SPLIT_NUMBERS: Final = {word: number for number, words in enumerate(_SPLIT_WORDS) for word in words}
-_AFTER_A_SPLIT: Final = re.compile("(data|set|split|images)+$")  # as in "train_set" and "Validation data"
+_SPLIT_INDEX: Final = {word: number for number, words in enumerate(_SPLIT_ALIASES) for word in words}
+_SPLIT_SUFFIX: Final = re.compile("(data|set|split|images)+$")  # as in "train_set" and "Validation data"
 
-Folders = tuple[str, ...]
+PathParts = tuple[str, ...]
 
 
-class Placed(NamedTuple):
+class Placement(NamedTuple):
     """Where an image belongs: `split` is an index into `SPLITS`, -1 where the folders do not tell; `label` is the name
     of its folder, "" where none tells."""
 
@@ -46,14 +60,14 @@ class Placed(NamedTuple):
 class Layout(NamedTuple):
     """The place of each image, and a sentence for each folder that was not understood."""
 
-    places: list[Placed]
+    placements: list[Placement]
     notes: list[str]
 
 
-def split_number(folder: str) -> int | None:
+def parse_split(folder_name: str) -> int | None:
     """The split (index into `SPLITS`) that the name of a folder means, None for none: "Training set" -> 0."""
-    word = re.sub(r"[\W_]+", "", folder.lower())
-    return _SPLIT_NUMBERS.get(word, _SPLIT_NUMBERS.get(_AFTER_A_SPLIT.sub("", word)))
+    word = re.sub(r"[\W_]+", "", folder_name.lower())
+    return _SPLIT_INDEX.get(word, _SPLIT_INDEX.get(_SPLIT_SUFFIX.sub("", word)))
 
 
 def is_hidden(path: str) -> bool:
@@ -69,7 +83,7 @@ def is_image(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path)
 
 
-def image_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
+def iter_image_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
     """All images below a folder that are not hidden. With `follow_links`, a folder that links lead to several times is
     read once. Raises `OSError` where a folder cannot be read."""
     seen: set[str] = set()
@@ -87,45 +101,46 @@ def _raise(error: OSError) -> NoReturn:
     raise error
 
 
-def relative_name(path: Path, folder: Path) -> str:
+def relative_posix_path(path: Path, folder: Path) -> str:
     """The path below a folder with "/" between its parts, bytes that are no text replaced."""
     return os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
 
 
-def read_layout(paths: Sequence[str], root: Path) -> Layout:
+def parse_layout(paths: Sequence[str], root: Path) -> Layout:
     """Split and label of images by their paths below `root`.
 
     Raises `DataError` where a folder may be a label or may only sort the labels in it, as "2019/happy" does.
     """
     whole = [PurePosixPath(path).parts[:-1] for path in paths]
     folders, depth = whole, 0
-    while _wrapped(folders):
+    while _has_wrapper_folder(folders):
         folders, depth = [parts[1:] for parts in folders], depth + 1
-    has_splits = any(len(parts) > 1 and split_number(parts[0]) is not None for parts in folders)
-    places = [_placed(parts, has_splits) for parts in folders]
+    has_splits = any(len(parts) > 1 and parse_split(parts[0]) is not None for parts in folders)
+    places = [_parse_placement(parts, has_splits) for parts in folders]
     _check_labels(folders, places, root)
-    unknown = Counter("/".join(parts[: depth + 1]) for parts, placed in zip(whole, places, strict=True)
-                      if not placed.label)  # fmt: skip
-    return Layout(places, [_note(folder, count, has_splits) for folder, count in unknown.items()])
+    unknown = Counter(
+        "/".join(parts[: depth + 1]) for parts, placed in zip(whole, places, strict=True) if not placed.label
+    )
+    return Layout(places, [_format_note(folder, count, has_splits) for folder, count in unknown.items()])
 
 
-def _placed(parts: Folders, has_splits: bool) -> Placed:
-    split = split_number(parts[0]) if parts else None
+def _parse_placement(parts: PathParts, has_splits: bool) -> Placement:
+    split = parse_split(parts[0]) if parts else None
     inner = list(parts if split is None else parts[1:])
-    if not inner or (split is None and has_splits and expression_name(inner[0]) is None):
-        return Placed(-1, "")
+    if not inner or (split is None and has_splits and canonical_expression(inner[0]) is None):
+        return Placement(-1, "")
     if split is None and len(inner) > 1:
-        split = split_number(inner[1])
-    return Placed(-1 if split is None else split, inner[0])
+        split = parse_split(inner[1])
+    return Placement(-1 if split is None else split, inner[0])
 
 
-def _note(folder: str, count: int, has_splits: bool) -> str:
+def _format_note(folder: str, count: int, has_splits: bool) -> str:
     images = "1 image is" if count == 1 else f"{count:,} images are"
     why = "neither a split nor a known expression" if has_splits else "no label"
     return f"{folder or 'The top folder'}: {images} left out, for this folder is {why}."
 
 
-def _wrapped(folders: list[Folders]) -> bool:
+def _has_wrapper_folder(folders: list[PathParts]) -> bool:
     """Whether all images lie in one folder that is neither a split nor a label, and in others below it. A few may lie
     beside these, as the cover of a collection does: in it only where the others are known for labels or splits, for it
     may be a label itself."""
@@ -139,21 +154,21 @@ def _wrapped(folders: list[Folders]) -> bool:
     return not _is_known(*words)
 
 
-def _is_known(word: str) -> bool:
-    return split_number(word) is not None or expression_name(word) is not None
+def _is_known(name: str) -> bool:
+    return parse_split(name) is not None or canonical_expression(name) is not None
 
 
-def _check_labels(folders: list[Folders], places: list[Placed], root: Path) -> None:
+def _check_labels(folders: list[PathParts], placements: list[Placement], root: Path) -> None:
     """Photos sorted by year, then by expression, would else teach the years."""
-    around: dict[Folders, Folders] = {}  # the folder of a label, and of an expression in it
-    filled: set[Folders] = set()
-    for parts, placed in zip(folders, places, strict=True):
-        if not placed.label or expression_name(placed.label):
+    around: dict[PathParts, PathParts] = {}  # the folder of a label, and of an expression in it
+    filled: set[PathParts] = set()
+    for parts, placed in zip(folders, placements, strict=True):
+        if not placed.label or canonical_expression(placed.label):
             continue
         depth = parts.index(placed.label) + 1
         if len(parts) == depth:
             filled.add(parts)
-        elif expression_name(parts[depth]):
+        elif canonical_expression(parts[depth]):
             around.setdefault(parts[:depth], parts[: depth + 1])
     for folder, inner in around.items():
         if folder not in filled:

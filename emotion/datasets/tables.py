@@ -11,131 +11,139 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emotion.datasets.builder import LEFT_OUT, THROWN_OUT
-from emotion.datasets.dataset import Dataset, blank, ferplus_majority
+from emotion.datasets.builder import REJECTED, REJECTED_COLUMNS
+from emotion.datasets.dataset import Dataset, is_blank, majority_vote
 from emotion.expressions import FERPLUS_LABELS
 
-SPLIT_WORDS: Final = ("training", "validation", "test")  # as `SPLITS`
-MAJORITIES: Final = (*FERPLUS_LABELS, "no majority")
+SPLIT_NAMES: Final = ("training", "validation", "test")  # as `SPLITS`
+MAJORITY_LABELS: Final = (*FERPLUS_LABELS, "no majority")
 
 
 # ------------------------------------------------------------------ counts
 
 
-def counts(data: Dataset) -> NDArray[np.int64]:
+def count_labels(data: Dataset) -> NDArray[np.int64]:
     """How many faces each label (rows) has in each split (columns)."""
-    out = np.zeros((len(data.label_names), len(SPLIT_WORDS)), np.int64)
+    out = np.zeros((len(data.label_names), len(SPLIT_NAMES)), np.int64)
     np.add.at(out, (data.labels, data.split), 1)
     return out
 
 
 def counts_table(data: Dataset) -> pd.DataFrame:
     """One line for each label and split: `label`, `split`, `count`; 0 where there is none."""
-    numbers = counts(data)
-    return pd.DataFrame({
-        "label": [label for label in data.label_names for _ in SPLIT_WORDS],
-        "split": [*SPLIT_WORDS] * len(data.label_names),
-        "count": numbers.ravel().tolist(),
-    })  # fmt: skip
+    numbers = count_labels(data)
+    return pd.DataFrame(
+        {
+            "label": [label for label in data.label_names for _ in SPLIT_NAMES],
+            "split": [*SPLIT_NAMES] * len(data.label_names),
+            "count": numbers.ravel().tolist(),
+        }
+    )
 
 
 def counts_by_label(data: Dataset) -> pd.DataFrame:
     """One line for each label: `label`, a column for each split, `all`."""
-    numbers = counts(data)
-    columns = {word: numbers[:, i].tolist() for i, word in enumerate(SPLIT_WORDS)}
+    numbers = count_labels(data)
+    columns = {word: numbers[:, i].tolist() for i, word in enumerate(SPLIT_NAMES)}
     return pd.DataFrame({"label": [*data.label_names], **columns, "all": numbers.sum(axis=1).tolist()})
 
 
 def rows_table(data: Dataset, rows: NDArray[np.intp]) -> pd.DataFrame:
     """Some rows of a data set: `row`, `label`, `split`."""
-    return pd.DataFrame({
-        "row": rows.tolist(),
-        "label": [data.label_names[i] for i in data.labels[rows]],
-        "split": [SPLIT_WORDS[i] for i in data.split[rows]],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "row": rows.tolist(),
+            "label": [data.label_names[i] for i in data.labels[rows]],
+            "split": [SPLIT_NAMES[i] for i in data.split[rows]],
+        }
+    )
 
 
-def blank_rows(data: Dataset) -> NDArray[np.intp]:
+def find_blank_rows(data: Dataset) -> NDArray[np.intp]:
     """The rows whose picture is of a single grey."""
-    return np.flatnonzero(blank(data.images))
+    return np.flatnonzero(is_blank(data.images))
 
 
 # ------------------------------------------------------------------ duplicates
 
 
-class Twins(NamedTuple):
+class DuplicateGroup(NamedTuple):
     """Rows of a data set that are nearly the same picture, and whether they lie in several splits or have several
     labels."""
 
     rows: tuple[int, ...]
-    across: bool
-    torn: bool
+    spans_splits: bool
+    has_label_conflict: bool
 
 
-def twins(data: Dataset, groups: NDArray[np.intp]) -> list[Twins]:
+def find_duplicate_groups(data: Dataset, groups: NDArray[np.intp]) -> list[DuplicateGroup]:
     """All groups of two and more, those across splits first, then those with several labels.
 
     `groups` (n,) as from `duplicates.near_groups`; blank pictures are left out, since all of them look alike.
     """
-    flat = blank(data.images)
+    flat = is_blank(data.images)
     members: dict[int, list[int]] = {}
     for row, group in enumerate(groups.tolist()):
         if not flat[row]:
             members.setdefault(group, []).append(row)
     found = [
-        Twins(tuple(rows), len(set(data.split[rows].tolist())) > 1, len(set(data.labels[rows].tolist())) > 1)
+        DuplicateGroup(tuple(rows), len(set(data.split[rows].tolist())) > 1, len(set(data.labels[rows].tolist())) > 1)
         for rows in members.values()
         if len(rows) > 1
     ]
-    return sorted(found, key=lambda one: (not one.across, not one.torn, one.rows))
+    return sorted(found, key=lambda one: (not one.spans_splits, not one.has_label_conflict, one.rows))
 
 
-def twins_table(data: Dataset, found: Sequence[Twins]) -> pd.DataFrame:
+def duplicates_table(data: Dataset, duplicate_groups: Sequence[DuplicateGroup]) -> pd.DataFrame:
     """One line for each row: `group` (from 1), `row`, `label`, `split`, `several_splits`, `several_labels`."""
-    rows = np.array([row for one in found for row in one.rows], np.intp)
+    rows = np.array([row for one in duplicate_groups for row in one.rows], np.intp)
     table = rows_table(data, rows)
-    table.insert(0, "group", [number for number, one in enumerate(found, 1) for _ in one.rows])
+    table.insert(0, "group", [number for number, one in enumerate(duplicate_groups, 1) for _ in one.rows])
     return table.assign(
-        several_splits=[one.across for one in found for _ in one.rows],
-        several_labels=[one.torn for one in found for _ in one.rows],
+        several_splits=[one.spans_splits for one in duplicate_groups for _ in one.rows],
+        several_labels=[one.has_label_conflict for one in duplicate_groups for _ in one.rows],
     )
 
 
 # ------------------------------------------------------------------ two labellings
 
 
-def agreement(data: Dataset) -> NDArray[np.int64]:
+def agreement_matrix(data: Dataset) -> NDArray[np.int64]:
     """How many faces FER-2013 calls one thing (rows, `label_names`) and most people of FER+ another (columns,
-    `MAJORITIES`). For data sets with votes."""
-    out = np.zeros((len(data.label_names), len(MAJORITIES)), np.int64)
-    np.add.at(out, (data.labels, ferplus_majority(data)), 1)  # -1 is the last column
+    `MAJORITY_LABELS`). For data sets with votes."""
+    out = np.zeros((len(data.label_names), len(MAJORITY_LABELS)), np.int64)
+    np.add.at(out, (data.labels, majority_vote(data)), 1)  # -1 is the last column
     return out
 
 
 def agreement_table(data: Dataset) -> pd.DataFrame:
-    """One line for each cell of `agreement`: `label`, `majority`, `count`, `share` (0 to 1, of the label)."""
-    numbers = agreement(data)
+    """One line for each cell of `agreement_matrix`: `label`, `majority`, `count`, `share` (0 to 1, of the label)."""
+    numbers = agreement_matrix(data)
     shares = numbers / np.maximum(1, numbers.sum(axis=1, keepdims=True))
-    return pd.DataFrame({
-        "label": [label for label in data.label_names for _ in MAJORITIES],
-        "majority": [*MAJORITIES] * len(data.label_names),
-        "count": numbers.ravel().tolist(),
-        "share": shares.ravel().tolist(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "label": [label for label in data.label_names for _ in MAJORITY_LABELS],
+            "majority": [*MAJORITY_LABELS] * len(data.label_names),
+            "count": numbers.ravel().tolist(),
+            "share": shares.ravel().tolist(),
+        }
+    )
 
 
-def same_label(data: Dataset) -> tuple[int, int]:
+def count_agreements(data: Dataset) -> tuple[int, int]:
     """How many faces have the same label in both, and how many have a FER+ label at all."""
-    numbers = agreement(data)
+    numbers = agreement_matrix(data)
     same = sum(
-        int(numbers[i, MAJORITIES.index(label)]) for i, label in enumerate(data.label_names) if label in MAJORITIES
+        int(numbers[i, MAJORITY_LABELS.index(label)])
+        for i, label in enumerate(data.label_names)
+        if label in MAJORITY_LABELS
     )
     return same, int(numbers[:, :-1].sum())
 
 
-def largest_disagreement(data: Dataset) -> tuple[int, int]:
-    """Row and column of the cell of `agreement` with the most faces that have two different labels."""
-    numbers = agreement(data)[:, :-1].copy()
+def find_largest_disagreement(data: Dataset) -> tuple[int, int]:
+    """Row and column of the cell of `agreement_matrix` with the most faces that have two different labels."""
+    numbers = agreement_matrix(data)[:, :-1].copy()
     for i, label in enumerate(data.label_names):
         if label in FERPLUS_LABELS:
             numbers[i, FERPLUS_LABELS.index(label)] = 0
@@ -143,43 +151,43 @@ def largest_disagreement(data: Dataset) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def agreement_rows(data: Dataset, label: int, majority: int) -> NDArray[np.intp]:
-    """The rows of a cell of `agreement`."""
+def find_agreement_rows(data: Dataset, label: int, majority: int) -> NDArray[np.intp]:
+    """The rows of a cell of `agreement_matrix`."""
     said = majority if majority < len(FERPLUS_LABELS) else -1
-    return np.flatnonzero((data.labels == label) & (ferplus_majority(data) == said))
+    return np.flatnonzero((data.labels == label) & (majority_vote(data) == said))
 
 
 # ------------------------------------------------------------------ what was left out
 
 
-class LeftOut(NamedTuple):
-    """A photo that gave no face; `picture` is a path in the folder of the data set, "" for none."""
+class RejectedPhoto(NamedTuple):
+    """A photo that gave no face; `thumbnail` is a path in the folder of the data set, "" for none."""
 
     name: str
     label: str
     reason: str
-    sentence: str
-    picture: str
+    message: str
+    thumbnail: str
 
 
-def left_out(folder: Path) -> list[LeftOut]:
+def read_rejected(folder: Path) -> list[RejectedPhoto]:
     """What a preparation left out; empty where there is no list that makes sense."""
     try:
-        with open(folder / f"{THROWN_OUT}.csv", newline="", encoding="utf-8-sig", errors="replace") as file:
+        with open(folder / f"{REJECTED}.csv", newline="", encoding="utf-8-sig", errors="replace") as file:
             rows = list(csv.DictReader(file))
     except (OSError, csv.Error):
         return []
-    return [LeftOut(*(str(row.get(name) or "") for name in LEFT_OUT)) for row in rows]
+    return [RejectedPhoto(*(str(row.get(name) or "") for name in REJECTED_COLUMNS)) for row in rows]
 
 
 # ------------------------------------------------------------------ pictures
 
 
-def sheet(faces: NDArray[np.uint8], columns: int, scale: int = 2) -> NDArray[np.uint8]:
-    """Grey faces uint8 (n, s, s) side by side in rows of `columns`, `scale` times as large, as one picture, RGB uint8;
+def tile_faces(faces: NDArray[np.uint8], num_columns: int, scale: int = 2) -> NDArray[np.uint8]:
+    """Grey faces uint8 (n, s, s) side by side in rows of `num_columns`, `scale` times as large, as one picture, RGB uint8;
     what the last row lacks is white. n must be at least 1."""
     count, side = len(faces), faces.shape[1]
-    across = min(columns, count)
+    across = min(num_columns, count)
     down = -(-count // across)
     filled = np.full((down * across, side, side), 255, np.uint8)
     filled[:count] = faces

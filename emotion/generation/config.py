@@ -16,51 +16,58 @@ class GanConfig:
 
     network: str = "residual"
     epochs: int = 100
-    batch: int = 64
+    batch_size: int = 64
     # Both faces of a pair in one sigmoid (Jolicoeur-Martineau 2019, "The relativistic discriminator"; pairs as in
     # Huang et al. 2024): no mode can be dropped without a loss. False: each face by itself, as in the first GANs.
     relativistic: bool = True
     learning_rate: float = 2e-4  # for Adam, of both networks
-    steady: float = 0.4  # share of the epochs before the rate falls, by a cosine, to a twentieth
-    momentum: float = 0.0  # Adam's first number; the second is 0.99
-    average: float = 0.999  # of the generator's weights, for everything that is shown (0: none)
+    constant_lr_fraction: float = 0.4  # share of the epochs before the rate falls, by a cosine, to a twentieth
+    adam_beta1: float = 0.0  # Adam's first number; the second is 0.99
+    ema_decay: float = 0.999  # of the generator's weights, for everything that is shown (0: none)
     # Gradients of the discriminator at real and at synthetic faces (Mescheder et al. 2018, "Which training methods
-    # for GANs do actually converge?"), every `lazy` steps (Karras et al. 2020, "StyleGAN2").
-    penalty: float = 0.3
-    lazy: int = 8
-    changes: float = 1.0  # how much both kinds of faces are moved and toned (Zhao et al. 2020, "DiffAugment")
+    # for GANs do actually converge?"), every `gradient_penalty_interval` steps (Karras et al. 2020, "StyleGAN2").
+    r1_gamma: float = 0.3
+    gradient_penalty_interval: int = 8
+    diffaugment_strength: float = (
+        1.0  # how much both kinds of faces are moved and toned (Zhao et al. 2020, "DiffAugment")
+    )
     # A frozen recogniser tells the generator what its faces look like: on a part of each batch, for it costs as much
     # as the generator itself, and so little that the discriminator would notice what only fools a recogniser.
-    teacher_weight: float = 0.005
-    taught: int = 16  # faces of each batch
-    teacher: str = ""  # sha256 of the recogniser that teaches and measures
+    guidance_weight: float = 0.005
+    guidance_batch_size: int = 16  # faces of each batch
+    guidance_classifier: str = ""  # sha256 of the recogniser that teaches and measures
     seed: int = 1
 
     def __post_init__(self) -> None:
-        from emotion.generation.networks import NETWORKS  # loads Keras
+        from emotion.generation.networks import GAN_BUILDERS  # loads Keras
 
         check_types(self)
-        if self.network not in NETWORKS:
-            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(NETWORKS)}.")
-        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0 or self.seed < 0:
+        if self.network not in GAN_BUILDERS:
+            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(GAN_BUILDERS)}.")
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
-                f"{self.epochs} epochs of batches of {self.batch} at the learning rate {self.learning_rate} with the "
+                f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} with the "
                 f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
             )
-        if not 0 <= self.teacher_weight < math.inf:
-            raise EmotionError(f"The teacher's weight is {self.teacher_weight}; expected 0 (no teaching) or more.")
+        if not 0 <= self.guidance_weight < math.inf:
+            raise EmotionError(f"The teacher's weight is {self.guidance_weight}; expected 0 (no teaching) or more.")
 
-    def rate_at(self, epoch: int) -> float:
+    def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of `epoch` (from 0)."""
-        steady = self.epochs * self.steady
+        steady = self.epochs * self.constant_lr_fraction
         done = max(0.0, epoch - steady) / max(1.0, self.epochs - steady)
         return self.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
 
 
-def gan_config(network: str, **changes: Any) -> GanConfig:
+def make_gan_config(network: str, **overrides: Any) -> GanConfig:
     """The settings that suit a network; the plain one gets nothing that came after it."""
     plain = {
-        "relativistic": False, "momentum": 0.5, "steady": 1.0, "average": 0.0, "penalty": 0.0, "changes": 0.0,
+        "relativistic": False,
+        "momentum": 0.5,
+        "steady": 1.0,
+        "average": 0.0,
+        "penalty": 0.0,
+        "changes": 0.0,
         "teacher_weight": 0.0,
-    }  # fmt: skip
-    return GanConfig(network=network, **(plain if network == "dcgan-upsampling" else {}) | changes)
+    }
+    return GanConfig(network=network, **(plain if network == "dcgan-upsampling" else {}) | overrides)

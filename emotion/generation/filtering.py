@@ -11,109 +11,126 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError, EmotionError, ResultFolderError
-from emotion.generation.images import face_png
-from emotion.generation.sampler import MOST_SEED, Faces, Sampler
-from emotion.jobs.result_folder import DATASET, Mark, add_files, complete
-from emotion.model_store.store import Bundle
-from emotion.recognition.classification import Recogniser, Verdict
+from emotion.generation.images import encode_face_png
+from emotion.generation.sampler import MAX_SEED, FaceImages, Sampler
+from emotion.jobs.result_folder import DATASET, ResultManifest, add_files, complete_result
+from emotion.model_store.store import ModelBundle
+from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.storage import read_json, write_atomic, write_json
 
-LEAST: Final = 0.7  # probability of what was asked
-RECEIPT: Final = "synthetic.json"
-_TRIES: Final = 20  # faces drawn for each that is wanted, at most
-_BATCH: Final = 64
+MIN_PROB: Final = 0.7  # probability of what was asked
+PROVENANCE_FILE: Final = "synthetic.json"
+_MAX_DRAWS_PER_FACE: Final = 20  # faces drawn for each that is wanted, at most
+_BATCH_SIZE: Final = 64
 
 
-def taught_by(generator: Bundle, recogniser: Bundle) -> bool:
+def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> bool:
     """Whether the recogniser, or what it was made from or learned from, had a part in the generator's lessons: what a
     teacher says of its own pupil is worth less than a stranger's word."""
     teacher = generator.card.get("teacher", {})
-    return teacher.get("sha256") in recogniser.kin and bool(teacher.get("weight"))
+    return teacher.get("sha256") in classifier.lineage and bool(teacher.get("weight"))
 
 
-class Accepted(NamedTuple):
+class AcceptedFaces(NamedTuple):
     """Faces that passed, grey uint8 (n, size, size), the seed of each, and how many were drawn for them."""
 
-    faces: Faces
+    faces: FaceImages
     seeds: tuple[int, ...]
-    tried: int
+    num_drawn: int
 
 
-def accepted(
-    sampler: Sampler, recogniser: Recogniser, expression: str, count: int, *,
-    least: float = LEAST, first_seed: int = 0, truncation: float | None = None,
-) -> Accepted:  # fmt: skip
-    """The first `count` faces from `first_seed` on in which `recogniser` sees `expression` with a probability of at
-    least `least`; fewer of them where one in twenty is not enough. Raises `EmotionError` where nothing is asked for."""
-    if count < 1 or not 0 <= least <= 1:
-        raise EmotionError(f"{count} faces from {least} on were asked for; expected 1 or more and 0 to 1.")
-    head = _head_with(recogniser, expression)
+def sample_accepted(
+    sampler: Sampler,
+    classifier: ExpressionClassifier,
+    expression: str,
+    num_faces: int,
+    *,
+    min_prob: float = MIN_PROB,
+    first_seed: int = 0,
+    truncation: float | None = None,
+) -> AcceptedFaces:
+    """The first `count` faces from `first_seed` on in which `classifier` sees `expression` with a probability of at
+    least `min_prob`; fewer of them where one in twenty is not enough. Raises `EmotionError` where nothing is asked for."""
+    if num_faces < 1 or not 0 <= min_prob <= 1:
+        raise EmotionError(f"{num_faces} faces from {min_prob} on were asked for; expected 1 or more and 0 to 1.")
+    head = _find_head(classifier, expression)
     faces, seeds, tried = list[NDArray[np.uint8]](), list[int](), 0
-    while len(seeds) < count and tried < _TRIES * count:
-        some = [(first_seed + tried + i) % (MOST_SEED + 1) for i in range(_BATCH)]
+    while len(seeds) < num_faces and tried < _MAX_DRAWS_PER_FACE * num_faces:
+        some = [(first_seed + tried + i) % (MAX_SEED + 1) for i in range(_BATCH_SIZE)]
         drawn = sampler.sample(some, expression, truncation)
-        for seed, face, share in zip(some, drawn, _seen(recogniser, head, drawn, expression), strict=True):
+        for seed, face, share in zip(some, drawn, _predict_probs(classifier, head, drawn, expression), strict=True):
             tried += 1
-            if share >= least:
+            if share >= min_prob:
                 faces.append(face)
                 seeds.append(seed)
-            if len(seeds) == count or tried == _TRIES * count:
+            if len(seeds) == num_faces or tried == _MAX_DRAWS_PER_FACE * num_faces:
                 break
-    empty = np.empty((0, sampler.size, sampler.size), np.uint8)
-    return Accepted(np.stack(faces) if faces else empty, tuple(seeds), tried)
+    empty = np.empty((0, sampler.image_size, sampler.image_size), np.uint8)
+    return AcceptedFaces(np.stack(faces) if faces else empty, tuple(seeds), tried)
 
 
-def _head_with(recogniser: Recogniser, expression: str) -> str:
-    for name, head in recogniser.bundle.heads.items():
+def _find_head(classifier: ExpressionClassifier, expression: str) -> str:
+    for name, head in classifier.bundle.heads.items():
         if expression in head.labels:
             return name
-    raise EmotionError(f"The recogniser {recogniser.bundle.name} does not know {expression!r}; choose another one.")
+    raise EmotionError(f"The recogniser {classifier.bundle.name} does not know {expression!r}; choose another one.")
 
 
-def _seen(recogniser: Recogniser, head: str, faces: Faces, expression: str) -> list[float]:
-    return [verdict.scores[expression] for verdict in _verdicts(recogniser, head, faces)]
+def _predict_probs(classifier: ExpressionClassifier, head: str, faces: FaceImages, expression: str) -> list[float]:
+    return [verdict.scores[expression] for verdict in _predict(classifier, head, faces)]
 
 
-def _verdicts(recogniser: Recogniser, head: str, faces: Faces) -> Sequence[Verdict]:
-    size = recogniser.size
+def _predict(classifier: ExpressionClassifier, head: str, faces: FaceImages) -> Sequence[Prediction]:
+    size = classifier.input_size
     crops = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
-    return recogniser.classify(crops.astype(np.uint8), head)
+    return classifier.predict(crops.astype(np.uint8), head)
 
 
-def people(
-    sampler: Sampler, recogniser: Recogniser, count: int, *, among: int = 96, truncation: float | None = None
+def best_seeds(
+    sampler: Sampler,
+    classifier: ExpressionClassifier,
+    num_seeds: int,
+    *,
+    num_candidates: int = 96,
+    truncation: float | None = None,
 ) -> tuple[int, ...]:
-    """The `count` seeds of the first `among` whose faces look most like faces with every expression, best first: what
-    counts is the face in which `recogniser` sees least what was asked, or a face at all. Of expressions that it does
+    """The `count` seeds of the first `num_candidates` whose faces look most like faces with every expression, best first: what
+    counts is the face in which `classifier` sees least what was asked, or a face at all. Of expressions that it does
     not know nothing is asked."""
-    worst = np.ones(among)
-    known = {label: name for name, head in reversed(recogniser.bundle.heads.items()) for label in head.labels}
+    worst = np.ones(num_candidates)
+    known = {label: name for name, head in reversed(classifier.bundle.heads.items()) for label in head.labels}
     for label in filter(known.get, sampler.labels):
-        drawn = sampler.sample(range(among), label, truncation)
-        verdicts = _verdicts(recogniser, known[label], drawn)
-        worst = np.minimum(worst, [verdict.scores[label] * verdict.face for verdict in verdicts])
-    return tuple(int(seed) for seed in np.argsort(-worst, kind="stable")[:count])
+        drawn = sampler.sample(range(num_candidates), label, truncation)
+        verdicts = _predict(classifier, known[label], drawn)
+        worst = np.minimum(worst, [verdict.scores[label] * verdict.face_prob for verdict in verdicts])
+    return tuple(int(seed) for seed in np.argsort(-worst, kind="stable")[:num_seeds])
 
 
-def add_to_training(
-    folder: Path, sampler: Sampler, recogniser: Recogniser, expression: str, count: int, *,
-    least: float = LEAST, first_seed: int = 0,
-) -> dict[str, Any]:  # fmt: skip
+def add_to_dataset(
+    folder: Path,
+    sampler: Sampler,
+    classifier: ExpressionClassifier,
+    expression: str,
+    num_faces: int,
+    *,
+    min_prob: float = MIN_PROB,
+    first_seed: int = 0,
+) -> dict[str, Any]:
     """Write faces that pass into `folder`/train/<expression>/, never into valid or test, and their seeds into
     synthetic.json. `folder` is a data set with that folder, or a new one. Returns what was written of this call."""
-    if not 0 <= first_seed <= MOST_SEED:
-        raise EmotionError(f"The first seed is {first_seed}; expected 0 to {MOST_SEED}.")
+    if not 0 <= first_seed <= MAX_SEED:
+        raise EmotionError(f"The first seed is {first_seed}; expected 0 to {MAX_SEED}.")
     if folder.exists() and not (folder / "train").is_dir():
         raise DataError(f"{folder} is no data set with a folder train/; make one with prepare, or name a new folder.")
-    passed = accepted(sampler, recogniser, expression, count, least=least, first_seed=first_seed)
+    passed = sample_accepted(sampler, classifier, expression, num_faces, min_prob=min_prob, first_seed=first_seed)
     if not passed.seeds:
         raise EmotionError(
-            f"In none of {passed.tried} faces does {recogniser.bundle.name} see {expression} with {least:.0%}; "
+            f"In none of {passed.num_drawn} faces does {classifier.bundle.name} see {expression} with {min_prob:.0%}; "
             "ask for less certainty."
         )
     stem = f"train/{expression}/synthetic-{sampler.bundle.sha256[:8]}"
-    files = {f"{stem}-{seed}.png": face_png(face) for seed, face in zip(passed.seeds, passed.faces, strict=True)}
-    before = (read_json(folder / RECEIPT) or {}).get("added", [])
+    files = {f"{stem}-{seed}.png": encode_face_png(face) for seed, face in zip(passed.seeds, passed.faces, strict=True)}
+    before = (read_json(folder / PROVENANCE_FILE) or {}).get("added", [])
     for name, png in files.items():
         if (folder / name).exists() and (folder / name).read_bytes() != png:
             raise ResultFolderError(f"{folder / name} is another picture already; move it away, or use other seeds.")
@@ -122,13 +139,16 @@ def add_to_training(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, png)
     said = {
-        "expression": expression, "seeds": list(passed.seeds), "tried": passed.tried, "least": least,
+        "expression": expression,
+        "seeds": list(passed.seeds),
+        "tried": passed.num_drawn,
+        "least": min_prob,
         "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
-        "recogniser": {"name": recogniser.bundle.name, "sha256": recogniser.bundle.sha256},
-    }  # fmt: skip
-    write_json(folder / RECEIPT, {"added": [*before, said]})
+        "recogniser": {"name": classifier.bundle.name, "sha256": classifier.bundle.sha256},
+    }
+    write_json(folder / PROVENANCE_FILE, {"added": [*before, said]})
     if new:
-        complete(folder, Mark(DATASET))
+        complete_result(folder, ResultManifest(DATASET))
     else:
         add_files(folder, files)
     return said

@@ -11,12 +11,12 @@ from keras import layers
 
 from emotion.training.keras_setup import Tensor  # with it comes the order of operations that makes runs repeatable
 
-LATENT: Final = 128
-SIDE: Final = 48
-_START: Final = 6  # pixels; doubled three times
+LATENT_DIM: Final = 128
+FACE_SIZE: Final = 48
+_START_SIZE: Final = 6  # pixels; doubled three times
 
 
-class Pair(NamedTuple):
+class GanNetworks(NamedTuple):
     """Two networks that learn from each other.
 
     `generator`: latent float32 (n, 128) and expression float32 (n, classes), its weights, -> faces float32
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
     discriminator: keras.Model
 
 
-def residual(classes: int) -> Pair:
+def build_residual(num_classes: int) -> GanNetworks:
     """The project's own pair: residual blocks without any normalisation (Huang et al. 2024, "The GAN is dead; long
     live the GAN! A modern GAN baseline"), 2.0 and 1.2 M parameters, 79 and 30 million multiplications a face.
 
@@ -36,89 +36,89 @@ def residual(classes: int) -> Pair:
     cost least, at 6 and 12 pixels. The second convolution of a block starts at zero, which is what keeps networks
     without normalisation calm (Zhang et al. 2019, "Fixup initialization").
     """
-    latent, expression = _inputs(classes)
+    latent, expression = _make_generator_inputs(num_classes)
     style = layers.Concatenate()([latent, layers.Dense(64, use_bias=False)(expression)])
     for _ in range(2):
-        style = _leaky(layers.Dense(192, kernel_initializer="he_normal")(style))
-    x = layers.Dense(_START * _START * 160)(style)
-    x = layers.Reshape((_START, _START, 160))(x)
-    x = _block(x, 160, style)
+        style = _leaky_relu(layers.Dense(192, kernel_initializer="he_normal")(style))
+    x = layers.Dense(_START_SIZE * _START_SIZE * 160)(style)
+    x = layers.Reshape((_START_SIZE, _START_SIZE, 160))(x)
+    x = _residual_block(x, 160, style)
     for filters in (96, 48):
-        x = _block(_doubled(x, filters), filters, style)
-    x = _styled(_convolution(_leaky(_doubled(x, 32)), 16), style)
-    faces = _convolution(_leaky(x), 1)
+        x = _residual_block(_upsample(x, filters), filters, style)
+    x = _modulate(_conv2d(_leaky_relu(_upsample(x, 32)), 16), style)
+    faces = _conv2d(_leaky_relu(x), 1)
     generator = keras.Model([latent, expression], faces, name="residual")
 
-    faces, expression = _seen(classes)
-    x = _halved(_halved(faces, 32), 64)  # 12
-    x = _halved(_block(x, 32), 128)  # 6
-    x = _halved(_block(x, 128), 192)  # 3
-    x = layers.Dense(192, kernel_initializer="he_normal")(layers.Flatten()(_leaky(x)))
+    faces, expression = _make_discriminator_inputs(num_classes)
+    x = _downsample(_downsample(faces, 32), 64)  # 12
+    x = _downsample(_residual_block(x, 32), 128)  # 6
+    x = _downsample(_residual_block(x, 128), 192)  # 3
+    x = layers.Dense(192, kernel_initializer="he_normal")(layers.Flatten()(_leaky_relu(x)))
     # Global average pooling here would lose where in the face things are.
-    logit = _projection(_leaky(x), expression, 192)
-    return Pair(generator, keras.Model([faces, expression], logit, name="residual_critic"))
+    logit = _projection_logit(_leaky_relu(x), expression, 192)
+    return GanNetworks(generator, keras.Model([faces, expression], logit, name="residual_critic"))
 
 
-def dcgan_upsampling(classes: int) -> Pair:
+def build_dcgan_upsampling(num_classes: int) -> GanNetworks:
     """The plain pair to compare with: convolutions with up-sampling and batch normalisation against convolutions with
     dropout (Radford et al. 2016, "DCGAN"), the expression given beside the input."""
-    latent, expression = _inputs(classes)
-    x = layers.Dense(_START * _START * 128)(layers.Concatenate()([latent, expression]))
-    x = layers.Reshape((_START, _START, 128))(x)
+    latent, expression = _make_generator_inputs(num_classes)
+    x = layers.Dense(_START_SIZE * _START_SIZE * 128)(layers.Concatenate()([latent, expression]))
+    x = layers.Reshape((_START_SIZE, _START_SIZE, 128))(x)
     for filters in (128, 64, 32):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(layers.UpSampling2D(2)(x))
-        x = _leaky(layers.BatchNormalization(momentum=0.9)(x))
+        x = _leaky_relu(layers.BatchNormalization(momentum=0.9)(x))
     faces = layers.Conv2D(1, 3, padding="same", activation="tanh")(x)
     generator = keras.Model([latent, expression], faces, name="dcgan_upsampling")
 
-    faces, expression = _seen(classes)
-    plane = layers.Reshape((SIDE, SIDE, 1))(layers.Dense(SIDE * SIDE)(expression))
+    faces, expression = _make_discriminator_inputs(num_classes)
+    plane = layers.Reshape((FACE_SIZE, FACE_SIZE, 1))(layers.Dense(FACE_SIZE * FACE_SIZE)(expression))
     x = layers.Concatenate()([faces, plane])
     for filters in (32, 64, 128):
-        x = layers.Dropout(0.25)(_leaky(layers.Conv2D(filters, 3, 2, padding="same")(x)))
+        x = layers.Dropout(0.25)(_leaky_relu(layers.Conv2D(filters, 3, 2, padding="same")(x)))
     logit = layers.Dense(1)(layers.Flatten()(x))
-    return Pair(generator, keras.Model([faces, expression], logit, name="dcgan_upsampling_critic"))
+    return GanNetworks(generator, keras.Model([faces, expression], logit, name="dcgan_upsampling_critic"))
 
 
-NETWORKS: Mapping[str, Callable[[int], Pair]] = MappingProxyType(
-    {"residual": residual, "dcgan-upsampling": dcgan_upsampling}
+GAN_BUILDERS: Mapping[str, Callable[[int], GanNetworks]] = MappingProxyType(
+    {"residual": build_residual, "dcgan-upsampling": build_dcgan_upsampling}
 )
 
 
-def greys(generator: keras.Model) -> keras.Model:
+def with_pixel_output(generator: keras.Model) -> keras.Model:
     """The generator as it is used: inputs "latent" and "expression", output "faces" float32 (n, 48, 48, 1), 0 to 255,
     not yet rounded."""
-    latent, expression = _inputs(generator.inputs[1].shape[-1])
+    latent, expression = _make_generator_inputs(generator.inputs[1].shape[-1])
     faces = layers.Rescaling(127.5, 127.5)(generator([latent, expression]))
     faces = layers.ReLU(max_value=255.0, name="faces")(faces)
     return keras.Model([latent, expression], faces, name=generator.name)
 
 
-def _inputs(classes: int) -> tuple[Tensor, Tensor]:
-    return keras.Input((LATENT,), name="latent"), keras.Input((classes,), name="expression")
+def _make_generator_inputs(num_classes: int) -> tuple[Tensor, Tensor]:
+    return keras.Input((LATENT_DIM,), name="latent"), keras.Input((num_classes,), name="expression")
 
 
-def _seen(classes: int) -> tuple[Tensor, Tensor]:
-    return keras.Input((SIDE, SIDE, 1), name="seen"), keras.Input((classes,), name="asked")
+def _make_discriminator_inputs(num_classes: int) -> tuple[Tensor, Tensor]:
+    return keras.Input((FACE_SIZE, FACE_SIZE, 1), name="seen"), keras.Input((num_classes,), name="asked")
 
 
-def _leaky(x: Tensor) -> Tensor:
+def _leaky_relu(x: Tensor) -> Tensor:
     return layers.LeakyReLU(negative_slope=0.2)(x)
 
 
-def _convolution(x: Tensor, filters: int, kernel: int = 3, initial: str = "he_normal") -> Tensor:
-    return layers.Conv2D(filters, kernel, padding="same", kernel_initializer=initial)(x)
+def _conv2d(x: Tensor, filters: int, kernel_size: int = 3, kernel_initializer: str = "he_normal") -> Tensor:
+    return layers.Conv2D(filters, kernel_size, padding="same", kernel_initializer=kernel_initializer)(x)
 
 
-def _block(x: Tensor, filters: int, style: Tensor | None = None) -> Tensor:
+def _residual_block(x: Tensor, filters: int, style: Tensor | None = None) -> Tensor:
     """Two convolutions added to what came in; the inner one has `filters` channels and follows the style."""
-    y = _convolution(_leaky(x), filters)
+    y = _conv2d(_leaky_relu(x), filters)
     if style is not None:
-        y = _styled(y, style)
-    return layers.Add()([x, _convolution(_leaky(y), x.shape[-1], initial="zeros")])
+        y = _modulate(y, style)
+    return layers.Add()([x, _conv2d(_leaky_relu(y), x.shape[-1], kernel_initializer="zeros")])
 
 
-def _styled(x: Tensor, style: Tensor) -> Tensor:
+def _modulate(x: Tensor, style: Tensor) -> Tensor:
     """Features (n, h, w, c) times 1 + scale, plus shift, both (n, c) and 0 at the start."""
     filters = x.shape[-1]
     scale, shift = (
@@ -127,18 +127,18 @@ def _styled(x: Tensor, style: Tensor) -> Tensor:
     return layers.Add()([x, layers.Multiply()([x, scale]), shift])
 
 
-def _doubled(x: Tensor, filters: int) -> Tensor:
+def _upsample(x: Tensor, filters: int) -> Tensor:
     """Twice the side; the channels are mixed before, where there are fewer pixels."""
-    return layers.UpSampling2D(2, interpolation="bilinear")(_convolution(x, filters, 1))
+    return layers.UpSampling2D(2, interpolation="bilinear")(_conv2d(x, filters, 1))
 
 
-def _halved(x: Tensor, filters: int) -> Tensor:
-    x = x if x.shape[-1] == 1 else _leaky(x)
+def _downsample(x: Tensor, filters: int) -> Tensor:
+    x = x if x.shape[-1] == 1 else _leaky_relu(x)
     return layers.Conv2D(filters, 4, 2, padding="same", kernel_initializer="he_normal")(x)
 
 
-def _projection(x: Tensor, expression: Tensor, width: int) -> Tensor:
+def _projection_logit(x: Tensor, expression: Tensor, units: int) -> Tensor:
     """How real, plus how well it fits the expression (Miyato and Koyama 2018, "cGANs with projection
     discriminator")."""
-    fit = layers.Dot(axes=1)([x, layers.Dense(width, use_bias=False)(expression)])
+    fit = layers.Dot(axes=1)([x, layers.Dense(units, use_bias=False)(expression)])
     return layers.Add()([layers.Dense(1)(x), fit])

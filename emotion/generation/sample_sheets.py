@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 
 from emotion.storage import write_atomic
-from emotion.training.runs.folder import SHEETS
+from emotion.training.runs.folder import SAMPLE_SHEETS_FILE
 
-_SHEETS: Final = 24  # epochs whose sheets are kept with the model, spread evenly
+_MAX_SHEETS: Final = 24  # epochs whose sheets are kept with the model, spread evenly
 
 
-def _keep_sheets(folder: Path, epochs: int) -> list[int]:
+def _save_sheets(folder: Path, epochs: int) -> list[int]:
     """Put the sheets of some epochs into one small picture, each below the one before; returns these epochs."""
-    wanted = np.unique(np.linspace(1, epochs, min(epochs, _SHEETS)).round().astype(int)).tolist()
+    wanted = np.unique(np.linspace(1, epochs, min(epochs, _MAX_SHEETS)).round().astype(int)).tolist()
     sheets = {epoch: cv2.imread(str(sheet_path(folder, epoch)), cv2.IMREAD_GRAYSCALE) for epoch in wanted}
     there = {epoch: sheet for epoch, sheet in sheets.items() if sheet is not None}
     _, webp = cv2.imencode(".webp", np.concatenate(list(there.values())), [cv2.IMWRITE_WEBP_QUALITY, 80])
-    write_atomic(folder / SHEETS, webp.tobytes())
+    write_atomic(folder / SAMPLE_SHEETS_FILE, webp.tobytes())
     return list(there)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 # What `evaluate-gan` tells, in words: the measure, its key, and the key of what real faces reach in it.
-_GENERATOR_PARTS: Final = (
+_METRIC_ROWS: Final = (
     ("recognised as asked", "consistency", "real_consistency"),
     ("Fréchet distance, features of the judge", "frechet", "frechet_floor"),
     ("Fréchet distance, untrained features", "frechet_untrained", "frechet_untrained_floor"),
@@ -22,7 +22,7 @@ _GENERATOR_PARTS: Final = (
 
 def generator_table(result: Mapping[str, Any]) -> pd.DataFrame:
     """Columns `measure`, `synthetic`, `real`, of what `evaluate-gan` gives; first over all, then by expression."""
-    lines = [(name, result[key], result[real]) for name, key, real in _GENERATOR_PARTS if key in result]
+    lines = [(name, result[key], result[real]) for name, key, real in _METRIC_ROWS if key in result]
     asked, known = result["consistency_per_class"], result["real_consistency_per_class"]
     lines += [(f"recognised as asked: {name}", share, known.get(name)) for name, share in asked.items()]
     lines += [(f"diversity: {name}", ratio, 1.0) for name, ratio in result["diversity_per_class"].items()]

@@ -7,49 +7,49 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_LOOK: Final = 0.5  # seconds after which somebody who waits is heard at the latest
+_POLL_SECONDS: Final = 0.5  # seconds after which somebody who waits is heard at the latest
 
 
-class Line:
-    """`places` at once may do something; the others wait in the order in which they came."""
+class FairSemaphore:
+    """`num_slots` at once may do something; the others wait in the order in which they came."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._waiting: list[object] = []
-        self._changed = threading.Condition()
+    def __init__(self, num_slots: int) -> None:
+        self._num_free = num_slots
+        self._queue: list[object] = []
+        self._condition = threading.Condition()
 
     @contextmanager
-    def place(self, said: Callable[[int], None]) -> Iterator[None]:
-        """Wait for a place and hold it. While it waits, `said` is called with the number of those before it, again
+    def acquire(self, on_wait: Callable[[int], None]) -> Iterator[None]:
+        """Wait for a place and hold it. While it waits, `on_wait` is called with the number of those before it, again
         and again; what it raises ends the waiting."""
         me = object()
-        with self._changed:
-            self._waiting.append(me)
+        with self._condition:
+            self._queue.append(me)
         try:
-            while not self._entered(me):
-                said(self._waiting.index(me))  # outside of the lock: it may take its time
-                with self._changed:
-                    self._changed.wait_for(lambda: self._mine(me), _LOOK)
+            while not self._try_enter(me):
+                on_wait(self._queue.index(me))  # outside of the lock: it may take its time
+                with self._condition:
+                    self._condition.wait_for(lambda: self._is_next(me), _POLL_SECONDS)
         except BaseException:
-            with self._changed:
-                self._waiting.remove(me)
-                self._changed.notify_all()
+            with self._condition:
+                self._queue.remove(me)
+                self._condition.notify_all()
             raise
         try:
             yield
         finally:
-            with self._changed:
-                self._free += 1
-                self._changed.notify_all()
+            with self._condition:
+                self._num_free += 1
+                self._condition.notify_all()
 
-    def _mine(self, me: object) -> bool:
-        return self._free > 0 and self._waiting[0] is me
+    def _is_next(self, ticket: object) -> bool:
+        return self._num_free > 0 and self._queue[0] is ticket
 
-    def _entered(self, me: object) -> bool:
-        with self._changed:
-            if not self._mine(me):
+    def _try_enter(self, ticket: object) -> bool:
+        with self._condition:
+            if not self._is_next(ticket):
                 return False
-            self._waiting.pop(0)
-            self._free -= 1
-            self._changed.notify_all()  # there may be a place for the next one, too
+            self._queue.pop(0)
+            self._num_free -= 1
+            self._condition.notify_all()  # there may be a place for the next one, too
             return True

@@ -14,20 +14,20 @@ class Interruption:
     """Whether the process was told to end. The second Ctrl+C raises `KeyboardInterrupt` at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.stop_requested = False
         self._pid = os.getpid()
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, signal_number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked worker inherits this handler, and must die when told to
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        elif self.asked and number == signal.SIGINT:
+            signal.signal(signal_number, signal.SIG_DFL)
+            os.kill(os.getpid(), signal_number)
+        elif self.stop_requested and signal_number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.stop_requested = True
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Signals only set `asked` meanwhile. Python allows handlers in the main thread only."""
+    def catch_signals(self) -> Iterator[None]:
+        """Signals only set `stop_requested` meanwhile. Python allows handlers in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -15,59 +15,59 @@ import psutil
 from emotion.errors import JobError
 from emotion.storage import read_json, write_json
 
-State = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
+JobStatus = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
-MARK: Final = "EMOTION_JOB"  # in the environment of what `jobs.start` starts: the folder it works for
-_SAME_START: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
+JOB_ENV_VAR: Final = "EMOTION_JOB"  # in the environment of what `jobs.init_from` starts: the folder it works for
+_START_TOLERANCE_SECONDS: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
 
 
-class Owner(NamedTuple):
+class ProcessRecord(NamedTuple):
     """What state.json says."""
 
-    state: State
+    status: JobStatus
     pid: int
-    process_started: float  # unix seconds
+    process_started_at: float  # unix seconds
     error: str | None
 
     @classmethod
-    def read(cls, folder: Path) -> Owner:
+    def read(cls, folder: Path) -> ProcessRecord:
         """Raises `JobError` if there is no state.json or it makes no sense."""
         path = folder / "state.json"
         found = read_json(path)
         if found is None:
             raise JobError(f"There is no job in {folder}: its state.json is missing.")
-        state, pid, error = found.get("state"), number(found.get("pid")), found.get("error")
-        started = number(found.get("process_started"))
-        if state not in get_args(State) or not pid or pid < 1 or pid > 2**31 - 1 or started is None:
+        state, pid, error = found.get("state"), finite_float(found.get("pid")), found.get("error")
+        started = finite_float(found.get("process_started"))
+        if state not in get_args(JobStatus) or not pid or pid < 1 or pid > 2**31 - 1 or started is None:
             raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
-        return cls(cast(State, state), int(pid), started, error if isinstance(error, str) else None)
+        return cls(cast(JobStatus, state), int(pid), started, error if isinstance(error, str) else None)
 
     @classmethod
-    def of_this_process(cls, state: State, error: str | None = None) -> Owner:
+    def from_current_process(cls, status: JobStatus, error: str | None = None) -> ProcessRecord:
         """This very process, in that state."""
-        return cls(state, os.getpid(), psutil.Process().create_time(), error)
+        return cls(status, os.getpid(), psutil.Process().create_time(), error)
 
     def write(self, folder: Path) -> None:
         """Make it the owner of `folder`."""
         write_json(folder / "state.json", self._asdict())
 
-    def process(self) -> psutil.Process | None:
+    def find_process(self) -> psutil.Process | None:
         """The living process, None if it ended (a zombie has ended) or its pid is another's by now."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.process_started) <= _SAME_START and alive(process):
+            if abs(process.create_time() - self.process_started_at) <= _START_TOLERANCE_SECONDS and is_alive(process):
                 return process
         return None
 
 
-def alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     """True while it runs; a zombie does not."""
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
-def number(value: object) -> float | None:
+def finite_float(value: object) -> float | None:
     """A finite number of any sensible size, None for everything else that JSON can hold."""
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
         return float(value)

@@ -1,7 +1,7 @@
 """Folders that results are written into: which ones may be, and how one result takes the place of another.
 
 A result goes into a folder that is new, empty, or marked as a result of this program of the same kind. The mark is
-the file `MARK`. A complete result is only replaced as a whole, with the user's word, by one that is complete itself:
+the file `MANIFEST_FILE`. A complete result is only replaced as a whole, with the user's word, by one that is complete itself:
 the new one is written into the sibling `.NAME.unfinished`, the old one is renamed to `.NAME.replaced`, the new one is
 renamed to NAME, and the old one is removed. A process that is killed between these steps leaves both whole, and the
 next look at NAME puts one of them in its place. An unfinished result may be continued, or be begun again.
@@ -21,69 +21,99 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import ResultFolderError
-from emotion.jobs.process_record import Owner
-from emotion.storage import alone_in, read_json, write_json
+from emotion.jobs.process_record import ProcessRecord
+from emotion.storage import folder_lock, read_json, write_json
 
-MARK: Final = ".emotion-result.json"
+MANIFEST_FILE: Final = ".emotion-result.json"
 ANALYSIS: Final = "analysis"
 VIDEO: Final = "video analysis"
-SYNTHETIC: Final = "set of synthetic images"
+SYNTHETIC_IMAGES: Final = "set of synthetic images"
 MODEL: Final = "model"
 DATASET: Final = "data set"
-BENEFIT: Final = "study of synthetic images"
+AUGMENTATION_STUDY: Final = "study of synthetic images"
 CLASSIFIER: Final = "classifier training"
 DETECTOR: Final = "detector training"
 GENERATOR: Final = "generator training"
-PREPARATION: Final = "preparation of a data set"
+DATASET_BUILD: Final = "preparation of a data set"
 JOB: Final = "job"  # a folder that this program made for a job, which then says what it is
 
 _VERSION: Final = 1
-_HALF: Final = "*.????????.part*"  # what a killed process leaves of a file, see `files.replacing`
+_PARTIAL_PATTERN: Final = "*.????????.part*"  # what a killed process leaves of a file, see `files.replacing`
 _JOB_FILES: Final = ("job.json", "state.json", "progress.json", "stop", "log.txt", "request.json")
 # What each kind may consist of, beside the mark and what a job writes; `*` stands for any characters, also "/".
 # Kinds that are never replaced need none.
-_FILES: Final[Mapping[str, tuple[str, ...]]] = {
+_FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
     ANALYSIS: ("faces.csv", "faces.json", ".images.jsonl", ".unfinished/*"),
     VIDEO: (
-        "facts.json", "frames.jsonl", "annotated.mp4", "preview.jpg", "summary.json", "moments.json", "cast.json",
-        "cover.jpg", "regions.jsonl", "provenance.json", "subtitles.zip", "redraw/*",
-        "faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html", "crops/values.json", "crops/*.jpg",
+        "facts.json",
+        "frames.jsonl",
+        "annotated.mp4",
+        "preview.jpg",
+        "summary.json",
+        "moments.json",
+        "cast.json",
+        "cover.jpg",
+        "regions.jsonl",
+        "provenance.json",
+        "subtitles.zip",
+        "redraw/*",
+        "faces.csv",
+        "faces.json",
+        "expressions.vtt",
+        "crops.zip",
+        "report.html",
+        "crops/values.json",
+        "crops/*.jpg",
         "moments/*.jpg",
     ),
-    SYNTHETIC: ("sheet.png", "faces.json", "*-*.png"),
+    SYNTHETIC_IMAGES: ("sheet.png", "faces.json", "*-*.png"),
     MODEL: (
-        "card.json", "config.json", "history.csv", "report.json", "model.keras", "model.onnx", "answers.npz",
-        "examples.npz", "stress.json", "steps.csv", "benefit.json", "samples.webp",
+        "card.json",
+        "config.json",
+        "history.csv",
+        "report.json",
+        "model.keras",
+        "model.onnx",
+        "answers.npz",
+        "examples.npz",
+        "stress.json",
+        "steps.csv",
+        "benefit.json",
+        "samples.webp",
     ),
     DATASET: ("synthetic.json",),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
-class Mark:
+class ResultManifest:
     """What the mark of a folder says. `settings`: what made the result, as plain JSON values, {} where that is kept
     elsewhere; `files`: what a complete result consists of, as paths relative to the folder."""
 
     kind: str
-    complete: bool = False
+    is_complete: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
 
-    def write(self, folder: Path, *, working: bool = False) -> None:
-        """Mark `folder`; `working`: this process is writing into it."""
-        owner = Owner.of_this_process("running")._asdict() if working else None
-        write_json(folder / MARK, {"program": "Emotion Studio", "version": _VERSION, **asdict(self), "owner": owner})
+    def write(self, folder: Path, *, in_progress: bool = False) -> None:
+        """Mark `folder`; `in_progress`: this process is writing into it."""
+        owner = ProcessRecord.from_current_process("running")._asdict() if in_progress else None
+        write_json(
+            folder / MANIFEST_FILE, {"program": "Emotion Studio", "version": _VERSION, **asdict(self), "owner": owner}
+        )
 
 
-def read_mark(folder: Path) -> Mark | None:
+def read_manifest(folder: Path) -> ResultManifest | None:
     """The mark of a folder, None where it has none; `ResultFolderError` where it is damaged or of a later version."""
-    found = read_json(folder / MARK) if folder.is_dir() else None
+    found = read_json(folder / MANIFEST_FILE) if folder.is_dir() else None
     if found is None:
         return None
     try:
-        mark = Mark(str(found["kind"]), bool(found["complete"]), dict(found["settings"]), tuple(found["files"]))
+        mark = ResultManifest(
+            str(found["kind"]), bool(found["complete"]), dict(found["settings"]), tuple(found["files"])
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultFolderError(f"{folder / MARK} is damaged; choose another folder.") from error
+        raise ResultFolderError(f"{folder / MANIFEST_FILE} is damaged; choose another folder.") from error
     if found.get("version") != _VERSION:
         raise ResultFolderError(f"{folder} is a result of another version of this program; choose another folder.")
     return mark
@@ -92,7 +122,7 @@ def read_mark(folder: Path) -> Mark | None:
 # ------------------------------------------------------------------ the rule
 
 
-def check(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> Mark | None:
+def check_result_folder(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> ResultManifest | None:
     """Whether a result of `kind` may be in `folder`: its mark, None where it is new or empty.
 
     Raises `ResultFolderError` for a folder that is neither new nor empty nor marked as that kind, at which another
@@ -101,15 +131,15 @@ def check(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> Mark | Non
     """
     folder = Path(os.path.realpath(folder))
     try:
-        _recover(folder)
+        _recover_replacement(folder)
         if os.path.lexists(folder) and not folder.is_dir():
             raise ResultFolderError(f"{folder} is a file, a folder was expected; choose another name.")
         for path in inputs:
             if folder in Path(os.path.realpath(path)).parents or folder == Path(os.path.realpath(path)):
                 raise ResultFolderError(f"{path} is an input and lies in {folder}; choose another folder.")
-        mark = read_mark(folder)
+        mark = read_manifest(folder)
         if mark is None:
-            if folder.is_dir() and not all(fnmatch(path.name, _HALF) for path in folder.iterdir()):
+            if folder.is_dir() and not all(fnmatch(path.name, _PARTIAL_PATTERN) for path in folder.iterdir()):
                 raise ResultFolderError(
                     f"{folder} holds files that are no {kind} of this program; choose a new or an empty folder."
                 )
@@ -118,41 +148,43 @@ def check(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> Mark | Non
             raise ResultFolderError(f"{folder} holds a {mark.kind}, no {kind}; choose another folder.")
         _check_idle(folder)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _write_error(folder, error) from error
     return mark
 
 
-def claim(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> None:
-    """Take `folder` for a result that is continued in it whenever it is begun again, as a training; see `check`."""
-    mark = check(folder, kind, inputs=inputs)
+def claim_result_folder(folder: Path, kind: str, *, inputs: Iterable[Path] = ()) -> None:
+    """Take `folder` for a result that is continued in it whenever it is begun again, as a training; see `check_result_folder`."""
+    mark = check_result_folder(folder, kind, inputs=inputs)
     if mark is None or mark.kind != kind:
-        begin(folder, Mark(kind), working=False)
+        start_result(folder, ResultManifest(kind), in_progress=False)
 
 
-def begin(folder: Path, mark: Mark, *, working: bool = True) -> None:
+def start_result(folder: Path, manifest: ResultManifest, *, in_progress: bool = True) -> None:
     """Make `folder` where it is new, and mark it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        mark.write(folder, working=working)
+        manifest.write(folder, in_progress=in_progress)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _write_error(folder, error) from error
 
 
-def complete(folder: Path, mark: Mark, files: Iterable[str] | None = None) -> None:
+def complete_result(folder: Path, manifest: ResultManifest, files: Iterable[str] | None = None) -> None:
     """Mark the result in `folder` as complete. It consists of `files`, None: of all that are in it now."""
-    replace(mark, complete=True, files=tuple(sorted(_names(folder) if files is None else files))).write(folder)
+    replace(manifest, is_complete=True, files=tuple(sorted(_iter_files(folder) if files is None else files))).write(
+        folder
+    )
 
 
-def add_files(folder: Path, names: Iterable[str]) -> None:
+def add_files(folder: Path, file_names: Iterable[str]) -> None:
     """Count files that were added to a complete result, if `folder` is one, among its own."""
-    mark = read_mark(folder)
-    if mark is not None and mark.complete:
-        replace(mark, files=tuple(sorted({*mark.files, *names}))).write(folder)
+    mark = read_manifest(folder)
+    if mark is not None and mark.is_complete:
+        replace(mark, files=tuple(sorted({*mark.files, *file_names}))).write(folder)
 
 
-def clear(folder: Path, mark: Mark, keep: Collection[str] = ()) -> None:
+def clear_result(folder: Path, manifest: ResultManifest, keep: Collection[str] = ()) -> None:
     """Remove what a result of that kind consists of from its folder, and nothing else."""
-    gone = [name for name in _names(folder) if name not in (*keep, *_JOB_FILES) and is_own(mark, name)]
+    gone = [name for name in _iter_files(folder) if name not in (*keep, *_JOB_FILES) and is_result_file(manifest, name)]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     inner = {above for name in gone for above in (folder / name).parents if folder in above.parents}
@@ -162,33 +194,33 @@ def clear(folder: Path, mark: Mark, keep: Collection[str] = ()) -> None:
 
 
 @contextmanager
-def new_result(folder: Path, kind: str, *, inputs: Iterable[Path] = (), overwrite: bool = False) -> Iterator[Path]:
+def create_result(folder: Path, kind: str, *, inputs: Iterable[Path] = (), overwrite: bool = False) -> Iterator[Path]:
     """Where a result of `kind` is to be written, for it to be in `folder` at the end.
 
     That is `folder` itself where it is new, empty or unfinished, otherwise, with `overwrite`, its sibling, which takes
     its place at the end. After an error `folder` is as before.
     """
     folder = Path(os.path.realpath(folder))
-    found = check(folder, kind, inputs=inputs)
-    staged = found is not None and found.complete
+    found = check_result_folder(folder, kind, inputs=inputs)
+    staged = found is not None and found.is_complete
     if found is not None:
-        check_replaceable(folder, found, overwrite=overwrite or not found.complete)
-    place, mark, was_there = staging(folder) if staged else folder, Mark(kind), folder.is_dir()
+        check_replaceable(folder, found, overwrite=overwrite or not found.is_complete)
+    place, mark, was_there = staging_folder(folder) if staged else folder, ResultManifest(kind), folder.is_dir()
     if staged:
         check_movable(folder)
-        check_stage(folder, kind)
+        check_staging_folder(folder, kind)
     if place.is_dir():
-        clear(place, mark)
-    begin(place, mark)
+        clear_result(place, mark)
+    start_result(place, mark)
     try:
         yield place
-        complete(place, mark)
+        complete_result(place, mark)
         if staged:
-            put_in_place(folder)
+            replace_result(folder)
     except BaseException:
         with suppress(OSError):
-            clear(place, mark)
-            (place / MARK).unlink(missing_ok=True)
+            clear_result(place, mark)
+            (place / MANIFEST_FILE).unlink(missing_ok=True)
             if staged or not was_there:
                 place.rmdir()
         raise
@@ -197,31 +229,36 @@ def new_result(folder: Path, kind: str, *, inputs: Iterable[Path] = (), overwrit
 # ------------------------------------------------------------------ one result in the place of another
 
 
-def staging(folder: Path) -> Path:
+def staging_folder(folder: Path) -> Path:
     """Where the result that shall replace the one in `folder` is written."""
     return folder.with_name(f".{folder.name}.unfinished")
 
 
-def check_stage(folder: Path, kind: str, *, own: Collection[str] = ()) -> Mark | None:
-    """What an earlier attempt to replace `folder` left; raises as `check` and `check_replaceable`."""
-    stage = staging(folder)
-    mark = check(stage, kind)
+def check_staging_folder(folder: Path, kind: str, *, own_files: Collection[str] = ()) -> ResultManifest | None:
+    """What an earlier attempt to replace `folder` left; raises as `check_result_folder` and `check_replaceable`."""
+    stage = staging_folder(folder)
+    mark = check_result_folder(stage, kind)
     if mark is not None:
-        check_replaceable(stage, mark, overwrite=True, own=own)
+        check_replaceable(stage, mark, overwrite=True, own_files=own_files)
     return mark
 
 
-def check_replaceable(folder: Path, mark: Mark, *, overwrite: bool, own: Collection[str] = ()) -> None:
+def check_replaceable(
+    folder: Path, manifest: ResultManifest, *, overwrite: bool, own_files: Collection[str] = ()
+) -> None:
     """`ResultFolderError` where the result in `folder` may not be replaced: without the user's word, with files in it
-    that are not its own (`own`: more of them that are), or where the folder cannot be renamed."""
+    that are not its own (`own_files`: more of them that are), or where the folder cannot be renamed."""
     if not overwrite:
         raise ResultFolderError(
-            f"{folder} holds a complete {mark.kind} already; choose another folder, or replace it with --overwrite."
+            f"{folder} holds a complete {manifest.kind} already; choose another folder, or replace it with --overwrite."
         )
-    strange = next((name for name in sorted(_names(folder)) if name not in own and not is_own(mark, name)), None)
+    strange = next(
+        (name for name in sorted(_iter_files(folder)) if name not in own_files and not is_result_file(manifest, name)),
+        None,
+    )
     if strange is not None:
         raise ResultFolderError(
-            f"{folder} holds {strange}, which is no part of its {mark.kind}; move it away, or choose another folder."
+            f"{folder} holds {strange}, which is no part of its {manifest.kind}; move it away, or choose another folder."
         )
 
 
@@ -235,47 +272,47 @@ def check_movable(folder: Path) -> None:
         )
 
 
-def put_in_place(folder: Path) -> None:
-    """Put the complete result in `staging(folder)` in the place of the one in `folder`."""
-    old = _replaced(folder)
+def replace_result(folder: Path) -> None:
+    """Put the complete result in `staging_folder(folder)` in the place of the one in `folder`."""
+    old = _backup_folder(folder)
     try:
-        with alone_in(folder.parent):
+        with folder_lock(folder.parent):
             os.rename(folder, old)
             try:
-                os.rename(staging(folder), folder)
+                os.rename(staging_folder(folder), folder)
             except OSError:
                 os.rename(old, folder)
                 raise
-            remove(old)
+            remove_result(old)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _write_error(folder, error) from error
 
 
-def _replaced(folder: Path) -> Path:
+def _backup_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.replaced")
 
 
-def _recover(folder: Path) -> None:
+def _recover_replacement(folder: Path) -> None:
     """Bring a replacement to its end that was broken off."""
-    old, stage = _replaced(folder), staging(folder)
-    if not old.is_dir() or (any(old.iterdir()) and read_mark(old) is None):
+    old, stage = _backup_folder(folder), staging_folder(folder)
+    if not old.is_dir() or (any(old.iterdir()) and read_manifest(old) is None):
         return
-    with alone_in(folder.parent):
+    with folder_lock(folder.parent):
         if not os.path.lexists(folder) and old.is_dir():
-            made = read_mark(stage)
-            os.rename(stage if made is not None and made.complete else old, folder)
+            made = read_manifest(stage)
+            os.rename(stage if made is not None and made.is_complete else old, folder)
         if old.is_dir():
-            remove(old)
+            remove_result(old)
 
 
-def remove(folder: Path) -> None:
+def remove_result(folder: Path) -> None:
     """Remove a marked folder, its mark last: what is left of it by a kill is still known to be a result."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != MARK:
+        elif path.name != MANIFEST_FILE:
             path.unlink()
-    (folder / MARK).unlink(missing_ok=True)
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)
     folder.rmdir()
 
 
@@ -283,36 +320,36 @@ def remove(folder: Path) -> None:
 
 
 def _check_idle(folder: Path) -> None:
-    found = (read_json(folder / MARK) or {}).get("owner")
+    found = (read_json(folder / MANIFEST_FILE) or {}).get("owner")
     with suppress(TypeError):
-        owner = Owner(**(found or {}))
-        if owner.pid != os.getpid() and owner.process() is not None:
+        owner = ProcessRecord(**(found or {}))
+        if owner.pid != os.getpid() and owner.find_process() is not None:
             raise ResultFolderError(f"Another process is at work in {folder}: stop it or choose another folder.")
 
 
-def _names(folder: Path) -> Iterator[str]:
+def _iter_files(folder: Path) -> Iterator[str]:
     """All files below `folder`, relative to it, without the marks; a result within it counts by its own rule."""
     for place, folders, files in os.walk(folder):
         inner = Path(place)
-        if inner != folder and (mark := read_mark(inner)) is not None:
-            own = [name for name in _names(inner) if not is_own(mark, name)]
+        if inner != folder and (mark := read_manifest(inner)) is not None:
+            own = [name for name in _iter_files(inner) if not is_result_file(mark, name)]
             yield from ((inner / name).relative_to(folder).as_posix() for name in own)
             folders.clear()
             continue
         links = [name for name in folders if (inner / name).is_symlink()]
         for name in (*files, *links):
-            if name != MARK:
+            if name != MANIFEST_FILE:
                 yield (inner / name).relative_to(folder).as_posix()
 
 
-def is_own(mark: Mark, name: str) -> bool:
+def is_result_file(manifest: ResultManifest, name: str) -> bool:
     """Whether the file `name`, relative to its folder, is a part of the result with that mark."""
-    patterns = (*_FILES.get(mark.kind, ()), *_JOB_FILES)
-    if name in patterns or fnmatch(name, _HALF):
+    patterns = (*_FILE_PATTERNS.get(manifest.kind, ()), *_JOB_FILES)
+    if name in patterns or fnmatch(name, _PARTIAL_PATTERN):
         return True
-    return name in mark.files if mark.complete else any(fnmatch(name, pattern) for pattern in patterns)
+    return name in manifest.files if manifest.is_complete else any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _unwritable(folder: Path, error: OSError) -> ResultFolderError:
+def _write_error(folder: Path, error: OSError) -> ResultFolderError:
     why = error.strerror or str(error)
     return ResultFolderError(f"{folder} cannot be written to ({why}); choose another folder.")

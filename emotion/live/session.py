@@ -1,6 +1,6 @@
 """One person's camera: frames in, annotated frames out, and all that a page shows and saves of them.
 
-Three threads meet here: the one of the camera calls `frame` and must never wait long nor fail, a worker
+Three threads meet here: the one of the camera calls `process_frame` and must never wait long nor fail, a worker
 looks for faces, and pages ask for views at any time.
 """
 
@@ -20,37 +20,37 @@ from typing import Any, Final
 import numpy as np
 
 from emotion.faces import FrameResult
-from emotion.live.latest_worker import Mailbox
-from emotion.live.recording import NOTHING, Recorder, Recording
-from emotion.live.state import LiveFace, LiveOptions, LiveView, Picture, Shown
-from emotion.live.stream_metrics import FrameClock, Pulse
+from emotion.live.latest_worker import LatestItemWorker
+from emotion.live.recording import EMPTY_RECORDING, LiveRecorder, Recording
+from emotion.live.state import AnalyzedFrame, ImageArray, LiveFace, LiveOptions, LiveState
+from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics
 from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
-from emotion.recognition.anonymizer import Veil, hidden
+from emotion.recognition.anonymizer import Anonymizer, pixelate_all
 from emotion.results import serialization
 from emotion.tracking.stream import Stream
 
-__all__ = ["LiveFace", "LiveOptions", "LiveSession", "LiveView"]
+__all__ = ["LiveFace", "LiveOptions", "LiveSession", "LiveState"]
 
-HISTORY: Final = 30.0  # seconds that are remembered
-_SAMPLE: Final = 0.18  # seconds between two of them at least: five in a second where frames come at 30
-_PATIENCE: Final = 0.5  # seconds that a frame waits for its result; the stream of a browser dies at 10
+HISTORY_SECONDS: Final = 30.0  # seconds that are remembered
+_SAMPLE_INTERVAL_SECONDS: Final = 0.18  # seconds between two of them at least: five in a second where frames come at 30
+_RESULT_TIMEOUT_SECONDS: Final = 0.5  # seconds that a frame waits for its result; the stream of a browser dies at 10
 
 log = logging.getLogger(__name__)
 _now = time.monotonic
 
 
 @dataclass(eq=False)
-class _Job:
+class _FrameTask:
     """A frame on its way through the worker."""
 
-    image: Picture
-    seconds: float
-    arrived: float
+    image: ImageArray
+    timestamp: float
+    arrival_time: float
     options: LiveOptions
     done: threading.Event = field(default_factory=threading.Event)
-    picture: Picture | None = None
+    annotated_image: ImageArray | None = None
 
 
 class LiveSession:
@@ -60,22 +60,24 @@ class LiveSession:
         self.options = options or LiveOptions()
         self._analyzer = analyzer
         self._stream = Stream(analyzer, self.options.stream)
-        self._veil = Veil(analyzer)
-        self._clock = FrameClock()
-        self._pulse = Pulse()
-        self._counts = LiveView()  # of which only the counters are used
-        self._shown: Shown | None = None
-        self._past: deque[tuple[float, FrameResult]] = deque(maxlen=math.ceil(HISTORY / _SAMPLE))
-        self._recorder: Recorder | None = None
-        self._recording = NOTHING
+        self._anonymizer = Anonymizer(analyzer)
+        self._clock = MonotonicFrameClock()
+        self._metrics = StreamMetrics()
+        self._counters = LiveState()  # of which only the counters are used
+        self._last_frame: AnalyzedFrame | None = None
+        self._history: deque[tuple[float, FrameResult]] = deque(
+            maxlen=math.ceil(HISTORY_SECONDS / _SAMPLE_INTERVAL_SECONDS)
+        )
+        self._recorder: LiveRecorder | None = None
+        self._recording = EMPTY_RECORDING
         self._lock = threading.Lock()  # of the counters and what is remembered, held for microseconds
-        self._buttons = threading.Lock()  # of starting and stopping
-        self._worker = Mailbox(self._work, "live")
+        self._recording_lock = threading.Lock()  # of starting and stopping
+        self._worker = LatestItemWorker(self._run_task, "live")
 
     # ------------------------------------------------------------------ the camera
 
-    def frame(self, image: Picture, seconds: float | None, *, wait: bool = True) -> Picture:
-        """The next frame of the camera, RGB uint8 (H, W, 3), with boxes and labels; `seconds` is its own time, None
+    def process_frame(self, image: ImageArray, timestamp: float | None, *, wait: bool = True) -> ImageArray:
+        """The next frame of the camera, RGB uint8 (H, W, 3), with boxes and labels; `timestamp` is its own time, None
         where it has none.
 
         Waits for its result for half a second at most; without `wait` not at all, and gives the newest result that
@@ -84,136 +86,147 @@ class LiveSession:
         """
         options = self.options
         try:
-            job = self._received(image, seconds, options)
-            found = None if options.paused else self._wait_for(job) if wait else self._newest(job)
+            job = self._make_task(image, timestamp, options)
+            found = None if options.is_paused else self._wait_for_image(job) if wait else self._get_latest_image(job)
             if found is not None:
                 return found
-            return hidden(job.image) if options.blur else job.image
+            return pixelate_all(job.image) if options.anonymize else job.image
         except Exception as error:
-            self.fault(error)
-            return np.zeros_like(image, np.uint8) if options.blur else image
+            self.record_error(error)
+            return np.zeros_like(image, np.uint8) if options.anonymize else image
 
-    def _received(self, image: Picture, seconds: float | None, options: LiveOptions) -> _Job:
+    def _make_task(self, image: ImageArray, timestamp: float | None, options: LiveOptions) -> _FrameTask:
         """A frame that came, mirrored, with its time; counted."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ValueError(f"received a frame {image.shape} of {image.dtype}, expected (height, width, 3) of uint8")
         picture = np.ascontiguousarray(image[:, ::-1]) if options.mirror else image.copy()
         now = _now()
         with self._lock:
-            self._pulse.come(now)
-            self._count(frames=1)
-            return _Job(picture, self._clock.at(seconds, now), now, options)
+            self._metrics.record_arrival(now)
+            self._increment_locked(frames=1)
+            return _FrameTask(picture, self._clock.timestamp(timestamp, now), now, options)
 
-    def _wait_for(self, job: _Job) -> Picture | None:
+    def _wait_for_image(self, task: _FrameTask) -> ImageArray | None:
         """Have a frame analysed; its picture, or None where that takes too long or failed."""
-        if self._leave(job) and not job.done.wait(_PATIENCE):
-            self._add(late=1)
-        return job.picture
+        if self._submit_task(task) and not task.done.wait(_RESULT_TIMEOUT_SECONDS):
+            self._increment(late=1)
+        return task.annotated_image
 
-    def _newest(self, job: _Job) -> Picture | None:
+    def _get_latest_image(self, task: _FrameTask) -> ImageArray | None:
         """Leave a frame to be analysed; the newest picture, or None where none is fresh."""
-        self._leave(job)
-        shown = self._shown
-        if shown is not None and job.arrived - shown.arrived <= _PATIENCE:
-            return shown.picture(job.options.blur)
+        self._submit_task(task)
+        shown = self._last_frame
+        if shown is not None and task.arrival_time - shown.arrival_time <= _RESULT_TIMEOUT_SECONDS:
+            return shown.display_image(task.options.anonymize)
         if shown is not None:
-            self._add(late=1)
+            self._increment(late=1)
         return None
 
-    def _leave(self, job: _Job) -> bool:
+    def _submit_task(self, task: _FrameTask) -> bool:
         """Leave a frame for the worker; False where it takes none any more."""
-        replaced = self._worker.put(job)
+        replaced = self._worker.put(task)
         if replaced is not None:
             replaced.done.set()
-            self._add(dropped=1)
-        return replaced is not job
+            self._increment(dropped=1)
+        return replaced is not task
 
     # ------------------------------------------------------------------ the worker
 
-    def _work(self, job: _Job) -> None:
+    def _run_task(self, task: _FrameTask) -> None:
         try:
-            shown = self._look(job)
-            self._keep(shown)
+            shown = self._analyze(task)
+            self._store_frame(shown)
             recorder = self._recorder
             if recorder is not None:
-                recorder.add(shown.result.seconds, shown.result.faces, shown.annotated, asdict(job.options))
-            job.picture = shown.annotated
+                recorder.append(shown.result.timestamp, shown.result.faces, shown.annotated_image, asdict(task.options))
+            task.annotated_image = shown.annotated_image
         except Exception as error:
-            self.fault(error)
+            self.record_error(error)
         finally:
-            job.done.set()
+            task.done.set()
 
-    def _look(self, job: _Job) -> Shown:
-        stream, options = self._stream, job.options
-        stream.settings, faults = options.stream, stream.stats.faults
-        result = stream.look(job.image, job.seconds)
-        if stream.stats.faults > faults:
+    def _analyze(self, task: _FrameTask) -> AnalyzedFrame:
+        stream, options = self._stream, task.options
+        stream.settings, faults = options.stream, stream.stats.errors
+        result = stream.process(task.image, task.timestamp)
+        if stream.stats.errors > faults:
             with self._lock:
-                self._counts = replace(self._counts, last_fault=stream.stats.last_fault)
+                self._counters = replace(self._counters, last_error=stream.stats.last_error)
         started = _now()
-        clean = self._hide(job, result) if options.blur else job.image
+        clean = self._anonymize(task, result) if options.anonymize else task.image
         annotated = annotate(clean, result.faces)
-        return Shown(
+        return AnalyzedFrame(
             result=result,
-            clean=clean,
-            annotated=annotated,
-            hidden=options.blur,
-            arrived=job.arrived,
+            clean_image=clean,
+            annotated_image=annotated,
+            is_anonymized=options.anonymize,
+            arrival_time=task.arrival_time,
             head=options.stream.recognition.head,
-            raw={number: note.raw for number, note in stream.notes.items() if note.calibrated},
+            raw_scores={number: note.raw_scores for number, note in stream.track_info.items() if note.is_calibrated},
             stats=stream.stats,
             draw_ms=round(1e3 * (_now() - started), 3),
-            calibrating=stream.calibrating,
-            rested=stream.rested,
+            calibration_seconds_left=stream.calibration_seconds_left,
+            calibration_succeeded=stream.calibration_succeeded,
         )
 
-    def _hide(self, job: _Job, result: FrameResult) -> Picture:
+    def _anonymize(self, task: _FrameTask, result: FrameResult) -> ImageArray:
         """The picture without recognisable faces; without anything where nobody can tell where they are."""
         try:
             known = [face.box for face in result.faces]
-            return self._veil.over(job.image, known, job.seconds, job.options.stream.recognition)
+            return self._anonymizer.apply(task.image, known, task.timestamp, task.options.stream.recognition)
         except Exception as error:
-            self.fault(error)
-            return hidden(job.image)
+            self.record_error(error)
+            return pixelate_all(task.image)
 
-    def _keep(self, shown: Shown) -> None:
+    def _store_frame(self, frame: AnalyzedFrame) -> None:
         now = _now()
         with self._lock:
-            self._shown = shown
-            self._pulse.ready(now, now - shown.arrived)
-            if not self._past or shown.arrived - self._past[-1][0] >= _SAMPLE:
-                self._past.append((shown.arrived, shown.result))
+            self._last_frame = frame
+            self._metrics.record_result(now, now - frame.arrival_time)
+            if not self._history or frame.arrival_time - self._history[-1][0] >= _SAMPLE_INTERVAL_SECONDS:
+                self._history.append((frame.arrival_time, frame.result))
 
     # ------------------------------------------------------------------ the page
 
-    def view(self, *, explained: int = 0) -> LiveView:
-        """What is known now; never waits for an analysis. In the thumbnails of the first `explained` faces stands what
+    def state(self, *, max_saliency_faces: int = 0) -> LiveState:
+        """What is known now; never waits for an analysis. In the thumbnails of the first `max_saliency_faces` faces stands what
         speaks for their labels."""
         now, options, recorder = _now(), self.options, self._recorder
         with self._lock:
-            shown, view, past = self._shown, self._counts, list(self._past)
-            (fps_in, fps_out), age_p95 = self._pulse.rates(now), self._pulse.age_p95(now)
-            silent = self._pulse.silent(now)
-        view = replace(view, fps_in=fps_in, fps_out=fps_out, age_p95=age_p95, silent=silent, paused=options.paused)
+            shown, view, past = self._last_frame, self._counters, list(self._history)
+            (fps_in, fps_out), age_p95 = self._metrics.frame_rates(now), self._metrics.latency_p95(now)
+            silent = self._metrics.seconds_since_last(now)
+        view = replace(
+            view,
+            fps_in=fps_in,
+            fps_out=fps_out,
+            latency_p95_seconds=age_p95,
+            idle_seconds=silent,
+            is_paused=options.is_paused,
+        )
         if recorder is not None:
-            view = replace(view, recording=recorder.seconds, notice=recorder.notice)
+            view = replace(view, recording_seconds=recorder.duration, recording_warning=recorder.warning)
         if shown is None:
             return view
         if past[-1][1] is not shown.result:
-            past.append((shown.arrived, shown.result))
-        height, width = shown.clean.shape[:2]
+            past.append((shown.arrival_time, shown.result))
+        height, width = shown.clean_image.shape[:2]
         return replace(
             view,
-            faces=() if options.paused else shown.explained(self._analyzer, options.blur, explained),
-            past=tuple((at - now, result) for at, result in past if now - at <= HISTORY),
-            size=(width, height),
-            age=now - shown.arrived,
-            faults=view.faults + shown.stats.faults,
-            search_ms=shown.stats.search_ms,
-            read_ms=shown.stats.read_ms,
+            faces=()
+            if options.is_paused
+            else shown.faces_with_saliency(self._analyzer, options.anonymize, max_saliency_faces),
+            recent_results=tuple((at - now, result) for at, result in past if now - at <= HISTORY_SECONDS),
+            frame_size=(width, height),
+            result_age_seconds=now - shown.arrival_time,
+            errors=view.errors + shown.stats.errors,
+            detect_ms=shown.stats.detect_ms,
+            classify_ms=shown.stats.classify_ms,
             draw_ms=shown.draw_ms,
-            calibrating=None if shown.calibrating is None else max(0.0, shown.calibrating - (now - shown.arrived)),
-            rested=shown.rested,
+            calibration_seconds_left=None
+            if shown.calibration_seconds_left is None
+            else max(0.0, shown.calibration_seconds_left - (now - shown.arrival_time)),
+            calibration_succeeded=shown.calibration_succeeded,
         )
 
     def calibrate(self) -> None:
@@ -221,39 +234,39 @@ class LiveSession:
         `Stream.calibrate`. `EmotionError` where that is not possible."""
         self._stream.calibrate()
 
-    def uncalibrate(self) -> None:
+    def clear_calibration(self) -> None:
         """Show all scores as the recogniser gives them."""
-        self._stream.uncalibrate()
+        self._stream.clear_calibration()
 
     def snapshot(self) -> tuple[bytes, dict[str, Any]] | None:
         """The last annotated frame as PNG, and its faces and the receipt, of when it came, as plain JSON values; None
         before the first one."""
-        shown, options = self._shown, self.options
+        shown, options = self._last_frame, self.options
         if shown is None:
             return None
-        faces = serialization.frame_json(shown.result.seconds, shown.result.faces)["faces"]
-        height, width = shown.annotated.shape[:2]
-        receipt = self._receipt(_now() - shown.arrived)
+        faces = serialization.frame_to_dict(shown.result.timestamp, shown.result.faces)["faces"]
+        height, width = shown.annotated_image.shape[:2]
+        receipt = self._make_provenance(_now() - shown.arrival_time)
         record = {**receipt, "width": width, "height": height, "settings": asdict(options), "faces": faces}
-        return encode_png(shown.picture(options.blur)), record
+        return encode_png(shown.display_image(options.anonymize)), record
 
     # ------------------------------------------------------------------ recording
 
-    def start_recording(self, film: Path | None = None) -> None:
-        """Keep what is said of every frame from now on, and the annotated frames in the MP4 file `film` if one is
-        named; goes on where that was done before. Ends by itself, see `Recorder`."""
-        with self._buttons:
+    def start_recording(self, video_path: Path | None = None) -> None:
+        """Keep what is said of every frame from now on, and the annotated frames in the MP4 file `video_path` if one is
+        named; goes on where that was done before. Ends by itself, see `LiveRecorder`."""
+        with self._recording_lock:
             if self._recorder is None:
-                self._recorder = Recorder(film)
-                self._forgotten = weakref.finalize(self, self._recorder.close)  # the film is finished in any case
+                self._recorder = LiveRecorder(video_path)
+                self._finalizer = weakref.finalize(self, self._recorder.close)  # the film is finished in any case
 
     def stop_recording(self) -> Recording:
         """What was recorded; the same again where nothing was recorded since. Waits for the end of the film."""
-        with self._buttons:
+        with self._recording_lock:
             recorder, self._recorder = self._recorder, None
             if recorder is not None:
-                self._forgotten.detach()
-                self._recording = recorder.stop(self._receipt())
+                self._finalizer.detach()
+                self._recording = recorder.finish(self._make_provenance())
             return self._recording
 
     def close(self) -> None:
@@ -264,33 +277,35 @@ class LiveSession:
         if recorder is not None:
             recorder.close()
 
-    def _receipt(self, age: float = 0.0) -> dict[str, Any]:
+    def _make_provenance(self, age_seconds: float = 0.0) -> dict[str, Any]:
         """What made something that was there so many seconds ago."""
-        bundle = self._analyzer.recogniser.bundle
+        bundle = self._analyzer.classifier.bundle
         return {
             "program": serialization.PROGRAM,
-            "made": (datetime.now().astimezone() - timedelta(seconds=age)).isoformat(timespec="seconds"),
+            "made": (datetime.now().astimezone() - timedelta(seconds=age_seconds)).isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": self._analyzer.detector.name,
         }
 
     # ------------------------------------------------------------------ counting
 
-    def _add(self, **more: int) -> None:
+    def _increment(self, **counts: int) -> None:
         """Add to counters."""
         with self._lock:
-            self._count(**more)
+            self._increment_locked(**counts)
 
-    def _count(self, **more: int) -> None:
+    def _increment_locked(self, **counts: int) -> None:
         """Add to counters; only with the lock."""
-        self._counts = replace(self._counts, **{name: getattr(self._counts, name) + n for name, n in more.items()})
+        self._counters = replace(
+            self._counters, **{name: getattr(self._counters, name) + n for name, n in counts.items()}
+        )
 
-    def fault(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Count what went wrong with a frame, and log it where it is not the same as before."""
         text = f"{type(error).__name__}: {error}"
         with self._lock:
-            new = text != self._counts.last_fault
-            self._count(faults=1)
-            self._counts = replace(self._counts, last_fault=text)
+            new = text != self._counters.last_error
+            self._increment_locked(faults=1)
+            self._counters = replace(self._counters, last_error=text)
         if new:
             log.error("a frame could not be shown", exc_info=error)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from emotion.media.image_safety import ImageLimits, reduction_for, refusal, too_large
+from emotion.media.image_safety import ImageLimits, choose_reduction, image_error, too_large_error
 
 _BRAND: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
-_INSTALL: Final = "install it with `pip install pillow-heif`, or save the image as JPEG"
+_INSTALL_ADVICE: Final = "install it with `pip install pillow-heif`, or save the image as JPEG"
 
 
 def is_heif(data: bytes) -> bool:
@@ -30,11 +30,11 @@ def open_heif(data: bytes, limits: ImageLimits, label: str) -> tuple[Any, int]:
     try:
         from pillow_heif import open_heif as open_file  # not needed, and not loaded, for other formats
     except ImportError as error:
-        raise refusal(label, "is a HEIC image, which needs the package pillow-heif", _INSTALL) from error
+        raise image_error(label, "is a HEIC image, which needs the package pillow-heif", _INSTALL_ADVICE) from error
     file = open_file(data)
     image = file[file.primary_index]
     width, height = image.size
-    reduction = reduction_for(width, height, limits)
-    if reduction is None or width * height > limits.heif_pixels:
-        raise too_large(label, f"{width} x {height} pixels", limits.heif_pixels)
+    reduction = choose_reduction(width, height, limits)
+    if reduction is None or width * height > limits.max_heif_pixels:
+        raise too_large_error(label, f"{width} x {height} pixels", limits.max_heif_pixels)
     return image.to_pillow(), reduction

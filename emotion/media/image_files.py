@@ -6,9 +6,9 @@ import os
 import stat
 from typing import BinaryIO, Final
 
-from emotion.media.image_safety import ImageLimits, refusal
+from emotion.media.image_safety import ImageLimits, image_error
 
-CHOOSE: Final = "choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
+FORMATS_ADVICE: Final = "choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file"
 
 FileSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -23,33 +23,33 @@ def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
         elif hasattr(source, "read"):
             data = _read_file(source, limits, label)
         else:
-            raise refusal(
+            raise image_error(
                 label, f"has the type {type(source).__name__}", "expected is a path, bytes or an open binary file"
             )
     except FileNotFoundError as error:
-        raise refusal(label, "was not found", "check the name and the folder") from error
+        raise image_error(label, "was not found", "check the name and the folder") from error
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
-        raise refusal(label, "cannot be opened", "check that you may read it") from error
-    if memoryview(data).nbytes > limits.bytes:
-        most = f"{limits.bytes / 2**20:g} MB"
-        raise refusal(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
+        raise image_error(label, "cannot be opened", "check that you may read it") from error
+    if memoryview(data).nbytes > limits.max_bytes:
+        most = f"{limits.max_bytes / 2**20:g} MB"
+        raise image_error(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
     return bytes(data)
 
 
 def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise refusal(label, "is a folder", "choose a picture in it")
+        raise image_error(label, "is a folder", "choose a picture in it")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise refusal(label, "is not a plain file", CHOOSE)
+        raise image_error(label, "is not a plain file", FORMATS_ADVICE)
     with open(path, "rb") as file:
-        return file.read(min(status.st_size, limits.bytes) + 1)
+        return file.read(min(status.st_size, limits.max_bytes) + 1)
 
 
 def _read_file(file: BinaryIO, limits: ImageLimits, label: str) -> bytes:
     if file.seekable():
         file.seek(0)  # an upload stands at its end when the page runs again
-    data = file.read(limits.bytes + 1)
+    data = file.read(limits.max_bytes + 1)
     if not isinstance(data, bytes):
-        raise refusal(label, f"is a file of {type(data).__name__}", "open it in binary mode")
+        raise image_error(label, f"is a file of {type(data).__name__}", "open it in binary mode")
     return data

@@ -22,30 +22,30 @@ from PIL import Image, ImageChops, ImageOps, features
 from PIL.JpegImagePlugin import JpegImageFile
 
 from emotion.errors import ImageError
-from emotion.media.array_pixels import on_white, pixels_of
+from emotion.media.array_pixels import array_to_rgb, composite_on_white
 from emotion.media.heif_reader import is_heif, open_heif
-from emotion.media.image_files import CHOOSE, FileSource, read_bytes
+from emotion.media.image_files import FORMATS_ADVICE, FileSource, read_bytes
 from emotion.media.image_safety import (
     DEFAULT_LIMITS,
-    MOST_EXIF_BYTES,
+    MAX_EXIF_BYTES,
+    BudgetedReader,
     ImageLimits,
-    JpegFrame,
-    Metered,
+    JpegHeader,
     check_jpeg,
     check_tiff,
+    detect_foreign_format,
+    display_name,
+    image_error,
     is_text,
-    label_of,
-    refusal,
-    stranger_in,
-    too_large,
+    too_large_error,
 )
 
 # Fixed, so that nothing another package registers with Pillow is ever tried. "JPEG" reads MPO, too.
 _FORMATS: Final = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"] + ["AVIF"] * bool(features.check("avif"))
 
 _BAND_PIXELS: Final = 2**21
-_PILLOW: Final = re.compile(r"PIL\.")
-_RGB8: Final = np.dtype(np.uint8)
+_PILLOW_MODULES: Final = re.compile(r"PIL\.")
+_UINT8: Final = np.dtype(np.uint8)
 
 ImageSource = FileSource | Image.Image | NDArray[Any]
 
@@ -78,13 +78,13 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
     Raises:
         ImageError: For everything but a whole image within `limits`.
     """
-    label = label_of(source if name is None else name)
+    label = display_name(source if name is None else name)
     data = read_bytes(source, limits, label)
     if not data:
-        raise refusal(label, "is empty", CHOOSE)
-    if stranger := stranger_in(data):
+        raise image_error(label, "is empty", FORMATS_ADVICE)
+    if stranger := detect_foreign_format(data):
         came = f"is {stranger}, which cannot be read as a picture"
-        raise refusal(label, came, "open it as a film") if stranger == "a film" else refusal(label, came)
+        raise image_error(label, came, "open it as a film") if stranger == "a film" else image_error(label, came)
     _mute_pillow()
     try:
         return _decode(data, limits, label)
@@ -92,16 +92,16 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         raise
     except Image.UnidentifiedImageError as error:
         came = "plain text" if is_text(data) else "not a whole picture of a kind that can be read"
-        raise refusal(label, f"is {came}", CHOOSE) from error
+        raise image_error(label, f"is {came}", FORMATS_ADVICE) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, over ours, met on opening
         came = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
-        raise too_large(label, came, limits.pixels, limits.side) from error
+        raise too_large_error(label, came, limits.max_pixels, limits.max_side) from error
     except MemoryError as error:
-        raise refusal(label, "needs more memory than is free", "save a smaller copy and use that") from error
+        raise image_error(label, "needs more memory than is free", "save a smaller copy and use that") from error
     except Exception as error:
         # No list of types, for Pillow promises none: hostile bytes bring out zlib.error, AssertionError,
         # RuntimeError and what else its plugins run into, and in this place all of it means the same.
-        raise refusal(label, "is damaged or cut off") from error
+        raise image_error(label, "is damaged or cut off") from error
 
 
 def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
@@ -122,7 +122,7 @@ def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArr
     """
     if (  # an image of a camera or a video, on its way through several functions
         type(image) is np.ndarray
-        and image.dtype is _RGB8
+        and image.dtype is _UINT8
         and image.ndim == 3
         and image.shape[2] == 3
         and image.flags.c_contiguous
@@ -131,12 +131,12 @@ def as_rgb(image: ImageSource, *, order: Literal["rgb", "bgr"] = "rgb") -> NDArr
     ):
         return image
     if order not in ("rgb", "bgr"):
-        raise refusal("The picture", f"has the color order {order!r}", 'expected is "rgb" or "bgr"')
+        raise image_error("The picture", f"has the color order {order!r}", 'expected is "rgb" or "bgr"')
     if isinstance(image, Image.Image):
         return _from_pillow(image)
     if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(image, "read"):
         return read_image(image)  # type: ignore[arg-type]
-    return pixels_of(image, order)
+    return array_to_rgb(image, order)
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
@@ -166,39 +166,41 @@ def _decode(data: bytes, limits: ImageLimits, label: str) -> DecodedImage:
         return DecodedImage(_from_loaded(image.reduce(reduction) if reduction > 1 else image), reduction)
     if data.startswith(b"\xff\xd8"):
         frame = check_jpeg(data, label)
-        if frame is not None and frame.reduction(limits) != 1:
+        if frame is not None and frame.choose_reduction(limits) != 1:
             return _decode_reduced(data, frame, limits, label)
     elif data.startswith((b"II", b"MM")):
         check_tiff(data, limits, label)
-    image = Image.open(Metered(data, label), formats=_FORMATS)
+    image = Image.open(BudgetedReader(data, label), formats=_FORMATS)
     width, height = image.size
     if image.format == "WEBP":  # its decoder holds 16 bytes for a pixel, the others at most 11
-        limits = replace(limits, pixels=limits.pixels * 3 // 4)
-    if width * height > limits.pixels or max(width, height) > limits.side:
-        raise too_large(label, f"{width} x {height} pixels", limits.pixels, limits.side)
+        limits = replace(limits, max_pixels=limits.max_pixels * 3 // 4)
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise too_large_error(label, f"{width} x {height} pixels", limits.max_pixels, limits.max_side)
     if image.format == "PNG":
         image.verify()  # checksums, which loading passes over; after this an image can only be opened again
-        image = Image.open(Metered(data, label), formats=("PNG",))
+        image = Image.open(BudgetedReader(data, label), formats=("PNG",))
     if any(tile[0] == "ppm_plain" for tile in image.tile):
         # Pillow takes each comment out by copying all the rest: 1 MB of comments took 6 s, 10 MB ten minutes.
-        raise refusal(label, "is a PPM file in text form, which is not read")
+        raise image_error(label, "is a PPM file in text form, which is not read")
     image.load()
     return DecodedImage(_from_loaded(image), 1)
 
 
-def _decode_reduced(data: bytes, frame: JpegFrame, limits: ImageLimits, label: str) -> DecodedImage:
+def _decode_reduced(data: bytes, frame: JpegHeader, limits: ImageLimits, label: str) -> DecodedImage:
     """A JPEG of more pixels than are read, decoded at a half, a quarter or an eighth of its width and height."""
-    reduction, size = frame.reduction(limits), f"{frame.width} x {frame.height} pixels"
+    reduction, size = frame.choose_reduction(limits), f"{frame.width} x {frame.height} pixels"
     if reduction is not None:
-        image = JpegImageFile(Metered(data, label))  # `Image.open` refuses over 179 million pixels, reduced or not
+        image = JpegImageFile(
+            BudgetedReader(data, label)
+        )  # `Image.open` refuses over 179 million pixels, reduced or not
         image.draft(None, (max(1, frame.width // reduction), max(1, frame.height // reduction)))
         if image.size == (-(-frame.width // reduction), -(-frame.height // reduction)):
             image.load()
             return DecodedImage(_from_loaded(image), reduction)
-    if frame.width * frame.height <= limits.jpeg_pixels:
+    if frame.width * frame.height <= limits.max_jpeg_pixels:
         came = f"has {size} in a form of JPEG that takes much memory or time to read"
-        raise refusal(label, came, "save a smaller copy and use that")
-    raise too_large(label, size, limits.jpeg_pixels)
+        raise image_error(label, came, "save a smaller copy and use that")
+    raise too_large_error(label, size, limits.max_jpeg_pixels)
 
 
 def _mute_pillow() -> None:
@@ -208,8 +210,8 @@ def _mute_pillow() -> None:
     that leave it in another order than they came keep or lose filters for good. A filter that stays, and
     names the modules, cannot do that. It has to be the first; others put theirs before it now and then.
     """
-    if not warnings.filters or warnings.filters[0][3] != _PILLOW:
-        warnings.filterwarnings("ignore", module=_PILLOW.pattern)
+    if not warnings.filters or warnings.filters[0][3] != _PILLOW_MODULES:
+        warnings.filterwarnings("ignore", module=_PILLOW_MODULES.pattern)
 
 
 # From an image to pixels
@@ -218,14 +220,14 @@ def _mute_pillow() -> None:
 def _from_pillow(image: Image.Image) -> NDArray[np.uint8]:
     """The pixels of somebody else's image, which is left as it is."""
     if min(image.size) == 0:
-        raise refusal("The picture", f"has {image.width} x {image.height} pixels", "expected is at least one")
+        raise image_error("The picture", f"has {image.width} x {image.height} pixels", "expected is at least one")
     _mute_pillow()
     try:
         copy = image.copy()
         copy.format = image.format
         return _from_loaded(copy)
     except Exception as error:  # as in `read_image`
-        raise refusal("The picture", "is damaged or cut off") from error
+        raise image_error("The picture", "is damaged or cut off") from error
 
 
 def _from_loaded(image: Image.Image) -> NDArray[np.uint8]:
@@ -233,7 +235,7 @@ def _from_loaded(image: Image.Image) -> NDArray[np.uint8]:
 
     In bands of rows: converted as a whole, a picture would be in memory three or four times.
     """
-    _turn_upright(image)
+    _apply_exif_orientation(image)
     if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
         image = ImageChops.invert(image)  # only Adobe stores inks inverted, but Pillow always expects it
     extremes = image.getextrema() if image.mode in ("I", "F") else (0, 0)
@@ -241,14 +243,14 @@ def _from_loaded(image: Image.Image) -> NDArray[np.uint8]:
     step = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, step):
         bottom = min(top + step, image.height)
-        rgb[top:bottom] = _convert(image.crop((0, top, image.width, bottom)), *extremes)
+        rgb[top:bottom] = _convert_band(image.crop((0, top, image.width, bottom)), *extremes)
     return rgb
 
 
-def _turn_upright(image: Image.Image) -> None:
+def _apply_exif_orientation(image: Image.Image) -> None:
     """Turn the image in place as its EXIF says; one that cannot be read is passed over."""
     keys = ("exif", "Raw profile type exif")
-    if sum(len(image.info.get(key) or b"") for key in keys) > MOST_EXIF_BYTES:
+    if sum(len(image.info.get(key) or b"") for key in keys) > MAX_EXIF_BYTES:
         return
     # Whatever the exception: for a side note that Pillow cannot make out, a whole picture is not refused.
     with contextlib.suppress(Exception):
@@ -258,36 +260,36 @@ def _turn_upright(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _convert(band: Image.Image, lowest: Any, highest: Any) -> NDArray[np.uint8]:
-    """RGB (h, w, 3) or grey (h, w, 1) uint8 of a band; `lowest` and `highest` are those of the picture."""
+def _convert_band(band: Image.Image, min_value: Any, max_value: Any) -> NDArray[np.uint8]:
+    """RGB (h, w, 3) or grey (h, w, 1) uint8 of a band; `min_value` and `max_value` are those of the picture."""
     if band.mode[0] in "IF":
         values = np.asarray(band)
-        grey = _narrow(values, lowest, highest)
+        grey = _scale_to_uint8(values, min_value, max_value)
         if "transparency" in band.info:  # of a 16-bit PNG: the one value that is no colour
             grey = np.where(values == band.info["transparency"], np.uint8(255), grey)
         return grey[..., None]
     if band.mode == "La":
         band = band.convert("LA")  # Pillow knows no other way from here
     if band.has_transparency_data:
-        return on_white(np.asarray(band.convert("RGBA")))
+        return composite_on_white(np.asarray(band.convert("RGBA")))
     return np.asarray(band.convert("RGB"))
 
 
-def _narrow(values: NDArray[Any], lowest: float, highest: float) -> NDArray[np.uint8]:
+def _scale_to_uint8(values: NDArray[Any], min_value: float, max_value: float) -> NDArray[np.uint8]:
     """Grey values of 16 or 32 bits as uint8, by the rule in `read_image`."""
     if values.dtype.kind == "u":
         return (values >> 8).astype(np.uint8)
     if not np.isfinite(values).all():
         raise ValueError("not all values are finite")
-    if lowest < 0 or highest > 65535:
-        scale = 255 / (highest - lowest) if highest > lowest else 0.0
-        return np.rint((values.astype(float) - lowest) * scale).astype(np.uint8)
-    if highest > 255:
+    if min_value < 0 or max_value > 65535:
+        scale = 255 / (max_value - min_value) if max_value > min_value else 0.0
+        return np.rint((values.astype(float) - min_value) * scale).astype(np.uint8)
+    if max_value > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
-    return np.rint(values * 255 if values.dtype.kind == "f" and highest <= 1 else values).astype(np.uint8)
+    return np.rint(values * 255 if values.dtype.kind == "f" and max_value <= 1 else values).astype(np.uint8)
 
 
-def _encode(rgb: NDArray[np.uint8], kind: str, **options: int) -> bytes:
+def _encode(rgb: NDArray[np.uint8], image_format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(as_rgb(rgb)).save(buffer, kind, **options)
+    Image.fromarray(as_rgb(rgb)).save(buffer, image_format, **options)
     return buffer.getvalue()

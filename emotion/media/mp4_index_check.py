@@ -14,95 +14,100 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_MOST_SAMPLES: Final = 5_000_000  # FFmpeg holds 36 bytes for each; two hours of 60 frames a second are 0.4 million
-_MOST_BOXES: Final = 500_000  # two hours in fragments of half a second have 0.1 million
-_DEEPEST: Final = 12  # boxes in boxes; FFmpeg gives up at 10
-_INSIDE: Final = frozenset(
+_MAX_SAMPLES: Final = 5_000_000  # FFmpeg holds 36 bytes for each; two hours of 60 frames a second are 0.4 million
+_MAX_BOXES: Final = 500_000  # two hours in fragments of half a second have 0.1 million
+_MAX_DEPTH: Final = 12  # boxes in boxes; FFmpeg gives up at 10
+_CONTAINER_BOXES: Final = frozenset(
     b"moov hoov trak edts mdia minf dinf stbl udta mvex moof traf tref sinf schi ilst iref meta".split()
 )
-_CLAIMS: Final = re.compile(rb"stsz|stz2|elst|trun|cmov")
+_COUNT_BOXES: Final = re.compile(rb"stsz|stz2|elst|trun|cmov")
 # Sound of which FFmpeg takes a thousand samples for one.
-_PCM: Final = frozenset([b"raw ", *b"sowt twos NONE in24 in32 fl32 fl64 lpcm ipcm fpcm ulaw alaw".split()])
+_PCM_CODECS: Final = frozenset([b"raw ", *b"sowt twos NONE in24 in32 fl32 fl64 lpcm ipcm fpcm ulaw alaw".split()])
 
 
-class _Box(NamedTuple):
+class _Mp4Box(NamedTuple):
     kind: bytes
     start: int  # of its content
     end: int
 
 
 @dataclass
-class _Track:
+class _Mp4Track:
     """What one track claims."""
 
-    samples: int = 0
-    edits: int = 0
-    sorts: set[bytes] = field(default_factory=set)  # sound, pictures ...
+    num_samples: int = 0
+    num_edits: int = 0
+    handler_types: set[bytes] = field(default_factory=set)  # sound, pictures ...
     codecs: list[bytes] = field(default_factory=list)
-    steps: list[tuple[int, int]] = field(default_factory=list)  # number of different ones, and the first
+    time_deltas: list[tuple[int, int]] = field(default_factory=list)  # number of different ones, and the first
 
     @property
-    def entries(self) -> int:
+    def num_entries(self) -> int:
         """Entries of the index that FFmpeg makes of it: each edit may show all samples anew."""
-        if b"vide" not in self.sorts and self.steps == [(1, 1)] and len(self.codecs) == 1 and self.codecs[0] in _PCM:
+        if (
+            b"vide" not in self.handler_types
+            and self.time_deltas == [(1, 1)]
+            and len(self.codecs) == 1
+            and self.codecs[0] in _PCM_CODECS
+        ):
             return 0
-        return self.samples * max(1, self.edits)
+        return self.num_samples * max(1, self.num_edits)
 
 
-def is_bomb(path: Path) -> bool:
+def is_decompression_bomb(path: Path) -> bool:
     """Whether the index of the file claims more samples than any film needs, or is packed so that nobody sees how
     many; False for files that are neither MP4 nor MOV. Raises OSError where it cannot be read."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        entries, track = 0, _Track()
-        for number, box in enumerate(_boxes(data, 0, len(data))):
+        entries, track = 0, _Mp4Track()
+        for number, box in enumerate(_iter_boxes(data, 0, len(data))):
             if box.kind == b"trak":
-                entries, track = entries + track.entries, _Track()
-            entries += _claimed(data, box, track)
-            if entries + track.entries > _MOST_SAMPLES or number > _MOST_BOXES:
+                entries, track = entries + track.num_entries, _Mp4Track()
+            entries += _count_claimed(data, box, track)
+            if entries + track.num_entries > _MAX_SAMPLES or number > _MAX_BOXES:
                 return True
     return False
 
 
-def _boxes(data: mmap.mmap, at: int, end: int, depth: int = 0) -> Iterator[_Box]:
-    """All boxes between the places `at` and `end`, and those in them, in the order of the file."""
-    while at + 8 <= end:
-        size, kind = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if size == 1 and at + 16 <= end:
-            size, start = int.from_bytes(data[start : start + 8], "big"), at + 16
+def _iter_boxes(data: mmap.mmap, offset: int, end: int, depth: int = 0) -> Iterator[_Mp4Box]:
+    """All boxes between the places `offset` and `end`, and those in them, in the order of the file."""
+    while offset + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, offset)
+        start = offset + 8
+        if size == 1 and offset + 16 <= end:
+            size, start = int.from_bytes(data[start : start + 8], "big"), offset + 16
         elif size == 0:
-            size = end - at
-        if size < start - at:
+            size = end - offset
+        if size < start - offset:
             return
-        box = _Box(kind, start, min(at + size, end))
+        box = _Mp4Box(kind, start, min(offset + size, end))
         yield box
         if kind == b"free" and data[start + 4 : start + 8] in (b"mvhd", b"cmov"):  # an index that was set free
             kind = b"moov"
         if kind == b"meta":
             start = data.find(b"hdlr", start, box.end) - 4
-        if kind in _INSIDE and start >= at and depth < _DEEPEST:
-            yield from _boxes(data, start, box.end, depth + 1)
+        if kind in _CONTAINER_BOXES and start >= offset and depth < _MAX_DEPTH:
+            yield from _iter_boxes(data, start, box.end, depth + 1)
         elif kind in (b"stsd", b"wave"):  # boxes somewhere behind what depends on the codec
-            for found in _CLAIMS.finditer(data, start, box.end):
-                yield _Box(found[0], found.end(), box.end)
-        at += size
+            for found in _COUNT_BOXES.finditer(data, start, box.end):
+                yield _Mp4Box(found[0], found.end(), box.end)
+        offset += size
 
 
-def _claimed(data: mmap.mmap, box: _Box, track: _Track) -> int:
+def _count_claimed(data: mmap.mmap, box: _Mp4Box, track: _Mp4Track) -> int:
     """Add what the box tells to its track; entries that it claims beside that."""
     _, second, third, fourth = struct.unpack(">4I", data[box.start : box.start + 16].ljust(16, b"\0"))
     if box.kind == b"cmov":
-        return _MOST_SAMPLES + 1
+        return _MAX_SAMPLES + 1
     if box.kind == b"trun":  # one sort of index per fragment of a film
         return second
     if box.kind in (b"stsz", b"stz2"):
-        track.samples += third
+        track.num_samples += third
     elif box.kind == b"elst":
-        track.edits += second
+        track.num_edits += second
     elif box.kind == b"hdlr":
-        track.sorts.add(third.to_bytes(4, "big"))
+        track.handler_types.add(third.to_bytes(4, "big"))
     elif box.kind == b"stts":
-        track.steps.append((second, fourth))
+        track.time_deltas.append((second, fourth))
     elif box.kind == b"stsd":
         track.codecs += [fourth.to_bytes(4, "big"), *([b""] if second != 1 else [])]
     return 0

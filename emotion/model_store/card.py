@@ -11,53 +11,55 @@ from typing import Any, Final
 from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS
 
-CARD: Final = "card.json"
+CARD_FILE: Final = "card.json"
 
 
-KINDS: Final = ("recogniser", "detector", "generator")
+MODEL_KINDS: Final = ("recogniser", "detector", "generator")
 
 
-_CARD_BYTES: Final = 1_000_000
+_MAX_CARD_BYTES: Final = 1_000_000
 
 
-_LABEL: Final = 100  # bytes
+_MAX_LABEL_BYTES: Final = 100  # bytes
 
 
-_UNFIT: Final = frozenset('<>:"/\\|?*')  # what some system has no file names with
+_INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # what some system has no file names with
 
 
 @dataclass(frozen=True)
 class Head:
     """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`.
 
-    `offset`: what is added to each logit after the temperature, () for nothing. `map`: the output that tells where in
+    `logit_bias`: what is added to each logit after the temperature, () for nothing. `cam_output`: the output that tells where in
     the picture its logits come from, "" where there is none.
     """
 
     output: str
     labels: tuple[str, ...]
     temperature: float
-    offset: tuple[float, ...] = ()
-    map: str = ""
+    logit_bias: tuple[float, ...] = ()
+    cam_output: str = ""
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Head:
+    def from_dict(cls, values: Mapping[str, Any]) -> Head:
         """The head that a card describes."""
-        offset = tuple(map(float, facts.get("offset", ())))
-        return cls(facts["output"], tuple(facts["labels"]), float(facts["temperature"]), offset, facts.get("map", ""))
+        offset = tuple(map(float, values.get("offset", ())))
+        return cls(
+            values["output"], tuple(values["labels"]), float(values["temperature"]), offset, values.get("map", "")
+        )
 
 
-def check_facts(path: Path, card: dict[str, Any]) -> None:
+def validate_card(path: Path, card: dict[str, Any]) -> None:
     """`ModelError` where a card, said to be in `path`, lacks or garbles what its kind of model needs."""
     if card["kind"] == "recogniser":
-        _check_recogniser(path, card)
+        _validate_classifier(path, card)
     if card["kind"] == "detector":
-        _check_detector(path, card)
+        _validate_detector(path, card)
     if card["kind"] == "generator":
-        _check_generator(path, card)
+        _validate_generator(path, card)
 
 
-def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
+def _validate_classifier(path: Path, card: dict[str, Any]) -> None:
     try:
         size = int(card["input"]["size"])
         heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
@@ -82,7 +84,9 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
         raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
     own = card.get("label_set") == "own"  # it learned whatever labels a data set had
     for name, (labels, temperature) in heads.items():
-        known = all(isinstance(label, str) and (label in EXPRESSIONS or (own and is_word(label))) for label in labels)
+        known = all(
+            isinstance(label, str) and (label in EXPRESSIONS or (own and is_valid_label(label))) for label in labels
+        )
         if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
             raise ModelError(
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
@@ -92,13 +96,13 @@ def _check_recogniser(path: Path, card: dict[str, Any]) -> None:
             raise ModelError(f"{path}: the offsets of {name} are {offsets[name]}; expected a number for each label.")
 
 
-def is_word(label: str) -> bool:
+def is_valid_label(label: str) -> bool:
     """Whether a label that is no expression of this program can be shown, and be a part of a file's name anywhere."""
-    fits = 0 < len(label.encode(errors="replace")) <= _LABEL and not label.startswith(".")
-    return fits and label.isprintable() and label == label.strip() and not set(label) & _UNFIT
+    fits = 0 < len(label.encode(errors="replace")) <= _MAX_LABEL_BYTES and not label.startswith(".")
+    return fits and label.isprintable() and label == label.strip() and not set(label) & _INVALID_CHARACTERS
 
 
-def _check_detector(path: Path, card: dict[str, Any]) -> None:
+def _validate_detector(path: Path, card: dict[str, Any]) -> None:
     try:
         slope, offset = float(card["score"]["slope"]), float(card["score"]["offset"])
         crops = {key: float(value) for key, value in card["crops"].items()}
@@ -117,7 +121,7 @@ def _check_detector(path: Path, card: dict[str, Any]) -> None:
         )
 
 
-def _check_generator(path: Path, card: dict[str, Any]) -> None:
+def _validate_generator(path: Path, card: dict[str, Any]) -> None:
     try:
         latent, size, labels = int(card["latent"]), int(card["output"]["size"]), list(card["labels"])
         truncation = float(card["truncation"])

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import ModelError
-from emotion.model_store.card import _CARD_BYTES, CARD, KINDS, Head, check_facts
+from emotion.model_store.card import _MAX_CARD_BYTES, CARD_FILE, MODEL_KINDS, Head, validate_card
 from emotion.storage import PROJECT_ROOT
 
-SHIPPED: Final = PROJECT_ROOT / "models"
+BUILTIN_MODELS: Final = PROJECT_ROOT / "models"
 
 
 @dataclass(frozen=True)
-class Bundle:
+class ModelBundle:
     """A verified model folder: every file that its card names is there and has the sha256 of the card."""
 
     folder: Path
@@ -31,11 +31,11 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """One of `KINDS`."""
+        """One of `MODEL_KINDS`."""
         return self.card["kind"]
 
     @property
-    def network(self) -> Path:
+    def onnx_path(self) -> Path:
         """The exported network."""
         return self.folder / "model.onnx"
 
@@ -45,13 +45,13 @@ class Bundle:
         return self.card["files"]["model.onnx"]["sha256"]
 
     @property
-    def kin(self) -> set[str]:
+    def lineage(self) -> set[str]:
         """The sha256 of this network, of those that it was made from by other means than learning, and of those that
         taught it."""
         return {self.sha256, *self.card.get("made_from", ()), *self.card.get("teachers", ())}
 
     @property
-    def used_from(self) -> str:
+    def source_run(self) -> str:
         """The run that it is a copy of, "" for a built-in model."""
         return str(self.card.get("used_from") or "")
 
@@ -63,48 +63,48 @@ class Bundle:
     @property
     def heads(self) -> dict[str, Head]:
         """The answers of a recogniser by name."""
-        return {name: Head.of(facts) for name, facts in self.card["heads"].items()}
+        return {name: Head.from_dict(facts) for name, facts in self.card["heads"].items()}
 
     @property
-    def shown_head(self) -> str:
+    def default_head(self) -> str:
         """The answer that people see unless they choose another."""
         return self.card["shown"]
 
 
-def open_bundle(folder: Path | str) -> Bundle:
+def open_model(folder: Path | str) -> ModelBundle:
     """Read and verify one model folder; `ModelError` says what is wrong with it."""
     folder = Path(folder)
-    return _verified(folder, _read_card(folder))
+    return _verify_model(folder, _read_card(folder))
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / CARD
+    path = folder / CARD_FILE
     if not os.path.isfile(path):  # unlike that of `Path`, it is only False where nobody may look
-        raise ModelError(f"There is no {CARD} in {folder} that can be read; a model is a folder with one.")
-    if path.stat().st_size > _CARD_BYTES:
-        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {_CARD_BYTES}.")
+        raise ModelError(f"There is no {CARD_FILE} in {folder} that can be read; a model is a folder with one.")
+    if path.stat().st_size > _MAX_CARD_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {_MAX_CARD_BYTES}.")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
         raise ModelError(f"{path} is not readable JSON; fetch the model again.") from error
-    if not isinstance(card, dict) or card.get("kind") not in KINDS:
-        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(KINDS)}.')
+    if not isinstance(card, dict) or card.get("kind") not in MODEL_KINDS:
+        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(MODEL_KINDS)}.')
     return card
 
 
-def _verified(folder: Path, card: dict[str, Any]) -> Bundle:
-    _check_files(folder, card)
-    check_facts(folder / CARD, card)
-    return Bundle(folder, card)
+def _verify_model(folder: Path, card: dict[str, Any]) -> ModelBundle:
+    _verify_files(folder, card)
+    validate_card(folder / CARD_FILE, card)
+    return ModelBundle(folder, card)
 
 
-def _check_files(folder: Path, card: dict[str, Any]) -> None:
+def _verify_files(folder: Path, card: dict[str, Any]) -> None:
     files = card.get("files")
     if not isinstance(files, dict) or "model.onnx" not in files:
-        raise ModelError(f'{folder / CARD}: "files" must name model.onnx with its sha256.')
+        raise ModelError(f'{folder / CARD_FILE}: "files" must name model.onnx with its sha256.')
     for name, facts in files.items():
         try:
-            digest = sha256_of(folder / name) if Path(name).name == name and (folder / name).is_file() else None
+            digest = compute_sha256(folder / name) if Path(name).name == name and (folder / name).is_file() else None
         except OSError as error:  # also a name that is too long for the disk
             raise ModelError(
                 f"{name:.60} of the model {folder.name} cannot be read ({error.strerror}); fetch the model again."
@@ -118,44 +118,46 @@ def _check_files(folder: Path, card: dict[str, Any]) -> None:
             )
 
 
-def sha256_of(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """The sha256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_bundles(kind: str, *places: Path) -> tuple[list[Bundle], list[str]]:
-    """The usable models of a kind below `places` (default: the shipped ones), and a sentence for each bad one and
+def list_models(kind: str, *folders: Path) -> tuple[list[ModelBundle], list[str]]:
+    """The usable models of a kind below `folders` (default: the shipped ones), and a sentence for each bad one and
     for each whose kind cannot be told.
 
     The first is the one to use: a copy of a run that was made the default, else the built-in default. Then come the
     other built-in ones and the other copies, by name.
     """
     good, bad = [], []
-    for folder in _folders(places or (SHIPPED,)):
+    for folder in _iter_model_folders(folders or (BUILTIN_MODELS,)):
         try:
             card = _read_card(folder)
             if card["kind"] == kind:  # hashing the files of the others takes its time
-                good.append(_verified(folder, card))
+                good.append(_verify_model(folder, card))
         except ModelError as error:
             bad.append(str(error))
-    return sorted(good, key=_order), bad
+    return sorted(good, key=_sort_key), bad
 
 
-def _order(bundle: Bundle) -> tuple[bool, bool, str]:
-    default, copied = bool(bundle.card.get("default")), bool(bundle.used_from)
+def _sort_key(bundle: ModelBundle) -> tuple[bool, bool, str]:
+    default, copied = bool(bundle.card.get("default")), bool(bundle.source_run)
     return not default, copied != default, bundle.name
 
 
-def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
-    for place in places:
+def _iter_model_folders(folders: tuple[Path, ...]) -> Iterator[Path]:
+    for place in folders:
         if os.path.isdir(place):
-            yield from sorted(p.parent for p in place.glob(f"*/{CARD}") if not p.parent.name.startswith("."))
+            yield from sorted(p.parent for p in place.glob(f"*/{CARD_FILE}") if not p.parent.name.startswith("."))
 
 
-def default_bundle(kind: str, *places: Path) -> Bundle:
+def get_default_model(kind: str, *folders: Path) -> ModelBundle:
     """The model of a kind to use when nobody chose one; `ModelError` where there is none."""
-    good, bad = find_bundles(kind, *places)
+    good, bad = list_models(kind, *folders)
     if not good:
-        raise ModelError(" ".join(bad) or f"There is no {kind} in {(places or (SHIPPED,))[0]}; train one first.")
+        raise ModelError(
+            " ".join(bad) or f"There is no {kind} in {(folders or (BUILTIN_MODELS,))[0]}; train one first."
+        )
     return good[0]

@@ -12,48 +12,48 @@ from numpy.typing import NDArray
 from emotion.faces import Box, Face, Landmarks
 
 # Below this roll the pictures of FER-2013 are as tilted themselves; de-rolling would only blur.
-ROLL_LIMIT_DEGREES = 15.0
+MIN_ROLL_DEGREES = 15.0
 # A crop is sampled at a whole multiple of its size and then averaged, so that nothing aliases; above this
 # multiple (faces wider than 576 px for 48 px crops) more samples change nothing that 48 px can show.
-_MOST_OVERSAMPLING = 12
-_TURN = 15.0  # degrees
+_MAX_OVERSAMPLING = 12
+_TTA_ROTATION = 15.0  # degrees
 
 
 @dataclass(frozen=True, slots=True)
 class CropGeometry:
     """How a detector's boxes relate to the crops of FER-2013, on which the recogniser learned.
 
-    The crop is a square of `scale` * sqrt(width * height) of the box; its centre lies `down` * side below the
+    The crop is a square of `scale` * sqrt(width * height) of the box; its centre lies `y_offset` * side below the
     centre of the box (negative: above).
     """
 
     scale: float = 1.0
-    down: float = 0.0
+    y_offset: float = 0.0
 
-    def square(self, box: Box) -> Box:
+    def to_square(self, box: Box) -> Box:
         """The square to cut for `box`; may reach outside the picture."""
         side = max(1.0, self.scale * math.sqrt(box.area))
-        x, y = box.centre
-        y += self.down * side
+        x, y = box.center
+        y += self.y_offset * side
         return Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
 
 
-def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) or grey (H, W) to grey uint8 (H, W) by the weights of ITU-R BT.601."""
     return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
 
 
-def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll: float = 0.0) -> NDArray[np.uint8]:
-    """Cut `square` out of an image (H, W) or (H, W, 3) and resample it to (size, size[, 3]) uint8.
+def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: float = 0.0) -> NDArray[np.uint8]:
+    """Cut `to_square` out of an image (H, W) or (H, W, 3) and resample it to (size, size[, 3]) uint8.
 
-    `roll` degrees (clockwise in the picture) are turned back around the centre. What lies outside the picture
+    `roll_degrees` degrees (clockwise in the picture) are turned back around the centre. What lies outside the picture
     repeats its border.
     """
-    factor = min(_MOST_OVERSAMPLING, max(1, round(square.width / size)))
+    factor = min(_MAX_OVERSAMPLING, max(1, round(square.width / size)))
     inner = size * factor
     step = square.width / inner  # picture pixels per sample
-    cos, sin = math.cos(math.radians(roll)) * step, math.sin(math.radians(roll)) * step
-    x, y = square.centre
+    cos, sin = math.cos(math.radians(roll_degrees)) * step, math.sin(math.radians(roll_degrees)) * step
+    x, y = square.center
     # Pixel centres lie at whole numbers in OpenCV, half a pixel off the edges that boxes count from.
     middle = (inner - 1) / 2
     matrix = np.array(
@@ -69,25 +69,27 @@ def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll: float = 
     return cut  # type: ignore[return-value]
 
 
-def roll_of(landmarks: Landmarks | None) -> float:
+def get_roll_correction(landmarks: Landmarks | None) -> float:
     """Degrees to turn back before a face is read: the roll of the eyes where it is over the limit, else 0."""
-    roll = landmarks.roll if landmarks else 0.0
-    return roll if abs(roll) > ROLL_LIMIT_DEGREES else 0.0
+    roll = landmarks.roll_degrees if landmarks else 0.0
+    return roll if abs(roll) > MIN_ROLL_DEGREES else 0.0
 
 
 def crop_faces(
-    grey: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int, turn: float = 0.0
+    gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int, rotation_degrees: float = 0.0
 ) -> NDArray[np.uint8]:
-    """All faces of a grey picture (H, W) as one batch, uint8 (n, size, size); n may be 0. `turn`: degrees by which each
+    """All faces of a grey picture (H, W) as one batch, uint8 (n, size, size); n may be 0. `rotation_degrees`: degrees by which each
     is turned anticlockwise besides."""
     crops = np.empty((len(faces), size, size), np.uint8)
     for i, face in enumerate(faces):
-        crops[i] = crop_square(grey, geometry.square(face.box), size, roll_of(face.landmarks) + turn)
+        crops[i] = crop_square(
+            gray, geometry.to_square(face.box), size, get_roll_correction(face.landmarks) + rotation_degrees
+        )
     return crops
 
 
-def looks(grey: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
+def tta_crops(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
     """Three looks at each face as a batch each, uint8 (3, n, size, size): as it is, and mirrored and turned a little to
     either side. What an answer owes to an inexact box or to a tilt is not the same in all of them."""
-    turned = [crop_faces(grey, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TURN, -_TURN)]
-    return np.stack([crop_faces(grey, faces, geometry, size), *turned])
+    turned = [crop_faces(gray, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TTA_ROTATION, -_TTA_ROTATION)]
+    return np.stack([crop_faces(gray, faces, geometry, size), *turned])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotion.faces import Face
 from emotion.recognition.cropping import CropGeometry
 
-_ELONGATED: Final = 2  # short sides: what an image is longer than that does not make its faces smaller
+_MAX_ASPECT_RATIO: Final = 2  # short sides: what an image is longer than that does not make its faces smaller
 
 
 class Detector(Protocol):
@@ -23,25 +23,25 @@ class Detector(Protocol):
         ...
 
     @property
-    def geometry(self) -> CropGeometry:
+    def crop_geometry(self) -> CropGeometry:
         """How its boxes relate to the crops that a recogniser learned on."""
         ...
 
     @property
-    def proposes(self) -> bool:
+    def needs_verification(self) -> bool:
         """True where the boxes are only proposals that the recogniser's own "is this a face" must confirm."""
         ...
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         """Faces in RGB uint8 (H, W, 3), most certain first, boxes inside the picture.
 
         `threshold`: the least score, 0 to 1. `side`: a larger image is searched reduced to this long side in pixels,
-        see `search_scale`; a smaller one may be enlarged, see `finest_scale`.
+        see `search_scale`; a smaller one may be enlarged, see `max_search_scale`.
         """
         ...
 
 
-def search_scale(height: int, width: int, side: int) -> float:
+def search_scale(height: int, width: int, max_side: int) -> float:
     """The factor, at most 1, at which an image is searched for faces.
 
     Args:
@@ -50,19 +50,19 @@ def search_scale(height: int, width: int, side: int) -> float:
         side: Long side in pixels to which a larger image is reduced. Of an image that is longer than twice its short
             side only that much counts: the faces in a panorama are as large as those in one part of it.
     """
-    return min(1.0, side / min(max(height, width), _ELONGATED * min(height, width)))
+    return min(1.0, max_side / min(max(height, width), _MAX_ASPECT_RATIO * min(height, width)))
 
 
-def finest_scale(height: int, width: int, side: int) -> float:
+def max_search_scale(height: int, width: int, max_side: int) -> float:
     """The largest factor at which an image may be searched, for its smallest faces: up to 2 for an image of less than
     half of `side`, `search_scale` for all others."""
-    return max(search_scale(height, width, side), min(2.0, side / (2 * max(height, width))))
+    return max(search_scale(height, width, max_side), min(2.0, max_side / (2 * max(height, width))))
 
 
-def resized(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float, float]:
+def resize_long_side(image: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float, float]:
     """The picture with the long side `side`, and its pixels' width and height in the original's."""
     height, width = image.shape[:2]
-    factor = side / max(height, width)
+    factor = long_side / max(height, width)
     if factor == 1:
         return image, 1.0, 1.0
     w, h = max(1, round(width * factor)), max(1, round(height * factor))

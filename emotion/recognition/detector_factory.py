@@ -12,29 +12,29 @@ from pathlib import Path
 from typing import Final
 
 from emotion.errors import ModelError
-from emotion.model_store.store import SHIPPED, Bundle, find_bundles, sha256_of
+from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, compute_sha256, list_models
 from emotion.recognition.detection import Detector
-from emotion.recognition.onnx_detector import Glance
-from emotion.recognition.opencv_detectors import Haar, YuNet
+from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.opencv_detectors import HaarCascade, YuNet
 from emotion.storage import write_atomic
 
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-YUNET_SOURCE: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
+YUNET_URL: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
 # Not trained here; a model folder cannot take their names.
-FOREIGN: Final = ("yunet", "haar")
+THIRD_PARTY: Final = ("yunet", "haar")
 
 
-def cache_folder() -> Path:
+def get_cache_folder() -> Path:
     """Where files fetched once are kept for this user, as each system has it; `ModelError` for one without a home."""
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "emotion-studio"
+        return Path(os.environ.get("LOCALAPPDATA") or _get_home_folder() / "AppData" / "Local") / "emotion-studio"
     if sys.platform == "darwin":
-        return _home() / "Library" / "Caches" / "emotion-studio"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "emotion-studio"
+        return _get_home_folder() / "Library" / "Caches" / "emotion-studio"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _get_home_folder() / ".cache") / "emotion-studio"
 
 
-def _home() -> Path:
+def _get_home_folder() -> Path:
     try:
         return Path.home()
     except RuntimeError as error:
@@ -53,26 +53,26 @@ def find_yunet() -> Path | None:
         if not os.path.isfile(named):
             raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
         return Path(named)
-    places = [SHIPPED / YUNET_FILE]
+    places = [BUILTIN_MODELS / YUNET_FILE]
     with suppress(ModelError):  # nothing was ever fetched for a user without a home
-        places.append(cache_folder() / YUNET_FILE)
+        places.append(get_cache_folder() / YUNET_FILE)
     # Unlike that of `Path`, this is only False where nobody may look: most people need no YuNet.
     return next((path for path in places if os.path.isfile(path)), None)
 
 
-def fetch_yunet(timeout: float = 5.0) -> Path:
+def download_yunet(timeout: float = 5.0) -> Path:
     """Download YuNet once into the cache and return its path; `ModelError` offline or where it is not the
     published file. Nothing else in the project opens a connection by itself."""
-    path = cache_folder() / YUNET_FILE
+    path = get_cache_folder() / YUNET_FILE
     if _is_published(path):
         return path
     try:
-        with urllib.request.urlopen(YUNET_SOURCE, timeout=timeout) as answer:
+        with urllib.request.urlopen(YUNET_URL, timeout=timeout) as answer:
             data = answer.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
         raise ModelError(
             "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
-            f"again, or use another detector: {', '.join((*own_detectors(), 'haar'))}."
+            f"again, or use another detector: {', '.join((*trained_detectors(), 'haar'))}."
         ) from error
     if hashlib.sha256(data).hexdigest() != YUNET_SHA256:
         raise ModelError("The file fetched for YuNet is not the published one (sha256 differs); it was not kept.")
@@ -86,29 +86,31 @@ def fetch_yunet(timeout: float = 5.0) -> Path:
 
 def _is_published(path: Path) -> bool:
     try:
-        return sha256_of(path) == YUNET_SHA256
+        return compute_sha256(path) == YUNET_SHA256
     except OSError:  # there is none, or it may not be read
         return False
 
 
-def own_detectors() -> dict[str, Bundle]:
+def trained_detectors() -> dict[str, ModelBundle]:
     """The usable detectors in models/ by name, the default one first."""
-    return {bundle.name: bundle for bundle in find_bundles("detector", SHIPPED)[0] if bundle.name not in FOREIGN}
+    return {
+        bundle.name: bundle for bundle in list_models("detector", BUILTIN_MODELS)[0] if bundle.name not in THIRD_PARTY
+    }
 
 
 def available_detectors() -> tuple[str, ...]:
     """The names that `make_detector` takes on this machine; the first is at work unless a person chooses."""
-    return (*own_detectors(), *(name for name in FOREIGN if name != "yunet" or find_yunet() is not None))
+    return (*trained_detectors(), *(name for name in THIRD_PARTY if name != "yunet" or find_yunet() is not None))
 
 
-def make_detector(name: str | None = None, threads: int = 0) -> Detector:
+def make_detector(name: str | None = None, num_threads: int = 0) -> Detector:
     """A new detector by name, or the one to use here for None; `ModelError` where it is unknown or not here.
 
-    `threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.
+    `num_threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.
     """
     name = name or available_detectors()[0]
     if name == "haar":
-        return Haar()
+        return HaarCascade()
     if name == "yunet":
         path = find_yunet()
         if path is None and os.environ.get("EMOTION_YUNET"):
@@ -116,13 +118,13 @@ def make_detector(name: str | None = None, threads: int = 0) -> Detector:
         if path is None:
             raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use another one.")
         return YuNet(path)
-    own = own_detectors()
+    own = trained_detectors()
     if name not in own:
-        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*own, *FOREIGN))}.")
-    return Glance(own[name], threads)
+        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*own, *THIRD_PARTY))}.")
+    return OnnxFaceDetector(own[name], num_threads)
 
 
-def describe_detector(name: str) -> str:
+def detector_description(name: str) -> str:
     """One sentence for a person: what it is, and why it may be at work."""
     return {
         "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",

@@ -16,30 +16,34 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.detection import finest_scale, resized, search_scale
+from emotion.recognition.detection import max_search_scale, resize_long_side, search_scale
 from emotion.recognition.onnx_session import load_session
 
 STRIDES: Final = (8, 16, 32)  # pixels from cell to cell of the three grids
-VALUES: Final = 15  # of each cell: score, middle x and y, log width and height, five points x and y
-MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
-_MOST_ROWS: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
-_SAME: Final = 0.7  # overlap (IoU) of boxes of one face
+VALUES_PER_CELL: Final = 15  # of each cell: score, middle x and y, log width and height, five points x and y
+SIZE_MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
+_MAX_CANDIDATES: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
+_VOTING_IOU: Final = 0.7  # overlap (IoU) of boxes of one face
 # Long side in pixels up to which a face that fills the image is found: of 40 such portraits all with 320, 36 with 352
 # and 5 with 448 pixels; the network has learned faces of at most 290.
-_FILLED: Final = 320
+_MAX_PORTRAIT_SIDE: Final = 320
 # Pixels of the scaled image, the root of a face's area: the largest that counts in an enlarged image, and the smallest
 # that counts at a quarter of a scale.
-_SMALL: Final = 128.0
-_LARGE: Final = 32.0
-_TILE: Final = 1280  # pixels, the longest side that the network reads at once: its memory does not grow with the image
-_SHARED: Final = 192  # pixels that neighboring tiles have in common; a larger face is found at a quarter of the scale
+_MAX_UPSCALED_FACE_PX: Final = 128.0
+_MIN_DOWNSCALED_FACE_PX: Final = 32.0
+_MAX_TILE_SIDE: Final = (
+    1280  # pixels, the longest side that the network reads at once: its memory does not grow with the image
+)
+_TILE_OVERLAP_PX: Final = (
+    192  # pixels that neighboring tiles have in common; a larger face is found at a quarter of the scale
+)
 
 
 @lru_cache(maxsize=32)
-def cells(height: int, width: int) -> NDArray[np.float32]:
-    """The cells of a picture whose sides are multiples of `MULTIPLE`, in the order of the network's answers:
+def anchor_points(height: int, width: int) -> NDArray[np.float32]:
+    """The cells of a picture whose sides are multiples of `SIZE_MULTIPLE`, in the order of the network's answers:
     float32 (cells, 3) with the centre x, y and the stride in pixels."""
     grids = []
     for stride in STRIDES:
@@ -50,42 +54,46 @@ def cells(height: int, width: int) -> NDArray[np.float32]:
     return places
 
 
-def padded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) with black at its right and lower side, up to multiples of `MULTIPLE`."""
+def pad_to_multiple(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) with black at its right and lower side, up to multiples of `SIZE_MULTIPLE`."""
     height, width = image.shape[:2]
-    down, right = -height % MULTIPLE, -width % MULTIPLE
+    down, right = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
     if not down and not right:
         return image
     return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))  # type: ignore[return-value]
 
 
-def decode(answers: NDArray[np.float32], places: NDArray[np.float32], least: float) -> NDArray[np.float32]:
-    """The answers (cells, 15) with a score logit of at least `least` as rows (n, 15) in pixels: score logit, x1,
+def decode_predictions(
+    outputs: NDArray[np.float32], anchors: NDArray[np.float32], min_logit: float
+) -> NDArray[np.float32]:
+    """The answers (cells, 15) with a score logit of at least `min_logit` as rows (n, 15) in pixels: score logit, x1,
     y1, x2, y2 and five points x, y."""
-    keep = np.flatnonzero(answers[:, 0] >= least)
-    rows, centre, stride = answers[keep], places[keep, :2], places[keep, 2:]
+    keep = np.flatnonzero(outputs[:, 0] >= min_logit)
+    rows, centre, stride = outputs[keep], anchors[keep, :2], anchors[keep, 2:]
     middle = centre + rows[:, 1:3] * stride
     half = np.exp(rows[:, 3:5].clip(-5, 5)) * (stride / 2)
     points = np.tile(centre, 5) + rows[:, 5:] * stride
     return np.concatenate([rows[:, :1], middle - half, middle + half, points], axis=1, dtype=np.float32)
 
 
-def without_doubles(rows: NDArray[np.float32], overlap: float = 0.5, inside: float = 0.8) -> NDArray[np.float32]:
-    """Of rows of `decode`, best first, those that no better one overlaps by more than `overlap` (IoU) or holds by
-    more than `inside` of the smaller one's area: a chin is no second face. Their boxes are steadied by those that
+def non_max_suppression(
+    rows: NDArray[np.float32], iou_threshold: float = 0.5, containment_threshold: float = 0.8
+) -> NDArray[np.float32]:
+    """Of rows of `decode_predictions`, best first, those that no better one overlaps by more than `iou_threshold` (IoU) or holds by
+    more than `containment_threshold` of the smaller one's area: a chin is no second face. Their boxes are steadied by those that
     overlap them most."""
-    rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MOST_ROWS]
-    iou, inner, areas = _overlaps(rows)
-    clash = (iou > overlap) | (inner > inside * np.minimum(areas[:, None], areas))
+    rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MAX_CANDIDATES]
+    iou, inner, areas = _compute_overlaps(rows)
+    clash = (iou > iou_threshold) | (inner > containment_threshold * np.minimum(areas[:, None], areas))
     free, kept = np.ones(len(rows), bool), []
     for i in range(len(rows)):
         if free[i]:
             kept.append(i)
             free &= ~clash[i]
-    return _steadied(rows, iou, kept)
+    return _box_voting(rows, iou, kept)
 
 
-def _overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
+def _compute_overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
     """IoU and shared area (n, n) of the boxes of rows with each other, and their areas (n,)."""
     x1, y1, x2, y2 = rows[:, 1:5].T
     areas = (x2 - x1) * (y2 - y1)
@@ -95,111 +103,115 @@ def _overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
     return inner / np.maximum(areas[:, None] + areas - inner, 1e-9), inner, areas
 
 
-def _steadied(rows: NDArray[np.float32], iou: NDArray, kept: list[int]) -> NDArray[np.float32]:
-    """The rows `kept` of all, with each box as the mean of those that overlap it by at least `_SAME`, the certain
+def _box_voting(rows: NDArray[np.float32], iou: NDArray, kept_indices: list[int]) -> NDArray[np.float32]:
+    """The rows `kept_indices` of all, with each box as the mean of those that overlap it by at least `_VOTING_IOU`, the certain
     ones counting more: "box voting" (Gidaris and Komodakis 2015, "Object detection via a multi-region model")."""
-    near = iou[kept]
-    weights = np.where(near >= _SAME, near, 0.0) * np.square(1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float))))
-    own = np.arange(len(kept)), kept
+    near = iou[kept_indices]
+    weights = np.where(near >= _VOTING_IOU, near, 0.0) * np.square(
+        1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float)))
+    )
+    own = np.arange(len(kept_indices)), kept_indices
     weights[own] = np.maximum(weights[own], 1e-12)  # a box without an area has no IoU with itself
-    steadied = rows[kept]
+    steadied = rows[kept_indices]
     steadied[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(1, keepdims=True)
     return steadied
 
 
-class Level(NamedTuple):
+class PyramidLevel(NamedTuple):
     """One of the scales at which an image is searched, and the faces that count there, by the root of their area in
     pixels of the scaled image."""
 
     scale: float
-    smallest: float = 0.0
-    largest: float = math.inf
+    min_face_px: float = 0.0
+    max_face_px: float = math.inf
 
 
-def search_levels(height: int, width: int, side: int) -> list[Level]:
-    """The scales at which an image is searched, the finest first; `side` as in `search_scale`.
+def get_pyramid_levels(height: int, width: int, max_side: int) -> list[PyramidLevel]:
+    """The scales at which an image is searched, the finest first; `max_side` as in `search_scale`.
 
     A face that fills a large image is larger than any that the network has learned; at a quarter of the scale, which
     costs a sixteenth of the time, it is not. What is no face looks like one more often at the wrong scale.
     """
-    scale, finest = search_scale(height, width, side), finest_scale(height, width, side)
-    levels = [Level(finest, largest=_SMALL)] if finest > scale else []
-    levels.append(Level(scale))
-    while levels[-1].scale * max(height, width) > _FILLED:
-        levels.append(Level(levels[-1].scale / 4, smallest=_LARGE))
+    scale, finest = search_scale(height, width, max_side), max_search_scale(height, width, max_side)
+    levels = [PyramidLevel(finest, max_face_px=_MAX_UPSCALED_FACE_PX)] if finest > scale else []
+    levels.append(PyramidLevel(scale))
+    while levels[-1].scale * max(height, width) > _MAX_PORTRAIT_SIDE:
+        levels.append(PyramidLevel(levels[-1].scale / 4, min_face_px=_MIN_DOWNSCALED_FACE_PX))
     return levels
 
 
-def tiles(height: int, width: int, scale: float) -> Iterator[tuple[slice, slice]]:
+def make_tiles(height: int, width: int, scale: float) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of the overlapping parts in which an image is searched at `scale`; one part if it is small."""
-    columns = _stretches(width, scale)
-    return ((tall, wide) for tall in _stretches(height, scale) for wide in columns)
+    columns = _split_axis(width, scale)
+    return ((tall, wide) for tall in _split_axis(height, scale) for wide in columns)
 
 
-def _stretches(length: int, scale: float) -> list[slice]:
-    most = round(_TILE / scale)
+def _split_axis(length: int, scale: float) -> list[slice]:
+    most = round(_MAX_TILE_SIDE / scale)
     if length <= most:
         return [slice(0, length)]
-    count = math.ceil((length - _SHARED / scale) / (most - _SHARED / scale))
+    count = math.ceil((length - _TILE_OVERLAP_PX / scale) / (most - _TILE_OVERLAP_PX / scale))
     return [slice(start, start + most) for start in np.linspace(0, length - most, count).round().astype(int).tolist()]
 
 
-class Glance:
-    """A verified detector of our own on ONNX Runtime; `threads` as in `load_session`.
+class OnnxFaceDetector:
+    """A verified detector of our own on ONNX Runtime; `num_threads` as in `load_session`.
 
     Its scores are probabilities: of the boxes with a score of 0.6, about 60 in 100 were faces on the photos that
     its card names.
     """
 
-    proposes: bool = False
+    needs_verification: bool = False
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+    def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
         if bundle.kind != "detector":
             raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
         self.bundle = bundle
         self.name = bundle.name
-        self.geometry = CropGeometry(**bundle.card["crops"])
+        self.crop_geometry = CropGeometry(**bundle.card["crops"])
         self._slope, self._offset = (float(bundle.card["score"][key]) for key in ("slope", "offset"))
-        self._session = load_session(bundle, threads)
-        self._input, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
+        self._session = load_session(bundle, num_threads)
+        self._input_name, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
         output = self._session.get_outputs()[0].shape
-        if len(shape) != 4 or shape[-1] != 3 or len(output) != 3 or output[-1] != VALUES:
+        if len(shape) != 4 or shape[-1] != 3 or len(output) != 3 or output[-1] != VALUES_PER_CELL:
             raise ModelError(
                 f"The network of the model {bundle.name} reads {shape} and answers {output}; expected pictures with 3 "
-                f"colours and {VALUES} values for each cell."
+                f"colours and {VALUES_PER_CELL} values for each cell."
             )
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; an image is searched at all of its `search_levels`, tile by tile."""
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
+        """See `Detector.detect`; an image is searched at all of its `get_pyramid_levels`, tile by tile."""
         height, width = image.shape[:2]
         least = (_logit(threshold) - self._offset) / self._slope
-        rows = np.concatenate([
-            self._tile_rows(image, tile, level, least)
-            for level in search_levels(height, width, side)
-            for tile in tiles(height, width, level.scale)
-        ])  # fmt: skip
+        rows = np.concatenate(
+            [
+                self._detect_tile(image, tile, level, least)
+                for level in get_pyramid_levels(height, width, max_side)
+                for tile in make_tiles(height, width, level.scale)
+            ]
+        )
         faces = []
-        for row in without_doubles(rows):
+        for row in non_max_suppression(rows):
             box = Box(*map(float, row[1:5])).clip(width, height)
             if box.area > 0:
                 score = 1 / (1 + math.exp(-(self._slope * float(row[0]) + self._offset)))
                 faces.append(Face(box, score, Landmarks(*((float(x), float(y)) for x, y in row[5:].reshape(5, 2)))))
         return tuple(faces)
 
-    def _tile_rows(
-        self, image: NDArray[np.uint8], tile: tuple[slice, slice], level: Level, least: float
+    def _detect_tile(
+        self, image: NDArray[np.uint8], tile: tuple[slice, slice], level: PyramidLevel, min_logit: float
     ) -> NDArray[np.float32]:
-        """Rows of `decode` in pixels of `image`, of which one tile is searched; without the faces that a border inside
+        """Rows of `decode_predictions` in pixels of `image`, of which one tile is searched; without the faces that a border inside
         the image cuts, since its neighbor holds all of them."""
         part = image[tile]
-        small, sx, sy = resized(part, max(1, round(max(part.shape[:2]) * level.scale)))
+        small, sx, sy = resize_long_side(part, max(1, round(max(part.shape[:2]) * level.scale)))
         tall, wide = small.shape[:2]
-        small = padded(small)
-        answers = self._session.run(None, {self._input: small[None].astype(np.float32)})[0]
-        rows = decode(np.asarray(answers)[0], cells(*small.shape[:2]), least)
+        small = pad_to_multiple(small)
+        answers = self._session.run(None, {self._input_name: small[None].astype(np.float32)})[0]
+        rows = decode_predictions(np.asarray(answers)[0], anchor_points(*small.shape[:2]), min_logit)
         x1, y1, x2, y2 = rows[:, 1:5].T
         areas = (x2 - x1) * (y2 - y1)
-        keep = (areas >= level.smallest**2) & (areas <= level.largest**2)
+        keep = (areas >= level.min_face_px**2) & (areas <= level.max_face_px**2)
         keep &= ((x1 > 1) | (tile[1].start == 0)) & ((x2 < wide - 1) | (tile[1].stop == image.shape[1]))
         keep &= ((y1 > 1) | (tile[0].start == 0)) & ((y2 < tall - 1) | (tile[0].stop == image.shape[0]))
         rows = rows[keep]

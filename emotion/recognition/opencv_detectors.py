@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
-from emotion.recognition.cropping import CropGeometry, to_grey
-from emotion.recognition.detection import resized, search_scale
+from emotion.recognition.cropping import CropGeometry, to_gray
+from emotion.recognition.detection import resize_long_side, search_scale
 
 
 class YuNet:
@@ -20,10 +20,10 @@ class YuNet:
 
     name: str = "yunet"
     # Measured by `measure-crops yunet`.
-    geometry: CropGeometry = CropGeometry(scale=1.13, down=0.02)
-    proposes: bool = False
+    crop_geometry: CropGeometry = CropGeometry(scale=1.13, y_offset=0.02)
+    needs_verification: bool = False
     # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
-    _LEAST_SIDE = 64
+    _MIN_SIDE = 64
 
     def __init__(self, path: Path) -> None:
         try:
@@ -31,11 +31,11 @@ class YuNet:
         except cv2.error as error:
             raise ModelError(f"The YuNet file {path} cannot be read; replace it or remove it.") from error
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         """See `Detector.detect`."""
         height, width = image.shape[:2]
-        small, sx, sy = resized(image, round(max(height, width) * search_scale(height, width, side)))
-        pad_x, pad_y = (max(0, self._LEAST_SIDE - n) for n in (small.shape[1], small.shape[0]))
+        small, sx, sy = resize_long_side(image, round(max(height, width) * search_scale(height, width, max_side)))
+        pad_x, pad_y = (max(0, self._MIN_SIDE - n) for n in (small.shape[1], small.shape[0]))
         if pad_x or pad_y:
             small = cv2.copyMakeBorder(small, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)
         self._net.setInputSize((small.shape[1], small.shape[0]))
@@ -48,44 +48,50 @@ class YuNet:
             if box.area > 0:
                 points = [(float(px * sx), float(py * sy)) for px, py in row[4:14].reshape(5, 2)]
                 faces.append(Face(box, float(row[14]), Landmarks(*points)))
-        return tuple(sorted(faces, key=lambda face: -face.detection))
+        return tuple(sorted(faces, key=lambda face: -face.detection_score))
 
 
-class Haar:
+class HaarCascade:
     """Viola and Jones' cascade ("Rapid object detection using a boosted cascade of simple features", 2001)
     from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
 
     name: str = "haar"
     # Measured by `measure-crops haar`.
-    geometry: CropGeometry = CropGeometry(scale=1.04, down=0.005)
-    proposes: bool = True
+    crop_geometry: CropGeometry = CropGeometry(scale=1.04, y_offset=0.005)
+    needs_verification: bool = True
 
-    def __init__(self, cascade: str = "haarcascade_frontalface_alt2.xml", neighbours: int = 2, least: int = 24) -> None:
-        """`neighbours`: how many raw finds make a box; `least`: side of the smallest face in pixels of the
+    def __init__(
+        self, cascade_file: str = "haarcascade_frontalface_alt2.xml", min_neighbors: int = 2, min_face_px: int = 24
+    ) -> None:
+        """`min_neighbors`: how many raw finds make a box; `min_face_px`: side of the smallest face in pixels of the
         reduced picture."""
-        self._cascade = cascade
-        self._neighbours = neighbours
-        self._least = least
+        self._cascade_file = cascade_file
+        self._min_neighbors = min_neighbors
+        self._min_face_px = min_face_px
 
     @cached_property
     def _classifier(self) -> cv2.CascadeClassifier:
         folder = Path(cv2.data.haarcascades)  # pyright: ignore[reportAttributeAccessIssue]  (its stubs lack it)
-        classifier = cv2.CascadeClassifier(str(folder / self._cascade))
+        classifier = cv2.CascadeClassifier(str(folder / self._cascade_file))
         if classifier.empty():
             raise ModelError(
-                f"OpenCV {cv2.__version__} came without {self._cascade}; install opencv-python-headless below 5."
+                f"OpenCV {cv2.__version__} came without {self._cascade_file}; install opencv-python-headless below 5."
             )
         return classifier
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = resized(to_grey(image), round(max(height, width) * search_scale(height, width, side)))
-        if min(grey.shape) < self._least:
+        grey, sx, sy = resize_long_side(
+            to_gray(image), round(max(height, width) * search_scale(height, width, max_side))
+        )
+        if min(grey.shape) < self._min_face_px:
             return ()
         grey = cv2.equalizeHist(grey)
         # A live page has no time for every size, and a face that one frame misses is found in the next.
-        step = 1.1 if side > 320 else 1.15
-        rows = self._classifier.detectMultiScale(grey, step, self._neighbours, minSize=(self._least, self._least))
+        step = 1.1 if max_side > 320 else 1.15
+        rows = self._classifier.detectMultiScale(
+            grey, step, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)
+        )
         boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
         return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

@@ -6,39 +6,46 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-_SUREST: Final = 6.0  # logit: beyond that a witness says nothing more
+_MAX_LOGIT: Final = 6.0  # logit: beyond that a witness says nothing more
 # Share of the least score that the mean of both scores must reach, and the classifier's score below which nothing is a
 # face. At a least score of 0.6, they leave out 10 of the 21 false boxes and 27 of the 497 faces from 20 pixels on 790
 # held-out and empty training photos.
-_MEAN: Final = 3 / 4
-_NO_FACE: Final = 0.05
-_CANDIDATES: Final = 1 / 3  # share of the least score of a face from which a box is worth a look of the second witness
+_MIN_MEAN_RATIO: Final = 3 / 4
+_MIN_FACE_PROB: Final = 0.05
+_PROPOSAL_RATIO: Final = (
+    1 / 3
+)  # share of the least score of a face from which a box is worth a look of the second witness
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class ScoreFusion:
     """How likely a box is a face: the logistic function of `detection` x the detector's logit + `face` x the
-    classifier's + `offset`, but not more than the mean of both scores allows: one that is sure cannot overrule one
+    classifier's + `bias`, but not more than the mean of both scores allows: one that is sure cannot overrule one
     that says no. With 0 for `detection` the classifier alone decides."""
 
-    detection: float = 0.0
-    face: float = 1.0
-    offset: float = 0.0
+    detector_weight: float = 0.0
+    classifier_weight: float = 1.0
+    bias: float = 0.0
 
-    def probability(self, detection: float, face: float) -> float:
+    def fuse(self, detection_score: float, face_prob: float) -> float:
         """0 to 1, of the detector's score and the recogniser's, both 0 to 1."""
-        if not self.detection:
-            return face
-        both = 1 / (1 + math.exp(-(self.detection * logit(detection) + self.face * logit(face) + self.offset)))
-        return min(both, (detection + face) / 2 / _MEAN) if face >= _NO_FACE else 0.0
+        if not self.detector_weight:
+            return face_prob
+        both = 1 / (
+            1
+            + math.exp(
+                -(self.detector_weight * logit(detection_score) + self.classifier_weight * logit(face_prob) + self.bias)
+            )
+        )
+        return min(both, (detection_score + face_prob) / 2 / _MIN_MEAN_RATIO) if face_prob >= _MIN_FACE_PROB else 0.0
 
-    def least(self, threshold: float) -> float:
+    def min_proposal_score(self, threshold: float) -> float:
         """The detector's score from which a box may reach `threshold`."""
-        return threshold * _CANDIDATES if self.detection else threshold
+        return threshold * _PROPOSAL_RATIO if self.detector_weight else threshold
 
 
 def logit(probability: float) -> float:
     """log(p / (1 - p)), at most 6 and at least -6."""
-    edge = 1 / (1 + math.exp(_SUREST))
+    edge = 1 / (1 + math.exp(_MAX_LOGIT))
     probability = min(1 - edge, max(edge, probability))
     return math.log(probability / (1 - probability))

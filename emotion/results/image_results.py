@@ -20,39 +20,39 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from emotion.errors import ResultFolderError
-from emotion.jobs.result_folder import (  # fmt: skip
+from emotion.jobs.result_folder import (
     ANALYSIS,
-    Mark,
-    begin,
-    check,
+    ResultManifest,
     check_movable,
     check_replaceable,
-    check_stage,
-    complete,
-    put_in_place,
-    remove,
-    staging,
+    check_result_folder,
+    check_staging_folder,
+    complete_result,
+    remove_result,
+    replace_result,
+    staging_folder,
+    start_result,
 )
-from emotion.model_store.store import sha256_of
+from emotion.model_store.store import compute_sha256
 from emotion.results import tables
-from emotion.results.photos import Photo, annotated_png, crop_files
-from emotion.storage import replacing, write_atomic
+from emotion.results.photos import Photo, iter_crop_files, make_annotated_png
+from emotion.storage import atomic_path, write_atomic
 
-_INDEX: Final = ".images.jsonl"
-_PART: Final = ".unfinished"
-_FACES: Final = "faces"
-_CSV: Final = "faces.csv"
-_JSON: Final = "faces.json"
+_INDEX_FILE: Final = ".images.jsonl"
+_PARTIAL_FOLDER: Final = ".unfinished"
+_FACES_FOLDER: Final = "faces"
+_CSV_FILE: Final = "faces.csv"
+_JSON_FILE: Final = "faces.json"
 
 
-class Source(NamedTuple):
+class InputImage(NamedTuple):
     """An image that is to be analyzed: its real path, and which of the times it is that a call names it, from 1."""
 
     path: str
-    number: int
+    occurrence: int
 
     @classmethod
-    def of(cls, paths: Iterable[Path]) -> list[Source]:
+    def from_paths(cls, paths: Iterable[Path]) -> list[InputImage]:
         """The sources of the images that a call names."""
         seen: Counter[str] = Counter()
         sources = []
@@ -63,20 +63,20 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Done:
+class CompletedImage:
     """What is kept of an image that is done: the sentence that was said of it, and its record in faces.json."""
 
-    sentence: str
+    message: str
     record: Mapping[str, Any]
 
 
-class _Entry(NamedTuple):
+class _IndexEntry(NamedTuple):
     """Where the line of an image is in the index, and what tells whether the image is still the same."""
 
     offset: int
     stem: str
-    bytes: int
-    modified: int
+    size_bytes: int
+    mtime_ns: int
     sha256: str
 
 
@@ -100,75 +100,75 @@ class ImageResults:
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
         self._settings, self._labels = settings, labels
-        found = check(self.folder, ANALYSIS, inputs=inputs)
-        self._staged = overwrite and found is not None
+        found = check_result_folder(self.folder, ANALYSIS, inputs=inputs)
+        self._is_staged = overwrite and found is not None
         if found is not None and overwrite:
-            check_replaceable(self.folder, found, overwrite=True, own=_files(self.folder))
+            check_replaceable(self.folder, found, overwrite=True, own_files=_list_files(self.folder))
             check_movable(self.folder)
-            found = self._checked_stage(Source.of(inputs))
+            found = self._resume_staging(InputImage.from_paths(inputs))
         elif found is not None:
             self._check_settings(found)
-        self.place = staging(self.folder) if self._staged else self.folder
-        self._entries = dict(_entries(self.place)) if found is not None else {}
-        for source in set(Source.of(inputs)) & self._entries.keys():
+        self.output_folder = staging_folder(self.folder) if self._is_staged else self.folder
+        self._entries = dict(_iter_entries(self.output_folder)) if found is not None else {}
+        for source in set(InputImage.from_paths(inputs)) & self._entries.keys():
             self._check_unchanged(source)
-        self._begun, self._mark = False, Mark(ANALYSIS)
-        self._taken = set[str]()  # names that cannot be given to an image any more
+        self._has_begun, self._mark = False, ResultManifest(ANALYSIS)
+        self._used_stems = set[str]()  # names that cannot be given to an image any more
 
     @property
-    def count(self) -> int:
+    def num_completed(self) -> int:
         """How many images are done."""
         return len(self._entries)
 
-    def done(self, source: Source) -> Done | None:
+    def get_completed(self, source: InputImage) -> CompletedImage | None:
         """What is kept of an image; None where it is not done yet."""
         entry = self._entries.get(source)
         if entry is None:
             return None
-        with open(self.place / _INDEX, "rb") as file:
+        with open(self.output_folder / _INDEX_FILE, "rb") as file:
             file.seek(entry.offset)
             line = json.loads(file.readline())
-        return Done(line["sentence"], line["record"])
+        return CompletedImage(line["sentence"], line["record"])
 
     def begin(self) -> None:
         """Make the folder, and bring what an earlier call left there in order."""
-        if self._begun:
+        if self._has_begun:
             return
-        before = check(self.place, ANALYSIS)
-        self._mark = Mark(ANALYSIS, settings=self._settings or (before.settings if before else {}))
-        begin(self.place, self._mark)
-        self._trim()
-        self._settle()
+        before = check_result_folder(self.output_folder, ANALYSIS)
+        self._mark = ResultManifest(ANALYSIS, settings=self._settings or (before.settings if before else {}))
+        start_result(self.output_folder, self._mark)
+        self._truncate_index()
+        self._commit_files()
         self._write_tables()
-        inside = [folder for folder in (self.place, self.place / _FACES) if folder.is_dir()]
-        self._taken = {name.casefold().removesuffix(".png") for folder in inside for name in os.listdir(folder)}
-        self._begun = True
+        inside = [folder for folder in (self.output_folder, self.output_folder / _FACES_FOLDER) if folder.is_dir()]
+        self._used_stems = {name.casefold().removesuffix(".png") for folder in inside for name in os.listdir(folder)}
+        self._has_begun = True
 
-    def add(self, source: Source, photo: Photo, sentence: str, *, blur: bool) -> None:
+    def add(self, source: InputImage, photo: Photo, message: str, *, anonymize: bool) -> None:
         """Write everything of an image. Raises `ResultFolderError` where the folder cannot be written to."""
         self.begin()
         try:
-            self._add(source, photo, sentence, blur)
+            self._write_image(source, photo, message, anonymize)
         except OSError as error:
             raise ResultFolderError(
-                f"{self.place} cannot be written to ({error.strerror}): make room or choose another folder."
+                f"{self.output_folder} cannot be written to ({error.strerror}): make room or choose another folder."
             ) from error
 
     def finish(self) -> None:
         """The call did all that it was asked for: the result is complete, and replaces another one if it shall."""
-        if self._begun or (self._staged and self._entries):
+        if self._has_begun or (self._is_staged and self._entries):
             self.begin()
-            complete(self.place, self._mark, _files(self.place))
-            if self._staged:
-                put_in_place(self.folder)
+            complete_result(self.output_folder, self._mark, _list_files(self.output_folder))
+            if self._is_staged:
+                replace_result(self.folder)
 
-    def _add(self, source: Source, photo: Photo, sentence: str, blur: bool) -> None:
-        stem = self._free(photo.stem)
+    def _write_image(self, source: InputImage, photo: Photo, message: str, anonymize: bool) -> None:
+        stem = self._make_unique_stem(photo.stem)
         files = [f"{stem}.png"]
-        self._write_part(files[0], annotated_png(photo, blur=blur))
-        for name, png in crop_files(photo, blur=blur):
-            files.append(f"{_FACES}/{stem}/{name}")
-            self._write_part(files[-1], png)
+        self._write_partial(files[0], make_annotated_png(photo, anonymize=anonymize))
+        for name, png in iter_crop_files(photo, anonymize=anonymize):
+            files.append(f"{_FACES_FOLDER}/{stem}/{name}")
+            self._write_partial(files[-1], png)
         is_file = os.path.isfile(source.path)
         facts = os.stat(source.path)
         line = {
@@ -176,58 +176,58 @@ class ImageResults:
             "stem": stem,
             "bytes": facts.st_size,
             "modified": facts.st_mtime_ns,
-            "sha256": sha256_of(Path(source.path)) if is_file else "",
+            "sha256": compute_sha256(Path(source.path)) if is_file else "",
             "files": files,
-            "sentence": sentence,
-            "record": photo.as_json(),
-            "rows": self._csv([photo])[1],
+            "sentence": message,
+            "record": photo.to_dict(),
+            "rows": self._format_csv([photo])[1],
         }
-        with open(self.place / _INDEX, "ab") as file:
+        with open(self.output_folder / _INDEX_FILE, "ab") as file:
             offset = file.tell()
             file.write((json.dumps(line) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
-        self._settle(line)
+        self._commit_files(line)
         self._extend_tables(line)
-        self._entries[source] = _Entry(offset, stem, line["bytes"], line["modified"], line["sha256"])
-        self._taken.add(stem.casefold())
+        self._entries[source] = _IndexEntry(offset, stem, line["bytes"], line["modified"], line["sha256"])
+        self._used_stems.add(stem.casefold())
 
-    def _free(self, stem: str) -> str:
+    def _make_unique_stem(self, stem: str) -> str:
         new, number = stem, 1
-        while new.casefold() in self._taken or new.casefold() == _FACES:
+        while new.casefold() in self._used_stems or new.casefold() == _FACES_FOLDER:
             number += 1
             new = f"{stem}-{number}"
         return new
 
-    def _write_part(self, name: str, data: bytes) -> None:
-        path = self.place / _PART / name
+    def _write_partial(self, name: str, data: bytes) -> None:
+        path = self.output_folder / _PARTIAL_FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
 
-    def _trim(self) -> None:
+    def _truncate_index(self) -> None:
         """Remove half a line at the end of the index."""
-        path = self.place / _INDEX
+        path = self.output_folder / _INDEX_FILE
         if path.is_file():
             with open(path, "rb") as file:
                 whole = sum(len(text) for text in file if text.endswith(b"\n"))
             os.truncate(path, whole)
 
-    def _settle(self, line: Mapping[str, Any] | None = None) -> None:
+    def _commit_files(self, line: Mapping[str, Any] | None = None) -> None:
         """Move the files of the image that was done last (`line`, None: the last one of the index) to their places,
         and remove those of one that was not done."""
-        if not (self.place / _PART).is_dir():
+        if not (self.output_folder / _PARTIAL_FOLDER).is_dir():
             return
         if line is None:
-            line = next(iter(deque(_lines(self.place), maxlen=1)), None)
+            line = next(iter(deque(_iter_lines(self.output_folder), maxlen=1)), None)
         for name in line["files"] if line else ():
-            if (self.place / _PART / name).exists():
-                (self.place / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(self.place / _PART / name, self.place / name)
-        shutil.rmtree(self.place / _PART)
+            if (self.output_folder / _PARTIAL_FOLDER / name).exists():
+                (self.output_folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(self.output_folder / _PARTIAL_FOLDER / name, self.output_folder / name)
+        shutil.rmtree(self.output_folder / _PARTIAL_FOLDER)
 
     # -------------------------------------------------------------- tables
 
-    def _csv(self, photos: Sequence[Photo]) -> tuple[str, str]:
+    def _format_csv(self, photos: Sequence[Photo]) -> tuple[str, str]:
         """The header of the table, and its rows."""
         text = tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos], self._labels))
         header, _, rows = text.partition("\n")
@@ -237,51 +237,51 @@ class ImageResults:
         """Write both tables anew, a line at a time. A call without images has no labels, and leaves them."""
         if not self._settings:
             return
-        with replacing(self.place / _CSV) as path, path.open("w", encoding="utf-8", newline="") as file:
-            file.write(self._csv([])[0])
-            file.writelines(line["rows"] for line in _lines(self.place))
-        with replacing(self.place / _JSON) as path, path.open("w", encoding="utf-8", newline="") as file:
+        with atomic_path(self.output_folder / _CSV_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
+            file.write(self._format_csv([])[0])
+            file.writelines(line["rows"] for line in _iter_lines(self.output_folder))
+        with atomic_path(self.output_folder / _JSON_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
             file.write("[\n")
-            for number, line in enumerate(_lines(self.place)):
-                file.write((",\n" if number else "") + _record(line))
+            for number, line in enumerate(_iter_lines(self.output_folder)):
+                file.write((",\n" if number else "") + _dump_record(line))
             file.write("\n]\n" if self._entries else "]\n")
 
     def _extend_tables(self, line: Mapping[str, Any]) -> None:
-        with open(self.place / _CSV, "a", encoding="utf-8", newline="") as file:
+        with open(self.output_folder / _CSV_FILE, "a", encoding="utf-8", newline="") as file:
             file.write(line["rows"])
-        with open(self.place / _JSON, "rb+") as file:
+        with open(self.output_folder / _JSON_FILE, "rb+") as file:
             end = b"\n]\n" if self._entries else b"]\n"
             file.seek(-len(end), os.SEEK_END)
-            file.write(((",\n" if self._entries else "") + _record(line) + "\n]\n").encode())
+            file.write(((",\n" if self._entries else "") + _dump_record(line) + "\n]\n").encode())
 
     # -------------------------------------------------------------- what is refused
 
-    def _checked_stage(self, sources: Collection[Source]) -> Mark | None:
+    def _resume_staging(self, sources: Collection[InputImage]) -> ResultManifest | None:
         """The mark of an attempt to replace the folder that is to be continued; any other one is removed."""
-        stage = staging(self.folder)
-        files = _files(stage)
-        mark = check_stage(self.folder, ANALYSIS, own=files)
+        stage = staging_folder(self.folder)
+        files = _list_files(stage)
+        mark = check_staging_folder(self.folder, ANALYSIS, own_files=files)
         if mark is None:
             return None
-        if mark.settings == self._settings and {source for source, _ in _entries(stage)} <= set(sources):
+        if mark.settings == self._settings and {source for source, _ in _iter_entries(stage)} <= set(sources):
             return mark
-        remove(stage)  # `check_stage` found nothing in it that is not its own
+        remove_result(stage)  # `check_staging_folder` found nothing in it that is not its own
         return None
 
-    def _check_settings(self, found: Mark) -> None:
-        names = [name for name in self._settings if found.settings and found.settings.get(name) != self._settings[name]]
+    def _check_settings(self, mark: ResultManifest) -> None:
+        names = [name for name in self._settings if mark.settings and mark.settings.get(name) != self._settings[name]]
         if names:
             raise ResultFolderError(
                 f"{self.folder} holds results with other settings ({', '.join(names)}); choose another folder, or "
                 "replace it with --overwrite."
             )
 
-    def _check_unchanged(self, source: Source) -> None:
+    def _check_unchanged(self, source: InputImage) -> None:
         entry = self._entries[source]
         if not os.path.isfile(source.path):
             return  # it is said to be missing when it is to be read
         facts = os.stat(source.path)
-        if (facts.st_size, facts.st_mtime_ns) != (entry.bytes, entry.modified) and sha256_of(
+        if (facts.st_size, facts.st_mtime_ns) != (entry.size_bytes, entry.mtime_ns) and compute_sha256(
             Path(source.path)
         ) != entry.sha256:
             raise ResultFolderError(
@@ -290,17 +290,17 @@ class ImageResults:
             )
 
 
-def _record(line: Mapping[str, Any]) -> str:
+def _dump_record(line: Mapping[str, Any]) -> str:
     return json.dumps(line["record"], ensure_ascii=False)
 
 
-def _lines(folder: Path) -> Iterator[dict[str, Any]]:
-    return (line for _, line in _indexed(folder))
+def _iter_lines(folder: Path) -> Iterator[dict[str, Any]]:
+    return (line for _, line in _iter_index(folder))
 
 
-def _indexed(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _iter_index(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The whole lines of the index with their offsets; a last one without its line break is not whole."""
-    path = folder / _INDEX
+    path = folder / _INDEX_FILE
     if not path.is_file():
         return
     with open(path, "rb") as file:
@@ -314,14 +314,14 @@ def _indexed(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             offset += len(text)
 
 
-def _entries(folder: Path) -> Iterator[tuple[Source, _Entry]]:
-    for offset, line in _indexed(folder):
+def _iter_entries(folder: Path) -> Iterator[tuple[InputImage, _IndexEntry]]:
+    for offset, line in _iter_index(folder):
         yield (
-            Source(line["path"], line["number"]),
-            _Entry(offset, line["stem"], line["bytes"], line["modified"], line["sha256"]),
+            InputImage(line["path"], line["number"]),
+            _IndexEntry(offset, line["stem"], line["bytes"], line["modified"], line["sha256"]),
         )
 
 
-def _files(folder: Path) -> set[str]:
+def _list_files(folder: Path) -> set[str]:
     """All files of the images that are done, relative to `folder`."""
-    return {name for line in _lines(folder) for name in line["files"]}
+    return {name for line in _iter_lines(folder) for name in line["files"]}

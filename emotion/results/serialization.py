@@ -11,63 +11,66 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from emotion.expressions import UNSURE
+from emotion.expressions import UNCERTAIN
 from emotion.faces import Face
 
 PROGRAM: Final = "Emotion Studio 0.1.0"  # goes into every receipt
 
 
-def face_json(face: Face) -> dict[str, Any]:
+def face_to_dict(face: Face) -> dict[str, Any]:
     """One face as plain JSON values; box in pixels, half-open."""
     scores = dict(face.scores) if face.scores else {}
     return {
-        "box": list(face.box.rounded()),
-        "detection": round(face.detection, 4),
+        "box": list(face.box.to_int_xyxy()),
+        "detection": round(face.detection_score, 4),
         "label": face.label,
         "confidence": None if face.confidence is None else round(face.confidence, 4),
         "scores": {label: round(p, 4) for label, p in scores.items()},
-        "unsure": face.unsure,
+        "unsure": face.uncertainty_reason,
     }
 
 
-def photo_json(
-    file: str, width: int, height: int, faces: Sequence[Face], turned: int = 0, reduction: int = 1
+def photo_to_dict(
+    file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
 ) -> dict[str, Any]:
-    """One photo as plain JSON values; `turned`: degrees clockwise by which it was turned to find the faces
+    """One photo as plain JSON values; `rotation`: degrees clockwise by which it was turned to find the faces
     (width, height and boxes are those of the turned picture); `reduction`: by how much the width and height of the file
     were divided. Both are there only where they change something."""
     record: dict[str, Any] = {
-        "file": file, "width": width, "height": height, "faces": [face_json(f) for f in faces],
-    }  # fmt: skip
-    return record | ({"turned": turned} if turned else {}) | ({"reduction": reduction} if reduction > 1 else {})
+        "file": file,
+        "width": width,
+        "height": height,
+        "faces": [face_to_dict(f) for f in faces],
+    }
+    return record | ({"turned": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
 
 
-def counts(faces: Sequence[Face]) -> dict[str, int]:
+def count_expressions(faces: Sequence[Face]) -> dict[str, int]:
     """How often each word is shown, most frequent first, unsure last."""
-    shown = [face.shown for face in faces]
-    names = sorted(set(shown), key=lambda n: (n == UNSURE.name, -shown.count(n), n))
+    shown = [face.display_label for face in faces]
+    names = sorted(set(shown), key=lambda n: (n == UNCERTAIN.name, -shown.count(n), n))
     return {name: shown.count(name) for name in names}
 
 
-def counts_sentence(faces: Sequence[Face]) -> str:
+def format_counts(faces: Sequence[Face]) -> str:
     """ "9 happy, 3 neutral, 1 unsure"; "no face" for none."""
-    return ", ".join(f"{n} {name}" for name, n in counts(faces).items()) or "no face"
+    return ", ".join(f"{n} {name}" for name, n in count_expressions(faces).items()) or "no face"
 
 
-def frame_json(seconds: float, faces: Sequence[Face]) -> dict[str, Any]:
-    """One frame of a stream as plain JSON values: `seconds`, and its faces with `track` (null where it has none) and
-    `shown` (the word that was shown) before what `face_json` gives."""
+def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
+    """One frame of a stream as plain JSON values: `timestamp`, and its faces with `track` (null where it has none) and
+    `shown` (the word that was shown) before what `face_to_dict` gives."""
     return {
-        "seconds": round(seconds, 3),
-        "faces": [{"track": face.track, "shown": face.shown} | face_json(face) for face in faces],
+        "seconds": round(timestamp, 3),
+        "faces": [{"track": face.track_id, "shown": face.display_label} | face_to_dict(face) for face in faces],
     }
 
 
-def stream_json(receipt: Mapping[str, Any], frames: Iterable[str]) -> str:
-    """The JSON text of a stream: the `receipt`, and as "frames" what `frame_json` gave, already as JSON, a frame in
+def stream_to_json(provenance: Mapping[str, Any], frames: Iterable[str]) -> str:
+    """The JSON text of a stream: the `provenance`, and as "frames" what `frame_to_dict` gave, already as JSON, a frame in
     each line."""
     lines = ",\n".join(frames)
-    return f'{to_json(receipt).rstrip()[:-1].rstrip()}{"," if receipt else ""}\n "frames": [\n{lines}\n]}}\n'
+    return f'{to_json(provenance).rstrip()[:-1].rstrip()}{"," if provenance else ""}\n "frames": [\n{lines}\n]}}\n'
 
 
 def to_json(value: object) -> str:
@@ -75,7 +78,7 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def file_label(name: str) -> str:
+def sanitize_filename(name: str) -> str:
     """A person's file name as a part of a file name of ours: letters, digits, dots and dashes, 60 at most."""
     stem = re.sub(r"[^\w.-]+", "-", name.rsplit("/", 1)[-1].rsplit("\\", 1)[-1]).strip("-.")
     return stem[:60] or "photo"
@@ -90,9 +93,9 @@ def zip_files(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def cut_out(image: NDArray, face: Face, margin: float = 1.25) -> NDArray:
+def crop_with_margin(image: NDArray, face: Face, margin: float = 1.25) -> NDArray:
     """The part of RGB uint8 (H, W, 3) around a face, for people to look at; a view, at least 1 x 1."""
     height, width = image.shape[:2]
-    x1, y1, x2, y2 = face.box.expand(margin).clip(width, height).rounded()
+    x1, y1, x2, y2 = face.box.expand(margin).clip(width, height).to_int_xyxy()
     x1, y1 = min(x1, width - 1), min(y1, height - 1)
     return image[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]

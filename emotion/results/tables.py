@@ -9,19 +9,38 @@ from typing import Any, Final
 import pandas as pd
 
 from emotion.faces import Face
-from emotion.results.serialization import counts
+from emotion.results.serialization import count_expressions
 from emotion.storage import BYTE_ORDER_MARK
 
 FACE_COLUMNS: Final = (
-    "file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
-)  # fmt: skip
+    "file",
+    "face",
+    "label",
+    "confidence",
+    "unsure",
+    "detection",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+)
 
 STREAM_COLUMNS: Final = (
-    "seconds", "track", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2",
-)  # fmt: skip
+    "seconds",
+    "track",
+    "shown",
+    "label",
+    "confidence",
+    "unsure",
+    "detection",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+)
 
-_PART: Final = 2000  # frames
-_PROBABILITY: Final = " (probability)"
+_CHUNK_FRAMES: Final = 2000  # frames
+_SCORE_SUFFIX: Final = " (probability)"
 
 
 def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
@@ -34,36 +53,41 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[s
     labels = list(dict.fromkeys((*labels, *found)))
     rows = [
         [
-            file, number, face.label or "",
-            float("nan") if face.confidence is None else face.confidence, face.unsure or "", face.detection,
-            *face.box.rounded(), *((face.scores or {}).get(label, float("nan")) for label in labels),
+            file,
+            number,
+            face.label or "",
+            float("nan") if face.confidence is None else face.confidence,
+            face.uncertainty_reason or "",
+            face.detection_score,
+            *face.box.to_int_xyxy(),
+            *((face.scores or {}).get(label, float("nan")) for label in labels),
         ]
         for file, faces in photos
         for number, face in enumerate(faces, 1)
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_with_labels(FACE_COLUMNS, labels))
+    ]
+    return pd.DataFrame(rows, columns=_add_label_columns(FACE_COLUMNS, labels))
 
 
-def _with_labels(columns: Sequence[str], labels: Sequence[str]) -> list[str]:
+def _add_label_columns(columns: Sequence[str], labels: Sequence[str]) -> list[str]:
     """The names of `columns` and of one for each label, which is called otherwise where its name is taken: models of
     before may have a label "unsure"."""
     names = [*columns]
     for label in labels:
         while label in names:
-            label += _PROBABILITY
+            label += _SCORE_SUFFIX
         names.append(label)
     return names
 
 
-def label_of(column: str) -> str:
+def label_from_column(column: str) -> str:
     """The label that a column of probabilities in `faces_table` or `stream_table` is for."""
-    label = column.removesuffix(_PROBABILITY)
+    label = column.removesuffix(_SCORE_SUFFIX)
     return label if label in (*FACE_COLUMNS, *STREAM_COLUMNS) else column
 
 
 def counts_table(faces: Sequence[Face]) -> pd.DataFrame:
     """Columns `expression`, `count`, `share`: what is shown, most frequent first, unsure last."""
-    shown = counts(faces)
+    shown = count_expressions(faces)
     shares = [n / len(faces) for n in shown.values()]
     return pd.DataFrame({"expression": list(shown), "count": list(shown.values()), "share": shares})
 
@@ -82,20 +106,26 @@ def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     nothing = float("nan")
     rows = [
         [
-            seconds, face["track"], face["shown"], face["label"] or "",
-            nothing if face["confidence"] is None else face["confidence"], face["unsure"] or "", face["detection"],
-            *face["box"], *(face["scores"].get(label, nothing) for label in labels),
+            seconds,
+            face["track"],
+            face["shown"],
+            face["label"] or "",
+            nothing if face["confidence"] is None else face["confidence"],
+            face["unsure"] or "",
+            face["detection"],
+            *face["box"],
+            *(face["scores"].get(label, nothing) for label in labels),
         ]
         for seconds, face in found
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=_with_labels(STREAM_COLUMNS, labels))
+    ]
+    return pd.DataFrame(rows, columns=_add_label_columns(STREAM_COLUMNS, labels))
 
 
-def stream_csv(frames: Sequence[str]) -> str:
+def stream_to_csv(frames: Sequence[str]) -> str:
     """The CSV text of `stream_table` of frames that are already JSON, made in parts since an hour of them as values
     would take some hundred megabytes."""
-    starts = range(0, len(frames), _PART)
-    parts = [stream_table(map(json.loads, frames[start : start + _PART])) for start in starts]
+    starts = range(0, len(frames), _CHUNK_FRAMES)
+    parts = [stream_table(map(json.loads, frames[start : start + _CHUNK_FRAMES])) for start in starts]
     full = [part for part in parts if len(part)]
     return to_csv(pd.concat(full, ignore_index=True) if full else stream_table([]))
 
@@ -103,14 +133,14 @@ def stream_csv(frames: Sequence[str]) -> str:
 def to_csv(table: pd.DataFrame) -> str:
     """The text of a CSV file with four digits, which begins with a byte order mark for Excel; a text that a spreadsheet
     would run as a formula gets a quote in front."""
-    safe = table.set_axis([_plain(name) for name in table.columns], axis=1)  # labels may have any name, too
+    safe = table.set_axis([_escape_formula(name) for name in table.columns], axis=1)  # labels may have any name, too
     for place, dtype in enumerate(table.dtypes):  # two columns may have one name
         if dtype.kind in "OUT":
-            safe.isetitem(place, [_plain(value) for value in table.iloc[:, place]])
+            safe.isetitem(place, [_escape_formula(value) for value in table.iloc[:, place]])
     return BYTE_ORDER_MARK + safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
 
 
-def _plain(value: object) -> object:
+def _escape_formula(value: object) -> object:
     if not isinstance(value, str):
         return value
     value = value.replace("\r", "\n")  # a lone one breaks the line for many readers, but Python would not quote it

@@ -20,167 +20,179 @@ from scipy.optimize import linear_sum_assignment
 
 from emotion.faces import Box, Face
 
-SURE: Final = 0.8  # a find with this score is shown at once, others when they are found a second time
-_GAP: Final = 3.0  # seconds without a frame, after which nobody can tell who is who
-_REACH: Final = (0.5, 2.0, 1.5)  # in face sizes: how far a face may be off at once, more with each second, at most
-_GROWTH: Final = math.log(1.8)  # how much larger or smaller a face may have become
-_SETTLE: Final = 0.1  # seconds over which the speed is averaged: a jitter of the boxes is no movement
-_HORIZON: Final = 0.25  # seconds after which a moving head is expected to have stopped
-_SAME: Final = 0.5  # share of the smaller of two boxes that they have in common when both are of one face
-_NEVER: Final = 1e6  # cost of a pair that may not be
+ACTIVATION_THRESHOLD: Final = 0.8  # a find with this score is shown at once, others when they are found a second time
+_MAX_GAP_SECONDS: Final = 3.0  # seconds without a frame, after which nobody can tell who is who
+_DISTANCE_LIMITS: Final = (
+    0.5,
+    2.0,
+    1.5,
+)  # in face sizes: how far a face may be off at once, more with each second, at most
+_MAX_LOG_GROWTH: Final = math.log(1.8)  # how much larger or smaller a face may have become
+_SMOOTHING_SECONDS: Final = 0.1  # seconds over which the speed is averaged: a jitter of the boxes is no movement
+_PREDICTION_SECONDS: Final = 0.25  # seconds after which a moving head is expected to have stopped
+_DUPLICATE_OVERLAP: Final = 0.5  # share of the smaller of two boxes that they have in common when both are of one face
+_FORBIDDEN_COST: Final = 1e6  # cost of a pair that may not be
 
 
 @dataclass(eq=False)
 class Track:
-    """One person's face over time: as it was `found` last (seconds), at what speed it moved (pixels a second).
+    """One person's face over time: as it was `last_seen` last (seconds), at what speed it moved (pixels a second).
 
-    `number` is given when it is shown for the first time. `lost`: it was looked for and not found.
+    `track_id` is given when it is shown for the first time. `is_lost`: it was looked for and not found.
     """
 
     face: Face
-    found: float
-    number: int | None = None
-    speed: tuple[float, float] = (0.0, 0.0)
-    lost: bool = False
+    last_seen: float
+    track_id: int | None = None
+    velocity: tuple[float, float] = (0.0, 0.0)
+    is_lost: bool = False
 
-    def at(self, seconds: float) -> Face:
+    def predict(self, timestamp: float) -> Face:
         """The face where it should be at that time, with its number."""
-        ahead = _HORIZON * (1 - math.exp(-max(0.0, seconds - self.found) / _HORIZON))
-        face = self.face.moved(self.speed[0] * ahead, self.speed[1] * ahead) if ahead else self.face
-        return replace(face, track=self.number)
+        ahead = _PREDICTION_SECONDS * (1 - math.exp(-max(0.0, timestamp - self.last_seen) / _PREDICTION_SECONDS))
+        face = self.face.scale_and_translate(self.velocity[0] * ahead, self.velocity[1] * ahead) if ahead else self.face
+        return replace(face, track_id=self.track_id)
 
-    def meet(self, face: Face, seconds: float) -> None:
+    def update(self, face: Face, timestamp: float) -> None:
         """Take over what was found of it at that time."""
-        passed = seconds - self.found
+        passed = timestamp - self.last_seen
         if passed > 0:
-            weight = passed / (passed + _SETTLE)
-            (x, y), (x0, y0) = face.box.centre, self.face.box.centre
-            vx, vy = self.speed
-            self.speed = vx + weight * ((x - x0) / passed - vx), vy + weight * ((y - y0) / passed - vy)
-        self.face, self.found, self.lost = face, seconds, False
+            weight = passed / (passed + _SMOOTHING_SECONDS)
+            (x, y), (x0, y0) = face.box.center, self.face.box.center
+            vx, vy = self.velocity
+            self.velocity = vx + weight * ((x - x0) / passed - vx), vy + weight * ((y - y0) / passed - vy)
+        self.face, self.last_seen, self.is_lost = face, timestamp, False
 
 
 class Tracker:
     """Gives faces numbers that stay with them and are never used again; knows no pictures, only boxes and time."""
 
-    def __init__(self, keep: float = 1.0) -> None:
-        """`keep`: seconds for which a lost face is waited for under its number."""
-        self.keep = keep
+    def __init__(self, max_lost_seconds: float = 1.0) -> None:
+        """`max_lost_seconds`: seconds for which a lost face is waited for under its number."""
+        self.max_lost_seconds = max_lost_seconds
         self.tracks: tuple[Track, ...] = ()
-        self._numbers = itertools.count(1)
-        self._seconds = -math.inf
+        self._track_ids = itertools.count(1)
+        self._timestamp = -math.inf
 
     @property
-    def present(self) -> tuple[Track, ...]:
+    def active(self) -> tuple[Track, ...]:
         """Tracks that are not lost, also those that wait to be found a second time."""
-        return tuple(track for track in self.tracks if not track.lost)
+        return tuple(track for track in self.tracks if not track.is_lost)
 
     def update(
         self,
         faces: Sequence[Face],
-        seconds: float,
-        sought: Collection[Track] | None = None,
-        least: float = 0.0,
+        timestamp: float,
+        searched: Collection[Track] | None = None,
+        min_score: float = 0.0,
     ) -> tuple[Face, ...]:
         """Those of the found faces that are to be shown, with their numbers, by number; who comes at once with
         others is numbered from left to right.
 
-        `sought`: the tracks that would have been found if they were there, None after a search of the whole
-        picture. `least`: the score from which a find may be a new face. Where the time goes backwards or stands
+        `searched`: the tracks that would have been found if they were there, None after a search of the whole
+        picture. `min_score`: the score from which a find may be a new face. Where the time goes backwards or stands
         out for over three seconds, all tracks are forgotten first.
         """
-        self._go_to(seconds)
-        faces = _without_doubles(faces)
-        self.tracks = tuple(track for track in self.tracks if not self._over(track, seconds))
-        pairs = _assign(self.tracks, faces, seconds)
+        self._advance_to(timestamp)
+        faces = _remove_duplicates(faces)
+        self.tracks = tuple(track for track in self.tracks if not self._is_expired(track, timestamp))
+        pairs = _assign_faces(self.tracks, faces, timestamp)
         for track in self.tracks:
             if track in pairs:
-                track.meet(pairs[track], seconds)
-            elif sought is None or track in sought:
-                track.lost = True
-        kept = [track for track in self.tracks if track.number or not track.lost]  # a ghost is not waited for
+                track.update(pairs[track], timestamp)
+            elif searched is None or track in searched:
+                track.is_lost = True
+        kept = [track for track in self.tracks if track.track_id or not track.is_lost]  # a ghost is not waited for
         matched = set(map(id, pairs.values()))
-        others = [face for face in faces if id(face) not in matched and face.detection >= least]
-        known = [track.face.box for track in kept if not track.lost]
-        born = [Track(face, seconds) for face in others if not any(_same(face.box, box) for box in known)]
+        others = [face for face in faces if id(face) not in matched and face.detection_score >= min_score]
+        known = [track.face.box for track in kept if not track.is_lost]
+        born = [Track(face, timestamp) for face in others if not any(_is_same_face(face.box, box) for box in known)]
         self.tracks = (*kept, *born)
-        sure = [track for track in born if track.face.detection >= SURE]
+        sure = [track for track in born if track.face.detection_score >= ACTIVATION_THRESHOLD]
         for track in sorted((*pairs, *sure), key=lambda track: track.face.box.x1):
-            track.number = track.number or next(self._numbers)
-        return tuple(sorted((track.at(seconds) for track in (*pairs, *sure)), key=lambda face: face.track or 0))
+            track.track_id = track.track_id or next(self._track_ids)
+        return tuple(
+            sorted((track.predict(timestamp) for track in (*pairs, *sure)), key=lambda face: face.track_id or 0)
+        )
 
-    def predict(self, seconds: float) -> tuple[Face, ...]:
+    def predict(self, timestamp: float) -> tuple[Face, ...]:
         """The faces to show at that time where they should be, by number: none that was looked for in vain, and
-        none that was found longer than `keep` ago."""
-        self._go_to(seconds)
-        shown = [track for track in self.present if track.number and seconds - track.found <= self.keep]
-        return tuple(sorted((track.at(seconds) for track in shown), key=lambda face: face.track or 0))
+        none that was found longer than `max_lost_seconds` ago."""
+        self._advance_to(timestamp)
+        shown = [
+            track for track in self.active if track.track_id and timestamp - track.last_seen <= self.max_lost_seconds
+        ]
+        return tuple(sorted((track.predict(timestamp) for track in shown), key=lambda face: face.track_id or 0))
 
-    def drop(self, number: int | None) -> None:
+    def remove(self, track_id: int | None) -> None:
         """Forget one track."""
-        self.tracks = tuple(track for track in self.tracks if track.number != number)
+        self.tracks = tuple(track for track in self.tracks if track.track_id != track_id)
 
     def clear(self) -> None:
         """Forget all tracks; their numbers stay used."""
         self.tracks = ()
 
-    def scale(self, factor: float) -> None:
+    def rescale(self, factor: float) -> None:
         """Go on in pictures that are `factor` times as large."""
         for track in self.tracks:
-            track.face = track.face.moved(0, 0, factor)
-            track.speed = track.speed[0] * factor, track.speed[1] * factor
+            track.face = track.face.scale_and_translate(0, 0, factor)
+            track.velocity = track.velocity[0] * factor, track.velocity[1] * factor
 
-    def _go_to(self, seconds: float) -> None:
-        if not 0 <= seconds - self._seconds <= _GAP:
+    def _advance_to(self, timestamp: float) -> None:
+        if not 0 <= timestamp - self._timestamp <= _MAX_GAP_SECONDS:
             self.clear()
-        self._seconds = seconds
+        self._timestamp = timestamp
 
-    def _over(self, track: Track, seconds: float) -> bool:
+    def _is_expired(self, track: Track, timestamp: float) -> bool:
         """Whether nobody waits for it any more."""
-        return seconds - track.found > (self.keep if track.lost else _GAP)
+        return timestamp - track.last_seen > (self.max_lost_seconds if track.is_lost else _MAX_GAP_SECONDS)
 
 
-def _same(one: Box, other: Box) -> bool:
+def _is_same_face(box: Box, other: Box) -> bool:
     """Whether two boxes are of one face; one may be only its eyes or its chin, as detectors sometimes give them."""
-    shared = Box(max(one.x1, other.x1), max(one.y1, other.y1), min(one.x2, other.x2), min(one.y2, other.y2))
-    return shared.area > _SAME * min(one.area, other.area)
+    shared = Box(max(box.x1, other.x1), max(box.y1, other.y1), min(box.x2, other.x2), min(box.y2, other.y2))
+    return shared.area > _DUPLICATE_OVERLAP * min(box.area, other.area)
 
 
-def _without_doubles(faces: Sequence[Face]) -> list[Face]:
+def _remove_duplicates(faces: Sequence[Face]) -> list[Face]:
     """The surest find of each face, the surest first."""
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.detection):
-        if not any(_same(face.box, other.box) for other in kept):
+    for face in sorted(faces, key=lambda face: -face.detection_score):
+        if not any(_is_same_face(face.box, other.box) for other in kept):
             kept.append(face)
     return kept
 
 
-def _assign(tracks: Sequence[Track], faces: Sequence[Face], seconds: float) -> dict[Track, Face]:
+def _assign_faces(tracks: Sequence[Track], faces: Sequence[Face], timestamp: float) -> dict[Track, Face]:
     """The finds that continue tracks, so that the sum of all costs is least."""
     if not tracks or not faces:
         return {}
-    age = np.array([seconds - track.found for track in tracks])
-    costs = _costs(_corners([track.at(seconds).box for track in tracks]), _corners([f.box for f in faces]), age)
+    age = np.array([timestamp - track.last_seen for track in tracks])
+    costs = _compute_costs(
+        _to_xyxy([track.predict(timestamp).box for track in tracks]), _to_xyxy([f.box for f in faces]), age
+    )
     rows, columns = linear_sum_assignment(costs)
-    return {tracks[i]: faces[j] for i, j in zip(rows, columns, strict=True) if costs[i, j] < _NEVER}
+    return {tracks[i]: faces[j] for i, j in zip(rows, columns, strict=True) if costs[i, j] < _FORBIDDEN_COST}
 
 
-def _corners(boxes: Sequence[Box]) -> NDArray[np.float64]:
+def _to_xyxy(boxes: Sequence[Box]) -> NDArray[np.float64]:
     return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
 
 
-def _costs(places: NDArray[np.float64], finds: NDArray[np.float64], age: NDArray[np.float64]) -> NDArray[np.float64]:
+def _compute_costs(
+    predicted_boxes: NDArray[np.float64], detected_boxes: NDArray[np.float64], age: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Of every pair of expected places (n, 4) and finds (m, 4) as (n, m): distance in face sizes, what is
     missing of the overlap, and the seconds since the face was seen, so that who is here goes before who is lost."""
-    one, other = places[:, None], finds[None]
+    one, other = predicted_boxes[:, None], detected_boxes[None]
     sides = np.maximum(one[..., 2:] - one[..., :2], 1e-3), np.maximum(other[..., 2:] - other[..., :2], 1e-3)
     areas = sides[0].prod(axis=-1), sides[1].prod(axis=-1)
     shared = (np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])).clip(0).prod(axis=-1)
     overlap = shared / (areas[0] + areas[1] - shared)
     between = (one[..., :2] + one[..., 2:] - other[..., :2] - other[..., 2:]) / 2
     distance = np.hypot(between[..., 0], between[..., 1]) / (areas[0] * areas[1]) ** 0.25
-    at_once, each_second, most = _REACH
+    at_once, each_second, most = _DISTANCE_LIMITS
     reach = np.minimum(at_once + each_second * age, most)[:, None]
     growth = np.abs(np.log(areas[0] / areas[1])) / 2
     costs = distance + (1 - overlap) + age[:, None]
-    return np.where((distance > reach) | (growth > _GROWTH), _NEVER, costs)
+    return np.where((distance > reach) | (growth > _MAX_LOG_GROWTH), _FORBIDDEN_COST, costs)

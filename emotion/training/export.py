@@ -14,36 +14,36 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.storage import replacing, write_atomic
+from emotion.storage import atomic_path, write_atomic
 
 # Both compute in float32, in another order.
 TOLERANCE = 1e-3
-MEANS = "features"  # the name of a recogniser's layer of means over the picture
+FEATURES_LAYER = "features"  # the name of a recogniser's layer of means over the picture
 
 
-def export_network(network: keras.Model, folder: Path, size: int) -> float:
+def export_classifier(network: keras.Model, folder: Path, input_size: int) -> float:
     """Write model.keras and model.onnx of a recogniser and return their largest difference in logits.
 
-    The exported outputs are named after the heads; the batch size is free, the side is `size`. Where the heads read
-    the mean of a layer over the picture, model.onnx has the maps of `maps_of`, too. Raises `ModelError` where the two
+    The exported outputs are named after the heads; the batch size is free, the side is `input_size`. Where the heads read
+    the mean of a layer over the picture, model.onnx has the maps of `build_cam_outputs`, too. Raises `ModelError` where the two
     do not agree within `TOLERANCE`.
     """
-    faces = np.random.default_rng(0).integers(0, 256, (16, size, size, 1)).astype(np.float32)
-    _save(network, folder)
-    telling = keras.Model(network.inputs, dict(network.output) | maps_of(network))
-    return _export(telling, folder, [faces], [(None, size, size, 1)], list(telling.output))
+    faces = np.random.default_rng(0).integers(0, 256, (16, input_size, input_size, 1)).astype(np.float32)
+    _save_keras(network, folder)
+    telling = keras.Model(network.inputs, dict(network.output) | build_cam_outputs(network))
+    return _export_onnx(telling, folder, [faces], [(None, input_size, input_size, 1)], list(telling.output))
 
 
-def maps_of(network: keras.Model) -> dict[str, Any]:
+def build_cam_outputs(network: keras.Model) -> dict[str, Any]:
     """Where in the picture the logits of each expression come from: "HEAD_map" -> (n, h, w, classes), whose mean over
     the picture are the logits of HEAD. Empty where a head reads anything but the mean of a layer "features".
 
     A dense layer of a mean is the mean of the dense layer (Zhou et al. 2016, "Learning deep features for
     discriminative localization").
     """
-    if not has_maps(network):
+    if not has_cam(network):
         return {}
-    layer = network.get_layer(MEANS).input
+    layer = network.get_layer(FEATURES_LAYER).input
     return {
         f"{name}_map": keras.layers.Identity(name=f"{name}_map")(network.get_layer(name)(layer))
         for name in network.output
@@ -51,10 +51,11 @@ def maps_of(network: keras.Model) -> dict[str, Any]:
     }
 
 
-def has_maps(network: keras.Model) -> bool:
-    """Whether `maps_of` a network are any."""
+def has_cam(network: keras.Model) -> bool:
+    """Whether `build_cam_outputs` a network are any."""
     return any(
-        layer.name == MEANS and isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in network.layers
+        layer.name == FEATURES_LAYER and isinstance(layer, keras.layers.GlobalAveragePooling2D)
+        for layer in network.layers
     )
 
 
@@ -64,8 +65,8 @@ def export_detector(network: keras.Model, folder: Path) -> float:
     Batch size, height and width are free. Raises `ModelError` where the two do not agree within `TOLERANCE`.
     """
     photos = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
-    _save(network, folder)
-    return _export(network, folder, [photos], [(None, None, None, 3)], ["faces"])
+    _save_keras(network, folder)
+    return _export_onnx(network, folder, [photos], [(None, None, None, 3)], ["faces"])
 
 
 def export_generator(network: keras.Model, folder: Path) -> float:
@@ -76,34 +77,34 @@ def export_generator(network: keras.Model, folder: Path) -> float:
     rng = np.random.default_rng(0)
     latents, weights = (rng.standard_normal((16, put.shape[-1])).astype(np.float32) for put in network.inputs)
     shapes = [(None, value.shape[1]) for value in (latents, weights)]
-    _save(network, folder)
-    return _export(network, folder, [latents, weights], shapes, ["faces"], 0.1)
+    _save_keras(network, folder)
+    return _export_onnx(network, folder, [latents, weights], shapes, ["faces"], 0.1)
 
 
-def _save(network: keras.Model, folder: Path) -> None:
+def _save_keras(network: keras.Model, folder: Path) -> None:
     # A copy that was never compiled: the optimizer would double the size of the file.
     bare = keras.Model.from_config(network.get_config())
     bare.set_weights(network.get_weights())
-    with replacing(folder / "model.keras") as path:
+    with atomic_path(folder / "model.keras") as path:
         bare.save(path)
 
 
-def _export(
+def _export_onnx(
     network: keras.Model,
     folder: Path,
     samples: list[NDArray[np.float32]],
-    shapes: Sequence[tuple[int | None, ...]],
-    names: list[str],
+    input_shapes: Sequence[tuple[int | None, ...]],
+    output_names: list[str],
     tolerance: float = TOLERANCE,
 ) -> float:
     answers = network(samples if len(samples) > 1 else samples[0], training=False)
-    expected = {name: np.asarray(answers[name] if isinstance(answers, dict) else answers) for name in names}
-    exported = _to_onnx(network, shapes, names)
+    expected = {name: np.asarray(answers[name] if isinstance(answers, dict) else answers) for name in output_names}
+    exported = _to_onnx(network, input_shapes, output_names)
     write_atomic(folder / "model.onnx", exported.SerializeToString())
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     feed = {value.name: sample for value, sample in zip(network.inputs, samples, strict=True)}
-    got = dict(zip(names, session.run(names, feed), strict=True))
-    difference = max(float(np.abs(got[name] - expected[name]).max()) for name in names)
+    got = dict(zip(output_names, session.run(output_names, feed), strict=True))
+    difference = max(float(np.abs(got[name] - expected[name]).max()) for name in output_names)
     if not difference < tolerance:
         raise ModelError(
             f"The exported network differs from the trained one by {difference:.2g}; at most {tolerance} is right."
@@ -111,16 +112,23 @@ def _export(
     return difference
 
 
-def _to_onnx(network: keras.Model, shapes: Sequence[tuple[int | None, ...]], names: list[str]) -> onnx.ModelProto:
+def _to_onnx(
+    network: keras.Model, input_shapes: Sequence[tuple[int | None, ...]], output_names: list[str]
+) -> onnx.ModelProto:
     """Keras' own export, with the inputs and the outputs under their names in the network."""
     read = [value.name for value in network.inputs]
-    specs = [keras.InputSpec(shape=shape, dtype="float32", name=name) for shape, name in zip(shapes, read, strict=True)]
+    specs = [
+        keras.InputSpec(shape=shape, dtype="float32", name=name) for shape, name in zip(input_shapes, read, strict=True)
+    ]
     signature = [specs if len(specs) > 1 else specs[0]]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "network.onnx"
         network.export(path, format="onnx", verbose=False, input_signature=signature)
         exported = onnx.load(path)
-    renamed = {old.name: name for old, name in zip(exported.graph.output, _in_order(names, exported), strict=True)}
+    renamed = {
+        old.name: name
+        for old, name in zip(exported.graph.output, _order_output_names(output_names, exported), strict=True)
+    }
     renamed |= {old.name: name for old, name in zip(exported.graph.input, read, strict=True)}
     for value in (*exported.graph.output, *exported.graph.input):
         value.name = renamed[value.name]
@@ -131,9 +139,12 @@ def _to_onnx(network: keras.Model, shapes: Sequence[tuple[int | None, ...]], nam
     return exported
 
 
-def _in_order(names: list[str], exported: onnx.ModelProto) -> list[str]:
+def _order_output_names(output_names: list[str], onnx_model: onnx.ModelProto) -> list[str]:
     """The heads in the order of the exported outputs, which carry their names or stand in sorted order."""
     found = [
-        next((n for n in names if n in output.name.split(":")[0].split("/")), None) for output in exported.graph.output
+        next((n for n in output_names if n in output.name.split(":")[0].split("/")), None)
+        for output in onnx_model.graph.output
     ]
-    return [str(n) for n in found] if None not in found and len(set(found)) == len(names) else sorted(names)
+    return (
+        [str(n) for n in found] if None not in found and len(set(found)) == len(output_names) else sorted(output_names)
+    )

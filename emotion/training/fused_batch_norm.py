@@ -33,7 +33,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return normal
 
 
-def fused(network: keras.Model) -> keras.Model:
+def with_fused_batch_norm(network: keras.Model) -> keras.Model:
     """A copy to be trained, with the same weights in the same order. What is saved is the original, which Keras loads
     without this project."""
 

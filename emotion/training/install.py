@@ -9,16 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from emotion.errors import EmotionError, ModelError
-from emotion.jobs.result_folder import MODEL, new_result
-from emotion.model_store.card import CARD
-from emotion.model_store.store import Bundle, find_bundles, open_bundle
+from emotion.jobs.result_folder import MODEL, create_result
+from emotion.model_store.card import CARD_FILE
+from emotion.model_store.store import ModelBundle, list_models, open_model
 from emotion.storage import read_json, write_json
-from emotion.training.runs.predictions import ANSWERS, EXAMPLES, STRESS
-from emotion.training.runs.step_monitor import STEPS
+from emotion.training.runs.predictions import EXAMPLES_FILE, PREDICTIONS_FILE, ROBUSTNESS_FILE
+from emotion.training.runs.step_monitor import STEPS_FILE
 
 
-def use(run: Path, models: Path, name: str, *, default: bool = False, overwrite: bool = False) -> Bundle:
-    """Copy a finished run into `models`, where the app finds it.
+def install_model(
+    run_folder: Path, models_folder: Path, name: str, *, default: bool = False, overwrite: bool = False
+) -> ModelBundle:
+    """Copy a finished run into `models_folder`, where the app finds it.
 
     Args:
         run: The folder of the run.
@@ -28,36 +30,44 @@ def use(run: Path, models: Path, name: str, *, default: bool = False, overwrite:
         overwrite: Whether a model of this name that was copied from a run is replaced.
 
     Returns:
-        The model in `models`.
+        The model in `models_folder`.
 
     Raises:
         ModelError: The run is not finished, the name is taken or cannot be one, or the copy cannot be written.
     """
-    bundle = open_bundle(run)
+    bundle = open_model(run_folder)
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise ModelError(f"{name!r} cannot name a model; choose a plain word.")
-    target = models / name
-    if os.path.lexists(target) and not (overwrite and _is_copy(target)):
-        more = ", or let this one replace it" if _is_copy(target) else ""
-        raise ModelError(f"There is a model {name} already in {models}; choose another name{more}.")
+    target = models_folder / name
+    if os.path.lexists(target) and not (overwrite and _is_installed_copy(target)):
+        more = ", or let this one replace it" if _is_installed_copy(target) else ""
+        raise ModelError(f"There is a model {name} already in {models_folder}; choose another name{more}.")
     try:
-        with new_result(target, MODEL, inputs=[run], overwrite=overwrite) as place:
-            shown = [file for file in (ANSWERS, EXAMPLES, STRESS, STEPS) if (run / file).is_file()]
+        with create_result(target, MODEL, inputs=[run_folder], overwrite=overwrite) as place:
+            shown = [
+                file
+                for file in (PREDICTIONS_FILE, EXAMPLES_FILE, ROBUSTNESS_FILE, STEPS_FILE)
+                if (run_folder / file).is_file()
+            ]
             for file in (*bundle.card["files"], *shown):
-                shutil.copy2(run / file, place / file)
+                shutil.copy2(run_folder / file, place / file)
             card = {key: value for key, value in bundle.card.items() if key != "default"}
-            write_json(place / CARD, card | {"name": name, "used_from": run.resolve().name, "default": default})
+            write_json(
+                place / CARD_FILE, card | {"name": name, "used_from": run_folder.resolve().name, "default": default}
+            )
     except OSError as error:
-        raise ModelError(f"The model {name} cannot be written ({error.strerror}); make room in {models}.") from error
+        raise ModelError(
+            f"The model {name} cannot be written ({error.strerror}); make room in {models_folder}."
+        ) from error
     if default:
-        for other in find_bundles(bundle.kind, models)[0]:
-            if other.used_from and other.name != name and other.card.get("default"):
-                write_json(other.folder / CARD, {**other.card, "default": False})
-    return open_bundle(target)
+        for other in list_models(bundle.kind, models_folder)[0]:
+            if other.source_run and other.name != name and other.card.get("default"):
+                write_json(other.folder / CARD_FILE, {**other.card, "default": False})
+    return open_model(target)
 
 
-def remove_model(folder: Path, models: Path) -> None:
-    """Remove a model that `use` copied; the run that it was made of stays.
+def remove_model(folder: Path, models_folder: Path) -> None:
+    """Remove a model that `install_model` copied; the run that it was made of stays.
 
     Args:
         folder: The folder of the model.
@@ -67,7 +77,7 @@ def remove_model(folder: Path, models: Path) -> None:
         ModelError: It is no such copy, or cannot be removed.
     """
     folder = Path(os.path.abspath(folder))
-    if folder.parent != Path(os.path.abspath(models)) or not _is_copy(folder):
+    if folder.parent != Path(os.path.abspath(models_folder)) or not _is_installed_copy(folder):
         raise ModelError(f"{folder.name} is no model that was made of a run; only those can be removed.")
     hidden = folder.with_name(f".{secrets.token_hex(4)}.part")
     try:
@@ -77,8 +87,8 @@ def remove_model(folder: Path, models: Path) -> None:
         raise ModelError(f"{folder} cannot be removed ({error.strerror}): check its rights.") from error
 
 
-def _is_copy(folder: Path) -> bool:
-    """Whether `use` made it: only its copies carry this mark."""
+def _is_installed_copy(folder: Path) -> bool:
+    """Whether `install_model` made it: only its copies carry this mark."""
     with suppress(EmotionError):
-        return not folder.is_symlink() and bool((read_json(folder / CARD) or {}).get("used_from"))
+        return not folder.is_symlink() and bool((read_json(folder / CARD_FILE) or {}).get("used_from"))
     return False

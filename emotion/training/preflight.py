@@ -8,25 +8,27 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.datasets.catalog import Entry
+from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.label_sets import (
     LabelSet,
-    apply_to_counts,
     check_classes,
     check_labels,
     check_splits,
     check_teacher,
-    votes_missing,
+    map_counts,
+    missing_votes_error,
 )
 from emotion.errors import DataError, ModelError
 from emotion.expressions import FERPLUS_LABELS
-from emotion.model_store.card import CARD
-from emotion.model_store.store import Bundle
+from emotion.model_store.card import CARD_FILE
+from emotion.model_store.store import ModelBundle
 from emotion.storage import read_json
-from emotion.training.classifier.zoo import NetworkCard
+from emotion.training.classifier.zoo import ArchitectureInfo
 
 
-def check_entry(entry: Entry, card: NetworkCard, chosen: LabelSet, *, votes: bool = False) -> None:
+def check_dataset(
+    dataset: DatasetInfo, architecture: ArchitectureInfo, label_set: LabelSet, *, has_votes: bool = False
+) -> None:
     """Check that a network can learn a set of labels from a data set.
 
     Args:
@@ -38,30 +40,30 @@ def check_entry(entry: Entry, card: NetworkCard, chosen: LabelSet, *, votes: boo
     Raises:
         DataError: A label or a split has no face, or the votes are missing; as the training itself would say it.
     """
-    counts = np.array(entry.counts)
-    if chosen.by_votes:
-        if not (entry.votes or votes):
-            raise votes_missing(entry.name, chosen)
-        check_splits(entry.name, counts)
+    counts = np.array(dataset.counts)
+    if label_set.is_vote_based:
+        if not (dataset.has_ferplus or has_votes):
+            raise missing_votes_error(dataset.name, label_set)
+        check_splits(dataset.name, counts)
         return
-    names, counts = apply_to_counts(entry.name, entry.labels, counts, chosen)
-    check_splits(entry.name, counts)
-    if card.own:
-        check_labels(entry.name, names)
+    names, counts = map_counts(dataset.name, dataset.labels, counts, label_set)
+    check_splits(dataset.name, counts)
+    if architecture.is_native:
+        check_labels(dataset.name, names)
     else:
-        check_classes(entry.name, names, counts)
+        check_classes(dataset.name, names, counts)
 
 
-def largest_batch(entry: Entry, chosen: LabelSet) -> int:
+def max_batch_size(dataset: DatasetInfo, label_set: LabelSet) -> int:
     """How many training faces have one of the labels, at least 1; all of them where votes tell the labels."""
-    counts = np.array(entry.counts)
-    if not chosen.by_votes:
+    counts = np.array(dataset.counts)
+    if not label_set.is_vote_based:
         with suppress(DataError):
-            _, counts = apply_to_counts(entry.name, entry.labels, counts, chosen)
+            _, counts = map_counts(dataset.name, dataset.labels, counts, label_set)
     return max(1, int(counts[:, 0].sum()))
 
 
-def check_teachers(teachers: Sequence[Path], entry: Entry, *, votes: bool = False) -> None:
+def check_teachers(teachers: Sequence[Path], dataset: DatasetInfo, *, has_votes: bool = False) -> None:
     """Check that models can teach the labels of a data set, by their cards alone.
 
     Args:
@@ -72,9 +74,9 @@ def check_teachers(teachers: Sequence[Path], entry: Entry, *, votes: bool = Fals
     Raises:
         EmotionError: A model has no card, lacks an answer, or has other labels.
     """
-    answers = {"fer2013": entry.labels} | ({"ferplus": FERPLUS_LABELS} if entry.votes or votes else {})
+    answers = {"fer2013": dataset.labels} | ({"ferplus": FERPLUS_LABELS} if dataset.has_ferplus or has_votes else {})
     for folder in teachers:
-        card = read_json(folder / CARD)
+        card = read_json(folder / CARD_FILE)
         if card is None:
-            raise ModelError(f"There is no {CARD} in {folder}; choose a finished model.")
-        check_teacher(Bundle(folder, card), answers)
+            raise ModelError(f"There is no {CARD_FILE} in {folder}; choose a finished model.")
+        check_teacher(ModelBundle(folder, card), answers)

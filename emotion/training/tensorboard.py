@@ -8,17 +8,17 @@ from typing import Final
 
 import tensorflow as tf
 
-EVENTS: Final = "tensorboard"  # a folder in the run folder
+EVENTS_FOLDER: Final = "tensorboard"  # a folder in the run folder
 
 
-class Events:
+class TensorBoardWriter:
     """Adds the rows of a history to the event files of a run; a training that goes on begins another file."""
 
     def __init__(self, folder: Path) -> None:
         with tf.Graph().as_default():  # the writer refuses to be made outside of one
-            self._writer = tf.compat.v1.summary.FileWriter(str(folder / EVENTS))
+            self._writer = tf.compat.v1.summary.FileWriter(str(folder / EVENTS_FOLDER))
 
-    def add(self, row: Mapping[str, float]) -> None:
+    def write(self, row: Mapping[str, float]) -> None:
         """Every column of an epoch but its number, which is the step."""
         values = [
             tf.compat.v1.Summary.Value(tag=f"epoch_{name}", simple_value=float(value))

@@ -12,22 +12,22 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
-from emotion.expressions import expression, ink, named
+from emotion.expressions import get_style, symbol_and_name, text_color
 from emotion.faces import Face
-from emotion.formatting import percent
+from emotion.formatting import format_percent
 from emotion.media.image_reader import encode_jpeg
-from emotion.recognition.annotation import MOST_WORDS
+from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.results import photos
-from emotion.results.photos import Reading
+from emotion.results.photos import PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 
 if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
     import altair as alt
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 
-def own_component(name: str) -> Callable[..., Any]:
+def load_component(name: str) -> Callable[..., Any]:
     """Our own small component `name`, whose two files lie in `static`."""
     here = PROJECT_ROOT / "emotion" / "ui" / "static"
     return component(
@@ -38,112 +38,124 @@ def own_component(name: str) -> Callable[..., Any]:
     )
 
 
-_PICTURE: Final = own_component("picture")
-_STRIP: Final = own_component("strip")
+_ANNOTATED_IMAGE: Final = load_component("picture")
+_THUMBNAILS: Final = load_component("strip")
 
 
-def picture(
-    reading: Reading, faces: Sequence[Face], *, key: str, alt: str, blur: bool, chosen: int,
-    choose: Callable[[int], None],
-) -> None:  # fmt: skip
-    """A photo with its boxes: pointing at one shows all scores; a click calls `choose` with its number from 1."""
+def show_annotated_image(
+    analysis: PhotoAnalysis,
+    faces: Sequence[Face],
+    *,
+    key: str,
+    alt_text: str,
+    anonymize: bool,
+    selected: int,
+    on_select: Callable[[int], None],
+) -> None:
+    """A photo with its boxes: pointing at one shows all scores; a click calls `on_select` with its number from 1."""
     data = {
-        "src": jpeg_url(reading.preview_shown(blur)),
-        "alt": alt,
-        "width": reading.width,
-        "height": reading.height,
+        "src": to_data_url(analysis.render_preview(anonymize)),
+        "alt": alt_text,
+        "width": analysis.width,
+        "height": analysis.height,
         # A tuple: of a list Streamlit asks whether it is a table, and loads pandas for that.
-        "faces": tuple(_face_data(number, face) for number, face in enumerate(faces, 1)),
-        "chosen": chosen,
-        "most_words": MOST_WORDS,
+        "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
+        "chosen": selected,
+        "most_words": MAX_FULL_LABELS,
     }
-    _PICTURE(key=key, data=data, on_chosen_change=_chosen(key, len(faces), choose))
+    _ANNOTATED_IMAGE(key=key, data=data, on_chosen_change=_make_select_callback(key, len(faces), on_select))
 
 
-def _face_data(number: int, face: Face) -> dict[str, Any]:
-    look, scores = expression(face.shown), face.scores or {}
+def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
+    look, scores = get_style(face.display_label), face.scores or {}
     return {
         "number": number,
-        "box": list(face.box.rounded()),
-        "sign": look.sign,
-        "title": title(face),
-        "reason": reason(face),
-        "colour": look.colour,
-        "ink": ink(look.name),
+        "box": list(face.box.to_int_xyxy()),
+        "sign": look.symbol,
+        "title": format_prediction(face),
+        "reason": format_uncertainty(face),
+        "colour": look.color,
+        "ink": text_color(look.name),
         "scores": [
-            {"name": named(e), "share": p, "text": percent(p), "colour": expression(e).colour}
+            {"name": symbol_and_name(e), "share": p, "text": format_percent(p), "colour": get_style(e).color}
             for e, p in sorted(scores.items(), key=lambda one: -one[1])
         ],
     }
 
 
-class Item(NamedTuple):
+class Thumbnail(NamedTuple):
     """One small picture of a strip, RGB uint8: the lines below it, what it says aloud, and its colour or ""."""
 
-    image: Picture
-    text: str
+    image: ImageArray
+    caption: str
     title: str
-    colour: str = ""
+    color: str = ""
 
 
-def strip(
-    items: Sequence[Item], *, key: str, label: str, side: int, height: int, chosen: int,
-    choose: Callable[[int], None],
-) -> None:  # fmt: skip
-    """A strip of small pictures, `side` pixels each, that scrolls from `height` on; `choose` as in `picture`."""
+def show_thumbnails(
+    thumbnails: Sequence[Thumbnail],
+    *,
+    key: str,
+    label: str,
+    side_px: int,
+    max_height_px: int,
+    selected: int,
+    on_select: Callable[[int], None],
+) -> None:
+    """A strip of small pictures, `side_px` pixels each, that scrolls from `max_height_px` on; `on_select` as in `show_annotated_image`."""
     data = {
         "items": [
-            {**item._asdict(), "image": jpeg_url(encode_jpeg(photos.smaller(item.image, 2 * side), 85))}
-            for item in items
+            {**item._asdict(), "image": to_data_url(encode_jpeg(photos.downscale(item.image, 2 * side_px), 85))}
+            for item in thumbnails
         ],
         "label": label,
-        "side": side,
-        "height": height,
-        "chosen": chosen,
+        "side": side_px,
+        "height": max_height_px,
+        "chosen": selected,
     }
-    _STRIP(key=key, data=data, on_chosen_change=_chosen(key, len(items), choose))
+    _THUMBNAILS(key=key, data=data, on_chosen_change=_make_select_callback(key, len(thumbnails), on_select))
 
 
-def chart(
-    drawn: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, choose: Callable[[], None] | None = None
+def show_chart(
+    chart: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, on_select: Callable[[], None] | None = None
 ) -> None:
-    """A chart of `emotion.charts` over the whole width, in the colours of the page; `choose` is called after a click
+    """A chart of `emotion.charts` over the whole width, in the colours of the page; `on_select` is called after a click
     in it, when what was chosen stands in the session's state below `key`."""
     # Streamlit's own chart theme writes labels in a grey that is too pale to read on white.
-    st.altair_chart(drawn, key=key, theme=None, width="stretch", alt=alt_text, on_select=choose or "ignore")
+    st.altair_chart(chart, key=key, theme=None, width="stretch", alt=alt_text, on_select=on_select or "ignore")
 
 
-def _chosen(key: str, most: int, choose: Callable[[int], None]) -> Callable[[], None]:
+def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], None]) -> Callable[[], None]:
     """What runs when a component says that something was chosen; a browser may say anything."""
 
     def run() -> None:
         number = st.session_state[key].get("chosen")
-        if isinstance(number, (int, float)) and 1 <= number <= most:
-            choose(int(number))
+        if isinstance(number, (int, float)) and 1 <= number <= num_items:
+            on_select(int(number))
 
     return run
 
 
-def jpeg_url(jpeg: bytes) -> str:
+def to_data_url(jpeg: bytes) -> str:
     """A JPEG as an address that a component can show without asking for a file."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def pixels(size: tuple[int, int]) -> str:
+def format_size(size: tuple[int, int]) -> str:
     """A width and height in words: "640 × 480 pixels"."""
     return f"{size[0]} × {size[1]} pixels"
 
 
-def title(face: Face) -> str:
+def format_prediction(face: Face) -> str:
     """What a face is called: "happy 87 %" or "unsure"."""
-    if face.unsure is not None or face.confidence is None:
-        return face.shown
-    return f"{face.label} {percent(face.confidence)}"
+    if face.uncertainty_reason is not None or face.confidence is None:
+        return face.display_label
+    return f"{face.label} {format_percent(face.confidence)}"
 
 
-def reason(face: Face) -> str:
+def format_uncertainty(face: Face) -> str:
     """Why a face is unsure, as a sentence; "" where it is not."""
-    if face.unsure is None or face.confidence is None:
+    if face.uncertainty_reason is None or face.confidence is None:
         return ""
-    best = f"{face.label} at {percent(face.confidence)}"
-    return f"{face.unsure[:1].upper()}{face.unsure[1:]}. The best guess is {best}."
+    best = f"{face.label} at {format_percent(face.confidence)}"
+    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best}."

@@ -8,13 +8,13 @@ import threading
 import time
 from typing import Final
 
-_AGAIN: Final = 600.0  # seconds after which everything is looked through once more
+_FULL_COLLECT_SECONDS: Final = 600.0  # seconds after which everything is looked through once more
 
 _lock = threading.Lock()
-_seen, _at = 0, 0.0  # how many modules there were the last time, and when that was
+_num_modules, _last_freeze_timestamp = 0, 0.0  # how many modules there were the last time, and when that was
 
 
-def set_aside() -> None:
+def freeze_objects() -> None:
     """Have the garbage collector pass over all that is alive now; to be called at the end of a page.
 
     After each run of a page, and of each of its parts that refresh themselves, Streamlit has the collector look
@@ -23,14 +23,14 @@ def set_aside() -> None:
     modules have come, and every ten minutes all are looked through, so that what was set aside and has become garbage
     is freed.
     """
-    global _seen, _at
+    global _num_modules, _last_freeze_timestamp
     if not _lock.acquire(blocking=False):  # another page does it
         return
     try:
-        if len(sys.modules) > _seen or time.monotonic() - _at > _AGAIN:
+        if len(sys.modules) > _num_modules or time.monotonic() - _last_freeze_timestamp > _FULL_COLLECT_SECONDS:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            _seen, _at = len(sys.modules), time.monotonic()
+            _num_modules, _last_freeze_timestamp = len(sys.modules), time.monotonic()
     finally:
         _lock.release()

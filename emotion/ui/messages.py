@@ -15,7 +15,7 @@ from emotion.errors import EmotionError
 _log: Final = logging.getLogger("emotion")
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text of others as Markdown that shows exactly this text: no links, colours, formulas or icons."""
     # Backslashes do not stop the links, dashes, arrows and ":icons:" that are looked for in the finished text;
     # a word joiner, which cannot be seen, does.
@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 
 
 @contextmanager
-def error_box(doing: str = "this") -> Iterator[None]:
+def error_box(action: str = "this") -> Iterator[None]:
     """Show an `EmotionError` as its sentence; log everything else with its traceback and say so politely.
 
     The page goes on after the block; what follows must not need what the block failed to make.
@@ -32,10 +32,10 @@ def error_box(doing: str = "this") -> Iterator[None]:
     try:
         yield
     except EmotionError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
     except Exception:
-        _log.exception("failed: %s", doing)
+        _log.exception("failed: %s", action)
         st.error(
-            f"Something went wrong with {plain(doing)}. It is a fault of this program; its log has the details.",
+            f"Something went wrong with {escape_markdown(action)}. It is a fault of this program; its log has the details.",
             icon=":material/error:",
         )

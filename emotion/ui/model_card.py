@@ -12,61 +12,69 @@ import streamlit as st
 
 from emotion import charts
 from emotion.errors import JobError
-from emotion.formatting import percent
-from emotion.model_store.store import Bundle
+from emotion.formatting import format_percent
+from emotion.model_store.store import ModelBundle
 from emotion.results import serialization
 from emotion.storage import read_json
 from emotion.training import tables
-from emotion.training.classifier.zoo import networks
-from emotion.training.runs.folder import REPORT
-from emotion.training.runs.predictions import STRESS
+from emotion.training.classifier.zoo import list_architectures
+from emotion.training.runs.folder import REPORT_FILE
+from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
 from emotion.ui.training import run_table
 
-_PARTS: Final = {"size": "Small faces", "blur": "Blurred faces"}
+_CORRUPTION_TITLES: Final = {"size": "Small faces", "blur": "Blurred faces"}
 
 
-def report_of(bundle: Bundle) -> dict[str, Any]:
+def read_report(bundle: ModelBundle) -> dict[str, Any]:
     """What its training wrote at the end; {} where that is missing or damaged, since the rest is worth seeing."""
     try:
-        return read_json(bundle.folder / REPORT) or {}
+        return read_json(bundle.folder / REPORT_FILE) or {}
     except JobError:
         return {}
 
 
-def figures(bundle: Bundle, report: Mapping[str, Any]) -> None:
+def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """How often it is right, with what that means."""
     test, columns = report.get("private", {}), st.columns(3, gap="medium")
     shown = test.get("shown") or test.get("ferplus")
     if shown:
-        _figure(
-            columns[0], "Faces that people agree on", shown,
+        _show_metric(
+            columns[0],
+            "Faces that people agree on",
+            shown,
             f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
-        )  # fmt: skip
+        )
     if "accuracy" in test:
-        source = _source(bundle.card.get("data", {}).get("source", "its data"))
-        _figure(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
+        source = _format_source(bundle.card.get("data", {}).get("source", "its data"))
+        _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
     ways = report.get("pipeline") or []
     if ways:
-        _figure(
-            columns[2], "From picture to label", ways[0], f"{ways[0]['n']:,} of these faces, small and large, also "
-            f"turned ones, somewhere in a picture: found by {ways[0]['detector']}, cut out and read.", "accuracy_all",
-        )  # fmt: skip
+        _show_metric(
+            columns[2],
+            "From picture to label",
+            ways[0],
+            f"{ways[0]['n']:,} of these faces, small and large, also "
+            f"turned ones, somewhere in a picture: found by {ways[0]['detector']}, cut out and read.",
+            "accuracy_all",
+        )
 
 
-def _source(name: Any) -> str:
+def _format_source(name: Any) -> str:
     """The data set of a card as people call it."""
-    return "FER-2013" if Path(str(name)).stem == "fer2013" else messages.plain(str(name))
+    return "FER-2013" if Path(str(name)).stem == "fer2013" else messages.escape_markdown(str(name))
 
 
-def _figure(column: Any, title: str, scores: Mapping[str, Any], text: str, name: str = "accuracy") -> None:
-    low, high = (f"{100 * end:.1f}" for end in scores[f"{name}_interval"])
+def _show_metric(
+    column: Any, title: str, scores: Mapping[str, Any], description: str, metric: str = "accuracy"
+) -> None:
+    low, high = (f"{100 * end:.1f}" for end in scores[f"{metric}_interval"])
     with column:
-        st.metric(title, f"{scores[name] * 100:.1f} % right", border=True, help=text)
-        st.caption(f"{text} With other such faces most likely {low} to {high} %.")
+        st.metric(title, f"{scores[metric] * 100:.1f} % right", border=True, help=description)
+        st.caption(f"{description} With other such faces most likely {low} to {high} %.")
 
 
-def by_expression(report: Mapping[str, Any]) -> None:
+def show_per_class_metrics(report: Mapping[str, Any]) -> None:
     """Which expressions it knows well, and which it does not."""
     test = report.get("private", {})
     scores = (test.get("shown") or test.get("ferplus") or test).get("per_class")
@@ -74,16 +82,16 @@ def by_expression(report: Mapping[str, Any]) -> None:
         return
     st.subheader("By expression", anchor=False)
     rows = [{"label": name, **one} for name, one in scores.items()]
-    table = tables.classes_table(rows)
-    said = ", ".join(f"{one['label']} recall {percent(one['recall'])}" for one in rows)
-    components.chart(charts.class_dots(table), key="card_classes", alt_text=said)
+    table = tables.class_metrics_table(rows)
+    said = ", ".join(f"{one['label']} recall {format_percent(one['recall'])}" for one in rows)
+    components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=said)
     rare = [f"{one['label']} ({one['n']})" for one in rows if one["n"] < 100]
     words = "Recall: how many of these faces it finds. Precision: how often it is right when it says this."
     st.caption(f"{words} So few test faces that their figures are rough: {', '.join(rare)}." if rare else words)
-    run_table.save_table(table, "by-expression", "card_classes_save")
+    run_table.show_table_download(table, "by-expression", "card_classes_save")
 
 
-def certainty(report: Mapping[str, Any], unsure: float) -> None:
+def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     """What its percents are worth, and what the unsure threshold does."""
     test = report.get("private", {})
     shown = test.get("shown") or test.get("ferplus") or test
@@ -96,50 +104,52 @@ def certainty(report: Mapping[str, Any], unsure: float) -> None:
     else:
         rows, off, right = shown["reliability"], shown["ece"], "how often it is right"
         words = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
-    chart = charts.reliability_curve(pd.DataFrame(rows), right)
-    components.chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
+    chart = charts.plot_reliability_diagram(pd.DataFrame(rows), right)
+    components.show_chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
     st.caption(f"{words} It is {off * 100:.1f} points off on average.")
     if shown.get("coverage"):
         st.subheader("When it says unsure", anchor=False)
         rows = pd.DataFrame(shown["coverage"])
-        here = rows.iloc[(rows["threshold"] - unsure).abs().argmin()]
-        components.chart(
-            charts.coverage_curve(rows, unsure), key="card_coverage", alt_text="Labels and their rightness"
+        here = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
+        components.show_chart(
+            charts.plot_coverage(rows, min_confidence), key="card_coverage", alt_text="Labels and their rightness"
         )
         st.caption(
-            f"At the threshold in the sidebar, {percent(unsure)}, it names {percent(here['answered'])} of these faces "
-            f"and is right for {percent(here['accuracy'])} of them; the others are called unsure."
+            f"At the threshold in the sidebar, {format_percent(min_confidence)}, it names {format_percent(here['answered'])} of these faces "
+            f"and is right for {format_percent(here['accuracy'])} of them; the others are called unsure."
         )
 
 
-def hard(bundle: Bundle) -> None:
+def show_robustness(bundle: ModelBundle) -> None:
     """How much is lost on small and on blurred faces."""
     try:
-        stress = read_json(bundle.folder / STRESS)
+        stress = read_json(bundle.folder / ROBUSTNESS_FILE)
     except JobError:
         return  # damaged, as good as not measured
-    table = tables.stress_table({bundle.name: stress})
-    for kind, title in _PARTS.items():
+    table = tables.robustness_table({bundle.name: stress})
+    for kind, title in _CORRUPTION_TITLES.items():
         some = pd.DataFrame(table[table["kind"] == kind])
         if len(some):
             st.subheader(title, anchor=False)
             unit = str(some["unit"].iloc[0])
-            components.chart(
-                charts.stress_curve(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}"
+            components.show_chart(
+                charts.plot_robustness(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}"
             )
 
 
-def knowledge(bundle: Bundle) -> None:
+def show_limitations(bundle: ModelBundle) -> None:
     """What it was taught, and what it cannot know."""
     data, facts = bundle.card.get("data", {}), []
     parameters = bundle.card.get("parameters")
-    size = bundle.network.stat().st_size / 1e6
+    size = bundle.onnx_path.stat().st_size / 1e6
     if parameters:
         eight = ", in numbers of 8 bits" if bundle.card.get("bits") == 8 else ""
-        facts.append(f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB{_start(bundle.card)}.")
+        facts.append(
+            f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB{_format_initialization(bundle.card)}."
+        )
     voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):
-        source = _source(data.get("source", ""))
+        source = _format_source(data.get("source", ""))
         facts.append(f"Its data are {data['rows']:,} faces ({source}); the test faces among them taught nothing.")
     if voted:
         facts.append(
@@ -165,29 +175,36 @@ def knowledge(bundle: Bundle) -> None:
     st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
 
 
-def _start(card: Mapping[str, Any]) -> str:
+def _format_initialization(card: Mapping[str, Any]) -> str:
     """What its training began with, as the end of a sentence; "" where that is not known."""
     weights = card.get("weights")
     if weights is None:  # a card of before; most networks can only begin at random
-        at_random = any(one.name == card.get("network") and one.needs is None for one in networks())
+        at_random = any(one.name == card.get("network") and one.pretrained_note is None for one in list_architectures())
         weights = "random" if at_random else ""
     if weights == "random":
         return ", trained from nothing"
     return ", trained on top of ImageNet weights" if weights else ""
 
 
-def take_away(bundle: Bundle, report: Mapping[str, Any]) -> None:
+def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """The card and the report as files."""
     with st.container(horizontal=True):
         for key, label, facts in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
             st.download_button(
-                label, json.dumps(dict(facts), indent=1), f"{serialization.file_label(bundle.name)}-{key}.json",
-                on_click="ignore", icon=":material/download:", key=f"card_save_{key}",
-            )  # fmt: skip
-        run = next((run for run in run_table.all_runs().values() if run.folder == bundle.folder), None)
+                label,
+                json.dumps(dict(facts), indent=1),
+                f"{serialization.sanitize_filename(bundle.name)}-{key}.json",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"card_save_{key}",
+            )
+        run = next((run for run in run_table.list_runs().values() if run.folder == bundle.folder), None)
         if run is not None:
             st.download_button(
-                "Card (Markdown)", lambda: tables.card_text(bundle.name, run, None),
-                f"{serialization.file_label(bundle.name)}.md", on_click="ignore", icon=":material/download:",
+                "Card (Markdown)",
+                lambda: tables.format_run_card(bundle.name, run, None),
+                f"{serialization.sanitize_filename(bundle.name)}.md",
+                on_click="ignore",
+                icon=":material/download:",
                 key="card_save_md",
-            )  # fmt: skip
+            )

@@ -8,25 +8,25 @@ from typing import Final
 import streamlit as st
 
 from emotion.model_store import store
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 
-_ANSWERS: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
+_HEAD_NAMES: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _recognisers(stamp: tuple[tuple[str, int], ...], _place: Path) -> tuple[list[Bundle], list[str]]:
-    """Hashing the files of all models takes longer than the rest of a page; `stamp` tells when they changed."""
-    return store.find_bundles("recogniser", _place)
+def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> tuple[list[ModelBundle], list[str]]:
+    """Hashing the files of all models takes longer than the rest of a page; `fingerprint` tells when they changed."""
+    return store.list_models("recogniser", _folder)
 
 
-def recognisers() -> tuple[list[Bundle], list[str]]:
+def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
     """The usable recognisers, the one to use first, and a sentence for each refused model folder."""
-    place = store.SHIPPED
+    place = store.BUILTIN_MODELS
     stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in place.glob("*/*")))
-    return _recognisers(stamp, place)
+    return _list_classifiers(stamp, place)
 
 
-def accuracy(bundle: Bundle, head: str) -> float | None:
+def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
     """The share of right answers of a head on the test faces, 0 to 1, as its card says; None where it does not."""
     try:
         return float(bundle.card["metrics"]["private"][head]["accuracy"])
@@ -34,6 +34,6 @@ def accuracy(bundle: Bundle, head: str) -> float | None:
         return None
 
 
-def answer_name(bundle: Bundle, head: str) -> str:
+def describe_head(bundle: ModelBundle, head: str) -> str:
     """An answer of a recogniser in words: "8 expressions (FER+)"."""
-    return f"{len(bundle.heads[head].labels)} expressions ({_ANSWERS.get(head, head)})"
+    return f"{len(bundle.heads[head].labels)} expressions ({_HEAD_NAMES.get(head, head)})"

@@ -11,14 +11,14 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from emotion.storage import PROJECT_ROOT
 from emotion.ui.messages import error_box
-from emotion.ui.session import Choice, choice
-from emotion.ui.sidebar import sidebar
+from emotion.ui.session import SessionSettings, get_settings
+from emotion.ui.sidebar import show_sidebar
 
 ICON: Final = str(PROJECT_ROOT / "emotion" / "demo" / "assets" / "icon.png")
 
 
 @contextmanager
-def page() -> Iterator[Choice]:
+def page_layout() -> Iterator[SessionSettings]:
     """Everything that a page shows belongs in this block: it has the sidebar, and its errors get said."""
     if not st.session_state.pop("sidebar_drawn", False):
         if PagesManager.uses_pages_directory:
@@ -27,7 +27,7 @@ def page() -> Iterator[Choice]:
             entrance = PROJECT_ROOT / "app.py"
             exec(compile(entrance.read_bytes(), entrance, "exec"), {"__name__": "__main__"})
             st.stop()
-        sidebar()  # the page is run alone
+        show_sidebar()  # the page is run alone
         del st.session_state["sidebar_drawn"]
     with error_box("this page"):
-        yield choice()
+        yield get_settings()

@@ -11,83 +11,97 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion import charts
-from emotion.expressions import expression, named
+from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Face
-from emotion.formatting import percent
-from emotion.recognition.annotation import MOST_WORDS
-from emotion.recognition.saliency import explained
+from emotion.formatting import format_percent
+from emotion.recognition.annotation import MAX_FULL_LABELS
+from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import photos, serialization, tables
 from emotion.results.photos import Photo
 from emotion.ui import components, session
-from emotion.ui.session import Choice
+from emotion.ui.session import SessionSettings
 
-_LOOK: Final = 100  # pixels of a picture of the chosen face: three stand side by side
+_FACE_PX: Final = 100  # pixels of a picture of the chosen face: three stand side by side
 
 state = st.session_state
 
 
-def show_face(index: int, face: int) -> None:
+def select_face(photo_number: int, face_number: int) -> None:
     """Choose a photo and a face in it, both counted from 1."""
-    state.update(photo_index=index, photo_face=face)
+    state.update(photo_index=photo_number, photo_face=face_number)
 
 
-def many(faces: int) -> str:
+def format_face_count(num_faces: int) -> str:
     """A number of faces in words."""
-    return {0: "no face", 1: "1 face"}.get(faces, f"{faces} faces")
+    return {0: "no face", 1: "1 face"}.get(num_faces, f"{num_faces} faces")
 
 
-def show_result(photo: Photo, set_up: Choice) -> None:
+def show_result(photo: Photo, settings: SessionSettings) -> None:
     """One photo with all that was read in it."""
     chosen = state["photo_face"] = max(1, min(state.get("photo_face", 1), len(photo.faces)))
     # Small faces need the whole width, and only then is there room for their numbers.
-    crowd = len(photo.faces) > MOST_WORDS or photo.reading.width > 2 * photo.reading.height
+    crowd = len(photo.faces) > MAX_FULL_LABELS or photo.analysis.width > 2 * photo.analysis.height
     if crowd:
-        _picture(photo, chosen, set_up)
+        _show_photo(photo, chosen, settings)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if not crowd:
-            _picture(photo, chosen, set_up)
+            _show_photo(photo, chosen, settings)
         if len(photo.faces) > 1:
-            _crops(photo, chosen, set_up)
+            _show_crops(photo, chosen, settings)
     with right:
         if not photo.faces:
-            _no_face()
+            _show_no_faces()
             return
         if len(photo.faces) > 1:
-            _group(photo.faces)
-        _details(photo, chosen, set_up)
+            _show_group(photo.faces)
+        _show_details(photo, chosen, settings)
 
 
-def _picture(photo: Photo, chosen: int, set_up: Choice) -> None:
+def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
     """The picture with its boxes."""
-    components.picture(
-        photo.reading, photo.faces, key="photo_picture", blur=set_up.blur, chosen=chosen,
-        alt=f"{photo.name}: {serialization.counts_sentence(photo.faces)}",
-        choose=lambda n: show_face(state["photo_index"], n),
-    )  # fmt: skip
-    if photo.reading.reduction > 1:
+    components.show_annotated_image(
+        photo.analysis,
+        photo.faces,
+        key="photo_picture",
+        anonymize=settings.anonymize,
+        selected=selected,
+        alt_text=f"{photo.name}: {serialization.format_counts(photo.faces)}",
+        on_select=lambda n: select_face(state["photo_index"], n),
+    )
+    if photo.analysis.reduction > 1:
         st.caption(
-            f"This photo is very large and was read at 1/{photo.reading.reduction} of its width and height: "
-            f"{photo.reading.width} × {photo.reading.height} pixels."
+            f"This photo is very large and was read at 1/{photo.analysis.reduction} of its width and height: "
+            f"{photo.analysis.width} × {photo.analysis.height} pixels."
         )
-    if photo.reading.turned:
-        st.caption(f"This photo was turned clockwise by {photo.reading.turned} degrees to find its faces.")
+    if photo.analysis.rotation:
+        st.caption(f"This photo was turned clockwise by {photo.analysis.rotation} degrees to find its faces.")
 
 
-def _crops(photo: Photo, chosen: int, set_up: Choice) -> None:
+def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
     """Its faces in reading order, to choose from."""
-    crops = photo.reading.crops_shown(set_up.blur)
+    crops = photo.analysis.render_crops(settings.anonymize)
     items = [
-        components.Item(
-            crop, f"{n} {named(face.shown)}", f"Face {n}: {components.title(face)}", expression(face.shown).colour
+        components.Thumbnail(
+            crop,
+            f"{n} {symbol_and_name(face.display_label)}",
+            f"Face {n}: {components.format_prediction(face)}",
+            get_style(face.display_label).color,
         )
         for n, (crop, face) in enumerate(zip(crops, photo.faces, strict=True), 1)
     ]
-    components.strip(items, key="photo_crops", label="Faces", side=76, height=620, chosen=chosen,
-             choose=lambda n: show_face(state["photo_index"], n))  # fmt: skip
+    components.show_thumbnails(
+        items,
+        key="photo_crops",
+        label="Faces",
+        side_px=76,
+        max_height_px=620,
+        selected=selected,
+        on_select=lambda n: select_face(state["photo_index"], n),
+    )
 
 
-def _no_face() -> None:
+def _show_no_faces() -> None:
     """Nothing was found, and what may help."""
     st.info(
         "**No face found,** neither upright nor turned by 90, 180 or 270 degrees. What may help:\n"
@@ -97,84 +111,110 @@ def _no_face() -> None:
     )
 
 
-def _group(faces: tuple[Face, ...]) -> None:
+def _show_group(faces: tuple[Face, ...]) -> None:
     """The whole group in a sentence and a bar."""
-    said = serialization.counts_sentence(faces)
-    st.markdown(f"##### {many(len(faces))}: {said}", anchors=False)
-    components.chart(
-        charts.group_bar(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}"
+    said = serialization.format_counts(faces)
+    st.markdown(f"##### {format_face_count(len(faces))}: {said}", anchors=False)
+    components.show_chart(
+        charts.plot_group_shares(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}"
     )
 
 
-def _details(photo: Photo, chosen: int, set_up: Choice) -> None:
+def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> None:
     """One face as people see it and as the recogniser read it, and all its scores."""
-    face, blur = photo.faces[chosen - 1], set_up.blur
+    face, blur = photo.faces[selected - 1], settings.anonymize
     if len(photo.faces) > 1:
         st.pagination(len(photo.faces), key="photo_face")
-    st.markdown(f"##### Face {chosen}: {expression(face.shown).sign} {components.title(face)}", anchors=False)
-    if face.unsure:
-        st.markdown(components.reason(face))
+    st.markdown(
+        f"##### Face {selected}: {get_style(face.display_label).symbol} {components.format_prediction(face)}",
+        anchors=False,
+    )
+    if face.uncertainty_reason:
+        st.markdown(components.format_uncertainty(face))
     with st.container(horizontal=True):
-        st.image(photo.reading.crops_shown(blur)[chosen - 1], "As in the photo", width=_LOOK, alt=f"Face {chosen}")
+        st.image(
+            photo.analysis.render_crops(blur)[selected - 1], "As in the photo", width=_FACE_PX, alt=f"Face {selected}"
+        )
         if not blur:
-            grey = np.repeat(np.repeat(photo.reading.grey[chosen - 1], 4, axis=0), 4, axis=1)
-            st.image(grey, "As it was read", width=_LOOK, alt=f"Face {chosen} in grey, 48 by 48 pixels")
-            _why(photo.reading.grey[chosen - 1], face, set_up.settings.head)
+            grey = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
+            st.image(grey, "As it was read", width=_FACE_PX, alt=f"Face {selected} in grey, 48 by 48 pixels")
+            _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     scores = tables.scores_table(face)
-    said = ", ".join(f"{e} {percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True))
-    components.chart(charts.scores_bar(scores), key="photo_scores", alt_text=said)
+    said = ", ".join(
+        f"{e} {format_percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True)
+    )
+    components.show_chart(charts.plot_scores(scores), key="photo_scores", alt_text=said)
 
 
-def _why(grey: NDArray[np.uint8], face: Face, head: str | None) -> None:
+def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> None:
     """What in the face speaks for its best guess, where the recogniser can tell."""
-    reader = session.analyzer().recogniser
-    if face.scores is not None and reader.explains(head):
+    reader = session.get_analyzer().classifier
+    if face.scores is not None and reader.has_cam(head):
         label = face.scores.label
         st.image(
-            explained(reader, grey, label, head, 192), f"What speaks for {label}", width=_LOOK,
+            overlay_class_activation(reader, gray, label, head, 192),
+            f"What speaks for {label}",
+            width=_FACE_PX,
             alt=f"The face, with what speaks for {label} painted over it",
-        )  # fmt: skip
+        )
 
 
-def show_table(found: list[Photo]) -> None:
+def show_table(analyzed_photos: list[Photo]) -> None:
     """All faces of all photos, to sort and to choose from."""
-    table = tables.faces_table([(photo.name, photo.faces) for photo in found])
-    table["shown"] = [named(face.shown) for photo in found for face in photo.faces]
+    table = tables.faces_table([(photo.name, photo.faces) for photo in analyzed_photos])
+    table["shown"] = [symbol_and_name(face.display_label) for photo in analyzed_photos for face in photo.faces]
     table[["confidence", "detection"]] *= 100
-    places = [(i, n) for i, photo in enumerate(found, 1) for n in range(1, len(photo.faces) + 1)]
+    places = [(i, n) for i, photo in enumerate(analyzed_photos, 1) for n in range(1, len(photo.faces) + 1)]
 
     def pick() -> None:
         rows = state["photo_table"].selection.rows
         if rows and 0 <= rows[0] < len(places):
-            show_face(*places[rows[0]])
+            select_face(*places[rows[0]])
 
     percents = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
     columns = ["face", "shown", "confidence", "label", "unsure", "detection"]
     with st.expander("All faces in a table", icon=":material/table_rows:"):
         st.dataframe(
-            table, key="photo_table", on_select=pick, selection_mode="single-row", hide_index=True,
+            table,
+            key="photo_table",
+            on_select=pick,
+            selection_mode="single-row",
+            hide_index=True,
             height="content" if len(table) <= 20 else "auto",
-            column_order=["file", *columns] if len(found) > 1 else columns,
+            column_order=["file", *columns] if len(analyzed_photos) > 1 else columns,
             column_config={
-                "file": "Photo", "face": st.column_config.NumberColumn("Face", width="small"), "shown": "Expression",
+                "file": "Photo",
+                "face": st.column_config.NumberColumn("Face", width="small"),
+                "shown": "Expression",
                 "confidence": percents("Confidence", help="How likely the best guess is, as the recogniser says."),
-                "label": "Best guess", "unsure": st.column_config.TextColumn("Why unsure", width="medium"),
+                "label": "Best guess",
+                "unsure": st.column_config.TextColumn("Why unsure", width="medium"),
                 "detection": percents("Is a face", help="How certain it is that this is a face at all."),
             },
-        )  # fmt: skip
+        )
 
 
-def take_away(found: list[Photo], photo: Photo, blur: bool) -> None:
+def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) -> None:
     """Files to save; those that take long are made when they are asked for."""
-    several = len(found) > 1
+    several = len(analyzed_photos) > 1
 
     def save(key: str, label: str, data: str | Callable[[], bytes], file: str) -> None:
         st.download_button(label, data, file, key=f"photo_save_{key}", on_click="ignore", icon=":material/download:")
 
     with st.container(horizontal=True):
-        save("picture", "Picture", lambda: photos.annotated_png(photo, blur=blur), f"{photo.stem}-faces.png")
+        save(
+            "picture",
+            "Picture",
+            lambda: photos.make_annotated_png(photo, anonymize=anonymize),
+            f"{photo.stem}-faces.png",
+        )
         if several:
-            save("pictures", "All pictures", lambda: photos.annotated_zip(found, blur=blur), "pictures.zip")
-        save("faces", "Faces", lambda: photos.crops_zip(found, blur=blur), "faces.zip")
-        save("csv", "Table (CSV)", photos.faces_csv(found), "faces.csv")
-        save("json", "Data (JSON)", photos.faces_json(found), "faces.json")
+            save(
+                "pictures",
+                "All pictures",
+                lambda: photos.make_annotated_zip(analyzed_photos, anonymize=anonymize),
+                "pictures.zip",
+            )
+        save("faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip")
+        save("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
+        save("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")

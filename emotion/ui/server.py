@@ -7,7 +7,7 @@ from typing import Any
 from streamlit import net_util
 
 
-def ask_nobody() -> None:
+def disable_ip_lookup() -> None:
     """Let Streamlit not find out the addresses of this machine.
 
     To decide on a WebSocket from another site it opens a socket to 8.8.8.8 and asks checkip.amazonaws.com, so that any
@@ -17,7 +17,7 @@ def ask_nobody() -> None:
     net_util.get_internal_ip = net_util.get_external_ip = lambda: None
 
 
-def look_up_no_peer() -> None:
+def disable_mdns_lookup() -> None:
     """Let video streams not ask the local network for a browser.
 
     Where a browser sends no camera it hides its address behind a name of chance, NAME.local, which aioice asks all
@@ -26,14 +26,14 @@ def look_up_no_peer() -> None:
     """
     from aioice import ice
 
-    async def nobody(subscriber: object) -> _NoNames:
-        return _NoNames()
+    async def nobody(subscriber: object) -> _NullMdnsResolver:
+        return _NullMdnsResolver()
 
     replaced: Any = ice
     replaced.get_or_create_mdns_protocol = nobody
 
 
-class _NoNames:
+class _NullMdnsResolver:
     """In the place of what resolves names by multicast."""
 
     async def resolve(self, hostname: str, timeout: float | None = 1.0) -> str | None:

@@ -7,42 +7,42 @@ from dataclasses import dataclass
 import streamlit as st
 
 from emotion.errors import ModelError
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.recognition import detector_factory
-from emotion.recognition.analyzer import Analyzer, Settings
-from emotion.recognition.classification import Recogniser
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.classification import ExpressionClassifier
 
 
 @dataclass(frozen=True)
-class Choice:
+class SessionSettings:
     """What was chosen in the sidebar: it holds for all pages of a session."""
 
     detector: str
-    bundle: Bundle | None  # None where no usable recogniser is there
-    refused: tuple[str, ...]  # a sentence for each model folder that cannot be used
-    settings: Settings  # its `unsure` is what a person chose
-    blur: bool
+    bundle: ModelBundle | None  # None where no usable recogniser is there
+    model_errors: tuple[str, ...]  # a sentence for each model folder that cannot be used
+    analyzer_settings: AnalyzerSettings  # its `unsure` is what a person chose
+    anonymize: bool
 
 
-def choice() -> Choice:
+def get_settings() -> SessionSettings:
     """What was chosen in the sidebar of this session."""
     return st.session_state["choice"]
 
 
-def bundle() -> Bundle:
+def get_bundle() -> ModelBundle:
     """The recogniser that was chosen; `ModelError` where there is none."""
-    chosen = choice()
+    chosen = get_settings()
     if chosen.bundle is None:
-        raise ModelError(" ".join(chosen.refused) or "There is no recogniser in models/ yet; train one first.")
+        raise ModelError(" ".join(chosen.model_errors) or "There is no recogniser in models/ yet; train one first.")
     return chosen.bundle
 
 
-def analyzer() -> Analyzer:
+def get_analyzer() -> Analyzer:
     """The analyzer that was chosen, loaded once for all sessions; `ModelError` where there is none."""
-    chosen = bundle()
-    return _load_analyzer(choice().detector, chosen.sha256, chosen)
+    chosen = get_bundle()
+    return _load_analyzer(get_settings().detector, chosen.sha256, chosen)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Starting the recogniser")
-def _load_analyzer(detector: str, sha256: str, _bundle: Bundle) -> Analyzer:
-    return Analyzer(detector_factory.make_detector(detector), Recogniser(_bundle))
+def _load_analyzer(detector: str, sha256: str, _bundle: ModelBundle) -> Analyzer:
+    return Analyzer(detector_factory.make_detector(detector), ExpressionClassifier(_bundle))

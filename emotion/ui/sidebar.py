@@ -8,50 +8,67 @@ from typing import Final
 import streamlit as st
 
 from emotion.errors import ModelError
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.recognition import detector_factory
-from emotion.recognition.analyzer import FIND_ALL, Settings
+from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, AnalyzerSettings
 from emotion.tracking.label_smoothing import HYSTERESIS
-from emotion.ui.messages import error_box, plain
-from emotion.ui.models import answer_name, recognisers
-from emotion.ui.session import Choice
+from emotion.ui.messages import error_box, escape_markdown
+from emotion.ui.models import describe_head, list_classifiers
+from emotion.ui.session import SessionSettings
 
-_DETECTORS: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
-_SEARCH: Final = {"Fast": 640, "Normal": 1280, "Find all": FIND_ALL}  # as in `Settings.side`
+_DETECTOR_NAMES: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
+_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Find all": FULL_RESOLUTION_SIDE}  # as in `AnalyzerSettings.side`
 
 
-def sidebar() -> None:
+def show_sidebar() -> None:
     """Draw the settings that all pages share, and keep what is chosen for `choice`."""
     with error_box("the settings"), st.sidebar:
-        st.session_state.update(choice=_choose(), sidebar_drawn=True)
+        st.session_state.update(choice=_choose_settings(), sidebar_drawn=True)
         return
     st.stop()
 
 
-def _choose() -> Choice:
+def _choose_settings() -> SessionSettings:
     unsure = st.slider(
-        "Unsure below", 0, 95, 50, 5, format="%d %%", key="side_unsure",
+        "Unsure below",
+        0,
+        95,
+        50,
+        5,
+        format="%d %%",
+        key="side_unsure",
         help="A label with a lower confidence is not shown: the face is called unsure, with the reason. In live images "
         f"and videos a face that shows a label keeps showing one down to {100 * HYSTERESIS:.0f} points below, so that "
         "labels do not flicker.",
-    )  # fmt: skip
+    )
     blur = st.toggle(
-        "Blur faces", key="side_blur",
+        "Blur faces",
+        key="side_blur",
         help="Makes every face unrecognisable, in all that is shown and in all that is saved.",
-    )  # fmt: skip
-    bundle, head, refused = _choose_recogniser()
+    )
+    bundle, head, refused = _choose_classifier()
     detector = _choose_detector()
     least = st.slider(
-        "Face threshold", 30, 95, 60, 5, format="%d %%", key="side_detection",
+        "Face threshold",
+        30,
+        95,
+        60,
+        5,
+        format="%d %%",
+        key="side_detection",
         help="How certain it must be that something is a face. Lower finds more faces and more mistakes.",
-    )  # fmt: skip
+    )
     search = st.segmented_control(
-        "Search", list(_SEARCH), default="Normal", required=True, key="side_search",
+        "Search",
+        list(_SEARCH_SIZES),
+        default="Normal",
+        required=True,
+        key="side_search",
         help="How large the picture is while faces are looked for. Find all also finds very small ones, "
         "and takes longer.",
-    )  # fmt: skip
-    settings = Settings(least / 100, unsure / 100, _SEARCH[search or "Normal"], head)
-    return Choice(detector, bundle, refused, settings, blur)
+    )
+    settings = AnalyzerSettings(least / 100, unsure / 100, _SEARCH_SIZES[search or "Normal"], head)
+    return SessionSettings(detector, bundle, refused, settings, blur)
 
 
 def _choose_detector() -> str:
@@ -59,27 +76,29 @@ def _choose_detector() -> str:
     try:
         names = detector_factory.available_detectors()
     except ModelError as error:
-        st.warning(plain(str(error)), icon=":material/info:")
-        names = (*detector_factory.own_detectors(), "haar")
+        st.warning(escape_markdown(str(error)), icon=":material/info:")
+        names = (*detector_factory.trained_detectors(), "haar")
     name = st.selectbox(
-        "Face detector", names, format_func=lambda name: str(_DETECTORS.get(name, name)),
+        "Face detector",
+        names,
+        format_func=lambda name: str(_DETECTOR_NAMES.get(name, name)),
         key=f"side_detector_{len(names)}",
         help="What looks for the faces before their expression is read.",
-    )  # fmt: skip
-    st.caption(detector_factory.describe_detector(name))
+    )
+    st.caption(detector_factory.detector_description(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
         st.caption("To compare: YuNet is a download of 0.2 MB from the OpenCV project.")
         if st.button("Fetch YuNet", icon=":material/download:", key="side_fetch"):
             with error_box("fetching YuNet"), st.spinner("Fetching YuNet"):
-                detector_factory.fetch_yunet()
+                detector_factory.download_yunet()
                 st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"  # who fetches it wants to see it
                 st.rerun()
     return name
 
 
-def _choose_recogniser() -> tuple[Bundle | None, str | None, tuple[str, ...]]:
+def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...]]:
     """The recogniser and its answer, and why others were refused."""
-    good, refused = recognisers()
+    good, refused = list_classifiers()
     if refused:
         st.caption(f":material/info: {len(refused)} of the model folders cannot be used; Home says why.")
     if not good:
@@ -89,10 +108,13 @@ def _choose_recogniser() -> tuple[Bundle | None, str | None, tuple[str, ...]]:
         names = [b.name for b in good]
         name = st.selectbox("Recogniser", names, key="side_recogniser", help="What reads the expression of a face.")
         bundle = good[names.index(name)]
-    heads = sorted(bundle.heads, key=lambda head: head != bundle.shown_head)
+    heads = sorted(bundle.heads, key=lambda head: head != bundle.default_head)
     head = st.selectbox(
-        "Answer", heads, format_func=lambda h: answer_name(bundle, h), key=f"side_answer_{bundle.name}",
+        "Answer",
+        heads,
+        format_func=lambda h: describe_head(bundle, h),
+        key=f"side_answer_{bundle.name}",
         help="The recogniser learned two lists of expressions at once. FER+ also knows contempt, and was "
         "labelled by ten people for each picture.",
-    )  # fmt: skip
+    )
     return bundle, head, tuple(refused)

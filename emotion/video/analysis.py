@@ -13,23 +13,25 @@ import pandas as pd
 
 from emotion.errors import EmotionError, JobError
 from emotion.jobs.job import Job, JobState
-from emotion.media.video_reader import FilmFacts
+from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
 from emotion.video import tables
 from emotion.video.frame_log import FrameLog
-from emotion.video.identities import CAST, Cast
-from emotion.video.people import Moment, Person
-from emotion.video.pipeline import FACTS, FILM, PREVIEW, SUMMARY
+from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
+from emotion.video.people import Highlight, Person
+from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, PREVIEW_FILE, SUMMARY_FILE, VIDEO_INFO_FILE
 from emotion.video.rendering import thumbnails
-from emotion.video.rendering.cover import COVER
-from emotion.video.rendering.highlights import FOLDER, MOMENTS
-from emotion.video.settings import FilmSettings, Request
+from emotion.video.rendering.cover import COVER_FILE
+from emotion.video.rendering.highlights import HIGHLIGHTS_FILE, HIGHLIGHTS_FOLDER
+from emotion.video.settings import VideoRequest, VideoSettings
 
-AUDIENCE: Final = 3  # faces that must be there, so that what the audience shows is nobody's own
-_END: Final = 1.0  # seconds by which a film that was read to its end may be longer than its last frame tells
+MIN_GROUP_FACES: Final = 3  # faces that must be there, so that what the audience shows is nobody's own
+_END_TOLERANCE_SECONDS: Final = (
+    1.0  # seconds by which a film that was read to its end may be longer than its last frame tells
+)
 
 
-class Analysis:
+class VideoAnalysis:
     """What is known of one film, also while it is read; cheap to make. Not for two threads at once.
 
     Who was hidden appears in `people` only. `JobError` where `cast.json` or another file was damaged.
@@ -37,22 +39,22 @@ class Analysis:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._log = FrameLog(folder)
-        self._faces: pd.DataFrame | None = None
-        self._seen: tuple[int, Cast] | None = None  # what `_faces` was made of
+        self._frame_log = FrameLog(folder)
+        self._cached_faces: pd.DataFrame | None = None
+        self._cache_key: tuple[int, IdentityEdits] | None = None  # what `_cached_faces` was made of
 
     @classmethod
-    def open(cls, folder: Path) -> Analysis:
+    def open(cls, folder: Path) -> VideoAnalysis:
         """That of a folder; `JobError` where there is none."""
-        Request.read(folder)
+        VideoRequest.read(folder)
         return cls(folder)
 
     # ------------------------------------------------------------------ the film and its job
 
     @cached_property
-    def request(self) -> Request:
+    def request(self) -> VideoRequest:
         """What was asked for; `JobError` where that is missing or damaged."""
-        return Request.read(self.folder)
+        return VideoRequest.read(self.folder)
 
     @property
     def name(self) -> str:
@@ -63,17 +65,17 @@ class Analysis:
             return Job(self.folder).label
 
     @property
-    def settings(self) -> FilmSettings:
+    def settings(self) -> VideoSettings:
         """What was chosen for it."""
         return self.request.settings
 
     @property
-    def receipt(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Program, model and detector with their sha256, and settings: what makes the same numbers again."""
-        return self.request.receipt
+        return self.request.provenance
 
     @property
-    def created(self) -> datetime:
+    def created_at(self) -> datetime:
         """When it was asked for, in local time."""
         found = read_json(self.folder / "job.json") or {}
         seconds = found.get("created")
@@ -84,213 +86,231 @@ class Analysis:
     @property
     def state(self) -> JobState:
         """How the job is now."""
-        return Job(self.folder).state()
+        return Job(self.folder).read_state()
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing more comes: it was read to its end, stopped, failed or interrupted."""
-        return not self.state.running
+        return not self.state.is_running
 
     @property
-    def facts(self) -> FilmFacts | None:
+    def video_info(self) -> VideoInfo | None:
         """What the film is; None until it was opened."""
-        found = read_json(self.folder / FACTS)
+        found = read_json(self.folder / VIDEO_INFO_FILE)
         try:
-            return FilmFacts(**found) if found else None
+            return VideoInfo(**found) if found else None
         except TypeError as error:
-            raise JobError(f"{self.folder / FACTS} is damaged: delete this film and read it again.") from error
+            raise JobError(
+                f"{self.folder / VIDEO_INFO_FILE} is damaged: delete this film and read it again."
+            ) from error
 
     @property
     def summary(self) -> dict[str, Any]:
-        """How it ended: `frames` looked at, `decoded`, `written`, `seconds`, `broken` packets, `faults`, `ended`
+        """How it ended: `num_frames` looked at, `decoded`, `written`, `last_timestamp`, `broken` packets, `faults`, `ended`
         ("done", "stopped", "failed"), `error`, `took` (seconds), `faces`; {} until then."""
-        return read_json(self.folder / SUMMARY) or {}
+        return read_json(self.folder / SUMMARY_FILE) or {}
 
     @property
-    def film(self) -> Path | None:
+    def annotated_video(self) -> Path | None:
         """The film with its labels, where it is finished."""
-        return self._there(FILM)
+        return self._find_file(ANNOTATED_VIDEO_FILE)
 
     @property
     def preview(self) -> bytes | None:
         """The newest frame with its labels while it is read, JPEG of at most 640 pixels."""
-        path = self._there(PREVIEW)
+        path = self._find_file(PREVIEW_FILE)
         return path.read_bytes() if path else None
 
     @property
     def cover(self) -> bytes | None:
         """A frame with faces and their labels, JPEG of at most 640 pixels; the newest frame where none had a face."""
-        path = self._there(COVER)
+        path = self._find_file(COVER_FILE)
         return path.read_bytes() if path else self.preview
 
-    def _there(self, name: str) -> Path | None:
+    def _find_file(self, name: str) -> Path | None:
         return self.folder / name if (self.folder / name).is_file() else None
 
     # ------------------------------------------------------------------ what was read
 
     def refresh(self) -> bool:
         """Read what was added since; whether anything was. All below do so themselves."""
-        return self._log.refresh()
+        return self._frame_log.refresh()
 
     @property
-    def frames(self) -> int:
+    def num_frames(self) -> int:
         """Frames in which faces were looked for, so far."""
         self.refresh()
-        return self._log.frames
+        return self._frame_log.num_frames
 
     @property
-    def seconds(self) -> float:
+    def last_timestamp(self) -> float:
         """Time of the last of them."""
         self.refresh()
-        return self._log.seconds
+        return self._frame_log.last_timestamp
 
     @property
     def duration(self) -> float:
         """Seconds that the film lasts, or its first part where the rest was not read."""
-        facts, read = self.facts, self.seconds
-        read += float(self._log.spans()[-1]) if self._log.frames else 0.0
-        told = facts.seconds if facts and facts.seconds else 0.0
-        return max(read, told) if told - read <= _END or not self.finished else read
+        facts, read = self.video_info, self.last_timestamp
+        read += float(self._frame_log.durations()[-1]) if self._frame_log.num_frames else 0.0
+        told = facts.duration if facts and facts.duration else 0.0
+        return max(read, told) if told - read <= _END_TOLERANCE_SECONDS or not self.is_finished else read
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Those of the model, in its order; () until a face was read."""
         self.refresh()
-        return self._log.labels
+        return self._frame_log.labels
 
     @property
-    def log(self) -> FrameLog:
+    def frame_log(self) -> FrameLog:
         """The frames as they were read, without what people changed."""
-        return self._log
+        return self._frame_log
 
     @property
-    def cast(self) -> Cast:
+    def identity_edits(self) -> IdentityEdits:
         """What people changed."""
-        return Cast.read(self.folder)
+        return IdentityEdits.read(self.folder)
 
-    def _shown(self) -> pd.DataFrame:
+    def _load_faces(self) -> pd.DataFrame:
         self.refresh()
-        made_of = (self._log.frames, self.cast)
-        if self._faces is None or self._seen != made_of:
-            self._faces, self._seen = tables.cast_faces(self._log.faces(), made_of[1]), made_of
-        return self._faces
+        made_of = (self._frame_log.num_frames, self.identity_edits)
+        if self._cached_faces is None or self._cache_key != made_of:
+            self._cached_faces, self._cache_key = (
+                tables.apply_identities(self._frame_log.to_dataframe(), made_of[1]),
+                made_of,
+            )
+        return self._cached_faces
 
-    def table(self) -> pd.DataFrame:
+    def face_table(self) -> pd.DataFrame:
         """One row a face and frame: `film_tables.FILM_COLUMNS` and one probability for each label."""
-        return tables.film_table(self._shown())
+        return tables.build_face_table(self._load_faces())
 
-    def lanes(self) -> pd.DataFrame:
+    def segments(self) -> pd.DataFrame:
         """Ribbons: runs of one shown expression, `film_tables.LANE_COLUMNS`."""
-        return tables.lanes(self._shown())
+        return tables.compute_segments(self._load_faces())
 
-    def audience(self, least: int = AUDIENCE) -> pd.DataFrame:
-        """Shares of expressions over time where at least `least` faces are seen at once, see
-        `film_tables.audience`."""
-        return tables.audience(self._shown(), self.duration, self.labels, least)
+    def group_shares(self, min_faces: int = MIN_GROUP_FACES) -> pd.DataFrame:
+        """Shares of expressions over time where at least `min_faces` faces are seen at once, see
+        `film_tables.group_shares`."""
+        return tables.compute_group_shares(self._load_faces(), self.duration, self.labels, min_faces)
 
-    def crowd(self) -> pd.DataFrame:
-        """How many faces show what over time, see `film_tables.crowd`."""
-        log = self._log
-        return tables.crowd(self._shown(), log.times(), log.spans(), self.duration, self.labels)
+    def face_counts(self) -> pd.DataFrame:
+        """How many faces show what over time, see `film_tables.face_counts`."""
+        log = self._frame_log
+        return tables.compute_face_counts(
+            self._load_faces(), log.timestamps(), log.durations(), self.duration, self.labels
+        )
 
-    def shares(self) -> dict[str, float]:
+    def expression_shares(self) -> dict[str, float]:
         """Shares of the time of all faces by shown expression, largest first, unsure last."""
-        return tables.shares(tables.one_each(self._shown()))
+        return tables.compute_expression_shares(tables.deduplicate_per_frame(self._load_faces()))
 
     # ------------------------------------------------------------------ who is in it
 
     def people(self) -> list[Person]:
         """All faces, in the order in which they appeared; also those that are hidden."""
         self.refresh()
-        cast, faces = self.cast, self._log.faces()
-        everybody = tables.one_each(tables.cast_faces(faces, Cast(cast.names, cast.merged)))
-        tracks = tables.column(everybody, "track")
+        cast, faces = self.identity_edits, self._frame_log.to_dataframe()
+        everybody = tables.deduplicate_per_frame(
+            tables.apply_identities(faces, IdentityEdits(cast.names, cast.merged_into))
+        )
+        tracks = tables.get_column(everybody, "track")
         order = np.argsort(tracks, kind="stable")
         numbers, starts = np.unique(tracks[order], return_index=True)
-        parts, kept = np.split(order, starts[1:]), thumbnails.Kept.read(self.folder)
+        parts, kept = np.split(order, starts[1:]), thumbnails.ThumbnailIndex.read(self.folder)
         found = [
-            self._person(int(track), everybody.iloc[part], cast, kept)
+            self._build_person(int(track), everybody.iloc[part], cast, kept)
             for track, part in zip(numbers, parts, strict=False)
         ]
-        return sorted(found, key=lambda person: (person.first, person.track))
+        return sorted(found, key=lambda person: (person.first_seen, person.track_id))
 
-    def _person(self, track: int, rows: pd.DataFrame, cast: Cast, kept: thumbnails.Kept) -> Person:
-        seconds, spans = (tables.column(rows, name) for name in ("seconds", "span"))
-        merged = tuple(sorted(one for one in cast.merged if cast.root(one) == track))
+    def _build_person(
+        self, track_id: int, rows: pd.DataFrame, edits: IdentityEdits, thumbnail_index: thumbnails.ThumbnailIndex
+    ) -> Person:
+        seconds, spans = (tables.get_column(rows, name) for name in ("seconds", "span"))
+        merged = tuple(sorted(one for one in edits.merged_into if edits.canonical_track(one) == track_id))
         return Person(
-            track=track,
-            name=cast.name(track),
-            named=bool(cast.given(track)),
-            crop=kept.best((track, *merged)),
-            first=float(seconds.min()),
-            last=float(seconds.max()),
-            seen=float(spans.sum()),
-            shares=tables.shares(rows),
-            hidden=cast.is_hidden(track),
-            merged=merged,
+            track_id=track_id,
+            name=edits.display_name(track_id),
+            has_custom_name=bool(edits.custom_name(track_id)),
+            thumbnail=thumbnail_index.find_best((track_id, *merged)),
+            first_seen=float(seconds.min()),
+            last_seen=float(seconds.max()),
+            duration=float(spans.sum()),
+            expression_shares=tables.compute_expression_shares(rows),
+            is_hidden=edits.is_hidden(track_id),
+            merged_track_ids=merged,
         )
 
-    def moments(self) -> list[Moment]:
+    def highlights(self) -> list[Highlight]:
         """The most telling moments in the order of time."""
-        cast, found = self.cast, (read_json(self.folder / MOMENTS) or {}).get("moments", [])
+        cast, found = self.identity_edits, (read_json(self.folder / HIGHLIGHTS_FILE) or {}).get("moments", [])
         try:
             return [
-                Moment(
-                    seconds=float(one["seconds"]),
-                    track=cast.root(int(one["track"])),
-                    name=cast.name(int(one["track"])),
+                Highlight(
+                    timestamp=float(one["seconds"]),
+                    track_id=cast.canonical_track(int(one["track"])),
+                    name=cast.display_name(int(one["track"])),
                     kind=str(one["kind"]),
                     label=str(one["label"]),
-                    before=one["before"],
+                    previous_label=one["before"],
                     confidence=float(one["confidence"]),
-                    crop=self._there(f"{FOLDER}/{Path(one['crop']).name}"),
+                    thumbnail=self._find_file(f"{HIGHLIGHTS_FOLDER}/{Path(one['crop']).name}"),
                 )
                 for one in found
                 if not cast.is_hidden(int(one["track"]))
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise JobError(f"{self.folder / MOMENTS} is damaged: delete this film and read it again.") from error
+            raise JobError(
+                f"{self.folder / HIGHLIGHTS_FILE} is damaged: delete this film and read it again."
+            ) from error
 
-    def rename(self, track: int, name: str) -> None:
+    def rename(self, track_id: int, name: str) -> None:
         """Call a face so; "" gives it its number again."""
-        self._change(self.cast.renamed(track, name), track)
+        self._save_edits(self.identity_edits.with_name(track_id, name), track_id)
 
-    def merge(self, track: int, into: int) -> None:
-        """Show a face as part of another one, see `Cast.with_merged`; `EmotionError` for two that are seen in the same
+    def merge(self, track_id: int, target_id: int) -> None:
+        """Show a face as part of another one, see `IdentityEdits.merge`; `EmotionError` for two that are seen in the same
         frame."""
-        cast = self.cast
-        merged = cast.with_merged(track, into)
-        if cast.root(into) in self.seen_together([cast.root(track)])[cast.root(track)]:
+        cast = self.identity_edits
+        merged = cast.merge(track_id, target_id)
+        if (
+            cast.canonical_track(target_id)
+            in self.find_cooccurring_tracks([cast.canonical_track(track_id)])[cast.canonical_track(track_id)]
+        ):
             raise EmotionError(
-                f"{cast.name(track)} and {cast.name(into)} are seen in the same frame, so they are two people; choose "
+                f"{cast.display_name(track_id)} and {cast.display_name(target_id)} are seen in the same frame, so they are two people; choose "
                 "another face."
             )
-        self._change(merged, track, into)
+        self._save_edits(merged, track_id, target_id)
 
-    def seen_together(self, tracks: Iterable[int]) -> dict[int, frozenset[int]]:
-        """For each of `tracks`, as in `people`: those that are seen with it in at least one frame."""
+    def find_cooccurring_tracks(self, track_ids: Iterable[int]) -> dict[int, frozenset[int]]:
+        """For each of `track_ids`, as in `people`: those that are seen with it in at least one frame."""
         self.refresh()
-        return tables.seen_together(self._log.faces(), self.cast, tracks)
+        return tables.find_cooccurring_tracks(self._frame_log.to_dataframe(), self.identity_edits, track_ids)
 
-    def split(self, track: int) -> None:
+    def unmerge(self, track_id: int) -> None:
         """Show all that was merged into a face on its own again."""
-        self._change(self.cast.split(track), track)
+        self._save_edits(self.identity_edits.unmerge(track_id), track_id)
 
-    def hide(self, track: int, hidden: bool = True) -> None:
+    def hide(self, track_id: int, hidden: bool = True) -> None:
         """Show a face, or not; the video with labels shows it until it is drawn again."""
-        self._change(self.cast.with_hidden(track, hidden), track)
+        self._save_edits(self.identity_edits.with_hidden(track_id, hidden), track_id)
 
-    def _change(self, cast: Cast, *tracks: int) -> None:
-        known = self.tracks()
-        for track in tracks:
+    def _save_edits(self, edits: IdentityEdits, *track_ids: int) -> None:
+        known = self.track_ids()
+        for track in track_ids:
             if track not in known:
                 raise EmotionError(f"There is no face {track} in this film; it has {len(known)} faces.")
         try:
-            cast.write(self.folder)
+            edits.write(self.folder)
         except OSError as error:
-            raise JobError(f"{CAST} cannot be written to {self.folder} ({error.strerror}); check the disk.") from error
+            raise JobError(
+                f"{IDENTITIES_FILE} cannot be written to {self.folder} ({error.strerror}); check the disk."
+            ) from error
 
-    def tracks(self) -> set[int]:
+    def track_ids(self) -> set[int]:
         """The numbers of all faces before any was merged."""
         self.refresh()
-        return set(tables.column(self._log.faces(), "track").tolist())
+        return set(tables.get_column(self._frame_log.to_dataframe(), "track").tolist())

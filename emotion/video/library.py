@@ -11,64 +11,79 @@ from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs import queue
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import Reporter
-from emotion.media.video_reader import Film
-from emotion.model_store.store import SHIPPED
-from emotion.storage import free_space_or_raise
-from emotion.video.analysis import AUDIENCE, Analysis
-from emotion.video.people import Moment, Person
-from emotion.video.pipeline import REDRAW
-from emotion.video.settings import FAST, REQUEST, FilmSettings, Request
+from emotion.jobs.reporter import JobReporter
+from emotion.media.video_reader import VideoReader
+from emotion.model_store.store import BUILTIN_MODELS
+from emotion.storage import require_free_space
+from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
+from emotion.video.people import Highlight, Person
+from emotion.video.pipeline import REDRAW_FOLDER
+from emotion.video.settings import FAST_STRIDE, REQUEST_FILE, VideoRequest, VideoSettings
 
-WAITING: Final = "Waiting for another film"
-_LOCK: Final = ".films.lock"
+WAITING_MESSAGE: Final = "Waiting for another film"
+_LOCK_FILE: Final = ".films.lock"
 
 __all__ = [
-    "AUDIENCE", "FAST", "FILMS", "SUFFIXES", "Analysis", "FilmSettings", "Moment", "Person", "delete", "past_films",
-    "start_film", "start_redraw",
-]  # fmt: skip
+    "FAST_STRIDE",
+    "MIN_GROUP_FACES",
+    "VIDEOS_FOLDER",
+    "VIDEO_SUFFIXES",
+    "Highlight",
+    "Person",
+    "VideoAnalysis",
+    "VideoSettings",
+    "delete",
+    "list_videos",
+    "submit",
+    "submit_redraw",
+]
 
-FILMS: Final = SHIPPED.parent / "data" / "films"
-SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
-_CHUNK: Final = 4_000_000  # bytes
-_SPARE: Final = 100_000_000  # bytes that stay free beside an upload
-_GRACE: Final = 5.0  # seconds that a film that is deleted has to end
+VIDEOS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "films"
+VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
+_CHUNK_BYTES: Final = 4_000_000  # bytes
+_MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
+_GRACE_SECONDS: Final = 5.0  # seconds that a film that is deleted has to end
 
 
-def start_film(
-    upload: BinaryIO | Path, name: str, settings: FilmSettings, *,
-    detector: str | None = None, model: Path | None = None, parent: Path | None = None,
-) -> Job:  # fmt: skip
+def submit(
+    upload: BinaryIO | Path,
+    name: str,
+    settings: VideoSettings,
+    *,
+    detector: str | None = None,
+    model: Path | None = None,
+    parent: Path | None = None,
+) -> Job:
     """Copy a film, an open file or the path of one, into a new folder below `parent` and read it there as a job, after
     the films that are read already. `name` is what people called it, and is never used as a path.
 
     Raises `EmotionError`, and leaves nothing, where it is no film that can be read or something else is missing.
     """
-    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    folder = jobs.new_folder(parent or FILMS, name)
+    suffix = next((suffix for suffix in VIDEO_SUFFIXES if name.lower().endswith(suffix)), "")
+    folder = jobs.create_job_folder(parent or VIDEOS_FOLDER, name)
     try:
         source = folder / f"source{suffix}"
-        _copy(upload, source)
-        with Film(source, name):
+        _copy_upload(upload, source)
+        with VideoReader(source, name):
             pass  # what is no film is refused here, to whoever brought it
-        Request.of(source, name, settings, detector, model).write(folder)
-        return jobs.start(["read-film", str(folder)], folder)
+        VideoRequest.from_video(source, name, settings, detector, model).write(folder)
+        return jobs.start_job(["read-film", str(folder)], folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _copy(upload: BinaryIO | Path, target: Path) -> None:
+def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
     """Write the film to `target`, never all of it in memory."""
     try:
         if isinstance(upload, Path):
             with open(upload, "rb") as file:
-                return _copy(file, target)
+                return _copy_upload(file, target)
         size = upload.seek(0, 2)
         upload.seek(0)
-        free_space_or_raise(target.parent, size + _SPARE)
+        require_free_space(target.parent, size + _MIN_FREE_BYTES)
         with open(target, "wb") as file:
-            shutil.copyfileobj(upload, file, _CHUNK)
+            shutil.copyfileobj(upload, file, _CHUNK_BYTES)
     except OSError as error:
         raise JobError(
             f"The film cannot be kept in {target.parent} ({error.strerror or error}): make room there, or choose "
@@ -76,40 +91,40 @@ def _copy(upload: BinaryIO | Path, target: Path) -> None:
         ) from error
 
 
-def start_redraw(folder: Path) -> Job:
-    """Draw the video with labels of the analysis in `folder` again, as a job in its folder `REDRAW`, see `redraw`.
+def submit_redraw(folder: Path) -> Job:
+    """Draw the video with labels of the analysis in `folder` again, as a job in its folder `REDRAW_FOLDER`, see `redraw`.
     Raises `JobError` where one is at work there already, or where it cannot be started."""
-    place = folder / REDRAW
+    place = folder / REDRAW_FOLDER
     try:
         place.mkdir(exist_ok=True)
     except OSError as error:
         raise JobError(f"{folder} cannot be written to ({error.strerror}); check the disk.") from error
-    return jobs.start(["redraw-video", str(folder.resolve())], place)
+    return jobs.start_job(["redraw-video", str(folder.resolve())], place)
 
 
-def past_films(parent: Path | None = None) -> list[Analysis]:
+def list_videos(parent: Path | None = None) -> list[VideoAnalysis]:
     """All films that were read or are being read below `parent`, newest first."""
-    return [Analysis(job.folder) for job in jobs.list_jobs(parent or FILMS)]
+    return [VideoAnalysis(job.folder) for job in jobs.list_jobs(parent or VIDEOS_FOLDER)]
 
 
 def delete(folder: Path) -> None:
     """End the reading of a film and remove every file of it; `JobError` where that cannot be done."""
-    if (folder / REDRAW / "state.json").is_file():
-        jobs.find(folder / REDRAW).stop(_GRACE)
-    jobs.find(folder).stop(_GRACE)
+    if (folder / REDRAW_FOLDER / "state.json").is_file():
+        jobs.open_job(folder / REDRAW_FOLDER).stop(_GRACE_SECONDS)
+    jobs.open_job(folder).stop(_GRACE_SECONDS)
     try:
         shutil.rmtree(folder)
     except OSError as error:
         raise JobError(f"{folder} cannot be removed ({error.strerror}): check its rights, try again.") from error
 
 
-def turn(folder: Path, report: Reporter) -> AbstractContextManager[bool]:
+def wait_for_slot(folder: Path, reporter: JobReporter) -> AbstractContextManager[bool]:
     """Wait until no other film of the same parent folder is read; False where it shall stop before that."""
-    return queue.turn(folder, report, _LOCK, WAITING, lambda: _earlier(folder))
+    return queue.wait_in_queue(folder, reporter, _LOCK_FILE, WAITING_MESSAGE, lambda: _list_earlier_jobs(folder))
 
 
-def _earlier(folder: Path) -> list[Job]:
+def _list_earlier_jobs(folder: Path) -> list[Job]:
     """The films of the parent folder that were asked for before this one."""
-    films = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST).is_file()]  # newest first
+    films = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST_FILE).is_file()]  # newest first
     places = [place for place, job in enumerate(films) if job.folder == folder.resolve()]
     return films[places[0] + 1 :] if places else []

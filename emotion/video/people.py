@@ -9,31 +9,31 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Person:
-    """A face of a film, with all that was merged into it: `first` and `last` seen, and for how long, in seconds;
-    `shares` of that time by shown expression (0 to 1), largest first; `crop` its best picture (JPEG)."""
+    """A face of a film, with all that was merged into it: `first_seen` and `last_seen` seen, and for how long, in seconds;
+    `expression_shares` of that time by shown expression (0 to 1), largest first; `thumbnail` its best picture (JPEG)."""
 
-    track: int
+    track_id: int
     name: str
-    named: bool
-    crop: Path | None
-    first: float
-    last: float
-    seen: float
-    shares: Mapping[str, float]
-    hidden: bool
-    merged: tuple[int, ...]
+    has_custom_name: bool
+    thumbnail: Path | None
+    first_seen: float
+    last_seen: float
+    duration: float
+    expression_shares: Mapping[str, float]
+    is_hidden: bool
+    merged_track_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A second at which a face begins to show `label` for a while ("change", from `before`) or shows it most
-    ("peak"); `crop` is the face in that very frame (JPEG)."""
+class Highlight:
+    """A second at which a face begins to show `label` for a while ("change", from `previous_label`) or shows it most
+    ("peak"); `thumbnail` is the face in that very frame (JPEG)."""
 
-    seconds: float
-    track: int
+    timestamp: float
+    track_id: int
     name: str
     kind: str
     label: str
-    before: str | None
+    previous_label: str | None
     confidence: float
-    crop: Path | None
+    thumbnail: Path | None

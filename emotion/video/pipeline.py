@@ -25,63 +25,73 @@ from typing import Any, Final, TextIO
 
 from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
-from emotion.formatting import clock
-from emotion.jobs.reporter import Reporter
-from emotion.jobs.result_folder import VIDEO, Mark, begin, check, clear, complete, is_own
+from emotion.formatting import format_clock
+from emotion.jobs.reporter import JobReporter
+from emotion.jobs.result_folder import (
+    VIDEO,
+    ResultManifest,
+    check_result_folder,
+    clear_result,
+    complete_result,
+    is_result_file,
+    start_result,
+)
 from emotion.media.image_reader import encode_jpeg
-from emotion.media.video_reader import Film
+from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
-from emotion.results.photos import smaller
-from emotion.storage import free_space_or_raise, write_atomic, write_json
+from emotion.results.photos import downscale
+from emotion.storage import require_free_space, write_atomic, write_json
 from emotion.tracking.stream import Stream, StreamSettings
-from emotion.video.frame_log import FRAMES
-from emotion.video.rendering.cover import Cover
-from emotion.video.rendering.highlights import Moments
-from emotion.video.rendering.renderer import Drawn, Easel
-from emotion.video.rendering.thumbnails import Crops
-from emotion.video.settings import Request
-from emotion.video.track_filter import Casting, Counted
-from emotion.video.workers import Encoder, Shot, decoded
+from emotion.video.frame_log import FRAMES_FILE
+from emotion.video.rendering.cover import CoverSelector
+from emotion.video.rendering.highlights import HighlightDetector
+from emotion.video.rendering.renderer import FrameRenderer, RenderedFrame
+from emotion.video.rendering.thumbnails import ThumbnailStore
+from emotion.video.settings import VideoRequest
+from emotion.video.track_filter import FilteredFrame, TrackFilter
+from emotion.video.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 
-FACTS: Final = "facts.json"
-FILM: Final = "annotated.mp4"
-PREVIEW: Final = "preview.jpg"
-SUMMARY: Final = "summary.json"
-REGIONS: Final = "regions.jsonl"
-REDRAW: Final = "redraw"
-_NEWS_EVERY: Final = 0.5  # seconds, by the clock, between two writings of what is shown while the film is read
-_PREVIEW_SIDE: Final = 640  # pixels
-_SPARE_BYTES: Final = 50_000_000  # besides the film, which gets about as large as the one that is read
+VIDEO_INFO_FILE: Final = "facts.json"
+ANNOTATED_VIDEO_FILE: Final = "annotated.mp4"
+PREVIEW_FILE: Final = "preview.jpg"
+SUMMARY_FILE: Final = "summary.json"
+REGIONS_FILE: Final = "regions.jsonl"
+REDRAW_FOLDER: Final = "redraw"
+_PREVIEW_INTERVAL_SECONDS: Final = (
+    0.5  # seconds, by the clock, between two writings of what is shown while the film is read
+)
+_PREVIEW_MAX_SIDE: Final = 640  # pixels
+_MIN_FREE_BYTES: Final = 50_000_000  # besides the film, which gets about as large as the one that is read
 
 log = logging.getLogger(__name__)
 
 
-def analyze_film(request: Request, analyzer: Analyzer, folder: Path, report: Reporter) -> None:
+def analyze_video(request: VideoRequest, analyzer: Analyzer, folder: Path, reporter: JobReporter) -> None:
     """Read a film into `folder`, from its beginning; what another reading left there is removed first.
 
-    Ends after the frame in work where `report` says so. Raises `EmotionError` where the film cannot be read, goes on
+    Ends after the frame in work where `reporter` says so. Raises `EmotionError` where the film cannot be read, goes on
     beyond the limits, or cannot be written; what was done until then is kept in any case.
     """
-    mark = replace(check(folder, VIDEO) or Mark(VIDEO), kind=VIDEO, complete=False)
-    source = os.path.relpath(request.film.resolve(), folder.resolve())
-    if is_own(mark, source):
-        raise JobError(f"{request.film.name} would be overwritten in {folder}; choose another folder.")
-    with _disk_in_words(folder):
-        clear(folder, mark)
-        begin(folder, mark)
+    mark = replace(check_result_folder(folder, VIDEO) or ResultManifest(VIDEO), kind=VIDEO, complete=False)
+    source = os.path.relpath(request.video_path.resolve(), folder.resolve())
+    if is_result_file(mark, source):
+        raise JobError(f"{request.video_path.name} would be overwritten in {folder}; choose another folder.")
+    with _convert_disk_errors(folder):
+        clear_result(folder, mark)
+        start_result(folder, mark)
         request.write(folder)
-        with Film(request.film, request.name) as film:
-            size = request.film.stat().st_size if request.settings.film else 0
-            free_space_or_raise(folder, _SPARE_BYTES + size)
-            write_json(folder / FACTS, asdict(film.facts))
-            _Reading(request, analyzer, folder, report, film).run()
-        if not report.stopping:
-            complete(folder, mark)
+        with VideoReader(request.video_path, request.name) as film:
+            size = request.video_path.stat().st_size if request.settings.write_video else 0
+            require_free_space(folder, _MIN_FREE_BYTES + size)
+            write_json(folder / VIDEO_INFO_FILE, asdict(film.info))
+            _VideoPipeline(request, analyzer, folder, reporter, film).run()
+        if not reporter.stop_requested:
+            complete_result(folder, mark)
 
 
 @contextmanager
-def _disk_in_words(folder: Path) -> Iterator[None]:
+def _convert_disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -92,44 +102,50 @@ def _disk_in_words(folder: Path) -> Iterator[None]:
 
 
 @dataclass(eq=False)
-class _Seen:
+class _TrackSummary:
     """One face over the whole film: seconds of its first and last frame, frames by shown expression."""
 
-    first: float
-    last: float
-    shown: Counter[str] = field(default_factory=Counter)
+    first_seen: float
+    last_seen: float
+    label_counts: Counter[str] = field(default_factory=Counter)
 
-    def as_json(self) -> dict[str, Any]:
-        count = self.shown.total()
+    def to_dict(self) -> dict[str, Any]:
+        count = self.label_counts.total()
         return {
-            "first": round(self.first, 3),
-            "last": round(self.last, 3),
-            "shares": {name: round(n / count, 4) for name, n in self.shown.most_common()},
+            "first": round(self.first_seen, 3),
+            "last": round(self.last_seen, 3),
+            "shares": {name: round(n / count, 4) for name, n in self.label_counts.most_common()},
         }
 
 
-class _Reading:
+class _VideoPipeline:
     """One film on its way; belongs to the thread that looks for faces."""
 
-    def __init__(self, request: Request, analyzer: Analyzer, folder: Path, report: Reporter, film: Film) -> None:
+    def __init__(
+        self, request: VideoRequest, analyzer: Analyzer, folder: Path, reporter: JobReporter, video: VideoReader
+    ) -> None:
         settings = request.settings
-        self._settings, self._folder, self._report, self._film = settings, folder, report, film
+        self._settings, self._folder, self._reporter, self._video = settings, folder, reporter, video
         self._stream = Stream(analyzer, StreamSettings(settings.recognition))
-        self._casting = Casting(settings, film.facts)
-        self._easel = Easel(analyzer, settings)
-        self._crops = Crops(folder, settings.blur)
-        self._moments = Moments(folder, settings.blur)
-        self._cover = Cover(folder)
-        size = film.facts.width, film.facts.height
-        self._encoder = Encoder(folder / FILM, *size, request.film, request.receipt_line) if settings.film else None
-        self._started = time.monotonic()
-        self._news = -math.inf  # when there were any, by the clock
-        self._frames = self._decoded = 0
-        self._seconds = 0.0
-        self._tracks: dict[int, _Seen] = {}
-        self._regions: list[str] = []  # lines of `REGIONS`
-        self._newest: Drawn | None = None
-        self._now = ""  # how many faces there are, in words
+        self._track_filter = TrackFilter(settings, video.info)
+        self._renderer = FrameRenderer(analyzer, settings)
+        self._thumbnails = ThumbnailStore(folder, settings.anonymize)
+        self._highlights = HighlightDetector(folder, settings.anonymize)
+        self._cover = CoverSelector(folder)
+        size = video.info.width, video.info.height
+        self._encoder = (
+            VideoEncoderThread(folder / ANNOTATED_VIDEO_FILE, *size, request.video_path, request.provenance_line)
+            if settings.write_video
+            else None
+        )
+        self._start_time = time.monotonic()
+        self._last_preview_time = -math.inf  # when there were any, by the clock
+        self._num_frames = self._num_decoded = 0
+        self._timestamp = 0.0
+        self._tracks: dict[int, _TrackSummary] = {}
+        self._region_lines: list[str] = []  # lines of `REGIONS_FILE`
+        self._latest_frame: RenderedFrame | None = None
+        self._face_count_text = ""  # how many faces there are, in words
 
     def run(self) -> None:
         """Read to the end, or until it has to stop; then finish all that was begun, also after an error."""
@@ -137,115 +153,123 @@ class _Reading:
         over: float | None = None  # second at which the film was read to its end
         try:
             with (
-                open(self._folder / FRAMES, "w", encoding="utf-8") as lines,
-                decoded(self._film, self._settings) as shots,
+                open(self._folder / FRAMES_FILE, "w", encoding="utf-8") as lines,
+                decode_in_thread(self._video, self._settings) as shots,
             ):
                 try:
-                    for shot in shots.items(lambda: self._report.stopping):
-                        self._see(shot, lines)
-                    over = None if self._report.stopping else self._film.end
+                    for shot in shots.receive(lambda: self._reporter.stop_requested):
+                        self._process_frame(shot, lines)
+                    over = None if self._reporter.stop_requested else self._video.end_time
                 finally:
-                    for counted in self._casting.rest(over):
-                        self._keep(counted, lines)
+                    for counted in self._track_filter.flush(over):
+                        self._record_frame(counted, lines)
         except Exception as problem:
             error = problem
-        ended = "failed" if error else "stopped" if self._report.stopping else "done"
-        for finish in (self._finish_film, self._finish_pictures):
-            error = _after(error, finish)
-        error = _after(error, lambda: self._summarise(ended, error))
+        ended = "failed" if error else "stopped" if self._reporter.stop_requested else "done"
+        for finish in (self._finish_video, self._finish_images):
+            error = _run_cleanup(error, finish)
+        error = _run_cleanup(error, lambda: self._write_summary(ended, error))
         if error is not None:
             raise error
 
-    def _see(self, shot: Shot, lines: TextIO) -> None:
-        faces = self._stream.look(shot.image, shot.seconds).faces if shot.due else None
-        self._decoded, self._seconds = shot.index + 1, shot.seconds
-        for counted in self._casting.add(shot, faces, self._stream.notes):
-            self._keep(counted, lines)
-        self._tell()
-        if time.monotonic() - self._news >= _NEWS_EVERY:
-            self._write_news()
+    def _process_frame(self, decoded_frame: DecodedFrame, log_file: TextIO) -> None:
+        faces = (
+            self._stream.process(decoded_frame.image, decoded_frame.timestamp).faces
+            if decoded_frame.should_process
+            else None
+        )
+        self._num_decoded, self._timestamp = decoded_frame.index + 1, decoded_frame.timestamp
+        for counted in self._track_filter.push(decoded_frame, faces, self._stream.track_info):
+            self._record_frame(counted, log_file)
+        self._report_progress()
+        if time.monotonic() - self._last_preview_time >= _PREVIEW_INTERVAL_SECONDS:
+            self._write_previews()
 
-    def _keep(self, counted: Counted, lines: TextIO) -> None:
+    def _record_frame(self, filtered_frame: FilteredFrame, log_file: TextIO) -> None:
         """Write down what is known of a frame, and draw it."""
-        shot, faces, found = counted
+        shot, faces, found = filtered_frame
         if faces is not None:
-            self._note(shot, faces, lines)
-        for drawn in self._easel.add(shot.image, shot.seconds, faces, found):
-            self._take(drawn)
+            self._log_faces(shot, faces, log_file)
+        for drawn in self._renderer.push(shot.image, shot.timestamp, faces, found):
+            self._write_frame(drawn)
 
-    def _note(self, shot: Shot, faces: tuple[Face, ...], lines: TextIO) -> None:
-        frame = {"index": shot.index, **serialization.frame_json(shot.seconds, faces)}
-        lines.write(json.dumps(frame, ensure_ascii=False, allow_nan=False) + "\n")
-        lines.flush()
-        self._crops.see(shot.image, faces)
-        self._moments.see(shot.image, faces, shot.seconds)
+    def _log_faces(self, decoded_frame: DecodedFrame, faces: tuple[Face, ...], log_file: TextIO) -> None:
+        frame = {"index": decoded_frame.index, **serialization.frame_to_dict(decoded_frame.timestamp, faces)}
+        log_file.write(json.dumps(frame, ensure_ascii=False, allow_nan=False) + "\n")
+        log_file.flush()
+        self._thumbnails.update(decoded_frame.image, faces)
+        self._highlights.update(decoded_frame.image, faces, decoded_frame.timestamp)
         for face in faces:
-            seen = self._tracks.setdefault(face.track or 0, _Seen(shot.seconds, shot.seconds))
-            seen.last = shot.seconds
-            seen.shown[face.shown] += 1
-        self._frames += 1
-        self._now = f", {len(faces)} {'face' if len(faces) == 1 else 'faces'}" if faces else ""
+            seen = self._tracks.setdefault(
+                face.track_id or 0, _TrackSummary(decoded_frame.timestamp, decoded_frame.timestamp)
+            )
+            seen.last_seen = decoded_frame.timestamp
+            seen.label_counts[face.display_label] += 1
+        self._num_frames += 1
+        self._face_count_text = f", {len(faces)} {'face' if len(faces) == 1 else 'faces'}" if faces else ""
 
-    def _take(self, drawn: Drawn) -> None:
+    def _write_frame(self, rendered_frame: RenderedFrame) -> None:
         if self._encoder is not None:
-            self._encoder.put(drawn.picture(), drawn.seconds)
-            if self._settings.blur:
-                self._regions.append(f"{json.dumps(drawn.regions())}\n")
-        self._cover.see(drawn)
-        self._newest = drawn
+            self._encoder.put(rendered_frame.render(), rendered_frame.timestamp)
+            if self._settings.anonymize:
+                self._region_lines.append(f"{json.dumps(rendered_frame.to_regions())}\n")
+        self._cover.update(rendered_frame)
+        self._latest_frame = rendered_frame
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         """Say how far it is."""
-        facts = self._film.facts
-        whole = f" of {clock(facts.seconds)}" if facts.seconds else ""
-        total = facts.frames or 0
-        self._report.progress(min(self._decoded, total), total, f"{clock(self._seconds)}{whole}{self._now}")
+        facts = self._video.info
+        whole = f" of {format_clock(facts.duration)}" if facts.duration else ""
+        total = facts.num_frames or 0
+        self._reporter.progress(
+            min(self._num_decoded, total), total, f"{format_clock(self._timestamp)}{whole}{self._face_count_text}"
+        )
 
-    def _write_news(self) -> None:
-        if self._newest is not None:
-            picture = smaller(self._newest.picture(), _PREVIEW_SIDE)
-            write_atomic(self._folder / PREVIEW, encode_jpeg(picture, 80))
-        self._crops.write()
-        self._moments.write()
+    def _write_previews(self) -> None:
+        if self._latest_frame is not None:
+            picture = downscale(self._latest_frame.render(), _PREVIEW_MAX_SIDE)
+            write_atomic(self._folder / PREVIEW_FILE, encode_jpeg(picture, 80))
+        self._thumbnails.write()
+        self._highlights.write()
         self._cover.write()
-        self._news = time.monotonic()
+        self._last_preview_time = time.monotonic()
 
-    def _finish_film(self) -> None:
-        for drawn in self._easel.rest():
-            self._take(drawn)
+    def _finish_video(self) -> None:
+        for drawn in self._renderer.flush():
+            self._write_frame(drawn)
         if self._encoder is not None:
-            whole = self._decoded and not self._report.stopping
-            self._encoder.close(self._film.end if whole else None)
+            whole = self._num_decoded and not self._reporter.stop_requested
+            self._encoder.close(self._video.end_time if whole else None)
 
-    def _finish_pictures(self) -> None:
-        self._moments.end()
-        self._write_news()
-        if self._regions:
-            write_atomic(self._folder / REGIONS, "".join(self._regions))
+    def _finish_images(self) -> None:
+        self._highlights.finish()
+        self._write_previews()
+        if self._region_lines:
+            write_atomic(self._folder / REGIONS_FILE, "".join(self._region_lines))
 
-    def _summarise(self, ended: str, error: Exception | None) -> None:
+    def _write_summary(self, status: str, error: Exception | None) -> None:
         stats, encoder = self._stream.stats, self._encoder
         summary = {
-            "ended": "failed" if error else ended,
+            "ended": "failed" if error else status,
             "error": str(error) if isinstance(error, EmotionError) else None,
-            "frames": self._frames,
-            "decoded": self._decoded,
-            "written": encoder.frames if encoder else 0,
-            "seconds": round(self._seconds, 3),
-            "broken": self._film.broken,
-            "faults": stats.faults + self._easel.faults,
-            "last_fault": stats.last_fault,
-            "sound_note": encoder.sound_note if encoder else None,
-            "took": round(time.monotonic() - self._started, 3),
-            "faces": {str(track): seen.as_json() for track, seen in sorted(self._tracks.items())},
+            "frames": self._num_frames,
+            "decoded": self._num_decoded,
+            "written": encoder.num_frames if encoder else 0,
+            "seconds": round(self._timestamp, 3),
+            "broken": self._video.num_corrupt_packets,
+            "faults": stats.errors + self._renderer.num_errors,
+            "last_fault": stats.last_error,
+            "sound_note": encoder.audio_warning if encoder else None,
+            "took": round(time.monotonic() - self._start_time, 3),
+            "faces": {str(track): seen.to_dict() for track, seen in sorted(self._tracks.items())},
         }
-        write_json(self._folder / SUMMARY, summary)
+        write_json(self._folder / SUMMARY_FILE, summary)
 
 
-def _after(error: Exception | None, finish: Callable[[], None]) -> Exception | None:
+def _run_cleanup(error: Exception | None, cleanup: Callable[[], None]) -> Exception | None:
     """Do the next thing also after an error, and keep the first one."""
     try:
-        finish()
+        cleanup()
     except Exception as problem:
         if error is None:
             return problem

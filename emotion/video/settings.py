@@ -8,55 +8,60 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import JobError, SettingsError, VideoError
-from emotion.model_store.store import Bundle, default_bundle, open_bundle, sha256_of
-from emotion.recognition.analyzer import Analyzer, Settings
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.detector_factory import available_detectors, find_yunet, make_detector, own_detectors
+from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.detector_factory import available_detectors, find_yunet, make_detector, trained_detectors
 from emotion.results import serialization
 from emotion.storage import read_json, write_json
 
-FAST: Final = 0  # as `FilmSettings.every`
-REQUEST: Final = "request.json"
-_KINDS: Final = ("model", "detector")
-_LONGEST_NAME: Final = 200
+FAST_STRIDE: Final = 0  # as `VideoSettings.frame_stride`
+REQUEST_FILE: Final = "request.json"
+_COMPONENTS: Final = ("model", "detector")
+_MAX_NAME_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
-class FilmSettings:
-    """What can be chosen for a film. `every`: every n-th frame is looked at, `FAST` for about eight in a second;
-    `blur`: no picture that is written shows a recognisable face; `film`: write the film with its labels, too."""
+class VideoSettings:
+    """What can be chosen for a film. `frame_stride`: every n-th frame is looked at, `FAST_STRIDE` for about eight in a second;
+    `anonymize`: no picture that is written shows a recognisable face; `film`: write the film with its labels, too."""
 
-    recognition: Settings = field(default_factory=lambda: Settings(side=640))  # as for a camera
-    every: int = 1
-    blur: bool = False
-    film: bool = True
+    recognition: AnalyzerSettings = field(default_factory=lambda: AnalyzerSettings(max_side=640))  # as for a camera
+    frame_stride: int = 1
+    anonymize: bool = False
+    write_video: bool = True
 
     def __post_init__(self) -> None:
-        if self.every < 0:
-            raise VideoError(f"Every {self.every}th frame cannot be read; give 1 for all or a larger number.")
+        if self.frame_stride < 0:
+            raise VideoError(f"Every {self.frame_stride}th frame cannot be read; give 1 for all or a larger number.")
 
 
 @dataclass(frozen=True)
-class Request:
+class VideoRequest:
     """The file `film` under the `name` that people gave it, and what is to read it, resolved: `detector` by name,
-    `model` as a folder. `receipt`: plain JSON values that say what made a result."""
+    `model` as a folder. `provenance`: plain JSON values that say what made a result."""
 
     name: str
-    film: Path
-    settings: FilmSettings
+    video_path: Path
+    settings: VideoSettings
     detector: str
     model: Path
-    receipt: dict[str, Any]
+    provenance: dict[str, Any]
 
     def __post_init__(self) -> None:
-        _line_of(self.receipt)  # raises where it lacks something
+        _format_provenance(self.provenance)  # raises where it lacks something
 
     @classmethod
-    def of(
-        cls, film: Path, name: str, settings: FilmSettings, detector: str | None = None, model: Path | None = None
-    ) -> Request:
+    def from_video(
+        cls,
+        video_path: Path,
+        name: str,
+        settings: VideoSettings,
+        detector: str | None = None,
+        model: Path | None = None,
+    ) -> VideoRequest:
         """None takes the best detector here and the shipped recogniser; `ModelError` where one is not to be had."""
-        bundle = open_bundle(model) if model else default_bundle("recogniser")
+        bundle = open_model(model) if model else get_default_model("recogniser")
         detector = detector or available_detectors()[0]
         if detector not in available_detectors():
             make_detector(detector)  # knows why not
@@ -66,61 +71,68 @@ class Request:
         receipt = {
             "program": serialization.PROGRAM,
             "model": {"name": bundle.name, "sha256": bundle.sha256},
-            "detector": {"name": detector, "sha256": _detector_sha256(detector)},
+            "detector": {"name": detector, "sha256": _get_detector_sha256(detector)},
             "settings": asdict(settings),
         }
-        return cls(_readable(name), film, settings, detector, bundle.folder, receipt)
+        return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, receipt)
 
     @property
-    def receipt_line(self) -> str:
+    def provenance_line(self) -> str:
         """The receipt as one line of text."""
-        return _line_of(self.receipt)
+        return _format_provenance(self.provenance)
 
     def write(self, folder: Path) -> None:
         """Keep it in `folder`."""
-        value = asdict(self) | {"film": os.fsdecode(os.path.abspath(self.film)), "model": str(self.model.absolute())}
-        write_json(folder / REQUEST, value)
+        value = asdict(self) | {
+            "film": os.fsdecode(os.path.abspath(self.video_path)),
+            "model": str(self.model.absolute()),
+        }
+        write_json(folder / REQUEST_FILE, value)
 
     @classmethod
-    def read(cls, folder: Path) -> Request:
+    def read(cls, folder: Path) -> VideoRequest:
         """What `write` kept; `JobError` where it is missing or makes no sense."""
-        found = read_json(folder / REQUEST)
+        found = read_json(folder / REQUEST_FILE)
         if found is None:
-            raise JobError(f"There is no film in {folder}: its {REQUEST} is missing.")
+            raise JobError(f"There is no film in {folder}: its {REQUEST_FILE} is missing.")
         try:
             settings = dict(found["settings"])
-            recognition = Settings(**settings.pop("recognition"))
+            recognition = AnalyzerSettings(**settings.pop("recognition"))
             return cls(
-                str(found["name"]), Path(found["film"]), FilmSettings(recognition, **settings),
-                str(found["detector"]), Path(found["model"]), dict(found["receipt"]),
-            )  # fmt: skip
+                str(found["name"]),
+                Path(found["film"]),
+                VideoSettings(recognition, **settings),
+                str(found["detector"]),
+                Path(found["model"]),
+                dict(found["receipt"]),
+            )
         except (KeyError, TypeError, ValueError, SettingsError) as error:
-            raise JobError(f"{folder / REQUEST} is damaged: delete this film and read it again.") from error
+            raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this film and read it again.") from error
 
-    def analyzer(self) -> Analyzer:
+    def load_analyzer(self) -> Analyzer:
         """What was chosen, loaded. It works on one core: a film keeps the others busy with its pictures, and the same
         film gives the same numbers on every machine. `ModelError` where something is not there any more."""
-        bundle: Bundle = open_bundle(self.model)
-        return Analyzer(make_detector(self.detector, threads=1), Recogniser(bundle, threads=1))
+        bundle: ModelBundle = open_model(self.model)
+        return Analyzer(make_detector(self.detector, num_threads=1), ExpressionClassifier(bundle, num_threads=1))
 
 
-def _line_of(receipt: dict[str, Any]) -> str:
-    settings = dict(receipt["settings"])
+def _format_provenance(provenance: dict[str, Any]) -> str:
+    settings = dict(provenance["settings"])
     choices = {**settings.pop("recognition"), **settings}
-    parts = [f"{kind} {receipt[kind]['name']} {receipt[kind]['sha256'] or ''}".strip() for kind in _KINDS]
-    return "; ".join([receipt["program"], *parts, *(f"{name}={value}" for name, value in choices.items())])
+    parts = [f"{kind} {provenance[kind]['name']} {provenance[kind]['sha256'] or ''}".strip() for kind in _COMPONENTS]
+    return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in choices.items())])
 
 
-def _detector_sha256(name: str) -> str | None:
+def _get_detector_sha256(name: str) -> str | None:
     """Of the detector's network; None for the cascade, which comes with OpenCV."""
     if name == "yunet":
         path = find_yunet()
-        return sha256_of(path) if path else None
-    own = own_detectors().get(name)
+        return compute_sha256(path) if path else None
+    own = trained_detectors().get(name)
     return own.sha256 if own else None
 
 
-def _readable(name: str) -> str:
+def _sanitize_name(name: str) -> str:
     """A person's name for a film as one line of text that can be written anywhere."""
     text = "".join(c if c.isprintable() else " " for c in name.encode(errors="replace").decode())
-    return " ".join(text.split())[:_LONGEST_NAME] or "film"
+    return " ".join(text.split())[:_MAX_NAME_LENGTH] or "film"

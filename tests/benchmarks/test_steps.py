@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from emotion.benchmarks import steps
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.recognition.detector_factory import available_detectors
-from emotion.recognition.opencv_detectors import Haar
+from emotion.recognition.opencv_detectors import HaarCascade
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "draw", "total"]
@@ -28,10 +28,10 @@ def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_haar")
-def test_rows(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     start = {"what": "start", "detector": "haar", "faces": 1, "milliseconds": 1.0}
-    monkeypatch.setattr(steps, "_cold_start", lambda name: start)
-    rows = steps.bench(tiny, repeats=1)
+    monkeypatch.setattr(steps, "_measure_cold_start", lambda name: start)
+    rows = steps.benchmark_steps(tiny, num_repeats=1)
     assert [row["what"] for row in rows] == [*STEPS, *STEPS, "start"]
     for row in rows:
         assert list(row) == ["what", "detector", "faces", "milliseconds"]
@@ -43,33 +43,35 @@ def test_rows(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_haar")
-def test_the_machine_is_left_as_it_was(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_steps", lambda *_: 1 / 0)
+def test_the_machine_is_left_as_it_was(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_measure_steps", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        steps.bench(tiny, repeats=1)
+        steps.benchmark_steps(tiny, num_repeats=1)
     assert cv2.getNumThreads() == THREADS
     assert CORES is None or os.sched_getaffinity(0) == CORES
 
 
 @pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
 def test_frames_hold_what_they_say(copies: int, faces: int) -> None:
-    image = steps.frame(copies)
+    image = steps.make_frame(copies)
     assert (image.shape, image.dtype) == ((480, 640, 3), np.uint8)
-    boxes = [face.box for face in Haar().detect(image, 0.5, 640)]
-    tiles = {(int(box.centre[0] // (640 if copies == 1 else 160)), int(box.centre[1] // (480 if copies == 1 else 240)))
-             for box in boxes}  # fmt: skip
+    boxes = [face.box for face in HaarCascade().detect(image, 0.5, 640)]
+    tiles = {
+        (int(box.center[0] // (640 if copies == 1 else 160)), int(box.center[1] // (480 if copies == 1 else 240)))
+        for box in boxes
+    }
     assert len(tiles) == faces
 
 
 def test_the_median_is_of_the_calls_after_the_warm_up() -> None:
     calls: list[int] = []
-    assert steps._median_milliseconds(lambda: calls.append(1), 5) < 1000
+    assert steps._measure_median_ms(lambda: calls.append(1), 5) < 1000
     assert len(calls) == 8
 
 
 @pytest.mark.slow
 def test_from_a_cold_start() -> None:
-    rows = [steps._cold_start(name) for name in available_detectors()]
+    rows = [steps._measure_cold_start(name) for name in available_detectors()]
     for row in rows:
         assert (row["what"], row["faces"]) == ("start", 1)
         assert 50 < row["milliseconds"] < 60_000
@@ -84,5 +86,6 @@ def test_the_command() -> None:
     rows = json.loads(done.stdout)
     names = available_detectors()
     assert [(row["what"], row["detector"]) for row in rows] == [
-        *((what, name) for name in names for _ in (1, 8) for what in STEPS), *(("start", name) for name in names),
-    ]  # fmt: skip
+        *((what, name) for name in names for _ in (1, 8) for what in STEPS),
+        *(("start", name) for name in names),
+    ]

@@ -5,19 +5,20 @@ from pathlib import Path
 import pytest
 
 from emotion.benchmarks import video
-from emotion.media.video_reader import Film
-from emotion.model_store.store import Bundle
+from emotion.media.video_reader import VideoReader
+from emotion.model_store.store import ModelBundle
 from emotion.recognition.detector_factory import make_detector
 
 
 @pytest.mark.slow
-def test_rows(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "CASES", video.CASES[:2])
     monkeypatch.setattr(video, "available_detectors", lambda: ("haar",))
-    rows = video.bench_films(0.5, tiny.folder)
+    rows = video.benchmark_videos(0.5, tiny.folder)
     assert [(row["size"], row["faces"], row["mode"]) for row in rows] == [
-        ("640x360", 1, "every 1"), ("640x360", 1, "fast"),
-    ]  # fmt: skip
+        ("640x360", 1, "every 1"),
+        ("640x360", 1, "fast"),
+    ]
     for row in rows:
         assert list(row)[:6] == ["what", "detector", "size", "faces", "mode", "times_real_time"]
         assert (row["what"], row["detector"]) == ("film", "haar")
@@ -27,9 +28,9 @@ def test_rows(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("size", "faces"), [((640, 360), 1), ((960, 540), 4)])
 def test_the_films_hold_what_they_say(tmp_path: Path, size: tuple[int, int], faces: int) -> None:
-    video.write_film(tmp_path / "film.mp4", size, faces, 0.5)
-    detector = make_detector("glance", threads=1)
-    with Film(tmp_path / "film.mp4") as film:
+    video.write_video(tmp_path / "film.mp4", size, faces, 0.5)
+    detector = make_detector("glance", num_threads=1)
+    with VideoReader(tmp_path / "film.mp4") as film:
         found = [len(detector.detect(frame.image(), 0.6, 640)) for frame in film.frames()]
-        assert (film.facts.width, film.facts.height) == size
+        assert (film.info.width, film.info.height) == size
     assert found == [faces] * 15

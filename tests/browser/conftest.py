@@ -65,8 +65,16 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}",
-               *flags]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless=true",
+        f"--server.port={port}",
+        *flags,
+    ]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | {"EMOTION_YUNET": "none"}, stdout=out, stderr=subprocess.STDOUT
@@ -98,7 +106,7 @@ def film(app: str, browser: Any) -> Iterator[str]:
     """The address of the sample after it was read; it is removed at the end."""
     from playwright.sync_api import expect
 
-    before = {one.folder for one in library.past_films()}
+    before = {one.folder for one in library.list_videos()}
     page = browser.new_page()
     try:
         page.goto(f"{app}/video")
@@ -111,7 +119,7 @@ def film(app: str, browser: Any) -> Iterator[str]:
         yield page.url
     finally:
         page.close()
-        for one in library.past_films():
+        for one in library.list_videos():
             if one.folder not in before:
                 library.delete(one.folder)
 

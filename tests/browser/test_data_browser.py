@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.datasets.builder import SETS
+from emotion.datasets.builder import DATASETS_FOLDER
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
@@ -25,7 +25,7 @@ def name() -> Iterator[str]:
     """A name that no other data set has; whatever is left of it goes away."""
     word = f"browsertest{os.getpid()}"  # a dash would be hidden between signs that cannot be seen
     yield word
-    for left in (SETS / word, SETS / f".{word}.preparing"):
+    for left in (DATASETS_FOLDER / word, DATASETS_FOLDER / f".{word}.preparing"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -75,4 +75,4 @@ def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("Make one from photos")).to_be_visible()
-    assert not (SETS / name).exists()
+    assert not (DATASETS_FOLDER / name).exists()

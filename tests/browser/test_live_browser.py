@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.demo.camera import DemoCamera
-from emotion.expressions import UNSURE, expression
+from emotion.expressions import UNCERTAIN, get_style
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.recognition.anonymizer import hidden
+from emotion.recognition.anonymizer import pixelate_all
 from emotion.tracking.label_smoothing import HYSTERESIS
 from tests.browser.conftest import started
 
@@ -47,7 +47,7 @@ def with_camera(
 ) -> Browser:
     """A browser with a camera that it may use: two faces that smile, moved about for three seconds and back."""
     demo = demo_of(sample)
-    frames = [encode_jpeg(demo.at(9.5 + i / 30), 90) for i in range(90)]
+    frames = [encode_jpeg(demo.frame_at(9.5 + i / 30), 90) for i in range(90)]
     film = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
     film.write_bytes(b"".join([*frames, *frames[::-1]]))
     return start_browser(FAKE, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}")
@@ -89,7 +89,7 @@ def labels(page: Page, video: Locator) -> list[int]:
     """How many pixels of both halves of the picture, were it 640 wide, have the colour of the label that is named on
     the cards."""
     word = page.locator(".card .title").first.inner_text().split()[2]
-    colour = [int(expression(word).colour[i : i + 2], 16) for i in (1, 3, 5)]
+    colour = [int(get_style(word).color[i : i + 2], 16) for i in (1, 3, 5)]
     picture = cv2.resize(read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1])), (640, 480)).astype(int)
     near = np.abs(picture - colour).max(axis=2) < 50
     return [int(half.sum()) for half in np.array_split(near, 2, axis=1)]
@@ -177,12 +177,12 @@ def test_blur_reaches_what_comes_back(
     image = page.locator(".card img").first
     expect(image).to_be_visible()
     expect(page.locator(".card")).to_have_count(2)
-    face = fine(demo_of(sample).at(9.5))[127:269, 142:257]  # the left one
+    face = fine(demo_of(sample).frame_at(9.5))[127:269, 142:257]  # the left one
 
     def detail() -> float:
         """How much a mosaic would take from the face on the card."""
         pixels = read_image(base64.b64decode((image.get_attribute("src") or "").split(",", 1)[1]))
-        return float(np.abs(pixels.astype(float) - hidden(pixels)).mean())
+        return float(np.abs(pixels.astype(float) - pixelate_all(pixels)).mean())
 
     def known() -> float:
         """How much of the face is in the picture, where it is most like it: 0.5 and more when it stands as in `face`
@@ -254,7 +254,7 @@ def check_card(title: str, reason: str, *bars: str) -> None:
     below 50 %."""
     (first, p), (second, q) = ((bar.split()[1], int(bar.split()[2].strip(">"))) for bar in bars)
     label, *share = title.split()[2:]
-    if label != UNSURE.name:
+    if label != UNCERTAIN.name:
         assert (int(share[0].strip(">")) >= 100 * (0.5 - HYSTERESIS), reason) == (True, ""), (title, reason, bars)
         return
     assert p <= 50, (title, reason, bars)

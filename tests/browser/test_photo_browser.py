@@ -25,10 +25,13 @@ def three_faces(sample: NDArray[np.uint8]) -> bytes:
 
 def upload(page: Page, *files: Path | tuple[str, bytes]) -> None:
     payload: list[Any] = [
-        {"name": one.name if isinstance(one, Path) else one[0], "mimeType": "image/png",
-         "buffer": one.read_bytes() if isinstance(one, Path) else one[1]}
+        {
+            "name": one.name if isinstance(one, Path) else one[0],
+            "mimeType": "image/png",
+            "buffer": one.read_bytes() if isinstance(one, Path) else one[1],
+        }
         for one in files
-    ]  # fmt: skip
+    ]
     page.locator("input[type=file]").set_input_files(payload)
     expect(page.get_by_role("button", name="Start over")).to_be_visible()
 

@@ -9,7 +9,7 @@ if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is 
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")
 from playwright.sync_api import Page, expect
 
-from emotion.model_store.store import SHIPPED
+from emotion.model_store.store import BUILTIN_MODELS
 from emotion.training import manager
 
 pytestmark = pytest.mark.slow
@@ -20,8 +20,8 @@ ROW = 35  # pixels of the table
 
 def choose(page: Page, name: str) -> None:
     """Click the box of a shipped network in the table, which is drawn and has no elements to ask for."""
-    shown = [run for run in manager.all_runs() if run.kind != "generator" and "relativistic" not in run.config]
-    (number,) = [i for i, run in enumerate(shown) if run.folder == SHIPPED / name]
+    shown = [run for run in manager.list_runs() if run.kind != "generator" and "relativistic" not in run.config]
+    (number,) = [i for i, run in enumerate(shown) if run.folder == BUILTIN_MODELS / name]
     assert number < 9, "below what is seen at once"
     table = page.locator("[data-testid=stDataFrame]").first
     table.click(position={"x": 16, "y": ROW * (number + 1.5)})

@@ -128,12 +128,23 @@ def test_nobody_gets_what_another_one_uploaded(server: str, upload: Callable[...
 @pytest.mark.parametrize(
     "path",
     [
-        "/media/../app.py", "/media/%2e%2e/app.py", "/media/..%2f..%2fapp.py", "/app/static/../app.py",
-        "/app/static/..%2fapp.py", "/static/..%2f..%2f..%2fapp.py", "/_stcore/bidi-components/x/..%2f..%2fapp.py",
-        "/component/x/../../app.py", "//etc/passwd", "/media//etc/passwd", "/models/recogniser/card.json",
-        "/.streamlit/config.toml", "/media/" + "a" * 5000, "/%00", "/_stcore/nothing",
+        "/media/../app.py",
+        "/media/%2e%2e/app.py",
+        "/media/..%2f..%2fapp.py",
+        "/app/static/../app.py",
+        "/app/static/..%2fapp.py",
+        "/static/..%2f..%2f..%2fapp.py",
+        "/_stcore/bidi-components/x/..%2f..%2fapp.py",
+        "/component/x/../../app.py",
+        "//etc/passwd",
+        "/media//etc/passwd",
+        "/models/recogniser/card.json",
+        "/.streamlit/config.toml",
+        "/media/" + "a" * 5000,
+        "/%00",
+        "/_stcore/nothing",
     ],
-)  # fmt: skip
+)
 def test_no_path_leads_to_a_file_of_the_machine(server: str, path: str) -> None:
     answer = ask(server, "GET", path)
     assert answer.status in (200, 400, 403, 404), "and no fault of the server"

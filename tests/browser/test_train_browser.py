@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import EmotionError
-from emotion.model_store.store import SHIPPED
+from emotion.model_store.store import BUILTIN_MODELS
 from emotion.training import manager
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
@@ -44,10 +44,10 @@ def name() -> Iterator[str]:
     name = f"browser{secrets.token_hex(3)}"  # no dash: beside it the page has a sign that nobody sees
     yield name
     try:
-        manager.delete_run(manager.RUNS / name)
+        manager.delete_run(manager.RUNS_FOLDER / name)
     except EmotionError:
-        assert not (manager.RUNS / name).exists()
-    shutil.rmtree(SHIPPED / name, ignore_errors=True)
+        assert not (manager.RUNS_FOLDER / name).exists()
+    shutil.rmtree(BUILTIN_MODELS / name, ignore_errors=True)
 
 
 def fill(page: Page, role: str, label: str, value: str) -> None:

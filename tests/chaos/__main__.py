@@ -56,8 +56,11 @@ def main() -> int:
         if "disks" in wanted:
             tried("full disks", options.disks, lambda: disks(known, options.disks, place / "disks"))
         if "races" in wanted:
-            tried("starts of one name by 50 threads at once", options.races,
-                  lambda: each(race, options.races, place / "races"))  # fmt: skip
+            tried(
+                "starts of one name by 50 threads at once",
+                options.races,
+                lambda: each(race, options.races, place / "races"),
+            )
             tried("takings of one folder by 50 processes at once", 1, lambda: many_processes(place / "many") or "")
         if "strangers" in wanted:
             tried("strangers with a job's number", 20, lambda: each(stranger, 20, place))

@@ -40,8 +40,8 @@ def until(true: Callable[[], object], what: str, seconds: float = PATIENCE) -> N
 
 
 def ended(job: Job) -> JobState:
-    until(lambda: not job.state().running, "the end")
-    return job.state()
+    until(lambda: not job.read_state().is_running, "the end")
+    return job.read_state()
 
 
 def whole(job: Job) -> None:
@@ -58,8 +58,8 @@ def whole(job: Job) -> None:
 def finished(job: Job, task: Task, expected: str) -> None:
     """It ends well, and with what an undisturbed run gives."""
     state = ended(job)
-    if state.state != "done":
-        raise Broken(f"{task.name} ended as {state.state}: {state.error}; {job.log_tail(3)}")
+    if state.status != "done":
+        raise Broken(f"{task.name} ended as {state.status}: {state.error}; {job.tail_log(3)}")
     whole(job)
     if task.result(job) != expected:
         raise Broken(f"{task.name} gave another result than an undisturbed run")
@@ -71,7 +71,7 @@ def finished(job: Job, task: Task, expected: str) -> None:
 def strike(job: Job, chance: random.Random, aimed: bool, seconds: float) -> bool:
     """Kill the job's process, `aimed` in the middle of a write, else at any moment within `seconds` of its work; False
     where it had ended before."""
-    until(lambda: job.state().done or not job.state().running, "the work")
+    until(lambda: job.read_state().done or not job.read_state().is_running, "the work")
     process = psutil.Process(json.loads((job.folder / "state.json").read_text())["pid"])
     if aimed:
         patience = time.monotonic() + 3 * seconds + 1
@@ -80,7 +80,7 @@ def strike(job: Job, chance: random.Random, aimed: bool, seconds: float) -> bool
                 return False
     else:
         time.sleep(chance.uniform(0, seconds))
-    if not job.state().running:
+    if not job.read_state().is_running:
         return False
     process.send_signal(signal.SIGKILL)
     return True
@@ -91,12 +91,12 @@ def kills(task: Task, count: int, place: Path, seed: int) -> tuple[int, int]:
     comes to its end is compared with an undisturbed one. How many kills struck, and how many runs came to their end."""
     chance = random.Random(f"{seed} {task.name}")
     job = task.start(place / "calm")
-    until(lambda: job.state().done or not job.state().running, "the work")
+    until(lambda: job.read_state().done or not job.read_state().is_running, "the work")
     begun = time.monotonic()
     state = ended(job)
     seconds = 0.8 * (time.monotonic() - begun)  # a strike after the end strikes nothing
-    if state.state != "done":
-        raise Broken(f"{task.name} undisturbed ended as {state.state}: {state.error}; {job.log_tail(5)}")
+    if state.status != "done":
+        raise Broken(f"{task.name} undisturbed ended as {state.status}: {state.error}; {job.tail_log(5)}")
     expected = task.result(job)
     struck = runs = 0
     job = task.start(place / f"run{runs}")
@@ -108,15 +108,15 @@ def kills(task: Task, count: int, place: Path, seed: int) -> tuple[int, int]:
             continue
         struck += 1
         state = ended(job)
-        if state.state not in ("interrupted", "done"):
-            raise Broken(f"{task.name} was killed and says {state.state}: {state.error}")
+        if state.status not in ("interrupted", "done"):
+            raise Broken(f"{task.name} was killed and says {state.status}: {state.error}")
         whole(job)
         kept = task.kept(job)
-        if state.state == "done":
+        if state.status == "done":
             continue
         again = task.again(job)
         if again.folder == job.folder:
-            until(lambda again=again: again.state().done or not again.state().running, "the work")
+            until(lambda again=again: again.read_state().done or not again.read_state().is_running, "the work")
             if task.kept(again) < kept:
                 raise Broken(f"{task.name} forgot what it had: {task.kept(again)} of {kept}")
         job = again
@@ -149,11 +149,11 @@ def full_disk(task: Task, number: int, place: Path, expected: str, size: int) ->
             resized(400_000)
             finished(task.start(place / f"disk{number}" / "task2"), task, expected)
             return str(error)
-        if state.state == "done":
+        if state.status == "done":
             raise Broken(f"{task.name} found room for itself in {share:.0%} of what it takes")
-        if state.state != "failed" and not (state.state == "interrupted" and "space" in job.log_tail(5)):
-            raise Broken(f"{task.name} ended as {state.state} on a full disk: {job.log_tail(3)}")
-        if state.state == "failed" and (not state.error or "Traceback" in state.error):
+        if state.status != "failed" and not (state.status == "interrupted" and "space" in job.tail_log(5)):
+            raise Broken(f"{task.name} ended as {state.status} on a full disk: {job.tail_log(3)}")
+        if state.status == "failed" and (not state.error or "Traceback" in state.error):
             raise Broken(f"{task.name} does not say what is wrong: {state.error}")
         whole(job)
         resized(400_000)
@@ -181,7 +181,7 @@ def race(number: int, place: Path) -> None:
     def attempt(_: int) -> None:
         gate.wait()
         try:
-            started.append(jobs.start([], folder, command=[sys.executable, "-c", code]))
+            started.append(jobs.start_job([], folder, command=[sys.executable, "-c", code]))
         except JobError:
             return
 
@@ -224,10 +224,13 @@ def stranger(number: int, place: Path) -> None:
         born = psutil.Process(other.pid).create_time() - random.Random(number).uniform(1, 1e6)
         record = {"state": "running", "pid": other.pid, "process_started": born, "error": None}
         storage.write_json(folder / "state.json", record)
-        if jobs.find(folder).state().state != "interrupted" or jobs.find(folder).stop(0).state != "interrupted":
+        if (
+            jobs.open_job(folder).read_state().status != "interrupted"
+            or jobs.open_job(folder).stop(0).status != "interrupted"
+        ):
             raise Broken("a stranger was taken for the job")
         code = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
-        ended(jobs.start([], folder, command=[sys.executable, "-c", code]))
+        ended(jobs.start_job([], folder, command=[sys.executable, "-c", code]))
         if other.poll() is not None:
             raise Broken("a stranger was killed")
     finally:
@@ -245,11 +248,11 @@ def orphan(number: int, place: Path) -> None:
         " child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f" Path({str(folder)!r}, 'child').write_text(str(child.pid)); report.progress(1, 2); time.sleep(60)"
     )
-    job = jobs.start([], folder, command=[sys.executable, "-c", code])
-    until(lambda: job.state().done, "the work")
+    job = jobs.start_job([], folder, command=[sys.executable, "-c", code])
+    until(lambda: job.read_state().done, "the work")
     child = psutil.Process(int((folder / "child").read_text()))
     os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
     ended(job)
     again = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
-    ended(jobs.start([], folder, command=[sys.executable, "-c", again]))
+    ended(jobs.start_job([], folder, command=[sys.executable, "-c", again]))
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of an orphan", 10)

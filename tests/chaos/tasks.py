@@ -12,16 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion.benchmarks.steps import SAMPLE
-from emotion.benchmarks.video import write_film
-from emotion.datasets.build_jobs import start_again, start_with_path
-from emotion.datasets.builder import Settings
+from emotion.benchmarks.steps import SAMPLE_IMAGE
+from emotion.benchmarks.video import write_video
+from emotion.datasets.build_jobs import restart_job, start_from_path
+from emotion.datasets.builder import DatasetBuildConfig
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.media.image_reader import read_image
-from emotion.training.runs.folder import CHECKPOINT, read_history
+from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
 from emotion.video import exports, library
-from emotion.video.analysis import Analysis
+from emotion.video.analysis import VideoAnalysis
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 
@@ -43,19 +43,21 @@ def tasks(source: Path) -> dict[str, Task]:
     data = dataset(256, 70, 70)
     write_fer2013(source / "fer2013.csv", data)
     write_ferplus(source / "fer2013new.csv", data)
-    write_film(source / "film.mp4", (320, 240), 1, 8.0)
+    write_video(source / "film.mp4", (320, 240), 1, 8.0)
     _write_photos(source / "photos")
     training = ["train", "--network", "mlp", "--data", str(source / "fer2013.csv"), "--epochs", "30"]
     gan = ["train-gan", "--network", "dcgan-upsampling", "--data", str(source / "fer2013.csv"), "--epochs", "3"]
     return {
-        "training": _learning("training", training), "film": _film(source / "film.mp4"),
-        "preparation": _preparation(source / "photos"), "gan": _learning("gan", gan),
-    }  # fmt: skip
+        "training": _learning("training", training),
+        "film": _film(source / "film.mp4"),
+        "preparation": _preparation(source / "photos"),
+        "gan": _learning("gan", gan),
+    }
 
 
 def _write_photos(folder: Path) -> None:
     """A hundred photos of one face, each a little different, under two labels."""
-    image = cv2.resize(read_image(SAMPLE), (256, 256), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(read_image(SAMPLE_IMAGE), (256, 256), interpolation=cv2.INTER_AREA)
     for number in range(100):
         place = folder / ("happy" if number % 2 else "proud")
         place.mkdir(parents=True, exist_ok=True)
@@ -68,31 +70,34 @@ def _learning(name: str, words: list[str]) -> Task:
 
     def start(folder: Path) -> Job:
         folder.mkdir(parents=True)
-        return jobs.start([*words, "--out", str(folder)], folder)
+        return jobs.start_job([*words, "--out", str(folder)], folder)
 
     def result(job: Job) -> str:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(job.folder)]
-        with np.load(job.folder / CHECKPOINT) as file:
+        with np.load(job.folder / CHECKPOINT_FILE) as file:
             weights = {k: hashlib.sha256(file[k].tobytes()).hexdigest() for k in sorted(file.files)}
         return json.dumps([rows, weights], sort_keys=True)
 
     return Task(
-        name, start, lambda job: jobs.start([*words, "--out", str(job.folder)], job.folder),
-        lambda job: len(read_history(job.folder)), result,
-    )  # fmt: skip
+        name,
+        start,
+        lambda job: jobs.start_job([*words, "--out", str(job.folder)], job.folder),
+        lambda job: len(read_history(job.folder)),
+        result,
+    )
 
 
 def _film(path: Path) -> Task:
     """A film: the frames that were read stay; it is read anew in a folder of its own."""
 
     def start(folder: Path) -> Job:
-        return library.start_film(path, "film.mp4", library.FilmSettings(), detector="glance", parent=folder)
+        return library.submit(path, "film.mp4", library.VideoSettings(), detector="glance", parent=folder)
 
     def result(job: Job) -> str:
-        return exports.csv(Analysis.open(job.folder))
+        return exports.to_csv(VideoAnalysis.open(job.folder))
 
     def kept(job: Job) -> int:
-        rows = list(csv.reader(exports.csv(Analysis.open(job.folder)).splitlines()))
+        rows = list(csv.reader(exports.to_csv(VideoAnalysis.open(job.folder)).splitlines()))
         assert len({len(row) for row in rows}) <= 1, "a row is not whole"
         return len(rows)
 
@@ -103,7 +108,7 @@ def _preparation(source: Path) -> Task:
     """A data set: it is there as a whole, or not at all."""
 
     def start(folder: Path) -> Job:
-        return start_with_path(source, "mine", Settings(), folder)
+        return start_from_path(source, "mine", DatasetBuildConfig(), folder)
 
     def kept(job: Job) -> int:
         made = (job.folder.parent / "mine").is_dir()
@@ -111,7 +116,11 @@ def _preparation(source: Path) -> Task:
 
     def result(job: Job) -> str:
         place = job.folder.parent / "mine"
-        return json.dumps({str(p.relative_to(place)): hashlib.sha256(p.read_bytes()).hexdigest()
-                           for p in sorted(place.rglob("*.png"))})  # fmt: skip
+        return json.dumps(
+            {
+                str(p.relative_to(place)): hashlib.sha256(p.read_bytes()).hexdigest()
+                for p in sorted(place.rglob("*.png"))
+            }
+        )
 
-    return Task("preparation", start, start_again, kept, result)
+    return Task("preparation", start, restart_job, kept, result)

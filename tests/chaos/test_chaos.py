@@ -59,10 +59,10 @@ def careless() -> Task:
 
     def start(place: Path) -> Job:
         place.mkdir(parents=True)
-        return jobs.start([str(place)], place, command=[sys.executable, "-c", CARELESS])
+        return jobs.start_job([str(place)], place, command=[sys.executable, "-c", CARELESS])
 
     def again(job: Job) -> Job:
-        return jobs.start([str(job.folder)], job.folder, command=[sys.executable, "-c", CARELESS])
+        return jobs.start_job([str(job.folder)], job.folder, command=[sys.executable, "-c", CARELESS])
 
     return Task("careless", start, again, lambda job: 0, lambda job: "")
 

@@ -5,8 +5,8 @@ import pytest
 import vl_convert
 
 from emotion import charts
-from emotion.expressions import EXPRESSIONS, UNSURE, expression, ink, named
-from emotion.formatting import percent
+from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, text_color
+from emotion.formatting import format_percent
 from emotion.results.tables import STREAM_COLUMNS
 
 
@@ -18,34 +18,40 @@ def bars(chart: Any) -> list[dict[str, Any]]:
 
 def counts(**numbers: int) -> pd.DataFrame:
     total = max(1, sum(numbers.values()))
-    return pd.DataFrame({
-        "expression": list(numbers), "count": list(numbers.values()), "share": [n / total for n in numbers.values()],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "expression": list(numbers),
+            "count": list(numbers.values()),
+            "share": [n / total for n in numbers.values()],
+        }
+    )
 
 
 def test_scores_stand_in_order_with_sign_word_and_percent() -> None:
     table = pd.DataFrame({"expression": ["sad", "happy", "neutral"], "probability": [0.126, 0.87, 0.004]})
-    chart = charts.scores_bar(table)
+    chart = charts.plot_scores(table)
     assert [(row["name"], row["text"]) for row in bars(chart)] == [
-        ("● happy", "87 %"), ("■ sad", "13 %"), ("○ neutral", "0 %"),
-    ]  # fmt: skip
+        ("● happy", "87 %"),
+        ("■ sad", "13 %"),
+        ("○ neutral", "0 %"),
+    ]
     assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is left as it was"
 
 
 def test_labels_with_quotes_get_their_percents() -> None:
     table = pd.DataFrame({"expression": ["don't know", 'so "so"', "back\\slash"], "probability": [0.6, 0.3, 0.1]})
-    drawn = vl_convert.vegalite_to_svg(charts.scores_bar(table).to_json())
+    drawn = vl_convert.vegalite_to_svg(charts.plot_scores(table).to_json())
     assert all(f">{number} %<" in drawn for number in (60, 30, 10))
 
 
 def test_scores_have_the_colours_of_the_expressions() -> None:
     table = pd.DataFrame({"expression": list(EXPRESSIONS), "probability": [0.125] * 8})
-    scale = charts.scores_bar(table).to_dict()["layer"][0]["encoding"]["color"]["scale"]
-    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {n: e.colour for n, e in EXPRESSIONS.items()}
+    scale = charts.plot_scores(table).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {n: e.color for n, e in EXPRESSIONS.items()}
 
 
 def test_a_group_is_one_whole_bar() -> None:
-    rows = bars(charts.group_bar(counts(happy=9, neutral=3, unsure=1)))
+    rows = bars(charts.plot_group_shares(counts(happy=9, neutral=3, unsure=1)))
     assert rows[0]["start"] == 0
     assert rows[-1]["end"] == pytest.approx(1)
     assert [row["end"] for row in rows[:-1]] == pytest.approx([row["start"] for row in rows[1:]])
@@ -54,30 +60,32 @@ def test_a_group_is_one_whole_bar() -> None:
 
 
 def test_a_count_without_room_is_left_to_the_legend() -> None:
-    rows = bars(charts.group_bar(counts(happy=99, sad=1)))
+    rows = bars(charts.plot_group_shares(counts(happy=99, sad=1)))
     assert [row["text"] for row in rows] == ["99", ""]
 
 
-@pytest.mark.parametrize("draw", [charts.scores_bar, charts.group_bar])
+@pytest.mark.parametrize("draw", [charts.plot_scores, charts.plot_group_shares])
 def test_no_rows(draw: Any) -> None:
     empty = pd.DataFrame({"expression": [], "probability": [], "count": [], "share": []})
     assert draw(empty).to_dict()["layer"]
 
 
-@pytest.mark.parametrize("name", [*EXPRESSIONS, UNSURE.name])
+@pytest.mark.parametrize("name", [*EXPRESSIONS, UNCERTAIN.name])
 def test_ink_stands_out(name: str) -> None:
     def luminance(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    dark, light = sorted((luminance(expression(name).colour), luminance(ink(name))))
+    dark, light = sorted((luminance(get_style(name).color), luminance(text_color(name))))
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_charts_leave_text_and_ground_to_the_theme() -> None:
-    for chart in (charts.scores_bar(pd.DataFrame({"expression": ["sad"], "probability": [1.0]})),
-                  charts.group_bar(counts(sad=1))):  # fmt: skip
+    for chart in (
+        charts.plot_scores(pd.DataFrame({"expression": ["sad"], "probability": [1.0]})),
+        charts.plot_group_shares(counts(sad=1)),
+    ):
         assert "background" not in chart.to_dict().get("config", {})
 
 
@@ -85,7 +93,7 @@ def test_charts_leave_text_and_ground_to_the_theme() -> None:
     ("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (0.9949, "99 %"), (0.997, ">99 %"), (1, "100 %")]
 )
 def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert format_percent(share) == text
 
 
 def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
@@ -94,7 +102,7 @@ def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
 
 
 def test_each_detector_has_a_colour_and_a_shape() -> None:
-    chart = charts.detectors_dots(dots(("glance", "a", 0.5), ("haar", "a", 0.251), ("haar", "b", None)))
+    chart = charts.plot_detector_metrics(dots(("glance", "a", 0.5), ("haar", "a", 0.251), ("haar", "b", None)))
     encoding = chart.to_dict()["encoding"]
     for channel in ("color", "shape"):
         scale = encoding[channel]["scale"]
@@ -106,14 +114,14 @@ def test_each_detector_has_a_colour_and_a_shape() -> None:
 
 
 def test_times_are_told_in_milliseconds() -> None:
-    chart = charts.detectors_dots(dots(("glance", "320x240", 2.04)), milliseconds=True)
+    chart = charts.plot_detector_metrics(dots(("glance", "320x240", 2.04)), in_milliseconds=True)
     assert [row["text"] for row in bars(chart)] == ["2.0 ms"]
     assert chart.to_dict()["encoding"]["x"]["axis"]["title"] == "milliseconds"
 
 
 def test_a_line_for_each_measure() -> None:
     table = pd.DataFrame({"epoch": [1, 2, 1], "measure": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
-    chart = charts.learning_curves(table)
+    chart = charts.plot_accuracy_history(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert [row["text"] for row in bars(chart)] == ["50 %", "75 %", "10 %"]
 
@@ -129,7 +137,7 @@ def past(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("ha
 
 def test_each_face_has_a_lane_with_the_sign_of_now() -> None:
     table = past((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
-    chart = charts.live_lines(table)
+    chart = charts.plot_live_timeline(table)
     assert chart.to_dict()["encoding"]["y"]["sort"] == ["2 ●", "10 ■"]
     assert [(row["lane"], row["name"]) for row in bars(chart)] == [
         ("2 ●", "■ sad"),
@@ -140,14 +148,14 @@ def test_each_face_has_a_lane_with_the_sign_of_now() -> None:
 
 def test_what_follows_and_looks_alike_is_one_ribbon() -> None:
     samples = [(round(-4 + i / 5, 1), 1, "happy" if i < 10 else "sad", 0.9) for i in range(20)]
-    one, other = bars(charts.live_lines(past(*samples)))
+    one, other = bars(charts.plot_live_timeline(past(*samples)))
     assert (one["start"], one["end"], other["start"]) == (-4, -2, -2)
     assert other["end"] == 0  # the newest is shown to now
     assert (one["text"], one["opacity"]) == ("90 %", 1)
 
 
 def test_nothing_is_drawn_where_nobody_was() -> None:
-    chart = charts.live_lines(past((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9)))
+    chart = charts.plot_live_timeline(past((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9)))
     assert [(row["start"], row["end"]) for row in bars(chart)] == [
         (-20, pytest.approx(-19.2)),
         (-10, pytest.approx(-9.4)),
@@ -156,7 +164,7 @@ def test_nothing_is_drawn_where_nobody_was() -> None:
 
 def test_less_certain_is_paler_and_unsure_is_thin() -> None:
     sure, pale, unsure = bars(
-        charts.live_lines(past((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
+        charts.plot_live_timeline(past((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
     )
     assert sure["opacity"] > pale["opacity"] > 0.3
     assert unsure["height"] < sure["height"] / 2
@@ -164,7 +172,7 @@ def test_less_certain_is_paler_and_unsure_is_thin() -> None:
 
 def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
     one, other = (
-        charts.live_lines(past((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
+        charts.plot_live_timeline(past((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
         for shown in ("sad", "unsure")
     )
     for part in ("color", "x"):
@@ -172,18 +180,22 @@ def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
     assert one["height"] == other["height"]
     scale = one["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
-        named(n): e.colour for n, e in {**EXPRESSIONS, UNSURE.name: UNSURE}.items()
+        symbol_and_name(n): e.color for n, e in {**EXPRESSIONS, UNCERTAIN.name: UNCERTAIN}.items()
     }
     assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
 
 
 def test_a_label_whose_column_is_called_otherwise_keeps_its_name() -> None:
-    chart = charts.live_lines(past((-1.0, 1, "label", 0.9), labels=("label (probability)", "sad"))).to_dict()
-    assert chart["encoding"]["color"]["scale"]["domain"] == [named("label"), named("sad"), named(UNSURE.name)]
+    chart = charts.plot_live_timeline(past((-1.0, 1, "label", 0.9), labels=("label (probability)", "sad"))).to_dict()
+    assert chart["encoding"]["color"]["scale"]["domain"] == [
+        symbol_and_name("label"),
+        symbol_and_name("sad"),
+        symbol_and_name(UNCERTAIN.name),
+    ]
 
 
 def test_a_history_of_nobody() -> None:
-    chart = charts.live_lines(past(labels=())).to_dict()
+    chart = charts.plot_live_timeline(past(labels=())).to_dict()
     assert chart["height"] > 0
     assert "background" not in chart.get("config", {})
     assert len(chart["encoding"]["color"]["scale"]["domain"]) == len(EXPRESSIONS) + 1
@@ -200,23 +212,31 @@ def crowd(*rows: tuple[float, float, str, float], value: str = "faces") -> pd.Da
 @pytest.mark.parametrize(
     ("faces", "ticks"),
     [
-        (0.4, [0, 1]), (1, [0, 1]), (1.02, [0, 1, 2]), (3, [0, 1, 2, 3]), (4, [0, 1, 2, 3, 4]), (7, [0, 2, 4, 6, 8]),
-        (12.5, [0, 5, 10, 15]), (45, [0, 20, 40, 60]),
+        (0.4, [0, 1]),
+        (1, [0, 1]),
+        (1.02, [0, 1, 2]),
+        (3, [0, 1, 2, 3]),
+        (4, [0, 1, 2, 3, 4]),
+        (7, [0, 2, 4, 6, 8]),
+        (12.5, [0, 5, 10, 15]),
+        (45, [0, 20, 40, 60]),
     ],
-)  # fmt: skip
+)
 def test_the_count_axis_has_whole_numbers_once(faces: float, ticks: list[int]) -> None:
-    axis = charts.cast_over_time(crowd((0, 1, "happy", faces)), 1).to_dict()["layer"][0]["encoding"]["y"]
+    axis = charts.plot_expressions_over_time(crowd((0, 1, "happy", faces)), 1).to_dict()["layer"][0]["encoding"]["y"]
     assert axis["axis"]["values"] == ticks
     assert axis["scale"]["domain"] == [0, ticks[-1]]
 
 
 def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     table = crowd((0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1))
-    chart = charts.cast_over_time(table, 2).to_dict()
+    chart = charts.plot_expressions_over_time(table, 2).to_dict()
     (rows,) = chart["datasets"].values()
     assert [(r["start"], r["name"], r["low"], r["high"], r["said"]) for r in rows] == [
-        (0, "● happy", 0, 2, "2"), (0, "? unsure", 2, 2.5, "0.5"), (1, "■ sad", 0, 1, "1"),
-    ]  # fmt: skip
+        (0, "● happy", 0, 2, "2"),
+        (0, "? unsure", 2, 2.5, "0.5"),
+        (1, "■ sad", 0, 1, "1"),
+    ]
     encoding = chart["layer"][0]["encoding"]
     assert encoding["color"]["scale"]["domain"] == ["● happy", "■ sad", "? unsure"]
     assert encoding["x"]["scale"]["domain"] == [0, 2]
@@ -224,17 +244,18 @@ def test_a_cast_is_stacked_stretch_by_stretch() -> None:
 
 
 def test_a_click_in_the_cast_names_its_second() -> None:
-    chart = charts.cast_over_time(crowd((0, 1, "happy", 2)), 1).to_dict()
+    chart = charts.plot_expressions_over_time(crowd((0, 1, "happy", 2)), 1).to_dict()
     (click,) = chart["params"]
-    assert click["name"] == charts.CAST_CLICK
+    assert click["name"] == charts.TIME_SELECTION
     assert click["select"]["fields"] == ["start"]
 
 
 def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
     nothing = float("nan")
-    table = crowd((0, 1, "happy", 0.75), (0, 1, "sad", 0.25), (1, 2, "happy", nothing), (1, 2, "sad", nothing),
-                  value="share")  # fmt: skip
-    chart = charts.cast_over_time(table, 2, shares=True).to_dict()
+    table = crowd(
+        (0, 1, "happy", 0.75), (0, 1, "sad", 0.25), (1, 2, "happy", nothing), (1, 2, "sad", nothing), value="share"
+    )
+    chart = charts.plot_expressions_over_time(table, 2, as_percent=True).to_dict()
     (rows,) = chart["datasets"].values()
     assert [(row["start"], row["said"], row["high"]) for row in rows] == [(0, "75 %", 0.75), (0, "25 %", 1)]
     assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
@@ -243,14 +264,14 @@ def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
 def test_labels_that_are_none_of_ours_stand_in_every_legend_of_a_film() -> None:
     rows = [(0.0, 1.0, "unsure", 0.2), (0.0, 1.0, "bored", 0.5), (0.0, 1.0, "happy", 0.3)]
     table = crowd(*rows).assign(share=[0.2, 0.5, 0.3], name="Face 1", confidence=0.9)
-    legends = ["● happy", named("bored"), "? unsure"]
-    for chart in (charts.cast_over_time(table, 1), charts.people_bars(table)):
+    legends = ["● happy", symbol_and_name("bored"), "? unsure"]
+    for chart in (charts.plot_expressions_over_time(table, 1), charts.plot_people_shares(table)):
         assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == legends
-    assert charts.film_ribbons(table, 1).to_dict()["encoding"]["color"]["scale"]["domain"] == legends
+    assert charts.plot_video_timeline(table, 1).to_dict()["encoding"]["color"]["scale"]["domain"] == legends
 
 
 def test_nobody_and_no_time() -> None:
-    chart = charts.cast_over_time(crowd(), 0).to_dict()
+    chart = charts.plot_expressions_over_time(crowd(), 0).to_dict()
     assert chart["height"] > 0
 
 
@@ -259,11 +280,13 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
         [("Everyone", "happy", 0.7), ("Everyone", "unsure", 0.3), ("<b>", "happy", 1.0)],
         columns=["name", "expression", "share"],
     )
-    chart = charts.people_bars(table).to_dict()
+    chart = charts.plot_people_shares(table).to_dict()
     (rows,) = chart["datasets"].values()
     assert [(row["name"], row["start"], row["end"], row["sign"]) for row in rows] == [
-        ("Everyone", 0, 0.7, "●"), ("Everyone", 0.7, pytest.approx(1), "?"), ("<b>", 0, 1, "●"),
-    ]  # fmt: skip
+        ("Everyone", 0, 0.7, "●"),
+        ("Everyone", 0.7, pytest.approx(1), "?"),
+        ("<b>", 0, 1, "●"),
+    ]
     assert chart["layer"][0]["encoding"]["y"]["sort"] == ["Everyone", "<b>"]
     assert "background" not in chart.get("config", {})
 
@@ -271,26 +294,26 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
 def test_what_is_seen_along_a_row_stands_below_it() -> None:
     rows = [(place, *seen) for place in (0.1, 0.5, 0.9) for seen in (("happy", 0.7), ("sad", 0.3))]
     table = pd.DataFrame(rows, columns=["place", "expression", "probability"])
-    spec = charts.seen_along(table, [(0.1, "○"), (0.9, "●")]).to_dict()
+    spec = charts.plot_strip_predictions(table, [(0.1, "○"), (0.9, "●")]).to_dict()
     assert spec["encoding"]["x"]["scale"] == {"domain": [0, 1], "nice": False}
     assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
-    assert spec["encoding"]["color"]["scale"]["domain"] == [named("happy"), named("sad")]
+    assert spec["encoding"]["color"]["scale"]["domain"] == [symbol_and_name("happy"), symbol_and_name("sad")]
     (drawn,) = spec["datasets"].values()
     assert {row["said"] for row in drawn} == {"70 %", "30 %"}
 
 
 def test_a_line_marks_the_chosen_epoch() -> None:
     table = pd.DataFrame({"epoch": [1, 2], "measure": "distance", "value": [2.0, 1.0]})
-    rule, _ = charts.learning_lines(table, 2, log=True).to_dict()["layer"]
+    rule, _ = charts.plot_generator_history(table, 2, log_scale=True).to_dict()["layer"]
     assert rule["mark"]["type"] == "rule"
-    datasets = charts.learning_lines(table, 2).to_dict()["datasets"]
+    datasets = charts.plot_generator_history(table, 2).to_dict()["datasets"]
     assert [{"epoch": 2}] in datasets.values()
 
 
 def test_every_way_to_learn_has_its_interval() -> None:
     rows = [("all", "real", 0.5, 0.4, 0.6), ("all", "both", 0.55, 0.45, 0.65)]
     table = pd.DataFrame(rows, columns=["measure", "way", "mean", "low", "high"])
-    spec = charts.intervals(table, "learned from").to_dict()
+    spec = charts.plot_intervals(table, "learned from").to_dict()
     (shown,) = spec["datasets"].values()
     assert [row["said"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

@@ -20,7 +20,7 @@ def rows_of(chart: Any) -> list[dict[str, Any]]:
 
 
 def lesson(rows: list[dict[str, str]]) -> Any:
-    return charts.lesson_curve(tables.lesson_table(rows, [], "right"), shares=True)
+    return charts.plot_training_curve(tables.step_curves_table(rows, [], "right"), as_percent=True)
 
 
 def test_a_growing_lesson_changes_only_its_rows() -> None:
@@ -48,7 +48,7 @@ def test_the_best_epoch_has_a_ring() -> None:
 
 def test_runs_have_a_colour_each_and_tell_what_was_before_smoothing() -> None:
     table = tables.curves_table({"a": HISTORY, "b": HISTORY[:2]}, "right", 0.9)
-    spec = charts.run_curves(table, shares=True).to_dict()
+    spec = charts.plot_run_curves(table, as_percent=True).to_dict()
     assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "linear"
     (rows,) = spec["datasets"].values()
@@ -56,17 +56,21 @@ def test_runs_have_a_colour_each_and_tell_what_was_before_smoothing() -> None:
 
 
 def test_a_logarithmic_axis() -> None:
-    spec = charts.run_curves(tables.curves_table({"a": HISTORY}, "loss"), shares=False, log=True).to_dict()
+    spec = charts.plot_run_curves(
+        tables.curves_table({"a": HISTORY}, "loss"), as_percent=False, log_scale=True
+    ).to_dict()
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "log"
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_words_in_a_matrix_stand_out(dark: bool) -> None:
     table = tables.confusion_table(np.array([[90, 10], [50, 50]]), NAMES)
-    spec = charts.confusion_heat(table, dark=dark).to_dict()
-    low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)])
-                 for c in spec["layer"][0]["encoding"]["color"]["scale"]["range"])  # fmt: skip
-    for row in rows_of(charts.confusion_heat(table, dark=dark)):
+    spec = charts.plot_confusion_matrix(table, dark=dark).to_dict()
+    low, high = (
+        np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)])
+        for c in spec["layer"][0]["encoding"]["color"]["scale"]["range"]
+    )
+    for row in rows_of(charts.plot_confusion_matrix(table, dark=dark)):
         ground = low + (high - low) * row["share"]
         ink = np.array([int(row["ink"][i : i + 2], 16) for i in (1, 3, 5)])
         assert contrast(ground, ink) > 3.3
@@ -83,36 +87,40 @@ def contrast(one: Any, other: Any) -> float:
 
 
 def test_a_click_in_the_matrix_names_its_cell() -> None:
-    spec = charts.confusion_heat(tables.confusion_table(np.eye(2), NAMES)).to_dict()
+    spec = charts.plot_confusion_matrix(tables.confusion_table(np.eye(2), NAMES)).to_dict()
     (param,) = spec["params"]
-    assert param["name"] == charts.CELL_CLICK
+    assert param["name"] == charts.CELL_SELECTION
     assert param["select"]["fields"] == ["row", "column"]
 
 
 def scores() -> pd.DataFrame:
-    return tables.classes_table([{"label": n, "recall": 0.5, "precision": 0.25, "f1": 1 / 3, "n": 4} for n in NAMES])
+    return tables.class_metrics_table(
+        [{"label": n, "recall": 0.5, "precision": 0.25, "f1": 1 / 3, "n": 4} for n in NAMES]
+    )
 
 
 EVERY = {
     "lesson": lambda: lesson(HISTORY),
-    "rate": lambda: charts.rate_curve(tables.lesson_table(HISTORY, [], "rate")),
-    "runs": lambda: charts.run_curves(tables.curves_table({"a": HISTORY}, "right"), shares=True),
-    "matrix": lambda: charts.confusion_heat(tables.confusion_table(np.eye(2), NAMES)),
-    "classes": lambda: charts.class_dots(scores()),
-    "reliability": lambda: charts.reliability_curve(
+    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table(HISTORY, [], "rate")),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "right"), as_percent=True),
+    "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.eye(2), NAMES)),
+    "classes": lambda: charts.plot_class_metrics(scores()),
+    "reliability": lambda: charts.plot_reliability_diagram(
         pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 0.8], "n": [5, 9]})
     ),
-    "stress": lambda: charts.stress_curve(
-        tables.stress_table({"a": {"rows": [{"kind": "blur", "amount": 1, "unit": "px", "accuracy": 0.5}]}}), "px"
+    "stress": lambda: charts.plot_robustness(
+        tables.robustness_table({"a": {"rows": [{"kind": "blur", "amount": 1, "unit": "px", "accuracy": 0.5}]}}), "px"
     ),
-    "answers": lambda: charts.answers_over_epochs(tables.epochs_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)),
-}  # fmt: skip
+    "answers": lambda: charts.plot_prediction_history(
+        tables.epoch_probabilities_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)
+    ),
+}
 EMPTY = {
     "lesson": lambda: lesson([]),
-    "rate": lambda: charts.rate_curve(tables.lesson_table([], [], "rate")),
-    "runs": lambda: charts.run_curves(tables.curves_table({}, "right"), shares=True),
-    "matrix": lambda: charts.confusion_heat(tables.confusion_table(np.zeros((0, 0)), [])),
-    "answers": lambda: charts.answers_over_epochs(tables.epochs_table(np.zeros((0, 2)), [], NAMES)),
+    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table([], [], "rate")),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "right"), as_percent=True),
+    "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.zeros((0, 0)), [])),
+    "answers": lambda: charts.plot_prediction_history(tables.epoch_probabilities_table(np.zeros((0, 2)), [], NAMES)),
 }
 
 

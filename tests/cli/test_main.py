@@ -19,9 +19,9 @@ from emotion.cli import main
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face
 from emotion.jobs import job
-from emotion.jobs.reporter import Reporter
+from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import read_image
-from emotion.model_store.store import Bundle, default_bundle
+from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def analyze(run: Run, tiny: Bundle) -> Run:
+def analyze(run: Run, tiny: ModelBundle) -> Run:
     """`analyze` with the tiny model and the detector that is everywhere."""
     return lambda *arguments: run("analyze", "--model", tiny.folder, "--detector", "haar", *arguments)
 
@@ -115,13 +115,15 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
 
 
 def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
-    detector = default_bundle("detector").folder
+    detector = get_default_model("detector").folder
     status, _, err = run("shrink", detector, "--data", data, "--out", "small")
     assert (status, err) == (1, f"emotion: {detector} is a detector; only a recogniser can be shrunk.\n")
 
 
-@pytest.mark.parametrize("command", ["runs --folder {}", "measure-crops {} --data .", "evaluate . --data {}",
-                                     "evaluate . --data faces.npz --votes {}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    ["runs --folder {}", "measure-crops {} --data .", "evaluate . --data {}", "evaluate . --data faces.npz --votes {}"],
+)
 def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> None:
     """Root may look everywhere, but a name that is too long is refused to it as well."""
     assert data.is_file()
@@ -132,9 +134,18 @@ def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> No
 def test_every_command_has_its_help(run: Run) -> None:
     overview = run("--help")[1]
     for command in (
-        "analyze", "train", "train-detector", "evaluate", "evaluate-detector", "use", "bench", "measure-crops",
-        "fetch-yunet", "networks", "runs",
-    ):  # fmt: skip
+        "analyze",
+        "train",
+        "train-detector",
+        "evaluate",
+        "evaluate-detector",
+        "use",
+        "bench",
+        "measure-crops",
+        "fetch-yunet",
+        "networks",
+        "runs",
+    ):
         assert command in overview
         status, out, _ = run(command, "--help")
         assert status == 0
@@ -145,12 +156,12 @@ def test_ctrl_c_ends_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "bench", interrupt)
+    monkeypatch.setattr(steps, "benchmark_steps", interrupt)
     assert run("bench") == (1, "", "emotion: stopped.\n")
 
 
 def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "bench", lambda: 1 / 0)
+    monkeypatch.setattr(steps, "benchmark_steps", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("bench")
 
@@ -227,9 +238,13 @@ def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
     label = "unsure" if record["faces"][0]["unsure"] else record["faces"][0]["label"]
     folder = Path("some/out")
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
-        ".emotion-result.json", ".images.jsonl", "astronaut.png", "faces.csv", "faces.json",
+        ".emotion-result.json",
+        ".images.jsonl",
+        "astronaut.png",
+        "faces.csv",
+        "faces.json",
         f"faces/astronaut/01_{label}.png",
-    ]  # fmt: skip
+    ]
     assert json.loads((folder / "faces.json").read_text()) == [record]
     assert len((folder / "faces.csv").read_text().splitlines()) == 2
     crop = read_image(folder / "faces" / "astronaut" / f"01_{label}.png")
@@ -270,7 +285,7 @@ def test_a_name_in_no_encoding(analyze: Run, sample_file: Path) -> None:
     assert json.loads(Path("out/faces.json").read_text())[0]["file"] == "caf\ufffd.jpg"
 
 
-def test_as_a_program_of_its_own(tiny: Bundle, sample_file: Path) -> None:
+def test_as_a_program_of_its_own(tiny: ModelBundle, sample_file: Path) -> None:
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar", "--json"]
     done = subprocess.run([*command, str(sample_file), "nowhere.jpg"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
@@ -311,25 +326,28 @@ def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, mon
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(steps, "bench", full)
+    monkeypatch.setattr(steps, "benchmark_steps", full)
     with pytest.raises(OSError, match="No space left"):
         run("bench")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_a_name_that_the_encoding_lacks(tiny: Bundle, tmp_path: Path, arguments: list[str]) -> None:
+def test_a_name_that_the_encoding_lacks(tiny: ModelBundle, tmp_path: Path, arguments: list[str]) -> None:
     Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar"]
     done = subprocess.run(
-        [*command, str(tmp_path / "é😀.png"), *arguments], cwd=ROOT, capture_output=True, text=True,
+        [*command, str(tmp_path / "é😀.png"), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert r"\u00e9\ud83d\ude00.png" in done.stdout
     assert not arguments or json.loads(done.stdout)["file"] == str(tmp_path / "é😀.png")
 
 
-def test_evaluate(run: Run, tiny: Bundle, data: Path) -> None:
+def test_evaluate(run: Run, tiny: ModelBundle, data: Path) -> None:
     status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "private", "--json")
     assert (status, err) == (0, "")
     scores = json.loads(out)
@@ -375,9 +393,17 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     given: dict[str, object] = {}
 
     def learn(
-        data: object, config: object, folder: Path, report: Reporter, crops: object, beside: object, *,
-        teachers: list[object], finish: bool, tensorboard: bool,
-    ) -> None:  # fmt: skip
+        data: object,
+        config: object,
+        folder: Path,
+        report: JobReporter,
+        crops: object,
+        beside: object,
+        *,
+        teachers: list[object],
+        finish: bool,
+        tensorboard: bool,
+    ) -> None:
         assert teachers == []
         given.update(
             tensorboard=tensorboard,
@@ -385,11 +411,11 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
             config=config,
             folder=folder,
             crops=crops,
-            state=job.Job(folder).state().state,
+            state=job.Job(folder).read_state().status,
         )
-        raise loop.Stopped("Stopped after epoch 3.")
+        raise loop.TrainingStopped("Stopped after epoch 3.")
 
-    monkeypatch.setattr(train, "learn", learn)
+    monkeypatch.setattr(train, "train_classifier", learn)
     status, out, err = run("train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard")
     assert (status, err) == (0, "")
     assert out == "Stopped after epoch 3. Run the same command again to go on.\n"
@@ -398,7 +424,7 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     assert (config.epochs, config.seed, config.network) == (3, 7, "seresnet")
     assert (given["folder"], given["crops"], given["state"]) == (Path("run"), None, "running")
     assert given["tensorboard"]
-    assert not job.Job(Path("run").resolve()).state().running
+    assert not job.Job(Path("run").resolve()).read_state().is_running
 
 
 ROWS = [
@@ -416,7 +442,7 @@ ROWS = [
     ],
 )
 def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch, rows: list[dict], text: str) -> None:
-    monkeypatch.setattr(steps, "bench", lambda: rows)
+    monkeypatch.setattr(steps, "benchmark_steps", lambda: rows)
     assert run("bench") == (0, text, "")
     assert json.loads(run("bench", "--json")[1]) == rows
 
@@ -435,7 +461,7 @@ def test_use_copies_a_run_into_models(
     run: Run, make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"
-    monkeypatch.setattr("emotion.model_store.store.SHIPPED", models)
+    monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
     make_bundle(tmp_path / "run")
     status, out, err = run("use", "run", "--name", "mine")
     assert (status, out.strip(), err) == (0, str(models / "mine"), "")

@@ -17,19 +17,28 @@ from numpy.typing import NDArray
 
 from emotion.cli import main
 from emotion.media.image_reader import encode_png
-from emotion.media.video_reader import Film
-from emotion.media.video_writer import FilmWriter
-from emotion.model_store.store import Bundle
-from emotion.video.analysis import Analysis
+from emotion.media.video_reader import VideoReader
+from emotion.media.video_writer import VideoWriter
+from emotion.model_store.store import ModelBundle
+from emotion.video.analysis import VideoAnalysis
 
 Run = Callable[..., tuple[int, str, str]]
-FILES = {"faces.csv", "faces.json", "expressions.vtt", "crops.zip", "report.html", "frames.jsonl", "summary.json",
-         "provenance.json", "subtitles.zip"}  # fmt: skip
+FILES = {
+    "faces.csv",
+    "faces.json",
+    "expressions.vtt",
+    "crops.zip",
+    "report.html",
+    "frames.jsonl",
+    "summary.json",
+    "provenance.json",
+    "subtitles.zip",
+}
 
 
 def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
     image = cv2.resize(sample, (side, side), interpolation=cv2.INTER_AREA)
-    with FilmWriter(path, side, side) as film:
+    with VideoWriter(path, side, side) as film:
         for i in range(frames):
             film.write(image, i / 8)
     return path
@@ -41,7 +50,9 @@ def clip(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
 
 
 @pytest.fixture
-def analyze(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Bundle) -> Run:
+def analyze(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: ModelBundle
+) -> Run:
     """`analyze` with the tiny model and the detector that is everywhere, in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -63,7 +74,7 @@ def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"clip\.mp4: \d faces? in 0:02", first)  # the tiny model takes a thing or two for one
     assert second.startswith("  Face 1, 0:00 to 0:0")
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES | {"annotated.mp4"}
-    assert Analysis.open(tmp_path / "out").state.state == "done"
+    assert VideoAnalysis.open(tmp_path / "out").state.status == "done"
 
 
 @pytest.mark.parametrize(
@@ -75,9 +86,9 @@ def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames:
     value = json.loads(out)
     assert (status, value["file"], value["frames"], value["ended"]) == (0, "clip.mp4", frames, "done")
     assert (tmp_path / "out" / "annotated.mp4").exists() == film
-    settings = Analysis.open(tmp_path / "out").settings
-    assert settings.blur == ("--blur" in options)
-    assert settings.recognition.side == 640
+    settings = VideoAnalysis.open(tmp_path / "out").settings
+    assert settings.anonymize == ("--blur" in options)
+    assert settings.recognition.max_side == 640
 
 
 def test_faces_are_renamed_and_hidden_afterwards(
@@ -124,8 +135,8 @@ def test_photos_and_films_together(
     assert (status, err) == (0, "")
     assert "photo.png: " in out
     assert {"clip", "clip (2)", "photo.png", "faces.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert Analysis.open(tmp_path / "out" / "clip").frames == 12
-    assert Analysis.open(tmp_path / "out" / "clip (2)").frames == 3
+    assert VideoAnalysis.open(tmp_path / "out" / "clip").num_frames == 12
+    assert VideoAnalysis.open(tmp_path / "out" / "clip (2)").num_frames == 3
 
 
 @pytest.mark.parametrize(
@@ -167,7 +178,7 @@ def test_a_gif_is_a_photo_unless_it_is_said_to_be_a_film(analyze: Run, tmp_path:
     assert analyze("a.gif") == (0, "a.gif: no face\n", "")
     status, out, _ = analyze("a.gif", "--film", "--out", "out")
     assert (status, out) == (0, "a.gif: no face in 0:00\n")
-    assert Analysis.open(tmp_path / "out").frames == 4
+    assert VideoAnalysis.open(tmp_path / "out").num_frames == 4
 
 
 def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path, tmp_path: Path) -> None:
@@ -178,7 +189,7 @@ def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path
     assert (again[0], status, "out holds a complete video analysis already" in err) == (0, 1, True)
     assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
     assert analyze("clip.mp4", "--out", "out", "--every", "6", "--overwrite")[0] == 0
-    assert Analysis.open(tmp_path / "out").frames == 2
+    assert VideoAnalysis.open(tmp_path / "out").num_frames == 2
     analyze("clip.mp4", "--out", "out", "--overwrite")
     assert (tmp_path / "out" / "faces.csv").read_bytes() == csv
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -213,13 +224,24 @@ def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="terminals and signals of POSIX")
 def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
-    tmp_path: Path, sample: NDArray[np.uint8], tiny: Bundle
+    tmp_path: Path, sample: NDArray[np.uint8], tiny: ModelBundle
 ) -> None:
     import pty
 
     write(tmp_path / "long.mp4", sample, 900, 320)
-    command = [sys.executable, "-m", "emotion", "analyze", str(tmp_path / "long.mp4"), "--out", str(tmp_path / "out"),
-               "--detector", "haar", "--model", str(tiny.folder)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "emotion",
+        "analyze",
+        str(tmp_path / "long.mp4"),
+        "--out",
+        str(tmp_path / "out"),
+        "--detector",
+        "haar",
+        "--model",
+        str(tiny.folder),
+    ]
     screen, terminal = pty.openpty()
     process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.PIPE, text=True)
     os.close(terminal)
@@ -240,12 +262,12 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
     assert "[------------------------]" in text
     assert " of 1:53, " in text
     assert "Stopped: what was read until then of " in text.splitlines()[-1]
-    analysis = Analysis.open(tmp_path / "out")
-    assert analysis.summary["ended"] == analysis.state.state == "stopped"
+    analysis = VideoAnalysis.open(tmp_path / "out")
+    assert analysis.summary["ended"] == analysis.state.status == "stopped"
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
-    assert analysis.film is not None
-    with Film(analysis.film) as film:
-        assert len([*film.frames()]) == analysis.frames > 0
+    assert analysis.annotated_video is not None
+    with VideoReader(analysis.annotated_video) as film:
+        assert len([*film.frames()]) == analysis.num_frames > 0
 
 
 def _read(screen: int) -> bytes:

@@ -17,10 +17,19 @@ MANY = 300
 SHARE = st.floats(0, 1)
 AMOUNTS = st.builds(
     Augmentation,
-    shift=st.floats(0, 0.5), least_scale=st.floats(0.5, 1), most_scale=st.floats(1, 2), rotation=st.floats(0, 180),
-    brightness=st.floats(0, 255), contrast=SHARE, gamma=st.floats(0, 2),
-    p_erase=SHARE, p_blur=SHARE, p_noise=SHARE, p_jpeg=SHARE, p_low_resolution=SHARE,
-)  # fmt: skip
+    shift=st.floats(0, 0.5),
+    least_scale=st.floats(0.5, 1),
+    most_scale=st.floats(1, 2),
+    rotation=st.floats(0, 180),
+    brightness=st.floats(0, 255),
+    contrast=SHARE,
+    gamma=st.floats(0, 2),
+    p_erase=SHARE,
+    p_blur=SHARE,
+    p_noise=SHARE,
+    p_jpeg=SHARE,
+    p_low_resolution=SHARE,
+)
 
 
 def changed(images: NDArray[np.uint8], amount: Augmentation, size: int = 48, seed: int = 0) -> NDArray[np.uint8]:
@@ -88,7 +97,7 @@ def test_shift_goes_both_ways_and_no_farther() -> None:
 
 
 def test_scale_stays_between_its_ends() -> None:
-    out = changed(dots((16, 24), (31, 24)), replace(UNCHANGED, least_scale=0.8, most_scale=1.5))
+    out = changed(dots((16, 24), (31, 24)), replace(UNCHANGED, min_scale=0.8, max_scale=1.5))
     gaps = np.array([dot_of(image, 24)[0] - dot_of(image, 0, 24)[0] for image in out]) / 15
     assert 0.78 < gaps.min() < 0.84
     assert 1.42 < gaps.max() < 1.53
@@ -133,7 +142,7 @@ def test_contrast_and_gamma_keep_the_order_of_the_greys() -> None:
 
 def test_erasing_fills_one_box_with_one_grey() -> None:
     image = pictures(1)
-    out = changed(image.repeat(MANY, axis=0), replace(UNCHANGED, p_erase=1))
+    out = changed(image.repeat(MANY, axis=0), replace(UNCHANGED, erase_prob=1))
     shares, greys = [], set()
     for after in out:
         y, x = np.nonzero(after != image[0])
@@ -160,9 +169,9 @@ def test_blur_and_low_resolution_take_detail_and_noise_adds_it() -> None:
         return float(np.abs(np.diff(images.astype(float), axis=2)).mean())
 
     images = pictures(50)
-    assert detail(changed(images, replace(UNCHANGED, p_blur=1))) < detail(images) * 0.8
-    assert detail(changed(images, replace(UNCHANGED, p_low_resolution=1))) < detail(images) * 0.8
+    assert detail(changed(images, replace(UNCHANGED, blur_prob=1))) < detail(images) * 0.8
+    assert detail(changed(images, replace(UNCHANGED, low_resolution_prob=1))) < detail(images) * 0.8
     flat = np.full((50, 48, 48), 128, np.uint8)
-    noisy = changed(flat, replace(UNCHANGED, p_noise=1)).astype(float)
+    noisy = changed(flat, replace(UNCHANGED, noise_prob=1)).astype(float)
     assert 3 <= noisy.std(axis=(1, 2)).min() < 5 < 13 < noisy.std(axis=(1, 2)).max() <= 16
     assert abs(noisy.mean() - 128) < 1

@@ -24,21 +24,29 @@ from numpy.typing import NDArray
 
 from emotion.cli.main import main
 from emotion.datasets import builder
-from emotion.datasets.build_jobs import arguments, clear, preparations, start_again, start_with_path
-from emotion.datasets.builder import FACES, FOLDERS, PREPARED, THROWN_OUT, Settings, check_name, prepare
-from emotion.datasets.duplicates import near_groups
+from emotion.datasets.build_jobs import build_arguments, delete_job, list_build_jobs, restart_job, start_from_path
+from emotion.datasets.builder import (
+    FACES_FILE,
+    METADATA_FILE,
+    REJECTED,
+    SPLIT_FOLDERS,
+    DatasetBuildConfig,
+    build_dataset,
+    validate_name,
+)
+from emotion.datasets.duplicates import group_near_duplicates
 from emotion.datasets.loaders import load_dataset
-from emotion.datasets.splitting import read_shares
+from emotion.datasets.splitting import parse_split_ratios
 from emotion.errors import DataError, EmotionError, JobError
 from emotion.faces import Box, Face
 from emotion.jobs import job as jobs
-from emotion.jobs.reporter import Reporter
+from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import encode_png, rotate
 from emotion.recognition import analyzer
-from emotion.recognition.analyzer import Quarter, Upright, load_analyzer
-from emotion.recognition.analyzer import Settings as analyzer_settings
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.cropping import CropGeometry, crop_square, to_grey
+from emotion.recognition.analyzer import AnalyzerSettings as analyzer_settings
+from emotion.recognition.analyzer import OrientedResult, Rotation, load_analyzer
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.cropping import CropGeometry, crop_square, to_gray
 from emotion.results import photos
 from tests.training.making import pictures
 
@@ -62,19 +70,19 @@ def write(path: Path, image: Picture) -> Path:
 class Seeing:
     """An analyzer that finds what it is told by a photo's size, else one face at `PLACE`."""
 
-    def __init__(self, recogniser: Recogniser) -> None:
+    def __init__(self, recogniser: ExpressionClassifier) -> None:
         self.by_size: dict[int, list[Box]] = {}
-        self.turned: Quarter = 0
+        self.turned: Rotation = 0
         self.detector, self.recogniser = self, recogniser
-        self.name, self.geometry = "haar", CropGeometry(scale=1.2, down=0.05)
+        self.name, self.geometry = "haar", CropGeometry(scale=1.2, y_offset=0.05)
 
-    def analyze_upright(self, image: Picture, settings: Any) -> Upright:
+    def analyze_upright(self, image: Picture, settings: Any) -> OrientedResult:
         boxes = self.by_size.get(image.shape[1], [PLACE])
-        return Upright(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
+        return OrientedResult(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
 
 
 @pytest.fixture
-def detector(tiny_recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> Seeing:
+def detector(tiny_recogniser: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> Seeing:
     one = Seeing(tiny_recogniser)
     monkeypatch.setattr(analyzer, "load_analyzer", lambda name: one)
     return one
@@ -87,9 +95,11 @@ def made(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def run(source: Path, **settings: Any) -> dict[str, Any]:
         folder = tmp_path / "sets" / ".mine.preparing"
         folder.mkdir(parents=True, exist_ok=True)
-        prepared = prepare(source, tmp_path / "sets" / "mine", Settings(**settings), folder, Reporter(folder))
+        prepared = build_dataset(
+            source, tmp_path / "sets" / "mine", DatasetBuildConfig(**settings), folder, JobReporter(folder)
+        )
         assert prepared is not None
-        assert json.loads((tmp_path / "sets" / "mine" / PREPARED).read_text()) == json.loads(json.dumps(prepared))
+        assert json.loads((tmp_path / "sets" / "mine" / METADATA_FILE).read_text()) == json.loads(json.dumps(prepared))
         return prepared
 
     return run
@@ -100,7 +110,7 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def thrown(folder: Path) -> dict[str, str]:
-    return {row["name"]: row["reason"] for row in rows(folder, f"{THROWN_OUT}.csv")}
+    return {row["name"]: row["reason"] for row in rows(folder, f"{REJECTED}.csv")}
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -114,10 +124,10 @@ def test_faces_are_cut_as_the_app_cuts_them(tmp_path: Path, detector: Seeing, ma
     for number in range(3):
         write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
     made(tmp_path / "photos", size=64)
-    for row in rows(tmp_path / "sets" / "mine", FACES):
+    for row in rows(tmp_path / "sets" / "mine", FACES_FILE):
         crop = cv2.imread(str(tmp_path / "sets" / "mine" / row["file"]), cv2.IMREAD_UNCHANGED)
-        grey = to_grey(photo(int(row["photo"][-5])))
-        np.testing.assert_array_equal(crop, crop_square(grey, detector.geometry.square(PLACE), 64))
+        grey = to_gray(photo(int(row["photo"][-5])))
+        np.testing.assert_array_equal(crop, crop_square(grey, detector.geometry.to_square(PLACE), 64))
         assert [int(row[side]) for side in ("x1", "y1", "x2", "y2")] == [20, 30, 80, 90]
 
 
@@ -132,7 +142,7 @@ def test_a_data_set_can_be_used_at_once(tmp_path: Path, detector: Seeing, made: 
     assert counts == {(0, 0): 16, (1, 0): 2, (2, 0): 2, (0, 1): 16, (1, 1): 2, (2, 1): 2}
     assert prepared["counts"] == {
         place: {name: counts[number, label] for label, name in enumerate(data.label_names)}
-        for number, place in enumerate(FOLDERS)
+        for number, place in enumerate(SPLIT_FOLDERS)
     }
     assert (prepared["photos"], prepared["faces"], prepared["thrown_out"]) == (40, 40, {})
     assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
@@ -148,7 +158,7 @@ def test_the_same_photos_give_the_same_data_set(tmp_path: Path, detector: Seeing
     assert made(archive)["sha256"] == sha256
     first, second = tree(tmp_path / "first"), tree(tmp_path / "sets" / "mine")
     assert first.keys() == second.keys()
-    assert {name for name in first if first[name] != second[name]} <= {PREPARED}
+    assert {name for name in first if first[name] != second[name]} <= {METADATA_FILE}
     os.rename(tmp_path / "sets" / "mine", tmp_path / "second")
     assert made(tmp_path / "photos", seed=2)["sha256"] != sha256
 
@@ -164,7 +174,7 @@ def test_near_duplicates_come_into_one_split(tmp_path: Path, made: Callable[...,
     prepared = made(tmp_path / "photos", whole=True, shares=(0.5, 0.25, 0.25))
     assert prepared["near_duplicates"] == {"groups": 12, "faces": 36}
     data = load_dataset(tmp_path / "sets" / "mine")
-    groups = near_groups(data.images)
+    groups = group_near_duplicates(data.images)
     assert len(np.unique(groups)) == 12
     assert all(len(set(data.split[groups == group])) == 1 for group in np.unique(groups))
     assert set(data.split) == {0, 1, 2}
@@ -178,24 +188,39 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
     detector.by_size = {126: [], 132: [small, large], 138: [tiny], 144: [large, tiny]}
     photos = tmp_path / "photos"
     for name, image in {
-        "happy/good": photo(1), "happy/same": photo(1), "happy/both": photo(2), "sad/both": photo(2),
-        "sad/nobody": photo(3, 126), "sad/group": photo(4, 132), "sad/far": photo(5, 138), "sad/main": photo(6, 144),
-        "sad/grey": np.full((120, 120, 3), 77, np.uint8), "top": photo(7), "=cmd()": photo(8),
-    }.items():  # fmt: skip
+        "happy/good": photo(1),
+        "happy/same": photo(1),
+        "happy/both": photo(2),
+        "sad/both": photo(2),
+        "sad/nobody": photo(3, 126),
+        "sad/group": photo(4, 132),
+        "sad/far": photo(5, 138),
+        "sad/main": photo(6, 144),
+        "sad/grey": np.full((120, 120, 3), 77, np.uint8),
+        "top": photo(7),
+        "=cmd()": photo(8),
+    }.items():
         write(photos / f"{name}.png", image)
     (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     os.symlink(photos / "top.png", photos / "sad" / "link.png")
     prepared = made(photos, several="none")
     folder = tmp_path / "sets" / "mine"
     assert thrown(folder) == {
-        "happy/same.png": "duplicate", "happy/both.png": "two labels", "sad/both.png": "two labels",
-        "sad/nobody.png": "no face", "sad/group.png": "several faces", "sad/far.png": "too small",
-        "sad/grey.png": "blank", "sad/broken.jpg": "unreadable", "sad/link.png": "unreadable",
-        "top.png": "no label", "'=cmd().png": "no label",
-    }  # fmt: skip
-    assert [row["photo"] for row in rows(folder, FACES)] == ["happy/good.png", "sad/main.png"]
+        "happy/same.png": "duplicate",
+        "happy/both.png": "two labels",
+        "sad/both.png": "two labels",
+        "sad/nobody.png": "no face",
+        "sad/group.png": "several faces",
+        "sad/far.png": "too small",
+        "sad/grey.png": "blank",
+        "sad/broken.jpg": "unreadable",
+        "sad/link.png": "unreadable",
+        "top.png": "no label",
+        "'=cmd().png": "no label",
+    }
+    assert [row["photo"] for row in rows(folder, FACES_FILE)] == ["happy/good.png", "sad/main.png"]
     assert prepared["thrown_out"] == dict(Counter(thrown(folder).values()))
-    for row in rows(folder, f"{THROWN_OUT}.csv"):
+    for row in rows(folder, f"{REJECTED}.csv"):
         assert row["sentence"].endswith(".")
         assert (row["picture"] != "") == (row["reason"] not in ("unreadable", "no label"))
         if row["picture"]:
@@ -208,7 +233,7 @@ def test_the_largest_of_several_faces_is_taken(tmp_path: Path, detector: Seeing,
     detector.by_size = {120: [Box(0, 0, 40, 40), Box(30, 30, 110, 110), Box(50, 0, 100, 50)]}
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
     made(tmp_path / "photos")
-    (row,) = rows(tmp_path / "sets" / "mine", FACES)
+    (row,) = rows(tmp_path / "sets" / "mine", FACES_FILE)
     assert (row["x1"], row["x2"]) == ("30", "110")
 
 
@@ -218,18 +243,18 @@ def test_a_photo_is_cut_as_it_was_turned_to_find_the_face(
     detector.turned = 90
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
     made(tmp_path / "photos")
-    upright = to_grey(rotate(photo(1), 90))
+    upright = to_gray(rotate(photo(1), 90))
     (image,) = load_dataset(tmp_path / "sets" / "mine").images
-    np.testing.assert_array_equal(image, crop_square(upright, detector.geometry.square(PLACE), 48))
+    np.testing.assert_array_equal(image, crop_square(upright, detector.geometry.to_square(PLACE), 48))
 
 
 def test_the_app_and_a_data_set_cut_the_same_face(tmp_path: Path, sample_file: Path, made: Callable[..., Any]) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
     prepared = made(tmp_path / "photos")
-    reading = photos.read(sample_file, load_analyzer(), analyzer_settings())
-    np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, reading.grey)
-    assert prepared["found_by"]["recogniser"]["sha256"] == load_analyzer().recogniser.bundle.sha256
+    reading = photos.analyze_photo(sample_file, load_analyzer(), analyzer_settings())
+    np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, reading.gray_crops)
+    assert prepared["found_by"]["recogniser"]["sha256"] == load_analyzer().classifier.bundle.sha256
 
 
 def test_cut_faces_are_taken_whole(tmp_path: Path, made: Callable[..., Any]) -> None:
@@ -259,7 +284,7 @@ def test_without_a_single_face_no_data_set_is_made(tmp_path: Path, detector: See
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="choose"):
-        Settings(**wrong)
+        DatasetBuildConfig(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -267,47 +292,51 @@ def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="cannot be the name"):
-        check_name(name, tmp_path)
+        validate_name(name, tmp_path)
 
 
 def test_a_name_that_is_taken(tmp_path: Path) -> None:
-    assert check_name("mine (2)", tmp_path) == tmp_path / "mine (2)"
+    assert validate_name("mine (2)", tmp_path) == tmp_path / "mine (2)"
     (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match="already"):
-        check_name("mine", tmp_path)
+        validate_name("mine", tmp_path)
 
 
 @given(
-    size=st.integers(16, 512), training=st.integers(1, 99), seed=st.integers(0, 2**32 - 1), whole=st.booleans(),
-    several=st.sampled_from(["largest", "none"]), detector=st.sampled_from(["", "haar"]),
-)  # fmt: skip
+    size=st.integers(16, 512),
+    training=st.integers(1, 99),
+    seed=st.integers(0, 2**32 - 1),
+    whole=st.booleans(),
+    several=st.sampled_from(["largest", "none"]),
+    detector=st.sampled_from(["", "haar"]),
+)
 def test_settings_go_through_the_command_line(
     size: int, training: int, seed: int, whole: bool, several: Any, detector: str
 ) -> None:
-    shares = read_shares(f"{training}/{100 - training}/0")
-    asked = Settings(size, shares, seed, several, 24, whole, detector, 0.5)
-    got: list[Settings] = []
+    shares = parse_split_ratios(f"{training}/{100 - training}/0")
+    asked = DatasetBuildConfig(size, shares, seed, several, 24, whole, detector, 0.5)
+    got: list[DatasetBuildConfig] = []
 
     def keep(
-        source: Path, target: Path, settings: Settings, folder: Path, report: Reporter, *, overwrite: bool
+        source: Path, target: Path, settings: DatasetBuildConfig, folder: Path, report: JobReporter, *, overwrite: bool
     ) -> dict[str, Any]:
         assert not overwrite
         got.append(settings)
         return {"photos": 0, "faces": 0, "counts": {}, "thrown_out": {}}
 
     with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context():
-        patch.setattr(builder, "prepare", keep)
+        patch.setattr(builder, "build_dataset", keep)
         out = Path(os.environ.get("TMPDIR", "/tmp")) / "emotion-settings"
-        assert main(["prepare", "x", "--name", "mine", "--out", str(out), *arguments(asked)]) == 0
+        assert main(["prepare", "x", "--name", "mine", "--out", str(out), *build_arguments(asked)]) == 0
         shutil.rmtree(out)
     assert replace(got[0], shares=shares) == asked
-    assert got[0].shares == pytest.approx(shares)
+    assert got[0].split_ratios == pytest.approx(shares)
 
 
 # ------------------------------------------------------------------ nothing is half made
 
 
-class Stopping(Reporter):
+class Stopping(JobReporter):
     """Is asked to stop after so many photos."""
 
     def __init__(self, folder: Path, after: int) -> None:
@@ -316,7 +345,7 @@ class Stopping(Reporter):
 
     @property
     def stopping(self) -> bool:
-        return (self.after < 0) or super().stopping
+        return (self.after < 0) or super().stop_requested
 
     def progress(self, done: float, total: float, text: str = "") -> None:
         self.after -= text.startswith("Photo")
@@ -329,7 +358,7 @@ def test_a_stop_leaves_nothing(tmp_path: Path, detector: Seeing, after: int) -> 
     folder = tmp_path / "sets" / ".mine.preparing"
     folder.mkdir(parents=True)
     target = tmp_path / "sets" / "mine"
-    assert prepare(tmp_path / "photos", target, Settings(), folder, Stopping(folder, after)) is None
+    assert build_dataset(tmp_path / "photos", target, DatasetBuildConfig(), folder, Stopping(folder, after)) is None
     assert list(folder.iterdir()) == []
     assert not target.exists()
 
@@ -416,10 +445,10 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsy
 
 def ended(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
     deadline = time.monotonic() + seconds
-    while job.state().running:
-        assert time.monotonic() < deadline, job.log_tail()
+    while job.read_state().is_running:
+        assert time.monotonic() < deadline, job.tail_log()
         time.sleep(0.05)
-    return job.state()
+    return job.read_state()
 
 
 @pytest.fixture
@@ -431,41 +460,41 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_killed_job_leaves_no_data_set_and_can_begin_again(tmp_path: Path, many: Path) -> None:
-    job = start_with_path(many, "mine", Settings(whole=True), tmp_path / "sets")
-    while not job.state().text.startswith("Photo"):
+    job = start_from_path(many, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+    while not job.read_state().message.startswith("Photo"):
         time.sleep(0.01)
     with pytest.raises(JobError, match="being made already"):
-        start_with_path(many, "mine", Settings(), tmp_path / "sets")
+        start_from_path(many, "mine", DatasetBuildConfig(), tmp_path / "sets")
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
-    assert ended(job).state == "interrupted"
+    assert ended(job).status == "interrupted"
     assert not (tmp_path / "sets" / "mine").exists()
-    assert [one.folder for one in preparations(tmp_path / "sets")] == [job.folder]
-    assert ended(start_again(job)).state == "done", job.log_tail()
+    assert [one.folder for one in list_build_jobs(tmp_path / "sets")] == [job.folder]
+    assert ended(restart_job(job)).status == "done", job.tail_log()
     assert len(load_dataset(tmp_path / "sets" / "mine")) == 300
-    clear(job)
-    assert preparations(tmp_path / "sets") == []
+    delete_job(job)
+    assert list_build_jobs(tmp_path / "sets") == []
     assert (tmp_path / "sets" / "mine").is_dir()
 
 
 @pytest.mark.slow
 def test_a_stopped_job_leaves_no_data_set(tmp_path: Path, many: Path) -> None:
-    job = start_with_path(many, "mine", Settings(whole=True), tmp_path / "sets")
-    while not job.state().text.startswith("Photo"):
+    job = start_from_path(many, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+    while not job.read_state().message.startswith("Photo"):
         time.sleep(0.01)
-    assert job.stop().state == "stopped"
+    assert job.stop().status == "stopped"
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.preparing"]
     assert not (job.folder / "set").exists()
 
 
 def test_a_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="nowhere"):
-        start_with_path(tmp_path / "nowhere", "mine", Settings(), tmp_path / "sets")
+        start_from_path(tmp_path / "nowhere", "mine", DatasetBuildConfig(), tmp_path / "sets")
 
     def refuse(*_: object) -> jobs.Job:
         raise JobError("No.")
 
-    monkeypatch.setattr(jobs, "start", refuse)
+    monkeypatch.setattr(jobs, "start_job", refuse)
     for name, words in (("mine", "No"), ("../mine", "cannot be the name")):
         with pytest.raises(EmotionError, match=words):
-            start_with_path(tmp_path, name, Settings(), tmp_path / "sets")
+            start_from_path(tmp_path, name, DatasetBuildConfig(), tmp_path / "sets")
     assert list((tmp_path / "sets").iterdir()) == []

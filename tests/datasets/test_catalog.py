@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion.datasets import catalog
-from emotion.datasets.catalog import Entry, find_datasets, load_entry, refused_datasets
+from emotion.datasets.catalog import DatasetInfo, list_dataset_errors, list_datasets, load_from_info
 from emotion.expressions import FER2013_LABELS
 from tests.training.making import arrays_of, dataset, pictures, write_fer2013, write_npz, write_picture
 
@@ -18,22 +18,24 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data"
     (folder / "sets").mkdir(parents=True)
     monkeypatch.setattr(catalog, "SETS", folder / "sets")
-    monkeypatch.delenv(catalog.DATA, raising=False)
+    monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     return folder
 
 
-def only() -> Entry:
-    assert refused_datasets() == []
-    (found,) = find_datasets()
+def only() -> DatasetInfo:
+    assert list_dataset_errors() == []
+    (found,) = list_datasets()
     return found
 
 
-def as_loaded(entry: Entry) -> Entry:
+def as_loaded(entry: DatasetInfo) -> DatasetInfo:
     """What the entry should say, counted from the rows themselves."""
-    rows = load_entry(entry)
+    rows = load_from_info(entry)
     counts = np.zeros((len(rows.label_names), 3), int)
     np.add.at(counts, (rows.labels, rows.split), 1)
-    return Entry(entry.name, entry.path, rows.label_names, tuple(map(tuple, counts.tolist())), rows.votes is not None)
+    return DatasetInfo(
+        entry.name, entry.path, rows.label_names, tuple(map(tuple, counts.tolist())), rows.votes is not None
+    )
 
 
 def write_tree(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
@@ -44,16 +46,16 @@ def write_tree(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
 
 
 def test_nothing_is_there(data: Path) -> None:
-    assert find_datasets() == refused_datasets() == []
+    assert list_datasets() == list_dataset_errors() == []
     (data / "sets").rmdir()
     data.rmdir()
-    assert find_datasets() == refused_datasets() == []
+    assert list_datasets() == list_dataset_errors() == []
 
 
 def test_files_say_what_they_hold(data: Path) -> None:
     write_npz(data / "voted.npz", arrays_of(dataset(20, 7, 5)))
     entry = only()
-    assert (entry.name, entry.rows, entry.splits, entry.votes) == ("voted", 32, (20, 7, 5), True)
+    assert (entry.name, entry.num_faces, entry.split_counts, entry.has_ferplus) == ("voted", 32, (20, 7, 5), True)
     assert entry == as_loaded(entry)
     (data / "voted.npz").unlink()
     write_fer2013(data / "fer2013.csv", dataset(20, 7, 5, votes=False))
@@ -79,11 +81,11 @@ def test_folders_say_what_they_hold(data: Path, splits: tuple[str, ...]) -> None
 
 def test_what_changed_is_seen(data: Path) -> None:
     folder = write_tree(data / "sets" / "mine", {"happy": 3})
-    assert only().rows == 3
+    assert only().num_faces == 3
     write_picture(folder / "sad" / "late.png", pictures(1)[0])
-    assert (only().rows, only().labels) == (4, ("happy", "sad"))
+    assert (only().num_faces, only().labels) == (4, ("happy", "sad"))
     write_picture(folder / "sad" / "later.png", pictures(1)[0])
-    assert only().rows == 5
+    assert only().num_faces == 5
 
 
 def test_what_is_no_data_set_is_refused_with_a_sentence(data: Path) -> None:
@@ -95,8 +97,8 @@ def test_what_is_no_data_set_is_refused_with_a_sentence(data: Path) -> None:
     (data / "votes.csv").write_text("Usage,Image name,neutral\n")
     (data / "empty.csv").write_text("emotion,pixels,Usage\n")
     (data / "notes.txt").write_text("not looked at")
-    assert find_datasets() == []
-    said = refused_datasets()
+    assert list_datasets() == []
+    said = list_dataset_errors()
     for name in ("empty", "broken.npz", "other.npz", "labels.npz", "votes.csv", "empty.csv"):
         assert sum(name in sentence for sentence in said) >= 1, name
     assert len(said) == 6
@@ -104,19 +106,19 @@ def test_what_is_no_data_set_is_refused_with_a_sentence(data: Path) -> None:
 
 def test_the_environment_names_one_more(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_npz(tmp_path / "fer.npz", arrays_of(dataset(7)))
-    monkeypatch.setenv(catalog.DATA, str(file))
+    monkeypatch.setenv(catalog.DATA_ENV_VAR, str(file))
     assert only().path == file
-    monkeypatch.setenv(catalog.DATA, str(tmp_path))  # a folder with files
+    monkeypatch.setenv(catalog.DATA_ENV_VAR, str(tmp_path))  # a folder with files
     assert only().path == file
-    monkeypatch.setenv(catalog.DATA, str(write_tree(tmp_path / "tree", {"happy": 2})))  # is one itself
+    monkeypatch.setenv(catalog.DATA_ENV_VAR, str(write_tree(tmp_path / "tree", {"happy": 2})))  # is one itself
     assert only().name == "tree"
-    monkeypatch.setenv(catalog.DATA, str(tmp_path / "nowhere"))
-    assert "nowhere" in refused_datasets()[0]
-    monkeypatch.setenv(catalog.DATA, os.path.relpath(file))
+    monkeypatch.setenv(catalog.DATA_ENV_VAR, str(tmp_path / "nowhere"))
+    assert "nowhere" in list_dataset_errors()[0]
+    monkeypatch.setenv(catalog.DATA_ENV_VAR, os.path.relpath(file))
     assert only().path == file
 
 
 def test_two_of_the_same_name_can_be_told_apart(data: Path) -> None:
     write_tree(data / "sets" / "fer", {"happy": 2})
     write_npz(data / "fer.npz", arrays_of(dataset(7)))
-    assert sorted(entry.name for entry in find_datasets()) == ["fer", "fer (2)"]
+    assert sorted(entry.name for entry in list_datasets()) == ["fer", "fer (2)"]

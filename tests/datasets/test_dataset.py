@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emotion.datasets import dataset as datasets_dataset
-from emotion.datasets.dataset import Dataset, clean_votes, ferplus_majority, ferplus_shares, not_faces
-from emotion.datasets.duplicates import duplicate_groups, duplicate_report, near_groups, seen_in_training
-from emotion.datasets.hard_negatives import haar_mistakes
+from emotion.datasets.dataset import Dataset, clean_votes, is_non_face, majority_vote, vote_distribution
+from emotion.datasets.duplicates import duplicate_report, group_duplicates, group_near_duplicates, is_train_duplicate
+from emotion.datasets.hard_negatives import mine_hard_negatives
 from emotion.datasets.loaders import load_dataset, with_votes
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
@@ -116,8 +116,8 @@ def test_npz(tmp_path: Path) -> None:
     wide = {name: array.astype(np.int64) for name, array in arrays_of(data).items() if name != "images"}
     equal(load_dataset(write_npz(tmp_path / "b.NPZ.npz", wide | {"images": data.images})), data)
     unnamed = {name: array for name, array in arrays_of(data).items() if name != "ferplus_named"}
-    equal(load_dataset(write_npz(tmp_path / "c.npz", unnamed)), replace(data, named=np.ones(9, bool)))
-    without = replace(data, votes=None, named=None)
+    equal(load_dataset(write_npz(tmp_path / "c.npz", unnamed)), replace(data, has_votes=np.ones(9, bool)))
+    without = replace(data, votes=None, has_votes=None)
     equal(load_dataset(write_npz(tmp_path / "d.npz", arrays_of(without))), without)
 
 
@@ -126,7 +126,7 @@ def test_a_tree_with_the_names_of_the_rows_has_the_order_of_fer2013(tmp_path: Pa
     for row, (image, label, split) in enumerate(zip(data.images, data.labels, data.split, strict=True)):
         folder = tmp_path / "faces" / ("train" if split == 0 else "test") / FER2013_LABELS[label]
         write_picture(folder / f"{USAGES[split]}_{row:05d}.png", image)
-    equal(load_dataset(tmp_path / "faces"), replace(data, votes=None, named=None))
+    equal(load_dataset(tmp_path / "faces"), replace(data, votes=None, has_votes=None))
     votes = write_ferplus(tmp_path / "fer2013new.csv", data)
     equal(load_dataset(tmp_path / "faces", votes), data)
 
@@ -201,8 +201,16 @@ def test_a_plain_tree_holds_out_a_tenth_of_every_label(tmp_path: Path) -> None:
     assert data.label_names == ("angry", "happy", "neutral")
     counts = Counter(zip(data.labels.tolist(), data.split.tolist(), strict=True))
     assert counts == {
-        (0, 0): 32, (0, 1): 4, (0, 2): 4, (1, 0): 80, (1, 1): 10, (1, 2): 10, (2, 0): 7, (2, 1): 1, (2, 2): 1,
-    }  # fmt: skip
+        (0, 0): 32,
+        (0, 1): 4,
+        (0, 2): 4,
+        (1, 0): 80,
+        (1, 1): 10,
+        (1, 2): 10,
+        (2, 0): 7,
+        (2, 1): 1,
+        (2, 2): 1,
+    }
 
 
 def test_what_is_held_out_has_no_near_twin_in_training(tmp_path: Path) -> None:
@@ -214,7 +222,7 @@ def test_what_is_held_out_has_no_near_twin_in_training(tmp_path: Path) -> None:
             write_picture(tmp_path / name / f"{number}b.png", np.clip(face.astype(int) + 9, 0, 255).astype(np.uint8))
     data = load_dataset(tmp_path)
     assert set(data.split) == {0, 1, 2}
-    groups = near_groups(data.images)
+    groups = group_near_duplicates(data.images)
     assert len(set(groups)) < len(groups)
     for group in set(groups):
         assert len(set(data.split[groups == group])) == 1
@@ -301,12 +309,12 @@ def test_links_among_folders_are_followed_once(tmp_path: Path) -> None:
 
 def test_rows_and_take() -> None:
     data = dataset(4, 3, 2)
-    assert [data.rows(split).tolist() for split in datasets_dataset.SPLITS] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
+    assert [data.rows_in(split).tolist() for split in datasets_dataset.SPLITS] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
     part = data.take(np.array([8, 0]))
     assert len(part) == 2
     for name in ("images", "labels", "split", "votes", "named"):
         np.testing.assert_array_equal(getattr(part, name), getattr(data, name)[[8, 0]])
-    assert replace(data, votes=None, named=None).take(np.array([1])).votes is None
+    assert replace(data, votes=None, has_votes=None).take(np.array([1])).votes is None
     assert len(data.take(np.array([], np.intp))) == 0
 
 
@@ -345,7 +353,7 @@ BAD_CSV = {
     "endless field": (f"{HEAD}\n0,{'7 ' * 90_000},Training", ["line 2"]),
     "quote without end": (f'{HEAD}\n0,"{GOOD},Training\n' + f"0,{GOOD},Training\n" * 20, ["line "]),
     "zero byte": (f"{HEAD}\n0,{GOOD},Trai\0ning", ["line 2"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_CSV)
@@ -407,7 +415,7 @@ BAD_NPZ: dict[str, tuple[dict[str, Any], list[str]]] = {
     "huge votes": ({"ferplus": np.full((6, 10), 300)}, ["votes", "row 0", "300"]),
     "names of two rows": ({"ferplus_named": np.ones(2, bool)}, ["ferplus_named", "(2,)"]),
     "names in words": ({"ferplus_named": np.full(6, "fer.png")}, ["ferplus_named"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_NPZ)
@@ -495,9 +503,9 @@ def test_pictures_of_a_folder_come_in_the_size_that_was_asked_for(tmp_path: Path
 
 def test_the_votes_of_ferplus(tmp_path: Path) -> None:
     data = dataset(30, 10, 10)
-    assert data.named is not None
-    assert not data.named.all()
-    bare = replace(data, votes=None, named=None)
+    assert data.has_votes is not None
+    assert not data.has_votes.all()
+    bare = replace(data, votes=None, has_votes=None)
     equal(with_votes(bare, write_ferplus(tmp_path / "fer2013new.csv", data)), data)
     fer2013 = write_fer2013(tmp_path / "fer2013.csv", data)
     equal(load_dataset(fer2013, tmp_path / "fer2013new.csv"), data)
@@ -528,7 +536,7 @@ BAD_VOTES: dict[str, tuple[Callable[[list[str]], list[str]], list[str]]] = {
     "huge": (line(2, "3", "9" * 6000), ["line 2", "anger", "0 to 127"]),
     "another order": (lambda lines: [lines[0], lines[3], lines[1], lines[2]], ["line 2", "public"]),
     "endless field": (line(2, "fer0", "f" * 140_000), ["line 2"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_VOTES)
@@ -548,19 +556,26 @@ def test_the_last_row_of_a_short_line_is_refused_too(tmp_path: Path) -> None:
     assert "line 3" in refusal(lambda: with_votes(dataset(2, votes=False), tmp_path / "v.csv"))
 
 
-VOTES = hnp.arrays(np.int8, st.tuples(st.integers(1, 12), st.just(10)), elements=st.one_of(
-    st.integers(0, 10), st.sampled_from((0, 0, 0, 1, 2, 5)), st.integers(0, 127),
-))  # fmt: skip
+VOTES = hnp.arrays(
+    np.int8,
+    st.tuples(st.integers(1, 12), st.just(10)),
+    elements=st.one_of(
+        st.integers(0, 10),
+        st.sampled_from((0, 0, 0, 1, 2, 5)),
+        st.integers(0, 127),
+    ),
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(votes=VOTES, data=st.data())
 def test_votes_against_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
     named = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))
-    faces = Dataset(pictures(len(votes)), np.zeros(len(votes), np.int8), np.zeros(len(votes), np.int8),
-                    votes=votes, named=named)  # fmt: skip
+    faces = Dataset(
+        pictures(len(votes)), np.zeros(len(votes), np.int8), np.zeros(len(votes), np.int8), votes=votes, has_votes=named
+    )
     before = votes.copy()
-    cleaned, majority, faceless = clean_votes(votes), ferplus_majority(faces), not_faces(faces)
+    cleaned, majority, faceless = clean_votes(votes), majority_vote(faces), is_non_face(faces)
     for row, counts in enumerate(votes.tolist()):
         kept = [0 if c == 1 else c for c in counts]
         assert cleaned[row].tolist() == kept
@@ -574,7 +589,7 @@ def test_votes_against_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> 
 def test_shares_are_of_the_votes_for_an_expression() -> None:
     data = dataset(6)
     assert data.votes is not None
-    assert data.named is not None
+    assert data.has_votes is not None
     data.votes[:] = [
         [5, 3, 0, 0, 0, 0, 0, 0, 2, 0],  # two could not name it
         [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],  # a single vote does not count
@@ -583,12 +598,12 @@ def test_shares_are_of_the_votes_for_an_expression() -> None:
         [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         [0, 10, 0, 0, 0, 0, 0, 0, 0, 0],
     ]
-    data.named[:] = [True] * 5 + [False]
+    data.has_votes[:] = [True] * 5 + [False]
     expected = np.zeros((6, 8))
     expected[0, :2], expected[1, 0] = (5 / 8, 3 / 8), 1
-    np.testing.assert_allclose(ferplus_shares(data), expected, rtol=1e-6)
-    assert ferplus_shares(dataset(4, votes=False)).tolist() == [[0] * 8] * 4
-    assert ferplus_shares(data.take(np.array([], np.intp))).shape == (0, 8)
+    np.testing.assert_allclose(vote_distribution(data), expected, rtol=1e-6)
+    assert vote_distribution(dataset(4, votes=False)).tolist() == [[0] * 8] * 4
+    assert vote_distribution(data.take(np.array([], np.intp))).shape == (0, 8)
 
 
 def test_without_votes_there_is_no_majority_and_only_blank_pictures_are_no_faces() -> None:
@@ -596,10 +611,10 @@ def test_without_votes_there_is_no_majority_and_only_blank_pictures_are_no_faces
     data.images[1], data.images[2] = 0, 255
     data.images[3] = 7
     data.images[3, 0, 0] = 9  # a speck of dust on a blank picture
-    assert ferplus_majority(data).tolist() == [-1] * 4
-    assert not_faces(data).tolist() == [False, True, True, True]
+    assert majority_vote(data).tolist() == [-1] * 4
+    assert is_non_face(data).tolist() == [False, True, True, True]
     empty = data.take(np.array([], np.intp))
-    assert len(ferplus_majority(empty)) == len(not_faces(empty)) == 0
+    assert len(majority_vote(empty)) == len(is_non_face(empty)) == 0
 
 
 # --- duplicates --------------------------------------------------------------------------------------------
@@ -614,9 +629,9 @@ def test_duplicates_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> N
     data = Dataset(pool[which], labels, split)
     same = [[bool((a == b).all()) for b in data.images] for a in data.images]
     n = range(len(rows))
-    assert duplicate_groups(data.images).tolist() == [next(j for j in n if same[i][j]) for i in n]
+    assert group_duplicates(data.images).tolist() == [next(j for j in n if same[i][j]) for i in n]
     seen = [split[i] != 0 and any(same[i][j] and split[j] == 0 for j in n) for i in n]
-    assert seen_in_training(data).tolist() == seen
+    assert is_train_duplicate(data).tolist() == seen
     twins = [(i, j) for i, j in combinations(n, 2) if same[i][j]]
     assert duplicate_report(data) == {
         "duplicate_groups": len({which[i] for i, _ in twins}),
@@ -634,18 +649,18 @@ def test_duplicates_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> N
 def test_mistakes_of_the_cascades(tmp_path: Path) -> None:
     for number in range(3):
         write_picture(tmp_path / "deep" / f"{number}.png", np.kron(pictures(1, number)[0], np.ones((3, 3), np.uint8)))
-    crops = haar_mistakes(tmp_path)
+    crops = mine_hard_negatives(tmp_path)
     assert crops.dtype == np.uint8
     assert crops.shape[1:] == (48, 48)
     assert 3 <= len(crops) <= 3 * (12 + 4)
-    np.testing.assert_array_equal(haar_mistakes(tmp_path), crops)
-    assert haar_mistakes(tmp_path, seed=1).tobytes() != crops.tobytes()
-    assert 3 <= len(haar_mistakes(tmp_path, most_per_photo=1)) <= 6
+    np.testing.assert_array_equal(mine_hard_negatives(tmp_path), crops)
+    assert mine_hard_negatives(tmp_path, seed=1).tobytes() != crops.tobytes()
+    assert 3 <= len(mine_hard_negatives(tmp_path, max_per_image=1)) <= 6
 
 
 def test_mistakes_need_photos(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        assert str(folder) in refusal(lambda folder=folder: haar_mistakes(folder))
+        assert str(folder) in refusal(lambda folder=folder: mine_hard_negatives(folder))
 
 
 # --- the real thing ----------------------------------------------------------------------------------------
@@ -653,21 +668,24 @@ def test_mistakes_need_photos(tmp_path: Path) -> None:
 
 def test_fer2013_has_the_rows_that_are_known(real: Dataset) -> None:
     assert len(real) == 35_887
-    assert [len(real.rows(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]
+    assert [len(real.rows_in(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]
     assert np.bincount(real.labels).tolist() == [4953, 547, 5121, 8989, 6077, 4002, 6198]
-    assert (ferplus_majority(real)[real.rows("private")] >= 0).sum() == 3_153
+    assert (majority_vote(real)[real.rows_in("private")] >= 0).sum() == 3_153
 
 
 def test_fer2013_has_the_duplicates_that_are_known(real: Dataset) -> None:
     assert duplicate_report(real) == {
-        "duplicate_groups": 1_516, "groups_with_conflicting_labels": 57,
-        "public_rows_in_training": 280, "private_rows_in_training": 288, "private_rows_in_public": 44,
+        "duplicate_groups": 1_516,
+        "groups_with_conflicting_labels": 57,
+        "public_rows_in_training": 280,
+        "private_rows_in_training": 288,
+        "private_rows_in_public": 44,
         "blank_images": 13,
-    }  # fmt: skip
+    }
 
 
 def test_the_published_votes_are_those_of_the_npz(real: Dataset) -> None:
-    equal(with_votes(replace(real, votes=None, named=None), REAL / "fer2013new.csv"), real)
+    equal(with_votes(replace(real, votes=None, has_votes=None), REAL / "fer2013new.csv"), real)
 
 
 def test_votes_for_pictures_in_another_order_are_refused(real: Dataset) -> None:

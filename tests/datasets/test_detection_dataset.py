@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion.datasets.detection_dataset import HELD_OUT, LOOSE_SOURCES, LabelledPhoto, in_one_style, load_photos
+from emotion.datasets.detection_dataset import (
+    LOOSE_BOX_SOURCES,
+    VALIDATION_STRIDE,
+    AnnotatedImage,
+    load_annotated_images,
+    normalize_box_style,
+)
 from emotion.errors import DataError, EmotionError, ImageError
 from tests.training.making import labelled, write_labelled, write_picture
 
@@ -36,7 +42,7 @@ def refused(folder: Path, text: str | bytes) -> str:
     write_picture(folder / "train" / "a.png", np.zeros((40, 50, 3), np.uint8))
     (folder / "train.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError) as caught:
-        load_photos(folder, "train")
+        load_annotated_images(folder, "train")
     return str(caught.value)
 
 
@@ -54,26 +60,28 @@ def test_photos_are_read_as_they_are_described(tmp_path: Path) -> None:
     for name, picture in pixels.items():
         write_picture(tmp_path / "eval" / f"{name}.png", picture[..., ::-1])  # OpenCV writes BGR
     (tmp_path / "eval.json").write_text(json.dumps(entries))
-    photos = load_photos(tmp_path, "eval")
-    assert [(photo.name, photo.source, photo.truth) for photo in photos] == [
-        ("a.png", "karan", False), ("b.png", "wider", True), ("c.png", "houses", False),
-    ]  # fmt: skip
+    photos = load_annotated_images(tmp_path, "eval")
+    assert [(photo.name, photo.source, photo.is_hand_labeled) for photo in photos] == [
+        ("a.png", "karan", False),
+        ("b.png", "wider", True),
+        ("c.png", "houses", False),
+    ]
     for photo in photos:
-        np.testing.assert_array_equal(photo.pixels, pixels[photo.name[0]])
-        assert {photo.boxes.dtype, photo.landmarks.dtype, photo.ignore.dtype} == {np.dtype(np.float32)}
+        np.testing.assert_array_equal(photo.image, pixels[photo.name[0]])
+        assert {photo.boxes.dtype, photo.landmarks.dtype, photo.ignore_boxes.dtype} == {np.dtype(np.float32)}
     _, two, none = photos
     np.testing.assert_array_equal(two.boxes, [[1, 2, 4, 6.5], [10, 20, 40, 60]])
-    np.testing.assert_array_equal(two.ignore, [[0, 1, 5, 7]])
+    np.testing.assert_array_equal(two.ignore_boxes, [[0, 1, 5, 7]])
     assert np.isnan(two.landmarks[0]).all()
     np.testing.assert_array_equal(two.landmarks[1], np.reshape(TEN, (5, 2)))
-    assert (none.boxes.shape, none.landmarks.shape, none.ignore.shape) == ((0, 4), (0, 5, 2), (0, 4))
+    assert (none.boxes.shape, none.landmarks.shape, none.ignore_boxes.shape) == ((0, 4), (0, 5, 2), (0, 4))
 
 
 def test_what_is_written_by_the_helper_comes_back(tmp_path: Path) -> None:
     photos = [labelled(f"{i}.png", faces=i % 3, seed=i) for i in range(4)]
     write_labelled(tmp_path, "train", photos)
-    for got, photo in zip(load_photos(tmp_path, "train"), photos, strict=True):
-        np.testing.assert_array_equal(got.pixels, photo.pixels)
+    for got, photo in zip(load_annotated_images(tmp_path, "train"), photos, strict=True):
+        np.testing.assert_array_equal(got.image, photo.image)
         np.testing.assert_allclose(got.boxes, photo.boxes, atol=1e-4)
         np.testing.assert_allclose(got.landmarks, photo.landmarks, atol=1e-4)
 
@@ -136,7 +144,7 @@ def test_a_description_that_makes_no_sense_is_refused_with_a_sentence(tmp_path: 
 
 def test_a_folder_without_its_json_or_with_an_empty_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^There is no train\.json in .*; a folder of labelled photos has one\.$"):
-        load_photos(tmp_path, "train")
+        load_annotated_images(tmp_path, "train")
     assert refused(tmp_path, "{}").endswith("train.json names no photo; nothing can be learned or measured.")
 
 
@@ -147,13 +155,13 @@ def test_a_photo_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / "train" / "gone.png").write_bytes(content)
         with pytest.raises(EmotionError, match=rf'^"gone\.png" .*({words})[^\n]*\.$'):
-            load_photos(tmp_path, "train")
+            load_annotated_images(tmp_path, "train")
 
 
 # --- held_out ----------------------------------------------------------------------------------------------
 
 
-def bare(name: str, source: str = "wider") -> LabelledPhoto:
+def bare(name: str, source: str = "wider") -> AnnotatedImage:
     return labelled(name, source=source, faces=0, size_wh=(1, 1))
 
 
@@ -169,16 +177,16 @@ def crc32(text: bytes) -> int:
 
 def test_the_held_out_photos_are_the_same_for_ever() -> None:
     """Not by a hash of this process or this Python: photos that taught would measure after the next start."""
-    held = [n for n in range(200) if bare(f"{n}.png").held_out]
-    assert held == [n for n in range(200) if crc32(f"wider/{n}.png".encode()) % HELD_OUT == 0]
-    assert held != [n for n in range(200) if bare(f"{n}.png", "macwin").held_out]
+    held = [n for n in range(200) if bare(f"{n}.png").is_validation]
+    assert held == [n for n in range(200) if crc32(f"wider/{n}.png".encode()) % VALIDATION_STRIDE == 0]
+    assert held != [n for n in range(200) if bare(f"{n}.png", "macwin").is_validation]
 
 
 @pytest.mark.parametrize("source", ["wider", "fddb_sy32", "houses"])
 def test_about_a_sixteenth_is_held_out(source: str) -> None:
-    held = sum(bare(f"{i:05d}.webp", source).held_out for i in range(4000))
+    held = sum(bare(f"{i:05d}.webp", source).is_validation for i in range(4000))
     # Four standard deviations of a fair draw.
-    assert abs(held - 4000 / HELD_OUT) < 4 * math.sqrt(4000 / HELD_OUT)
+    assert abs(held - 4000 / VALIDATION_STRIDE) < 4 * math.sqrt(4000 / VALIDATION_STRIDE)
 
 
 # --- in_one_style ------------------------------------------------------------------------------------------
@@ -205,18 +213,19 @@ rules = st.lists(st.floats(-2, 2), min_size=8, max_size=8).map(
 )
 
 
-def photo_of(source: str, truth: bool, boxes: NDArray, landmarks: NDArray) -> LabelledPhoto:
+def photo_of(source: str, truth: bool, boxes: NDArray, landmarks: NDArray) -> AnnotatedImage:
     ignore = np.array([[1, 2, 3, 4]], np.float32)
-    return LabelledPhoto("a.png", source, truth, np.zeros((4, 4, 3), np.uint8), boxes, landmarks, ignore)
+    return AnnotatedImage("a.png", source, truth, np.zeros((4, 4, 3), np.uint8), boxes, landmarks, ignore)
 
 
-@given(rule=rules, seed=st.integers(0, 999), source=st.sampled_from(LOOSE_SOURCES))
+@given(rule=rules, seed=st.integers(0, 999), source=st.sampled_from(LOOSE_BOX_SOURCES))
 def test_loose_boxes_are_drawn_by_the_rule_that_the_others_follow(rule: NDArray, seed: int, source: str) -> None:
     points = some_points(80, seed)
-    teaching = [photo_of("karan", False, box_by_rule(points[i : i + 4], rule), points[i : i + 4])
-                for i in range(0, 60, 4)]  # fmt: skip
+    teaching = [
+        photo_of("karan", False, box_by_rule(points[i : i + 4], rule), points[i : i + 4]) for i in range(0, 60, 4)
+    ]
     loose = photo_of(source, True, np.zeros((20, 4), np.float32), points[60:])
-    *before, redrawn = in_one_style([*teaching, loose])
+    *before, redrawn = normalize_box_style([*teaching, loose])
     size = np.abs(points[60:]).max() * (1 + np.abs(rule).sum())
     np.testing.assert_allclose(redrawn.boxes, box_by_rule(points[60:], rule), atol=1e-4 * size)
     assert redrawn.boxes.dtype == np.float32
@@ -240,13 +249,13 @@ def test_only_loose_hand_made_boxes_with_landmarks_are_drawn_anew() -> None:
         photo_of("macwin", True, boxes[:0], points[:0]),
         photo_of("macwin", True, boxes, half_known),
     ]
-    result = in_one_style(photos)
+    result = normalize_box_style(photos)
     for one, other in zip(result[:5], photos[:5], strict=True):
         assert one is other
     np.testing.assert_array_equal(result[5].boxes[[1, 2]], boxes[[1, 2]])
     np.testing.assert_allclose(result[5].boxes[[0, 3]], box_by_rule(points[[0, 3]], rule), atol=0.05)
-    assert (result[5].name, result[5].source, result[5].truth) == ("a.png", "macwin", True)
-    assert result[5].ignore is photos[5].ignore
+    assert (result[5].name, result[5].source, result[5].is_hand_labeled) == ("a.png", "macwin", True)
+    assert result[5].ignore_boxes is photos[5].ignore_boxes
     assert result[5].landmarks is photos[5].landmarks
 
 
@@ -255,16 +264,16 @@ def test_without_anything_to_learn_the_style_from_all_stays() -> None:
     loose = photo_of("macwin", True, np.array([[1, 2, 30, 40]] * 3, np.float32), points)
     unknown = photo_of("karan", False, loose.boxes, np.full_like(points, np.nan))
     empty = photo_of("houses", False, loose.boxes[:0], points[:0])
-    assert in_one_style([]) == []
+    assert normalize_box_style([]) == []
     for others in ([], [empty], [unknown]):
-        result = in_one_style([*others, loose])
+        result = normalize_box_style([*others, loose])
         np.testing.assert_array_equal(result[-1].boxes, loose.boxes)
 
 
 def test_a_list_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     (tmp_path / "train.json").mkdir()
     with pytest.raises(DataError, match=r"train\.json cannot be read \(.+\): check the file and its rights"):
-        load_photos(tmp_path, "train")
+        load_annotated_images(tmp_path, "train")
 
 
 def test_a_photo_that_would_be_reduced_is_refused_since_its_boxes_would_not_fit(tmp_path: Path) -> None:
@@ -272,4 +281,4 @@ def test_a_photo_that_would_be_reduced_is_refused_since_its_boxes_would_not_fit(
     Image.new("L", (8160, 6144), 99).save(tmp_path / "train" / "a.jpg")
     (tmp_path / "train.json").write_text(json.dumps({"a.jpg": entry()}))
     with pytest.raises(ImageError, match="at most 40 million pixels"):
-        load_photos(tmp_path, "train")
+        load_annotated_images(tmp_path, "train")

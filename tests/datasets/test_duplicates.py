@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.duplicates import Fingerprints, near_groups, near_prints
+from emotion.datasets.duplicates import Fingerprints, group_fingerprints, group_near_duplicates
 from tests.training.making import pictures
 
 Picture = NDArray[np.uint8]
@@ -29,7 +29,7 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
     "mirrored": lambda image: np.ascontiguousarray(image[:, ::-1]),
     "mirrored and saved anew": lambda image: jpeg(np.ascontiguousarray(image[:, ::-1])),
     "with a speck": lambda image: np.where(np.arange(48 * 48).reshape(48, 48) == 700, 255, image).astype(np.uint8),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,26 +45,26 @@ def faces(sample: Picture) -> Picture:
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found(faces: Picture, change: str) -> None:
     copies = np.stack([CHANGES[change](face) for face in faces])
-    assert near_groups(np.concatenate([faces, copies])).tolist() == [*range(20)] * 2
+    assert group_near_duplicates(np.concatenate([faces, copies])).tolist() == [*range(20)] * 2
 
 
 def test_other_pictures_are_no_copies(faces: Picture) -> None:
-    assert near_groups(np.concatenate([faces, pictures(60)])).tolist() == [*range(80)]
+    assert group_near_duplicates(np.concatenate([faces, pictures(60)])).tolist() == [*range(80)]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_hardly_any_picture(count: int) -> None:
-    assert near_groups(pictures(3)[:count]).tolist() == [*range(count)]
+    assert group_near_duplicates(pictures(3)[:count]).tolist() == [*range(count)]
 
 
 def test_blank_pictures_are_copies_only_of_the_same_grey() -> None:
     flat = np.stack([np.full((48, 48), grey, np.uint8) for grey in (0, 7, 0, 255)])
-    assert near_groups(flat).tolist() == [0, 1, 0, 3]
+    assert group_near_duplicates(flat).tolist() == [0, 1, 0, 3]
 
 
 def test_more_rows_than_are_compared_at_once() -> None:
     images = np.concatenate([pictures(600), pictures(600)[::-1]])
-    assert near_groups(images).tolist() == [*range(600), *range(599, -1, -1)]
+    assert group_near_duplicates(images).tolist() == [*range(600), *range(599, -1, -1)]
 
 
 @given(
@@ -85,19 +85,19 @@ def test_near_prints_against_a_slow_oracle(codes: list[int], pictures: list[int]
                 groups.remove(b)
                 a |= b
     expected = [min(next(group for group in groups if i in group)) for i in range(n)]
-    assert near_prints(Fingerprints(own, small[pictures[:n]])).tolist() == expected
+    assert group_fingerprints(Fingerprints(own, small[pictures[:n]])).tolist() == expected
 
 
 def test_many_frames_of_one_face_are_joined_part_by_part(faces: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.datasets.duplicates._PAIRS", 7)
+    monkeypatch.setattr("emotion.datasets.duplicates._CHUNK_PAIRS", 7)
     noise = np.random.default_rng(0).integers(-3, 4, (40, 3, 48, 48))
     frames = np.clip(faces[:3].astype(int) + noise, 0, 255).astype(np.uint8).reshape(-1, 48, 48)
-    assert near_groups(frames).tolist() == [0, 1, 2] * 40
+    assert group_near_duplicates(frames).tolist() == [0, 1, 2] * 40
 
 
 def test_of_fer2013_hardly_two_faces_are_taken_for_one(real: Dataset) -> None:
     rows = np.random.default_rng(0).permutation(len(real))[:3000]
-    groups = near_groups(real.images[rows])
+    groups = group_near_duplicates(real.images[rows])
     near = [(i, j) for i, j in pairs_of(groups) if not (real.images[rows[i]] == real.images[rows[j]]).all()]
     assert len(near) < 60  # 2 % of the rows: mostly the same photo, saved twice
 
@@ -110,9 +110,9 @@ def pairs_of(groups: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
 def test_fingerprints_do_not_depend_on_the_size(faces: Picture) -> None:
     large = np.stack([cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC) for face in faces])
     both = Fingerprints(*(np.concatenate(pair) for pair in zip(*map(parts, (faces, large)), strict=True)))
-    assert near_prints(both).tolist() == [*range(20)] * 2
+    assert group_fingerprints(both).tolist() == [*range(20)] * 2
 
 
 def parts(images: Picture) -> tuple[NDArray, NDArray]:
-    prints = Fingerprints.of(images)
-    return prints.codes, prints.small
+    prints = Fingerprints.from_images(images)
+    return prints.hashes, prints.thumbnails

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.datasets.folder_layout import is_hidden, read_layout, split_number
+from emotion.datasets.folder_layout import is_hidden, parse_layout, parse_split
 from emotion.errors import DataError
 
 
@@ -21,16 +21,21 @@ from emotion.errors import DataError
     ],
 )
 def test_splits_by_their_names(number: int | None, names: tuple[str, ...]) -> None:
-    assert {name: split_number(name) for name in names} == dict.fromkeys(names, number)
+    assert {name: parse_split(name) for name in names} == dict.fromkeys(names, number)
 
 
 @pytest.mark.parametrize(
     ("path", "hidden"),
     [
-        ("happy/a.png", False), ("../happy/a.png", False), ("happy/__a.png", False), ("happy/._a.png", True),
-        ("happy/.ipynb_checkpoints/a.png", True), ("__MACOSX/happy/a.png", True), ("a/b/c/.d/e.png", True),
+        ("happy/a.png", False),
+        ("../happy/a.png", False),
+        ("happy/__a.png", False),
+        ("happy/._a.png", True),
+        ("happy/.ipynb_checkpoints/a.png", True),
+        ("__MACOSX/happy/a.png", True),
+        ("a/b/c/.d/e.png", True),
     ],
-)  # fmt: skip
+)
 def test_what_is_hidden(path: str, hidden: bool) -> None:
     assert is_hidden(path) is hidden
 
@@ -48,31 +53,31 @@ def test_what_is_hidden(path: str, hidden: bool) -> None:
     ],
 )
 def test_an_image_beside_the_folders_of_labels_changes_none_of_them(paths: list[str], labels: list[str]) -> None:
-    assert [placed.label for placed in read_layout(paths, Path("root")).places] == labels
+    assert [placed.label for placed in parse_layout(paths, Path("root")).placements] == labels
 
 
 def test_splits_stand_before_or_behind_labels() -> None:
     paths = ["train/yawn/1.jpg", "Dev Set/yawn/2.jpg", "test/yawn/3.jpg"]
-    assert [placed.split for placed in read_layout(paths, Path("root")).places] == [0, 1, 2]
+    assert [placed.split for placed in parse_layout(paths, Path("root")).placements] == [0, 1, 2]
     paths = ["yawn/train/1.jpg", "yawn/valid/2.jpg", "happy/test/3.jpg", "happy/4.jpg"]
-    assert [placed.split for placed in read_layout(paths, Path("root")).places] == [0, 1, 2, -1]
+    assert [placed.split for placed in parse_layout(paths, Path("root")).placements] == [0, 1, 2, -1]
 
 
 def test_what_is_not_understood_is_named_with_its_images() -> None:
     paths = ["all/train/yawn/1.jpg", "all/test/yawn/2.jpg", "all/more/yawn/3.jpg", "all/more/4.jpg", "all/test/5.jpg"]
-    notes = read_layout(paths, Path("root")).notes
+    notes = parse_layout(paths, Path("root")).notes
     assert [note.partition(" left out")[0] for note in notes] == ["all/more: 2 images are", "all/test: 1 image is"]
 
 
 def test_photos_by_year_do_not_teach_the_years() -> None:
     with pytest.raises(DataError, match="2019 names no known expression"):
-        read_layout(["2019/happy/1.jpg", "2020/sad/2.jpg"], Path("root"))
+        parse_layout(["2019/happy/1.jpg", "2020/sad/2.jpg"], Path("root"))
 
 
 @given(
     paths=st.lists(st.lists(st.text(string.ascii_letters + " .-", min_size=1), min_size=1, max_size=4).map("/".join))
 )
 def test_every_image_gets_a_place_or_is_counted_in_a_note(paths: list[str]) -> None:
-    layout = read_layout(paths, Path("root"))
-    assert len(layout.places) == len(paths)
-    assert bool(layout.notes) == any(not placed.label for placed in layout.places)
+    layout = parse_layout(paths, Path("root"))
+    assert len(layout.placements) == len(paths)
+    assert bool(layout.notes) == any(not placed.label for placed in layout.placements)

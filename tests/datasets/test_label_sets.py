@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.datasets.dataset import Dataset, ferplus_majority
+from emotion.datasets.dataset import Dataset, majority_vote
 from emotion.datasets.label_sets import (
     LABEL_SETS,
     LabelSet,
-    apply,
-    apply_to_counts,
     check_classes,
-    count_table,
-    default_labels,
-    label_set,
+    count_labels,
+    default_label_set,
+    get_label_set,
+    map_counts,
+    map_labels,
 )
 from emotion.errors import DataError
-from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, RESERVED
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, RESERVED_LABELS
 from emotion.results.tables import FACE_COLUMNS, STREAM_COLUMNS
-from emotion.video.frame_log import COLUMNS
-from emotion.video.tables import FILM_COLUMNS
+from emotion.video.frame_log import LOG_COLUMNS
+from emotion.video.tables import FACE_TABLE_COLUMNS
 from tests.training.making import dataset
 
 
@@ -40,46 +40,46 @@ from tests.training.making import dataset
 )
 def test_each_face_keeps_its_word(name: str, labels: tuple[str, ...]) -> None:
     data = dataset(70, 14, 14)
-    lesson = apply(data, label_set(name))
+    lesson = map_labels(data, get_label_set(name))
     assert lesson.data.label_names == labels
     words = [data.label_names[label] for label in data.labels[lesson.rows]]
     assert words == [labels[label] for label in lesson.data.labels]
     np.testing.assert_array_equal(lesson.data.images, data.images[lesson.rows])
     np.testing.assert_array_equal(lesson.data.split, data.split[lesson.rows])
     assert set(words) == set(labels)
-    assert lesson.left_out == {word: 14 for word in FER2013_LABELS if word not in labels}
-    assert len(lesson.rows) + sum(lesson.left_out.values()) == len(data)
+    assert lesson.excluded_counts == {word: 14 for word in FER2013_LABELS if word not in labels}
+    assert len(lesson.rows) + sum(lesson.excluded_counts.values()) == len(data)
 
 
 def test_ferplus_goes_by_the_votes() -> None:
     data = dataset(80, 20)
-    lesson = apply(data, label_set("ferplus"))
+    lesson = map_labels(data, get_label_set("ferplus"))
     assert lesson.data.label_names == FERPLUS_LABELS
-    majority = ferplus_majority(data)
+    majority = majority_vote(data)
     np.testing.assert_array_equal(lesson.rows, np.flatnonzero(majority >= 0))
     np.testing.assert_array_equal(lesson.data.labels, majority[majority >= 0])
     with pytest.raises(DataError, match=r"fer2013.csv has no FER\+ votes, which the labels 'ferplus' need"):
-        apply(dataset(20, votes=False), label_set("ferplus"))
+        map_labels(dataset(20, votes=False), get_label_set("ferplus"))
 
 
 def test_labels_of_the_data_set_itself() -> None:
     data = replace(dataset(20, votes=False), label_names=tuple("abcdefg"))
-    assert apply(data, label_set("own")).data.label_names == tuple("abcdefg")
+    assert map_labels(data, get_label_set("own")).data.label_names == tuple("abcdefg")
     with pytest.raises(DataError, match=r"No face of fer2013\.csv has one of the labels angry, fear, happy, sad"):
-        apply(data, label_set("four"))
+        map_labels(data, get_label_set("four"))
     with pytest.raises(DataError, match="There is no label set 'five'; choose one of fer2013, "):
-        label_set("five")
+        get_label_set("five")
 
 
 def check(data: Dataset) -> None:
-    check_classes(data.source, data.label_names, count_table(data))
+    check_classes(data.source, data.label_names, count_labels(data))
 
 
 @given(
     labels=st.lists(st.integers(0, 6), min_size=1, max_size=60),
     splits=st.lists(st.integers(0, 2), min_size=60, max_size=60),
     words=st.sampled_from([FER2013_LABELS, tuple("abcdefg"), ("happy", "sad", "a", "b", "c", "d", "e")]),
-    chosen=st.sampled_from([one for one in LABEL_SETS.values() if not one.by_votes]),
+    chosen=st.sampled_from([one for one in LABEL_SETS.values() if not one.is_vote_based]),
 )
 def test_counts_become_what_the_faces_become(
     labels: list[int], splits: list[int], words: tuple[str, ...], chosen: LabelSet
@@ -87,14 +87,14 @@ def test_counts_become_what_the_faces_become(
     n = len(labels)
     data = Dataset(np.zeros((n, 1, 1), np.uint8), np.array(labels, np.int8), np.array(splits[:n], np.int8), words)
     try:
-        expected = apply(data, chosen).data
+        expected = map_labels(data, chosen).data
     except DataError as error:
         with pytest.raises(DataError, match=re.escape(str(error))):
-            apply_to_counts(data.source, words, count_table(data), chosen)
+            map_counts(data.source, words, count_labels(data), chosen)
         return
-    names, counts = apply_to_counts(data.source, words, count_table(data), chosen)
+    names, counts = map_counts(data.source, words, count_labels(data), chosen)
     assert names == expected.label_names
-    np.testing.assert_array_equal(counts, count_table(expected))
+    np.testing.assert_array_equal(counts, count_labels(expected))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_counts_become_what_the_faces_become(
 def test_other_labels_than_those_of_fer2013_are_learned_as_they_are(
     first: str, names: tuple[str, ...], expected: str
 ) -> None:
-    assert default_labels(first, names) == expected
+    assert default_label_set(first, names) == expected
 
 
 def test_a_label_without_a_training_face() -> None:
@@ -124,12 +124,12 @@ def test_a_label_without_a_training_face() -> None:
 def test_the_mapping_that_is_shown_is_the_one_that_is_done() -> None:
     data = dataset(70)
     for chosen in LABEL_SETS.values():
-        if chosen.by_votes or not chosen.labels:
+        if chosen.is_vote_based or not chosen.labels:
             continue
-        lesson = apply(data, chosen)
+        lesson = map_labels(data, chosen)
         for row, label in zip(lesson.rows, lesson.data.labels, strict=True):
             assert chosen.mapping[data.label_names[data.labels[row]]] == chosen.labels[label]
-        assert {name for name, new in chosen.mapping.items() if new is None} >= set(lesson.left_out)
+        assert {name for name, new in chosen.mapping.items() if new is None} >= set(lesson.excluded_counts)
 
 
 def labelled(*names: str) -> Dataset:
@@ -154,4 +154,4 @@ def test_one_label_alone_is_nothing_to_learn() -> None:
 
 
 def test_no_label_can_take_the_place_of_a_column() -> None:
-    assert {*FACE_COLUMNS, *STREAM_COLUMNS, *FILM_COLUMNS, *COLUMNS} <= RESERVED
+    assert {*FACE_COLUMNS, *STREAM_COLUMNS, *FACE_TABLE_COLUMNS, *LOG_COLUMNS} <= RESERVED_LABELS

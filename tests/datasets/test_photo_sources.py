@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.datasets import photo_sources
-from emotion.datasets.photo_sources import SourcePhoto, open_source, safe_label
+from emotion.datasets.photo_sources import SourcePhoto, open_source, sanitize_label
 from emotion.errors import DataError, ImageError
-from emotion.expressions import label_name
+from emotion.expressions import normalize_label
 
 
 def listed(path: Path) -> dict[str, str]:
@@ -60,8 +60,13 @@ TREES = {
 @pytest.mark.parametrize("tree", TREES)
 def test_labels_come_from_folders(tmp_path: Path, tree: str) -> None:
     files = dict.fromkeys(TREES[tree], b"1")
-    others = {"__MACOSX/happy/._a.jpg": b"2", "happy/.hidden.jpg": b"2", "read me.txt": b"2", ".git/happy/a.jpg": b"2",
-              "happy/.ipynb_checkpoints/a.jpg": b"2"}  # fmt: skip
+    others = {
+        "__MACOSX/happy/._a.jpg": b"2",
+        "happy/.hidden.jpg": b"2",
+        "read me.txt": b"2",
+        ".git/happy/a.jpg": b"2",
+        "happy/.ipynb_checkpoints/a.jpg": b"2",
+    }
     assert listed(unpack(tmp_path / "tree", files | others)) == TREES[tree]
     assert listed(pack(tmp_path / "tree.zip", files | others)) == TREES[tree]
 
@@ -72,7 +77,7 @@ def test_photos_are_read_as_they_are(tmp_path: Path) -> None:
         pack(tmp_path / "a.zip", {"happy/a.jpg": b"photo"}),
     ):
         with open_source(path) as (photo,):
-            assert (photo.refused, photo.read()) == ("", b"photo")
+            assert (photo.skip_reason, photo.read()) == ("", b"photo")
 
 
 def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
@@ -83,7 +88,7 @@ def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../happy/a.jpg", "/happy/a.jpg", "happy/../../a.jpg", "C:/happy/a.jpg"])
 def test_paths_that_lead_out_of_a_zip_are_not_opened(tmp_path: Path, name: str) -> None:
-    assert "leads out" in one_of(pack(tmp_path / "a.zip", {name: b"1"})).refused
+    assert "leads out" in one_of(pack(tmp_path / "a.zip", {name: b"1"})).skip_reason
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]  # and nothing was unpacked anywhere
 
 
@@ -94,29 +99,29 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     entry.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(entry, str(secret))
-    assert "link" in one_of(tmp_path / "a.zip").refused
+    assert "link" in one_of(tmp_path / "a.zip").skip_reason
     folder = unpack(tmp_path / "tree", {})
     (folder / "happy").mkdir(parents=True)
     os.symlink(secret, folder / "happy" / "a.jpg")
     os.symlink(tmp_path, folder / "sad")
-    assert "link" in one_of(folder).refused
+    assert "link" in one_of(folder).skip_reason
     os.mkfifo(folder / "happy" / "b.jpg")
     with open_source(folder) as photos:
-        assert [photo.refused != "" for photo in photos] == [True, True]
+        assert [photo.skip_reason != "" for photo in photos] == [True, True]
 
 
 def test_bombs_are_not_opened(tmp_path: Path) -> None:
-    assert "tightly" in one_of(pack(tmp_path / "a.zip", {"happy/a.jpg": b"\0" * 11_000_000})).refused
-    assert one_of(pack(tmp_path / "b.zip", {"happy/a.jpg": b"\0" * 9_000_000})).refused == ""
+    assert "tightly" in one_of(pack(tmp_path / "a.zip", {"happy/a.jpg": b"\0" * 11_000_000})).skip_reason
+    assert one_of(pack(tmp_path / "b.zip", {"happy/a.jpg": b"\0" * 9_000_000})).skip_reason == ""
 
 
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pack(tmp_path / "a.zip", {f"happy/{i}.jpg": b"12345" for i in range(4)})
-    monkeypatch.setattr(photo_sources, "_MOST_BYTES", 19)
+    monkeypatch.setattr(photo_sources, "_MAX_ZIP_BYTES", 19)
     with pytest.raises(DataError, match=r"a\.zip is over"):
         listed(path)
-    monkeypatch.setattr(photo_sources, "_MOST_BYTES", 20)
-    monkeypatch.setattr(photo_sources, "MOST_PHOTOS", 3)
+    monkeypatch.setattr(photo_sources, "_MAX_ZIP_BYTES", 20)
+    monkeypatch.setattr(photo_sources, "MAX_PHOTOS", 3)
     for source in (path, unpack(tmp_path / "tree", {f"happy/{i}.jpg": b"1" for i in range(4)})):
         with pytest.raises(DataError, match="more than 3 photos"):
             listed(source)
@@ -144,7 +149,7 @@ def test_locked_and_damaged_entries(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
-    assert "password" in one_of(path).refused
+    assert "password" in one_of(path).skip_reason
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\xff\xd8\xff\xe0 jpeg", b"Rar!\x1a\x07\x00"])
@@ -194,8 +199,8 @@ def test_looking_can_be_stopped(tmp_path: Path) -> None:
 
 @given(word=st.text(max_size=80))
 def test_a_label_is_a_folder_that_means_itself(word: str) -> None:
-    label = safe_label(word)
-    assert safe_label(label) == label == label_name(label)
+    label = sanitize_label(word)
+    assert sanitize_label(label) == label == normalize_label(label)
     assert not set(label) & set('/\\:*?"<>|\0')
     assert len(label) <= 61
     assert not label.startswith((".", "_"))

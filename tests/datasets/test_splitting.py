@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.datasets.splitting import expected_counts, held_out_shares, read_shares, split_groups
+from emotion.datasets.splitting import expected_split_counts, holdout_ratios, parse_split_ratios, split_groups
 from emotion.errors import DataError
 
 SHARES = (0.8, 0.1, 0.1)
@@ -22,11 +22,15 @@ def split_of(labels: list[int], groups: list[int] | None = None, shares=SHARES, 
 
 @pytest.mark.parametrize(
     ("text", "shares"),
-    [("80/10/10", (0.8, 0.1, 0.1)), ("2/1/1", (0.5, 0.25, 0.25)),
-     ("1/0/0", (1, 0, 0)), (" 8 / 1.5/.5", (0.8, 0.15, 0.05))],
-)  # fmt: skip
+    [
+        ("80/10/10", (0.8, 0.1, 0.1)),
+        ("2/1/1", (0.5, 0.25, 0.25)),
+        ("1/0/0", (1, 0, 0)),
+        (" 8 / 1.5/.5", (0.8, 0.15, 0.05)),
+    ],
+)
 def test_shares(text: str, shares: tuple[float, ...]) -> None:
-    assert read_shares(text) == pytest.approx(shares)
+    assert parse_split_ratios(text) == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +38,21 @@ def test_shares(text: str, shares: tuple[float, ...]) -> None:
 )
 def test_shares_that_make_no_sense(text: str) -> None:
     with pytest.raises(DataError, match="80/10/10"):
-        read_shares(text)
+        parse_split_ratios(text)
 
 
 @pytest.mark.parametrize(
     ("rows", "counts"),
-    [(0, (0, 0, 0)), (1, (1, 0, 0)), (3, (1, 1, 1)), (4, (2, 1, 1)), (10, (8, 1, 1)), (100, (80, 10, 10)),
-     (15, (12, 2, 1))],
-)  # fmt: skip
+    [
+        (0, (0, 0, 0)),
+        (1, (1, 0, 0)),
+        (3, (1, 1, 1)),
+        (4, (2, 1, 1)),
+        (10, (8, 1, 1)),
+        (100, (80, 10, 10)),
+        (15, (12, 2, 1)),
+    ],
+)
 def test_single_pictures_are_shared_out_exactly(rows: int, counts: tuple[int, ...]) -> None:
     got = np.bincount(split_of([0] * rows), minlength=3)
     assert tuple(got) == counts
@@ -49,10 +60,12 @@ def test_single_pictures_are_shared_out_exactly(rows: int, counts: tuple[int, ..
 
 @pytest.mark.parametrize("given_splits", [(True, v, t) for v in (True, False) for t in (True, False)])
 def test_what_is_told_before_is_what_is_held_out(given_splits: tuple[bool, ...]) -> None:
-    shares = held_out_shares(given_splits)
+    shares = holdout_ratios(given_splits)
     assert [share > 0 for share in shares] == [True, *(not there for there in given_splits[1:])]
     for rows in range(60):
-        assert expected_counts(rows, shares) == tuple(np.bincount(split_of([0] * rows, shares=shares), minlength=3))
+        assert expected_split_counts(rows, shares) == tuple(
+            np.bincount(split_of([0] * rows, shares=shares), minlength=3)
+        )
 
 
 @given(rows=ROWS, shares=ANY_SHARES, seed=st.integers(0, 5))

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.charts.datasets import agreement_heat, class_counts
+from emotion.charts.datasets import plot_class_counts, plot_label_agreement
 from emotion.datasets import tables
-from emotion.datasets.dataset import Dataset, ferplus_majority
-from emotion.datasets.duplicates import near_groups
-from emotion.datasets.tables import MAJORITIES, SPLIT_WORDS, Twins
-from emotion.expressions import FER2013_LABELS, expression
+from emotion.datasets.dataset import Dataset, majority_vote
+from emotion.datasets.duplicates import group_near_duplicates
+from emotion.datasets.tables import MAJORITY_LABELS, SPLIT_NAMES, DuplicateGroup
+from emotion.expressions import FER2013_LABELS, get_style
 from emotion.results import tables as results_tables
-from emotion.training.runs.folder import read_rows
+from emotion.training.runs.folder import read_csv_rows
 
 
 def data_of(rows: list[tuple[int, int, int]], names: tuple[str, ...] = ("happy", "grin", "sad")) -> Dataset:
@@ -38,41 +38,46 @@ def test_counts_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
     table = tables.counts_table(data)
     assert len(table) == 9
     for label, split, count in zip(table["label"], table["split"], table["count"], strict=True):
-        wanted = data.label_names.index(label), SPLIT_WORDS.index(split)
+        wanted = data.label_names.index(label), SPLIT_NAMES.index(split)
         assert count == sum((row[1], row[2]) == wanted for row in rows)
     by_label = tables.counts_by_label(data)
-    assert [*by_label.columns] == ["label", *SPLIT_WORDS, "all"]
+    assert [*by_label.columns] == ["label", *SPLIT_NAMES, "all"]
     assert by_label["all"].sum() == len(rows)
-    assert (by_label[[*SPLIT_WORDS]].sum(axis=1) == by_label["all"]).all()
+    assert (by_label[[*SPLIT_NAMES]].sum(axis=1) == by_label["all"]).all()
 
 
 @given(rows=ROWS)
 def test_twins_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
     data = data_of(rows)
-    found = tables.twins(data, near_groups(data.images))
+    found = tables.find_duplicate_groups(data, group_near_duplicates(data.images))
     by_picture = {p: [i for i, row in enumerate(rows) if row[0] == p] for p in range(1, 8)}
     expected = {
         tuple(members): (len({rows[i][2] for i in members}) > 1, len({rows[i][1] for i in members}) > 1)
         for members in by_picture.values()
         if len(members) > 1
     }
-    assert {one.rows: (one.across, one.torn) for one in found} == expected
-    order = [(one.across, one.torn) for one in found]
+    assert {one.rows: (one.spans_splits, one.has_label_conflict) for one in found} == expected
+    order = [(one.spans_splits, one.has_label_conflict) for one in found]
     assert order == sorted(order, reverse=True)
-    table = tables.twins_table(data, found)
+    table = tables.duplicates_table(data, found)
     assert table["row"].tolist() == [row for one in found for row in one.rows]
     assert table["group"].nunique() == len(found)
 
 
 def test_tables_of_nothing_have_their_columns() -> None:
     data = data_of([(1, 0, 0)])
-    assert tables.twins(data, np.zeros(1, np.intp)) == []
-    assert [*tables.twins_table(data, []).columns] == [
-        "group", "row", "label", "split", "several_splits", "several_labels",
-    ]  # fmt: skip
+    assert tables.find_duplicate_groups(data, np.zeros(1, np.intp)) == []
+    assert [*tables.duplicates_table(data, []).columns] == [
+        "group",
+        "row",
+        "label",
+        "split",
+        "several_splits",
+        "several_labels",
+    ]
     assert [*tables.rows_table(data, np.array([], np.intp)).columns] == ["row", "label", "split"]
-    assert tables.blank_rows(data).tolist() == []
-    assert tables.blank_rows(data_of([(1, 0, 0), (0, 1, 1)])).tolist() == [1]
+    assert tables.find_blank_rows(data).tolist() == []
+    assert tables.find_blank_rows(data_of([(1, 0, 0), (0, 1, 1)])).tolist() == [1]
 
 
 def voted(rows: list[tuple[int, int]]) -> Dataset:
@@ -81,44 +86,44 @@ def voted(rows: list[tuple[int, int]]) -> Dataset:
     votes[np.arange(len(rows)), [column for _, column in rows]] = 10
     labels = np.array([label for label, _ in rows], np.int8)
     images = np.zeros((len(rows), 48, 48), np.uint8)
-    return Dataset(images, labels, np.zeros(len(rows), np.int8), votes=votes, named=np.ones(len(rows), bool))
+    return Dataset(images, labels, np.zeros(len(rows), np.int8), votes=votes, has_votes=np.ones(len(rows), bool))
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=40))
 def test_agreement_against_a_slow_oracle(rows: list[tuple[int, int]]) -> None:
     data = voted(rows)
-    majority = [MAJORITIES[i] for i in ferplus_majority(data)]
+    majority = [MAJORITY_LABELS[i] for i in majority_vote(data)]
     table = tables.agreement_table(data)
     cells = {(a, b): n for a, b, n in zip(table["label"], table["majority"], table["count"], strict=True)}
     assert len(cells) == 7 * 9
     names = [FER2013_LABELS[label] for label, _ in rows]
     for cell, count in cells.items():
         assert count == sum(pair == cell for pair in zip(names, majority, strict=True))
-        i, j = FER2013_LABELS.index(cell[0]), MAJORITIES.index(cell[1])
+        i, j = FER2013_LABELS.index(cell[0]), MAJORITY_LABELS.index(cell[1])
         expected = [row for row, pair in enumerate(zip(names, majority, strict=True)) if pair == cell]
-        assert tables.agreement_rows(data, i, j).tolist() == expected
+        assert tables.find_agreement_rows(data, i, j).tolist() == expected
     sums = table.groupby("label")["share"].sum()
     assert all(total == pytest.approx(1.0 if label in names else 0.0) for label, total in sums.items())
     same = sum(a == b for a, b in zip(names, majority, strict=True))
-    assert tables.same_label(data) == (same, sum(b != "no majority" for b in majority))
-    row, column = tables.largest_disagreement(data)
+    assert tables.count_agreements(data) == (same, sum(b != "no majority" for b in majority))
+    row, column = tables.find_largest_disagreement(data)
     others = {cell: n for cell, n in cells.items() if cell[0] != cell[1] and cell[1] != "no majority"}
     most = max(others.values())
-    assert most == 0 or others[FER2013_LABELS[row], MAJORITIES[column]] == most
+    assert most == 0 or others[FER2013_LABELS[row], MAJORITY_LABELS[column]] == most
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\0", "name,label,reason,sentence,picture\n", '"', None])
 def test_a_list_of_what_was_left_out_that_makes_no_sense(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "thrown_out.csv").write_text(text)
-    for one in tables.left_out(tmp_path):
+    for one in tables.read_rejected(tmp_path):
         assert all(isinstance(value, str) for value in one)
 
 
 @given(count=st.integers(1, 30), columns=st.integers(1, 12), scale=st.integers(1, 3))
 def test_a_sheet_holds_every_face(count: int, columns: int, scale: int) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (count, 8, 8)).astype(np.uint8)
-    sheet = tables.sheet(faces, columns, scale)
+    sheet = tables.tile_faces(faces, columns, scale)
     across = min(count, columns)
     assert sheet.shape == (-(-count // across) * 8 * scale, across * 8 * scale, 3)
     for i in range(-(-count // across) * across):
@@ -137,15 +142,18 @@ def test_names_of_others_cannot_become_formulas() -> None:
 def test_charts_hold_every_number() -> None:
     odd = 'it\'s "grin"'
     data = data_of([(1, 0, 0), (2, 0, 1), (3, 1, 2)], ("happy", odd, "sad"))
-    drawn = class_counts(tables.counts_table(data)).to_dict()
+    drawn = plot_class_counts(tables.counts_table(data)).to_dict()
     (rows,) = drawn["datasets"].values()
-    assert sorted((row["name"], row["split"], row["count"]) for row in rows if row["count"]) == sorted([
-        ("● happy", "training", 1), ("● happy", "validation", 1),
-        (f"{expression(odd).sign} {odd}", "test", 1),
-    ])  # fmt: skip
+    assert sorted((row["name"], row["split"], row["count"]) for row in rows if row["count"]) == sorted(
+        [
+            ("● happy", "training", 1),
+            ("● happy", "validation", 1),
+            (f"{get_style(odd).symbol} {odd}", "test", 1),
+        ]
+    )
     votes = voted([(0, 0), (0, 4), (0, 4)])
     for dark in (False, True):
-        (rows,) = agreement_heat(tables.agreement_table(votes), dark=dark).to_dict()["datasets"].values()
+        (rows,) = plot_label_agreement(tables.agreement_table(votes), dark=dark).to_dict()["datasets"].values()
         angry = {row["majority"]: (row["count"], row["part"]) for row in rows if row["label"] == "angry"}
         assert (angry["neutral"], angry["angry"], angry["sad"]) == ((1, "33 %"), (2, "67 %"), (0, "0 %"))
         assert len({row["ink"] for row in rows}) == (1 if not dark else 2)
@@ -153,20 +161,21 @@ def test_charts_hold_every_number() -> None:
 
 def test_a_group_says_what_is_wrong_with_it() -> None:
     data = data_of([(1, 0, 0), (1, 1, 2), (2, 0, 0), (2, 0, 0)])
-    assert tables.twins(data, near_groups(data.images)) == [
-        Twins((0, 1), across=True, torn=True), Twins((2, 3), across=False, torn=False),
-    ]  # fmt: skip
+    assert tables.find_duplicate_groups(data, group_near_duplicates(data.images)) == [
+        DuplicateGroup((0, 1), spans_splits=True, has_label_conflict=True),
+        DuplicateGroup((2, 3), spans_splits=False, has_label_conflict=False),
+    ]
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_what_was_left_out_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
     text = f"{mark}name,label,reason,sentence,picture\nGröße.png,happy,no face,Why.,\n"
     (tmp_path / "thrown_out.csv").write_text(text, encoding="utf-8")
-    (row,) = tables.left_out(tmp_path)
+    (row,) = tables.read_rejected(tmp_path)
     assert (row.name, row.reason) == ("Größe.png", "no face")
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_history_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_text(f"{mark}epoch,loss\n1,0.5\n", encoding="utf-8")
-    assert read_rows(tmp_path / "history.csv") == [{"epoch": "1", "loss": "0.5"}]
+    assert read_csv_rows(tmp_path / "history.csv") == [{"epoch": "1", "loss": "0.5"}]

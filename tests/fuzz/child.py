@@ -28,10 +28,10 @@ def ours(kind: str) -> Callable[[Path, bool], object]:
         from emotion.media.image_reader import read_image
 
         return lambda path, opened: read_image(io.BytesIO(path.read_bytes()) if opened else path, name="the photo")
-    from emotion.media.video_reader import Film
+    from emotion.media.video_reader import VideoReader
 
     def film(path: Path, opened: bool) -> None:
-        with Film(path, "the film") as reader:
+        with VideoReader(path, "the film") as reader:
             for frame in reader.frames():
                 frame.image()
 

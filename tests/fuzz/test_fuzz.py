@@ -64,8 +64,12 @@ def test_death_and_silence_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_what_counts_as_failed() -> None:
     tried = Tried()
     for became, seconds, megabytes in (
-        ("read", 1, 10), ("refused", 4.9, 299), ("read", 5.1, 1), ("refused", 1, 301), ("fault", 1, 1),
-    ):  # fmt: skip
+        ("read", 1, 10),
+        ("refused", 4.9, 299),
+        ("read", 5.1, 1),
+        ("refused", 1, 301),
+        ("fault", 1, 1),
+    ):
         tried.add(tried.count, "images", {"became": became, "seconds": seconds, "megabytes": megabytes})
     assert (tried.read, tried.refused, len(tried.failed), tried.count) == (1, 1, 3, 5)
     assert (tried.slowest, tried.largest) == (5.1, 301)

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import Bundle, open_bundle
+from emotion.model_store.store import ModelBundle, open_model
 from tests.generation.making import use_tiny, write_generator, write_judge, write_teacher
 
 
@@ -18,18 +18,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sampler(made: Path) -> Sampler:
-    return Sampler(open_bundle(made))
+    return Sampler(open_model(made))
 
 
 @pytest.fixture(scope="session")
-def judge_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return open_bundle(write_judge(tmp_path_factory.mktemp("judges") / "judge"))
+def judge_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    return open_model(write_judge(tmp_path_factory.mktemp("judges") / "judge"))
 
 
 @pytest.fixture(scope="session")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     """A recogniser that can teach; only for tests that load TensorFlow."""
-    return open_bundle(write_teacher(tmp_path_factory.mktemp("teachers") / "teacher"))
+    return open_model(write_teacher(tmp_path_factory.mktemp("teachers") / "teacher"))
 
 
 @pytest.fixture

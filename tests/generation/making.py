@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from emotion.expressions import FER2013_LABELS
-from emotion.model_store.store import sha256_of
+from emotion.model_store.store import compute_sha256
 
 Change = Callable[[dict[str, Any]], object]
 LATENT = 6
@@ -24,12 +24,19 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
     """A generator of smooth random pictures with a valid card, which `change` may spoil; the expression decides as
     much as the seed."""
     rng = np.random.default_rng(3)
-    waves = np.stack([np.outer(np.sin((i % 4 + 1) * np.arange(48) / 9 + i), np.cos((i // 4 + 1) * np.arange(48) / 9))
-                      for i in range(8)]).reshape(8, 48 * 48)  # fmt: skip
+    waves = np.stack(
+        [
+            np.outer(np.sin((i % 4 + 1) * np.arange(48) / 9 + i), np.cos((i // 4 + 1) * np.arange(48) / 9))
+            for i in range(8)
+        ]
+    ).reshape(8, 48 * 48)
     constants = {
-        "weights": rng.normal(0, 25, (LATENT + len(labels), 8)), "waves": waves, "middle": np.array(128.0),
-        "least": np.array(0.0), "most": np.array(255.0),
-    }  # fmt: skip
+        "weights": rng.normal(0, 25, (LATENT + len(labels), 8)),
+        "waves": waves,
+        "middle": np.array(128.0),
+        "least": np.array(0.0),
+        "most": np.array(255.0),
+    }
     nodes = [
         helper.make_node("Concat", ["latent", "expression"], ["told"], axis=1),
         helper.make_node("MatMul", ["told", "weights"], ["amounts"]),
@@ -39,22 +46,37 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
         helper.make_node("Reshape", ["grey", "shape"], ["faces"]),
     ]
     write_onnx(
-        folder / "model.onnx", nodes, {"latent": [None, LATENT], "expression": [None, len(labels)]},
-        {"faces": [None, 48, 48, 1]}, constants, {"shape": np.array([-1, 48, 48, 1])},
-    )  # fmt: skip
-    return write_card(folder, {
-        "kind": "generator", "name": folder.name, "latent": LATENT, "labels": list(labels), "truncation": 0.75,
-        "output": {"size": 48, "colour": "grey", "range": [0, 255]}, "metrics": {},
-    }, change)  # fmt: skip
+        folder / "model.onnx",
+        nodes,
+        {"latent": [None, LATENT], "expression": [None, len(labels)]},
+        {"faces": [None, 48, 48, 1]},
+        constants,
+        {"shape": np.array([-1, 48, 48, 1])},
+    )
+    return write_card(
+        folder,
+        {
+            "kind": "generator",
+            "name": folder.name,
+            "latent": LATENT,
+            "labels": list(labels),
+            "truncation": 0.75,
+            "output": {"size": 48, "colour": "grey", "range": [0, 255]},
+            "metrics": {},
+        },
+        change,
+    )
 
 
 def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str] = FER2013_LABELS) -> Path:
     """A recogniser with ten features, each the answer of a random filter, and one head "fer2013"."""
     rng = np.random.default_rng(4)
     constants = {
-        "scale": np.array(1 / 255), "filters": rng.normal(0, 0.1, (48 * 48, 10)),
-        "head": rng.normal(0, 1, (10, len(labels))), "bias": rng.normal(0, 0.01, len(labels)),
-    }  # fmt: skip
+        "scale": np.array(1 / 255),
+        "filters": rng.normal(0, 0.1, (48 * 48, 10)),
+        "head": rng.normal(0, 1, (10, len(labels))),
+        "bias": rng.normal(0, 0.01, len(labels)),
+    }
     nodes = [
         helper.make_node("Flatten", ["faces"], ["flat"]),
         helper.make_node("Mul", ["flat", "scale"], ["x"]),
@@ -66,10 +88,18 @@ def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str
     write_onnx(
         folder / "model.onnx", nodes, {"faces": [None, 48, 48, 1]}, {"fer2013": [None, len(labels)]}, constants, {}
     )
-    return write_card(folder, {
-        "kind": "recogniser", "name": folder.name, "input": {"size": 48}, "shown": "fer2013", "metrics": {},
-        "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
-    }, change)  # fmt: skip
+    return write_card(
+        folder,
+        {
+            "kind": "recogniser",
+            "name": folder.name,
+            "input": {"size": 48},
+            "shown": "fer2013",
+            "metrics": {},
+            "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
+        },
+        change,
+    )
 
 
 def write_onnx(
@@ -83,19 +113,22 @@ def write_onnx(
     """`constants` become float32, `whole` numbers int64."""
     path.parent.mkdir(parents=True, exist_ok=True)
     graph = helper.make_graph(
-        list(nodes), "tiny",
+        list(nodes),
+        "tiny",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-        [*(numpy_helper.from_array(np.asarray(v, np.float32), name) for name, v in constants.items()),
-         *(numpy_helper.from_array(np.asarray(v, np.int64), name) for name, v in whole.items())],
-    )  # fmt: skip
+        [
+            *(numpy_helper.from_array(np.asarray(v, np.float32), name) for name, v in constants.items()),
+            *(numpy_helper.from_array(np.asarray(v, np.int64), name) for name, v in whole.items()),
+        ],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
 
 
 def write_card(folder: Path, card: dict[str, Any], change: Change | None) -> Path:
-    card["files"] = {"model.onnx": {"bytes": 0, "sha256": sha256_of(folder / "model.onnx")}}
+    card["files"] = {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}}
     if change is not None:
         change(card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
@@ -111,38 +144,46 @@ def tiny_pair(classes: int) -> Any:
     import keras
     from keras import layers
 
-    from emotion.generation.networks import LATENT, Pair
+    from emotion.generation.networks import LATENT_DIM, GanNetworks
 
-    latent, expression = keras.Input((LATENT,), name="latent"), keras.Input((classes,), name="expression")
+    latent, expression = keras.Input((LATENT_DIM,), name="latent"), keras.Input((classes,), name="expression")
     x = layers.BatchNormalization()(layers.Dense(12 * 12)(layers.Concatenate()([latent, expression])))
     x = layers.UpSampling2D(4)(layers.Reshape((12, 12, 1))(x))
     generator = keras.Model([latent, expression], layers.Conv2D(1, 3, padding="same")(x), name="tiny")
     seen, asked = keras.Input((48, 48, 1), name="seen"), keras.Input((classes,), name="asked")
     x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(6, 8, 8)(seen))
     x = layers.Concatenate()([layers.Dropout(0.2)(layers.Flatten()(x)), asked])
-    return Pair(generator, keras.Model([seen, asked], layers.Dense(1)(x), name="tiny_critic"))
+    return GanNetworks(generator, keras.Model([seen, asked], layers.Dense(1)(x), name="tiny_critic"))
 
 
 def use_tiny(patch: pytest.MonkeyPatch) -> None:
     """Offer only `tiny_pair`, under all names."""
     from emotion.generation import networks
 
-    patch.setattr(networks, "NETWORKS", dict.fromkeys(("residual", "dcgan-upsampling", "tiny"), tiny_pair))
+    patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(("residual", "dcgan-upsampling", "tiny"), tiny_pair))
 
 
 def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
     """An untrained recogniser with model.keras, as a training leaves it."""
     import keras
 
-    from emotion.training.export import export_network
+    from emotion.training.export import export_classifier
     from tests.training.making import tiny
 
     folder.mkdir(parents=True)
     keras.utils.set_random_seed(9)
-    export_network(tiny({"fer2013": len(labels), "face": 1}), folder, 48)
-    write_card(folder, {
-        "kind": "recogniser", "name": folder.name, "input": {"size": 48}, "shown": "fer2013", "metrics": {},
-        "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
-        "face": {"output": "face", "threshold": 0.5},
-    }, None)  # fmt: skip
+    export_classifier(tiny({"fer2013": len(labels), "face": 1}), folder, 48)
+    write_card(
+        folder,
+        {
+            "kind": "recogniser",
+            "name": folder.name,
+            "input": {"size": 48},
+            "shown": "fer2013",
+            "metrics": {},
+            "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
+            "face": {"output": "face", "threshold": 0.5},
+        },
+        None,
+    )
     return folder

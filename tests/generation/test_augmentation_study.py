@@ -16,10 +16,16 @@ from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError
 from emotion.generation import augmentation_study
-from emotion.generation.augmentation_study import WAYS, Question, interval, measure_benefit, summary
+from emotion.generation.augmentation_study import (
+    CONDITIONS,
+    StudyConfig,
+    confidence_interval,
+    run_augmentation_study,
+    summarize_results,
+)
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import Bundle, open_bundle
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.store import ModelBundle, open_model
+from emotion.recognition.classification import ExpressionClassifier
 
 NAMES = ("disgust", "happy", "sad")
 
@@ -41,26 +47,26 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dataset, Dataset, str
     calls: list[tuple[Dataset, Dataset, str, int]] = []
 
     def fake(
-        data: Dataset, held: Dataset, way: str, seed: int, question: Question, stopping: Callable
+        data: Dataset, held: Dataset, way: str, seed: int, question: StudyConfig, stopping: Callable
     ) -> dict[str, Any]:
         calls.append((data, held, way, seed))
         share = 0.5 + 0.01 * seed + (0.1 if way == "synthetic" else 0)
         return {"accuracy": share, "recall": {"disgust": share, "happy": 0.9}}
 
-    monkeypatch.setattr(augmentation_study, "_learned", fake)
+    monkeypatch.setattr(augmentation_study, "_train_and_measure", fake)
     return calls
 
 
-def ask(sampler: Sampler, judge_bundle: Bundle, data: Dataset, folder: Path, **changes: Any) -> dict[str, Any]:
-    question = Question(**{"least": 0.0, "seeds": 2, "epochs": 1} | changes)
-    return measure_benefit(sampler, Recogniser(judge_bundle, threads=1), data, question, folder)
+def ask(sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, folder: Path, **changes: Any) -> dict[str, Any]:
+    question = StudyConfig(**{"least": 0.0, "seeds": 2, "epochs": 1} | changes)
+    return run_augmentation_study(sampler, ExpressionClassifier(judge_bundle, num_threads=1), data, question, folder)
 
 
 def test_every_way_has_as_many_faces_and_its_own_ones(
-    sampler: Sampler, judge_bundle: Bundle, data: Dataset, learned: list, tmp_path: Path
+    sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     answer = ask(sampler, judge_bundle, data, tmp_path / "out")
-    assert [(way, seed) for _, _, way, seed in learned] == [(way, seed) for seed in range(2) for way in WAYS]
+    assert [(way, seed) for _, _, way, seed in learned] == [(way, seed) for seed in range(2) for way in CONDITIONS]
     assert {len(one.rows("training")) for one, *_ in learned} == {42 + 12}
     assert {len(one.rows("public")) for one, *_ in learned} == {2}
     real = {image.tobytes() for image in data.images[:44]}
@@ -79,7 +85,7 @@ def test_every_way_has_as_many_faces_and_its_own_ones(
 
 
 def test_it_goes_on_where_it_stopped_and_not_with_other_questions(
-    sampler: Sampler, judge_bundle: Bundle, data: Dataset, learned: list, tmp_path: Path
+    sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     first = ask(sampler, judge_bundle, data, tmp_path)
     (tmp_path / "plain-1.json").unlink()
@@ -94,11 +100,11 @@ def test_it_goes_on_where_it_stopped_and_not_with_other_questions(
 @pytest.mark.parametrize("changes", [{"seeds": 1}, {"epochs": 0}, {"times": 0}, {"times": float("nan")}])
 def test_questions_without_an_answer(changes: dict[str, Any]) -> None:
     with pytest.raises(EmotionError, match="one alone has no interval"):
-        Question(**changes)
+        StudyConfig(**changes)
 
 
 def test_what_cannot_be_asked_of_the_data(
-    sampler: Sampler, judge_bundle: Bundle, data: Dataset, learned: list, tmp_path: Path
+    sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="no training faces of fear"):
         ask(sampler, judge_bundle, data, tmp_path / "out", rare="fear")
@@ -109,48 +115,57 @@ def test_what_cannot_be_asked_of_the_data(
 
 def test_the_interval_is_students() -> None:
     values = [0.4, 0.5, 0.7]
-    assert interval(values)[1:] == pytest.approx(
+    assert confidence_interval(values)[1:] == pytest.approx(
         stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     )
 
 
 def results(gain: Sequence[float], loss: float = 0.0) -> list[dict[str, Any]]:
     return [
-        {"way": way, "seed": seed, "accuracy": 0.6 + 0.01 * seed + (loss if way == "synthetic" else 0),
-         "recall": {"disgust": 0.3 + 0.02 * seed + (more if way == "synthetic" else 0)}}
-        for seed, more in enumerate(gain) for way in WAYS
-    ]  # fmt: skip
+        {
+            "way": way,
+            "seed": seed,
+            "accuracy": 0.6 + 0.01 * seed + (loss if way == "synthetic" else 0),
+            "recall": {"disgust": 0.3 + 0.02 * seed + (more if way == "synthetic" else 0)},
+        }
+        for seed, more in enumerate(gain)
+        for way in CONDITIONS
+    ]
 
 
 @pytest.mark.parametrize(
     ("gain", "loss", "words"),
     [
-        ((0.1, 0.11, 0.12), 0.0, [
-            "To find disgust, synthetic faces help, compared with real faces alone: +11.0 points (+8.5 to +13.5)",
-            "Over all faces they make no difference",
-        ]),
+        (
+            (0.1, 0.11, 0.12),
+            0.0,
+            [
+                "To find disgust, synthetic faces help, compared with real faces alone: +11.0 points (+8.5 to +13.5)",
+                "Over all faces they make no difference",
+            ],
+        ),
         ((0.1, -0.1, 0.05), 0.0, ["make no difference that can be told from chance, compared", "often, they make no"]),
         ((-0.1, -0.11, -0.12), -0.02, ["faces harm, compared", "often, they harm: -11.0", "faces they harm: -2.0"]),
     ],
-)  # fmt: skip
+)
 def test_the_honest_sentence(gain: Sequence[float], loss: float, words: list[str]) -> None:
-    told = summary(results(gain, loss), "disgust")
+    told = summarize_results(results(gain, loss), "disgust")
     assert all(word in told["sentence"] for word in words), told["sentence"]
     assert {row["measure"] for row in told["rows"]} == {"all faces", "disgust"}
-    assert [row["way"] for row in told["rows"][:4]] == list(WAYS.values())
+    assert [row["way"] for row in told["rows"][:4]] == list(CONDITIONS.values())
 
 
 @pytest.mark.slow
-def test_small_networks_learn(sampler: Sampler, judge_bundle: Bundle, data: Dataset, tmp_path: Path) -> None:
+def test_small_networks_learn(sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, tmp_path: Path) -> None:
     answer = ask(sampler, judge_bundle, data, tmp_path)
-    told = [json.loads((tmp_path / f"{way}-{seed}.json").read_text()) for seed in range(2) for way in WAYS]
+    told = [json.loads((tmp_path / f"{way}-{seed}.json").read_text()) for seed in range(2) for way in CONDITIONS]
     assert all(set(one["recall"]) == {"disgust", "happy"} for one in told), "nobody held out is sad"
     assert all(0 <= one["accuracy"] <= 1 for one in told)
     assert (answer["held_out"], answer["synthetic"]) == (19, 12)
 
 
 def test_by_the_command_line(
-    made: Path, judge_bundle: Bundle, learned: list, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, judge_bundle: ModelBundle, learned: list, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(made, tmp_path / "waves"))
     images = np.random.default_rng(0).integers(0, 255, (40, 48, 48)).astype(np.uint8)
@@ -162,4 +177,4 @@ def test_by_the_command_line(
     assert main([*arguments, "--times", "0.1", "--least", "0", "--keep"]) == 0
     assert capsys.readouterr().out.startswith("To find disgust, synthetic faces ")
     assert (folder / "benefit.json").read_bytes() == (tmp_path / "out" / "benefit.json").read_bytes()
-    assert "benefit.json" in open_bundle(folder).card["files"], "it goes along with the generator"
+    assert "benefit.json" in open_model(folder).card["files"], "it goes along with the generator"

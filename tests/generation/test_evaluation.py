@@ -16,10 +16,10 @@ from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.generation import evaluation
-from emotion.generation.evaluation import evaluate_generator, keep
-from emotion.generation.metrics import Judge, frechet
+from emotion.generation.evaluation import evaluate_generator, save_evaluation
+from emotion.generation.metrics import FeatureExtractor, frechet_distance
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import Bundle, open_bundle
+from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json
 from tests.generation.making import write_generator
 from tests.training.making import dataset, write_fer2013, write_ferplus
@@ -34,11 +34,13 @@ def data() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def result(made: Path, data: Dataset, judge_bundle: Bundle) -> dict[str, Any]:
-    return evaluate_generator(open_bundle(made), data, judge_bundle, each=20)
+def result(made: Path, data: Dataset, judge_bundle: ModelBundle) -> dict[str, Any]:
+    return evaluate_generator(open_model(made), data, judge_bundle, num_per_class=20)
 
 
-def test_everything_that_was_promised_is_there(result: dict[str, Any], data: Dataset, judge_bundle: Bundle) -> None:
+def test_everything_that_was_promised_is_there(
+    result: dict[str, Any], data: Dataset, judge_bundle: ModelBundle
+) -> None:
     assert result.keys() >= WANTED
     assert json.loads(json.dumps(result)) == json.loads(json.dumps(result, allow_nan=False))
     assert (result["split"], result["n"], result["truncation"], result["judge"]) == ("public", 84, 0.75, "judge")
@@ -51,19 +53,19 @@ def test_everything_that_was_promised_is_there(result: dict[str, Any], data: Dat
     assert not {"trained_on_synthetic", "trained_on_real"} & result.keys()
 
 
-def test_real_faces_are_the_measure(result: dict[str, Any], data: Dataset, judge_bundle: Bundle) -> None:
-    judge = Judge(judge_bundle, data.label_names)
-    public, private = (judge.look(data.images[data.rows(name)]) for name in ("public", "private"))
-    labels = data.labels[data.rows("public")]
-    assert result["frechet_floor"] == pytest.approx(frechet(private.features, public.features))
-    recalls = [(public.answers[labels == i] == i).mean() for i in range(7)]
+def test_real_faces_are_the_measure(result: dict[str, Any], data: Dataset, judge_bundle: ModelBundle) -> None:
+    judge = FeatureExtractor(judge_bundle, data.label_names)
+    public, private = (judge.extract(data.images[data.rows_in(name)]) for name in ("public", "private"))
+    labels = data.labels[data.rows_in("public")]
+    assert result["frechet_floor"] == pytest.approx(frechet_distance(private.features, public.features))
+    recalls = [(public.predictions[labels == i] == i).mean() for i in range(7)]
     assert result["real_consistency"] == pytest.approx(np.mean(recalls))
     assert result["frechet"] > 5 * result["frechet_floor"]  # waves are no stripes
     assert result["frechet_untrained"] > 5 * result["frechet_untrained_floor"]
 
 
-def test_the_same_again(result: dict[str, Any], made: Path, data: Dataset, judge_bundle: Bundle) -> None:
-    assert evaluate_generator(open_bundle(made), data, judge_bundle, each=20) == result
+def test_the_same_again(result: dict[str, Any], made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
+    assert evaluate_generator(open_model(made), data, judge_bundle, num_per_class=20) == result
 
 
 class Copier(Sampler):
@@ -83,11 +85,16 @@ class Copier(Sampler):
 
 @pytest.mark.parametrize(("split", "learned_by_heart"), [("training", True), ("private", False)])
 def test_a_generator_that_repeats_training_faces_is_found_out(
-    made: Path, data: Dataset, judge_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, split: str, learned_by_heart: bool
+    made: Path,
+    data: Dataset,
+    judge_bundle: ModelBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    split: str,
+    learned_by_heart: bool,
 ) -> None:
-    monkeypatch.setattr(Copier, "source", data.take(data.rows(split)), raising=False)
+    monkeypatch.setattr(Copier, "source", data.take(data.rows_in(split)), raising=False)
     monkeypatch.setattr(evaluation, "Sampler", Copier)
-    result = evaluate_generator(open_bundle(made), data, judge_bundle, each=20)
+    result = evaluate_generator(open_model(made), data, judge_bundle, num_per_class=20)
     assert (result["nearest_ratio"] < 0.5) == learned_by_heart
     assert result["frechet"] < 3 * result["frechet_floor"]
     assert result["precision"] > 0.6
@@ -97,8 +104,8 @@ def test_a_generator_that_repeats_training_faces_is_found_out(
     assert result["consistency"] == pytest.approx(result["real_consistency"], abs=0.15)
 
 
-def test_a_collapse_is_called_one(made: Path, data: Dataset, judge_bundle: Bundle) -> None:
-    result = evaluate_generator(open_bundle(made), data, judge_bundle, each=2, truncation=0.0)
+def test_a_collapse_is_called_one(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
+    result = evaluate_generator(open_model(made), data, judge_bundle, num_per_class=2, truncation=0.0)
     assert result["truncation"] == 0
     assert result["collapsed"] == list(data.label_names)
     assert all(ratio == pytest.approx(0, abs=1e-4) for ratio in result["diversity_per_class"].values())
@@ -116,10 +123,10 @@ def test_a_collapse_is_called_one(made: Path, data: Dataset, judge_bundle: Bundl
     ids=["its teacher", "only chose", "another", "unknown"],
 )
 def test_it_is_said_whether_the_judge_has_taught(
-    data: Dataset, judge_bundle: Bundle, tmp_path: Path, change: Callable[[dict, str], object], taught: bool
+    data: Dataset, judge_bundle: ModelBundle, tmp_path: Path, change: Callable[[dict, str], object], taught: bool
 ) -> None:
     folder = write_generator(tmp_path / "made", lambda card: change(card, judge_bundle.sha256))
-    assert evaluate_generator(open_bundle(folder), data, judge_bundle, each=1)["judge_taught"] is taught
+    assert evaluate_generator(open_model(folder), data, judge_bundle, num_per_class=1)["judge_taught"] is taught
 
 
 @pytest.mark.parametrize("relation", ["made_from", "teachers"])
@@ -128,19 +135,19 @@ def test_what_was_made_of_the_teacher_or_learned_from_it_is_no_stranger(
 ) -> None:
     teacher = "7" * 64
     folder = write_generator(tmp_path / "made", lambda card: card.update(teacher={"sha256": teacher, "weight": 0.2}))
-    judge = open_bundle(make_bundle(tmp_path / "judge", lambda card: card.update({relation: ["5" * 64, teacher]})))
-    assert evaluate_generator(open_bundle(folder), data, judge, each=1)["judge_taught"]
+    judge = open_model(make_bundle(tmp_path / "judge", lambda card: card.update({relation: ["5" * 64, teacher]})))
+    assert evaluate_generator(open_model(folder), data, judge, num_per_class=1)["judge_taught"]
 
 
-def test_blank_pictures_and_known_ones_do_not_count(made: Path, data: Dataset, judge_bundle: Bundle) -> None:
+def test_blank_pictures_and_known_ones_do_not_count(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
     images = data.images.copy()
-    images[data.rows("public")[:10]] = 90
-    images[data.rows("private")[:5]] = 200
-    images[data.rows("public")[10:60]] = images[data.rows("training")[:50]]
+    images[data.rows_in("public")[:10]] = 90
+    images[data.rows_in("private")[:5]] = 200
+    images[data.rows_in("public")[10:60]] = images[data.rows_in("training")[:50]]
     spoilt = replace(data, images=images)
-    result = evaluate_generator(open_bundle(made), spoilt, judge_bundle, "private", each=2)
+    result = evaluate_generator(open_model(made), spoilt, judge_bundle, "private", num_per_class=2)
     assert (result["split"], result["n"]) == ("private", 72)
-    public = evaluate_generator(open_bundle(made), spoilt, judge_bundle, each=2)
+    public = evaluate_generator(open_model(made), spoilt, judge_bundle, num_per_class=2)
     assert public["n"] == 74
     # Most of them are in Training, at the distance 0.
     assert public["nearest_held_out"] > 0.1
@@ -155,17 +162,17 @@ def test_blank_pictures_and_known_ones_do_not_count(made: Path, data: Dataset, j
         (lambda d: d.take(np.concatenate([d.rows("public"), d.rows("private")])), "0 training, 84 public"),
     ],
     ids=["labels", "training only", "no private", "no training"],
-)  # fmt: skip
+)
 def test_data_that_does_not_do_is_refused(
-    made: Path, data: Dataset, judge_bundle: Bundle, spoil: Callable[[Dataset], Dataset], words: str
+    made: Path, data: Dataset, judge_bundle: ModelBundle, spoil: Callable[[Dataset], Dataset], words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
-        evaluate_generator(open_bundle(made), spoil(data), judge_bundle)
+        evaluate_generator(open_model(made), spoil(data), judge_bundle)
 
 
-def test_wrong_questions_are_refused(made: Path, data: Dataset, judge_bundle: Bundle) -> None:
+def test_wrong_questions_are_refused(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
     with pytest.raises(EmotionError, match="0 faces of each expression"):
-        evaluate_generator(open_bundle(made), data, judge_bundle, each=0)
+        evaluate_generator(open_model(made), data, judge_bundle, num_per_class=0)
     with pytest.raises(ModelError, match="is a recogniser; faces are drawn by a generator"):
         evaluate_generator(judge_bundle, data, judge_bundle)
 
@@ -177,20 +184,22 @@ def test_the_card_keeps_what_was_measured(made: Path, result: dict[str, Any], tm
     folder = Path(shutil.copytree(made, tmp_path / "made"))
     (folder / "report.json").write_text('{"epochs": 3}')
     measured = result | {"truncation": 0.5}
-    bundle = keep(folder, measured)
+    bundle = save_evaluation(folder, measured)
     assert bundle.card["metrics"]["quality"] == json.loads(json.dumps(measured))
     assert read_json(folder / "report.json") == {"epochs": 3, "quality": json.loads(json.dumps(measured))}
     assert Sampler(bundle).truncation == 0.5
-    assert open_bundle(folder).card["files"].keys() == {"model.onnx", "report.json"}
+    assert open_model(folder).card["files"].keys() == {"model.onnx", "report.json"}
 
 
-def test_only_a_generator_can_keep_it(judge_bundle: Bundle, made: Path, tmp_path: Path, result: dict[str, Any]) -> None:
+def test_only_a_generator_can_keep_it(
+    judge_bundle: ModelBundle, made: Path, tmp_path: Path, result: dict[str, Any]
+) -> None:
     with pytest.raises(ModelError, match="only a generator can keep this"):
-        keep(judge_bundle.folder, result)
+        save_evaluation(judge_bundle.folder, result)
     folder = Path(shutil.copytree(made, tmp_path / "made"))
     before = (folder / "card.json").read_bytes()
     with pytest.raises(ModelError, match="at the truncation 7"):
-        keep(folder, result | {"truncation": 7})
+        save_evaluation(folder, result | {"truncation": 7})
     assert (folder / "card.json").read_bytes() == before
     assert not (folder / "report.json").exists()
 
@@ -198,13 +207,11 @@ def test_only_a_generator_can_keep_it(judge_bundle: Bundle, made: Path, tmp_path
 # --- the command -------------------------------------------------------------------------------------------
 
 
-def test_the_command(
-    made: Path, judge_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+def test_the_command(made: Path, judge_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = dataset(60, 40, 40)
     assert source.votes is not None
-    source.votes[source.rows("private")[:4]] = [0] * 9 + [10]
-    others = (source.votes[source.rows("private")[4:], 9] > 5).sum()
+    source.votes[source.rows_in("private")[:4]] = [0] * 9 + [10]
+    others = (source.votes[source.rows_in("private")[4:], 9] > 5).sum()
     data, votes = write_fer2013(tmp_path / "fer2013.csv", source), write_ferplus(tmp_path / "votes.csv", source)
     folder = Path(shutil.copytree(made, tmp_path / "run"))
     arguments = ["evaluate-gan", str(folder), "--data", str(data), "--judge", str(judge_bundle.folder)]
@@ -213,7 +220,7 @@ def test_the_command(
     assert said.keys() >= WANTED
     assert (said["split"], said["truncation"]) == ("private", 1)
     assert said["n"] == 36 - others  # the votes of the others say: not a face
-    assert open_bundle(folder).card["metrics"]["quality"] == said
+    assert open_model(folder).card["metrics"]["quality"] == said
     assert main(arguments) == 0
     text = capsys.readouterr()
     assert "recognised as asked: disgust" in text.out
@@ -223,9 +230,9 @@ def test_the_command(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_small_recognisers_learn_from_both_kinds_of_faces(
-    made: Path, data: Dataset, judge_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    made: Path, data: Dataset, judge_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, "_EPOCHS", 2)
-    result = evaluate_generator(open_bundle(made), data, judge_bundle, each=1, train=True)
+    result = evaluate_generator(open_model(made), data, judge_bundle, num_per_class=1, should_train=True)
     assert 0 <= result["trained_on_synthetic"] <= 1
     assert 0 <= result["trained_on_real"] <= 1

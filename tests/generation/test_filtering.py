@@ -12,68 +12,78 @@ import pytest
 from emotion.cli.main import main
 from emotion.datasets.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
-from emotion.generation.filtering import accepted, add_to_training, people
+from emotion.generation.filtering import add_to_dataset, best_seeds, sample_accepted
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import Bundle, open_bundle
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.store import ModelBundle, open_model
+from emotion.recognition.classification import ExpressionClassifier
 from tests.generation.making import write_judge
 
 
 @pytest.fixture(scope="module")
-def recogniser(judge_bundle: Bundle) -> Recogniser:
-    return Recogniser(judge_bundle, threads=1)
+def recogniser(judge_bundle: ModelBundle) -> ExpressionClassifier:
+    return ExpressionClassifier(judge_bundle, num_threads=1)
 
 
-def shares(recogniser: Recogniser, faces: np.ndarray, name: str) -> list[float]:
-    return [verdict.scores[name] for verdict in recogniser.classify(faces)]
+def shares(recogniser: ExpressionClassifier, faces: np.ndarray, name: str) -> list[float]:
+    return [verdict.scores[name] for verdict in recogniser.predict(faces)]
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1, 0.2])
-def test_the_first_that_pass(sampler: Sampler, recogniser: Recogniser, least: float) -> None:
-    passed = accepted(sampler, recogniser, "sad", 10, least=least, first_seed=5)
-    drawn = sampler.sample(range(5, 5 + passed.tried), "sad")
+def test_the_first_that_pass(sampler: Sampler, recogniser: ExpressionClassifier, least: float) -> None:
+    passed = sample_accepted(sampler, recogniser, "sad", 10, min_prob=least, first_seed=5)
+    drawn = sampler.sample(range(5, 5 + passed.num_drawn), "sad")
     good = [i for i, share in enumerate(shares(recogniser, drawn, "sad")) if share >= least]
     assert passed.seeds == tuple(5 + i for i in good[:10])
     np.testing.assert_array_equal(passed.faces, drawn[good[:10]])
-    assert passed.tried == (200 if len(good) < 10 else good[9] + 1)
+    assert passed.num_drawn == (200 if len(good) < 10 else good[9] + 1)
 
 
-def test_none_pass(sampler: Sampler, recogniser: Recogniser) -> None:
-    passed = accepted(sampler, recogniser, "sad", 3, least=1.0)
-    assert (passed.faces.shape, passed.seeds, passed.tried) == ((0, 48, 48), (), 60)
+def test_none_pass(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
+    passed = sample_accepted(sampler, recogniser, "sad", 3, min_prob=1.0)
+    assert (passed.faces.shape, passed.seeds, passed.num_drawn) == ((0, 48, 48), (), 60)
 
 
-def test_seeds_go_round(sampler: Sampler, recogniser: Recogniser) -> None:
-    assert accepted(sampler, recogniser, "sad", 3, least=0, first_seed=2**32 - 2).seeds == (2**32 - 2, 2**32 - 1, 0)
+def test_seeds_go_round(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
+    assert sample_accepted(sampler, recogniser, "sad", 3, min_prob=0, first_seed=2**32 - 2).seeds == (
+        2**32 - 2,
+        2**32 - 1,
+        0,
+    )
 
 
 @pytest.mark.parametrize(("count", "least"), [(0, 0.5), (-1, 0.5), (1, 1.1), (1, -0.1), (1, float("nan"))])
-def test_nothing_is_asked_for(sampler: Sampler, recogniser: Recogniser, count: int, least: float) -> None:
+def test_nothing_is_asked_for(sampler: Sampler, recogniser: ExpressionClassifier, count: int, least: float) -> None:
     with pytest.raises(EmotionError, match="expected 1 or more and 0 to 1"):
-        accepted(sampler, recogniser, "sad", count, least=least)
+        sample_accepted(sampler, recogniser, "sad", count, min_prob=least)
 
 
-def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, recogniser: Recogniser) -> None:
+def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
     with pytest.raises(EmotionError, match="does not know 'bored'"):
-        accepted(sampler, recogniser, "bored", 1)
+        sample_accepted(sampler, recogniser, "bored", 1)
 
 
-def test_people_are_as_good_as_their_worst_face(sampler: Sampler, recogniser: Recogniser) -> None:
-    worst = np.min([
-        [verdict.scores[label] * verdict.face for verdict in recogniser.classify(sampler.sample(range(12), label))]
-        for label in sampler.labels
-    ], axis=0)  # fmt: skip
-    seeds = people(sampler, recogniser, 5, among=12)
+def test_people_are_as_good_as_their_worst_face(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
+    worst = np.min(
+        [
+            [
+                verdict.scores[label] * verdict.face_prob
+                for verdict in recogniser.predict(sampler.sample(range(12), label))
+            ]
+            for label in sampler.labels
+        ],
+        axis=0,
+    )
+    seeds = best_seeds(sampler, recogniser, 5, num_candidates=12)
     assert [*worst[list(seeds)]] == sorted(worst)[::-1][:5]
 
 
 def test_of_expressions_that_it_does_not_know_nothing_is_asked(sampler: Sampler, tmp_path: Path) -> None:
-    two = Recogniser(open_bundle(write_judge(tmp_path / "two", labels=("happy", "contempt"))), threads=1)
-    shares = [verdict.scores["happy"] * verdict.face for verdict in two.classify(sampler.sample(range(6), "happy"))]
-    assert people(sampler, two, 6, among=6) == tuple(np.argsort(-np.array(shares), kind="stable"))
+    two = ExpressionClassifier(open_model(write_judge(tmp_path / "two", labels=("happy", "contempt"))), num_threads=1)
+    shares = [verdict.scores["happy"] * verdict.face_prob for verdict in two.predict(sampler.sample(range(6), "happy"))]
+    assert best_seeds(sampler, two, 6, num_candidates=6) == tuple(np.argsort(-np.array(shares), kind="stable"))
 
 
-def test_they_get_into_training_alone(sampler: Sampler, recogniser: Recogniser, tmp_path: Path) -> None:
+def test_they_get_into_training_alone(sampler: Sampler, recogniser: ExpressionClassifier, tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         for label in ("happy", "sad"):
             (tmp_path / "set" / split / label).mkdir(parents=True)
@@ -81,30 +91,31 @@ def test_they_get_into_training_alone(sampler: Sampler, recogniser: Recogniser, 
                 grey = np.random.default_rng(i).integers(0, 255, (48, 48)).astype(np.uint8)
                 cv2.imwrite(str(tmp_path / "set" / split / label / f"{i}.png"), grey)
     before = load_dataset(tmp_path / "set")
-    said = add_to_training(tmp_path / "set", sampler, recogniser, "sad", 4, least=0.0, first_seed=9)
+    said = add_to_dataset(tmp_path / "set", sampler, recogniser, "sad", 4, min_prob=0.0, first_seed=9)
     after = load_dataset(tmp_path / "set")
     assert said["seeds"] == [9, 10, 11, 12]
-    assert len(after.rows("training")) == len(before.rows("training")) + 4
-    assert [len(after.rows(name)) for name in ("public", "private")] == [6, 6]
-    add_to_training(tmp_path / "set", sampler, recogniser, "happy", 1, least=0.0)
+    assert len(after.rows_in("training")) == len(before.rows_in("training")) + 4
+    assert [len(after.rows_in(name)) for name in ("public", "private")] == [6, 6]
+    add_to_dataset(tmp_path / "set", sampler, recogniser, "happy", 1, min_prob=0.0)
     told = json.loads((tmp_path / "set" / "synthetic.json").read_text())["added"]
     assert [(one["expression"], one["generator"]["sha256"]) for one in told] == [
-        ("sad", sampler.bundle.sha256), ("happy", sampler.bundle.sha256),
-    ]  # fmt: skip
+        ("sad", sampler.bundle.sha256),
+        ("happy", sampler.bundle.sha256),
+    ]
 
 
-def test_what_is_no_data_set_stays_as_it_is(sampler: Sampler, recogniser: Recogniser, tmp_path: Path) -> None:
+def test_what_is_no_data_set_stays_as_it_is(sampler: Sampler, recogniser: ExpressionClassifier, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     with pytest.raises(DataError, match="no data set with a folder train/"):
-        add_to_training(tmp_path / "letters", sampler, recogniser, "sad", 1)
+        add_to_dataset(tmp_path / "letters", sampler, recogniser, "sad", 1)
     with pytest.raises(EmotionError, match="In none of 20 faces"):
-        add_to_training(tmp_path / "new", sampler, recogniser, "sad", 1, least=1.0)
+        add_to_dataset(tmp_path / "new", sampler, recogniser, "sad", 1, min_prob=1.0)
     assert list((tmp_path / "letters").iterdir()) == []
     assert not (tmp_path / "new").exists()
 
 
 def test_by_the_command_line(
-    made: Path, judge_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, judge_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
         "generate",

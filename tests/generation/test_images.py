@@ -14,10 +14,19 @@ from PIL import Image
 from emotion.cli.main import main
 from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS
-from emotion.generation.images import face_png, files_of, gif, grown, receipt, row_of, sheet, write_files
+from emotion.generation.images import (
+    build_files,
+    encode_face_png,
+    encode_gif,
+    load_sample_sheets,
+    make_provenance,
+    make_row,
+    make_sheet,
+    write_files,
+)
 from emotion.generation.sampler import Sampler
-from emotion.jobs.result_folder import MARK
-from emotion.model_store.store import open_bundle
+from emotion.jobs.result_folder import MANIFEST_FILE
+from emotion.model_store.store import open_model
 from tests.generation.making import write_generator
 
 
@@ -29,30 +38,35 @@ def decoded(data: bytes) -> np.ndarray:
 
 def test_a_png_holds_the_face(sampler: Sampler) -> None:
     (face,) = sampler.sample([7], "happy")
-    np.testing.assert_array_equal(decoded(face_png(face)), face)
+    np.testing.assert_array_equal(decoded(encode_face_png(face)), face)
 
 
 def test_files_of_one_expression(sampler: Sampler) -> None:
-    files = files_of(sampler, [7, 8], ["happy"])
+    files = build_files(sampler, [7, 8], ["happy"])
     assert list(files) == ["happy-7.png", "happy-8.png", "sheet.png", "faces.json"]
     for seed in (7, 8):
-        assert files[f"happy-{seed}.png"] == face_png(sampler.sample([seed], "happy")[0])
+        assert files[f"happy-{seed}.png"] == encode_face_png(sampler.sample([seed], "happy")[0])
     asked = json.loads(files["faces.json"])
-    assert asked == receipt(sampler, [7, 8], ["happy"], 0.75)
+    assert asked == make_provenance(sampler, [7, 8], ["happy"], 0.75)
     assert asked["sha256"] == sampler.bundle.sha256
     assert asked["faces"][1] == {"file": "happy-8.png", "expression": "happy", "seed": 8}
-    assert files == files_of(sampler, [7, 8], ["happy"])
+    assert files == build_files(sampler, [7, 8], ["happy"])
 
 
 @pytest.mark.parametrize(
     ("seeds", "expressions", "size_wh"),
-    [(range(3), FER2013_LABELS, (3, 7)), (range(8), FER2013_LABELS, (8, 7)), (range(9), ["sad"], (8, 2)),
-     (range(1), ["sad"], (1, 1)), (range(9), ["sad", "fear"], (8, 3))],
-)  # fmt: skip
+    [
+        (range(3), FER2013_LABELS, (3, 7)),
+        (range(8), FER2013_LABELS, (8, 7)),
+        (range(9), ["sad"], (8, 2)),
+        (range(1), ["sad"], (1, 1)),
+        (range(9), ["sad", "fear"], (8, 3)),
+    ],
+)
 def test_the_sheet_has_a_place_for_everybody(
     sampler: Sampler, seeds: range, expressions: list[str], size_wh: tuple[int, int]
 ) -> None:
-    files = files_of(sampler, seeds, expressions, 1.0)
+    files = build_files(sampler, seeds, expressions, 1.0)
     assert len(files) == len(seeds) * len(expressions) + 2
     height, width, channels = decoded(files["sheet.png"]).shape
     assert (width / 96, height / 111, channels) == (*size_wh, 3)
@@ -60,19 +74,19 @@ def test_the_sheet_has_a_place_for_everybody(
 
 def test_a_sheet_shows_faces_and_captions(sampler: Sampler) -> None:
     faces = sampler.sample(range(3), "happy")
-    picture = sheet(faces, ["happy 0", "", "happy 2"], columns=2, scale=1)
+    picture = make_sheet(faces, ["happy 0", "", "happy 2"], num_columns=2, scale=1)
     assert picture.shape == (2 * 63, 2 * 48, 3)
     for i, (x, y) in enumerate([(0, 0), (48, 0), (0, 63)]):
         np.testing.assert_array_equal(picture[y : y + 48, x : x + 48], np.repeat(faces[i][..., None], 3, 2))
         written = (picture[y + 48 : y + 63, x : x + 48] < 128).any()
         assert written == (i != 1)
     assert (picture[63:, 48:] == 255).all()
-    assert not np.array_equal(picture, sheet(faces, ["happy 0", "", "happy 3"], columns=2, scale=1))
+    assert not np.array_equal(picture, make_sheet(faces, ["happy 0", "", "happy 3"], num_columns=2, scale=1))
 
 
 def test_an_empty_sheet_is_refused(sampler: Sampler) -> None:
     with pytest.raises(EmotionError, match="at least one face"):
-        sheet(sampler.sample([], "happy"), [])
+        make_sheet(sampler.sample([], "happy"), [])
 
 
 def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
@@ -91,8 +105,8 @@ def test_the_command_writes_the_same_bytes(
     arguments = ["generate", "--model", str(made), "--expression", "happy", "--seed", "7", "--count", "3"]
     arguments += ["--out", str(out)]
     assert main([*arguments, "--json"]) == 0
-    expected = files_of(sampler, [7, 8, 9], ["happy"])
-    assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != MARK} == expected
+    expected = build_files(sampler, [7, 8, 9], ["happy"])
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != MANIFEST_FILE} == expected
     assert json.loads(capsys.readouterr().out) == json.loads(expected["faces.json"])
     assert main(arguments) == 1
     assert "replace it with --overwrite" in capsys.readouterr().err
@@ -135,14 +149,14 @@ def test_a_truncation_out_of_range_is_a_wrong_argument(made: Path, tmp_path: Pat
 
 def test_a_row_is_as_wide_as_its_faces(sampler: Sampler) -> None:
     faces = sampler.sample([1, 2, 3], "sad")
-    row = row_of(faces, 1)
+    row = make_row(faces, 1)
     np.testing.assert_array_equal(row[:, 48:96], faces[1])
-    assert row_of(faces).shape == (96, 3 * 96)
+    assert make_row(faces).shape == (96, 3 * 96)
 
 
 def test_a_gif_goes_there_and_back(sampler: Sampler) -> None:
     faces = sampler.sample([1, 2, 3], "sad")
-    with Image.open(io.BytesIO(gif(faces, scale=1, milliseconds=50))) as film:
+    with Image.open(io.BytesIO(encode_gif(faces, scale=1, frame_ms=50))) as film:
         shown = []
         for i in range(film.n_frames):
             film.seek(i)
@@ -150,20 +164,22 @@ def test_a_gif_goes_there_and_back(sampler: Sampler) -> None:
         assert film.info["loop"] == 0
         assert film.info["duration"] == 50
     assert [int(np.abs(picture - faces.astype(int)).mean(axis=(1, 2)).argmin()) for picture in shown] == [0, 1, 2, 1]
-    assert gif(faces) == gif(faces)
+    assert encode_gif(faces) == encode_gif(faces)
     with pytest.raises(EmotionError, match="at least one face"):
-        gif(faces[:0])
+        encode_gif(faces[:0])
 
 
 def test_what_it_drew_while_it_grew(made: Path, tmp_path: Path) -> None:
     folder = write_generator(tmp_path / "one", lambda card: card.update(sheets=[1, 4, 9]))
-    assert grown(open_bundle(folder)) == {}, "the file is not there"
+    assert load_sample_sheets(open_model(folder)) == {}, "the file is not there"
     sheets = np.repeat(np.array([20, 120, 220], np.uint8), 7 * 48)[:, None].repeat(8 * 48, axis=1)
     (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets)[1].tobytes())
-    found = grown(open_bundle(folder))
+    found = load_sample_sheets(open_model(folder))
     assert {epoch: (sheet.shape, round(float(sheet.mean()), -1)) for epoch, sheet in found.items()} == {
-        1: ((336, 384), 20), 4: ((336, 384), 120), 9: ((336, 384), 220),
-    }  # fmt: skip
+        1: ((336, 384), 20),
+        4: ((336, 384), 120),
+        9: ((336, 384), 220),
+    }
     (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets[:-1])[1].tobytes())
-    assert grown(open_bundle(folder)) == {}, "a sheet is cut off"
-    assert grown(open_bundle(made)) == {}
+    assert load_sample_sheets(open_model(folder)) == {}, "a sheet is cut off"
+    assert load_sample_sheets(open_model(made)) == {}

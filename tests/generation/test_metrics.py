@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.generation.metrics import (
-    Judge,
-    Yardstick,
+    FeatureExtractor,
+    ReferenceMetrics,
     diversity,
     diversity_ratios,
-    frechet,
+    frechet_distance,
     kid,
-    nearest,
+    nearest_training_faces,
     precision_recall,
-    untrained,
+    random_conv_features,
 )
-from emotion.model_store.store import Bundle, open_bundle, sha256_of
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.store import ModelBundle, compute_sha256, open_model
+from emotion.recognition.classification import ExpressionClassifier
 from tests.generation.making import write_judge
 
 
@@ -42,37 +42,39 @@ def noise(count: int, seed: int = 0) -> NDArray[np.uint8]:
 # --- the judge ---------------------------------------------------------------------------------------------
 
 
-def test_the_judge_says_what_the_recogniser_says(judge_bundle: Bundle) -> None:
+def test_the_judge_says_what_the_recogniser_says(judge_bundle: ModelBundle) -> None:
     faces = noise(300)
-    seen = Judge(judge_bundle, FER2013_LABELS).look(faces)
-    logits = Recogniser(judge_bundle).logits(faces)["fer2013"]
-    np.testing.assert_array_equal(seen.answers, logits.argmax(1))
-    assert len(set(seen.answers.tolist())) > 2
-    weights = {c.name: onnx.numpy_helper.to_array(c) for c in onnx.load(judge_bundle.network).graph.initializer}
+    seen = FeatureExtractor(judge_bundle, FER2013_LABELS).extract(faces)
+    logits = ExpressionClassifier(judge_bundle).logits(faces)["fer2013"]
+    np.testing.assert_array_equal(seen.predictions, logits.argmax(1))
+    assert len(set(seen.predictions.tolist())) > 2
+    weights = {c.name: onnx.numpy_helper.to_array(c) for c in onnx.load(judge_bundle.onnx_path).graph.initializer}
     assert seen.features.shape == (300, 10)
     np.testing.assert_allclose(seen.features @ weights["head"] + weights["bias"], logits, atol=1e-3)
 
 
-def test_answers_are_in_the_order_of_the_labels_asked_for(judge_bundle: Bundle) -> None:
+def test_answers_are_in_the_order_of_the_labels_asked_for(judge_bundle: ModelBundle) -> None:
     faces, labels = noise(50), ("happy", "angry", "neutral", "sad", "fear", "disgust", "surprise")
-    one, other = (Judge(judge_bundle, order).look(faces).answers for order in (FER2013_LABELS, labels))
+    one, other = (
+        FeatureExtractor(judge_bundle, order).extract(faces).predictions for order in (FER2013_LABELS, labels)
+    )
     assert [FER2013_LABELS[i] for i in one] == [labels[i] for i in other]
 
 
-def test_the_narrowest_head_with_the_labels_answers(tiny: Bundle) -> None:
+def test_the_narrowest_head_with_the_labels_answers(tiny: ModelBundle) -> None:
     """FER+ has the seven, too, but would give votes to an eighth."""
-    assert Judge(tiny, FER2013_LABELS)._output == "fer2013"
-    assert Judge(tiny, FERPLUS_LABELS)._output == "ferplus"
+    assert FeatureExtractor(tiny, FER2013_LABELS)._logits_name == "fer2013"
+    assert FeatureExtractor(tiny, FERPLUS_LABELS)._logits_name == "ferplus"
 
 
-def test_labels_that_the_recogniser_has_not_are_refused(judge_bundle: Bundle) -> None:
+def test_labels_that_the_recogniser_has_not_are_refused(judge_bundle: ModelBundle) -> None:
     with pytest.raises(ModelError, match="has no answer with all of contempt, happy"):
-        Judge(judge_bundle, ("contempt", "happy"))
+        FeatureExtractor(judge_bundle, ("contempt", "happy"))
 
 
 def test_another_kind_of_model_cannot_judge(made: Path) -> None:
     with pytest.raises(ModelError, match="is a generator; faces are judged by a recogniser"):
-        Judge(open_bundle(made), FER2013_LABELS)
+        FeatureExtractor(open_model(made), FER2013_LABELS)
 
 
 def test_a_network_without_a_dense_layer_is_refused(tmp_path: Path) -> None:
@@ -83,11 +85,11 @@ def test_a_network_without_a_dense_layer_is_refused(tmp_path: Path) -> None:
             node.op_type, node.domain = "Einsum", ""
             node.attribute.append(onnx.helper.make_attribute("equation", "ij,jk->ik"))
     onnx.save(network, folder / "model.onnx")
-    digest = sha256_of(folder / "model.onnx")
+    digest = compute_sha256(folder / "model.onnx")
     card = (folder / "card.json").read_text()
     (folder / "card.json").write_text(card.replace(card.split('"sha256": "')[1][:64], digest))
     with pytest.raises(ModelError, match="comes from no dense layer"):
-        Judge(open_bundle(folder), FER2013_LABELS)
+        FeatureExtractor(open_model(folder), FER2013_LABELS)
 
 
 # --- distances ---------------------------------------------------------------------------------------------
@@ -98,17 +100,17 @@ def test_frechet_is_the_textbook_formula(seed: int, middle: float, spread: float
     one, other = crowd(60, seed=seed), crowd(50, middle, spread, seed + 1) @ crowd(5, seed=seed + 2)
     a, b = np.cov(one.T), np.cov(other.T)
     expected = np.square(one.mean(0) - other.mean(0)).sum() + np.trace(a + b - 2 * np.real(scipy.linalg.sqrtm(a @ b)))
-    assert frechet(one, other) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert frechet(other, one) == pytest.approx(frechet(one, other), rel=1e-6, abs=1e-6)
+    assert frechet_distance(one, other) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert frechet_distance(other, one) == pytest.approx(frechet_distance(one, other), rel=1e-6, abs=1e-6)
 
 
 def test_frechet_of_known_crowds() -> None:
     one = crowd(100)
-    assert frechet(one, one) == pytest.approx(0, abs=1e-9)
-    assert frechet(one, one + 3) == pytest.approx(5 * 9)
-    assert frechet(one, 3 * (one - one.mean(0)) + one.mean(0)) == pytest.approx(4 * np.trace(np.cov(one.T)))
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(one, one + 3) == pytest.approx(5 * 9)
+    assert frechet_distance(one, 3 * (one - one.mean(0)) + one.mean(0)) == pytest.approx(4 * np.trace(np.cov(one.T)))
     flat = one * [1, 1, 1, 0, 0]  # features that never fire
-    assert frechet(flat, flat) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(flat, flat) == pytest.approx(0, abs=1e-9)
 
 
 def test_kid_is_the_textbook_formula() -> None:
@@ -169,12 +171,14 @@ def test_diversity() -> None:
 
 def test_untrained_eyes_see_what_is_different() -> None:
     faces, smooth = noise(300), np.stack([np.outer(np.arange(48), np.full(48, i % 5 + 1)) for i in range(300)])
-    features = untrained(faces)
+    features = random_conv_features(faces)
     assert features.shape == (300, 128)
-    np.testing.assert_array_equal(features, untrained(faces))
-    np.testing.assert_allclose(features[:5], untrained(faces[:5]), atol=1e-9)  # also in another batch
-    other = untrained(noise(300, 1))
-    assert frechet(features, other) * 5 < frechet(features, untrained(smooth.astype(np.uint8)))
+    np.testing.assert_array_equal(features, random_conv_features(faces))
+    np.testing.assert_allclose(features[:5], random_conv_features(faces[:5]), atol=1e-9)  # also in another batch
+    other = random_conv_features(noise(300, 1))
+    assert frechet_distance(features, other) * 5 < frechet_distance(
+        features, random_conv_features(smooth.astype(np.uint8))
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ def test_untrained_eyes_see_what_is_different() -> None:
 def test_the_nearest_face_is_found(change: Callable[[NDArray], NDArray]) -> None:
     training = noise(400)
     wanted = np.array([3, 399, 0])
-    rows, distances = nearest(change(training[wanted]), training, count=2)
+    rows, distances = nearest_training_faces(change(training[wanted]), training, k=2)
     np.testing.assert_array_equal(rows[:, 0], wanted)
     assert (distances[:, 0] < 0.1).all()
     assert (distances[:, 1] > 0.5).all()
@@ -194,24 +198,26 @@ def test_the_nearest_face_is_found(change: Callable[[NDArray], NDArray]) -> None
 
 def test_distances_to_the_nearest_grow_and_fit_their_rows() -> None:
     training, faces = noise(30), noise(300, 1)
-    rows, distances = nearest(faces, training, count=30)
+    rows, distances = nearest_training_faces(faces, training, k=30)
     assert (np.diff(distances, axis=1) >= 0).all()
     assert (np.sort(rows, axis=1) == np.arange(30)).all()
-    again = nearest(faces[7:8], training[rows[7]])[1]
+    again = nearest_training_faces(faces[7:8], training[rows[7]])[1]
     assert again[0, 0] == pytest.approx(distances[7, 0])
 
 
 # --- in a training -----------------------------------------------------------------------------------------
 
 
-def test_a_yardstick_says_equal_for_equal(judge_bundle: Bundle) -> None:
+def test_a_yardstick_says_equal_for_equal(judge_bundle: ModelBundle) -> None:
     faces = noise(80)
-    judge = Judge(judge_bundle, FER2013_LABELS)
-    labels = judge.look(faces).answers
-    yardstick = Yardstick.of(judge, faces, labels)
+    judge = FeatureExtractor(judge_bundle, FER2013_LABELS)
+    labels = judge.extract(faces).predictions
+    yardstick = ReferenceMetrics.from_faces(judge, faces, labels)
     assert yardstick.measure(faces) == {
-        "frechet": pytest.approx(0, abs=1e-9), "consistency": 1.0, "diversity": pytest.approx(1),
-    }  # fmt: skip
+        "frechet": pytest.approx(0, abs=1e-9),
+        "consistency": 1.0,
+        "diversity": pytest.approx(1),
+    }
     same = np.repeat(faces[:1], 80, axis=0)
     spoilt = yardstick.measure(same)
     assert spoilt["frechet"] > 0.1

@@ -11,7 +11,7 @@ import pytest
 from emotion.errors import ModelError
 from emotion.expressions import FER2013_LABELS
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import open_bundle
+from emotion.model_store.store import open_model
 from tests.generation.making import write_card
 
 pytestmark = [
@@ -26,10 +26,10 @@ def pair_of(name: str, classes: int = 7) -> Any:
     """A pair whose weights are all at work, as after a training: none of them is 0."""
     import keras
 
-    from emotion.generation.networks import NETWORKS
+    from emotion.generation.networks import GAN_BUILDERS
 
     keras.utils.set_random_seed(1)
-    pair = NETWORKS[name](classes)
+    pair = GAN_BUILDERS[name](classes)
     rng = np.random.default_rng(0)
     for network in pair:
         for weight in network.trainable_weights:
@@ -79,10 +79,10 @@ def test_the_own_pair_treats_every_face_by_itself() -> None:
 
 
 def test_greys_are_clipped_to_what_a_picture_holds() -> None:
-    from emotion.generation.networks import greys
+    from emotion.generation.networks import with_pixel_output
 
     generator = pair_of("residual").generator
-    network = greys(generator)
+    network = with_pixel_output(generator)
     latents, asked = inputs(3)
     np.testing.assert_allclose(
         np.array(network([latents, asked])),
@@ -97,37 +97,46 @@ def test_greys_are_clipped_to_what_a_picture_holds() -> None:
 
 @pytest.fixture(scope="module", params=NAMES)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    from emotion.generation.networks import greys
+    from emotion.generation.networks import with_pixel_output
     from emotion.training.export import export_generator
 
     folder = tmp_path_factory.mktemp("exported") / request.param
     folder.mkdir()
-    network = greys(pair_of(request.param).generator)
+    network = with_pixel_output(pair_of(request.param).generator)
     assert export_generator(network, folder) < 0.1
-    write_card(folder, {
-        "kind": "generator", "name": folder.name, "latent": 128, "labels": list(FER2013_LABELS), "truncation": 1.0,
-        "output": {"size": 48}, "metrics": {},
-    }, None)  # fmt: skip
+    write_card(
+        folder,
+        {
+            "kind": "generator",
+            "name": folder.name,
+            "latent": 128,
+            "labels": list(FER2013_LABELS),
+            "truncation": 1.0,
+            "output": {"size": 48},
+            "metrics": {},
+        },
+        None,
+    )
     return folder, network
 
 
 def test_the_file_is_small_and_draws_what_the_network_draws(exported: tuple[Path, Any]) -> None:
     folder, network = exported
     assert (folder / "model.onnx").stat().st_size <= 12_000_000
-    sampler = Sampler(open_bundle(folder))
+    sampler = Sampler(open_model(folder))
     seeds = [1, 2, 3]
     for name in ("angry", "neutral"):
-        asked = np.tile(sampler.weights(name), (3, 1))
-        expected = np.array(network([np.stack([sampler.place(seed) for seed in seeds]), asked]))[..., 0]
+        asked = np.tile(sampler.encode_expression(name), (3, 1))
+        expected = np.array(network([np.stack([sampler.latent_for(seed) for seed in seeds]), asked]))[..., 0]
         assert np.abs(sampler.sample(seeds, name) - expected).max() < 0.6
 
 
 def test_a_face_is_the_same_in_any_company(exported: tuple[Path, Any]) -> None:
-    sampler = Sampler(open_bundle(exported[0]))
+    sampler = Sampler(open_model(exported[0]))
     together = sampler.sample(range(40), "happy")
     for seed in (0, 7, 39):
         np.testing.assert_array_equal(sampler.sample([seed], "happy")[0], together[seed])
-    np.testing.assert_array_equal(Sampler(open_bundle(exported[0])).sample(range(40), "happy"), together)
+    np.testing.assert_array_equal(Sampler(open_model(exported[0])).sample(range(40), "happy"), together)
 
 
 def test_the_keras_file_holds_the_same(exported: tuple[Path, Any]) -> None:

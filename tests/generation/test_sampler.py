@@ -15,64 +15,64 @@ from hypothesis import strategies as st
 
 from emotion.errors import EmotionError, ModelError
 from emotion.expressions import FER2013_LABELS
-from emotion.generation.sampler import MOST_FACES, MOST_SEED, Sampler, between, latent, read_seed, seeds_from
-from emotion.model_store.store import Bundle, open_bundle
+from emotion.generation.sampler import MAX_FACES, MAX_SEED, Sampler, latent_from_seed, make_seeds, parse_seed, slerp
+from emotion.model_store.store import ModelBundle, open_model
 from tests.generation.making import LATENT, write_generator
 
-SEEDS = st.integers(0, MOST_SEED)
+SEEDS = st.integers(0, MAX_SEED)
 
 
-@pytest.mark.parametrize(("text", "seed"), [("0", 0), (" 7 ", 7), ("007", 7), (str(MOST_SEED), MOST_SEED)])
+@pytest.mark.parametrize(("text", "seed"), [("0", 0), (" 7 ", 7), ("007", 7), (str(MAX_SEED), MAX_SEED)])
 def test_seeds_are_read(text: str, seed: int) -> None:
-    assert read_seed(text) == seed
+    assert parse_seed(text) == seed
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "-1", "+1", "1.0", "1e3", "seven", "0x7", "1_000", "٧", "²", str(MOST_SEED + 1), "9" * 5000, "7\0"],
+    ["", " ", "-1", "+1", "1.0", "1e3", "seven", "0x7", "1_000", "٧", "²", str(MAX_SEED + 1), "9" * 5000, "7\0"],
 )
 def test_what_is_no_seed_is_refused(text: str) -> None:
-    with pytest.raises(EmotionError, match=f"expected a whole number from 0 to {MOST_SEED}") as caught:
-        read_seed(text)
+    with pytest.raises(EmotionError, match=f"expected a whole number from 0 to {MAX_SEED}") as caught:
+        parse_seed(text)
     assert len(str(caught.value)) < 150
 
 
 def test_seeds_count_on_and_around() -> None:
-    assert seeds_from(7, 3) == (7, 8, 9)
-    assert seeds_from(MOST_SEED, 2) == (MOST_SEED, 0)
-    assert len(seeds_from(5, MOST_FACES)) == MOST_FACES
+    assert make_seeds(7, 3) == (7, 8, 9)
+    assert make_seeds(MAX_SEED, 2) == (MAX_SEED, 0)
+    assert len(make_seeds(5, MAX_FACES)) == MAX_FACES
 
 
-@pytest.mark.parametrize("count", [0, -1, MOST_FACES + 1, 100_000])
+@pytest.mark.parametrize("count", [0, -1, MAX_FACES + 1, 100_000])
 def test_too_few_or_too_many_faces_are_refused(count: int) -> None:
-    with pytest.raises(EmotionError, match=f"^{count} faces were asked for; expected 1 to {MOST_FACES}"):
-        seeds_from(0, count)
+    with pytest.raises(EmotionError, match=f"^{count} faces were asked for; expected 1 to {MAX_FACES}"):
+        make_seeds(0, count)
 
 
 def test_a_seed_means_the_same_place_forever() -> None:
     """Faces that people saved by their seeds would change with these numbers."""
-    np.testing.assert_allclose(latent(7, 4), [0.0012301, 0.2987455, -0.2741378, -0.8905919], atol=1e-6)
-    assert latent(7, 128)[:4].tolist() == latent(7, 4).tolist()
+    np.testing.assert_allclose(latent_from_seed(7, 4), [0.0012301, 0.2987455, -0.2741378, -0.8905919], atol=1e-6)
+    assert latent_from_seed(7, 128)[:4].tolist() == latent_from_seed(7, 4).tolist()
 
 
 @given(SEEDS, SEEDS, st.floats(0, 1))
 def test_the_way_between_two_places_is_an_arc(first: int, second: int, share: float) -> None:
-    one, other = latent(first, 128), latent(second, 128)
-    np.testing.assert_allclose(between(one, other, 0), one, atol=1e-5)
-    np.testing.assert_allclose(between(one, other, 1), other, atol=1e-5)
-    np.testing.assert_allclose(between(one, other, share), between(other, one, 1 - share), atol=1e-4)
+    one, other = latent_from_seed(first, 128), latent_from_seed(second, 128)
+    np.testing.assert_allclose(slerp(one, other, 0), one, atol=1e-5)
+    np.testing.assert_allclose(slerp(one, other, 1), other, atol=1e-5)
+    np.testing.assert_allclose(slerp(one, other, share), slerp(other, one, 1 - share), atol=1e-4)
     lengths = sorted(np.linalg.norm([one, other], axis=1))
     # A straight way would leave the shell where all seeds lie.
-    assert lengths[0] * 0.95 <= np.linalg.norm(between(one, other, share)) <= lengths[1] * 1.05
+    assert lengths[0] * 0.95 <= np.linalg.norm(slerp(one, other, share)) <= lengths[1] * 1.05
 
 
 @pytest.mark.parametrize("other", [[3, 4], [-3, -4], [0, 0]])
 def test_ways_without_an_arc(other: list[float]) -> None:
     one, end = np.array([3, 4], np.float32), np.array(other, np.float32)
-    middle = between(one, end, 0.5)
+    middle = slerp(one, end, 0.5)
     assert np.isfinite(middle).all()
-    np.testing.assert_array_equal(between(one, end, 0), one)
-    np.testing.assert_allclose(between(one, end, 1), end, atol=1e-6)
+    np.testing.assert_array_equal(slerp(one, end, 0), one)
+    np.testing.assert_allclose(slerp(one, end, 1), end, atol=1e-6)
 
 
 # --- drawing -----------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_seed_expression_and_truncation_all_count(sampler: Sampler) -> None:
 
 
 def test_a_face_is_what_the_network_says_rounded(sampler: Sampler) -> None:
-    feed = {"latent": latent(5, LATENT)[None], "expression": np.eye(7, dtype=np.float32)[[3]]}
+    feed = {"latent": latent_from_seed(5, LATENT)[None], "expression": np.eye(7, dtype=np.float32)[[3]]}
     (raw,) = sampler._session.run(None, feed)
     np.testing.assert_array_equal(sampler.sample([5], "happy", 1)[0], np.round(raw[0, ..., 0]))
 
@@ -143,7 +143,7 @@ def test_an_unknown_expression_is_refused(sampler: Sampler, expression: str) -> 
 
 
 def test_a_morph_passes_all_expressions(sampler: Sampler) -> None:
-    strip = sampler.morph(7, steps=4, truncation=1)
+    strip = sampler.morph(7, num_steps=4, truncation=1)
     assert strip.faces.shape == (25, 48, 48)
     np.testing.assert_allclose(strip.weights.sum(axis=1), 1, atol=1e-6)
     for i, name in enumerate(FER2013_LABELS):
@@ -157,8 +157,8 @@ def test_a_walk_leads_from_one_to_the_other(sampler: Sampler) -> None:
     strip = sampler.walk(1, 2, "sad", 5)
     assert strip.faces.shape == (5, 48, 48)
     np.testing.assert_array_equal(strip.faces[[0, -1]], sampler.sample([1, 2], "sad"))
-    np.testing.assert_array_equal(sampler.mixed(1, 2, "sad", [0.5]).faces[0], strip.faces[2])
-    assert (strip.weights == sampler.weights("sad")).all()
+    np.testing.assert_array_equal(sampler.interpolate_many(1, 2, "sad", [0.5]).faces[0], strip.faces[2])
+    assert (strip.weights == sampler.encode_expression("sad")).all()
     nothing = sampler.walk(1, 2, "sad", 0)
     assert (nothing.faces.shape, nothing.weights.shape) == ((0, 48, 48), (0, 7))
 
@@ -166,7 +166,7 @@ def test_a_walk_leads_from_one_to_the_other(sampler: Sampler) -> None:
 # --- models ------------------------------------------------------------------------------------------------
 
 
-def test_another_kind_of_model_is_refused(judge_bundle: Bundle) -> None:
+def test_another_kind_of_model_is_refused(judge_bundle: ModelBundle) -> None:
     with pytest.raises(ModelError, match="is a recogniser; faces are drawn by a generator"):
         Sampler(judge_bundle)
 
@@ -181,6 +181,6 @@ def test_another_kind_of_model_is_refused(judge_bundle: Bundle) -> None:
     ids=["latent", "size", "labels"],
 )
 def test_a_card_that_tells_of_another_network_is_refused(tmp_path: Path, change: Callable[[dict], object]) -> None:
-    bundle = open_bundle(write_generator(tmp_path / "made", change))
+    bundle = open_model(write_generator(tmp_path / "made", change))
     with pytest.raises(ModelError, match="The card of the model made gives the inputs"):
         Sampler(bundle)

@@ -14,7 +14,7 @@ import pytest
 from emotion.cli.main import main
 from emotion.generation.sampler import Sampler
 from emotion.model_store import store
-from emotion.model_store.store import Bundle, open_bundle
+from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json
 from emotion.training.runs.folder import read_history
 from tests.generation.making import use_tiny
@@ -37,12 +37,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def train(files: Path, teacher: Bundle) -> Iterator[Callable[..., int]]:
+def train(files: Path, teacher: ModelBundle) -> Iterator[Callable[..., int]]:
     """`train(folder, *arguments)`: `train-gan` with networks that learn in no time."""
     with pytest.MonkeyPatch.context() as patch:
         use_tiny(patch)
-        arguments = ["train-gan", "--data", str(files / "fer2013.csv"), "--votes", str(files / "fer2013new.csv"),
-                     "--teacher", str(teacher.folder)]  # fmt: skip
+        arguments = [
+            "train-gan",
+            "--data",
+            str(files / "fer2013.csv"),
+            "--votes",
+            str(files / "fer2013new.csv"),
+            "--teacher",
+            str(teacher.folder),
+        ]
         yield lambda folder, *more: main([*arguments, "--out", str(folder), *more])
 
 
@@ -58,8 +65,8 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
-def test_a_run_becomes_a_generator(run: Path, teacher: Bundle) -> None:
-    bundle = open_bundle(run)
+def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
+    bundle = open_model(run)
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
@@ -78,7 +85,7 @@ def test_a_run_becomes_a_generator(run: Path, teacher: Bundle) -> None:
 
 
 def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = open_bundle(run).card
+    card = open_model(run).card
     assert card["sheets"] == [1, 2, 3]
     assert "samples.webp" in card["files"]
     strip = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
@@ -91,16 +98,16 @@ def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch:
         assert np.abs(part.astype(int) - sheet).mean() < 12
     from emotion.generation import sample_sheets
 
-    monkeypatch.setattr(sample_sheets, "_SHEETS", 2)
-    assert sample_sheets._keep_sheets(run, 3) == [1, 3]
+    monkeypatch.setattr(sample_sheets, "_MAX_SHEETS", 2)
+    assert sample_sheets._save_sheets(run, 3) == [1, 3]
     (run / "samples" / "epoch-001.png").unlink()
-    assert sample_sheets._keep_sheets(run, 3) == [3]
+    assert sample_sheets._save_sheets(run, 3) == [3]
 
 
 def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(store, "BUILTIN_MODELS", tmp_path / "models")
     assert main(["use", str(run), "--name", "faces", "--default"]) == 0
-    bundle = store.default_bundle("generator", tmp_path / "models")
+    bundle = store.get_default_model("generator", tmp_path / "models")
     assert (bundle.name, bundle.card["default"]) == ("faces", True)
     assert (bundle.folder / "samples.webp").is_file()
     assert main(["generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
@@ -108,14 +115,15 @@ def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_same_command_again_learns_nothing_more(run: Path, train: Callable[..., int]) -> None:
-    before = (run / "history.csv").read_bytes(), Sampler(open_bundle(run)).sample([1, 2], "sad")
+    before = (run / "history.csv").read_bytes(), Sampler(open_model(run)).sample([1, 2], "sad")
     assert train(run, "--epochs", "3") == 0
     assert (run / "history.csv").read_bytes() == before[0]
-    np.testing.assert_array_equal(Sampler(open_bundle(run)).sample([1, 2], "sad"), before[1])
+    np.testing.assert_array_equal(Sampler(open_model(run)).sample([1, 2], "sad"), before[1])
 
 
-@pytest.mark.parametrize("other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"],
-                                   ["--epochs", "3", "--teacher-weight", "0.1"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--teacher-weight", "0.1"]]
+)
 def test_other_settings_want_another_folder(
     run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], other: list[str]
 ) -> None:
@@ -126,17 +134,17 @@ def test_other_settings_want_another_folder(
 def test_an_unfinished_run_is_no_model_until_it_is_finished(
     train: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from emotion.jobs.reporter import Reporter
+    from emotion.jobs.reporter import JobReporter
 
     with monkeypatch.context() as patch:
-        patch.setattr(Reporter, "stopping", property(lambda self: True))
+        patch.setattr(JobReporter, "stop_requested", property(lambda self: True))
         assert train(tmp_path / "run", "--epochs", "5") == 0
     assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().out
     assert main(["generate", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
     assert "There is no card.json" in capsys.readouterr().err
     assert train(tmp_path / "run", "--epochs", "5", "--finish") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"public"}
-    assert open_bundle(tmp_path / "run").card["best_epoch"] == 1
+    assert open_model(tmp_path / "run").card["best_epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -164,12 +172,12 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
 
 def test_only_a_recogniser_teaches(
     run: Path, train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+) -> None:
     assert train(tmp_path / "new", "--teacher", str(run)) == 1
     assert "is a generator; a teacher must be a recogniser" in capsys.readouterr().err
 
 
 def test_the_plain_network_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
     assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
-    card = open_bundle(tmp_path / "run").card
+    card = open_model(tmp_path / "run").card
     assert (card["network"], card["teacher"]["weight"]) == ("dcgan-upsampling", 0)

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, EmotionError, ModelError
-from emotion.generation.config import gan_config
+from emotion.generation.config import make_gan_config
 from emotion.generation.sample_sheets import sheet_path
-from emotion.generation.sampler import latent
-from emotion.model_store.store import Bundle, open_bundle
-from emotion.training.runs.folder import CHECKPOINT, read_history
+from emotion.generation.sampler import latent_from_seed
+from emotion.model_store.store import ModelBundle, open_model
+from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
 from tests.generation.making import use_tiny, write_judge
 from tests.training.making import dataset
 
@@ -56,7 +56,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
-    with np.load(folder / CHECKPOINT, allow_pickle=False) as file:
+    with np.load(folder / CHECKPOINT_FILE, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -79,7 +79,7 @@ def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: Bundle) -> tuple[Path, list[NDArray]]:
+def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: ModelBundle) -> tuple[Path, list[NDArray]]:
     """The folder and the returned weights of a training without a break."""
     from emotion.generation import trainer
 
@@ -95,12 +95,16 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: Bundle) -> tuple
 
 @pytest.mark.parametrize("stops", [(1,), (1, 2, 3)])
 def test_a_stopped_training_goes_on_bit_by_bit(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path, stops: tuple[int, ...]
+    trainer: ModuleType,
+    unbroken: tuple[Path, list[NDArray]],
+    teacher: ModelBundle,
+    tmp_path: Path,
+    stops: tuple[int, ...],
 ) -> None:
-    from emotion.training.runs.step_monitor import Stopped
+    from emotion.training.runs.step_monitor import TrainingStopped
 
     for stop in stops:
-        with pytest.raises(Stopped, match=f"after epoch {stop} of 4"):
+        with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
             trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(stop))
         assert len(read_history(tmp_path)) == stop
     network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
@@ -123,7 +127,7 @@ trainer.train_gan(some_data(), config_of(trainer), Path(sys.argv[1]), open_bundl
 
 
 def test_a_killed_training_goes_on_bit_by_bit(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", CHILD, str(tmp_path), str(teacher.folder)]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(TESTS.parent)}) as child:
@@ -139,29 +143,29 @@ def test_a_killed_training_goes_on_bit_by_bit(
     same_run(tmp_path, unbroken[0])
 
 
-def test_the_projects_own_networks_go_on_bit_by_bit(teacher: Bundle, tmp_path: Path) -> None:
+def test_the_projects_own_networks_go_on_bit_by_bit(teacher: ModelBundle, tmp_path: Path) -> None:
     """They are large enough for TensorFlow to use all cores, which must not show."""
     from emotion.generation import trainer
-    from emotion.training.runs.step_monitor import Stopped
+    from emotion.training.runs.step_monitor import TrainingStopped
 
-    config = trainer.GanConfig(epochs=2, batch=16, lazy=2)
+    config = trainer.GanConfig(epochs=2, batch_size=16, gradient_penalty_interval=2)
     for name, stop in (("whole", 0), ("broken", 1)):
         (tmp_path / name).mkdir()
         if stop:
-            with pytest.raises(Stopped):
+            with pytest.raises(TrainingStopped):
                 trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher, stop_after(stop))
         trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher)
     same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_finishing_learns_no_more(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle, tmp_path: Path
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle, tmp_path: Path
 ) -> None:
-    from emotion.training.runs.step_monitor import Stopped
+    from emotion.training.runs.step_monitor import TrainingStopped
 
     with pytest.raises(EmotionError, match=r"Nothing has been learned in .* yet"):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(2))
     before = checkpoint(tmp_path)
     network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
@@ -177,9 +181,17 @@ def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Pat
     history = read_history(unbroken[0])
     assert [row["epoch"] for row in history] == list("1234")
     assert list(history[0]) == [
-        "epoch", "seconds", "learning_rate", "g_loss", "d_loss", "penalty", "teacher_loss", "frechet", "consistency",
+        "epoch",
+        "seconds",
+        "learning_rate",
+        "g_loss",
+        "d_loss",
+        "penalty",
+        "teacher_loss",
+        "frechet",
+        "consistency",
         "diversity",
-    ]  # fmt: skip
+    ]
     for i, row in enumerate(history):
         assert all(math.isfinite(float(cell)) for cell in row.values())
         assert float(row["learning_rate"]) == pytest.approx(config_of(trainer).rate_at(i), rel=1e-4)
@@ -193,11 +205,11 @@ def test_the_rate_is_steady_and_then_falls(trainer: ModuleType, lessons: ModuleT
     assert all(a > b for a, b in pairwise(rates[40:]))
     assert 1e-5 < rates[-1] < 1.2e-5
     assert config_of(trainer, epochs=1).rate_at(0) == 2e-4
-    assert {gan_config("dcgan-upsampling", epochs=30).rate_at(e) for e in range(30)} == {2e-4}
+    assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
 def test_a_sheet_shows_the_same_people_with_all_expressions(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: Bundle
+    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle
 ) -> None:
     folder = unbroken[0]
     assert sorted(sheets(folder)) == [f"epoch-{n:03d}.png" for n in range(1, 5)]
@@ -207,7 +219,7 @@ def test_a_sheet_shows_the_same_people_with_all_expressions(
     state = trainer._GanState(some_data(), some_data(), config_of(trainer), folder, teacher)
     for row, column in ((0, 0), (6, 7), (3, 2)):
         asked = np.eye(7, dtype=np.float32)[[row]]
-        raw = np.asarray(state._shown([latent(column, 128)[None], asked], training=False))[0, ..., 0]
+        raw = np.asarray(state._shown([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
         expected = np.clip(np.round(127.5 + 127.5 * raw), 0, 255)
         got = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
         assert np.abs(got - expected).max() <= 1
@@ -215,7 +227,12 @@ def test_a_sheet_shows_the_same_people_with_all_expressions(
 
 @pytest.mark.parametrize(("scores", "best"), [([3, 1, 2, 1], 1), ([4, 3, 2, 1], 3), ([1, 1, 1, 1], 0)])
 def test_the_generator_of_the_best_epoch_is_kept(
-    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[int], best: int
+    trainer: ModuleType,
+    teacher: ModelBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scores: list[int],
+    best: int,
 ) -> None:
     seen: list[list[NDArray]] = []
     state: list[Any] = []
@@ -238,10 +255,12 @@ def test_the_generator_of_the_best_epoch_is_kept(
 
 
 def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
-    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = trainer.GanConfig.rate_at
-    monkeypatch.setattr(trainer.GanConfig, "rate_at", lambda self, epoch: 1e30 if epoch == 2 else rate(self, epoch))
+    monkeypatch.setattr(
+        trainer.GanConfig, "learning_rate_at", lambda self, epoch: 1e30 if epoch == 2 else rate(self, epoch)
+    )
     messages = []
     for _ in range(2):  # and again, when it is told to go on
         with pytest.raises(
@@ -258,7 +277,7 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
 
 
 def test_a_last_step_that_spoils_the_generator_is_noticed(
-    trainer: ModuleType, teacher: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn = trainer._GanState._learn
 
@@ -267,10 +286,10 @@ def test_a_last_step_that_spoils_the_generator_is_noticed(
         self._shown.weights[-1].assign(np.full(self._shown.weights[-1].shape, np.nan, np.float32))
         return losses
 
-    monkeypatch.setattr(trainer._GanState, "_learn", spoil)
+    monkeypatch.setattr(trainer._GanState, "_train_epoch", spoil)
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*nothing was learned"):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
-    assert not (tmp_path / CHECKPOINT).exists()
+    assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
 # --- what is learned ---------------------------------------------------------------------------------------
@@ -280,9 +299,11 @@ def test_batches_depend_on_seed_epoch_and_place_alone(trainer: ModuleType) -> No
     data, config = some_data(), config_of(trainer)
     one = trainer.Batches(data.images, data.labels, config, 3)
     assert len(one) == len(data) // 16
-    for other, same in ((trainer.Batches(data.images, data.labels, config, 3), True),
-                        (trainer.Batches(data.images, data.labels, config, 4), False),
-                        (trainer.Batches(data.images, data.labels, replace(config, seed=2), 3), False)):  # fmt: skip
+    for other, same in (
+        (trainer.Batches(data.images, data.labels, config, 3), True),
+        (trainer.Batches(data.images, data.labels, config, 4), False),
+        (trainer.Batches(data.images, data.labels, replace(config, seed=2), 3), False),
+    ):
         assert all(np.array_equal(a, b) for a, b in zip(one[2], other[2], strict=True)) == same
     assert not np.array_equal(one[0][2], one[1][2])
 
@@ -356,7 +377,7 @@ def test_the_penalty_is_the_mean_squared_gradient_of_both_kinds(lessons: ModuleT
     assert float(got) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
 
 
-def test_the_average_follows_the_generator(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+def test_the_average_follows_the_generator(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
     state = trainer._GanState(some_data(), some_data(), config_of(trainer, average=0.9), tmp_path, teacher)
     batches = trainer.Batches(state._learned.images, state._learned.labels, state._config, 0)
     expected = [np.array(v, np.float64) for v in state._shown.variables]
@@ -371,7 +392,7 @@ def test_the_average_follows_the_generator(trainer: ModuleType, teacher: Bundle,
 
 
 def test_the_teacher_is_heard_and_never_changed(
-    trainer: ModuleType, lessons: ModuleType, teacher: Bundle, tmp_path: Path
+    trainer: ModuleType, lessons: ModuleType, teacher: ModelBundle, tmp_path: Path
 ) -> None:
     """With nothing but the teacher to please, a generator learns what it wants to see."""
     import tensorflow as tf
@@ -390,16 +411,26 @@ def test_the_teacher_is_heard_and_never_changed(
 
 
 def test_the_plain_network_is_taught_by_nobody(
-    trainer: ModuleType, lessons: ModuleType, teacher: Bundle, tmp_path: Path
+    trainer: ModuleType, lessons: ModuleType, teacher: ModelBundle, tmp_path: Path
 ) -> None:
-    config = gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
-    assert (config.relativistic, config.teacher_weight, config.penalty, config.average, config.changes) == (
-        False, 0, 0, 0, 0,
-    )  # fmt: skip
+    config = make_gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
+    assert (
+        config.relativistic,
+        config.guidance_weight,
+        config.r1_gamma,
+        config.ema_decay,
+        config.diffaugment_strength,
+    ) == (
+        False,
+        0,
+        0,
+        0,
+        0,
+    )
     trainer.train_gan(some_data(), config, tmp_path, teacher)
     (row,) = read_history(tmp_path)
     assert (float(row["penalty"]), float(row["teacher_loss"])) == (0, 0)
-    assert gan_config("dcgan-upsampling", teacher_weight=0.1).teacher_weight == 0.1
+    assert make_gan_config("dcgan-upsampling", teacher_weight=0.1).guidance_weight == 0.1
 
 
 # --- what is refused ---------------------------------------------------------------------------------------
@@ -417,21 +448,21 @@ def test_the_plain_network_is_taught_by_nobody(
     ],
 )
 def test_too_few_faces_are_refused(
-    trainer: ModuleType, teacher: Bundle, tmp_path: Path, data: Dataset, words: str
+    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, data: Dataset, words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
         trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_face_is_left_out(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+def test_what_is_no_face_is_left_out(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
     data = dataset(28, 7, votes=False)
     data.images[:14] = 90
     with pytest.raises(DataError, match="14 faces to learn from"):
         trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
 
 
-def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: Bundle, tmp_path: Path) -> None:
+def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
     data = dataset(70, 14, votes=False)
     data.labels[data.labels == 1] = 3
     with pytest.raises(DataError, match="No training face shows disgust; a generator learns only what it has seen"):
@@ -439,7 +470,7 @@ def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: B
 
 
 def test_a_recogniser_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
-    bundle = open_bundle(write_judge(tmp_path / "judge"))
+    bundle = open_model(write_judge(tmp_path / "judge"))
     with pytest.raises(ModelError, match=r"holds no model.keras of a recogniser; a teacher needs one"):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, bundle)
     trainer.train_gan(some_data(), config_of(trainer, epochs=1, teacher_weight=0.0), tmp_path, bundle)  # but measure
@@ -448,12 +479,17 @@ def test_a_recogniser_without_its_keras_file_cannot_teach(trainer: ModuleType, t
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"network": "stylegan"}, "stylegan"), ({"epochs": 0}, "0 epochs"), ({"batch": 0}, "batches of 0"),
-        ({"learning_rate": 0.0}, "rate 0.0"), ({"learning_rate": math.nan}, "rate nan"), ({"seed": -1}, "seed -1"),
-        ({"teacher_weight": -0.1}, "weight is -0.1"), ({"teacher_weight": math.nan}, "weight is nan"),
+        ({"network": "stylegan"}, "stylegan"),
+        ({"epochs": 0}, "0 epochs"),
+        ({"batch": 0}, "batches of 0"),
+        ({"learning_rate": 0.0}, "rate 0.0"),
+        ({"learning_rate": math.nan}, "rate nan"),
+        ({"seed": -1}, "seed -1"),
+        ({"teacher_weight": -0.1}, "weight is -0.1"),
+        ({"teacher_weight": math.nan}, "weight is nan"),
         ({"teacher_weight": math.inf}, "weight is inf"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_make_no_sense_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
     with pytest.raises(EmotionError, match=word):
         config_of(trainer, **changes)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from emotion.jobs.fair_semaphore import Line
+from emotion.jobs.fair_semaphore import FairSemaphore
 
 LONG = 20.0  # seconds: more than a busy machine needs
 
@@ -13,7 +13,7 @@ LONG = 20.0  # seconds: more than a busy machine needs
 class Crowd:
     """Threads that want a place; each stays until it is sent away."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: FairSemaphore) -> None:
         self.line, self.inside, self.most = line, list[int](), 0
         self.heard: dict[int, list[int]] = {}
         self._leave = {n: threading.Event() for n in range(10)}
@@ -21,7 +21,7 @@ class Crowd:
 
     def come(self, number: int) -> None:
         def stay() -> None:
-            with self.line.place(self.heard.setdefault(number, []).append):
+            with self.line.acquire(self.heard.setdefault(number, []).append):
                 self.inside.append(number)
                 self.most = max(self.most, len(self.inside))
                 self._leave[number].wait(LONG)
@@ -44,7 +44,7 @@ def until(true: object) -> None:
 
 
 def test_as_many_as_there_are_places_in_the_order_in_which_they_came() -> None:
-    crowd = Crowd(Line(2))
+    crowd = Crowd(FairSemaphore(2))
     for number in range(6):
         crowd.come(number)
     assert sorted(crowd.inside) == [0, 1]
@@ -57,7 +57,7 @@ def test_as_many_as_there_are_places_in_the_order_in_which_they_came() -> None:
 
 
 def test_who_waits_hears_again_and_again() -> None:
-    crowd = Crowd(Line(1))
+    crowd = Crowd(FairSemaphore(1))
     for number in range(3):
         crowd.come(number)
     until(lambda: len(crowd.heard[2]) > 2)
@@ -68,14 +68,14 @@ def test_who_waits_hears_again_and_again() -> None:
 
 
 def test_who_gives_up_is_in_nobodys_way() -> None:
-    line = Line(1)
+    line = FairSemaphore(1)
     crowd = Crowd(line)
     crowd.come(0)
 
     def enough(before: int) -> None:
         raise InterruptedError
 
-    with pytest.raises(InterruptedError), line.place(enough):
+    with pytest.raises(InterruptedError), line.acquire(enough):
         pass
     crowd.come(1)
     assert crowd.heard[1][0] == 0
@@ -85,7 +85,7 @@ def test_who_gives_up_is_in_nobodys_way() -> None:
 
 
 def test_an_error_inside_frees_the_place() -> None:
-    line = Line(1)
+    line = FairSemaphore(1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), line.place(lambda before: pytest.fail("there is a place")):
+        with pytest.raises(ZeroDivisionError), line.acquire(lambda before: pytest.fail("there is a place")):
             1 / 0  # noqa: B018

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from emotion import storage
 from emotion.errors import DataError, JobError
 from emotion.jobs import job as jobs
-from emotion.jobs.job import Job, JobState, find, list_jobs, new_folder, start
-from emotion.jobs.process_record import Owner
-from emotion.jobs.reporter import reporting
+from emotion.jobs.job import Job, JobState, create_job_folder, list_jobs, open_job, start_job
+from emotion.jobs.process_record import ProcessRecord
+from emotion.jobs.reporter import job_context
 from emotion.storage import read_json, write_atomic
 
 ROOT = Path(jobs.__file__).parents[2]
@@ -58,14 +58,14 @@ worker.stdout.readline()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    folder = new_folder(tmp_path, "a test")
+    folder = create_job_folder(tmp_path, "a test")
     yield folder
-    Job(folder).stop(grace=0)
+    Job(folder).stop(grace_seconds=0)
 
 
 def run(code: str, folder: Path) -> Job:
     """Start a job that runs `code` after `BEGIN`."""
-    return start([str(folder)], folder, command=(sys.executable, "-c", BEGIN + code))
+    return start_job([str(folder)], folder, command=(sys.executable, "-c", BEGIN + code))
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:
@@ -76,8 +76,8 @@ def until(true: Callable[[], object], seconds: float = 20) -> None:
 
 
 def end_of(job: Job) -> JobState:
-    until(lambda: not job.state().running)
-    return job.state()
+    until(lambda: not job.read_state().is_running)
+    return job.read_state()
 
 
 def pid_of(folder: Path, name: str = "state.json") -> int:
@@ -103,55 +103,55 @@ def test_a_job_reports_and_is_done(folder: Path) -> None:
         "    report.progress(4, 4, 'all')\n",
         folder,
     )
-    assert job.state().running
-    until(lambda: job.state().done)
-    assert job.state().seconds_left is None
+    assert job.read_state().is_running
+    until(lambda: job.read_state().done)
+    assert job.read_state().seconds_left is None
     (folder / "go").touch()
     state = end_of(job)
-    assert (state.state, state.done, state.total, state.text, state.error) == ("done", 4, 4, "all", None)
+    assert (state.status, state.done, state.total, state.message, state.error) == ("done", 4, 4, "all", None)
     assert state.fraction == 1
-    assert job.log_tail(1) == "hello"
+    assert job.tail_log(1) == "hello"
     assert job.label == "a test"
-    assert find(folder) == job
+    assert open_job(folder) == job
     pid = pid_of(folder)
     until(lambda: not psutil.pid_exists(pid))  # no zombie stays
 
 
 def test_done_is_never_overwritten_by_the_parent(folder: Path) -> None:
     for _ in range(5):
-        assert end_of(run("with reporting(folder): pass", folder)).state == "done"
+        assert end_of(run("with reporting(folder): pass", folder)).status == "done"
 
 
 def test_the_package_is_found_from_any_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert end_of(run("with reporting(folder): pass", folder)).state == "done"
+    assert end_of(run("with reporting(folder): pass", folder)).status == "done"
 
 
 def test_an_error_that_a_person_can_fix_becomes_the_sentence(folder: Path) -> None:
     state = end_of(run("with reporting(folder): raise DataError('No rows: choose another file.')", folder))
-    assert (state.state, state.error) == ("failed", "No rows: choose another file.")
+    assert (state.status, state.error) == ("failed", "No rows: choose another file.")
 
 
 def test_a_defect_fails_politely_and_loudly_in_the_log(folder: Path) -> None:
     job = run("with reporting(folder): {}['missing']", folder)
     state = end_of(job)
-    assert state.state == "failed"
+    assert state.status == "failed"
     assert state.error is not None
     assert "KeyError" in state.error
     assert "\n" not in state.error
-    until(lambda: "KeyError: 'missing'" in job.log_tail(5))
-    assert "Traceback" in job.log_tail(50)
+    until(lambda: "KeyError: 'missing'" in job.tail_log(5))
+    assert "Traceback" in job.tail_log(50)
 
 
 @pytest.mark.parametrize(("how", "state"), [("sys.exit(0)", "done"), ("sys.exit(3)", "failed")])
 def test_exit_codes(folder: Path, how: str, state: str) -> None:
-    assert end_of(run(f"with reporting(folder): {how}", folder)).state == state
+    assert end_of(run(f"with reporting(folder): {how}", folder)).status == state
 
 
 def test_a_crash_before_the_report_is_seen(folder: Path) -> None:
     job = run("import nothing_of_that_name", folder)
-    assert end_of(job).state == "interrupted"
-    assert "nothing_of_that_name" in job.log_tail(1)
+    assert end_of(job).status == "interrupted"
+    assert "nothing_of_that_name" in job.tail_log(1)
 
 
 # ------------------------------------------------------------------ stop
@@ -159,38 +159,38 @@ def test_a_crash_before_the_report_is_seen(folder: Path) -> None:
 
 def test_stop_keeps_what_is_done(folder: Path) -> None:
     job = run(STEPS, folder)
-    until(lambda: (folder / "steps.txt").exists() and job.state().done)
+    until(lambda: (folder / "steps.txt").exists() and job.read_state().done)
     began = time.monotonic()
     state = job.stop()
     assert time.monotonic() - began < 5
-    assert (state.state, state.error) == ("stopped", None)
+    assert (state.status, state.error) == ("stopped", None)
     assert state.done == len((folder / "steps.txt").read_text().splitlines())
     assert not (folder / "stop").exists()
-    assert job.stop().state == "stopped"  # once more changes nothing
+    assert job.stop().status == "stopped"  # once more changes nothing
 
 
 @posix
 def test_stop_ends_grandchildren_too_even_deaf_ones(folder: Path) -> None:
     job = run(DEAF_WORKER + STEPS, folder)
-    until(lambda: job.state().done)
+    until(lambda: job.read_state().done)
     worker = pid_of(folder, "worker.pid")
     assert not gone(worker)
-    assert job.stop().state == "stopped"
+    assert job.stop().status == "stopped"
     assert gone(worker)
 
 
 def test_a_job_that_does_not_listen_is_killed_after_the_grace(folder: Path) -> None:
     job = run("with reporting(folder) as report:\n    report.progress(1, 2)\n    time.sleep(60)", folder)
-    until(lambda: job.state().done)
+    until(lambda: job.read_state().done)
     pid = pid_of(folder)
-    state = job.stop(grace=0.3)
-    assert (state.state, state.done) == ("stopped", 1)
+    state = job.stop(grace_seconds=0.3)
+    assert (state.status, state.done) == ("stopped", 1)
     assert gone(pid)
 
 
 def test_stop_before_the_report_begins(folder: Path) -> None:
     job = run("time.sleep(60)", folder)
-    assert job.stop(grace=0.5).state == "stopped"
+    assert job.stop(grace_seconds=0.5).status == "stopped"
 
 
 @posix
@@ -202,9 +202,9 @@ def test_errors_after_a_stop_do_not_count_as_failure(folder: Path) -> None:
         "    raise BrokenPipeError('a worker is gone')",
         folder,
     )
-    until(lambda: job.state().done)
+    until(lambda: job.read_state().done)
     state = job.stop()
-    assert state.state == "stopped"
+    assert state.status == "stopped"
     assert state.error is not None  # but it is not hidden either
 
 
@@ -221,7 +221,7 @@ def test_a_forked_worker_dies_by_the_signal(folder: Path) -> None:
         "    assert not report.stopping\n",
         folder,
     )
-    assert end_of(job).state == "done"
+    assert end_of(job).status == "done"
 
 
 # ------------------------------------------------------------------ crashes and strangers
@@ -230,25 +230,25 @@ def test_a_forked_worker_dies_by_the_signal(folder: Path) -> None:
 @posix
 def test_killed_is_interrupted_its_orphans_end_and_it_can_start_again(folder: Path) -> None:
     job = run(DEAF_WORKER + STEPS, folder)
-    until(lambda: job.state().done)
+    until(lambda: job.read_state().done)
     worker = pid_of(folder, "worker.pid")
     os.kill(pid_of(folder), signal.SIGKILL)
     state = end_of(job)
-    assert state.state == "interrupted"
+    assert state.status == "interrupted"
     assert state.done >= 1
     assert state.error
     assert not gone(worker)
     (folder / ".0a1b2c3d.part.keras").touch()  # as a kill in the middle of writing leaves it
     again = run("with reporting(folder): pass", folder)
     assert gone(worker)
-    assert end_of(again).state == "done"
+    assert end_of(again).status == "done"
     assert not list(folder.glob(".*.part*"))
 
 
 def test_interrupted_stays_interrupted_when_stopped(folder: Path) -> None:
     job = run("os._exit(9)", folder)
-    assert end_of(job).state == "interrupted"
-    assert job.stop().state == "interrupted"
+    assert end_of(job).status == "interrupted"
+    assert job.stop().status == "interrupted"
 
 
 @pytest.mark.parametrize("said", ["running", "done"])
@@ -260,9 +260,9 @@ def test_a_recycled_pid_is_never_signalled(folder: Path, said: str) -> None:
         record = {"state": said, "pid": stranger.pid, "process_started": long_ago, "error": None}
         storage.write_json(folder / "state.json", record)
         expected = "interrupted" if said == "running" else "done"
-        assert find(folder).state().state == expected
-        assert find(folder).stop(grace=0).state == expected
-        assert end_of(run("with reporting(folder): pass", folder)).state == "done"  # nor by starting again
+        assert open_job(folder).read_state().status == expected
+        assert open_job(folder).stop(grace_seconds=0).status == expected
+        assert end_of(run("with reporting(folder): pass", folder)).status == "done"  # nor by starting again
         time.sleep(0.1)
         assert stranger.poll() is None
     finally:
@@ -276,17 +276,17 @@ def test_a_zombie_has_ended(folder: Path) -> None:
     started = psutil.Process(zombie.pid).create_time()
     storage.write_json(folder / "state.json", {"state": "running", "pid": zombie.pid, "process_started": started})
     until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
-    assert find(folder).state().state == "interrupted"
+    assert open_job(folder).read_state().status == "interrupted"
     zombie.wait()
 
 
 def test_an_end_between_two_looks_is_no_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave(owner: Owner) -> None:
+    def leave(owner: ProcessRecord) -> None:
         owner._replace(state="done").write(folder)
 
-    Owner.of_this_process("running").write(folder)
-    monkeypatch.setattr(Owner, "process", leave)
-    assert find(folder).state().state == "done"
+    ProcessRecord.from_current_process("running").write(folder)
+    monkeypatch.setattr(ProcessRecord, "find_process", leave)
+    assert open_job(folder).read_state().status == "done"
 
 
 def test_one_folder_one_job(folder: Path) -> None:
@@ -299,20 +299,20 @@ def test_one_folder_one_job(folder: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         started = [job for job in pool.map(attempt, range(8)) if job]
     assert len(started) == 1
-    until(lambda: started[0].state().done)
-    with pytest.raises(JobError, match="at work"), reporting(folder):
+    until(lambda: started[0].read_state().done)
+    with pytest.raises(JobError, match="at work"), job_context(folder):
         raise AssertionError
-    assert started[0].state().running
-    assert started[0].stop().state == "stopped"
+    assert started[0].read_state().is_running
+    assert started[0].stop().status == "stopped"
 
 
 def test_what_cannot_start(folder: Path) -> None:
     with pytest.raises(JobError, match="missing"):
-        start([], folder / "nowhere")
+        start_job([], folder / "nowhere")
     with pytest.raises(JobError, match="cannot be run"):
-        start([], folder, command=["no-such-program-anywhere"])
+        start_job([], folder, command=["no-such-program-anywhere"])
     with pytest.raises(JobError, match="no job"):
-        find(folder)
+        open_job(folder)
 
 
 # ------------------------------------------------------------------ by hand, in a terminal
@@ -331,35 +331,35 @@ def test_ctrl_c_in_a_terminal_stops_at_a_whole_step(tmp_path: Path) -> None:
     until(lambda: (tmp_path / "new" / "steps.txt").exists())
     child.send_signal(signal.SIGINT)
     assert child.wait(10) == 0
-    assert find(tmp_path / "new").state().state == "stopped"
+    assert open_job(tmp_path / "new").read_state().status == "stopped"
 
 
 @posix
 def test_stop_of_a_job_in_a_terminal_leaves_its_group_alone(folder: Path) -> None:
     (folder / "stop").touch()  # of an earlier time: must not end the new one
     child = by_hand(DEAF_WORKER + STEPS, folder)
-    until(lambda: (folder / "state.json").exists() and find(folder).state().done)
+    until(lambda: (folder / "state.json").exists() and open_job(folder).read_state().done)
     assert os.getpgid(child.pid) == os.getpgid(0)  # this very test is in the group
-    assert find(folder).stop().state == "stopped"
+    assert open_job(folder).stop().status == "stopped"
     assert gone(pid_of(folder, "worker.pid"))
     child.wait(10)
 
 
 def test_a_defect_in_a_terminal_is_logged_too(folder: Path) -> None:
     assert by_hand("with reporting(folder): {}['missing']", folder).wait(20) == 1
-    assert find(folder).state().state == "failed"
-    assert "KeyError: 'missing'" in find(folder).log_tail(3)
+    assert open_job(folder).read_state().status == "failed"
+    assert "KeyError: 'missing'" in open_job(folder).tail_log(3)
 
 
 def test_reporting_outside_the_main_thread(tmp_path: Path) -> None:
     def work() -> None:
-        with reporting(tmp_path) as report:
+        with job_context(tmp_path) as report:
             report.progress(1, 1)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert find(tmp_path).state().state == "done"
+    assert open_job(tmp_path).read_state().status == "done"
 
 
 def test_of_many_processes_one_at_a_time_owns_a_folder(folder: Path) -> None:
@@ -385,9 +385,9 @@ def test_of_many_processes_one_at_a_time_owns_a_folder(folder: Path) -> None:
 
 
 def test_errors_go_on(tmp_path: Path) -> None:
-    with pytest.raises(DataError), reporting(tmp_path):
+    with pytest.raises(DataError), job_context(tmp_path):
         raise DataError("Empty.")
-    assert find(tmp_path).state() == JobState("failed", error="Empty.")
+    assert open_job(tmp_path).read_state() == JobState("failed", error="Empty.")
 
 
 # ------------------------------------------------------------------ files and folders
@@ -399,7 +399,7 @@ def test_fifty_folders_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def make(_: int) -> Path:
         barrier.wait()
-        return new_folder(tmp_path / "runs", "../../the same = name\udcff")
+        return create_job_folder(tmp_path / "runs", "../../the same = name\udcff")
 
     with ThreadPoolExecutor(50) as pool:
         folders = list(pool.map(make, range(50)))
@@ -409,14 +409,14 @@ def test_fifty_folders_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_jobs_are_listed_newest_first(tmp_path: Path) -> None:
-    made = [new_folder(tmp_path, str(i)) for i in range(4)]
+    made = [create_job_folder(tmp_path, str(i)) for i in range(4)]
     for folder in made[:3]:
-        with reporting(folder):
+        with job_context(folder):
             pass
     (made[2] / "state.json").write_text("{ damaged")
     (tmp_path / "a file").touch()
     assert [job.label for job in list_jobs(tmp_path)] == ["2", "1", "0"]
-    assert [job.state().state for job in list_jobs(tmp_path)] == ["interrupted", "done", "done"]
+    assert [job.read_state().status for job in list_jobs(tmp_path)] == ["interrupted", "done", "done"]
     assert list_jobs(tmp_path / "missing") == []
 
 
@@ -443,11 +443,11 @@ def test_fifteen_kills_in_the_middle_of_writing(tmp_path: Path) -> None:
 def test_after_an_error_nothing_is_left_and_the_old_stays(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     write_atomic(path, "old")
-    with suppress(RuntimeError), storage.replacing(path) as temporary:
+    with suppress(RuntimeError), storage.atomic_path(path) as temporary:
         assert temporary.suffix == ".keras"
         temporary.write_text("half")
         raise RuntimeError
-    with pytest.raises(FileNotFoundError), storage.replacing(path):
+    with pytest.raises(FileNotFoundError), storage.atomic_path(path):
         pass  # nothing written
     assert [p.name for p in tmp_path.iterdir()] == ["model.keras"]
     assert path.read_text() == "old"
@@ -463,9 +463,9 @@ def test_a_damaged_file_is_named(tmp_path: Path, damaged: bytes) -> None:
 
 
 def test_free_space(tmp_path: Path) -> None:
-    storage.free_space_or_raise(tmp_path / "not" / "yet", 1)
+    storage.require_free_space(tmp_path / "not" / "yet", 1)
     with pytest.raises(JobError, match=r"needs 1,000,000,000,000 MB"):
-        storage.free_space_or_raise(tmp_path, 10**18)
+        storage.require_free_space(tmp_path, 10**18)
 
 
 @pytest.mark.parametrize(("done", "total", "fraction"), [(1, 4, 0.25), (7, 5, 1), (-1, 5, 0), (3, 0, 0)])
@@ -474,10 +474,10 @@ def test_fraction(done: float, total: float, fraction: float) -> None:
 
 
 def test_log_tail(tmp_path: Path) -> None:
-    assert Job(tmp_path).log_tail(3) == ""
+    assert Job(tmp_path).tail_log(3) == ""
     (tmp_path / "log.txt").write_bytes(b"\xff\n" + b"\n".join(b"%d" % i for i in range(100_000)))
-    assert Job(tmp_path).log_tail(2) == "99998\n99999"
-    assert Job(tmp_path).log_tail(0) == ""
+    assert Job(tmp_path).tail_log(2) == "99998\n99999"
+    assert Job(tmp_path).tail_log(0) == ""
 
 
 # ------------------------------------------------------------------ properties
@@ -509,10 +509,10 @@ def test_nonsense_in_the_folder_harms_nobody(state: dict[str, object], progress:
     with tempfile.TemporaryDirectory() as name:
         Path(name, "state.json").write_text(json.dumps(state))
         Path(name, "progress.json").write_text(json.dumps(progress))
-        seen = find(Path(name)).state()
+        seen = open_job(Path(name)).read_state()
         assert 0 <= seen.fraction <= 1
-        assert seen.seconds_left is None or seen.running
-        assert find(Path(name)).stop(grace=0).state == seen.state
+        assert seen.seconds_left is None or seen.is_running
+        assert open_job(Path(name)).stop(grace_seconds=0).status == seen.status
         assert [job.folder.name for job in list_jobs(Path(name).parent) if job.folder == Path(name).resolve()]
 
 
@@ -522,13 +522,13 @@ def test_progress_says_the_last_word_and_never_guesses(steps: list[tuple[float, 
     clock = 100.0
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
         patch.setattr(time, "monotonic", lambda: clock)
-        with reporting(Path(name)) as report:
+        with job_context(Path(name)) as report:
             for seconds, done in steps:
                 clock += seconds
                 report.progress(done, total, "text")
                 left = (read_json(Path(name, "progress.json")) or {}).get("seconds_left")
                 assert left is None or (clock >= 102 and left >= 0)
-        state = find(Path(name)).state()
+        state = open_job(Path(name)).read_state()
         assert (state.done, state.total) == (steps[-1][1], total)
 
 
@@ -536,7 +536,7 @@ def test_time_left_of_a_resumed_job_counts_from_where_it_began(tmp_path: Path) -
     clock = 0.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: clock)
-        with reporting(tmp_path) as report:
+        with job_context(tmp_path) as report:
             for done in range(50, 61):
                 report.progress(done, 100, "")
                 clock += 1
@@ -548,12 +548,12 @@ def test_a_rest_tells_nothing_of_the_time_left(tmp_path: Path) -> None:
     clock = 0.0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: clock)
-        with reporting(tmp_path) as report:
+        with job_context(tmp_path) as report:
             for done in (0, 1, 2):
                 report.progress(done, 10)
                 clock += 10
             for _ in range(60):
-                report.progress(2.5, 10, "paused", working=False)
+                report.progress(2.5, 10, "paused", counts_time=False)
                 clock += 60
             assert (read_json(tmp_path / "progress.json") or {})["seconds_left"] == pytest.approx(90)
             for done in (3, 4):

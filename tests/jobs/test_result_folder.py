@@ -12,24 +12,24 @@ import pytest
 from emotion.cli import main
 from emotion.errors import EmotionError, ResultFolderError
 from emotion.jobs import result_folder
-from emotion.jobs.job import new_folder
-from emotion.jobs.process_record import Owner
-from emotion.jobs.result_folder import (  # fmt: skip
+from emotion.jobs.job import create_job_folder
+from emotion.jobs.process_record import ProcessRecord
+from emotion.jobs.result_folder import (
     DATASET,
-    MARK,
+    MANIFEST_FILE,
     MODEL,
-    SYNTHETIC,
+    SYNTHETIC_IMAGES,
     VIDEO,
-    Mark,
+    ResultManifest,
     add_files,
-    check,
-    claim,
-    clear,
-    complete,
-    new_result,
-    put_in_place,
-    read_mark,
-    staging,
+    check_result_folder,
+    claim_result_folder,
+    clear_result,
+    complete_result,
+    create_result,
+    read_manifest,
+    replace_result,
+    staging_folder,
 )
 from tests.generation.making import write_generator
 
@@ -38,12 +38,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def files_in(folder: Path) -> dict[str, str]:
     return {
-        p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file() and p.name != MARK
+        p.relative_to(folder).as_posix(): p.read_text()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != MANIFEST_FILE
     }
 
 
-def make(folder: Path, text: str, *, overwrite: bool = False, kind: str = SYNTHETIC) -> None:
-    with new_result(folder, kind, overwrite=overwrite) as place:
+def make(folder: Path, text: str, *, overwrite: bool = False, kind: str = SYNTHETIC_IMAGES) -> None:
+    with create_result(folder, kind, overwrite=overwrite) as place:
         (place / "sheet.png").write_text(text)
         (place / f"{text}-0.png").write_text(text)
         (place / "inner").mkdir(exist_ok=True)
@@ -61,9 +63,9 @@ def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, there: bool) -
         out.mkdir(parents=True)
     make(out, "one")
     assert files_in(out) == result_of("one")
-    mark = read_mark(out)
+    mark = read_manifest(out)
     assert mark is not None
-    assert (mark.kind, mark.complete, set(mark.files)) == (SYNTHETIC, True, set(result_of("one")))
+    assert (mark.kind, mark.is_complete, set(mark.files)) == (SYNTHETIC_IMAGES, True, set(result_of("one")))
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
 
@@ -75,15 +77,24 @@ def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, there: bool) -
         (lambda out: (out / "inner").mkdir(), True, "choose a new or an empty folder"),
         (lambda out: make(out, "one"), False, "already; choose another folder, or replace it with --overwrite"),
         (lambda out: make(out, "one", kind=MODEL), True, "holds a model, no set of synthetic images"),
-        (lambda out: (make(out, "one"), (out / "inner" / "two-2.png").write_text("mine")), True,
-         "holds inner/two-2.png, which is no part of its set of synthetic images"),
-        (lambda out: (make(out, "one"), (out / MARK).write_text("{")), True, "damaged"),
-        (lambda out: (make(out, "one"), (out / MARK).write_text("{}")), True, "damaged"),
-        (lambda out: (make(out, "one"), (out.with_name(".out.unfinished")).mkdir(),
-                      (out.with_name(".out.unfinished") / "x").write_text("mine")), True,
-         ".out.unfinished holds files that are no set of synthetic images"),
+        (
+            lambda out: (make(out, "one"), (out / "inner" / "two-2.png").write_text("mine")),
+            True,
+            "holds inner/two-2.png, which is no part of its set of synthetic images",
+        ),
+        (lambda out: (make(out, "one"), (out / MANIFEST_FILE).write_text("{")), True, "damaged"),
+        (lambda out: (make(out, "one"), (out / MANIFEST_FILE).write_text("{}")), True, "damaged"),
+        (
+            lambda out: (
+                make(out, "one"),
+                (out.with_name(".out.unfinished")).mkdir(),
+                (out.with_name(".out.unfinished") / "x").write_text("mine"),
+            ),
+            True,
+            ".out.unfinished holds files that are no set of synthetic images",
+        ),
     ],
-)  # fmt: skip
+)
 def test_new_result_other_folder_is_refused_untouched(
     tmp_path: Path, prepare: Callable[[Path], object], overwrite: bool, words: str
 ) -> None:
@@ -122,11 +133,11 @@ def test_new_result_after_an_error_folder_is_as_before(tmp_path: Path, there: st
 def test_unfinished_result_is_begun_again_without_overwrite(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    Mark(SYNTHETIC).write(out)
+    ResultManifest(SYNTHETIC_IMAGES).write(out)
     (out / "old-1.png").write_text("half")
     make(out, "new")
     assert files_in(out) == result_of("new")
-    Mark(SYNTHETIC).write(out)
+    ResultManifest(SYNTHETIC_IMAGES).write(out)
     (out / "notes.txt").write_text("mine")
     with pytest.raises(ResultFolderError, match=r"holds notes\.txt"):
         make(out, "newer")
@@ -138,32 +149,32 @@ def test_clear_leaves_files_of_others_and_their_folders(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "empty").mkdir()
-    clear(tmp_path, Mark(VIDEO))
+    clear_result(tmp_path, ResultManifest(VIDEO))
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["crops", "empty", "mine.txt", "notes.txt"]
 
 
 def test_folder_in_use_elsewhere_is_refused(tmp_path: Path) -> None:
-    claim(tmp_path, VIDEO)
-    told = json.loads((tmp_path / MARK).read_text())
+    claim_result_folder(tmp_path, VIDEO)
+    told = json.loads((tmp_path / MANIFEST_FILE).read_text())
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         import psutil
 
-        owner = Owner("running", child.pid, psutil.Process(child.pid).create_time(), None)
-        (tmp_path / MARK).write_text(json.dumps({**told, "owner": owner._asdict()}))
+        owner = ProcessRecord("running", child.pid, psutil.Process(child.pid).create_time(), None)
+        (tmp_path / MANIFEST_FILE).write_text(json.dumps({**told, "owner": owner._asdict()}))
         with pytest.raises(ResultFolderError, match="Another process is at work"):
-            check(tmp_path, VIDEO)
+            check_result_folder(tmp_path, VIDEO)
     finally:
         child.communicate(b"\n")
-    assert check(tmp_path, VIDEO) == Mark(VIDEO)
+    assert check_result_folder(tmp_path, VIDEO) == ResultManifest(VIDEO)
 
 
 def test_claim_takes_what_was_made_for_a_job(tmp_path: Path) -> None:
-    folder = new_folder(tmp_path, "a job")
-    claim(folder, VIDEO)
-    claim(folder, VIDEO)
+    folder = create_job_folder(tmp_path, "a job")
+    claim_result_folder(folder, VIDEO)
+    claim_result_folder(folder, VIDEO)
     with pytest.raises(ResultFolderError, match="holds a video analysis, no data set"):
-        claim(folder, DATASET)
+        claim_result_folder(folder, DATASET)
 
 
 @pytest.mark.parametrize("name", ["out", "out/source.png", "link/source.png"])
@@ -171,7 +182,7 @@ def test_input_inside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     make(tmp_path / "out", "one")
     (tmp_path / "link").symlink_to(tmp_path / "out")
     with pytest.raises(ResultFolderError, match="is an input and lies in"):
-        check(tmp_path / "out", SYNTHETIC, inputs=[tmp_path / name])
+        check_result_folder(tmp_path / "out", SYNTHETIC_IMAGES, inputs=[tmp_path / name])
 
 
 def test_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,10 +196,10 @@ def test_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.Monk
 def test_added_files_belong_to_a_complete_result(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     add_files(tmp_path, ["a"])
-    assert read_mark(tmp_path) is None
-    complete(tmp_path, Mark(DATASET))
+    assert read_manifest(tmp_path) is None
+    complete_result(tmp_path, ResultManifest(DATASET))
     add_files(tmp_path, ["b", "a"])
-    mark = read_mark(tmp_path)
+    mark = read_manifest(tmp_path)
     assert mark is not None
     assert mark.files == ("a", "b")
 
@@ -248,7 +259,7 @@ def test_failed_rename_brings_the_old_result_back(tmp_path: Path, monkeypatch: p
     real = os.rename
 
     def rename(source: Path, target: Path) -> None:
-        if source == staging(out):
+        if source == staging_folder(out):
             raise OSError(5, "Input/output error")
         real(source, target)
 
@@ -263,7 +274,7 @@ def test_failed_rename_brings_the_old_result_back(tmp_path: Path, monkeypatch: p
 def test_put_in_place_needs_both(tmp_path: Path) -> None:
     make(tmp_path / "out", "one")
     with pytest.raises(ResultFolderError):
-        put_in_place(tmp_path / "out")
+        replace_result(tmp_path / "out")
     assert files_in(tmp_path / "out") == result_of("one")
 
 
@@ -273,17 +284,26 @@ def test_put_in_place_needs_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "analyze photo.png --out mine", "analyze video.mp4 --out mine", "analyze video.mp4 photo.png --out mine",
-        "train --data faces.npz --out mine", "train --network mlp --data faces.npz --out mine",
-        "train-detector --data photos --out mine", "train-gan --data faces.npz --out mine",
-        "gan-benefit model --data faces.npz --out mine", "generate --out mine --count 1",
+        "analyze photo.png --out mine",
+        "analyze video.mp4 --out mine",
+        "analyze video.mp4 photo.png --out mine",
+        "train --data faces.npz --out mine",
+        "train --network mlp --data faces.npz --out mine",
+        "train-detector --data photos --out mine",
+        "train-gan --data faces.npz --out mine",
+        "gan-benefit model --data faces.npz --out mine",
+        "generate --out mine --count 1",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_commands_refuse_a_folder_of_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sample_file: Path,
-    command: str, overwrite: bool,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sample_file: Path,
+    command: str,
+    overwrite: bool,
+) -> None:
     if overwrite and command.split()[0] not in ("analyze", "generate"):
         pytest.skip("it has no --overwrite")
     monkeypatch.chdir(tmp_path)
@@ -294,9 +314,9 @@ def test_commands_refuse_a_folder_of_others(
         Path("mine", name).write_text("mine")
     before = files_in(Path("mine"))
     write_generator(Path("model"))
-    monkeypatch.setattr("emotion.media.video_reader.Film.__enter__", lambda film: film)
-    monkeypatch.setattr("emotion.media.video_reader.Film.__init__", lambda *_: None)
-    monkeypatch.setattr("emotion.media.video_reader.Film.__exit__", lambda *_: None)
+    monkeypatch.setattr("emotion.media.video_reader.VideoReader.__enter__", lambda film: film)
+    monkeypatch.setattr("emotion.media.video_reader.VideoReader.__init__", lambda *_: None)
+    monkeypatch.setattr("emotion.media.video_reader.VideoReader.__exit__", lambda *_: None)
     words = command.split() + ["--overwrite"] * overwrite
     assert main.main(words) == 1
     said = capsys.readouterr()

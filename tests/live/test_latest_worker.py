@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
-from emotion.live.latest_worker import Mailbox
+from emotion.live.latest_worker import LatestItemWorker
 
 
 def wait_until(true: object, seconds: float = 5.0) -> None:
@@ -21,7 +21,7 @@ def test_the_newest_replaces_what_waits() -> None:
         busy.set()
         go.wait(5)
 
-    mailbox = Mailbox(work, "test")
+    mailbox = LatestItemWorker(work, "test")
     assert mailbox.put(0) is None
     assert busy.wait(5)
     assert [mailbox.put(i) for i in range(1, 10)] == [None, *range(1, 9)]
@@ -34,7 +34,7 @@ def test_the_newest_replaces_what_waits() -> None:
 
 def test_the_thread_ends_when_nothing_comes_and_starts_again() -> None:
     threads, done = threading.active_count(), list[int]()
-    mailbox = Mailbox(done.append, "test", idle=0.05)
+    mailbox = LatestItemWorker(done.append, "test", idle_seconds=0.05)
     for i in range(3):
         mailbox.put(i)
         wait_until(lambda: len(done) == i + 1 and threading.active_count() == threads)  # noqa: B023
@@ -49,7 +49,7 @@ def test_work_that_raises_is_not_the_end() -> None:
         done.append(item)
         raise RuntimeError("on purpose")
 
-    mailbox = Mailbox(work, "test")
+    mailbox = LatestItemWorker(work, "test")
     for i in range(3):
         mailbox.put(i)
         wait_until(lambda: len(done) == i + 1)  # noqa: B023
@@ -58,7 +58,7 @@ def test_work_that_raises_is_not_the_end() -> None:
 
 def test_closing_does_not_wait_for_ever() -> None:
     go = threading.Event()
-    mailbox = Mailbox(lambda _: go.wait(10), "test")
+    mailbox = LatestItemWorker(lambda _: go.wait(10), "test")
     mailbox.put(1)
     assert not mailbox.close(0.05)
     go.set()
@@ -68,7 +68,7 @@ def test_closing_does_not_wait_for_ever() -> None:
 def test_many_who_put() -> None:
     """Every item is either worked on or given back, never both."""
     done, back = list[int](), list[int]()
-    mailbox = Mailbox(done.append, "test")
+    mailbox = LatestItemWorker(done.append, "test")
 
     def put(start: int) -> None:
         for i in range(start, start + 200):

@@ -27,12 +27,12 @@ from streamlit_webrtc.webrtc import WebRtcMode, WebRtcWorker
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Scores
-from emotion.live.session import _PATIENCE, LiveSession
+from emotion.live.session import _RESULT_TIMEOUT_SECONDS, LiveSession
 from emotion.live.state import LiveOptions
 from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.classification import Verdict
+from emotion.recognition.classification import Prediction
 from emotion.tracking.stream import StreamSettings
-from emotion.ui.live.stream import newest_only, through
+from emotion.ui.live.stream import disable_buffering, make_frame_callback
 
 pytestmark = pytest.mark.slow
 T = TypeVar("T")
@@ -51,9 +51,9 @@ class Speaker:
     def __init__(self) -> None:
         self.first: Callable[[], object] = lambda: None
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.first()
-        return (Verdict(Scores(FERPLUS_LABELS, [0.05, 0.7, 0.05, 0.04, 0.04, 0.04, 0.04, 0.04]), 0.99),) * len(crops)
+        return (Prediction(Scores(FERPLUS_LABELS, [0.05, 0.7, 0.05, 0.04, 0.04, 0.04, 0.04, 0.04]), 0.99),) * len(crops)
 
 
 class Camera(VideoStreamTrack):
@@ -126,7 +126,7 @@ class Server:
         self._relay = self.run(self._make_relay())
 
     async def _make_relay(self) -> MediaRelay:
-        return newest_only(MediaRelay())
+        return disable_buffering(MediaRelay())
 
     def run(self, todo: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(todo, self.loop).result(60)
@@ -134,10 +134,17 @@ class Server:
     def worker(self, session: LiveSession) -> WebRtcWorker:
         """As the live page has it made for a camera."""
         given = {
-            "mode": WebRtcMode.SENDRECV, "rtc_configuration": HERE, "video_frame_callback": through(session),
-            "async_processing": False, "video_receiver_size": 4, "audio_receiver_size": 4, "sendback_video": True,
-            "sendback_audio": True, "loop": self.loop, "relay": self._relay,
-        }  # fmt: skip
+            "mode": WebRtcMode.SENDRECV,
+            "rtc_configuration": HERE,
+            "video_frame_callback": make_frame_callback(session),
+            "async_processing": False,
+            "video_receiver_size": 4,
+            "audio_receiver_size": 4,
+            "sendback_video": True,
+            "sendback_audio": True,
+            "loop": self.loop,
+            "relay": self._relay,
+        }
         return WebRtcWorker(**dict.fromkeys(inspect.signature(WebRtcWorker).parameters) | given)
 
     def close(self) -> None:
@@ -163,7 +170,7 @@ def speaker() -> Speaker:
 @pytest.fixture
 def session(fake_detector: Callable, speaker: Speaker) -> Iterator[LiveSession]:
     analyzer = Analyzer(fake_detector([WHERE]), speaker)  # type: ignore[arg-type]
-    made = LiveSession(analyzer, LiveOptions(StreamSettings(rate=1e6), mirror=False))
+    made = LiveSession(analyzer, LiveOptions(StreamSettings(classify_hz=1e6), mirror=False))
     yield made
     made.close()
 
@@ -206,8 +213,8 @@ def test_frames_go_out_with_boxes(server: Server, session: LiveSession) -> None:
             assert client.pictures[-1].shape == (*SIZE[::-1], 3)
 
     asyncio.run(visit())
-    view = session.view()
-    assert (len(view.faces), view.faults) == (1, 0)
+    view = session.state()
+    assert (len(view.faces), view.errors) == (1, 0)
 
 
 def test_many_break_off(server: Server, session: LiveSession) -> None:
@@ -216,9 +223,9 @@ def test_many_break_off(server: Server, session: LiveSession) -> None:
 
     async def visit(number: int) -> None:
         client = Client(worker := server.worker(session), Camera())
-        before = session.view().frames
+        before = session.state().num_frames
         await client.connect()
-        await until(lambda: session.view().frames > before and client.pictures, f"the picture of client {number}")
+        await until(lambda: session.state().num_frames > before and client.pictures, f"the picture of client {number}")
         await (client.leave() if number % 2 else client.break_off())
         await until(lambda: worker.pc.connectionState == "closed", f"the end of client {number}")
 
@@ -229,7 +236,7 @@ def test_many_break_off(server: Server, session: LiveSession) -> None:
     (threads, memory) = marks[0]
     assert quiet(most=threads + 2) <= threads + 2
     assert process.memory_info().rss - memory < 50e6
-    assert session.view().faults == 0
+    assert session.state().errors == 0
 
     async def last() -> None:
         async with visiting(server, session) as client:
@@ -251,37 +258,37 @@ def test_one_in_ten_raises_and_the_stream_lives(server: Server, session: LiveSes
 
     async def visit() -> None:
         async with visiting(server, session) as client:
-            await until(lambda: session.view().faults >= 5, "five faults")
-            count = session.view().frames
-            await until(lambda: session.view().frames > count + 30, "thirty more frames")
+            await until(lambda: session.state().errors >= 5, "five faults")
+            count = session.state().num_frames
+            await until(lambda: session.state().num_frames > count + 30, "thirty more frames")
             await until(lambda: has_box(client.pictures[-1]), "a picture with a box")
 
     asyncio.run(visit())
-    view = session.view()
-    assert view.last_fault == "RuntimeError: on purpose"
-    assert view.faults <= calls / 10
+    view = session.state()
+    assert view.last_error == "RuntimeError: on purpose"
+    assert view.errors <= calls / 10
 
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_stall_ends_no_stream(server: Server, session: LiveSession, speaker: Speaker, blur: bool) -> None:
     """The recogniser hangs for much longer than a result is shown: the pictures go on without boxes, and with them
     again afterwards. Nothing in the connection waits for it, so longer is not different."""
-    session.options = LiveOptions(StreamSettings(rate=1e6), mirror=False, blur=blur)
+    session.options = LiveOptions(StreamSettings(classify_hz=1e6), mirror=False, anonymize=blur)
     hung, go = threading.Event(), threading.Event()
 
     async def visit() -> None:
         async with visiting(server, session) as client:
             speaker.first = lambda: hung.set() or go.wait(60)
             await until(hung.is_set, "the stall")
-            late, started = session.view().late, time.monotonic()
-            await until(lambda: session.view().late >= late + 30, "frames without a result")
-            assert time.monotonic() - started < 30 * _PATIENCE / 2, "none of them waited"
+            late, started = session.state().late_frames, time.monotonic()
+            await until(lambda: session.state().late_frames >= late + 30, "frames without a result")
+            assert time.monotonic() - started < 30 * _RESULT_TIMEOUT_SECONDS / 2, "none of them waited"
             await until(lambda: not has_box(client.pictures[-1]), "a picture without a box")
             go.set()
             await until(lambda: has_box(client.pictures[-1]), "a picture with a box again")
 
     asyncio.run(visit())
-    assert session.view().faults == 0
+    assert session.state().errors == 0
 
 
 def test_the_size_changes_in_mid_stream(server: Server, session: LiveSession) -> None:
@@ -302,7 +309,7 @@ def test_the_size_changes_in_mid_stream(server: Server, session: LiveSession) ->
                 await until(lambda s=shape: client.pictures[-1].shape == s, f"pictures of {shape}")
 
     asyncio.run(visit())
-    assert session.view().faults == 0
+    assert session.state().errors == 0
 
 
 def test_whoever_is_slow_gets_the_newest_frame() -> None:
@@ -318,7 +325,7 @@ def test_whoever_is_slow_gets_the_newest_frame() -> None:
 
     async def watch() -> list[int]:
         camera, behind = Fast(), list[int]()
-        seen = newest_only(MediaRelay()).subscribe(camera)
+        seen = disable_buffering(MediaRelay()).subscribe(camera)
         for _ in range(20):
             behind.append(camera.sent - int((await seen.recv()).pts or 0))
             await asyncio.sleep(0.04)

@@ -26,9 +26,9 @@ from emotion.live import recording
 from emotion.live.session import LiveSession
 from emotion.live.state import LiveOptions
 from emotion.media.image_reader import read_image
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.annotation import annotate
-from emotion.recognition.classification import Verdict
+from emotion.recognition.classification import Prediction
 from emotion.results import serialization, tables
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.tracking.stream import Stream, StreamSettings
@@ -70,18 +70,18 @@ class Speaker:
         self.go.set()
         self.busy = threading.Event()
 
-    def classify(self, crops: Picture, head: str | None = None) -> tuple[Verdict, ...]:
+    def classify(self, crops: Picture, head: str | None = None) -> tuple[Prediction, ...]:
         self.busy.set()
         assert self.go.wait(20)
         if self.fault:
             raise self.fault
-        return (Verdict(self.scores, 0.99),) * len(crops)
+        return (Prediction(self.scores, 0.99),) * len(crops)
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no failure; what is late on purpose has a shorter time."""
-    monkeypatch.setattr("emotion.live.session._PATIENCE", 20.0)
+    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def wait_until(true: Callable[[], object], seconds: float = 5.0) -> None:
 
 def shows(one: Picture, image: Picture, box: Box) -> bool:
     """Whether the face in `box` of `image` can be seen at its place in `one`: most of its pixels are as they were."""
-    x1, y1, x2, y2 = box.rounded()
+    x1, y1, x2, y2 = box.to_int_xyxy()
     same = np.abs(one[y1:y2, x1:x2].astype(int) - image[y1:y2, x1:x2]).max(axis=2) < 20
     return bool(same.mean() > 0.2)
 
@@ -127,7 +127,7 @@ def test_before_the_first_frame(make: Callable) -> None:
     assert (view.faces, view.frames, view.age, view.silent, view.recording) == ((), 0, None, None, None)
     assert list(view.history().columns) == list(tables.STREAM_COLUMNS)
     assert session.snapshot() is None
-    assert session.stop_recording() == recording.NOTHING
+    assert session.stop_recording() == recording.EMPTY_RECORDING
     with pytest.raises(EmotionError, match="No face is visible"):
         session.calibrate()
 
@@ -144,7 +144,7 @@ def test_a_frame_comes_back_with_its_faces(make: Callable) -> None:
     view = session.view()
     assert [(one.face.track, one.face.shown) for one in view.faces] == [(1, "happy"), (2, "happy")]
     assert all(one.raw is None for one in view.faces)
-    assert np.array_equal(view.faces[0].thumbnail, serialization.cut_out(image, view.faces[0].face))
+    assert np.array_equal(view.faces[0].thumbnail, serialization.crop_with_margin(image, view.faces[0].face))
     assert (view.frames, view.dropped, view.late, view.faults) == (1, 0, 0, 0)
     assert view.age is not None
     assert view.silent is not None
@@ -166,7 +166,7 @@ def test_boxes_fit_the_mirrored_picture(make: Callable) -> None:
 
 
 def test_in_a_pause_nothing_is_analysed(make: Callable) -> None:
-    session, image = make(LiveOptions(paused=True)), paint((20, 30))
+    session, image = make(LiveOptions(is_paused=True)), paint((20, 30))
     assert np.array_equal(session.frame(image, 0.0), image[:, ::-1])
     session.options = replace(session.options, blur=True)
     assert not shows(session.frame(image, 0.1), image[:, ::-1], Box(116, 30, 140, 54))
@@ -189,7 +189,7 @@ def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monk
     now = 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     speaker.scores = Scores(FERPLUS_LABELS, [0.25, 0.02, 0.02, 0.65, 0.02, 0.02, 0.01, 0.01])
-    session = make(replace(BARE, stream=StreamSettings(rate=1000.0)))
+    session = make(replace(BARE, stream=StreamSettings(classify_hz=1000.0)))
     session.frame(paint((20, 30)), 0.0)
     session._stream.calibrate(0.2)
     for _ in range(15):
@@ -238,14 +238,14 @@ def test_labels_are_explained_by_the_answer_that_gave_them(fake_detector: Callab
     reader = Explaining()
     reader.scores = Scores(FERPLUS_LABELS, [0.05] * 7 + [0.65])
     session, image = LiveSession(Analyzer(fake_detector(see), reader), BARE), paint((20, 30))  # type: ignore[arg-type]
-    session.frame(image, 0.0)
-    other = replace(BARE, stream=StreamSettings(Settings(side=640, head="other")))
+    session.process_frame(image, 0.0)
+    other = replace(BARE, stream=StreamSettings(AnalyzerSettings(max_side=640, head="other")))
     session.options = other
-    (face,) = session.view(explained=1).faces
-    assert (face.face.shown, face.thumbnail.shape) == ("contempt", (160, 160, 3))
-    session.frame(image, 0.01)  # the face is not read again so soon
-    (face,) = session.view(explained=1).faces
-    assert (face.face.shown, face.thumbnail.shape) == ("contempt", (30, 30, 3))
+    (face,) = session.state(max_saliency_faces=1).faces
+    assert (face.face.display_label, face.thumbnail.shape) == ("contempt", (160, 160, 3))
+    session.process_frame(image, 0.01)  # the face is not read again so soon
+    (face,) = session.state(max_saliency_faces=1).faces
+    assert (face.face.display_label, face.thumbnail.shape) == ("contempt", (30, 30, 3))
     session.close()
 
 
@@ -266,7 +266,7 @@ BAD: list[Any] = [
 @pytest.mark.parametrize("blur", [False, True])
 @pytest.mark.parametrize("image", BAD)
 def test_what_is_no_picture(make: Callable, image: Any, blur: bool) -> None:
-    session = make(replace(BARE, blur=blur))
+    session = make(replace(BARE, anonymize=blur))
     out = session.frame(image, 0.0)
     assert not np.any(out) if blur else out is image
     assert session.view().faults == 1
@@ -294,7 +294,7 @@ def test_one_in_ten_raises(make: Callable, speaker: Speaker, blur: bool) -> None
             raise ValueError("on purpose")
         return see(image)
 
-    session = make(replace(BARE, blur=blur), sometimes)
+    session = make(replace(BARE, anonymize=blur), sometimes)
     for i in range(200):
         speaker.fault = RuntimeError("on purpose") if RNG.random() < 0.1 else None
         image = paint((20 + i // 4, 30))
@@ -311,11 +311,11 @@ def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPa
     def look(self: Stream, image: Picture, seconds: float) -> FrameResult:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(Stream, "look", look)
+    monkeypatch.setattr(Stream, "process", look)
     session, image = make(), paint((20, 30))
     assert np.array_equal(session.frame(image, 0.0), image)
     assert session.view().last_fault == "MemoryError: no room"
-    session.options = replace(BARE, blur=True)
+    session.options = replace(BARE, anonymize=True)
     assert not shows(session.frame(image, 0.04), image, Box(20, 30, 44, 54))
     assert session.view().faults == 2
 
@@ -323,8 +323,8 @@ def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recogniser hangs: frames come back in time, pages are answered at once, the newest frame comes next."""
-    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.05)
-    session = make(replace(BARE, blur=blur, stream=StreamSettings(rate=1e6)))  # every frame is read
+    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.05)
+    session = make(replace(BARE, anonymize=blur, stream=StreamSettings(classify_hz=1e6)))  # every frame is read
     session.frame(paint((10, 30)), 0.0)
     speaker.go.clear()
     for i in range(1, 7):
@@ -340,7 +340,7 @@ def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch:
     assert view.faces[0].face.box.x1 == 10
     speaker.go.set()
     wait_until(lambda: session.view().faces[0].face.box.x1 == 26)
-    monkeypatch.setattr("emotion.live.session._PATIENCE", 20.0)
+    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 20.0)
     session.frame(paint((30, 30)), 12.1)
     assert session.view().faces[0].face.box.x1 == 30
 
@@ -387,7 +387,7 @@ def test_without_waiting_nobody_waits(make: Callable, speaker: Speaker) -> None:
 
 
 def test_a_slow_recogniser_delays_no_frame(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, pause = make(replace(BARE, stream=StreamSettings(rate=1e6))), 0.3
+    session, pause = make(replace(BARE, stream=StreamSettings(classify_hz=1e6))), 0.3
     classify = speaker.classify
     monkeypatch.setattr(speaker, "classify", lambda *args: time.sleep(pause) or classify(*args))
     times = list[float]()
@@ -418,9 +418,9 @@ def test_a_result_too_old_is_not_shown(
     make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.5)
+    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
-    session = make(replace(BARE, blur=blur, stream=StreamSettings(rate=1e6)))
+    session = make(replace(BARE, anonymize=blur, stream=StreamSettings(classify_hz=1e6)))
     session.frame(paint((10, 30)), 0.0)
     first = session._shown
     speaker.go.clear()
@@ -453,7 +453,7 @@ def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: S
             time.sleep(0.02)
         return see(image)
 
-    session = make(replace(BARE, blur=blur), unreliable)
+    session = make(replace(BARE, anonymize=blur), unreliable)
     recent = list[Picture]()
     x, shape = 20, shapes[0]
     for i in range(120):
@@ -461,7 +461,7 @@ def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: S
             shape = shapes[int(rng.integers(3))]
         if i == 60:
             blur = True
-        session.options = replace(BARE, blur=blur)
+        session.options = replace(BARE, anonymize=blur)
         speaker.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
         x = int(np.clip(x + rng.integers(-3, 4), 0, 90))
         recent = [*recent[-20:], paint((x, 30), shape=shape)]
@@ -490,7 +490,7 @@ def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
 
 
 def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> None:
-    session = make(replace(BARE, stream=StreamSettings(rate=1e6)))
+    session = make(replace(BARE, stream=StreamSettings(classify_hz=1e6)))
     for i in range(100):
         speaker.fault = RuntimeError("on purpose") if i % 10 == 5 else None
         image = paint((20 + i % 40, 30))
@@ -503,15 +503,15 @@ def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> 
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_pause_and_an_end_without_waiting(make: Callable, blur: bool) -> None:
-    session, image = make(replace(BARE, blur=blur)), paint((20, 30))
+    session, image = make(replace(BARE, anonymize=blur)), paint((20, 30))
     session.frame(image, 0.0)
-    session.options = replace(BARE, blur=blur, paused=True)
+    session.options = replace(BARE, anonymize=blur, is_paused=True)
     for _ in range(2):
         out = session.frame(image, 0.1, wait=False)
         assert np.array_equal(out, image) != blur
         assert not blur or not shows(out, image, Box(20, 30, 44, 54))
         session.close()
-        session.options = replace(BARE, blur=blur)
+        session.options = replace(BARE, anonymize=blur)
         session._shown = None  # as if long ago
     assert session.view().dropped >= 1
 
@@ -539,13 +539,13 @@ def test_a_recording_knows_whether_its_faces_are_hidden(make: Callable) -> None:
         session = make()
         session.start_recording()
         for i, blur in enumerate(blurred):
-            session.options = replace(BARE, blur=blur)
+            session.options = replace(BARE, anonymize=blur)
             session.frame(paint((20, 30)), i / 10)
         assert session.stop_recording().hidden == all(blurred)
 
 
 def test_hidden_faces_are_hidden_everywhere(make: Callable, tmp_path: Path) -> None:
-    session = make(replace(BARE, blur=True))
+    session = make(replace(BARE, anonymize=True))
     session.start_recording(tmp_path / "a.mp4")
     image = paint((20, 30), (90, 60))
     boxes = [Box(20, 30, 44, 54), Box(90, 60, 114, 84)]
@@ -565,19 +565,19 @@ def test_hidden_faces_are_hidden_everywhere(make: Callable, tmp_path: Path) -> N
 def test_hidden_at_once_when_switched_on_in_a_pause(make: Callable) -> None:
     session, image = make(), paint((20, 30))
     session.frame(image, 0.0)
-    session.options = replace(BARE, blur=True, paused=True)
+    session.options = replace(BARE, anonymize=True, is_paused=True)
     snapshot = session.snapshot()
     assert snapshot is not None
     assert not shows(read_image(snapshot[0]), image, Box(20, 30, 44, 54))
     assert session.view().faces == ()
-    session.options = replace(BARE, blur=True)
+    session.options = replace(BARE, anonymize=True)
     assert len(np.unique(session.view().faces[0].thumbnail.reshape(-1, 3), axis=0)) <= 36
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int, monkeypatch: Any) -> None:
     """People come, go and run about; detector and recogniser fail or are late; one find in ten is missed."""
-    monkeypatch.setattr("emotion.live.session._PATIENCE", 0.02)
+    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.02)
     rng, places = np.random.default_rng(seed), list[list[int]]()
     known: list[tuple[int, int]] = []
 
@@ -592,7 +592,7 @@ def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int,
         missed = whole and rng.random() < 0.1
         return [face for face in see(image) if not (missed and _near(face.box, known))]
 
-    session = make(replace(BARE, blur=True), unreliable)
+    session = make(replace(BARE, anonymize=True), unreliable)
     for i in range(80):
         if rng.random() < 0.2 and len(places) < 3:
             places.append([int(rng.integers(0, 130)), int(rng.integers(0, 4)) * 30])
@@ -618,7 +618,9 @@ def _near(box: Box, places: list[tuple[int, int]]) -> bool:
 
 def test_what_is_only_suspected_is_hidden(make: Callable) -> None:
     """Too uncertain to be shown as a face: 0.4 where 0.6 is asked for."""
-    session = make(replace(BARE, blur=True), lambda image: [replace(face, detection=0.4) for face in see(image)])
+    session = make(
+        replace(BARE, anonymize=True), lambda image: [replace(face, detection_score=0.4) for face in see(image)]
+    )
     image = paint((20, 30))
     assert not shows(session.frame(image, 0.0), image, Box(20, 30, 44, 54))
     assert session.view().faces == ()
@@ -652,7 +654,7 @@ def test_image_faces_and_history_are_of_one_moment(
     """Also of the results that are too close to each other for the history to keep them all."""
     now = 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
-    session = make(replace(BARE, stream=StreamSettings(half_life=0, rate=1e6)))
+    session = make(replace(BARE, stream=StreamSettings(half_life=0, classify_hz=1e6)))
     for i in range(40):
         now = 1000 + i / 25
         label, image = FERPLUS_LABELS[i % 8], paint((20, 30), (90, 60))
@@ -680,8 +682,8 @@ def test_image_faces_and_history_are_of_one_moment(
 def test_a_recording_is_what_the_stream_said(
     make: Callable, speaker: Speaker, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    said, look = list[FrameResult](), Stream.look
-    monkeypatch.setattr(Stream, "look", lambda self, *frame: said.append(look(self, *frame)) or said[-1])
+    said, look = list[FrameResult](), Stream.process
+    monkeypatch.setattr(Stream, "process", lambda self, *frame: said.append(look(self, *frame)) or said[-1])
     session = make()
     session.frame(paint((9, 9)), 4.9)
     said.clear()
@@ -694,19 +696,19 @@ def test_a_recording_is_what_the_stream_said(
     got = session.stop_recording()
     assert session.stop_recording() == got
     rows = list(csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK))))
-    faces = [(result.seconds - said[0].seconds, face) for result in said for face in result.faces]
+    faces = [(result.timestamp - said[0].timestamp, face) for result in said for face in result.faces]
     assert (got.frames, got.rows, len(rows)) == (60, len(faces), len(faces))
-    assert got.faces == len({face.track for _, face in faces})
+    assert got.faces == len({face.track_id for _, face in faces})
     for row, (seconds, face) in zip(rows, faces, strict=True):
         assert float(row["seconds"]) == pytest.approx(seconds, abs=1e-3)
-        assert (row["track"], row["shown"]) == (str(face.track), face.shown)
+        assert (row["track"], row["shown"]) == (str(face.track_id), face.display_label)
         assert face.scores
         assert [float(row[label]) for label in FERPLUS_LABELS] == pytest.approx([*face.scores.values()], abs=1e-4)
-        assert (row["label"], row["unsure"]) == (face.label, face.unsure or "")
-        assert [int(row[name]) for name in ("x1", "y1", "x2", "y2")] == [*face.box.rounded()]
+        assert (row["label"], row["unsure"]) == (face.label, face.uncertainty_reason or "")
+        assert [int(row[name]) for name in ("x1", "y1", "x2", "y2")] == [*face.box.to_int_xyxy()]
     record = json.loads(got.json)
     assert [frame["faces"] for frame in record["frames"]] == [
-        serialization.frame_json(result.seconds, result.faces)["faces"] for result in said
+        serialization.frame_to_dict(result.timestamp, result.faces)["faces"] for result in said
     ]
     assert (record["program"], record["detector"]) == (serialization.PROGRAM, "fake")
     assert record["model"] == {"name": "fake", "sha256": "0" * 64}
@@ -749,25 +751,25 @@ def test_other_settings_are_told(make: Callable) -> None:
     session = make()
     session.start_recording()
     for i in range(4):
-        session.options = replace(BARE, blur=i >= 2)
+        session.options = replace(BARE, anonymize=i >= 2)
         session.frame(paint((20, 30)), i / 10)
     told = json.loads(session.stop_recording().json)["settings"]
     assert [(one["seconds"], one["values"]["blur"]) for one in told] == [(0.0, False), (0.2, True)]
 
 
 def test_it_ends_by_itself(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_ROWS", 10)
+    monkeypatch.setattr(recording, "MAX_ROWS", 10)
     session = make()
     session.start_recording()
     for i in range(20):
         session.frame(paint((20, 30)), i / 25)
     assert "ended by itself" in (session.view().notice or "")
     got = session.stop_recording()
-    assert (got.rows, got.note) == (10, recording._FULL)
+    assert (got.rows, got.note) == (10, recording._LIMIT_MESSAGE)
 
 
 def test_it_ends_after_its_time(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(recording, "MAX_SECONDS", 0.2)
     session = make()
     session.start_recording()
     for i in range(9):
@@ -788,8 +790,8 @@ def test_a_film_that_cannot_be_written_costs_only_the_film(make: Callable, tmp_p
 
 def test_a_slow_film_drops_frames_and_delays_nothing(make: Callable, tmp_path: Path, monkeypatch: Any) -> None:
     go = threading.Event()
-    write = recording.FilmWriter.write
-    monkeypatch.setattr(recording.FilmWriter, "write", lambda *args: go.wait(10) and write(*args))
+    write = recording.VideoWriter.write
+    monkeypatch.setattr(recording.VideoWriter, "write", lambda *args: go.wait(10) and write(*args))
     session = make()
     session.start_recording(tmp_path / "a.mp4")
     for i in range(10):
@@ -843,7 +845,7 @@ def test_sessions_leave_no_thread(make: Callable, tmp_path: Path) -> None:
 
 
 def test_after_the_end_frames_pass(make: Callable) -> None:
-    session, image = make(replace(BARE, blur=True)), paint((20, 30))
+    session, image = make(replace(BARE, anonymize=True)), paint((20, 30))
     session.frame(image, 0.0)
     session.close()
     started = time.monotonic()
@@ -855,10 +857,10 @@ def test_after_the_end_frames_pass(make: Callable) -> None:
 def test_who_is_forgotten_leaves_nothing(make: Callable, fake_detector: Callable, tmp_path: Path) -> None:
     before = threading.active_count()
     session = LiveSession(Analyzer(fake_detector(see), Speaker()), BARE)  # type: ignore[arg-type]
-    session._worker._idle = 0.05
+    session._worker._idle_seconds = 0.05
     session.start_recording(tmp_path / "a.mp4")
     for i in range(3):
-        session.frame(paint((20, 30)), i / 25)
+        session.process_frame(paint((20, 30)), i / 25)
         wait_until(lambda: threading.active_count() <= before + 1)  # its worker rests, only that of the film stays
     gone = weakref.ref(session)
     del session

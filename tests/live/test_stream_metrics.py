@@ -7,46 +7,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.live.stream_metrics import FrameClock, Pulse
+from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics
 
 
 def test_nothing_came() -> None:
-    pulse = Pulse()
-    assert (pulse.rates(5.0), pulse.age_p95(5.0), pulse.silent(5.0)) == ((0.0, 0.0), None, None)
+    pulse = StreamMetrics()
+    assert (pulse.frame_rates(5.0), pulse.latency_p95(5.0), pulse.seconds_since_last(5.0)) == ((0.0, 0.0), None, None)
 
 
 def test_rates_and_ages_are_those_of_two_seconds() -> None:
-    pulse = Pulse()
+    pulse = StreamMetrics()
     for i in range(250):
-        pulse.come(100 + i / 25)
+        pulse.record_arrival(100 + i / 25)
         if i % 2:
-            pulse.ready(100 + i / 25, i / 1000)
-    came, ready = pulse.rates(110.0)
+            pulse.record_result(100 + i / 25, i / 1000)
+    came, ready = pulse.frame_rates(110.0)
     assert (came, ready) == (pytest.approx(25, abs=1), pytest.approx(12.5, abs=1))
-    assert pulse.age_p95(110.0) == pytest.approx(0.247, abs=0.003)
-    assert pulse.silent(110.0) == pytest.approx(0.04)
-    assert (pulse.rates(120.0), pulse.age_p95(120.0)) == ((0.0, 0.0), None)
+    assert pulse.latency_p95(110.0) == pytest.approx(0.247, abs=0.003)
+    assert pulse.seconds_since_last(110.0) == pytest.approx(0.04)
+    assert (pulse.frame_rates(120.0), pulse.latency_p95(120.0)) == ((0.0, 0.0), None)
 
 
 def test_rates_are_right_from_the_beginning() -> None:
-    pulse = Pulse()
+    pulse = StreamMetrics()
     for i in range(13):
-        pulse.come(i / 25)
-    assert pulse.rates(0.5)[0] == pytest.approx(25, abs=2)
+        pulse.record_arrival(i / 25)
+    assert pulse.frame_rates(0.5)[0] == pytest.approx(25, abs=2)
 
 
 def test_the_times_of_the_frames_are_kept() -> None:
-    clock = FrameClock()
+    clock = MonotonicFrameClock()
     late = (0.0, 0.03, 0.01, 0.2, 0.0)  # by which they come after the camera took them
-    times = [clock.at(7 + i / 25, 500 + i / 25 + wait) for i, wait in enumerate(late)]
+    times = [clock.timestamp(7 + i / 25, 500 + i / 25 + wait) for i, wait in enumerate(late)]
     assert [b - a for a, b in pairwise(times)] == pytest.approx([0.04] * 4)
 
 
 def test_a_clock_that_starts_again_goes_on() -> None:
-    clock = FrameClock()
-    assert clock.at(90.0, 500.0) == 500
-    assert clock.at(0.0, 500.5) == 500.5  # connected again
-    assert clock.at(0.1, 500.7) == pytest.approx(500.6)
+    clock = MonotonicFrameClock()
+    assert clock.timestamp(90.0, 500.0) == 500
+    assert clock.timestamp(0.0, 500.5) == 500.5  # connected again
+    assert clock.timestamp(0.1, 500.7) == pytest.approx(500.6)
 
 
 @given(
@@ -55,10 +55,10 @@ def test_a_clock_that_starts_again_goes_on() -> None:
     )
 )
 def test_it_always_goes_on_and_stays_near(frames: list[tuple[float | None, float]]) -> None:
-    clock, now, last = FrameClock(), 1000.0, -math.inf
+    clock, now, last = MonotonicFrameClock(), 1000.0, -math.inf
     for seconds, step in frames:
         now += step
-        at = clock.at(seconds, now)
+        at = clock.timestamp(seconds, now)
         assert at > last
         assert abs(at - now) <= 1.001 + 0.001 * len(frames)
         last = at

@@ -36,9 +36,11 @@ def server_of(url: str) -> psutil.Process:
 def state_of(server: psutil.Process) -> dict[str, float]:
     """Memory in MB, threads, open files and sockets, child processes."""
     return {
-        "memory": server.memory_info().rss / 2**20, "threads": server.num_threads(), "files": server.num_fds(),
+        "memory": server.memory_info().rss / 2**20,
+        "threads": server.num_threads(),
+        "files": server.num_fds(),
         "children": len(server.children(recursive=True)),
-    }  # fmt: skip
+    }
 
 
 def soak(minutes: float, visitors: int, cameras: int) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -95,7 +97,7 @@ def told(seen: pd.DataFrame, done: pd.DataFrame, lines: list[str]) -> tuple[list
         f"open files {before.files:.0f}, {visited.files.max():.0f}, {after.files:.0f}",
         f"page changes: half within {walks.median():.2f} s, 95 of 100 within {np.percentile(walks, 95):.2f} s; "
         f"photos: {uploads.median():.2f} s, {np.percentile(uploads, 95):.2f} s",
-    ]  # fmt: skip
+    ]
     good = grown <= GROWTH and not failed and not lines and after.threads <= before.threads + 20
     return sentences, bool(good)
 

@@ -16,8 +16,10 @@ from tests.load.visitors import photos
 def measured(memory: Any = 0.0, after: Any = None) -> pd.DataFrame:
     minutes = np.linspace(0, 10, 101)
     seen = pd.DataFrame({"minute": minutes, "phase": "visited", "memory": 400.0 + memory, "threads": 60, "files": 90})
-    ends = [{"minute": 0, "phase": "before", "memory": 200.0, "threads": 20, "files": 30},
-            {"minute": 11, "phase": "after", "memory": 300.0, "threads": 22, "files": 31} | (after or {})]  # fmt: skip
+    ends = [
+        {"minute": 0, "phase": "before", "memory": 200.0, "threads": 20, "files": 30},
+        {"minute": 11, "phase": "after", "memory": 300.0, "threads": 22, "files": 31} | (after or {}),
+    ]
     return pd.concat([pd.DataFrame(ends[:1]), seen, pd.DataFrame(ends[1:])], ignore_index=True)
 
 

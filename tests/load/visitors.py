@@ -14,14 +14,19 @@ from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rota
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
-FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--use-fake-device-for-media-stream",
-         "--use-fake-ui-for-media-stream"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 
 
 def camera(folder: Path) -> Path:
     """What the browser takes for a camera: two faces that move about."""
     demo = DemoCamera(read_image(SAMPLE), (224.0, 116.0), 96.0)
-    frames = [encode_jpeg(demo.at(9.5 + i / 30), 90) for i in range(90)]
+    frames = [encode_jpeg(demo.frame_at(9.5 + i / 30), 90) for i in range(90)]
     film = folder / "faces.mjpeg"
     film.write_bytes(b"".join([*frames, *frames[::-1]]))
     return film

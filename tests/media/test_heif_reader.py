@@ -93,13 +93,13 @@ def test_heic_is_refused_in_a_sentence(kind: str) -> None:
 
 
 def test_large_heic_is_reduced_to_the_limit() -> None:
-    limits = ImageLimits(pixels=W * H // 4, heif_pixels=W * H)
+    limits = ImageLimits(max_pixels=W * H // 4, max_heif_pixels=W * H)
     found, reduction = decode_image(KINDS["8 bit"][0], limits=limits)
     assert reduction == 2
     assert found.shape == (H // 2, W // 2, 3)
     assert np.abs(found.astype(int) - RGB[::2, ::2]).max() <= 16
     with pytest.raises(ImageError, match="at most"):
-        read_image(KINDS["8 bit"][0], limits=ImageLimits(pixels=W * H // 4, heif_pixels=W * H - 1))
+        read_image(KINDS["8 bit"][0], limits=ImageLimits(max_pixels=W * H // 4, max_heif_pixels=W * H - 1))
 
 
 def test_heic_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ from PIL import Image
 
 from emotion.errors import VideoError
 from emotion.media.image_reader import read_image
-from emotion.media.video_container import label_of, start_of
-from emotion.media.video_reader import _MOST_DAMAGED_PACKETS, Film, FilmFacts, FilmLimits, _Clock
+from emotion.media.video_container import start_time, video_display_name
+from emotion.media.video_reader import _MAX_CORRUPT_PACKETS, VideoInfo, VideoLimits, VideoReader, _TimestampNormalizer
 from tests.media.videos import index_of, make_film, picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,14 +51,14 @@ class Seen(NamedTuple):
 def seen(path: Path, **more: Any) -> Seen:
     indices, seconds, broken, sentence = list[int](), list[float](), 0, ""
     try:
-        with Film(path, **more) as film:
+        with VideoReader(path, **more) as film:
             try:
                 for frame in film.frames():
                     assert frame.index == len(indices)
                     indices.append(index_of(frame.image()))
-                    seconds.append(frame.seconds)
+                    seconds.append(frame.timestamp)
             finally:
-                broken = film.broken
+                broken = film.num_corrupt_packets
     except VideoError as error:
         sentence = str(error)
     return Seen(indices, seconds, broken, sentence)
@@ -108,11 +108,11 @@ def test_every_frame_of_every_kind(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     path = make_film(tmp_path / name, 12, codec=codec, pix_fmt=pix_fmt, options=options)
-    with Film(path) as film:
-        assert (film.facts.width, film.facts.height, film.facts.turned, film.facts.sound) == (64, 48, 0, False)
-        assert film.facts.fps == pytest.approx(25)
-        assert film.facts.frames == 12
-        assert film.facts.seconds == pytest.approx(0.48)
+    with VideoReader(path) as film:
+        assert (film.info.width, film.info.height, film.info.rotation, film.info.has_audio) == (64, 48, 0, False)
+        assert film.info.fps == pytest.approx(25)
+        assert film.info.num_frames == 12
+        assert film.info.duration == pytest.approx(0.48)
         first = next(film.frames()).image()
     assert (first.shape, first.dtype, first.flags.c_contiguous) == ((48, 64, 3), np.uint8, True)
     assert corners(first) == "RG--"
@@ -122,15 +122,15 @@ def test_every_frame_of_every_kind(
 
 
 def test_the_facts_of_a_film(tmp_path: Path) -> None:
-    with Film(make_film(tmp_path / "a.mp4", 50, sound="aac")) as film:
-        assert film.facts == FilmFacts(64, 48, pytest.approx(2.0), 25.0, 50, "h264", "mp4", 0, True)
-        assert dataclasses.asdict(film.facts)["sound"] is True
-        assert film.broken == 0
+    with VideoReader(make_film(tmp_path / "a.mp4", 50, sound="aac")) as film:
+        assert film.info == VideoInfo(64, 48, pytest.approx(2.0), 25.0, 50, "h264", "mp4", 0, True)
+        assert dataclasses.asdict(film.info)["sound"] is True
+        assert film.num_corrupt_packets == 0
 
 
 def test_odd_sizes_and_grey(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mkv", 2, size=(63, 47), codec="ffv1", pix_fmt="gray16le")
-    with Film(path) as film:
+    with VideoReader(path) as film:
         image = next(film.frames()).image()
     assert image.shape == (47, 63, 3)
     assert image[40, 5].tolist() == pytest.approx([10, 10, 10], abs=2)
@@ -141,7 +141,7 @@ def test_all_kinds_of_colours_are_read(tmp_path: Path, colours: int) -> None:
     def prepare(stream: Any) -> None:
         stream.codec_context.colorspace = colours
 
-    with Film(make_film(tmp_path / "a.mp4", 1, prepare=prepare)) as film:
+    with VideoReader(make_film(tmp_path / "a.mp4", 1, prepare=prepare)) as film:
         image = next(film.frames()).image()
     assert 200 < image[4, 4, 0] < 256 or colours == 0
     assert image[4, 4, 0] > image[4, 4, 1] + 80
@@ -152,7 +152,7 @@ def test_large_films_that_do_not_tell_their_colours_are_taken_as_players_take_th
     small, large = (
         make_film(tmp_path / f"{height}.mp4", 1, size=(64, height), options={"qp": "0"}) for height in (576, 720)
     )
-    with Film(small) as one, Film(large) as other:
+    with VideoReader(small) as one, VideoReader(large) as other:
         assert next(one.frames()).image()[4, 60].tolist() == pytest.approx([0, 250, 0], abs=4)
         assert next(other.frames()).image()[4, 60].tolist() == pytest.approx([0, 210, 0], abs=4)
 
@@ -184,20 +184,20 @@ def test_frames_stand_upright(
     tmp_path: Path, turn: tuple[int, int, int, int], shown: str, degrees: int, kind: str
 ) -> None:
     path = make_film(tmp_path / f"a.{kind}", 2, prepare=lambda stream: stream.set_display_matrix(matrix(*turn)))
-    with Film(path) as film:
+    with VideoReader(path) as film:
         for frame in film.frames():
             image = frame.image()
             assert corners(image) == shown
             assert image.flags.c_contiguous
         assert image.shape == ((48, 64, 3) if degrees % 180 == 0 else (64, 48, 3))
-        assert (film.facts.height, film.facts.width) == image.shape[:2]
-        assert film.facts.turned == degrees
+        assert (film.info.height, film.info.width) == image.shape[:2]
+        assert film.info.rotation == degrees
 
 
 @pytest.mark.parametrize(("degrees", "shown"), [(10, "RG--"), (80, "-R-G"), (100, "-R-G"), (-95, "G-R-")])
 def test_a_slanted_matrix_is_a_quarter_turn(tmp_path: Path, degrees: float, shown: str) -> None:
     path = make_film(tmp_path / "a.mp4", 1, prepare=lambda stream: stream.set_display_rotation(-degrees))
-    with Film(path) as film:
+    with VideoReader(path) as film:
         assert corners(next(film.frames()).image()) == shown
 
 
@@ -213,9 +213,9 @@ def test_notes_that_are_unknown_to_pyav_do_not_hide_the_turn(tmp_path: Path) -> 
         packet = av.Packet(file.getvalue())
         packet.stream, packet.pts, packet.dts, packet.time_base = stream, 0, 0, Fraction(1, 25)
         container.mux(packet)
-    with Film(tmp_path / "a.avi") as film:
+    with VideoReader(tmp_path / "a.avi") as film:
         assert corners(next(film.frames()).image()) == "-R-G"
-        assert film.facts.turned == 90
+        assert film.info.rotation == 90
 
 
 @pytest.mark.parametrize(
@@ -233,10 +233,10 @@ def test_pixels_are_made_square(tmp_path: Path, pixel: Fraction, shown: tuple[in
     def prepare(stream: Any) -> None:
         stream.codec_context.sample_aspect_ratio = pixel
 
-    with Film(make_film(tmp_path / f"a.{kind}", 1, prepare=prepare)) as film:
+    with VideoReader(make_film(tmp_path / f"a.{kind}", 1, prepare=prepare)) as film:
         image = next(film.frames()).image()
         assert image.shape == (shown[1], shown[0], 3)
-        assert (film.facts.width, film.facts.height) == shown
+        assert (film.info.width, film.info.height) == shown
         assert corners(image) == "RG--"
 
 
@@ -259,10 +259,10 @@ def test_a_film_begins_at_its_first_frame(tmp_path: Path) -> None:
 def test_a_film_begins_at_its_sound_if_that_comes_first(tmp_path: Path, name: str, codec: str) -> None:
     """A player begins there, too, so that its clock and the film's are one."""
     times = [0.5 + i / 25 for i in range(25)]
-    with Film(make_film(tmp_path / name, times, sound=codec, sound_seconds=(0, 1.5))) as film:
-        assert [frame.seconds for frame in film.frames()] == pytest.approx(times, abs=0.03)
-        assert film.facts.seconds == pytest.approx(1.5, abs=0.03)
-        assert film.end == pytest.approx(1.5, abs=0.03)
+    with VideoReader(make_film(tmp_path / name, times, sound=codec, sound_seconds=(0, 1.5))) as film:
+        assert [frame.timestamp for frame in film.frames()] == pytest.approx(times, abs=0.03)
+        assert film.info.duration == pytest.approx(1.5, abs=0.03)
+        assert film.end_time == pytest.approx(1.5, abs=0.03)
     late = make_film(tmp_path / name, [3 + i / 25 for i in range(25)], sound=codec, sound_seconds=(3.5, 4))
     assert seen(late).seconds == pytest.approx([i / 25 for i in range(25)], abs=0.03)
 
@@ -276,15 +276,15 @@ def test_the_end_is_when_the_last_frame_is_over(tmp_path: Path) -> None:
         (tmp_path / "b.gif").write_bytes(data)
         return tmp_path / "b.gif"
 
-    with Film(last_for(2.5)) as film:
+    with VideoReader(last_for(2.5)) as film:
         frames = film.frames()
         next(frames)
-        assert film.end == pytest.approx(0.04)
-        assert [frame.seconds for frame in frames] == pytest.approx([0.04, 0.08])
-        assert film.end == pytest.approx(2.58)
-    with Film(last_for(600), limits=FilmLimits(seconds=30)) as film:
+        assert film.end_time == pytest.approx(0.04)
+        assert [frame.timestamp for frame in frames] == pytest.approx([0.04, 0.08])
+        assert film.end_time == pytest.approx(2.58)
+    with VideoReader(last_for(600), limits=VideoLimits(max_seconds=30)) as film:
         assert [frame.index for frame in film.frames()] == [0, 1, 2]
-        assert film.end == 30.0
+        assert film.end_time == 30.0
 
 
 def test_an_edit_cuts_the_last_frame_short(tmp_path: Path) -> None:
@@ -293,9 +293,9 @@ def test_an_edit_cuts_the_last_frame_short(tmp_path: Path) -> None:
     assert struct.unpack_from(">I", data, at) == (400,)
     struct.pack_into(">I", data, at, 375)
     (tmp_path / "b.mp4").write_bytes(data)
-    with Film(tmp_path / "b.mp4") as film:
-        assert [frame.seconds for frame in film.frames()][-1] == pytest.approx(0.36)
-        assert film.end == pytest.approx(0.375)
+    with VideoReader(tmp_path / "b.mp4") as film:
+        assert [frame.timestamp for frame in film.frames()][-1] == pytest.approx(0.36)
+        assert film.end_time == pytest.approx(0.375)
 
 
 def test_a_run_up_of_the_sound_is_no_beginning() -> None:
@@ -303,7 +303,7 @@ def test_a_run_up_of_the_sound_is_no_beginning() -> None:
         streams = [SimpleNamespace(start_time=start, time_base=Fraction(1, 1000)) for start in starts]
         container: Any = SimpleNamespace(streams=SimpleNamespace(audio=streams[1:]))
         picture: Any = streams[0]
-        return start_of(container, picture)
+        return start_time(container, picture)
 
     assert begins(40, -21) == 0.0
     assert begins(-80, -21) == -0.08
@@ -328,13 +328,13 @@ def test_a_run_up_of_the_sound_is_no_beginning() -> None:
     ],
 )
 def test_a_clock_of_odd_stamps(stamps: list[float | None], seconds: list[float]) -> None:
-    clock = _Clock(None, 0.1)
-    assert [clock.seconds(stamp) for stamp in stamps] == pytest.approx(seconds)
+    clock = _TimestampNormalizer(None, 0.1)
+    assert [clock.normalize(stamp) for stamp in stamps] == pytest.approx(seconds)
 
 
 def test_a_beginning_that_is_told_too_late_is_not_believed() -> None:
-    clock = _Clock(900.0, 0.1)
-    assert [clock.seconds(stamp) for stamp in (2.0, 2.1)] == pytest.approx([0.0, 0.1])
+    clock = _TimestampNormalizer(900.0, 0.1)
+    assert [clock.normalize(stamp) for stamp in (2.0, 2.1)] == pytest.approx([0.0, 0.1])
 
 
 @given(
@@ -343,8 +343,8 @@ def test_a_beginning_that_is_told_too_late_is_not_believed() -> None:
     st.floats(0.001, 1),
 )
 def test_time_never_falls(stamps: list[float | None], start: float | None, step: float) -> None:
-    clock = _Clock(start, step)
-    seconds = [clock.seconds(stamp) for stamp in stamps]
+    clock = _TimestampNormalizer(start, step)
+    seconds = [clock.normalize(stamp) for stamp in stamps]
     assert all(second >= 0 for second in seconds)
     assert all(a <= b for a, b in pairwise(seconds))
 
@@ -374,10 +374,10 @@ def test_a_hole_of_ten_hours(tmp_path: Path) -> None:
 
 def test_a_film_longer_than_the_limit_gives_what_comes_before(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", 50)
-    came = seen(path, limits=FilmLimits(seconds=1.0))
+    came = seen(path, limits=VideoLimits(max_seconds=1.0))
     assert len(came.indices) == 25
     assert "beyond 0.0167 minutes" in came.refusal
-    assert len(seen(path, limits=FilmLimits(seconds=2.0)).indices) == 50
+    assert len(seen(path, limits=VideoLimits(max_seconds=2.0)).indices) == 50
 
 
 @pytest.mark.parametrize("size", [(7680, 4320), (4098, 16), (16, 4098)])
@@ -392,8 +392,8 @@ def test_the_limit_counts_the_pixels_as_shown(tmp_path: Path) -> None:
         stream.codec_context.sample_aspect_ratio = Fraction(4)
 
     path = make_film(tmp_path / "a.mp4", 1, prepare=prepare)
-    assert "64 x 48 pixels" in refused(path, limits=FilmLimits(side=255))
-    assert seen(path, limits=FilmLimits(side=256)).indices == [0]
+    assert "64 x 48 pixels" in refused(path, limits=VideoLimits(max_side=255))
+    assert seen(path, limits=VideoLimits(max_side=256)).indices == [0]
 
 
 def join(path: Path, codec: str, pix_fmt: str, sizes: Sequence[tuple[int, int]], options: dict[str, str]) -> Path:
@@ -433,8 +433,8 @@ def test_frames_that_change_their_size(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     path = join(tmp_path / name, codec, pix_fmt, [(64, 64), (128, 96), (96, 160)], options)
-    with Film(path) as film:
-        assert (film.facts.width, film.facts.height) == (64, 64)
+    with VideoReader(path) as film:
+        assert (film.info.width, film.info.height) == (64, 64)
         frames = [frame.image() for frame in film.frames()]
     shapes = [frame.shape[:2] for frame in frames]
     assert shapes == [(64, 64)] * 3 + [(96, 128)] * 3 + [(160, 96)] * 3
@@ -447,7 +447,7 @@ def test_frames_that_grow_over_the_limit_end_the_film(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]
 ) -> None:
     path = join(tmp_path / name, codec, pix_fmt, [(64, 64), size, (64, 64)], options)
-    came = seen(path, limits=FilmLimits(side=160))
+    came = seen(path, limits=VideoLimits(max_side=160))
     assert came.indices == [0, 1, 2][: len(came.indices)]
     # A decoder that holds frames back, to sort them, may lose those.
     assert len(came.indices) == 3 or codec in ("libx265", "libsvtav1")
@@ -491,8 +491,8 @@ def test_a_film_of_garbage(tmp_path: Path) -> None:
 
 
 def test_endless_garbage_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.media.video_reader._MOST_DAMAGED_PACKETS", 20)
-    assert _MOST_DAMAGED_PACKETS > 1000
+    monkeypatch.setattr("emotion.media.video_reader._MAX_CORRUPT_PACKETS", 20)
+    assert _MAX_CORRUPT_PACKETS > 1000
     path = spoil(make_film(tmp_path / "a.mp4", 60, options={"g": "1"}), range(10, 50))
     came = seen(path)
     assert (len(came.indices), came.broken, came.refusal) == (10, 21, "")
@@ -519,10 +519,10 @@ def test_an_index_in_front_saves_what_is_there(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", 20, options={"g": "1"}, file_options={"movflags": "+faststart"})
     at = packets_of(path)[12][0]
     path.write_bytes(path.read_bytes()[: at + 10])
-    with Film(path) as film:
-        assert film.facts.frames == 20  # as the file tells
+    with VideoReader(path) as film:
+        assert film.info.num_frames == 20  # as the file tells
         assert [index_of(frame.image()) for frame in film.frames()] == list(range(12))
-        assert film.broken >= 1
+        assert film.num_corrupt_packets >= 1
     data = make_film(tmp_path / "b.mp4", 20).read_bytes()
     (tmp_path / "b.mp4").write_bytes(data[: boxes(data, "moov")])
     assert "for the part that says where its pictures are is missing: copy it anew" in refused(tmp_path / "b.mp4")
@@ -561,10 +561,10 @@ def test_a_header_that_lies(tmp_path: Path) -> None:
     struct.pack_into(">HH", data, boxes(data, "moov trak mdia minf stbl stsd") + 48, 16, 9000)
     struct.pack_into(">II", data, boxes(data, "moov trak tkhd") + 84, 9000 << 16, 16 << 16)
     (tmp_path / "b.mp4").write_bytes(data)
-    with Film(tmp_path / "b.mp4") as film:
-        assert (film.facts.width, film.facts.height) == (64, 48)
+    with VideoReader(tmp_path / "b.mp4") as film:
+        assert (film.info.width, film.info.height) == (64, 48)
         assert len(list(film.frames())) == 10
-        assert film.end == pytest.approx(0.4)
+        assert film.end_time == pytest.approx(0.4)
 
 
 STBL = "moov trak mdia minf stbl "
@@ -657,8 +657,8 @@ def test_the_best_of_several_streams(tmp_path: Path) -> None:
         for stream in streams:
             container.mux(stream.encode(av.VideoFrame(stream.width, 48, "yuvj420p")))
             container.mux(stream.encode(None))
-    with Film(tmp_path / "a.mkv") as film:
-        assert film.facts.width == 128
+    with VideoReader(tmp_path / "a.mkv") as film:
+        assert film.info.width == 128
 
 
 def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -694,8 +694,8 @@ def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.Monk
 def test_messages_name_the_film_as_people_do(tmp_path: Path) -> None:
     (tmp_path / "source.mp4").write_text("hello")
     assert refused(tmp_path / "source.mp4", name="C:\\clips\\party\n.mp4").startswith('"party.mp4" is plain text')
-    assert label_of("x" * 100 + ".mp4") == '"' + "x" * 44 + "…" + "x" * 11 + '.mp4"'
-    assert label_of("\x1b\n") == "The film"
+    assert video_display_name("x" * 100 + ".mp4") == '"' + "x" * 44 + "…" + "x" * 11 + '.mp4"'
+    assert video_display_name("\x1b\n") == "The film"
 
 
 def test_notes_in_no_known_alphabet(tmp_path: Path) -> None:
@@ -775,7 +775,7 @@ def test_an_index_that_points_to_another_file(tmp_path: Path) -> None:
 
 
 def test_frames_go_on_where_they_were_left(tmp_path: Path) -> None:
-    with Film(make_film(tmp_path / "a.mp4", 6)) as film:
+    with VideoReader(make_film(tmp_path / "a.mp4", 6)) as film:
         assert next(film.frames()).index == 0
         assert next(film.frames()).index == 1
         assert [frame.index for frame in film.frames()] == [2, 3, 4, 5]
@@ -783,7 +783,7 @@ def test_frames_go_on_where_they_were_left(tmp_path: Path) -> None:
 
 
 def test_a_closed_film_has_no_frames(tmp_path: Path) -> None:
-    film = Film(make_film(tmp_path / "a.mp4", 30))
+    film = VideoReader(make_film(tmp_path / "a.mp4", 30))
     frames = film.frames()
     frame = next(frames)
     film.close()
@@ -801,7 +801,7 @@ def test_a_refused_film_is_closed(tmp_path: Path) -> None:
 
 
 def test_pictures_are_made_only_when_asked_for(tmp_path: Path) -> None:
-    with Film(make_film(tmp_path / "a.mp4", 3)) as film:
+    with VideoReader(make_film(tmp_path / "a.mp4", 3)) as film:
         frames = list(film.frames())
         one, other = frames[1].image(), frames[1].image()
     assert one is not other
@@ -843,7 +843,7 @@ def test_a_frame_that_was_read_is_freed(tmp_path: Path, turned: bool) -> None:
 @pytest.mark.slow
 def test_thirty_thousand_tiny_frames(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.avi", 30_000, size=(16, 16), codec="mpeg4", rate=100)
-    with Film(path) as film:
+    with VideoReader(path) as film:
         count, used = 0, []
         for frame in film.frames():
             frame.image()
@@ -899,10 +899,10 @@ def test_damaged_films_end_or_are_refused(
         path.write_bytes(mutants(rng, data))
         start, last = time.monotonic(), 0.0
         try:
-            with Film(path, limits=FilmLimits(seconds=60, side=1024)) as film:
+            with VideoReader(path, limits=VideoLimits(max_seconds=60, max_side=1024)) as film:
                 for frame in film.frames():
-                    assert frame.seconds >= last
-                    last = frame.seconds
+                    assert frame.timestamp >= last
+                    last = frame.timestamp
                     assert frame.image().ndim == 3
                 whole += 1
         except VideoError as error:

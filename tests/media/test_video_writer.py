@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import VideoError
-from emotion.media.video_reader import Film
-from emotion.media.video_writer import FilmWriter, fitted
+from emotion.media.video_reader import VideoReader
+from emotion.media.video_writer import VideoWriter, letterbox
 from tests.media.videos import make_film, picture
 
 GREY = np.full((48, 64, 3), 120, np.uint8)
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
     ],
 )
 def test_the_times_are_true(tmp_path: Path, times: list[float]) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for i, seconds in enumerate(times):
             film.write(np.full_like(GREY, 4 * i), seconds)
         assert not (tmp_path / "a.mp4").exists()
@@ -49,7 +49,7 @@ def test_the_times_are_true(tmp_path: Path, times: list[float]) -> None:
 
 
 def test_times_that_stand_still_or_go_back_still_rise(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for seconds in (1.0, 1.0, 0.2, 1.04):
             film.write(GREY, seconds)
     seen = read(tmp_path / "a.mp4")[1]
@@ -59,7 +59,7 @@ def test_times_that_stand_still_or_go_back_still_rise(tmp_path: Path) -> None:
 
 
 def test_a_browser_can_begin_before_the_end_is_there(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(GREY, 0.0)
     data = (tmp_path / "a.mp4").read_bytes()
     assert 0 < data.find(b"moov") < data.find(b"mdat")
@@ -68,7 +68,7 @@ def test_a_browser_can_begin_before_the_end_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "even"), [((64, 48), (64, 48)), ((63, 47), (64, 48)), ((1, 1), (2, 2))])
 def test_odd_sizes_are_made_even(tmp_path: Path, size: tuple[int, int], even: tuple[int, int]) -> None:
     image = np.full((size[1], size[0], 3), 200, np.uint8)
-    with FilmWriter(tmp_path / "a.mp4", *size) as film:
+    with VideoWriter(tmp_path / "a.mp4", *size) as film:
         film.write(image, 0.0)
     (picture,), _ = read(tmp_path / "a.mp4")
     assert picture.shape == (even[1], even[0], 3)
@@ -88,7 +88,7 @@ def test_odd_sizes_are_made_even(tmp_path: Path, size: tuple[int, int], even: tu
     ],
 )
 def test_other_sizes_lie_between_black_borders(shape: tuple[int, int], part: tuple[slice, slice]) -> None:
-    out = fitted(np.full((*shape, 3), 200, np.uint8), 64, 48)
+    out = letterbox(np.full((*shape, 3), 200, np.uint8), 64, 48)
     assert out.shape == (48, 64, 3)
     inside = np.zeros((48, 64), bool)
     inside[part] = True
@@ -97,7 +97,7 @@ def test_other_sizes_lie_between_black_borders(shape: tuple[int, int], part: tup
 
 
 def test_frames_of_many_sizes_make_one_film(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for i, shape in enumerate([(48, 64), (64, 48), (480, 640), (7, 9)]):
             film.write(np.full((*shape, 3), 90, np.uint8), i / 10)
     pictures, _ = read(tmp_path / "a.mp4")
@@ -106,16 +106,16 @@ def test_frames_of_many_sizes_make_one_film(tmp_path: Path) -> None:
 
 def test_an_error_keeps_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"before")
-    film = FilmWriter(tmp_path / "a.mp4", 64, 48)
+    film = VideoWriter(tmp_path / "a.mp4", 64, 48)
     film.write(GREY, 0.0)
     film.__exit__(KeyError, KeyError(), None)
-    with FilmWriter(tmp_path / "a.mp4", 64, 48):
+    with VideoWriter(tmp_path / "a.mp4", 64, 48):
         pass  # no frame
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
 def test_closing_twice_is_harmless(tmp_path: Path) -> None:
-    film = FilmWriter(tmp_path / "a.mp4", 64, 48)
+    film = VideoWriter(tmp_path / "a.mp4", 64, 48)
     film.write(GREY, 0.0)
     film.close()
     film.close()
@@ -125,7 +125,7 @@ def test_closing_twice_is_harmless(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"a\.mp4 cannot be written to .*choose another folder\.$"):
-        FilmWriter(tmp_path / "gone" / "a.mp4", 64, 48)
+        VideoWriter(tmp_path / "gone" / "a.mp4", 64, 48)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,7 +138,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
     def film() -> None:
-        with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+        with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
             for i in range(300):
                 film.write(np.roll(noise, i, 1), i / 25)
 
@@ -161,15 +161,15 @@ def lengths(path: Path) -> dict[str, float]:
     return out
 
 
-def copy(source: Path, target: Path, every: int = 1, most: int = 10**9) -> FilmWriter:
+def copy(source: Path, target: Path, every: int = 1, most: int = 10**9) -> VideoWriter:
     """Write every n-th of the film's first frames, with its sound."""
-    with Film(source) as film, FilmWriter(target, film.facts.width, film.facts.height, source) as writer:
+    with VideoReader(source) as film, VideoWriter(target, film.info.width, film.info.height, source) as writer:
         for frame in film.frames():
             if frame.index >= most:
                 break
             if frame.index % every == 0:
-                writer.write(frame.image(), frame.seconds)
-        writer.close(film.end)
+                writer.write(frame.image(), frame.timestamp)
+        writer.close(film.end_time)
     return writer
 
 
@@ -196,22 +196,22 @@ def test_a_film_is_as_long_as_its_source(tmp_path: Path, times: list[float], eve
 
 
 def test_without_an_end_the_last_frame_is_shown_as_long_as_the_one_before(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for seconds in (0.0, 0.1, 0.3):
             film.write(GREY, seconds)
     assert lengths(tmp_path / "a.mp4")["video to"] == pytest.approx(0.5, abs=0.001)
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(GREY, 0.0)
     assert lengths(tmp_path / "a.mp4")["video to"] == pytest.approx(0.04, abs=0.001)
     source = make_film(tmp_path / "b.mp4", 10)
-    with FilmWriter(tmp_path / "a.mp4", 64, 48, source) as film:  # the end that the source tells is near, and better
+    with VideoWriter(tmp_path / "a.mp4", 64, 48, source) as film:  # the end that the source tells is near, and better
         for seconds in (0.0, 0.16, 0.32):
             film.write(GREY, seconds)
     assert lengths(tmp_path / "a.mp4")["video to"] == pytest.approx(0.4, abs=0.001)
 
 
 def test_an_end_before_the_last_frame_is_none(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(GREY, 0.0)
         film.write(GREY, 1.0)
         film.close(0.5)
@@ -219,13 +219,13 @@ def test_an_end_before_the_last_frame_is_none(tmp_path: Path) -> None:
 
 
 def test_colours_come_back_and_are_told(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "a.mp4", 64, 48) as film:
+    with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(picture(3), 0.0)
     with av.open(str(tmp_path / "a.mp4")) as container:
         context = container.streams.video[0].codec_context
         told = context.colorspace, context.color_primaries, context.color_trc, context.color_range
         assert [int(value) for value in told] == [1, 1, 1, 1]  # BT.709, values from 16 to 235
-    with Film(tmp_path / "a.mp4") as film:
+    with VideoReader(tmp_path / "a.mp4") as film:
         image = next(film.frames()).image()
     for y, x in ((4, 4), (4, 60), (40, 30)):
         assert image[y, x].tolist() == pytest.approx(picture(3)[y, x].tolist(), abs=5)
@@ -279,12 +279,12 @@ def test_sound_is_kept_in_time(tmp_path: Path, name: str, codec: str, kept: str)
     start = 0.0 if name.endswith("avi") else 0.7
     source = make_film(tmp_path / name, 50, codec=pictures, sound=codec, sound_seconds=(start, 1.6))
     writer = copy(source, tmp_path / "b.mp4")
-    assert writer.sound_note is None
+    assert writer.audio_warning is None
     came = heard(tmp_path / "b.mp4")
     assert came == (kept, pytest.approx(start, abs=0.03), pytest.approx(1.6, abs=0.03), [])
     assert (came.begin, came.end) == pytest.approx(heard(source)[1:3], abs=0.03)
-    with Film(source) as film:
-        assert lengths(tmp_path / "b.mp4")["video to"] == pytest.approx(film.facts.seconds, abs=0.01)
+    with VideoReader(source) as film:
+        assert lengths(tmp_path / "b.mp4")["video to"] == pytest.approx(film.info.duration, abs=0.01)
     data = (tmp_path / "b.mp4").read_bytes()
     assert 0 < data.find(b"moov") < data.find(b"mdat")
 
@@ -385,24 +385,24 @@ def test_sound_of_an_unknown_kind_is_left_out_and_told(tmp_path: Path) -> None:
     source = make_film(tmp_path / "a.mp4", 10, sound="ac3")
     source.write_bytes(source.read_bytes().replace(b"ac-3", b"zzzz"))
     writer = copy(source, tmp_path / "b.mp4")
-    assert writer.sound_note == 'The sound of "a.mp4" is of an unknown kind, so the new film is silent.'
+    assert writer.audio_warning == 'The sound of "a.mp4" is of an unknown kind, so the new film is silent.'
     assert len(read(tmp_path / "b.mp4")[0]) == 10
 
 
 def test_a_film_that_is_gone_has_no_sound(tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "b.mp4", 64, 48, tmp_path / "gone.mp4") as writer:
+    with VideoWriter(tmp_path / "b.mp4", 64, 48, tmp_path / "gone.mp4") as writer:
         writer.write(GREY, 0.0)
-    assert writer.sound_note == '"gone.mp4" was not found: check the name and the folder.'
+    assert writer.audio_warning == '"gone.mp4" was not found: check the name and the folder.'
     assert list(lengths(tmp_path / "b.mp4")) == ["whole", "video from", "video to"]
 
 
 def test_sound_that_the_file_cannot_hold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a header that only its decoder finds wrong."""
     source = make_film(tmp_path / "a.mkv", 10, sound="flac")
-    monkeypatch.setattr("emotion.media.audio_track._plays_everywhere", lambda track: True)
-    monkeypatch.setattr("emotion.media.audio_track.Sound.join", refuse)
+    monkeypatch.setattr("emotion.media.audio_track._is_browser_compatible", lambda track: True)
+    monkeypatch.setattr("emotion.media.audio_track.AudioTrack.attach", refuse)
     writer = copy(source, tmp_path / "b.mp4")
-    assert "is damaged, so a part of the new film is silent" in str(writer.sound_note)
+    assert "is damaged, so a part of the new film is silent" in str(writer.audio_warning)
     assert len(read(tmp_path / "b.mp4")[0]) == 10
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.mkv", "b.mp4"]
 
@@ -413,7 +413,7 @@ def refuse(*_: object) -> None:
 
 def test_a_discarded_film_closes_its_sound(tmp_path: Path) -> None:
     source = make_film(tmp_path / "a.mp4", 10, sound="aac")
-    writer = FilmWriter(tmp_path / "b.mp4", 64, 48, source)
+    writer = VideoWriter(tmp_path / "b.mp4", 64, 48, source)
     writer.write(GREY, 0.0)
     writer.discard()
     writer.close()

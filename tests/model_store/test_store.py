@@ -15,34 +15,34 @@ from hypothesis import strategies as st
 from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS, FER2013_LABELS, FERPLUS_LABELS
 from emotion.model_store import store
-from emotion.model_store.store import Bundle, default_bundle, find_bundles, open_bundle, sha256_of
+from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, list_models, open_model
 
 Card = dict[str, Any]
 MakeBundle = Callable[..., Path]
 
 
 def test_a_good_folder(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    bundle = open_bundle(make_bundle(tmp_path / "mine"))
-    assert (bundle.name, bundle.kind, bundle.input_size, bundle.shown_head) == ("mine", "recogniser", 48, "ferplus")
-    assert bundle.network == tmp_path / "mine" / "model.onnx"
-    assert bundle.sha256 == hashlib.sha256(bundle.network.read_bytes()).hexdigest()
+    bundle = open_model(make_bundle(tmp_path / "mine"))
+    assert (bundle.name, bundle.kind, bundle.input_size, bundle.default_head) == ("mine", "recogniser", 48, "ferplus")
+    assert bundle.onnx_path == tmp_path / "mine" / "model.onnx"
+    assert bundle.sha256 == hashlib.sha256(bundle.onnx_path.read_bytes()).hexdigest()
     assert list(bundle.heads) == ["ferplus", "fer2013"]
     assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
     assert bundle.heads["fer2013"].labels == FER2013_LABELS
-    assert open_bundle(str(tmp_path / "mine")) == bundle
+    assert open_model(str(tmp_path / "mine")) == bundle
 
 
 @pytest.mark.parametrize("folder", ["", "nothing-there"])
 def test_no_folder(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ModelError, match=r"There is no card\.json"):
-        open_bundle(tmp_path / folder)
+        open_model(tmp_path / folder)
 
 
 def test_a_place_where_nobody_may_look(tmp_path: Path) -> None:
     """Root may look everywhere, but a name that is too long is refused to it as well."""
     with pytest.raises(ModelError, match=r"There is no card\.json in .* that can be read"):
-        open_bundle(tmp_path / ("x" * 300))
-    assert find_bundles("recogniser", tmp_path / ("x" * 300)) == ([], [])
+        open_model(tmp_path / ("x" * 300))
+    assert list_models("recogniser", tmp_path / ("x" * 300)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_bad_json(make_bundle: MakeBundle, tmp_path: Path, text: bytes) -> None:
     folder = make_bundle(tmp_path / "bad")
     (folder / "card.json").write_bytes(text)
     with pytest.raises(ModelError, match=r"card\.json"):
-        open_bundle(folder)
+        open_model(folder)
 
 
 def test_a_huge_card_is_not_even_read(make_bundle: MakeBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_bundle(tmp_path / "huge", lambda card: card.update(note="x" * 1_000_000))
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("it was read"))
     with pytest.raises(ModelError, match=r"has 100\d+ bytes; a card has at most 1000000"):
-        open_bundle(folder)
+        open_model(folder)
 
 
 def head(card: Card, **fields: object) -> None:
@@ -70,8 +70,12 @@ def head(card: Card, **fields: object) -> None:
 
 LABELS = list(FERPLUS_LABELS)
 GENERATOR: Card = {
-    "kind": "generator", "latent": 128, "labels": list(FER2013_LABELS), "truncation": 1.0, "output": {"size": 48},
-}  # fmt: skip
+    "kind": "generator",
+    "latent": 128,
+    "labels": list(FER2013_LABELS),
+    "truncation": 1.0,
+    "output": {"size": 48},
+}
 CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
     "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of recogniser, detector, generator"),
@@ -137,7 +141,7 @@ def test_a_spoilt_card_is_refused_in_words(
     make_bundle: MakeBundle, tmp_path: Path, change: Callable[[Card], object], words: str
 ) -> None:
     with pytest.raises(ModelError, match=words):
-        open_bundle(make_bundle(tmp_path / "card", change))
+        open_model(make_bundle(tmp_path / "card", change))
 
 
 def test_a_spoilt_file_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_a_spoilt_file_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> No
     data[len(data) // 2] ^= 1
     (folder / "model.onnx").write_bytes(data)
     with pytest.raises(ModelError, match="sha256 differs"):
-        open_bundle(folder)
+        open_model(folder)
 
 
 JSON = st.recursive(
@@ -168,17 +172,17 @@ def test_labels_of_a_data_set_of_ones_own(make_bundle: Callable[..., Path], tmp_
         card["label_set"] = "own"
 
     make_bundle(tmp_path / "own", change)
-    assert open_bundle(tmp_path / "own").heads["ferplus"].labels == ("bored", *LABELS[1:])
+    assert open_model(tmp_path / "own").heads["ferplus"].labels == ("bored", *LABELS[1:])
 
 
 @settings(max_examples=150)
 @given(data=st.data())
 def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
-    tiny: Bundle, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    tiny: ModelBundle, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "fuzzed"
     folder.mkdir(exist_ok=True)
-    shutil.copy(tiny.network, folder)
+    shutil.copy(tiny.onnx_path, folder)
     card = json.loads((tiny.folder / "card.json").read_text())
     *path, last = data.draw(st.sampled_from(places(card)[1:]))
     inner = card
@@ -187,19 +191,19 @@ def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
     inner[last] = data.draw(JSON)
     (folder / "card.json").write_text(json.dumps(card))
     with suppress(ModelError):
-        bundle = open_bundle(folder)
+        bundle = open_model(folder)
         assert all(set(head.labels) <= set(EXPRESSIONS) for head in bundle.heads.values())
-        assert bundle.shown_head in bundle.heads
+        assert bundle.default_head in bundle.heads
 
 
 # ------------------------------------------------------------------ finding them
 
 
 def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
-    assert find_bundles("recogniser", tmp_path) == ([], [])
-    assert find_bundles("recogniser", tmp_path / "missing") == ([], [])
+    assert list_models("recogniser", tmp_path) == ([], [])
+    assert list_models("recogniser", tmp_path / "missing") == ([], [])
     with pytest.raises(ModelError, match=f"There is no recogniser in {tmp_path}; train one first"):
-        default_bundle("recogniser", tmp_path)
+        get_default_model("recogniser", tmp_path)
 
 
 def test_the_search_goes_on_after_a_bad_one_and_reports_it(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -209,7 +213,7 @@ def test_the_search_goes_on_after_a_bad_one_and_reports_it(make_bundle: MakeBund
     make_bundle(tmp_path / "d")
     (tmp_path / "not-a-model").mkdir()
     (tmp_path / "card.json").write_text("{}")
-    good, bad = find_bundles("recogniser", tmp_path)
+    good, bad = list_models("recogniser", tmp_path)
     assert [bundle.name for bundle in good] == ["b", "d"]
     assert ["a-bad" in bad[0], "c-bad" in bad[1], len(bad)] == [True, True, 2]
 
@@ -219,17 +223,17 @@ def test_the_default_comes_first_then_by_name(make_bundle: MakeBundle, tmp_path:
     make_bundle(here / "b")
     make_bundle(here / "a")
     make_bundle(there / "z", lambda card: card.update(default=True))
-    assert [bundle.name for bundle in find_bundles("recogniser", here, there)[0]] == ["z", "a", "b"]
-    assert default_bundle("recogniser", here, there).name == "z"
-    assert default_bundle("recogniser", here).name == "a"
+    assert [bundle.name for bundle in list_models("recogniser", here, there)[0]] == ["z", "a", "b"]
+    assert get_default_model("recogniser", here, there).name == "z"
+    assert get_default_model("recogniser", here).name == "a"
 
 
 def test_only_the_kind_asked_for(make_bundle: MakeBundle, tmp_path: Path) -> None:
     make_bundle(tmp_path / "a", lambda card: card.update(GENERATOR))
     make_bundle(tmp_path / "b")
-    assert [bundle.name for bundle in find_bundles("generator", tmp_path)[0]] == ["a"]
-    assert [bundle.name for bundle in find_bundles("recogniser", tmp_path)[0]] == ["b"]
-    assert find_bundles("detector", tmp_path) == ([], [])
+    assert [bundle.name for bundle in list_models("generator", tmp_path)[0]] == ["a"]
+    assert [bundle.name for bundle in list_models("recogniser", tmp_path)[0]] == ["b"]
+    assert list_models("detector", tmp_path) == ([], [])
 
 
 GENERATORS: dict[str, tuple[Card, str]] = {
@@ -251,7 +255,7 @@ GENERATORS: dict[str, tuple[Card, str]] = {
 
 
 def test_a_generator(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    assert open_bundle(make_bundle(tmp_path / "mine", lambda card: card.update(GENERATOR))).kind == "generator"
+    assert open_model(make_bundle(tmp_path / "mine", lambda card: card.update(GENERATOR))).kind == "generator"
 
 
 @pytest.mark.parametrize(("change", "words"), GENERATORS.values(), ids=GENERATORS)
@@ -259,19 +263,19 @@ def test_a_spoilt_card_of_a_generator_is_refused_in_words(
     make_bundle: MakeBundle, tmp_path: Path, change: Card, words: str
 ) -> None:
     with pytest.raises(ModelError, match=words):
-        open_bundle(make_bundle(tmp_path / "card", lambda card: card.update(GENERATOR | change)))
+        open_model(make_bundle(tmp_path / "card", lambda card: card.update(GENERATOR | change)))
 
 
 def test_when_all_are_bad_the_reasons_are_given(make_bundle: MakeBundle, tmp_path: Path) -> None:
     make_bundle(tmp_path / "bad", CARDS["duplicate labels"][0])
     with pytest.raises(ModelError, match="different ones"):
-        default_bundle("recogniser", tmp_path)
+        get_default_model("recogniser", tmp_path)
 
 
 def test_the_shipped_models_are_whole() -> None:
-    assert find_bundles("recogniser")[1] == []
-    bundle = default_bundle("recogniser")
-    assert bundle.folder.parent == store.SHIPPED
+    assert list_models("recogniser")[1] == []
+    bundle = get_default_model("recogniser")
+    assert bundle.folder.parent == store.BUILTIN_MODELS
     assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
     assert bundle.heads["fer2013"].labels == FER2013_LABELS
 
@@ -279,4 +283,4 @@ def test_the_shipped_models_are_whole() -> None:
 @pytest.mark.parametrize("data", [b"", b"abc", bytes(3_000_000)])
 def test_sha256(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
-    assert sha256_of(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+    assert compute_sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()

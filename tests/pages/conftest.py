@@ -31,7 +31,7 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, manager, detector_factory):
         monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
-    monkeypatch.setattr(faces, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session
     return tmp_path / "models"

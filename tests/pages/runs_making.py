@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emotion.expressions import FER2013_LABELS
-from emotion.training.runs.predictions import Answers, Examples
+from emotion.training.runs.predictions import Predictions, TrackedExamples
 
 EPOCHS = 5
 ROWS = 210
@@ -30,18 +30,39 @@ def write_data(path: Path, votes: bool = True) -> Path:
 
 
 def make_run(
-    folder: Path, *, data: Path | str = "", seed: int = 0, epochs: int = EPOCHS, planned: int = EPOCHS,
-    job: str | None = None, answers: bool = True, stress: bool = True, **config: Any,
-) -> Path:  # fmt: skip
+    folder: Path,
+    *,
+    data: Path | str = "",
+    seed: int = 0,
+    epochs: int = EPOCHS,
+    planned: int = EPOCHS,
+    job: str | None = None,
+    answers: bool = True,
+    stress: bool = True,
+    **config: Any,
+) -> Path:
     """A run of `epochs` out of `planned`, as far as pages look into it; `job`: the state that its job is in."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     settings = {
-        "network": "mlp", "data": str(data), "source": Path(str(data)).name, "labels": "fer2013",
-        "label_names": list(FER2013_LABELS), "epochs": planned, "batch": 32, "optimiser": "adam",
-        "learning_rate": 0.001, "schedule": "constant", "patience": 0, "seed": seed, "size": 48, "rows": ROWS,
-        "parameters": 1_313_031, "flip": False, "weights": "random",
-    }  # fmt: skip
+        "network": "mlp",
+        "data": str(data),
+        "source": Path(str(data)).name,
+        "labels": "fer2013",
+        "label_names": list(FER2013_LABELS),
+        "epochs": planned,
+        "batch": 32,
+        "optimiser": "adam",
+        "learning_rate": 0.001,
+        "schedule": "constant",
+        "patience": 0,
+        "seed": seed,
+        "size": 48,
+        "rows": ROWS,
+        "parameters": 1_313_031,
+        "flip": False,
+        "weights": "random",
+    }
     (folder / "config.json").write_text(json.dumps(settings | config))
     right = [0.2 + 0.1 * min(i, epochs - 2) - 0.05 * (i == epochs - 1) for i in range(epochs)]
     lines = ["epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"]
@@ -57,19 +78,30 @@ def make_run(
     p = np.full((70, 7), 0.05)
     p[np.arange(70), said[best - 1]] = 0.7
     if answers:
-        Answers(
-            rows, labels, np.arange(1, epochs + 1, dtype=np.int32), said, p.astype(np.float16), best, "public",
+        Predictions(
+            rows,
+            labels,
+            np.arange(1, epochs + 1, dtype=np.int32),
+            said,
+            p.astype(np.float16),
+            best,
+            "public",
             FER2013_LABELS,
-        ).write(folder)  # fmt: skip
+        ).save(folder)
         faces = rng.integers(0, 256, (7, 48, 48)).astype(np.uint8)
-        Examples(
-            faces, np.arange(7, dtype=np.int8), np.arange(1, epochs + 1, dtype=np.int32),
+        TrackedExamples(
+            faces,
+            np.arange(7, dtype=np.int8),
+            np.arange(1, epochs + 1, dtype=np.int32),
             np.full((epochs, 7, 7), 1 / 7, np.float16),
-        ).write(folder)  # fmt: skip
+        ).save(folder)
     if stress:
         kinds = [("blur", "pixels"), ("rotation", "degrees")]
-        table = [{"kind": k, "amount": a, "unit": u, "accuracy": 0.5 - a / 10, "macro_recall": 0.4}
-                 for k, u in kinds for a in range(4)]  # fmt: skip
+        table = [
+            {"kind": k, "amount": a, "unit": u, "accuracy": 0.5 - a / 10, "macro_recall": 0.4}
+            for k, u in kinds
+            for a in range(4)
+        ]
         (folder / "stress.json").write_text(json.dumps({"split": "public", "n": 70, "rows": table}))
     if job:
         (folder / "job.json").write_text(json.dumps({"label": folder.name, "created": time.time()}))

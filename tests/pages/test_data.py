@@ -16,11 +16,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from emotion.datasets import build_jobs, builder, catalog
-from emotion.datasets.builder import Settings, prepare
+from emotion.datasets.builder import DatasetBuildConfig, build_dataset
 from emotion.datasets.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import Reporter, reporting
+from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
 from emotion.ui.datasets import build, selection, views
 
@@ -35,7 +35,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     for module in (catalog, builder, build_jobs, selection, build):
         monkeypatch.setattr(module, "SETS", folder)
-    monkeypatch.delenv(catalog.DATA, raising=False)
+    monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     st.cache_resource.clear()
     return folder
 
@@ -63,7 +63,7 @@ def mine(tmp_path: Path, sets: Path) -> Path:
     source = photos(tmp_path / "photos", {"happy": 20, "Grin": 10})
     work = sets / ".mine.preparing"
     work.mkdir()
-    assert prepare(source, sets / "mine", Settings(whole=True), work, Reporter(work))
+    assert build_dataset(source, sets / "mine", DatasetBuildConfig(pre_cropped=True), work, JobReporter(work))
     shutil.rmtree(work)
     return sets / "mine"
 
@@ -77,8 +77,14 @@ def fer(path: Path) -> Path:
     votes = np.zeros((70, 10), np.int8)
     votes[np.arange(70), np.array([4, 5, 6, 1, 3, 2, 0])[labels]] = 10  # as FER+ orders them
     votes[0] = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0]  # angry, and neutral to FER+
-    np.savez(path, images=images, label=labels, usage=np.repeat([0, 1, 2], [50, 10, 10]), ferplus=votes,
-             ferplus_named=np.ones(70, bool))  # fmt: skip
+    np.savez(
+        path,
+        images=images,
+        label=labels,
+        usage=np.repeat([0, 1, 2], [50, 10, 10]),
+        ferplus=votes,
+        ferplus_named=np.ones(70, bool),
+    )
     return path
 
 
@@ -215,8 +221,9 @@ def test_duplicates_across_splits_side_by_side(sets: Path, open_page: Open, save
     assert "training · ▲ happy · row 10".replace("▲", "●") in page.words
     assert "test · ■ sad · row 60" in page.words
     assert saved["fer-duplicates.csv"].splitlines()[1:] == [
-        "1,10,happy,training,True,True", "1,60,sad,test,True,True",
-    ]  # fmt: skip
+        "1,10,happy,training,True,True",
+        "1,60,sad,test,True,True",
+    ]
 
 
 def test_without_duplicates(mine: Path, open_page: Open) -> None:
@@ -310,7 +317,7 @@ def test_delete(sets: Path, mine: Path, open_page: Open) -> None:
 def ended(sets: Path, name: str) -> Job:
     job = Job(sets / f".{name}.preparing")
     deadline = time.monotonic() + 60
-    while job.state().running:
+    while job.read_state().is_running:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return job
@@ -328,7 +335,7 @@ def test_a_folder_becomes_a_data_set(tmp_path: Path, sets: Path, open_page: Open
     page.app.text_input(key="data_path").set_value(str(photos(tmp_path / "photos", {"happy": 12, "Grin": 3}))).run()
     fill(page, "first")
     assert not page.app.error
-    assert ended(sets, "first").state().state == "done"
+    assert ended(sets, "first").read_state().status == "done"
     page.app.run()
     assert "The data set **first** is ready." in page.app.success[0].value
     assert list(sets.glob(".*")) == []
@@ -352,7 +359,7 @@ def test_a_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
     page.upload(("p.zip", uploaded({f"happy/{i}.png": image for i, image in enumerate(images)})))
     fill(page, "zipped")
     job = ended(sets, "zipped")
-    assert job.state().state == "done", job.log_tail()
+    assert job.read_state().status == "done", job.tail_log()
     assert not (job.folder / "photos.zip").exists()
     assert len(load_dataset(sets / "zipped")) == 4
 
@@ -363,7 +370,7 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
     page.app.text_input(key="data_label").set_value("huge").run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_MOST_KEPT", 10)
+        patch.setattr(build, "_MAX_UPLOAD_BYTES", 10)
         page.upload(("a.png", images[0]))
         assert "give the rest as a folder or a ZIP" in page.words
     page.upload()
@@ -373,7 +380,7 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
     assert "happy 3" in page.words
     assert "wide grin 2" in page.words
     fill(page, "some")
-    assert ended(sets, "some").state().state == "done"
+    assert ended(sets, "some").read_state().status == "done"
     assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
     assert len(load_dataset(sets / "some")) == 5
 
@@ -403,7 +410,7 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(str(tmp_path / "photos")).run()
     fill(page, "late")
-    assert ended(sets, "late").state().state == "failed"
+    assert ended(sets, "late").read_state().status == "failed"
     page.app.run()
     assert "late could not be made. No photo is in photos" in page.app.warning[0].value.replace("\\", "")
     photos(tmp_path / "again", {"happy": 3})
@@ -411,7 +418,7 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
     (tmp_path / "photos").rmdir()
     (tmp_path / "again").rename(tmp_path / "photos")
     page.app.button(key="data_again_.late.preparing").click().run()
-    assert ended(sets, "late").state().state == "done"
+    assert ended(sets, "late").read_state().status == "done"
     page.app.run()
     assert (sets / "late").is_dir()
 
@@ -419,7 +426,7 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
 def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: Open) -> None:
     folder = sets / ".dead.preparing"
     folder.mkdir()
-    with pytest.raises(RuntimeError), reporting(folder):
+    with pytest.raises(RuntimeError), job_context(folder):
         raise RuntimeError
     page = open_page("data")
     assert "dead" in page.app.warning[0].value
@@ -453,5 +460,5 @@ def test_a_click_in_the_matrix_chooses_its_cell(
 ) -> None:
     state = {"data_agreement": said}
     monkeypatch.setattr(views, "state", state)
-    views._choose_cell()
+    views._on_cell_click()
     assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emotion.recognition import detector_factory
-from emotion.recognition.opencv_detectors import Haar
+from emotion.recognition.opencv_detectors import HaarCascade
 from tests.conftest import ROOT
 
 Open = Callable[[str], Any]
@@ -94,7 +94,7 @@ def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[
 
 
 def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector_factory, "YUNET_SOURCE", "http://127.0.0.1:9/none")
+    monkeypatch.setattr(detector_factory, "YUNET_URL", "http://127.0.0.1:9/none")
     home = open_page("home")
     home.app.button(key="side_fetch").click().run()
     assert "could not be fetched" in home.words
@@ -107,8 +107,8 @@ def test_yunet_is_at_work_once_it_is_fetched(
 ) -> None:
     here = ["haar"]
     monkeypatch.setattr(detector_factory, "available_detectors", lambda: tuple(here))
-    monkeypatch.setattr(detector_factory, "fetch_yunet", lambda: here.insert(0, "yunet"))
-    monkeypatch.setattr(detector_factory, "make_detector", lambda name: Haar())
+    monkeypatch.setattr(detector_factory, "download_yunet", lambda: here.insert(0, "yunet"))
+    monkeypatch.setattr(detector_factory, "make_detector", lambda name: HaarCascade())
     home = open_page("home")
     assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["haar"]
     home.app.button(key="side_fetch").click().run()
@@ -133,7 +133,7 @@ def test_a_fault_is_said_politely_and_logged(
     def fail(name: str) -> str:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(detector_factory, "describe_detector", fail)
+    monkeypatch.setattr(detector_factory, "detector_description", fail)
     home = open_page("home")
     assert "Something went wrong" in home.words
     assert "secret" not in home.words

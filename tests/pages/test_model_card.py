@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
-from emotion.training.metrics import coverage, score_head, wilson_interval
+from emotion.training.metrics import accuracy_by_coverage, score_head, wilson_interval
 
 Open = Callable[[str], Any]
 
@@ -26,7 +26,7 @@ def report() -> dict[str, Any]:
     """What a training and `evaluate --pipeline` write."""
     rng = np.random.default_rng(0)
     private = scored(FER2013_LABELS, 900, 1)
-    shown = scored(FERPLUS_LABELS, 700, 2) | {"coverage": coverage(rng.random(500), rng.random(500) < 0.8)}
+    shown = scored(FERPLUS_LABELS, 700, 2) | {"coverage": accuracy_by_coverage(rng.random(500), rng.random(500) < 0.8)}
     shares = {"found": 0.8, "accuracy_found": 0.7, "accuracy_all": 0.56, "accuracy_crops": 0.72}
     intervals = {f"{name}_interval": wilson_interval(round(share * 900), 900) for name, share in shares.items()}
     sides = [

@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image
-from emotion.recognition.analyzer import FIND_ALL
+from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
 from emotion.results import photos
 from emotion.ui import photo_cache
 
@@ -61,9 +61,9 @@ def test_what_is_no_longer_shown_takes_no_memory(
     open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten, read = list[str](), list[str]()
-    original = photos.read
-    monkeypatch.setattr(photo_cache, "forget_upload", forgotten.append)
-    monkeypatch.setattr(photos, "read", lambda *given: (read.append(given[-1]), original(*given))[1])
+    original = photos.analyze_photo
+    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
+    monkeypatch.setattr(photos, "analyze_photo", lambda *given: (read.append(given[-1]), original(*given))[1])
     page = open_page("photo")
     page.upload(("three.png", three_faces))
     page.upload(("three.png", three_faces), ("wall.png", no_face))
@@ -94,8 +94,10 @@ def test_several_photos_and_a_bad_file(open_page: Open, three_faces: bytes, no_f
     assert "is plain text" in error.value
     assert NASTY in page.words
     assert [item["text"] for item in page.shown("photo_strip")["items"]] == [
-        "a.png\n3 faces", "b.jpg\n1 face", "c.png\nno face",
-    ]  # fmt: skip
+        "a.png\n3 faces",
+        "b.jpg\n1 face",
+        "c.png\nno face",
+    ]
     page.app.session_state["photo_index"] = 2
     page.app.run()
     assert len(page.shown("photo_picture")["faces"]) == 1
@@ -131,7 +133,7 @@ def test_the_unsure_threshold_reads_nothing_again(
 ) -> None:
     page = open_page("photo")
     page.upload(("a.jpg", sample_file.read_bytes()))
-    monkeypatch.setattr(photos, "read", lambda *args: pytest.fail("the photo was read again"))
+    monkeypatch.setattr(photos, "analyze_photo", lambda *args: pytest.fail("the photo was read again"))
     page.app.slider(key="side_unsure").set_value(95).run()
     (face,) = page.shown("photo_picture")["faces"]
     assert face["title"] == "unsure"
@@ -147,19 +149,19 @@ def test_the_face_threshold_and_the_search_reach_the_detector(
     open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    real = photos.read
+    real = photos.analyze_photo
 
-    def read(content: bytes, analyzer: Any, settings: Any, name: str) -> photos.Reading:
+    def read(content: bytes, analyzer: Any, settings: Any, name: str) -> photos.PhotoAnalysis:
         seen.append((settings.detection, settings.side))
         return real(content, analyzer, settings, name)
 
-    monkeypatch.setattr(photos, "read", read)
+    monkeypatch.setattr(photos, "analyze_photo", read)
     page = open_page("photo")
     seen.clear()
     page.upload(("a.jpg", sample_file.read_bytes()))
     page.app.slider(key="side_detection").set_value(30).run()
     page.app.segmented_control(key="side_search").set_value("Find all").run()
-    assert seen[-2:] == [(0.3, 1280), (0.3, FIND_ALL)]
+    assert seen[-2:] == [(0.3, 1280), (0.3, FULL_RESOLUTION_SIDE)]
 
 
 def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: bytes, saved: dict[str, Any]) -> None:
@@ -186,8 +188,11 @@ def test_files_to_take_away(open_page: Open, three_faces: bytes, sample_file: Pa
     assert sorted(saved) == ["a-faces.png", "faces.csv", "faces.json", "faces.zip", "pictures.zip"]
     rows = list(csv.DictReader(io.StringIO(saved["faces.csv"])))
     assert [(row["file"], row["face"]) for row in rows] == [
-        ("'=a.png", "1"), ("'=a.png", "2"), ("'=a.png", "3"), ("b b.jpg", "1"),
-    ]  # fmt: skip
+        ("'=a.png", "1"),
+        ("'=a.png", "2"),
+        ("'=a.png", "3"),
+        ("b b.jpg", "1"),
+    ]
     records = json.loads(saved["faces.json"])
     assert [(record["file"], len(record["faces"])) for record in records] == [("=a.png", 3), ("b b.jpg", 1)]
     crops = unzip(saved["faces.zip"])
@@ -233,14 +238,14 @@ def test_photos_outlive_a_change_of_page(open_page: Open, three_faces: bytes) ->
 def test_a_fault_in_one_photo_spares_the_others(
     open_page: Open, sample_file: Path, no_face: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = photos.read
+    real = photos.analyze_photo
 
-    def read(content: bytes, *rest: Any) -> photos.Reading:
+    def read(content: bytes, *rest: Any) -> photos.PhotoAnalysis:
         if content == no_face:
             raise ZeroDivisionError
         return real(content, *rest)
 
-    monkeypatch.setattr(photos, "read", read)
+    monkeypatch.setattr(photos, "analyze_photo", read)
     page = open_page("photo")
     page.upload(("bad.png", no_face), ("good.jpg", sample_file.read_bytes()))
     assert 'Something went wrong with the photo "bad.png"' in page.words
@@ -297,7 +302,7 @@ def test_a_photo_waits_for_its_turn_and_only_once(
                 heard.append(before)
             yield
 
-    monkeypatch.setattr(photo_cache, "_line", Busy)
+    monkeypatch.setattr(photo_cache, "_get_semaphore", Busy)
     page = open_page("photo")
     heard.clear()
     page.upload(("a.png", encode_png(read_image(sample_file)[::-1].copy())))

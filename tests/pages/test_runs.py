@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from emotion.datasets import catalog
-from emotion.model_store.store import find_bundles
+from emotion.model_store.store import list_models
 from emotion.training import manager
-from emotion.training.install import use
-from emotion.training.runs.predictions import Answers
+from emotion.training.install import install_model
+from emotion.training.runs.predictions import Predictions
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
 Open = Callable[[str], Any]
@@ -27,9 +27,9 @@ ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistak
 @pytest.fixture
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and no data set."""
-    monkeypatch.setattr(manager, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
     monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
-    monkeypatch.delenv(catalog.DATA, raising=False)
+    monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     return tmp_path / "runs"
 
 
@@ -54,9 +54,12 @@ def detector(folder: Path, report: dict[str, Any]) -> Path:
     (folder / "history.csv").write_text("epoch,seconds,val_ap,val_ap_wider\n1,60,0.5,0.25\n2,60,0.75,0.5\n")
     (folder / "report.json").write_text(json.dumps(report))
     card = {
-        "kind": "detector", "score": {"slope": 1, "offset": 0}, "crops": {"scale": 1, "down": 0},
-        "created": "2026-01-02T03:04:05", "files": {"model.onnx": {"sha256": hashlib.sha256(b"network").hexdigest()}},
-    }  # fmt: skip
+        "kind": "detector",
+        "score": {"slope": 1, "offset": 0},
+        "crops": {"scale": 1, "down": 0},
+        "created": "2026-01-02T03:04:05",
+        "files": {"model.onnx": {"sha256": hashlib.sha256(b"network").hexdigest()}},
+    }
     (folder / "card.json").write_text(json.dumps(card))
     return folder
 
@@ -131,8 +134,16 @@ def test_no_run_at_all(models: Path, runs: Path, open_page: Open) -> None:
     assert not page.app.error
 
 
-FILES = ("card.json", "config.json", "history.csv", "answers.npz", "examples.npz", "stress.json", "report.json",
-         "state.json")  # fmt: skip
+FILES = (
+    "card.json",
+    "config.json",
+    "history.csv",
+    "answers.npz",
+    "examples.npz",
+    "stress.json",
+    "report.json",
+    "state.json",
+)
 DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "labels": [], "epochs": "x", "kind": "recogniser"}')
 
 
@@ -274,7 +285,7 @@ def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None
     assert not page.app.exception
     assert "All pages use better now" in "".join(one.value for one in page.app.success).replace("\\", "")
     assert page.app.selectbox(key="side_recogniser").value == "better"
-    assert [bundle.name for bundle in find_bundles("recogniser", models)[0]] == ["better", "tiny"]
+    assert [bundle.name for bundle in list_models("recogniser", models)[0]] == ["better", "tiny"]
 
 
 def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, runs: Path, look: Any) -> None:
@@ -289,7 +300,7 @@ def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, 
     assert not page.app.exception
     assert not page.app.error
     assert "better was removed from the models" in "".join(one.value for one in page.app.success).replace("\\", "")
-    assert [bundle.name for bundle in find_bundles("recogniser", models)[0]] == ["tiny"]
+    assert [bundle.name for bundle in list_models("recogniser", models)[0]] == ["tiny"]
     assert list(table(page)["in use"]) == ["", "★"]
     assert run.exists()
 
@@ -307,7 +318,7 @@ def test_a_used_model_outlives_its_run_and_can_still_be_removed(models: Path, ru
 
 
 def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Path, look: Any) -> None:
-    use(finished(models, runs, "old"), models, "best")
+    install_model(finished(models, runs, "old"), models, "best")
     page = look(finished(models, runs))
     page.app.text_input(key="runs_name_mine").set_value("best")
     page.app.button(key="runs_use_mine").click().run()
@@ -315,7 +326,7 @@ def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Pat
     page.app.toggle(key="runs_replace_mine").set_value(True)
     page.app.button(key="runs_use_mine").click().run()
     assert not page.app.error
-    assert [bundle.used_from for bundle in find_bundles("recogniser", models)[0]] == ["", "mine"]
+    assert [bundle.source_run for bundle in list_models("recogniser", models)[0]] == ["", "mine"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])
@@ -402,9 +413,9 @@ def test_faces_of_two_data_sets_are_not_compared(runs: Path, look: Any, tmp_path
     data = write_data(tmp_path / "small.npz")
     one, two = make_run(runs / "a", data=data, job="done"), make_run(runs / "b", data=data, seed=1, job="done", **other)
     if not other:
-        answers = Answers.read(two)
+        answers = Predictions.load(two)
         assert answers is not None
-        replace(answers, labels=answers.labels[::-1].copy()).write(two)
+        replace(answers, labels=answers.labels[::-1].copy()).save(two)
     page = together(look(one, two), "Where they disagree")
     assert "answered different faces" in page.words
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from emotion.cli.main import main
 from emotion.expressions import FER2013_LABELS
-from emotion.generation.images import face_png
+from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import Sampler
-from emotion.model_store.store import open_bundle
+from emotion.model_store.store import open_model
 from emotion.ui.synthetic import faces as synthetic_faces
 from tests.generation.making import write_generator
 
@@ -24,7 +24,7 @@ Open = Callable[[str], Any]
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app looks for generators that were trained here."""
-    monkeypatch.setattr(synthetic_faces, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(synthetic_faces, "GENERATOR_RUNS", tmp_path / "runs")
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "nothing"))
     return tmp_path / "runs"
 
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_bytes_everywhere(
     open_page: Open, generator: Path, saved: dict[str, Any], tmp_path: Path
 ) -> None:
     open_page("synthetic_faces")
-    wanted = face_png(Sampler(open_bundle(generator)).sample([153], "happy")[0])
+    wanted = encode_face_png(Sampler(open_model(generator)).sample([153], "happy")[0])
     assert saved["happy-153.png"] == wanted
     with zipfile.ZipFile(io.BytesIO(saved["faces.zip"])) as file:
         assert file.read("happy-153.png") == wanted
@@ -129,8 +129,8 @@ def test_every_way_to_change_a_face(open_page: Open, generator: Path, saved: dic
     assert Image.open(io.BytesIO(saved["walk-153-99.gif"])).size == (192, 192)
     page.app.button_group(key="gen_way").set_value("Mix with another").run()
     page.app.slider(key="gen_share").set_value(100).run()
-    mate = Sampler(open_bundle(generator)).sample([160], "happy")[0]
-    assert saved["mix-153-160.png"] == face_png(mate), "all of the second is the second"
+    mate = Sampler(open_model(generator)).sample([160], "happy")[0]
+    assert saved["mix-153-160.png"] == encode_face_png(mate), "all of the second is the second"
     assert not page.app.exception
 
 
@@ -167,12 +167,14 @@ def test_a_damaged_generator_is_said_and_the_other_one_used(open_page: Open, gen
 def test_real_faces_stand_beside_it_where_they_are(
     open_page: Open, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maker = Sampler(open_bundle(generator))
+    maker = Sampler(open_model(generator))
     faces = np.concatenate([maker.sample(range(153, 157), "happy"), 255 - maker.sample(range(20, 30), "sad")])
     np.savez(
-        tmp_path / "faces.npz", images=faces, label=np.array([3] * 4 + [4] * 10, np.int8),
+        tmp_path / "faces.npz",
+        images=faces,
+        label=np.array([3] * 4 + [4] * 10, np.int8),
         usage=np.array([0] * 12 + [1, 2], np.int8),
-    )  # fmt: skip
+    )
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "faces.npz"))
     page = open_page("synthetic_faces")
     assert "The most similar of the real faces" in page.words
@@ -184,15 +186,25 @@ def test_real_faces_stand_beside_it_where_they_are(
 def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
     per_class = dict.fromkeys(FER2013_LABELS, 0.5)
     measured = {
-        "consistency": 0.81, "real_consistency": 0.7, "consistency_per_class": per_class,
-        "real_consistency_per_class": per_class, "diversity_per_class": per_class, "judge_taught": taught,
-    }  # fmt: skip
+        "consistency": 0.81,
+        "real_consistency": 0.7,
+        "consistency_per_class": per_class,
+        "real_consistency_per_class": per_class,
+        "diversity_per_class": per_class,
+        "judge_taught": taught,
+    }
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"quality": measured}))
     rows = [{"measure": "all faces", "way": way, "mean": 0.5, "low": 0.4, "high": 0.6} for way in ("real", "both")]
     told = {
-        "sentence": "They *did* not help.", "rows": rows, "question": {"seeds": 5, "epochs": 6, "rare": "disgust"},
-        "synthetic": 30, "tried": 40, "filter": "_tiny_", "filter_taught": taught, "held_out": 70,
-    }  # fmt: skip
+        "sentence": "They *did* not help.",
+        "rows": rows,
+        "question": {"seeds": 5, "epochs": 6, "rare": "disgust"},
+        "synthetic": 30,
+        "tried": 40,
+        "filter": "_tiny_",
+        "filter_taught": taught,
+        "held_out": 70,
+    }
     (folder / "benefit.json").write_text(json.dumps(told))
     page = open_page("synthetic_faces")
     assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")

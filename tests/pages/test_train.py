@@ -15,9 +15,9 @@ from emotion.datasets import catalog
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
 from emotion.training import manager
-from emotion.training.classifier.config import LessonPlan
-from emotion.training.classifier.zoo import networks
-from emotion.ui.training.data import mapping_sentence
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.zoo import list_architectures
+from emotion.ui.training.data import format_label_mapping
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import pictures, write_picture
 
@@ -27,17 +27,17 @@ Open = Callable[[str], Any]
 @pytest.fixture
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and one small data set."""
-    monkeypatch.setattr(manager, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
     monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
-    monkeypatch.delenv(catalog.DATA, raising=False)
+    monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     write_data(tmp_path / "data" / "small.npz")
     return tmp_path / "runs"
 
 
 @pytest.fixture
-def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[LessonPlan, str]]:
+def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingPlan, str]]:
     """What the page asked to have trained; nothing is."""
-    asked: list[tuple[LessonPlan, str]] = []
+    asked: list[tuple[TrainingPlan, str]] = []
     monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: asked.append((plan, name)))
     return asked
 
@@ -74,13 +74,13 @@ def test_the_form_tells_what_a_network_is_and_costs(runs: Path, open_page: Open)
     page = open_page("train")
     assert not page.app.exception
     assert not page.app.error
-    assert list(page.app.button_group(key="train_network").options) == [card.name for card in networks()]
+    assert list(page.app.button_group(key="train_network").options) == [card.name for card in list_architectures()]
     assert "Reported: 24 % after 5 epochs, 7 labels" in page.words
     assert [m.label for m in page.app.metric] == ["Parameters", "Time, about", "Memory, about"]
-    assert page.app.metric[0].value == f"{networks()[0].parameters:,}"
+    assert page.app.metric[0].value == f"{list_architectures()[0].num_parameters:,}"
 
 
-@pytest.mark.parametrize("name", [card.name for card in networks()])
+@pytest.mark.parametrize("name", [card.name for card in list_architectures()])
 def test_every_network_can_be_started_as_it_was_made(
     started: list[Any], open_page: Open, tmp_path: Path, name: str
 ) -> None:
@@ -91,9 +91,9 @@ def test_every_network_can_be_started_as_it_was_made(
     assert not page.app.exception
     assert not page.app.error
     ((plan, called),) = started
-    plain = LessonPlan.defaults(name)
-    faces = 10 * len(LABEL_SETS[plain.labels].labels)  # of the training split, of which a batch has no more
-    assert plan == replace(plain, data=str(tmp_path / "data" / "small.npz"), batch=min(plain.batch, faces))
+    plain = TrainingPlan.from_defaults(name)
+    faces = 10 * len(LABEL_SETS[plain.label_set].labels)  # of the training split, of which a batch has no more
+    assert plan == replace(plain, data=str(tmp_path / "data" / "small.npz"), batch_size=min(plain.batch_size, faces))
     assert called == name
 
 
@@ -114,8 +114,13 @@ def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) 
     ((plan, called),) = started
     assert called == "my run"
     assert (plan.labels, plan.epochs, plan.learning_rate, plan.schedule, plan.flip, plan.tensorboard) == (
-        "four", 3, 0.01, "cosine", False, True,
-    )  # fmt: skip
+        "four",
+        3,
+        0.01,
+        "cosine",
+        False,
+        True,
+    )
     assert (plan.augmentation.rotation, plan.augmentation.least_scale, plan.augmentation.most_scale) == (30, 0.9, 1.1)
 
 
@@ -150,9 +155,9 @@ def test_a_free_name_is_suggested(runs: Path, open_page: Open) -> None:
 
 
 def test_labels_in_words() -> None:
-    assert mapping_sentence(LABEL_SETS["own"], None).startswith("It learns whatever")
-    assert mapping_sentence(LABEL_SETS["four"], None).count("happy") == 1
-    assert "voters" in mapping_sentence(LABEL_SETS["ferplus"], None)
+    assert format_label_mapping(LABEL_SETS["own"], None).startswith("It learns whatever")
+    assert format_label_mapping(LABEL_SETS["four"], None).count("happy") == 1
+    assert "voters" in format_label_mapping(LABEL_SETS["ferplus"], None)
 
 
 def own_faces(folder: Path, labels: dict[str, int]) -> Path:
@@ -166,7 +171,7 @@ OWN = {"angry": 10, "happy": 10, "sad": 10, "surprise": 10, "neutral": 10}
 
 
 def test_a_data_set_of_ones_own_starts_with_its_own_labels(
-    started: list[tuple[LessonPlan, str]], open_page: Open, tmp_path: Path
+    started: list[tuple[TrainingPlan, str]], open_page: Open, tmp_path: Path
 ) -> None:
     mine = own_faces(tmp_path / "data" / "sets" / "mine", OWN)
     page = open_page("train")
@@ -179,7 +184,7 @@ def test_a_data_set_of_ones_own_starts_with_its_own_labels(
     page.app.button(key="train_start").click().run()
     page.app.selectbox(key="train_data").set_value(str(tmp_path / "data" / "small.npz")).run()
     page.app.button(key="train_start").click().run()
-    assert [(plan.labels, plan.batch) for plan, _ in started] == [("own", 40), ("fer2013", 64)]
+    assert [(plan.label_set, plan.batch_size) for plan, _ in started] == [("own", 40), ("fer2013", 64)]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +250,7 @@ def test_repeating_from_the_runs_page_fills_the_form(
     assert not page.app.exception
     page.app.button(key="train_start").click().run()
     ((plan, _),) = started
-    assert plan == LessonPlan.of(json.loads((run / "config.json").read_text()))
+    assert plan == TrainingPlan.from_config(json.loads((run / "config.json").read_text()))
 
 
 # ------------------------------------------------------------------ at work
@@ -278,10 +283,10 @@ def test_pause_and_go_on(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2))
     page = open_page("train")
     page.app.button(key="train_pause_mine").click().run()
-    assert (run / manager.PAUSE).exists()
+    assert (run / manager.PAUSE_FILE).exists()
     assert "train_pause_mine" not in keys(page)
     page.app.button(key="train_go_mine").click().run()
-    assert not (run / manager.PAUSE).exists()
+    assert not (run / manager.PAUSE_FILE).exists()
 
 
 def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
@@ -295,7 +300,7 @@ def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
 
 def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work(make_run(runs / "first", epochs=2))
-    second = at_work(make_run(runs / "second", epochs=2), text=manager.WAITING)
+    second = at_work(make_run(runs / "second", epochs=2), text=manager.WAITING_MESSAGE)
     stopped: list[Path] = []
     monkeypatch.setattr(manager, "stop", lambda folder, **rest: stopped.append(folder))
     page = open_page("train")
@@ -327,7 +332,7 @@ def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path
     assert not page.app.exception
     assert "Failed after" not in page.words
     assert (run / "config.json").is_file()
-    assert [one.folder for one in manager.all_runs(runs, runs / "none")] == [run]
+    assert [one.folder for one in manager.list_runs(runs, runs / "none")] == [run]
 
 
 def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,14 +394,21 @@ def test_the_own_recogniser_learns_all_labels_of_a_data_set(
 
 
 def test_teachers_are_chosen_and_repeated(
-    models: Path, started: list[tuple[LessonPlan, str]], open_page: Open, tmp_path: Path
+    models: Path, started: list[tuple[TrainingPlan, str]], open_page: Open, tmp_path: Path
 ) -> None:
     teacher = str(models / "tiny")
     (models / "tiny" / "config.json").write_text(json.dumps({"network": "seresnet"}))  # a finished run of ours
     make_run(
-        models / "taught", network="seresnet", data=tmp_path / "data" / "small.npz", teachers=["0123"],
-        teacher_folders=[teacher], teaching=0.9, optimiser="sgd", schedule="cosine", flip=True,
-    )  # fmt: skip
+        models / "taught",
+        network="seresnet",
+        data=tmp_path / "data" / "small.npz",
+        teachers=["0123"],
+        teacher_folders=[teacher],
+        teaching=0.9,
+        optimiser="sgd",
+        schedule="cosine",
+        flip=True,
+    )
     page = choose_own(open_page("train"))
     assert list(page.app.multiselect(key="train_teachers_seresnet").options) == ["tiny"]
     page.app.multiselect(key="train_teachers_seresnet").set_value([teacher]).run()
@@ -407,7 +419,7 @@ def test_teachers_are_chosen_and_repeated(
     page.app.button(key="train_start").click().run()
     assert not page.app.exception
     assert [plan.teachers for plan, _ in started] == [(teacher,), (teacher,)]
-    assert [plan.teaching for plan, _ in started] == [0.5, 0.9]
+    assert [plan.distillation_weight for plan, _ in started] == [0.5, 0.9]
 
 
 def test_teachers_of_one_name_can_be_told_apart(models: Path, runs: Path, open_page: Open) -> None:

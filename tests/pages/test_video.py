@@ -20,19 +20,19 @@ from emotion.errors import VideoError
 from emotion.faces import Box, Face
 from emotion.jobs import job
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import reporting
+from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.media.video_writer import FilmWriter
-from emotion.recognition.analyzer import Analyzer, Settings
-from emotion.recognition.classification import Verdict
+from emotion.media.video_writer import VideoWriter
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.classification import Prediction
 from emotion.ui import components, gc_tuning, photo_cache
 from emotion.ui.video import frames as video_frames
 from emotion.ui.video import people
 from emotion.ui.video import timeline as video_timeline
 from emotion.video import library
-from emotion.video.analysis import Analysis
-from emotion.video.pipeline import analyze_film
-from emotion.video.settings import FilmSettings, Request
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.pipeline import analyze_video
+from emotion.video.settings import VideoRequest, VideoSettings
 
 Open = Callable[[str], Any]
 Visit = Callable[[str], Any]
@@ -51,7 +51,7 @@ def level(image: NDArray[np.uint8]) -> int:
 
 def write_film(path: Path, frames: int = 40) -> Path:
     """Four seconds: each frame a little brighter than the one before it, with stripes where the faces are."""
-    with FilmWriter(path, 200, 80) as film:
+    with VideoWriter(path, 200, 80) as film:
         for i in range(frames):
             image = np.full((80, 200, 3), 20 + 5 * i, np.uint8)
             image[:64, ::8] += 30
@@ -73,8 +73,8 @@ class Telling:
     def __init__(self, make_scores: Callable[..., Any]) -> None:
         self._scores = make_scores
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
-        return tuple(Verdict(self._scores("sad" if crop.mean() > 120 else "happy", 0.9), 1.0) for crop in crops)
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+        return tuple(Prediction(self._scores("sad" if crop.mean() > 120 else "happy", 0.9), 1.0) for crop in crops)
 
 
 @pytest.fixture(scope="session")
@@ -86,14 +86,14 @@ def read_film(
     film = write_film(place / "source.mp4")
 
     def make(see: See = seen, name: str = "party.mp4", blur: bool = False) -> Path:
-        folder = job.new_folder(place, name)
+        folder = job.create_job_folder(place, name)
         source = folder / "source.mp4"
         shutil.copy(film, source)
-        settings = FilmSettings(Settings(), blur=blur)
-        request = Request(name, source, settings, "haar", place, _receipt("fake", settings))
+        settings = VideoSettings(AnalyzerSettings(), anonymize=blur)
+        request = VideoRequest(name, source, settings, "haar", place, _receipt("fake", settings))
         analyzer = Analyzer(fake_detector(see), Telling(make_scores))  # type: ignore[arg-type]
-        with reporting(folder) as report:
-            analyze_film(request, analyzer, folder, report)
+        with job_context(folder) as report:
+            analyze_video(request, analyzer, folder, report)
         return folder
 
     return make
@@ -108,7 +108,7 @@ def party(read_film: Read) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app keeps its films: an empty folder of this test only."""
     place = tmp_path / "data" / "films"
-    monkeypatch.setattr(library, "FILMS", place)
+    monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
     return place
 
 
@@ -117,7 +117,7 @@ def add(here: Path) -> Add:
     """`add(folder)`: the film is one of the app's; its id."""
 
     def copy(folder: Path) -> str:
-        there = job.new_folder(here, "copy")
+        there = job.create_job_folder(here, "copy")
         shutil.copytree(folder, there, dirs_exist_ok=True)
         request = json.loads((there / "request.json").read_text())
         (there / "request.json").write_text(json.dumps(request | {"film": str(there / "source.mp4")}))
@@ -127,25 +127,25 @@ def add(here: Path) -> Add:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, FilmSettings, bytes]]:
+def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, VideoSettings, bytes]]:
     """What would be read, instead of reading it: name, settings, content."""
-    asked: list[tuple[str, FilmSettings, bytes]] = []
+    asked: list[tuple[str, VideoSettings, bytes]] = []
 
-    def start(upload: Any, name: str, settings: FilmSettings, *, detector: str, model: Path) -> Job:
+    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no film.')
         asked.append((name, settings, content))
-        folder = job.new_folder(here, name)
-        Request(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
+        folder = job.create_job_folder(here, name)
+        VideoRequest(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
         running(folder)
         return Job(folder)
 
-    monkeypatch.setattr(library, "start_film", start)
+    monkeypatch.setattr(library, "submit", start)
     return asked
 
 
-def _receipt(detector: str, settings: FilmSettings) -> dict[str, Any]:
+def _receipt(detector: str, settings: VideoSettings) -> dict[str, Any]:
     models = {"model": {"name": "tiny", "sha256": "0" * 64}, "detector": {"name": detector, "sha256": None}}
     return {"program": "test", **models, "settings": asdict(settings)}
 
@@ -155,8 +155,14 @@ def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, 
     me = psutil.Process()
     state = {"state": "running", "pid": os.getpid(), "process_started": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
-    progress = {"done": done, "total": total, "text": text, "started": time.time(), "updated": time.time(),
-                "seconds_left": 12.4}  # fmt: skip
+    progress = {
+        "done": done,
+        "total": total,
+        "text": text,
+        "started": time.time(),
+        "updated": time.time(),
+        "seconds_left": 12.4,
+    }
     (folder / "progress.json").write_text(json.dumps(progress))
 
 
@@ -228,7 +234,7 @@ def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, star
     page.upload((NASTY, b"a film"))
     ((name, settings, content),) = started
     assert (name, content) == (NASTY, b"a film")
-    assert (settings.every, settings.blur, settings.film) == (library.FAST, True, True)
+    assert (settings.every, settings.blur, settings.film) == (library.FAST_STRIDE, True, True)
     assert (settings.recognition.unsure, settings.recognition.detection) == (0.6, 0.6)
     film = page.app.query_params["film"]
     assert (here / film).is_dir()
@@ -251,7 +257,7 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
 
 def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
-    monkeypatch.setattr(photo_cache, "forget_upload", forgotten.append)
+    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
     page = open_page("video")
     page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
     assert len(set(forgotten)) == 2
@@ -272,7 +278,7 @@ def test_a_film_is_really_read(here: Path, open_page: Open, tmp_path: Path) -> N
     assert not page.app.error
     film = page.app.query_params["film"]
     patient_until = time.monotonic() + 60
-    while not Analysis.open(here / film).finished and time.monotonic() < patient_until:
+    while not VideoAnalysis.open(here / film).is_finished and time.monotonic() < patient_until:
         time.sleep(0.2)
     page.app.run()
     assert "in the 5 frames" in page.words
@@ -354,7 +360,7 @@ def test_a_running_film_shows_its_last_frame_in_the_page_itself(
 ) -> None:
     name = add(party)
     running(here / name)
-    last = components.jpeg_url((here / name / "preview.jpg").read_bytes())
+    last = components.to_data_url((here / name / "preview.jpg").read_bytes())
     assert images(open_film(name))[0] == last
     (here / name / "preview.jpg").unlink()
     (here / name / "cover.jpg").unlink()
@@ -446,7 +452,7 @@ def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film:
     page = open_film(name)
     page.app.text_input(key=f"film_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
     assert page.shown("film_timeline")["lanes"][0]["name"] == NASTY[:50]
-    assert Analysis.open(here / name).people()[0].name == NASTY[:50]
+    assert VideoAnalysis.open(here / name).people()[0].name == NASTY[:50]
     again = open_film(name)
     assert again.app.text_input(key=f"film_name_{name}_1").value == NASTY[:50]
     again.app.text_input(key=f"film_name_{name}_1").set_value("").run()
@@ -469,7 +475,7 @@ def test_a_film_that_was_drawn_before_a_change_is_redrawn(
     page.app.button(key="film_redraw").click().run()
     assert not page.app.error
     patient_until = time.monotonic() + 60
-    while Job(here / name / "redraw").state().running and time.monotonic() < patient_until:
+    while Job(here / name / "redraw").read_state().is_running and time.monotonic() < patient_until:
         time.sleep(0.2)
     page.app.run()
     assert "drawn before these changes" not in page.words
@@ -480,7 +486,7 @@ def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
     here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = add(party)
-    Analysis.open(here / name).hide(2)
+    VideoAnalysis.open(here / name).hide(2)
     (here / name / "redraw").mkdir()
     running(here / name / "redraw")
     page = open_film(name)
@@ -547,7 +553,7 @@ def test_a_change_that_fails_is_said(party: Path, add: Add, open_film: Visit, mo
     def fail(*_: Any) -> None:
         raise VideoError("There is no room for a name.")
 
-    monkeypatch.setattr(Analysis, "rename", fail)
+    monkeypatch.setattr(VideoAnalysis, "rename", fail)
     name = add(party)
     page = open_film(name)
     page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
@@ -579,15 +585,19 @@ def test_a_click_in_a_chart_moves_the_player_once(
     state: dict[str, Any] = {"film_cast": clicked}
     monkeypatch.setattr(video_timeline, "state", state)
     for chosen, seek in (
-        ([{"start": 1.5}], {"to": 1.5, "id": 1}), ([], {"to": 1.5, "id": 1}), ([{"start": 1.5}], {"to": 1.5, "id": 2}),
-        ([{"start": "x"}], {"to": 1.5, "id": 2}), (None, {"to": 1.5, "id": 2}), ([{}], {"to": 1.5, "id": 2}),
+        ([{"start": 1.5}], {"to": 1.5, "id": 1}),
+        ([], {"to": 1.5, "id": 1}),
+        ([{"start": 1.5}], {"to": 1.5, "id": 2}),
+        ([{"start": "x"}], {"to": 1.5, "id": 2}),
+        (None, {"to": 1.5, "id": 2}),
+        ([{}], {"to": 1.5, "id": 2}),
         ([{"start": float("nan")}], {"to": 1.5, "id": 2}),
-    ):  # fmt: skip
+    ):
         clicked.selection = {"jump": chosen}
-        video_timeline.jump_from_chart("film_cast")
+        video_timeline.seek_from_chart("film_cast")
         assert state["film_seek"] == seek
     state["film_cast"] = None
-    video_timeline.jump_from_chart("film_cast")
+    video_timeline.seek_from_chart("film_cast")
 
 
 def test_the_audience_is_shown_from_some_faces_up(party: Path, add: Add, open_film: Visit) -> None:
@@ -615,9 +625,14 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
     ],
 )
 def test_what_ended_early_is_said_and_shown(
-    here: Path, party: Path, add: Add, open_film: Visit, state: str,
-    error: str | None, words: str,
-) -> None:  # fmt: skip
+    here: Path,
+    party: Path,
+    add: Add,
+    open_film: Visit,
+    state: str,
+    error: str | None,
+    words: str,
+) -> None:
     name = add(party)
     (here / name / "annotated.mp4").unlink()
     ended(here / name, state, error)
@@ -708,8 +723,16 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
     name = add(read_film(name="=a party.mp4"))
     page = open_film(name)
     assert not page.app.error
-    assert sorted(saved) == ["a-party-faces.mp4", "a-party-faces.zip", "a-party-results.zip", "a-party.csv",
-                             "a-party.gif", "a-party.html", "a-party.json", "a-party.vtt"]  # fmt: skip
+    assert sorted(saved) == [
+        "a-party-faces.mp4",
+        "a-party-faces.zip",
+        "a-party-results.zip",
+        "a-party.csv",
+        "a-party.gif",
+        "a-party.html",
+        "a-party.json",
+        "a-party.vtt",
+    ]
     assert bytes(saved["a-party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes()
     rows = list(csv.DictReader(io.StringIO(saved["a-party.csv"])))
     assert len(rows) == 40 + 2 * 20
@@ -724,16 +747,16 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
 
 
 def test_a_bar_of_shares_is_whole() -> None:
-    bar = people.share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
+    bar = people.make_share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
     assert bar.startswith("<svg")
     assert 'x="0.00" width="50.00"' in bar
     assert 'x="75.00" width="25.00" height="4" fill="url(#unsure)"' in bar
 
 
 def test_the_sample_film(tmp_path: Path) -> None:
-    sample_video.write_sample(tmp_path / "samples" / "one.mp4")
+    sample_video.write_sample_video(tmp_path / "samples" / "one.mp4")
     again = tmp_path / "two.mp4"
-    sample_video.write_sample(again)
+    sample_video.write_sample_video(again)
     assert (tmp_path / "samples" / "one.mp4").read_bytes() == again.read_bytes()
     assert 50_000 < again.stat().st_size < 1_000_000
 
@@ -741,15 +764,15 @@ def test_the_sample_film(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture"])
 def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "1.jpg").write_bytes(data)
-    assert video_frames.portrait(tmp_path / "1.jpg", False) is None
-    assert video_frames.small_picture(tmp_path / "1.jpg", True) is None
-    assert video_frames.small_picture(tmp_path / "2.jpg", False) is None
-    assert video_frames.small_picture(None, False) is None
+    assert video_frames.get_face_thumbnail(tmp_path / "1.jpg", False) is None
+    assert video_frames.read_thumbnail(tmp_path / "1.jpg", True) is None
+    assert video_frames.read_thumbnail(tmp_path / "2.jpg", False) is None
+    assert video_frames.read_thumbnail(None, False) is None
 
 
 def test_a_portrait_is_square(party: Path) -> None:
     crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
-    jpeg = video_frames.portrait(crop, False)
+    jpeg = video_frames.get_face_thumbnail(crop, False)
     assert jpeg is not None
     image = read_image(jpeg)
     assert image.shape[0] == image.shape[1]
@@ -759,6 +782,6 @@ def test_a_page_that_ends_early_is_set_aside_for_the_collector_too(
     open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(gc_tuning, "set_aside", lambda: calls.append(1))
+    monkeypatch.setattr(gc_tuning, "freeze_objects", lambda: calls.append(1))
     open_page("video")
     assert len(calls) == 2, "Home, and Films without a film, which stops in the middle"

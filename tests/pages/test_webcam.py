@@ -34,7 +34,7 @@ from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.recognition import detector_factory
-from emotion.recognition.anonymizer import hidden
+from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import stream
@@ -69,7 +69,7 @@ def see(image: Picture) -> list[Face]:
 def shows_a_face(out: Picture, *images: Picture) -> bool:
     """Whether a face of `images`, as they came or mirrored, is to be seen at its place in `out`."""
     for image in (*images, *(np.ascontiguousarray(image[:, ::-1]) for image in images)):
-        for x1, y1, x2, y2 in (face.box.rounded() for face in see(image)):
+        for x1, y1, x2, y2 in (face.box.to_int_xyxy() for face in see(image)):
             same = np.abs(out[y1:y2, x1:x2].astype(int) - image[y1:y2, x1:x2]).max(axis=2) < 20
             if same.mean() > 0.2:
                 return True
@@ -107,7 +107,7 @@ class Rtc:
             frame.pts, frame.time_base = round(self.now * 90_000), Fraction(1, 90_000)
             looked = self.looked
             back.append(self.last["video_frame_callback"](frame).to_ndarray(format="rgb24"))
-            wait_until(lambda n=looked: session.options.paused or self.looked > n)
+            wait_until(lambda n=looked: session.options.is_paused or self.looked > n)
         page.app.run()
         return back
 
@@ -126,13 +126,13 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
         told.tracks.append({"callback": callback, **rest})
         return "a track"
 
-    work = LiveSession._work
+    work = LiveSession._run_task
 
     def look(self: LiveSession, job: Any) -> None:
         work(self, job)
         told.looked += 1
 
-    monkeypatch.setattr(LiveSession, "_work", look)
+    monkeypatch.setattr(LiveSession, "_run_task", look)
     monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
     monkeypatch.setattr(
         "emotion.ui.live.stream.get_global_relay", MediaRelay
@@ -166,7 +166,7 @@ def playing(live: Any, rtc: Rtc) -> Any:
     return live
 
 
-def lives(page: Any) -> stream.Live:
+def lives(page: Any) -> stream.LiveController:
     return page.app.session_state["live"]
 
 
@@ -199,8 +199,9 @@ def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
     (asked,) = rtc.asked[-1:]
     assert asked["mode"] is webrtc.WebRtcMode.SENDRECV
     assert asked["media_stream_constraints"] == {
-        "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}}, "audio": False,
-    }  # fmt: skip
+        "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}},
+        "audio": False,
+    }
     assert asked["rtc_configuration"] == {"iceServers": []}, "no foreign server is asked"
     assert asked["async_processing"] is False, "the library's own thread sends the first frames without a blur"
     assert asked["video_html_attrs"]["muted"]
@@ -246,10 +247,10 @@ def test_settings_reach_the_session(live: Any) -> None:
     live.app.slider(key="side_detection").set_value(80).run()
     options = lives(live).session.options
     assert (options.stream.half_life, options.mirror) == (1.5, False)
-    assert (options.stream.recognition.unsure, options.stream.recognition.detection) == (0.7, 0.8)
-    assert options.stream.recognition.side == 320, "Haar is slow"
+    assert (options.stream.recognition.min_confidence, options.stream.recognition.detection_threshold) == (0.7, 0.8)
+    assert options.stream.recognition.max_side == 320, "Haar is slow"
     live.app.selectbox(key="side_detector_2").set_value("yunet").run()
-    assert lives(live).session.options.stream.recognition.side == 640
+    assert lives(live).session.options.stream.recognition.max_side == 640
 
 
 SERVERS = [
@@ -259,10 +260,10 @@ SERVERS = [
 
 
 def test_servers_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stream.ICE, json.dumps(SERVERS))
+    monkeypatch.setenv(stream.ICE_ENV_VAR, json.dumps(SERVERS))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(stream.ICE, "")
+    monkeypatch.setenv(stream.ICE_ENV_VAR, "")
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": []}
 
@@ -283,7 +284,7 @@ def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.Monke
     live.app.secrets = {"ice_servers": SERVERS}
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(stream.ICE, json.dumps(SERVERS[:1]))
+    monkeypatch.setenv(stream.ICE_ENV_VAR, json.dumps(SERVERS[:1]))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS[:1]}, "the environment goes first"
 
@@ -291,24 +292,37 @@ def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "text",
     [
-        "stun:stun.example.org", "{}", "5", "null", '"stun:x"', "[1]", "[[]]", '[{"url": "stun:x"}]', '[{"urls": ""}]',
-        '[{"urls": []}]', '[{"urls": 5}]', '[{"urls": ["stun:x", 5]}]', '[{"urls": "http://x"}]', '[{"urls": "stun:"}]',
-        '[{"urls": "stun:a b"}]', '[{"urls": "stun:x?transport=udp"}]', '[{"urls": "turn:x"}]',
-        '[{"urls": "turn:x", "username": "a", "credential": 5}]', '[{"urls": "stun:x"}, null]',
+        "stun:stun.example.org",
+        "{}",
+        "5",
+        "null",
+        '"stun:x"',
+        "[1]",
+        "[[]]",
+        '[{"url": "stun:x"}]',
+        '[{"urls": ""}]',
+        '[{"urls": []}]',
+        '[{"urls": 5}]',
+        '[{"urls": ["stun:x", 5]}]',
+        '[{"urls": "http://x"}]',
+        '[{"urls": "stun:"}]',
+        '[{"urls": "stun:a b"}]',
+        '[{"urls": "stun:x?transport=udp"}]',
+        '[{"urls": "turn:x"}]',
+        '[{"urls": "turn:x", "username": "a", "credential": 5}]',
+        '[{"urls": "stun:x"}, null]',
     ],
-)  # fmt: skip
+)
 def test_servers_that_make_no_sense(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stream.ICE, text)
+    monkeypatch.setenv(stream.ICE_ENV_VAR, text)
     with pytest.raises(EmotionError, match="expected a list of objects with urls"):
-        stream.ice_servers()
+        stream.load_ice_servers()
 
 
 @pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])
-def test_servers_that_make_no_sense_are_said(
-    live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_servers_that_make_no_sense_are_said(live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = len(rtc.asked)
-    monkeypatch.setenv(stream.ICE, text)
+    monkeypatch.setenv(stream.ICE_ENV_VAR, text)
     live.app.run()
     (error,) = live.app.error
     assert "expected a list of objects with urls" in error.value
@@ -346,8 +360,10 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
         assert len(shares) == 4
         assert all(score["before"] is None for score in face["scores"])
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
-    for one, face in zip(pictures(cards), lives(live).session.view().faces, strict=True):
-        assert np.abs(one.astype(int) - serialization.cut_out(mirrored, face.face)).mean() < 20, "all but for the JPEG"
+    for one, face in zip(pictures(cards), lives(live).session.state().faces, strict=True):
+        assert np.abs(one.astype(int) - serialization.crop_with_margin(mirrored, face.face)).mean() < 20, (
+            "all but for the JPEG"
+        )
     assert "320 × 240 pixels come · " in live.words
     assert "pictures a second come" in live.words
     assert "ms after its image" in live.words
@@ -370,7 +386,7 @@ def test_a_crowd_is_counted(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint(*crowd)] * 5)
     cards = playing.shown("live_cards")
     assert len(cards["faces"]) == 6
-    assert cards["more"] == f"and {len(lives(playing).session.view().faces) - 6} more faces"
+    assert cards["more"] == f"and {len(lives(playing).session.state().faces) - 6} more faces"
     rtc.play(playing, *[paint(*crowd[:7])] * 20)
     assert playing.shown("live_cards")["more"] == "and 1 more face"
 
@@ -386,8 +402,8 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     for key in ("live_snap", "live_record"):
         assert playing.app.button(key=key).disabled, "it would keep nothing, or an earlier image"
         assert "end the pause first" in playing.app.button(key=key).help
-    lives(playing).record(False)  # the pause began between the drawing of the button and the click
-    assert lives(playing).session.view().recording is None
+    lives(playing).start_recording(False)  # the pause began between the drawing of the button and the click
+    assert lives(playing).session.state().recording_seconds is None
     playing.app.run()
     assert "Nothing can be recorded while the stream is paused" in playing.words
     cards = playing.shown("live_cards")
@@ -402,7 +418,7 @@ def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytes
     def classify(*args: Any) -> None:
         raise RuntimeError("<b>on purpose</b>")
 
-    monkeypatch.setattr(lives(playing).analyzer.recogniser, "classify", classify)
+    monkeypatch.setattr(lives(playing).analyzer.classifier, "classify", classify)
     rtc.play(playing, *[paint((40, 60))] * 4, step=0.3)
     assert "4 failed" in playing.words
     assert "RuntimeError: <b>on purpose</b>" in playing.words
@@ -420,7 +436,7 @@ def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
     back = rtc.last["video_frame_callback"](Broken())
     assert (back.width, back.height) == (64, 48)
     assert not back.to_ndarray(format="rgb24").any()
-    assert lives(playing).session.view().last_fault == "ValueError: broken"
+    assert lives(playing).session.state().last_error == "ValueError: broken"
 
 
 # ------------------------------------------------------------------ saving
@@ -446,7 +462,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert "Stop recording (3 s)" in [button.label for button in playing.app.button]
     assert playing.app.checkbox(key="live_film").disabled
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert "Recorded 3 seconds, 30 pictures, 2 different faces, in 320 × 240 pixels." in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
@@ -458,9 +474,9 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert {row["track"] for row in rows} == {"1", "2"}
     with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
         shown = [float(frame.time or 0) for frame in film.decode(video=0)]
-    assert len(shown) == 30 - lives(playing).recording.film_dropped
+    assert len(shown) == 30 - lives(playing).recording.dropped_frames
     assert shown[-1] == pytest.approx(2.9, abs=0.2)
-    film = lives(playing).recording.film
+    film = lives(playing).recording.video_path
     click(playing, "live_record")
     assert not film.exists(), "what cannot be reached any more takes no room"
     assert "Recorded" not in playing.words
@@ -471,7 +487,7 @@ def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[s
     playing.app.toggle(key="live_pause").set_value(True).run()
     assert not playing.app.button(key="live_record").disabled, "a recording can be stopped in a pause"
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert "Nothing was recorded" in playing.words
     assert not {"live.csv", "live.json"} & saved.keys()
@@ -482,7 +498,7 @@ def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved
     click(playing, "live_record")  # both reach the server together: the button was drawn before the check
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert "live.mp4" in saved
 
@@ -499,7 +515,7 @@ def test_a_film_without_a_place_costs_only_the_film(
     assert "No space left on device" in playing.words
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert len(saved["live.csv"].splitlines()) == 2
     assert "live.mp4" not in saved
@@ -511,15 +527,13 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert "Recorded 0 seconds, 2 pictures, 1 different face, in 320 × 240 pixels." in playing.words
     assert "cannot be written" in playing.words
 
 
-def test_another_detector_begins_anew_and_keeps_what_was_saved(
-    playing: Any, rtc: Rtc, saved: dict[str, Any]
-) -> None:  # fmt: skip
+def test_another_detector_begins_anew_and_keeps_what_was_saved(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_snap")
     playing.app.checkbox(key="live_film").set_value(True).run()
     click(playing, "live_record")
@@ -533,7 +547,7 @@ def test_another_detector_begins_anew_and_keeps_what_was_saved(
     assert {"snapshot.png", "live.csv", "live.mp4"} <= saved.keys()
     assert len(saved["live.csv"].splitlines()) == 4
     rtc.play(playing, paint((40, 60)))
-    assert (new.view().frames, old.view().frames) == (1, 4)
+    assert (new.state().num_frames, old.state().num_frames) == (1, 4)
     old.close()
 
 
@@ -543,21 +557,21 @@ def test_another_detector_begins_anew_and_keeps_what_was_saved(
 def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     image = paint((40, 60))
     clear = pictures(playing.shown("live_cards"))[0].astype(int)
-    assert np.abs(clear - hidden(clear.astype(np.uint8))).mean() > 30
+    assert np.abs(clear - pixelate_all(clear.astype(np.uint8))).mean() > 30
     playing.app.checkbox(key="live_film").set_value(True).run()
     click(playing, "live_snap")
     click(playing, "live_record")
     back = rtc.play(playing, image, image)
     assert shows_a_face(back[-1], image)
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert {"snapshot.png", "live.mp4"} <= saved.keys()
 
     saved.clear()
     playing.app.toggle(key="side_blur").set_value(True).run()
     thumbnail = pictures(playing.shown("live_cards"))[0]
-    assert np.abs(thumbnail.astype(int) - hidden(thumbnail)).mean() < 10, "at once, of a frame that came before"
+    assert np.abs(thumbnail.astype(int) - pixelate_all(thumbnail)).mean() < 10, "at once, of a frame that came before"
     assert {"live.csv", "live.json"} <= saved.keys()
     assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
     assert "The snapshot shows faces" in playing.words
@@ -571,7 +585,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     click(playing, "live_record")
     rtc.play(playing, image, image)
     click(playing, "live_record")
-    wait_until(lambda: not lives(playing).finishing)
+    wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
         assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in film.decode(video=0))
@@ -596,7 +610,7 @@ def test_the_cards_show_what_speaks_for_the_labels(
     page.app.toggle(key="side_blur").set_value(True).run()
     assert "live_why" not in {toggle.key for toggle in page.app.toggle}
     hidden_one = pictures(page.shown("live_cards"))[0]
-    assert np.abs(hidden_one.astype(int) - hidden(hidden_one)).mean() < 10
+    assert np.abs(hidden_one.astype(int) - pixelate_all(hidden_one)).mean() < 10
     page.app.session_state["live"].session.close()
 
 
@@ -662,7 +676,7 @@ def test_who_goes_at_once_leaves_no_resting_face(playing: Any, rtc: Rtc) -> None
 
 def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
-    lives(playing).rest()  # the face went between the drawing of the button and the click
+    lives(playing).calibrate()  # the face went between the drawing of the button and the click
     playing.app.run()
     assert "No face is visible that could rest" in playing.words
     assert not playing.app.exception
@@ -678,7 +692,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
     rtc.state = NOBODY
     playing.app.run()
     live = lives(playing)
-    assert (live.asked, live.connected, live.used) == (None, False, True)
+    assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
     rtc.now += 60
     playing.app.run()
     assert "No picture for 60 seconds" in playing.words
@@ -686,7 +700,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
     assert not playing.app.button(key="live_snap").disabled, "the last picture can still be kept"
     rtc.state = ASKED
     playing.app.run()
-    assert live.asked is not None
+    assert live.requested_timestamp is not None
     assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
     rtc.state = PLAYING
     playing.app.run()
@@ -694,7 +708,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
     assert "Pictures arrive: not known yet" in playing.words
     rtc.play(playing, paint((40, 60)))
     assert "Pictures arrive: yes" in playing.words
-    assert live.session.view().frames == 2
+    assert live.session.state().num_frames == 2
 
 
 @pytest.mark.parametrize(
@@ -711,7 +725,7 @@ def test_the_doctor_waits_and_then_speaks(
 ) -> None:
     rtc.state = state
     live.app.run()
-    lives(live).asked -= seconds
+    lives(live).requested_timestamp -= seconds
     live.app.run()
     assert len(live.app.warning) == bool(words)
     assert words is None or words in live.app.warning[0].value
@@ -727,12 +741,12 @@ def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
 def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
     monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
-    step = live_cards.finding(live_cards.diagnose(lives(live), lives(live).session.view()))
+    step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
     assert step is not None
     assert step.name == "You allowed it"
     for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
         monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
-        assert live_cards.finding(live_cards.diagnose(lives(live), lives(live).session.view())) is None
+        assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None
 
 
 def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
@@ -748,7 +762,7 @@ def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None
     rtc.state = PLAYING
     playing.app.run()
     rtc.play(playing, paint((40, 60)))
-    assert kept.session.view().frames == 2
+    assert kept.session.state().num_frames == 2
     assert not playing.app.error
 
 
@@ -759,7 +773,7 @@ def test_fifty_starts_and_stops(live: Any, rtc: Rtc) -> None:
         for state in (ASKED, PLAYING, NOBODY):
             rtc.state = state
             live.app.run()
-    assert lives(live).session.view().frames == 0
+    assert lives(live).session.state().num_frames == 0
     assert threading.active_count() <= before
     rtc.state = PLAYING
     live.app.run()
@@ -775,7 +789,7 @@ def test_two_visitors(playing: Any, rtc: Rtc, open_page: Open) -> None:
     assert yours.analyzer is mine.analyzer
     rtc.play(other, *[paint((40, 60), (200, 60))] * 3)
     camera(av.VideoFrame.from_ndarray(paint((40, 60)), format="rgb24"))
-    assert (mine.session.view().frames, yours.session.view().frames) == (2, 3)
+    assert (mine.session.state().num_frames, yours.session.state().num_frames) == (2, 3)
     playing.app.run()
     assert (len(playing.shown("live_cards")["faces"]), len(other.shown("live_cards")["faces"])) == (1, 2)
     yours.session.close()
@@ -787,7 +801,7 @@ def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open)
     page = open_page("webcam")
     rtc.state = PLAYING
     page.app.run()
-    lives(page).session._worker._idle = 0.05
+    lives(page).session._worker._idle_seconds = 0.05
     rtc.play(page, paint((40, 60)))
     page.app.checkbox(key="live_film").set_value(True).run()
     click(page, "live_record")
@@ -840,7 +854,7 @@ def test_another_source_is_another_session(playing: Any, rtc: Rtc) -> None:
     playing.app.segmented_control(key="live_source").set_value("Demo").run()
     assert lives(playing).session is not old
     assert old._worker._closed
-    assert not lives(playing).used
+    assert not lives(playing).is_used
     playing.app.segmented_control(key="live_source").set_value("Camera").run()
     assert playing.shown("live_example") is not None
 

@@ -17,19 +17,19 @@ from PIL import Image
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.media.image_reader import as_rgb, encode_png, read_image, rotate
-from emotion.model_store.store import Bundle, default_bundle
+from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import (
-    FIND_ALL,
+    FULL_RESOLUTION_SIDE,
     Analyzer,
-    Settings,
+    AnalyzerSettings,
+    explain_uncertainty,
     load_analyzer,
-    reading_order,
-    sharpness,
-    unsure_reason,
+    measure_sharpness,
+    sort_reading_order,
 )
-from emotion.recognition.classification import Recogniser, Verdict
+from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.detector_factory import find_yunet, make_detector
-from emotion.recognition.opencv_detectors import Haar
+from emotion.recognition.opencv_detectors import HaarCascade
 
 Picture = NDArray[np.uint8]
 Make = Callable
@@ -39,12 +39,12 @@ A, B, C = Box(10, 10, 60, 60), Box(110, 10, 160, 60), Box(210, 10, 260, 60)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Recogniser:
-    return Recogniser(default_bundle("recogniser"), threads=1)
+def shipped() -> ExpressionClassifier:
+    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
 
 
 @pytest.fixture(scope="module")
-def haar(shipped: Recogniser) -> Analyzer:
+def haar(shipped: ExpressionClassifier) -> Analyzer:
     return Analyzer(make_detector("haar"), shipped)
 
 
@@ -52,7 +52,7 @@ def haar(shipped: Recogniser) -> Analyzer:
 
 
 @pytest.mark.parametrize("proposes", [False, True])
-def test_no_face_is_an_empty_tuple(fake_detector: Make, tiny_recogniser: Recogniser, proposes: bool) -> None:
+def test_no_face_is_an_empty_tuple(fake_detector: Make, tiny_recogniser: ExpressionClassifier, proposes: bool) -> None:
     assert Analyzer(fake_detector((), proposes), tiny_recogniser).analyze(NOISE) == ()
 
 
@@ -61,9 +61,11 @@ def test_each_face_gets_its_own_verdict(fake_detector: Make, fake_recogniser: Ma
     faces = [Face(C, 0.9), Face(A, 0.8), Face(B, 0.7)]
     recogniser = fake_recogniser(("happy", 0.9, 0.9), ("sad", 0.8, 0.8), ("angry", 0.7, 0.7))
     found = Analyzer(fake_detector(faces), recogniser).analyze(NOISE)
-    assert [(face.box, face.detection, face.shown) for face in found] == [
-        (A, 0.8, "sad"), (B, 0.7, "angry"), (C, 0.9, "happy"),
-    ]  # fmt: skip
+    assert [(face.box, face.detection_score, face.display_label) for face in found] == [
+        (A, 0.8, "sad"),
+        (B, 0.7, "angry"),
+        (C, 0.9, "happy"),
+    ]
     assert len(recogniser.seen) == 1  # all faces in one call
     np.testing.assert_array_equal(recogniser.seen[0].shape, (3, 48, 48))
 
@@ -72,16 +74,20 @@ def test_what_is_chosen_arrives(fake_detector: Make, fake_recogniser: Make) -> N
     detector, recogniser = fake_detector([A]), fake_recogniser(("happy", 0.5, 1.0))
     analyzer = Analyzer(detector, recogniser)
     analyzer.analyze(NOISE)
-    (face,) = analyzer.analyze(NOISE, Settings(detection=0.3, unsure=0.6, side=77, head="fer2013"))
+    (face,) = analyzer.analyze(
+        NOISE, AnalyzerSettings(detection_threshold=0.3, min_confidence=0.6, max_side=77, head="fer2013")
+    )
     assert detector.calls == [(0.6, 1280), (0.3, 77)]
     assert recogniser.heads == [None, "fer2013"]
-    assert face.shown == "unsure"
+    assert face.display_label == "unsure"
 
 
-def test_the_picture_is_left_as_it_is(fake_detector: Make, tiny_recogniser: Recogniser, sample: Picture) -> None:
+def test_the_picture_is_left_as_it_is(
+    fake_detector: Make, tiny_recogniser: ExpressionClassifier, sample: Picture
+) -> None:
     before = sample.copy()
     for detector in (make_detector("haar"), fake_detector([A, Box(-20, -20, 5, 5)])):
-        Analyzer(detector, tiny_recogniser).analyze_upright(sample)
+        Analyzer(detector, tiny_recogniser).analyze_any_orientation(sample)
     np.testing.assert_array_equal(sample, before)
 
 
@@ -102,10 +108,12 @@ def test_proposals_are_confirmed(
     fake_detector: Make, fake_recogniser: Make, proposes: bool, threshold: float, expected: list[tuple[Box, float]]
 ) -> None:
     recogniser = fake_recogniser(("happy", 0.9, 0.95), ("sad", 0.9, 0.1), ("fear", 0.9, 0.6))
-    found = Analyzer(fake_detector([A, B, C], proposes), recogniser).analyze(NOISE, Settings(detection=threshold))
-    assert [(face.box, face.detection) for face in found] == expected
+    found = Analyzer(fake_detector([A, B, C], proposes), recogniser).analyze(
+        NOISE, AnalyzerSettings(detection_threshold=threshold)
+    )
+    assert [(face.box, face.detection_score) for face in found] == expected
     words = {A: "happy", B: "sad", C: "fear"}
-    assert [face.shown for face in found] == [words[box] for box, _ in expected]
+    assert [face.display_label for face in found] == [words[box] for box, _ in expected]
 
 
 @pytest.mark.parametrize(
@@ -120,14 +128,14 @@ def test_of_overlapping_proposals_the_better_stays(
     verdicts[better] = ("happy", 0.9, 0.8)
     found = Analyzer(fake_detector(boxes, True), fake_recogniser(*verdicts)).analyze(NOISE)
     assert len(found) == faces
-    assert [face.shown for face in found if face.box == boxes[better]][:1] == ["happy"]
+    assert [face.display_label for face in found if face.box == boxes[better]][:1] == ["happy"]
 
 
 def test_a_refused_proposal_hides_no_other(fake_detector: Make, fake_recogniser: Make) -> None:
     recogniser = fake_recogniser(("sad", 0.9, 0.3), ("happy", 0.9, 0.7), ("fear", 0.9, 0.65))
     boxes = [Box(12, 12, 62, 62), A, Box(14, 14, 64, 64)]
     found = Analyzer(fake_detector(boxes, True), recogniser).analyze(NOISE)
-    assert [(face.box, face.shown) for face in found] == [(A, "happy")]
+    assert [(face.box, face.display_label) for face in found] == [(A, "happy")]
 
 
 def test_the_reason_is_of_the_face_that_stays(fake_detector: Make, fake_recogniser: Make) -> None:
@@ -136,7 +144,7 @@ def test_the_reason_is_of_the_face_that_stays(fake_detector: Make, fake_recognis
     image[:, 100:170] //= 16
     recogniser = fake_recogniser(("happy", 0.4, 0.7), ("happy", 0.4, 0.1), ("happy", 0.4, 0.9))
     found = Analyzer(fake_detector([B, C, A], True), recogniser).analyze(image)
-    assert [(face.box, face.unsure) for face in found] == [(A, "between happy and sad"), (B, "dark")]
+    assert [(face.box, face.uncertainty_reason) for face in found] == [(A, "between happy and sad"), (B, "dark")]
 
 
 # ------------------------------------------------------------------ why a face is unsure
@@ -164,11 +172,11 @@ BIG, SMALL, NARROW = Box(0, 0, 24, 24), Box(0, 0, 23.4, 40), Box(0, 0, 40, 10)
     ],
 )
 def test_reasons(make_scores: Make, box: Box, landmarks: Landmarks | None, crop: Picture, reason: str) -> None:
-    face, verdict = Face(box, 0.9, landmarks), Verdict(make_scores("happy", 0.4), 1.0)
-    assert unsure_reason(face, crop, verdict, 0.45) == reason
-    assert unsure_reason(face, crop, verdict, 0.4) is None  # as sure as asked for: no cause is looked for
+    face, verdict = Face(box, 0.9, landmarks), Prediction(make_scores("happy", 0.4), 1.0)
+    assert explain_uncertainty(face, crop, verdict, 0.45) == reason
+    assert explain_uncertainty(face, crop, verdict, 0.4) is None  # as sure as asked for: no cause is looked for
     mirrored = Landmarks((30, 40), (70, 40), (34, 60), (35, 80), (65, 80)) if landmarks is SIDE else landmarks
-    assert unsure_reason(Face(box, 0.9, mirrored), crop, verdict, 0.45) == reason
+    assert explain_uncertainty(Face(box, 0.9, mirrored), crop, verdict, 0.45) == reason
 
 
 @pytest.mark.parametrize(("seen", "reason"), [(0.09, "hardly a face"), (0.11, None)])
@@ -176,18 +184,18 @@ def test_what_is_hardly_a_face_is_not_named(
     fake_detector: Make, fake_recogniser: Make, seen: float, reason: str | None
 ) -> None:
     (face,) = Analyzer(fake_detector([A]), fake_recogniser(("happy", 0.99, seen))).analyze(NOISE)
-    assert (face.unsure, face.shown) == (reason, "unsure" if reason else "happy")
+    assert (face.uncertainty_reason, face.display_label) == (reason, "unsure" if reason else "happy")
 
 
 def test_sharpness_falls_with_blur_but_not_with_contrast(sample: Picture, sample_face: Box) -> None:
-    x1, y1, x2, y2 = sample_face.rounded()
+    x1, y1, x2, y2 = sample_face.to_int_xyxy()
     crop = cv2.resize(cv2.cvtColor(sample[y1:y2, x1:x2], cv2.COLOR_RGB2GRAY), (48, 48), interpolation=cv2.INTER_AREA)
-    levels = [sharpness(np.asarray(cv2.GaussianBlur(crop, (0, 0), s), np.uint8)) for s in (0.5, 1, 2, 4)]
+    levels = [measure_sharpness(np.asarray(cv2.GaussianBlur(crop, (0, 0), s), np.uint8)) for s in (0.5, 1, 2, 4)]
     assert levels == sorted(levels, reverse=True)
-    assert sharpness(np.asarray(crop, np.uint8)) > 0.1 > 0.02 > levels[-1]
+    assert measure_sharpness(np.asarray(crop, np.uint8)) > 0.1 > 0.02 > levels[-1]
     pale = np.asarray(crop // 4 + 100, np.uint8)
-    assert sharpness(pale) == pytest.approx(sharpness(np.asarray(crop, np.uint8)), rel=0.3)
-    assert sharpness(np.full((48, 48), 9, np.uint8)) == 0
+    assert measure_sharpness(pale) == pytest.approx(measure_sharpness(np.asarray(crop, np.uint8)), rel=0.3)
+    assert measure_sharpness(np.full((48, 48), 9, np.uint8)) == 0
 
 
 # ------------------------------------------------------------------ reading order
@@ -210,7 +218,7 @@ def face_at(x: float, y: float, side: float = 20.0) -> Face:
 )
 def test_reading_order(faces: list[tuple[float, float]], order: list[int]) -> None:
     made = tuple(face_at(*place) for place in faces)
-    assert reading_order(made) == tuple(made[i] for i in order)
+    assert sort_reading_order(made) == tuple(made[i] for i in order)
 
 
 @given(
@@ -227,15 +235,15 @@ def test_rows_of_a_group_are_read_as_a_page(rows: int, columns: int, jitter: lis
     ]
     mixed = faces.copy()
     seed.shuffle(mixed)
-    assert reading_order(tuple(mixed)) == tuple(faces)
+    assert sort_reading_order(tuple(mixed)) == tuple(faces)
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500), st.floats(1, 90)), max_size=12), st.floats(5, 50))
 def test_no_face_is_lost_and_those_below_come_later(places: list, side: float) -> None:
     mixed = tuple(face_at(*place) for place in places)
-    ordered = reading_order(mixed)
+    ordered = sort_reading_order(mixed)
     assert sorted(map(id, ordered)) == sorted(map(id, mixed))
-    equal = reading_order(tuple(face_at(x, y, side) for x, y, _ in places))
+    equal = sort_reading_order(tuple(face_at(x, y, side) for x, y, _ in places))
     for first, second in itertools.combinations(equal, 2):
         assert second.box.y2 >= first.box.y1  # never wholly above one that comes earlier
 
@@ -246,31 +254,31 @@ def test_no_face_is_lost_and_those_below_come_later(places: list, side: float) -
 @pytest.mark.parametrize("quarter", [0, 90, 180, 270])
 def test_the_astronaut_whichever_way_up(haar: Analyzer, sample: Picture, sample_face: Box, quarter: int) -> None:
     on_its_side = rotate(sample, quarter)  # type: ignore[arg-type]
-    image, faces, turned, _ = haar.analyze_upright(on_its_side, Settings(side=320))
+    image, faces, turned, _ = haar.analyze_any_orientation(on_its_side, AnalyzerSettings(max_side=320))
     assert turned == (360 - quarter) % 360
     np.testing.assert_array_equal(image, sample)
     assert len(faces) == 1
     assert faces[0].box.iou(sample_face) > 0.5
-    assert faces == haar.analyze(sample, Settings(side=320))
+    assert faces == haar.analyze(sample, AnalyzerSettings(max_side=320))
 
 
 @needs_yunet
-def test_yunet_reads_it_whichever_way_up(shipped: Recogniser, sample: Picture) -> None:
+def test_yunet_reads_it_whichever_way_up(shipped: ExpressionClassifier, sample: Picture) -> None:
     """It also finds faces that lie on their side: the recogniser, which knows upright ones only, tells them."""
     whichever_way_up(Analyzer(make_detector("yunet"), shipped), sample)
 
 
-def test_the_shipped_detector_reads_it_whichever_way_up(shipped: Recogniser, sample: Picture) -> None:
+def test_the_shipped_detector_reads_it_whichever_way_up(shipped: ExpressionClassifier, sample: Picture) -> None:
     whichever_way_up(Analyzer(make_detector("glance"), shipped), sample)
 
 
 def whichever_way_up(analyzer: Analyzer, sample: Picture) -> None:
-    upright = [face.shown for face in analyzer.analyze(sample)]
+    upright = [face.display_label for face in analyzer.analyze(sample)]
     for quarter in (0, 90, 180, 270):
-        image, faces, turned, _ = analyzer.analyze_upright(rotate(sample, quarter))  # type: ignore[arg-type]
+        image, faces, turned, _ = analyzer.analyze_any_orientation(rotate(sample, quarter))  # type: ignore[arg-type]
         assert turned == (360 - quarter) % 360
         np.testing.assert_array_equal(image, sample)
-        assert [face.shown for face in faces] == upright
+        assert [face.display_label for face in faces] == upright
 
 
 def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
@@ -287,15 +295,15 @@ def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recog
         return {0: [], 90: [Face(A, 0.3), Face(B, 0.3)], 180: [], 270: [Face(A, 0.8)]}[quarter]
 
     analyzer = Analyzer(fake_detector(found), fake_recogniser())
-    turned_image, faces, turned, _ = analyzer.analyze_upright(image, Settings(detection=0.2))
-    assert (turned, [face.detection for face in faces]) == (270, [0.8])
+    turned_image, faces, turned, _ = analyzer.analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
+    assert (turned, [face.detection_score for face in faces]) == (270, [0.8])
     np.testing.assert_array_equal(turned_image, rotate(image, 270))
     assert sorted(seen) == [0, 90, 180, 270]
 
 
 def test_a_plain_face_is_enough(fake_detector: Make, fake_recogniser: Make) -> None:
     detector = fake_detector([Face(A, 0.9)])
-    image, faces, turned, _ = Analyzer(detector, fake_recogniser()).analyze_upright(NOISE)
+    image, faces, turned, _ = Analyzer(detector, fake_recogniser()).analyze_any_orientation(NOISE)
     assert (image is NOISE, len(faces), turned, len(detector.calls)) == (True, 1, 0, 1)
 
 
@@ -309,42 +317,52 @@ def test_doubtful_faces_give_way_to_much_plainer_ones_only(
     detector = fake_detector(
         lambda picture: [Face(A, 0.4)] if picture.shape[1] == 60 else [Face(A, other)] if picture[0, -1, 0] else []
     )
-    assert Analyzer(detector, fake_recogniser()).analyze_upright(image, Settings(detection=0.2)).turned == wanted
+    assert (
+        Analyzer(detector, fake_recogniser())
+        .analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
+        .rotation
+        == wanted
+    )
 
 
 @pytest.mark.parametrize(("sure", "turned"), [(0.45, 0), (0.55, 90)])
 def test_weak_finds_turn_no_image(fake_detector: Make, fake_recogniser: Make, sure: float, turned: int) -> None:
     detector = fake_detector(lambda picture: [Face(A, sure)] * 5 if picture.shape[0] == 60 else [])
     image = np.zeros((40, 60, 3), np.uint8)
-    assert Analyzer(detector, fake_recogniser()).analyze_upright(image, Settings(detection=0.2)).turned == turned
+    assert (
+        Analyzer(detector, fake_recogniser())
+        .analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
+        .rotation
+        == turned
+    )
 
 
 def test_other_turns_are_searched_at_normal_cost_until_one_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
     detector = fake_detector(lambda picture: [Face(A, 0.9)] if picture.shape[0] == 60 else [])
-    settings = Settings(side=FIND_ALL)
-    Analyzer(detector, fake_recogniser()).analyze_upright(np.zeros((40, 60, 3), np.uint8), settings)
-    assert [side for _, side in detector.calls] == [FIND_ALL, 1280, 1280, 1280, FIND_ALL]
+    settings = AnalyzerSettings(max_side=FULL_RESOLUTION_SIDE)
+    Analyzer(detector, fake_recogniser()).analyze_any_orientation(np.zeros((40, 60, 3), np.uint8), settings)
+    assert [side for _, side in detector.calls] == [FULL_RESOLUTION_SIDE, 1280, 1280, 1280, FULL_RESOLUTION_SIDE]
 
 
 def test_a_detector_that_only_proposes_does_not_weigh(fake_detector: Make, fake_recogniser: Make) -> None:
     """Its score is the recogniser's word, which counts once."""
     detector = fake_detector([Face(A, 1.0)], proposes=True)
-    assert Analyzer(detector, fake_recogniser(("happy", 0.9, 0.85))).analyze_upright(NOISE).turned == 0
+    assert Analyzer(detector, fake_recogniser(("happy", 0.9, 0.85))).analyze_any_orientation(NOISE).rotation == 0
     assert len(detector.calls) == 1
 
 
 @pytest.mark.parametrize("proposes", [False, True])
 def test_one_search_gives_faces_and_suspects(fake_detector: Make, fake_recogniser: Make, proposes: bool) -> None:
     detector = fake_detector([Face(A, 0.9), Face(B, 0.4)], proposes=proposes)
-    analyzer, settings = Analyzer(detector, fake_recogniser()), Settings(detection=0.6)
-    upright = analyzer.analyze_upright(NOISE, settings)
+    analyzer, settings = Analyzer(detector, fake_recogniser()), AnalyzerSettings(detection_threshold=0.6)
+    upright = analyzer.analyze_any_orientation(NOISE, settings)
     assert len(detector.calls) == 1
-    assert upright.suspected == (A, B) == analyzer.suspected(NOISE, settings)
+    assert upright.candidate_boxes == (A, B) == analyzer.candidate_boxes(NOISE, settings)
     assert upright.faces == analyzer.analyze(NOISE, settings)
 
 
 def test_where_no_turn_helps_the_picture_stays(fake_detector: Make, fake_recogniser: Make) -> None:
-    image, faces, turned, _ = Analyzer(fake_detector(), fake_recogniser()).analyze_upright(NOISE)
+    image, faces, turned, _ = Analyzer(fake_detector(), fake_recogniser()).analyze_any_orientation(NOISE)
     assert (image is NOISE, faces, turned) == (True, (), 0)
 
 
@@ -354,15 +372,15 @@ NAMES = ["haar", pytest.param("yunet", marks=needs_yunet)]
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def analyzer(request: pytest.FixtureRequest, shipped: Recogniser) -> Analyzer:
+def analyzer(request: pytest.FixtureRequest, shipped: ExpressionClassifier) -> Analyzer:
     return Analyzer(make_detector(request.param), shipped)
 
 
 def test_one_astronaut_one_happy_face(analyzer: Analyzer, sample: Picture, sample_face: Box) -> None:
     (face,) = analyzer.analyze(sample)
     assert face.box.iou(sample_face) > 0.5
-    assert (face.shown, face.unsure) == ("happy", None)
-    assert 0.6 <= face.detection <= 1
+    assert (face.display_label, face.uncertainty_reason) == ("happy", None)
+    assert 0.6 <= face.detection_score <= 1
 
 
 def test_an_empty_frame_gets_no_label(analyzer: Analyzer) -> None:
@@ -378,11 +396,11 @@ def test_an_empty_frame_gets_no_label(analyzer: Analyzer) -> None:
 
 def test_photos_without_faces(analyzer: Analyzer, media: Path) -> None:
     for path in sorted((media / "noface").iterdir()):
-        assert analyzer.analyze(read_image(path), Settings(side=640)) == ()
+        assert analyzer.analyze(read_image(path), AnalyzerSettings(max_side=640)) == ()
 
 
 def test_every_source_gives_equal_scores(
-    fake_detector: Make, tiny_recogniser: Recogniser, sample_face: Box, sample: Picture, tmp_path: Path
+    fake_detector: Make, tiny_recogniser: ExpressionClassifier, sample_face: Box, sample: Picture, tmp_path: Path
 ) -> None:
     """The same pixels as a file, bytes, an array, a Pillow image and a camera's BGR frame."""
     colourful = sample.copy()
@@ -404,10 +422,10 @@ def test_every_source_gives_equal_scores(
     assert analyzer.analyze(frame)[0].scores not in said.values()  # mixed up, it would be seen
 
 
-def test_many_threads_share_one_analyzer(sample: Picture, tiny: Bundle) -> None:
-    analyzer = Analyzer(make_detector("haar"), Recogniser(tiny, threads=1))
+def test_many_threads_share_one_analyzer(sample: Picture, tiny: ModelBundle) -> None:
+    analyzer = Analyzer(make_detector("haar"), ExpressionClassifier(tiny, num_threads=1))
     images = [sample, sample[:, ::-1].copy(), sample[40:200, 150:300].copy(), NOISE]
-    settings = Settings(detection=0.5, side=256)
+    settings = AnalyzerSettings(detection_threshold=0.5, max_side=256)
     serial = [analyzer.analyze(image, settings) for image in images]
     with ThreadPoolExecutor(8) as pool:
         parallel = list(pool.map(lambda i: analyzer.analyze(images[i % 4], settings), range(32)))
@@ -438,11 +456,11 @@ def test_detectors_are_asked_one_at_a_time(fake_detector: Make, fake_recogniser:
 # ------------------------------------------------------------------ loading
 
 
-def test_load_analyzer(tiny: Bundle, tmp_path: Path) -> None:
+def test_load_analyzer(tiny: ModelBundle, tmp_path: Path) -> None:
     analyzer = load_analyzer("haar", tiny.folder)
-    assert isinstance(analyzer.detector, Haar)
-    assert analyzer.recogniser.bundle == tiny
-    assert load_analyzer("haar").recogniser.bundle == default_bundle("recogniser")
+    assert isinstance(analyzer.detector, HaarCascade)
+    assert analyzer.classifier.bundle == tiny
+    assert load_analyzer("haar").classifier.bundle == get_default_model("recogniser")
     for detector, model in (("dlib", tiny.folder), ("haar", tmp_path)):
         with pytest.raises(ModelError):
             load_analyzer(detector, model)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.expressions import _OWN_SIGNS, EXPRESSIONS, UNSURE, expression
+from emotion.expressions import _CUSTOM_SYMBOLS, EXPRESSIONS, UNCERTAIN, get_style
 from emotion.faces import Box, Face, Scores
 from emotion.recognition import annotation
-from emotion.recognition.annotation import MOST_WORDS, annotate, chip_text, is_drawable, pixelate
+from emotion.recognition.annotation import MAX_FULL_LABELS, annotate, format_label, is_drawable, pixelate
 from emotion.recognition.detector_factory import available_detectors, make_detector
 
 Picture = NDArray[np.uint8]
@@ -21,7 +21,7 @@ GREY = np.full((240, 320, 3), 120, np.uint8)
 
 
 def happy(box: Box, confidence: float = 0.87, unsure: str | None = None) -> Face:
-    return Face(box, 0.9, scores=Scores(["happy", "sad"], [confidence, 1 - confidence]), unsure=unsure)
+    return Face(box, 0.9, scores=Scores(["happy", "sad"], [confidence, 1 - confidence]), uncertainty_reason=unsure)
 
 
 def grid(columns: int, rows: int, side: float, gap: float, origin: float = 30) -> list[Face]:
@@ -33,13 +33,13 @@ def grid(columns: int, rows: int, side: float, gap: float, origin: float = 30) -
 def chips(monkeypatch: pytest.MonkeyPatch) -> list[Box]:
     """Where chips were pasted, in their order."""
     places: list[Box] = []
-    paste = annotation._paste
+    paste = annotation._paste_label
 
     def remember(out: Picture, chip: NDArray, x: int, y: int) -> None:
         places.append(Box(x, y, x + chip.shape[1], y + chip.shape[0]))
         paste(out, chip, x, y)
 
-    monkeypatch.setattr(annotation, "_paste", remember)
+    monkeypatch.setattr(annotation, "_paste_label", remember)
     return places
 
 
@@ -52,7 +52,7 @@ def test_the_picture_given_never_changes(count: int, blur: bool) -> None:
     image = RNG.integers(0, 256, (400, 600, 3), dtype=np.uint8)
     image.flags.writeable = False
     before = image.copy()
-    out = annotate(image, grid(8, 5, 40, 25)[:count], blur=blur)
+    out = annotate(image, grid(8, 5, 40, 25)[:count], anonymize=blur)
     np.testing.assert_array_equal(image, before)
     assert (out.shape, out.dtype) == (image.shape, np.uint8)
     assert not np.shares_memory(out, image)
@@ -71,14 +71,14 @@ def test_the_picture_given_never_changes(count: int, blur: bool) -> None:
 def test_any_faces_on_any_picture(shape: tuple[int, int], places: list, unsure: bool, blur: bool) -> None:
     image = np.full((*shape, 3), 99, np.uint8)
     faces = [happy(Box(x, y, x + w, y + h), unsure="dark" if unsure else None) for x, y, w, h in places]
-    assert annotate(image, [*faces, Face(Box(0, 0, 9, 9), 0.5)], blur=blur).shape == image.shape
+    assert annotate(image, [*faces, Face(Box(0, 0, 9, 9), 0.5)], anonymize=blur).shape == image.shape
     assert np.all(image == 99)
 
 
 def test_only_box_and_chip_are_drawn(chips: list[Box]) -> None:
     face = happy(Box(100, 100, 180, 180))
     changed = np.any(annotate(GREY, [face]) != GREY, axis=2)
-    x1, y1, x2, y2 = chips[0].rounded()
+    x1, y1, x2, y2 = chips[0].to_int_xyxy()
     assert changed[y1:y2, x1:x2].mean() > 0.95
     changed[y1:y2, x1:x2] = False
     changed[97:183, 97:183] = False
@@ -93,20 +93,20 @@ def test_a_sure_box_is_a_line_in_its_colour_and_an_unsure_one_is_dashed() -> Non
         side = annotate(GREY, [happy(Box(100, 80, 200, 180), unsure=unsure)])[95:165, 97:104]
         return float(np.all(side == colour, axis=2).any(axis=1).mean())
 
-    assert share(None, rgb(EXPRESSIONS["happy"].colour)) == 1
-    assert share("dark", rgb(EXPRESSIONS["happy"].colour)) == 0
+    assert share(None, rgb(EXPRESSIONS["happy"].color)) == 1
+    assert share("dark", rgb(EXPRESSIONS["happy"].color)) == 0
     assert 0.3 < share("dark", (235, 235, 235)) < 0.8
 
 
 @pytest.mark.parametrize("label", ["bored", *(f"label {i}" for i in range(60))])
 def test_labels_of_any_name_are_drawn(label: str) -> None:
     """Their signs come by chance of the name; sixty names have all of them."""
-    face = Face(Box(100, 80, 200, 180), 0.9).scored(Scores([label, "other"], [0.9, 0.1]), None)
-    assert np.any(annotate(GREY, [face])[95:165, 97:104] == rgb(expression(label).colour))
+    face = Face(Box(100, 80, 200, 180), 0.9).with_scores(Scores([label, "other"], [0.9, 0.1]), None)
+    assert np.any(annotate(GREY, [face])[95:165, 97:104] == rgb(get_style(label).color))
 
 
 def test_all_signs_of_own_labels_are_among_them() -> None:
-    assert {expression(f"label {i}").sign for i in range(60)} == set(_OWN_SIGNS)
+    assert {get_style(f"label {i}").symbol for i in range(60)} == set(_CUSTOM_SYMBOLS)
 
 
 # ------------------------------------------------------------------ labels
@@ -122,15 +122,15 @@ def test_all_signs_of_own_labels_are_among_them() -> None:
     ],
 )
 def test_chip_text(face: Face, long: str, short: str) -> None:
-    assert chip_text(3, face, short=False) == long
-    assert chip_text(3, face, short=True) == short
+    assert format_label(3, face, short=False) == long
+    assert format_label(3, face, short=True) == short
 
 
-@pytest.mark.parametrize(("count", "short"), [(1, False), (MOST_WORDS, False), (MOST_WORDS + 1, True)])
+@pytest.mark.parametrize(("count", "short"), [(1, False), (MAX_FULL_LABELS, False), (MAX_FULL_LABELS + 1, True)])
 def test_many_faces_get_short_labels(monkeypatch: pytest.MonkeyPatch, count: int, short: bool) -> None:
     texts: list[str] = []
-    chip = annotation._chip
-    monkeypatch.setattr(annotation, "_chip", lambda text, *rest: (texts.append(text), chip(text, *rest))[1])
+    chip = annotation._render_label
+    monkeypatch.setattr(annotation, "_render_label", lambda text, *rest: (texts.append(text), chip(text, *rest))[1])
     annotate(GREY, [happy(Box(5, 5, 60, 60))] * count)
     assert texts == [str(n) if short else f"{n} happy 87 %" for n in range(1, count + 1)]
 
@@ -141,7 +141,9 @@ def test_labels_stay_inside_the_picture(x: float, y: float, side: float, data: s
     with pytest.MonkeyPatch.context() as patch:
         places: list[Box] = []
         patch.setattr(
-            annotation, "_paste", lambda out, chip, x, y: places.append(Box(x, y, x + chip.shape[1], y + chip.shape[0]))
+            annotation,
+            "_paste_label",
+            lambda out, chip, x, y: places.append(Box(x, y, x + chip.shape[1], y + chip.shape[0])),
         )
         annotate(GREY, [happy(Box(x, y, x + side, y + side)), happy(Box(10, 10, 60, 60))])
     for chip in places:
@@ -218,14 +220,14 @@ def test_the_contrast_formula() -> None:
 
 
 @pytest.mark.parametrize("size", [12, 16, 40])
-@pytest.mark.parametrize("name", [*EXPRESSIONS, UNSURE.name])
+@pytest.mark.parametrize("name", [*EXPRESSIONS, UNCERTAIN.name])
 def test_ink_stands_out(name: str, size: int) -> None:
     """Word and sign against their ground, in the pixels as they are drawn."""
-    chip = annotation._chip("8 MMMM", name, size)
+    chip = annotation._render_label("8 MMMM", name, size)
     solid = np.round(chip * 255).astype(int)[chip[..., 3] == 1][:, :3]
     colours, counts = np.unique(solid, axis=0, return_counts=True)
     ground = tuple(colours[counts.argmax()].tolist())
-    assert ground == rgb(expression(name).colour)
+    assert ground == rgb(get_style(name).color)
     width = chip.shape[1]
     edge = max(2, size // 6)
     for part in (chip[edge:-edge, edge : width // 3], chip[edge:-edge, width // 2 : -edge]):  # the sign, the word
@@ -236,9 +238,9 @@ def test_ink_stands_out(name: str, size: int) -> None:
 def test_signs_tell_expressions_apart_without_colour() -> None:
     """The shapes of any two signs differ in many of their pixels."""
     shapes = []
-    for name in [*EXPRESSIONS, UNSURE.name]:
-        chip = annotation._chip("", name, 40)
-        ground = np.array(rgb(expression(name).colour)) / 255
+    for name in [*EXPRESSIONS, UNCERTAIN.name]:
+        chip = annotation._render_label("", name, 40)
+        ground = np.array(rgb(get_style(name).color)) / 255
         shapes.append(np.abs(chip[5:-5, 5:45, :3] - ground).max(axis=2) > 0.2)
     for one, other in itertools.combinations(shapes, 2):
         assert (one ^ other).sum() > 0.15 * min(one.sum(), other.sum())
@@ -260,7 +262,7 @@ def test_nothing_to_hide(boxes: list[Box]) -> None:
 )
 def test_no_detail_survives(box: Box) -> None:
     """Two pictures with the same means and different details look the same where they are hidden."""
-    x1, y1, x2, y2 = box.expand(1.2).clip(200, 180).rounded()
+    x1, y1, x2, y2 = box.expand(1.2).clip(200, 180).to_int_xyxy()
     edges_x = np.round(np.linspace(x1, x2, 7)).astype(int)
     edges_y = np.round(np.linspace(y1, y2, 7)).astype(int)
     smooth = np.full((180, 200, 3), 128.0)
@@ -285,12 +287,15 @@ def test_no_detail_survives(box: Box) -> None:
 
 
 @given(
-    x=st.integers(-50, 150), y=st.integers(-50, 150), width=st.integers(8, 150), height=st.integers(8, 150),
+    x=st.integers(-50, 150),
+    y=st.integers(-50, 150),
+    width=st.integers(8, 150),
+    height=st.integers(8, 150),
     cells=st.integers(1, 8),
-)  # fmt: skip
+)
 def test_a_hidden_box_has_few_colours(x: int, y: int, width: int, height: int, cells: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
-    x1, y1, x2, y2 = Box(x, y, x + width, y + height).clip(120, 120).rounded()
+    x1, y1, x2, y2 = Box(x, y, x + width, y + height).clip(120, 120).to_int_xyxy()
     part = pixelate(image, [Box(x, y, x + width, y + height)], cells)[y1:y2, x1:x2]
     assert len(np.unique(part.reshape(-1, 3), axis=0)) <= cells**2
 
@@ -300,7 +305,7 @@ def test_overlapping_faces_are_all_hidden() -> None:
     boxes = [Box(40, 40, 120, 120), Box(80, 80, 160, 160), Box(45, 45, 60, 60)]
     out = pixelate(image, boxes)
     for box in boxes:
-        x1, y1, x2, y2 = box.rounded()
+        x1, y1, x2, y2 = box.to_int_xyxy()
         assert len(np.unique(out[y1:y2, x1:x2].reshape(-1, 3), axis=0)) <= 3 * 36
 
 
@@ -311,7 +316,7 @@ def test_hidden_faces_are_found_no_more(sample: Picture, sample_face: Box, name:
     detector = make_detector(name)
     found = [f.box for f in detector.detect(sample, 0.5, 640)]
     assert any(box.iou(sample_face) > 0.5 for box in found)
-    hidden = annotate(sample, [happy(sample_face)], blur=True)
+    hidden = annotate(sample, [happy(sample_face)], anonymize=True)
     left = [f.box for f in detector.detect(hidden, 0.5, 640)]
     assert not any(box.iou(sample_face) > 0.3 for box in left)
 
@@ -331,23 +336,23 @@ def test_blur_hides_before_it_draws() -> None:
     """Where faces lie close, no label of one is smeared by the mosaic of the other."""
     image = RNG.integers(0, 256, (240, 320, 3), dtype=np.uint8)
     faces = [happy(Box(40, 60, 140, 160)), happy(Box(150, 60, 250, 160))]
-    out = annotate(image, faces, blur=True)
+    out = annotate(image, faces, anonymize=True)
     np.testing.assert_array_equal(out, annotate(pixelate(image, [face.box for face in faces]), faces))
 
 
 def test_a_face_of_a_stream_keeps_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[int] = []
-    monkeypatch.setattr(annotation, "chip_text", lambda number, face, short: said.append(number) or "x")
+    monkeypatch.setattr(annotation, "format_label", lambda number, face, short: said.append(number) or "x")
     faces = grid(3, 1, 40, 25)
     annotate(GREY, faces)
-    annotate(GREY, [replace(face, track=track) for face, track in zip(faces, (2, 5, 7), strict=True)])
+    annotate(GREY, [replace(face, track_id=track) for face, track in zip(faces, (2, 5, 7), strict=True)])
     assert said == [1, 2, 3, 2, 5, 7]
 
 
 def test_names_are_drawn_where_a_font_has_their_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[object] = []
-    monkeypatch.setattr(annotation, "chip_text", lambda number, face, short: said.append(number) or "x")
-    faces = [replace(happy(Box(10 + 60 * i, 10, 50 + 60 * i, 50)), track=i) for i in range(1, 7)]
+    monkeypatch.setattr(annotation, "format_label", lambda number, face, short: said.append(number) or "x")
+    faces = [replace(happy(Box(10 + 60 * i, 10, 50 + 60 * i, 50)), track_id=i) for i in range(1, 7)]
     names = {1: "Anna", 2: "", 3: "\U0010fff0", 5: "Maximilian of Hohenstein-Langenburg", 6: "Zo\u00eb"}
     annotate(GREY, faces, names=names)
     zoe = names[6] if is_drawable(names[6]) else 6  # as the fonts of this machine are

@@ -20,27 +20,27 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face
-from emotion.model_store.store import Bundle, default_bundle, open_bundle, sha256_of
-from emotion.recognition.classification import Recogniser, Verdict, softmax
-from emotion.recognition.cropping import CropGeometry, crop_faces, to_grey
+from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
+from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
+from emotion.recognition.cropping import CropGeometry, crop_faces, to_gray
 
 MakeBundle = Callable[..., Path]
 CROPS = np.random.default_rng(6).integers(0, 256, (24, 48, 48), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Recogniser:
-    return Recogniser(default_bundle("recogniser"), threads=1)
+def shipped() -> ExpressionClassifier:
+    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
 
 
 @pytest.fixture(scope="module", params=["tiny", "shipped"])
-def recogniser(request: pytest.FixtureRequest, tiny_recogniser: Recogniser) -> Recogniser:
+def recogniser(request: pytest.FixtureRequest, tiny_recogniser: ExpressionClassifier) -> ExpressionClassifier:
     return tiny_recogniser if request.param == "tiny" else request.getfixturevalue("shipped")
 
 
-def table(verdicts: tuple[Verdict, ...]) -> NDArray[np.float64]:
+def table(verdicts: tuple[Prediction, ...]) -> NDArray[np.float64]:
     """(n, labels + 1): all that was said."""
-    return np.array([[*verdict.scores.values(), verdict.face] for verdict in verdicts])
+    return np.array([[*verdict.scores.values(), verdict.face_prob] for verdict in verdicts])
 
 
 # ------------------------------------------------------------------ softmax
@@ -76,37 +76,39 @@ def test_a_higher_temperature_is_less_certain() -> None:
 @pytest.mark.parametrize(
     ("head", "labels"), [(None, FERPLUS_LABELS), ("ferplus", FERPLUS_LABELS), ("fer2013", FER2013_LABELS)]
 )
-def test_one_verdict_a_crop(recogniser: Recogniser, n: int, head: str | None, labels: tuple[str, ...]) -> None:
-    verdicts = recogniser.classify(CROPS[:n], head)
+def test_one_verdict_a_crop(
+    recogniser: ExpressionClassifier, n: int, head: str | None, labels: tuple[str, ...]
+) -> None:
+    verdicts = recogniser.predict(CROPS[:n], head)
     assert isinstance(verdicts, tuple)
     assert len(verdicts) == n
     for verdict in verdicts:
         assert tuple(verdict.scores) == labels
         assert sum(verdict.scores.values()) == pytest.approx(1)
-        assert 0 <= verdict.face <= 1
+        assert 0 <= verdict.face_prob <= 1
 
 
-def test_a_batch_is_as_good_as_one_by_one(recogniser: Recogniser) -> None:
-    together = table(recogniser.classify(CROPS))
-    alone = np.concatenate([table(recogniser.classify(CROPS[i : i + 1])) for i in range(len(CROPS))])
+def test_a_batch_is_as_good_as_one_by_one(recogniser: ExpressionClassifier) -> None:
+    together = table(recogniser.predict(CROPS))
+    alone = np.concatenate([table(recogniser.predict(CROPS[i : i + 1])) for i in range(len(CROPS))])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_eight_threads_say_what_one_says(recogniser: Recogniser) -> None:
+def test_eight_threads_say_what_one_says(recogniser: ExpressionClassifier) -> None:
     parts = [CROPS[i % 20 : i % 20 + 1 + i % 4] for i in range(64)]
-    serial = [table(recogniser.classify(part)) for part in parts]
+    serial = [table(recogniser.predict(part)) for part in parts]
     with ThreadPoolExecutor(8) as pool:
-        parallel = list(pool.map(lambda part: table(recogniser.classify(part)), parts))
+        parallel = list(pool.map(lambda part: table(recogniser.predict(part)), parts))
     for one, other in zip(serial, parallel, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_it_is_what_the_network_says(tiny_recogniser: Recogniser, tiny: Bundle) -> None:
+def test_it_is_what_the_network_says(tiny_recogniser: ExpressionClassifier, tiny: ModelBundle) -> None:
     """Against the arithmetic of the tiny network, done here."""
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(tiny.network).graph
+    graph = onnx.load(tiny.onnx_path).graph
     weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     x = CROPS.reshape(len(CROPS), -1) / 255
     logits = tiny_recogniser.logits(CROPS)
@@ -114,78 +116,82 @@ def test_it_is_what_the_network_says(tiny_recogniser: Recogniser, tiny: Bundle) 
     for head in ("ferplus", "fer2013"):
         np.testing.assert_allclose(logits[head], x @ weights[f"w_{head}"], atol=1e-3)
     np.testing.assert_allclose(logits["face"], (np.ptp(x, axis=1) * 20 - 10)[:, None], atol=1e-3)
-    verdicts = tiny_recogniser.classify(CROPS, "fer2013")
+    verdicts = tiny_recogniser.predict(CROPS, "fer2013")
     expected = scipy.special.softmax(x @ weights["w_fer2013"], axis=1)
     np.testing.assert_allclose(table(verdicts)[:, :-1], expected, atol=1e-3)
     np.testing.assert_allclose(table(verdicts)[:, -1], scipy.special.expit(logits["face"][:, 0]), atol=1e-6)
 
 
-def test_the_crops_are_left_as_they_are(recogniser: Recogniser) -> None:
+def test_the_crops_are_left_as_they_are(recogniser: ExpressionClassifier) -> None:
     crops = CROPS[:2].copy()
-    recogniser.classify(crops)
+    recogniser.predict(crops)
     np.testing.assert_array_equal(crops, CROPS[:2])
 
 
-def test_crops_need_not_be_contiguous(tiny_recogniser: Recogniser) -> None:
+def test_crops_need_not_be_contiguous(tiny_recogniser: ExpressionClassifier) -> None:
     view = CROPS[::-2, :, ::-1]
-    assert tiny_recogniser.classify(view) == tiny_recogniser.classify(np.ascontiguousarray(view))
+    assert tiny_recogniser.predict(view) == tiny_recogniser.predict(np.ascontiguousarray(view))
 
 
 # ------------------------------------------------------------------ the card decides
 
 
 def test_labels_come_from_the_card_in_its_order(
-    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: Recogniser
+    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: ExpressionClassifier
 ) -> None:
     def turn_around(card: dict[str, Any]) -> None:
         card["heads"]["ferplus"]["labels"].reverse()
 
-    other = Recogniser(open_bundle(make_bundle(tmp_path / "m", turn_around)))
-    for one, turned in zip(tiny_recogniser.classify(CROPS[:3]), other.classify(CROPS[:3]), strict=True):
+    other = ExpressionClassifier(open_model(make_bundle(tmp_path / "m", turn_around)))
+    for one, turned in zip(tiny_recogniser.predict(CROPS[:3]), other.predict(CROPS[:3]), strict=True):
         assert tuple(turned.scores) == FERPLUS_LABELS[::-1]
         assert list(turned.scores.values()) == pytest.approx(list(one.scores.values()), abs=1e-6)
 
 
 def test_the_shown_head_comes_from_the_card(make_bundle: MakeBundle, tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "m", lambda card: card.update(shown="fer2013"))
-    recogniser = Recogniser(open_bundle(folder))
+    recogniser = ExpressionClassifier(open_model(folder))
     assert recogniser.head_names == ("ferplus", "fer2013")
-    assert tuple(recogniser.classify(CROPS[:1])[0].scores) == FER2013_LABELS
+    assert tuple(recogniser.predict(CROPS[:1])[0].scores) == FER2013_LABELS
 
 
 def test_the_temperature_comes_from_the_card(
-    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: Recogniser
+    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: ExpressionClassifier
 ) -> None:
     def warm(card: dict[str, Any]) -> None:
         card["heads"]["fer2013"]["temperature"] = 2.5
 
-    warmed = Recogniser(open_bundle(make_bundle(tmp_path / "m", warm)))
+    warmed = ExpressionClassifier(open_model(make_bundle(tmp_path / "m", warm)))
     logits = tiny_recogniser.logits(CROPS)["fer2013"].astype(float)
     np.testing.assert_allclose(
-        table(warmed.classify(CROPS, "fer2013"))[:, :-1], scipy.special.softmax(logits / 2.5, axis=1), atol=1e-6
+        table(warmed.predict(CROPS, "fer2013"))[:, :-1], scipy.special.softmax(logits / 2.5, axis=1), atol=1e-6
     )
-    np.testing.assert_allclose(table(warmed.classify(CROPS)), table(tiny_recogniser.classify(CROPS)), atol=1e-6)
+    np.testing.assert_allclose(table(warmed.predict(CROPS)), table(tiny_recogniser.predict(CROPS)), atol=1e-6)
 
 
 def test_without_a_face_answer_all_are_faces(make_bundle: MakeBundle, tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "m", lambda card: card.pop("face"), face=False)
-    recogniser = Recogniser(open_bundle(folder))
-    assert [verdict.face for verdict in recogniser.classify(np.zeros((3, 48, 48), np.uint8))] == [1.0] * 3
+    recogniser = ExpressionClassifier(open_model(folder))
+    assert [verdict.face_prob for verdict in recogniser.predict(np.zeros((3, 48, 48), np.uint8))] == [1.0] * 3
 
 
-def test_sure_and_surely_not_a_face(tiny_recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sure_and_surely_not_a_face(tiny_recogniser: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = np.zeros((2, 48, 48), np.uint8)
     crops[0, 0, 0] = 255
-    sure, not_at_all = tiny_recogniser.classify(crops)
-    assert sure.face > 0.999
-    assert not_at_all.face < 0.001
+    sure, not_at_all = tiny_recogniser.predict(crops)
+    assert sure.face_prob > 0.999
+    assert not_at_all.face_prob < 0.001
     extreme = np.float32([[3000], [-3000], [0]])
     monkeypatch.setattr(
         tiny_recogniser, "logits", lambda crops: {"ferplus": np.zeros((3, 8), np.float32), "face": extreme}
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert [verdict.face for verdict in tiny_recogniser.classify(np.zeros((3, 48, 48), np.uint8))] == [1, 0, 0.5]
+        assert [verdict.face_prob for verdict in tiny_recogniser.predict(np.zeros((3, 48, 48), np.uint8))] == [
+            1,
+            0,
+            0.5,
+        ]
 
 
 def drop(card: dict[str, Any]) -> None:
@@ -208,15 +214,15 @@ def rename(card: dict[str, Any]) -> None:
 def test_a_card_that_does_not_fit_its_network(
     make_bundle: MakeBundle, tmp_path: Path, change: Callable, words: str
 ) -> None:
-    bundle = open_bundle(make_bundle(tmp_path / "m", change))
+    bundle = open_model(make_bundle(tmp_path / "m", change))
     with pytest.raises(ModelError, match=f"The card of the model m .*{words}"):
-        Recogniser(bundle)
+        ExpressionClassifier(bundle)
 
 
 @pytest.mark.parametrize("kind", ["detector", "generator"])
 def test_a_model_of_another_kind(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ModelError, match=f"mine is a {kind}; expressions are read by a recogniser"):
-        Recogniser(Bundle(tmp_path / "mine", {"kind": kind}))
+        ExpressionClassifier(ModelBundle(tmp_path / "mine", {"kind": kind}))
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", bytes(100)])
@@ -225,28 +231,30 @@ def test_a_network_that_is_none(make_bundle: MakeBundle, tmp_path: Path, content
     folder = make_bundle(tmp_path / "m")
     (folder / "model.onnx").write_bytes(content)
     card = json.loads((folder / "card.json").read_text())
-    card["files"]["model.onnx"]["sha256"] = sha256_of(folder / "model.onnx")
+    card["files"]["model.onnx"]["sha256"] = compute_sha256(folder / "model.onnx")
     (folder / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="The network of the model m cannot be loaded"):
-        Recogniser(open_bundle(folder))
+        ExpressionClassifier(open_model(folder))
 
 
 # ------------------------------------------------------------------ what any sane model says
 
 
 @pytest.mark.parametrize("head", ["ferplus", "fer2013"])
-def test_a_smile_is_happy(shipped: Recogniser, sample: NDArray[np.uint8], sample_face: Box, head: str) -> None:
+def test_a_smile_is_happy(
+    shipped: ExpressionClassifier, sample: NDArray[np.uint8], sample_face: Box, head: str
+) -> None:
     for image in (sample, sample[:, ::-1]):
         box = sample_face if image is sample else replace(sample_face, x1=512 - sample_face.x2, x2=512 - sample_face.x1)
-        crops = crop_faces(to_grey(np.ascontiguousarray(image)), (Face(box, 1.0),), CropGeometry(), shipped.size)
-        (verdict,) = shipped.classify(crops, head)
+        crops = crop_faces(to_gray(np.ascontiguousarray(image)), (Face(box, 1.0),), CropGeometry(), shipped.input_size)
+        (verdict,) = shipped.predict(crops, head)
         assert verdict.scores.label == "happy"
-        assert verdict.face > 0.5
+        assert verdict.face_prob > 0.5
 
 
-def test_a_wall_is_no_face(shipped: Recogniser) -> None:
+def test_a_wall_is_no_face(shipped: ExpressionClassifier) -> None:
     flat = np.full((3, 48, 48), [[[0]], [[128]], [[255]]], np.uint8)
-    assert max(verdict.face for verdict in shipped.classify(flat)) < 0.5
+    assert max(verdict.face_prob for verdict in shipped.predict(flat)) < 0.5
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.9, 0.999])
@@ -257,7 +265,7 @@ def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
     bundle = make_bundle(tmp_path / "model", lambda card: card["face"].update(threshold=threshold))
     crops = np.zeros((2, 48, 48), np.uint8)
     crops[0, :24] = 255
-    face, none = (verdict.face for verdict in Recogniser(open_bundle(bundle)).classify(crops))
+    face, none = (verdict.face_prob for verdict in ExpressionClassifier(open_model(bundle)).predict(crops))
     distance = math.log(threshold / (1 - threshold))
     assert face == pytest.approx(1 / (1 + math.exp(distance - 10)))
     assert none == pytest.approx(1 / (1 + math.exp(distance + 10)))
@@ -266,14 +274,14 @@ def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
 # ------------------------------------------------------------------ what rare labels get ahead, and why
 
 
-def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_path: Path, tiny: Bundle) -> None:
+def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_path: Path, tiny: ModelBundle) -> None:
     offset = [0.0, 0.5, 1.0, 0.0, 0.0, 2.0, 1.5, 2.5]
     folder = make_bundle(
         tmp_path / "ahead", lambda card: card["heads"]["ferplus"].update(offset=offset, temperature=0.5)
     )
-    logits = Recogniser(tiny, threads=1).logits(CROPS)["ferplus"]
+    logits = ExpressionClassifier(tiny, num_threads=1).logits(CROPS)["ferplus"]
     expected = scipy.special.softmax(logits / 0.5 + np.array(offset), axis=1)
-    got = table(Recogniser(open_bundle(folder), threads=1).classify(CROPS))[:, :-1]
+    got = table(ExpressionClassifier(open_model(folder), num_threads=1).predict(CROPS))[:, :-1]
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
@@ -281,19 +289,19 @@ def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_p
 def test_offsets_that_fit_no_labels_are_refused(make_bundle: MakeBundle, tmp_path: Path, offset: list[Any]) -> None:
     folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(offset=offset))
     with pytest.raises(ModelError, match=r"offsets of ferplus|lacks or garbles a field"):
-        open_bundle(folder)
+        open_model(folder)
 
 
-def test_without_a_map_it_cannot_say_why(tiny_recogniser: Recogniser) -> None:
-    assert not tiny_recogniser.explains()
+def test_without_a_map_it_cannot_say_why(tiny_recogniser: ExpressionClassifier) -> None:
+    assert not tiny_recogniser.has_cam()
     with pytest.raises(ModelError, match="has no map of what it looked at"):
-        tiny_recogniser.explain(CROPS[0], "happy")
+        tiny_recogniser.class_activation_map(CROPS[0], "happy")
 
 
 def test_a_card_that_names_a_map_which_is_not_there_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
     folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(map="ferplus_map"))
     with pytest.raises(ModelError, match="gives 8 labels to the output ferplus_map"):
-        Recogniser(open_bundle(folder))
+        ExpressionClassifier(open_model(folder))
 
 
 class Lit:
@@ -305,11 +313,11 @@ class Lit:
 
 
 def test_what_speaks_for_a_label_is_light_and_in_its_colour() -> None:
-    from emotion.recognition.saliency import explained
+    from emotion.recognition.saliency import overlay_class_activation
 
     crop = np.full((48, 48), 90, np.uint8)
     crop[:16, 32:] = 180
-    picture = explained(Lit(), crop, "happy", "ferplus", 96).astype(int)  # pyright: ignore[reportArgumentType]
+    picture = overlay_class_activation(Lit(), crop, "happy", "ferplus", 96).astype(int)  # pyright: ignore[reportArgumentType]
     assert picture.shape == (96, 96, 3)
     red, green, blue = picture[8, 88]
     assert red > green > blue + 40  # orange

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion.faces import Box, Face, Landmarks
-from emotion.recognition.cropping import ROLL_LIMIT_DEGREES, CropGeometry, crop_faces, crop_square, roll_of, to_grey
+from emotion.recognition.cropping import (
+    MIN_ROLL_DEGREES,
+    CropGeometry,
+    crop_faces,
+    crop_square,
+    get_roll_correction,
+    to_gray,
+)
 
 RNG = np.random.default_rng(11)
 WHOLE = Box(0, 0, 48, 48)
@@ -69,13 +76,13 @@ def test_a_linear_picture_is_sampled_where_it_should_be(size: int, side: float, 
 
 
 def test_a_rolled_face_is_turned_back(sample: NDArray[np.uint8], sample_face: Box) -> None:
-    centre = sample_face.centre
-    upright = crop_square(to_grey(sample), CropGeometry().square(sample_face), 48).astype(float)
+    centre = sample_face.center
+    upright = crop_square(to_gray(sample), CropGeometry().to_square(sample_face), 48).astype(float)
     for degrees in (-30, 30):
         turned = Image.fromarray(sample).rotate(-degrees, Image.Resampling.BICUBIC, center=centre)  # clockwise
-        grey = to_grey(np.asarray(turned))
-        back = crop_square(grey, CropGeometry().square(sample_face), 48, roll=degrees)
-        left = crop_square(grey, CropGeometry().square(sample_face), 48)
+        grey = to_gray(np.asarray(turned))
+        back = crop_square(grey, CropGeometry().to_square(sample_face), 48, roll_degrees=degrees)
+        left = crop_square(grey, CropGeometry().to_square(sample_face), 48)
         assert np.abs(back - upright).mean() < 3
         assert np.abs(left - upright).mean() > 20
 
@@ -101,9 +108,14 @@ def test_any_box_anywhere(shape: tuple[int, int], x: float, y: float, side: floa
 
 
 @given(
-    x=far, y=far, width=st.floats(0, 2000), height=st.floats(0, 2000), roll=st.floats(-180, 180),
-    scale=st.floats(0.5, 2), down=st.floats(-0.5, 0.5),
-)  # fmt: skip
+    x=far,
+    y=far,
+    width=st.floats(0, 2000),
+    height=st.floats(0, 2000),
+    roll=st.floats(-180, 180),
+    scale=st.floats(0.5, 2),
+    down=st.floats(-0.5, 0.5),
+)
 def test_faces_anywhere_make_a_batch(
     x: float, y: float, width: float, height: float, roll: float, scale: float, down: float
 ) -> None:
@@ -139,7 +151,7 @@ def test_a_box_of_one_pixel() -> None:
     image = noise(9, 9)
     crop = crop_square(image, Box(4, 4, 5, 5), 48)
     assert abs(int(crop[24, 24]) - int(image[4, 4])) <= 4
-    square = CropGeometry().square(Box(4, 4, 4, 4))  # empty: still something to read
+    square = CropGeometry().to_square(Box(4, 4, 4, 4))  # empty: still something to read
     assert (square.width, square.height) == (1, 1)
 
 
@@ -176,7 +188,7 @@ def test_fine_patterns_do_not_alias() -> None:
     ],
 )
 def test_geometry(geometry: CropGeometry, box: Box, square: Box) -> None:
-    made = geometry.square(box)
+    made = geometry.to_square(box)
     assert (made.x1, made.y1, made.x2, made.y2) == pytest.approx((square.x1, square.y1, square.x2, square.y2))
 
 
@@ -185,15 +197,15 @@ def test_geometry(geometry: CropGeometry, box: Box, square: Box) -> None:
     [
         (None, 0),
         (eyes(0), 0),
-        (eyes(ROLL_LIMIT_DEGREES - 0.1), 0),
-        (eyes(-ROLL_LIMIT_DEGREES + 0.1), 0),
-        (eyes(ROLL_LIMIT_DEGREES + 0.1), ROLL_LIMIT_DEGREES + 0.1),
+        (eyes(MIN_ROLL_DEGREES - 0.1), 0),
+        (eyes(-MIN_ROLL_DEGREES + 0.1), 0),
+        (eyes(MIN_ROLL_DEGREES + 0.1), MIN_ROLL_DEGREES + 0.1),
         (eyes(-40), -40),
         (eyes(170), 170),
     ],
 )
 def test_roll_of(landmarks: Landmarks | None, roll: float) -> None:
-    assert roll_of(landmarks) == pytest.approx(roll)
+    assert get_roll_correction(landmarks) == pytest.approx(roll)
 
 
 def test_no_faces_are_an_empty_batch() -> None:
@@ -209,7 +221,7 @@ def test_a_batch_is_its_crops() -> None:
     )
     crops = crop_faces(grey, faces, geometry, 32)
     for crop, face, roll in zip(crops, faces, (0, 0, 40), strict=True):
-        np.testing.assert_array_equal(crop, crop_square(grey, geometry.square(face.box), 32, roll))
+        np.testing.assert_array_equal(crop, crop_square(grey, geometry.to_square(face.box), 32, roll))
 
 
 # ------------------------------------------------------------------ grey
@@ -218,14 +230,14 @@ def test_a_batch_is_its_crops() -> None:
 def test_grey_by_the_weights_of_rgb() -> None:
     image = noise(20, 30, 3)
     expected = image @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(to_grey(image) - expected).max() <= 0.5 + 0.01
+    assert np.abs(to_gray(image) - expected).max() <= 0.5 + 0.01
     grey = noise(20, 30)
-    assert to_grey(grey) is grey
-    np.testing.assert_array_equal(to_grey(np.repeat(grey[..., None], 3, axis=2)), grey)
+    assert to_gray(grey) is grey
+    np.testing.assert_array_equal(to_gray(np.repeat(grey[..., None], 3, axis=2)), grey)
 
 
 def test_nothing_writes_into_the_picture(sample: NDArray[np.uint8], sample_face: Box) -> None:
     before = sample.copy()
-    crop_faces(to_grey(sample), (Face(sample_face, 1.0),), CropGeometry(), 48)
+    crop_faces(to_gray(sample), (Face(sample_face, 1.0),), CropGeometry(), 48)
     crop_square(sample, sample_face, 48)
     np.testing.assert_array_equal(sample, before)

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.benchmarks.steps import frame
+from emotion.benchmarks.steps import make_frame
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
 from emotion.media.image_reader import read_image, rotate
 from emotion.recognition.detection import Detector
 from emotion.recognition.detector_factory import find_yunet, make_detector
-from emotion.recognition.opencv_detectors import Haar, YuNet
+from emotion.recognition.opencv_detectors import HaarCascade, YuNet
 
 Picture = NDArray[np.uint8]
 needs_yunet = pytest.mark.skipif(find_yunet() is None, reason="YuNet is not on this machine")
@@ -50,9 +50,9 @@ def check(faces: tuple[Face, ...], image: Picture) -> None:
         box = face.box
         assert 0 <= box.x1 < box.x2 <= width
         assert 0 <= box.y1 < box.y2 <= height
-        assert 0 <= face.detection <= 1
-        assert (face.scores, face.unsure, face.track) == (None, None, None)
-    scores = [face.detection for face in faces]
+        assert 0 <= face.detection_score <= 1
+        assert (face.scores, face.uncertainty_reason, face.track_id) == (None, None, None)
+    scores = [face.detection_score for face in faces]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -84,7 +84,7 @@ def test_noise_and_ramps(detector: Detector, shape: tuple[int, int]) -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None], (*shape, 3)).copy()
     for image in (noise, ramp):
         check(detector.detect(image, 0.6, 1280), image)
-    if not detector.proposes:
+    if not detector.needs_verification:
         assert detector.detect(noise, 0.6, 1280) == ()
 
 
@@ -150,27 +150,27 @@ def test_it_forgets(detector: Detector, sample: Picture) -> None:
 
 @pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
 def test_several_faces(detector: Detector, copies: int, faces: int) -> None:
-    found = detector.detect(frame(copies), SURE, 640)
-    check(found, frame(copies))
-    assert len(found) >= faces if detector.proposes else len(found) == faces
+    found = detector.detect(make_frame(copies), SURE, 640)
+    check(found, make_frame(copies))
+    assert len(found) >= faces if detector.needs_verification else len(found) == faces
 
 
 # ------------------------------------------------------------------ each of them
 
 
 def test_haar_only_proposes(sample: Picture) -> None:
-    haar = Haar()
-    assert haar.proposes
+    haar = HaarCascade()
+    assert haar.needs_verification
     faces = haar.detect(sample, 0.0, 1280)
     assert faces
     assert faces == haar.detect(sample, 1.0, 1280)  # the threshold is the recogniser's
-    assert {face.detection for face in faces} == {1.0}
+    assert {face.detection_score for face in faces} == {1.0}
     assert {face.landmarks for face in faces} == {None}
 
 
 def test_a_cascade_that_is_not_there(sample: Picture) -> None:
     with pytest.raises(ModelError, match=r"came without no-such\.xml; install"):
-        Haar("no-such.xml").detect(sample, 0.5, 1280)
+        HaarCascade("no-such.xml").detect(sample, 0.5, 1280)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", bytes(1000)])
@@ -184,7 +184,7 @@ def test_a_yunet_file_that_is_none(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
 def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sample_face: Box, edge: str) -> None:
     """The networks guess where the face would end outside."""
-    x, y = (round(n) for n in sample_face.centre)
+    x, y = (round(n) for n in sample_face.center)
     windows = {
         "left": np.s_[:, x - 15 :],
         "top": np.s_[y - 15 :],
@@ -195,8 +195,12 @@ def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sam
     faces = network.detect(image, 0.2, 1280)
     check(faces, image)
     height, width = image.shape[:2]
-    sides = {"left": lambda b: b.x1 < 2, "top": lambda b: b.y1 < 2,
-             "right": lambda b: b.x2 > width - 2, "bottom": lambda b: b.y2 > height - 2}  # fmt: skip
+    sides = {
+        "left": lambda b: b.x1 < 2,
+        "top": lambda b: b.y1 < 2,
+        "right": lambda b: b.x2 > width - 2,
+        "bottom": lambda b: b.y2 > height - 2,
+    }
     assert any(sides[edge](face.box) for face in faces)
 
 
@@ -219,23 +223,23 @@ def test_landmarks(network: Detector, sample: Picture, sample_face: Box, factor:
     for x, y in (points.right_eye, points.left_eye, points.nose, points.mouth_right, points.mouth_left):
         assert sample_face.x1 < x < sample_face.x2
         assert sample_face.y1 < y < sample_face.y2
-    assert abs(points.roll) < 15
-    assert abs(points.turn) < 0.35
+    assert abs(points.roll_degrees) < 15
+    assert abs(points.yaw_ratio) < 0.35
 
 
 def test_landmarks_tell_the_direction_of_a_roll(network: Detector, sample: Picture, sample_face: Box) -> None:
     """YuNet tells no more: its points follow a roll of 40 degrees by a quarter at best."""
     rolls = []
     for degrees in (-40, 40):
-        turn = cv2.getRotationMatrix2D(sample_face.centre, -degrees, 1.0)  # OpenCV counts against the clock
+        turn = cv2.getRotationMatrix2D(sample_face.center, -degrees, 1.0)  # OpenCV counts against the clock
         (face,) = network.detect(np.asarray(cv2.warpAffine(sample, turn, (512, 512)), np.uint8), 0.6, 1280)
         assert face.landmarks is not None
-        rolls.append(face.landmarks.roll)
+        rolls.append(face.landmarks.roll_degrees)
     assert rolls[1] - rolls[0] > 5
 
 
 def test_a_face_in_a_thumbnail(network: Detector, sample: Picture, sample_face: Box) -> None:
-    x1, y1, x2, y2 = sample_face.expand(1.3).rounded()
+    x1, y1, x2, y2 = sample_face.expand(1.3).to_int_xyxy()
     thumbnail = cv2.resize(sample[y1:y2, x1:x2], (30, 30), interpolation=cv2.INTER_AREA)
     faces = network.detect(np.asarray(thumbnail, np.uint8), 0.3, 1280)
     check(faces, np.asarray(thumbnail))
@@ -250,7 +254,7 @@ def test_no_face_where_there_is_none(detector: Detector, media: Path) -> None:
         image = read_image(path)
         faces = detector.detect(image, 0.6, 640)
         check(faces, image)
-        assert faces == () or detector.proposes
+        assert faces == () or detector.needs_verification
 
 
 @needs_yunet

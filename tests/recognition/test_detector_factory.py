@@ -16,17 +16,17 @@ import pytest
 from emotion.errors import ModelError
 from emotion.recognition import detector_factory
 from emotion.recognition.detector_factory import (
-    FOREIGN,
+    THIRD_PARTY,
     YUNET_FILE,
     YUNET_SHA256,
     available_detectors,
-    cache_folder,
-    describe_detector,
-    fetch_yunet,
+    detector_description,
+    download_yunet,
     find_yunet,
+    get_cache_folder,
     make_detector,
 )
-from emotion.recognition.opencv_detectors import Haar
+from emotion.recognition.opencv_detectors import HaarCascade
 
 GOOD = b"the network as it was published"
 
@@ -75,32 +75,32 @@ def put(folder: Path, content: bytes = GOOD) -> Path:
 def test_no_yunet_is_no_error() -> None:
     assert find_yunet() is None
     assert available_detectors() == ("haar",)
-    assert isinstance(make_detector(), Haar)
+    assert isinstance(make_detector(), HaarCascade)
 
 
 def test_yunet_in_models_or_in_the_cache(tmp_path: Path) -> None:
-    cached = put(cache_folder())
+    cached = put(get_cache_folder())
     assert find_yunet() == cached
     shipped = put(tmp_path / "models")
     assert find_yunet() == shipped
-    assert available_detectors() == FOREIGN == ("yunet", "haar")
+    assert available_detectors() == THIRD_PARTY == ("yunet", "haar")
 
 
 @pytest.mark.parametrize("none", ["none", "None", "NONE"])
 def test_yunet_switched_off(monkeypatch: pytest.MonkeyPatch, none: str) -> None:
-    put(cache_folder())
+    put(get_cache_folder())
     monkeypatch.setenv("EMOTION_YUNET", none)
     assert find_yunet() is None
     assert make_detector().name == "haar"
 
 
 def test_yunet_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(cache_folder())
+    put(get_cache_folder())
     named = put(tmp_path / "elsewhere")
     monkeypatch.setenv("EMOTION_YUNET", str(named))
     assert find_yunet() == named
     monkeypatch.setenv("EMOTION_YUNET", "")  # as if it were not set
-    assert find_yunet() == cache_folder() / YUNET_FILE
+    assert find_yunet() == get_cache_folder() / YUNET_FILE
 
 
 @pytest.fixture
@@ -127,10 +127,10 @@ def test_who_has_no_home_at_all_finds_faces_and_is_told_where_nothing_can_be_kep
     monkeypatch.setattr(Path, "home", nobody)
     assert "haar" in available_detectors()
     with pytest.raises(ModelError, match="This user has no home folder; set HOME"):
-        fetch_yunet()
+        download_yunet()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "linux")
-    assert cache_folder() == tmp_path / "emotion-studio"
+    assert get_cache_folder() == tmp_path / "emotion-studio"
 
 
 @pytest.mark.parametrize("named", ["missing.onnx", ".", "x" * 300])
@@ -151,7 +151,7 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, user_cache: Path, xdg: st
         monkeypatch.delenv("XDG_CACHE_HOME")
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", xdg)
-    assert cache_folder() == user_cache / folder
+    assert get_cache_folder() == user_cache / folder
 
 
 # ------------------------------------------------------------------ making one
@@ -176,8 +176,8 @@ def test_yunet_where_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_yunet_that_cannot_be_read() -> None:
-    put(cache_folder(), b"half a file")
-    with pytest.raises(ModelError, match=re.escape(f"{cache_folder() / YUNET_FILE} cannot be read; replace it")):
+    put(get_cache_folder(), b"half a file")
+    with pytest.raises(ModelError, match=re.escape(f"{get_cache_folder() / YUNET_FILE} cannot be read; replace it")):
         make_detector()
     assert make_detector("haar").name == "haar"
 
@@ -186,13 +186,13 @@ def test_every_call_makes_a_new_one() -> None:
     assert make_detector("haar") is not make_detector("haar")
 
 
-@pytest.mark.parametrize("name", ["glance", *FOREIGN])
+@pytest.mark.parametrize("name", ["glance", *THIRD_PARTY])
 def test_each_is_described_in_a_sentence(name: str) -> None:
-    assert describe_detector(name).endswith(".")
+    assert detector_description(name).endswith(".")
 
 
 def test_a_detector_of_ones_own_is_not_described_as_the_built_in_one() -> None:
-    assert describe_detector("mine") == "Mine, a detector of your own, trained with this program."
+    assert detector_description("mine") == "Mine, a detector of your own, trained with this program."
 
 
 # ------------------------------------------------------------------ fetching it
@@ -201,19 +201,19 @@ def test_a_detector_of_ones_own_is_not_described_as_the_built_in_one() -> None:
 @pytest.mark.usefixtures("published")
 def test_fetched_once_and_kept(serve: Callable) -> None:
     asked = serve(GOOD)
-    path = fetch_yunet(timeout=2)
-    assert path == cache_folder() / YUNET_FILE == find_yunet()
+    path = download_yunet(timeout=2)
+    assert path == get_cache_folder() / YUNET_FILE == find_yunet()
     assert path.read_bytes() == GOOD
-    assert fetch_yunet() == path
-    assert asked == [(detector_factory.YUNET_SOURCE, 2)]
-    assert detector_factory.YUNET_SOURCE.startswith("https://")
+    assert download_yunet() == path
+    assert asked == [(detector_factory.YUNET_URL, 2)]
+    assert detector_factory.YUNET_URL.startswith("https://")
 
 
 @pytest.mark.usefixtures("published")
 def test_a_spoilt_file_in_the_cache_is_fetched_anew(serve: Callable) -> None:
-    put(cache_folder(), b"half a file")
+    put(get_cache_folder(), b"half a file")
     serve(GOOD)
-    assert fetch_yunet().read_bytes() == GOOD
+    assert download_yunet().read_bytes() == GOOD
 
 
 @pytest.mark.parametrize(
@@ -231,15 +231,15 @@ def test_a_spoilt_file_in_the_cache_is_fetched_anew(serve: Callable) -> None:
 def test_offline_gives_a_sentence(serve: Callable, error: Exception) -> None:
     serve(error)
     with pytest.raises(ModelError, match=r"could not be fetched \(no network\?\); .* use another detector: haar\."):
-        fetch_yunet()
+        download_yunet()
     assert find_yunet() is None
 
 
 def test_offline_names_the_detectors_that_are_here(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(urllib.error.URLError("no route to host"))
-    monkeypatch.setattr(detector_factory, "own_detectors", lambda: {"glance": None})
+    monkeypatch.setattr(detector_factory, "trained_detectors", lambda: {"glance": None})
     with pytest.raises(ModelError, match=r"use another detector: glance, haar\."):
-        fetch_yunet()
+        download_yunet()
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>log in first</html>", GOOD, bytes(3_000_000)])
@@ -247,24 +247,24 @@ def test_another_file_is_not_kept(serve: Callable, answer: bytes) -> None:
     """With the real sha256, which none of these has."""
     serve(answer)
     with pytest.raises(ModelError, match=r"is not the published one \(sha256 differs\); it was not kept"):
-        fetch_yunet()
-    assert not cache_folder().exists() or not list(cache_folder().iterdir())
+        download_yunet()
+    assert not get_cache_folder().exists() or not list(get_cache_folder().iterdir())
 
 
 @pytest.mark.usefixtures("published")
 def test_a_cache_that_cannot_be_written_to(serve: Callable) -> None:
     serve(GOOD)
-    cache_folder().parent.mkdir(parents=True)
-    cache_folder().write_text("a file where a folder should be")
+    get_cache_folder().parent.mkdir(parents=True)
+    get_cache_folder().write_text("a file where a folder should be")
     with pytest.raises(ModelError, match="YuNet cannot be kept in"):
-        fetch_yunet()
+        download_yunet()
 
 
 @pytest.mark.usefixtures("published", "unreadable_home")
 def test_a_cache_that_may_not_be_looked_into(serve: Callable) -> None:
     serve(GOOD)
     with pytest.raises(ModelError, match="YuNet cannot be kept in"):
-        fetch_yunet()
+        download_yunet()
 
 
 def test_the_published_sum_is_pinned() -> None:

@@ -16,27 +16,27 @@ from skimage import data
 from emotion.errors import ModelError
 from emotion.faces import Box
 from emotion.media.image_reader import read_image
-from emotion.model_store.store import Bundle, default_bundle
-from emotion.recognition.analyzer import FIND_ALL, Analyzer, Settings
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.detection import Detector, finest_scale, search_scale
+from emotion.model_store.store import ModelBundle, get_default_model
+from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.detection import Detector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import find_yunet, make_detector
 from emotion.recognition.onnx_detector import (
-    MULTIPLE,
+    SIZE_MULTIPLE,
     STRIDES,
-    VALUES,
-    Glance,
-    cells,
-    decode,
-    padded,
-    search_levels,
-    tiles,
-    without_doubles,
+    VALUES_PER_CELL,
+    OnnxFaceDetector,
+    anchor_points,
+    decode_predictions,
+    get_pyramid_levels,
+    make_tiles,
+    non_max_suppression,
+    pad_to_multiple,
 )
-from emotion.tracking.region_search import WINDOW, find_near
+from emotion.tracking.region_search import WINDOW_PX, detect_near
 from tests.conftest import ROOT
 
-sides = st.integers(1, 5).map(lambda n: n * MULTIPLE)
+sides = st.integers(1, 5).map(lambda n: n * SIZE_MULTIPLE)
 
 
 def iou(a: list[float], b: list[float]) -> float:
@@ -57,15 +57,15 @@ def test_cells_go_row_by_row_from_the_finest_grid_to_the_coarsest(height: int, w
         for row in range(0, height, stride)
         for column in range(0, width, stride)
     ]
-    places = cells(height, width)
+    places = anchor_points(height, width)
     assert places.dtype == np.float32
     np.testing.assert_array_equal(places, expected)
 
 
 def test_cells_are_shared_and_so_cannot_be_changed() -> None:
-    assert cells(64, 32) is cells(64, 32)
+    assert anchor_points(64, 32) is anchor_points(64, 32)
     with pytest.raises(ValueError, match="read-only"):
-        cells(64, 32)[0, 0] = 1
+        anchor_points(64, 32)[0, 0] = 1
 
 
 # --- padded ------------------------------------------------------------------------------------------------
@@ -74,9 +74,13 @@ def test_cells_are_shared_and_so_cannot_be_changed() -> None:
 @given(height=st.integers(1, 100), width=st.integers(1, 100))
 def test_padding_is_black_below_and_on_the_right_and_as_little_as_needed(height: int, width: int) -> None:
     image = np.random.default_rng(height * 100 + width).integers(1, 256, (height, width, 3)).astype(np.uint8)
-    got = padded(image)
+    got = pad_to_multiple(image)
     assert got.dtype == np.uint8
-    assert got.shape == (math.ceil(height / MULTIPLE) * MULTIPLE, math.ceil(width / MULTIPLE) * MULTIPLE, 3)
+    assert got.shape == (
+        math.ceil(height / SIZE_MULTIPLE) * SIZE_MULTIPLE,
+        math.ceil(width / SIZE_MULTIPLE) * SIZE_MULTIPLE,
+        3,
+    )
     np.testing.assert_array_equal(got[:height, :width], image)
     assert not got[height:].any()
     assert not got[:, width:].any()
@@ -100,21 +104,21 @@ def decoded_slowly(answers: NDArray, places: NDArray, least: float) -> list[list
 
 @given(seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0, 4.0]), least=st.floats(-3, 3))
 def test_decode_against_a_loop(seed: int, spread: float, least: float) -> None:
-    places = cells(64, 96)
-    answers = np.random.default_rng(seed).normal(0, spread, (len(places), VALUES)).astype(np.float32)
-    got, expected = decode(answers, places, least), decoded_slowly(answers, places, least)
+    places = anchor_points(64, 96)
+    answers = np.random.default_rng(seed).normal(0, spread, (len(places), VALUES_PER_CELL)).astype(np.float32)
+    got, expected = decode_predictions(answers, places, least), decoded_slowly(answers, places, least)
     assert got.dtype == np.float32
-    assert got.shape == (len(expected), VALUES)
-    np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES)), rtol=1e-5, atol=1e-3)
+    assert got.shape == (len(expected), VALUES_PER_CELL)
+    np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES_PER_CELL)), rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("value", [-1e30, 1e30])
 def test_a_mad_answer_is_still_a_box(value: float) -> None:
     """Widths and heights are bounded before they are exponents, or one cell would give infinities."""
-    places = cells(32, 32)
-    answers = np.zeros((len(places), VALUES), np.float32)
+    places = anchor_points(32, 32)
+    answers = np.zeros((len(places), VALUES_PER_CELL), np.float32)
     answers[:, 3:5] = value
-    rows = decode(answers, places, -1)
+    rows = decode_predictions(answers, places, -1)
     assert np.isfinite(rows).all()
     assert (rows[:, 3:5] > rows[:, 1:3]).all()
 
@@ -165,61 +169,64 @@ found = st.tuples(scores, *[st.integers(0, 40)] * 2, *[st.integers(1, 40)] * 2)
     inside=st.sampled_from([0.31, 0.7, 1.01]),
 )
 def test_doubles_against_a_loop(faces: list[tuple[float, int, int, int, int]], overlap: float, inside: float) -> None:
-    rows = np.zeros((len(faces), VALUES), np.float32)
+    rows = np.zeros((len(faces), VALUES_PER_CELL), np.float32)
     for i, (score, x, y, width, height) in enumerate(faces):
         rows[i, :6] = score, x - 10, y - 10, x - 10 + width, y - 10 + height, i
     expected = [steadied_slowly(rows, i) for i in kept_slowly(rows, overlap, inside)]
-    got = without_doubles(rows, overlap, inside)
-    np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES)), rtol=1e-5, atol=1e-5)
+    got = non_max_suppression(rows, overlap, inside)
+    np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES_PER_CELL)), rtol=1e-5, atol=1e-5)
 
 
 def test_nothing_has_no_doubles() -> None:
-    assert decode(np.zeros((0, VALUES), np.float32), np.zeros((0, 3), np.float32), 0).shape == (0, VALUES)
-    assert without_doubles(np.zeros((0, VALUES), np.float32)).shape == (0, VALUES)
+    assert decode_predictions(np.zeros((0, VALUES_PER_CELL), np.float32), np.zeros((0, 3), np.float32), 0).shape == (
+        0,
+        VALUES_PER_CELL,
+    )
+    assert non_max_suppression(np.zeros((0, VALUES_PER_CELL), np.float32)).shape == (0, VALUES_PER_CELL)
 
 
 def test_the_same_face_many_times_is_one_face() -> None:
-    rows = np.tile(np.arange(VALUES, dtype=np.float32), (50, 1))
-    np.testing.assert_array_equal(without_doubles(rows), rows[:1])
-    assert len(without_doubles(rows, overlap=1.0, inside=1.0)) == 50
+    rows = np.tile(np.arange(VALUES_PER_CELL, dtype=np.float32), (50, 1))
+    np.testing.assert_array_equal(non_max_suppression(rows), rows[:1])
+    assert len(non_max_suppression(rows, iou_threshold=1.0, containment_threshold=1.0)) == 50
 
 
 def test_a_chin_is_no_second_face() -> None:
-    rows = np.zeros((3, VALUES), np.float32)
+    rows = np.zeros((3, VALUES_PER_CELL), np.float32)
     rows[:, :5] = [(5, 0, 0, 100, 130), (1, 30, 90, 70, 130), (1, 105, 0, 200, 130)]
-    np.testing.assert_array_equal(without_doubles(rows), rows[[0, 2]])
+    np.testing.assert_array_equal(non_max_suppression(rows), rows[[0, 2]])
 
 
 # --- the whole detector ------------------------------------------------------------------------------------
 
 
-def test_a_model_of_another_kind(tiny: Bundle) -> None:
+def test_a_model_of_another_kind(tiny: ModelBundle) -> None:
     with pytest.raises(ModelError, match="tiny is a recogniser; faces are found by a detector"):
-        Glance(tiny)
+        OnnxFaceDetector(tiny)
 
 
 # --- scales and tiles --------------------------------------------------------------------------------------
 
 lengths = st.integers(1, 16384)
-searches = st.sampled_from([224, 320, 640, 1280, FIND_ALL])
+searches = st.sampled_from([224, 320, 640, 1280, FULL_RESOLUTION_SIDE])
 
 
 @given(height=lengths, width=lengths, side=searches)
 def test_scales(height: int, width: int, side: int) -> None:
     """What one scale cannot find, the next one does; the cost is bounded."""
     long, short = max(height, width), min(height, width)
-    levels = search_levels(height, width, side)
-    assert levels[0].scale == finest_scale(height, width, side) <= 2
+    levels = get_pyramid_levels(height, width, side)
+    assert levels[0].scale == max_search_scale(height, width, side) <= 2
     assert levels[-1].scale * long <= 320
     assert all(fine.scale <= 4 * coarse.scale for fine, coarse in pairwise(levels))
-    assert levels == search_levels(width, height, side)
+    assert levels == get_pyramid_levels(width, height, side)
     assert long * short * search_scale(height, width, side) ** 2 <= 1.001 * side * max(side, long / 2)
     assert all(long * level.scale <= max(long, side) for level in levels)
 
 
 @given(height=st.integers(1, 3000), width=st.integers(1, 9000), scale=st.sampled_from([2.0, 1.0, 0.7, 0.25]))
 def test_tiles_cover_an_image_and_hold_each_small_face_whole(height: int, width: int, scale: float) -> None:
-    parts = list(tiles(height, width, scale))
+    parts = list(make_tiles(height, width, scale))
     for axis, length in ((0, height), (1, width)):
         stretches = sorted({(part[axis].start, part[axis].stop) for part in parts})
         assert (stretches[0][0], stretches[-1][1]) == (0, length)
@@ -237,7 +244,7 @@ LEAST_FACE = 28  # pixels of its height where it is searched: the root of its ar
 
 @pytest.fixture(scope="module")
 def shipped() -> Analyzer:
-    return Analyzer(make_detector("glance"), Recogniser(default_bundle("recogniser")))
+    return Analyzer(make_detector("glance"), ExpressionClassifier(get_default_model("recogniser")))
 
 
 @pytest.fixture(scope="module")
@@ -259,12 +266,12 @@ def other_portraits() -> list[tuple[NDArray[np.uint8], Box]]:
 def portrait(image: NDArray[np.uint8], face: Box, size: int, share: float) -> tuple[NDArray[np.uint8], Box]:
     """An image of `size` x `size` pixels with a face in its middle that takes `share` of its height."""
     factor = share * size / face.height
-    x, y = face.centre
+    x, y = face.center
     matrix = np.array([[factor, 0, size / 2 - factor * x], [0, factor, size / 2 - factor * y]])
     if factor < 1:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / factor), np.uint8)
     pasted = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_CONSTANT, borderValue=(150, 170, 190))
-    return np.asarray(pasted, np.uint8), face.moved(matrix[0, 2], matrix[1, 2], factor)
+    return np.asarray(pasted, np.uint8), face.scale_and_translate(matrix[0, 2], matrix[1, 2], factor)
 
 
 def share_found(analyzer: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box]], size: int, share: float) -> float:
@@ -282,7 +289,11 @@ def test_no_size_finds_less_than_its_neighbors(
     request: pytest.FixtureRequest, shipped: Analyzer, which: str, share: float
 ) -> None:
     faces = request.getfixturevalue(which)
-    sizes = [size for size in SIZES if size * share * min(1, search_scale(size, size, Settings.side)) >= LEAST_FACE]
+    sizes = [
+        size
+        for size in SIZES
+        if size * share * min(1, search_scale(size, size, AnalyzerSettings.max_side)) >= LEAST_FACE
+    ]
     found = {size: share_found(shipped, faces, size, share) for size in sizes}
     assert all(one >= 0.97 * max(found.values()) for one in found.values()), found
     assert max(found.values()) == 1, found
@@ -293,8 +304,8 @@ def test_the_window_around_a_face_that_fills_a_small_frame(
     shipped: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box]], size: int
 ) -> None:
     image, face = portrait(*portraits[0], size, 1.0)
-    assert len(search_levels(WINDOW, WINDOW, WINDOW)) == 1, "a window costs one search"
-    found = find_near(shipped, image, [face], 0.6)
+    assert len(get_pyramid_levels(WINDOW_PX, WINDOW_PX, WINDOW_PX)) == 1, "a window costs one search"
+    found = detect_near(shipped, image, [face], 0.6)
     assert any(one.box.iou(face.clip(size, size)) > 0.4 for one in found)
 
 
@@ -306,11 +317,11 @@ def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: 
     face = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:590, :590]
     image = np.full((length, 600, 3) if tall else (600, length, 3), (150, 170, 190), np.uint8)
     boxes = []
-    middle = round(sample_face.centre[1 if tall else 0] * factor)
+    middle = round(sample_face.center[1 if tall else 0] * factor)
     for place in (0, 1000, 2560 - middle, 5120 - middle, length - max(face.shape)):  # on the border of two parts, too
         y, x = (place, 0) if tall else (0, place)
         image[y : y + face.shape[0], x : x + face.shape[1]] = face
-        boxes.append(sample_face.moved(0, 0, factor).moved(x, y))
+        boxes.append(sample_face.scale_and_translate(0, 0, factor).scale_and_translate(x, y))
     found = [one.box for one in detector.detect(image, 0.6, 1280)]
     assert all(any(one.iou(box) > 0.4 for one in found) for box in boxes)
     assert all(sum(one.iou(box) > 0.2 for one in found) == 1 for box in boxes), "a face is found twice"
@@ -324,7 +335,7 @@ def test_find_all_finds_small_faces(shipped: Analyzer, sample: NDArray[np.uint8]
     places = np.linspace(0, long - small.shape[1], 6).astype(int).tolist()
     for x in places:
         image[90 : 90 + small.shape[0], x : x + small.shape[1]] = small
-    faces = shipped.analyze(image, Settings(side=FIND_ALL))
-    boxes = [sample_face.moved(0, 0, factor).moved(x, 90) for x in places]
+    faces = shipped.analyze(image, AnalyzerSettings(max_side=FULL_RESOLUTION_SIDE))
+    boxes = [sample_face.scale_and_translate(0, 0, factor).scale_and_translate(x, 90) for x in places]
     assert [any(face.box.iou(box) > 0.3 for face in faces) for box in boxes] == [True] * 6
     assert len(faces) == 6

@@ -18,28 +18,28 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
-from emotion.model_store.store import SHIPPED, default_bundle, open_bundle
-from emotion.recognition.analyzer import FIND_ALL, Analyzer, Settings, load_analyzer
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.onnx_detector import Glance
-from emotion.recognition.score_fusion import Confirmation, logit
+from emotion.model_store.store import BUILTIN_MODELS, get_default_model, open_model
+from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings, load_analyzer
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.score_fusion import ScoreFusion, logit
 
 Make = Callable[..., Any]
 NOISE = np.random.default_rng(1).integers(0, 256, (120, 160, 3)).astype(np.uint8)
-BOTH = Confirmation(0.85, 0.5, 1.7)
+BOTH = ScoreFusion(0.85, 0.5, 1.7)
 shares = st.floats(0, 1)
 
 
 @given(detection=shares, face=shares)
 def test_the_recogniser_alone(detection: float, face: float) -> None:
-    assert Confirmation().probability(detection, face) == face
+    assert ScoreFusion().fuse(detection, face) == face
 
 
 @given(one=shares, other=shares, fixed=shares)
 def test_more_from_either_is_more(one: float, other: float, fixed: float) -> None:
     low, high = sorted((one, other))
-    assert 0 <= BOTH.probability(low, fixed) <= BOTH.probability(high, fixed) < 1
-    assert 0 <= BOTH.probability(fixed, low) <= BOTH.probability(fixed, high) < 1
+    assert 0 <= BOTH.fuse(low, fixed) <= BOTH.fuse(high, fixed) < 1
+    assert 0 <= BOTH.fuse(fixed, low) <= BOTH.fuse(fixed, high) < 1
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_more_from_either_is_more(one: float, other: float, fixed: float) -> Non
     [(0.9, 0.9, 1.35 * math.log(9) + 1.7), (0.8, 0.8, 1.35 * math.log(4) + 1.7), (0.5, 1, 4.7), (1, 0.5, 5.99)],
 )
 def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -> None:
-    assert logit(BOTH.probability(detection, face)) == pytest.approx(expected, abs=0.02)
+    assert logit(BOTH.fuse(detection, face)) == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -
     [(1.0, 0.04, False), (1.0, 0.06, True), (0.78, 0.07, False), (0.5, 0.35, False), (0.3, 0.65, True)],
 )
 def test_a_sure_witness_does_not_overrule_one_that_says_no(detection: float, face: float, shown: bool) -> None:
-    shipped = default_bundle("detector").card["confirmation"]
-    fusion = Confirmation(*(shipped[name] for name in ("detection", "face", "offset")))
-    assert (fusion.probability(detection, face) >= 0.6) == shown
+    shipped = get_default_model("detector").card["confirmation"]
+    fusion = ScoreFusion(*(shipped[name] for name in ("detection", "face", "offset")))
+    assert (fusion.fuse(detection, face) >= 0.6) == shown
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, 1e-300, -1.0])
@@ -70,34 +70,38 @@ def pair(tmp_path: Path) -> Callable[..., Analyzer]:
     """`pair(confirmation=...)`: the shipped models with that in the detector's card."""
 
     def make(**changes: Any) -> Analyzer:
-        folder = Path(shutil.copytree(SHIPPED / "glance", tmp_path / "glance", dirs_exist_ok=True))
+        folder = Path(shutil.copytree(BUILTIN_MODELS / "glance", tmp_path / "glance", dirs_exist_ok=True))
         card = json.loads((folder / "card.json").read_text())
         card.pop("confirmation", None)
         (folder / "card.json").write_text(json.dumps(card | changes))
-        return Analyzer(Glance(open_bundle(folder)), Recogniser(default_bundle("recogniser")))
+        return Analyzer(OnnxFaceDetector(open_model(folder)), ExpressionClassifier(get_default_model("recogniser")))
 
     return make
 
 
 def test_only_a_pair_that_was_measured(pair: Callable[..., Analyzer]) -> None:
-    ours = default_bundle("recogniser").sha256
+    ours = get_default_model("recogniser").sha256
     facts = {"detection": 0.85, "face": 0.5, "offset": 1.7}
-    assert pair().confirmation is None
-    assert pair(confirmation={"recogniser": "of another one", **facts}).confirmation is None
+    assert pair().score_fusion is None
+    assert pair(confirmation={"recogniser": "of another one", **facts}).score_fusion is None
     known = pair(confirmation={"recogniser": ours, **facts})
-    assert known.confirmation == BOTH
-    assert (known.least(0.6), pair().least(0.6)) == (pytest.approx(0.2), 0.6)
+    assert known.score_fusion == BOTH
+    assert (known.min_proposal_score(0.6), pair().min_proposal_score(0.6)) == (pytest.approx(0.2), 0.6)
 
 
 @pytest.mark.parametrize(
     "facts",
     [
-        {}, {"recogniser": "a", "detection": 0.0, "face": 1, "offset": 0}, "no facts", [1, 2],
+        {},
+        {"recogniser": "a", "detection": 0.0, "face": 1, "offset": 0},
+        "no facts",
+        [1, 2],
         {"recogniser": "a", "detection": 1, "face": -1, "offset": 0},
         {"recogniser": "a", "detection": 1, "face": math.inf, "offset": 0},
-        {"recogniser": "a", "detection": None, "face": 1, "offset": 0}, {"detection": 1, "face": 1, "offset": 0},
+        {"recogniser": "a", "detection": None, "face": 1, "offset": 0},
+        {"detection": 1, "face": 1, "offset": 0},
     ],
-)  # fmt: skip
+)
 def test_a_garbled_card(pair: Callable[..., Analyzer], facts: object) -> None:
     with pytest.raises(ModelError, match=r"card\.json"):
         pair(confirmation=facts)
@@ -107,36 +111,48 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     boxes = [Face(Box(25 * i, 10, 25 * i + 22, 32), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
     recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.06, 0.0001)])
     analyzer = Analyzer(fake_detector(boxes), recogniser)
-    assert [face.detection for face in analyzer.analyze(NOISE, Settings(detection=0.3))] == [0.3, 0.3, 0.95, 0.95]
-    analyzer.confirmation = replace(BOTH, face=1.0)
-    found = analyzer.analyze(NOISE, Settings(detection=0.6))
+    assert [face.detection_score for face in analyzer.analyze(NOISE, AnalyzerSettings(detection_threshold=0.3))] == [
+        0.3,
+        0.3,
+        0.95,
+        0.95,
+    ]
+    analyzer.score_fusion = replace(BOTH, classifier_weight=1.0)
+    found = analyzer.analyze(NOISE, AnalyzerSettings(detection_threshold=0.6))
     assert [face.box for face in found] == [boxes[0].box, boxes[2].box]
-    assert [face.detection for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.06)]
+    assert [face.detection_score for face in found] == [both_of(0.3, 0.9), both_of(0.95, 0.06)]
     assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(
     ("width", "height", "side", "face", "faces"),
     [
-        (160, 120, 640, 22, 1), (640, 480, 640, 22, 1), (640, 480, 320, 22, 0), (1280, 960, 640, 22, 0),
+        (160, 120, 640, 22, 1),
+        (640, 480, 640, 22, 1),
+        (640, 480, 320, 22, 0),
+        (1280, 960, 640, 22, 0),
         (5000, 320, 640, 22, 1),  # a panorama is not reduced by its length
-        (640, 480, 640, 18, 0), (320, 240, 1280, 18, 0), (640, 480, FIND_ALL, 13, 1), (4000, 3000, FIND_ALL, 13, 1),
-        (640, 480, FIND_ALL, 11, 0), (80, 60, FIND_ALL, 11, 0),
+        (640, 480, 640, 18, 0),
+        (320, 240, 1280, 18, 0),
+        (640, 480, FULL_RESOLUTION_SIDE, 13, 1),
+        (4000, 3000, FULL_RESOLUTION_SIDE, 13, 1),
+        (640, 480, FULL_RESOLUTION_SIDE, 11, 0),
+        (80, 60, FULL_RESOLUTION_SIDE, 11, 0),
     ],
-)  # fmt: skip
+)
 def test_what_is_tiny_where_it_is_searched_is_no_face(
     fake_detector: Make, fake_recogniser: Make, width: int, height: int, side: int, face: int, faces: int
 ) -> None:
     found = Face(Box(20, 10, 20 + face, 10 + face), 0.9)
     analyzer = Analyzer(fake_detector([found]), fake_recogniser(("happy", 0.9, 0.9)))
     picture = np.zeros((height, width, 3), np.uint8)
-    assert len(analyzer.analyze(picture, Settings(side=side))) == 1, "the detector alone decides"
-    analyzer.confirmation = BOTH
-    assert len(analyzer.analyze(picture, Settings(side=side))) == faces
+    assert len(analyzer.analyze(picture, AnalyzerSettings(max_side=side))) == 1, "the detector alone decides"
+    analyzer.score_fusion = BOTH
+    assert len(analyzer.analyze(picture, AnalyzerSettings(max_side=side))) == faces
 
 
 def both_of(detection: float, face: float) -> float:
-    return replace(BOTH, face=1.0).probability(detection, face)
+    return replace(BOTH, classifier_weight=1.0).fuse(detection, face)
 
 
 # ------------------------------------------------------------------ a model that cannot tell
@@ -149,15 +165,15 @@ def test_an_own_model_takes_the_built_in_one_as_witness(
     """The helmet beside the sample's face is none."""
     folder = make_bundle(tmp_path / "own", lambda card: card.update(face=None), face=False)
     analyzer = load_analyzer(name, folder)
-    (face,) = analyzer.analyze(sample, Settings(detection=0.5))
+    (face,) = analyzer.analyze(sample, AnalyzerSettings(detection_threshold=0.5))
     assert face.box.iou(sample_face) > 0.5
-    shipped = load_analyzer(name).analyze(sample, Settings(detection=0.5))
-    assert [one.detection for one in shipped] == pytest.approx([face.detection], abs=1e-6)
+    shipped = load_analyzer(name).analyze(sample, AnalyzerSettings(detection_threshold=0.5))
+    assert [one.detection_score for one in shipped] == pytest.approx([face.detection_score], abs=1e-6)
     assert face.scores != shipped[0].scores
 
 
 def test_an_own_model_that_was_not_measured(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
     """What its face score is worth beside the detector's nobody knows."""
     analyzer = load_analyzer("glance", make_bundle(tmp_path / "own"))
-    assert analyzer.confirmation is not None
-    assert analyzer.confirmation == load_analyzer("glance").confirmation
+    assert analyzer.score_fusion is not None
+    assert analyzer.score_fusion == load_analyzer("glance").score_fusion

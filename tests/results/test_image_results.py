@@ -17,15 +17,15 @@ import pytest
 
 from emotion.cli import main
 from emotion.faces import Box
-from emotion.jobs.result_folder import MARK
+from emotion.jobs.result_folder import MANIFEST_FILE
 from emotion.media.image_reader import encode_png, read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import image_results
-from emotion.results.image_results import ImageResults, Source
+from emotion.results.image_results import ImageResults, InputImage
 from emotion.storage import BYTE_ORDER_MARK
 
 Run = Callable[..., tuple[int, str, str]]
-FILES = (".images.jsonl", "faces.csv", "faces.json", MARK)
+FILES = (".images.jsonl", "faces.csv", "faces.json", MANIFEST_FILE)
 
 
 def write(path: Path, seed: int) -> Path:
@@ -42,9 +42,14 @@ def seen() -> list[int]:
 
 @pytest.fixture
 def analyze(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_detector: Callable,
-    fake_recogniser: Callable, tiny: object, seen: list[int],
-) -> Run:  # fmt: skip
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fake_detector: Callable,
+    fake_recogniser: Callable,
+    tiny: object,
+    seen: list[int],
+) -> Run:
     """`analyze` with a face in each image, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     recogniser = fake_recogniser(("happy", 0.9, 1.0))
@@ -97,7 +102,7 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
         (lambda out: None, ["--unsure", "0.4"], "other settings (unsure); choose another folder, or replace it with"),
         (lambda out: None, ["--blur"], "other settings (blur)"),
         (lambda out: write(out.parent / "a.png", 7), [], "is not what it was when its results were written"),
-        (lambda out: (out / MARK).unlink(), [], "holds files that are no analysis"),
+        (lambda out: (out / MANIFEST_FILE).unlink(), [], "holds files that are no analysis"),
         (lambda out: (out / ".images.jsonl").write_text("{\n"), [], "is damaged"),
         (lambda out: (out / "mine.txt").write_text("mine"), ["--overwrite"], "holds mine.txt, which is no part"),
         (lambda out: write(out / "mine.png", 2), ["--overwrite"], "holds mine.png, which is no part"),
@@ -210,7 +215,7 @@ def test_folder_that_fills_up_ends_the_batch(
 def test_sources_count_an_image_that_is_named_twice(tmp_path: Path) -> None:
     a = write(tmp_path / "a.png", 0)
     (tmp_path / "link.png").symlink_to(a)
-    assert [s.number for s in Source.of([a, tmp_path / "b.png", tmp_path / "link.png"])] == [1, 1, 2]
+    assert [s.occurrence for s in InputImage.from_paths([a, tmp_path / "b.png", tmp_path / "link.png"])] == [1, 1, 2]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

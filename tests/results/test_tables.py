@@ -23,7 +23,9 @@ from emotion.storage import BYTE_ORDER_MARK as MARK
 from emotion.training.detector import tables as detector_tables
 
 HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.12344, 0.87656]))
-UNSURE = Face(Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), unsure="small: 10 pixels wide")
+UNSURE = Face(
+    Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), uncertainty_reason="small: 10 pixels wide"
+)
 UNREAD = Face(Box(0, 0, 9, 9), 0.7)
 SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
 
@@ -33,18 +35,38 @@ SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
 @pytest.mark.parametrize(
     ("face", "expected"),
     [
-        (UNREAD, {"box": [0, 0, 9, 9], "detection": 0.7, "label": None, "confidence": None, "scores": {},
-                  "unsure": None}),
-        (HAPPY, {"box": [1, 3, 30, 40], "detection": 0.9877, "label": "happy", "confidence": 0.8766,
-                 "scores": {"sad": 0.1234, "happy": 0.8766}, "unsure": None}),
-        (UNSURE, {"box": [5, 5, 15, 15], "detection": 0.6, "label": "sad", "confidence": 0.55,
-                  "scores": {"sad": 0.55, "happy": 0.45}, "unsure": "small: 10 pixels wide"}),
+        (
+            UNREAD,
+            {"box": [0, 0, 9, 9], "detection": 0.7, "label": None, "confidence": None, "scores": {}, "unsure": None},
+        ),
+        (
+            HAPPY,
+            {
+                "box": [1, 3, 30, 40],
+                "detection": 0.9877,
+                "label": "happy",
+                "confidence": 0.8766,
+                "scores": {"sad": 0.1234, "happy": 0.8766},
+                "unsure": None,
+            },
+        ),
+        (
+            UNSURE,
+            {
+                "box": [5, 5, 15, 15],
+                "detection": 0.6,
+                "label": "sad",
+                "confidence": 0.55,
+                "scores": {"sad": 0.55, "happy": 0.45},
+                "unsure": "small: 10 pixels wide",
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_face_as_json(face: Face, expected: dict) -> None:
-    assert serialization.face_json(face) == expected
-    assert list(serialization.face_json(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
-    assert json.loads(json.dumps(serialization.face_json(face))) == expected  # plain values only
+    assert serialization.face_to_dict(face) == expected
+    assert list(serialization.face_to_dict(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert json.loads(json.dumps(serialization.face_to_dict(face))) == expected  # plain values only
 
 
 @pytest.mark.parametrize(
@@ -56,7 +78,7 @@ def test_a_face_as_json(face: Face, expected: dict) -> None:
     ],
 )
 def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> None:
-    record = serialization.photo_json("a.jpg", 640, 480, faces, turned)
+    record = serialization.photo_to_dict("a.jpg", 640, 480, faces, turned)
     assert list(record) == keys
     assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
     assert record.get("turned", 0) == turned
@@ -85,13 +107,17 @@ COLUMNS = ["file", "face", "label", "confidence", "unsure", "detection", "x1", "
         ([], [], []),
         ([("a.jpg", [])], [], []),
         ([("a.jpg", [UNREAD])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
-        ([("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])], ["sad", "happy", "fear"], [
-            ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
-            ["a.jpg", 2, "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
-            ["b.jpg", 1, "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
-        ]),
+        (
+            [("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])],
+            ["sad", "happy", "fear"],
+            [
+                ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
+                ["a.jpg", 2, "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+                ["b.jpg", 1, "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None:
     table = tables.faces_table(photos)
     assert list(table.columns) == [*COLUMNS, *columns]
@@ -101,13 +127,16 @@ def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None
 def test_a_label_that_is_called_like_a_column() -> None:
     """As models of before have them."""
     labels = ["label", "happy", "label (probability)"]
-    face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track=1)
+    face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track_id=1)
     names = ["label (probability)", "happy", "label (probability) (probability)"]
-    photo, stream = tables.faces_table([("a.jpg", [face])]), tables.stream_table([serialization.frame_json(0, [face])])
+    photo, stream = (
+        tables.faces_table([("a.jpg", [face])]),
+        tables.stream_table([serialization.frame_to_dict(0, [face])]),
+    )
     assert list(photo.columns) == [*COLUMNS, *names]
     assert list(stream.columns) == [*STREAM, *names]
     assert tables.to_csv(photo).splitlines()[1] == "a.jpg,1,label,0.5000,,0.7000,0,0,9,9,0.5000,0.3000,0.2000"
-    assert [tables.label_of(name) for name in names[:2]] == labels[:2]
+    assert [tables.label_from_column(name) for name in names[:2]] == labels[:2]
 
 
 @pytest.mark.parametrize(
@@ -115,15 +144,18 @@ def test_a_label_that_is_called_like_a_column() -> None:
     [
         ([], [], "no face"),
         ([UNREAD], [("unsure", 1, 1.0)], "1 unsure"),
-        ([UNSURE, UNSURE, UNREAD, SEVEN, HAPPY, HAPPY],
-         [("happy", 2, 1 / 3), ("fear", 1, 1 / 6), ("unsure", 3, 0.5)], "2 happy, 1 fear, 3 unsure"),
+        (
+            [UNSURE, UNSURE, UNREAD, SEVEN, HAPPY, HAPPY],
+            [("happy", 2, 1 / 3), ("fear", 1, 1 / 6), ("unsure", 3, 0.5)],
+            "2 happy, 1 fear, 3 unsure",
+        ),
     ],
-)  # fmt: skip
+)
 def test_counts(faces: list[Face], rows: list[tuple], sentence: str) -> None:
     table = tables.counts_table(faces)
     assert list(table.columns) == ["expression", "count", "share"]
     assert list(table.itertuples(index=False, name=None)) == rows
-    assert serialization.counts_sentence(faces) == sentence
+    assert serialization.format_counts(faces) == sentence
 
 
 @pytest.mark.parametrize(
@@ -173,8 +205,8 @@ def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
 def test_a_csv_opens_with_its_umlauts_and_has_one_mark() -> None:
     """Excel takes a file for UTF-8 by its first three bytes only."""
     table = tables.faces_table([("Größe 1.jpg", [HAPPY]), ("ü.jpg", [HAPPY])])
-    frames = [json.dumps(serialization.frame_json(second, [HAPPY])) for second in range(3)]
-    for text in (tables.to_csv(table), tables.stream_csv(frames), tables.stream_csv([])):
+    frames = [json.dumps(serialization.frame_to_dict(second, [HAPPY])) for second in range(3)]
+    for text in (tables.to_csv(table), tables.stream_to_csv(frames), tables.stream_to_csv([])):
         data = text.encode()
         assert data.startswith(b"\xef\xbb\xbf")
         assert text.count(MARK) == 1
@@ -222,12 +254,12 @@ def test_negative_numbers_stay_numbers() -> None:
     ],
 )
 def test_file_label(name: str, label: str) -> None:
-    assert serialization.file_label(name) == label
+    assert serialization.sanitize_filename(name) == label
 
 
 @given(st.text(max_size=100))
 def test_file_labels_are_safe(name: str) -> None:
-    label = serialization.file_label(name)
+    label = serialization.sanitize_filename(name)
     assert re.fullmatch(r"[\w.-]{1,60}", label)
     assert label[0] not in ".-"
 
@@ -254,7 +286,7 @@ def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -
 )
 def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
     image = np.arange(30 * 40 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 40, 3)
-    cut = serialization.cut_out(image, Face(box, 1.0))
+    cut = serialization.crop_with_margin(image, Face(box, 1.0))
     assert cut.shape == shape
     assert np.shares_memory(cut, image)
 
@@ -271,7 +303,14 @@ MEASURED = [
 
 
 def test_no_measures_of_detectors() -> None:
-    assert list(detector_tables.detectors_long([]).columns) == ["detector", "part", "name", "case", "measure", "value"]
+    assert list(detector_tables.detectors_long_table([]).columns) == [
+        "detector",
+        "part",
+        "name",
+        "case",
+        "measure",
+        "value",
+    ]
     assert detector_tables.detectors_table([]).to_dict("list") == {"case": [], "measure": []}
 
 
@@ -283,7 +322,7 @@ def test_measures_of_detectors_stand_side_by_side() -> None:
     assert lines["photos without a face: 40", "false boxes"][0] == 2
     assert lines["time for 320x240", "milliseconds"][1] == 12.5
     assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
-    long = detector_tables.detectors_long(MEASURED)
+    long = detector_tables.detectors_long_table(MEASURED)
     assert len(long) == 3 * 3 + 2
     assert set(long["part"]) == {"source", "empty", "size"}
     assert long["name"][0] == "crowds and events (WIDER)"
@@ -294,13 +333,17 @@ def test_measures_of_detectors_stand_side_by_side() -> None:
     [
         ([], []),
         ([{"epoch": "1", "loss": "2.5", "val_ap": ""}], []),
-        ([{"epoch": "1", "val_ap": "0.5", "val_ap_mine": "0.25", "seconds": "9"}],
-         [(1, "mean of the sources", 0.5), (1, "mine", 0.25)]),
-        ([{"epoch": "3", "fer2013_accuracy": "0.6", "val_fer2013_accuracy": ""}],
-         [(3, "FER-2013, faces it learns", 0.6)]),
+        (
+            [{"epoch": "1", "val_ap": "0.5", "val_ap_mine": "0.25", "seconds": "9"}],
+            [(1, "mean of the sources", 0.5), (1, "mine", 0.25)],
+        ),
+        (
+            [{"epoch": "3", "fer2013_accuracy": "0.6", "val_fer2013_accuracy": ""}],
+            [(3, "FER-2013, faces it learns", 0.6)],
+        ),
         ([{"val_ap": "0.5"}], []),
     ],
-)  # fmt: skip
+)
 def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
     table = detector_tables.history_table(rows)
     assert list(table.columns) == ["epoch", "measure", "value"]
@@ -313,12 +356,13 @@ STREAM = ["seconds", "track", "shown", "label", "confidence", "unsure", "detecti
 
 
 def test_a_frame_as_json() -> None:
-    frame = serialization.frame_json(1.23456, [replace(UNSURE, track=3), UNREAD])
+    frame = serialization.frame_to_dict(1.23456, [replace(UNSURE, track_id=3), UNREAD])
     assert frame["seconds"] == 1.235
     assert [(face["track"], face["shown"], face["label"]) for face in frame["faces"]] == [
-        (3, "unsure", "sad"), (None, "unsure", None),
-    ]  # fmt: skip
-    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **serialization.face_json(UNSURE)}
+        (3, "unsure", "sad"),
+        (None, "unsure", None),
+    ]
+    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **serialization.face_to_dict(UNSURE)}
     assert json.loads(serialization.to_json(frame)) == frame
 
 
@@ -328,33 +372,40 @@ def test_a_frame_as_json() -> None:
         ([], [], []),
         ([(0.0, [])], [], []),
         ([(0.5, [UNREAD])], [], [[0.5, None, "unsure", "", None, "", 0.7, 0, 0, 9, 9]]),
-        ([(0.0, [replace(HAPPY, track=1)]), (0.04, []), (0.08, [replace(UNSURE, track=2), replace(SEVEN, track=1)])],
-         ["sad", "happy", "fear"], [
-            [0.0, 1, "happy", "happy", 0.8766, "", 0.9877, 1, 3, 30, 40, 0.1234, 0.8766, None],
-            [0.08, 2, "unsure", "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
-            [0.08, 1, "fear", "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
-        ]),
+        (
+            [
+                (0.0, [replace(HAPPY, track_id=1)]),
+                (0.04, []),
+                (0.08, [replace(UNSURE, track_id=2), replace(SEVEN, track_id=1)]),
+            ],
+            ["sad", "happy", "fear"],
+            [
+                [0.0, 1, "happy", "happy", 0.8766, "", 0.9877, 1, 3, 30, 40, 0.1234, 0.8766, None],
+                [0.08, 2, "unsure", "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
+                [0.08, 1, "fear", "fear", 0.9, "", 0.7, 0, 0, 9, 9, 0.1, None, 0.9],
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> None:
-    table = tables.stream_table(serialization.frame_json(*frame) for frame in frames)
+    table = tables.stream_table(serialization.frame_to_dict(*frame) for frame in frames)
     assert list(table.columns) == [*STREAM, *columns] == [*tables.STREAM_COLUMNS, *columns]
     assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
 
 
 @pytest.mark.parametrize("part", [1, 2, 100])
 def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_PART", part)
-    faces = [[], [replace(HAPPY, track=1)], [], [replace(UNSURE, track=2), replace(SEVEN, track=1)]]
-    frames = [serialization.frame_json(i / 10, some) for i, some in enumerate(faces)]
+    monkeypatch.setattr(tables, "_CHUNK_FRAMES", part)
+    faces = [[], [replace(HAPPY, track_id=1)], [], [replace(UNSURE, track_id=2), replace(SEVEN, track_id=1)]]
+    frames = [serialization.frame_to_dict(i / 10, some) for i, some in enumerate(faces)]
     for some in (frames, frames[:1], []):
-        assert tables.stream_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
+        assert tables.stream_to_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
 
 
 @pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
 @pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
 def test_stream_json(receipt: dict, frames: list[dict]) -> None:
-    text = serialization.stream_json(receipt, map(json.dumps, frames))
+    text = serialization.stream_to_json(receipt, map(json.dumps, frames))
     assert json.loads(text) == {**receipt, "frames": frames}
     assert text.endswith("\n")
 
@@ -369,12 +420,25 @@ def test_the_version_is_that_of_the_project() -> None:
 
 def test_the_table_of_a_generator() -> None:
     result = {
-        "n": 100, "consistency": 0.8, "real_consistency": 0.7, "precision": 0.6, "real_precision": 0.9, "recall": 0.4,
-        "real_recall": 0.88, "frechet": 0.3, "frechet_floor": 0.03, "frechet_untrained": 0.2,
-        "frechet_untrained_floor": 0.01, "kid": 0.02, "kid_floor": 0.0, "nearest": 0.6, "nearest_held_out": 0.65,
-        "consistency_per_class": {"sad": 0.75, "fear": 0.85}, "real_consistency_per_class": {"sad": 0.7},
+        "n": 100,
+        "consistency": 0.8,
+        "real_consistency": 0.7,
+        "precision": 0.6,
+        "real_precision": 0.9,
+        "recall": 0.4,
+        "real_recall": 0.88,
+        "frechet": 0.3,
+        "frechet_floor": 0.03,
+        "frechet_untrained": 0.2,
+        "frechet_untrained_floor": 0.01,
+        "kid": 0.02,
+        "kid_floor": 0.0,
+        "nearest": 0.6,
+        "nearest_held_out": 0.65,
+        "consistency_per_class": {"sad": 0.75, "fear": 0.85},
+        "real_consistency_per_class": {"sad": 0.7},
         "diversity_per_class": {"sad": 0.9},
-    }  # fmt: skip
+    }
     table = generation_tables.generator_table(result)
     assert list(table.columns) == ["measure", "synthetic", "real"]
     lines = {measure: (synthetic, real) for measure, synthetic, real in table.itertuples(index=False)}

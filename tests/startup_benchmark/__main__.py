@@ -20,10 +20,16 @@ from tests.load.visitors import Streamer, camera
 
 OUT = ROOT / "out" / "startup"
 TITLES = {
-    "Home": "Emotion Studio", "Live": "Live", "Photos": "Photos", "Films": "Films",
+    "Home": "Emotion Studio",
+    "Live": "Live",
+    "Photos": "Photos",
+    "Films": "Films",
     "Synthetic faces": "Synthetic faces",
-    "How good is it?": "How good is it?", "Data": "Data", "Training": "Training", "Runs": "Runs",
-}  # fmt: skip
+    "How good is it?": "How good is it?",
+    "Data": "Data",
+    "Training": "Training",
+    "Runs": "Runs",
+}
 STARTS, ROUNDS, SESSIONS, CAMERAS = 3, 4, 5, 2
 
 
@@ -103,11 +109,15 @@ def main() -> None:
         live = cameras(playwright.chromium, found)
     again = [value for values in first.values() for value in values[1:]]
     result = {
-        "seconds_to_first_page": cold, "seconds_of_a_change": first,
-        "median_change": statistics.median(again), "p95_change": sorted(again)[int(0.95 * len(again))],
+        "seconds_to_first_page": cold,
+        "seconds_of_a_change": first,
+        "median_change": statistics.median(again),
+        "p95_change": sorted(again)[int(0.95 * len(again))],
         "slowest_first_change": max(values[0] for values in first.values()),
-        "megabytes_idle": idle, "megabytes_a_session": each, "cameras": live,
-    }  # fmt: skip
+        "megabytes_idle": idle,
+        "megabytes_a_session": each,
+        "cameras": live,
+    }
     OUT.mkdir(parents=True, exist_ok=True)
     Path(OUT / "startup.json").write_text(json.dumps(result, indent=1))
     print(f"to the first page     {statistics.median(cold):5.2f} s (of {STARTS} starts; slowest {max(cold):.2f})")

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
-from emotion.model_store.store import default_bundle
-from emotion.recognition.analyzer import Analyzer, Settings
-from emotion.recognition.classification import Recogniser, Verdict, softmax
+from emotion.model_store.store import get_default_model
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
 from emotion.recognition.detector_factory import find_yunet, make_detector
 from emotion.tracking.stream import Stream, StreamSettings
 
@@ -60,11 +60,11 @@ class Speaker:
         self.batches: list[int] = []
         self.fault: Exception | None = None
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.batches.append(len(crops))
         if self.fault:
             raise self.fault
-        return (Verdict(self.scores, self.face),) * len(crops)
+        return (Prediction(self.scores, self.face),) * len(crops)
 
 
 @pytest.fixture
@@ -78,30 +78,31 @@ def stream(fake_detector: Make, speaker: Speaker) -> Stream:
 
 
 def tracks(stream: Stream) -> list[int | None]:
-    return [face.track for face in stream.last.faces]
+    return [face.track_id for face in stream.last_result.faces]
 
 
 # ------------------------------------------------------------------ frame after frame
 
 
 def test_the_first_frame_shows_its_faces(stream: Stream) -> None:
-    result = stream.look(paint([(50, 60), (200, 100)]), 7.5)
-    assert (result.index, result.seconds) == (0, 7.5)
-    assert [(f.track, f.box, f.shown) for f in result.faces] == [
-        (1, Box(50, 60, 74, 84), "happy"), (2, Box(200, 100, 224, 124), "happy"),
-    ]  # fmt: skip
-    assert (stream.stats.frames, stream.stats.full_searches, stream.stats.readings) == (1, 1, 2)
+    result = stream.process(paint([(50, 60), (200, 100)]), 7.5)
+    assert (result.index, result.timestamp) == (0, 7.5)
+    assert [(f.track_id, f.box, f.display_label) for f in result.faces] == [
+        (1, Box(50, 60, 74, 84), "happy"),
+        (2, Box(200, 100, 224, 124), "happy"),
+    ]
+    assert (stream.stats.frames, stream.stats.full_searches, stream.stats.classifications) == (1, 1, 2)
 
 
 def test_no_face_for_minutes(stream: Stream) -> None:
     empty = paint([])
     for i in range(3 * 60 * 25):
-        assert stream.look(empty, i / 25).faces == ()
+        assert stream.process(empty, i / 25).faces == ()
     stats = stream.stats
-    assert (stats.near_searches, stats.readings, stats.faults) == (0, 0, 0)
+    assert (stats.roi_searches, stats.classifications, stats.errors) == (0, 0, 0)
     assert stats.full_searches <= 3 * 60 * 10 + 1
     assert tracks(stream) == []
-    stream.look(paint([(50, 60)]), 180.1)
+    stream.process(paint([(50, 60)]), 180.1)
     assert tracks(stream) == [1]
 
 
@@ -110,34 +111,34 @@ def test_one_who_moves_is_found_near_and_read_ten_to_fifteen_times_a_second(stre
         one = Stream(stream._analyzer)
         for i in range(4 * rate):
             x = 60 + round(40 * math.sin(i / rate))
-            (face,) = one.look(paint([(x, 60)], (480, 640)), i / rate).faces
+            (face,) = one.process(paint([(x, 60)], (480, 640)), i / rate).faces
             assert face.box == Box(x, 60, x + 24, 84)
-            assert face.track == 1
-        assert 40 <= one.stats.readings <= 62
+            assert face.track_id == 1
+        assert 40 <= one.stats.classifications <= 62
         assert one.stats.full_searches <= 10
-        assert one.stats.full_searches + one.stats.near_searches >= 4 * rate
+        assert one.stats.full_searches + one.stats.roi_searches >= 4 * rate
 
 
 def test_somebody_new_is_seen_at_once_for_the_picture_changed(stream: Stream) -> None:
     for i in range(5):
-        stream.look(paint([(50, 60)], (480, 640), 60), i / 25)
-    stream.look(paint([(50, 60), (500, 300)], (480, 640), 60), 0.2)
+        stream.process(paint([(50, 60)], (480, 640), 60), i / 25)
+    stream.process(paint([(50, 60), (500, 300)], (480, 640), 60), 0.2)
     assert tracks(stream) == [1, 2]
     assert stream.stats.full_searches == 2
 
 
 def test_somebody_hard_to_see_is_found_within_the_interval(stream: Stream) -> None:
     for i in range(5):
-        stream.look(paint([(50, 60)], (480, 640), 8), i / 25)
+        stream.process(paint([(50, 60)], (480, 640), 8), i / 25)
     for i in range(5, 14):
-        stream.look(paint([(50, 60), (500, 300)], (480, 640), 8), i / 25)
+        stream.process(paint([(50, 60), (500, 300)], (480, 640), 8), i / 25)
     assert tracks(stream) == [1, 2]
 
 
 def test_who_is_not_in_its_place_is_looked_for_everywhere(stream: Stream) -> None:
     for i in range(4):
-        stream.look(paint([(50, 60)], (480, 640), 20), i / 25)
-    stream.look(paint([(50, 300)], (480, 640), 20), 0.2)
+        stream.process(paint([(50, 60)], (480, 640), 20), i / 25)
+    stream.process(paint([(50, 300)], (480, 640), 20), 0.2)
     assert tracks(stream) == [2]  # too far away to be the same
 
 
@@ -145,7 +146,7 @@ def test_a_cut_makes_new_people(stream: Stream) -> None:
     one, other = paint([(50, 60)]), paint([(50, 60)])
     one[:, 160:, 1:], other[:120, :, 1:] = 200, 200
     for i, picture in enumerate([one, one, one, other, other]):
-        stream.look(picture, i / 25)
+        stream.process(picture, i / 25)
         assert tracks(stream) == [1 if i < 3 else 2]
 
 
@@ -155,13 +156,13 @@ def test_twenty_faces(fake_detector: Make, speaker: Speaker, proposes: bool) -> 
     stream = Stream(Analyzer(fake_detector(see, proposes), speaker))  # type: ignore[arg-type]
     for i in range(75):
         shift = round(10 * math.sin(i / 10))
-        faces = stream.look(paint([(x + shift, y) for x, y in places], (480, 640)), i / 25).faces
-        assert [face.track for face in faces] == list(range(1, 21))
+        faces = stream.process(paint([(x + shift, y) for x, y in places], (480, 640)), i / 25).faces
+        assert [face.track_id for face in faces] == list(range(1, 21))
         for face, (x, _) in zip(faces, places, strict=True):
             assert abs(face.box.x1 - x - shift) < 6
-    assert {face.shown for face in stream.last.faces} == {"happy"}
+    assert {face.display_label for face in stream.last_result.faces} == {"happy"}
     assert max(speaker.batches) <= (20 if proposes else 8)
-    assert stream.stats.readings >= 20 * 3 * 9
+    assert stream.stats.classifications >= 20 * 3 * 9
 
 
 # ------------------------------------------------------------------ calm labels
@@ -182,7 +183,7 @@ def test_the_label_changes_no_oftener_than_the_face(stream: Stream, speaker: Spe
     for i in range(len(script) * 75):
         speaker.scores = noisy(script[i // 75], rng)
         raw.append(speaker.scores.label)
-        shown.append(stream.look(picture, i / 25).faces[0].shown)
+        shown.append(stream.process(picture, i / 25).faces[0].display_label)
         if i % 75 == 74:
             assert shown[-1] == script[i // 75]
     changes = list(itertools.groupby(word for word in shown if word != "unsure"))
@@ -194,28 +195,28 @@ def test_the_label_changes_no_oftener_than_the_face(stream: Stream, speaker: Spe
 def test_settings_may_change_at_any_time(stream: Stream, speaker: Speaker, make_scores: Make) -> None:
     picture = paint([(50, 60)])
     for i in range(20):
-        stream.look(picture, i / 25)
+        stream.process(picture, i / 25)
     speaker.scores = make_scores("sad", 0.85)
     stream.settings = replace(stream.settings, half_life=0.0)
-    assert [stream.look(picture, 0.8 + i / 25).faces[0].shown for i in range(3)][-1] == "sad"
-    stream.settings = replace(stream.settings, recognition=Settings(unsure=0.99))
-    assert [stream.look(picture, 1 + i / 25).faces[0].shown for i in range(20)][-1] == "unsure"
+    assert [stream.process(picture, 0.8 + i / 25).faces[0].display_label for i in range(3)][-1] == "sad"
+    stream.settings = replace(stream.settings, recognition=AnalyzerSettings(min_confidence=0.99))
+    assert [stream.process(picture, 1 + i / 25).faces[0].display_label for i in range(20)][-1] == "unsure"
     speaker.scores = Scores(FER2013_LABELS, [0.9, *[0.1 / 6] * 6])  # another head was chosen
     stream.settings = StreamSettings()
-    shown = [stream.look(picture, 2 + i / 25).faces[0] for i in range(3)][-1]
-    assert (shown.shown, shown.track) == ("angry", 1)
+    shown = [stream.process(picture, 2 + i / 25).faces[0] for i in range(3)][-1]
+    assert (shown.display_label, shown.track_id) == ("angry", 1)
 
 
 def test_a_face_that_was_away_is_read_anew(stream: Stream, speaker: Speaker, make_scores: Make) -> None:
     """Away for 0.5 s: the same number, but nothing of its old expression."""
     with_face, without = paint([(50, 60)]), paint([])
     for i in range(25):
-        stream.look(with_face, i / 25)
+        stream.process(with_face, i / 25)
     for i in range(25, 37):
-        assert stream.look(without, i / 25).faces == ()
+        assert stream.process(without, i / 25).faces == ()
     speaker.scores = make_scores("sad", 0.9)
-    shown = [face for i in range(37, 42) for face in stream.look(with_face, i / 25).faces]
-    assert {(face.track, face.shown) for face in shown} == {(1, "sad")}
+    shown = [face for i in range(37, 42) for face in stream.process(with_face, i / 25).faces]
+    assert {(face.track_id, face.display_label) for face in shown} == {(1, "sad")}
     assert shown[-1].scores
     assert shown[-1].scores["sad"] == pytest.approx(0.9)
 
@@ -228,15 +229,15 @@ def test_proposals_are_confirmed_once_and_dropped_when_doubted(fake_detector: Ma
     picture = paint([(50, 60)])
     speaker.face = 0.3
     for i in range(25):
-        assert stream.look(picture, i / 25).faces == ()
+        assert stream.process(picture, i / 25).faces == ()
     speaker.face = 0.95
     for i in range(25, 50):
-        stream.look(picture, i / 25)
+        stream.process(picture, i / 25)
     assert tracks(stream) == [1]
-    assert stream.last.faces[0].detection == pytest.approx(0.95)
+    assert stream.last_result.faces[0].detection_score == pytest.approx(0.95)
     speaker.face = 0.01
     for i in range(50, 75):
-        stream.look(picture, i / 25)
+        stream.process(picture, i / 25)
     assert tracks(stream) == []
 
 
@@ -249,14 +250,14 @@ def test_the_recogniser_fails_in_one_frame_of_ten(stream: Stream, speaker: Speak
     for i in range(500):
         speaker.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
         before = len(speaker.batches)
-        (face,) = stream.look(paint([(50 + i // 10, 60)]), i / 25).faces
+        (face,) = stream.process(paint([(50 + i // 10, 60)]), i / 25).faces
         failed += speaker.fault is not None and len(speaker.batches) > before
-        assert face.track == 1
+        assert face.track_id == 1
         assert face.box.x1 == 50 + i // 10
     assert stream.stats.frames == 500
-    assert stream.stats.faults == failed > 10
-    assert stream.stats.last_fault == "RuntimeError: on purpose"
-    assert stream.last.faces[0].shown == "happy"
+    assert stream.stats.errors == failed > 10
+    assert stream.stats.last_error == "RuntimeError: on purpose"
+    assert stream.last_result.faces[0].display_label == "happy"
 
 
 @pytest.mark.parametrize("proposes", [False, True])
@@ -270,9 +271,9 @@ def test_the_detector_fails_in_one_frame_of_ten(fake_detector: Make, speaker: Sp
 
     stream = Stream(Analyzer(fake_detector(sometimes, proposes), speaker))  # type: ignore[arg-type]
     for i in range(500):
-        faces = stream.look(paint([(50 + i // 10, 60)]), i / 25).faces
-        assert [face.track for face in faces] == ([1] if i > 5 or faces else [])
-    assert stream.stats.faults > 20
+        faces = stream.process(paint([(50 + i // 10, 60)]), i / 25).faces
+        assert [face.track_id for face in faces] == ([1] if i > 5 or faces else [])
+    assert stream.stats.errors > 20
 
 
 def test_a_detector_that_always_fails_shows_the_last_state_for_a_second(fake_detector: Make, speaker: Speaker) -> None:
@@ -285,33 +286,33 @@ def test_a_detector_that_always_fails_shows_the_last_state_for_a_second(fake_det
 
     stream = Stream(Analyzer(fake_detector(found), speaker))  # type: ignore[arg-type]
     picture = paint([(50, 60)])
-    stream.look(picture, 0.0)
+    stream.process(picture, 0.0)
     broken = True
-    shown = [len(stream.look(picture, i / 25).faces) for i in range(1, 100)]
+    shown = [len(stream.process(picture, i / 25).faces) for i in range(1, 100)]
     assert shown == [1] * 25 + [0] * 74
     broken = False
-    stream.look(picture, 4.0)
+    stream.process(picture, 4.0)
     assert tracks(stream) == [2]
 
 
 def test_scores_that_are_no_numbers_are_faults(stream: Stream, speaker: Speaker) -> None:
     picture = paint([(50, 60)])
-    stream.look(picture, 0.0)
+    stream.process(picture, 0.0)
     good, speaker.scores = speaker.scores, Scores(FERPLUS_LABELS, [math.nan] * 8)
     for i in range(1, 50):
-        assert stream.look(picture, i / 25).faces[0].shown == "happy"
-    assert stream.stats.faults > 20
+        assert stream.process(picture, i / 25).faces[0].display_label == "happy"
+    assert stream.stats.errors > 20
     speaker.scores = good
-    stream.look(picture, 2.0)
-    assert stream.last.faces[0].scores
-    assert stream.last.faces[0].scores["happy"] == pytest.approx(0.9)
+    stream.process(picture, 2.0)
+    assert stream.last_result.faces[0].scores
+    assert stream.last_result.faces[0].scores["happy"] == pytest.approx(0.9)
 
 
 def test_a_recogniser_that_never_worked(stream: Stream, speaker: Speaker) -> None:
     speaker.fault = RuntimeError("no")
-    (face,) = stream.look(paint([(50, 60)]), 0.0).faces
-    assert (face.scores, face.unsure, face.shown) == (None, "not read yet", "unsure")
-    assert dict(stream.notes) == {}
+    (face,) = stream.process(paint([(50, 60)]), 0.0).faces
+    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not read yet", "unsure")
+    assert dict(stream.track_info) == {}
     with pytest.raises(EmotionError, match="No face"):
         stream.calibrate()
 
@@ -320,23 +321,28 @@ def test_a_recogniser_that_never_worked(stream: Stream, speaker: Speaker) -> Non
 def test_a_stall_or_a_jump_back_begins_anew(stream: Stream, jump: float) -> None:
     picture = paint([(50, 60)])
     for i in range(10):
-        stream.look(picture, 10 + i / 25)
+        stream.process(picture, 10 + i / 25)
     for i in range(10):
-        stream.look(picture, 10.4 + jump + i / 25)
+        stream.process(picture, 10.4 + jump + i / 25)
         assert tracks(stream) == [2]
-    assert stream.last.faces[0].shown == "happy"
-    assert stream.stats.faults == 0
+    assert stream.last_result.faces[0].display_label == "happy"
+    assert stream.stats.errors == 0
 
 
 def test_another_size_keeps_the_people_another_shape_does_not(stream: Stream) -> None:
     seconds = itertools.count(0, 0.04)
-    for shape, factor, number in (((240, 320), 1, 1), ((480, 640), 2, 1), ((120, 160), 0.5, 1), ((160, 120), 0.5, 2),
-                                  ((240, 320), 1, 3)):  # fmt: skip
+    for shape, factor, number in (
+        ((240, 320), 1, 1),
+        ((480, 640), 2, 1),
+        ((120, 160), 0.5, 1),
+        ((160, 120), 0.5, 2),
+        ((240, 320), 1, 3),
+    ):
         for _ in range(5):
             picture = paint([(int(60 * factor), int(80 * factor))], shape, int(40 * factor))
-            (face,) = stream.look(picture, next(seconds)).faces
-            assert (face.track, face.box.x1) == (number, 60 * factor)
-    assert stream.stats.faults == 0
+            (face,) = stream.process(picture, next(seconds)).faces
+            assert (face.track_id, face.box.x1) == (number, 60 * factor)
+    assert stream.stats.errors == 0
 
 
 # ------------------------------------------------------------------ the resting face
@@ -344,7 +350,7 @@ def test_another_size_keeps_the_people_another_shape_does_not(stream: Stream) ->
 
 def run(stream: Stream, picture: NDArray[np.uint8], start: float, seconds: float) -> float:
     for i in range(round(seconds * 25)):
-        stream.look(picture, start + i / 25)
+        stream.process(picture, start + i / 25)
     return start + seconds
 
 
@@ -352,31 +358,31 @@ def test_calibration(stream: Stream, speaker: Speaker) -> None:
     """Somebody who looks a little sad at rest, and somebody who comes later."""
     speaker.scores = Scores(FERPLUS_LABELS, [0.25, 0.02, 0.02, 0.65, 0.02, 0.02, 0.01, 0.01])
     now = run(stream, paint([(50, 60)]), 0.0, 1.0)
-    assert stream.last.faces[0].shown == "sad"
+    assert stream.last_result.faces[0].display_label == "sad"
     stream.calibrate(3.0)
     now = run(stream, paint([(50, 60)]), now, 1.0)
-    assert stream.calibrating == pytest.approx(2.04)
-    assert not stream.notes[1].calibrated
+    assert stream.calibration_seconds_left == pytest.approx(2.04)
+    assert not stream.track_info[1].is_calibrated
     now = run(stream, paint([(50, 60), (200, 60)]), now, 3.0)
-    assert stream.calibrating is None
-    assert [face.shown for face in stream.last.faces] == ["neutral", "sad"]
-    assert [stream.notes[n].calibrated for n in (1, 2)] == [True, False]
-    assert stream.notes[1].raw.label == "sad"
-    assert stream.last.faces[0].scores != stream.notes[1].raw
-    assert stream.last.faces[1].scores == stream.notes[2].raw
-    stream.uncalibrate()
+    assert stream.calibration_seconds_left is None
+    assert [face.display_label for face in stream.last_result.faces] == ["neutral", "sad"]
+    assert [stream.track_info[n].is_calibrated for n in (1, 2)] == [True, False]
+    assert stream.track_info[1].raw_scores.label == "sad"
+    assert stream.last_result.faces[0].scores != stream.track_info[1].raw_scores
+    assert stream.last_result.faces[1].scores == stream.track_info[2].raw_scores
+    stream.clear_calibration()
     run(stream, paint([(50, 60), (200, 60)]), now, 1.0)
-    assert [face.shown for face in stream.last.faces] == ["sad", "sad"]
+    assert [face.display_label for face in stream.last_result.faces] == ["sad", "sad"]
 
 
 def test_what_cannot_be_calibrated_is_refused(stream: Stream, speaker: Speaker) -> None:
     with pytest.raises(EmotionError, match="No face is visible"):
         stream.calibrate()
     speaker.scores = Scores(("happy", "sad"), (0.7, 0.3))
-    stream.look(paint([(50, 60)]), 0.0)
+    stream.process(paint([(50, 60)]), 0.0)
     with pytest.raises(EmotionError, match="happy, sad"):
         stream.calibrate()
-    assert stream.calibrating is None
+    assert stream.calibration_seconds_left is None
 
 
 def test_who_leaves_while_resting_leaves_nothing(stream: Stream) -> None:
@@ -386,13 +392,13 @@ def test_who_leaves_while_resting_leaves_nothing(stream: Stream) -> None:
     now = run(stream, paint([]), now, 3.0)
     run(stream, paint([(50, 60)]), now, 1.0)
     assert tracks(stream) == [2]
-    assert not stream.notes[2].calibrated
-    assert stream.rested is False
+    assert not stream.track_info[2].is_calibrated
+    assert stream.calibration_succeeded is False
     stream.calibrate(1.0)
     now = run(stream, paint([(50, 60)]), now + 1.0, 0.5)
-    assert stream.rested is None
+    assert stream.calibration_succeeded is None
     run(stream, paint([(50, 60)]), now, 1.0)
-    assert stream.rested is True
+    assert stream.calibration_succeeded is True
 
 
 # ------------------------------------------------------------------ whatever comes, however long
@@ -416,15 +422,15 @@ def test_whatever_happens(fake_detector: Make, walk: list) -> None:
     for places, step, fault in walk:
         seconds += step
         speaker.fault = RuntimeError("on purpose") if fault else None
-        faces = stream.look(paint([(30 * x, 30 * y) for x, y in places]), seconds).faces
-        found = [face.track for face in faces if face.track is not None]
+        faces = stream.process(paint([(30 * x, 30 * y) for x, y in places]), seconds).faces
+        found = [face.track_id for face in faces if face.track_id is not None]
         assert len(set(found)) == len(faces) <= len(places)
         assert not ended & set(found)
         if not 0 <= step <= 3:
             ended |= set(range(1, max(found, default=0))) - set(found)
         assert {face.box for face in faces} <= {Box(30 * x, 30 * y, 30 * x + 24, 30 * y + 24) for x, y in places}
-        assert stream.notes.keys() <= set(found) <= stream._memories.keys()
-        assert stream._memories.keys() == {track.number for track in stream._tracker.tracks if track.number}
+        assert stream.track_info.keys() <= set(found) <= stream._track_states.keys()
+        assert stream._track_states.keys() == {track.track_id for track in stream._tracker.tracks if track.track_id}
 
 
 @pytest.mark.slow
@@ -436,16 +442,16 @@ def test_memory_stays_bounded(fake_detector: Make, speaker: Speaker) -> None:
     sizes = []
     for i in range(50_000):
         at = [(i // 100) % 20] if i % 100 < 60 else []
-        stream.look(picture, i / 25)
+        stream.process(picture, i / 25)
         if i % 10_000 == 9_999:
             speaker.batches.clear()
             detector.calls.clear()
             gc.collect()
             sizes.append(len(gc.get_objects()))
     assert stream.stats.frames == 50_000
-    assert len(stream._memories) <= 1
+    assert len(stream._track_states) <= 1
     at = [0]
-    stream.look(picture, 2000.2)
+    stream.process(picture, 2000.2)
     assert tracks(stream) == [501]  # as many came
     assert sizes[-1] - sizes[0] < 200
 
@@ -458,11 +464,11 @@ def test_many_threads(stream: Stream) -> None:
         asked = 0
         while not stop.is_set():
             stream.settings = replace(stream.settings, half_life=0.3)
-            if stream.last.faces:
+            if stream.last_result.faces:
                 stream.calibrate(0.5)
-                stream.uncalibrate()
-            assert all(note.face == pytest.approx(0.99) for note in stream.notes.values())
-            asked += stream.stats.frames >= 0 and stream.calibrating != -1
+                stream.clear_calibration()
+            assert all(note.face_prob == pytest.approx(0.99) for note in stream.track_info.values())
+            asked += stream.stats.frames >= 0 and stream.calibration_seconds_left != -1
             stop.wait(0.001)  # as fast as no page asks; without a pause the cameras would hardly come to work
         return asked
 
@@ -471,7 +477,7 @@ def test_many_threads(stream: Stream) -> None:
     def camera() -> None:
         for _ in range(100):
             with lock:
-                stream.look(picture, next(clock) / 25)
+                stream.process(picture, next(clock) / 25)
 
     with ThreadPoolExecutor(6) as pool:
         pages = [pool.submit(page) for _ in range(2)]
@@ -481,7 +487,7 @@ def test_many_threads(stream: Stream) -> None:
         for done in cameras:
             done.result()
         assert all(asked.result() > 0 for asked in pages)
-    assert (stream.stats.frames, stream.stats.faults, tracks(stream)) == (400, 0, [1])
+    assert (stream.stats.frames, stream.stats.errors, tracks(stream)) == (400, 0, [1])
 
 
 def test_two_who_look_at_once_wait_for_each_other(fake_detector: Make, speaker: Speaker) -> None:
@@ -489,10 +495,10 @@ def test_two_who_look_at_once_wait_for_each_other(fake_detector: Make, speaker: 
     stream = Stream(Analyzer(fake_detector(see), speaker))  # type: ignore[arg-type]
     picture = paint([(50, 60)])
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: stream.look(picture, 1.0), range(40)))
+        results = list(pool.map(lambda _: stream.process(picture, 1.0), range(40)))
     assert sorted(result.index for result in results) == list(range(40))
-    assert {face.track for result in results for face in result.faces} == {1}
-    assert stream.stats.faults == 0
+    assert {face.track_id for result in results for face in result.faces} == {1}
+    assert stream.stats.errors == 0
 
 
 # ------------------------------------------------------------------ real films
@@ -501,8 +507,8 @@ FILMS = ["haar", pytest.param("yunet", marks=needs_yunet)]
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Recogniser:
-    return Recogniser(default_bundle("recogniser"), threads=1)
+def shipped() -> ExpressionClassifier:
+    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
 
 
 def film(path: Path, most: float = math.inf) -> Iterator[tuple[NDArray[np.uint8], float]]:
@@ -514,44 +520,44 @@ def film(path: Path, most: float = math.inf) -> Iterator[tuple[NDArray[np.uint8]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detector", FILMS)
-def test_from_weeping_to_laughing(shipped: Recogniser, media: Path, detector: str) -> None:
+def test_from_weeping_to_laughing(shipped: ExpressionClassifier, media: Path, detector: str) -> None:
     stream = Stream(Analyzer(make_detector(detector), shipped))
-    results = [stream.look(*frame) for frame in film(media / "video" / "pyfeat_sad_to_laugh.mp4", 15.0)]
-    assert {face.track for result in results for face in result.faces} == {1}
+    results = [stream.process(*frame) for frame in film(media / "video" / "pyfeat_sad_to_laugh.mp4", 15.0)]
+    assert {face.track_id for result in results for face in result.faces} == {1}
     assert np.mean([len(result.faces) == 1 for result in results]) > 0.95
-    labels = [face.shown for result in results for face in result.faces]
+    labels = [face.display_label for result in results for face in result.faces]
     words = [word for word, _ in itertools.groupby(labels)]
     assert words[-1] == "happy"
     first = words.index("sad")
     assert len(set(words[first:]) - {"sad", "happy"}) <= 2
     assert words[first:].count("sad") == words[first:].count("happy") == 1
-    assert stream.stats.faults == 0
+    assert stream.stats.errors == 0
 
 
 @pytest.mark.slow
 @needs_yunet
-def test_people_keep_their_numbers_within_a_shot(shipped: Recogniser, media: Path) -> None:
+def test_people_keep_their_numbers_within_a_shot(shipped: ExpressionClassifier, media: Path) -> None:
     """Cuts at the frames 20, 82 and 211; the singer is the only one between the last two."""
     stream = Stream(Analyzer(make_detector("yunet"), shipped))
-    results = [stream.look(*frame) for frame in film(media / "video" / "fr_short_hamilton_clip.mp4")]
+    results = [stream.process(*frame) for frame in film(media / "video" / "fr_short_hamilton_clip.mp4")]
     shots = [results[:20], results[20:82], results[82:211], results[211:]]
-    seen = [{face.track for result in shot for face in result.faces} for shot in shots]
+    seen = [{face.track_id for result in shot for face in result.faces} for shot in shots]
     assert not any(one & other for one, other in itertools.combinations(seen, 2))
     always = [
-        set.intersection(*({face.track for face in result.faces} for result in shot[5:] if result.faces))
+        set.intersection(*({face.track_id for face in result.faces} for result in shot[5:] if result.faces))
         for shot in shots
     ]
     assert [len(numbers) for numbers in always[::2]] == [2, 1]
     assert len(always[3]) >= 5
     assert len(seen[2]) == 1
-    assert not stream.stats.faults
+    assert not stream.stats.errors
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detector", FILMS)
-def test_where_the_face_ends_nothing_is_shown(shipped: Recogniser, media: Path, detector: str) -> None:
+def test_where_the_face_ends_nothing_is_shown(shipped: ExpressionClassifier, media: Path, detector: str) -> None:
     stream = Stream(Analyzer(make_detector(detector), shipped))
-    results = [stream.look(*frame) for frame in film(media / "video" / "pyfeat_face_noface.mov")]
+    results = [stream.process(*frame) for frame in film(media / "video" / "pyfeat_face_noface.mov")]
     shown = [len(result.faces) for result in results]
     assert sum(shown[:72]) >= 68
     assert sum(shown[72:]) == 0

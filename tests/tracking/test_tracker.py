@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Landmarks
-from emotion.tracking.tracker import SURE, Track, Tracker, _assign, _corners, _costs
+from emotion.tracking.tracker import ACTIVATION_THRESHOLD, Track, Tracker, _assign_faces, _compute_costs, _to_xyxy
 
 
 def face(x: float, y: float = 100, side: float = 40, score: float = 0.9) -> Face:
@@ -17,7 +17,7 @@ def face(x: float, y: float = 100, side: float = 40, score: float = 0.9) -> Face
 
 
 def numbers(faces: tuple[Face, ...]) -> list[int | None]:
-    return [face.track for face in faces]
+    return [face.track_id for face in faces]
 
 
 # ------------------------------------------------------------------ who is shown when
@@ -29,7 +29,9 @@ def test_nothing_found_is_nothing_shown() -> None:
     assert tracker.predict(0.1) == ()
 
 
-@pytest.mark.parametrize(("score", "shown"), [(SURE, [[1], [1]]), (SURE - 0.01, [[], [1]])])
+@pytest.mark.parametrize(
+    ("score", "shown"), [(ACTIVATION_THRESHOLD, [[1], [1]]), (ACTIVATION_THRESHOLD - 0.01, [[], [1]])]
+)
 def test_a_sure_face_is_shown_at_once_another_when_seen_twice(score: float, shown: list) -> None:
     tracker = Tracker()
     assert [numbers(tracker.update([face(10, score=score)], 0.04 * i)) for i in range(2)] == shown
@@ -47,14 +49,14 @@ def test_a_ghost_of_one_frame_is_never_shown_and_uses_no_number() -> None:
 
 def test_a_new_face_needs_the_least_score_a_known_one_does_not() -> None:
     tracker = Tracker()
-    assert tracker.update([face(10, score=0.5)], 0.0, least=0.6) == ()
+    assert tracker.update([face(10, score=0.5)], 0.0, min_score=0.6) == ()
     assert tracker.tracks == ()
-    tracker.update([face(10)], 0.04, least=0.6)
-    assert numbers(tracker.update([face(10, score=0.4)], 0.08, least=0.6)) == [1]
+    tracker.update([face(10)], 0.04, min_score=0.6)
+    assert numbers(tracker.update([face(10, score=0.4)], 0.08, min_score=0.6)) == [1]
 
 
 def test_a_lost_face_is_not_shown_but_waited_for() -> None:
-    tracker = Tracker(keep=1.0)
+    tracker = Tracker(max_lost_seconds=1.0)
     tracker.update([face(10)], 0.0)
     for i in range(1, 10):
         assert tracker.update((), i / 10) == ()
@@ -63,7 +65,7 @@ def test_a_lost_face_is_not_shown_but_waited_for() -> None:
 
 
 def test_who_comes_back_too_late_is_somebody_new() -> None:
-    tracker = Tracker(keep=1.0)
+    tracker = Tracker(max_lost_seconds=1.0)
     tracker.update([face(10)], 0.0)
     for i in range(1, 12):
         tracker.update((), i / 10)
@@ -81,7 +83,7 @@ def test_where_time_jumps_everybody_is_new(later: float) -> None:
 
 def test_a_slow_stream_keeps_its_people() -> None:
     """Two seconds between frames are more than `keep`, but nobody was looked for in vain."""
-    tracker = Tracker(keep=1.0)
+    tracker = Tracker(max_lost_seconds=1.0)
     for i in range(5):
         assert numbers(tracker.update([face(10), face(200)], 2.0 * i)) == [1, 2]
 
@@ -92,7 +94,7 @@ def test_of_one_face_found_twice_the_surer_counts() -> None:
     for finds in ([face(10), face(12, score=0.99)], [face(12, score=0.99), small], [face(11)]):
         shown = tracker.update(finds, 0.04 * len(tracker.tracks))
         assert numbers(shown) == [1]
-        assert shown[0].detection == max(find.detection for find in finds)
+        assert shown[0].detection_score == max(find.detection_score for find in finds)
 
 
 # ------------------------------------------------------------------ who is who
@@ -102,7 +104,7 @@ def test_two_who_cross_keep_their_numbers() -> None:
     tracker = Tracker()
     for i in range(60):
         shown = tracker.update([face(5 * i, 100), face(300 - 5 * i, 150)], i / 25)
-        assert {f.track: f.box.y1 for f in shown} == {1: 100, 2: 150}
+        assert {f.track_id: f.box.y1 for f in shown} == {1: 100, 2: 150}
 
 
 def test_a_fast_head_without_overlap_between_frames() -> None:
@@ -140,11 +142,13 @@ def test_the_assignment_costs_least_of_all(before: list, after: list, age: float
     """Against trying every way to pair them."""
     tracks = tuple(Track(face(*place), 0.0) for place in before)
     finds = [face(*place) for place in after]
-    pairs = _assign(tracks, finds, age)
+    pairs = _assign_faces(tracks, finds, age)
     if not tracks or not finds:
         assert pairs == {}
         return
-    costs = _costs(_corners([t.face.box for t in tracks]), _corners([f.box for f in finds]), np.full(len(tracks), age))
+    costs = _compute_costs(
+        _to_xyxy([t.face.box for t in tracks]), _to_xyxy([f.box for f in finds]), np.full(len(tracks), age)
+    )
     wide = costs if costs.shape[0] <= costs.shape[1] else costs.T
     best = min(
         sum(wide[i, j] for i, j in enumerate(way)) for way in itertools.permutations(range(wide.shape[1]), len(wide))
@@ -163,9 +167,9 @@ def test_who_was_not_looked_for_is_not_lost() -> None:
     tracker = Tracker()
     tracker.update([face(0), face(100)], 0.0)
     first = tracker.tracks[0]
-    assert tracker.update((), 0.04, sought=[first]) == ()
+    assert tracker.update((), 0.04, searched=[first]) == ()
     assert numbers(tracker.predict(0.04)) == [2]
-    assert numbers(tracker.update([face(0)], 0.08, sought=[first])) == [1]
+    assert numbers(tracker.update([face(0)], 0.08, searched=[first])) == [1]
     assert numbers(tracker.predict(0.08)) == [1, 2]
 
 
@@ -184,14 +188,14 @@ def test_the_points_go_with_the_box() -> None:
     points = Landmarks((10, 110), (30, 110), (20, 120), (12, 130), (28, 130))
     tracker = Tracker()
     for i in range(10):
-        tracker.update([Face(face(4.0 * i).box, 0.9, points.moved(4.0 * i, 0))], i / 25)
+        tracker.update([Face(face(4.0 * i).box, 0.9, points.scale_and_translate(4.0 * i, 0))], i / 25)
     shown = tracker.predict(0.5)[0]
     assert shown.landmarks
     assert shown.landmarks.nose[0] - shown.box.x1 == pytest.approx(20)
 
 
 def test_a_prediction_is_not_shown_for_longer_than_a_lost_face_is_kept() -> None:
-    tracker = Tracker(keep=1.0)
+    tracker = Tracker(max_lost_seconds=1.0)
     tracker.update([face(0)], 0.0)
     assert numbers(tracker.predict(0.9)) == [1]
     assert tracker.predict(1.1) == ()
@@ -201,14 +205,14 @@ def test_half_the_size_the_same_people() -> None:
     tracker = Tracker()
     for i in range(10):
         tracker.update([face(5 * i), face(200)], i / 25)
-    tracker.scale(0.5)
+    tracker.rescale(0.5)
     assert numbers(tracker.update([face(25, 50, 20), face(100, 50, 20)], 0.4)) == [1, 2]
 
 
 def test_clear_and_drop_do_not_give_numbers_back() -> None:
     tracker = Tracker()
     tracker.update([face(0), face(100)], 0.0)
-    tracker.drop(1)
+    tracker.remove(1)
     assert numbers(tracker.predict(0.0)) == [2]
     tracker.clear()
     assert numbers(tracker.update([face(0), face(100)], 0.04)) == [3, 4]
@@ -233,7 +237,7 @@ def test_whatever_is_found(frames: list) -> None:
     for places, step in frames:
         seconds += step
         finds = [face(25 * x, 60 * y, side, score) for x, y, side, score in places]
-        shown = tracker.update(finds, seconds, least=0.6)
+        shown = tracker.update(finds, seconds, min_score=0.6)
         found = [number for number in numbers(shown) if number is not None]
         assert len(found) == len(shown) == len(set(found))
         assert {f.box for f in shown} <= {f.box for f in finds}
@@ -243,6 +247,6 @@ def test_whatever_is_found(frames: list) -> None:
         assert all(abs(seconds - left[n]) <= 3.0 for n in found if n in left)
         greatest = max([greatest, *found])
         left |= dict.fromkeys(found, seconds)
-        assert {f.track for f in tracker.predict(seconds)} == set(found)
+        assert {f.track_id for f in tracker.predict(seconds)} == set(found)
         assert len(tracker.tracks) <= 60
-        assert all(math.isfinite(value) for track in tracker.tracks for value in track.speed)
+        assert all(math.isfinite(value) for track in tracker.tracks for value in track.velocity)

@@ -25,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """fer2013.csv, fer2013new.csv and not_faces/ as people have them; some private faces are in Training too."""
     folder = tmp_path_factory.mktemp("files")
     data = dataset(256, 70, 70)
-    data.images[data.rows("private")[:5]] = data.images[data.rows("training")[:5]]
+    data.images[data.rows_in("private")[:5]] = data.images[data.rows_in("training")[:5]]
     write_fer2013(folder / "fer2013.csv", data)
     write_ferplus(folder / "fer2013new.csv", data)
     for number, noise in enumerate(pictures(40, seed=9)):
@@ -42,7 +42,19 @@ def small(files: Path) -> Dataset:
 def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch of the project's own network, from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    arguments = ["train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv",
-                 "--not-faces", files / "not_faces", "--epochs", "1", "--out", folder, "--tensorboard"]  # fmt: skip
+    arguments = [
+        "train",
+        "--data",
+        files / "fer2013.csv",
+        "--votes",
+        files / "fer2013new.csv",
+        "--not-faces",
+        files / "not_faces",
+        "--epochs",
+        "1",
+        "--out",
+        folder,
+        "--tensorboard",
+    ]
     assert main([str(a) for a in arguments]) == 0
     return folder

@@ -14,17 +14,36 @@ from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS = (
-    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
-)  # fmt: skip
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
 UNCHANGED = Augmentation(
-    shift=0, least_scale=1, most_scale=1, rotation=0, brightness=0, contrast=0, gamma=0,
-    p_erase=0, p_blur=0, p_noise=0, p_jpeg=0, p_low_resolution=0,
-)  # fmt: skip
+    shift=0,
+    min_scale=1,
+    max_scale=1,
+    rotation=0,
+    brightness=0,
+    contrast=0,
+    gamma=0,
+    erase_prob=0,
+    blur_prob=0,
+    noise_prob=0,
+    jpeg_prob=0,
+    low_resolution_prob=0,
+)
 
 
 def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -41,10 +60,13 @@ def dataset(training: int, public: int = 0, private: int = 0, votes: bool = True
     images = np.clip(128 + stripes + rng.normal(0, 25, (count, 48, 48)), 0, 255).astype(np.uint8)
     split = np.repeat([0, 1, 2], [training, public, private])
     return Dataset(
-        images, labels.astype(np.int8), split.astype(np.int8), source="fer2013.csv",
+        images,
+        labels.astype(np.int8),
+        split.astype(np.int8),
+        source="fer2013.csv",
         votes=some_votes(labels, rng) if votes else None,
-        named=rng.random(count) > 0.05 if votes else None,
-    )  # fmt: skip
+        has_votes=rng.random(count) > 0.05 if votes else None,
+    )
 
 
 def some_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int8]:
@@ -77,11 +99,11 @@ def write_fer2013(path: Path, data: Dataset) -> Path:
 def write_ferplus(path: Path, data: Dataset) -> Path:
     """As published: rows that FER+ leaves out have no name."""
     assert data.votes is not None
-    assert data.named is not None
+    assert data.has_votes is not None
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["Usage", "Image name", *VOTE_COLUMNS])
-        for row, (split, named, votes) in enumerate(zip(data.split, data.named, data.votes, strict=True)):
+        for row, (split, named, votes) in enumerate(zip(data.split, data.has_votes, data.votes, strict=True)):
             writer.writerow([USAGES[split], f"fer{row:07d}.png" if named else "", *votes])
     return path
 
@@ -95,7 +117,7 @@ def write_picture(path: Path, image: NDArray[np.uint8]) -> Path:
 def arrays_of(data: Dataset) -> dict[str, Any]:
     """What an .npz of the same rows holds."""
     arrays = {"images": data.images, "label": data.labels, "usage": data.split}
-    return arrays if data.votes is None else arrays | {"ferplus": data.votes, "ferplus_named": data.named}
+    return arrays if data.votes is None else arrays | {"ferplus": data.votes, "ferplus_named": data.has_votes}
 
 
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> Path:
@@ -110,10 +132,10 @@ def tiny(heads: Mapping[str, int]) -> Any:
     """A network with everything that a resume must bring back: moving averages and the state of a dropout."""
     import keras
 
-    from emotion.training.classifier.networks import standardise
+    from emotion.training.classifier.networks import standardize
 
     faces = keras.Input((None, None, 1), name="faces")
-    x = keras.layers.Conv2D(8, 3, strides=4)(standardise(faces))
+    x = keras.layers.Conv2D(8, 3, strides=4)(standardize(faces))
     x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
     x = keras.layers.Dropout(0.3)(keras.layers.GlobalAveragePooling2D()(x))
     return keras.Model(faces, {name: keras.layers.Dense(width, name=name)(x) for name, width in heads.items()})
@@ -123,7 +145,7 @@ def use_tiny() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
     from emotion.training.classifier import trainer
 
-    trainer.networks.NETWORKS = {"tiny": tiny}  # type: ignore[assignment]
+    trainer.networks.CLASSIFIER_NETWORKS = {"tiny": tiny}  # type: ignore[assignment]
 
 
 # --- photos with faces -------------------------------------------------------------------------------------
@@ -142,9 +164,14 @@ def face_like(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[n
 
 
 def labelled(
-    name: str, *, source: str = "wider", truth: bool = True, faces: int = 1, seed: int = 0,
+    name: str,
+    *,
+    source: str = "wider",
+    truth: bool = True,
+    faces: int = 1,
+    seed: int = 0,
     size_wh: tuple[int, int] = (80, 64),
-) -> LabelledPhoto:  # fmt: skip
+) -> AnnotatedImage:
     """A noisy photo with up to three faces side by side, all their landmarks known."""
     width, height = size_wh
     rng = np.random.default_rng(seed)
@@ -156,26 +183,29 @@ def labelled(
         x, y = i * step + rng.uniform(0, step - wide), rng.uniform(0, height - 1.2 * wide)
         boxes[i] = x, y, x + wide, y + 1.2 * wide
         landmarks[i] = face_like(pixels, boxes[i])
-    return LabelledPhoto(name, source, truth, pixels, boxes, landmarks, np.empty((0, 4), np.float32))
+    return AnnotatedImage(name, source, truth, pixels, boxes, landmarks, np.empty((0, 4), np.float32))
 
 
-def write_labelled(folder: Path, part: str, photos: Sequence[LabelledPhoto]) -> None:
+def write_labelled(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
     """The photos as people have them: pictures in `folder`/`part`/ and `folder`/`part`.json beside it."""
     entries = {}
     for photo in photos:
-        write_picture(folder / part / photo.name, photo.pixels[..., ::-1])  # type: ignore[arg-type]
+        write_picture(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
         corners_to_sides = np.concatenate([photo.boxes[:, :2], photo.boxes[:, 2:] - photo.boxes[:, :2]], axis=1)
         entries[photo.name] = {
-            "source": photo.source, "state": "gt" if photo.truth else "pseudo", "boxes": corners_to_sides.tolist(),
-            "landmarks": photo.landmarks.reshape(-1, 10).tolist(), "ignore": [],
-        }  # fmt: skip
+            "source": photo.source,
+            "state": "gt" if photo.is_hand_labeled else "pseudo",
+            "boxes": corners_to_sides.tolist(),
+            "landmarks": photo.landmarks.reshape(-1, 10).tolist(),
+            "ignore": [],
+        }
     (folder / f"{part}.json").write_text(json.dumps(entries))
 
 
-def held_out_and_not(held: int, learned: int) -> list[LabelledPhoto]:
+def held_out_and_not(held: int, learned: int) -> list[AnnotatedImage]:
     """That many photos with faces to measure on and to learn from."""
     names = [f"{i}.png" for i in range(64 * (held + learned))]
-    measuring = [name for name in names if labelled(name, faces=0, size_wh=(1, 1)).held_out]
+    measuring = [name for name in names if labelled(name, faces=0, size_wh=(1, 1)).is_validation]
     teaching = [name for name in names if name not in measuring]
     chosen = measuring[:held] + teaching[:learned]
     return [labelled(name, faces=1 + i % 2, seed=i) for i, name in enumerate(chosen)]
@@ -185,12 +215,12 @@ def tiny_glance() -> Any:
     """Answers for the same cells as the project's own detector, and learns in no time."""
     import keras
 
-    from emotion.recognition.onnx_detector import VALUES
+    from emotion.recognition.onnx_detector import VALUES_PER_CELL
 
     photos = keras.Input((None, None, 3), name="photos")
     x, grids = keras.layers.Rescaling(1 / 255)(photos), []
     for filters, stride in ((8, 8), (8, 2), (8, 2)):
         x = keras.layers.Conv2D(filters, stride, stride, use_bias=False)(x)
         x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-        grids.append(keras.layers.Reshape((-1, VALUES))(keras.layers.Conv2D(VALUES, 1)(x)))
+        grids.append(keras.layers.Reshape((-1, VALUES_PER_CELL))(keras.layers.Conv2D(VALUES_PER_CELL, 1)(x)))
     return keras.Model(photos, keras.layers.Concatenate(axis=1)(grids))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
-from emotion.training.runs.folder import CHECKPOINT
+from emotion.training.runs.folder import CHECKPOINT_FILE
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,26 +37,26 @@ def saved(folder: Path) -> tuple[list[Any], list[NDArray]]:
 
 
 def test_what_was_saved_comes_back_bit_by_bit(tmp_path: Path) -> None:
-    from emotion.training.checkpoints import load_checkpoint, values_of
+    from emotion.training.checkpoints import copy_values, load_checkpoint
 
     given, best = saved(tmp_path)
     other = variables(2, (3, 4), (5,), ())
-    got = load_checkpoint(tmp_path, other, [np.zeros_like(value) for value in best], progress=3)
+    got = load_checkpoint(tmp_path, other, [np.zeros_like(value) for value in best], num_progress=3)
     assert got is not None
     assert got[1] == [7, -0.25, 1 / 3]
-    for one, two in zip([*values_of(other), *got[0]], [*values_of(given), *best], strict=True):
+    for one, two in zip([*copy_values(other), *got[0]], [*copy_values(given), *best], strict=True):
         assert one.dtype == two.dtype
         np.testing.assert_array_equal(one, two)
 
 
 def test_values_are_copies() -> None:
-    from emotion.training.checkpoints import values_of
+    from emotion.training.checkpoints import copy_values
 
     (weight, _) = given = variables(1, (3,))
-    before = values_of(given)
+    before = copy_values(given)
     weight.assign([9, 9, 9])
     assert not (before[0] == 9).any()
-    np.testing.assert_array_equal(values_of(given)[0], 9)
+    np.testing.assert_array_equal(copy_values(given)[0], 9)
 
 
 def test_a_newer_checkpoint_replaces_the_older_one_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -64,18 +64,18 @@ def test_a_newer_checkpoint_replaces_the_older_one_and_leaves_nothing_else(tmp_p
 
     _, best = saved(tmp_path)
     save_checkpoint(tmp_path, variables(3, (2,)), [], (1,))
-    assert load_checkpoint(tmp_path, variables(4, (2,)), [], progress=1) == ([], [1.0])
-    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+    assert load_checkpoint(tmp_path, variables(4, (2,)), [], num_progress=1) == ([], [1.0])
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
     assert best
 
 
 def test_without_a_file_everything_stays(tmp_path: Path) -> None:
-    from emotion.training.checkpoints import load_checkpoint, values_of
+    from emotion.training.checkpoints import copy_values, load_checkpoint
 
     given = variables(1, (3,))
-    before = values_of(given)
-    assert load_checkpoint(tmp_path, given, [], progress=3) is None
-    for one, two in zip(values_of(given), before, strict=True):
+    before = copy_values(given)
+    assert load_checkpoint(tmp_path, given, [], num_progress=3) is None
+    for one, two in zip(copy_values(given), before, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
@@ -94,14 +94,14 @@ def test_without_a_file_everything_stays(tmp_path: Path) -> None:
 def test_another_trainings_checkpoint_is_refused_and_changes_nothing(
     tmp_path: Path, shapes: tuple[tuple[int, ...], ...], best: tuple[tuple[int, ...], ...], progress: int
 ) -> None:
-    from emotion.training.checkpoints import load_checkpoint, values_of
+    from emotion.training.checkpoints import copy_values, load_checkpoint
 
     saved(tmp_path)
     given = variables(2, *shapes)
-    before = values_of(given)
+    before = copy_values(given)
     with pytest.raises(EmotionError, match=r"belongs to another network or other data; choose another folder\.$"):
         load_checkpoint(tmp_path, given, [np.zeros(shape) for shape in best], progress)
-    for one, two in zip(values_of(given), before, strict=True):
+    for one, two in zip(copy_values(given), before, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
@@ -109,12 +109,12 @@ def test_a_cut_off_checkpoint_is_refused_wherever_it_is_cut(tmp_path: Path) -> N
     from emotion.training.checkpoints import load_checkpoint
 
     given, best = saved(tmp_path)
-    path = tmp_path / CHECKPOINT
+    path = tmp_path / CHECKPOINT_FILE
     whole = path.read_bytes()
     for length in {0, 1, 4, len(whole) - 1, *range(0, len(whole), 61)}:
         path.write_bytes(whole[:length])
         with pytest.raises(EmotionError, match=r"checkpoint\.npz is damaged; remove it to train again"):
-            load_checkpoint(tmp_path, given, best, progress=3)
+            load_checkpoint(tmp_path, given, best, num_progress=3)
 
 
 def test_a_checkpoint_never_runs_what_it_holds(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_a_checkpoint_never_runs_what_it_holds(tmp_path: Path) -> None:
             return pytest.fail, ("something in the file was run",)
 
     given, best = saved(tmp_path)
-    with np.load(tmp_path / CHECKPOINT) as file:
+    with np.load(tmp_path / CHECKPOINT_FILE) as file:
         arrays = {name: file[name] for name in file.files}
-    np.savez(tmp_path / CHECKPOINT, allow_pickle=True, **arrays | {"v0": np.array([Harm()], object)})
+    np.savez(tmp_path / CHECKPOINT_FILE, allow_pickle=True, **arrays | {"v0": np.array([Harm()], object)})
     with pytest.raises(EmotionError, match="is damaged"):
-        load_checkpoint(tmp_path, given, best, progress=3)
+        load_checkpoint(tmp_path, given, best, num_progress=3)

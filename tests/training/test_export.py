@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.model_store.store import open_bundle
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.store import open_model
+from emotion.recognition.classification import ExpressionClassifier
 from tests.training.making import pictures, tiny
 
 pytestmark = [
@@ -35,10 +35,10 @@ def network() -> Any:
 
 @pytest.fixture(scope="module")
 def exported(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from emotion.training.export import export_network
+    from emotion.training.export import export_classifier
 
     folder = tmp_path_factory.mktemp("exported")
-    assert export_network(network, folder, 48) < 1e-4
+    assert export_classifier(network, folder, 48) < 1e-4
     return folder
 
 
@@ -91,11 +91,11 @@ def test_the_keras_file_is_the_network_without_its_optimizer(network: Any, expor
     ],
 )
 def test_outputs_are_known_by_name_or_else_by_the_order_of_keys(outputs: list[str], expected: list[str]) -> None:
-    from emotion.training.export import _in_order
+    from emotion.training.export import _order_output_names
 
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None, 8]) for name in outputs]
     model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], values))
-    assert _in_order(list(HEADS), model) == expected
+    assert _order_output_names(list(HEADS), model) == expected
 
 
 def test_an_export_that_answers_otherwise_is_refused(
@@ -112,7 +112,7 @@ def test_an_export_that_answers_otherwise_is_refused(
 
     monkeypatch.setattr(export, "_to_onnx", another)
     with pytest.raises(ModelError, match="differs from the trained one"):
-        export.export_network(network, tmp_path, 48)
+        export.export_classifier(network, tmp_path, 48)
 
 
 def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
 
     network = keras.saving.load_model(finished / "model.keras", safe_mode=True)
     faces = np.concatenate([pictures(6), np.full((1, 48, 48), 90, np.uint8)])
-    got, expected = Recogniser(open_bundle(finished)).logits(faces), answers(network, faces[..., None])
+    got, expected = ExpressionClassifier(open_model(finished)).logits(faces), answers(network, faces[..., None])
     assert got.keys() == expected.keys() == {"fer2013", "ferplus", "face"}
     for name in got:
         np.testing.assert_allclose(got[name], expected[name], atol=1e-3)
@@ -128,21 +128,21 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
 
 def test_maps_say_where_the_logits_come_from(finished: Path) -> None:
     """Their mean over the picture are the logits; what `explain` gives is the label's less the mean of all."""
-    recogniser, faces = Recogniser(open_bundle(finished)), pictures(5)
+    recogniser, faces = ExpressionClassifier(open_model(finished)), pictures(5)
     session = onnxruntime.InferenceSession(finished / "model.onnx", providers=["CPUExecutionProvider"])
     logits = recogniser.logits(faces)
     for name, head in recogniser.bundle.heads.items():
-        maps = np.asarray(session.run([head.map], {"faces": faces[..., None].astype(np.float32)})[0])
+        maps = np.asarray(session.run([head.cam_output], {"faces": faces[..., None].astype(np.float32)})[0])
         assert maps.shape == (5, 6, 6, len(head.labels))
         np.testing.assert_allclose(maps.mean((1, 2)), logits[name], atol=1e-4)
-        assert recogniser.explains(name)
+        assert recogniser.has_cam(name)
         for i, label in enumerate(head.labels):
-            explained = recogniser.explain(faces[2], label, name)
+            explained = recogniser.class_activation_map(faces[2], label, name)
             np.testing.assert_allclose(explained, maps[2, ..., i] - maps[2].mean(-1), atol=1e-5)
 
 
 def test_a_network_that_reads_no_means_has_no_maps(network: Any) -> None:
-    from emotion.training.export import has_maps, maps_of
+    from emotion.training.export import build_cam_outputs, has_cam
 
-    assert not has_maps(network)
-    assert maps_of(network) == {}
+    assert not has_cam(network)
+    assert build_cam_outputs(network) == {}

@@ -71,7 +71,7 @@ def test_rows_without_height_and_width_are_normalised_too() -> None:
 def test_the_copy_that_learns_gives_its_weights_back_to_a_network_of_keras_alone(tmp_path: Path) -> None:
     import keras
 
-    from emotion.training.fused_batch_norm import FusedBatchNormalization, fused
+    from emotion.training.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
 
     faces = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, use_bias=False)(faces)
@@ -79,7 +79,7 @@ def test_the_copy_that_learns_gives_its_weights_back_to_a_network_of_keras_alone
     x = keras.layers.Dropout(0.4, name="dropout")(keras.layers.GlobalAveragePooling2D()(keras.ops.multiply(x, 2.0)))
     plain = keras.Model(faces, keras.layers.Dense(2, name="said")(x))
     plain.get_layer("said").trainable = False
-    copy = fused(plain)
+    copy = with_fused_batch_norm(plain)
     assert isinstance(copy.get_layer("norm"), FusedBatchNormalization)
     assert copy.get_layer("dropout").rate == 0.4
     assert [layer.trainable for layer in copy.layers] == [layer.trainable for layer in plain.layers]

@@ -10,9 +10,9 @@ import pytest
 
 from emotion.cli.main import main
 from emotion.errors import ModelError
-from emotion.model_store.store import default_bundle, find_bundles
-from emotion.training.install import remove_model, use
-from emotion.training.manager import all_runs
+from emotion.model_store.store import get_default_model, list_models
+from emotion.training.install import install_model, remove_model
+from emotion.training.manager import list_runs
 
 Make = Callable[..., Path]
 
@@ -31,19 +31,19 @@ def run(tmp_path: Path, make_bundle: Make) -> Path:
 
 
 def names(models: Path) -> list[str]:
-    good, bad = find_bundles("recogniser", models)
+    good, bad = list_models("recogniser", models)
     assert bad == []
     return [bundle.name for bundle in good]
 
 
 def test_a_default_copy_comes_first_and_leaves_the_built_in_cards_alone(models: Path, run: Path) -> None:
     cards = {path: path.read_bytes() for path in models.glob("*/card.json")}
-    assert use(run, models, "one", default=True).used_from == "mine"
-    assert use(run, models, "two", default=True).used_from == "mine"
+    assert install_model(run, models, "one", default=True).source_run == "mine"
+    assert install_model(run, models, "two", default=True).source_run == "mine"
     assert names(models) == ["two", "built-in", "aaa", "one"]
     assert {path: path.read_bytes() for path in cards} == cards
     remove_model(models / "two", models)
-    assert default_bundle("recogniser", models).name == "built-in"
+    assert get_default_model("recogniser", models).name == "built-in"
     remove_model(models / "one", models)
     assert names(models) == ["built-in", "aaa"]
     assert sorted(path.name for path in models.iterdir()) == ["aaa", "built-in"]
@@ -54,18 +54,18 @@ def test_only_a_copy_is_replaced_and_only_when_asked(
     models: Path, run: Path, tmp_path: Path, make_bundle: Make
 ) -> None:
     other = make_bundle(tmp_path / "runs" / "other")
-    use(run, models, "best")
+    install_model(run, models, "best")
     with pytest.raises(ModelError, match=r"There is a model best already .* or let this one replace it"):
-        use(other, models, "best")
-    assert use(other, models, "best", overwrite=True).used_from == "other"
+        install_model(other, models, "best")
+    assert install_model(other, models, "best", overwrite=True).source_run == "other"
     with pytest.raises(ModelError, match=r"There is a model built-in already .* choose another name\.$"):
-        use(other, models, "built-in", overwrite=True)
+        install_model(other, models, "built-in", overwrite=True)
     assert names(models) == ["built-in", "aaa", "best"]
 
 
 @pytest.mark.parametrize("name", ["built-in", "nowhere", "link", "../runs/mine", ".", "damaged"])
 def test_nothing_but_a_copy_is_removed(models: Path, run: Path, name: str) -> None:
-    use(run, models, "best")
+    install_model(run, models, "best")
     (models / "link").symlink_to(models / "best")
     (models / "damaged").mkdir()
     (models / "damaged" / "card.json").write_text("{")
@@ -76,24 +76,30 @@ def test_nothing_but_a_copy_is_removed(models: Path, run: Path, name: str) -> No
 
 
 def test_a_run_and_its_copies_are_listed_once(models: Path, run: Path) -> None:
-    use(run, models, "one")
-    use(run, models, "two")
-    listed = all_runs(run.parent, models)
-    assert [(one.folder.name, [model.name for model in one.models]) for one in listed] == [
-        ("mine", ["one", "two"]), ("aaa", []), ("built-in", []),
-    ]  # fmt: skip
+    install_model(run, models, "one")
+    install_model(run, models, "two")
+    listed = list_runs(run.parent, models)
+    assert [(one.folder.name, [model.name for model in one.installed_models]) for one in listed] == [
+        ("mine", ["one", "two"]),
+        ("aaa", []),
+        ("built-in", []),
+    ]
     card = json.loads((run / "card.json").read_text())
     card["files"]["model.onnx"]["sha256"] = "0"  # it has learned more since
     (run / "card.json").write_text(json.dumps(card))
-    assert [(one.folder.name, one.used_from) for one in all_runs(run.parent, models)] == [
-        ("mine", ""), ("aaa", ""), ("built-in", ""), ("one", "mine"), ("two", "mine"),
-    ]  # fmt: skip
+    assert [(one.folder.name, one.source_run) for one in list_runs(run.parent, models)] == [
+        ("mine", ""),
+        ("aaa", ""),
+        ("built-in", ""),
+        ("one", "mine"),
+        ("two", "mine"),
+    ]
 
 
 def test_the_command_line_replaces_and_removes(
     models: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("emotion.model_store.store.SHIPPED", models)
+    monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
     assert main(["use", str(run), "--name", "best"]) == 0
     assert main(["use", str(run), "--name", "best"]) == 1
     assert main(["use", str(run), "--name", "best", "--overwrite"]) == 0

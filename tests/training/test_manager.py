@@ -16,14 +16,14 @@ import pytest
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
-from emotion.model_store.store import open_bundle
+from emotion.model_store.store import open_model
 from emotion.training import manager
-from emotion.training.classifier.config import LessonPlan
-from emotion.training.classifier.robustness import read_stress
-from emotion.training.manager import WAITING, all_runs, queue_of, run_view
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.robustness import read_robustness
+from emotion.training.manager import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
 
-PLAN = replace(LessonPlan.defaults("mlp"), data="faces.npz", epochs=3)
+PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
 
 # Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
 FAKE = """
@@ -59,9 +59,9 @@ with reporting(folder) as report, in_turn(folder, report) if "--wait" in words e
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     program = tmp_path / "fake.py"
     program.write_text(FAKE.format(root=str(Path(__file__).parents[2])))
-    start = jobs.start
+    start = jobs.start_job
     monkeypatch.setattr(
-        jobs, "start", lambda words, folder: start(words, folder, command=(sys.executable, str(program)))
+        jobs, "start_job", lambda words, folder: start(words, folder, command=(sys.executable, str(program)))
     )
     parent = tmp_path / "runs"
     yield parent
@@ -76,8 +76,8 @@ def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def view(folder: Path) -> manager.RunView:
-    found = run_view(folder)
+def view(folder: Path) -> manager.RunSummary:
+    found = load_run(folder)
     assert found is not None
     return found
 
@@ -88,11 +88,11 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
     assert (run.folder.name, run.name, run.network, run.epochs) == ("my-first-one", "my first: one", "mlp", 3)
     until(lambda: view(job.folder).state == "done")
     run = view(job.folder)
-    assert (run.epoch, run.best_epoch, run.best_accuracy, run.minutes) == (3, 3, pytest.approx(0.33), 3)
-    assert run.finished
-    assert not run.active
+    assert (run.epoch, run.best_epoch, run.best_accuracy, run.train_minutes) == (3, 3, pytest.approx(0.33), 3)
+    assert run.has_model
+    assert not run.is_active
     assert not run.can_resume
-    assert [row["epoch"] for row in run.history()] == ["1", "2", "3"]
+    assert [row["epoch"] for row in run.load_history()] == ["1", "2", "3"]
     with pytest.raises(JobError, match="has learned all its 3 epochs"):
         manager.resume(job.folder)
 
@@ -108,7 +108,7 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
     epoch = view(job.folder).epoch
     time.sleep(0.5)
     assert view(job.folder).epoch == epoch
-    manager.go_on(job.folder)
+    manager.unpause(job.folder)
     until(lambda: view(job.folder).epoch > epoch)
     manager.pause(job.folder)  # a stop ends a pause, too
     manager.stop(job.folder)
@@ -120,9 +120,9 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
         manager.pause(job.folder)
     manager.resume(job.folder)
     until(lambda: view(job.folder).epoch > stopped.epoch)
-    manager.stop(job.folder, keep=True)
+    manager.stop(job.folder, should_export=True)
     until(lambda: view(job.folder).state == "done")
-    assert view(job.folder).finished
+    assert view(job.folder).has_model
     assert view(job.folder).epoch < 500
 
 
@@ -132,11 +132,11 @@ def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
     second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
     third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
     until(lambda: view(third.folder).state == "waiting")
-    manager.stop(first.folder, keep=True)  # its new process is younger than those that wait
+    manager.stop(first.folder, should_export=True)  # its new process is younger than those that wait
     until(lambda: view(first.folder).state == "done")
-    assert view(first.folder).finished
+    assert view(first.folder).has_model
     until(lambda: view(second.folder).epoch >= 1)
-    assert view(second.folder).active
+    assert view(second.folder).is_active
 
 
 def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
@@ -159,16 +159,16 @@ def test_one_after_the_other(runs: Path) -> None:
     until(lambda: view(second.folder).state == "waiting")
     third = manager.start_training(PLAN, "third", runs)
     until(lambda: view(third.folder).state == "waiting")
-    assert [run.name for run in queue_of(runs)] == ["first", "second", "third"]
-    assert view(second.folder).text == WAITING
+    assert [run.name for run in active_runs(runs)] == ["first", "second", "third"]
+    assert view(second.folder).status_text == WAITING_MESSAGE
     assert view(second.folder).config["epochs"] == 3  # known before it begins
     manager.stop(first.folder)
     until(lambda: view(third.folder).state == "done")
     assert view(second.folder).state == "done"
     ended = [(f / "card.json").stat().st_mtime for f in (second.folder, third.folder)]
     assert ended == sorted(ended)
-    assert queue_of(runs) == []
-    assert {run.name for run in all_runs(runs, runs / "none")} == {"first", "second", "third"}
+    assert active_runs(runs) == []
+    assert {run.name for run in list_runs(runs, runs / "none")} == {"first", "second", "third"}
 
 
 def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
@@ -203,7 +203,7 @@ def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     ],
 )
 def test_names_become_folders(name: str, folder: str) -> None:
-    assert manager.folder_name(name) == folder
+    assert manager.to_folder_name(name) == folder
 
 
 @pytest.mark.parametrize("name", ["", "   ", "...", "/", "con", "\0", "🙂"])
@@ -224,7 +224,7 @@ def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.Monk
     def fails(words: list[str], folder: Path) -> Job:
         raise JobError("python cannot be run")
 
-    monkeypatch.setattr(jobs, "start", fails)
+    monkeypatch.setattr(jobs, "start_job", fails)
     with pytest.raises(JobError, match="cannot be run"):
         manager.start_training(PLAN, "first", runs)
     assert not (runs / "first").exists()
@@ -235,7 +235,7 @@ def test_delete(runs: Path, tmp_path: Path) -> None:
     until(lambda: view(job.folder).epoch >= 1)
     manager.delete_run(job.folder, runs)
     assert not job.folder.exists()
-    assert run_view(job.folder) is None
+    assert load_run(job.folder) is None
     outside = tmp_path / "other"
     outside.mkdir()
     for wrong in (outside, runs, runs / "..", runs / "first", runs / ".." / "other"):
@@ -271,19 +271,19 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
         for name, text in files.items():
             (folder / name).write_text(text)
     (mine / ".trainings.lock").touch()
-    found = {run.folder.name: run for run in all_runs(mine, shipped)}
+    found = {run.folder.name: run for run in list_runs(mine, shipped)}
     assert set(found) == {"begun", "damaged", "diverged", "strange", "good", "mlp"}
-    assert [run.shipped for run in all_runs(mine, shipped)] == [False] * 4 + [True] * 2
+    assert [run.is_builtin for run in list_runs(mine, shipped)] == [False] * 4 + [True] * 2
     assert (found["begun"].state, found["begun"].epochs, found["begun"].epoch) == ("interrupted", 9, 0)
     assert (found["damaged"].epoch, found["damaged"].best_accuracy) == (1, 0.25)
     assert (found["diverged"].state, found["diverged"].error) == ("diverged", "It did.")
     assert (found["strange"].network, found["strange"].epochs) == ("", 0)
-    assert (found["mlp"].state, found["mlp"].finished) == ("done", False)  # its weights were left out
+    assert (found["mlp"].state, found["mlp"].has_model) == ("done", False)  # its weights were left out
     good = found["good"]
-    assert (good.state, good.best_epoch, good.best_accuracy, good.minutes) == ("done", 1, 0.5, 2)
-    assert (good.kind, good.finished, good.can_resume) == ("recogniser", True, False)
-    assert all(json.loads(manager.as_json(run)) for run in found.values())
-    assert all_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
+    assert (good.state, good.best_epoch, good.best_accuracy, good.train_minutes) == ("done", 1, 0.5, 2)
+    assert (good.kind, good.has_model, good.can_resume) == ("recogniser", True, False)
+    assert all(json.loads(manager.to_json(run)) for run in found.values())
+    assert list_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_a_copied_run_is_as_old_as_its_card_says(tmp_path: Path, created: str, k
     (tmp_path / "card.json").write_text(f'{{"kind": "recogniser", "created": {created}}}')
     (tmp_path / "config.json").write_text("{}")
     os.utime(tmp_path / "config.json", (1e9, 1e9))
-    run = run_view(tmp_path, shipped=True)
+    run = load_run(tmp_path, is_builtin=True)
     assert run is not None
     assert run.created == (1767323045 if known else 1e9)
 
@@ -304,31 +304,31 @@ def test_fifty_runs_are_read_quickly(tmp_path: Path) -> None:
     for number in range(50):
         folder = tmp_path / f"run{number}"
         folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(PLAN.settings()))
+        (folder / "config.json").write_text(json.dumps(PLAN.to_config()))
         (folder / "history.csv").write_text(f"epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy\n{rows}")
     started = time.process_time()
-    found = all_runs(tmp_path, tmp_path / "none")
+    found = list_runs(tmp_path, tmp_path / "none")
     assert time.process_time() - started < 1.0
     assert [run.best_epoch for run in found] == [100] * 50
 
 
 def test_the_shipped_runs_can_be_shown() -> None:
-    names = {run.folder.name for run in all_runs(Path("nowhere"))}
+    names = {run.folder.name for run in list_runs(Path("nowhere"))}
     assert {"recogniser", "glance"} <= names
 
 
 def test_the_shipped_ladder_is_whole() -> None:
-    ladder = {run.folder.name: run for run in all_runs(Path("nowhere")) if run.folder.parent == manager.LADDER}
+    ladder = {run.folder.name: run for run in list_runs(Path("nowhere")) if run.folder.parent == manager.LADDER_FOLDER}
     assert {"mlp", "cnn-4conv"} <= set(ladder)
     for run in ladder.values():
         card = json.loads((run.folder / "card.json").read_text())
-        answers = run.answers()
+        answers = run.load_predictions()
         assert answers is not None
-        assert answers.best == run.best_epoch
+        assert answers.best_epoch == run.best_epoch
         assert answers.accuracy() == pytest.approx(run.best_accuracy, abs=1e-5)
         assert answers.epochs.tolist() == list(range(1, run.epoch + 1)) == list(range(1, run.epochs + 1))
         assert card["metrics"]["private"][run.config["labels"]]["n"] > 0
-        assert (read_stress(run.folder) or {})["n"] == 1000
+        assert (read_robustness(run.folder) or {})["n"] == 1000
         assert read_steps(run.folder)
-        assert not run.finished or open_bundle(run.folder)
+        assert not run.has_model or open_model(run.folder)
         assert Path(run.config["data"]).name == run.config["data"]  # no folder of anybody

@@ -16,13 +16,13 @@ from scipy.stats import norm
 from sklearn import metrics
 
 from emotion.training.metrics import (
+    accuracy_by_coverage,
     calibration_error,
-    coverage,
     cross_entropy,
     expected_calibration_error,
-    fit_offset,
+    fit_logit_bias,
     fit_temperature,
-    reliability,
+    reliability_bins,
     score_head,
     wilson_interval,
 )
@@ -38,8 +38,12 @@ def answers(n: int, seed: int = 0, classes: int = 3) -> tuple[NDArray[np.float32
 
 
 def softmax(logits: NDArray, temperature: float = 1.0) -> NDArray[np.float64]:
-    return np.array([[math.exp(v / temperature) / sum(math.exp(w / temperature) for w in row) for v in row]
-                     for row in logits.tolist()])  # fmt: skip
+    return np.array(
+        [
+            [math.exp(v / temperature) / sum(math.exp(w / temperature) for w in row) for v in row]
+            for row in logits.tolist()
+        ]
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -84,8 +88,8 @@ def test_the_calibration_error_by_hand() -> None:
     labels = np.array([0, 1, 1, 1, 0, 1])
     # Bins of a fifth. 0.4 to 0.6: 0.55, right. 0.6 to 0.8: 0.7, right. 0.8 to 1: 0.9 0.8 1 0.95, 2 of 4 right.
     expected = 1 / 6 * 0.45 + 1 / 6 * 0.3 + 4 / 6 * (0.9125 - 0.5)
-    assert expected_calibration_error(probabilities, labels, bins=5) == pytest.approx(expected)
-    assert reliability(probabilities, labels, bins=5) == [
+    assert expected_calibration_error(probabilities, labels, num_bins=5) == pytest.approx(expected)
+    assert reliability_bins(probabilities, labels, num_bins=5) == [
         {"low": 0.4, "high": 0.6, "n": 1, "confidence": pytest.approx(0.55), "accuracy": 1.0},
         {"low": 0.6, "high": 0.8, "n": 1, "confidence": pytest.approx(0.7), "accuracy": 1.0},
         {"low": 0.8, "high": 1.0, "n": 4, "confidence": pytest.approx(0.9125), "accuracy": 0.5},
@@ -103,7 +107,7 @@ def test_the_calibration_error_against_a_slow_oracle(n: int, bins: int, seed: in
         right = sum(int(np.argmax(probabilities[i])) == labels[i] for i in inside)
         error += abs(right - sum(max(probabilities[i]) for i in inside)) / n
     assert expected_calibration_error(probabilities, labels, bins) == pytest.approx(error, abs=1e-9)
-    rows = reliability(probabilities, labels, bins)
+    rows = reliability_bins(probabilities, labels, bins)
     assert sum(row["n"] for row in rows) == n
     assert all(row["low"] <= row["confidence"] <= row["high"] for row in rows)
 
@@ -147,10 +151,11 @@ def test_a_head_as_scikit_learn_scores_it() -> None:
     assert score["ece"] == pytest.approx(expected_calibration_error(softmax(logits, 2.0), labels))
     assert score["ece_raw"] == pytest.approx(expected_calibration_error(softmax(logits), labels))
     assert score["mean_confidence"] == pytest.approx(softmax(logits, 2.0).max(1).mean())
-    for row, other in zip(score["reliability"], reliability(softmax(logits, 2.0), labels), strict=True):
+    for row, other in zip(score["reliability"], reliability_bins(softmax(logits, 2.0), labels), strict=True):
         assert row == pytest.approx(other)
-    report = metrics.classification_report(labels, said, labels=range(3), target_names=NAMES, output_dict=True,
-                                           zero_division=0)  # fmt: skip
+    report = metrics.classification_report(
+        labels, said, labels=range(3), target_names=NAMES, output_dict=True, zero_division=0
+    )
     for name in NAMES:
         expected = {k: report[name][k] for k in ("precision", "recall")}
         expected |= {"f1": report[name]["f1-score"], "n": report[name]["support"]}
@@ -167,7 +172,7 @@ def test_no_rows() -> None:
         assert score_head(logits, labels, NAMES) == {"n": 0}
         assert fit_temperature(logits, labels) == 1.0
         assert expected_calibration_error(logits, labels) == 0
-        assert reliability(logits, labels) == []
+        assert reliability_bins(logits, labels) == []
 
 
 # --- what rare classes get ahead ---------------------------------------------------------------------------
@@ -188,7 +193,7 @@ def test_rare_classes_get_ahead_as_far_as_few_answers_are_lost() -> None:
         said = (logits + offset).argmax(1)
         return metrics.accuracy_score(labels, said), metrics.balanced_accuracy_score(labels, said)
 
-    plain, best = scores(np.zeros(3)), fit_offset(logits, labels, prior)
+    plain, best = scores(np.zeros(3)), fit_logit_bias(logits, labels, prior)
     assert best[0] == 0 < best[1] < best[2]  # the commonest gets nothing, the rarest most
     assert best[1] / best[2] == pytest.approx(np.log(0.8 / 0.17) / np.log(0.8 / 0.03))
     right, balanced = scores(best)
@@ -196,12 +201,12 @@ def test_rare_classes_get_ahead_as_far_as_few_answers_are_lost() -> None:
     assert balanced > plain[1] + 0.03
     more = scores(best + 0.05 * np.log(prior.max() / prior))
     assert more[0] < plain[0] - 0.01 or more[1] <= balanced
-    assert not fit_offset(logits, labels, np.full(3, 1 / 3)).any()
+    assert not fit_logit_bias(logits, labels, np.full(3, 1 / 3)).any()
 
 
 def test_nothing_is_put_ahead_where_it_would_cost_too_much() -> None:
     logits, labels, prior = lopsided()
-    said = (logits + fit_offset(logits, labels, prior, most_lost=0.0)).argmax(1)
+    said = (logits + fit_logit_bias(logits, labels, prior, max_accuracy_drop=0.0)).argmax(1)
     assert (said == labels).mean() >= (logits.argmax(1) == labels).mean()
 
 
@@ -211,7 +216,7 @@ def test_nothing_is_put_ahead_where_it_would_cost_too_much() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
 def test_coverage_counts_the_answers_that_are_certain_enough(pairs: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs])
-    rows, before = coverage(confidence, right), None
+    rows, before = accuracy_by_coverage(confidence, right), None
     assert [row["threshold"] for row in rows] == [step / 20 for step in range(20)]
     for row in rows:
         those = [r for p, r in pairs if p >= row["threshold"]]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
-from emotion.datasets.catalog import entry_at
-from emotion.datasets.label_sets import LABEL_SETS, label_set
+from emotion.datasets.catalog import get_dataset_info
+from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS
 from emotion.training.classifier import train
-from emotion.training.classifier.zoo import card_of
-from emotion.training.preflight import check_entry, check_teachers, largest_batch
+from emotion.training.classifier.zoo import get_architecture
+from emotion.training.preflight import check_dataset, check_teachers, max_batch_size
 from tests.training.making import arrays_of, dataset, pictures, write_npz, write_picture
 
 
@@ -32,7 +32,7 @@ def own_faces(folder: Path, counts: dict[str, int]) -> Path:
 def refusal(path: Path, labels: str) -> str:
     """What is said before the start; "" for nothing."""
     try:
-        check_entry(entry_at(path), card_of("mlp"), label_set(labels))
+        check_dataset(get_dataset_info(path), get_architecture("mlp"), get_label_set(labels))
     except EmotionError as error:
         return str(error)
     return ""
@@ -71,7 +71,7 @@ def test_the_command_line_learns_the_labels_of_the_data(
         plans.append(plan)
         return SimpleNamespace(card={"metrics": {}})
 
-    monkeypatch.setattr(train, "learn_network", learn)
+    monkeypatch.setattr(train, "train_zoo_classifier", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert main(["train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given]) == 0
     assert [(plan.labels, plan.batch) for plan in plans] == [(labels, batch)]
@@ -81,14 +81,14 @@ def test_the_command_line_learns_the_labels_of_the_data(
 
 
 def test_the_largest_batch_is_all_training_faces_of_the_labels(tmp_path: Path) -> None:
-    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
-    sizes = {name: largest_batch(entry, chosen) for name, chosen in LABEL_SETS.items()}
+    entry = get_dataset_info(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
+    sizes = {name: max_batch_size(entry, chosen) for name, chosen in LABEL_SETS.items()}
     assert sizes == {"fer2013": 70, "ferplus": 70, "four": 40, "four-normal": 40, "own": 70}
-    assert largest_batch(replace(entry, labels=tuple("abcdefg")), LABEL_SETS["four"]) == 70
+    assert max_batch_size(replace(entry, labels=tuple("abcdefg")), LABEL_SETS["four"]) == 70
 
 
 def test_teachers_are_known_by_their_cards(tmp_path: Path, make_bundle: Callable[..., Path]) -> None:
-    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
+    entry = get_dataset_info(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
     teacher = make_bundle(tmp_path / "teacher")
     check_teachers([teacher], entry)
     with pytest.raises(EmotionError, match="cannot teach the answer fer2013 with a, b, c"):
@@ -100,8 +100,8 @@ def test_teachers_are_known_by_their_cards(tmp_path: Path, make_bundle: Callable
 def test_an_own_recogniser_may_lack_a_training_face(tmp_path: Path) -> None:
     data = dataset(70, 7, 7)
     data.split[data.labels == 1] = np.int8(1)
-    entry = entry_at(write_npz(tmp_path / "a.npz", arrays_of(data)))
+    entry = get_dataset_info(write_npz(tmp_path / "a.npz", arrays_of(data)))
     assert entry.labels == FER2013_LABELS
-    check_entry(entry, card_of("seresnet"), label_set("fer2013"))
+    check_dataset(entry, get_architecture("seresnet"), get_label_set("fer2013"))
     with pytest.raises(EmotionError, match="no training face for disgust"):
-        check_entry(entry, card_of("mlp"), label_set("fer2013"))
+        check_dataset(entry, get_architecture("mlp"), get_label_set("fer2013"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emotion import formatting
 from emotion.training import tables
-from emotion.training.tables import HELD_OUT, LEARNS, WITHIN
+from emotion.training.tables import STEP_SERIES, TRAIN_SERIES, VALIDATION_SERIES
 
 
 def history(learns: list[float], held_out: list[float]) -> list[dict[str, str]]:
@@ -20,42 +20,48 @@ def history(learns: list[float], held_out: list[float]) -> list[dict[str, str]]:
 
 OTHERS = [
     ({"epoch": "1", "val_ap": "0.5"}, ("", "val_ap")),
-    ({"epoch": "1", "fer2013_accuracy": "0.4", "val_fer2013_accuracy": "0.5"},
-     ("fer2013_accuracy", "val_fer2013_accuracy")),
+    (
+        {"epoch": "1", "fer2013_accuracy": "0.4", "val_fer2013_accuracy": "0.5"},
+        ("fer2013_accuracy", "val_fer2013_accuracy"),
+    ),
     ({"epoch": "1", "val_accuracy": "0.5"}, ("", "val_accuracy")),
     ({"epoch": "1", "accuracy": "0.5"}, ("", "")),
     ({"epoch": "1"}, ("", "")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("row", "columns"), OTHERS)
 def test_the_columns_that_compare(row: dict[str, str], columns: tuple[str, str]) -> None:
-    assert tables.columns_of([row], "right") == columns
-    assert tables.columns_of([], "right") == ("", "")
+    assert tables.find_metric_columns([row], "right") == columns
+    assert tables.find_metric_columns([], "right") == ("", "")
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "inf", "x", None])
 def test_what_is_no_number_is_left_out(cell: Any) -> None:
     rows = history([0.1, 0.2], [0.3, 0.4])
     rows[0]["val_accuracy"] = cell
-    assert tables.series(rows, "val_accuracy") == [(2, 0.4)]
-    assert tables.best_epoch(rows) == 2
+    assert tables.extract_series(rows, "val_accuracy") == [(2, 0.4)]
+    assert tables.find_best_epoch(rows) == 2
 
 
 def test_the_best_epoch_is_the_one_that_is_kept() -> None:
     """By both answers, and of a detector also by where the eyes are; the first of equals."""
-    two = [{"epoch": str(i), "val_fer2013_accuracy": str(a), "val_ferplus_accuracy": str(b)}
-           for i, (a, b) in enumerate([(0.70, 0.80), (0.69, 0.83), (0.68, 0.84)], 1)]  # fmt: skip
-    assert tables.best_epoch(two) == 2
-    found = [{"epoch": str(i), "val_ap": str(ap), "val_points": str(off)}
-             for i, (ap, off) in enumerate([(0.92, 0.14), (0.91, 0.05), (0.915, 0.06)], 1)]  # fmt: skip
-    assert tables.best_epoch(found) == 2
-    assert tables.best_epoch([{"epoch": "1", "loss": "2"}]) is None
+    two = [
+        {"epoch": str(i), "val_fer2013_accuracy": str(a), "val_ferplus_accuracy": str(b)}
+        for i, (a, b) in enumerate([(0.70, 0.80), (0.69, 0.83), (0.68, 0.84)], 1)
+    ]
+    assert tables.find_best_epoch(two) == 2
+    found = [
+        {"epoch": str(i), "val_ap": str(ap), "val_points": str(off)}
+        for i, (ap, off) in enumerate([(0.92, 0.14), (0.91, 0.05), (0.915, 0.06)], 1)
+    ]
+    assert tables.find_best_epoch(found) == 2
+    assert tables.find_best_epoch([{"epoch": "1", "loss": "2"}]) is None
 
 
 def test_one_answer_alone_has_its_curve_too() -> None:
     rows = [{"epoch": "1", "accuracy": "0.4", "val_fer2013_accuracy": "0.5"}]
-    assert tables.columns_of(rows, "right") == ("accuracy", "val_fer2013_accuracy")
+    assert tables.find_metric_columns(rows, "right") == ("accuracy", "val_fer2013_accuracy")
 
 
 def test_curves_of_two_runs_mark_their_best_epochs() -> None:
@@ -65,44 +71,51 @@ def test_curves_of_two_runs_mark_their_best_epochs() -> None:
     assert list(table.columns) == ["run", "part", "epoch", "value", "raw", "best"]
     best = table[table["best"]]
     assert [(r, p, e) for r, p, e in zip(best["run"], best["part"], best["epoch"], strict=True)] == [
-        ("a", HELD_OUT, 2), ("b", HELD_OUT, 7),
-    ]  # fmt: skip
+        ("a", VALIDATION_SERIES, 2),
+        ("b", VALIDATION_SERIES, 7),
+    ]
     assert len(table[table["run"] == "a"]) == 6
-    assert list(table[table["part"] == LEARNS]["value"]) == [0.2, 0.3, 0.4]
+    assert list(table[table["part"] == TRAIN_SERIES]["value"]) == [0.2, 0.3, 0.4]
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"labels": "four"}, "4: angry, fear, happy, sad"), ({"labels": "fer2013"}, "7 (FER-2013)"),
-        ({"labels": "own", "label_names": ["a", "b"]}, "2 of its data"), ({"labels": "own"}, "of its data"),
-        ({"votes": True}, "7, 8 (FER+)"), ({"votes": True, "labels": "fer2013"}, "7, 8 (FER+)"), ({"votes": False}, ""),
-        ({"votes": "fer2013new.csv", "labels": "ferplus"}, "8 (FER+)"), ({"labels": 3}, ""), ({}, ""),
+        ({"labels": "four"}, "4: angry, fear, happy, sad"),
+        ({"labels": "fer2013"}, "7 (FER-2013)"),
+        ({"labels": "own", "label_names": ["a", "b"]}, "2 of its data"),
+        ({"labels": "own"}, "of its data"),
+        ({"votes": True}, "7, 8 (FER+)"),
+        ({"votes": True, "labels": "fer2013"}, "7, 8 (FER+)"),
+        ({"votes": False}, ""),
+        ({"votes": "fer2013new.csv", "labels": "ferplus"}, "8 (FER+)"),
+        ({"labels": 3}, ""),
+        ({}, ""),
     ],
-)  # fmt: skip
+)
 def test_the_labels_of_a_run_in_words(config: dict[str, Any], words: str) -> None:
-    assert tables.labels_of(config) == words
+    assert tables.describe_labels(config) == words
 
 
 def test_no_history_is_an_empty_table() -> None:
     assert len(tables.curves_table({"a": []}, "loss")) == 0
-    assert len(tables.lesson_table([], [], "right")) == 0
+    assert len(tables.step_curves_table([], [], "right")) == 0
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.floats(0, 0.99))
 def test_smoothing_stays_within_the_values_and_0_changes_nothing(values: list[float], weight: float) -> None:
-    out = tables.smoothed(values, weight)
+    out = tables.smooth_values(values, weight)
     assert len(out) == len(values)
     if values:
         assert out[0] == pytest.approx(values[0])
         slack = 1e-6 * max(1, *map(abs, values))
         assert min(values) - slack <= min(out) <= max(out) <= max(values) + slack
-    assert tables.smoothed(values, 0) == pytest.approx(values)
+    assert tables.smooth_values(values, 0) == pytest.approx(values)
 
 
 def test_smoothing_keeps_a_constant_and_follows_slowly() -> None:
-    assert tables.smoothed([3.0] * 5, 0.9) == pytest.approx([3.0] * 5)
-    assert tables.smoothed([0.0, 1.0], 0.6)[1] == pytest.approx(0.4 / 0.64)
+    assert tables.smooth_values([3.0] * 5, 0.9) == pytest.approx([3.0] * 5)
+    assert tables.smooth_values([0.0, 1.0], 0.6)[1] == pytest.approx(0.4 / 0.64)
 
 
 def test_a_lesson_by_step_and_by_epoch() -> None:
@@ -111,67 +124,82 @@ def test_a_lesson_by_step_and_by_epoch() -> None:
         {"epoch": "3", "step": "10", "steps": "10", "loss": "1", "accuracy": "nan", "learning_rate": "0.02"},
         {"epoch": "3", "step": "1", "steps": "0", "loss": "1", "accuracy": "0.5", "learning_rate": "0.02"},
     ]
-    table = tables.lesson_table(history([0.2, 0.3], [0.4, 0.35]), steps, "right")
-    within = table[table["part"] == WITHIN]
+    table = tables.step_curves_table(history([0.2, 0.3], [0.4, 0.35]), steps, "right")
+    within = table[table["part"] == STEP_SERIES]
     assert list(zip(within["at"], within["value"], strict=True)) == [(0.5, 0.1)]
     assert list(table[table["best"]]["at"]) == [1.0]
-    rates = tables.lesson_table([], steps, "rate")
+    rates = tables.step_curves_table([], steps, "rate")
     assert list(rates["at"]) == [0.5, 3.0]
 
 
 RISING = [0.3 + 0.03 * i for i in range(23)]
 ADVICE = [
     (RISING, [0.4 + 0.01 * i for i in range(23)], 40, None),  # the newest is the best
-    (RISING, [0.4 + 0.01 * min(i, 13) - 0.01 * max(0, i - 13) for i in range(23)], 40,
-     "Best epoch 14 of 23, gap 52 points: stop?"),
+    (
+        RISING,
+        [0.4 + 0.01 * min(i, 13) - 0.01 * max(0, i - 13) for i in range(23)],
+        40,
+        "Best epoch 14 of 23, gap 52 points: stop?",
+    ),
     (RISING, [0.4 + 0.01 * min(i, 13) - 0.01 * max(0, i - 13) for i in range(23)], 23, None),  # it ends anyway
     ([0.3] * 23, [0.31] + [0.3] * 22, 40, None),  # tired, but no gap
     ([], [], 40, None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("learns", "held_out", "epochs", "said"), ADVICE)
 def test_a_word_when_it_learns_by_heart(
     learns: list[float], held_out: list[float], epochs: int, said: str | None
 ) -> None:
-    assert tables.advice(history(learns, held_out), epochs) == said
+    assert tables.detect_overfitting(history(learns, held_out), epochs) == said
 
 
 def test_only_settings_that_differ() -> None:
-    table = tables.differences({
-        "a": {"epochs": 5, "seed": 1, "augmentation": {"flip": True, "rotation": 10.0}, "label_names": ["x"]},
-        "b": {"epochs": 5, "seed": 2, "augmentation": {"flip": True, "rotation": 14.5}, "patience": None},
-    })  # fmt: skip
+    table = tables.diff_settings(
+        {
+            "a": {"epochs": 5, "seed": 1, "augmentation": {"flip": True, "rotation": 10.0}, "label_names": ["x"]},
+            "b": {"epochs": 5, "seed": 2, "augmentation": {"flip": True, "rotation": 14.5}, "patience": None},
+        }
+    )
     assert table.to_numpy().tolist() == [
-        ["seed", "1", "2"], ["augmentation: rotation", "10", "14.5"], ["patience", "", "none"],
-    ]  # fmt: skip
-    assert tables.differences({"a": {"x": 1}}).empty
+        ["seed", "1", "2"],
+        ["augmentation: rotation", "10", "14.5"],
+        ["patience", "", "none"],
+    ]
+    assert tables.diff_settings({"a": {"x": 1}}).empty
 
 
 def test_a_confusion_matrix_as_cells() -> None:
     table = tables.confusion_table(np.array([[3, 1], [0, 0]]), ["happy", "sad"])
     assert table[["count", "share", "row", "column"]].to_numpy().tolist() == [
-        [3, 0.75, 0, 0], [1, 0.25, 0, 1], [0, 0.0, 1, 0], [0, 0.0, 1, 1],
-    ]  # fmt: skip
+        [3, 0.75, 0, 0],
+        [1, 0.25, 0, 1],
+        [0, 0.0, 1, 0],
+        [0, 0.0, 1, 1],
+    ]
     assert table["true"].tolist() == ["● happy"] * 2 + ["■ sad"] * 2
 
 
 def test_votes_in_words() -> None:
     names = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
-    assert tables.votes_sentence(np.array([2, 7, 0, 0, 0, 0, 0, 0, 1, 0]), names) == "happy 7, neutral 2, unknown 1"
-    assert tables.votes_sentence(np.zeros(10), names) == ""
-    assert tables.votes_sentence(None, names) == ""
+    assert tables.format_votes(np.array([2, 7, 0, 0, 0, 0, 0, 0, 1, 0]), names) == "happy 7, neutral 2, unknown 1"
+    assert tables.format_votes(np.zeros(10), names) == ""
+    assert tables.format_votes(None, names) == ""
 
 
 STRESS = [
-    None, {}, {"rows": None}, {"rows": "x"}, {"rows": [None, 3, {}, {"kind": "blur", "amount": "x", "accuracy": 1}]},
-]  # fmt: skip
+    None,
+    {},
+    {"rows": None},
+    {"rows": "x"},
+    {"rows": [None, 3, {}, {"kind": "blur", "amount": "x", "accuracy": 1}]},
+]
 
 
 @pytest.mark.parametrize("stress", STRESS)
 def test_damaged_stress_is_no_stress(stress: Any) -> None:
     good = {"rows": [{"kind": "blur", "amount": 1, "unit": "pixels", "accuracy": 0.5}]}
-    table = tables.stress_table({"bad": stress, "good": good})
+    table = tables.robustness_table({"bad": stress, "good": good})
     assert table["run"].tolist() == ["good"]
     assert math.isnan(table["macro_recall"][0])
 
@@ -181,6 +209,6 @@ def test_damaged_stress_is_no_stress(stress: Any) -> None:
     [(0, "1 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (7200, "2 h"), (9000, "2.5 h")],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert formatting.duration(seconds) == said
-    assert formatting.waiting(seconds) == f"about {said} left"
-    assert formatting.waiting(None) == ""
+    assert formatting.format_duration(seconds) == said
+    assert formatting.format_time_left(seconds) == f"about {said} left"
+    assert formatting.format_time_left(None) == ""

@@ -4,24 +4,27 @@ import pytest
 import streamlit as st
 
 from emotion.faces import Box, Face, Scores
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.ui import components, messages, models
 
 
-@pytest.mark.parametrize("text", [
-    "plain words, 87 %",
-    ":material/home: :smile: :red[x] $x^2$ **b** _i_ `c` [a](http://b.c) <b>h</b> &amp; ~~s~~",
-    "-> <- >= -- ... # 1. a@b.co www.x.org \\n ^[1] | \"q\" 'q' {x} !y",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain words, 87 %",
+        ":material/home: :smile: :red[x] $x^2$ **b** _i_ `c` [a](http://b.c) <b>h</b> &amp; ~~s~~",
+        "-> <- >= -- ... # 1. a@b.co www.x.org \\n ^[1] | \"q\" 'q' {x} !y",
+    ],
+)
 def test_plain_hides_nothing_and_leaves_no_sign_alone(text: str) -> None:
-    marked = messages.plain(text)
+    marked = messages.escape_markdown(text)
     assert re.sub(r"\\(.)", r"\1", marked).replace("\u2060", "") == text
     assert not re.search(r"(?<!\\)[*_`$<>\[\]&~]", marked)
     assert "www." not in marked.replace("\\", "")
 
 
 def test_plain_is_one_line() -> None:
-    assert messages.plain("a\n\n# b") == "a \\# b"
+    assert messages.escape_markdown("a\n\n# b") == "a \\# b"
 
 
 @pytest.mark.parametrize(("sent", "chosen"), [(2, [2]), (2.0, [2]), (0, []), (4, []), (-1, []), (None, []), ("2", [])])
@@ -30,20 +33,26 @@ def test_a_browser_can_only_choose_what_is_there(
 ) -> None:
     got: list[int] = []
     monkeypatch.setattr(st, "session_state", {"key": {"chosen": sent}})
-    components._chosen("key", 3, got.append)()
+    components._make_select_callback("key", 3, got.append)()
     assert got == chosen
 
 
 def test_a_face_in_words() -> None:
     scores = Scores(["happy", "sad"], [0.871, 0.129])
-    sure, unsure = Face(Box(0, 0, 9, 9), 0.9, scores=scores), Face(Box(0, 0, 9, 9), 0.9, scores=scores, unsure="dark")
-    assert (components.title(sure), components.reason(sure)) == ("happy 87 %", "")
-    assert (components.title(unsure), components.reason(unsure)) == ("unsure", "Dark. The best guess is happy at 87 %.")
-    assert components.title(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
+    sure, unsure = (
+        Face(Box(0, 0, 9, 9), 0.9, scores=scores),
+        Face(Box(0, 0, 9, 9), 0.9, scores=scores, uncertainty_reason="dark"),
+    )
+    assert (components.format_prediction(sure), components.format_uncertainty(sure)) == ("happy 87 %", "")
+    assert (components.format_prediction(unsure), components.format_uncertainty(unsure)) == (
+        "unsure",
+        "Dark. The best guess is happy at 87 %.",
+    )
+    assert components.format_prediction(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
 
 
-def test_accuracy_is_only_what_the_card_says(tiny: Bundle) -> None:
-    assert models.accuracy(tiny, "ferplus") is None
-    stated = Bundle(tiny.folder, {**tiny.card, "metrics": {"private": {"ferplus": {"accuracy": 0.8}}}})
-    assert models.accuracy(stated, "ferplus") == 0.8
-    assert models.accuracy(stated, "fer2013") is None
+def test_accuracy_is_only_what_the_card_says(tiny: ModelBundle) -> None:
+    assert models.get_test_accuracy(tiny, "ferplus") is None
+    stated = ModelBundle(tiny.folder, {**tiny.card, "metrics": {"private": {"ferplus": {"accuracy": 0.8}}}})
+    assert models.get_test_accuracy(stated, "ferplus") == 0.8
+    assert models.get_test_accuracy(stated, "fer2013") is None

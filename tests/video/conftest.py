@@ -8,42 +8,42 @@ from typing import Any
 
 import pytest
 
-from emotion.jobs.reporter import Reporter
-from emotion.model_store.store import Bundle
+from emotion.jobs.reporter import JobReporter
+from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import Analyzer
-from emotion.video.analysis import Analysis
-from emotion.video.pipeline import analyze_film
-from emotion.video.settings import FilmSettings, Request
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.pipeline import analyze_video
+from emotion.video.settings import VideoRequest, VideoSettings
 from tests.video.scenes import HAPPY, SAD, Reader, Square, make_film, see
 
-Read = Callable[..., Analysis]
+Read = Callable[..., VideoAnalysis]
 
 
 @pytest.fixture
-def analyzer(fake_detector: Callable[..., Any], tiny: Bundle) -> Analyzer:
+def analyzer(fake_detector: Callable[..., Any], tiny: ModelBundle) -> Analyzer:
     """Takes squares for faces."""
     return Analyzer(fake_detector(see), Reader(tiny))  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def request_for(tiny: Bundle) -> Callable[..., Request]:
+def request_for(tiny: ModelBundle) -> Callable[..., VideoRequest]:
     """`request_for(film, name=None, **settings)`."""
 
-    def make(path: Path, /, name: str | None = None, **settings: Any) -> Request:
-        return Request.of(path, name or path.name, FilmSettings(**settings), "haar", tiny.folder)
+    def make(path: Path, /, name: str | None = None, **settings: Any) -> VideoRequest:
+        return VideoRequest.from_video(path, name or path.name, VideoSettings(**settings), "haar", tiny.folder)
 
     return make
 
 
 @pytest.fixture
-def read(tmp_path: Path, analyzer: Analyzer, request_for: Callable[..., Request]) -> Read:
+def read(tmp_path: Path, analyzer: Analyzer, request_for: Callable[..., VideoRequest]) -> Read:
     """`read(film, folder="out", report=None, **settings)`: the film read to its end, or what `report` says."""
 
-    def read(path: Path, /, folder: str = "out", report: Reporter | None = None, **settings: Any) -> Analysis:
+    def read(path: Path, /, folder: str = "out", report: JobReporter | None = None, **settings: Any) -> VideoAnalysis:
         out = tmp_path / folder
         out.mkdir(exist_ok=True)
-        analyze_film(request_for(path, **settings), analyzer, out, report or Reporter(out))
-        return Analysis(out)
+        analyze_video(request_for(path, **settings), analyzer, out, report or JobReporter(out))
+        return VideoAnalysis(out)
 
     return read
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
-from emotion.media.video_writer import FilmWriter
-from emotion.model_store.store import Bundle
-from emotion.recognition.classification import Verdict
+from emotion.media.video_writer import VideoWriter
+from emotion.model_store.store import ModelBundle
+from emotion.recognition.classification import Prediction
 
 HAPPY, SAD, UNSURE = 230, 130, 180  # grey levels
 SIZE = (240, 180)  # width, height
@@ -46,7 +46,7 @@ def make_film(
     rate: int = 10,
     size: tuple[int, int] = SIZE,
 ) -> Path:
-    with FilmWriter(path, *size) as film:
+    with VideoWriter(path, *size) as film:
         for i in range(round(seconds * rate)):
             film.write(paint(at(i / rate), size), i / rate)
     return path
@@ -65,11 +65,11 @@ class Reader:
     size = 48
     head_names = ("ferplus",)
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: ModelBundle) -> None:
         self.bundle = bundle
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Verdict, ...]:
-        return tuple(Verdict(_scores(float(crop[20:28, 20:28].mean())), 0.99) for crop in crops)
+    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+        return tuple(Prediction(_scores(float(crop[20:28, 20:28].mean())), 0.99) for crop in crops)
 
 
 def _scores(grey: float) -> Scores:
@@ -81,20 +81,27 @@ def _scores(grey: float) -> Scores:
 
 def line(index: int, seconds: float, *faces: tuple[int, str], box: tuple[int, int, int, int] = (0, 0, 40, 40)) -> str:
     """A line of frames.jsonl: `faces` are (track, shown)."""
-    return json.dumps({
-        "index": index,
-        "seconds": seconds,
-        "faces": [
-            {
-                "track": track, "shown": shown, "box": list(box), "detection": 0.9,
-                "label": "sad" if shown == "unsure" else shown, "confidence": 0.4 if shown == "unsure" else 0.8,
-                "scores": dict.fromkeys(FERPLUS_LABELS, 0.0) | {"happy": 0.1, "sad": 0.1, shown: 0.8}
-                if shown != "unsure" else dict.fromkeys(FERPLUS_LABELS, 0.125),
-                "unsure": "dark" if shown == "unsure" else None,
-            }
-            for track, shown in faces
-        ],
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "index": index,
+            "seconds": seconds,
+            "faces": [
+                {
+                    "track": track,
+                    "shown": shown,
+                    "box": list(box),
+                    "detection": 0.9,
+                    "label": "sad" if shown == "unsure" else shown,
+                    "confidence": 0.4 if shown == "unsure" else 0.8,
+                    "scores": dict.fromkeys(FERPLUS_LABELS, 0.0) | {"happy": 0.1, "sad": 0.1, shown: 0.8}
+                    if shown != "unsure"
+                    else dict.fromkeys(FERPLUS_LABELS, 0.125),
+                    "unsure": "dark" if shown == "unsure" else None,
+                }
+                for track, shown in faces
+            ],
+        }
+    )
 
 
 def write_lines(folder: Path, *lines: str) -> None:

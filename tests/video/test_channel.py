@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.video.channel import Pipe
+from emotion.video.channel import BoundedChannel
 
 
 def started(act: Callable[[], object]) -> threading.Thread:
@@ -19,15 +19,15 @@ def started(act: Callable[[], object]) -> threading.Thread:
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 3))
 def test_everything_comes_in_order(items: list[int], room: int) -> None:
-    pipe: Pipe[int] = Pipe(room)
-    maker = started(lambda: [*map(pipe.put, items), pipe.end()])
-    assert list(pipe.items()) == items
+    pipe: BoundedChannel[int] = BoundedChannel(room)
+    maker = started(lambda: [*map(pipe.put, items), pipe.close()])
+    assert list(pipe.receive()) == items
     maker.join(5)
     assert not maker.is_alive()
 
 
 def test_no_more_wait_than_there_is_room_for() -> None:
-    pipe: Pipe[int] = Pipe(2)
+    pipe: BoundedChannel[int] = BoundedChannel(2)
     put = list[int]()
     maker = started(lambda: [put.append(n) for n in range(5) if pipe.put(n)])
     deadline = time.monotonic() + 5
@@ -35,34 +35,34 @@ def test_no_more_wait_than_there_is_room_for() -> None:
         time.sleep(0.01)
     time.sleep(0.05)
     assert put == [0, 1]
-    assert next(iter(pipe.items())) == 0
-    pipe.leave()
+    assert next(iter(pipe.receive())) == 0
+    pipe.abandon()
     maker.join(5)
     assert not maker.is_alive()
 
 
 def test_an_error_of_the_maker_comes_after_all_that_it_made() -> None:
-    pipe: Pipe[int] = Pipe()
+    pipe: BoundedChannel[int] = BoundedChannel()
     pipe.put(1)
-    pipe.end(ValueError("broken"))
-    items = pipe.items()
+    pipe.close(ValueError("broken"))
+    items = pipe.receive()
     assert next(items) == 1
     with pytest.raises(ValueError, match="broken"):
         next(items)
 
 
 def test_who_puts_hears_that_nobody_takes() -> None:
-    pipe: Pipe[int] = Pipe(1)
+    pipe: BoundedChannel[int] = BoundedChannel(1)
     assert pipe.put(1)
     answers = list[bool]()
     maker = started(lambda: answers.append(pipe.put(2)))
-    pipe.leave()
+    pipe.abandon()
     maker.join(5)
     assert answers == [False]
-    assert list(pipe.items()) == []
+    assert list(pipe.receive()) == []
 
 
 def test_who_waits_can_be_stopped() -> None:
-    pipe: Pipe[int] = Pipe()
+    pipe: BoundedChannel[int] = BoundedChannel()
     asked = iter([False, False, True])
-    assert list(pipe.items(lambda: next(asked))) == []
+    assert list(pipe.receive(lambda: next(asked))) == []

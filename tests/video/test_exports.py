@@ -15,14 +15,14 @@ from PIL import Image, ImageSequence
 
 from emotion.errors import EmotionError
 from emotion.expressions import FERPLUS_LABELS
-from emotion.model_store.store import Bundle
-from emotion.recognition.analyzer import Settings
+from emotion.model_store.store import ModelBundle
+from emotion.recognition.analyzer import AnalyzerSettings
 from emotion.results import serialization
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.video import exports
-from emotion.video.analysis import Analysis
-from emotion.video.settings import FilmSettings, Request
-from emotion.video.tables import FILM_COLUMNS
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.settings import VideoRequest, VideoSettings
+from emotion.video.tables import FACE_TABLE_COLUMNS
 from tests.video.conftest import Read
 from tests.video.scenes import line, write_lines
 
@@ -30,43 +30,60 @@ HOSTILE = '</script><script>alert("1")</script>'
 
 
 @pytest.fixture
-def made(tmp_path: Path, tiny: Bundle) -> Analysis:
+def made(tmp_path: Path, tiny: ModelBundle) -> VideoAnalysis:
     """Two faces: one is sad, unsure and happy for a second each; the other is there for half a second."""
     words = ["sad"] * 10 + ["unsure"] * 10 + ["happy"] * 10
     other = [[(2, "happy")] if 5 <= i < 10 else [] for i in range(30)]
     write_lines(tmp_path, *(line(i, i / 10, (1, word), *other[i]) for i, word in enumerate(words)))
-    Request.of(tmp_path / "a.mp4", "Party <b>.mp4", FilmSettings(), "haar", tiny.folder).write(tmp_path)
-    return Analysis(tmp_path)
+    VideoRequest.from_video(tmp_path / "a.mp4", "Party <b>.mp4", VideoSettings(), "haar", tiny.folder).write(tmp_path)
+    return VideoAnalysis(tmp_path)
 
 
 # ------------------------------------------------------------------ CSV and JSON
 
 
-def test_csv(made: Analysis, tiny: Bundle) -> None:
-    rows = list(csv.DictReader(io.StringIO(exports.csv(made).removeprefix(BYTE_ORDER_MARK))))
-    assert list(rows[0]) == [*FILM_COLUMNS, *FERPLUS_LABELS]
+def test_csv(made: VideoAnalysis, tiny: ModelBundle) -> None:
+    rows = list(csv.DictReader(io.StringIO(exports.to_csv(made).removeprefix(BYTE_ORDER_MARK))))
+    assert list(rows[0]) == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
     assert len(rows) == 35
     assert rows[0] | {"neutral": ""} == {
-        "frame": "0", "seconds": "0.0000", "track": "1", "name": "Face 1", "shown": "sad", "label": "sad",
-        "confidence": "0.8000", "unsure": "", "detection": "0.9000", "x1": "0", "y1": "0", "x2": "40", "y2": "40",
-        "neutral": "", "happy": "0.1000", "surprise": "0.0000", "sad": "0.8000", "angry": "0.0000",
-        "disgust": "0.0000", "fear": "0.0000", "contempt": "0.0000",
-    }  # fmt: skip
+        "frame": "0",
+        "seconds": "0.0000",
+        "track": "1",
+        "name": "Face 1",
+        "shown": "sad",
+        "label": "sad",
+        "confidence": "0.8000",
+        "unsure": "",
+        "detection": "0.9000",
+        "x1": "0",
+        "y1": "0",
+        "x2": "40",
+        "y2": "40",
+        "neutral": "",
+        "happy": "0.1000",
+        "surprise": "0.0000",
+        "sad": "0.8000",
+        "angry": "0.0000",
+        "disgust": "0.0000",
+        "fear": "0.0000",
+        "contempt": "0.0000",
+    }
     assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
-    assert tiny.sha256 not in exports.csv(made)
-    assert json.loads(exports.provenance_json(made)) == {"name": "Party <b>.mp4", **made.receipt}
+    assert tiny.sha256 not in exports.to_csv(made)
+    assert json.loads(exports.provenance_to_json(made)) == {"name": "Party <b>.mp4", **made.provenance}
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
-def test_a_name_is_no_formula(made: Analysis, name: str) -> None:
+def test_a_name_is_no_formula(made: VideoAnalysis, name: str) -> None:
     made.rename(1, name)
-    rows = list(csv.DictReader(io.StringIO(exports.csv(made).removeprefix(BYTE_ORDER_MARK))))
+    rows = list(csv.DictReader(io.StringIO(exports.to_csv(made).removeprefix(BYTE_ORDER_MARK))))
     assert rows[0]["name"] == "'" + name
 
 
-def test_json(made: Analysis, tiny: Bundle) -> None:
+def test_json(made: VideoAnalysis, tiny: ModelBundle) -> None:
     made.rename(1, "Anna")
-    value = json.loads(exports.json_text(made))
+    value = json.loads(exports.to_json(made))
     assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert value["program"] == serialization.PROGRAM
     assert value["settings"]["recognition"]["side"] == 640
@@ -76,12 +93,12 @@ def test_json(made: Analysis, tiny: Bundle) -> None:
     assert [face["track"] for face in value["frames"][5]["faces"]] == [1, 2]
 
 
-def test_json_has_no_hidden_face_and_one_number_for_a_merged_one(made: Analysis) -> None:
+def test_json_has_no_hidden_face_and_one_number_for_a_merged_one(made: VideoAnalysis) -> None:
     write_lines(made.folder, line(0, 0.0, (1, "sad"), (2, "happy")), line(1, 0.1, (3, "happy"), (2, "sad")))
-    analysis = Analysis(made.folder)
+    analysis = VideoAnalysis(made.folder)
     analysis.merge(3, 1)
     analysis.hide(2)
-    value = json.loads(exports.json_text(analysis))
+    value = json.loads(exports.to_json(analysis))
     assert [[face["track"] for face in frame["faces"]] for frame in value["frames"]] == [[1], [1]]
     assert [(one["track"], one["merged"]) for one in value["people"]] == [(1, [3])]
 
@@ -93,9 +110,9 @@ def cues(text: str) -> list[str]:
     return [block.rstrip() for block in text.split("\n\n")[2:]]
 
 
-def test_subtitles_of_every_face_and_of_one(made: Analysis) -> None:
+def test_subtitles_of_every_face_and_of_one(made: VideoAnalysis) -> None:
     made.rename(1, "Anna")
-    blocks = exports.vtt(made).split("\n\n")
+    blocks = exports.to_vtt(made).split("\n\n")
     assert blocks[0] == "WEBVTT"
     assert blocks[1].startswith("NOTE\nEmotion Studio")
     anna = [
@@ -104,21 +121,21 @@ def test_subtitles_of_every_face_and_of_one(made: Analysis) -> None:
         "00:00:02.000 --> 00:00:03.000\nAnna: happy 80 %",
     ]
     other = ["00:00:00.500 --> 00:00:01.000\nFace 2: happy 80 %"]
-    assert cues(exports.vtt(made)) == [anna[0], *other, *anna[1:]]
-    assert (cues(exports.vtt(made, 1)), cues(exports.vtt(made, 2))) == (anna, other)
+    assert cues(exports.to_vtt(made)) == [anna[0], *other, *anna[1:]]
+    assert (cues(exports.to_vtt(made, 1)), cues(exports.to_vtt(made, 2))) == (anna, other)
     made.hide(1)
-    assert cues(exports.vtt(made)) == other
+    assert cues(exports.to_vtt(made)) == other
     for track in (1, 3):
         with pytest.raises(EmotionError, match=f"There is no face {track} to make subtitles of"):
-            exports.vtt(made, track)
+            exports.to_vtt(made, track)
 
 
-def test_subtitles_join_merged_faces(made: Analysis) -> None:
+def test_subtitles_join_merged_faces(made: VideoAnalysis) -> None:
     write_lines(made.folder, *(line(i, i / 10, (1 if i < 10 else 2, "sad" if i < 10 else "happy")) for i in range(20)))
-    analysis = Analysis(made.folder)
+    analysis = VideoAnalysis(made.folder)
     analysis.merge(2, 1)
     both = ["00:00:00.000 --> 00:00:01.000\nFace 1: sad 80 %", "00:00:01.000 --> 00:00:02.000\nFace 1: happy 80 %"]
-    assert cues(exports.vtt(analysis)) == cues(exports.vtt(analysis, 1)) == both
+    assert cues(exports.to_vtt(analysis)) == cues(exports.to_vtt(analysis, 1)) == both
 
 
 @pytest.mark.parametrize(
@@ -126,25 +143,25 @@ def test_subtitles_join_merged_faces(made: Analysis) -> None:
     [(0.9, ["00:00:00.000 --> 00:00:03.000\nFace 1: unsure"]), (0.8, ["80 %", "unsure", "80 %"])],
 )
 def test_subtitles_do_not_write_what_is_less_certain_than_the_settings_ask(
-    made: Analysis, tiny: Bundle, least: float, expected: list[str]
+    made: VideoAnalysis, tiny: ModelBundle, least: float, expected: list[str]
 ) -> None:
-    settings = FilmSettings(Settings(unsure=least))
-    Request.of(made.folder / "a.mp4", "a.mp4", settings, "haar", tiny.folder).write(made.folder)
-    found = cues(exports.vtt(Analysis(made.folder), 1))
+    settings = VideoSettings(AnalyzerSettings(min_confidence=least))
+    VideoRequest.from_video(made.folder / "a.mp4", "a.mp4", settings, "haar", tiny.folder).write(made.folder)
+    found = cues(exports.to_vtt(VideoAnalysis(made.folder), 1))
     assert [cue[-len(end) :] for cue, end in zip(found, expected, strict=True)] == expected
 
 
-def test_names_cannot_make_cues(made: Analysis) -> None:
+def test_names_cannot_make_cues(made: VideoAnalysis) -> None:
     made.rename(1, "a --> b\n\n00:00:01.000 --> 00:00:02.000\n<v Eve>")
-    text = exports.vtt(made)
+    text = exports.to_vtt(made)
     assert text.count("-->") == 4
     assert "<v" not in text
     assert len(text.split("\n\n")) == 6
 
 
-def test_times_of_long_films(made: Analysis) -> None:
+def test_times_of_long_films(made: VideoAnalysis) -> None:
     write_lines(made.folder, line(0, 3599.5, (1, "sad")), line(1, 3600.25, (1, "happy")))
-    assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80 %" in exports.vtt(Analysis(made.folder))
+    assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80 %" in exports.to_vtt(VideoAnalysis(made.folder))
 
 
 # ------------------------------------------------------------------ pictures
@@ -154,25 +171,25 @@ def test_crops(read: Read, moving: Path) -> None:
     analysis = read(moving)
     analysis.rename(1, "../../Anna: <x>")
     analysis.rename(2, "Anna-x")
-    with zipfile.ZipFile(io.BytesIO(exports.crops_zip(analysis))) as archive:
+    with zipfile.ZipFile(io.BytesIO(exports.zip_thumbnails(analysis))) as archive:
         names = archive.namelist()
         assert names == ["provenance.json", "Anna-x/sad.jpg", "Anna-x/happy.jpg", "Anna-x (2)/happy.jpg"]
         provenance = json.loads(archive.read("provenance.json"))
         assert archive.read("Anna-x/sad.jpg") == (analysis.folder / "crops" / "1-sad.jpg").read_bytes()
-    assert provenance["model"]["sha256"] == analysis.receipt["model"]["sha256"]
+    assert provenance["model"]["sha256"] == analysis.provenance["model"]["sha256"]
     analysis.hide(2)
-    with zipfile.ZipFile(io.BytesIO(exports.crops_zip(analysis))) as archive:
+    with zipfile.ZipFile(io.BytesIO(exports.zip_thumbnails(analysis))) as archive:
         assert len(archive.namelist()) == 3
 
 
 def test_gif(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    content = exports.gif(analysis, 1.0, 3.0)
+    content = exports.to_gif(analysis, 1.0, 3.0)
     with Image.open(io.BytesIO(content)) as picture:
         assert picture.size == (240, 180)
         assert picture.info["duration"] == 100
         assert b"recognition" not in picture.info["comment"]
-        assert analysis.receipt["model"]["sha256"].encode() in picture.info["comment"]
+        assert analysis.provenance["model"]["sha256"].encode() in picture.info["comment"]
         shown = [np.asarray(one.convert("RGB"), float) for one in ImageSequence.Iterator(picture)]
     assert len(shown) == 20
     middles = [image[40:60, 62:80].mean() for image in shown]  # of the face, which gets bright at second 2
@@ -186,17 +203,17 @@ def test_gif(read: Read, moving: Path) -> None:
 def test_ranges_that_cannot_be(read: Read, moving: Path, start: float, end: float) -> None:
     analysis = read(moving, every=100)
     with pytest.raises(EmotionError, match="choose"):
-        exports.gif(analysis, start, end)
+        exports.to_gif(analysis, start, end)
 
 
 def test_a_gif_goes_on_to_the_end_only(read: Read, moving: Path) -> None:
-    with Image.open(io.BytesIO(exports.gif(read(moving, every=100), 3.5, 8))) as picture:
+    with Image.open(io.BytesIO(exports.to_gif(read(moving, every=100), 3.5, 8))) as picture:
         assert sum(one.info["duration"] for one in ImageSequence.Iterator(picture)) == pytest.approx(500, abs=100)
 
 
-def test_no_gif_without_the_film(made: Analysis) -> None:
+def test_no_gif_without_the_film(made: VideoAnalysis) -> None:
     with pytest.raises(EmotionError, match="no film with labels"):
-        exports.gif(made, 0, 1)
+        exports.to_gif(made, 0, 1)
 
 
 # ------------------------------------------------------------------ the report
@@ -231,17 +248,17 @@ class Page(HTMLParser):
 
 def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    page = Page(exports.report_html(analysis))
+    page = Page(exports.render_report(analysis))
     assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == ["lanes", "crowd", "parts"]
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "base")
         assert "src" not in attributes or str(attributes["src"]).startswith("data:image/jpeg;base64,")
         assert not any(name.startswith("on") for name in attributes)
     images = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(images) == 2 + len(analysis.moments())
+    assert len(images) == 2 + len(analysis.highlights())
     assert all(attributes["alt"] for attributes in images)
     words = " ".join(page.words)
-    sha256 = analysis.receipt["model"]["sha256"]
+    sha256 = analysis.provenance["model"]["sha256"]
     for part in ("Face 1", "from 0:01.0 to 0:01.9", "● happy", "What a label means", "not what a person feels", sha256):
         assert part in words
     assert '"name": "Everyone"' in page.scripts[3]
@@ -254,22 +271,22 @@ def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> No
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
-def test_the_report_tells_hidden_faces_from_none(made: Analysis, tmp_path: Path, tiny: Bundle) -> None:
+def test_the_report_tells_hidden_faces_from_none(made: VideoAnalysis, tmp_path: Path, tiny: ModelBundle) -> None:
     for track in (1, 2):
         made.hide(track)
-    text = exports.report_html(made)
+    text = exports.render_report(made)
     assert "All faces that were found in it are hidden." in text
     assert "No face was found" not in text
     write_lines(tmp_path, line(0, 0.0))
-    assert "No face was found in this film." in exports.report_html(Analysis(tmp_path))
+    assert "No face was found in this film." in exports.render_report(VideoAnalysis(tmp_path))
 
 
 def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    plain = Page(exports.report_html(analysis))
+    plain = Page(exports.render_report(analysis))
     analysis.rename(1, HOSTILE)
     analysis.rename(2, '" onerror="alert(1)')
-    text = exports.report_html(analysis)
+    text = exports.render_report(analysis)
     page = Page(text)
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
     assert [sorted(attributes) for _, attributes in page.tags] == [sorted(attributes) for _, attributes in plain.tags]
@@ -285,12 +302,12 @@ def test_all_files_at_once(read: Read, moving: Path, tmp_path: Path) -> None:
     texts = ["faces.csv", "provenance.json", "faces.json", "expressions.vtt", "report.html"]
     for name in (*texts, "crops.zip", "subtitles.zip"):
         assert (analysis.folder / name).stat().st_size > 200
-    with zipfile.ZipFile(io.BytesIO(exports.results_zip(analysis))) as archive:
+    with zipfile.ZipFile(io.BytesIO(exports.zip_results(analysis))) as archive:
         assert archive.namelist()[:5] == texts
         assert {"subtitles/Face-1.vtt", "subtitles/Face-2.vtt", "crops/Face-2/happy.jpg"} < set(archive.namelist())
         table = pd.read_csv(archive.open("faces.csv"))
-    assert table.columns.tolist() == [*FILM_COLUMNS, *FERPLUS_LABELS]
-    assert len(table) == len(analysis.table())
+    assert table.columns.tolist() == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
+    assert len(table) == len(analysis.face_table())
     (tmp_path / "file").write_text("")
     with pytest.raises(EmotionError, match="cannot be written to"):
         exports.write_results(analysis, tmp_path / "file")

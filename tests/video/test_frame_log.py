@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.expressions import FERPLUS_LABELS
-from emotion.video.frame_log import COLUMNS, FrameLog
+from emotion.video.frame_log import LOG_COLUMNS, FrameLog
 from tests.video.scenes import line, write_lines
 
 TWO = (line(0, 0.0, (1, "sad"), (2, "happy")), line(2, 0.2, (1, "unsure")), line(4, 0.4))
@@ -20,9 +20,9 @@ def test_what_is_read(tmp_path: Path) -> None:
     log = FrameLog(tmp_path)
     assert log.refresh()
     assert not log.refresh()
-    assert (log.frames, log.seconds, log.labels) == (3, 0.4, FERPLUS_LABELS)
-    table = log.faces()
-    assert list(table.columns) == [*COLUMNS, *FERPLUS_LABELS]
+    assert (log.num_frames, log.last_timestamp, log.labels) == (3, 0.4, FERPLUS_LABELS)
+    table = log.to_dataframe()
+    assert list(table.columns) == [*LOG_COLUMNS, *FERPLUS_LABELS]
     assert table["frame"].tolist() == [0, 0, 2]
     assert table["track"].tolist() == [1, 2, 1]
     assert table["shown"].tolist() == ["sad", "happy", "unsure"]
@@ -31,15 +31,15 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert table["span"].tolist() == pytest.approx([0.2] * 3)
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 40]
     assert table.loc[1, "happy"] == 0.8
-    assert [*log.lines()] == list(TWO)
+    assert [*log.iter_lines()] == list(TWO)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     log = FrameLog(tmp_path)
     assert not log.refresh()
-    assert (log.frames, log.seconds, log.labels, [*log.lines()]) == (0, 0.0, (), [])
-    assert list(log.faces().columns) == list(COLUMNS)
-    assert len(log.faces()) == len(log.spans()) == 0
+    assert (log.num_frames, log.last_timestamp, log.labels, [*log.iter_lines()]) == (0, 0.0, (), [])
+    assert list(log.to_dataframe().columns) == list(LOG_COLUMNS)
+    assert len(log.to_dataframe()) == len(log.durations()) == 0
 
 
 def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
     write_lines(tmp_path, json.dumps(unread), line(1, 0.1, (1, "happy")))
     log = FrameLog(tmp_path)
     log.refresh()
-    table = log.faces()
+    table = log.to_dataframe()
     assert np.isnan(table.loc[0, ["confidence", *FERPLUS_LABELS]].astype(float)).all()
     assert table.loc[1, "happy"] == 0.8
 
@@ -62,34 +62,44 @@ def test_a_line_comes_in_pieces(tmp_path_factory: pytest.TempPathFactory, data: 
     for cut in (*cuts, len(whole)):
         (folder / "frames.jsonl").write_bytes(whole[:cut])  # the same file, grown
         log.refresh()
-        assert log.frames == whole[:cut].count(b"\n")
-    assert len(log.faces()) == 3
+        assert log.num_frames == whole[:cut].count(b"\n")
+    assert len(log.to_dataframe()) == 3
 
 
 @pytest.mark.parametrize(
     "damaged",
     [
-        "", "{", "[]", "null", "7", '{"index": 1}', '{"index": 1, "seconds": "x", "faces": []}',
-        '{"index": 1, "seconds": NaN, "faces": []}', '{"index": 1, "seconds": 1, "faces": [{}]}', "[" * 100_000,
-        line(1, 0.1, (1, "sad"))[:-9], line(1, 0.1, (1, "sad")).replace('"box": [0, ', '"box": ["a", '),
-        line(1, 0.1, (1, "sad")).replace('"track": 1', '"track": null'), "\x00\x00",
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '{"index": 1}',
+        '{"index": 1, "seconds": "x", "faces": []}',
+        '{"index": 1, "seconds": NaN, "faces": []}',
+        '{"index": 1, "seconds": 1, "faces": [{}]}',
+        "[" * 100_000,
+        line(1, 0.1, (1, "sad"))[:-9],
+        line(1, 0.1, (1, "sad")).replace('"box": [0, ', '"box": ["a", '),
+        line(1, 0.1, (1, "sad")).replace('"track": 1', '"track": null'),
+        "\x00\x00",
         line(1, 0.1, (1, "sad")).replace('"detection": 0.9', '"detection": []'),
     ],
-)  # fmt: skip
+)
 def test_damaged_lines_are_left_out(tmp_path: Path, damaged: str) -> None:
     write_lines(tmp_path, TWO[0], damaged, TWO[2])
     log = FrameLog(tmp_path)
     log.refresh()
-    assert log.frames == 2
-    assert [*log.lines()] == [TWO[0], TWO[2]]
+    assert log.num_frames == 2
+    assert [*log.iter_lines()] == [TWO[0], TWO[2]]
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "frames.jsonl").write_bytes(TWO[0].encode() + b"\n\xff\xfe{\n" + TWO[1].encode())  # cut off
     log = FrameLog(tmp_path)
     log.refresh()
-    assert log.frames == 1
-    assert [*log.lines()] == [TWO[0]]
+    assert log.num_frames == 1
+    assert [*log.iter_lines()] == [TWO[0]]
 
 
 def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
@@ -98,21 +108,21 @@ def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
     log.refresh()
     (tmp_path / "frames.jsonl").unlink()
     assert log.refresh()
-    assert log.frames == 0
+    assert log.num_frames == 0
     write_lines(tmp_path, line(0, 0.0, (7, "happy")))
     log.refresh()
-    assert log.faces()["track"].tolist() == [7]
+    assert log.to_dataframe()["track"].tolist() == [7]
 
 
 def test_a_hole_in_the_film_is_not_the_time_of_one_frame(tmp_path: Path) -> None:
     write_lines(tmp_path, line(0, 0.0), line(1, 0.1), line(2, 0.2), line(3, 36_000.0))
     log = FrameLog(tmp_path)
     log.refresh()
-    assert log.spans().tolist() == pytest.approx([0.1, 0.1, 1.0, 0.1])
+    assert log.durations().tolist() == pytest.approx([0.1, 0.1, 1.0, 0.1])
 
 
 def test_slow_readings_stand_for_their_whole_time(tmp_path: Path) -> None:
     write_lines(tmp_path, *(line(90 * i, 3.0 * i) for i in range(4)))
     log = FrameLog(tmp_path)
     log.refresh()
-    assert log.spans().tolist() == pytest.approx([3.0, 3.0, 3.0, 1.0])  # nobody knows how long the last one
+    assert log.durations().tolist() == pytest.approx([3.0, 3.0, 3.0, 1.0])  # nobody knows how long the last one

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from emotion.errors import EmotionError, JobError, ModelError, VideoError
 from emotion.jobs import job as jobs
 from emotion.media.image_reader import read_image
-from emotion.media.video_reader import Film
-from emotion.media.video_writer import FilmWriter
-from emotion.model_store.store import Bundle
+from emotion.media.video_reader import VideoReader
+from emotion.media.video_writer import VideoWriter
+from emotion.model_store.store import ModelBundle
 from emotion.video import exports, library
-from emotion.video.analysis import Analysis
-from emotion.video.settings import FilmSettings
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.settings import VideoSettings
 from tests.video.conftest import Read
 from tests.video.scenes import line
 
@@ -35,7 +35,7 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory, sample: NDArray[np.uint8
     """Three seconds of a face that moves, and a second without it."""
     path = tmp_path_factory.mktemp("films") / "astronaut.mp4"
     small = cv2.resize(sample, (256, 256), interpolation=cv2.INTER_AREA)
-    with FilmWriter(path, 320, 256) as film:
+    with VideoWriter(path, 320, 256) as film:
         for i in range(32):
             image = np.full((256, 320, 3), 96, np.uint8)
             if i < 24:
@@ -44,9 +44,9 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory, sample: NDArray[np.uint8
     return path
 
 
-def wait_for(analysis: Analysis, seconds: float = 120.0) -> Analysis:
+def wait_for(analysis: VideoAnalysis, seconds: float = 120.0) -> VideoAnalysis:
     deadline = time.monotonic() + seconds
-    while not analysis.finished:
+    while not analysis.is_finished:
         assert time.monotonic() < deadline, analysis.state
         time.sleep(0.05)
     return analysis
@@ -58,12 +58,18 @@ def wait_for(analysis: Analysis, seconds: float = 120.0) -> Analysis:
 def test_people(read: Read, moving: Path) -> None:
     analysis = read(moving)
     one, two = analysis.people()
-    assert (one.track, one.name, one.named, one.hidden, one.merged) == (1, "Face 1", False, False, ())
-    assert (one.first, one.last, one.seen) == pytest.approx((0.0, 3.9, 4.0), abs=0.15)
-    assert one.shares["sad"] == pytest.approx(0.55, abs=0.1)
-    assert sum(one.shares.values()) == pytest.approx(1)
-    assert (two.first, two.last) == pytest.approx((1.0, 1.9), abs=0.15)
-    assert two.crop == analysis.folder / "crops" / "2.jpg"
+    assert (one.track_id, one.name, one.has_custom_name, one.is_hidden, one.merged_track_ids) == (
+        1,
+        "Face 1",
+        False,
+        False,
+        (),
+    )
+    assert (one.first_seen, one.last_seen, one.duration) == pytest.approx((0.0, 3.9, 4.0), abs=0.15)
+    assert one.expression_shares["sad"] == pytest.approx(0.55, abs=0.1)
+    assert sum(one.expression_shares.values()) == pytest.approx(1)
+    assert (two.first_seen, two.last_seen) == pytest.approx((1.0, 1.9), abs=0.15)
+    assert two.thumbnail == analysis.folder / "crops" / "2.jpg"
 
 
 def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,56 +77,59 @@ def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, mo
     monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
     assert len(analysis.people()) == 2
     assert len(read_paths) == 1
-    exports.crops_zip(analysis)
+    exports.zip_thumbnails(analysis)
     assert len(read_paths) == 3  # once for the people, once for the pictures
 
 
 def test_names_merging_and_hiding(read: Read, parted: Path) -> None:
     analysis = read(parted)
-    rows = len(analysis.table())
+    rows = len(analysis.face_table())
     analysis.rename(1, "Anna")
-    assert set(analysis.table()["name"]) == {"Anna", "Face 2"}
-    assert set(analysis.lanes()["name"]) == {"Anna", "Face 2"}
-    assert {one.name for one in analysis.moments()} == {"Anna", "Face 2"}
+    assert set(analysis.face_table()["name"]) == {"Anna", "Face 2"}
+    assert set(analysis.segments()["name"]) == {"Anna", "Face 2"}
+    assert {one.name for one in analysis.highlights()} == {"Anna", "Face 2"}
     analysis.merge(2, 1)
-    assert set(analysis.table()["track"]) == {1}
-    assert len(analysis.table()) == rows
+    assert set(analysis.face_table()["track"]) == {1}
+    assert len(analysis.face_table()) == rows
     (only,) = analysis.people()
-    assert (only.name, only.merged) == ("Anna", (2,))
-    analysis.split(1)
+    assert (only.name, only.merged_track_ids) == ("Anna", (2,))
+    analysis.unmerge(1)
     assert len(analysis.people()) == 2
     analysis.hide(1)
-    assert set(analysis.table()["track"]) == {2}
-    assert [one.hidden for one in analysis.people()] == [True, False]
-    assert {one.track for one in analysis.moments()} == {2}
-    assert "Anna" not in exports.csv(analysis)
-    assert "Anna" not in exports.vtt(analysis)
-    assert "Anna" not in exports.report_html(analysis)
+    assert set(analysis.face_table()["track"]) == {2}
+    assert [one.is_hidden for one in analysis.people()] == [True, False]
+    assert {one.track_id for one in analysis.highlights()} == {2}
+    assert "Anna" not in exports.to_csv(analysis)
+    assert "Anna" not in exports.to_vtt(analysis)
+    assert "Anna" not in exports.render_report(analysis)
     analysis.hide(2)
-    assert analysis.table().empty
+    assert analysis.face_table().empty
     analysis.hide(1, False)
-    assert set(Analysis(analysis.folder).table()["name"]) == {"Anna"}  # it is kept
+    assert set(VideoAnalysis(analysis.folder).face_table()["name"]) == {"Anna"}  # it is kept
 
 
 def test_merging_into_a_hidden_face_and_circles(read: Read, parted: Path) -> None:
     analysis = read(parted)
     analysis.hide(1)
     analysis.merge(2, 1)
-    assert analysis.table().empty
+    assert analysis.face_table().empty
     with pytest.raises(EmotionError, match="are one face already"):
         analysis.merge(1, 2)
     analysis.hide(2, False)
     assert len(analysis.people()) == 1
-    assert not analysis.table().empty
+    assert not analysis.face_table().empty
 
 
 @pytest.mark.parametrize("track", [0, 3, -1, 10**12])
 def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
     analysis = read(moving)
     for act in (
-        lambda: analysis.rename(track, "x"), lambda: analysis.merge(track, 1), lambda: analysis.merge(1, track),
-        lambda: analysis.hide(track), lambda: analysis.split(track),
-    ):  # fmt: skip
+        lambda: analysis.rename(track, "x"),
+        lambda: analysis.merge(track, 1),
+        lambda: analysis.merge(1, track),
+        lambda: analysis.hide(track),
+        lambda: analysis.unmerge(track),
+    ):
         with pytest.raises(EmotionError, match=f"There is no face {track} in this film; it has 2 faces"):
             act()
     assert not (analysis.folder / "cast.json").exists()
@@ -128,34 +137,34 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
 
 def test_a_view_grows_while_the_film_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
     whole = read(moving)
-    lines = [*whole.log.lines()]
+    lines = [*whole.frame_log.iter_lines()]
     growing = tmp_path / "growing"
     growing.mkdir()
     shutil.copy(whole.folder / "request.json", growing)
-    view = Analysis.open(growing)
-    assert (view.frames, view.labels, view.people(), view.summary) == (0, (), [], {})
-    assert view.facts is view.preview is None
+    view = VideoAnalysis.open(growing)
+    assert (view.num_frames, view.labels, view.people(), view.summary) == (0, (), [], {})
+    assert view.video_info is view.preview is None
     with open(growing / "frames.jsonl", "w") as file:
         for i, text in enumerate(lines):
             file.write(text[:30])
             file.flush()
-            assert view.frames == i
+            assert view.num_frames == i
             file.write(text[30:] + "\n")
             file.flush()
             assert view.refresh()
-            assert view.frames == i + 1
-    assert view.table().equals(whole.table())
-    assert view.lanes().equals(whole.lanes())
+            assert view.num_frames == i + 1
+    assert view.face_table().equals(whole.face_table())
+    assert view.segments().equals(whole.segments())
 
 
 def test_a_damaged_last_line(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    table = analysis.table()
+    table = analysis.face_table()
     with open(analysis.folder / "frames.jsonl", "a") as file:
         file.write(line(99, 9.9, (1, "sad"))[:40])
-    again = Analysis(analysis.folder)
-    assert again.table().equals(table)
-    assert json.loads(exports.json_text(again))["frames"][-1]["index"] == 39
+    again = VideoAnalysis(analysis.folder)
+    assert again.face_table().equals(table)
+    assert json.loads(exports.to_json(again))["frames"][-1]["index"] == 39
 
 
 @pytest.mark.parametrize("name", ["facts.json", "moments.json", "summary.json", "cast.json", "request.json"])
@@ -163,61 +172,62 @@ def test_damaged_files_are_said(read: Read, moving: Path, name: str) -> None:
     analysis = read(moving)
     (analysis.folder / name).write_text("{")
     with pytest.raises(JobError, match=name):
-        exports.json_text(Analysis(analysis.folder))
+        exports.to_json(VideoAnalysis(analysis.folder))
 
 
 def test_there_is_no_analysis(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="There is no film in"):
-        Analysis.open(tmp_path)
+        VideoAnalysis.open(tmp_path)
 
 
 # ------------------------------------------------------------------ jobs
 
 
-def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, tiny: Bundle) -> None:
+def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, tiny: ModelBundle) -> None:
     parent = tmp_path / "films"
     upload = io.BytesIO(astronaut.read_bytes())
     upload.read(100)  # wherever it stands
-    job = library.start_film(
-        upload, "Holiday <1>.MP4", FilmSettings(), detector="haar", model=tiny.folder, parent=parent
-    )
-    analysis = wait_for(Analysis.open(job.folder))
-    assert analysis.state.state == "done", job.log_tail()
+    job = library.submit(upload, "Holiday <1>.MP4", VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
+    analysis = wait_for(VideoAnalysis.open(job.folder))
+    assert analysis.state.status == "done", job.tail_log()
     assert analysis.state.fraction == 1
-    assert (analysis.name, analysis.frames) == ("Holiday <1>.MP4", 32)
+    assert (analysis.name, analysis.num_frames) == ("Holiday <1>.MP4", 32)
     assert (job.folder / "source.mp4").read_bytes() == astronaut.read_bytes()
-    (person,) = [one for one in analysis.people() if one.seen > 1]
-    assert person.last < 3.4
-    assert person.crop is not None
-    assert analysis.film is not None
-    with Film(analysis.film) as film:
+    (person,) = [one for one in analysis.people() if one.duration > 1]
+    assert person.last_seen < 3.4
+    assert person.thumbnail is not None
+    assert analysis.annotated_video is not None
+    with VideoReader(analysis.annotated_video) as film:
         assert len([*film.frames()]) == 32
-    assert [one.folder for one in library.past_films(parent)] == [job.folder]
-    assert abs(analysis.created.timestamp() - time.time()) < 600
+    assert [one.folder for one in library.list_videos(parent)] == [job.folder]
+    assert abs(analysis.created_at.timestamp() - time.time()) < 600
     library.delete(job.folder)
     assert not job.folder.exists()
-    assert library.past_films(parent) == []
+    assert library.list_videos(parent) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_only_labels(
-    tmp_path: Path, moving: Path, tiny: Bundle, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, moving: Path, tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(jobs, "start", lambda arguments, folder: jobs.Job(folder))
+    monkeypatch.setattr(jobs, "start_job", lambda arguments, folder: jobs.Job(folder))
     parent = tmp_path / "films"
-    job = library.start_film(moving, name, FilmSettings(), detector="haar", model=tiny.folder, parent=parent)
+    job = library.submit(moving, name, VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
     assert [path.name for path in tmp_path.iterdir()] == ["films"]
     assert sorted(path.name for path in job.folder.iterdir()) == [
-        ".emotion-result.json", "job.json", "request.json", "source",
-    ]  # fmt: skip
-    assert Analysis.open(job.folder).name.isprintable()
+        ".emotion-result.json",
+        "job.json",
+        "request.json",
+        "source",
+    ]
+    assert VideoAnalysis.open(job.folder).name.isprintable()
 
 
-def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Bundle) -> None:
+def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: ModelBundle) -> None:
     parent = tmp_path / "films"
 
     def start(upload: io.BytesIO | Path, **more: object) -> None:
-        library.start_film(upload, "x.mp4", FilmSettings(), parent=parent, **{"detector": "haar", **more})  # type: ignore[arg-type]
+        library.submit(upload, "x.mp4", VideoSettings(), parent=parent, **{"detector": "haar", **more})  # type: ignore[arg-type]
 
     with pytest.raises(VideoError, match=r'"x\.mp4" is plain text'):
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
@@ -235,7 +245,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Bund
 def test_a_full_disk_refuses_an_upload(tmp_path: Path, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.storage.shutil.disk_usage", lambda path: type("", (), {"free": 1_000_000}))
     with pytest.raises(JobError, match="1 MB free: make room"):
-        library.start_film(io.BytesIO(moving.read_bytes()), "x.mp4", FilmSettings(), parent=tmp_path / "films")
+        library.submit(io.BytesIO(moving.read_bytes()), "x.mp4", VideoSettings(), parent=tmp_path / "films")
     assert list((tmp_path / "films").iterdir()) == []
 
 
@@ -244,7 +254,7 @@ def long_film(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
     """Takes minutes with the cascade."""
     path = tmp_path / "long.mp4"
     image = cv2.resize(sample, (512, 512), interpolation=cv2.INTER_AREA)
-    with FilmWriter(path, 512, 512) as film:
+    with VideoWriter(path, 512, 512) as film:
         for i in range(1500):
             film.write(image, i / 30)
     return path
@@ -254,12 +264,10 @@ Started = Callable[[], jobs.Job]
 
 
 @pytest.fixture
-def start_long(tmp_path: Path, long_film: Path, tiny: Bundle) -> Started:
+def start_long(tmp_path: Path, long_film: Path, tiny: ModelBundle) -> Started:
     def start() -> jobs.Job:
-        settings = FilmSettings()
-        return library.start_film(
-            long_film, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f"
-        )
+        settings = VideoSettings()
+        return library.submit(long_film, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
 
     return start
 
@@ -274,19 +282,19 @@ def until(asked: Callable[[], object], seconds: float = 120.0) -> None:
 @pytest.mark.slow
 def test_stop_delete_and_queue(start_long: Started) -> None:
     first, second = start_long(), start_long()
-    one, two = Analysis.open(first.folder), Analysis.open(second.folder)
-    until(lambda: one.frames > 20)
-    until(lambda: two.state.text == "Waiting for another film")
-    assert two.frames == 0
+    one, two = VideoAnalysis.open(first.folder), VideoAnalysis.open(second.folder)
+    until(lambda: one.num_frames > 20)
+    until(lambda: two.state.message == "Waiting for another film")
+    assert two.num_frames == 0
     assert one.preview is not None
     assert read_image(one.preview).shape[1] == 512
-    state = first.stop(grace=30)
-    assert state.state == "stopped"
+    state = first.stop(grace_seconds=30)
+    assert state.status == "stopped"
     assert one.summary["ended"] == "stopped"
-    assert one.film is not None
-    with Film(one.film) as film:
-        assert len([*film.frames()]) == one.summary["written"] == one.frames
-    until(lambda: two.frames > 5)  # it was its turn
+    assert one.annotated_video is not None
+    with VideoReader(one.annotated_video) as film:
+        assert len([*film.frames()]) == one.summary["written"] == one.num_frames
+    until(lambda: two.num_frames > 5)  # it was its turn
     assert psutil.pid_exists(int(json.loads((second.folder / "state.json").read_text())["pid"]))
     library.delete(second.folder)
     assert not second.folder.exists()
@@ -297,32 +305,34 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_killed_film_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
     job = start_long()
-    analysis = Analysis.open(job.folder)
-    until(lambda: analysis.frames > 20)
+    analysis = VideoAnalysis.open(job.folder)
+    until(lambda: analysis.num_frames > 20)
     os.kill(int(json.loads((job.folder / "state.json").read_text())["pid"]), signal.SIGKILL)
-    until(lambda: analysis.finished)
-    assert analysis.state.state == "interrupted"
-    assert analysis.frames > 20
-    assert analysis.film is None
-    assert len(exports.csv(analysis).splitlines()) > 20
-    assert exports.report_html(analysis)
-    other = Analysis.open(start_long().folder)
-    until(lambda: other.frames > 0)
+    until(lambda: analysis.is_finished)
+    assert analysis.state.status == "interrupted"
+    assert analysis.num_frames > 20
+    assert analysis.annotated_video is None
+    assert len(exports.to_csv(analysis).splitlines()) > 20
+    assert exports.render_report(analysis)
+    other = VideoAnalysis.open(start_long().folder)
+    until(lambda: other.num_frames > 0)
     library.delete(other.folder)
     library.delete(job.folder)
 
 
-@pytest.mark.parametrize("every", [1, library.FAST])
+@pytest.mark.parametrize("every", [1, library.FAST_STRIDE])
 def test_with_the_shipped_models(tmp_path: Path, astronaut: Path, every: int) -> None:
     """The astronaut smiles for three seconds; nobody is there in the fourth."""
-    made = [library.start_film(astronaut, "a.mp4", FilmSettings(every=every), parent=tmp_path / "f") for _ in range(2)]
-    one, other = (wait_for(Analysis.open(job.folder)) for job in made)
-    assert one.state.state == "done", made[0].log_tail()
-    assert exports.csv(one) == exports.csv(other)
+    made = [
+        library.submit(astronaut, "a.mp4", VideoSettings(frame_stride=every), parent=tmp_path / "f") for _ in range(2)
+    ]
+    one, other = (wait_for(VideoAnalysis.open(job.folder)) for job in made)
+    assert one.state.status == "done", made[0].tail_log()
+    assert exports.to_csv(one) == exports.to_csv(other)
     (person,) = one.people()
-    assert (person.first, person.last) == pytest.approx((0.0, 2.9), abs=0.3)
-    assert max(person.shares, key=lambda word: person.shares[word]) == "happy"
-    assert person.shares["happy"] > 0.8
-    boxes = one.table().loc[:, ["x1", "x2"]].to_numpy().mean(axis=1)
+    assert (person.first_seen, person.last_seen) == pytest.approx((0.0, 2.9), abs=0.3)
+    assert max(person.expression_shares, key=lambda word: person.expression_shares[word]) == "happy"
+    assert person.expression_shares["happy"] > 0.8
+    boxes = one.face_table().loc[:, ["x1", "x2"]].to_numpy().mean(axis=1)
     assert boxes[-1] - boxes[0] == pytest.approx(23, abs=5)  # it moves by a pixel a frame
-    assert "happy" in exports.vtt(one)
+    assert "happy" in exports.to_vtt(one)

@@ -13,9 +13,9 @@ import pytest
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs import queue
-from emotion.jobs.reporter import Reporter
+from emotion.jobs.reporter import JobReporter
 from emotion.video import library
-from emotion.video.library import WAITING, turn
+from emotion.video.library import WAITING_MESSAGE, wait_for_slot
 
 HOLD = """
 import sys, time
@@ -31,7 +31,7 @@ with turn(folder, Reporter(folder)) as mine:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 0.02)
 
 
 def folder(parent: Path, name: str) -> Path:
@@ -48,12 +48,12 @@ def until(asked: object, seconds: float = 10.0) -> None:
 
 
 def text(job: Path) -> str:
-    return jobs.Job(job).state().text
+    return jobs.Job(job).read_state().message
 
 
 def test_alone_nobody_waits(tmp_path: Path) -> None:
     one = folder(tmp_path, "one")
-    with turn(one, Reporter(one)) as mine:
+    with wait_for_slot(one, JobReporter(one)) as mine:
         assert mine
     assert text(one) == ""  # not even for a moment
 
@@ -63,13 +63,13 @@ def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
     got = list[bool]()
 
     def second() -> None:
-        with turn(two, Reporter(two)) as mine:
+        with wait_for_slot(two, JobReporter(two)) as mine:
             got.append(mine)
 
-    with turn(one, Reporter(one)):
+    with wait_for_slot(one, JobReporter(one)):
         waiting = threading.Thread(target=second)
         waiting.start()
-        until(lambda: text(two) == WAITING)
+        until(lambda: text(two) == WAITING_MESSAGE)
         assert got == []
     waiting.join(10)
     assert got == [True]
@@ -78,20 +78,23 @@ def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
 def test_who_is_stopped_while_waiting_leaves(tmp_path: Path) -> None:
     one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
     (two / "stop").touch()
-    with turn(one, Reporter(one)), turn(two, Reporter(two)) as mine:
+    with wait_for_slot(one, JobReporter(one)), wait_for_slot(two, JobReporter(two)) as mine:
         assert not mine
 
 
 def test_an_error_within_is_its_own(tmp_path: Path) -> None:
     one = folder(tmp_path, "one")
-    with pytest.raises(OSError, match="mine"), turn(one, Reporter(one)):
+    with pytest.raises(OSError, match="mine"), wait_for_slot(one, JobReporter(one)):
         raise OSError("mine")
-    with turn(one, Reporter(one)) as mine:
+    with wait_for_slot(one, JobReporter(one)) as mine:
         assert mine
 
 
 def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="cannot be written to"), turn(tmp_path / "no" / "one", Reporter(tmp_path)):
+    with (
+        pytest.raises(JobError, match="cannot be written to"),
+        wait_for_slot(tmp_path / "no" / "one", JobReporter(tmp_path)),
+    ):
         pass
 
 
@@ -101,30 +104,30 @@ def test_a_killed_film_holds_up_nobody(tmp_path: Path) -> None:
     try:
         assert killed.stdout is not None
         assert killed.stdout.readline() == "True\n"
-        report = Reporter(two)
+        report = JobReporter(two)
         threading.Timer(0.3, killed.kill).start()
-        with turn(two, report) as mine:
+        with wait_for_slot(two, report) as mine:
             assert mine
             assert killed.wait(5) != 0
     finally:
         killed.kill()
         killed.wait()
-    assert text(two) == WAITING
+    assert text(two) == WAITING_MESSAGE
 
 
 @pytest.mark.parametrize(
     ("older", "text", "first"),
     [
-        ("alive", WAITING, False),
+        ("alive", WAITING_MESSAGE, False),
         ("alive", "", False),  # it just starts
         ("alive", "0:07 of 0:09", True),  # it is read: the lock tells when it ends
-        ("killed", WAITING, True),
-        ("done", WAITING, True),
+        ("killed", WAITING_MESSAGE, True),
+        ("done", WAITING_MESSAGE, True),
         ("training", "", True),  # no film
     ],
 )
 def test_who_was_asked_for_first_is_first(tmp_path: Path, older: str, text: str, first: bool) -> None:
-    for name, created, said in (("old", 1000.0, text), ("new", 2000.0, WAITING)):
+    for name, created, said in (("old", 1000.0, text), ("new", 2000.0, WAITING_MESSAGE)):
         job, me = folder(tmp_path, name), psutil.Process()
         state = {"state": "running", "pid": me.pid, "process_started": me.create_time(), "error": None}
         if name == "old" and older == "killed":
@@ -135,5 +138,5 @@ def test_who_was_asked_for_first_is_first(tmp_path: Path, older: str, text: str,
             (job / "request.json").write_text("{}")
         for file, value in (("job", {"created": created}), ("state", state), ("progress", {"text": said})):
             (job / f"{file}.json").write_text(json.dumps(value))
-    assert queue.first(library._earlier(tmp_path / "old"), WAITING)
-    assert queue.first(library._earlier(tmp_path / "new"), WAITING) == first
+    assert queue.is_first(library._list_earlier_jobs(tmp_path / "old"), WAITING_MESSAGE)
+    assert queue.is_first(library._list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == first

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from emotion.errors import EmotionError, JobError, VideoError
 from emotion.faces import Face
-from emotion.jobs.reporter import Reporter
+from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import read_image
-from emotion.media.video_reader import Film, FilmLimits
-from emotion.media.video_writer import FilmWriter
-from emotion.recognition.analyzer import Analyzer, Settings
+from emotion.media.video_reader import VideoLimits, VideoReader
+from emotion.media.video_writer import VideoWriter
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.video import exports, pipeline
-from emotion.video.analysis import Analysis
-from emotion.video.rendering.renderer import Easel
-from emotion.video.settings import FAST, FilmSettings, Request
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.rendering.renderer import FrameRenderer
+from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 from tests.video.conftest import Read
 from tests.video.scenes import HAPPY, Square, make_film, paint, see
 
@@ -30,11 +30,11 @@ Frames = list[tuple[float, NDArray[np.uint8]]]
 
 
 def frames_of(path: Path) -> Frames:
-    with Film(path) as film:
-        return [(frame.seconds, frame.image()) for frame in film.frames()]
+    with VideoReader(path) as film:
+        return [(frame.timestamp, frame.image()) for frame in film.frames()]
 
 
-class Stopper(Reporter):
+class Stopper(JobReporter):
     """Asks to stop when it was told of that many frames."""
 
     def __init__(self, folder: Path, frames: int) -> None:
@@ -57,8 +57,8 @@ class Stopper(Reporter):
 
 def test_every_frame(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    assert (analysis.frames, analysis.summary["ended"], analysis.summary["decoded"]) == (40, "done", 40)
-    table = analysis.table()
+    assert (analysis.num_frames, analysis.summary["ended"], analysis.summary["decoded"]) == (40, "done", 40)
+    table = analysis.face_table()
     assert sorted(set(table["track"])) == [1, 2]
     first = table[table["track"] == 1]
     assert len(first) >= 39
@@ -68,16 +68,16 @@ def test_every_frame(read: Read, moving: Path) -> None:
     change = shown.index("happy")
     assert 20 <= change <= 26  # of ten frames a second, from second 2 on, a little late since labels are held
     assert "sad" not in shown[change:]
-    assert analysis.seconds == pytest.approx(3.9)
-    facts = analysis.facts
+    assert analysis.last_timestamp == pytest.approx(3.9)
+    facts = analysis.video_info
     assert facts is not None
     assert (facts.width, facts.height, facts.codec) == (240, 180, "h264")
 
 
 def test_the_film_has_all_frames_at_their_times_and_boxes_on_them(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    assert analysis.film is not None
-    before, after = frames_of(moving), frames_of(analysis.film)
+    assert analysis.annotated_video is not None
+    before, after = frames_of(moving), frames_of(analysis.annotated_video)
     assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before], abs=1e-3)
     changed = [np.abs(b.astype(int) - a).max() for (_, b), (_, a) in zip(before[2:], after[2:], strict=True)]
     assert min(changed) > 60  # each has its box
@@ -85,33 +85,33 @@ def test_the_film_has_all_frames_at_their_times_and_boxes_on_them(read: Read, mo
 
 def test_the_film_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    with av.open(str(analysis.film)) as made, av.open(str(moving)) as source:
+    with av.open(str(analysis.annotated_video)) as made, av.open(str(moving)) as source:
         stream = made.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert made.duration == pytest.approx(source.duration, abs=2000)  # microseconds
-        assert made.metadata["comment"] == analysis.request.receipt_line
+        assert made.metadata["comment"] == analysis.request.provenance_line
 
 
 def test_without_the_film(read: Read, moving: Path) -> None:
     analysis = read(moving, film=False)
-    assert analysis.film is None
-    assert analysis.frames == 40
+    assert analysis.annotated_video is None
+    assert analysis.num_frames == 40
     assert analysis.preview is not None
     assert analysis.summary["written"] == 0
 
 
-@pytest.mark.parametrize(("every", "looked"), [(1, 40), (3, 14), (FAST, 40), (100, 1)])
+@pytest.mark.parametrize(("every", "looked"), [(1, 40), (3, 14), (FAST_STRIDE, 40), (100, 1)])
 def test_how_many_frames_are_looked_at(read: Read, moving: Path, every: int, looked: int) -> None:
     analysis = read(moving, every=every)
-    assert analysis.frames == looked
+    assert analysis.num_frames == looked
     assert analysis.summary["written"] == 40
 
 
 def test_the_same_film_gives_the_same_files(read: Read, moving: Path) -> None:
     one, other = read(moving, "one", every=2), read(moving, "other", every=2)
-    assert exports.csv(one) == exports.csv(other)
-    assert exports.vtt(one) == exports.vtt(other)
-    assert one.lanes().equals(other.lanes())
+    assert exports.to_csv(one) == exports.to_csv(other)
+    assert exports.to_vtt(one) == exports.to_vtt(other)
+    assert one.segments().equals(other.segments())
     names = sorted(path.relative_to(one.folder) for path in one.folder.glob("*/*"))
     assert names == sorted(path.relative_to(other.folder) for path in other.folder.glob("*/*"))
     assert len(names) >= 6
@@ -123,42 +123,42 @@ def test_crops_and_moments(read: Read, moving: Path) -> None:
     analysis = read(moving)
     names = sorted(path.name for path in (analysis.folder / "crops").glob("*.jpg"))
     assert names == ["1-happy.jpg", "1-sad.jpg", "1.jpg", "2-happy.jpg", "2.jpg"]
-    moments = [(one.kind, one.label, one.before) for one in analysis.moments() if one.track == 1]
+    moments = [(one.kind, one.label, one.previous_label) for one in analysis.highlights() if one.track_id == 1]
     assert ("change", "happy", "sad") in moments
     assert ("peak", "sad", None) in moments
-    change = next(one for one in analysis.moments() if one.kind == "change")
-    assert 2.0 <= change.seconds <= 2.6
-    assert change.crop is not None
-    assert read_image(change.crop)[:, :, 1].max() > 200  # of that very frame: already bright
-    sad = next(one for one in analysis.moments() if one.kind == "peak" and one.label == "sad")
-    assert sad.crop is not None
-    assert read_image(sad.crop).mean() < read_image(change.crop).mean()
+    change = next(one for one in analysis.highlights() if one.kind == "change")
+    assert 2.0 <= change.timestamp <= 2.6
+    assert change.thumbnail is not None
+    assert read_image(change.thumbnail)[:, :, 1].max() > 200  # of that very frame: already bright
+    sad = next(one for one in analysis.highlights() if one.kind == "peak" and one.label == "sad")
+    assert sad.thumbnail is not None
+    assert read_image(sad.thumbnail).mean() < read_image(change.thumbnail).mean()
 
 
 def test_a_face_in_a_last_picture_that_stands_for_long(read: Read, tmp_path: Path) -> None:
-    with FilmWriter(tmp_path / "still.mp4", 240, 180) as film:
+    with VideoWriter(tmp_path / "still.mp4", 240, 180) as film:
         for i in range(40):
             film.write(paint([]), i / 8)
         film.write(paint([Square()]), 5.0)
         film.close(5.6)
     (face,) = read(tmp_path / "still.mp4").people()
-    assert face.first == pytest.approx(5.0, abs=0.01)
+    assert face.first_seen == pytest.approx(5.0, abs=0.01)
 
 
 def test_a_film_without_a_face(read: Read, tmp_path: Path) -> None:
     analysis = read(make_film(tmp_path / "empty.mp4", lambda t: []))
-    assert analysis.frames == 20
-    assert analysis.table().empty
-    assert analysis.lanes().empty
+    assert analysis.num_frames == 20
+    assert analysis.face_table().empty
+    assert analysis.segments().empty
     assert analysis.people() == []
-    assert analysis.moments() == []
-    assert analysis.shares() == {}
-    assert (analysis.crowd()["faces"] == 0).all()
-    assert exports.csv(analysis).count("\n") == 1
-    assert exports.vtt(analysis).startswith("WEBVTT\n")
-    assert "No face was found" in exports.report_html(analysis)
-    assert json.loads(exports.json_text(analysis))["people"] == []
-    assert len(exports.crops_zip(analysis)) > 0
+    assert analysis.highlights() == []
+    assert analysis.expression_shares() == {}
+    assert (analysis.face_counts()["faces"] == 0).all()
+    assert exports.to_csv(analysis).count("\n") == 1
+    assert exports.to_vtt(analysis).startswith("WEBVTT\n")
+    assert "No face was found" in exports.render_report(analysis)
+    assert json.loads(exports.to_json(analysis))["people"] == []
+    assert len(exports.zip_thumbnails(analysis)) > 0
 
 
 # ------------------------------------------------------------------ hidden faces
@@ -181,7 +181,7 @@ def dotted(seconds: float) -> list[Square]:
 
 
 def test_blur_hides_faces_everywhere_and_from_the_first_frame(
-    tmp_path: Path, request_for: Callable[..., Request], fake_detector: Callable[..., Any], analyzer: Analyzer
+    tmp_path: Path, request_for: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
 ) -> None:
     film = make_film(tmp_path / "dotted.mp4", dotted)
     calls = [0]
@@ -192,13 +192,13 @@ def test_blur_hides_faces_everywhere_and_from_the_first_frame(
         calls[0] += bool(found)
         return found if calls[0] > 4 else ()
 
-    tested = Analyzer(fake_detector(late), analyzer.recogniser)
-    calm = {"recognition": Settings(side=640, unsure=0.4)}  # its dots leave the reader in doubt
+    tested = Analyzer(fake_detector(late), analyzer.classifier)
+    calm = {"recognition": AnalyzerSettings(max_side=640, min_confidence=0.4)}  # its dots leave the reader in doubt
     for name, settings in (("blurred", {"blur": True} | calm), ("open", calm)):
         calls[0] = 0
         (tmp_path / name).mkdir()
         folder = tmp_path / name
-        pipeline.analyze_film(request_for(film, **settings), tested, folder, Reporter(folder))
+        pipeline.analyze_video(request_for(film, **settings), tested, folder, JobReporter(folder))
     shown = [detail(image) for seconds, image in frames_of(tmp_path / "open" / "annotated.mp4") if seconds >= 0.5]
     hidden = [detail(image) for seconds, image in frames_of(tmp_path / "blurred" / "annotated.mp4") if seconds >= 0.5]
     assert len(hidden) == 15
@@ -211,7 +211,7 @@ def test_blur_hides_faces_everywhere_and_from_the_first_frame(
 
 
 def test_a_frame_in_which_nobody_can_tell_is_hidden_whole(
-    tmp_path: Path, request_for: Callable[..., Request], fake_detector: Callable[..., Any], analyzer: Analyzer
+    tmp_path: Path, request_for: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
 ) -> None:
     def broken(image: NDArray[np.uint8]) -> Sequence[Face]:
         raise RuntimeError("no memory")
@@ -220,10 +220,10 @@ def test_a_frame_in_which_nobody_can_tell_is_hidden_whole(
     out = tmp_path / "out"
     out.mkdir()
     request = request_for(film, blur=True)
-    pipeline.analyze_film(request, Analyzer(fake_detector(broken), analyzer.recogniser), out, Reporter(out))
+    pipeline.analyze_video(request, Analyzer(fake_detector(broken), analyzer.classifier), out, JobReporter(out))
     hidden = [detail(image) for _, image in frames_of(out / "annotated.mp4")]
     assert max(hidden) < min(detail(image) for _, image in frames_of(film)) / 3
-    assert Analysis(out).summary["faults"] >= 10
+    assert VideoAnalysis(out).summary["faults"] >= 10
 
 
 # ------------------------------------------------------------------ ends
@@ -233,12 +233,12 @@ def test_stop_keeps_what_is_done(read: Read, moving: Path, tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     analysis = read(moving, report=Stopper(tmp_path / "out", 25))
     assert analysis.summary["ended"] == "stopped"
-    assert analysis.frames == 25
-    assert analysis.film is not None
-    assert len(frames_of(analysis.film)) == 25
+    assert analysis.num_frames == 25
+    assert analysis.annotated_video is not None
+    assert len(frames_of(analysis.annotated_video)) == 25
     assert analysis.duration == pytest.approx(2.5, abs=0.11)
-    assert exports.csv(analysis).count("\n") > 25
-    assert analysis.moments()
+    assert exports.to_csv(analysis).count("\n") > 25
+    assert analysis.highlights()
 
 
 def test_progress_tells_how_far_it_is(read: Read, moving: Path, tmp_path: Path) -> None:
@@ -253,16 +253,16 @@ def test_progress_tells_how_far_it_is(read: Read, moving: Path, tmp_path: Path) 
 def test_a_film_beyond_the_limit_is_read_up_to_it(
     read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline.Film
-    monkeypatch.setattr(pipeline, "Film", lambda path, name: real(path, name, FilmLimits(seconds=2.0)))
+    real = pipeline.VideoReader
+    monkeypatch.setattr(pipeline, "Film", lambda path, name: real(path, name, VideoLimits(max_seconds=2.0)))
     with pytest.raises(VideoError, match=r'"moving.mp4" .* minutes') as refused:
         read(moving)
-    analysis = Analysis(tmp_path / "out")
-    assert analysis.frames == 20
+    analysis = VideoAnalysis(tmp_path / "out")
+    assert analysis.num_frames == 20
     assert analysis.summary["ended"] == "failed"
     assert analysis.summary["error"] == str(refused.value)
-    assert analysis.film is not None
-    assert len(frames_of(analysis.film)) == 20
+    assert analysis.annotated_video is not None
+    assert len(frames_of(analysis.annotated_video)) == 20
 
 
 def test_the_disk_gets_full_while_frames_are_written(
@@ -277,32 +277,32 @@ def test_the_disk_gets_full_while_frames_are_written(
         real(path, data)
 
     monkeypatch.setattr(pipeline, "write_atomic", full)
-    monkeypatch.setattr(pipeline, "_NEWS_EVERY", 0.0)
+    monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
     with pytest.raises(JobError, match=r"No space left on device.* what was read until then is kept"):
         read(moving)
-    analysis = Analysis(tmp_path / "out")
-    assert 0 < analysis.frames < 40
-    assert analysis.film is not None
-    assert len(frames_of(analysis.film)) >= 1
+    analysis = VideoAnalysis(tmp_path / "out")
+    assert 0 < analysis.num_frames < 40
+    assert analysis.annotated_video is not None
+    assert len(frames_of(analysis.annotated_video)) >= 1
 
 
 def test_the_film_cannot_be_written_to_its_end(
     read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = FilmWriter.write, [0]
+    real, calls = VideoWriter.write, [0]
 
-    def full(self: FilmWriter, image: NDArray[np.uint8], seconds: float) -> None:
+    def full(self: VideoWriter, image: NDArray[np.uint8], seconds: float) -> None:
         calls[0] += 1
         if calls[0] > 10:
             raise VideoError("The film cannot be written; make room.")
         real(self, image, seconds)
 
-    monkeypatch.setattr(FilmWriter, "write", full)
+    monkeypatch.setattr(VideoWriter, "write", full)
     with pytest.raises(VideoError, match="make room"):
         read(moving)
-    analysis = Analysis(tmp_path / "out")
-    assert analysis.frames >= 10
-    assert analysis.film is None
+    analysis = VideoAnalysis(tmp_path / "out")
+    assert analysis.num_frames >= 10
+    assert analysis.annotated_video is None
     assert analysis.summary["ended"] == "failed"
 
 
@@ -319,7 +319,7 @@ def test_what_is_no_film_is_refused(read: Read, tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_text("#EXTM3U\nsecret.txt\n")
     with pytest.raises(VideoError, match=r'"no\.mp4" is plain text'):
         read(tmp_path / "no.mp4")
-    assert Analysis(tmp_path / "out").frames == 0
+    assert VideoAnalysis(tmp_path / "out").num_frames == 0
 
 
 def test_no_thread_is_left(read: Read, moving: Path, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_another_reading_begins_anew(read: Read, moving: Path, tmp_path: Path) -
     (tmp_path / "out" / "mine.txt").write_text("stays")
     other = make_film(tmp_path / "other.mp4", lambda t: [Square(60, 40, 40, HAPPY)], 0.5)
     analysis = read(other)
-    assert analysis.frames == 5
+    assert analysis.num_frames == 5
     assert [person.name for person in analysis.people()] == ["Face 1"]
     assert sorted(path.name for path in (tmp_path / "out" / "crops").glob("*.jpg")) == ["1-happy.jpg", "1.jpg"]
     assert (tmp_path / "out" / "mine.txt").exists()
@@ -356,8 +356,8 @@ def test_a_film_is_not_overwritten_by_its_own_result(read: Read, moving: Path, t
 
 
 def test_a_large_film_is_held_back_by_few_frames(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
-    monkeypatch.setattr("emotion.video.rendering.renderer._MOST_BYTES", 3 * paint([]).nbytes)
-    easel = Easel(analyzer, FilmSettings(every=50))
-    given = [len(list(easel.add(paint([]), i / 10, () if i == 0 else None))) for i in range(10)]
+    monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * paint([]).nbytes)
+    easel = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
+    given = [len(list(easel.push(paint([]), i / 10, () if i == 0 else None))) for i in range(10)]
     assert given == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-    assert len(list(easel.rest())) == 3
+    assert len(list(easel.flush())) == 3

@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import EmotionError
-from emotion.jobs.process_record import Owner
-from emotion.jobs.reporter import Reporter
+from emotion.jobs.process_record import ProcessRecord
+from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import read_image
-from emotion.media.video_reader import Film
+from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import pixelate
-from emotion.video.analysis import Analysis
-from emotion.video.library import delete, start_redraw
-from emotion.video.redraw import is_outdated, redraw
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.library import delete, submit_redraw
+from emotion.video.redraw import is_outdated, redraw_video
 from tests.video.conftest import Read
 from tests.video.scenes import HAPPY, SAD, Square, make_film
 
@@ -37,7 +37,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_film(tmp_path_factory.mktemp("films") / "two.mp4", pair, 1.5)
 
 
-class Stopper(Reporter):
+class Stopper(JobReporter):
     """Asks to stop when it was told of that many frames."""
 
     def __init__(self, folder: Path, frames: int) -> None:
@@ -55,12 +55,12 @@ class Stopper(Reporter):
 
 
 def frames_of(path: Path) -> list[tuple[float, Image]]:
-    with Film(path) as film:
-        return [(frame.seconds, frame.image()) for frame in film.frames()]
+    with VideoReader(path) as film:
+        return [(frame.timestamp, frame.image()) for frame in film.frames()]
 
 
-def again(analysis: Analysis, frames: int = 10**6) -> bool:
-    return redraw(analysis.folder, Stopper(analysis.folder / "redraw", frames))
+def again(analysis: VideoAnalysis, frames: int = 10**6) -> bool:
+    return redraw_video(analysis.folder, Stopper(analysis.folder / "redraw", frames))
 
 
 def differ(one: Image, other: Image, place: tuple[slice, slice], margin: int = 30) -> float:
@@ -72,10 +72,10 @@ def differ(one: Image, other: Image, place: tuple[slice, slice], margin: int = 3
 def test_without_changes_the_same_video_is_drawn(read: Read, moving: Path, every: int) -> None:
     analysis = read(moving, every=every)
     assert not is_outdated(analysis)
-    assert analysis.film is not None
-    before = frames_of(analysis.film)
+    assert analysis.annotated_video is not None
+    before = frames_of(analysis.annotated_video)
     assert again(analysis)
-    after = frames_of(analysis.film)
+    after = frames_of(analysis.annotated_video)
     assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before])
     # Boxes between two looks are known to the pixel only.
     assert max(np.abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(after, before, strict=True)) < 0.5
@@ -84,21 +84,21 @@ def test_without_changes_the_same_video_is_drawn(read: Read, moving: Path, every
 
 def test_names_and_hidden_faces_reach_video_and_cover(read: Read, two: Path) -> None:
     analysis = read(two)
-    assert analysis.film is not None
+    assert analysis.annotated_video is not None
     assert analysis.cover is not None
-    source, before, cover = frames_of(two), frames_of(analysis.film), read_image(analysis.cover)
+    source, before, cover = frames_of(two), frames_of(analysis.annotated_video), read_image(analysis.cover)
     analysis.rename(1, "Anna")
     assert is_outdated(analysis)
     assert again(analysis)
     assert not is_outdated(analysis)
-    named = frames_of(analysis.film)
+    named = frames_of(analysis.annotated_video)
     assert differ(named[5][1], before[5][1], FIRST) > 1
     assert differ(named[5][1], before[5][1], SECOND) < 1
     assert differ(read_image(analysis.cover), cover, FIRST) > 1
     analysis.hide(2)
     assert is_outdated(analysis)
     assert again(analysis)
-    hidden = frames_of(analysis.film)
+    hidden = frames_of(analysis.annotated_video)
     assert differ(hidden[5][1], named[5][1], FIRST) < 1
     assert differ(before[5][1], source[5][1], SECOND) > 10, "there was a box"
     assert differ(hidden[5][1], source[5][1], SECOND) < 4, "and it is gone"
@@ -129,7 +129,7 @@ def test_merged_faces_have_one_number(read: Read, parted: Path, monkeypatch: pyt
     ],
 )
 def test_what_makes_a_video_outdated(
-    read: Read, parted: Path, change: Callable[[Analysis], Any], outdated: bool
+    read: Read, parted: Path, change: Callable[[VideoAnalysis], Any], outdated: bool
 ) -> None:
     analysis = read(parted)
     change(analysis)
@@ -151,10 +151,10 @@ def test_the_name_of_a_hidden_face_needs_no_redrawing(read: Read, parted: Path) 
 
 def test_a_hidden_face_stays_pixelated(read: Read, two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analysis = read(two, blur=True)
-    assert analysis.film is not None
+    assert analysis.annotated_video is not None
     lines = [json.loads(line) for line in (analysis.folder / "regions.jsonl").read_text().splitlines()]
     assert len(lines) == 15
-    monkeypatch.setattr(Analyzer, "suspected", lambda *_: pytest.fail("nothing is searched for again"))
+    monkeypatch.setattr(Analyzer, "candidate_boxes", lambda *_: pytest.fail("nothing is searched for again"))
     pixelated: list[int] = []
     monkeypatch.setattr(
         "emotion.video.rendering.renderer.pixelate",
@@ -171,20 +171,20 @@ def test_a_frame_of_which_nothing_is_known_is_pixelated_as_a_whole(read: Read, t
     path = analysis.folder / "regions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]) + "null\n")
     assert again(analysis)
-    assert analysis.film is not None
+    assert analysis.annotated_video is not None
     source = frames_of(two)
-    bright = [int((image[SECOND] > 150).sum()) for _, image in frames_of(analysis.film)]
+    bright = [int((image[SECOND] > 150).sum()) for _, image in frames_of(analysis.annotated_video)]
     assert (source[3][1][SECOND] > 150).sum() > 0
     assert min(bright[:4]) > max(bright[6:])
 
 
 def test_the_old_video_stays_when_it_is_stopped(read: Read, two: Path) -> None:
     analysis = read(two)
-    assert analysis.film is not None
-    before = analysis.film.read_bytes(), analysis.cover
+    assert analysis.annotated_video is not None
+    before = analysis.annotated_video.read_bytes(), analysis.cover
     analysis.rename(1, "Anna")
     assert not again(analysis, frames=3)
-    assert (analysis.film.read_bytes(), analysis.cover) == before
+    assert (analysis.annotated_video.read_bytes(), analysis.cover) == before
     assert is_outdated(analysis)
     assert [path.name for path in (analysis.folder / "redraw").iterdir()] == ["progress.json"]
 
@@ -192,12 +192,12 @@ def test_the_old_video_stays_when_it_is_stopped(read: Read, two: Path) -> None:
 def test_a_video_that_was_stopped_is_redrawn_as_far_as_it_goes(read: Read, moving: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     analysis = read(moving, report=Stopper(tmp_path / "out", 12))
-    assert analysis.film is not None
-    frames = len(frames_of(analysis.film))
+    assert analysis.annotated_video is not None
+    frames = len(frames_of(analysis.annotated_video))
     assert 0 < frames < 40
     analysis.rename(1, "Anna")
     assert again(analysis)
-    assert len(frames_of(analysis.film)) == frames
+    assert len(frames_of(analysis.annotated_video)) == frames
 
 
 def other_source(folder: Path) -> None:
@@ -211,12 +211,12 @@ def no_source(folder: Path) -> None:
 
 def shorter_source(folder: Path) -> None:
     other_source(folder)
-    with Film(Path(json.loads((folder / "request.json").read_text())["film"])) as film:
-        (folder / "facts.json").write_text(json.dumps(vars(film.facts)))
+    with VideoReader(Path(json.loads((folder / "request.json").read_text())["film"])) as film:
+        (folder / "facts.json").write_text(json.dumps(vars(film.info)))
 
 
 def running(folder: Path) -> None:
-    Owner.of_this_process("running", None).write(folder)
+    ProcessRecord.from_current_process("running", None).write(folder)
 
 
 @pytest.mark.parametrize(
@@ -237,10 +237,10 @@ def test_what_cannot_be_redrawn_is_said_and_changes_nothing(
 ) -> None:
     analysis = read(make_film(tmp_path / "own.mp4", pair, 1.0), blur=True)
     spoil(analysis.folder)
-    before = analysis.film.read_bytes() if analysis.film else None
+    before = analysis.annotated_video.read_bytes() if analysis.annotated_video else None
     with pytest.raises(EmotionError, match=words):
         again(analysis)
-    assert (analysis.film.read_bytes() if analysis.film else None) == before
+    assert (analysis.annotated_video.read_bytes() if analysis.annotated_video else None) == before
     assert not list((analysis.folder / "redraw").glob("*.mp4"))
 
 
@@ -252,7 +252,7 @@ def test_faces_of_one_frame_are_not_merged(read: Read, two: Path) -> None:
     analysis.hide(1)
     with pytest.raises(EmotionError, match="the same frame"):
         analysis.merge(1, 2)
-    assert analysis.seen_together([1, 2]) == {1: {2}, 2: {1}}
+    assert analysis.find_cooccurring_tracks([1, 2]) == {1: {2}, 2: {1}}
 
 
 def test_the_cover_is_a_frame_with_a_face(read: Read, tmp_path: Path) -> None:
@@ -268,11 +268,11 @@ def test_the_cover_is_a_frame_with_a_face(read: Read, tmp_path: Path) -> None:
 
 def test_a_video_is_deleted_while_it_is_redrawn(read: Read, two: Path) -> None:
     analysis = read(two)
-    Owner.of_this_process("done", None).write(analysis.folder)
+    ProcessRecord.from_current_process("done", None).write(analysis.folder)
     analysis.rename(1, "Anna")
-    job = start_redraw(analysis.folder)
+    job = submit_redraw(analysis.folder)
     with pytest.raises(EmotionError, match="A job is at work"):
-        start_redraw(analysis.folder)
+        submit_redraw(analysis.folder)
     delete(analysis.folder)
     assert not analysis.folder.exists()
-    assert not job.state().running
+    assert not job.read_state().is_running

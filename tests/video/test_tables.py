@@ -10,24 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.expressions import FERPLUS_LABELS
-from emotion.formatting import clock, clock_tenths
+from emotion.formatting import format_clock, format_clock_tenths
 from emotion.video.frame_log import FrameLog
-from emotion.video.identities import Cast
+from emotion.video.identities import IdentityEdits
 from emotion.video.tables import (
-    AUDIENCE_COLUMNS,
-    CROWD_COLUMNS,
-    FILM_COLUMNS,
-    LANE_COLUMNS,
-    audience,
-    cast_faces,
-    crowd,
-    film_table,
-    lanes,
-    one_each,
-    seen_together,
-    share_rows,
-    shares,
-    stretches,
+    FACE_COUNT_COLUMNS,
+    FACE_TABLE_COLUMNS,
+    GROUP_SHARE_COLUMNS,
+    SEGMENT_COLUMNS,
+    apply_identities,
+    build_face_table,
+    build_share_table,
+    compute_expression_shares,
+    compute_face_counts,
+    compute_group_shares,
+    compute_segments,
+    deduplicate_per_frame,
+    find_cooccurring_tracks,
+    time_bins,
 )
 from tests.video.scenes import line, write_lines
 
@@ -48,12 +48,12 @@ def log_of(
     return log
 
 
-def shown(folder: Path, *frames: Faces, cast: Cast | None = None, step: float = 0.1) -> pd.DataFrame:
-    return cast_faces(log_of(folder, *frames, step=step).faces(), cast or Cast())
+def shown(folder: Path, *frames: Faces, cast: IdentityEdits | None = None, step: float = 0.1) -> pd.DataFrame:
+    return apply_identities(log_of(folder, *frames, step=step).to_dataframe(), cast or IdentityEdits())
 
 
 def ribbons(table: pd.DataFrame) -> list[tuple[int, float, float, str]]:
-    rows = lanes(table)
+    rows = compute_segments(table)
     return [
         (track, round(start, 3), round(end, 3), word)
         for track, start, end, word in zip(*(rows[c] for c in ("track", "start", "end", "expression")), strict=True)
@@ -65,27 +65,29 @@ def ribbons(table: pd.DataFrame) -> list[tuple[int, float, float, str]]:
 
 def test_no_faces(folder: Path) -> None:
     empty = shown(folder, [], [])
-    assert list(film_table(empty).columns) == list(FILM_COLUMNS)
-    assert list(lanes(empty).columns) == list(LANE_COLUMNS)
-    assert list(audience(empty, 0.2, (), 3).columns) == list(AUDIENCE_COLUMNS)
-    assert list(crowd(empty, np.array([0, 0.1]), np.array([0.1, 0.1]), 0.2, ()).columns) == list(CROWD_COLUMNS)
-    assert len(crowd(empty, np.zeros(0), np.zeros(0), 0.0, ())) == 0
-    assert len(film_table(empty)) == len(lanes(empty)) == 0
-    assert shares(empty) == {}
+    assert list(build_face_table(empty).columns) == list(FACE_TABLE_COLUMNS)
+    assert list(compute_segments(empty).columns) == list(SEGMENT_COLUMNS)
+    assert list(compute_group_shares(empty, 0.2, (), 3).columns) == list(GROUP_SHARE_COLUMNS)
+    assert list(compute_face_counts(empty, np.array([0, 0.1]), np.array([0.1, 0.1]), 0.2, ()).columns) == list(
+        FACE_COUNT_COLUMNS
+    )
+    assert len(compute_face_counts(empty, np.zeros(0), np.zeros(0), 0.0, ())) == 0
+    assert len(build_face_table(empty)) == len(compute_segments(empty)) == 0
+    assert compute_expression_shares(empty) == {}
 
 
 def test_columns_and_cast(folder: Path) -> None:
-    cast = Cast(names={1: "Anna"}, merged={3: 1}, hidden=frozenset({2}))
-    table = film_table(shown(folder, [(1, "sad"), (2, "sad")], [(3, "happy")], cast=cast))
-    assert list(table.columns) == [*FILM_COLUMNS, *FERPLUS_LABELS]
+    cast = IdentityEdits(names={1: "Anna"}, merged_into={3: 1}, hidden=frozenset({2}))
+    table = build_face_table(shown(folder, [(1, "sad"), (2, "sad")], [(3, "happy")], cast=cast))
+    assert list(table.columns) == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
     assert table["track"].tolist() == [1, 1]
     assert table["name"].tolist() == ["Anna", "Anna"]
     assert table["shown"].tolist() == ["sad", "happy"]
 
 
 def test_all_are_hidden(folder: Path) -> None:
-    table = shown(folder, [(1, "sad")], cast=Cast(hidden=frozenset({1})))
-    assert len(table) == len(lanes(table)) == 0
+    table = shown(folder, [(1, "sad")], cast=IdentityEdits(hidden=frozenset({1})))
+    assert len(table) == len(compute_segments(table)) == 0
 
 
 # ------------------------------------------------------------------ ribbons
@@ -115,7 +117,7 @@ def test_ribbons_of_slow_readings_do_not_fall_apart(folder: Path) -> None:
 
 
 def test_the_confidence_of_a_ribbon(folder: Path) -> None:
-    assert lanes(shown(folder, SAD, SAD))["confidence"].tolist() == pytest.approx([0.8])
+    assert compute_segments(shown(folder, SAD, SAD))["confidence"].tolist() == pytest.approx([0.8])
 
 
 def test_two_that_are_one_at_the_same_time_count_once(folder: Path) -> None:
@@ -124,9 +126,9 @@ def test_two_that_are_one_at_the_same_time_count_once(folder: Path) -> None:
     write_lines(folder, both, both.replace('"index": 0, "seconds": 0.0', '"index": 1, "seconds": 0.5'))
     log = FrameLog(folder)
     log.refresh()
-    table = cast_faces(log.faces(), Cast(merged={2: 1}))
+    table = apply_identities(log.to_dataframe(), IdentityEdits(merged_into={2: 1}))
     assert len(table) == 4
-    assert one_each(table)["shown"].tolist() == ["happy", "happy"]
+    assert deduplicate_per_frame(table)["shown"].tolist() == ["happy", "happy"]
     assert ribbons(table) == [(1, 0, 1.0, "happy")]
 
 
@@ -139,7 +141,7 @@ def test_ribbons_hold_every_frame_once(
     tmp_path_factory: pytest.TempPathFactory, seen: list[Faces], step: float
 ) -> None:
     table = shown(tmp_path_factory.mktemp("lanes"), *seen, step=step)
-    rows = lanes(table)
+    rows = compute_segments(table)
     for track, part in rows.groupby("track"):
         starts, ends = part["start"].to_numpy(), part["end"].to_numpy()
         assert (starts[1:] >= ends[:-1] - 1e-9).all()  # one after the other
@@ -147,14 +149,14 @@ def test_ribbons_hold_every_frame_once(
         for seconds, word in table.loc[table["track"] == track, ["seconds", "shown"]].to_numpy():
             within = part[(part["start"] <= seconds) & ((seconds < part["end"]) | (part["start"] == seconds))]
             assert within["expression"].tolist() == [word]
-    assert sum(shares(table).values()) == pytest.approx(1.0 if len(table) else 0.0)
+    assert sum(compute_expression_shares(table).values()) == pytest.approx(1.0 if len(table) else 0.0)
 
 
 # ------------------------------------------------------------------ shares, audience, crowd
 
 
 def test_shares_are_of_time(folder: Path) -> None:
-    assert shares(shown(folder, SAD, SAD, [(1, "unsure")], HAPPY)) == pytest.approx(
+    assert compute_expression_shares(shown(folder, SAD, SAD, [(1, "unsure")], HAPPY)) == pytest.approx(
         {"sad": 0.5, "happy": 0.25, "unsure": 0.25}
     )
 
@@ -162,8 +164,8 @@ def test_shares_are_of_time(folder: Path) -> None:
 def test_the_audience_shows_nothing_of_few(folder: Path) -> None:
     three = [(1, "sad"), (2, "happy"), (3, "happy")]
     table = shown(folder, *[three[:2]] * 5, *[three] * 5, *[three[:2]] * 3, *[[*three, (4, "unsure")]] * 2)
-    result = audience(table, 1.5, FERPLUS_LABELS, 3)
-    assert list(result.columns) == list(AUDIENCE_COLUMNS)
+    result = compute_group_shares(table, 1.5, FERPLUS_LABELS, 3)
+    assert list(result.columns) == list(GROUP_SHARE_COLUMNS)
     assert sorted(set(result["start"])) == [0.0, 0.5, 1.0]
     assert len(result) == 3 * 9
     by = result.set_index(["start", "expression"])["share"]
@@ -177,14 +179,14 @@ def test_the_audience_shows_nothing_of_few(folder: Path) -> None:
 
 def test_who_is_hidden_does_not_count_for_the_audience(folder: Path) -> None:
     three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = shown(folder, *[three] * 5, cast=Cast(hidden=frozenset({3})))
-    assert audience(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
+    table = shown(folder, *[three] * 5, cast=IdentityEdits(hidden=frozenset({3})))
+    assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
 
 
 def test_two_tracks_of_one_person_do_not_make_an_audience(folder: Path) -> None:
     three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = shown(folder, *[three] * 5, cast=Cast(merged={3: 2}))
-    assert audience(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
+    table = shown(folder, *[three] * 5, cast=IdentityEdits(merged_into={3: 2}))
+    assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
 
 
 @given(frames, st.integers(1, 4))
@@ -192,7 +194,7 @@ def test_shares_of_the_audience_sum_to_one(
     tmp_path_factory: pytest.TempPathFactory, seen: list[Faces], least: int
 ) -> None:
     table = shown(tmp_path_factory.mktemp("audience"), *seen)
-    result = audience(table, len(seen) / 10, FERPLUS_LABELS, least)
+    result = compute_group_shares(table, len(seen) / 10, FERPLUS_LABELS, least)
     sums = result.groupby("start")["share"].sum(min_count=1)
     enough = result.groupby("start")["faces"].first() > 0
     assert sums[enough].to_numpy() == pytest.approx(np.ones(enough.sum()))
@@ -201,7 +203,9 @@ def test_shares_of_the_audience_sum_to_one(
 
 def test_how_many_show_what(folder: Path) -> None:
     log = log_of(folder, *[[(1, "sad"), (2, "happy")]] * 5, *[[(1, "sad")]] * 2, *[[]] * 3)
-    result = crowd(cast_faces(log.faces(), Cast()), log.times(), log.spans(), 1.0, FERPLUS_LABELS)
+    result = compute_face_counts(
+        apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.0, FERPLUS_LABELS
+    )
     by = result.set_index(["start", "expression"])["faces"]
     assert by[0.0, "sad"] == pytest.approx(1.0)
     assert by[0.0, "happy"] == pytest.approx(1.0)
@@ -212,10 +216,10 @@ def test_how_many_show_what(folder: Path) -> None:
 def test_slow_readings_leave_no_stripes(folder: Path) -> None:
     three = [(1, "sad"), (2, "happy"), (3, "happy")]
     log = log_of(folder, *[three] * 5, step=1.3)
-    faces, duration = cast_faces(log.faces(), Cast()), 5 * 1.3
-    many = crowd(faces, log.times(), log.spans(), duration, FERPLUS_LABELS)
+    faces, duration = apply_identities(log.to_dataframe(), IdentityEdits()), 5 * 1.3
+    many = compute_face_counts(faces, log.timestamps(), log.durations(), duration, FERPLUS_LABELS)
     assert many.groupby("start")["faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
-    together = audience(faces, duration, FERPLUS_LABELS, 3)
+    together = compute_group_shares(faces, duration, FERPLUS_LABELS, 3)
     assert together.groupby("start")["share"].sum(min_count=1).to_numpy() == pytest.approx(np.ones(13))
     assert set(together["faces"]) == {3}
 
@@ -224,7 +228,9 @@ def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) 
     write_lines(folder, line(0, 0.0, (1, "sad")), line(1, 0.8, (1, "happy")), line(2, 1.0), line(3, 1.2))
     log = FrameLog(folder)
     log.refresh()
-    result = crowd(cast_faces(log.faces(), Cast()), log.times(), log.spans(), 1.4, FERPLUS_LABELS)
+    result = compute_face_counts(
+        apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.4, FERPLUS_LABELS
+    )
     by = result.set_index(["start", "expression"])["faces"]
     assert by[0.0, "sad"] == pytest.approx(1.0)
     assert (by[0.5, "sad"], by[0.5, "happy"]) == pytest.approx((0.6, 0.4))
@@ -235,7 +241,7 @@ def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) 
     ("duration", "count", "step"), [(0, 0, 0), (0.2, 1, 0.2), (10, 20, 0.5), (200, 200, 1), (1800, 180, 10)]
 )
 def test_stretches(duration: float, count: int, step: float) -> None:
-    starts, ends = stretches(duration)
+    starts, ends = time_bins(duration)
     assert len(starts) == len(ends) == count
     if count:
         assert (ends[0] - starts[0], ends[-1]) == pytest.approx((step, duration))
@@ -244,12 +250,16 @@ def test_stretches(duration: float, count: int, step: float) -> None:
 @pytest.mark.parametrize(
     ("seconds", "whole", "tenths"),
     [
-        (0, "0:00", "0:00.0"), (5.967, "0:06", "0:06.0"), (7.44, "0:07", "0:07.4"), (59.96, "1:00", "1:00.0"),
-        (60, "1:00", "1:00.0"), (754.25, "12:34", "12:34.3"),
+        (0, "0:00", "0:00.0"),
+        (5.967, "0:06", "0:06.0"),
+        (7.44, "0:07", "0:07.4"),
+        (59.96, "1:00", "1:00.0"),
+        (60, "1:00", "1:00.0"),
+        (754.25, "12:34", "12:34.3"),
     ],
-)  # fmt: skip
+)
 def test_times_are_rounded_and_not_cut(seconds: float, whole: str, tenths: str) -> None:
-    assert (clock(seconds), clock_tenths(seconds)) == (whole, tenths)
+    assert (format_clock(seconds), format_clock_tenths(seconds)) == (whole, tenths)
 
 
 @given(
@@ -257,20 +267,22 @@ def test_times_are_rounded_and_not_cut(seconds: float, whole: str, tenths: str) 
     st.dictionaries(st.integers(1, 6), st.integers(1, 6), max_size=3),
 )
 def test_who_is_seen_together(seen: dict[int, set[int]], merges: dict[int, int]) -> None:
-    cast = Cast()
+    cast = IdentityEdits()
     for track, into in merges.items():
-        if cast.root(track) != cast.root(into):
-            cast = cast.with_merged(track, into)
+        if cast.canonical_track(track) != cast.canonical_track(into):
+            cast = cast.merge(track, into)
     rows = [(frame, track) for frame, tracks in sorted(seen.items()) for track in sorted(tracks)]
     faces = pd.DataFrame(rows, columns=["frame", "track"], dtype=np.int64)
-    roots = [{cast.root(track) for track in tracks} for tracks in seen.values()]
-    asked = {cast.root(track) for track in range(1, 7)}
+    roots = [{cast.canonical_track(track) for track in tracks} for tracks in seen.values()]
+    asked = {cast.canonical_track(track) for track in range(1, 7)}
     expected = {one: frozenset(set().union(*(some for some in roots if one in some)) - {one}) for one in asked}
-    assert seen_together(faces, cast, asked) == expected
+    assert find_cooccurring_tracks(faces, cast, asked) == expected
 
 
 def test_everyone_stands_before_several() -> None:
-    table = share_rows([("Everyone", {"sad": 1.0}), ("B", {"happy": 0.5, "sad": 0.5})], {"sad": 0.8, "happy": 0.2})
+    table = build_share_table(
+        [("Everyone", {"sad": 1.0}), ("B", {"happy": 0.5, "sad": 0.5})], {"sad": 0.8, "happy": 0.2}
+    )
     assert table["name"].tolist() == ["Everyone", "Everyone", "Everyone (2)", "B", "B"]
-    assert share_rows([("A", {"sad": 1.0})], {"sad": 1.0})["name"].tolist() == ["A"]
-    assert list(share_rows([], {}).columns) == ["name", "expression", "share"]
+    assert build_share_table([("A", {"sad": 1.0})], {"sad": 1.0})["name"].tolist() == ["A"]
+    assert list(build_share_table([], {}).columns) == ["name", "expression", "share"]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.augmentation import Augmentation, augment, resized
-from emotion.datasets.dataset import Dataset, ferplus_shares, not_faces
+from emotion.datasets.augmentation import Augmentation, augment, resize_images
+from emotion.datasets.dataset import Dataset, is_non_face, vote_distribution
 from emotion.datasets.label_sets import check_teacher
 from emotion.expressions import FERPLUS_LABELS
-from emotion.model_store.store import Bundle
-from emotion.recognition.classification import Recogniser, softmax
+from emotion.model_store.store import ModelBundle
+from emotion.recognition.classification import ExpressionClassifier, softmax
 
 if TYPE_CHECKING:
     from emotion.training.classifier.config import TrainingConfig
@@ -25,29 +25,29 @@ class Targets:
     """What each head should say for each row, and how much the row counts there (0: not at all)."""
 
     values: dict[str, NDArray[np.float32]]
-    weights: dict[str, NDArray[np.float32]]
+    sample_weights: dict[str, NDArray[np.float32]]
 
 
-def heads_of(data: Dataset, has_not_faces: bool) -> dict[str, int]:
+def get_head_sizes(data: Dataset, has_negatives: bool) -> dict[str, int]:
     """The heads that this data can teach: name -> number of logits."""
     heads = {"fer2013": len(data.label_names)}
     if data.votes is not None:
         heads["ferplus"] = len(FERPLUS_LABELS)
-    if has_not_faces:
+    if has_negatives:
         heads["face"] = 1
     return heads
 
 
-def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
+def encode_targets(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
     """One-hot labels, soft FER+ votes and face-or-not for labelled faces."""
     classes = len(data.label_names)
-    blank = not_faces(data)
+    blank = is_non_face(data)
     one_hot = np.eye(classes, dtype=np.float32)[data.labels]
     values = {"fer2013": one_hot * (1 - config.label_smoothing) + config.label_smoothing / classes}
     weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
     if "ferplus" in heads:
-        shares = ferplus_shares(data)
-        values["ferplus"] = shares * (1 - config.votes_smoothing) + config.votes_smoothing / 8
+        shares = vote_distribution(data)
+        values["ferplus"] = shares * (1 - config.ferplus_label_smoothing) + config.ferplus_label_smoothing / 8
         # Rows that most voters could not name, or that show no face, teach nothing here.
         weights["ferplus"] = np.asarray((shares > 0).any(1), np.float32)
     if "face" in heads:
@@ -56,80 +56,86 @@ def targets_of(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> 
     return Targets(values, weights)
 
 
-def not_face_targets(count: int, heads: dict[str, int]) -> Targets:
+def make_negative_targets(num_negatives: int, heads: dict[str, int]) -> Targets:
     """For crops that show no face only the face head learns."""
     return Targets(
-        {name: np.zeros((count, width), np.float32) for name, width in heads.items()},
-        {name: np.full(count, name == "face", np.float32) for name in heads},
+        {name: np.zeros((num_negatives, width), np.float32) for name, width in heads.items()},
+        {name: np.full(num_negatives, name == "face", np.float32) for name in heads},
     )
 
 
-class Batches:
+class ClassifierBatches:
     """Augmented batches of one epoch; what they hold depends on seed, epoch and position alone."""
 
     def __init__(
-        self, images: NDArray[np.uint8], targets: Targets, config: TrainingConfig, epoch: int,
-        teachers: Teachers | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        images: NDArray[np.uint8],
+        targets: Targets,
+        config: TrainingConfig,
+        epoch: int,
+        teachers: TeacherEnsemble | None = None,
+    ) -> None:
         self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
         self._teachers = teachers
         self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
-        self._flip = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
-        calm = epoch >= round(config.epochs * (1 - config.calm))
+        self._flip_mask = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
+        calm = epoch >= round(config.epochs * (1 - config.no_erasing_tail))
         amount = asdict(config.augmentation) | ({"p_erase": 0.0} if calm else {})
-        self._amount = Augmentation(**amount)
+        self._augmentation = Augmentation(**amount)
 
     def __len__(self) -> int:
-        return len(self._images) // self._config.batch
+        return len(self._images) // self._config.batch_size
 
     def __getitem__(self, index: int) -> tuple[NDArray, dict[str, NDArray], dict[str, NDArray]]:
-        rows = self._order[index * self._config.batch : (index + 1) * self._config.batch]
+        rows = self._order[index * self._config.batch_size : (index + 1) * self._config.batch_size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        size = self._config.size_at(self._epoch)
-        faces = augment(self._images[rows], size, self._flip[rows], self._amount, rng)
+        size = self._config.image_size_at(self._epoch)
+        faces = augment(self._images[rows], size, self._flip_mask[rows], self._augmentation, rng)
         targets = Targets(
             {name: value[rows] for name, value in self._targets.values.items()},
-            {name: weight[rows] for name, weight in self._targets.weights.items()},
+            {name: weight[rows] for name, weight in self._targets.sample_weights.items()},
         )
         if self._teachers is not None:
-            targets = mixed(targets, self._teachers.say(faces), self._config.teaching)
-        return faces[..., None].astype(np.float32), targets.values, targets.weights
+            targets = mix_soft_targets(targets, self._teachers.predict(faces), self._config.distillation_weight)
+        return faces[..., None].astype(np.float32), targets.values, targets.sample_weights
 
 
-class Teachers:
+class TeacherEnsemble:
     """Finished recognisers that say together what a face shows: the mean of their calibrated probabilities.
 
     They see the very pictures that the pupil sees (Beyer et al. 2022, "Knowledge distillation: a good teacher is
     patient and consistent"). Raises `ModelError` where one of them lacks a head of `heads`, or has other labels.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], heads: Mapping[str, Sequence[str]]) -> None:
-        self._recognisers = [Recogniser(bundle, threads=1) for bundle in bundles]
+    def __init__(self, bundles: Sequence[ModelBundle], heads: Mapping[str, Sequence[str]]) -> None:
+        self._classifiers = [ExpressionClassifier(bundle, num_threads=1) for bundle in bundles]
         self._heads = tuple(heads)
         for bundle in bundles:
             check_teacher(bundle, heads)
 
-    def say(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def predict(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities (n, classes) by head for grey faces uint8 (n, s, s) of any size."""
         said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self._heads}
-        for recogniser in self._recognisers:
-            logits, heads = recogniser.logits(resized(faces, recogniser.size)), recogniser.bundle.heads
+        for recogniser in self._classifiers:
+            logits, heads = recogniser.logits(resize_images(faces, recogniser.input_size)), recogniser.bundle.heads
             for name, answers in said.items():
                 answers.append(softmax(logits[name], heads[name].temperature))
         return {name: np.mean(answers, axis=0).astype(np.float32) for name, answers in said.items()}
 
 
-def mixed(targets: Targets, said: Mapping[str, NDArray[np.float32]], share: float) -> Targets:
-    """Targets of which the teachers, who said `said`, have the `share` 0 to 1 in the loss.
+def mix_soft_targets(
+    targets: Targets, teacher_probs: Mapping[str, NDArray[np.float32]], distillation_weight: float
+) -> Targets:
+    """Targets of which the teachers, who said `teacher_probs`, have the `distillation_weight` 0 to 1 in the loss.
 
     They also speak of faces whose votes teach nothing, and never of what shows no face.
     """
     values: dict[str, Any] = dict(targets.values)
-    weights: dict[str, Any] = dict(targets.weights)
-    is_face = (targets.weights["fer2013"] > 0).astype(np.float32)
-    for name, probabilities in said.items():
-        own, theirs = (1 - share) * targets.weights[name], share * is_face
+    weights: dict[str, Any] = dict(targets.sample_weights)
+    is_face = (targets.sample_weights["fer2013"] > 0).astype(np.float32)
+    for name, probabilities in teacher_probs.items():
+        own, theirs = (1 - distillation_weight) * targets.sample_weights[name], distillation_weight * is_face
         # The cross-entropy is linear in its targets: one of their mean is the mean of two.
         weights[name] = own + theirs
         total = np.maximum(weights[name], 1e-9)[:, None]

@@ -31,24 +31,24 @@ def seresnet(
     """
     early, middle, late = widths
     faces = keras.Input((None, None, 1), name="faces")
-    x = standardise(faces)
-    x = layers.ReLU()(_convolution(x, 32))
+    x = standardize(faces)
+    x = layers.ReLU()(_conv_bn(x, 32))
     x = layers.MaxPooling2D(2)(x)  # 24
-    x = layers.MaxPooling2D(2)(_residual(x, early))  # 12
-    x = layers.MaxPooling2D(2)(_residual(x, middle))  # 6
-    x = _residual(_residual(x, late), late)
+    x = layers.MaxPooling2D(2)(_se_residual_block(x, early))  # 12
+    x = layers.MaxPooling2D(2)(_se_residual_block(x, middle))  # 6
+    x = _se_residual_block(_se_residual_block(x, late), late)
     x = layers.GlobalAveragePooling2D(name="features")(x)  # (n, late)
     x = layers.Dropout(dropout)(x)
     outputs = {name: layers.Dense(classes, name=name)(x) for name, classes in heads.items()}
     return keras.Model(faces, outputs, name="seresnet")
 
 
-def wide(heads: Mapping[str, int]) -> keras.Model:
+def seresnet_wide(heads: Mapping[str, int]) -> keras.Model:
     """`seresnet` with half as much work again in every face, 2.6 M parameters."""
     return seresnet(heads, widths=(64, 160, 256))
 
 
-def standardise(faces: Tensor) -> Tensor:
+def standardize(faces: Tensor) -> Tensor:
     """Every picture to mean 0 and deviation 1, inside the graph, so that no caller can forget it."""
     ops = keras.ops
     mean = ops.mean(faces, axis=(1, 2, 3), keepdims=True)
@@ -58,23 +58,23 @@ def standardise(faces: Tensor) -> Tensor:
     return ops.divide(centred, ops.maximum(ops.sqrt(variance), 4.0))
 
 
-def _convolution(x: Tensor, filters: int, kernel: int = 3) -> Tensor:
-    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+def _conv_bn(x: Tensor, filters: int, kernel_size: int = 3) -> Tensor:
+    x = layers.Conv2D(filters, kernel_size, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
     return layers.BatchNormalization(momentum=0.98)(x)
 
 
-def _residual(x: Tensor, filters: int) -> Tensor:
+def _se_residual_block(x: Tensor, filters: int) -> Tensor:
     """Two convolutions, weighted by channel, added to what came in."""
-    y = layers.ReLU()(_convolution(x, filters))
-    y = _convolution(y, filters)
+    y = layers.ReLU()(_conv_bn(x, filters))
+    y = _conv_bn(y, filters)
     weights = layers.GlobalAveragePooling2D(keepdims=True)(y)
     weights = layers.Conv2D(filters // 8, 1, activation="relu")(weights)
     weights = layers.Conv2D(filters, 1, activation="sigmoid")(weights)
     y = layers.Multiply()([y, weights])
-    shortcut = x if x.shape[-1] == filters else _convolution(x, filters, 1)
+    shortcut = x if x.shape[-1] == filters else _conv_bn(x, filters, 1)
     return layers.ReLU()(layers.Add()([y, shortcut]))
 
 
-NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType(
-    {"seresnet": seresnet, "seresnet-wide": wide}
+CLASSIFIER_NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType(
+    {"seresnet": seresnet, "seresnet-wide": seresnet_wide}
 )

@@ -10,40 +10,40 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.label_sets import Lesson
+from emotion.datasets.label_sets import TaskDataset
 from emotion.storage import read_json, write_json
-from emotion.training.runs.predictions import STRESS
+from emotion.training.runs.predictions import ROBUSTNESS_FILE
 
-Faces = NDArray[np.uint8]
+FaceBatch = NDArray[np.uint8]
 
-_MOST: Final = 1000  # faces: one in a hundred is worth a point, and the slowest network takes a minute or two
+_MAX_FACES: Final = 1000  # faces: one in a hundred is worth a point, and the slowest network takes a minute or two
 
 
-class Case(NamedTuple):
-    """One way to spoil faces: `change(face uint8 (s, s), rng)` of the same shape."""
+class Corruption(NamedTuple):
+    """One way to spoil faces: `apply(face uint8 (s, s), rng)` of the same shape."""
 
     kind: str
-    amount: float
+    severity: float
     unit: str
-    change: Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+    apply: Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
 
-def cases() -> Iterator[Case]:
+def iter_corruptions() -> Iterator[Corruption]:
     """Every kind of change, from none of it to much; pixels are those of a face of 48."""
-    for kind, unit, amounts, make in _KINDS:
+    for kind, unit, amounts, make in _CORRUPTIONS:
         for amount in amounts:
-            yield Case(kind, amount, unit, make(amount))
+            yield Corruption(kind, amount, unit, make(amount))
 
 
-def _blurred(sigma: float) -> Any:
+def _blur(sigma: float) -> Any:
     return lambda face, rng: cv2.GaussianBlur(face, (0, 0), sigma * len(face) / 48) if sigma else face
 
 
-def _lit(levels: float) -> Any:
-    return lambda face, rng: np.clip(face.astype(np.int16) + round(levels), 0, 255).astype(np.uint8)
+def _brightness(offset: float) -> Any:
+    return lambda face, rng: np.clip(face.astype(np.int16) + round(offset), 0, 255).astype(np.uint8)
 
 
-def _turned(degrees: float) -> Any:
+def _rotation(degrees: float) -> Any:
     def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         middle = (len(face) - 1) / 2
         way = degrees if rng.random() < 0.5 else -degrees
@@ -53,9 +53,9 @@ def _turned(degrees: float) -> Any:
     return change
 
 
-def _covered(share: float) -> Any:
+def _occlusion(area_fraction: float) -> Any:
     def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        side = round(len(face) * share**0.5)
+        side = round(len(face) * area_fraction**0.5)
         y, x = rng.integers(0, len(face) - side + 1, 2)
         face = face.copy()
         face[y : y + side, x : x + side] = 128
@@ -64,56 +64,56 @@ def _covered(share: float) -> Any:
     return change
 
 
-def _small(pixels: float) -> Any:
+def _downscale(size_px: float) -> Any:
     def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         side = len(face)
-        if pixels >= side:
+        if size_px >= side:
             return face
-        small = cv2.resize(face, (int(pixels), int(pixels)), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(face, (int(size_px), int(size_px)), interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
     return change
 
 
-def _noisy(levels: float) -> Any:
-    return lambda face, rng: np.clip(face + rng.normal(0, levels, face.shape), 0, 255).astype(np.uint8)
+def _noise(sigma: float) -> Any:
+    return lambda face, rng: np.clip(face + rng.normal(0, sigma, face.shape), 0, 255).astype(np.uint8)
 
 
-_KINDS: Final = (
-    ("blur", "pixels", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blurred),
-    ("light", "grey levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _lit),
-    ("rotation", "degrees", (0.0, 10.0, 20.0, 30.0, 45.0), _turned),
-    ("occlusion", "share of the face", (0.0, 0.05, 0.1, 0.2, 0.3), _covered),
-    ("size", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _small),
-    ("noise", "grey levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noisy),
+_CORRUPTIONS: Final = (
+    ("blur", "pixels", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blur),
+    ("light", "grey levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _brightness),
+    ("rotation", "degrees", (0.0, 10.0, 20.0, 30.0, 45.0), _rotation),
+    ("occlusion", "share of the face", (0.0, 0.05, 0.1, 0.2, 0.3), _occlusion),
+    ("size", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
+    ("noise", "grey levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
 )
 
 
-def stress_test(
-    answer: Callable[[Faces], NDArray[np.integer]], lesson: Lesson, folder: Path, split: str = "public"
+def evaluate_robustness(
+    predict: Callable[[FaceBatch], NDArray[np.integer]], task: TaskDataset, folder: Path, split: str = "public"
 ) -> dict[str, Any]:
     """Write stress.json: `rows` of kind, amount, unit, accuracy and macro_recall on up to a thousand faces of a split,
-    always the same ones. `answer`: grey faces uint8 (n, h, w) to the places (n,) of their labels."""
-    data = lesson.data
-    rows = np.random.default_rng(0).permutation(data.rows(split))[:_MOST]
+    always the same ones. `predict`: grey faces uint8 (n, h, w) to the places (n,) of their labels."""
+    data = task.data
+    rows = np.random.default_rng(0).permutation(data.rows_in(split))[:_MAX_FACES]
     images, labels = data.images[rows], data.labels[rows]
-    untouched = _right(answer(images), labels)
+    untouched = _score_predictions(predict(images), labels)
     lines = []
-    for case in cases():
+    for case in iter_corruptions():
         rng = np.random.default_rng(1)
-        changed = np.stack([case.change(image, rng) for image in images])
-        right = untouched if np.array_equal(changed, images) else _right(answer(changed), labels)
-        lines.append({"kind": case.kind, "amount": case.amount, "unit": case.unit, **right})
+        changed = np.stack([case.apply(image, rng) for image in images])
+        right = untouched if np.array_equal(changed, images) else _score_predictions(predict(changed), labels)
+        lines.append({"kind": case.kind, "amount": case.severity, "unit": case.unit, **right})
     result = {"split": split, "n": len(rows), "rows": lines}
-    write_json(folder / STRESS, result)
+    write_json(folder / ROBUSTNESS_FILE, result)
     return result
 
 
-def _right(said: NDArray[np.integer], labels: NDArray[np.integer]) -> dict[str, float]:
-    recalls = [float((said[labels == label] == label).mean()) for label in np.unique(labels)]
-    return {"accuracy": float((said == labels).mean()), "macro_recall": float(np.mean(recalls))}
+def _score_predictions(predicted: NDArray[np.integer], labels: NDArray[np.integer]) -> dict[str, float]:
+    recalls = [float((predicted[labels == label] == label).mean()) for label in np.unique(labels)]
+    return {"accuracy": float((predicted == labels).mean()), "macro_recall": float(np.mean(recalls))}
 
 
-def read_stress(folder: Path) -> dict[str, Any] | None:
-    """What `stress_test` wrote, None without the file. Raises `JobError` where it is damaged."""
-    return read_json(folder / STRESS)
+def read_robustness(folder: Path) -> dict[str, Any] | None:
+    """What `evaluate_robustness` wrote, None without the file. Raises `JobError` where it is damaged."""
+    return read_json(folder / ROBUSTNESS_FILE)

@@ -12,100 +12,117 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, not_faces
+from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.errors import DataError
 from emotion.recognition.classification import softmax
-from emotion.training.checkpoints import load_checkpoint, save_checkpoint, values_of
+from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
 from emotion.training.classifier import networks
-from emotion.training.classifier.batches import Batches, Targets, Teachers, heads_of, not_face_targets, targets_of
+from emotion.training.classifier.batches import (
+    ClassifierBatches,
+    Targets,
+    TeacherEnsemble,
+    encode_targets,
+    get_head_sizes,
+    make_negative_targets,
+)
 from emotion.training.classifier.config import TrainingConfig
-from emotion.training.classifier.validation import Validation, _held_out
-from emotion.training.fused_batch_norm import fused
+from emotion.training.classifier.validation import ValidationSet, _held_out_mask
+from emotion.training.fused_batch_norm import with_fused_batch_norm
 from emotion.training.loop import check_finite, run_epochs
 from emotion.training.runs.folder import append_history
-from emotion.training.runs.prediction_recorder import Recorder
-from emotion.training.runs.step_monitor import Watch
-from emotion.training.tensorboard import Events
+from emotion.training.runs.prediction_recorder import PredictionRecorder
+from emotion.training.runs.step_monitor import StepMonitor
+from emotion.training.tensorboard import TensorBoardWriter
 
 
-def train(
+def fit_classifier(
     data: Dataset,
     config: TrainingConfig,
     folder: Path,
-    not_face_crops: NDArray[np.uint8] | None = None,
+    negative_crops: NDArray[np.uint8] | None = None,
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
-    watch: Watch | None = None,
+    monitor: StepMonitor | None = None,
     *,
-    teachers: Teachers | None = None,
-    finish: bool = False,
+    teachers: TeacherEnsemble | None = None,
+    export_only: bool = False,
     tensorboard: bool = False,
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
 
-    Best is the epoch with the highest mean of the heads' accuracies on the public split. `not_face_crops`
+    Best is the epoch with the highest mean of the heads' accuracies on the public split. `negative_crops`
     uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
     is called after every epoch with the seconds that this process has trained; True ends the training with
-    `Stopped`, and the same call goes on from there. `watch` sees every batch. `teachers` have the share
-    `config.teaching` in what is learned. `finish`: learn no more. `tensorboard`:
+    `Stopped`, and the same call goes on from there. `monitor` sees every batch. `teachers` have the share
+    `config.distillation_weight` in what is learned. `export_only`: learn no more. `tensorboard`:
     write event files, too. Raises `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
     """
-    if len(data.rows("training")) < config.batch or len(data.rows("public")) == 0:
+    if len(data.rows_in("training")) < config.batch_size or len(data.rows_in("public")) == 0:
         raise DataError(
-            f"{len(data.rows('training'))} training and {len(data.rows('public'))} public rows; "
-            f"at least {config.batch} and 1 are needed."
+            f"{len(data.rows_in('training'))} training and {len(data.rows_in('public'))} public rows; "
+            f"at least {config.batch_size} and 1 are needed."
         )
-    state = _TrainingState(data, config, folder, not_face_crops, watch or Watch(folder), teachers)
-    events = Events(folder) if tensorboard else None
-    return run_epochs(state, state.epoch if finish else config.epochs, on_epoch, events)
+    state = _ClassifierState(data, config, folder, negative_crops, monitor or StepMonitor(folder), teachers)
+    events = TensorBoardWriter(folder) if tensorboard else None
+    return run_epochs(state, state.epoch if export_only else config.epochs, on_epoch, events)
 
 
-class _TrainingState:
+class _ClassifierState:
     """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
 
     def __init__(
-        self, data: Dataset, config: TrainingConfig, folder: Path, crops: NDArray[np.uint8] | None, watch: Watch,
-        teachers: Teachers | None = None,
-    ) -> None:  # fmt: skip
-        self._config, self._folder, self._watch, self._teachers = config, folder, watch, teachers
+        self,
+        data: Dataset,
+        config: TrainingConfig,
+        folder: Path,
+        negative_crops: NDArray[np.uint8] | None,
+        monitor: StepMonitor,
+        teachers: TeacherEnsemble | None = None,
+    ) -> None:
+        self._config, self._folder, self._monitor, self._teachers = config, folder, monitor, teachers
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
-        faces = data.take(data.rows("training"))
-        blank_rows = not_faces(faces).any()
-        self._heads = heads_of(data, crops is not None or bool(blank_rows))
-        targets = targets_of(faces, config, self._heads)
+        faces = data.take(data.rows_in("training"))
+        blank_rows = is_non_face(faces).any()
+        self._heads = get_head_sizes(data, negative_crops is not None or bool(blank_rows))
+        targets = encode_targets(faces, config, self._heads)
         self._images = faces.images
-        held = _held_out(crops)
-        if crops is not None:
-            learned = crops[~held]
-            more = not_face_targets(len(learned), self._heads)
+        held = _held_out_mask(negative_crops)
+        if negative_crops is not None:
+            learned = negative_crops[~held]
+            more = make_negative_targets(len(learned), self._heads)
             self._images = np.concatenate([self._images, learned])
             targets = Targets(
                 {k: np.concatenate([v, more.values[k]]) for k, v in targets.values.items()},
-                {k: np.concatenate([w, more.weights[k]]) for k, w in targets.weights.items()},
+                {k: np.concatenate([w, more.sample_weights[k]]) for k, w in targets.sample_weights.items()},
             )
         self._targets = targets
-        self._validation = Validation.of(data, crops[held] if crops is not None else None)
-        self._plain = networks.NETWORKS[config.network](self._heads)
-        self._network = fused(self._plain)
+        self._validation = ValidationSet.from_dataset(
+            data, negative_crops[held] if negative_crops is not None else None
+        )
+        self._unfused_network = networks.CLASSIFIER_NETWORKS[config.network](self._heads)
+        self._network = with_fused_batch_norm(self._unfused_network)
         self._compile()
-        self._best = values_of(self._network.weights)
+        self._best_weights = copy_values(self._network.weights)
         self._restore()
-        public = data.rows("public")
-        self._records = Recorder(
+        public = data.rows_in("public")
+        self._recorder = PredictionRecorder(
             folder, data.take(public), public.astype(np.int32), data.label_names, self.epoch
-        )  # fmt: skip
+        )
 
     def _compile(self) -> None:
         config = self._config
-        steps = config.epochs * (len(self._images) // config.batch)
-        warmup = max(1, round(steps * config.warmup))
+        steps = config.epochs * (len(self._images) // config.batch_size)
+        warmup = max(1, round(steps * config.warmup_ratio))
         schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 20, max(1, steps - warmup), alpha=0.0,
-            warmup_target=config.learning_rate, warmup_steps=warmup,
-        )  # fmt: skip
+            config.learning_rate / 20,
+            max(1, steps - warmup),
+            alpha=0.0,
+            warmup_target=config.learning_rate,
+            warmup_steps=warmup,
+        )
         optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config.weight_decay)  # pyright: ignore[reportArgumentType]
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        weights = {"fer2013": 1.0, "ferplus": config.votes_weight, "face": config.face_weight}
+        weights = {"fer2013": 1.0, "ferplus": config.ferplus_loss_weight, "face": config.face_loss_weight}
         entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
         binary = keras.losses.BinaryCrossentropy(from_logits=True)
         self._network.compile(
@@ -121,22 +138,22 @@ class _TrainingState:
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Learn one epoch, measure it, keep it."""
         started = time.monotonic()
-        batches = Batches(self._images, self._targets, self._config, epoch, self._teachers)
-        if self._config.size_at(epoch) != self._config.size_at(max(0, epoch - 1)):
+        batches = ClassifierBatches(self._images, self._targets, self._config, epoch, self._teachers)
+        if self._config.image_size_at(epoch) != self._config.image_size_at(max(0, epoch - 1)):
             # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
             # later size another one, whose results differ in the last bit.
             self._network.train_function = None
-        logs = self._learn(batches, epoch)
-        logits = self._validation.logits(self._network)
-        measured = self._validation.measure(logits)
+        logs = self._train_epoch(batches, epoch)
+        logits = self._validation.predict_logits(self._network)
+        measured = self._validation.compute_metrics(logits)
         # The last step may have spoiled what only the public split shows.
         losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
         check_finite(losses, epoch, self._best_epoch, self._config.learning_rate)
         row = {
             "epoch": epoch + 1,
-            "seconds": time.monotonic() - started - self._watch.paused,
+            "seconds": time.monotonic() - started - self._monitor.paused_seconds,
             "learning_rate": np.asarray(self._network.optimizer.learning_rate).item(),
-            "size": self._config.size_at(epoch),
+            "size": self._config.image_size_at(epoch),
             "loss": logs["loss"],
             **{k: v for k, v in logs.items() if k.endswith("accuracy")},
             **measured,
@@ -145,20 +162,20 @@ class _TrainingState:
         self.epoch = epoch + 1
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
-            self._best = values_of(self._network.weights)
+            self._best_weights = copy_values(self._network.weights)
         said = softmax(logits["fer2013"][: len(self._validation.labels)])
-        self._records.keep(epoch + 1, said, self._best_epoch)
+        self._recorder.append(epoch + 1, said, self._best_epoch)
         append_history(self._folder, row)
         self._save()
         return row
 
-    def _learn(self, batches: Batches, epoch: int) -> dict[str, float]:
+    def _train_epoch(self, batches: ClassifierBatches, epoch: int) -> dict[str, float]:
         """One pass over the batches; the next one is augmented while one is learned.
 
         Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
         """
         logs: list[dict[str, float]] = []
-        self._watch.begin(epoch + 1, len(batches))
+        self._monitor.start_epoch(epoch + 1, len(batches))
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = ahead.submit(batches.__getitem__, 0)
             for index in range(len(batches)):
@@ -167,16 +184,16 @@ class _TrainingState:
                     coming = ahead.submit(batches.__getitem__, index + 1)
                 self._network.reset_metrics()
                 logs.append(self._network.train_on_batch(faces, values, weights, return_dict=True))
-                self._watch.step(index + 1, logs[-1], self._rate_now)
+                self._monitor.end_step(index + 1, logs[-1], self._get_learning_rate)
         return {name: float(np.mean([log[name] for log in logs])) for name in logs[0]}
 
-    def _rate_now(self) -> float:
+    def _get_learning_rate(self) -> float:
         return np.asarray(self._network.optimizer.learning_rate).item()
 
     def best_network(self) -> keras.Model:
         """The network with the weights of the best epoch."""
-        self._plain.set_weights(self._best)
-        return self._plain
+        self._unfused_network.set_weights(self._best_weights)
+        return self._unfused_network
 
     def _variables(self) -> list[Any]:
         # Dropout's random state is among the network's variables, momentum and step among the optimizer's.
@@ -184,11 +201,11 @@ class _TrainingState:
 
     def _save(self) -> None:
         save_checkpoint(
-            self._folder, self._variables(), self._best, (self.epoch, self._best_score, self._best_epoch)
-        )  # fmt: skip
+            self._folder, self._variables(), self._best_weights, (self.epoch, self._best_score, self._best_epoch)
+        )
 
     def _restore(self) -> None:
-        saved = load_checkpoint(self._folder, self._variables(), self._best, progress=3)
+        saved = load_checkpoint(self._folder, self._variables(), self._best_weights, num_progress=3)
         if saved is not None:
-            self._best, (epoch, self._best_score, best_epoch) = saved
+            self._best_weights, (epoch, self._best_score, best_epoch) = saved
             self.epoch, self._best_epoch = int(epoch), int(best_epoch)

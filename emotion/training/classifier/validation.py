@@ -9,37 +9,39 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, ferplus_majority, not_faces
+from emotion.datasets.dataset import Dataset, is_non_face, majority_vote
 from emotion.training.metrics import cross_entropy
 
 
 @dataclass(frozen=True)
-class Validation:
+class ValidationSet:
     """The public split, and held-out crops that show no face, measured after every epoch."""
 
     faces: NDArray[np.uint8]  # (n + m, 48, 48), the last m show no face
     labels: NDArray[np.int8]  # (n,)
-    majority: NDArray[np.int8]  # (n,) FER+ label or -1
+    ferplus_labels: NDArray[np.int8]  # (n,) FER+ label or -1
     is_face: NDArray[np.bool_]  # (n + m,)
 
     @classmethod
-    def of(cls, data: Dataset, crops: NDArray[np.uint8] | None) -> Validation:
+    def from_dataset(cls, data: Dataset, negative_crops: NDArray[np.uint8] | None) -> ValidationSet:
         """From the public rows of a data set and held-out not-a-face crops."""
-        public = data.take(data.rows("public"))
-        more = np.empty((0, *public.images.shape[1:]), np.uint8) if crops is None else crops
+        public = data.take(data.rows_in("public"))
+        more = np.empty((0, *public.images.shape[1:]), np.uint8) if negative_crops is None else negative_crops
         return cls(
-            np.concatenate([public.images, more]), public.labels, ferplus_majority(public),
-            np.concatenate([~not_faces(public), np.zeros(len(more), bool)]),
-        )  # fmt: skip
+            np.concatenate([public.images, more]),
+            public.labels,
+            majority_vote(public),
+            np.concatenate([~is_non_face(public), np.zeros(len(more), bool)]),
+        )
 
-    def logits(self, network: keras.Model) -> dict[str, NDArray[np.float32]]:
+    def predict_logits(self, network: keras.Model) -> dict[str, NDArray[np.float32]]:
         """What a network answers to all faces, by head."""
         return network.predict(self.faces[..., None].astype(np.float32), batch_size=512, verbose=0)  # pyright: ignore[reportArgumentType]
 
-    def measure(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+    def compute_metrics(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
         """`val_…` columns of the history."""
         n, row = len(self.labels), {}
-        labels = {"fer2013": self.labels, "ferplus": self.majority}
+        labels = {"fer2013": self.labels, "ferplus": self.ferplus_labels}
         for head in logits.keys() & labels.keys():
             rows = np.flatnonzero(labels[head] >= 0)
             if rows.size == 0:  # no public row has a FER+ majority
@@ -55,6 +57,6 @@ class Validation:
         return dict(sorted(row.items()))
 
 
-def _held_out(crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
+def _held_out_mask(negative_crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
     """Every tenth not-a-face crop measures the face head instead of teaching it."""
-    return np.arange(0 if crops is None else len(crops)) % 10 == 9
+    return np.arange(0 if negative_crops is None else len(negative_crops)) % 10 == 9

@@ -12,22 +12,26 @@ from keras import layers
 
 from emotion.errors import ModelError
 from emotion.training.classifier import networks
-from emotion.training.classifier.zoo import card_of
+from emotion.training.classifier.zoo import get_architecture
 
 Tensor = Any  # Keras does not annotate what its layers return
 
 
-def build(name: str, head: str, classes: int, weights: str = "random") -> keras.Model:
+def build_network(name: str, head: str, num_classes: int, weights: str = "random") -> keras.Model:
     """The network of a card: float32 (n, size, size, 1), grey 0 to 255, to a dict `head` -> logits (n, classes).
 
     `weights`: "random", "imagenet" or a file of them. Raises `ModelError` where they cannot be had.
     """
-    if name in networks.NETWORKS:
-        return networks.NETWORKS[name]({head: classes})
-    size = card_of(name).size
+    if name in networks.CLASSIFIER_NETWORKS:
+        return networks.CLASSIFIER_NETWORKS[name]({head: num_classes})
+    size = get_architecture(name).input_size
     faces = keras.Input((size, size, 1), name="faces")
-    x = _transferred(faces, name, weights) if name in _BASES else _BODIES[name](layers.Rescaling(1 / 255)(faces))
-    return keras.Model(faces, {head: layers.Dense(classes, name=head)(x)}, name=name)
+    x = (
+        _apply_pretrained(faces, name, weights)
+        if name in _PRETRAINED_BACKBONES
+        else _CUSTOM_BACKBONES[name](layers.Rescaling(1 / 255)(faces))
+    )
+    return keras.Model(faces, {head: layers.Dense(num_classes, name=head)(x)}, name=name)
 
 
 def _mlp(x: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ def _mlp(x: Tensor) -> Tensor:
     return layers.Dense(256, activation="relu")(x)
 
 
-def _three_convolutions(x: Tensor) -> Tensor:
+def _cnn_3conv(x: Tensor) -> Tensor:
     """As its notebook has it, pixel for pixel; most of its 6.9 million parameters are in the first dense layer."""
     x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)  # 125
@@ -50,7 +54,7 @@ def _three_convolutions(x: Tensor) -> Tensor:
     return layers.Dropout(0.25)(layers.Dense(64, activation="relu")(x))
 
 
-def _four_convolutions(x: Tensor) -> Tensor:
+def _cnn_4conv(x: Tensor) -> Tensor:
     for filters in (32, 64, 128, 128):  # 48 -> 24 -> 12 -> 6 -> 3
         x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = layers.Dropout(0.25)(layers.MaxPooling2D(2)(x))
@@ -58,7 +62,7 @@ def _four_convolutions(x: Tensor) -> Tensor:
     return layers.Dropout(0.5)(layers.Dense(128, activation="relu")(x))
 
 
-def _growing_filters(x: Tensor) -> Tensor:
+def _cnn_augmented(x: Tensor) -> Tensor:
     for filters in (32, 64, 128, 256):  # 48 -> 24 -> 12 -> 6 -> 3
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
@@ -67,31 +71,31 @@ def _growing_filters(x: Tensor) -> Tensor:
     return layers.Dropout(0.4)(layers.Dense(128, activation="relu")(x))
 
 
-_BODIES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
+_CUSTOM_BACKBONES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProxyType(
     {
         "mlp": _mlp,
-        "cnn-3conv-250": _three_convolutions,
-        "cnn-4conv": _four_convolutions,
-        "cnn-augmented": _growing_filters,
+        "cnn-3conv-250": _cnn_3conv,
+        "cnn-4conv": _cnn_4conv,
+        "cnn-augmented": _cnn_augmented,
     }
 )
 # As each of them was shown its pictures when it learned ImageNet: the means by channel, or -1 to 1.
-_MEANS: Final = (-103.939, -116.779, -123.68)
-_BASES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
+_IMAGENET_OFFSETS: Final = (-103.939, -116.779, -123.68)
+_PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
     {
         "inception-resnet-v2": (keras.applications.InceptionResNetV2, 1 / 127.5, -1.0),
-        "vgg16": (keras.applications.VGG16, 1.0, _MEANS),
-        "resnet50": (keras.applications.ResNet50, 1.0, _MEANS),
-        "resnet101": (keras.applications.ResNet101, 1.0, _MEANS),
+        "vgg16": (keras.applications.VGG16, 1.0, _IMAGENET_OFFSETS),
+        "resnet50": (keras.applications.ResNet50, 1.0, _IMAGENET_OFFSETS),
+        "resnet101": (keras.applications.ResNet101, 1.0, _IMAGENET_OFFSETS),
     }
 )
 
 
-def _transferred(faces: Tensor, name: str, weights: str) -> Tensor:
+def _apply_pretrained(faces: Tensor, name: str, weights: str) -> Tensor:
     """A network of ImageNet without its answers. Its weights stay as they are, and all learn where they are random."""
-    make, scale, offset = _BASES[name]
-    size = card_of(name).size
-    base = _with_weights(make, name, weights, size)
+    make, scale, offset = _PRETRAINED_BACKBONES[name]
+    size = get_architecture(name).input_size
+    base = _load_backbone(make, name, weights, size)
     base.trainable = weights == "random"
     x = layers.Concatenate()([faces, faces, faces])  # (n, 80, 80, 3)
     x = layers.Rescaling(scale, offset)(x)
@@ -100,17 +104,17 @@ def _transferred(faces: Tensor, name: str, weights: str) -> Tensor:
     return layers.Dropout(0.5)(layers.Dense(64, activation="relu")(x))
 
 
-def _with_weights(make: Callable[..., keras.Model], name: str, weights: str, size: int) -> keras.Model:
+def _load_backbone(constructor: Callable[..., keras.Model], name: str, weights: str, size: int) -> keras.Model:
     shape = (size, size, 3)
     if weights == "imagenet":
         try:
-            return make(include_top=False, weights="imagenet", input_shape=shape)
+            return constructor(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # Keras promises no type for what a network does
             raise ModelError(
-                f"The ImageNet weights of {name} could not be fetched ({_short(error)}); connect to the internet, give "
+                f"The ImageNet weights of {name} could not be fetched ({_shorten_message(error)}); connect to the internet, give "
                 "their file, or begin at random."
             ) from error
-    base = make(include_top=False, weights=None, input_shape=shape)
+    base = constructor(include_top=False, weights=None, input_shape=shape)
     if weights != "random":
         path = Path(weights)
         if not path.is_file():
@@ -118,10 +122,12 @@ def _with_weights(make: Callable[..., keras.Model], name: str, weights: str, siz
         try:
             base.load_weights(path)
         except Exception as error:  # h5py and Keras promise no type for damaged bytes
-            raise ModelError(f"{path.name} has no weights of {name} without top ({_short(error)}).") from error
+            raise ModelError(
+                f"{path.name} has no weights of {name} without top ({_shorten_message(error)})."
+            ) from error
     return base
 
 
-def _short(error: Exception) -> str:
+def _shorten_message(error: Exception) -> str:
     words = " ".join(str(error).split())
     return words[:100] or type(error).__name__

@@ -9,62 +9,62 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import LabelledPhoto
-from emotion.recognition.onnx_detector import cells
+from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.recognition.onnx_detector import anchor_points
 from emotion.training.detector.config import DetectorConfig
-from emotion.training.detector.mosaic import Scene, SceneConfig, make_scene
+from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
 from emotion.training.keras_setup import Tensor
 
 
-class Scenes:
+class DetectorBatches:
     """Batches of one epoch; what they hold depends on seed, epoch and position alone."""
 
-    def __init__(self, photos: Sequence[LabelledPhoto], config: DetectorConfig, epoch: int) -> None:
-        self._photos, self._config, self._epoch = photos, config, epoch
+    def __init__(self, samples: Sequence[AnnotatedImage], config: DetectorConfig, epoch: int) -> None:
+        self._samples, self._config, self._epoch = samples, config, epoch
         # A crowd shows more faces than one scene holds, and harder ones.
-        weights = np.sqrt([len(photo.boxes) for photo in photos]).clip(1, config.crowds)
+        weights = np.sqrt([len(photo.boxes) for photo in samples]).clip(1, config.max_crowd_sampling_weight)
         rng = np.random.default_rng((config.seed, epoch))
-        self._order = rng.choice(len(photos), len(photos), p=weights / weights.sum())
-        calm = epoch >= round(config.epochs * (1 - config.calm))
-        self._scenes = SceneConfig(**{**vars(config.scenes), "p_mosaic": 0.0}) if calm else config.scenes
+        self._order = rng.choice(len(samples), len(samples), p=weights / weights.sum())
+        calm = epoch >= round(config.epochs * (1 - config.close_mosaic))
+        self._mosaic = MosaicConfig(**{**vars(config.mosaic), "p_mosaic": 0.0}) if calm else config.mosaic
 
     def __len__(self) -> int:
-        return len(self._photos) // self._config.batch
+        return len(self._samples) // self._config.batch_size
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Wanted]:
-        rows = self._order[index * self._config.batch : (index + 1) * self._config.batch]
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], DetectionTargets]:
+        rows = self._order[index * self._config.batch_size : (index + 1) * self._config.batch_size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
         cv2.setRNGSeed(int(rng.integers(2**31)))  # its noise
-        scenes = [make_scene(self._photos[i], self._photos, self._scenes, rng) for i in rows]
-        return np.stack([scene.pixels for scene in scenes]), wanted_of(scenes)
+        scenes = [compose_mosaic(self._samples[i], self._samples, self._mosaic, rng) for i in rows]
+        return np.stack([scene.image for scene in scenes]), make_targets(scenes)
 
 
-def wanted_of(scenes: Sequence[Scene]) -> Wanted:
+def make_targets(images: Sequence[TrainingImage]) -> DetectionTargets:
     """The faces of a batch in one list, and the cells that count."""
-    places = cells(*scenes[0].pixels.shape[:2])
-    points = np.concatenate([scene.landmarks.reshape(-1, 10) for scene in scenes])
+    places = anchor_points(*images[0].image.shape[:2])
+    points = np.concatenate([scene.landmarks.reshape(-1, 10) for scene in images])
     known = ~np.isnan(points).any(axis=1)
-    return Wanted(
-        np.repeat(np.arange(len(scenes)), [len(scene.boxes) for scene in scenes]).astype(np.int32),
-        np.concatenate([scene.boxes for scene in scenes]),
+    return DetectionTargets(
+        np.repeat(np.arange(len(images)), [len(scene.boxes) for scene in images]).astype(np.int32),
+        np.concatenate([scene.boxes for scene in images]),
         np.where(known.reshape(-1, 1), points, 0).astype(np.float32),
         known.astype(np.float32),
-        np.stack([_counts(places, scene.ignore) for scene in scenes]),
+        np.stack([_make_cell_mask(places, scene.ignore) for scene in images]),
     )
 
 
-def _counts(places: NDArray[np.float32], ignore: NDArray[np.float32]) -> NDArray[np.float32]:
+def _make_cell_mask(anchors: NDArray[np.float32], ignore: NDArray[np.float32]) -> NDArray[np.float32]:
     """0 for the cells whose centre lies in an ignored region or within 8 pixels of its middle, 1 elsewhere."""
     middle, half = (ignore[:, :2] + ignore[:, 2:]) / 2, (ignore[:, 2:] - ignore[:, :2]) / 2
-    inside = (np.abs(places[:, None, :2] - middle) < np.maximum(half, 8)).all(-1).any(-1)
+    inside = (np.abs(anchors[:, None, :2] - middle) < np.maximum(half, 8)).all(-1).any(-1)
     return np.where(inside, 0, 1).astype(np.float32)
 
 
-class Wanted(NamedTuple):
+class DetectionTargets(NamedTuple):
     """What a batch shows: all its faces in one list, n of them."""
 
-    photo: Tensor  # int32 (n,) index in the batch
-    box: Tensor  # float32 (n, 4) x1, y1, x2, y2
-    points: Tensor  # float32 (n, 10)
-    points_known: Tensor  # float32 (n,) 0 or 1
-    counts: Tensor  # float32 (batch, cells) 0 where a cell lies in an ignored region
+    image_index: Tensor  # int32 (n,) index in the batch
+    boxes: Tensor  # float32 (n, 4) x1, y1, x2, y2
+    landmarks: Tensor  # float32 (n, 10)
+    has_landmarks: Tensor  # float32 (n,) 0 or 1
+    cell_mask: Tensor  # float32 (batch, cells) 0 where a cell lies in an ignored region

@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import EmotionError
-from emotion.model_store.card import CARD
-from emotion.model_store.store import sha256_of
+from emotion.model_store.card import CARD_FILE
+from emotion.model_store.store import compute_sha256
 from emotion.storage import read_json, write_atomic, write_json
 
-CHECKPOINT: Final = "checkpoint.npz"
-HISTORY: Final = "history.csv"
-CONFIG: Final = "config.json"
-REPORT: Final = "report.json"
-BENEFIT: Final = "benefit.json"  # of a generator: whether its faces help to learn
-SHEETS: Final = "samples.webp"  # of a generator: what it drew after some of its epochs
+CHECKPOINT_FILE: Final = "checkpoint.npz"
+HISTORY_FILE: Final = "history.csv"
+CONFIG_FILE: Final = "config.json"
+REPORT_FILE: Final = "report.json"
+STUDY_FILE: Final = "benefit.json"  # of a generator: whether its faces help to learn
+SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: what it drew after some of its epochs
 
 
 def read_history(folder: Path) -> list[dict[str, str]]:
-    """The rows of history.csv, see `read_rows`."""
-    return read_rows(folder / HISTORY)
+    """The rows of history.csv, see `read_csv_rows`."""
+    return read_csv_rows(folder / HISTORY_FILE)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
+def read_csv_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a table as text, a number or nothing in every column; a missing file is no rows.
 
     Damaged lines are left out, and so is a last one without its line break, which may lack half a number.
@@ -40,11 +40,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return [
         dict(zip(lines[0], cells, strict=True))
         for cells in lines[1:]
-        if len(cells) == len(lines[0]) and any(cells) and all(map(_number_or_nothing, cells))
+        if len(cells) == len(lines[0]) and any(cells) and all(map(_is_number_or_empty, cells))
     ]
 
 
-def _number_or_nothing(cell: str) -> bool:
+def _is_number_or_empty(cell: str) -> bool:
     try:
         float(cell or 0)
     except ValueError:
@@ -52,19 +52,19 @@ def _number_or_nothing(cell: str) -> bool:
     return True
 
 
-def best_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
+def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """The first of the best epochs of a history, the one that is kept: by the mean of its validation accuracies, or
     of a detector as `detector_scores.worth` says. None where nothing was measured."""
-    measured = [(merit, row) for row in rows if (merit := _merit(row)) is not None]
+    measured = [(merit, row) for row in rows if (merit := _score_epoch(row)) is not None]
     return max(measured, key=lambda one: one[0])[1] if measured else None
 
 
-def _merit(row: Mapping[str, str]) -> float | None:
+def _score_epoch(row: Mapping[str, str]) -> float | None:
     if row.get("val_ap"):
-        merit = worth(row)
+        merit = selection_score(row)
     else:
         cells = [cell for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")]
-        shares = [float(cell) for cell in cells if cell and _number_or_nothing(cell)]
+        shares = [float(cell) for cell in cells if cell and _is_number_or_empty(cell)]
         merit = sum(shares) / len(shares) if shares else math.nan
     return merit if math.isfinite(merit) and float(row.get("epoch") or 0) > 0 else None
 
@@ -72,23 +72,23 @@ def _merit(row: Mapping[str, str]) -> float | None:
 def append_history(folder: Path, row: Mapping[str, float]) -> None:
     """Add an epoch to history.csv; rows behind it (a crash between two writes) are written anew."""
     rows = [r for r in read_history(folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
-    lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_short(v) for v in row.values()]]
-    write_atomic(folder / HISTORY, "".join(",".join(map(str, line)) + "\n" for line in lines))
+    lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_format_number(v) for v in row.values()]]
+    write_atomic(folder / HISTORY_FILE, "".join(",".join(map(str, line)) + "\n" for line in lines))
 
 
-def _short(value: float) -> str:
+def _format_number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
-def check_settings(folder: Path, settings: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> None:
+def write_config(folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
     """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings.
 
-    What is `beside` them is written, too, but may change: it says where things lie.
+    What is `metadata` them is written, too, but may change: it says where things lie.
     """
-    before = read_json(folder / CONFIG)
-    begun = any((folder / name).exists() for name in (CHECKPOINT, HISTORY, CARD))
+    before = read_json(folder / CONFIG_FILE)
+    begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
     if before is not None and begun:
-        wanted = _as_json(settings)
+        wanted = _to_jsonable(config)
         # What an older version of this program did not know yet was as its default is now.
         other = [name for name in wanted if name in before and before[name] != wanted[name]]
         if other:
@@ -96,41 +96,41 @@ def check_settings(folder: Path, settings: Mapping[str, Any], beside: Mapping[st
                 f"{folder} holds a training with other settings; choose another folder (it differs in "
                 f"{', '.join(other)})."
             )
-    write_json(folder / CONFIG, {**(beside or {}), **settings})
+    write_json(folder / CONFIG_FILE, {**(metadata or {}), **config})
 
 
-def _as_json(value: Any) -> Any:
+def _to_jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: _as_json(v) for k, v in value.items()}
-    return [_as_json(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: _to_jsonable(v) for k, v in value.items()}
+    return [_to_jsonable(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def described(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+def build_card(folder: Path, card_fields: Mapping[str, Any]) -> dict[str, Any]:
     """What a card says: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
     already, the date and the versions."""
-    names = ("model.keras", "model.onnx", HISTORY, CONFIG, REPORT, SHEETS, BENEFIT)
+    names = ("model.keras", "model.onnx", HISTORY_FILE, CONFIG_FILE, REPORT_FILE, SAMPLE_SHEETS_FILE, STUDY_FILE)
     files = [folder / name for name in names if (folder / name).is_file()]
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "onnx", "onnxruntime", "numpy")},
-        **facts,
-        "files": {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in files},
+        **card_fields,
+        "files": {p.name: {"bytes": p.stat().st_size, "sha256": compute_sha256(p)} for p in files},
     }
 
 
-def drop_card(folder: Path) -> None:
+def remove_card(folder: Path) -> None:
     """Take away the card of an earlier time, before its files are written anew: broken off then, it would describe what
     is no more, and the run would seem to be finished."""
-    (folder / CARD).unlink(missing_ok=True)
+    (folder / CARD_FILE).unlink(missing_ok=True)
 
 
-def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write what is `described` into card.json; with it the folder is a finished model, so it comes last."""
-    write_json(folder / CARD, described(folder, facts))
+def write_card(folder: Path, card_fields: Mapping[str, Any]) -> None:
+    """Write what is `build_card` into card.json; with it the folder is a finished model, so it comes last."""
+    write_json(folder / CARD_FILE, build_card(folder, card_fields))
 
 
-def worth(measured: Mapping[str, Any]) -> float:
+def selection_score(metrics: Mapping[str, Any]) -> float:
     """By what an epoch of a detector is chosen: its average precision, less the distance of its landmarks where it is
     known. What a hundredth of a face's side is worth is one point of precision."""
-    off = float(measured.get("val_points") or math.nan)
-    return float(measured["val_ap"]) - (0.0 if math.isnan(off) else off)
+    off = float(metrics.get("val_points") or math.nan)
+    return float(metrics["val_ap"]) - (0.0 if math.isnan(off) else off)

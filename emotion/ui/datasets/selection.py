@@ -12,26 +12,26 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion.datasets import tables
-from emotion.datasets.build_jobs import read_prepared
-from emotion.datasets.builder import SETS
-from emotion.datasets.catalog import Entry, find_datasets, load_entry, stamp_of
+from emotion.datasets.build_jobs import read_metadata
+from emotion.datasets.builder import DATASETS_FOLDER
+from emotion.datasets.catalog import DatasetInfo, cache_key, list_datasets, load_from_info
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.duplicates import duplicate_report, near_groups
-from emotion.datasets.tables import SPLIT_WORDS, Twins
+from emotion.datasets.duplicates import duplicate_report, group_near_duplicates
+from emotion.datasets.tables import SPLIT_NAMES, DuplicateGroup
 from emotion.errors import DataError
 from emotion.media.image_reader import read_image
-from emotion.recognition.anonymizer import hidden
+from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
 from emotion.ui import session
 
 
-def chosen() -> Entry | None:
+def get_selected_dataset() -> DatasetInfo | None:
     """The data set that the address of the page names; None where it names none, or one that is not here."""
     name = str(st.query_params.get("data", ""))
-    return next((entry for entry in find_datasets() if entry.name == name), None)
+    return next((entry for entry in list_datasets() if entry.name == name), None)
 
 
-def show(name: str | None) -> None:
+def select_dataset(name: str | None) -> None:
     """Make that data set the one of the page; None shows the list of all."""
     if name is None:
         st.query_params.pop("data", None)
@@ -39,91 +39,97 @@ def show(name: str | None) -> None:
         st.query_params["data"] = name
 
 
-def load(entry: Entry) -> Dataset:
+def load(dataset_info: DatasetInfo) -> Dataset:
     """All of a data set, read again only when it changed. Raises `DataError`; nothing in it may be changed."""
-    return _load(stamp_of(entry.path), entry)
+    return _load(cache_key(dataset_info.path), dataset_info)
 
 
 @st.cache_resource(max_entries=2, ttl="1h", show_spinner="Reading the faces")
-def _load(stamp: tuple[str, int, int], _entry: Entry) -> Dataset:
-    return load_entry(_entry)
+def _load(fingerprint: tuple[str, int, int], _dataset_info: DatasetInfo) -> Dataset:
+    return load_from_info(_dataset_info)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for duplicates; up to a minute for 36,000 faces")
-def _twins(stamp: tuple[str, int, int], _data: Dataset) -> list[Twins]:
-    return tables.twins(_data, near_groups(_data.images))
+def _get_duplicate_groups(fingerprint: tuple[str, int, int], _dataset: Dataset) -> list[DuplicateGroup]:
+    return tables.find_duplicate_groups(_dataset, group_near_duplicates(_dataset.images))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _duplicate_counts(stamp: tuple[str, int, int], _data: Dataset) -> dict[str, int]:
-    return duplicate_report(_data)
+def _get_duplicate_counts(fingerprint: tuple[str, int, int], _dataset: Dataset) -> dict[str, int]:
+    return duplicate_report(_dataset)
 
 
-def twins(entry: Entry, data: Dataset) -> list[Twins]:
+def get_duplicate_groups(dataset_info: DatasetInfo, dataset: Dataset) -> list[DuplicateGroup]:
     """Faces that are there more than once, sought again only when the data set changed."""
-    return _twins(stamp_of(entry.path), data)
+    return _get_duplicate_groups(cache_key(dataset_info.path), dataset)
 
 
-def duplicate_counts(entry: Entry, data: Dataset) -> dict[str, int]:
+def get_duplicate_counts(dataset_info: DatasetInfo, dataset: Dataset) -> dict[str, int]:
     """`duplicate_report`, counted again only when the data set changed."""
-    return _duplicate_counts(stamp_of(entry.path), data)
+    return _get_duplicate_counts(cache_key(dataset_info.path), dataset)
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
-def _cover(stamp: tuple[str, int, int], _entry: Entry) -> NDArray[np.uint8] | None:
+def _load_preview_faces(fingerprint: tuple[str, int, int], _dataset_info: DatasetInfo) -> NDArray[np.uint8] | None:
     """Some faces of a data set for its card, one a label; read only where that is quick."""
-    paths = [next(iter(sorted(folder.glob("*.png"))), None) for folder in sorted((_entry.path / "train").glob("*"))]
+    paths = [
+        next(iter(sorted(folder.glob("*.png"))), None) for folder in sorted((_dataset_info.path / "train").glob("*"))
+    ]
     found = [read_image(path) for path in paths if path is not None][:8]
     side = min((image.shape[0] for image in found), default=0)
     return np.stack([image[:side, :side, 0] for image in found]) if found else None
 
 
-def cover(entry: Entry) -> NDArray[np.uint8] | None:
+def load_preview_faces(dataset_info: DatasetInfo) -> NDArray[np.uint8] | None:
     """Faces for the card of a data set that was made here, grey uint8 (n, s, s); None of others."""
-    return _cover(stamp_of(entry.path), entry) if is_ours(entry) else None
+    return _load_preview_faces(cache_key(dataset_info.path), dataset_info) if is_user_built(dataset_info) else None
 
 
-def is_ours(entry: Entry) -> bool:
+def is_user_built(dataset_info: DatasetInfo) -> bool:
     """Whether it was made here, and may be deleted here."""
-    return entry.path.parent == SETS.absolute() and read_prepared(entry.path) is not None
+    return dataset_info.path.parent == DATASETS_FOLDER.absolute() and read_metadata(dataset_info.path) is not None
 
 
-def delete(entry: Entry) -> None:
+def delete_dataset(dataset_info: DatasetInfo) -> None:
     """Remove a data set that was made here. Raises `DataError`."""
-    if not is_ours(entry):
-        raise DataError(f"{entry.path} was not made here; remove it by hand.")
+    if not is_user_built(dataset_info):
+        raise DataError(f"{dataset_info.path} was not made here; remove it by hand.")
     try:
         # Under another name first, so that a half-removed one is none.
-        gone = entry.path.with_name(f".{entry.path.name}.removed")
-        entry.path.rename(gone)
+        gone = dataset_info.path.with_name(f".{dataset_info.path.name}.removed")
+        dataset_info.path.rename(gone)
         shutil.rmtree(gone)
     except OSError as error:
-        raise DataError(f"{entry.path} cannot be removed ({error.strerror}): check its rights.") from error
+        raise DataError(f"{dataset_info.path} cannot be removed ({error.strerror}): check its rights.") from error
 
 
-def picture(faces: NDArray[np.uint8], columns: int, scale: int = 2) -> NDArray[np.uint8]:
+def make_face_grid(faces: NDArray[np.uint8], num_columns: int, scale: int = 2) -> NDArray[np.uint8]:
     """Faces side by side as they may be shown, RGB uint8."""
-    if session.choice().blur:
-        faces = np.stack([hidden(face[..., None].repeat(3, axis=2))[..., 0] for face in faces])
-    return tables.sheet(faces, columns, scale)
+    if session.get_settings().anonymize:
+        faces = np.stack([pixelate_all(face[..., None].repeat(3, axis=2))[..., 0] for face in faces])
+    return tables.tile_faces(faces, num_columns, scale)
 
 
-def save(label: str, data: Callable[[], Any] | bytes | str, file: str, key: str) -> None:
+def show_download(label: str, data: Callable[[], Any] | bytes | str, file_name: str, key: str) -> None:
     """A button that saves a file."""
-    st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=f"data_save_{key}")
+    st.download_button(label, data, file_name, on_click="ignore", icon=":material/download:", key=f"data_save_{key}")
 
 
-def stem(entry: Entry) -> str:
+def get_file_stem(dataset_info: DatasetInfo) -> str:
     """How the names of the files saved from a data set begin."""
-    return serialization.file_label(entry.name)
+    return serialization.sanitize_filename(dataset_info.name)
 
 
-def facts(entry: Entry) -> pd.DataFrame:
+def make_info_table(dataset_info: DatasetInfo) -> pd.DataFrame:
     """What it is, in lines: `what`, `value`."""
-    prepared = read_prepared(entry.path) or {}
-    lines = [("place", str(entry.path)), ("faces", f"{entry.rows:,}"), ("labels", ", ".join(entry.labels))]
-    lines += [(word, f"{count:,}") for word, count in zip(SPLIT_WORDS, entry.splits, strict=True)]
-    lines += [("FER+ votes", "yes" if entry.votes else "no")]
+    prepared = read_metadata(dataset_info.path) or {}
+    lines = [
+        ("place", str(dataset_info.path)),
+        ("faces", f"{dataset_info.num_faces:,}"),
+        ("labels", ", ".join(dataset_info.labels)),
+    ]
+    lines += [(word, f"{count:,}") for word, count in zip(SPLIT_NAMES, dataset_info.split_counts, strict=True)]
+    lines += [("FER+ votes", "yes" if dataset_info.has_ferplus else "no")]
     lines += [(word, str(prepared[word])) for word in ("made", "source", "photos", "sha256") if word in prepared]
     settings = prepared.get("settings")
     lines += [(name, str(value)) for name, value in settings.items()] if isinstance(settings, dict) else []

@@ -15,90 +15,101 @@ from numpy.typing import NDArray
 from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
 from emotion.demo import synthetic_scene
-from emotion.expressions import expression, named
+from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
 from emotion.generation import filtering, images, metrics
-from emotion.generation.sampler import MOST_SEED, Faces, Sampler, Strip, read_seed
+from emotion.generation.sampler import MAX_SEED, FaceImages, FaceStrip, Sampler, parse_seed
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
-from emotion.model_store.card import CARD
-from emotion.model_store.store import Bundle
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.card import CARD_FILE
+from emotion.model_store.store import ModelBundle
+from emotion.recognition.classification import ExpressionClassifier
 from emotion.ui import components, session
 
-RUNS: Final = store.SHIPPED.parent / "runs"
-_SIDE: Final = 256  # pixels of the large face
+GENERATOR_RUNS: Final = store.BUILTIN_MODELS.parent / "runs"
+_LARGE_FACE_PX: Final = 256  # pixels of the large face
 _TRUNCATION: Final = 0.8  # of people whom nobody chose: a little more alike, and seldom odd
-_SHOWN: Final = ("happy", "surprise", "neutral", "sad", "angry", "happy", "fear", "disgust")  # on the group photo
+_GROUP_LABELS: Final = (
+    "happy",
+    "surprise",
+    "neutral",
+    "sad",
+    "angry",
+    "happy",
+    "fear",
+    "disgust",
+)  # on the group photo
 
 
-class Real(NamedTuple):
+class RealFaces(NamedTuple):
     """Faces that the generator learned from and that look most like a synthetic one: grey uint8 (n, size, size), their
     labels, and what they are called."""
 
-    faces: Faces
+    faces: FaceImages
     labels: tuple[str, ...]
     source: str
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _generators(stamp: tuple[tuple[str, int], ...]) -> tuple[list[Bundle], list[str]]:
-    return store.find_bundles("generator", store.SHIPPED, RUNS)
+def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[ModelBundle], list[str]]:
+    return store.list_models("generator", store.BUILTIN_MODELS, GENERATOR_RUNS)
 
 
-def generators() -> tuple[list[Bundle], list[str]]:
+def list_generators() -> tuple[list[ModelBundle], list[str]]:
     """The usable generators, shipped and trained here, and a sentence for each that cannot be used."""
-    cards = [*store.SHIPPED.glob("*/card.json"), *RUNS.glob("*/card.json")]
-    return _generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
+    cards = [*store.BUILTIN_MODELS.glob("*/card.json"), *GENERATOR_RUNS.glob("*/card.json")]
+    return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Starting the generator")
-def _sampler(folder: str, written: int, _bundle: Bundle) -> Sampler:
+def _load_sampler(folder: str, mtime_ns: int, _bundle: ModelBundle) -> Sampler:
     return Sampler(_bundle)
 
 
-def sampler(bundle: Bundle) -> Sampler:
+def load_sampler(bundle: ModelBundle) -> Sampler:
     """A generator, loaded once for all sessions, and anew when its card was written."""
-    return _sampler(str(bundle.folder), (bundle.folder / CARD).stat().st_mtime_ns, bundle)
+    return _load_sampler(str(bundle.folder), (bundle.folder / CARD_FILE).stat().st_mtime_ns, bundle)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _drawn(sha256: str, seeds: tuple[int, ...], name: str, truncation: float, _sampler: Sampler) -> Faces:
-    return _sampler.sample(seeds, name, truncation)
+def _generate_faces(
+    sha256: str, seeds: tuple[int, ...], label: str, truncation: float, _sampler: Sampler
+) -> FaceImages:
+    return _sampler.sample(seeds, label, truncation)
 
 
-def drawn(maker: Sampler, seeds: tuple[int, ...], name: str, truncation: float) -> Faces:
+def generate_faces(sampler: Sampler, seeds: tuple[int, ...], label: str, truncation: float) -> FaceImages:
     """A face for each seed, with an expression."""
-    return _drawn(maker.bundle.sha256, seeds, name, truncation, maker)
+    return _generate_faces(sampler.bundle.sha256, seeds, label, truncation, sampler)
 
 
 @st.cache_data(max_entries=50, show_spinner=False)
-def _strip(sha256: str, way: str, arguments: tuple[Any, ...], _sampler: Sampler) -> Strip:
-    return getattr(_sampler, way)(*arguments)
+def _interpolate_faces(sha256: str, method: str, args: tuple[Any, ...], _sampler: Sampler) -> FaceStrip:
+    return getattr(_sampler, method)(*args)
 
 
-def morph(maker: Sampler, seed: int, steps: int, truncation: float) -> Strip:
+def morph(sampler: Sampler, seed: int, num_steps: int, truncation: float) -> FaceStrip:
     """See `Sampler.morph`."""
-    return _strip(maker.bundle.sha256, "morph", (seed, steps, truncation), maker)
+    return _interpolate_faces(sampler.bundle.sha256, "morph", (seed, num_steps, truncation), sampler)
 
 
-def walk(maker: Sampler, seeds: tuple[int, int], name: str, count: int, truncation: float) -> Strip:
+def walk(sampler: Sampler, seeds: tuple[int, int], label: str, num_faces: int, truncation: float) -> FaceStrip:
     """See `Sampler.walk`."""
-    return _strip(maker.bundle.sha256, "walk", (*seeds, name, count, truncation), maker)
+    return _interpolate_faces(sampler.bundle.sha256, "walk", (*seeds, label, num_faces, truncation), sampler)
 
 
-def read(faces: Faces) -> list[Scores]:
+def classify_faces(faces: FaceImages) -> list[Scores]:
     """What the recogniser of the sidebar sees in faces."""
-    recogniser: Recogniser = session.analyzer().recogniser
-    crops = np.stack([cv2.resize(face, (recogniser.size, recogniser.size)) for face in faces])
-    return [verdict.scores for verdict in recogniser.classify(crops, session.choice().settings.head)]
+    recogniser: ExpressionClassifier = session.get_analyzer().classifier
+    crops = np.stack([cv2.resize(face, (recogniser.input_size, recogniser.input_size)) for face in faces])
+    return [verdict.scores for verdict in recogniser.predict(crops, session.get_settings().analyzer_settings.head)]
 
 
-def seen_table(faces: Faces, places: Sequence[float]) -> pd.DataFrame:
-    """What is seen along a row of faces, for `charts.seen_along`; `places` of their middles in it, 0 to 1."""
+def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataFrame:
+    """What is seen along a row of faces, for `charts.seen_along`; `positions` of their middles in it, 0 to 1."""
     rows = [
         (place, word, share)
-        for place, scores in zip(places, read(faces), strict=True)
+        for place, scores in zip(positions, classify_faces(faces), strict=True)
         for word, share in scores.items()
     ]
     return pd.DataFrame(rows, columns=["place", "expression", "probability"])
@@ -107,102 +118,110 @@ def seen_table(faces: Faces, places: Sequence[float]) -> pd.DataFrame:
 # ------------------------------------------------------------------ people for the other pages
 
 
-class People(NamedTuple):
+class SyntheticPeople(NamedTuple):
     """A generator and the seeds of the people whose faces it draws best."""
 
-    maker: Sampler
+    sampler: Sampler
     seeds: tuple[int, ...]
 
-    def strips(self, count: int) -> list[Faces]:
+    def draw_morphs(self, num_people: int) -> list[FaceImages]:
         """The faces (n, size, size) of the first `count` people on their way through all expressions."""
-        return [morph(self.maker, seed, 8, _TRUNCATION).faces for seed in self.seeds[:count]]
+        return [morph(self.sampler, seed, 8, _TRUNCATION).faces for seed in self.seeds[:num_people]]
 
 
-def people() -> People | None:
+def get_synthetic_people() -> SyntheticPeople | None:
     """People who do not exist; None where there is no generator."""
-    found, _ = generators()
+    found, _ = list_generators()
     if not found:
         return None
-    maker, recogniser = sampler(found[0]), session.analyzer().recogniser
-    return People(maker, _best(found[0].sha256, recogniser.bundle.sha256, maker, recogniser))
+    maker, recogniser = load_sampler(found[0]), session.get_analyzer().classifier
+    return SyntheticPeople(maker, _find_best_seeds(found[0].sha256, recogniser.bundle.sha256, maker, recogniser))
 
 
 @st.cache_data(max_entries=4, show_spinner="Drawing people who do not exist")
-def _best(sha256: str, by: str, _maker: Sampler, _recogniser: Recogniser) -> tuple[int, ...]:
-    return filtering.people(_maker, _recogniser, len(_SHOWN), truncation=_TRUNCATION)
+def _find_best_seeds(
+    generator_sha256: str, classifier_sha256: str, _sampler: Sampler, _classifier: ExpressionClassifier
+) -> tuple[int, ...]:
+    return filtering.best_seeds(_sampler, _classifier, len(_GROUP_LABELS), truncation=_TRUNCATION)
 
 
-def group_photo(some: People) -> tuple[str, bytes]:
+def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
     """Name and content of a photo of many synthetic people, one expression after the other."""
-    names = [name for name in _SHOWN if name in some.maker.labels]
-    faces = [drawn(some.maker, (seed,), name, _TRUNCATION)[0] for seed, name in zip(some.seeds, names, strict=False)]
-    return "synthetic-people.png", encode_png(synthetic_scene.group(faces))
+    names = [name for name in _GROUP_LABELS if name in people.sampler.labels]
+    faces = [
+        generate_faces(people.sampler, (seed,), name, _TRUNCATION)[0]
+        for seed, name in zip(people.seeds, names, strict=False)
+    ]
+    return "synthetic-people.png", encode_png(synthetic_scene.group_photo(faces))
 
 
 # ------------------------------------------------------------------ real faces
 
 
 @st.cache_resource(max_entries=1, show_spinner="Opening the data set")
-def _real_faces(stamp: tuple[Any, ...], _entry: catalog.Entry) -> Dataset:
-    data = catalog.load_entry(_entry)
-    return data.take(data.rows("training"))
+def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.DatasetInfo) -> Dataset:
+    data = catalog.load_from_info(_dataset_info)
+    return data.take(data.rows_in("training"))
 
 
-def learned_from(bundle: Bundle) -> catalog.Entry | None:
+def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
     """The data set that a generator learned from, if this machine has it."""
     source = str((bundle.card.get("data") or {}).get("source", ""))
-    return next((one for one in catalog.find_datasets() if source and one.path.name == source), None)
+    return next((one for one in catalog.list_datasets() if source and one.path.name == source), None)
 
 
 @st.cache_data(max_entries=100, show_spinner="Looking for real faces like it")
-def nearest(
-    sha256: str, seed: int, name: str, truncation: float, _face: NDArray[np.uint8], _entry: catalog.Entry
-) -> Real:
+def find_nearest_faces(
+    sha256: str, seed: int, label: str, truncation: float, _face: NDArray[np.uint8], _dataset_info: catalog.DatasetInfo
+) -> RealFaces:
     """The four training faces that look most like a synthetic one."""
-    data = _real_faces(catalog.stamp_of(_entry.path), _entry)
-    rows, _ = metrics.nearest(_face[None], data.images, 4)
-    return Real(data.images[rows[0]], tuple(data.label_names[i] for i in data.labels[rows[0]]), _entry.name)
+    data = _load_training_faces(catalog.cache_key(_dataset_info.path), _dataset_info)
+    rows, _ = metrics.nearest_training_faces(_face[None], data.images, 4)
+    return RealFaces(data.images[rows[0]], tuple(data.label_names[i] for i in data.labels[rows[0]]), _dataset_info.name)
 
 
 # ------------------------------------------------------------------ widgets
 
 
-def new_seed(key: str) -> None:
+def randomize_seed(key: str) -> None:
     """Another seed into a text field."""
     st.session_state[key] = str(random.randrange(100_000))
 
 
-def ask_seed(label: str, key: str, first: int) -> int:
+def choose_seed(label: str, key: str, default: int) -> int:
     """A field for a seed, and a button for another one; `EmotionError` where it holds none."""
-    st.session_state.setdefault(key, str(first))
+    st.session_state.setdefault(key, str(default))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
-            label, key=key, max_chars=12, width=150,
-            help=f"Any whole number from 0 to {MOST_SEED}. The same number is the same person, everywhere and always.",
-        )  # fmt: skip
-        st.button("Another", icon=":material/casino:", key=f"{key}_new", on_click=new_seed, args=[key])
-    return read_seed(text)
+            label,
+            key=key,
+            max_chars=12,
+            width=150,
+            help=f"Any whole number from 0 to {MAX_SEED}. The same number is the same person, everywhere and always.",
+        )
+        st.button("Another", icon=":material/casino:", key=f"{key}_new", on_click=randomize_seed, args=[key])
+    return parse_seed(text)
 
 
-def items(faces: Faces, seeds: tuple[int, ...], name: str) -> list[components.Item]:
+def make_thumbnails(faces: FaceImages, seeds: tuple[int, ...], label: str) -> list[components.Thumbnail]:
     """Small pictures for a strip, each with its seed."""
-    look = expression(name)
+    look = get_style(label)
     return [
-        components.Item(np.dstack([face] * 3), str(seed), f"Seed {seed}, {named(name)}", look.colour)
+        components.Thumbnail(np.dstack([face] * 3), str(seed), f"Seed {seed}, {symbol_and_name(label)}", look.color)
         for face, seed in zip(faces, seeds, strict=True)
     ]
 
 
-def large(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A face as it is shown alone."""
-    return np.asarray(cv2.resize(face, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(cv2.resize(face, (_LARGE_FACE_PX, _LARGE_FACE_PX), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def save(key: str, label: str, data: Any, file: str) -> None:
+def show_download(key: str, label: str, data: Any, file_name: str) -> None:
     """A button that saves a file; `data` may be what makes it."""
-    st.download_button(label, data, file, key=f"gen_save_{key}", on_click="ignore", icon=":material/download:")
+    st.download_button(label, data, file_name, key=f"gen_save_{key}", on_click="ignore", icon=":material/download:")
 
 
-def show_row(faces: Faces, alt: str) -> None:
+def show_row(faces: FaceImages, alt_text: str) -> None:
     """Faces side by side over the whole width."""
-    st.image(images.row_of(faces), width="stretch", alt=alt)
+    st.image(images.make_row(faces), width="stretch", alt=alt_text)

@@ -7,35 +7,35 @@ import pandas as pd
 import streamlit as st
 
 from emotion import charts
-from emotion.expressions import named
-from emotion.formatting import percent
+from emotion.expressions import symbol_and_name
+from emotion.formatting import format_percent
 from emotion.generation import images, tables
-from emotion.model_store.store import Bundle
+from emotion.model_store.store import ModelBundle
 from emotion.results import tables as results_tables
 from emotion.storage import read_json
-from emotion.training.runs.folder import BENEFIT, read_history
+from emotion.training.runs.folder import STUDY_FILE, read_history
 from emotion.ui import components, messages
 from emotion.ui.synthetic import faces
 
 
-def show_nearest(bundle: Bundle, face: np.ndarray, seed: int, name: str, truncation: float) -> None:
+def show_nearest(bundle: ModelBundle, face: np.ndarray, seed: int, target_label: str, truncation: float) -> None:
     """Real faces that it may have been copied from, if they are here."""
-    entry = faces.learned_from(bundle)
+    entry = faces.find_training_dataset(bundle)
     if entry is None:
         st.caption("The faces that it learned from are not on this machine; the most similar ones would stand here.")
         return
-    real = faces.nearest(bundle.sha256, seed, name, truncation, face, entry)
+    real = faces.find_nearest_faces(bundle.sha256, seed, target_label, truncation, face, entry)
     st.markdown(
         "The most similar of the real faces that it learned from. If one of them were the same, this would be a copy."
     )
     with st.container(horizontal=True):
         for i, (picture, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
-            st.image(faces.large(picture), named(label), width=120, alt=f"Real face {i}, {label}")
+            st.image(faces.enlarge_face(picture), symbol_and_name(label), width=120, alt=f"Real face {i}, {label}")
 
 
-def show_story(bundle: Bundle) -> None:
+def show_training_history(bundle: ModelBundle) -> None:
     """How the generator learned, epoch by epoch."""
-    sheets, history = images.grown(bundle), pd.DataFrame(read_history(bundle.folder))
+    sheets, history = images.load_sample_sheets(bundle), pd.DataFrame(read_history(bundle.folder))
     if not sheets or history.empty:
         st.write("This generator left no history of its epochs.")
         return
@@ -51,18 +51,22 @@ def show_story(bundle: Bundle) -> None:
         for title, shares, log, names in (
             ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "critic"}),
             ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
-            ("Seen as asked, and as different as real faces", True, False,
-             {"consistency": "recognised as asked", "diversity": "diversity"}),
-        ):  # fmt: skip
+            (
+                "Seen as asked, and as different as real faces",
+                True,
+                False,
+                {"consistency": "recognised as asked", "diversity": "diversity"},
+            ),
+        ):
             there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])
             table = there.rename(columns=names).melt("epoch", var_name="measure").dropna()
             if not table.empty:
                 st.markdown(f"##### {title}", anchors=False)
-                chart = charts.learning_lines(table, epoch, shares=shares, log=log)
-                components.chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
+                chart = charts.plot_generator_history(table, epoch, as_percent=shares, log_scale=log)
+                components.show_chart(chart, key=f"gen_{'_'.join(names)}", alt_text=title)
 
 
-def show_quality(bundle: Bundle) -> None:
+def show_quality(bundle: ModelBundle) -> None:
     """How good the faces are, beside real ones."""
     measured = (bundle.card.get("metrics") or {}).get("quality")
     if not measured:
@@ -70,29 +74,32 @@ def show_quality(bundle: Bundle) -> None:
         return
     judge = "the recogniser that taught it" if measured.get("judge_taught") else "another recogniser"
     st.metric(
-        f"Seen as asked by {judge}", percent(measured["consistency"]), border=True, width=360,
-        help=f"The same recogniser is right for {percent(measured['real_consistency'])} of real faces.",
-    )  # fmt: skip
+        f"Seen as asked by {judge}",
+        format_percent(measured["consistency"]),
+        border=True,
+        width=360,
+        help=f"The same recogniser is right for {format_percent(measured['real_consistency'])} of real faces.",
+    )
     with st.expander("All measures", icon=":material/table_rows:"):
         st.dataframe(tables.generator_table(measured), hide_index=True, key="gen_quality")
 
 
-def show_benefit(bundle: Bundle) -> None:
+def show_augmentation_study(bundle: ModelBundle) -> None:
     """Whether synthetic faces help to learn."""
-    told = read_json(bundle.folder / BENEFIT)
+    told = read_json(bundle.folder / STUDY_FILE)
     if not told:
         st.write("Whether these faces help a recogniser to learn has not been tried yet.")
         return
-    st.markdown(f"**{messages.plain(told['sentence'])}**")
+    st.markdown(f"**{messages.escape_markdown(told['sentence'])}**")
     table = pd.DataFrame(told["rows"])
-    components.chart(charts.intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
+    components.show_chart(charts.plot_intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
     asked = told["question"]
     taught = ", which had a part in the generator's lessons" if told["filter_taught"] else ""
     st.caption(
         f"{asked['seeds']} small networks for each way, {asked['epochs']} epochs each, all with as many faces to learn "
         f"from: where no synthetic ones are added, {told['synthetic']:,} real ones come twice. Of {told['tried']:,} "
-        f"faces drawn as {asked['rare']}, those were taken in which the model {messages.plain(told['filter'])} sees "
+        f"faces drawn as {asked['rare']}, those were taken in which the model {messages.escape_markdown(told['filter'])} sees "
         f"it{taught}. Measured on {told['held_out']:,} real faces that none of them learned from; the lines are 95 % "
         "intervals."
     )
-    faces.save("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "do-they-help.csv")
+    faces.show_download("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "do-they-help.csv")

@@ -13,7 +13,7 @@ from emotion.results import tables as results_tables
 from emotion.training.detector import tables
 from emotion.ui import components, messages
 
-_PARTS: Final = {
+_CHARTS: Final = {
     "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
     "face": ("Large and small faces: recall", "recall"),
     "rotation": ("Turned photos: recall", "recall"),
@@ -21,19 +21,21 @@ _PARTS: Final = {
 }
 
 
-def beside_others(rows: Sequence[Mapping[str, Any]]) -> None:
+def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
     """What `evaluate-detector` measured, as charts and as a table."""
-    numbers = tables.detectors_long(rows)
+    numbers = tables.detectors_long_table(rows)
     columns = st.columns(2, gap="large")
-    for i, (part, (title, measure)) in enumerate(_PARTS.items()):
+    for i, (part, (title, measure)) in enumerate(_CHARTS.items()):
         with columns[i % 2]:
-            _part(title, _only(numbers, part=part, measure=measure), f"runs_{part}")
+            _show_chart(title, _filter_rows(numbers, part=part, measure=measure), f"runs_{part}")
     with columns[0]:
-        _part("Time for a picture, on one core", _only(numbers, part="size"), "runs_time", milliseconds=True)
+        _show_chart(
+            "Time for a picture, on one core", _filter_rows(numbers, part="size"), "runs_time", in_milliseconds=True
+        )
     with columns[1]:
         st.markdown("##### How to read this", anchors=False)
         ghosts = [
-            f"- {messages.plain(row['detector'])}: {row['false_boxes']} false boxes "
+            f"- {messages.escape_markdown(row['detector'])}: {row['false_boxes']} false boxes "
             f"on {row['empty']} photos without a face"
             for row in rows
             if "empty" in row
@@ -48,20 +50,26 @@ def beside_others(rows: Sequence[Mapping[str, Any]]) -> None:
     with st.expander("All numbers", icon=":material/table_rows:"):
         st.dataframe(table, hide_index=True, key="runs_detectors")
     st.download_button(
-        "Table (CSV)", results_tables.to_csv(table), "detectors.csv", on_click="ignore", icon=":material/download:",
+        "Table (CSV)",
+        results_tables.to_csv(table),
+        "detectors.csv",
+        on_click="ignore",
+        icon=":material/download:",
         key="runs_save",
-    )  # fmt: skip
+    )
 
 
-def _only(numbers: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+def _filter_rows(table: pd.DataFrame, **criteria: str) -> pd.DataFrame:
     """The lines that have these values."""
-    return pd.DataFrame(numbers[(numbers[list(wanted)] == list(wanted.values())).all(axis=1)])
+    return pd.DataFrame(table[(table[list(criteria)] == list(criteria.values())).all(axis=1)])
 
 
-def _part(title: str, some: pd.DataFrame, key: str, *, milliseconds: bool = False) -> None:
+def _show_chart(title: str, table: pd.DataFrame, key: str, *, in_milliseconds: bool = False) -> None:
     """One chart with its title."""
-    if bool(some["value"].notna().any()):
+    if bool(table["value"].notna().any()):
         st.markdown(f"##### {title}", anchors=False)
-        lines = some[["detector", "case", "value"]].itertuples(index=False)
+        lines = table[["detector", "case", "value"]].itertuples(index=False)
         said = "; ".join(f"{detector}, {case}: {value:.3g}" for detector, case, value in lines)
-        components.chart(charts.detectors_dots(some, milliseconds=milliseconds), key=key, alt_text=said)
+        components.show_chart(
+            charts.plot_detector_metrics(table, in_milliseconds=in_milliseconds), key=key, alt_text=said
+        )

@@ -8,31 +8,35 @@ from typing import Any, Final
 import streamlit as st
 
 from emotion import charts
-from emotion.formatting import percent
+from emotion.formatting import format_percent
 from emotion.training import tables
 from emotion.ui import components
 from emotion.ui.training import run_table
 
-_WAY: Final = {"found": "found at all", "accuracy_found": "right, of those found", "accuracy_all": "right, of all",
-               "accuracy_crops": "right, cut out by hand"}  # fmt: skip
+_METRIC_NAMES: Final = {
+    "found": "found at all",
+    "accuracy_found": "right, of those found",
+    "accuracy_all": "right, of all",
+    "accuracy_crops": "right, cut out by hand",
+}
 
 
-def whole_way(ways: Sequence[Mapping[str, Any]]) -> None:
+def show_end_to_end(results: Sequence[Mapping[str, Any]]) -> None:
     """What becomes of a face in a picture, with each detector."""
-    if not ways:
+    if not results:
         return
     st.subheader("From picture to label", anchor=False)
-    table = tables.pipeline_intervals(ways, _WAY)
-    said = "; ".join(f"{row['detector']}: right for {percent(row['accuracy_all'])} of all" for row in ways)
-    components.chart(charts.intervals(table, "detector"), key="card_way", alt_text=said)
-    widths, turns = ([one["value"] for one in ways[0][part]] for part in ("by_side", "by_turn"))
+    table = tables.end_to_end_intervals(results, _METRIC_NAMES)
+    said = "; ".join(f"{row['detector']}: right for {format_percent(row['accuracy_all'])} of all" for row in results)
+    components.show_chart(charts.plot_intervals(table, "detector"), key="card_way", alt_text=said)
+    widths, turns = ([one["value"] for one in results[0][part]] for part in ("by_side", "by_turn"))
     st.caption(
-        f"{ways[0]['n']:,} {'test' if ways[0]['split'] == 'private' else 'validation'} faces, each somewhere in a "
+        f"{results[0]['n']:,} {'test' if results[0]['split'] == 'private' else 'validation'} faces, each somewhere in a "
         f"picture: {min(widths)} to {max(widths)} pixels wide, turned by up to {max(turns)} degrees."
     )
-    sides = tables.pipeline_sides(ways)
-    components.chart(
-        charts.stress_curve(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size"
+    sides = tables.end_to_end_by_size(results)
+    components.show_chart(
+        charts.plot_robustness(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size"
     )
     st.caption("How many of them are found, by their size.")
-    run_table.save_table(tables.pipeline_table(ways), "picture-to-label", "card_way_save")
+    run_table.show_table_download(tables.end_to_end_table(results), "picture-to-label", "card_way_save")

@@ -11,87 +11,94 @@ import streamlit as st
 from emotion import charts, formatting
 from emotion.errors import EmotionError
 from emotion.training import manager, tables
-from emotion.training.manager import RunView
+from emotion.training.manager import RunSummary
 from emotion.training.runs.step_monitor import read_steps
-from emotion.training.tables import Measure, Rows
+from emotion.training.tables import CurveMetric, Rows
 from emotion.ui import components, messages
 from emotion.ui.training import predictions, run_table
 
-_EVERY: Final = 2  # seconds between two looks at the files
-_ENDED: Final = {
-    "done": "Done", "stopped": "Stopped", "interrupted": "Broken off", "failed": "Failed",
+_REFRESH_SECONDS: Final = 2  # seconds between two looks at the files
+_STATUS_TEXT: Final = {
+    "done": "Done",
+    "stopped": "Stopped",
+    "interrupted": "Broken off",
+    "failed": "Failed",
     "diverged": "Ended: the loss was no number any more; the best epoch before is kept",
-}  # fmt: skip
-_LATEST: Final = 3  # ended trainings that are named; the Runs page has all
+}
+_MAX_ENDED_RUNS: Final = 3  # ended trainings that are named; the Runs page has all
 
 state = st.session_state
 
 
-def at_work() -> list[RunView]:
+def list_active_runs() -> list[RunSummary]:
     """The trainings that are at work or wait, in their turns; detectors and generators are trained elsewhere."""
-    return [run for run in manager.queue_of(manager.RUNS) if run.kind == "recogniser"]
+    return [run for run in manager.active_runs(manager.RUNS_FOLDER) if run.kind == "recogniser"]
 
 
-def show(queue: list[RunView]) -> None:
+def show_active_runs(queue: list[RunSummary]) -> None:
     """The training in work with its curves, and those that wait; it reads files only, again and again."""
     if queue:
-        st.fragment(_live, run_every=_EVERY)([run.folder.name for run in queue])
-    _said()
+        st.fragment(_show_live, run_every=_REFRESH_SECONDS)([run.folder.name for run in queue])
+    _show_last_error()
 
 
-def _live(names: list[str]) -> None:
-    queue = list[RunView]()
+def _show_live(folder_names: list[str]) -> None:
+    queue = list[RunSummary]()
     with messages.error_box("the trainings"):
-        queue = at_work()
-    if [run.folder.name for run in queue] != names:
+        queue = list_active_runs()
+    if [run.folder.name for run in queue] != folder_names:
         st.rerun()  # one has ended: the whole page looks different now
     for run in queue:
         with st.container(border=True), messages.error_box("this training"):
             if run.state == "waiting":
-                _waits(run)
+                _show_waiting(run)
             else:
-                _runs(run)
+                _show_running(run)
 
 
-def _waits(run: RunView) -> None:
+def _show_waiting(run: RunSummary) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/hourglass_empty: **{messages.plain(run.name)}** waits for its turn", width="stretch")
-        _button("Take it out", ":material/close:", "out", run, manager.stop)
+        st.markdown(
+            f":material/hourglass_empty: **{messages.escape_markdown(run.name)}** waits for its turn", width="stretch"
+        )
+        _show_button("Take it out", ":material/close:", "out", run, manager.stop)
 
 
-def _runs(run: RunView) -> None:
-    history, steps = run_table.history_of(run), read_steps(run.folder)
-    st.markdown(f"#### {messages.plain(run.name)}", anchors=False)
-    st.progress(_share(run, steps), messages.plain(_now(run, steps)))
+def _show_running(run: RunSummary) -> None:
+    history, steps = run_table.load_history(run), read_steps(run.folder)
+    st.markdown(f"#### {messages.escape_markdown(run.name)}", anchors=False)
+    st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
     with st.container(horizontal=True):
         if run.state == "paused":
-            _button("Go on", ":material/play_arrow:", "go", run, manager.go_on)
+            _show_button("Go on", ":material/play_arrow:", "go", run, manager.unpause)
         else:
-            _button("Pause", ":material/pause:", "pause", run, manager.pause)
-        _button("Stop and keep", ":material/done:", "keep", run, _stop_and_keep)
-        _button("Stop for now", ":material/stop:", "stop", run, manager.stop)
-    word = tables.advice(history, run.epochs)
+            _show_button("Pause", ":material/pause:", "pause", run, manager.pause)
+        _show_button("Stop and keep", ":material/done:", "keep", run, _stop_and_keep)
+        _show_button("Stop for now", ":material/stop:", "stop", run, manager.stop)
+    word = tables.detect_overfitting(history, run.epochs)
     if word:
         st.warning(word, icon=":material/trending_down:")
-    _curves(run, history, steps)
+    _show_curves(run, history, steps)
     names = run.config.get("label_names")
     if isinstance(names, list):
-        predictions.examples(run.folder, [str(name) for name in names], f"train_examples_{run.folder.name}")
+        predictions.show_tracked_examples(
+            run.folder, [str(name) for name in names], f"train_examples_{run.folder.name}"
+        )
     st.caption("This page may be closed: the training goes on, and after a stop it can be resumed.")
 
 
-def _now(run: RunView, steps: Rows) -> str:
+def _format_status(run: RunSummary, steps: Rows) -> str:
     """ "Epoch 3 of 20, step 40 of 400 · right on 35 % · about 4 min left"."""
-    epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.text or "Begins"
-    step, total = _within(run, steps)
+    epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Begins"
+    step, total = _get_current_step(run, steps)
     epoch += f", step {step} of {total}" if step else ""
-    right = formatting.right_sentence(run.best_accuracy)
+    right = formatting.format_accuracy(run.best_accuracy)
     best = f"best so far {right} in epoch {run.best_epoch}" if right else ""
-    paused = "paused" if run.state == "paused" else formatting.waiting(run.seconds_left)
+    paused = "paused" if run.state == "paused" else formatting.format_time_left(run.seconds_left)
     return " · ".join(filter(None, [epoch, best, paused]))
 
 
-def _within(run: RunView, steps: Rows) -> tuple[int, int]:
+def _get_current_step(run: RunSummary, steps: Rows) -> tuple[int, int]:
     """The step of the epoch in work and how many it has; 0 of 1 before its first row."""
     last = steps[-1] if steps else {}
     if float(last.get("epoch") or 0) != run.epoch + 1:
@@ -99,69 +106,73 @@ def _within(run: RunView, steps: Rows) -> tuple[int, int]:
     return int(float(last.get("step") or 0)), max(1, int(float(last.get("steps") or 1)))
 
 
-def _share(run: RunView, steps: Rows) -> float:
+def _compute_progress(run: RunSummary, steps: Rows) -> float:
     """How much of it is done, 0 to 1."""
-    step, total = _within(run, steps)
+    step, total = _get_current_step(run, steps)
     return min(1.0, (run.epoch + min(1.0, step / total)) / max(1, run.epochs))
 
 
-def _curves(run: RunView, history: Rows, steps: Rows) -> None:
+def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
     if not history and not steps:
-        st.write(messages.plain(run.text or "It begins; the first figures come in a moment."))
+        st.write(messages.escape_markdown(run.status_text or "It begins; the first figures come in a moment."))
         return
     columns = st.columns(2, gap="large")
-    measures: tuple[tuple[str, Measure], ...] = (("Right answers", "right"), ("Loss", "loss"))
+    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "right"), ("Loss", "loss"))
     for column, (title, measure) in zip(columns, measures, strict=True):
         with column:
             st.markdown(f"##### {title}", anchors=False)
-            chart = charts.lesson_curve(tables.lesson_table(history, steps, measure), shares=measure == "right")
-            components.chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
+            chart = charts.plot_training_curve(
+                tables.step_curves_table(history, steps, measure), as_percent=measure == "right"
+            )
+            components.show_chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
     with st.expander("Learning rate", icon=":material/show_chart:"):
-        rates = tables.lesson_table(history, steps, "rate")
-        components.chart(charts.rate_curve(rates), key="train_rate", alt_text="Learning rate by epoch")
+        rates = tables.step_curves_table(history, steps, "rate")
+        components.show_chart(charts.plot_learning_rate(rates), key="train_rate", alt_text="Learning rate by epoch")
 
 
 # ------------------------------------------------------------------ what can be done
 
 
-def _button(label: str, icon: str, key: str, run: RunView, act: Callable[[Path], Any]) -> None:
+def _show_button(label: str, icon: str, key: str, run: RunSummary, action: Callable[[Path], Any]) -> None:
     """Its action is a callback: a fragment that is drawn anew every two seconds would lose the click."""
-    st.button(label, icon=icon, key=f"train_{key}_{run.folder.name}", on_click=_do, args=(act, run.folder))
+    st.button(label, icon=icon, key=f"train_{key}_{run.folder.name}", on_click=_run_action, args=(action, run.folder))
 
 
-def _do(act: Callable[[Path], Any], folder: Path) -> None:
+def _run_action(action: Callable[[Path], Any], folder: Path) -> None:
     try:
-        act(folder)
+        action(folder)
     except EmotionError as error:
         state["train_refused"] = str(error)
 
 
 def _stop_and_keep(folder: Path) -> None:
-    manager.stop(folder, keep=True)
+    manager.stop(folder, should_export=True)
 
 
-def _said() -> None:
+def _show_last_error() -> None:
     """Why the last thing that was asked for was refused."""
     refused = state.pop("train_refused", None)
     if refused:
-        st.error(messages.plain(refused), icon=":material/error:")
+        st.error(messages.escape_markdown(refused), icon=":material/error:")
 
 
-def ended(runs: list[RunView]) -> None:
+def show_ended_runs(runs: list[RunSummary]) -> None:
     """The newest trainings that are over: how they ended, resume them, look into them."""
-    rest = [run for run in runs if not (run.shipped or run.active or run.dismissed) and run.kind == "recogniser"]
-    for run in rest[:_LATEST]:
+    rest = [
+        run for run in runs if not (run.is_builtin or run.is_active or run.is_dismissed) and run.kind == "recogniser"
+    ]
+    for run in rest[:_MAX_ENDED_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            right = formatting.right_sentence(run.best_accuracy)
+            right = formatting.format_accuracy(run.best_accuracy)
             said = f" Right on {right} in epoch {run.best_epoch}." if right else ""
-            how = f"{_ENDED.get(run.state, run.state)} after {tables.epochs_sentence(run)} epochs."
+            how = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
             st.markdown(
-                f"**{messages.plain(run.name)}**  \n{messages.plain(how + said)} {messages.plain(run.error or '')}",
+                f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(how + said)} {messages.escape_markdown(run.error or '')}",
                 width="stretch",
             )
             if run.can_resume:
-                _button("Resume", ":material/play_arrow:", "resume", run, manager.resume)
-            _button("Dismiss", ":material/close:", "dismiss", run, manager.dismiss)
+                _show_button("Resume", ":material/play_arrow:", "resume", run, manager.resume)
+            _show_button("Dismiss", ":material/close:", "dismiss", run, manager.dismiss)
             if st.button("Look into it", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
-                run_table.show(run.folder)
+                run_table.select_runs(run.folder)
                 st.switch_page("pages/runs.py")

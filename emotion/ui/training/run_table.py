@@ -17,22 +17,26 @@ from emotion.model_store import store
 from emotion.results import tables as results_tables
 from emotion.storage import read_json
 from emotion.training import manager, tables
-from emotion.training.manager import RunView
-from emotion.training.runs.folder import HISTORY, read_history
-from emotion.training.runs.predictions import STRESS
-from emotion.training.tables import Measure, Rows
+from emotion.training.manager import RunSummary
+from emotion.training.runs.folder import HISTORY_FILE, read_history
+from emotion.training.runs.predictions import ROBUSTNESS_FILE
+from emotion.training.tables import CurveMetric, Rows
 from emotion.ui import components, messages, session
 
-Runs = Mapping[str, RunView]
-CHOSEN: Final = "runs_chosen"  # the names of the runs that are looked at
-KINDS: Final = {
-    "blur": "Blurred", "light": "Darker and lighter", "rotation": "Turned", "occlusion": "Partly covered",
-    "size": "Small", "noise": "Noisy",
-}  # fmt: skip
-_MEASURES: Final[Mapping[str, Measure]] = {"Right answers": "right", "Loss": "loss", "Learning rate": "rate"}
-_ROW: Final = 35  # pixels of a row of a table
-_MOST_ROWS: Final = 9  # that are seen at once
-_LAID_OVER: Final = 8  # runs: as many as there are colours that can be told apart
+RunsByName = Mapping[str, RunSummary]
+SELECTED_KEY: Final = "runs_chosen"  # the names of the runs that are looked at
+CORRUPTION_NAMES: Final = {
+    "blur": "Blurred",
+    "light": "Darker and lighter",
+    "rotation": "Turned",
+    "occlusion": "Partly covered",
+    "size": "Small",
+    "noise": "Noisy",
+}
+_METRICS: Final[Mapping[str, CurveMetric]] = {"Right answers": "right", "Loss": "loss", "Learning rate": "rate"}
+_ROW_PX: Final = 35  # pixels of a row of a table
+_MAX_VISIBLE_ROWS: Final = 9  # that are seen at once
+_MAX_CURVES: Final = 8  # runs: as many as there are colours that can be told apart
 
 state = st.session_state
 
@@ -40,97 +44,111 @@ state = st.session_state
 # ------------------------------------------------------------------ which runs
 
 
-def all_runs() -> dict[str, RunView]:
+def list_runs() -> dict[str, RunSummary]:
     """All runs but generators of faces, each by a name that no other has: one's own first, then the shipped ones."""
-    found = [run for run in manager.all_runs(manager.RUNS, store.SHIPPED) if not _generates(run)]
+    found = [run for run in manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if not _is_generator(run)]
     names = [run.name for run in found]
-    by_name: dict[str, RunView] = {}
+    by_name: dict[str, RunSummary] = {}
     for run in found:
         name = run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder.parent.name}/{run.folder.name})"
         by_name[name] = run
     return by_name
 
 
-def _generates(run: RunView) -> bool:
+def _is_generator(run: RunSummary) -> bool:
     return run.kind == "generator" or "relativistic" in run.config  # while it learns it has no card
 
 
-def show(*folders: Path) -> None:
+def select_runs(*folders: Path) -> None:
     """Make these the runs that the page looks at, when it is drawn the next time."""
-    state[CHOSEN] = [str(folder) for folder in folders]
+    state[SELECTED_KEY] = [str(folder) for folder in folders]
     state["runs_turn"] = state.get("runs_turn", 0) + 1
 
 
-def choose(runs: Runs) -> dict[str, RunView]:
+def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
     """The table of all runs; those that are chosen in it, or without a choice what tells most."""
-    names, kept = list(runs), state.get(CHOSEN, [])
+    names, kept = list(runs), state.get(SELECTED_KEY, [])
     rows = [i for i, run in enumerate(runs.values()) if str(run.folder) in kept]
     # A run more or less moves the others: the table is another one then, and begins with what was chosen.
     words = "|".join([*names, str(state.get("runs_turn", 0))])
     key = f"runs_table_{hashlib.sha256(words.encode()).hexdigest()[:12]}"
 
     def keep() -> None:
-        state[CHOSEN] = [str(runs[names[i]].folder) for i in state[key].selection.rows if i < len(names)]
+        state[SELECTED_KEY] = [str(runs[names[i]].folder) for i in state[key].selection.rows if i < len(names)]
 
-    table = tables.runs_table(runs, in_use(runs))
+    table = tables.runs_table(runs, find_current_run(runs))
     st.dataframe(
-        table.assign(right=100 * table["right"]), hide_index=True, key=key, on_select=keep,
-        selection_mode="multi-row", selection_default={"selection": {"rows": rows}}, placeholder="",
-        height=_ROW * (1 + min(_MOST_ROWS, max(1, len(runs)))) + 3,
+        table.assign(right=100 * table["right"]),
+        hide_index=True,
+        key=key,
+        on_select=keep,
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": rows}},
+        placeholder="",
+        height=_ROW_PX * (1 + min(_MAX_VISIBLE_ROWS, max(1, len(runs)))) + 3,
         column_config={
             "in use": st.column_config.TextColumn("", help="A star: the recogniser that all pages use now.", width=30),
             "right": st.column_config.ProgressColumn(
-                "right", format="%.1f %%", min_value=0, max_value=100, width=104,
+                "right",
+                format="%.1f %%",
+                min_value=0,
+                max_value=100,
+                width=104,
                 help="Share of right answers on faces held out, in the best epoch. Fewer labels are easier.",
             ),
             # All of them side by side on a usual screen, unless a name is long.
-            "labels": st.column_config.TextColumn(width=86), "best epoch": st.column_config.NumberColumn(width=74),
-            "epochs": st.column_config.TextColumn(width=60), "state": st.column_config.TextColumn(width=56),
-            "minutes": st.column_config.NumberColumn(width=60), "made": st.column_config.DateColumn(width=84),
+            "labels": st.column_config.TextColumn(width=86),
+            "best epoch": st.column_config.NumberColumn(width=74),
+            "epochs": st.column_config.TextColumn(width=60),
+            "state": st.column_config.TextColumn(width=56),
+            "minutes": st.column_config.NumberColumn(width=60),
+            "made": st.column_config.DateColumn(width=84),
         },
-    )  # fmt: skip
-    return {names[i]: runs[names[i]] for i in rows} or _at_first(runs)
+    )
+    return {names[i]: runs[names[i]] for i in rows} or _get_default_runs(runs)
 
 
-def in_use(runs: Runs) -> str:
+def find_current_run(runs: RunsByName) -> str:
     """The name of the run that all pages use now, "" where none of these is it."""
-    bundle = session.choice().bundle
-    return next((name for name, run in runs.items() if bundle and bundle.folder in (run.folder, *run.models)), "")
+    bundle = session.get_settings().bundle
+    return next(
+        (name for name, run in runs.items() if bundle and bundle.folder in (run.folder, *run.installed_models)), ""
+    )
 
 
-def _at_first(runs: Runs) -> dict[str, RunView]:
+def _get_default_runs(runs: RunsByName) -> dict[str, RunSummary]:
     """The ladder from the simplest network to the shipped recogniser; else what is in use, else the first."""
     ladder = {
         name: run
         for name, run in runs.items()
-        if run.shipped and not run.used_from and run.best_accuracy is not None and not _four(run)
+        if run.is_builtin and not run.source_run and run.best_accuracy is not None and not _is_four_class(run)
     }
     if len(ladder) > 1:
-        return dict(list(ladder.items())[:_LAID_OVER])
-    first = in_use(runs) or next(iter(runs), "")
+        return dict(list(ladder.items())[:_MAX_CURVES])
+    first = find_current_run(runs) or next(iter(runs), "")
     return {first: runs[first]} if first else {}
 
 
-def _four(run: RunView) -> bool:
+def _is_four_class(run: RunSummary) -> bool:
     return str(run.config.get("labels", "")).startswith("four")
 
 
-def history_of(run: RunView) -> Rows:
+def load_history(run: RunSummary) -> Rows:
     """The rows of its epochs, read again only when they have changed."""
     try:
-        changed = (run.folder / HISTORY).stat()
+        changed = (run.folder / HISTORY_FILE).stat()
     except OSError:
         return []
-    return _history(str(run.folder), changed.st_mtime_ns, changed.st_size)
+    return _load_history(str(run.folder), changed.st_mtime_ns, changed.st_size)
 
 
 @st.cache_data(max_entries=300, show_spinner=False)
-def _history(folder: str, changed: int, size: int) -> list[dict[str, str]]:
+def _load_history(folder: str, mtime_ns: int, size: int) -> list[dict[str, str]]:
     return read_history(Path(folder))
 
 
 @st.fragment
-def apart(draw: Callable[[], Any]) -> None:
+def run_fragment(draw: Callable[[], Any]) -> None:
     """A part of the page that is drawn anew alone where something in it was clicked."""
     with messages.error_box("this part of the page"):  # an error would leave a fragment without passing a box around it
         draw()
@@ -139,34 +157,42 @@ def apart(draw: Callable[[], Any]) -> None:
 # ------------------------------------------------------------------ laid over each other
 
 
-def compare(chosen: Runs) -> None:
+def show_comparison(runs: RunsByName) -> None:
     """Curves of some runs, and only the settings that differ."""
-    if len(chosen) > _LAID_OVER:
-        st.caption(f"The first {_LAID_OVER} of {len(chosen)} chosen runs are drawn.")
-    drawn = dict(list(chosen.items())[:_LAID_OVER])
+    if len(runs) > _MAX_CURVES:
+        st.caption(f"The first {_MAX_CURVES} of {len(runs)} chosen runs are drawn.")
+    drawn = dict(list(runs.items())[:_MAX_CURVES])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         measure = st.segmented_control(
-            "Curve", list(_MEASURES), default="Right answers", required=True, key="runs_measure"
+            "Curve", list(_METRICS), default="Right answers", required=True, key="runs_measure"
         )
         smoothing = st.slider(
-            "Smoothing", 0.0, 0.95, 0.0, 0.05, key="runs_smoothing", width=220,
+            "Smoothing",
+            0.0,
+            0.95,
+            0.0,
+            0.05,
+            key="runs_smoothing",
+            width=220,
             help="0 shows what was measured. Above it each point is a mean with the ones before it.",
-        )  # fmt: skip
+        )
         log = st.toggle("Logarithmic", key="runs_log", help="Equal distances for equal factors.")
-    of = _MEASURES[measure or "Right answers"]
-    table = tables.curves_table({name: history_of(run) for name, run in drawn.items()}, of, smoothing)
+    of = _METRICS[measure or "Right answers"]
+    table = tables.curves_table({name: load_history(run) for name, run in drawn.items()}, of, smoothing)
     if table.empty:
         st.write("None of these runs has written such a figure.")
     else:
-        chart = charts.run_curves(table, shares=of == "right", log=log and bool((table["value"] > 0).all()))
-        components.chart(chart, key="runs_curves", alt_text=f"{measure} by epoch of {', '.join(drawn)}")
+        chart = charts.plot_run_curves(
+            table, as_percent=of == "right", log_scale=log and bool((table["value"] > 0).all())
+        )
+        components.show_chart(chart, key="runs_curves", alt_text=f"{measure} by epoch of {', '.join(drawn)}")
         st.caption(
             "Full lines: faces held out; dashed: faces it learns; a ring: the best epoch. Drag moves, Ctrl with the "
             "wheel zooms, a double click goes back; a click on a name leaves that run."
         )
-        save(chart, table, "curves", "runs_curves_save")
+        show_downloads(chart, table, "curves", "runs_curves_save")
     # Not every configuration names its network; the card does.
-    settings = tables.differences({name: {"network": run.network, **run.config} for name, run in chosen.items()})
+    settings = tables.diff_settings({name: {"network": run.network, **run.config} for name, run in runs.items()})
     st.markdown("##### Settings that differ", anchors=False)
     if settings.empty:
         st.write("None that these runs wrote down.")
@@ -174,55 +200,67 @@ def compare(chosen: Runs) -> None:
         st.dataframe(settings, hide_index=True, key="runs_differences")
 
 
-def _stress_of(run: RunView) -> dict[str, Any] | None:
+def _read_robustness(run: RunSummary) -> dict[str, Any] | None:
     try:
-        return read_json(run.folder / STRESS)
+        return read_json(run.folder / ROBUSTNESS_FILE)
     except JobError:
         return None  # as good as not measured
 
 
-def stress(chosen: Runs) -> None:
+def show_robustness(runs: RunsByName) -> None:
     """How often runs are right while pictures get worse."""
-    table = tables.stress_table({name: _stress_of(run) for name, run in chosen.items()})
-    lacking = [name for name in chosen if name not in set(table["run"])]
+    table = tables.robustness_table({name: _read_robustness(run) for name, run in runs.items()})
+    lacking = [name for name in runs if name not in set(table["run"])]
     if lacking:
         st.caption(
-            messages.plain(f"Not measured for {', '.join(lacking)}: python -m emotion evaluate RUN --stress does it.")
+            messages.escape_markdown(
+                f"Not measured for {', '.join(lacking)}: python -m emotion evaluate RUN --stress does it."
+            )
         )
     columns = st.columns(2, gap="large")
     kinds = list(dict.fromkeys(table["kind"]))
     for i, kind in enumerate(kinds):
         some = pd.DataFrame(table[table["kind"] == kind])
-        title = KINDS.get(str(kind), str(kind))
+        title = CORRUPTION_NAMES.get(str(kind), str(kind))
         with columns[i % 2]:
-            st.markdown(f"##### {messages.plain(title)}", anchors=False)
+            st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
             said = f"{title} pictures, right answers by {some['unit'].iloc[0]}"
-            components.chart(charts.stress_curve(some, some["unit"].iloc[0]), key=f"runs_stress_{kind}", alt_text=said)
+            components.show_chart(
+                charts.plot_robustness(some, some["unit"].iloc[0]), key=f"runs_stress_{kind}", alt_text=said
+            )
     if kinds:
-        save_table(table, "stress", "runs_stress_save")
+        show_table_download(table, "stress", "runs_stress_save")
 
 
 # ------------------------------------------------------------------ to take away
 
 
-def save(chart: alt.Chart | alt.LayerChart, table: pd.DataFrame, stem: str, key: str) -> None:
+def show_downloads(chart: alt.Chart | alt.LayerChart, table: pd.DataFrame, file_stem: str, key: str) -> None:
     """Buttons that save a chart as a picture, and its numbers."""
     with st.container(horizontal=True):
         for kind in ("png", "svg"):
             st.download_button(
-                kind.upper(), _drawn(chart, kind), f"{stem}.{kind}", on_click="ignore", icon=":material/download:",
+                kind.upper(),
+                _make_renderer(chart, kind),
+                f"{file_stem}.{kind}",
+                on_click="ignore",
+                icon=":material/download:",
                 key=f"{key}_{kind}",
-            )  # fmt: skip
-        save_table(table, stem, key)
+            )
+        show_table_download(table, file_stem, key)
 
 
-def _drawn(chart: alt.Chart | alt.LayerChart, kind: Any) -> Any:
-    return lambda: charts.chart_file(chart, kind)
+def _make_renderer(chart: alt.Chart | alt.LayerChart, file_format: Any) -> Any:
+    return lambda: charts.export_chart(chart, file_format)
 
 
-def save_table(table: pd.DataFrame, stem: str, key: str) -> None:
+def show_table_download(table: pd.DataFrame, file_stem: str, key: str) -> None:
     """A button that saves a table."""
     st.download_button(
-        "CSV", lambda: results_tables.to_csv(table), f"{stem}.csv", on_click="ignore", icon=":material/download:",
+        "CSV",
+        lambda: results_tables.to_csv(table),
+        f"{file_stem}.csv",
+        on_click="ignore",
+        icon=":material/download:",
         key=f"{key}_csv",
-    )  # fmt: skip
+    )

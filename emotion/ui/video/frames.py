@@ -9,35 +9,35 @@ import streamlit as st
 
 from emotion.errors import EmotionError
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.media.video_reader import Film
-from emotion.media.video_writer import fitted
-from emotion.recognition.anonymizer import hidden
-from emotion.results.photos import smaller
+from emotion.media.video_reader import VideoReader
+from emotion.media.video_writer import letterbox
+from emotion.recognition.anonymizer import pixelate_all
+from emotion.results.photos import downscale
 from emotion.ui import components, session
-from emotion.video.analysis import Analysis
+from emotion.video.analysis import VideoAnalysis
 
 
-def covered(analysis: Analysis) -> bool:
+def should_anonymize(analysis: VideoAnalysis) -> bool:
     """Whether faces are to be blurred that are not blurred in the files of this film."""
-    return session.choice().blur and not analysis.settings.blur
+    return session.get_settings().anonymize and not analysis.settings.anonymize
 
 
-def small_picture(path: Path | None, cover: bool) -> bytes | None:
+def read_thumbnail(path: Path | None, anonymize: bool) -> bytes | None:
     """A small JPEG of a film's folder as it may be shown, None where there is none."""
     try:
-        return _covered(path.read_bytes(), cover) if path else None
+        return _anonymize_jpeg(path.read_bytes(), anonymize) if path else None
     except OSError:
         return None
 
 
-def portrait(path: Path | None, cover: bool) -> bytes | None:
+def get_face_thumbnail(path: Path | None, anonymize: bool) -> bytes | None:
     """A face as a square JPEG, None where there is none."""
-    jpeg = small_picture(path, cover)
-    return _square(jpeg) if jpeg else None
+    jpeg = read_thumbnail(path, anonymize)
+    return _crop_square(jpeg) if jpeg else None
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
-def _square(jpeg: bytes) -> bytes | None:
+def _crop_square(jpeg: bytes) -> bytes | None:
     try:
         image = read_image(jpeg)
     except EmotionError:
@@ -47,7 +47,7 @@ def _square(jpeg: bytes) -> bytes | None:
     return encode_jpeg(np.ascontiguousarray(image[top : top + side, left : left + side]), 88)
 
 
-def show_frame(jpeg: bytes | None, alt: str) -> None:
+def show_frame(jpeg: bytes | None, alt_text: str) -> None:
     """Show a frame of a video; nothing for None.
 
     Args:
@@ -56,51 +56,51 @@ def show_frame(jpeg: bytes | None, alt: str) -> None:
         alt: What it shows.
     """
     if jpeg:
-        st.image(components.jpeg_url(jpeg), width="stretch", alt=alt)
+        st.image(components.to_data_url(jpeg), width="stretch", alt=alt_text)
 
 
-def latest_frame(analysis: Analysis, cover: bool) -> bytes | None:
+def get_latest_frame(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
     """The last processed frame with its labels, JPEG; the first frame of the video until there is one."""
-    return _shown_frame(analysis, analysis.preview, cover)
+    return _get_frame(analysis, analysis.preview, anonymize)
 
 
-def cover_frame(analysis: Analysis, cover: bool) -> bytes | None:
-    """A frame with faces, JPEG, see `Analysis.cover`; the first frame of the video until there is one."""
-    return _shown_frame(analysis, analysis.cover, cover)
+def get_cover_frame(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
+    """A frame with faces, JPEG, see `VideoAnalysis.cover`; the first frame of the video until there is one."""
+    return _get_frame(analysis, analysis.cover, anonymize)
 
 
-def thumbnail(analysis: Analysis, cover: bool) -> bytes | None:
-    """`cover_frame` for the card of a video, JPEG 320 x 180; None where the video cannot be opened."""
-    jpeg = cover_frame(analysis, cover)
-    return _thumbnail(jpeg) if jpeg else None
+def get_video_thumbnail(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
+    """`get_cover_frame` for the card of a video, JPEG 320 x 180; None where the video cannot be opened."""
+    jpeg = get_cover_frame(analysis, anonymize)
+    return _letterbox_jpeg(jpeg) if jpeg else None
 
 
-def _shown_frame(analysis: Analysis, jpeg: bytes | None, cover: bool) -> bytes | None:
+def _get_frame(analysis: VideoAnalysis, jpeg: bytes | None, anonymize: bool) -> bytes | None:
     if jpeg:
-        return _covered(jpeg, cover)
+        return _anonymize_jpeg(jpeg, anonymize)
     try:
-        return _first_frame(analysis.request.film, cover or analysis.settings.blur)
+        return _read_first_frame(analysis.request.video_path, anonymize or analysis.settings.anonymize)
     except EmotionError:
         return None
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _first_frame(path: Path, cover: bool) -> bytes:
-    with Film(path) as film:
-        image = smaller(next(film.frames()).image(), 640)
-    return encode_jpeg(hidden(image) if cover else image, 80)
+def _read_first_frame(path: Path, anonymize: bool) -> bytes:
+    with VideoReader(path) as film:
+        image = downscale(next(film.frames()).image(), 640)
+    return encode_jpeg(pixelate_all(image) if anonymize else image, 80)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _thumbnail(jpeg: bytes) -> bytes | None:
+def _letterbox_jpeg(jpeg: bytes) -> bytes | None:
     try:
-        return encode_jpeg(fitted(read_image(jpeg), 320, 180), 85)
+        return encode_jpeg(letterbox(read_image(jpeg), 320, 180), 85)
     except EmotionError:
         return None
 
 
-def _covered(jpeg: bytes, cover: bool) -> bytes | None:
+def _anonymize_jpeg(jpeg: bytes, anonymize: bool) -> bytes | None:
     try:
-        return encode_jpeg(hidden(read_image(jpeg)), 88) if cover else jpeg
+        return encode_jpeg(pixelate_all(read_image(jpeg)), 88) if anonymize else jpeg
     except EmotionError:  # a damaged picture is as good as none
         return None

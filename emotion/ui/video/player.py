@@ -10,12 +10,12 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.video.analysis import Analysis
+from emotion.video.analysis import VideoAnalysis
 
-_MOST_HIGH: Final = 520  # pixels of the player
+_MAX_HEIGHT_PX: Final = 520  # pixels of the player
 
 
-class _Mapped(io.BytesIO):
+class _MemoryMappedFile(io.BytesIO):
     """A file that Streamlit serves from the disk: it would read the whole of it into memory, on every run anew."""
 
     def __init__(self, path: Path) -> None:
@@ -28,19 +28,20 @@ class _Mapped(io.BytesIO):
         return self._view  # type: ignore[return-value]
 
 
-def film_file(path: Path) -> io.BytesIO:
+def open_video_file(path: Path) -> io.BytesIO:
     """A finished film for `st.video` and `st.download_button`."""
     if sys.platform == "win32":  # there a file that is in use cannot be deleted
         return io.BytesIO(path.read_bytes())
-    return _Mapped(path)
+    return _MemoryMappedFile(path)
 
 
-def player(analysis: Analysis) -> None:
+def show_player(analysis: VideoAnalysis) -> None:
     """The film with its labels, never higher than a window."""
-    facts = analysis.facts
-    width = round(_MOST_HIGH * facts.width / facts.height) if facts else _MOST_HIGH
-    if analysis.film is not None:
+    facts = analysis.video_info
+    width = round(_MAX_HEIGHT_PX * facts.width / facts.height) if facts else _MAX_HEIGHT_PX
+    if analysis.annotated_video is not None:
         st.video(
-            film_file(analysis.film), alt=f"The film {analysis.name} with its labels",
-            width=width if width < _MOST_HIGH else "stretch",
-        )  # fmt: skip
+            open_video_file(analysis.annotated_video),
+            alt=f"The film {analysis.name} with its labels",
+            width=width if width < _MAX_HEIGHT_PX else "stretch",
+        )

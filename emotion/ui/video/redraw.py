@@ -9,47 +9,52 @@ from emotion.recognition.annotation import is_drawable
 from emotion.ui import messages
 from emotion.ui.video import selection
 from emotion.video import library, redraw
-from emotion.video.analysis import Analysis
+from emotion.video.analysis import VideoAnalysis
 
 
-def show(analysis: Analysis) -> None:
+def show_redraw(analysis: VideoAnalysis) -> None:
     """Show the progress of the job that redraws, or offer it where the video is outdated; else nothing."""
-    state = redraw.state_of(analysis.folder)
-    if state is not None and state.running:
+    state = redraw.get_state(analysis.folder)
+    if state is not None and state.is_running:
         _show_progress(analysis)
         return
     if not redraw.is_outdated(analysis):
         return
-    failed = state is not None and state.state not in ("done", "stopped")
+    failed = state is not None and state.status not in ("done", "stopped")
     if state is not None and failed:
-        st.error(messages.plain(state.error or "The video could not be redrawn; see log.txt in its folder."))
+        st.error(messages.escape_markdown(state.error or "The video could not be redrawn; see log.txt in its folder."))
     st.info(
         "The video was drawn before these changes: it still shows the faces as they were. This also holds for its "
-        f"download and the GIF.{_numbered(analysis)}", icon=":material/brush:",
-    )  # fmt: skip
+        f"download and the GIF.{_format_undrawable_names(analysis)}",
+        icon=":material/brush:",
+    )
     if st.button("Redraw the video", icon=":material/brush:", key="film_redraw", type="primary"):
         with messages.error_box("the redrawing"):
-            library.start_redraw(analysis.folder)
+            library.submit_redraw(analysis.folder)
             st.rerun()
 
 
-def _numbered(analysis: Analysis) -> str:
+def _format_undrawable_names(analysis: VideoAnalysis) -> str:
     """Which names the font of the video cannot draw, as a sentence; "" for none."""
-    names = [person.name for person in analysis.people() if not person.hidden and not is_drawable(person.name)]
+    names = [person.name for person in analysis.people() if not person.is_hidden and not is_drawable(person.name)]
     if not names:
         return ""
-    return messages.plain(f" No font of this machine has all letters of {', '.join(names)}: numbers are drawn instead.")
+    return messages.escape_markdown(
+        f" No font of this machine has all letters of {', '.join(names)}: numbers are drawn instead."
+    )
 
 
 @st.fragment(run_every=1)
-def _show_progress(analysis: Analysis) -> None:
+def _show_progress(analysis: VideoAnalysis) -> None:
     """How far the job is; the whole page is drawn when it ends."""
     with messages.error_box("the redrawing"):
-        state = redraw.state_of(analysis.folder)
-        if state is None or not state.running:
+        state = redraw.get_state(analysis.folder)
+        if state is None or not state.is_running:
             st.rerun()
-        st.progress(state.fraction, messages.plain(f"Redrawing the video: {selection.progress_sentence(state)}"))
+        st.progress(
+            state.fraction, messages.escape_markdown(f"Redrawing the video: {selection.format_progress(state)}")
+        )
         if st.button("Stop and keep the old video", icon=":material/stop:", key="film_redraw_stop"):
             with st.spinner("Stopping"):
-                job.find(analysis.folder / redraw.REDRAW).stop()
+                job.open_job(analysis.folder / redraw.REDRAW_FOLDER).stop()
             st.rerun()

@@ -11,14 +11,14 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion.demo import sample_video
-from emotion.formatting import clock, percent
+from emotion.formatting import format_clock, format_percent
 from emotion.jobs.job import Job, JobState
 from emotion.ui import photo_cache, session
 from emotion.video import library
-from emotion.video.analysis import Analysis
-from emotion.video.settings import FilmSettings
+from emotion.video.analysis import VideoAnalysis
+from emotion.video.settings import VideoSettings
 
-DRAWING: Final = str(photo_cache.SAMPLE.with_name("films.svg"))
+ILLUSTRATION: Final = str(photo_cache.SAMPLE_PHOTO.with_name("films.svg"))
 
 
 EVERY_FRAME: Final = "Every frame"
@@ -27,34 +27,38 @@ EVERY_FRAME: Final = "Every frame"
 FAST: Final = "Fast"
 
 
-SPEEDS: Final = {EVERY_FRAME: 1, FAST: library.FAST}  # as `FilmSettings.every`
+FRAME_STRIDES: Final = {EVERY_FRAME: 1, FAST: library.FAST_STRIDE}  # as `VideoSettings.frame_stride`
 
 
-_ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.new_folder` names
+_FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.new_folder` names
 
 
-_ENDED: Final = {"stopped": "Stopped before its end", "failed": "Could not be read", "interrupted": "Was broken off"}
+_STATUS_TEXT: Final = {
+    "stopped": "Stopped before its end",
+    "failed": "Could not be read",
+    "interrupted": "Was broken off",
+}
 
 
 state = st.session_state
 
 
-def chosen() -> Analysis | None:
+def get_selected_video() -> VideoAnalysis | None:
     """The film that the address of the page names; None where it names none, or one that is not here. Raises
     `JobError` where it is damaged."""
     name = str(st.query_params.get("film", ""))
     # Anybody can write an address: nothing but the plain name of a folder becomes a path.
-    if not _ID.fullmatch(name) or not (library.FILMS / name).is_dir():
+    if not _FOLDER_PATTERN.fullmatch(name) or not (library.VIDEOS_FOLDER / name).is_dir():
         return None
-    kept: Analysis | None = state.get("film_open")  # it remembers what it has read
-    if kept is None or kept.folder != library.FILMS / name:
-        kept = state["film_open"] = Analysis.open(library.FILMS / name)
+    kept: VideoAnalysis | None = state.get("film_open")  # it remembers what it has read
+    if kept is None or kept.folder != library.VIDEOS_FOLDER / name:
+        kept = state["film_open"] = VideoAnalysis.open(library.VIDEOS_FOLDER / name)
         with st.spinner("Opening the film"):
             kept.refresh()
     return kept
 
 
-def show(folder: Path | None) -> None:
+def select_video(folder: Path | None) -> None:
     """Make that film the one of the page; None shows the list of all."""
     state.pop("film_open", None)
     if folder is None:
@@ -63,60 +67,69 @@ def show(folder: Path | None) -> None:
         st.query_params["film"] = folder.name
 
 
-def start(film: UploadedFile | Path, name: str, speed: str) -> Job:
+def submit_video(video: UploadedFile | Path, name: str, speed: str) -> Job:
     """Have a film read with what is chosen in the sidebar. Raises `EmotionError`."""
-    choice, model = session.choice(), session.bundle().folder
-    settings = FilmSettings(choice.settings, SPEEDS[speed], choice.blur)
-    return library.start_film(film, name, settings, detector=choice.detector, model=model)
+    choice, model = session.get_settings(), session.get_bundle().folder
+    settings = VideoSettings(choice.analyzer_settings, FRAME_STRIDES[speed], choice.anonymize)
+    return library.submit(video, name, settings, detector=choice.detector, model=model)
 
 
-def sample() -> Path:
+def get_sample_video() -> Path:
     """The film to try the program with, made when it is asked for the first time. Raises `EmotionError`."""
-    path = library.FILMS.parent / "samples" / "one-face.mp4"
+    path = library.VIDEOS_FOLDER.parent / "samples" / "one-face.mp4"
     if not path.is_file():
-        sample_video.write_sample(path)
+        sample_video.write_sample_video(path)
     return path
 
 
-def state_sentence(analysis: Analysis) -> str:
+def format_status(analysis: VideoAnalysis) -> str:
     """How far a film is, or how it ended: "42 %, about 12 s left"; "" where it is simply done."""
     now = analysis.state
-    return progress_sentence(now) if now.running else _ENDED.get(now.state, "")
+    return format_progress(now) if now.is_running else _STATUS_TEXT.get(now.status, "")
 
 
-def progress_sentence(now: JobState) -> str:
+def format_progress(job_state: JobState) -> str:
     """How far a job is that runs: "42 %, about 12 s left"."""
-    left = f", about {_waiting(now.seconds_left)} left" if now.seconds_left is not None else ""
-    return f"{percent(now.fraction)}{left}" if now.total > 0 else now.text or "Begins"
+    left = f", about {_format_time_left(job_state.seconds_left)} left" if job_state.seconds_left is not None else ""
+    return f"{format_percent(job_state.fraction)}{left}" if job_state.total > 0 else job_state.message or "Begins"
 
 
-def _waiting(seconds: float) -> str:
+def _format_time_left(seconds: float) -> str:
     return f"{round(seconds)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
-def length(analysis: Analysis) -> str:
+def format_duration(analysis: VideoAnalysis) -> str:
     """How long the film is, as far as it is known without reading what was found: "0:12", else ""."""
-    seconds = analysis.facts.seconds if analysis.facts else None
-    return clock(seconds) if seconds else ""
+    seconds = analysis.video_info.duration if analysis.video_info else None
+    return format_clock(seconds) if seconds else ""
 
 
-def facts_sentence(analysis: Analysis) -> str:
+def format_summary(analysis: VideoAnalysis) -> str:
     """What the film is and what read it: "0:12 · 480 x 360 · every frame · glance, recogniser · 3 Nov 2026, 12:00"."""
-    facts, settings, receipt = analysis.facts, analysis.settings, analysis.receipt
-    pace = {library.FAST: "about eight frames a second", 1: "every frame"}.get(
-        settings.every, f"one of {settings.every} frames"
+    facts, settings, receipt = analysis.video_info, analysis.settings, analysis.provenance
+    pace = {library.FAST_STRIDE: "about eight frames a second", 1: "every frame"}.get(
+        settings.frame_stride, f"one of {settings.frame_stride} frames"
     )
     size = f"{facts.width} x {facts.height}" if facts else ""
     tools = f"{receipt['detector']['name']}, {receipt['model']['name']}"
-    parts = [length(analysis), size, pace, "blurred" if settings.blur else "", tools, date(analysis)]
+    parts = [
+        format_duration(analysis),
+        size,
+        pace,
+        "blurred" if settings.anonymize else "",
+        tools,
+        format_date(analysis),
+    ]
     return " · ".join(filter(None, parts))
 
 
-def date(analysis: Analysis) -> str:
+def format_date(analysis: VideoAnalysis) -> str:
     """When it was asked for: "3 Nov 2026, 12:00"."""
-    return f"{analysis.created.day} {analysis.created:%b %Y, %H:%M}"
+    return f"{analysis.created_at.day} {analysis.created_at:%b %Y, %H:%M}"
 
 
-def shares_sentence(shares: Mapping[str, float]) -> str:
+def format_shares(shares: Mapping[str, float]) -> str:
     """ "happy 60 %, sad 30 %, unsure 10 %"; the smallest are left out."""
-    return ", ".join(f"{word} {percent(share)}" for word, share in shares.items() if share >= 0.005) or "not read"
+    return (
+        ", ".join(f"{word} {format_percent(share)}" for word, share in shares.items() if share >= 0.005) or "not read"
+    )

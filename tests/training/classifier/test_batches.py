@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from emotion.cli.main import main
 from emotion.errors import ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
-from emotion.model_store.store import Bundle, open_bundle
-from emotion.recognition.classification import Recogniser, softmax
-from emotion.training.classifier.batches import Targets, Teachers, mixed
+from emotion.model_store.store import ModelBundle, open_model
+from emotion.recognition.classification import ExpressionClassifier, softmax
+from emotion.training.classifier.batches import Targets, TeacherEnsemble, mix_soft_targets
 from tests.training.making import pictures
 
 HEADS = {"fer2013": FER2013_LABELS, "ferplus": FERPLUS_LABELS}
@@ -47,7 +47,7 @@ def loss(one: Targets, logits: dict[str, NDArray], name: str) -> NDArray[np.floa
 def test_the_loss_is_that_of_labels_and_teachers_by_their_shares(share: float) -> None:
     plain, taught = targets(6), said(6)
     logits = {name: np.random.default_rng(2).normal(0, 2, taught[name].shape) for name in HEADS}
-    got = mixed(plain, taught, share)
+    got = mix_soft_targets(plain, taught, share)
     is_face = plain.weights["fer2013"]
     for name in HEADS:
         theirs = -(taught[name] * np.log(softmax(logits[name]))).sum(1) * is_face
@@ -58,7 +58,7 @@ def test_the_loss_is_that_of_labels_and_teachers_by_their_shares(share: float) -
 
 def test_of_what_is_no_face_nobody_speaks_and_the_face_head_stays() -> None:
     plain = targets(6)
-    got = mixed(plain, said(6), 0.5)
+    got = mix_soft_targets(plain, said(6), 0.5)
     assert got.weights["fer2013"][0] == got.weights["ferplus"][0] == 0
     assert got.weights["ferplus"][1] == 0.5  # without votes only the teachers teach
     np.testing.assert_array_equal(got.values["face"], plain.values["face"])
@@ -66,38 +66,38 @@ def test_of_what_is_no_face_nobody_speaks_and_the_face_head_stays() -> None:
 
 
 @pytest.fixture(scope="module")
-def two(make_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+def two(make_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> list[ModelBundle]:
     folder = tmp_path_factory.mktemp("teachers")
 
     def sharper(card: dict) -> None:
         for head in card["heads"].values():
             head["temperature"] = 0.25
 
-    return [open_bundle(make_bundle(folder / "one")), open_bundle(make_bundle(folder / "other", sharper))]
+    return [open_model(make_bundle(folder / "one")), open_model(make_bundle(folder / "other", sharper))]
 
 
 @pytest.mark.parametrize("side", [48, 32])
-def test_teachers_say_the_mean_of_their_calibrated_probabilities(two: list[Bundle], side: int) -> None:
-    from emotion.datasets.augmentation import resized
+def test_teachers_say_the_mean_of_their_calibrated_probabilities(two: list[ModelBundle], side: int) -> None:
+    from emotion.datasets.augmentation import resize_images
 
     faces = pictures(5)[:, :side, :side]
-    got = Teachers(two, HEADS).say(faces)
+    got = TeacherEnsemble(two, HEADS).predict(faces)
     for name in HEADS:
-        logits = Recogniser(two[0], threads=1).logits(resized(faces, 48))[name]
+        logits = ExpressionClassifier(two[0], num_threads=1).logits(resize_images(faces, 48))[name]
         np.testing.assert_allclose(got[name], (softmax(logits) + softmax(logits, 0.25)) / 2, atol=1e-5)
         np.testing.assert_allclose(got[name].sum(1), 1, atol=1e-5)
 
 
-def test_a_teacher_without_the_answer_is_refused(two: list[Bundle]) -> None:
+def test_a_teacher_without_the_answer_is_refused(two: list[ModelBundle]) -> None:
     with pytest.raises(ModelError, match="cannot teach the answer four with happy, sad"):
-        Teachers(two, {"four": ("happy", "sad")})
+        TeacherEnsemble(two, {"four": ("happy", "sad")})
     with pytest.raises(ModelError, match="cannot teach the answer ferplus"):
-        Teachers(two, {"ferplus": FERPLUS_LABELS[::-1]})
+        TeacherEnsemble(two, {"ferplus": FERPLUS_LABELS[::-1]})
 
 
 @pytest.mark.slow
 def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
-    from emotion.training.classifier.batches import Batches
+    from emotion.training.classifier.batches import ClassifierBatches
     from emotion.training.classifier.config import TrainingConfig
 
     class Asked:
@@ -106,8 +106,8 @@ def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
             return said(len(faces))
 
     asked = Asked()
-    config = TrainingConfig(batch=6, epochs=9, teaching=1.0)
-    faces, values, weights = Batches(pictures(12), targets(12), config, 3, asked)[0]  # pyright: ignore[reportArgumentType]
+    config = TrainingConfig(batch_size=6, epochs=9, distillation_weight=1.0)
+    faces, values, weights = ClassifierBatches(pictures(12), targets(12), config, 3, asked)[0]  # pyright: ignore[reportArgumentType]
     np.testing.assert_array_equal(faces[..., 0], asked.faces)
     assert faces.shape[1] == 40  # a third of the epochs each at 32, 40 and 48
     known = weights["fer2013"] > 0
@@ -116,19 +116,41 @@ def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
 
 @pytest.mark.slow
 def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path) -> None:
-    arguments = ["train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv", "--epochs", "1",
-                 "--teachers", finished, "--teaching", "0.7", "--out", tmp_path / "pupil"]  # fmt: skip
+    arguments = [
+        "train",
+        "--data",
+        files / "fer2013.csv",
+        "--votes",
+        files / "fer2013new.csv",
+        "--epochs",
+        "1",
+        "--teachers",
+        finished,
+        "--teaching",
+        "0.7",
+        "--out",
+        tmp_path / "pupil",
+    ]
     assert main([str(a) for a in arguments]) == 0
     config = json.loads((tmp_path / "pupil" / "config.json").read_text())
-    assert (config["teachers"], config["teaching"]) == ([open_bundle(finished).sha256], 0.7)
-    assert open_bundle(tmp_path / "pupil").card["teachers"] == [open_bundle(finished).sha256]
+    assert (config["teachers"], config["teaching"]) == ([open_model(finished).sha256], 0.7)
+    assert open_model(tmp_path / "pupil").card["teachers"] == [open_model(finished).sha256]
 
 
 @pytest.mark.slow
 def test_other_networks_have_no_teachers(
     finished: Path, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["train", "--network", "mlp", "--data", files / "fer2013.csv", "--teachers", finished, "--out",
-                 tmp_path / "mlp"]  # fmt: skip
+    arguments = [
+        "train",
+        "--network",
+        "mlp",
+        "--data",
+        files / "fer2013.csv",
+        "--teachers",
+        finished,
+        "--out",
+        tmp_path / "mlp",
+    ]
     assert main([str(a) for a in arguments]) != 0
     assert "mlp learns from labels alone" in capsys.readouterr().err

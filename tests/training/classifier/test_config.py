@@ -13,69 +13,98 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.cli import classifier, main
-from emotion.datasets.augmentation import NONE, Augmentation
+from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
-from emotion.training.classifier.config import OPTIMISERS, SCHEDULES, LessonPlan, read_changes
-from emotion.training.classifier.cost_estimate import estimate, speed
-from emotion.training.classifier.zoo import networks
+from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, parse_augmentation
+from emotion.training.classifier.cost_estimate import estimate_cost, measure_gflops
+from emotion.training.classifier.zoo import list_architectures
 
-NAMES = [card.name for card in networks()]
-OTHERS = [card.name for card in networks() if not card.own]
+NAMES = [card.name for card in list_architectures()]
+OTHERS = [card.name for card in list_architectures() if not card.is_native]
 
 amounts = st.builds(
-    lambda rotation, shift, least: replace(NONE, rotation=rotation, shift=shift, least_scale=least),
-    st.floats(0, 90), st.floats(0, 1), st.floats(0.5, 1),
-)  # fmt: skip
+    lambda rotation, shift, least: replace(NO_AUGMENTATION, rotation=rotation, shift=shift, min_scale=least),
+    st.floats(0, 90),
+    st.floats(0, 1),
+    st.floats(0.5, 1),
+)
 plans = st.builds(
-    LessonPlan,
-    network=st.sampled_from(OTHERS), data=st.just("faces.npz"), labels=st.sampled_from(list(LABEL_SETS)),
-    epochs=st.integers(1, 500), batch=st.integers(1, 512), optimiser=st.sampled_from(OPTIMISERS),
-    learning_rate=st.floats(1e-7, 1), schedule=st.sampled_from(SCHEDULES), patience=st.integers(0, 50),
-    augmentation=amounts, flip=st.booleans(), seed=st.integers(0, 2**31 - 1), tensorboard=st.booleans(),
+    TrainingPlan,
+    network=st.sampled_from(OTHERS),
+    data=st.just("faces.npz"),
+    labels=st.sampled_from(list(LABEL_SETS)),
+    epochs=st.integers(1, 500),
+    batch=st.integers(1, 512),
+    optimiser=st.sampled_from(OPTIMIZERS),
+    learning_rate=st.floats(1e-7, 1),
+    schedule=st.sampled_from(LR_SCHEDULES),
+    patience=st.integers(0, 50),
+    augmentation=amounts,
+    flip=st.booleans(),
+    seed=st.integers(0, 2**31 - 1),
+    tensorboard=st.booleans(),
     votes=st.sampled_from(["", "votes.csv"]),
-)  # fmt: skip
+)
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
-    return main._parser().parse_args(words)
+    return main._build_parser().parse_args(words)
 
 
 @given(plan=plans)
-def test_the_command_line_says_the_whole_plan(plan: LessonPlan) -> None:
-    options = parsed(plan.arguments(Path("runs/mine")))
-    assert classifier._plan(options) == plan
+def test_the_command_line_says_the_whole_plan(plan: TrainingPlan) -> None:
+    options = parsed(plan.to_cli_args(Path("runs/mine")))
+    assert classifier._make_plan(options) == plan
     assert options.out == Path("runs/mine")
 
 
 @given(plan=plans)
-def test_config_json_says_the_whole_plan(plan: LessonPlan) -> None:
-    assert LessonPlan.of(json.loads(json.dumps(plan.settings()))) == plan
+def test_config_json_says_the_whole_plan(plan: TrainingPlan) -> None:
+    assert TrainingPlan.from_config(json.loads(json.dumps(plan.to_config()))) == plan
 
 
 def test_teachers_go_along(tmp_path: Path) -> None:
     """Also when the training has begun, and config.json has their sha256 in their place."""
-    plan = replace(LessonPlan.defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), teaching=0.25)
-    assert classifier._plan(parsed(plan.arguments(Path("run")))) == plan
-    config = json.loads(json.dumps(plan.settings()))
-    assert LessonPlan.of(config) == plan
-    assert LessonPlan.of(config | {"teachers": ["0123"] * 2, "teacher_folders": ["runs/a", "runs/b"]}) == plan
+    plan = replace(
+        TrainingPlan.from_defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), distillation_weight=0.25
+    )
+    assert classifier._make_plan(parsed(plan.to_cli_args(Path("run")))) == plan
+    config = json.loads(json.dumps(plan.to_config()))
+    assert TrainingPlan.from_config(config) == plan
+    assert (
+        TrainingPlan.from_config(config | {"teachers": ["0123"] * 2, "teacher_folders": ["runs/a", "runs/b"]}) == plan
+    )
     with pytest.raises(EmotionError, match="mlp learns from labels alone; leave the teachers out"):
-        replace(LessonPlan.defaults("mlp"), teachers=("runs/a",))
+        replace(TrainingPlan.from_defaults("mlp"), teachers=("runs/a",))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_settings_the_networks_own_are_used(name: str) -> None:
     options = parsed(["train", "--network", name, "--data", "x.npz", "--out", "run"])
-    assert classifier._plan(options) == replace(LessonPlan.defaults(name), data="x.npz")
+    assert classifier._make_plan(options) == replace(TrainingPlan.from_defaults(name), data="x.npz")
 
 
 def test_a_run_of_an_older_version(tmp_path: Path) -> None:
     """What it did not know is as the defaults say; what it knew otherwise is left out."""
-    old = {"network": "seresnet", "epochs": 7, "votes": True, "not_faces": 1689, "data": "x.npz", "sizes": [32, 48],
-           "votes_file": "votes.csv", "augmentation": {"rotation": 5.0}}  # fmt: skip
-    plan = LessonPlan.of(old)
-    assert (plan.epochs, plan.votes, plan.not_faces, plan.optimiser, plan.data) == (7, "votes.csv", "", "sgd", "x.npz")
+    old = {
+        "network": "seresnet",
+        "epochs": 7,
+        "votes": True,
+        "not_faces": 1689,
+        "data": "x.npz",
+        "sizes": [32, 48],
+        "votes_file": "votes.csv",
+        "augmentation": {"rotation": 5.0},
+    }
+    plan = TrainingPlan.from_config(old)
+    assert (plan.epochs, plan.ferplus_csv, plan.negatives_dir, plan.optimizer, plan.data) == (
+        7,
+        "votes.csv",
+        "",
+        "sgd",
+        "x.npz",
+    )
     assert plan.augmentation == Augmentation(rotation=5.0)
 
 
@@ -103,15 +132,15 @@ def test_a_run_of_an_older_version(tmp_path: Path) -> None:
 )
 def test_a_setting_of_a_wrong_type_is_refused(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(EmotionError) as caught:
-        LessonPlan.of({"network": "mlp", "data": "x.npz"} | change)
+        TrainingPlan.from_config({"network": "mlp", "data": "x.npz"} | change)
     assert str(caught.value).startswith(sentence)
 
 
 @given(value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
-@pytest.mark.parametrize("name", [field.name for field in fields(LessonPlan)])
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainingPlan)])
 def test_no_setting_is_replaced_in_silence(name: str, value: object) -> None:
     try:
-        plan = LessonPlan.of({"network": "mlp", name: value})
+        plan = TrainingPlan.from_config({"network": "mlp", name: value})
     except EmotionError:
         return
     assert getattr(plan, name) == (tuple(value) if isinstance(value, list) else value)
@@ -132,32 +161,32 @@ def test_no_setting_is_replaced_in_silence(name: str, value: object) -> None:
         ({"learning_rate": float("inf")}, "The learning rate is inf"),
         ({"weights": "imagenet"}, "mlp begins at random"),
         ({"not_faces": "photos"}, "mlp cannot learn what is not a face"),
-        ({"augmentation": replace(NONE, p_erase=1.5)}, "The augmentation cannot be done"),
-        ({"augmentation": replace(NONE, rotation=float("nan"))}, "is no number from 0"),
-        ({"augmentation": replace(NONE, least_scale=2.0)}, "The augmentation cannot be done"),
+        ({"augmentation": replace(NO_AUGMENTATION, erase_prob=1.5)}, "The augmentation cannot be done"),
+        ({"augmentation": replace(NO_AUGMENTATION, rotation=float("nan"))}, "is no number from 0"),
+        ({"augmentation": replace(NO_AUGMENTATION, min_scale=2.0)}, "The augmentation cannot be done"),
     ],
 )
 def test_settings_that_make_no_sense(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(EmotionError, match=words):
-        replace(LessonPlan.defaults("mlp"), **changes)
+        replace(TrainingPlan.from_defaults("mlp"), **changes)
 
 
 def test_the_own_recogniser_keeps_its_recipe() -> None:
-    plan = LessonPlan.defaults("seresnet")
-    assert replace(plan, epochs=3, learning_rate=0.05, not_faces="photos")
+    plan = TrainingPlan.from_defaults("seresnet")
+    assert replace(plan, epochs=3, learning_rate=0.05, negatives_dir="photos")
     with pytest.raises(EmotionError, match="own recipe: optimiser, patience cannot be changed"):
-        replace(plan, optimiser="adam", patience=5)
+        replace(plan, optimizer="adam", early_stopping_patience=5)
     with pytest.raises(EmotionError, match="cannot learn the labels 'four'; choose one of fer2013, own"):
-        replace(plan, labels="four")
+        replace(plan, label_set="four")
 
 
 def test_augmentation_in_words() -> None:
-    assert read_changes(["none"]) == NONE
-    assert read_changes(["full"]) == Augmentation()
-    assert read_changes(["rotation=10", "p_blur=0.5"]) == replace(NONE, rotation=10.0, p_blur=0.5)
+    assert parse_augmentation(["none"]) == NO_AUGMENTATION
+    assert parse_augmentation(["full"]) == Augmentation()
+    assert parse_augmentation(["rotation=10", "p_blur=0.5"]) == replace(NO_AUGMENTATION, rotation=10.0, blur_prob=0.5)
     for wrong in ("rotation", "rotation=x", "moustache=1", "rotation=inf"):
         with pytest.raises(EmotionError, match="is no augmentation"):
-            read_changes([wrong])
+            parse_augmentation([wrong])
 
 
 # --- what it costs -----------------------------------------------------------------------------------------
@@ -165,25 +194,25 @@ def test_augmentation_in_words() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_estimate_grows_with_the_rows(name: str) -> None:
-    plan = LessonPlan.defaults(name)
-    few, many = estimate(plan, 1000), estimate(plan, 30_000)
-    assert 0 < few.seconds_an_epoch < many.seconds_an_epoch
-    assert many.seconds_an_epoch == pytest.approx(30 * few.seconds_an_epoch)
-    assert 5e8 < few.bytes < many.bytes
-    assert not few.measured
-    assert speed() > 0.1
+    plan = TrainingPlan.from_defaults(name)
+    few, many = estimate_cost(plan, 1000), estimate_cost(plan, 30_000)
+    assert 0 < few.seconds_per_epoch < many.seconds_per_epoch
+    assert many.seconds_per_epoch == pytest.approx(30 * few.seconds_per_epoch)
+    assert 5e8 < few.memory_bytes < many.memory_bytes
+    assert not few.is_measured
+    assert measure_gflops() > 0.1
 
 
 def test_an_estimate_counts_the_labels() -> None:
-    plan = LessonPlan.defaults("mlp")
-    assert estimate(plan, 100).parameters == 1_313_287
-    assert estimate(replace(plan, labels="four"), 100).parameters == 1_313_287 - 3 * 257
-    assert estimate(replace(plan, labels="own"), 100, classes=9).parameters == 1_313_287 + 2 * 257
+    plan = TrainingPlan.from_defaults("mlp")
+    assert estimate_cost(plan, 100).num_parameters == 1_313_287
+    assert estimate_cost(replace(plan, label_set="four"), 100).num_parameters == 1_313_287 - 3 * 257
+    assert estimate_cost(replace(plan, label_set="own"), 100, num_classes=9).num_parameters == 1_313_287 + 2 * 257
 
 
 def test_earlier_runs_tell_better(tmp_path: Path) -> None:
-    plan = LessonPlan.defaults("mlp")
-    assert not estimate(plan, 1000, runs=tmp_path / "nowhere").measured
+    plan = TrainingPlan.from_defaults("mlp")
+    assert not estimate_cost(plan, 1000, runs_folder=tmp_path / "nowhere").is_measured
     for name, network, rows, text in (
         ("a", "mlp", 1000, "epoch,seconds\n1,90\n2,10\n3,12\n4,11\n"),
         ("b", "mlp", 1000, "epoch,seconds\n1,90\n"),  # the first one is no measure
@@ -195,10 +224,10 @@ def test_earlier_runs_tell_better(tmp_path: Path) -> None:
         (tmp_path / name / "history.csv").write_text(text)
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "config.json").write_text("{")
-    found = estimate(plan, 2000, runs=tmp_path)
-    assert found.measured
-    assert found.seconds_an_epoch == pytest.approx(22)
+    found = estimate_cost(plan, 2000, runs_folder=tmp_path)
+    assert found.is_measured
+    assert found.seconds_per_epoch == pytest.approx(22)
 
 
 def test_every_setting_is_in_the_plan() -> None:
-    assert {f.name for f in fields(LessonPlan)} <= set(LessonPlan.defaults("mlp").settings())
+    assert {f.name for f in fields(TrainingPlan)} <= set(TrainingPlan.from_defaults("mlp").to_config())

@@ -12,16 +12,22 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.cli.main import main
-from emotion.datasets.dataset import Dataset, ferplus_majority
+from emotion.datasets.dataset import Dataset, majority_vote
 from emotion.errors import DataError
 from emotion.faces import Box, Face
-from emotion.model_store.store import open_bundle
+from emotion.model_store.store import open_model
 from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.classification import Recogniser
-from emotion.recognition.cropping import crop_square, to_grey
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.cropping import crop_square, to_gray
 from emotion.storage import read_json
 from emotion.training.classifier import end_to_end
-from emotion.training.classifier.end_to_end import SIDES, TURNS, Scene, evaluate_pipeline, make_scene
+from emotion.training.classifier.end_to_end import (
+    FACE_SIZES_PX,
+    ROTATION_DEGREES,
+    FaceScene,
+    compose_face_scene,
+    evaluate_end_to_end,
+)
 from emotion.training.metrics import wilson_interval
 from tests.training.making import dataset, write_fer2013
 
@@ -41,93 +47,97 @@ def test_a_scene_shows_the_face_where_it_says() -> None:
     image = faces(2).images[0]
     seen: set[tuple[int, int]] = set()
     for seed in range(60):
-        scene = make_scene(image, np.random.default_rng(seed))
-        seen.add((scene.side, scene.turn))
-        assert scene.pixels.shape == (360, 480, 3)
-        assert scene.square.width == pytest.approx(scene.side)
-        grey = to_grey(scene.pixels)
-        found = [crop_square(grey, scene.square, 48, roll) for roll in (scene.turn, -scene.turn)]
+        scene = compose_face_scene(image, np.random.default_rng(seed))
+        seen.add((scene.face_size_px, scene.rotation_degrees))
+        assert scene.image.shape == (360, 480, 3)
+        assert scene.face_box.width == pytest.approx(scene.face_size_px)
+        grey = to_gray(scene.image)
+        found = [
+            crop_square(grey, scene.face_box, 48, roll) for roll in (scene.rotation_degrees, -scene.rotation_degrees)
+        ]
         middle = np.s_[6:42, 6:42]
         off = min(np.abs(crop[middle].astype(int) - image[middle]).mean() for crop in found)
         assert off < 6
-    assert {side for side, _ in seen} == set(SIDES)
-    assert {turn for _, turn in seen} == set(TURNS)
+    assert {side for side, _ in seen} == set(FACE_SIZES_PX)
+    assert {turn for _, turn in seen} == set(ROTATION_DEGREES)
 
 
 def test_the_same_scene_for_the_same_chance() -> None:
     image = faces(1).images[0]
-    one, again, other = (make_scene(image, np.random.default_rng(seed)).pixels for seed in (3, 3, 4))
+    one, again, other = (compose_face_scene(image, np.random.default_rng(seed)).image for seed in (3, 3, 4))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
 
 
 @pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
+def places(monkeypatch: pytest.MonkeyPatch) -> list[FaceScene]:
     """The scenes, in the order in which they are made."""
-    made: list[Scene] = []
+    made: list[FaceScene] = []
 
-    def keep(face: NDArray[np.uint8], rng: np.random.Generator) -> Scene:
-        made.append(make_scene(face, rng))
+    def keep(face: NDArray[np.uint8], rng: np.random.Generator) -> FaceScene:
+        made.append(compose_face_scene(face, rng))
         return made[-1]
 
-    monkeypatch.setattr(end_to_end, "make_scene", keep)
+    monkeypatch.setattr(end_to_end, "compose_face_scene", keep)
     return made
 
 
 def test_shares_are_those_of_what_was_found_and_read(
-    places: list[Scene], fake_detector: Callable[..., Any], tiny_recogniser: Recogniser
+    places: list[FaceScene], fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier
 ) -> None:
     """A detector that misses every third face, and sees one more in every fifth scene."""
     data = faces(30)
 
     def finds(image: NDArray) -> Sequence[Face]:
         n = len(places) - 1
-        ours = [] if n % 3 == 2 else [Face(places[-1].square, 0.9)]
-        x = 0 if places[-1].square.x1 > 240 else 400
+        ours = [] if n % 3 == 2 else [Face(places[-1].face_box, 0.9)]
+        x = 0 if places[-1].face_box.x1 > 240 else 400
         return [*ours, *([Face(Box(x, 300, x + 50, 350), 0.95)] if n % 5 == 0 else [])]
 
     analyzer = Analyzer(fake_detector(finds), tiny_recogniser)
-    (row,) = evaluate_pipeline({"fake": analyzer}, data, "private")
+    (row,) = evaluate_end_to_end({"fake": analyzer}, data, "private")
     assert (row["detector"], row["split"], row["n"]) == ("fake", "private", 30)
     assert row["found"] == pytest.approx(20 / 30)
     assert row["false_boxes"] == pytest.approx(6 / 30)
     right = []
     for n, scene in enumerate(places[:30]):
-        verdict = analyzer.read(to_grey(scene.pixels), (Face(scene.square, 0.9),), "fer2013", careful=True)[0].verdict
+        verdict = analyzer.classify(to_gray(scene.image), (Face(scene.face_box, 0.9),), "fer2013", tta=True)[
+            0
+        ].prediction
         right.append(n % 3 != 2 and data.label_names.index(verdict.scores.label) == data.labels[n])
     assert row["accuracy_all"] == pytest.approx(np.mean(right))
     assert row["accuracy_found"] == pytest.approx(sum(right) / 20)
     assert row["accuracy_found_interval"] == pytest.approx(wilson_interval(sum(right), 20))
-    ready = [v.scores.label for v in tiny_recogniser.classify(data.images, "fer2013")]
+    ready = [v.scores.label for v in tiny_recogniser.predict(data.images, "fer2013")]
     assert row["accuracy_crops"] == pytest.approx(
         np.mean([data.label_names[label] == said for label, said in zip(data.labels, ready, strict=True)])
     )
-    known = np.flatnonzero(ferplus_majority(data) >= 0)
+    known = np.flatnonzero(majority_vote(data) >= 0)
     assert row["ferplus"]["found"] == pytest.approx(np.mean([n % 3 != 2 for n in known]))
-    for part, kinds in (("by_side", SIDES), ("by_turn", TURNS)):
+    for part, kinds in (("by_side", FACE_SIZES_PX), ("by_turn", ROTATION_DEGREES)):
         assert {one["value"] for one in row[part]} <= set(kinds)
         assert sum(one["n"] for one in row[part]) == 30
         assert sum(one["n"] * one["found"] for one in row[part]) == pytest.approx(20)
 
 
 def test_where_nothing_is_found_nothing_is_right(
-    fake_detector: Callable[..., Any], tiny_recogniser: Recogniser
+    fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier
 ) -> None:
-    (row,) = evaluate_pipeline({"blind": Analyzer(fake_detector(), tiny_recogniser)}, faces(8), "private")
+    (row,) = evaluate_end_to_end({"blind": Analyzer(fake_detector(), tiny_recogniser)}, faces(8), "private")
     assert (row["found"], row["accuracy_all"], row["accuracy_found"], row["false_boxes"]) == (0, 0, None, 0)
     assert row["accuracy_crops"] > 0 or row["accuracy_crops_interval"][1] > 0
 
 
 def test_a_box_elsewhere_or_of_another_size_is_not_the_face() -> None:
     square = Box(100, 100, 200, 200)
-    assert end_to_end._is_there(Box(90, 95, 215, 205), square)
+    assert end_to_end._matches_face(Box(90, 95, 215, 205), square)
     for other in (Box(150, 100, 250, 200), Box(135, 135, 165, 165), Box(0, 0, 300, 300)):
-        assert not end_to_end._is_there(other, square)
+        assert not end_to_end._matches_face(other, square)
 
 
-def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_recogniser: Recogniser) -> None:
+def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier) -> None:
     with pytest.raises(DataError, match="has no public faces"):
-        evaluate_pipeline({"x": Analyzer(fake_detector(), tiny_recogniser)}, faces(5), "public")
+        evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_recogniser)}, faces(5), "public")
 
 
 def test_the_command_prints_rows_and_keeps_them(
@@ -140,7 +150,7 @@ def test_the_command_prints_rows_and_keeps_them(
     (row,) = json.loads(capsys.readouterr().out)
     assert {"detector", "found", "accuracy_found", "accuracy_all", "accuracy_crops"} <= row.keys()
     assert (read_json(folder / "report.json") or {})["pipeline"] == [row]
-    (told,) = open_bundle(folder).card["metrics"]["pipeline"]
+    (told,) = open_model(folder).card["metrics"]["pipeline"]
     assert told == {name: row[name] for name in told}
     assert main([*command, "--detectors", "glance", "haar"]) == 0
     said = capsys.readouterr().out

@@ -21,9 +21,9 @@ HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
 
 
 def networks() -> dict[str, Any]:
-    from emotion.training.classifier.networks import NETWORKS
+    from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
 
-    return dict(NETWORKS)
+    return dict(CLASSIFIER_NETWORKS)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_picture_alone_has_the_answer_that_it_has_among_others(built: dict[str
 
 
 def test_a_blank_picture_has_one_answer_for_every_grey_and_its_noise_is_not_blown_up(built: dict[str, Any]) -> None:
-    from emotion.training.classifier.networks import standardise
+    from emotion.training.classifier.networks import standardize
 
     blank = np.broadcast_to(np.array([0, 100, 255])[:, None, None, None], (3, 48, 48, 1))
     for network in built.values():
@@ -104,8 +104,8 @@ def test_a_blank_picture_has_one_answer_for_every_grey_and_its_noise_is_not_blow
             assert np.isfinite(value).all()
             np.testing.assert_allclose(value, np.broadcast_to(value[:1], value.shape), atol=1e-5)
     noisy = blank + np.random.default_rng(0).normal(0, 1, blank.shape)
-    assert np.asarray(standardise(noisy.astype(np.float32))).std() < 0.3
-    faces = np.asarray(standardise(pictures(3)[..., None].astype(np.float32)))
+    assert np.asarray(standardize(noisy.astype(np.float32))).std() < 0.3
+    faces = np.asarray(standardize(pictures(3)[..., None].astype(np.float32)))
     np.testing.assert_allclose(faces.mean((1, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(faces.std((1, 2, 3)), 1, atol=1e-5)
 

@@ -11,10 +11,10 @@ import pytest
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.errors import EmotionError, ModelError
-from emotion.model_store.store import open_bundle
-from emotion.recognition.classification import Recogniser
+from emotion.model_store.store import open_model
+from emotion.recognition.classification import ExpressionClassifier
 from emotion.training.classifier import quantization
-from emotion.training.classifier.quantization import quantised, shrink
+from emotion.training.classifier.quantization import quantize_model, quantize_onnx
 from tests.training.making import pictures
 
 pytestmark = [
@@ -29,16 +29,16 @@ def shrunk(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("shrunk") / "small"
     data = ["--data", str(files / "fer2013.csv"), "--votes", str(files / "fer2013new.csv")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantization, "MOST_LOST", 1.0)  # it has hardly learned anything that it could lose
+        patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it has hardly learned anything that it could lose
         assert main(["shrink", str(finished), *data, "--out", str(folder)]) == 0
     return folder
 
 
 def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, finished: Path) -> None:
-    large, bundle = open_bundle(finished), open_bundle(shrunk)
-    assert bundle.network.stat().st_size < 0.4 * large.network.stat().st_size
+    large, bundle = open_model(finished), open_model(shrunk)
+    assert bundle.onnx_path.stat().st_size < 0.4 * large.onnx_path.stat().st_size
     faces = pictures(64, seed=5)
-    before, after = (Recogniser(one).logits(faces) for one in (large, bundle))
+    before, after = (ExpressionClassifier(one).logits(faces) for one in (large, bundle))
     assert before.keys() == after.keys()
     for head, logits in before.items():
         # Noise, which nobody showed it: an answer beyond those to faces must not stop at the last of them.
@@ -47,8 +47,8 @@ def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, fini
 
 def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
     card, before = (json.loads((folder / "card.json").read_text()) for folder in (shrunk, finished))
-    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, [open_bundle(finished).sha256])
-    assert open_bundle(shrunk).kin >= {open_bundle(finished).sha256, card["files"]["model.onnx"]["sha256"]}
+    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, [open_model(finished).sha256])
+    assert open_model(shrunk).lineage >= {open_model(finished).sha256, card["files"]["model.onnx"]["sha256"]}
     assert card["parameters"] == before["parameters"]
     assert set(card["metrics"]) == {"public", "private"}
     report = json.loads((shrunk / "report.json").read_text())
@@ -61,22 +61,22 @@ def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
 
 
 def test_the_same_network_is_shrunk_to_the_same_bytes(finished: Path) -> None:
-    network, faces = open_bundle(finished).network, pictures(8)
-    assert quantised(network, faces) == quantised(network, faces)
+    network, faces = open_model(finished).onnx_path, pictures(8)
+    assert quantize_onnx(network, faces) == quantize_onnx(network, faces)
 
 
 def test_what_loses_too_much_is_not_kept(
     finished: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantization, "MOST_LOST", -1.0)
+    monkeypatch.setattr(quantization, "MAX_ACCURACY_DROP", -1.0)
     with pytest.raises(ModelError, match="keep the one that you have"):
-        shrink(open_bundle(finished), small, tmp_path / "small")
+        quantize_model(open_model(finished), small, tmp_path / "small")
     assert not (tmp_path / "small").exists()
 
 
 def test_what_cannot_be_shrunk(finished: Path, small: Dataset, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EmotionError, match="holds files that are no model"):
-        shrink(open_bundle(finished), small, tmp_path)
+        quantize_model(open_model(finished), small, tmp_path)
     with pytest.raises(ModelError, match="only a recogniser can be shrunk"):
-        shrink(open_bundle(Path("models/glance")), small, tmp_path / "small")
+        quantize_model(open_model(Path("models/glance")), small, tmp_path / "small")

@@ -18,27 +18,27 @@ import pytest
 from sklearn import metrics
 
 from emotion.cli.main import main
-from emotion.datasets.dataset import Dataset, ferplus_majority, ferplus_shares, not_faces
-from emotion.datasets.hard_negatives import haar_mistakes
+from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
+from emotion.datasets.hard_negatives import mine_hard_negatives
 from emotion.datasets.loaders import load_dataset
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import reporting
-from emotion.jobs.result_folder import MARK
-from emotion.model_store.store import find_bundles, open_bundle, sha256_of
-from emotion.recognition.classification import Recogniser, probabilities, softmax
+from emotion.jobs.reporter import job_context
+from emotion.jobs.result_folder import MANIFEST_FILE
+from emotion.model_store.store import compute_sha256, list_models, open_model
+from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.training import install, manager
 from emotion.training.classifier import scoring
-from emotion.training.classifier.config import LessonPlan
-from emotion.training.classifier.robustness import read_stress
-from emotion.training.classifier.scoring import evaluate, raw_logits, score
-from emotion.training.classifier.train import learn
-from emotion.training.install import use
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.robustness import read_robustness
+from emotion.training.classifier.scoring import evaluate_classifier, score_split, split_logits
+from emotion.training.classifier.train import train_classifier
+from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature
 from emotion.training.runs.folder import read_history
-from emotion.training.runs.predictions import Answers, Examples
+from emotion.training.runs.predictions import Predictions, TrackedExamples
 from emotion.training.runs.step_monitor import read_steps
 from tests.training.making import dataset, pictures, tiny, write_fer2013, write_picture
 
@@ -62,8 +62,8 @@ def command(*arguments: object) -> int:
 
 
 def learned(data: Dataset, folder: Path, config: Any, crops: Any = None) -> Any:
-    with reporting(folder) as report:
-        return learn(data, config, folder, report, crops)
+    with job_context(folder) as report:
+        return train_classifier(data, config, folder, report, crops)
 
 
 def close(one: Any, other: Any) -> None:
@@ -84,17 +84,18 @@ def close(one: Any, other: Any) -> None:
 
 
 def test_a_finished_run_is_a_model(finished: Path) -> None:
-    bundle = open_bundle(finished)
-    assert (bundle.kind, bundle.input_size, bundle.shown_head) == ("recogniser", 48, "ferplus")
+    bundle = open_model(finished)
+    assert (bundle.kind, bundle.input_size, bundle.default_head) == ("recogniser", 48, "ferplus")
     assert {name: head.labels for name, head in bundle.heads.items()} == {
-        "fer2013": FER2013_LABELS, "ferplus": FERPLUS_LABELS,
-    }  # fmt: skip
+        "fer2013": FER2013_LABELS,
+        "ferplus": FERPLUS_LABELS,
+    }
     assert set(bundle.card["files"]) == {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
-    assert find_bundles("recogniser", finished.parent) == ([bundle], [])
-    assert Job(finished).state().state == "done"
-    assert Job(finished).state().fraction == 1
-    verdicts = Recogniser(bundle).classify(pictures(2))
-    assert all(sum(v.scores.values()) == pytest.approx(1) and 0 <= v.face <= 1 for v in verdicts)
+    assert list_models("recogniser", finished.parent) == ([bundle], [])
+    assert Job(finished).read_state().status == "done"
+    assert Job(finished).read_state().fraction == 1
+    verdicts = ExpressionClassifier(bundle).predict(pictures(2))
+    assert all(sum(v.scores.values()) == pytest.approx(1) and 0 <= v.face_prob <= 1 for v in verdicts)
 
 
 def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None:
@@ -104,29 +105,33 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     expected = json.loads(json.dumps(asdict(TrainingConfig(epochs=1))))
     assert {name: config[name] for name in expected} == expected
     assert (config["source"], config["rows"], config["votes"]) == ("fer2013.csv", 396, True)
-    assert LessonPlan.of(config) == replace(
-        LessonPlan.defaults("seresnet"), data=str(files / "fer2013.csv"), votes=str(files / "fer2013new.csv"),
-        not_faces=str(files / "not_faces"), epochs=1, tensorboard=True,
-    )  # fmt: skip
-    assert config["not_faces"] == len(haar_mistakes(files / "not_faces"))
+    assert TrainingPlan.from_config(config) == replace(
+        TrainingPlan.from_defaults("seresnet"),
+        data=str(files / "fer2013.csv"),
+        ferplus_csv=str(files / "fer2013new.csv"),
+        negatives_dir=str(files / "not_faces"),
+        epochs=1,
+        tensorboard=True,
+    )
+    assert config["not_faces"] == len(mine_hard_negatives(files / "not_faces"))
     assert config["duplicates"]["private_rows_in_training"] == 5
-    assert open_bundle(finished).card["data"]["duplicates"] == config["duplicates"]
+    assert open_model(finished).card["data"]["duplicates"] == config["duplicates"]
 
 
 def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Dataset) -> None:
     steps = read_steps(finished)
     assert [row["epoch"] for row in steps] == ["1"] * len(steps)
     assert steps[-1]["step"] == steps[-1]["steps"] == "2"
-    answers, examples = Answers.read(finished), Examples.read(finished)
+    answers, examples = Predictions.load(finished), TrackedExamples.load(finished)
     assert answers is not None
     assert examples is not None
-    np.testing.assert_array_equal(answers.rows, small.rows("public"))
-    logits = Recogniser(open_bundle(finished)).logits(small.images[answers.rows])["fer2013"]
-    np.testing.assert_array_equal(answers.answers(), logits.argmax(1))
-    assert answers.confusion().tolist() == read(finished / "report.json")["public"]["confusion"]
-    assert answers.names == FER2013_LABELS
+    np.testing.assert_array_equal(answers.rows, small.rows_in("public"))
+    logits = ExpressionClassifier(open_model(finished)).logits(small.images[answers.rows])["fer2013"]
+    np.testing.assert_array_equal(answers.at_epoch(), logits.argmax(1))
+    assert answers.confusion_matrix().tolist() == read(finished / "report.json")["public"]["confusion"]
+    assert answers.class_names == FER2013_LABELS
     assert examples.probabilities.shape == (1, 12, 7)
-    assert (read_stress(finished) or {}).get("n") == 70
+    assert (read_robustness(finished) or {}).get("n") == 70
     assert list((finished / "tensorboard").glob("events.*"))
 
 
@@ -136,23 +141,23 @@ def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Da
         one = report[split]
         assert (one["split"], one["n"]) == (split, 70)
         assert one["n_without_duplicates"] == (65 if split == "private" else 70)
-        assert one["ferplus_n"] == (ferplus_majority(small)[small.rows(split)] >= 0).sum() < 70
+        assert one["ferplus_n"] == (majority_vote(small)[small.rows_in(split)] >= 0).sum() < 70
         assert np.sum(one["confusion"]) == 70
     assert report["epochs"] == 1
     assert 0 < report["minutes"] < 10
     assert report["export_difference"] < 1e-3
-    card = open_bundle(finished).card["metrics"]
+    card = open_model(finished).card["metrics"]
     assert card["private"]["fer2013"]["accuracy"] == report["private"]["accuracy"]
     assert card["public"]["ferplus"]["accuracy"] == report["public"]["ferplus_accuracy"]
 
 
 def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> None:
     """Computed anew from the logits, in another way."""
-    bundle = open_bundle(finished)
-    recogniser = Recogniser(bundle)
-    training = {image.tobytes() for image in small.images[small.rows("training")]}
+    bundle = open_model(finished)
+    recogniser = ExpressionClassifier(bundle)
+    training = {image.tobytes() for image in small.images[small.rows_in("training")]}
     for split in ("public", "private"):
-        part = small.take(small.rows(split))
+        part = small.take(small.rows_in(split))
         logits = recogniser.logits(part.images)
         one = read(finished / "report.json")[split]
         said = logits["fer2013"].argmax(1)
@@ -163,14 +168,14 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         sure = softmax(logits["fer2013"], bundle.heads["fer2013"].temperature)
         assert one["ece"] == pytest.approx(expected_calibration_error(sure, part.labels))
         assert one["cross_entropy"] == pytest.approx(metrics.log_loss(part.labels, sure, labels=range(7)))
-        majority = ferplus_majority(part)
+        majority = majority_vote(part)
         named = majority >= 0
         expected = metrics.accuracy_score(majority[named], logits["ferplus"].argmax(1)[named])
         assert one["ferplus_accuracy"] == one["ferplus"]["accuracy"] == pytest.approx(expected)
         sure = softmax(logits["ferplus"], bundle.heads["ferplus"].temperature)[named]
         assert one["ferplus"]["mean_confidence"] == pytest.approx(sure.max(1).mean())
-        shown, shares = one["shown"], ferplus_shares(part)
-        said = probabilities(logits["ferplus"], bundle.heads["ferplus"])
+        shown, shares = one["shown"], vote_distribution(part)
+        said = compute_probabilities(logits["ferplus"], bundle.heads["ferplus"])
         assert shown["accuracy"] == pytest.approx((said.argmax(1) == majority)[named].mean())
         voted = [i for i in range(len(part)) if shares[i].any()]
         assert shown["votes_n"] == len(voted) > named.sum()
@@ -180,16 +185,16 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
 
 
 def test_temperatures_and_threshold_come_from_the_public_split(finished: Path, small: Dataset) -> None:
-    bundle = open_bundle(finished)
-    public = small.take(small.rows("public"))
-    logits = Recogniser(bundle).logits(public.images)
-    shares = ferplus_shares(public)
+    bundle = open_model(finished)
+    public = small.take(small.rows_in("public"))
+    logits = ExpressionClassifier(bundle).logits(public.images)
+    shares = vote_distribution(public)
     voted = shares.sum(1) > 0
     expected = fit_temperature(logits["fer2013"], public.labels)
     assert bundle.heads["fer2013"].temperature == pytest.approx(expected, abs=1e-4)
     expected = fit_temperature(logits["ferplus"][voted], shares[voted])
     assert bundle.heads["ferplus"].temperature == pytest.approx(expected, abs=1e-4)
-    kept = logits["face"][~not_faces(public), 0]
+    kept = logits["face"][~is_non_face(public), 0]
     threshold = bundle.card["face"]["threshold"]
     assert 0 < threshold < 1
     if 0.001 < threshold < 0.999:
@@ -199,7 +204,7 @@ def test_temperatures_and_threshold_come_from_the_public_split(finished: Path, s
 def test_evaluate_repeats_the_report(finished: Path, small: Dataset) -> None:
     report = read(finished / "report.json")
     for split in ("public", "private"):
-        close(json.loads(json.dumps(evaluate(finished, small, split))), report[split])
+        close(json.loads(json.dumps(evaluate_classifier(finished, small, split))), report[split])
 
 
 def test_evaluate_on_the_command_line(finished: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,9 +227,9 @@ def test_evaluate_on_the_command_line(finished: Path, files: Path, capsys: pytes
 def test_evaluate_where_nothing_has_a_majority(
     finished: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert small.named is not None
-    nameless = replace(small, named=np.zeros(len(small), bool))
-    assert evaluate(finished, nameless, "public")["ferplus_accuracy"] is None
+    assert small.has_votes is not None
+    nameless = replace(small, has_votes=np.zeros(len(small), bool))
+    assert evaluate_classifier(finished, nameless, "public")["ferplus_accuracy"] is None
     monkeypatch.setattr("emotion.datasets.loaders.load_dataset", lambda *_: nameless)
     assert command("evaluate", finished, "--data", "here") == 0
     assert "accuracy" in capsys.readouterr().out
@@ -232,39 +237,43 @@ def test_evaluate_where_nothing_has_a_majority(
 
 def test_evaluate_says_what_it_cannot_score(finished: Path, small: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no public rows"):
-        evaluate(finished, small.take(small.rows("private")), "public")
-    strange = replace(small, label_names=("happy", "sad"), labels=small.labels % 2, votes=None, named=None)
+        evaluate_classifier(finished, small.take(small.rows_in("private")), "public")
+    strange = replace(small, label_names=("happy", "sad"), labels=small.labels % 2, votes=None, has_votes=None)
     with pytest.raises(DataError, match=r"labels of fer2013.csv: happy, sad\."):
-        evaluate(finished, strange, "public")
+        evaluate_classifier(finished, strange, "public")
     shutil.copytree(finished, tmp_path / "other")
     card = read(tmp_path / "other" / "card.json") | {
-        "kind": "generator", "latent": 4, "output": {"size": 48}, "labels": ["happy"], "truncation": 1.0,
-    }  # fmt: skip
+        "kind": "generator",
+        "latent": 4,
+        "output": {"size": 48},
+        "labels": ["happy"],
+        "truncation": 1.0,
+    }
     (tmp_path / "other" / "card.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match="is a generator; only a recogniser"):
-        evaluate(tmp_path / "other", small, "public")
+        evaluate_classifier(tmp_path / "other", small, "public")
 
 
 def test_a_head_is_scored_on_the_rows_of_its_split_alone() -> None:
-    """`score` with logits that are right everywhere, wrong everywhere, and right only on unseen pictures."""
+    """`score_split` with logits that are right everywhere, wrong everywhere, and right only on unseen pictures."""
     data = dataset(20, 0, 14)
     data.images[20:24] = data.images[:4]
     card = {"heads": {"fer2013": {"labels": FER2013_LABELS, "temperature": 1.0}}}
-    part = data.take(data.rows("private"))
+    part = data.take(data.rows_in("private"))
     right = np.eye(7, dtype=np.float32)[part.labels] * 5
-    assert score(card, {"fer2013": right}, data, "private")["accuracy"] == 1
-    assert score(card, {"fer2013": -right}, data, "private")["accuracy"] == 0
+    assert score_split(card, {"fer2013": right}, data, "private")["accuracy"] == 1
+    assert score_split(card, {"fer2013": -right}, data, "private")["accuracy"] == 0
     half = np.where(np.arange(14)[:, None] < 4, -right, right)
-    got = score(card, {"fer2013": half}, data, "private")
+    got = score_split(card, {"fer2013": half}, data, "private")
     assert (got["accuracy"], got["accuracy_without_duplicates"], got["n_without_duplicates"]) == (10 / 14, 1.0, 10)
     copies = replace(data, images=np.repeat(data.images[:1], 34, axis=0))
-    assert score(card, {"fer2013": half}, copies, "private")["accuracy_without_duplicates"] is None
+    assert score_split(card, {"fer2013": half}, copies, "private")["accuracy_without_duplicates"] is None
 
 
 def test_logits_do_not_depend_on_the_batches(finished: Path, small: Dataset) -> None:
-    recogniser = Recogniser(open_bundle(finished))
-    whole = raw_logits(recogniser, small, "private", batch=1000)
-    for name, value in raw_logits(recogniser, small, "private", batch=32).items():
+    recogniser = ExpressionClassifier(open_model(finished))
+    whole = split_logits(recogniser, small, "private", batch_size=1000)
+    for name, value in split_logits(recogniser, small, "private", batch_size=32).items():
         assert value.shape == whole[name].shape
         np.testing.assert_allclose(value, whole[name], atol=1e-5)
 
@@ -281,10 +290,22 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
 
     again = shutil.copytree(finished, tmp_path / "again")
     monkeypatch.setattr(trainer, "Batches", None)  # whoever wants to train fails
-    arguments = ("train", "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv",
-                 "--not-faces", files / "not_faces", "--epochs", 1, "--out", again, "--tensorboard")  # fmt: skip
+    arguments = (
+        "train",
+        "--data",
+        files / "fer2013.csv",
+        "--votes",
+        files / "fer2013new.csv",
+        "--not-faces",
+        files / "not_faces",
+        "--epochs",
+        1,
+        "--out",
+        again,
+        "--tensorboard",
+    )
     assert command(*arguments) == 0
-    assert json.loads(capsys.readouterr().out) == open_bundle(again).card["metrics"]
+    assert json.loads(capsys.readouterr().out) == open_model(again).card["metrics"]
     one, other = (keras.saving.load_model(f / "model.keras", safe_mode=True).get_weights() for f in (finished, again))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -302,16 +323,16 @@ def test_other_settings_in_the_same_folder_are_refused(
     from emotion.training.classifier.config import TrainingConfig
 
     folder = shutil.copytree(finished, tmp_path / "run")
-    data, crops = small, haar_mistakes(files / "not_faces")
+    data, crops = small, mine_hard_negatives(files / "not_faces")
     if "rows" in change:
         data = data.take(np.arange(1, len(data)))
     elif "votes" in change:
-        data = replace(data, votes=None, named=None)
+        data = replace(data, votes=None, has_votes=None)
     changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "crops")}
     with pytest.raises(EmotionError, match=r"other settings; choose another folder \(it differs in [a-z_, ]+\)\.$"):
         learned(data, folder, TrainingConfig(**{"epochs": 1} | changes), None if "crops" in change else crops)
-    assert Job(folder).state().state == "failed"
-    assert open_bundle(folder).sha256 == open_bundle(finished).sha256
+    assert Job(folder).read_state().status == "failed"
+    assert open_model(folder).sha256 == open_model(finished).sha256
     assert (folder / "config.json").read_bytes() == (finished / "config.json").read_bytes()
 
 
@@ -354,15 +375,15 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
         patch.setattr(trainer._TrainingState, "run_epoch", ask_to_stop)
         assert command(*arguments) == 0
     assert capsys.readouterr().out == "Stopped after epoch 1 of 2. Run the same command again to go on.\n"
-    state = Job(folder).state()
-    assert (state.state, state.done, state.total) == ("stopped", 1, 2)
-    assert "epoch 1 of 2" in state.text
+    state = Job(folder).read_state()
+    assert (state.status, state.done, state.total) == ("stopped", 1, 2)
+    assert "epoch 1 of 2" in state.message
     assert not (folder / "card.json").exists()
     assert command(*arguments) == 0
     assert [row["epoch"] for row in read_history(folder)] == ["1", "2"]
-    assert Job(folder).state().state == "done"
-    bundle = open_bundle(folder)
-    assert (bundle.shown_head, bundle.card["face"], bundle.card["network"]) == ("fer2013", None, "seresnet")
+    assert Job(folder).read_state().status == "done"
+    bundle = open_model(folder)
+    assert (bundle.default_head, bundle.card["face"], bundle.card["network"]) == ("fer2013", None, "seresnet")
     assert set(json.loads(capsys.readouterr().out)["private"]) == {"fer2013"}
 
 
@@ -372,7 +393,7 @@ def test_a_folder_tree_with_other_labels_and_public_rows_without_majority(traine
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
     votes = np.zeros((50, 10), np.int8)
-    data = replace(data, votes=votes, named=np.ones(50, bool))
+    data = replace(data, votes=votes, has_votes=np.ones(50, bool))
     bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16))
     assert bundle.heads["fer2013"].labels == ("surprise", "contempt")
     assert bundle.heads["ferplus"].temperature == 1.0
@@ -386,8 +407,8 @@ def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_
     data = load_dataset(tmp_path / "faces")
     bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16))
     assert bundle.heads["fer2013"].labels == ("happy", "bored")
-    assert set(Recogniser(bundle).classify(pictures(1))[0].scores) == {"happy", "bored"}
-    assert evaluate(tmp_path / "run", data, "private")["n"] == len(data.rows("private"))
+    assert set(ExpressionClassifier(bundle).predict(pictures(1))[0].scores) == {"happy", "bored"}
+    assert evaluate_classifier(tmp_path / "run", data, "private")["n"] == len(data.rows_in("private"))
 
 
 def test_the_command_says_which_labels_were_learned(
@@ -416,9 +437,9 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
         patch.setattr(scoring, "stress_test", full)
         with pytest.raises(OSError, match="No space"):
             learned(data, tmp_path / "run", config)
-    run = manager.run_view(tmp_path / "run")
+    run = manager.load_run(tmp_path / "run")
     assert run is not None
-    assert (run.epoch, run.epochs, run.finished) == (1, 1, False)
+    assert (run.epoch, run.epochs, run.has_model) == (1, 1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
     assert learned(data, tmp_path / "run", config).card["metrics"]
 
@@ -429,7 +450,7 @@ def test_a_training_does_not_go_on_with_other_faces_held_out(
     folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16)
     learned(small, folder, config)
     split = small.split.copy()
-    one, other = small.rows("training")[0], small.rows("public")[0]
+    one, other = small.rows_in("training")[0], small.rows_in("public")[0]
     split[[one, other]] = split[[other, one]]
     with pytest.raises(EmotionError, match=r"with other settings; choose another folder \(it differs in .*split"):
         learned(replace(small, split=split), folder, config)
@@ -449,9 +470,9 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         patch.setattr(scoring, "stress_test", killed)
         with pytest.raises(KeyboardInterrupt):
             learned(small, folder, config)
-    run = manager.run_view(folder)
+    run = manager.load_run(folder)
     assert run is not None
-    assert (run.epoch, run.finished) == (1, False)
+    assert (run.epoch, run.has_model) == (1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
 
 
@@ -467,17 +488,21 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
-    arguments: list[str], words: str, files: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    arguments: list[str],
+    words: str,
+    files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(files)
     assert command("train", *arguments, "--out", tmp_path / "run") == 1
     error = capsys.readouterr().err
     assert error.startswith("emotion: ")
     assert error.count("\n") == 1
     assert words in error
-    state = Job(tmp_path / "run").state()
-    assert state.state == "failed"
+    state = Job(tmp_path / "run").read_state()
+    assert state.status == "failed"
     assert words in str(state.error)
     assert not (tmp_path / "run" / "config.json").exists()
 
@@ -487,12 +512,12 @@ def test_a_job_with_bad_data_is_failed_not_interrupted(tmp_path: Path) -> None:
     write_fer2013(tmp_path / "fer2013.csv", dataset(3, votes=False))
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("9,1 2 3,Training\n")
-    folder = jobs.new_folder(tmp_path, "bad data")
-    job = jobs.start(["train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
-    while job.state().running:
+    folder = jobs.create_job_folder(tmp_path, "bad data")
+    job = jobs.start_job(["train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
+    while job.read_state().is_running:
         time.sleep(0.05)
-    assert job.state().state == "failed"
-    assert "line 5" in str(job.state().error)
+    assert job.read_state().status == "failed"
+    assert "line 5" in str(job.read_state().error)
 
 
 # --- use ---------------------------------------------------------------------------------------------------
@@ -502,29 +527,31 @@ def test_use_copies_a_model_where_the_app_finds_it(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     models = tmp_path / "models"
-    monkeypatch.setattr("emotion.model_store.store.SHIPPED", models)
+    monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
     assert command("use", finished, "--name", "my model") == 0
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
-    (found,), bad = find_bundles("recogniser", models)
+    (found,), bad = list_models("recogniser", models)
     assert (found.name, bad) == ("my model", [])
-    assert found.card == open_bundle(finished).card | {
-        "name": "my model", "used_from": finished.name, "default": False,
-    }  # fmt: skip
+    assert found.card == open_model(finished).card | {
+        "name": "my model",
+        "used_from": finished.name,
+        "default": False,
+    }
     files = {path.name for path in found.folder.iterdir()}
     shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
-    assert files == {"card.json", MARK, *shown, *found.card["files"]}  # the checkpoint stays behind
+    assert files == {"card.json", MANIFEST_FILE, *shown, *found.card["files"]}  # the checkpoint stays behind
     assert command("use", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
     assert command("use", finished, "--name", "second", "--default") == 0
-    assert find_bundles("recogniser", models)[0][0].name == "second"
+    assert list_models("recogniser", models)[0][0].name == "second"
     assert command("use", finished, "--name", "a third", "--default") == 0
-    assert [b.card["default"] for b in find_bundles("recogniser", models)[0]] == [True, False, False]
+    assert [b.card["default"] for b in list_models("recogniser", models)[0]] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["", " ", ".", "..", "../evil", "a/b", ".hidden", "/tmp/absolute"])
 def test_a_name_is_no_path(finished: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(EmotionError, match="choose a plain word"):
-        use(finished, tmp_path / "models", name)
+        install_model(finished, tmp_path / "models", name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -537,7 +564,7 @@ def test_only_a_whole_model_is_copied(finished: Path, tmp_path: Path, spoil: Cal
     run = shutil.copytree(finished, tmp_path / "run")
     spoil(run)
     with pytest.raises(ModelError):
-        use(run, tmp_path / "models", "mine")
+        install_model(run, tmp_path / "models", "mine")
     assert not (tmp_path / "models").exists()
 
 
@@ -557,9 +584,9 @@ def test_a_copy_that_fails_leaves_nothing(
         patch.setattr(shutil, "copy2", copied)
         patch.setattr(install, "write_json", written)
         with pytest.raises(ModelError, match="No space"):
-            use(finished, tmp_path, "mine")
+            install_model(finished, tmp_path, "mine")
     assert list(tmp_path.iterdir()) == []
-    assert use(finished, tmp_path, "mine").sha256 == sha256_of(finished / "model.onnx")
+    assert install_model(finished, tmp_path, "mine").sha256 == compute_sha256(finished / "model.onnx")
 
 
 def test_the_history_is_a_table_that_any_program_reads(finished: Path) -> None:

@@ -21,10 +21,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, clean_votes, not_faces
+from emotion.datasets.dataset import Dataset, clean_votes, is_non_face
 from emotion.errors import DataError, EmotionError
-from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
-from emotion.training.runs.step_monitor import Stopped, Watch
+from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
+from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped
 from tests.training.making import UNCHANGED, dataset, pictures, tiny
 
 pytestmark = [
@@ -63,7 +63,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
-    with np.load(folder / CHECKPOINT) as file:
+    with np.load(folder / CHECKPOINT_FILE) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -89,7 +89,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArr
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer.networks, "NETWORKS", {"tiny": tiny})
         data, crops = data_and_crops()
-        network = trainer.train(data, config_of(trainer, epochs=6), folder, crops)
+        network = trainer.fit_classifier(data, config_of(trainer, epochs=6), folder, crops)
     return folder, weights(network)
 
 
@@ -102,7 +102,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 ) -> None:
     data, crops = data_and_crops()
     for stop in stops:
-        with pytest.raises(Stopped, match=f"after epoch {stop} of 6"):
+        with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 6"):
             trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
     network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
@@ -142,8 +142,8 @@ def test_a_killed_training_goes_on_bit_by_bit(
         assert len(left) >= finished > before
         assert left == rows(unbroken[0])[: len(left)]
         # The row is written just before the checkpoint: at most the very last one is without it.
-        assert (tmp_path / CHECKPOINT).exists() or len(left) == 1
-        if (tmp_path / CHECKPOINT).exists():
+        assert (tmp_path / CHECKPOINT_FILE).exists() or len(left) == 1
+        if (tmp_path / CHECKPOINT_FILE).exists():
             assert checkpoint(tmp_path)["progress"][0] in (len(left), len(left) - 1)
     data, crops = data_and_crops()
     network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
@@ -157,13 +157,13 @@ def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
     from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import trainer
 
-    config = classifier_config.TrainingConfig(epochs=3, batch=64)
+    config = classifier_config.TrainingConfig(epochs=3, batch_size=64)
     for name, stops in (("whole", ()), ("broken", (1, 2))):
         (tmp_path / name).mkdir()
         for stop in stops:
-            with pytest.raises(loop.Stopped):
-                trainer.train(dataset(192, 20), config, tmp_path / name, None, stop_after(stop))
-        trainer.train(dataset(192, 20), config, tmp_path / name)
+            with pytest.raises(loop.TrainingStopped):
+                trainer.fit_classifier(dataset(192, 20), config, tmp_path / name, None, stop_after(stop))
+        trainer.fit_classifier(dataset(192, 20), config, tmp_path / name)
     same_run(tmp_path / "whole", tmp_path / "broken")
 
 
@@ -180,10 +180,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
     trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
-    with (tmp_path / HISTORY).open("a") as file:
-        file.write((unbroken[0] / HISTORY).read_text().splitlines()[3] + "\n4,0.2,thi")  # a whole row and a torn one
+    with (tmp_path / HISTORY_FILE).open("a") as file:
+        file.write(
+            (unbroken[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
+        )  # a whole row and a torn one
     trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
     same_run(tmp_path, unbroken[0])
 
@@ -191,12 +193,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 @pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
 def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
     data, crops = data_and_crops()
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
     if history is None:
-        (tmp_path / HISTORY).unlink()
+        (tmp_path / HISTORY_FILE).unlink()
     else:
-        (tmp_path / HISTORY).write_text(history)
+        (tmp_path / HISTORY_FILE).write_text(history)
     trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops)
     assert [row["epoch"] for row in rows(tmp_path)] == ["2"]
 
@@ -205,17 +207,21 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
     trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
-    whole = (unbroken[0] / CHECKPOINT).read_bytes()
-    (tmp_path / CHECKPOINT).write_bytes(whole)
+    whole = (unbroken[0] / CHECKPOINT_FILE).read_bytes()
+    (tmp_path / CHECKPOINT_FILE).write_bytes(whole)
     config = config_of(trainer, epochs=6)
-    for other, its_crops in ((data, None), (replace(data, votes=None, named=None), crops)):
+    for other, its_crops in ((data, None), (replace(data, votes=None, has_votes=None), crops)):
         if its_crops is None:
-            other = replace(other, images=np.where(np.arange(220)[:, None, None] == 3, pictures(1), other.images),
-                            votes=None, named=None)  # fmt: skip
+            other = replace(
+                other,
+                images=np.where(np.arange(220)[:, None, None] == 3, pictures(1), other.images),
+                votes=None,
+                has_votes=None,
+            )
         with pytest.raises(EmotionError, match=r"other data; choose another folder\.$"):
             trainer.train(other, config, tmp_path, its_crops)
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:-40]):
-        (tmp_path / CHECKPOINT).write_bytes(damaged)
+        (tmp_path / CHECKPOINT_FILE).write_bytes(damaged)
         with pytest.raises(EmotionError, match=r"checkpoint.npz is damaged; remove it"):
             trainer.train(data, config, tmp_path, crops)
 
@@ -232,8 +238,14 @@ def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Pat
     assert 0.015 < rates[0] <= 0.02
     assert rates[-1] == pytest.approx(0, abs=1e-6)
     for row in history:
-        for name in ("fer2013_accuracy", "ferplus_accuracy", "val_fer2013_accuracy", "val_ferplus_accuracy",
-                     "val_faces_kept", "val_not_faces_refused"):  # fmt: skip
+        for name in (
+            "fer2013_accuracy",
+            "ferplus_accuracy",
+            "val_fer2013_accuracy",
+            "val_ferplus_accuracy",
+            "val_faces_kept",
+            "val_not_faces_refused",
+        ):
             assert 0 <= float(row[name]) <= 1
         assert all(math.isfinite(float(cell)) for cell in row.values())
         assert float(row["seconds"]) > 0
@@ -252,14 +264,17 @@ def test_the_weights_of_the_best_epoch_are_kept(
         return {"fer2013": np.zeros((len(self.faces), 7), np.float32)}
 
     def measure(self: Any, logits: Any) -> dict[str, float]:
-        return {"val_fer2013_accuracy": scores[len(seen) - 1] + 0.05, "val_fer2013_loss": 1.0 - len(seen),
-                "val_ferplus_accuracy": scores[len(seen) - 1] - 0.05}  # fmt: skip
+        return {
+            "val_fer2013_accuracy": scores[len(seen) - 1] + 0.05,
+            "val_fer2013_loss": 1.0 - len(seen),
+            "val_ferplus_accuracy": scores[len(seen) - 1] - 0.05,
+        }
 
-    monkeypatch.setattr(trainer.Validation, "logits", logits)
-    monkeypatch.setattr(trainer.Validation, "measure", measure)
+    monkeypatch.setattr(trainer.Validation, "predict_logits", logits)
+    monkeypatch.setattr(trainer.Validation, "compute_metrics", measure)
     data, crops = data_and_crops()
     config = config_of(trainer, sizes=(32,))
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         trainer.train(data, config, tmp_path, crops, stop_after(3))
     network = trainer.train(data, config, tmp_path, crops)
     got = {v.path: np.array(v) for v in network.weights}
@@ -294,13 +309,13 @@ def test_a_training_that_diverges_at_once_claims_no_best_epoch(trainer: ModuleTy
     data, crops = data_and_crops()
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*: nothing was learned; try a smaller"):
         trainer.train(data, config_of(trainer, learning_rate=1e30), tmp_path, crops)
-    assert not (tmp_path / CHECKPOINT).exists()
+    assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
 def test_public_rows_without_a_ferplus_majority_are_no_obstacle(trainer: ModuleType, tmp_path: Path) -> None:
     data, _ = data_and_crops()
-    assert data.named is not None
-    data.named[data.rows("public")] = False
+    assert data.has_votes is not None
+    data.has_votes[data.rows_in("public")] = False
     trainer.train(data, config_of(trainer, epochs=2, sizes=(32,)), tmp_path)
     assert all("val_ferplus_accuracy" not in row for row in read_history(tmp_path))
     assert checkpoint(tmp_path)["progress"][2] >= 1  # one of them is the best, not what was there before
@@ -363,8 +378,10 @@ def plain_targets(trainer: ModuleType, count: int) -> Any:
 
 
 def contents(batches: Any) -> list[bytes]:
-    return [faces.tobytes() + b"".join(v.tobytes() for part in rest for v in part.values())
-            for faces, *rest in (batches[i] for i in range(len(batches)))]  # fmt: skip
+    return [
+        faces.tobytes() + b"".join(v.tobytes() for part in rest for v in part.values())
+        for faces, *rest in (batches[i] for i in range(len(batches)))
+    ]
 
 
 def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -> None:
@@ -437,7 +454,7 @@ def test_half_of_the_rows_are_mirrored_at_first(trainer: ModuleType) -> None:
 
 
 def test_the_last_epochs_are_calm_and_every_epoch_has_its_side(trainer: ModuleType) -> None:
-    erasing = replace(UNCHANGED, p_erase=1.0)
+    erasing = replace(UNCHANGED, erase_prob=1.0)
     config = config_of(trainer, epochs=20, batch=40, sizes=(32, 48), calm=0.25, augmentation=erasing)
     for epoch in range(20):
         faces, _, _ = trainer.Batches(numbered(40), plain_targets(trainer, 40), config, epoch)[0]
@@ -457,7 +474,7 @@ def test_no_test_row_is_ever_in_a_batch(
     """Also no crop that is held out to measure the face head."""
     data = replace(dataset(80), images=numbered(80), split=np.array([*[0] * 40, 1, *splits, *[2] * 9], np.int8))
     crops = numbered(130)[80:] if with_crops else None  # 81 to 130
-    allowed = {int(n) + 1 for n in data.rows("training")}
+    allowed = {int(n) + 1 for n in data.rows_in("training")}
     if with_crops:
         allowed |= {81 + n for n in range(50) if n % 10 != 9}
     learned: set[int] = set()
@@ -481,7 +498,7 @@ def test_no_test_row_is_ever_in_a_batch(
 
 def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType) -> None:
     data = dataset(7)
-    bare = replace(data, votes=None, named=None, label_names=("happy", "sad"))
+    bare = replace(data, votes=None, has_votes=None, label_names=("happy", "sad"))
     assert trainer.heads_of(data, True) == HEADS
     assert trainer.heads_of(data, False) == {"fer2013": 7, "ferplus": 8}
     assert trainer.heads_of(bare, False) == {"fer2013": 2}
@@ -491,7 +508,7 @@ def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType)
 def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
     data = dataset(7)
     data.images[6] = 90
-    assert data.named is not None
+    assert data.has_votes is not None
     votes = np.zeros((7, 10), np.int8)
     votes[0, [0, 3]] = 6, 4  # neutral, some say sad
     votes[1, [1, 2, 8]] = 8, 1, 1  # happy, single votes aside
@@ -500,7 +517,7 @@ def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
     votes[4, 9] = 10  # not a face
     votes[5, 5] = 10  # disgust, but FER+ leaves the row out
     votes[6, 6] = 10  # fear, on a blank picture
-    data = replace(data, votes=votes, named=np.arange(7) != 5)
+    data = replace(data, votes=votes, has_votes=np.arange(7) != 5)
     config = config_of(trainer, label_smoothing=0.14, votes_smoothing=0.08)
     targets = trainer.targets_of(data, config, HEADS)
     assert targets.weights["fer2013"].tolist() == [1, 1, 1, 1, 0, 1, 0]
@@ -516,15 +533,15 @@ def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(tra
     data = dataset(400)
     targets = trainer.targets_of(data, config_of(trainer), HEADS)
     assert data.votes is not None
-    assert data.named is not None
+    assert data.has_votes is not None
     for row, counts in enumerate(clean_votes(data.votes).tolist()):
-        taught = bool(data.named[row]) and sum(counts[:8]) > counts[8] + counts[9]
+        taught = bool(data.has_votes[row]) and sum(counts[:8]) > counts[8] + counts[9]
         assert targets.weights["ferplus"][row] == taught
         if taught:
             assert targets.values["ferplus"][row].sum() == pytest.approx(1, abs=1e-5)
             assert int(targets.values["ferplus"][row].argmax()) == int(np.argmax(counts[:8]))
     assert 0.5 < targets.weights["ferplus"].mean() < 1
-    np.testing.assert_array_equal(targets.weights["fer2013"] == 0, not_faces(data))
+    np.testing.assert_array_equal(targets.weights["fer2013"] == 0, is_non_face(data))
 
 
 def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, tmp_path: Path) -> None:
@@ -536,7 +553,7 @@ def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, 
 
     # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
     data, crops = dataset(32, 5), pictures(40)
-    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, Watch(tmp_path))
+    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, StepMonitor(tmp_path))
     assert len(state._images) == 32 + 36
     before = {v.path: np.array(v) for v in state._network.trainable_variables}
     batch = state._images[32:, ..., None].astype(np.float32)
@@ -568,10 +585,10 @@ def test_only_public_rows_and_held_out_crops_are_measured(trainer: ModuleType) -
     data = dataset(20, 10, 15)
     data.images[20] = 77  # one blank row among the public ones
     assert data.votes is not None
-    assert data.named is not None
+    assert data.has_votes is not None
     data.votes[20:30] = 0
     data.votes[np.arange(20, 30), np.arange(10) % 8] = 10
-    data.named[20:30] = np.arange(10) < 8  # two without a name
+    data.has_votes[20:30] = np.arange(10) < 8  # two without a name
     crops = pictures(4)
     validation = trainer.Validation.of(data, crops)
     np.testing.assert_array_equal(validation.faces, np.concatenate([data.images[20:30], crops]))

@@ -11,59 +11,67 @@ import pytest
 
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError, ModelError
-from emotion.training.classifier.config import LessonPlan
-from emotion.training.classifier.zoo import card_of, networks
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.zoo import get_architecture, list_architectures
 
-NAMES = [card.name for card in networks()]
+NAMES = [card.name for card in list_architectures()]
 
 
 def test_all_the_networks_of_the_course_projects_are_here() -> None:
     assert NAMES == [
-        "mlp", "cnn-3conv-250", "cnn-4conv", "cnn-augmented", "inception-resnet-v2", "vgg16", "resnet50", "resnet101",
-        "seresnet", "seresnet-wide",
-    ]  # fmt: skip
-    assert card_of("cnn-3conv-250").parameters == 6_926_375
+        "mlp",
+        "cnn-3conv-250",
+        "cnn-4conv",
+        "cnn-augmented",
+        "inception-resnet-v2",
+        "vgg16",
+        "resnet50",
+        "resnet101",
+        "seresnet",
+        "seresnet-wide",
+    ]
+    assert get_architecture("cnn-3conv-250").num_parameters == 6_926_375
     with pytest.raises(EmotionError, match="There is no network 'alexnet'; choose one of mlp, cnn-3conv-250"):
-        card_of("alexnet")
+        get_architecture("alexnet")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_can_be_a_plan(name: str) -> None:
-    card = card_of(name)
+    card = get_architecture(name)
     assert card.label_set in card.label_sets
     assert set(card.label_sets) <= set(LABEL_SETS)
-    assert set(card.defaults) | set(card.fixed) <= {f.name for f in fields(LessonPlan)}
-    plan = LessonPlan.defaults(name)
+    assert set(card.defaults) | set(card.locked_fields) <= {f.name for f in fields(TrainingPlan)}
+    plan = TrainingPlan.from_defaults(name)
     assert all(getattr(plan, key) == value for key, value in card.defaults.items())
-    assert (plan.weights == "imagenet") == (card.needs is not None)
-    assert all((card.title, card.origin, card.reported, card.colour))
-    assert card.milliseconds > 0
+    assert (plan.weights == "imagenet") == (card.pretrained_note is not None)
+    assert all((card.title, card.origin, card.reported_accuracy, card.color_mode))
+    assert card.train_ms_per_image > 0
 
 
 def built(name: str, classes: int) -> Any:
-    from emotion.training.classifier.zoo_networks import build
+    from emotion.training.classifier.zoo_networks import build_network
 
-    return build(name, "here", classes)
+    return build_network(name, "here", classes)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [card.name for card in networks() if not card.own])
+@pytest.mark.parametrize("name", [card.name for card in list_architectures() if not card.is_native])
 @pytest.mark.parametrize("classes", [4, 7])
 def test_the_parameters_are_counted(name: str, classes: int) -> None:
     network = built(name, classes)
-    assert network.count_params() == card_of(name).parameters_for(classes)
-    size = card_of(name).size
+    assert network.count_params() == get_architecture(name).count_parameters(classes)
+    size = get_architecture(name).input_size
     assert network.input_shape == (None, size, size, 1)
     assert {head: value.shape for head, value in network.output.items()} == {"here": (None, classes)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [card.name for card in networks() if card.own])
+@pytest.mark.parametrize("name", [card.name for card in list_architectures() if card.is_native])
 def test_the_own_recognisers_are_counted_with_their_three_answers(name: str) -> None:
-    from emotion.training.classifier.networks import NETWORKS
+    from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
 
-    network = NETWORKS[name]({"fer2013": 7, "ferplus": 8, "face": 1})
-    assert network.count_params() == card_of(name).parameters
+    network = CLASSIFIER_NETWORKS[name]({"fer2013": 7, "ferplus": 8, "face": 1})
+    assert network.count_params() == get_architecture(name).num_parameters
 
 
 @pytest.mark.slow
@@ -71,9 +79,9 @@ def test_the_own_recognisers_are_counted_with_their_three_answers(name: str) -> 
 def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
-    from emotion.training.export import export_network
+    from emotion.training.export import export_classifier
 
-    assert export_network(built(name, 4), tmp_path, card_of(name).size) < 1e-3
+    assert export_classifier(built(name, 4), tmp_path, get_architecture(name).input_size) < 1e-3
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1)).astype(np.float32)
     (logits,) = session.run(["here"], {"faces": faces})
@@ -88,19 +96,19 @@ def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: p
 
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(80, 80, 3))
     base.save_weights(tmp_path / "vgg.weights.h5")
-    given = zoo_networks.build("vgg16", "here", 4, str(tmp_path / "vgg.weights.h5"))
+    given = zoo_networks.build_network("vgg16", "here", 4, str(tmp_path / "vgg.weights.h5"))
     assert sum(int(np.prod(v.shape)) for v in given.trainable_variables) == 512 * 64 + 64 + 64 * 4 + 4
     kernel = next(layer for layer in given.layers if layer.name == "vgg16").get_weights()[0]
     np.testing.assert_array_equal(kernel, base.get_weights()[0])
     (tmp_path / "junk.h5").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"junk.h5 has no weights of vgg16 without top"):
-        zoo_networks.build("vgg16", "here", 4, str(tmp_path / "junk.h5"))
+        zoo_networks.build_network("vgg16", "here", 4, str(tmp_path / "junk.h5"))
     with pytest.raises(ModelError, match=r"There is no nowhere\.h5; give the file"):
-        zoo_networks.build("vgg16", "here", 4, "nowhere.h5")
+        zoo_networks.build_network("vgg16", "here", 4, "nowhere.h5")
 
     def offline(**_: Any) -> Any:
         raise Exception("URL fetch failure on https://somewhere: no route")
 
-    monkeypatch.setattr(zoo_networks, "_BASES", {"vgg16": (offline, 1.0, 0.0)})
+    monkeypatch.setattr(zoo_networks, "_PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
     with pytest.raises(ModelError, match=r"could not be fetched .*no route.*; connect to the internet"):
-        zoo_networks.build("vgg16", "here", 4, "imagenet")
+        zoo_networks.build_network("vgg16", "here", 4, "imagenet")

@@ -24,20 +24,20 @@ from numpy.typing import NDArray
 from emotion.cli.main import main
 from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.label_sets import apply, label_set
+from emotion.datasets.label_sets import get_label_set, map_labels
 from emotion.datasets.loaders import load_dataset
-from emotion.errors import DataError, Diverged, EmotionError
+from emotion.errors import DataError, DivergenceError, EmotionError
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import Reporter, reporting
-from emotion.model_store.store import open_bundle
-from emotion.recognition.classification import Recogniser
-from emotion.training.classifier.config import LessonPlan
-from emotion.training.classifier.robustness import read_stress
-from emotion.training.classifier.scoring import evaluate
-from emotion.training.install import use
-from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
-from emotion.training.runs.predictions import Answers, Examples
-from emotion.training.runs.step_monitor import Stopped, Watch, read_steps
+from emotion.jobs.reporter import JobReporter, job_context
+from emotion.model_store.store import open_model
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.robustness import read_robustness
+from emotion.training.classifier.scoring import evaluate_classifier
+from emotion.training.install import install_model
+from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
+from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped, read_steps
 from tests.training.making import arrays_of, dataset, tiny, write_npz
 
 pytestmark = [
@@ -48,10 +48,17 @@ pytestmark = [
 ROOT = Path(__file__).parents[3]
 
 
-def plan_of(**changes: Any) -> LessonPlan:
-    settings = {"labels": "four", "epochs": 4, "batch": 16, "learning_rate": 0.01, "flip": True, "schedule": "plateau",
-                "augmentation": Augmentation()}  # fmt: skip
-    return replace(LessonPlan.defaults("mlp"), **(settings | changes))
+def plan_of(**changes: Any) -> TrainingPlan:
+    settings = {
+        "labels": "four",
+        "epochs": 4,
+        "batch": 16,
+        "learning_rate": 0.01,
+        "flip": True,
+        "schedule": "plateau",
+        "augmentation": Augmentation(),
+    }
+    return replace(TrainingPlan.from_defaults("mlp"), **(settings | changes))
 
 
 def data() -> Dataset:
@@ -66,21 +73,24 @@ def use_tiny(module: Any) -> None:
 def classifier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     from emotion.training.classifier import zoo_trainer
 
-    monkeypatch.setattr(zoo_trainer, "build", zoo_trainer.build)  # put back afterwards
+    monkeypatch.setattr(zoo_trainer, "build", zoo_trainer.build_network)  # put back afterwards
     use_tiny(zoo_trainer)
     return zoo_trainer
 
 
 def train(
-    classifier: ModuleType, folder: Path, plan: LessonPlan, stopping: Callable[[], bool] = lambda: False,
+    classifier: ModuleType,
+    folder: Path,
+    plan: TrainingPlan,
+    stopping: Callable[[], bool] = lambda: False,
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
-) -> Any:  # fmt: skip
-    lesson = apply(data(), label_set(plan.labels))
-    return classifier.train_network(lesson, plan, folder, Watch(folder, stopping), on_epoch)
+) -> Any:
+    lesson = map_labels(data(), get_label_set(plan.label_set))
+    return classifier.train_network(lesson, plan, folder, StepMonitor(folder, stopping), on_epoch)
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
-    with np.load(folder / CHECKPOINT) as file:
+    with np.load(folder / CHECKPOINT_FILE) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -92,8 +102,8 @@ def same_run(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in read_history(f)] for f in (one, other)]
     assert rows[0] == rows[1]
-    for kind in (Answers, Examples):
-        x, y = kind.read(one), kind.read(other)
+    for kind in (Predictions, TrackedExamples):
+        x, y = kind.load(one), kind.load(other)
         assert x is not None
         for name, value in vars(x).items():
             np.testing.assert_array_equal(value, getattr(y, name), err_msg=name)
@@ -105,7 +115,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo_trainer, "build", zoo_trainer.build)
+        patch.setattr(zoo_trainer, "build", zoo_trainer.build_network)
         use_tiny(zoo_trainer)
         train(zoo_trainer, folder, plan_of())
     return folder
@@ -116,7 +126,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     for stop in (1, 3):
-        with pytest.raises(Stopped, match=f"after epoch {stop} of 4"):
+        with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
             train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, seconds, row, stop=stop: epoch == stop)
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)
@@ -124,7 +134,7 @@ def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path
 
 def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     asked = iter([False] * 7 + [True])
-    with pytest.raises(Stopped, match="Stopped in epoch 2; it will be learned again"):
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 2; it will be learned again"):
         train(classifier, tmp_path, plan_of(), stopping=lambda: next(asked))
     assert len(read_history(tmp_path)) == 1
     train(classifier, tmp_path, plan_of())
@@ -150,9 +160,11 @@ def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
     chance = random.Random(4)
     for attempt in range(12):
         child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", CHILD, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
+        )
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         before = len(read_history(tmp_path))
@@ -195,7 +207,7 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
         return np.full((n, 4), 0.25), {"val_loss": next(losses), "val_accuracy": next(accuracies)}
 
     monkeypatch.setattr(classifier.NetworkTraining, "_measure", measure)
-    with pytest.raises(Stopped):  # and it goes on to count where it stopped
+    with pytest.raises(TrainingStopped):  # and it goes on to count where it stopped
         train(classifier, tmp_path, plan_of(epochs=30, patience=7), on_epoch=lambda epoch, *_: epoch == 5)
     train(classifier, tmp_path, plan_of(epochs=30, patience=7))
     history = read_history(tmp_path)
@@ -207,21 +219,21 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
 
 
 def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
-    from emotion.training.classifier.train import learn_network
+    from emotion.training.classifier.train import train_zoo_classifier
 
     for epochs in (2, 4):
-        with reporting(tmp_path) as report:
-            learn_network(data(), plan_of(epochs=epochs), tmp_path, report)
+        with job_context(tmp_path) as report:
+            train_zoo_classifier(data(), plan_of(epochs=epochs), tmp_path, report)
     assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 4
     assert len(read_history(tmp_path)) == 4
     a, b = checkpoint(tmp_path), checkpoint(unbroken)
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     cosine = tmp_path / "cosine"
-    with reporting(cosine) as report:
-        learn_network(data(), plan_of(epochs=1, schedule="cosine"), cosine, report)
-    with reporting(cosine) as report, pytest.raises(EmotionError, match=r"other settings.*differs in epochs"):
-        learn_network(data(), plan_of(epochs=2, schedule="cosine"), cosine, report)
+    with job_context(cosine) as report:
+        train_zoo_classifier(data(), plan_of(epochs=1, schedule="cosine"), cosine, report)
+    with job_context(cosine) as report, pytest.raises(EmotionError, match=r"other settings.*differs in epochs"):
+        train_zoo_classifier(data(), plan_of(epochs=2, schedule="cosine"), cosine, report)
 
 
 # --- the whole flow ----------------------------------------------------------------------------------------
@@ -247,9 +259,9 @@ def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_run_holds(finished: Path, file: Path) -> None:
-    assert Job(finished).state().state == "done"
-    bundle = open_bundle(finished)
-    assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.shown_head) == ("recogniser", 48, "four", "four")
+    assert Job(finished).read_state().status == "done"
+    bundle = open_model(finished)
+    assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.default_head) == ("recogniser", 48, "four", "four")
     assert bundle.heads["four"].labels == ("angry", "fear", "happy", "sad")
     assert bundle.card["weights"] == "random"
     config = json.loads((finished / "config.json").read_text())
@@ -263,40 +275,42 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
     ] * 2
     assert {row["epoch"] for row in read_steps(finished)} == {"1", "2"}
     assert list((finished / "tensorboard").glob("events.*"))
-    assert LessonPlan.of(config).arguments(finished) == LessonPlan.of(config | {"later": 1}).arguments(finished)
+    assert TrainingPlan.from_config(config).to_cli_args(finished) == TrainingPlan.from_config(
+        config | {"later": 1}
+    ).to_cli_args(finished)
 
 
 def test_the_answers_are_those_of_the_model(finished: Path) -> None:
-    bundle, answers = open_bundle(finished), Answers.read(finished)
+    bundle, answers = open_model(finished), Predictions.load(finished)
     assert answers is not None
     whole = data()
     assert all(whole.split[answers.rows] == 1)
     assert [bundle.heads["four"].labels[i] for i in answers.labels] == [
         whole.label_names[i] for i in whole.labels[answers.rows]
     ]
-    logits = Recogniser(bundle).logits(whole.images[answers.rows])["four"]
-    np.testing.assert_array_equal(answers.answers(), logits.argmax(1))
+    logits = ExpressionClassifier(bundle).logits(whole.images[answers.rows])["four"]
+    np.testing.assert_array_equal(answers.at_epoch(), logits.argmax(1))
     history = read_history(finished)
     for row in history:
         assert answers.accuracy(int(row["epoch"])) == pytest.approx(float(row["val_accuracy"]), abs=1e-5)
     report = json.loads((finished / "report.json").read_text())
     assert answers.accuracy() == pytest.approx(report["public"]["accuracy"])
-    assert answers.confusion().tolist() == report["public"]["confusion"]
-    assert report["best_epoch"] == answers.best
+    assert answers.confusion_matrix().tolist() == report["public"]["confusion"]
+    assert report["best_epoch"] == answers.best_epoch
     assert report["private"]["n"] == 16
-    examples = Examples.read(finished)
+    examples = TrackedExamples.load(finished)
     assert examples is not None
     assert examples.probabilities.shape == (2, 12, 4)
 
 
 def test_the_stress_test(finished: Path) -> None:
-    stress = read_stress(finished)
+    stress = read_robustness(finished)
     assert stress is not None
     assert (stress["split"], stress["n"]) == ("public", 32)
     kinds = {"blur", "light", "rotation", "occlusion", "size", "noise"}
     assert {row["kind"] for row in stress["rows"]} == kinds
     untouched = [row["accuracy"] for row in stress["rows"] if row["amount"] == {"size": 48}.get(row["kind"], 0)]
-    answers = Answers.read(finished)
+    answers = Predictions.load(finished)
     assert answers is not None
     assert untouched == [pytest.approx(answers.accuracy())] * 6
 
@@ -304,7 +318,7 @@ def test_the_stress_test(finished: Path) -> None:
 def test_it_can_be_used_and_evaluated(
     finished: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    used = use(finished, tmp_path / "models", "mine")
+    used = install_model(finished, tmp_path / "models", "mine")
     assert (used.folder / "answers.npz").is_file()
     assert (used.folder / "stress.json").is_file()
     os.remove(used.folder / "answers.npz")
@@ -312,12 +326,12 @@ def test_it_can_be_used_and_evaluated(
     capsys.readouterr()
     assert command("evaluate", used.folder, "--data", file, "--split", "public", "--answers", "--stress", "--json") == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(report["public"]["accuracy"])
-    again, before = Answers.read(used.folder), Answers.read(finished)
+    again, before = Predictions.load(used.folder), Predictions.load(finished)
     assert again is not None
     assert before is not None
     np.testing.assert_array_equal(again.probabilities, before.probabilities)
-    assert again.best == before.best
-    assert evaluate(used.folder, load_dataset(file), "private")["n"] == 16
+    assert again.best_epoch == before.best_epoch
+    assert evaluate_classifier(used.folder, load_dataset(file), "private")["n"] == 16
 
 
 def test_other_settings_are_refused(finished: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -330,54 +344,57 @@ def test_other_settings_are_refused(finished: Path, file: Path, capsys: pytest.C
 
 
 def test_a_diverging_training_keeps_its_best_epoch(
-    classifier: ModuleType, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch,
+    classifier: ModuleType,
+    tmp_path: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     def check(losses: Any, epoch: int, best: int, rate: float) -> None:
         if epoch == 2:
-            raise Diverged("The training diverged in epoch 3, the loss is no longer a number.")
+            raise DivergenceError("The training diverged in epoch 3, the loss is no longer a number.")
 
     monkeypatch.setattr(classifier, "check_finite", check)
     folder = tmp_path / "run"
     assert command("train", "--network", "mlp", "--data", file, "--out", folder, "--epochs", 5, "--batch", 16) == 1
     assert "diverged in epoch 3" in capsys.readouterr().err
-    assert Job(folder).state().state == "diverged"
-    assert "diverged in epoch 3" in str(Job(folder).state().error)
+    assert Job(folder).read_state().status == "diverged"
+    assert "diverged in epoch 3" in str(Job(folder).read_state().error)
     assert len(read_history(folder)) == 2
-    assert open_bundle(folder).heads["fer2013"].labels == data().label_names
+    assert open_model(folder).heads["fer2013"].labels == data().label_names
 
 
 def test_a_loss_that_is_no_number(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier.keras.optimizers, "Adam", lambda rate: classifier.keras.optimizers.SGD(1e30))
-    with pytest.raises(Diverged, match=r"diverged in epoch 1, .*nothing was learned; try a smaller"):
+    with pytest.raises(DivergenceError, match=r"diverged in epoch 1, .*nothing was learned; try a smaller"):
         train(classifier, tmp_path, plan_of())
 
 
 def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.training.classifier.train import learn_network
+    from emotion.training.classifier.train import train_zoo_classifier
 
-    def progress(self: Reporter, done: float, total: float, text: str = "", *, working: bool = True) -> None:
+    def progress(self: JobReporter, done: float, total: float, text: str = "", *, working: bool = True) -> None:
         if done >= 2:
             (tmp_path / "stop").touch()
 
     plan = plan_of(epochs=9)
-    with reporting(tmp_path) as report, pytest.raises(EmotionError, match="has no whole epoch yet"):
-        learn_network(data(), plan, tmp_path, report, finish=True)
-    monkeypatch.setattr(Reporter, "progress", progress)
-    with reporting(tmp_path) as report, pytest.raises(Stopped):
-        learn_network(data(), plan, tmp_path, report)
-    assert Job(tmp_path).state().state == "stopped"
+    with job_context(tmp_path) as report, pytest.raises(EmotionError, match="has no whole epoch yet"):
+        train_zoo_classifier(data(), plan, tmp_path, report, export_only=True)
+    monkeypatch.setattr(JobReporter, "progress", progress)
+    with job_context(tmp_path) as report, pytest.raises(TrainingStopped):
+        train_zoo_classifier(data(), plan, tmp_path, report)
+    assert Job(tmp_path).read_state().status == "stopped"
     assert not (tmp_path / "card.json").exists()
     monkeypatch.undo()
     use_tiny(classifier)
-    with reporting(tmp_path) as report:
-        learn_network(data(), plan, tmp_path, report, finish=True)
+    with job_context(tmp_path) as report:
+        train_zoo_classifier(data(), plan, tmp_path, report, export_only=True)
     assert len(read_history(tmp_path)) == 2
-    assert open_bundle(tmp_path).heads["four"].labels == ("angry", "fear", "happy", "sad")
+    assert open_model(tmp_path).heads["four"].labels == ("angry", "fear", "happy", "sad")
 
 
 def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.training.classifier.train import learn_network
+    from emotion.training.classifier.train import train_zoo_classifier
 
     save = classifier.save_checkpoint
 
@@ -387,10 +404,10 @@ def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, mon
         save(folder, variables, best, progress)
 
     monkeypatch.setattr(classifier, "save_checkpoint", full)
-    with pytest.raises(OSError, match="No space"), reporting(tmp_path) as report:
-        learn_network(data(), plan_of(), tmp_path, report)
-    state = Job(tmp_path).state()
-    assert (state.state, state.error) == ("failed", "The disk is full: make room, then start it again.")
+    with pytest.raises(OSError, match="No space"), job_context(tmp_path) as report:
+        train_zoo_classifier(data(), plan_of(), tmp_path, report)
+    state = Job(tmp_path).read_state()
+    assert (state.status, state.error) == ("failed", "The disk is full: make room, then start it again.")
     monkeypatch.setattr(classifier, "save_checkpoint", save)
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)
@@ -416,44 +433,47 @@ def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, mon
     ],
 )
 def test_refused_with_a_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
     words: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     bare = write_npz(tmp_path / "bare.npz", {k: v for k, v in arrays_of(data()).items() if "ferplus" not in k})
     assert command("train", "--network", "mlp", "--data", bare, "--out", "run", *arguments) == 1
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
-    state = Job(tmp_path / "run").state()
-    assert state.state == "failed"
+    state = Job(tmp_path / "run").read_state()
+    assert state.status == "failed"
     assert words in str(state.error)
 
 
 def test_an_empty_class_is_said_before_anything_is_learned(classifier: ModuleType, tmp_path: Path) -> None:
-    from emotion.training.classifier.train import learn_network
+    from emotion.training.classifier.train import train_zoo_classifier
 
     some = data()
     some.labels[(some.labels == 3) & (some.split == 0)] = 2
-    with reporting(tmp_path) as report, pytest.raises(DataError, match="no training face for happy"):
-        learn_network(some, plan_of(), tmp_path, report)
-    assert not (tmp_path / HISTORY).exists()
+    with job_context(tmp_path) as report, pytest.raises(DataError, match="no training face for happy"):
+        train_zoo_classifier(some, plan_of(), tmp_path, report)
+    assert not (tmp_path / HISTORY_FILE).exists()
 
 
 def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(finished, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["data"] = str(tmp_path / "gone.npz")
-    arguments = LessonPlan.of(config).arguments(tmp_path / "run")
+    arguments = TrainingPlan.from_config(config).to_cli_args(tmp_path / "run")
     assert command(*arguments) == 1
     assert "There is no" in capsys.readouterr().err
-    assert open_bundle(tmp_path / "run")  # still a model
+    assert open_model(tmp_path / "run")  # still a model
 
 
 def test_a_damaged_history_is_no_obstacle(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, *_: epoch == 2)
-    with open(tmp_path / HISTORY, "ab") as history:
+    with open(tmp_path / HISTORY_FILE, "ab") as history:
         history.write(b"\x00\xff,,7\n3,1.5,0.")
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)

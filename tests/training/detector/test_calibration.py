@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.faces import Box, Face
-from emotion.recognition.cropping import CropGeometry, to_grey
-from emotion.training.detector.calibration import measure_geometry
+from emotion.recognition.cropping import CropGeometry, to_gray
+from emotion.training.detector.calibration import measure_crop_geometry
 from tests.training.making import pictures
 
 CROP = Box(96, 96, 288, 288)  # where a picture of 48 px lies, four times as large with a border of half a side
@@ -38,7 +38,7 @@ class Fake:
 
 def box(scale: float, down: float, aspect: float = 1.0) -> Box:
     """A box for which the crop is `scale` times as large and lies `down` of its side lower."""
-    x, y = CROP.centre
+    x, y = CROP.center
     y -= down * CROP.width
     w, h = CROP.width / scale * math.sqrt(aspect) / 2, CROP.width / scale / math.sqrt(aspect) / 2
     return Box(x - w, y - h, x + w, y + h)
@@ -48,13 +48,17 @@ def box(scale: float, down: float, aspect: float = 1.0) -> Box:
 @pytest.mark.parametrize(("scale", "down"), [(1.0, 0.0), (1.37, 0.08), (0.8, -0.05)])
 def test_a_known_ratio_and_offset_are_measured(scale: float, down: float, aspect: float) -> None:
     detector = Fake(lambda n: [Box(0, 0, 9, 9), box(scale, down, aspect), Box(300, 300, 320, 320)])
-    found = measure_geometry(detector, pictures(5))
+    found = measure_crop_geometry(detector, pictures(5))
     assert found == {
-        "detector": "fake", "n": 5, "found": 5,
-        "scale": pytest.approx(scale), "scale_spread": pytest.approx(0, abs=1e-9),
-        "down": pytest.approx(down), "down_spread": pytest.approx(0, abs=1e-9),
-    }  # fmt: skip
-    square = CropGeometry(found["scale"], found["down"]).square(box(scale, down, aspect))
+        "detector": "fake",
+        "n": 5,
+        "found": 5,
+        "scale": pytest.approx(scale),
+        "scale_spread": pytest.approx(0, abs=1e-9),
+        "down": pytest.approx(down),
+        "down_spread": pytest.approx(0, abs=1e-9),
+    }
+    square = CropGeometry(found["scale"], found["down"]).to_square(box(scale, down, aspect))
     for name in ("x1", "y1", "x2", "y2"):
         assert getattr(square, name) == pytest.approx(getattr(CROP, name))
 
@@ -62,7 +66,7 @@ def test_a_known_ratio_and_offset_are_measured(scale: float, down: float, aspect
 def test_the_median_and_how_far_the_others_lie_from_it() -> None:
     scales, downs = [1.0, 1.1, 1.3, 1.4, 9.0], [0.0, 0.02, 0.03, 0.05, 0.3]
     detector = Fake(lambda n: [box(scales[n % 5], downs[n % 5])] if n < 5 else [])
-    found = measure_geometry(detector, pictures(8))
+    found = measure_crop_geometry(detector, pictures(8))
     assert (found["n"], found["found"]) == (8, 5)
     assert found["scale"] == pytest.approx(1.3)
     assert found["scale_spread"] == pytest.approx(0.2)
@@ -73,12 +77,12 @@ def test_the_median_and_how_far_the_others_lie_from_it() -> None:
 def test_the_detector_sees_the_picture_in_the_middle_of_its_own_border() -> None:
     image = cv2.GaussianBlur(pictures(1)[0], (0, 0), 3)
     detector = Fake(lambda n: [CROP])
-    measure_geometry(detector, image[None], threshold=0.42)
+    measure_crop_geometry(detector, image[None], threshold=0.42)
     scene, threshold, side = detector.asked[0]
     assert scene.dtype == np.uint8
     assert scene.shape == (384, 384, 3)
     assert (threshold, side) == (0.42, 384)
-    grey = to_grey(scene)
+    grey = to_gray(scene)
     again = cv2.resize(grey[96:288, 96:288], (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(again.astype(int) - image).max() <= 3
     np.testing.assert_array_equal(grey[96:288, :96], grey[96:288, 96:97].repeat(96, axis=1))
@@ -88,4 +92,4 @@ def test_the_detector_sees_the_picture_in_the_middle_of_its_own_border() -> None
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_detector_that_finds_nothing_is_said_so(count: int) -> None:
     with pytest.raises(DataError, match=f"fake found none of {count} faces"):
-        measure_geometry(Fake(lambda n: []), pictures(count))
+        measure_crop_geometry(Fake(lambda n: []), pictures(count))

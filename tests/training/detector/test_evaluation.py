@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.cropping import CropGeometry
 from emotion.training.detector import evaluation
-from emotion.training.detector.evaluation import evaluate_detectors, turned
+from emotion.training.detector.evaluation import evaluate_detectors, rotate_sample
 from tests.training.making import labelled
 
 PHOTOS = [labelled("a.png", seed=1), labelled("b.png", faces=2, seed=2), labelled("c.png", source="fddb_sy32", seed=3)]
@@ -33,13 +33,13 @@ class Knows:
         self.name, self._answer = name, answer
 
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        assert side in (max(image.shape), evaluation.FIND_ALL)
+        assert side in (max(image.shape), evaluation.FULL_RESOLUTION_SIDE)
         time.sleep(0.0005)  # what takes no time cannot be measured
         return tuple(Face(box, score) for box, score in self._answer(image) if score >= threshold)
 
 
 def faces_of(image: NDArray[np.uint8]) -> list[tuple[Box, float]]:
-    known = [p for p in PHOTOS if p.pixels.shape == image.shape and (p.pixels == image).all()]
+    known = [p for p in PHOTOS if p.image.shape == image.shape and (p.image == image).all()]
     return [(Box(*map(float, box)), 0.9) for photo in known for box in photo.boxes]
 
 
@@ -49,7 +49,7 @@ def of(rows: list[dict], key: str) -> dict:
 
 @pytest.fixture(autouse=True)
 def few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "_FRAMES", ((64, 48),))
+    monkeypatch.setattr(evaluation, "_FRAME_SIZES", ((64, 48),))
 
 
 def test_one_that_knows_all_and_one_that_knows_nothing() -> None:
@@ -60,8 +60,9 @@ def test_one_that_knows_all_and_one_that_knows_nothing() -> None:
     assert said == ["everything", "nothing", "milliseconds"]
     good, bad = ([row for row in rows if row["detector"] == name] for name in ("everything", "nothing"))
     assert {(s, r["ap50"], r["ap50_find_all"], r["faces"]) for s, r in of(good, "source").items()} == {
-        ("fddb_sy32", 1, 1, 1), ("wider", 1, 1, 3),
-    }  # fmt: skip
+        ("fddb_sy32", 1, 1, 1),
+        ("wider", 1, 1, 3),
+    }
     assert [(r["ap50"], r["ap30"]) for r in of(bad, "source").values()] == [(0, 0), (0, 0)]
     assert of(good, "rotation")["0 degrees"]["recall"] == of(good, "blur")["0 px"]["precision"] == 1
     assert of(bad, "rotation")["0 degrees"]["recall"] == 0
@@ -96,11 +97,11 @@ def test_small_faces_are_not_asked_for() -> None:
 @pytest.mark.parametrize("degrees", [15, 45, 90, -30])
 def test_a_turned_photo_shows_its_faces_where_it_says(degrees: float) -> None:
     photo = PHOTOS[1]
-    pixels = np.zeros_like(photo.pixels)
+    pixels = np.zeros_like(photo.image)
     for x, y in photo.landmarks.reshape(-1, 2):
         pixels[round(float(y)), round(float(x))] = 255
-    again = turned(replace(photo, pixels=pixels), degrees)
-    bright = np.argwhere(again.pixels[..., 0] > 40)[:, ::-1]
+    again = rotate_sample(replace(photo, image=pixels), degrees)
+    bright = np.argwhere(again.image[..., 0] > 40)[:, ::-1]
     for point in again.landmarks.reshape(-1, 2):
         assert np.abs(bright - point).max(1).min() <= 1.5
     for box, points in zip(again.boxes, again.landmarks, strict=True):
@@ -109,9 +110,9 @@ def test_a_turned_photo_shows_its_faces_where_it_says(degrees: float) -> None:
 
 
 def test_a_turn_by_a_quarter_swaps_the_sides() -> None:
-    photo: LabelledPhoto = PHOTOS[0]
-    again = turned(photo, 90)
-    assert again.pixels.shape == (80, 64, 3)
+    photo: AnnotatedImage = PHOTOS[0]
+    again = rotate_sample(photo, 90)
+    assert again.image.shape == (80, 64, 3)
     width, height = (photo.boxes[:, 2:] - photo.boxes[:, :2])[0]
     np.testing.assert_allclose((again.boxes[:, 2:] - again.boxes[:, :2])[0], (height, width), rtol=1e-4)
 

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from emotion.training.detector.metrics import (
-    Matched,
+    MatchResult,
     average_precision,
-    match,
-    overlaps,
-    partners,
-    points_off,
+    best_matches,
+    box_sizes,
+    concat,
+    iou_and_ioa,
+    landmark_errors,
+    match_boxes,
     precision_recall,
-    sides,
-    together,
 )
-from emotion.training.runs.folder import worth
+from emotion.training.runs.folder import selection_score
 
 Box = tuple[float, float, float, float]
-NOTHING = Matched(np.empty(0), np.empty(0, bool), np.empty(0))
+NOTHING = MatchResult(np.empty(0), np.empty(0, bool), np.empty(0))
 FACE: Box = (10, 10, 50, 50)
 
 # Few places and sizes, so that boxes meet, and meet exactly; some have no area.
@@ -34,7 +34,7 @@ boxes = st.builds(
     lambda x, y, w, h: (float(x), float(y), float(x + w), float(y + h)),
     *[st.integers(0, 6).map(lambda n: 5 * n)] * 2,
     *[st.sampled_from([0, 5, 10, 11, 20, 30])] * 2,
-)  # fmt: skip
+)
 scores = st.integers(-8, 8).map(lambda n: n / 4)
 
 
@@ -56,11 +56,15 @@ def array(rows: list[Box]) -> NDArray[np.float64]:
     return np.array(rows, np.float64).reshape(-1, 4)
 
 
-def matched(photo: Photo, threshold: float = 0.5, least: float = 0.0) -> Matched:
-    return match(
-        array([box for box, _ in photo.found]), np.array([score for _, score in photo.found]),
-        array(photo.truth), array(photo.ignore), threshold, least,
-    )  # fmt: skip
+def matched(photo: Photo, threshold: float = 0.5, least: float = 0.0) -> MatchResult:
+    return match_boxes(
+        array([box for box, _ in photo.found]),
+        np.array([score for _, score in photo.found]),
+        array(photo.truth),
+        array(photo.ignore),
+        threshold,
+        least,
+    )
 
 
 # --- the same, slowly --------------------------------------------------------------------------------------
@@ -117,7 +121,7 @@ def average_precision_slowly(pairs: list[tuple[float, bool]], faces: int) -> flo
 
 @given(one=st.lists(boxes, max_size=5), other=st.lists(boxes, max_size=5))
 def test_overlaps_against_a_loop(one: list[Box], other: list[Box]) -> None:
-    union, of_first = overlaps(array(one), array(other))
+    union, of_first = iou_and_ioa(array(one), array(other))
     np.testing.assert_allclose(union, np.reshape([[iou(a, b) for b in other] for a in one], (len(one), len(other))))
     np.testing.assert_allclose(
         of_first, np.reshape([[share(a, b) for b in other] for a in one], (len(one), len(other)))
@@ -136,12 +140,12 @@ def test_overlaps_against_a_loop(one: list[Box], other: list[Box]) -> None:
     ],
 )
 def test_overlaps_by_hand(one: list[Box], other: list[Box], expected: NDArray) -> None:
-    np.testing.assert_allclose(overlaps(array(one), array(other))[0], expected)
+    np.testing.assert_allclose(iou_and_ioa(array(one), array(other))[0], expected)
 
 
 def test_sides() -> None:
-    assert sides(array([])).shape == (0,)
-    np.testing.assert_allclose(sides(array([(0, 0, 4, 9), (1, 1, 1, 5), (5, 5, 2, 2)])), [6, 0, 0])
+    assert box_sizes(array([])).shape == (0,)
+    np.testing.assert_allclose(box_sizes(array([(0, 0, 4, 9), (1, 1, 1, 5), (5, 5, 2, 2)])), [6, 0, 0])
 
 
 # --- match -------------------------------------------------------------------------------------------------
@@ -152,9 +156,9 @@ def test_sides() -> None:
 def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -> None:
     got = matched(photo, threshold, least)
     counted, faces = matched_slowly(photo, threshold, least)
-    assert list(zip(got.scores.tolist(), got.hits.tolist(), strict=True)) == counted
-    assert got.faces.tolist() == faces
-    assert got.hits.sum() == np.isfinite(got.faces).sum()
+    assert list(zip(got.scores.tolist(), got.is_true_positive.tolist(), strict=True)) == counted
+    assert got.face_scores.tolist() == faces
+    assert got.is_true_positive.sum() == np.isfinite(got.face_scores).sum()
 
 
 @pytest.mark.parametrize(
@@ -187,18 +191,18 @@ def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -
 def test_matching_by_hand(photo: Photo, hits: list[bool], faces: list[float]) -> None:
     """At an IoU of 0.5, faces of at least 16 pixels."""
     got = matched(photo, 0.5, 16.0)
-    assert got.hits.tolist() == hits
-    assert got.faces.tolist() == faces
+    assert got.is_true_positive.tolist() == hits
+    assert got.face_scores.tolist() == faces
     assert got.scores.tolist() == sorted(got.scores.tolist(), reverse=True)
 
 
 # --- average precision, precision and recall ---------------------------------------------------------------
 
 
-def of(pairs: list[tuple[float, bool]], missed: int = 0) -> Matched:
+def of(pairs: list[tuple[float, bool]], missed: int = 0) -> MatchResult:
     """That many boxes, right or not, and as many faces as were hit and missed."""
     faces = [score for score, hit in pairs if hit] + [-math.inf] * missed
-    return Matched(np.array([s for s, _ in pairs], float), np.array([h for _, h in pairs], bool), np.array(faces))
+    return MatchResult(np.array([s for s, _ in pairs], float), np.array([h for _, h in pairs], bool), np.array(faces))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def of(pairs: list[tuple[float, bool]], missed: int = 0) -> Matched:
         (of([(0.9, False), (0.8, True), (0.7, True)]), 2 / 3),
     ],
 )
-def test_average_precision_by_hand(parts: Matched, expected: float) -> None:
+def test_average_precision_by_hand(parts: MatchResult, expected: float) -> None:
     assert average_precision(parts) == pytest.approx(expected, nan_ok=True)
 
 
@@ -255,7 +259,7 @@ def test_average_precision_is_at_least_that_of_scikit_learn(hits: list[bool], se
         (of([(0.9, True), (0.6, False)]), 1.0, (math.nan, 0)),
     ],
 )
-def test_precision_and_recall_by_hand(parts: Matched, threshold: float, expected: tuple[float, float]) -> None:
+def test_precision_and_recall_by_hand(parts: MatchResult, threshold: float, expected: tuple[float, float]) -> None:
     assert precision_recall(parts, threshold) == pytest.approx(expected, nan_ok=True)
 
 
@@ -272,11 +276,13 @@ def test_precision_and_recall_against_a_loop(photo: Photo, threshold: float) -> 
 @settings(max_examples=30)
 @given(several=st.lists(photos, max_size=4))
 def test_many_photos_are_one_list(several: list[Photo]) -> None:
-    whole = together(matched(photo) for photo in several)
+    whole = concat(matched(photo) for photo in several)
     parts = [matched_slowly(photo, 0.5, 0.0) for photo in several]
-    assert list(zip(whole.scores.tolist(), whole.hits.tolist(), strict=True)) == [p for c, _ in parts for p in c]
-    assert whole.faces.tolist() == [score for _, faces in parts for score in faces]
-    assert whole.hits.dtype == bool
+    assert list(zip(whole.scores.tolist(), whole.is_true_positive.tolist(), strict=True)) == [
+        p for c, _ in parts for p in c
+    ]
+    assert whole.face_scores.tolist() == [score for _, faces in parts for score in faces]
+    assert whole.is_true_positive.dtype == bool
 
 
 # --- landmarks ---------------------------------------------------------------------------------------------
@@ -286,11 +292,11 @@ TRUE = np.array([[0, 0, 40, 40], [100, 0, 140, 40], [200, 0, 210, 10], [300, 0, 
 
 def test_each_true_face_has_the_box_that_overlaps_it_best() -> None:
     found = np.array([[102, 0, 142, 40], [4, 0, 44, 40], [1, 0, 41, 40], [200, 0, 210, 10], [330, 0, 370, 40]], float)
-    boxes, faces = partners(found, TRUE, least=16)
+    boxes, faces = best_matches(found, TRUE, min_face_px=16)
     assert list(zip(boxes.tolist(), faces.tolist(), strict=True)) == [(2, 0), (0, 1)]  # one too small, one too far
     for none in (np.empty((0, 4)), found[3:]):
-        assert [part.tolist() for part in partners(none, TRUE, least=16)] == [[], []]
-    assert [part.tolist() for part in partners(found, TRUE[:0], least=16)] == [[], []]
+        assert [part.tolist() for part in best_matches(none, TRUE, min_face_px=16)] == [[], []]
+    assert [part.tolist() for part in best_matches(found, TRUE[:0], min_face_px=16)] == [[], []]
 
 
 def test_points_are_off_by_their_mean_distance_in_sides() -> None:
@@ -298,11 +304,11 @@ def test_points_are_off_by_their_mean_distance_in_sides() -> None:
     known[1] = np.nan
     points = np.zeros((2, 10))
     points[0] = np.tile([3, 4], 5)  # 5 pixels of 40
-    assert points_off(TRUE[[0, 1]], points, TRUE, known, 16).tolist() == [0.125]
-    assert points_off(TRUE[:0], points[:0], TRUE, known, 16).size == 0
+    assert landmark_errors(TRUE[[0, 1]], points, TRUE, known, 16).tolist() == [0.125]
+    assert landmark_errors(TRUE[:0], points[:0], TRUE, known, 16).size == 0
 
 
 def test_an_epoch_is_worth_its_precision_less_what_its_landmarks_are_off() -> None:
-    assert worth({"val_ap": 0.9, "val_points": 0.05}) == pytest.approx(0.85)
-    assert worth({"val_ap": 0.9, "val_points": math.nan}) == worth({"val_ap": 0.9}) == 0.9
-    assert worth({"val_ap": "0.9", "val_points": ""}) == 0.9  # as a history has them
+    assert selection_score({"val_ap": 0.9, "val_points": 0.05}) == pytest.approx(0.85)
+    assert selection_score({"val_ap": 0.9, "val_points": math.nan}) == selection_score({"val_ap": 0.9}) == 0.9
+    assert selection_score({"val_ap": "0.9", "val_points": ""}) == 0.9  # as a history has them

@@ -12,18 +12,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import LabelledPhoto
-from emotion.training.detector.mosaic import Scene, SceneConfig, make_scene
+from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
 from tests.training.making import labelled
 
-PLAIN = SceneConfig(
-    side=160, p_mosaic=0, p_rotation=0, p_grey=0, p_blur=0, p_noise=0, p_jpeg=0, p_occlusion=0
-)  # fmt: skip
+PLAIN = MosaicConfig(
+    image_size=160,
+    mosaic_prob=0,
+    rotation_prob=0,
+    grayscale_prob=0,
+    blur_prob=0,
+    noise_prob=0,
+    jpeg_prob=0,
+    occlusion_prob=0,
+)
 MIRRORED = [1, 0, 2, 4, 3]  # right and left change places
 
 seeds = st.integers(0, 2**32 - 1)
 configs = st.builds(
-    SceneConfig,
+    MosaicConfig,
     side=st.sampled_from([64, 96, 160]),
     p_mosaic=st.sampled_from([0.0, 0.5, 1.0]),
     p_rotation=st.sampled_from([0.0, 1.0]),
@@ -36,7 +43,7 @@ configs = st.builds(
 
 
 @st.composite
-def photos(draw: st.DrawFn, least_faces: int = 0) -> LabelledPhoto:
+def photos(draw: st.DrawFn, least_faces: int = 0) -> AnnotatedImage:
     """Any photo: from one pixel to long strips, faces anywhere, also beyond its edges, some landmarks unknown."""
     rng = np.random.default_rng(draw(seeds))
     height, width = draw(st.integers(1, 300)), draw(st.integers(1, 300))
@@ -48,21 +55,21 @@ def photos(draw: st.DrawFn, least_faces: int = 0) -> LabelledPhoto:
     landmarks[rng.random(faces) < draw(st.sampled_from([0, 0.5]))] = np.nan
     pixels = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
     pixels.flags.writeable = False
-    return LabelledPhoto("a.png", "wider", True, pixels, boxes[:faces], landmarks, boxes[faces:])
+    return AnnotatedImage("a.png", "wider", True, pixels, boxes[:faces], landmarks, boxes[faces:])
 
 
-def scene_of(photo: LabelledPhoto, config: SceneConfig, seed: int) -> Scene:
+def scene_of(photo: AnnotatedImage, config: MosaicConfig, seed: int) -> TrainingImage:
     cv2.setRNGSeed(seed % 2**31)  # of its noise
-    return make_scene(photo, [photo], config, np.random.default_rng(seed))
+    return compose_mosaic(photo, [photo], config, np.random.default_rng(seed))
 
 
 # --- of every scene ----------------------------------------------------------------------------------------
 
 
-def check_scene(scene: Scene, config: SceneConfig) -> None:
-    side, faces = config.side, len(scene.boxes)
-    assert scene.pixels.shape == (side, side, 3)
-    assert scene.pixels.dtype == np.uint8
+def check_scene(scene: TrainingImage, config: MosaicConfig) -> None:
+    side, faces = config.image_size, len(scene.boxes)
+    assert scene.image.shape == (side, side, 3)
+    assert scene.image.dtype == np.uint8
     assert (scene.boxes.shape, scene.landmarks.shape) == ((faces, 4), (faces, 5, 2))
     assert scene.ignore.shape == (len(scene.ignore), 4)
     assert {scene.boxes.dtype, scene.landmarks.dtype, scene.ignore.dtype} == {np.dtype(np.float32)}
@@ -71,21 +78,21 @@ def check_scene(scene: Scene, config: SceneConfig) -> None:
         assert (boxes <= side).all()
         assert (boxes[:, 2:] > boxes[:, :2]).all()
     for x1, y1, x2, y2 in scene.boxes.tolist():
-        assert (x2 - x1) * (y2 - y1) >= config.least_face**2 * (1 - 1e-4)
+        assert (x2 - x1) * (y2 - y1) >= config.min_face_px**2 * (1 - 1e-4)
 
 
 @settings(max_examples=60)
 @given(photo=photos(), others=st.lists(photos(), min_size=1, max_size=3), config=configs, seed=seeds)
 def test_every_scene_is_whole(
-    photo: LabelledPhoto, others: list[LabelledPhoto], config: SceneConfig, seed: int
+    photo: AnnotatedImage, others: list[AnnotatedImage], config: MosaicConfig, seed: int
 ) -> None:
-    check_scene(make_scene(photo, others, config, np.random.default_rng(seed)), config)
+    check_scene(compose_mosaic(photo, others, config, np.random.default_rng(seed)), config)
 
 
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
 @pytest.mark.parametrize("size_wh", [(1, 1), (448, 1), (1, 448), (2000, 1), (1, 2000), (3, 2), (600, 400)])
 def test_photos_of_extreme_shapes(size_wh: tuple[int, int], mosaic: float) -> None:
-    config = SceneConfig(side=64, p_mosaic=mosaic)
+    config = MosaicConfig(image_size=64, mosaic_prob=mosaic)
     photo = labelled("a.png", faces=0, size_wh=size_wh)
     for seed in range(20):
         scene = scene_of(photo, config, seed)
@@ -95,22 +102,22 @@ def test_photos_of_extreme_shapes(size_wh: tuple[int, int], mosaic: float) -> No
 
 @settings(max_examples=30)
 @given(photo=photos(), config=configs, seed=seeds)
-def test_the_same_chance_makes_the_same_scene(photo: LabelledPhoto, config: SceneConfig, seed: int) -> None:
+def test_the_same_chance_makes_the_same_scene(photo: AnnotatedImage, config: MosaicConfig, seed: int) -> None:
     for one, other in zip(scene_of(photo, config, seed), scene_of(photo, config, seed), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_another_chance_makes_another_scene() -> None:
     photo = labelled("a.png")
-    assert len({scene_of(photo, PLAIN, seed).pixels.tobytes() for seed in range(30)}) == 30
+    assert len({scene_of(photo, PLAIN, seed).image.tobytes() for seed in range(30)}) == 30
 
 
 def test_light_and_spoiling_leave_the_faces_where_they_are() -> None:
     photo = labelled("a.png", faces=3, size_wh=(200, 120))
-    spoiled = replace(PLAIN, p_grey=1, p_blur=1, p_noise=1, p_jpeg=1, p_occlusion=1)
+    spoiled = replace(PLAIN, grayscale_prob=1, blur_prob=1, noise_prob=1, jpeg_prob=1, occlusion_prob=1)
     for seed in range(20):
         plain, other = scene_of(photo, PLAIN, seed), scene_of(photo, spoiled, seed)
-        assert (plain.pixels != other.pixels).any()
+        assert (plain.image != other.image).any()
         for one, two in zip(plain[1:], other[1:], strict=True):
             np.testing.assert_array_equal(one, two)
 
@@ -146,7 +153,7 @@ def way_of(photo_points: NDArray, scene_points: NDArray) -> Way | None:
     return None
 
 
-def way_to(scene: Scene, photo: LabelledPhoto) -> Way | None:
+def way_to(scene: TrainingImage, photo: AnnotatedImage) -> Way | None:
     """As any face says that is in both; None where there is none."""
     ways = (way_of(points, others) for points in photo.landmarks for others in scene.landmarks)
     return next((way for way in ways if way is not None), None)
@@ -158,9 +165,9 @@ def area(box: NDArray) -> float:
 
 @settings(max_examples=80)
 @given(photo=photos(least_faces=1), seed=seeds, turning=st.sampled_from([0.0, 30.0]))
-def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: LabelledPhoto, seed: int, turning: float) -> None:
+def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: AnnotatedImage, seed: int, turning: float) -> None:
     """Everything as the landmarks of one kept face say: half hidden or too small faces become ignored."""
-    config = replace(PLAIN, p_rotation=1, rotation=turning)
+    config = replace(PLAIN, rotation_prob=1, max_rotation=turning)
     scene = scene_of(photo, config, seed)
     way = way_to(scene, photo)
     assume(way is not None)
@@ -168,15 +175,15 @@ def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: LabelledPhot
     kept, ignored = [], []
     for i, box in enumerate(photo.boxes):
         whole = way.box(box)
-        inside = whole.clip(0, config.side)
+        inside = whole.clip(0, config.image_size)
         share = area(inside) / area(whole)
         assume(abs(share - 0.5) > 0.01)
-        assume(abs(area(inside) / config.least_face**2 - 1) > 0.02)
-        if share > 0.5 and area(inside) >= config.least_face**2:
+        assume(abs(area(inside) / config.min_face_px**2 - 1) > 0.02)
+        if share > 0.5 and area(inside) >= config.min_face_px**2:
             kept.append((inside, i))
         else:
             ignored.append(inside)
-    ignored = [*(way.box(box).clip(0, config.side) for box in photo.ignore), *ignored]
+    ignored = [*(way.box(box).clip(0, config.image_size) for box in photo.ignore_boxes), *ignored]
     np.testing.assert_allclose(scene.boxes, [box for box, _ in kept], atol=0.1)
     assert all(area(box) < 0.1 or min(np.abs(scene.ignore - box).max(axis=1)) < 0.1 for box in ignored)
     assert len(scene.ignore) <= len(ignored)
@@ -192,7 +199,7 @@ def test_all_that_is_asked_for_happens() -> None:
     uneven = photo.landmarks + np.random.default_rng(1).normal(0, 5, photo.landmarks.shape).astype(np.float32)
     photo = replace(photo, landmarks=uneven)
     for rotation in (0.0, 30.0):
-        config = replace(PLAIN, p_rotation=1, rotation=rotation)
+        config = replace(PLAIN, rotation_prob=1, max_rotation=rotation)
         angles, mirrored, sizes, cut = [], [], [], 0
         for seed in range(150):
             scene = scene_of(photo, config, seed)
@@ -217,7 +224,7 @@ def test_all_that_is_asked_for_happens() -> None:
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)], np.uint8)
 
 
-def dotted() -> LabelledPhoto:
+def dotted() -> AnnotatedImage:
     """A black photo with a coloured dot on each landmark of one face, far from all edges.
 
     Coordinates count from the outer edge of the first pixel, as those of the network's cells do: the middle of a
@@ -229,23 +236,23 @@ def dotted() -> LabelledPhoto:
         cv2.circle(pixels, centre, 7, colour, -1)
     points = (centres + 0.5).astype(np.float32)
     box = np.array([[110, 80, 212, 214]], np.float32)
-    return LabelledPhoto("a.png", "wider", True, pixels, box, points[None], np.empty((0, 4), np.float32))
+    return AnnotatedImage("a.png", "wider", True, pixels, box, points[None], np.empty((0, 4), np.float32))
 
 
-def colour_at(scene: Scene, point: NDArray) -> int | None:
+def colour_at(scene: TrainingImage, point: NDArray) -> int | None:
     """Which of `COLOURS` is there: light changes every channel, but leaves the bright ones brighter."""
     x, y = point.astype(int)
-    channels = scene.pixels[y, x].astype(int)
+    channels = scene.image[y, x].astype(int)
     if np.ptp(channels) < 8:
         return None
     bright = channels > (channels.max() + channels.min()) / 2
     return int(np.flatnonzero((bright == (COLOURS > 0)).all(axis=1))[0])
 
 
-def middle_of_dot(scene: Scene, point: NDArray, radius: int) -> NDArray[np.float64]:
+def middle_of_dot(scene: TrainingImage, point: NDArray, radius: int) -> NDArray[np.float64]:
     """Where the colour lies in the middle, weighted by how strong it is; black has none."""
     x, y = point.astype(int)
-    window = scene.pixels[y - radius : y + radius + 1, x - radius : x + radius + 1].astype(float)
+    window = scene.image[y - radius : y + radius + 1, x - radius : x + radius + 1].astype(float)
     strength = np.ptp(window, axis=2)
     strength = (strength - strength.min()).clip(0.3 * np.ptp(strength)) - 0.3 * np.ptp(strength)
     rows, columns = np.mgrid[y - radius : y + radius + 1, x - radius : x + radius + 1]
@@ -256,12 +263,14 @@ def middle_of_dot(scene: Scene, point: NDArray, radius: int) -> NDArray[np.float
 @pytest.mark.parametrize("most_face", [40.0, 150.0])
 def test_landmarks_go_where_their_pixels_go(rotation: float, most_face: float) -> None:
     photo, seen = dotted(), set()
-    config = replace(PLAIN, side=240, p_rotation=1, rotation=rotation, most_face=most_face, least_face=20)
+    config = replace(
+        PLAIN, image_size=240, rotation_prob=1, max_rotation=rotation, max_face_px=most_face, min_face_px=20
+    )
     for seed in range(60):
         scene = scene_of(photo, config, seed)
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             radius = round(0.16 * np.sqrt(area(box)))
-            if (points < radius + 1).any() or (points > config.side - radius - 2).any():
+            if (points < radius + 1).any() or (points > config.image_size - radius - 2).any():
                 continue
             way = way_of(photo.landmarks[0], points)
             assert way is not None
@@ -277,12 +286,12 @@ def test_landmarks_go_where_their_pixels_go(rotation: float, most_face: float) -
 def test_nothing_is_shifted_by_mirroring_or_scaling(most_face: float) -> None:
     """Not by a pixel, which is a tenth of the smallest face."""
     photo, shifts = dotted(), {False: [], True: []}
-    config = replace(PLAIN, side=320, most_face=most_face, least_face=most_face / 2)
+    config = replace(PLAIN, image_size=320, max_face_px=most_face, min_face_px=most_face / 2)
     for seed in range(80):
         scene = scene_of(photo, config, seed)
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             radius = round(0.16 * np.sqrt(area(box)))
-            if (points < radius + 2).any() or (points > config.side - radius - 2).any():
+            if (points < radius + 2).any() or (points > config.image_size - radius - 2).any():
                 continue
             way = way_of(photo.landmarks[0], points)
             assert way is not None
@@ -293,7 +302,7 @@ def test_nothing_is_shifted_by_mirroring_or_scaling(most_face: float) -> None:
 
 
 def test_landmarks_go_where_their_pixels_go_in_mosaics_too() -> None:
-    photo, config, seen = dotted(), replace(PLAIN, side=320, p_mosaic=1, p_rotation=1, least_face=30), 0
+    photo, config, seen = dotted(), replace(PLAIN, image_size=320, mosaic_prob=1, rotation_prob=1, min_face_px=30), 0
     for seed in range(40):
         scene = scene_of(photo, config, seed)
         assert len(scene.boxes) <= 4
@@ -313,14 +322,14 @@ def test_boxes_go_where_their_pixels_go() -> None:
     for x1, y1, x2, y2 in boxes.tolist():
         cv2.ellipse(pixels, (((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1), 0.0), (255, 255, 255), -1)
     nan = np.full((1, 5, 2), np.nan, np.float32)
-    photo = LabelledPhoto("a.png", "wider", True, pixels, boxes[:1], nan, boxes[1:])
-    config, seen = replace(PLAIN, side=240, p_rotation=1), 0
+    photo = AnnotatedImage("a.png", "wider", True, pixels, boxes[:1], nan, boxes[1:])
+    config, seen = replace(PLAIN, image_size=240, rotation_prob=1), 0
     for seed in range(60):
         scene = scene_of(photo, config, seed)
         assert np.isnan(scene.landmarks).all()
-        grey = scene.pixels.astype(int).sum(axis=2)
+        grey = scene.image.astype(int).sum(axis=2)
         for box in [*scene.boxes, *scene.ignore]:
-            if (box < 3).any() or (box > config.side - 3).any():
+            if (box < 3).any() or (box > config.image_size - 3).any():
                 continue
             x, y = ((box[:2] + box[2:]) / 2).round().astype(int)
             _, parts = cv2.connectedComponents((grey > grey[y, x] - 40).astype(np.uint8))
@@ -337,23 +346,23 @@ def test_boxes_go_where_their_pixels_go() -> None:
 def test_faces_are_hidden_in_part_only() -> None:
     """On a photo of one colour: what hides has another one, lies on a face or beside it, and never hides it all."""
     one_colour = np.full((120, 200, 3), 120, np.uint8)
-    photo = replace(labelled("a.png", faces=2, size_wh=(200, 120)), pixels=one_colour)
+    photo = replace(labelled("a.png", faces=2, size_wh=(200, 120)), image=one_colour)
     hidden = faces = 0
     for seed in range(40):
-        plain, scene = scene_of(photo, PLAIN, seed), scene_of(photo, replace(PLAIN, p_occlusion=1), seed)
+        plain, scene = scene_of(photo, PLAIN, seed), scene_of(photo, replace(PLAIN, occlusion_prob=1), seed)
         if not len(scene.boxes):
             continue
         x, y = ((scene.boxes[0, :2] + scene.boxes[0, 2:]) / 2).astype(int)
-        of_photo = (plain.pixels == plain.pixels[y, x]).all(axis=2)  # the rest is fill
+        of_photo = (plain.image == plain.image[y, x]).all(axis=2)  # the rest is fill
         far = of_photo.copy()
         for x1, y1, x2, y2 in scene.boxes.tolist():
             w, h = x2 - x1, y2 - y1
             far[max(0, round(y1 - h / 3)) : round(y2 + h / 3), max(0, round(x1 - w / 3)) : round(x2 + w / 3)] = False
         if not far.any():
             continue
-        colours = np.unique(scene.pixels[far], axis=0)
+        colours = np.unique(scene.image[far], axis=0)
         assert len(colours) == 1
-        covered = of_photo & (scene.pixels != colours[0]).any(axis=2)
+        covered = of_photo & (scene.image != colours[0]).any(axis=2)
         for x1, y1, x2, y2 in scene.boxes.round().astype(int).tolist():
             share = covered[y1:y2, x1:x2].mean()
             assert share < 0.8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.recognition.onnx_detector import STRIDES, VALUES, cells, decode
+from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL, anchor_points, decode_predictions
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 SIDE = 96
-PLACES = cells(SIDE, SIDE)
+PLACES = anchor_points(SIDE, SIDE)
 NO_FACES = np.empty((0, 4), np.float32)
 
 
@@ -26,22 +26,22 @@ NO_FACES = np.empty((0, 4), np.float32)
 def network() -> Any:
     import keras
 
-    from emotion.training.detector.network import glance
+    from emotion.training.detector.network import build_glance
 
     keras.utils.set_random_seed(1)
-    return glance()
+    return build_glance()
 
 
 def wanted(
     faces: Sequence[NDArray], counts: NDArray | None = None, points: NDArray | None = None, known: float = 1.0
 ) -> Any:
     """Boxes (n, 4) of each photo; the points are spread over the box where none are given."""
-    from emotion.training.detector.batches import Wanted
+    from emotion.training.detector.batches import DetectionTargets
 
     boxes = np.concatenate([np.reshape(some, (-1, 4)) for some in faces]).astype(np.float32)
     shares = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
     spread = (boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])).reshape(-1, 10)
-    return Wanted(
+    return DetectionTargets(
         np.repeat(np.arange(len(faces)), [len(some) for some in faces]).astype(np.int32),
         boxes,
         (spread if points is None else points).astype(np.float32),
@@ -72,7 +72,7 @@ def gradients(answers: NDArray, aims: Any, part: int | None = None) -> NDArray[n
 def perfect(faces: Sequence[NDArray], aims: Any, logit: float = 12.0, sure: int = 10) -> NDArray[np.float32]:
     """Every cell in a face draws the box and points of the smallest face there, but no more than `sure` cells of
     each face are sure of it."""
-    answers = np.zeros((len(faces), len(PLACES), VALUES), np.float32)
+    answers = np.zeros((len(faces), len(PLACES), VALUES_PER_CELL), np.float32)
     order = np.argsort(-np.prod(aims.box[:, 2:] - aims.box[:, :2], axis=1))
     owner = np.full(answers.shape[:2], -1)
     for i in order:
@@ -102,7 +102,7 @@ def random_batch(seed: int, photos: int = 3) -> tuple[NDArray[np.float32], Any]:
     aims = wanted(faces, counts)
     known = aims.points_known * (rng.random(len(aims.box)) < 0.7)
     aims = aims._replace(points_known=known.astype(np.float32))
-    noise = rng.normal(0, 1, (photos, len(PLACES), VALUES)) * rng.choice([0.1, 0.3, 1.0])
+    noise = rng.normal(0, 1, (photos, len(PLACES), VALUES_PER_CELL)) * rng.choice([0.1, 0.3, 1.0])
     return (perfect(faces, aims, 2.0) + noise).astype(np.float32), aims
 
 
@@ -112,7 +112,7 @@ def random_batch(seed: int, photos: int = 3) -> tuple[NDArray[np.float32], Any]:
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (160, 32)])
 def test_there_is_one_answer_for_each_cell(network: Any, height: int, width: int) -> None:
     answers = network(np.zeros((2, height, width, 3), np.float32), training=False)
-    assert answers.shape == (2, len(cells(height, width)), VALUES)
+    assert answers.shape == (2, len(anchor_points(height, width)), VALUES_PER_CELL)
 
 
 def test_it_is_small(network: Any) -> None:
@@ -122,7 +122,7 @@ def test_it_is_small(network: Any) -> None:
 def test_at_first_every_cell_says_one_in_a_hundred_and_three_strides_wide(network: Any) -> None:
     black = np.array(network(np.zeros((1, SIDE, SIDE, 3), np.float32), training=False))[0]
     np.testing.assert_allclose(1 / (1 + np.exp(-black[:, 0])), 0.01, rtol=1e-4)
-    rows = decode(black, PLACES, -math.inf)
+    rows = decode_predictions(black, PLACES, -math.inf)
     centre, stride = PLACES[:, :2], PLACES[:, 2:]
     np.testing.assert_allclose(rows[:, 1:3], centre - 1.5 * stride, rtol=1e-4)
     np.testing.assert_allclose(rows[:, 3:5], centre + 1.5 * stride, rtol=1e-4)
@@ -131,7 +131,7 @@ def test_at_first_every_cell_says_one_in_a_hundred_and_three_strides_wide(networ
 
 def test_cells_look_where_they_stand(network: Any) -> None:
     """The answers that a bright spot changes most are those of the cells around it, in each of the three grids."""
-    places, black = cells(192, 192), np.zeros((1, 192, 192, 3), np.float32)
+    places, black = anchor_points(192, 192), np.zeros((1, 192, 192, 3), np.float32)
     before = np.array(network(black, training=False))[0]
     for x, y in ((40, 150), (150, 30), (96, 160)):
         photo = black.copy()
@@ -161,7 +161,9 @@ def test_perfect_answers_cost_nothing() -> None:
 def test_each_part_sees_its_own_mistake(part: str) -> None:
     aims = wanted(TWO)
     answers = perfect(TWO, aims)
-    answers = answers + 0.3 * np.isin(np.arange(VALUES), {"box": [1, 2, 3, 4], "points": range(5, 15)}.get(part, []))
+    answers = answers + 0.3 * np.isin(
+        np.arange(VALUES_PER_CELL), {"box": [1, 2, 3, 4], "points": range(5, 15)}.get(part, [])
+    )
     if part == "score":
         answers[..., 0] *= -1
     got: dict[str, float] = dict(zip(("score", "box", "points"), losses(answers.astype(np.float32), aims), strict=True))
@@ -181,7 +183,7 @@ def test_points_that_nobody_knows_cost_nothing() -> None:
 @pytest.mark.parametrize("photos", [1, 3])
 def test_a_batch_without_faces_is_no_accident(photos: int) -> None:
     aims = wanted([NO_FACES] * photos)
-    answers = np.random.default_rng(0).normal(0, 2, (photos, len(PLACES), VALUES)).astype(np.float32)
+    answers = np.random.default_rng(0).normal(0, 2, (photos, len(PLACES), VALUES_PER_CELL)).astype(np.float32)
     score, box, points = losses(answers, aims)
     assert score == pytest.approx(
         sum(p**2 * -math.log(1 - p) for p in (1 / (1 + np.exp(-answers[..., 0].astype(float)))).ravel()), rel=1e-4
@@ -195,7 +197,7 @@ def test_a_batch_without_faces_is_no_accident(photos: int) -> None:
 
 def test_ignored_cells_teach_nothing() -> None:
     counts = (np.random.default_rng(1).random((2, len(PLACES))) > 0.4).astype(np.float32)
-    answers = np.random.default_rng(0).normal(0, 2, (2, len(PLACES), VALUES)).astype(np.float32)
+    answers = np.random.default_rng(0).normal(0, 2, (2, len(PLACES), VALUES_PER_CELL)).astype(np.float32)
     got = gradients(answers, wanted([NO_FACES, NO_FACES], counts))
     assert not got[counts == 0].any()
     assert (got[counts == 1][:, 0] > 0).all()
@@ -203,17 +205,18 @@ def test_ignored_cells_teach_nothing() -> None:
 
 def test_a_face_in_an_ignored_region_teaches_nevertheless() -> None:
     aims = wanted([TWO[0][:1]], np.zeros((1, len(PLACES)), np.float32))
-    got = gradients(np.zeros((1, len(PLACES), VALUES), np.float32), aims)
+    got = gradients(np.zeros((1, len(PLACES), VALUES_PER_CELL), np.float32), aims)
     taught = np.flatnonzero(got[0].any(axis=1))
     assert len(taught) > 0
     x1, y1, x2, y2 = TWO[0][0]
     assert all(x1 < x < x2 and y1 < y < y2 for x, y, _ in PLACES[taught])
 
 
-@pytest.mark.parametrize("box", [(16, 16, 17, 17), (15.5, 31, 17, 33), (50, 50, 50.1, 50.1), (0, 0, 2, 2),
-                                 (95, 95, 96, 96)])  # fmt: skip
+@pytest.mark.parametrize(
+    "box", [(16, 16, 17, 17), (15.5, 31, 17, 33), (50, 50, 50.1, 50.1), (0, 0, 2, 2), (95, 95, 96, 96)]
+)
 def test_a_face_between_all_cells_still_gets_one(box: tuple[float, ...]) -> None:
-    answers = np.zeros((1, len(PLACES), VALUES), np.float32)
+    answers = np.zeros((1, len(PLACES), VALUES_PER_CELL), np.float32)
     answers[..., 0] = math.log(0.01 / 0.99)  # what they say at first
     got = gradients(answers, wanted([np.array([box])]))
     assert np.isfinite(got).all()
@@ -266,9 +269,9 @@ def assigned_slowly(rows: list[NDArray], aims: Any, candidates: int) -> dict[tup
     won = {
         (face, cell): fit_overlap
         for (face, cell), fit_overlap in asked.items()
-        if fit_overlap[1] >= max(o for (f, c), (_, o) in asked.items()
-                                 if c == cell and aims.photo[f] == aims.photo[face])
-    }  # fmt: skip
+        if fit_overlap[1]
+        >= max(o for (f, c), (_, o) in asked.items() if c == cell and aims.photo[f] == aims.photo[face])
+    }
     # No rule says what becomes of an exact tie.
     assert len({(aims.photo[face], cell) for face, cell in won}) == len(won)
     aimed = {}
@@ -279,7 +282,7 @@ def assigned_slowly(rows: list[NDArray], aims: Any, candidates: int) -> dict[tup
 
 
 def losses_slowly(answers: NDArray, aims: Any, candidates: int) -> list[float]:
-    rows = [decode(one.astype(float), PLACES, -math.inf) for one in answers]
+    rows = [decode_predictions(one.astype(float), PLACES, -math.inf) for one in answers]
     aimed = assigned_slowly(rows, aims, candidates)
     total = max(1.0, sum(aimed.values()))
     score = box = points = 0.0

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
-from emotion.recognition.classification import Verdict
+from emotion.recognition.classification import Prediction
 from emotion.recognition.cropping import CropGeometry
-from emotion.training.detector.calibration import measure_confirmation
+from emotion.training.detector.calibration import fit_score_fusion
 from tests.training.making import labelled
 
 PHOTOS = [labelled(f"{i}.png", faces=1 + i % 2, seed=i) for i in range(40)]
@@ -27,21 +27,24 @@ class Finds:
 
     name, geometry, proposes = "finds", CropGeometry(), False
 
-    def __init__(self, photos: Sequence[LabelledPhoto]) -> None:
+    def __init__(self, photos: Sequence[AnnotatedImage]) -> None:
         self._photos = photos
         self._rng = np.random.default_rng(3)
 
     def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        photo = next(p for p in self._photos if p.pixels is image)
+        photo = next(p for p in self._photos if p.image is image)
         height, width = image.shape[:2]
         true = [Box(*map(float, box)) for box in photo.boxes]
         other = [Box(0, 0, 20, 20), Box(width - 20, height - 20, width, height)][: len(true)]
         other = [box for box in other if all(box.iou(face) < 0.1 for face in true)]
         scores = self._rng.uniform(0.4, 0.98, len(true)), self._rng.uniform(0.3, 0.9, len(other))
-        found = [Face(box, float(s)) for boxes, part in zip((true, other), scores, strict=True)
-                 for box, s in zip(boxes, part, strict=True)]  # fmt: skip
+        found = [
+            Face(box, float(s))
+            for boxes, part in zip((true, other), scores, strict=True)
+            for box, s in zip(boxes, part, strict=True)
+        ]
         self.last = [True] * len(true) + [False] * len(other)
-        return tuple(face for face in found if face.detection >= threshold)
+        return tuple(face for face in found if face.detection_score >= threshold)
 
 
 class Says:
@@ -54,15 +57,15 @@ class Says:
         self._rng = np.random.default_rng(4)
         self.bundle: Any = type("Bundle", (), {"sha256": "abc"})
 
-    def classify(self, crops: NDArray[np.uint8]) -> tuple[Verdict, ...]:
+    def classify(self, crops: NDArray[np.uint8]) -> tuple[Prediction, ...]:
         right = self._rng.random(len(crops)) < 0.9
         said = np.where(np.array(self._detector.last, bool) == right, 0.95, 0.05) if self._knows else right * 0 + 0.5
-        return tuple(Verdict(SCORES, float(face)) for face in said)
+        return tuple(Prediction(SCORES, float(face)) for face in said)
 
 
 def test_a_second_witness_helps() -> None:
     detector = Finds(PHOTOS)
-    measured = measure_confirmation(detector, Says(detector, knows=True), PHOTOS)  # type: ignore[arg-type]
+    measured = fit_score_fusion(detector, Says(detector, knows=True), PHOTOS)  # type: ignore[arg-type]
     assert measured["recogniser"] == "abc"
     assert measured["face"] > 0.3
     assert measured["n"] >= 80
@@ -74,11 +77,11 @@ def test_a_second_witness_helps() -> None:
 def test_a_witness_that_knows_nothing_is_not_heard() -> None:
     detector = Finds(PHOTOS)
     with pytest.raises(DataError, match="tells nothing"):
-        measure_confirmation(detector, Says(detector, knows=False), PHOTOS)  # type: ignore[arg-type]
+        fit_score_fusion(detector, Says(detector, knows=False), PHOTOS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("photos", [[], [labelled("x.png", faces=0)]])
-def test_without_faces_nothing_can_be_measured(photos: list[LabelledPhoto]) -> None:
+def test_without_faces_nothing_can_be_measured(photos: list[AnnotatedImage]) -> None:
     detector = Finds(photos)
     with pytest.raises(DataError, match="use more photos"):
-        measure_confirmation(detector, Says(detector, knows=True), photos)  # type: ignore[arg-type]
+        fit_score_fusion(detector, Says(detector, knows=True), photos)  # type: ignore[arg-type]

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
-from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
-from emotion.model_store.card import CARD
-from emotion.model_store.store import open_bundle
+from emotion.model_store.card import CARD_FILE
+from emotion.model_store.store import open_model
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.onnx_detector import Glance
+from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json
 from emotion.training.detector import calibration
 from emotion.training.detector import train as detector_train
-from emotion.training.detector.train import keep
+from emotion.training.detector.train import save_measurements
 from tests.training.making import labelled, write_labelled
 
 pytestmark = [
@@ -33,17 +33,17 @@ pytestmark = [
 SIDE = 24  # of every face
 
 
-def square(name: str, seed: int) -> LabelledPhoto:
+def square(name: str, seed: int) -> AnnotatedImage:
     """A dark photo with one bright face, and in every other one a bright thing of another shape."""
     rng = np.random.default_rng(seed)
     photo = labelled(name, faces=1, seed=seed, size_wh=(128, 96))
-    pixels = rng.integers(0, 60, photo.pixels.shape).astype(np.uint8)
+    pixels = rng.integers(0, 60, photo.image.shape).astype(np.uint8)
     x, y = (16 + 8 * rng.integers(0, n) for n in (8, 5))  # the average at an edge would be brighter
     pixels[y : y + SIDE, x : x + SIDE] = 230
     if seed % 2:
         pixels[8:16, 112:120] = 200
     box = np.array([[x, y, x + SIDE, y + SIDE]], np.float32)
-    return LabelledPhoto(photo.name, photo.source, True, pixels, box, photo.landmarks, photo.ignore)
+    return AnnotatedImage(photo.name, photo.source, True, pixels, box, photo.landmarks, photo.ignore_boxes)
 
 
 def sees_bright_squares() -> Any:
@@ -86,7 +86,7 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
         return sees_bright_squares()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "train_detector", learned)
+        patch.setattr(trainer, "fit_detector", learned)
         yield lambda folder, *more: main(["train-detector", "--data", str(data), "--out", str(folder), *more])
 
 
@@ -103,7 +103,7 @@ def run(made: Path, tmp_path: Path) -> Path:
 
 
 def test_a_run_becomes_a_detector(run: Path) -> None:
-    bundle = open_bundle(run)
+    bundle = open_model(run)
     assert bundle.kind == "detector"
     assert bundle.card["data"]["photos"] == {"wider": 200}
     assert bundle.card["metrics"]["held_out"]["ap"] == 0.75
@@ -112,14 +112,14 @@ def test_a_run_becomes_a_detector(run: Path) -> None:
     assert (report["epochs"], report["best_epoch"], report["minutes"]) == (2, 2, 2)
     assert report["export_difference"] < 1e-3
     photo = square("x.png", 1000)
-    (face,) = Glance(bundle).detect(photo.pixels, 0.6, 128)
+    (face,) = OnnxFaceDetector(bundle).detect(photo.image, 0.6, 128)
     np.testing.assert_allclose([face.box.x1, face.box.y1, face.box.x2, face.box.y2], photo.boxes[0], atol=4)
 
 
 def test_scores_are_probabilities(run: Path) -> None:
     """Faces and the other bright things lie far apart here, so that nothing is between."""
-    detector = Glance(open_bundle(run))
-    scores = [f.detection for i in range(1001, 1021, 2) for f in detector.detect(square("", i).pixels, 0.01, 128)]
+    detector = OnnxFaceDetector(open_model(run))
+    scores = [f.detection_score for i in range(1001, 1021, 2) for f in detector.detect(square("", i).image, 0.01, 128)]
     assert sum(score > 0.8 for score in scores) == 10
     assert not [score for score in scores if 0.2 < score < 0.8]
 
@@ -131,13 +131,13 @@ def test_another_seed_is_another_training(run: Path, train: Callable[..., int], 
 
 def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    before = open_bundle(run)
+    before = open_model(run)
     assert main(["evaluate-detector", str(run), "--data", str(data), "--only", "--keep", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     (source,) = (row for row in rows if "source" in row)
     assert (source["detector"], source["source"], source["ap50"], source["faces"]) == ("run", "wider", 1, 12)
     assert {row["size"] for row in rows if "size" in row} == {"320x240", "640x480", "1280x720"}
-    after = open_bundle(run)
+    after = open_model(run)
     assert after.sha256 == before.sha256
     assert after.card["created"] == before.card["created"]
     report = read_json(run / "report.json") or {}
@@ -164,21 +164,21 @@ def crops(tmp_path: Path) -> list[str]:
 
 
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    before = open_bundle(run)
-    monkeypatch.setattr(calibration, "measure_geometry", lambda *_: {"scale": 1.2345, "down": -0.01, "found": 10})
+    before = open_model(run)
+    monkeypatch.setattr(calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "down": -0.01, "found": 10})
     assert main(crops) == 0
-    after = open_bundle(run)
+    after = open_model(run)
     assert after.card == {**before.card, "crops": {"scale": 1.234, "down": -0.01}}
-    assert Glance(after).geometry == CropGeometry(scale=1.234, down=-0.01)
+    assert OnnxFaceDetector(after).crop_geometry == CropGeometry(scale=1.234, y_offset=-0.01)
 
 
 def test_crops_that_cannot_be_right_spoil_no_card(run: Path, crops: list[str], capsys: Any) -> None:
-    before = (run / CARD).read_bytes()
+    before = (run / CARD_FILE).read_bytes()
     assert main(crops) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["scale"] == pytest.approx(48 * 4 / SIDE)
     assert "expected a scale of 0.5 to 2" in printed.err
-    assert (run / CARD).read_bytes() == before
+    assert (run / CARD_FILE).read_bytes() == before
 
 
 def test_crops_of_others_are_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,29 +195,29 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["use", str(run), "--name", "mine", "--default"]) == 0
     assert detector_factory.available_detectors()[0] == "mine"
     detector = detector_factory.make_detector()
-    assert (detector.name, detector.proposes) == ("mine", False)
+    assert (detector.name, detector.needs_verification) == ("mine", False)
 
 
 def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
     recogniser = make_bundle(tmp_path / "recogniser")
-    before = (recogniser / CARD).read_bytes()
+    before = (recogniser / CARD_FILE).read_bytes()
     with pytest.raises(ModelError, match="is a recogniser; only a detector can keep this"):
-        keep(recogniser, crops={"scale": 1.0, "down": 0.0})
-    assert (recogniser / CARD).read_bytes() == before
+        save_measurements(recogniser, crops={"scale": 1.0, "down": 0.0})
+    assert (recogniser / CARD_FILE).read_bytes() == before
 
 
 def test_scores_without_a_meaning_are_refused(run: Path) -> None:
     """Where no box is right, no slope can be fitted."""
     faceless = [replace(photo, boxes=photo.boxes[:0]) for photo in (square("a.png", 1), square("b.png", 2))]
     with pytest.raises(DataError, match="held-out photos 0 are right; with both"):
-        detector_train._calibration(Glance(open_bundle(run)), faceless)
+        detector_train._fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
 
 
 def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train-detector", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     assert "There is no train.json" in capsys.readouterr().err
     with pytest.raises(EmotionError):
-        open_bundle(tmp_path / "run")
+        open_model(tmp_path / "run")
 
 
 def test_landmarks_are_those_of_a_finished_detector(
@@ -228,4 +228,4 @@ def test_landmarks_are_those_of_a_finished_detector(
     assert not (tmp_path / "run").exists()
     assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["network"], config["landmarks"], config["start"]) == ("glance", True, open_bundle(made).sha256)
+    assert (config["network"], config["landmarks"], config["start"]) == ("glance", True, open_model(made).sha256)

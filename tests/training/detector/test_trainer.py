@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import LabelledPhoto
+from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError
-from emotion.recognition.onnx_detector import VALUES, cells
+from emotion.recognition.onnx_detector import VALUES_PER_CELL, anchor_points
 from emotion.training.detector import batches
-from emotion.training.detector.mosaic import Scene, SceneConfig, make_scene
-from emotion.training.runs.folder import CHECKPOINT, HISTORY, read_history
+from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
+from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from tests.training.making import held_out_and_not, labelled, tiny_glance
 
 pytestmark = [
@@ -39,7 +39,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def photos() -> list[LabelledPhoto]:
+def photos() -> list[AnnotatedImage]:
     """Three to measure on and nine to learn from, one of them without a face, one with landmarks unknown."""
     some = held_out_and_not(3, 9)
     some[5] = labelled(some[5].name, faces=0)
@@ -48,7 +48,7 @@ def photos() -> list[LabelledPhoto]:
 
 
 def config_of(detector: ModuleType, **changes: Any) -> Any:
-    scenes = SceneConfig(side=SIDE, p_noise=0.5)  # noise, since it has a chance of its own
+    scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a chance of its own
     return detector.DetectorConfig(**{"epochs": 2, "batch": 4, "scenes": scenes} | changes)
 
 
@@ -57,7 +57,7 @@ def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
-    with np.load(folder / CHECKPOINT) as file:
+    with np.load(folder / CHECKPOINT_FILE) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -78,15 +78,15 @@ def same_run(one: Path, other: Path) -> None:
 
 
 def test_a_stopped_training_goes_on_bit_by_bit(
-    detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path
+    detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path
 ) -> None:
-    from emotion.training.runs.step_monitor import Stopped
+    from emotion.training.runs.step_monitor import TrainingStopped
 
     config, networks = config_of(detector), []
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
         if name == "broken":
-            with pytest.raises(Stopped, match="after epoch 1 of 2"):
+            with pytest.raises(TrainingStopped, match="after epoch 1 of 2"):
                 detector.train_detector(photos, config, tmp_path / name, stop_after(1))
             assert [row["epoch"] for row in read_history(tmp_path / name)] == ["1"]
         networks.append(detector.train_detector(photos, config, tmp_path / name))
@@ -97,15 +97,25 @@ def test_a_stopped_training_goes_on_bit_by_bit(
     assert any((a != b).any() for a, b in zip(untrained, networks[0].get_weights(), strict=True))
 
 
-def test_the_projects_own_network_is_trained(photos: list[LabelledPhoto], tmp_path: Path) -> None:
+def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_path: Path) -> None:
     from emotion.training.detector import trainer
 
     seen: list[tuple[int, float, dict[str, float]]] = []
-    network = trainer.train_detector(photos, config_of(trainer), tmp_path, lambda *told: bool(seen.append(told)))
+    network = trainer.fit_detector(photos, config_of(trainer), tmp_path, lambda *told: bool(seen.append(told)))
     history, config = read_history(tmp_path), config_of(trainer)
     assert [row["epoch"] for row in history] == ["1", "2"]
-    assert list(history[0]) == ["epoch", "seconds", "learning_rate", "loss", "score_loss", "box_loss", "points_loss",
-                                "val_ap", "val_ap_wider", "val_points"]  # fmt: skip
+    assert list(history[0]) == [
+        "epoch",
+        "seconds",
+        "learning_rate",
+        "loss",
+        "score_loss",
+        "box_loss",
+        "points_loss",
+        "val_ap",
+        "val_ap_wider",
+        "val_points",
+    ]
     for row in history:
         numbers = {name: float(value) for name, value in row.items()}
         numbers.pop("val_points")  # of no face, after two steps
@@ -117,21 +127,23 @@ def test_the_projects_own_network_is_trained(photos: list[LabelledPhoto], tmp_pa
     assert [n for n, _, _ in seen] == [1, 2]
     assert [row["epoch"] for _, _, row in seen] == [1, 2]
     assert 0 < seen[0][1] < seen[1][1]
-    assert (tmp_path / CHECKPOINT).is_file()
+    assert (tmp_path / CHECKPOINT_FILE).is_file()
     assert network.count_params() > 100_000
 
 
-def test_landmarks_alone_are_taught(photos: list[LabelledPhoto], tmp_path: Path) -> None:
+def test_landmarks_alone_are_taught(photos: list[AnnotatedImage], tmp_path: Path) -> None:
     """The branches for the points learn; what score and box come from stays as it is, to the bit."""
     from emotion.training.detector import trainer
-    from emotion.training.detector.network import POINTS, glance
+    from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 
     start, run = tmp_path / "start.keras", tmp_path / "run"
     run.mkdir()
-    glance().save(start)
-    before = {layer.name: layer.get_weights() for layer in keras_model(start).layers if layer.name.startswith(POINTS)}
+    build_glance().save(start)
+    before = {
+        layer.name: layer.get_weights() for layer in keras_model(start).layers if layer.name.startswith(LANDMARK_PREFIX)
+    }
     config = config_of(trainer, epochs=1, landmarks=True, start="abc")
-    network = trainer.train_detector(photos, config, run, start=start)
+    network = trainer.fit_detector(photos, config, run, init_weights=start)
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
     old, new = (np.asarray(one(image, training=False)) for one in (keras_model(start), network))
     np.testing.assert_array_equal(old[..., :5], new[..., :5])
@@ -149,17 +161,17 @@ def keras_model(path: Path) -> Any:
 
 
 def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
-    detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[NDArray]] = []
     learned: set[str] = set()
 
-    def watched(first: LabelledPhoto, others: list[LabelledPhoto], *rest: Any) -> Scene:
+    def watched(first: AnnotatedImage, others: list[AnnotatedImage], *rest: Any) -> TrainingImage:
         learned.update(photo.name for photo in (first, *others))
-        return make_scene(first, others, *rest)
+        return compose_mosaic(first, others, *rest)
 
-    def measure(network: Any, held: list[LabelledPhoto]) -> dict[str, float]:
-        assert [photo.name for photo in held] == [photo.name for photo in photos if photo.held_out]
+    def measure(network: Any, held: list[AnnotatedImage]) -> dict[str, float]:
+        assert [photo.name for photo in held] == [photo.name for photo in photos if photo.is_validation]
         seen.append(network.get_weights())
         ap, off = [(0.3, 0.0), (0.9, 0.1), (0.95, 0.3), (0.9, 0.1)][len(seen) - 1]
         return {"val_ap": ap, "val_points": off}
@@ -170,28 +182,34 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
     for one, other in zip(network.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(one, other)
     assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(0.8), 2]
-    assert learned == {photo.name for photo in photos if not photo.held_out}
+    assert learned == {photo.name for photo in photos if not photo.is_validation}
 
 
-def test_a_diverging_training_says_so(detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path) -> None:
+def test_a_diverging_training_says_so(detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path) -> None:
     config = config_of(detector, learning_rate=1e30)
-    with pytest.raises(EmotionError, match=r"^The training diverged in epoch 1, .*: nothing was learned; try a "
-                       r"smaller learning rate than 1e\+30\.$"):  # fmt: skip
+    with pytest.raises(
+        EmotionError,
+        match=r"^The training diverged in epoch 1, .*: nothing was learned; try a "
+        r"smaller learning rate than 1e\+30\.$",
+    ):
         detector.train_detector(photos, config, tmp_path)
-    assert not (tmp_path / CHECKPOINT).exists()
-    assert not (tmp_path / HISTORY).exists()
+    assert not (tmp_path / CHECKPOINT_FILE).exists()
+    assert not (tmp_path / HISTORY_FILE).exists()
 
 
 @pytest.mark.parametrize(("held", "learned", "faces"), [(0, 0, True), (3, 3, True), (0, 9, True), (3, 9, False)])
 def test_too_few_photos_are_refused_before_the_first_step(
-    detector: ModuleType, photos: list[LabelledPhoto], tmp_path: Path, held: int, learned: int, faces: bool
+    detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path, held: int, learned: int, faces: bool
 ) -> None:
-    measuring = [photo for photo in photos if photo.held_out][:held]
+    measuring = [photo for photo in photos if photo.is_validation][:held]
     if not faces:
         measuring = [labelled(photo.name, faces=0) for photo in measuring]
-    teaching = [photo for photo in photos if not photo.held_out][:learned]
-    with pytest.raises(DataError, match=f"^{learned} photos to learn from and {held} held out; at least 4 and one "
-                       r"with a face are needed\.$"):  # fmt: skip
+    teaching = [photo for photo in photos if not photo.is_validation][:learned]
+    with pytest.raises(
+        DataError,
+        match=f"^{learned} photos to learn from and {held} held out; at least 4 and one "
+        r"with a face are needed\.$",
+    ):
         detector.train_detector([*measuring, *teaching], config_of(detector), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -215,11 +233,13 @@ def test_settings_that_cannot_be_trained_are_refused(detector: ModuleType, chang
 
 
 def contents(scenes: Any) -> list[bytes]:
-    return [pixels.tobytes() + b"".join(np.asarray(part).tobytes() for part in aims)
-            for pixels, aims in (scenes[i] for i in range(len(scenes)))]  # fmt: skip
+    return [
+        pixels.tobytes() + b"".join(np.asarray(part).tobytes() for part in aims)
+        for pixels, aims in (scenes[i] for i in range(len(scenes)))
+    ]
 
 
-def test_a_batch_depends_on_seed_epoch_and_position_alone(detector: ModuleType, photos: list[LabelledPhoto]) -> None:
+def test_a_batch_depends_on_seed_epoch_and_position_alone(detector: ModuleType, photos: list[AnnotatedImage]) -> None:
     config = config_of(detector, epochs=9)
     first = contents(detector.Scenes(photos, config, 1))
     assert len(first) == len(set(first)) == 3
@@ -232,13 +252,13 @@ def test_a_batch_depends_on_seed_epoch_and_position_alone(detector: ModuleType, 
 
 
 def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_ones(
-    detector: ModuleType, photos: list[LabelledPhoto], monkeypatch: pytest.MonkeyPatch
+    detector: ModuleType, photos: list[AnnotatedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, float]] = []
 
-    def watched(first: LabelledPhoto, others: Any, config: SceneConfig, rng: np.random.Generator) -> Scene:
-        asked.append((first.name, config.p_mosaic))
-        return make_scene(first, others, config, rng)
+    def watched(first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator) -> TrainingImage:
+        asked.append((first.name, config.mosaic_prob))
+        return compose_mosaic(first, others, config, rng)
 
     monkeypatch.setattr(batches, "make_scene", watched)
     config, orders = config_of(detector, epochs=10, calm=0.2), set()
@@ -256,10 +276,10 @@ def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, m
     photos = [replace(labelled(f"{n}.png"), boxes=np.zeros((n, 4), np.float32)) for n in (0, 1, 4, 100)]
     drawn: list[str] = []
 
-    def watched(first: LabelledPhoto, others: Any, config: SceneConfig, rng: np.random.Generator) -> Scene:
+    def watched(first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator) -> TrainingImage:
         drawn.append(first.name)
         none = np.empty((0, 4), np.float32)
-        return Scene(np.zeros((SIDE, SIDE, 3), np.uint8), none, np.empty((0, 5, 2), np.float32), none)
+        return TrainingImage(np.zeros((SIDE, SIDE, 3), np.uint8), none, np.empty((0, 5, 2), np.float32), none)
 
     monkeypatch.setattr(batches, "make_scene", watched)
     for epoch in range(700):
@@ -276,35 +296,44 @@ def test_the_faces_of_a_batch_are_one_list(detector: ModuleType) -> None:
     black, none = np.zeros((64, 96, 3), np.uint8), np.empty((0, 4), np.float32)
     big, small = np.array([[10, 20, 60, 50]], np.float32), np.array([[30, 30, 31, 31], [0, 0, 20, 3]], np.float32)
     scenes = [
-        Scene(black, np.concatenate([big, big + 3]), np.stack([points, nan]), none),
-        Scene(black, none, np.empty((0, 5, 2), np.float32), np.concatenate([big, small])),
-        Scene(black, big + 1, torn[None], small),
+        TrainingImage(black, np.concatenate([big, big + 3]), np.stack([points, nan]), none),
+        TrainingImage(black, none, np.empty((0, 5, 2), np.float32), np.concatenate([big, small])),
+        TrainingImage(black, big + 1, torn[None], small),
     ]
-    aims = batches.wanted_of(scenes)
-    assert aims.photo.tolist() == [0, 0, 2]
-    assert [aims.photo.dtype, aims.box.dtype, aims.points.dtype, aims.points_known.dtype, aims.counts.dtype] == [
-        np.int32, *[np.float32] * 4,
-    ]  # fmt: skip
-    np.testing.assert_array_equal(aims.box, np.concatenate([big, big + 3, big + 1]))
-    np.testing.assert_array_equal(aims.points[0], np.arange(10))
-    assert np.isfinite(aims.points).all()
-    assert aims.points_known.tolist() == [1, 0, 0]
-    for scene, counts in zip(scenes, aims.counts, strict=True):
-        for (x, y, _), count in zip(cells(64, 96).tolist(), counts.tolist(), strict=True):
+    aims = batches.make_targets(scenes)
+    assert aims.image_index.tolist() == [0, 0, 2]
+    assert [
+        aims.image_index.dtype,
+        aims.boxes.dtype,
+        aims.landmarks.dtype,
+        aims.has_landmarks.dtype,
+        aims.cell_mask.dtype,
+    ] == [
+        np.int32,
+        *[np.float32] * 4,
+    ]
+    np.testing.assert_array_equal(aims.boxes, np.concatenate([big, big + 3, big + 1]))
+    np.testing.assert_array_equal(aims.landmarks[0], np.arange(10))
+    assert np.isfinite(aims.landmarks).all()
+    assert aims.has_landmarks.tolist() == [1, 0, 0]
+    for scene, counts in zip(scenes, aims.cell_mask, strict=True):
+        for (x, y, _), count in zip(anchor_points(64, 96).tolist(), counts.tolist(), strict=True):
             # Inside a region, or where a tiny face in it would be answered for.
             ignored = any(
                 abs(x - (x1 + x2) / 2) < max(8, (x2 - x1) / 2) and abs(y - (y1 + y2) / 2) < max(8, (y2 - y1) / 2)
                 for x1, y1, x2, y2 in scene.ignore.tolist()
             )
             assert count == (0 if ignored else 1)
-    assert aims.counts[0].all()
-    assert not aims.counts[1].all()
+    assert aims.cell_mask[0].all()
+    assert not aims.cell_mask[1].all()
 
 
 def test_a_batch_without_faces_has_an_empty_list(detector: ModuleType) -> None:
-    scene = Scene(np.zeros((64, 64, 3), np.uint8), *(np.empty(s, np.float32) for s in ((0, 4), (0, 5, 2), (0, 4))))
-    aims = batches.wanted_of([scene, scene])
-    assert [part.shape for part in aims] == [(0,), (0, 4), (0, 10), (0,), (2, len(cells(64, 64)))]
+    scene = TrainingImage(
+        np.zeros((64, 64, 3), np.uint8), *(np.empty(s, np.float32) for s in ((0, 4), (0, 5, 2), (0, 4)))
+    )
+    aims = batches.make_targets([scene, scene])
+    assert [part.shape for part in aims] == [(0,), (0, 4), (0, 10), (0,), (2, len(anchor_points(64, 64)))]
 
 
 # --- measuring ---------------------------------------------------------------------------------------------
@@ -314,20 +343,25 @@ def always(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
     """A network that sees one face in `box`, whatever the photo, and nothing else; all its points in the middle."""
     import tensorflow as tf
 
-    places = cells(side, side)
-    answers = np.zeros((1, len(places), VALUES), np.float32)
+    places = anchor_points(side, side)
+    answers = np.zeros((1, len(places), VALUES_PER_CELL), np.float32)
     answers[..., 0] = -9
     x, y, stride = places[40]
-    answers[0, 40, :5] = [2, ((box[0] + box[2]) / 2 - x) / stride, ((box[1] + box[3]) / 2 - y) / stride,
-                          math.log((box[2] - box[0]) / stride), math.log((box[3] - box[1]) / stride)]  # fmt: skip
+    answers[0, 40, :5] = [
+        2,
+        ((box[0] + box[2]) / 2 - x) / stride,
+        ((box[1] + box[3]) / 2 - y) / stride,
+        math.log((box[2] - box[0]) / stride),
+        math.log((box[3] - box[1]) / stride),
+    ]
     answers[0, 40, 5:] = np.tile(answers[0, 40, 1:3], 5)
     return lambda image, training: tf.constant(answers)
 
 
-def with_face(source: str, *box: float, truth: bool = True, ignore: tuple[float, ...] = ()) -> LabelledPhoto:
+def with_face(source: str, *box: float, truth: bool = True, ignore: tuple[float, ...] = ()) -> AnnotatedImage:
     empty = labelled("a.png", source=source, truth=truth, faces=0, size_wh=(90, 70))
     boxes, regions = (np.array(values, np.float32).reshape(-1, 4) for values in (box, ignore))
-    return replace(empty, boxes=boxes, landmarks=np.full((len(boxes), 5, 2), np.nan, np.float32), ignore=regions)
+    return replace(empty, boxes=boxes, landmarks=np.full((len(boxes), 5, 2), np.nan, np.float32), ignore_boxes=regions)
 
 
 SEEN = (20, 20, 60, 60)
@@ -346,18 +380,26 @@ LOOSE = (20, 20, 60, 120)  # IoU 0.4 with it
         ([with_face("wider", *LOOSE)], {"val_ap": 0, "val_ap_wider": 0}),
         ([with_face("fddb_sy32", *LOOSE)], {"val_ap": 0, "val_ap_fddb_sy32": 0}),
         ([with_face("macwin", *LOOSE)], {"val_ap": 1, "val_ap_macwin": 1}),
-        ([with_face("wider", 70, 60, 85, 75), with_face("wider", *SEEN, 70, 5, 86, 21)],
-         {"val_ap": 0.25, "val_ap_wider": 0.25}),  # of 2 faces of 16 pixels one, at a precision of 1/2
-        ([with_face("wider", *SEEN), with_face("macwin", *LOOSE), with_face("kaggle853", 0, 0, 19, 19)],
-         {"val_ap": 2 / 3, "val_ap_wider": 1, "val_ap_macwin": 1, "val_ap_kaggle853": 0}),
+        (
+            [with_face("wider", 70, 60, 85, 75), with_face("wider", *SEEN, 70, 5, 86, 21)],
+            {"val_ap": 0.25, "val_ap_wider": 0.25},
+        ),  # of 2 faces of 16 pixels one, at a precision of 1/2
+        (
+            [with_face("wider", *SEEN), with_face("macwin", *LOOSE), with_face("kaggle853", 0, 0, 19, 19)],
+            {"val_ap": 2 / 3, "val_ap_wider": 1, "val_ap_macwin": 1, "val_ap_kaggle853": 0},
+        ),
         # What a detector boxed is shown, but does not choose the epoch.
-        ([with_face("macwin", *LOOSE), with_face("macwin", *LOOSE, truth=False)],
-         {"val_ap": 1, "val_ap_macwin": 1, "val_ap_others": 0}),
-        ([with_face("karan", *SEEN, truth=False), with_face("aaf", *SEEN, truth=False)],
-         {"val_ap": 0, "val_ap_others": 1}),
+        (
+            [with_face("macwin", *LOOSE), with_face("macwin", *LOOSE, truth=False)],
+            {"val_ap": 1, "val_ap_macwin": 1, "val_ap_others": 0},
+        ),
+        (
+            [with_face("karan", *SEEN, truth=False), with_face("aaf", *SEEN, truth=False)],
+            {"val_ap": 0, "val_ap_others": 1},
+        ),
     ],
-)  # fmt: skip
-def test_measuring_by_hand(detector: ModuleType, photos: list[LabelledPhoto], expected: dict[str, float]) -> None:
+)
+def test_measuring_by_hand(detector: ModuleType, photos: list[AnnotatedImage], expected: dict[str, float]) -> None:
     expected = expected | {"val_points": math.nan}  # nobody knows their landmarks
     assert detector.measure(always(SEEN), photos) == pytest.approx(expected, nan_ok=True)
 
@@ -368,7 +410,7 @@ def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypat
     photo = replace(with_face("wider", *SEEN), landmarks=points[None])
     tilts: list[float] = []
 
-    def turned(photo: LabelledPhoto, degrees: float) -> LabelledPhoto:
+    def turned(photo: AnnotatedImage, degrees: float) -> AnnotatedImage:
         tilts.append(degrees)
         return photo  # the network sees its face in the same place whatever it is shown
 

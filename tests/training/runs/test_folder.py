@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import EmotionError
-from emotion.model_store.store import sha256_of
+from emotion.model_store.store import compute_sha256
 from emotion.training.runs.folder import (
-    CHECKPOINT,
-    CONFIG,
-    HISTORY,
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    HISTORY_FILE,
     append_history,
-    check_settings,
-    described,
+    build_card,
     read_history,
     write_card,
+    write_config,
 )
 
 WHOLE = "epoch,seconds,loss\n1,12.5,2.25\n2,11.75,1.5\n"
@@ -27,7 +27,7 @@ ROWS = [{"epoch": "1", "seconds": "12.5", "loss": "2.25"}, {"epoch": "2", "secon
 
 
 def history(folder: Path, text: str | bytes) -> list[dict[str, str]]:
-    (folder / HISTORY).write_bytes(text if isinstance(text, bytes) else text.encode())
+    (folder / HISTORY_FILE).write_bytes(text if isinstance(text, bytes) else text.encode())
     return read_history(folder)
 
 
@@ -98,12 +98,12 @@ def test_the_card_has_every_file_of_a_model_and_no_other(tmp_path: Path) -> None
     write_card(tmp_path, {"kind": "recogniser", "name": "mine"})
     card = json.loads((tmp_path / "card.json").read_text())
     assert (card["kind"], card["name"]) == ("recogniser", "mine")
-    assert card["files"] == {name: {"bytes": len(name), "sha256": sha256_of(tmp_path / name)} for name in ours}
+    assert card["files"] == {name: {"bytes": len(name), "sha256": compute_sha256(tmp_path / name)} for name in ours}
     assert set(card["versions"]) >= {"tensorflow", "keras", "onnxruntime"}
-    again = described(tmp_path, {**card, "created": "then", "name": "yours"})  # what it knew stays
+    again = build_card(tmp_path, {**card, "created": "then", "name": "yours"})  # what it knew stays
     assert (again["created"], again["name"], again["versions"]) == ("then", "yours", card["versions"])
     (tmp_path / "report.json").unlink()
-    assert set(described(tmp_path, {})["files"]) == ours - {"report.json"}
+    assert set(build_card(tmp_path, {})["files"]) == ours - {"report.json"}
 
 
 def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
 
 def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
     settings = {"epochs": 3, "sizes": (32, 48), "scenes": {"side": 320}}
-    check_settings(tmp_path, settings)
-    check_settings(tmp_path, {**settings, "epochs": 4})  # nothing was learned yet
-    assert json.loads((tmp_path / CONFIG).read_text())["epochs"] == 4
-    (tmp_path / CHECKPOINT).write_bytes(b"")
-    check_settings(tmp_path, {**settings, "epochs": 4})
+    write_config(tmp_path, settings)
+    write_config(tmp_path, {**settings, "epochs": 4})  # nothing was learned yet
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"")
+    write_config(tmp_path, {**settings, "epochs": 4})
     with pytest.raises(EmotionError, match="holds a training with other settings; choose another folder"):
-        check_settings(tmp_path, settings)
-    assert json.loads((tmp_path / CONFIG).read_text())["epochs"] == 4
+        write_config(tmp_path, settings)
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4

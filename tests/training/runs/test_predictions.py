@@ -12,39 +12,47 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from emotion.errors import DataError
-from emotion.training.runs.prediction_recorder import Recorder, examples_of, keep_best
-from emotion.training.runs.predictions import ANSWERS, EXAMPLES, Answers, Examples
+from emotion.training.runs.prediction_recorder import PredictionRecorder, pick_examples, save_final_predictions
+from emotion.training.runs.predictions import EXAMPLES_FILE, PREDICTIONS_FILE, Predictions, TrackedExamples
 from tests.training.making import dataset
 
 NAMES = ("angry", "happy", "sad")
 
 
-def some(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int = 100) -> Answers:
+def some(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int = 100) -> Predictions:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(names)), n)
     said = np.stack([rng.integers(0, len(names), n), probabilities.astype(np.float16).argmax(1)])
-    return Answers(
-        np.arange(first, first + n, dtype=np.int32), rng.integers(0, len(names), n).astype(np.int8),
-        np.array([1, 2], np.int32), said.astype(np.int8), probabilities.astype(np.float16), 2, "public", names,
-    )  # fmt: skip
+    return Predictions(
+        np.arange(first, first + n, dtype=np.int32),
+        rng.integers(0, len(names), n).astype(np.int8),
+        np.array([1, 2], np.int32),
+        said.astype(np.int8),
+        probabilities.astype(np.float16),
+        2,
+        "public",
+        names,
+    )
 
 
 def test_written_and_read(tmp_path: Path) -> None:
-    assert Answers.read(tmp_path) is None
+    assert Predictions.load(tmp_path) is None
     one = some()
-    one.write(tmp_path)
-    again = Answers.read(tmp_path)
+    one.save(tmp_path)
+    again = Predictions.load(tmp_path)
     assert again is not None
     for name in ("rows", "labels", "epochs", "said", "probabilities"):
         np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
-    assert (again.best, again.split, again.names) == (2, "public", NAMES)
+    assert (again.best_epoch, again.split, again.class_names) == (2, "public", NAMES)
 
 
 def test_the_figures(tmp_path: Path) -> None:
     one = some()
     for epoch in (1, 2):
-        said = one.answers(epoch)
-        np.testing.assert_array_equal(one.confusion(epoch), metrics.confusion_matrix(one.labels, said, labels=range(3)))
+        said = one.at_epoch(epoch)
+        np.testing.assert_array_equal(
+            one.confusion_matrix(epoch), metrics.confusion_matrix(one.labels, said, labels=range(3))
+        )
         assert one.accuracy(epoch) == pytest.approx(metrics.accuracy_score(one.labels, said))
         for i, row in enumerate(one.per_class(epoch)):
             assert row["label"] == NAMES[i]
@@ -53,65 +61,65 @@ def test_the_figures(tmp_path: Path) -> None:
             assert row["precision"] == pytest.approx((one.labels[said == i] == i).mean())
             f1 = metrics.f1_score(one.labels, said, labels=[i], average="macro")
             assert row["f1"] == pytest.approx(f1)
-    np.testing.assert_array_equal(one.confusion(), one.confusion(2))
-    assert sum(row["n"] for row in one.reliability()) == 40
+    np.testing.assert_array_equal(one.confusion_matrix(), one.confusion_matrix(2))
+    assert sum(row["n"] for row in one.reliability_bins()) == 40
     for label in range(3):
         for said in range(3):
-            assert len(one.cell(label, said)) == one.confusion()[label, said]
+            assert len(one.confusion_cell(label, said)) == one.confusion_matrix()[label, said]
     with pytest.raises(DataError, match="no answers of epoch 7; those of 1 to 2 were kept"):
-        one.answers(7)
+        one.at_epoch(7)
 
 
 def test_mistakes_are_wrong_and_the_surest_come_first() -> None:
     one = some()
-    found = one.mistakes(100)
+    found = one.misclassifications(100)
     assert len(found) == 40 - round(one.accuracy() * 40)
     assert [m.confidence for m in found] == sorted((m.confidence for m in found), reverse=True)
     for mistake in found:
         assert mistake.row == 100 + mistake.index
-        assert mistake.label == one.labels[mistake.index] != mistake.said == one.answers()[mistake.index]
-    assert one.mistakes(2) == found[:2]
+        assert mistake.label == one.labels[mistake.index] != mistake.predicted == one.at_epoch()[mistake.index]
+    assert one.misclassifications(2) == found[:2]
 
 
 def test_two_runs_on_the_faces_that_both_answered() -> None:
     one, other = some(0), some(1, names=("sad", "angry", "fear"), first=120)
-    both = one.agreement(other)
+    both = one.compare(other)
     assert both.rows.tolist() == list(range(120, 140))
-    mine = [one.names[i] for i in one.answers()[20:]]
-    theirs = [other.names[i] for i in other.answers()[:20]]
-    right = [one.names[i] for i in one.labels[20:]]
-    assert both.agree == pytest.approx(np.mean([a == b for a, b in zip(mine, theirs, strict=True)]))
+    mine = [one.class_names[i] for i in one.at_epoch()[20:]]
+    theirs = [other.class_names[i] for i in other.at_epoch()[:20]]
+    right = [one.class_names[i] for i in one.labels[20:]]
+    assert both.agreement_rate == pytest.approx(np.mean([a == b for a, b in zip(mine, theirs, strict=True)]))
     triples = list(zip(both.rows.tolist(), mine, theirs, right, strict=True))
-    assert both.only_first.tolist() == [row for row, a, b, c in triples if a == c != b]
-    assert both.only_other.tolist() == [row for row, a, b, c in triples if b == c != a]
-    assert both.neither.tolist() == [row for row, a, b, c in triples if a != c != b]
-    assert one.agreement(some(2, first=900)).agree == 0
+    assert both.only_first_correct.tolist() == [row for row, a, b, c in triples if a == c != b]
+    assert both.only_other_correct.tolist() == [row for row, a, b, c in triples if b == c != a]
+    assert both.neither_correct.tolist() == [row for row, a, b, c in triples if a != c != b]
+    assert one.compare(some(2, first=900)).agreement_rate == 0
 
 
 def test_rows_of_another_data_set_have_other_labels() -> None:
     one = some()
-    assert not one.contradicts(one)
-    assert not one.contradicts(some(1, first=900))  # no row in common
-    assert one.contradicts(replace(one, labels=one.labels[::-1].copy()))
+    assert not one.conflicts_with(one)
+    assert not one.conflicts_with(some(1, first=900))  # no row in common
+    assert one.conflicts_with(replace(one, labels=one.labels[::-1].copy()))
 
 
 @given(junk=st.binary(max_size=300))
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
-    for name, kind in ((ANSWERS, Answers), (EXAMPLES, Examples)):
+    for name, kind in ((PREDICTIONS_FILE, Predictions), (EXAMPLES_FILE, TrackedExamples)):
         (folder / name).write_bytes(junk)
         with pytest.raises(DataError, match="is damaged; make it again"):
-            kind.read(folder)
+            kind.load(folder)
         (folder / name).unlink()
 
 
 @pytest.mark.parametrize("cut", [1, 50, 200, 600])
 def test_a_torn_file(tmp_path: Path, cut: int) -> None:
-    some().write(tmp_path)
-    whole = (tmp_path / ANSWERS).read_bytes()
-    (tmp_path / ANSWERS).write_bytes(whole[:-cut])
+    some().save(tmp_path)
+    whole = (tmp_path / PREDICTIONS_FILE).read_bytes()
+    (tmp_path / PREDICTIONS_FILE).write_bytes(whole[:-cut])
     with pytest.raises(DataError, match="is damaged"):
-        Answers.read(tmp_path)
+        Predictions.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +136,17 @@ def test_arrays_that_do_not_fit(tmp_path: Path, wrong: dict) -> None:
     one = some()
     arrays = {name: getattr(one, name) for name in ("rows", "labels", "epochs", "said", "probabilities")}
     arrays |= {"best": np.int32(2), "split": np.array("public"), "names": np.array(NAMES)}
-    np.savez(tmp_path / ANSWERS, allow_pickle=False, **(arrays | wrong))  # pyright: ignore[reportArgumentType]
+    np.savez(tmp_path / PREDICTIONS_FILE, allow_pickle=False, **(arrays | wrong))  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match="is damaged"):
-        Answers.read(tmp_path)
+        Predictions.load(tmp_path)
 
 
 # --- kept while it learns ----------------------------------------------------------------------------------
 
 
-def recorder(folder: Path, epoch: int) -> Recorder:
+def recorder(folder: Path, epoch: int) -> PredictionRecorder:
     data = dataset(0, 30)
-    return Recorder(folder, data, np.arange(30, dtype=np.int32) + 5, data.label_names, epoch)
+    return PredictionRecorder(folder, data, np.arange(30, dtype=np.int32) + 5, data.label_names, epoch)
 
 
 def chances(epoch: int) -> np.ndarray:
@@ -148,27 +156,27 @@ def chances(epoch: int) -> np.ndarray:
 def test_a_recorder_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     first = recorder(tmp_path, 0)
     for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
-        first.keep(epoch, chances(epoch), best)
+        first.append(epoch, chances(epoch), best)
     again = recorder(tmp_path, 3)  # a crash between the answers and the checkpoint of epoch 4
-    again.keep(4, chances(4), 4)
-    again.keep(5, chances(5), 4)
-    answers, examples = Answers.read(tmp_path), Examples.read(tmp_path)
+    again.append(4, chances(4), 4)
+    again.append(5, chances(5), 4)
+    answers, examples = Predictions.load(tmp_path), TrackedExamples.load(tmp_path)
     assert answers is not None
     assert examples is not None
     assert answers.epochs.tolist() == examples.epochs.tolist() == [1, 2, 3, 4, 5]
-    assert answers.best == 4
+    assert answers.best_epoch == 4
     np.testing.assert_array_equal(answers.probabilities, chances(4).astype(np.float16))
     for epoch in range(1, 6):
-        np.testing.assert_array_equal(answers.answers(epoch), chances(epoch).argmax(1))
-        shown = examples_of(dataset(0, 30).labels, 7)
+        np.testing.assert_array_equal(answers.at_epoch(epoch), chances(epoch).argmax(1))
+        shown = pick_examples(dataset(0, 30).labels, 7)
         np.testing.assert_array_equal(examples.probabilities[epoch - 1], chances(epoch)[shown].astype(np.float16))
 
 
 def test_damaged_records_do_not_stop_a_training(tmp_path: Path) -> None:
-    recorder(tmp_path, 0).keep(1, chances(1), 1)
-    (tmp_path / ANSWERS).write_bytes(b"junk")
-    recorder(tmp_path, 1).keep(2, chances(2), 1)
-    answers = Answers.read(tmp_path)
+    recorder(tmp_path, 0).append(1, chances(1), 1)
+    (tmp_path / PREDICTIONS_FILE).write_bytes(b"junk")
+    recorder(tmp_path, 1).append(2, chances(2), 1)
+    answers = Predictions.load(tmp_path)
     assert answers is not None
     assert answers.epochs.tolist() == [2]
 
@@ -176,36 +184,48 @@ def test_damaged_records_do_not_stop_a_training(tmp_path: Path) -> None:
 def test_the_answers_of_the_finished_network_join_the_others(tmp_path: Path) -> None:
     first = recorder(tmp_path, 0)
     for epoch in (1, 3):
-        first.keep(epoch, chances(epoch), 1)
-    read = Answers.read(tmp_path)
+        first.append(epoch, chances(epoch), 1)
+    read = Predictions.load(tmp_path)
     assert read is not None
-    best = Answers(
-        read.rows, read.labels, np.array([2], np.int32), chances(2).argmax(1).astype(np.int8)[None],
-        chances(2).astype(np.float16), 2, "public", read.names,
-    )  # fmt: skip
-    keep_best(tmp_path, best)
-    joined = Answers.read(tmp_path)
+    best = Predictions(
+        read.rows,
+        read.labels,
+        np.array([2], np.int32),
+        chances(2).argmax(1).astype(np.int8)[None],
+        chances(2).astype(np.float16),
+        2,
+        "public",
+        read.class_names,
+    )
+    save_final_predictions(tmp_path, best)
+    joined = Predictions.load(tmp_path)
     assert joined is not None
-    assert (joined.best, joined.epochs.tolist()) == (2, [1, 2, 3])
+    assert (joined.best_epoch, joined.epochs.tolist()) == (2, [1, 2, 3])
     for epoch in (1, 2, 3):
-        np.testing.assert_array_equal(joined.answers(epoch), chances(epoch).argmax(1))
+        np.testing.assert_array_equal(joined.at_epoch(epoch), chances(epoch).argmax(1))
 
 
 def test_examples_show_every_label_and_are_always_the_same() -> None:
     labels = dataset(0, 60).labels
-    shown = examples_of(labels, 7)
+    shown = pick_examples(labels, 7)
     assert len(shown) == 12
     assert set(labels[shown]) == set(range(7))
-    np.testing.assert_array_equal(shown, examples_of(labels, 7))
-    assert len(examples_of(labels[:3], 7)) == 3
+    np.testing.assert_array_equal(shown, pick_examples(labels, 7))
+    assert len(pick_examples(labels[:3], 7)) == 3
 
 
 def test_a_hundred_epochs_of_fer2013_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, 3589).astype(np.int8)
     said = np.where(rng.random((100, 3589)) < 0.6, labels, rng.integers(0, 7, (100, 3589))).astype(np.int8)
-    Answers(
-        np.arange(3589, dtype=np.int32), labels, np.arange(1, 101, dtype=np.int32), said,
-        rng.dirichlet(np.ones(7), 3589).astype(np.float16), 100, "public", tuple("abcdefg"),
-    ).write(tmp_path)  # fmt: skip
-    assert (tmp_path / ANSWERS).stat().st_size < 300_000
+    Predictions(
+        np.arange(3589, dtype=np.int32),
+        labels,
+        np.arange(1, 101, dtype=np.int32),
+        said,
+        rng.dirichlet(np.ones(7), 3589).astype(np.float16),
+        100,
+        "public",
+        tuple("abcdefg"),
+    ).save(tmp_path)
+    assert (tmp_path / PREDICTIONS_FILE).stat().st_size < 300_000

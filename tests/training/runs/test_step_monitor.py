@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from emotion.training.runs import step_monitor
-from emotion.training.runs.step_monitor import PAUSE, STEPS, Stopped, Watch, read_steps
+from emotion.training.runs.step_monitor import PAUSE_FILE, STEPS_FILE, StepMonitor, TrainingStopped, read_steps
 
 LOGS = {"loss": 2.0, "accuracy": 0.5}
 
 
-def epoch(watch: Watch, number: int, steps: int = 4, logs: dict[str, float] = LOGS) -> None:
-    watch.begin(number, steps)
+def epoch(watch: StepMonitor, number: int, steps: int = 4, logs: dict[str, float] = LOGS) -> None:
+    watch.start_epoch(number, steps)
     for step in range(1, steps + 1):
-        watch.step(step, logs, lambda: 0.01)
+        watch.end_step(step, logs, lambda: 0.01)
 
 
 def test_the_last_batch_of_each_epoch_is_always_told(tmp_path: Path) -> None:
-    watch = Watch(tmp_path)
+    watch = StepMonitor(tmp_path)
     epoch(watch, 1)
     epoch(watch, 2, logs={"loss": 1.0, "fer2013_accuracy": 0.75})
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_steps(tmp_path)]
@@ -34,30 +34,31 @@ def test_the_last_batch_of_each_epoch_is_always_told(tmp_path: Path) -> None:
 def test_rows_are_means_since_the_row_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 0.0, 1.0, 2.0, 3.0, 4.5])
     monkeypatch.setattr(step_monitor.time, "monotonic", lambda: next(now))
-    watch = Watch(tmp_path)
-    watch.begin(1, 9)
+    watch = StepMonitor(tmp_path)
+    watch.start_epoch(1, 9)
     for step, loss in enumerate((4.0, 2.0, 1.0, 3.0), 1):
-        watch.step(step, {"loss": loss, "accuracy": loss / 10}, lambda: 0.1)
+        watch.end_step(step, {"loss": loss, "accuracy": loss / 10}, lambda: 0.1)
     assert [(r["step"], r["seconds"], r["loss"], r["accuracy"]) for r in read_steps(tmp_path)] == [
-        ("2", "2.00", "3", "0.3"), ("4", "4.50", "2", "0.2"),
-    ]  # fmt: skip
+        ("2", "2.00", "3", "0.3"),
+        ("4", "4.50", "2", "0.2"),
+    ]
 
 
 def test_an_epoch_that_is_learned_again_is_told_once(tmp_path: Path) -> None:
-    watch = Watch(tmp_path)
+    watch = StepMonitor(tmp_path)
     for number in (1, 2, 3):
         epoch(watch, number)
-    with open(tmp_path / STEPS, "a") as file:
+    with open(tmp_path / STEPS_FILE, "a") as file:
         file.write("4,1,4,0.5,2.0")  # the process was killed here
-    epoch(Watch(tmp_path), 3)
+    epoch(StepMonitor(tmp_path), 3)
     assert [row["epoch"] for row in read_steps(tmp_path)] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("steps", [1, 300])
 def test_never_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    monkeypatch.setattr(step_monitor, "_MOST", 100)
-    monkeypatch.setattr(step_monitor, "_EVERY", 0.0)
-    watch = Watch(tmp_path)
+    monkeypatch.setattr(step_monitor, "_MAX_ROWS", 100)
+    monkeypatch.setattr(step_monitor, "_ROW_INTERVAL_SECONDS", 0.0)
+    watch = StepMonitor(tmp_path)
     for number in range(1, 4 if steps > 1 else 400):
         epoch(watch, number, steps)
         assert len(read_steps(tmp_path)) <= 101
@@ -70,34 +71,34 @@ def test_never_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, st
 
 def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) -> None:
     stopping = False
-    watch = Watch(tmp_path, lambda: stopping)
-    watch.begin(3, 4)
-    watch.step(1, LOGS, lambda: 0.1)
+    watch = StepMonitor(tmp_path, lambda: stopping)
+    watch.start_epoch(3, 4)
+    watch.end_step(1, LOGS, lambda: 0.1)
     stopping = True
-    with pytest.raises(Stopped, match="Stopped in epoch 3; it will be learned again"):
-        watch.step(2, LOGS, lambda: 0.1)
-    watch.step(4, LOGS, lambda: 0.1)
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 3; it will be learned again"):
+        watch.end_step(2, LOGS, lambda: 0.1)
+    watch.end_step(4, LOGS, lambda: 0.1)
 
 
 def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_monitor, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(step_monitor, "_POLL_SECONDS", 0.01)
     told = list[tuple[float, str]]()
-    watch = Watch(tmp_path, tell=lambda done, text: told.append((done, text)))
-    watch.begin(1, 3)
-    (tmp_path / PAUSE).touch()
-    threading.Timer(0.3, (tmp_path / PAUSE).unlink).start()
+    watch = StepMonitor(tmp_path, on_progress=lambda done, text: told.append((done, text)))
+    watch.start_epoch(1, 3)
+    (tmp_path / PAUSE_FILE).touch()
+    threading.Timer(0.3, (tmp_path / PAUSE_FILE).unlink).start()
     started = time.monotonic()
-    watch.step(1, LOGS, lambda: 0.1)
+    watch.end_step(1, LOGS, lambda: 0.1)
     assert time.monotonic() - started > 0.25
-    assert watch.paused > 0.25
-    assert told[0] == (pytest.approx(1 / 3), step_monitor.PAUSED)  # where it was, not where the epoch began
-    watch.step(3, LOGS, lambda: 0.1)
+    assert watch.paused_seconds > 0.25
+    assert told[0] == (pytest.approx(1 / 3), step_monitor.PAUSED_MESSAGE)  # where it was, not where the epoch began
+    watch.end_step(3, LOGS, lambda: 0.1)
     assert float(read_steps(tmp_path)[-1]["seconds"]) < 0.2
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
-    (tmp_path / PAUSE).touch()
-    watch = Watch(tmp_path, lambda: True)
-    watch.begin(1, 3)
-    with pytest.raises(Stopped):
-        watch.step(1, LOGS, lambda: 0.1)
+    (tmp_path / PAUSE_FILE).touch()
+    watch = StepMonitor(tmp_path, lambda: True)
+    watch.start_epoch(1, 3)
+    with pytest.raises(TrainingStopped):
+        watch.end_step(1, LOGS, lambda: 0.1)

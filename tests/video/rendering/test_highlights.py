@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from emotion.faces import Box, Face, Scores
 from emotion.media.image_reader import read_image
-from emotion.video.rendering.highlights import MOST, Moments
-from emotion.video.rendering.thumbnails import Crops, Kept
+from emotion.video.rendering.highlights import MAX_HIGHLIGHTS, HighlightDetector
+from emotion.video.rendering.thumbnails import ThumbnailIndex, ThumbnailStore
 from tests.video.scenes import paint
 
 Make = Callable[[str, float], Scores]
 
 
 def face(scores: Scores | None, track: int = 1, side: int = 80, unsure: str | None = None) -> Face:
-    return Face(Box(20, 20, 20 + side, 20 + side), 0.9, scores=scores, unsure=unsure, track=track)
+    return Face(Box(20, 20, 20 + side, 20 + side), 0.9, scores=scores, uncertainty_reason=unsure, track_id=track)
 
 
-def found(folder: Path, moments: Moments) -> list[tuple[float, str, str, str | None]]:
-    moments.end()
+def found(folder: Path, moments: HighlightDetector) -> list[tuple[float, str, str, str | None]]:
+    moments.finish()
     moments.write()
     values = json.loads((folder / "moments.json").read_text())["moments"]
     for one in values:
@@ -32,16 +32,16 @@ def found(folder: Path, moments: Moments) -> list[tuple[float, str, str, str | N
     return [(one["seconds"], one["kind"], one["label"], one["before"]) for one in values]
 
 
-def play(folder: Path, make: Make, *script: tuple[float, str, float], rate: int = 10) -> Moments:
+def play(folder: Path, make: Make, *script: tuple[float, str, float], rate: int = 10) -> HighlightDetector:
     """`script`: until which second, what is shown, how surely; "" where nobody is there."""
-    moments = Moments(folder, False)
+    moments = HighlightDetector(folder, False)
     start = 0
     for until, word, sure in script:
         for i in range(start, round(until * rate)):
             one = face(make(word or "sad", sure), unsure="dark" if word == "unsure" else None) if word else None
             if word == "unsure":
                 one = face(make("sad", sure), unsure="dark")
-            moments.see(np.full((120, 160, 3), i % 250, np.uint8), (one,) if one else (), i / rate)
+            moments.update(np.full((120, 160, 3), i % 250, np.uint8), (one,) if one else (), i / rate)
         start = round(until * rate)
     return moments
 
@@ -80,22 +80,22 @@ def test_the_most_telling_are_kept(tmp_path: Path, make_scores: Make) -> None:
     script = [(2.0 * i, ("happy", "neutral")[i % 2], 0.8) for i in range(1, 61)]
     script[30] = (62.0, "surprise", 0.9)
     result = found(tmp_path, play(tmp_path, make_scores, *script))
-    assert len(result) == MOST
+    assert len(result) == MAX_HIGHLIGHTS
     assert ("peak", "surprise") in [(kind, word) for _, kind, word, _ in result]
     assert [seconds for seconds, *_ in result] == sorted(seconds for seconds, *_ in result)
 
 
 def test_what_was_written_and_is_no_longer_among_the_best_goes(tmp_path: Path, make_scores: Make) -> None:
-    moments = Moments(tmp_path, False)
+    moments = HighlightDetector(tmp_path, False)
     image = paint([])
     for i in range(900):
         word, sure = ("happy", "sad")[(i // 10) % 2], 0.5 + i / 2000
-        moments.see(image, (face(make_scores(word, sure)),), i / 10)
+        moments.update(image, (face(make_scores(word, sure)),), i / 10)
         if i % 50 == 0:
             moments.write()
             named = {one["crop"] for one in json.loads((tmp_path / "moments.json").read_text())["moments"]}
             assert {f"moments/{path.name}" for path in (tmp_path / "moments").iterdir()} == named
-    assert len(found(tmp_path, moments)) == MOST
+    assert len(found(tmp_path, moments)) == MAX_HIGHLIGHTS
 
 
 def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
@@ -104,10 +104,10 @@ def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
     for blur in (False, True):
         folder = tmp_path / str(blur)
         folder.mkdir()
-        moments, crops = Moments(folder, blur), Crops(folder, blur)
+        moments, crops = HighlightDetector(folder, blur), ThumbnailStore(folder, blur)
         for i in range(20):
-            moments.see(image, (face(make_scores("happy", 0.9)),), i / 10)
-            crops.see(image, (face(make_scores("happy", 0.9)),))
+            moments.update(image, (face(make_scores("happy", 0.9)),), i / 10)
+            crops.update(image, (face(make_scores("happy", 0.9)),))
         found(folder, moments)
         crops.write()
         for path in (*folder.glob("moments/*.jpg"), *folder.glob("crops/*.jpg")):
@@ -119,7 +119,7 @@ def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
 
 
 def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
-    crops, rng = Crops(tmp_path, False), np.random.default_rng(0)
+    crops, rng = ThumbnailStore(tmp_path, False), np.random.default_rng(0)
     sharp = rng.integers(100, 256, (240, 320, 3), np.uint8)
     cases = [
         (sharp // 4, face(make_scores("happy", 0.5), side=60)),
@@ -129,8 +129,8 @@ def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
         (np.full_like(sharp, 60), face(make_scores("happy", 0.9), side=150)),  # nothing to see in it
     ]
     for image, one in cases:
-        crops.see(image, (one,))
-    crops.see(sharp // 2, (face(None), face(make_scores("sad", 0.3), unsure="dark", side=100)))
+        crops.update(image, (one,))
+    crops.update(sharp // 2, (face(None), face(make_scores("sad", 0.3), unsure="dark", side=100)))
     crops.write()
     assert sorted(path.name for path in (tmp_path / "crops").glob("*.jpg")) == ["1-happy.jpg", "1-unsure.jpg", "1.jpg"]
     for name in ("1-happy.jpg", "1.jpg"):
@@ -140,28 +140,28 @@ def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
 
 
 def test_the_best_of_faces_that_are_one(tmp_path: Path, make_scores: Make) -> None:
-    crops, image = Crops(tmp_path, False), np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    crops.see(image, (face(make_scores("happy", 0.6), 1), face(make_scores("happy", 0.9), 2)))
-    assert Kept.read(tmp_path).best((1, 2)) is None
+    crops, image = ThumbnailStore(tmp_path, False), np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    crops.update(image, (face(make_scores("happy", 0.6), 1), face(make_scores("happy", 0.9), 2)))
+    assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) is None
     crops.write()
-    assert Kept.read(tmp_path).best((1, 2)) == tmp_path / "crops" / "2.jpg"
-    assert Kept.read(tmp_path).best((1,), "happy") == tmp_path / "crops" / "1-happy.jpg"
-    assert Kept.read(tmp_path).best((1, 2), "sad") is None
+    assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) == tmp_path / "crops" / "2.jpg"
+    assert ThumbnailIndex.read(tmp_path).find_best((1,), "happy") == tmp_path / "crops" / "1-happy.jpg"
+    assert ThumbnailIndex.read(tmp_path).find_best((1, 2), "sad") is None
     (tmp_path / "crops" / "values.json").write_text("{")
-    assert Kept.read(tmp_path).best((1, 2)) is not None
+    assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) is not None
 
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(-50, 400), st.floats(-50, 300), st.floats(-5, 200)), max_size=6))
 def test_boxes_anywhere(tmp_path_factory: pytest.TempPathFactory, make_scores: Make, boxes: list) -> None:
     folder = tmp_path_factory.mktemp("crops")
-    crops, moments, image = Crops(folder, True), Moments(folder, True), paint([])
+    crops, moments, image = ThumbnailStore(folder, True), HighlightDetector(folder, True), paint([])
     faces = tuple(
-        Face(Box(x, y, x + side, y + side), 0.9, scores=make_scores("happy", 0.9), track=i)
+        Face(Box(x, y, x + side, y + side), 0.9, scores=make_scores("happy", 0.9), track_id=i)
         for i, (x, y, side) in enumerate(boxes, 1)
     )
     for i in range(10):
-        crops.see(image, faces)
-        moments.see(image, faces, i / 10)
+        crops.update(image, faces)
+        moments.update(image, faces, i / 10)
     crops.write()
     found(folder, moments)
