@@ -51,29 +51,6 @@ FER2013_LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise",
 FERPLUS_LABELS: Final = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 
 
-# Columns that tables have beside one for each label: a label called so would take their place.
-RESERVED_LABELS: Final = frozenset(
-    {
-        "file",
-        "name",
-        "face",
-        "frame",
-        "seconds",
-        "span",
-        "track",
-        "shown",
-        "label",
-        "confidence",
-        "unsure",
-        "detection",
-        "x1",
-        "y1",
-        "x2",
-        "y2",
-    }
-)
-
-
 # Words that data sets use for the same expressions.
 _ALIASES: Final = {
     "anger": "angry",

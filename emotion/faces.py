@@ -163,11 +163,11 @@ class Face:
     def __post_init__(self) -> None:
         if self.smoothed_label is not None and self.smoothed_label not in (self.scores or ()):
             raise ValueError(
-                f"received the display label {self.smoothed_label!r}, expected one of {', '.join(self.scores or ())}"
+                f"received the smoothed label {self.smoothed_label!r}, expected one of {', '.join(self.scores or ())}"
             )
 
     def with_scores(self, scores: Scores, uncertainty_reason: str | None, smoothed_label: str | None = None) -> Face:
-        """The same face with what the recogniser says."""
+        """The same face with what the classifier says."""
         return replace(self, scores=scores, uncertainty_reason=uncertainty_reason, smoothed_label=smoothed_label)
 
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Face:

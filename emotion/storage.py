@@ -24,6 +24,14 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 T = TypeVar("T")
 
 
+def escape_formula(value: object) -> object:
+    """Put a quote before a text that a spreadsheet would run as a formula, as the cell of a CSV file."""
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", "\n")  # a lone one breaks the line for many readers, but Python would not quote it
+    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\n")) else value
+
+
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) so that `path` holds all of it or what it held before, at any moment."""
     with atomic_path(path) as temporary:

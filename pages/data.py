@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emotion.datasets.catalog import DatasetInfo, list_dataset_errors, list_datasets
+from emotion.datasets.catalog import DatasetInfo, list_datasets
 from emotion.datasets.dataset import Dataset
 from emotion.expressions import symbol_and_name
 from emotion.ui import messages, page
@@ -38,7 +38,8 @@ def show_card(dataset_info: DatasetInfo) -> None:
     votes = " · with FER+ votes" if dataset_info.has_ferplus else ""
     said = " / ".join(f"{count:,}" for count in dataset_info.split_counts)
     st.caption(
-        f"{dataset_info.num_faces:,} faces · {len(dataset_info.labels)} labels{votes}  \nTraining / validation / test: {said}"
+        f"{dataset_info.num_faces:,} faces · {len(dataset_info.labels)} labels{votes}  \n"
+        f"Training / validation / test: {said}"
     )
     st.caption(messages.escape_markdown(", ".join(symbol_and_name(label) for label in dataset_info.labels[:10])))
     if st.button("Open", icon=":material/folder_open:", key=f"data_look_{dataset_info.name}"):
@@ -48,10 +49,10 @@ def show_card(dataset_info: DatasetInfo) -> None:
 
 def show_list() -> None:
     """All data sets, those in work, and the form for another one."""
-    if "data" in st.query_params:
+    if "dataset" in st.query_params:
         st.info("This data set is not here, or not any more.", icon=":material/folder_off:")
     build.show_jobs()
-    found, refused = list_datasets(), list_dataset_errors()
+    found, refused = list_datasets()
     if found:
         show_cards(found)
     st.subheader("Make one from photos", anchor=False)
@@ -69,9 +70,8 @@ def show_list() -> None:
 def show_dataset(dataset_info: DatasetInfo) -> None:
     """One data set from all sides."""
     st.subheader(messages.escape_markdown(dataset_info.name), anchor=False)
-    st.caption(
-        f"{dataset_info.num_faces:,} faces · {messages.escape_markdown(', '.join(symbol_and_name(label) for label in dataset_info.labels))}"
-    )
+    labels = ", ".join(symbol_and_name(label) for label in dataset_info.labels)
+    st.caption(f"{dataset_info.num_faces:,} faces · {messages.escape_markdown(labels)}")
     ours = selection.is_user_built(dataset_info)
     with st.container(horizontal=True):
         if st.button("All data sets", icon=":material/arrow_back:", key="data_back"):

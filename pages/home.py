@@ -11,24 +11,24 @@ from emotion.ui import components, messages, models, photo_cache
 from emotion.ui import page as ui_page
 
 VIDEO_ILLUSTRATION, LIVE_ILLUSTRATION = (
-    str(photo_cache.SAMPLE_PHOTO.with_name(name)) for name in ("films.svg", "live.svg")
+    str(photo_cache.SAMPLE_PHOTO.with_name(name)) for name in ("video.svg", "live.svg")
 )
 
 
 def show_sample() -> None:
     """The sample as the Photos page reads it."""
     name, content = photo_cache.read_sample_photo()
-    if set_up.bundle is None:
+    if settings.bundle is None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
     with messages.error_box("the sample"):
         reading = photo_cache.analyze_photo(content, name)
-        faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+        faces = reading.apply_min_confidence(settings.analyzer_settings.min_confidence)
         components.show_annotated_image(
             reading,
             faces,
             key="home_picture",
-            anonymize=set_up.anonymize,
+            anonymize=settings.anonymize,
             selected=0,
             on_select=lambda _: None,
             alt_text=f"An astronaut in front of a space shuttle: {serialization.format_counts(faces)}",
@@ -62,19 +62,19 @@ def show_page_card(title: str, text: str, page: str, icon: str, show_preview: Ca
 
 def show_status() -> None:
     """What is at work, in a few lines."""
-    for sentence in set_up.model_errors:
+    for sentence in settings.model_errors:
         st.warning(messages.escape_markdown(sentence), icon=":material/info:")
-    if set_up.bundle is None and not set_up.model_errors:
-        st.warning("There is no recogniser in models/ yet; train one first.", icon=":material/info:")
-    if set_up.bundle is not None:
-        head = set_up.analyzer_settings.head or set_up.bundle.default_head
-        right = models.get_test_accuracy(set_up.bundle, head)
+    if settings.bundle is None and not settings.model_errors:
+        st.warning("There is no classifier in models/ yet; train one first.", icon=":material/info:")
+    if settings.bundle is not None:
+        head = settings.analyzer_settings.head or settings.bundle.default_head
+        right = models.get_test_accuracy(settings.bundle, head)
         measured = f", right for {format_percent(right)} of the faces it was tested on" if right is not None else ""
-        st.markdown(f":material/check_circle: Recogniser: {models.describe_head(set_up.bundle, head)}{measured}.")
-    st.markdown(f":material/check_circle: Face detector: {detector_factory.detector_description(set_up.detector)}")
+        st.markdown(f":material/check_circle: Classifier: {models.describe_head(settings.bundle, head)}{measured}.")
+    st.markdown(f":material/check_circle: Face detector: {detector_factory.detector_description(settings.detector)}")
 
 
-with ui_page.page_layout() as set_up:
+with ui_page.page_layout() as settings:
     st.title("Emotion Studio", anchor=False)
     st.write("Reads expressions in faces. Everything stays on this machine.")
     show_page_card(

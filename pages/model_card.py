@@ -1,22 +1,22 @@
-"""Model card: how good the recogniser in use is, what it was taught, what it does not know."""
+"""Model card: how good the classifier in use is, what it was taught, what it does not know."""
 
 import streamlit as st
 
 from emotion.ui import model_card, page, session
 from emotion.ui.training import end_to_end
 
-with page.page_layout() as set_up:
+with page.page_layout() as settings:
     st.title("How good is it?", anchor=False)
     bundle = session.get_bundle()
     report = model_card.read_report(bundle)
-    st.write("The recogniser that all pages use now: how often it is right, and what it cannot know.")
+    st.write("The classifier that all pages use now: how often it is right, and what it cannot know.")
     model_card.show_metrics(bundle, report)
     left, right = st.columns(2, gap="large")
     with left:
         model_card.show_per_class_metrics(report)
-        end_to_end.show_end_to_end(report.get("pipeline") or [])
+        end_to_end.show_end_to_end(report.get("end_to_end") or [])
         model_card.show_robustness(bundle)
     with right:
-        model_card.show_calibration(report, set_up.analyzer_settings.min_confidence)
+        model_card.show_calibration(report, settings.analyzer_settings.min_confidence)
         model_card.show_limitations(bundle)
     model_card.show_downloads(bundle, report)

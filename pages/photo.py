@@ -24,23 +24,23 @@ def set_photos(files: list[tuple[str, bytes]], uploader_id: int, upload_ids: Col
     if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
         photo_cache.clear_photos()
     state.update(
-        photo_files=files, photo_index=1, photo_face=1, photo_drop=uploader_id, photo_uploads=tuple(upload_ids)
+        photo_files=files, photo_index=1, photo_face=1, photo_uploader_id=uploader_id, photo_uploads=tuple(upload_ids)
     )
 
 
 def on_upload(uploader_id: int) -> None:
     """Make what lies in the drop zone the photos of the page."""
-    dropped = state[f"photo_drop_{uploader_id}"]
+    dropped = state[f"photo_uploader_{uploader_id}"]
     set_photos([(file.name, file.getvalue()) for file in dropped], uploader_id, [file.file_id for file in dropped])
 
 
 def choose_files() -> list[tuple[str, bytes]]:
     """Name and content of what was dropped now or before, or of the sample; they outlive a change of page."""
-    zone = state.setdefault("photo_drop", 0)
+    zone = state.setdefault("photo_uploader_id", 0)
     st.file_uploader(
         "Drop photos of people here",
         accept_multiple_files=True,
-        key=f"photo_drop_{zone}",
+        key=f"photo_uploader_{zone}",
         on_change=on_upload,
         args=(zone,),
         help="JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
@@ -72,7 +72,7 @@ def analyze_photos(files: list[tuple[str, bytes]]) -> list[Photo]:
         with messages.error_box(f'the photo "{name}"'):
             reading = photo_cache.analyze_photo(content, name)
             found.append(
-                Photo(name, content, reading, reading.apply_min_confidence(set_up.analyzer_settings.min_confidence))
+                Photo(name, content, reading, reading.apply_min_confidence(settings.analyzer_settings.min_confidence))
             )
     bar.empty()
     return found
@@ -83,7 +83,7 @@ def show_empty() -> None:
     name, content = photo_cache.read_sample_photo()
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="center")
     left.image(
-        photo_cache.analyze_photo(content, name).render_preview(set_up.anonymize),
+        photo_cache.analyze_photo(content, name).render_preview(settings.anonymize),
         width=240,
         alt="The sample: an astronaut",
     )
@@ -100,7 +100,7 @@ def show_thumbnails(analyzed_photos: list[Photo]) -> None:
     st.markdown(f"**{len(analyzed_photos)} photos, {len(everyone)} faces:** {serialization.format_counts(everyone)}")
     items = [
         components.Thumbnail(
-            photo_cache.get_thumbnail(photo, set_up.anonymize),
+            photo_cache.get_thumbnail(photo, settings.anonymize),
             f"{photo.name}\n{ui_photos.format_face_count(len(photo.faces))}",
             f"{photo.name}: {serialization.format_counts(photo.faces)}",
         )
@@ -117,10 +117,10 @@ def show_thumbnails(analyzed_photos: list[Photo]) -> None:
     )
 
 
-with page.page_layout() as set_up:
+with page.page_layout() as settings:
     st.title("Photos", anchor=False)
     st.write("Every face gets its expression, or the reason why it is unsure.")
-    session.get_analyzer()  # without a recogniser the page ends here, with the reason
+    session.get_analyzer()  # without a classifier the page ends here, with the reason
     files = choose_files()
     if not files:
         show_empty()
@@ -134,7 +134,7 @@ with page.page_layout() as set_up:
     photo = analyzed_photos[state["photo_index"] - 1]
     if len(analyzed_photos) > 1:
         show_thumbnails(analyzed_photos)
-    ui_photos.show_result(photo, set_up)
+    ui_photos.show_result(photo, settings)
     if any(p.faces for p in analyzed_photos):
         ui_photos.show_table(analyzed_photos)
-        ui_photos.show_downloads(analyzed_photos, photo, set_up.anonymize)
+        ui_photos.show_downloads(analyzed_photos, photo, settings.anonymize)

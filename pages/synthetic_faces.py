@@ -89,7 +89,7 @@ def show_face(sampler: Sampler, seed: int, label: str, truncation: float) -> Non
 
 
 def show_scores(scores: Scores) -> None:
-    """What the recogniser sees."""
+    """What the classifier sees."""
     table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
     said = ", ".join(f"{e} {format_percent(p)}" for e, p in scores.items())
     components.show_chart(charts.plot_scores(table), key="gen_scores", alt_text=said)
@@ -106,13 +106,13 @@ def show_morph(sampler: Sampler, seed: int, truncation: float) -> None:
     seen = charts.plot_strip_predictions(synthetic_faces.make_scores_table(strip.faces, places), marks)
     components.show_chart(seen, key="gen_seen", alt_text="What is seen along the row")
     asked = ", ".join(map(symbol_and_name, labels))
-    st.caption(f"Above the faces, below what the recogniser sees in them. Asked for: {asked}.")
+    st.caption(f"Above the faces, below what the classifier sees in them. Asked for: {asked}.")
     synthetic_faces.show_download("morph", "GIF", lambda: images.encode_gif(strip.faces), f"morph-{seed}.gif")
 
 
 def show_walk(sampler: Sampler, seed: int, label: str, truncation: float) -> None:
     """From one person to another."""
-    other = synthetic_faces.choose_seed("To the seed", "gen_other", WALK_SEED)
+    other = synthetic_faces.choose_seed("To the seed", "gen_walk_seed", WALK_SEED)
     strip = synthetic_faces.walk(sampler, (seed, other), label, 25, truncation)
     synthetic_faces.show_row(strip.faces[::2], f"From seed {seed} to seed {other}")
     synthetic_faces.show_download("walk", "GIF", lambda: images.encode_gif(strip.faces), f"walk-{seed}-{other}.gif")
@@ -120,7 +120,7 @@ def show_walk(sampler: Sampler, seed: int, label: str, truncation: float) -> Non
 
 def show_mix(sampler: Sampler, seed: int, label: str, truncation: float) -> None:
     """A child of two faces."""
-    other = synthetic_faces.choose_seed("With the seed", "gen_mate", MIX_SEED)
+    other = synthetic_faces.choose_seed("With the seed", "gen_mix_seed", MIX_SEED)
     share = st.slider("How much of the second", 0, 100, 50, 5, format="%d %%", key="gen_share") / 100
     (mixed,) = sampler.interpolate_many(seed, other, label, [share], truncation).faces
     ends: FaceImages = synthetic_faces.generate_faces(sampler, (seed, other), label, truncation)

@@ -49,7 +49,7 @@ def show_start(plan: TrainingPlan, errors: list[str]) -> None:
 
 def show_builtin_runs(runs: list[RunSummary]) -> None:
     """Before the first training: runs that are shipped, to look at and to repeat."""
-    shipped = [run for run in runs if run.is_builtin and not run.source_run and run.kind == "recogniser"]
+    shipped = [run for run in runs if run.is_builtin and not run.source_run and run.kind == "classifier"]
     if not shipped:
         return
     st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)
@@ -59,7 +59,8 @@ def show_builtin_runs(runs: list[RunSummary]) -> None:
             right = f"{run.best_accuracy * 100:.1f} % right, epoch {run.best_epoch}" if run.best_accuracy else ""
             minutes = f"{run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else ""
             st.markdown(
-                f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(' · '.join(filter(None, [right, minutes])))}"
+                f"**{messages.escape_markdown(run.name)}**  \n"
+                f"{messages.escape_markdown(' · '.join(filter(None, [right, minutes])))}"
             )
             with st.container(horizontal=True):
                 if st.button("Look", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
@@ -79,7 +80,7 @@ def on_repeat(run: RunSummary) -> None:
     try:
         form.fill_form(TrainingPlan.from_config(run.config))
     except EmotionError as error:
-        st.session_state["train_refused"] = str(error)
+        st.session_state["train_error"] = str(error)
 
 
 with page.page_layout():
@@ -94,5 +95,5 @@ with page.page_layout():
             show_form()
     else:
         show_form()
-        if not any(run.kind == "recogniser" and not run.is_builtin for run in runs):
+        if not any(run.kind == "classifier" and not run.is_builtin for run in runs):
             show_builtin_runs(runs)

@@ -19,11 +19,11 @@ state = st.session_state
 
 def show_upload() -> None:
     """Where films come from."""
-    zone = state.setdefault("film_drop", 0)
+    zone = state.setdefault("video_uploader_id", 0)
     files = st.file_uploader(
         "Drop films of people here",
         accept_multiple_files=True,
-        key=f"film_drop_{zone}",
+        key=f"video_uploader_{zone}",
         help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. They "
         "stay on this machine until you delete them.",
     )
@@ -33,17 +33,17 @@ def show_upload() -> None:
             list(selection.FRAME_STRIDES),
             default=selection.EVERY_FRAME,
             required=True,
-            key="film_speed",
+            key="video_speed",
             help="Every frame is exact. Fast looks at about eight frames of each second and misses what is shorter.",
         )
         sample = st.button(
             "Try a sample",
             icon=":material/movie:",
-            key="film_sample",
+            key="video_sample",
             help="Twelve seconds made of one photo: one face, moved about.",
         )
     if files:
-        state["film_drop"] = zone + 1  # or they would be read again at every click
+        state["video_uploader_id"] = zone + 1  # or they would be read again at every click
         submit_videos([(file, file.name) for file in files], speed or selection.EVERY_FRAME)
     if sample:
         with messages.error_box("the sample"):
@@ -99,7 +99,7 @@ def show_card(analysis: VideoAnalysis) -> None:
         said = [selection.format_duration(analysis), selection.format_date(analysis), selection.format_status(analysis)]
         st.caption(messages.escape_markdown(" · ".join(filter(None, said))))
     with st.container(horizontal=True):
-        if st.button("Open", icon=":material/play_arrow:", key=f"film_open_{analysis.folder.name}"):
+        if st.button("Open", icon=":material/play_arrow:", key=f"video_open_{analysis.folder.name}"):
             selection.select_video(analysis.folder)
             st.rerun()
         show_delete(analysis)
@@ -109,7 +109,7 @@ def show_delete(analysis: VideoAnalysis) -> None:
     """Ask, then remove the film and everything made of it."""
     with st.popover("Delete", icon=":material/delete:"):
         st.write("Deletes the film and all that was read of it. This cannot be undone.")
-        if st.button("Delete for good", key=f"film_delete_{analysis.folder.name}"):
+        if st.button("Delete for good", key=f"video_delete_{analysis.folder.name}"):
             with messages.error_box("deleting the film"):
                 library.delete(analysis.folder)
                 selection.select_video(None)
@@ -132,7 +132,7 @@ def show_running(analysis: VideoAnalysis) -> None:
         with right:
             st.progress(now.fraction, messages.escape_markdown(selection.format_status(analysis)))
             st.markdown(messages.escape_markdown(now.message or "Begins"))
-            if st.button("Stop and keep what is done", icon=":material/stop:", key="film_stop"):
+            if st.button("Stop and keep what is done", icon=":material/stop:", key="video_stop"):
                 with st.spinner("Stopping"):
                     job.open_job(analysis.folder).stop()
                 st.rerun()
@@ -149,14 +149,14 @@ def show_header(analysis: VideoAnalysis) -> None:
     st.caption(messages.escape_markdown(selection.format_summary(analysis)))
     again = False
     with st.container(horizontal=True):
-        if st.button("All films", icon=":material/arrow_back:", key="film_back"):
+        if st.button("All films", icon=":material/arrow_back:", key="video_back"):
             selection.select_video(None)
             st.rerun()
         if analysis.is_finished:
             again = st.button(
                 "Read again",
                 icon=":material/replay:",
-                key="film_again",
+                key="video_again",
                 help="With what is chosen in the sidebar now; this reading stays.",
             )
             show_delete(analysis)
@@ -174,7 +174,7 @@ with page.page_layout():
     with messages.error_box("this film"):
         analysis, is_damaged = selection.get_selected_video(), False
     if analysis is None:
-        if "film" in st.query_params and not is_damaged:
+        if "video" in st.query_params and not is_damaged:
             st.info("This film is not here, or not any more.", icon=":material/movie:")
         show_upload()
         videos = library.list_videos()

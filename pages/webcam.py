@@ -24,12 +24,12 @@ state = st.session_state
 def get_options() -> LiveOptions:
     """What was chosen on this page and in the sidebar."""
     # A camera's picture is small, and a face before it large: half of what a photo needs finds them, and is fast.
-    side = min(set_up.analyzer_settings.max_side, 2560) // (4 if set_up.detector == "haar" else 2)
+    side = min(settings.analyzer_settings.max_side, 2560) // (4 if settings.detector == "haar" else 2)
     stream = StreamSettings(
-        recognition=replace(set_up.analyzer_settings, max_side=side),
-        half_life=state.get("live_calm", 0.5),
+        recognition=replace(settings.analyzer_settings, max_side=side),
+        half_life=state.get("live_smoothing", 0.5),
     )
-    return LiveOptions(stream, state.get("live_mirror", True), set_up.anonymize, state.get("live_pause", False))
+    return LiveOptions(stream, state.get("live_mirror", True), settings.anonymize, state.get("live_pause", False))
 
 
 def show_settings() -> tuple[int, int]:
@@ -50,7 +50,7 @@ def show_settings() -> tuple[int, int]:
             0.5,
             0.1,
             format="%.1f s",
-            key="live_calm",
+            key="live_smoothing",
             help="After that time an older look at a face counts half. 0 shows every look as it is.",
         )
         st.toggle("Mirrored", True, key="live_mirror", help="As in a mirror: your left is on the left.")
@@ -59,12 +59,14 @@ def show_settings() -> tuple[int, int]:
 
 @st.fragment(run_every=0.5)
 def show_live_state(controller: LiveController, history_slot: DeltaGenerator) -> None:
-    """The cards, how the stream does, and in the place `history_slot` the last half minute, all of one moment; nothing before a
-    picture was asked for."""
+    """Show the cards, the stream statistics and, in `history_slot`, the last half minute, all of the same moment.
+
+    Shows nothing before a stream was requested.
+    """
     if not controller.is_used:
         return
     with messages.error_box("the faces"):
-        view = controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_why") else 0)
+        view = controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0)
         live_cards.show_cards(view)
         st.caption(live_cards.format_stats(view))
         if view.last_error and view.errors:
@@ -115,12 +117,12 @@ def show_single_image() -> None:
         return
     with messages.error_box("the picture"):
         reading = photo_cache.analyze_photo(taken.getvalue(), "the picture")
-        faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+        faces = reading.apply_min_confidence(settings.analyzer_settings.min_confidence)
         components.show_annotated_image(
             reading,
             faces,
             key="live_photo",
-            anonymize=set_up.anonymize,
+            anonymize=settings.anonymize,
             selected=0,
             on_select=lambda _: None,
             alt_text=f"The picture: {serialization.format_counts(faces)}",
@@ -131,12 +133,12 @@ def show_single_image() -> None:
 def show_example() -> None:
     """What is to be seen soon, before the camera is on."""
     reading = photo_cache.analyze_photo(photo_cache.read_sample_photo()[1], "the sample")
-    faces = reading.apply_min_confidence(set_up.analyzer_settings.min_confidence)
+    faces = reading.apply_min_confidence(settings.analyzer_settings.min_confidence)
     components.show_annotated_image(
         reading,
         faces,
         key="live_example",
-        anonymize=set_up.anonymize,
+        anonymize=settings.anonymize,
         selected=0,
         on_select=lambda _: None,
         alt_text=f"An example: {serialization.format_counts(faces)}",
@@ -156,9 +158,9 @@ def show_stream(source: str) -> None:
     # Streamlit knows them by their places, and a run that ends forgets those it had not, also where a newer run that
     # overtook it has just made them. What comes and goes by itself stands below the buttons, which it would move.
     picture, buttons, saved, words = (left.container() for _ in range(4))
-    past, settings = left.empty(), left.container()
+    history_slot, settings_slot = left.empty(), left.container()
     switch, cards, example = (right.container() for _ in range(3))
-    with settings:
+    with settings_slot:
         size = show_settings() if source == "Camera" else live_stream.CAMERA_SIZES["Normal"]
     with picture:
         if source == "Camera":
@@ -177,18 +179,18 @@ def show_stream(source: str) -> None:
     with switch:
         if (
             live.is_used
-            and not set_up.anonymize
-            and session.get_analyzer().classifier.has_cam(set_up.analyzer_settings.head)
+            and not settings.anonymize
+            and session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
         ):
-            st.toggle("Show why", key="live_why", help="Paints on each face what speaks for its label.")
+            st.toggle("Show why", key="live_saliency", help="Paints on each face what speaks for its label.")
     with cards:
-        show_live_state(live, past)
+        show_live_state(live, history_slot)
     if not live.is_used:
         with example:
             show_example()
 
 
-with page.page_layout() as set_up:
+with page.page_layout() as settings:
     st.title("Live", anchor=False)
     st.write(f"Your camera, with the expression of every face. The pictures stay on this machine. {NOTHING_KEPT}")
     try:

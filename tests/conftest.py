@@ -1,4 +1,4 @@
-"""What the tests share: a face, fakes of detector and recogniser, a tiny model folder, a cache of their own.
+"""What the tests share: a face, fakes of detector and classifier, a tiny model folder, a cache of their own.
 
 With the environment variable EMOTION_MEDIA naming a folder of photos (see `media`), and with YuNet on this
 machine, more is tested; nothing needs them.
@@ -114,18 +114,20 @@ class FakeDetector:
     """Finds the given faces, or what the given function finds; fails if two threads search at once."""
 
     name: ClassVar[str] = "fake"
-    geometry: ClassVar[CropGeometry] = CropGeometry()
+    crop_geometry: ClassVar[CropGeometry] = CropGeometry()
 
-    def __init__(self, faces: Sequence[Face | Box] | Callable[[NDArray], Sequence[Face]], proposes: bool) -> None:
-        self.proposes = proposes
+    def __init__(
+        self, faces: Sequence[Face | Box] | Callable[[NDArray], Sequence[Face]], needs_verification: bool
+    ) -> None:
+        self.needs_verification = needs_verification
         self.calls: list[tuple[float, int]] = []
         self._faces = faces
         self._busy = threading.Lock()
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         assert self._busy.acquire(blocking=False), "two threads search at once"
         try:
-            self.calls.append((threshold, side))
+            self.calls.append((threshold, max_side))
             faces = self._faces(image) if callable(self._faces) else self._faces
             found = (Face(face, 0.9) if isinstance(face, Box) else face for face in faces)
             return tuple(face for face in found if face.detection_score >= threshold)
@@ -135,14 +137,14 @@ class FakeDetector:
 
 @pytest.fixture(scope="session")
 def fake_detector() -> Callable[..., FakeDetector]:
-    """`fake_detector(faces_or_boxes, proposes=False)`."""
-    return lambda faces=(), proposes=False: FakeDetector(faces, proposes)
+    """`fake_detector(faces_or_boxes, needs_verification=False)`."""
+    return lambda faces=(), needs_verification=False: FakeDetector(faces, needs_verification)
 
 
-class FakeRecogniser:
+class FakeClassifier:
     """Says the given things of the first, second ... crop, the last of them of all others."""
 
-    size = 48
+    input_size = 48
     head_names = ("ferplus", "fer2013")
 
     def __init__(self, verdicts: Sequence[Prediction]) -> None:
@@ -150,18 +152,18 @@ class FakeRecogniser:
         self.seen: list[NDArray[np.uint8]] = []
         self.heads: list[str | None] = []
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.seen.append(crops if crops.ndim == 3 else crops[0])  # of three looks the first one
         self.heads.append(head)
         return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(crops.shape[-3]))
 
 
 @pytest.fixture(scope="session")
-def fake_recogniser() -> Callable[..., FakeRecogniser]:
-    """`fake_recogniser((label, confidence, face), ...)`: one tuple a crop."""
+def fake_classifier() -> Callable[..., FakeClassifier]:
+    """`fake_classifier((label, confidence, face), ...)`: one tuple a crop."""
 
-    def make(*words: tuple[str, float, float]) -> FakeRecogniser:
-        return FakeRecogniser(
+    def make(*words: tuple[str, float, float]) -> FakeClassifier:
+        return FakeClassifier(
             [
                 Prediction(scores_of(label, confidence), face)
                 for label, confidence, face in words or [("happy", 0.9, 1.0)]
@@ -239,23 +241,23 @@ def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = 
 
 
 def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None = None, **network: Any) -> Path:
-    """A recogniser's folder with a tiny network of two heads and a valid card, which `change` may spoil."""
+    """A classifier's folder with a tiny network of two heads and a valid card, which `change` may spoil."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = {"ferplus": FERPLUS_LABELS, "fer2013": FER2013_LABELS}
     write_network(folder / "model.onnx", {name: len(words) for name, words in labels.items()}, 48, **network)
     card: dict[str, Any] = {
-        "kind": "recogniser",
+        "kind": "classifier",
         "name": folder.name,
-        "input": {"size": 48, "colour": "grey", "range": [0, 255]},
-        "shown": "ferplus",
+        "input": {"size": 48, "color_mode": "grayscale", "range": [0, 255]},
+        "default_head": "ferplus",
         "heads": {n: {"output": n, "labels": list(words), "temperature": 1.0} for n, words in labels.items()},
-        "face": {"output": "face", "threshold": 0.5},
+        "face_head": {"output": "face", "threshold": 0.5},
         "metrics": {},
         "files": {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}},
     }
     if network.get("maps"):
         for name, head in card["heads"].items():
-            head["map"] = f"{name}_map"
+            head["cam_output"] = f"{name}_map"
     if change is not None:
         change(card)
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
@@ -270,10 +272,10 @@ def make_bundle() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A recogniser that answers at random: quick, and as sensitive to every pixel as a real one."""
+    """A classifier that answers at random: quick, and as sensitive to every pixel as a real one."""
     return open_model(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
 
 
 @pytest.fixture(scope="session")
-def tiny_recogniser(tiny: ModelBundle) -> ExpressionClassifier:
+def tiny_classifier(tiny: ModelBundle) -> ExpressionClassifier:
     return ExpressionClassifier(tiny, num_threads=1)

@@ -190,7 +190,7 @@ def test_a_face_never_changes() -> None:
     scored = face.with_scores(Scores(["sad", "happy"], [0.2, 0.8]), "small")
     assert (face.scores, face.uncertainty_reason) == (None, None)
     assert (scored.box, scored.detection_score, scored.display_label) == (face.box, 0.9, "unsure")
-    for value, name in ((face, "detection"), (face.box, "x1"), (FrameResult(0, 0.0), "faces")):
+    for value, name in ((face, "detection_score"), (face.box, "x1"), (FrameResult(0, 0.0), "faces")):
         with pytest.raises(FrozenInstanceError):
             setattr(value, name, 0)
     assert FrameResult(0, 0.0).faces == ()
@@ -224,7 +224,7 @@ def test_words_of_data_sets(word: str, name: str | None) -> None:
 
 def test_every_expression_has_its_own_look() -> None:
     looks = [*EXPRESSIONS.values(), UNCERTAIN]
-    for kind in ("name", "colour", "sign"):
+    for kind in ("name", "color", "symbol"):
         assert len({getattr(look, kind) for look in looks}) == len(looks)
     assert all(name == look.name for name, look in EXPRESSIONS.items())
     assert all(len(look.symbol) == 1 for look in looks)
@@ -285,7 +285,7 @@ def test_a_display_label_belongs_to_the_face() -> None:
     )
     assert held.with_scores(scores, None).display_label == "happy"
     for wrong in (lambda: face.with_scores(scores, None, "bored"), lambda: replace(face, smoothed_label="sad")):
-        with pytest.raises(ValueError, match="received the display label"):
+        with pytest.raises(ValueError, match="received the smoothed label"):
             wrong()
 
 

@@ -52,16 +52,16 @@ def test_another_type_is_refused_with_field_value_and_what_was_expected(wrong: d
 
 
 def test_the_settings_of_a_preparation_are_checked() -> None:
-    for wrong in ({"size": "48"}, {"seed": 1.0}, {"whole": "yes"}, {"several": "some"}, {"shares": None}):
+    for wrong in ({"size": "48"}, {"seed": 1.0}, {"pre_cropped": "yes"}, {"multi_face_policy": "some"}, {"split_ratios": None}):
         with pytest.raises(EmotionError, match=f"{next(iter(wrong))} is .*; expected"):
             DatasetBuildConfig(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
 def test_the_settings_of_every_training_are_checked() -> None:
-    detector = pytest.importorskip("emotion.training.detector.trainer")
-    trainer = pytest.importorskip("emotion.training.classifier.trainer")
-    lessons = pytest.importorskip("emotion.generation.train_step")
-    for kind in (detector.DetectorConfig, trainer.TrainingConfig, lessons.GanConfig):
+    detector = pytest.importorskip("emotion.training.detector.config")
+    classifier = pytest.importorskip("emotion.training.classifier.config")
+    generator = pytest.importorskip("emotion.generation.config")
+    for kind in (detector.DetectorConfig, classifier.TrainingConfig, generator.GanConfig):
         with pytest.raises(EmotionError, match="epochs is '7'; expected a whole number"):
             kind(epochs="7")

@@ -36,9 +36,9 @@ LIBRARY = """
     time.sleep(600)  # until it is stopped
 """
 WAIT = """
-    while job.state().running:
+    while job.read_state().is_running:
         time.sleep(0.1)
-    assert job.state().state == "done", job.log_tail()
+    assert job.read_state().status == "done", job.tail_log()
 """
 TRAINING = (
     """
@@ -47,7 +47,7 @@ TRAINING = (
     from emotion.jobs import job as jobs
     folder = Path("run")
     folder.mkdir()
-    job = jobs.start([*sys.argv[1:], "--out", "run"], folder)
+    job = jobs.start_job([*sys.argv[1:], "--out", "run"], folder)
 """
     + WAIT
 )
@@ -56,26 +56,26 @@ VIDEO = (
     import sys, time
     from pathlib import Path
     import altair as alt, pandas as pd
-    from emotion.charts.export import chart_file
-    from emotion.video import exports as files, library as shelf
-    from emotion.video.analysis import Analysis
-    job = shelf.start_film(Path(sys.argv[1]), "video.mp4", shelf.FilmSettings())
+    from emotion.charts.export import export_chart
+    from emotion.video import exports, library
+    from emotion.video.analysis import VideoAnalysis
+    job = library.submit(Path(sys.argv[1]), "video.mp4", library.VideoSettings())
 """
     + WAIT
     + """
     Path("results").mkdir()
-    files.write_results(Analysis.open(job.folder), Path("results"))
+    exports.write_results(VideoAnalysis.open(job.folder), Path("results"))
     chart = alt.Chart(pd.DataFrame({"x": [1]}), title="x").mark_point().encode(x="x")
-    assert chart_file(chart, "svg") and chart_file(chart, "png")
+    assert export_chart(chart, "svg") and export_chart(chart, "png")
 """
 )
 DATA_SET = (
     """
     import sys, time
     from pathlib import Path
-    from emotion.datasets.builder import Settings
-    from emotion.datasets.build_jobs import start_with_path
-    job = start_with_path(Path(sys.argv[1]), "mine", Settings())
+    from emotion.datasets.builder import DatasetBuildConfig
+    from emotion.datasets.build_jobs import start_from_path
+    job = start_from_path(Path(sys.argv[1]), "mine", DatasetBuildConfig())
 """
     + WAIT
 )
@@ -83,7 +83,7 @@ STREAM = """
     import asyncio
     from aioice import Candidate, Connection
     from emotion.ui import server as ui_server
-    ui_server.look_up_no_peer()
+    ui_server.disable_mdns_lookup()
     async def receive():
         stream = Connection(ice_controlling=False)
         await stream.add_remote_candidate(Candidate.from_sdp("1 1 udp 1 f00d.local 9 typ host"))

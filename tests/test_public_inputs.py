@@ -84,18 +84,18 @@ def entries(analyzer: Analyzer, tmp_path: Path) -> dict[str, Callable[[Any], Any
     return {
         "as_rgb": as_rgb,
         "analyze": analyzer.analyze,
-        "analyze_upright": lambda image: analyzer.analyze_any_orientation(image).faces,
-        "readings": lambda image: [reading.face for reading in analyzer.classify_all(image, settings)],
-        "find": lambda image: analyzer.detect(image, 0.6, 640),
-        "suspected": lambda image: analyzer.candidate_boxes(image, settings),
-        "look": lambda image: Stream(analyzer).process(image, 0.0).faces,
+        "analyze_any_orientation": lambda image: analyzer.analyze_any_orientation(image).faces,
+        "classify_all": lambda image: [reading.face for reading in analyzer.classify_all(image, settings)],
+        "detect": lambda image: analyzer.detect(image, 0.6, 640),
+        "candidate_boxes": lambda image: analyzer.candidate_boxes(image, settings),
+        "process": lambda image: Stream(analyzer).process(image, 0.0).faces,
         "annotate": lambda image: annotate(image, FACES),
         "annotate and blur": lambda image: annotate(image, FACES, anonymize=True),
         "pixelate": lambda image: pixelate(image, [FACES[0].box]),
-        "hidden": pixelate_all,
-        "over": lambda image: Anonymizer(analyzer).apply(image, [], 0.0, settings),
-        "places": lambda image: Anonymizer(analyzer).regions(image, [], 0.0, settings),
-        "fitted": lambda image: letterbox(image, 300, 200),
+        "pixelate_all": pixelate_all,
+        "apply": lambda image: Anonymizer(analyzer).apply(image, [], 0.0, settings),
+        "regions": lambda image: Anonymizer(analyzer).regions(image, [], 0.0, settings),
+        "letterbox": lambda image: letterbox(image, 300, 200),
         "encode_png": encode_png,
         "encode_jpeg": encode_jpeg,
         "write": write,
@@ -163,17 +163,24 @@ def test_an_image_that_is_right_already_is_not_copied_and_never_changed() -> Non
 NO_SHARES = (-0.01, 1.01, 60, math.nan, math.inf, "0.5", None, True, [0.5])
 NO_COUNTS = (0, -1, 640.0, math.nan, "640", None, True)
 BAD: list[tuple[type, str, tuple]] = [
-    (AnalyzerSettings, "detection", NO_SHARES),
-    (AnalyzerSettings, "unsure", NO_SHARES),
-    (AnalyzerSettings, "side", NO_COUNTS),
+    (AnalyzerSettings, "detection_threshold", NO_SHARES),
+    (AnalyzerSettings, "min_confidence", NO_SHARES),
+    (AnalyzerSettings, "max_side", NO_COUNTS),
     (AnalyzerSettings, "head", (7, b"ferplus", ["ferplus"])),
-    (StreamSettings, "recognition", (None, {"side": 640}, 640)),
-    (StreamSettings, "margin", NO_SHARES),
-    (StreamSettings, "batch", NO_COUNTS),
-    (StreamSettings, "windows", (-1, 0.5, "4")),
+    (StreamSettings, "recognition", (None, {"max_side": 640}, 640)),
+    (StreamSettings, "switch_margin", NO_SHARES),
+    (StreamSettings, "max_faces_per_frame", NO_COUNTS),
+    (StreamSettings, "max_roi_searches", (-1, 0.5, "4")),
     *(
         (StreamSettings, name, (-0.1, math.nan, math.inf, "1", None))
-        for name in ("half_life", "hold", "rate", "interval", "eager", "keep")
+        for name in (
+            "half_life",
+            "switch_delay",
+            "classify_hz",
+            "detect_interval",
+            "min_detect_interval",
+            "max_lost_seconds",
+        )
     ),
 ]
 
@@ -203,12 +210,12 @@ def test_what_the_model_does_not_have_is_refused_with_and_without_faces(analyzer
     stream = Stream(analyzer, StreamSettings(settings))
     with pytest.raises(SettingsError, match=sentence):
         stream.process(IMAGE, 0.0)
-    recognizer = analyzer.classifier
-    crop = np.zeros((recognizer.input_size, recognizer.input_size), np.uint8)
+    classifier = analyzer.classifier
+    crop = np.zeros((classifier.input_size, classifier.input_size), np.uint8)
     with pytest.raises(SettingsError, match=sentence):
-        recognizer.has_cam("fer2031")
+        classifier.has_cam("fer2031")
     with pytest.raises(SettingsError, match="has no label 'joy'; it has"):
-        overlay_class_activation(recognizer, crop, "joy", None, 96)
+        overlay_class_activation(classifier, crop, "joy", None, 96)
 
 
 def test_times_and_sizes_that_are_none_are_refused(analyzer: Analyzer, tmp_path: Path) -> None:

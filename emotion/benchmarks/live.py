@@ -36,16 +36,16 @@ def benchmark_stream(
     duration: float = 10.0, frames: Sequence[ImageArray] | None = None, bundle: ModelBundle | None = None
 ) -> list[dict[str, Any]]:
     """Rows of `detector`, `num_faces`, `fps` (frames analysed in a second), `age_p95_ms` (the worst two seconds),
-    `dropped` (share of the frames, 0 to 1), `cores` (processors that were busy) and `megabytes` (growth of the memory
+    `dropped` (share of the frames, 0 to 1), `cores` (processors that were busy) and `memory_mb` (growth of the memory
     while it ran).
 
-    640x480 frames with 1 and with 8 moving faces, or those of `film` (RGB uint8), come at 30 a second for `duration`.
+    640x480 frames with 1 and with 8 moving faces, or `frames` (RGB uint8), come at 30 a second for `duration`.
     """
-    recogniser = ExpressionClassifier(bundle or get_default_model("recogniser"))
+    classifier = ExpressionClassifier(bundle or get_default_model("classifier"))
     rows = []
     for name in available_detectors():
         for pictures in [frames] if frames else [_make_moving_frames(1), _make_moving_frames(8)]:
-            rows.append(_measure_session(Analyzer(make_detector(name), recogniser), pictures, duration))
+            rows.append(_measure_session(Analyzer(make_detector(name), classifier), pictures, duration))
     return rows
 
 
@@ -77,12 +77,12 @@ def _measure_session(analyzer: Analyzer, frames: Sequence[ImageArray], duration:
     came, dropped = after.num_frames - before.num_frames, after.dropped_frames - before.dropped_frames
     return {
         "detector": name,
-        "faces": faces,
+        "num_faces": faces,
         "fps": round((came - dropped) / passed, 1),
         "age_p95_ms": round(1e3 * max(ages, default=float("nan")), 1),
         "dropped": round(dropped / max(1, came), 4),
         "cores": round(cpu / passed, 2),
-        "megabytes": round(memory / 1e6, 1),
+        "memory_mb": round(memory / 1e6, 1),
     }
 
 

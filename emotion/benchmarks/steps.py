@@ -30,19 +30,19 @@ _LIVE_MAX_SIDE: Final = 320
 
 
 def benchmark_steps(bundle: ModelBundle | None = None, num_repeats: int = 40) -> list[dict[str, Any]]:
-    """Rows of `what` (detect, crop, classify, draw, total; start), `detector`, `faces`, `milliseconds`.
+    """Rows of `step` (detect, crop, classify, draw, total; start), `detector`, `num_faces`, `ms`.
 
     640x480 frames with 1 and with 8 faces, searched at 320x240, with one look at each face as for moving pictures, one
     thread on one core, the median of `num_repeats` calls after a warm-up. The rows "start" run `analyze` on one photo in a
-    new process: milliseconds from its start to its end and, where the system tells, `megabytes` of peak memory.
+    new process: `ms` from its start to its end and, where the system tells, `memory_mb` of peak memory.
     """
     rows: list[dict[str, Any]] = []
     with single_core():
-        recogniser = ExpressionClassifier(bundle or get_default_model("recogniser"), num_threads=1)
+        classifier = ExpressionClassifier(bundle or get_default_model("classifier"), num_threads=1)
         for name in available_detectors():
             for copies in (1, 8):
                 rows += _measure_steps(
-                    Analyzer(make_detector(name, num_threads=1), recogniser), make_frame(copies), copies, num_repeats
+                    Analyzer(make_detector(name, num_threads=1), classifier), make_frame(copies), copies, num_repeats
                 )
     return rows + [_measure_cold_start(name) for name in available_detectors()]
 
@@ -66,27 +66,27 @@ def make_frame(num_faces: int) -> NDArray[np.uint8]:
 def _measure_steps(
     analyzer: Analyzer, image: NDArray[np.uint8], num_faces: int, num_repeats: int
 ) -> Iterator[dict[str, Any]]:
-    detector, recogniser = analyzer.detector, analyzer.classifier
+    detector, classifier = analyzer.detector, analyzer.classifier
     settings = AnalyzerSettings(max_side=_LIVE_MAX_SIDE)
     found = detector.detect(image, settings.detection_threshold, settings.max_side)
     faces = analyzer.analyze(image, settings)
-    crops = crop_faces(to_gray(image), found, detector.crop_geometry, recogniser.input_size)
+    crops = crop_faces(to_gray(image), found, detector.crop_geometry, classifier.input_size)
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: detector.detect(image, settings.detection_threshold, settings.max_side),
-        "crop": lambda: crop_faces(to_gray(image), found, detector.crop_geometry, recogniser.input_size),
-        "classify": lambda: recogniser.predict(crops),
+        "crop": lambda: crop_faces(to_gray(image), found, detector.crop_geometry, classifier.input_size),
+        "classify": lambda: classifier.predict(crops),
         "draw": lambda: annotate(image, faces),
         "total": lambda: annotate(
             image,
             tuple(face.with_scores(seen.scores, None) for face, _, seen in analyzer.classify_all(image, settings)),
         ),
     }
-    for what, step in steps.items():
+    for name, step in steps.items():
         yield {
-            "what": what,
+            "step": name,
             "detector": detector.name,
-            "faces": len(faces),
-            "milliseconds": round(_measure_median_ms(step, num_repeats), 3),
+            "num_faces": len(faces),
+            "ms": round(_measure_median_ms(step, num_repeats), 3),
         }
 
 
@@ -106,10 +106,10 @@ def _measure_cold_start(detector: str) -> dict[str, Any]:
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     row = {
-        "what": "start",
+        "step": "start",
         "detector": detector,
-        "faces": len(json.loads(done.stdout)["faces"]),
-        "milliseconds": round((time.perf_counter() - started) * 1e3, 1),
+        "num_faces": len(json.loads(done.stdout)["faces"]),
+        "ms": round((time.perf_counter() - started) * 1e3, 1),
     }
     return row | run_with_peak_memory(command[3:])[1]
 
@@ -129,9 +129,9 @@ else:
 
 
 def run_with_peak_memory(arguments: list[str]) -> tuple[str, dict[str, float]]:
-    """What a command of ours prints, and `megabytes` of its peak resident memory; no figure on Windows, which does
+    """What a command of ours prints, and `memory_mb`, its peak resident memory; no figure on Windows, which does
     not tell."""
     tells = sys.platform != "win32"
     command = [sys.executable, *(("-c", _PEAK_MEMORY_SCRIPT) if tells else ("-m", "emotion")), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
-    return done.stdout, {"megabytes": round(float(done.stderr.split()[-1]), 1)} if tells else {}
+    return done.stdout, {"memory_mb": round(float(done.stderr.split()[-1]), 1)} if tells else {}

@@ -32,7 +32,7 @@ ImageArray = NDArray[np.uint8]
 
 
 def benchmark_videos(duration: float = 20.0, model: Path | None = None) -> list[dict[str, Any]]:
-    """Rows of `what`, `detector`, `size`, `num_faces`, `mode`, `times_real_time`, `megabytes` (peak of the process).
+    """Rows of `step`, `detector`, `size`, `num_faces`, `mode`, `realtime_factor`, `memory_mb` (peak of the process).
 
     Films of 30 frames a second in which faces sway are read by `analyze` in a process of its own, from decoding to
     the film with labels; the start of that process does not count.
@@ -70,12 +70,12 @@ def _measure_case(
     said, memory = run_with_peak_memory([*arguments, *(("--model", str(model)) if model else ())])
     told = json.loads(said)
     return {
-        "what": "film",
+        "step": "video",
         "detector": detector,
         "size": f"{size[0]}x{size[1]}",
-        "faces": num_faces,
+        "num_faces": num_faces,
         "mode": " ".join(cli_options).strip("-"),
-        "times_real_time": round((told["seconds"] + 1 / FPS) / told["took"], 2),
+        "realtime_factor": round((told["last_timestamp"] + 1 / FPS) / told["elapsed_seconds"], 2),
         **memory,
     }
 

@@ -20,7 +20,7 @@ from emotion.charts.style import (
 )
 from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, text_color
 from emotion.formatting import format_percent
-from emotion.results.tables import STREAM_COLUMNS, label_from_column
+from emotion.results.tables import get_score_labels
 
 _LIVE_SECONDS = 30
 _LIVE_LEGEND_COLUMNS = 3  # of its legend; four do not fit beside an axis at 400 pixels
@@ -31,7 +31,7 @@ _MAX_GAP_SECONDS = 0.6  # seconds between two samples of a face that is still th
 def plot_scores(table: pd.DataFrame) -> alt.LayerChart:
     """One bar for each expression of one face, most probable first.
 
-    `table` as from `tables.scores_table`: `get_style`, `probability` (0 to 1).
+    `table` as from `tables.scores_table`: `expression`, `probability` (0 to 1).
     """
     table = table.sort_values("probability", ascending=False, kind="stable")
     rows = table.assign(
@@ -61,7 +61,7 @@ def plot_scores(table: pd.DataFrame) -> alt.LayerChart:
 def plot_group_shares(table: pd.DataFrame) -> alt.LayerChart:
     """One stacked bar for the faces of a whole group, the counts in it and the words in its legend.
 
-    `table` as from `tables.counts_table`: `get_style`, `count`, `share` (0 to 1), in the order to show.
+    `table` as from `tables.counts_table`: `expression`, `count`, `share` (0 to 1), in the order to show.
     """
     names = [symbol_and_name(e) for e in table["expression"]]
     ends = table["share"].cumsum()
@@ -71,7 +71,7 @@ def plot_group_shares(table: pd.DataFrame) -> alt.LayerChart:
         end=ends,
         middle=ends - table["share"] / 2,
         text=table["count"].astype(str).where(table["share"] >= 0.04, ""),
-        ink=[text_color(e) for e in table["expression"]],
+        text_color=[text_color(e) for e in table["expression"]],
         part=[format_percent(share) for share in table["share"]],
     )
     base = alt.Chart(rows).encode(
@@ -94,7 +94,7 @@ def plot_group_shares(table: pd.DataFrame) -> alt.LayerChart:
         ),
     )
     counts = base.mark_text(fontSize=14, fontWeight="bold").encode(
-        x="middle:Q", text="text:N", color=alt.Color("ink:N", scale=None)
+        x="middle:Q", text="text:N", color=alt.Color("text_color:N", scale=None)
     )
     # Streamlit fits the legend into the height as well.
     height = 44 + 24 * -(-len(names) // LEGEND_COLUMNS)
@@ -105,16 +105,17 @@ def plot_live_timeline(table: pd.DataFrame) -> alt.Chart:
     """The last half minute: one lane a face, named by its number and by the sign of what it shows now, a ribbon in it
     in the colour of what was shown, paler where that was less certain; unsure is thin and grey.
 
-    `table` as from `LiveSession.history`: `seconds` (before now, -30 to 0), `track`, `shown`, `confidence`, and the
-    labels behind `tables.STREAM_COLUMNS`.
+    `table` as from `LiveState.to_dataframe`: `timestamp` (before now, -30 to 0), `track_id`, `display_label`,
+    `confidence`, and a `score_<label>` for each label.
     """
-    words = [*map(label_from_column, table.columns[len(STREAM_COLUMNS) :])] or [*EXPRESSIONS]
+    words = get_score_labels(table) or [*EXPRESSIONS]
     names = [symbol_and_name(word) for word in (*words, UNCERTAIN.name)]
     rows = _merge_samples(table)
-    lanes = [f"{track} {get_style(part['shown'].iloc[-1]).symbol}" for track, part in rows.groupby("track")]
-    lane_of = dict(zip(sorted(rows["track"].unique()), lanes, strict=True))
+    lanes = [f"{track} {get_style(part['display_label'].iloc[-1]).symbol}" for track, part in rows.groupby("track_id")]
+    lane_of = dict(zip(sorted(rows["track_id"].unique()), lanes, strict=True))
     rows = rows.assign(
-        lane=[lane_of[track] for track in rows["track"]], name=[symbol_and_name(word) for word in rows["shown"]]
+        lane=[lane_of[track] for track in rows["track_id"]],
+        name=[symbol_and_name(word) for word in rows["display_label"]],
     )
     chart = (
         alt.Chart(rows)
@@ -158,11 +159,11 @@ def plot_live_timeline(table: pd.DataFrame) -> alt.Chart:
 
 
 def _merge_samples(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `plot_live_timeline` that follow each other and look alike as one: `track`, `shown`, `start`, `end`, `opacity`,
-    `height` (pixels), `text`."""
+    """Rows of `plot_live_timeline` that follow each other and look alike as one: `track_id`, `display_label`, `start`,
+    `end`, `opacity`, `height` (pixels), `text`."""
     rows = []
-    for track, part in table.groupby("track", sort=True):
-        seconds, shown, confidence = (part[name].to_numpy() for name in ("seconds", "shown", "confidence"))
+    for track_id, part in table.groupby("track_id", sort=True):
+        seconds, shown, confidence = (part[name].to_numpy() for name in ("timestamp", "display_label", "confidence"))
         confidence = np.nan_to_num(confidence.astype(float)).clip(0, 1)
         level = (confidence * _OPACITY_LEVELS).round()
         # Whoever was not seen for that long was away, and the newest sample is shown to now.
@@ -174,5 +175,5 @@ def _merge_samples(table: pd.DataFrame) -> pd.DataFrame:
             opacity = 0.35 + 0.65 * level[first] / _OPACITY_LEVELS if sure else 0.5
             text = format_percent(float(confidence[first:after].mean()))
             height = LANE_PX * (0.7 if sure else 0.25)
-            rows.append((track, shown[first], seconds[first], ends[after - 1], opacity, height, text))
-    return pd.DataFrame(rows, columns=["track", "shown", "start", "end", "opacity", "height", "text"])
+            rows.append((track_id, shown[first], seconds[first], ends[after - 1], opacity, height, text))
+    return pd.DataFrame(rows, columns=["track_id", "display_label", "start", "end", "opacity", "height", "text"])

@@ -37,7 +37,7 @@ def plot_heatmap(
     weak, strong = _TEXT_COLORS[dark]
     rows = table.assign(
         part=[format_percent(share) for share in table["share"]],
-        ink=[strong if share >= _CONTRAST_THRESHOLDS[dark] else weak for share in table["share"]],
+        text_color=[strong if share >= _CONTRAST_THRESHOLDS[dark] else weak for share in table["share"]],
     )
     clicked = alt.selection_point(name=selection_name, fields=["row", "column"], on="click", clear=False)
     base = alt.Chart(rows).encode(
@@ -74,7 +74,7 @@ def plot_heatmap(
         .add_params(clicked)
     )
     words = base.mark_text(fontSize=13, cursor="pointer").encode(
-        text=alt.Text("count:Q"), color=alt.Color("ink:N", scale=None)
+        text=alt.Text("count:Q"), color=alt.Color("text_color:N", scale=None)
     )
     layers = alt.LayerChart(layer=[cells, words]).resolve_scale(color="independent")
     return layers.properties(height=height).configure_view(stroke=None)

@@ -17,10 +17,10 @@ _CELL_PX: Final = 44  # pixels
 
 
 def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = False) -> alt.LayerChart:
-    """Runs laid over each other: full lines for faces held out, dashed ones for those it learns, rings at the best
+    """Runs laid over each other: full lines for the validation split, dashed ones for the training split, rings at the best
     epochs; a click in the legend leaves one run, Shift and clicks several.
 
-    `table` as from `run_tables.curves_table`; `as_percent`: 0 to 1, shown in percent.
+    `table` as from `tables.curves_table`; `as_percent`: 0 to 1, shown in percent.
     """
     runs = list(dict.fromkeys(table["run"]))
     chosen = alt.selection_point(fields=["run"], bind="legend")
@@ -35,13 +35,13 @@ def plot_run_curves(table: pd.DataFrame, *, as_percent: bool, log_scale: bool = 
         color=_make_run_color(runs),
         opacity=alt.condition(chosen, alt.value(1), alt.value(0.08)),
     )
-    dashes = alt.Scale(domain=["faces held out", "faces it learns"], range=[[1, 0], [5, 4]])
+    dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [5, 4]])
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
-        strokeDash=alt.StrokeDash("part:N", scale=dashes, legend=None)
+        strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=None)
     )
     told = [
         alt.Tooltip("run:N"),
-        alt.Tooltip("part:N"),
+        alt.Tooltip("split:N"),
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("text:N", title="right" if as_percent else "value"),
     ]
@@ -79,17 +79,17 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
     """What faces are (rows) and what was said of them (columns), as shares of the rows with the counts in the cells; a
     click gives the selection `CELL_SELECTION` with `row` and `column`.
 
-    `table` as from `run_tables.confusion_table`; `dark`: the ground that it stands on.
+    `table` as from `tables.confusion_table`; `dark`: the ground that it stands on.
     """
     tooltips = [
         alt.Tooltip("true:N", title="is"),
-        alt.Tooltip("said:N", title="said"),
+        alt.Tooltip("predicted:N", title="predicted"),
         alt.Tooltip("count:Q", title="faces"),
         alt.Tooltip("part:N", title="of these faces"),
     ]
     return plot_heatmap(
         table,
-        ("said", "what the run says"),
+        ("predicted", "what the run says"),
         ("true", "what the face is"),
         tooltips,
         selection_name=CELL_SELECTION,
@@ -99,8 +99,8 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
 
 
 def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
-    """Recall, precision and F1 of each label as points in its row; `table` as from `run_tables.classes_table`."""
-    names, measures = list(dict.fromkeys(table["name"])), list(dict.fromkeys(table["measure"]))
+    """Recall, precision and F1 of each label as points in its row; `table` as from `tables.class_metrics_table`."""
+    names, metrics = list(dict.fromkeys(table["name"])), list(dict.fromkeys(table["metric"]))
     legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
     return (
         alt.Chart(table.assign(text=[format_percent(v) for v in table["value"]]))
@@ -112,11 +112,11 @@ def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
                 axis=alt.Axis(title=None, format="%", values=[0, 0.25, 0.5, 0.75, 1]),
             ),
             y=alt.Y("name:N", sort=names, axis=make_axis("left", allow_overlap=False)),
-            color=alt.Color("measure:N", scale=alt.Scale(domain=measures, range=SERIES_COLORS), legend=legend),
-            shape=alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=SERIES_SHAPES), legend=legend),
+            color=alt.Color("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_COLORS), legend=legend),
+            shape=alt.Shape("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_SHAPES), legend=legend),
             tooltip=[
                 alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("measure:N"),
+                alt.Tooltip("metric:N"),
                 alt.Tooltip("text:N"),
                 alt.Tooltip("n:Q", title="faces"),
             ],
@@ -133,7 +133,8 @@ def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "how oft
     `table`: `confidence`, `accuracy` (0 to 1), `n`, a row for each filled bin.
     """
     rows = table.assign(
-        said=[format_percent(c) for c in table["confidence"]], right=[format_percent(a) for a in table["accuracy"]]
+        text_label=[format_percent(c) for c in table["confidence"]],
+        right=[format_percent(a) for a in table["accuracy"]],
     )
     share = alt.Scale(domain=[0, 1], nice=False)
     quarters = [0, 0.25, 0.5, 0.75, 1]
@@ -150,7 +151,7 @@ def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "how oft
     points = base.mark_circle(color=SERIES_COLORS[0], opacity=1, stroke=EDGE_COLOR).encode(
         size=alt.Size("n:Q", scale=alt.Scale(range=[20, 320]), legend=None),
         tooltip=[
-            alt.Tooltip("said:N", title="certain"),
+            alt.Tooltip("text_label:N", title="certain"),
             alt.Tooltip("right:N", title=accuracy_title),
             alt.Tooltip("n:Q", title="answers"),
         ],
@@ -162,13 +163,11 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
     """How many faces get a label, and how many labels are right, by the least certainty asked for; a dashed line
     marks the `threshold` in use, 0 to 1.
 
-    `table`: `threshold`, `answered`, `accuracy` (0 to 1).
+    `table`: `threshold`, `coverage`, `accuracy` (0 to 1).
     """
-    names = {"answered": "faces that get a label", "accuracy": "labels that are right"}
-    rows = table.melt("threshold", list(names), var_name="measure", value_name="share")
-    rows = rows.assign(
-        measure=[names[name] for name in rows["measure"]], text=[format_percent(v) for v in rows["share"]]
-    )
+    names = {"coverage": "faces that get a label", "accuracy": "labels that are right"}
+    rows = table.melt("threshold", list(names), var_name="metric", value_name="share")
+    rows = rows.assign(metric=[names[name] for name in rows["metric"]], text=[format_percent(v) for v in rows["share"]])
     legend = alt.Legend(title=None, orient="bottom", columns=1, labelFontSize=13, labelLimit=260, symbolSize=110)
     domain, quarters = list(names.values()), [0, 0.25, 0.5, 0.75, 1]
     lines = (
@@ -181,9 +180,9 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
                 axis=alt.Axis(title="least certainty", format="%", values=quarters, grid=False),
             ),
             y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", values=quarters)),
-            color=alt.Color("measure:N", scale=alt.Scale(domain=domain, range=SERIES_COLORS[:2]), legend=legend),
-            shape=alt.Shape("measure:N", scale=alt.Scale(domain=domain, range=SERIES_SHAPES[:2]), legend=legend),
-            tooltip=[alt.Tooltip("threshold:Q", format=".0%"), alt.Tooltip("measure:N"), alt.Tooltip("text:N")],
+            color=alt.Color("metric:N", scale=alt.Scale(domain=domain, range=SERIES_COLORS[:2]), legend=legend),
+            shape=alt.Shape("metric:N", scale=alt.Scale(domain=domain, range=SERIES_SHAPES[:2]), legend=legend),
+            tooltip=[alt.Tooltip("threshold:Q", format=".0%"), alt.Tooltip("metric:N"), alt.Tooltip("text:N")],
         )
     )
     here = alt.Chart(pd.DataFrame({"threshold": [threshold]})).mark_rule(strokeDash=[4, 4], color="#888888")
@@ -192,19 +191,19 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
 
 
 def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
-    """How often runs are right while pictures get worse in one way; `table`: rows of `run_tables.stress_table` of one
-    kind. `unit`: what the amounts are in."""
+    """How often runs are right while pictures get worse in one way; `table`: rows of `tables.robustness_table` of one
+    corruption. `unit`: what the severity is in."""
     runs = list(dict.fromkeys(table["run"]))
     chart = (
         alt.Chart(table.assign(text=[format_percent(v) for v in table["accuracy"]]))
         .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=40), clip=True)
         .encode(
             x=alt.X(
-                "amount:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=unit or None, grid=False, tickCount=6)
+                "severity:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=unit or None, grid=False, tickCount=6)
             ),
             y=alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=3)),
             color=_make_run_color(runs),
-            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("amount:Q"), alt.Tooltip("text:N", title="right")],
+            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("severity:Q"), alt.Tooltip("text:N", title="right")],
         )
     )
     return chart.properties(height=190 + _legend_height(runs)).configure_view(stroke=None)

@@ -11,12 +11,12 @@ from emotion.charts.style import EDGE_COLOR, SERIES_COLORS, SERIES_SHAPES, make_
 from emotion.formatting import format_percent
 
 _CURVE_COLORS: Final = {
-    "within the epoch": "#9AA5A8",
-    "faces it learns": SERIES_COLORS[0],
-    "faces held out": SERIES_COLORS[1],
+    "batches": "#9AA5A8",
+    "training": SERIES_COLORS[0],
+    "validation": SERIES_COLORS[1],
 }
-_CURVE_WIDTHS: Final = {"within the epoch": 1.0, "faces it learns": 2.0, "faces held out": 2.5}
-_CURVE_SYMBOLS: Final = {"within the epoch": "stroke", "faces it learns": "circle", "faces held out": "square"}
+_CURVE_WIDTHS: Final = {"batches": 1.0, "training": 2.0, "validation": 2.5}
+_CURVE_SYMBOLS: Final = {"batches": "stroke", "training": "circle", "validation": "square"}
 
 
 def make_zoom_selection() -> alt.Parameter:
@@ -25,16 +25,16 @@ def make_zoom_selection() -> alt.Parameter:
 
 
 def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerChart:
-    """One measure of a training, by step within the epoch (thin) and by epoch; a ring marks the best epoch.
+    """One metric of a training, by step within the epoch (thin) and by epoch; a ring marks the best epoch.
 
-    `table` as from `run_tables.lesson_table`; `as_percent`: 0 to 1, shown in percent. Its parts stay the same while it
+    `table` as from `tables.step_curves_table`; `as_percent`: 0 to 1, shown in percent. Its series stay the same while it
     grows, so that a page that shows it again keeps the zoom.
     """
     text = [format_percent(v) if as_percent else f"{v:.4g}" for v in table["value"]]
-    rows = table.assign(text=text, size=[_CURVE_WIDTHS[part] for part in table["part"]])
+    rows = table.assign(text=text, size=[_CURVE_WIDTHS[split] for split in table["split"]])
     base = alt.Chart(rows).encode(
         x=alt.X(
-            "at:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False, padding=12)
+            "epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False, padding=12)
         ),
         y=alt.Y(
             "value:Q",
@@ -42,19 +42,19 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
             axis=alt.Axis(title=None, format="%" if as_percent else "~g", tickCount=5),
         ),
         color=alt.Color(
-            "part:N",
+            "split:N",
             scale=alt.Scale(domain=[*_CURVE_COLORS], range=[*_CURVE_COLORS.values()]),
             legend=_make_curve_legend(),
         ),
     )
-    told = [alt.Tooltip("part:N"), alt.Tooltip("at:Q", title="epoch", format=".2~f"), alt.Tooltip("text:N")]
+    told = [alt.Tooltip("split:N"), alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N")]
     lines = base.mark_line(clip=True).encode(strokeWidth=alt.StrokeWidth("size:Q", scale=None))
     points = (
-        base.transform_filter("datum.part !== 'within the epoch'")
+        base.transform_filter("datum.split !== 'batches'")
         .mark_point(size=30, filled=True, opacity=1, clip=True)
         .encode(
             shape=alt.Shape(
-                "part:N", scale=alt.Scale(domain=[*_CURVE_SYMBOLS], range=[*_CURVE_SYMBOLS.values()]), legend=None
+                "split:N", scale=alt.Scale(domain=[*_CURVE_SYMBOLS], range=[*_CURVE_SYMBOLS.values()]), legend=None
             ),
             tooltip=told,
         )
@@ -62,7 +62,7 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
     best = (
         base.transform_filter("datum.best")
         .mark_point(size=190, filled=False, strokeWidth=2.5, clip=True)
-        .encode(tooltip=[alt.Tooltip("at:Q", title="best epoch"), alt.Tooltip("text:N")])
+        .encode(tooltip=[alt.Tooltip("epoch:Q", title="best epoch"), alt.Tooltip("text:N")])
     )
     layers = alt.LayerChart(layer=[lines.add_params(make_zoom_selection()), points, best])
     return layers.properties(height=270).configure_view(stroke=None)
@@ -73,14 +73,14 @@ def _make_curve_legend() -> alt.Legend:
 
 
 def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
-    """The learning rate over the epochs; `table` as from `run_tables.lesson_table`."""
+    """The learning rate over the epochs; `table` as from `tables.step_curves_table`."""
     return (
         alt.Chart(table.assign(text=[f"{v:.3g}" for v in table["value"]]))
         .mark_line(color=SERIES_COLORS[3], strokeWidth=2, interpolate="step-after", point=alt.OverlayMarkDef(size=20))
         .encode(
-            x=alt.X("at:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False)),
+            x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False)),
             y=alt.Y("value:Q", axis=alt.Axis(title=None, format="~g", tickCount=3)),
-            tooltip=[alt.Tooltip("at:Q", title="epoch", format=".2~f"), alt.Tooltip("text:N", title="learning rate")],
+            tooltip=[alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N", title="learning rate")],
         )
         .properties(height=110)
         .configure_view(stroke=None)
@@ -90,7 +90,7 @@ def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
 def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
     """What was said of one face after each epoch, as whole bars of probability in the colours of the expressions.
 
-    `table` as from `run_tables.epochs_table`.
+    `table` as from `tables.epoch_probabilities_table`.
     """
     words = list(dict.fromkeys(table["expression"]))
     names = list(dict.fromkeys(table["name"]))
@@ -118,11 +118,11 @@ def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
 
 
 def plot_accuracy_history(table: pd.DataFrame) -> alt.Chart:
-    """How often a network was right after each epoch, one line for each measure.
+    """How often a network was right after each epoch, one line for each metric.
 
     `table` as from `tables.history_table`.
     """
-    measures = table["measure"].unique().tolist()
+    metrics = table["metric"].unique().tolist()
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelFontSize=13, labelLimit=260, symbolSize=110)
     chart = (
         alt.Chart(table.assign(text=[format_percent(v) for v in table["value"]]))
@@ -130,19 +130,19 @@ def plot_accuracy_history(table: pd.DataFrame) -> alt.Chart:
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False)),
             y=alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, format="%")),
-            color=alt.Color("measure:N", scale=alt.Scale(domain=measures, range=SERIES_COLORS), legend=legend),
-            shape=alt.Shape("measure:N", scale=alt.Scale(domain=measures, range=SERIES_SHAPES), legend=legend),
-            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("measure:N"), alt.Tooltip("text:N", title="right")],
+            color=alt.Color("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_COLORS), legend=legend),
+            shape=alt.Shape("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_SHAPES), legend=legend),
+            tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("metric:N"), alt.Tooltip("text:N", title="right")],
         )
     )
     # Streamlit fits the legend into the height as well.
-    return chart.properties(height=300 + 24 * -(-len(measures) // 2)).configure_view(stroke=None)
+    return chart.properties(height=300 + 24 * -(-len(metrics) // 2)).configure_view(stroke=None)
 
 
 def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False) -> alt.Chart:
     """One row for each case and a point in it for each detector, known by colour and by shape.
 
-    `table` as from `tables.detectors_long`, of one measure: shares (0 to 1) or `in_milliseconds`.
+    `table` as from `tables.detectors_long_table`, of one metric: shares (0 to 1) or `in_milliseconds`.
     """
     rows = table.dropna(subset="value")
     detectors, names = rows["detector"].unique().tolist(), rows["name"].unique().tolist()
@@ -165,7 +165,7 @@ def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False)
             tooltip=[
                 alt.Tooltip("detector:N"),
                 alt.Tooltip("case:N", title="for"),
-                alt.Tooltip("text:N", title=rows["measure"].iloc[0]),
+                alt.Tooltip("text:N", title=rows["metric"].iloc[0]),
             ],
         )
     )

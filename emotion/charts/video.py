@@ -20,7 +20,7 @@ from emotion.charts.style import (
 from emotion.expressions import UNCERTAIN, get_style, legend_order, symbol_and_name, text_color
 from emotion.formatting import format_clock_tenths, format_percent
 
-TIME_SELECTION = "jump"
+TIME_SELECTION = "time"
 _CLOCK_EXPR = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
 
 
@@ -29,7 +29,7 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
     was less certain, thin where it was unsure. The wheel and dragging move along the time, a click in the legend
     leaves one expression.
 
-    `table` as from `Analysis.segments`, with a different `name` for each face. `duration`: how long the film is.
+    `table` as from `VideoAnalysis.segments`, with a different `name` for each face. `duration`: how long the film is.
     """
     words = legend_order(table["expression"])
     names = [symbol_and_name(word) for word in words]
@@ -38,8 +38,8 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
         word=[symbol_and_name(e) for e in table["expression"]],
         opacity=(0.35 + 0.65 * table["confidence"].fillna(0)).where(sure, 0.5),
         height=(sure * 0.45 + 0.25) * LANE_PX,
-        said=[format_percent(c) if c == c else "" for c in table["confidence"]],
-        when=[
+        text_label=[format_percent(c) if c == c else "" for c in table["confidence"]],
+        time_span=[
             f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
             for a, b in zip(table["start"], table["end"], strict=True)
         ],
@@ -63,8 +63,8 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
             tooltip=[
                 alt.Tooltip("name:N", title="face"),
                 alt.Tooltip("word:N", title="expression"),
-                alt.Tooltip("when:N", title="time"),
-                alt.Tooltip("said:N", title="probability"),
+                alt.Tooltip("time_span:N", title="time"),
+                alt.Tooltip("text_label:N", title="probability"),
             ],
         )
         .add_params(chosen)
@@ -76,11 +76,11 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
 def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_percent: bool = False) -> alt.LayerChart:
     """What the faces of a film show over its time, stacked; a click gives the selection `TIME_SELECTION` with `start`.
 
-    `table` as from `Analysis.face_counts`: `start`, `end` (seconds), `get_style`, `faces`; with `as_percent` as from
-    `Analysis.group_shares`, of which `share` (0 to 1, NaN where nothing is to be shown) counts. `duration`: how long the
-    film is.
+    `table` as from `VideoAnalysis.face_counts`: `start`, `end` (seconds), `expression`, `mean_faces`; with `as_percent`
+    as from `VideoAnalysis.group_shares`, of which `share` (0 to 1, NaN where nothing is to be shown) counts.
+    `duration`: how long the video is.
     """
-    value = "share" if as_percent else "faces"
+    value = "share" if as_percent else "mean_faces"
     rows = table[table[value] > 0]
     words = legend_order(rows["expression"])
     names = [symbol_and_name(word) for word in words]
@@ -90,8 +90,8 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
         name=[symbol_and_name(e) for e in rows["expression"]],
         low=tops - rows[value],
         high=tops,
-        said=[format_percent(v) if as_percent else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
-        when=[
+        text_label=[format_percent(v) if as_percent else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
+        time_span=[
             f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
             for a, b in zip(rows["start"], rows["end"], strict=True)
         ],
@@ -129,9 +129,9 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
             y2="high:Q",
             color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
             tooltip=[
-                alt.Tooltip("when:N", title="time"),
+                alt.Tooltip("time_span:N", title="time"),
                 alt.Tooltip("name:N", title="expression"),
-                alt.Tooltip("said:N", title="of all" if as_percent else "faces"),
+                alt.Tooltip("text_label:N", title="of all" if as_percent else "faces"),
             ],
         )
         .add_params(alt.selection_point(name=TIME_SELECTION, fields=["start"], on="click", clear=False))
@@ -151,7 +151,7 @@ def _make_integer_ticks(max_value: float) -> list[int]:
 def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
     """A whole bar for each face of a film: the share of its time by expression, with the signs in it.
 
-    `table`: `name` (in the order to show), `get_style`, `share` (0 to 1, together 1 for each name).
+    `table`: `name` (in the order to show), `expression`, `share` (0 to 1, together 1 for each name).
     """
     people = list(dict.fromkeys(table["name"]))
     words = legend_order(table["expression"])
@@ -162,8 +162,8 @@ def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
         start=ends - table["share"],
         end=ends,
         middle=ends - table["share"] / 2,
-        sign=[get_style(e).symbol for e in table["expression"]],
-        ink=[text_color(e) for e in table["expression"]],
+        symbol=[get_style(e).symbol for e in table["expression"]],
+        text_color=[text_color(e) for e in table["expression"]],
         part=[format_percent(share) for share in table["share"]],
     )
     base = alt.Chart(rows).encode(
@@ -182,7 +182,7 @@ def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
     signs = (
         base.transform_filter("datum.share >= 0.05")
         .mark_text(fontSize=13, fontWeight="bold")
-        .encode(x="middle:Q", text="sign:N", color=alt.Color("ink:N", scale=None))
+        .encode(x="middle:Q", text="symbol:N", color=alt.Color("text_color:N", scale=None))
     )
     height = 30 + (BAR_PX + 8) * max(1, len(people)) + 24 * -(-len(names) // LEGEND_COLUMNS)
     return apply_layout(alt.LayerChart(layer=[bars, signs]).resolve_scale(color="independent"), height=height)

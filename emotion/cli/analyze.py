@@ -113,7 +113,7 @@ def _collect_settings(analyzer: Analyzer, settings: AnalyzerSettings, options: a
         "detector": own.sha256 if own else detector,
         **asdict(settings),
         "head": settings.head or bundle.default_head,
-        "blur": options.blur,
+        "anonymize": options.blur,
     }
 
 

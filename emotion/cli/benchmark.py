@@ -19,8 +19,8 @@ def _run_benchmark(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1))
         return 0
     for row in rows:
-        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
-        print(f"{row['detector']:<6} {row['faces']} faces  {row['what']:<9} {row['milliseconds']:8.2f} ms{memory}")
+        memory = f", {row['memory_mb']:.0f} MB" if "memory_mb" in row else ""
+        print(f"{row['detector']:<6} {row['num_faces']} faces  {row['step']:<9} {row['ms']:8.2f} ms{memory}")
     return 0
 
 
@@ -33,8 +33,8 @@ def _run_stream_benchmark(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         print(
-            f"{row['detector']:<6} {row['faces']} faces  {row['fps']:4.1f} frames a second, {row['age_p95_ms']:5.1f} ms"
-            f" old, {row['cores']:.2f} processors, {row['megabytes']:+.1f} MB"
+            f"{row['detector']:<6} {row['num_faces']} faces  {row['fps']:4.1f} frames a second, "
+            f"{row['age_p95_ms']:5.1f} ms old, {row['cores']:.2f} processors, {row['memory_mb']:+.1f} MB"
         )
     return 0
 
@@ -47,9 +47,9 @@ def _run_video_benchmark(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1))
         return 0
     for row in rows:
-        memory = f", {row['megabytes']:.0f} MB" if "megabytes" in row else ""
+        memory = f", {row['memory_mb']:.0f} MB" if "memory_mb" in row else ""
         print(
-            f"{row['detector']:<6} {row['size']:<9} {row['faces']} faces  {row['mode']:<7} "
-            f"{row['times_real_time']:6.2f} times as fast as it plays{memory}"
+            f"{row['detector']:<6} {row['size']:<9} {row['num_faces']} faces  {row['mode']:<7} "
+            f"{row['realtime_factor']:6.2f} times as fast as it plays{memory}"
         )
     return 0

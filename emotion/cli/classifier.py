@@ -24,36 +24,50 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Arg
 
 
 def add_commands(command: Command) -> None:
-    """Add `list_architectures`, `train`, `evaluate_classifier`, `runs`, `quantize_model`, `install_model` and `remove-model`."""
+    """Add `networks`, `train`, `evaluate`, `runs`, `shrink`, `use` and `remove-model`."""
     one = command("networks", _list_networks, "List the networks that can be trained here.")
     one.add_argument("--json", action="store_true")
 
-    one = command("train", _train, "Train a recogniser; run it again to go on where it stopped.")
+    one = command("train", _train, "Train a classifier; run it again to go on where it stopped.")
     one.add_argument("--data", type=Path, required=True, help="fer2013.csv, an .npz or a folder of labelled faces")
-    one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
-    one.add_argument("--not-faces", type=Path, metavar="DIR", help="photos without faces: teach what is not a face")
+    one.add_argument("--ferplus-csv", type=Path, help="fer2013new.csv, the FER+ votes (an .npz can hold them itself)")
+    one.add_argument(
+        "--negatives",
+        dest="negatives_dir",
+        type=Path,
+        metavar="DIR",
+        help="photos without faces: teach what is not a face",
+    )
     one.add_argument(
         "--teachers",
         type=Path,
         nargs="+",
         default=[],
         metavar="MODEL_OR_RUN",
-        help="recognisers that teach seresnet or seresnet-wide what they see",
+        help="classifiers that teach seresnet or seresnet-wide what they see",
     )
-    one.add_argument("--teaching", type=fraction, default=0.5, help="their share in what it learns (%(default)s)")
+    one.add_argument("--distillation-weight", type=fraction, default=0.5, help="their share of the loss (%(default)s)")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run folder")
     one.add_argument("--network", default="seresnet", help="one of `networks` (%(default)s)")
     own = one.add_argument_group("settings", "those that are not given are the network's own, see `networks --json`")
     labels = "fer2013, ferplus, four, four-normal, or own: those of the data set, the default unless it has FER-2013's"
-    own.add_argument("--labels", help=labels)
+    own.add_argument("--label-set", help=labels)
     own.add_argument("--epochs", type=int)
-    own.add_argument("--batch", type=int)
-    own.add_argument("--optimiser", help="adam, sgd or rmsprop")
+    own.add_argument("--batch-size", type=int)
+    own.add_argument("--optimizer", help="adam, sgd or rmsprop")
     own.add_argument("--learning-rate", type=float, help="the first one, or its peak")
-    own.add_argument("--schedule", help="constant, cosine or plateau")
-    own.add_argument("--patience", type=int, help="end after so many epochs without a smaller loss; 0: never")
+    own.add_argument("--lr-schedule", help="constant, cosine or plateau")
+    own.add_argument(
+        "--early-stopping",
+        dest="early_stopping_patience",
+        type=int,
+        metavar="EPOCHS",
+        help="end after so many epochs without a smaller validation loss; 0: never",
+    )
     own.add_argument("--augmentation", nargs="+", metavar="NAME=NUMBER", help="none, full, or as rotation=10 shift=0.1")
-    own.add_argument("--flip", action=argparse.BooleanOptionalAction, help="see each face from both sides in turn")
+    own.add_argument(
+        "--horizontal-flip", action=argparse.BooleanOptionalAction, help="see each face from both sides in turn"
+    )
     own.add_argument("--weights", help="random, imagenet or a file of ImageNet weights without top")
     own.add_argument("--seed", type=int)
     one.add_argument("--tensorboard", action="store_true", help="write event files into DIR/tensorboard, too")
@@ -64,12 +78,12 @@ def add_commands(command: Command) -> None:
     one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="FILE")
     one.add_argument("--votes", type=Path, help="fer2013new.csv, the FER+ votes")
-    one.add_argument("--split", choices=("public", "private"), default="public")
-    one.add_argument("--answers", action="store_true", help="write what it says of each face into its answers.npz")
+    one.add_argument("--split", choices=("validation", "test"), default="validation")
+    one.add_argument("--answers", action="store_true", help="write what it says of each face into its predictions.npz")
     one.add_argument(
         "--stress",
         action="store_true",
-        help="write how it does on blurred, dark, turned, covered, small and noisy faces into its stress.json",
+        help="write how it does on blurred, dark, turned, covered, small and noisy faces into its robustness.json",
     )
     one.add_argument(
         "--pipeline", action="store_true", help="instead, put test faces into scenes: found, cut out, read"
@@ -82,7 +96,7 @@ def add_commands(command: Command) -> None:
     one.add_argument("--folder", type=Path, metavar="DIR", help="(default: runs/)")
     one.add_argument("--json", action="store_true", help="one JSON object a run, a line each")
 
-    one = command("shrink", _quantize, "A recogniser in numbers of 8 bits: faster, smaller, hardly less right.")
+    one = command("shrink", _quantize, "A classifier in numbers of 8 bits: faster, smaller, hardly less right.")
     one.add_argument("model", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="FILE", help="what it learned from")
     one.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes (fer2013new.csv)")
@@ -105,19 +119,20 @@ def _list_networks(options: argparse.Namespace) -> int:
     from emotion.datasets.label_sets import LABEL_SETS
     from emotion.training.classifier.zoo import list_architectures
 
-    for card in list_architectures() if not options.json else []:
-        side = f"{card.input_size} x {card.input_size} grey"
+    for info in list_architectures() if not options.json else []:
+        side = f"{info.input_size} x {info.input_size} grayscale"
         print(
-            f"{card.name:<20} {card.num_parameters:>11,} parameters  {side:<15} {card.label_set:<12} {card.reported_accuracy}"
+            f"{info.name:<20} {info.num_parameters:>11,} parameters  {side:<20} {info.label_set:<12} "
+            f"{info.reported_accuracy}"
         )
     if options.json:
         facts = [
             {
-                **{k: v for k, v in vars(card).items() if k != "defaults"},
-                "labels": list(LABEL_SETS[card.label_set].labels),
-                "defaults": {**card.defaults, "augmentation": asdict(card.defaults["augmentation"])},
+                **{k: v for k, v in vars(info).items() if k != "defaults"},
+                "labels": list(LABEL_SETS[info.label_set].labels),
+                "defaults": {**info.defaults, "augmentation": asdict(info.defaults["augmentation"])},
             }
-            for card in list_architectures()
+            for info in list_architectures()
         ]
         print(json.dumps(facts, indent=1))
     return 0
@@ -130,20 +145,22 @@ def _make_plan(options: argparse.Namespace) -> TrainingPlan:
     from emotion.training.classifier.config import TrainingPlan, parse_augmentation
 
     names = (
-        "labels",
+        "label_set",
         "epochs",
-        "batch",
-        "optimiser",
+        "batch_size",
+        "optimizer",
         "learning_rate",
-        "schedule",
-        "patience",
-        "flip",
+        "lr_schedule",
+        "early_stopping_patience",
+        "horizontal_flip",
         "weights",
         "seed",
-        "teaching",
+        "distillation_weight",
     )
     given: dict[str, Any] = {name: value for name in names if (value := getattr(options, name)) is not None}
-    given |= {name: str(value) for name in ("data", "votes", "not_faces") if (value := getattr(options, name))}
+    given |= {
+        name: str(value) for name in ("data", "ferplus_csv", "negatives_dir") if (value := getattr(options, name))
+    }
     if options.augmentation is not None:
         given["augmentation"] = parse_augmentation(options.augmentation)
     teachers = tuple(map(str, options.teachers))
@@ -158,7 +175,7 @@ def _train(options: argparse.Namespace) -> int:
     from emotion.training.manager import wait_for_slot
     from emotion.training.runs.step_monitor import PAUSE_FILE, TrainingStopped
 
-    inputs = [options.data, options.votes, options.not_faces, *options.teachers]
+    inputs = [options.data, options.ferplus_csv, options.negatives_dir, *options.teachers]
     claim_result_folder(options.out, CLASSIFIER, inputs=filter(None, inputs))
     with job_context(options.out) as report:  # around all of it, so that the folder also says what was refused
         (options.out / PAUSE_FILE).unlink(missing_ok=True)  # of a time before it was killed
@@ -181,7 +198,7 @@ def _run_training(plan: TrainingPlan, options: argparse.Namespace, reporter: Job
     from emotion.training.classifier.zoo import get_architecture
 
     data = load_dataset(
-        options.data, options.votes, get_architecture(plan.network).input_size
+        options.data, options.ferplus_csv, get_architecture(plan.network).input_size
     )  # before the seconds that Keras takes
     for note in data.notes:
         print(f"emotion: {note}", file=sys.stderr)
@@ -203,19 +220,14 @@ def _run_training(plan: TrainingPlan, options: argparse.Namespace, reporter: Job
         augmentation=plan.augmentation,
         distillation_weight=plan.distillation_weight,
     )
-    crops = mine_hard_negatives(options.not_faces) if options.not_faces else None
-    files = {
-        "votes_file": plan.ferplus_csv,
-        "not_faces_folder": plan.negatives_dir,
-        "teacher_folders": list(plan.teachers),
-    }
+    crops = mine_hard_negatives(options.negatives_dir) if options.negatives_dir else None
     return train_classifier(
         data,
         config,
         options.out,
         reporter,
         crops,
-        plan.to_config() | files,
+        plan.to_config() | {"teacher_folders": list(plan.teachers)},
         teachers=[open_model(folder) for folder in plan.teachers],
         export_only=options.finish,
         tensorboard=plan.tensorboard,
@@ -232,13 +244,13 @@ def _adapt_plan(plan: TrainingPlan, data: Dataset, options: argparse.Namespace) 
 
     if get_architecture(plan.network).is_native:  # it leaves no label out
         plan = replace(plan, label_set=native_label_set(data.label_names))
-    elif options.labels is None:
+    elif options.label_set is None:
         plan = replace(plan, label_set=default_label_set(plan.label_set, data.label_names))
-    if options.batch is None:
-        lesson = (
+    if options.batch_size is None:
+        task = (
             data if get_architecture(plan.network).is_native else map_labels(data, get_label_set(plan.label_set)).data
         )
-        plan = replace(plan, batch_size=max(1, min(plan.batch_size, len(lesson.rows_in("training")))))
+        plan = replace(plan, batch_size=max(1, min(plan.batch_size, len(task.rows_in("train")))))
     return plan
 
 
@@ -273,9 +285,9 @@ def _evaluate_end_to_end(options: argparse.Namespace, data: Dataset) -> int:
     from emotion.training.tables import end_to_end_table
 
     bundle = open_model(options.model)
-    recogniser = ExpressionClassifier(bundle)
+    classifier = ExpressionClassifier(bundle)
     names = options.detectors or available_detectors()
-    analyzers = {name: Analyzer(make_detector(name), recogniser) for name in names}
+    analyzers = {name: Analyzer(make_detector(name), classifier) for name in names}
     rows = evaluate_end_to_end(
         analyzers,
         match_model_labels(bundle, data).data,
@@ -293,20 +305,22 @@ def _format_scores(result: dict[str, Any]) -> str:
     if "accuracy" in result:
         low, high = result["accuracy_interval"]
         lines.append(f"accuracy                     {result['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
-        if result["accuracy_without_duplicates"] is not None:
-            lines.append(f"  without seen duplicates    {result['accuracy_without_duplicates']:.1%}")
-        lines.append(f"calibration error            {result['ece']:.1%} (before temperature {result['ece_raw']:.1%})")
+        if result["accuracy_deduplicated"] is not None:
+            lines.append(f"  without train duplicates   {result['accuracy_deduplicated']:.1%}")
+        lines.append(
+            f"calibration error            {result['ece']:.1%} (before temperature {result['ece_uncalibrated']:.1%})"
+        )
         lines += [
             f"  {name:<10} recall {c['recall']:6.1%}  precision {c['precision']:6.1%}  n {c['n']}"
             for name, c in result["per_class"].items()
         ]
     if result.get("ferplus_accuracy") is not None:
         lines.append(f"FER+ majority accuracy       {result['ferplus_accuracy']:.1%} of {result['ferplus_n']}")
-    if "shown" in result and "accuracy" in result["shown"]:
-        shown, plain = result["shown"], result["ferplus"]
+    if "accuracy" in result.get("as_displayed", {}):
+        displayed, plain = result["as_displayed"], result["ferplus"]
         lines.append(
-            f"  as it is shown             {shown['accuracy']:.1%}; mean recall {shown['balanced_accuracy']:.1%} "
-            f"instead of {plain['balanced_accuracy']:.1%}"
+            f"  as displayed               {displayed['accuracy']:.1%}; "
+            f"mean recall {displayed['balanced_accuracy']:.1%} instead of {plain['balanced_accuracy']:.1%}"
         )
     return "\n".join(lines)
 
@@ -338,11 +352,11 @@ def _quantize(options: argparse.Namespace) -> int:
     require_classifier(bundle)
     data = load_dataset(options.data, options.votes, bundle.input_size)
     small = quantize_model(bundle, data, options.out, overwrite=options.overwrite)
-    told = (read_json(small.folder / REPORT_FILE) or {})["shrunk"]
+    agreement = (read_json(small.folder / REPORT_FILE) or {})["quantization"]
     print(
-        f"{small.onnx_path.stat().st_size / 2**20:.1f} MB instead of {bundle.onnx_path.stat().st_size / 2**20:.1f}; right "
-        f"for {told['accuracy']:.1%} of the public faces instead of {told['accuracy_before']:.1%}, the same answer to "
-        f"{told['same']:.1%}: {small.folder}"
+        f"{small.onnx_path.stat().st_size / 2**20:.1f} MB instead of {bundle.onnx_path.stat().st_size / 2**20:.1f}; "
+        f"validation accuracy {agreement['accuracy']:.1%} instead of {agreement['accuracy_before']:.1%}, the same "
+        f"prediction for {agreement['agreement']:.1%} of the faces: {small.folder}"
     )
     return 0
 

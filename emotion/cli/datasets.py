@@ -36,7 +36,7 @@ def add_commands(command: Command) -> None:
     one.add_argument("--detector", default="", help="glance, yunet or haar (default: the best one here)")
     one.add_argument("--detection", type=float, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
     one.add_argument("--overwrite", action="store_true", help="replace the data set of that name")
-    one.add_argument("--json", action="store_true", help="print prepared.json")
+    one.add_argument("--json", action="store_true", help="print dataset.json")
     one.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)  # a page clears up the job's folder
 
 
@@ -82,8 +82,8 @@ def _build_dataset(options: argparse.Namespace) -> int:
 def _format_summary(metadata: dict[str, Any], folder: Path) -> str:
     lines = [f"{metadata['faces']} faces of {metadata['photos']} photos are in {folder}."]
     lines += [
-        f"  {place:<6} {sum(counts.values()):>6}  " + ", ".join(f"{label} {n}" for label, n in counts.items())
+        f"  {place:<10} {sum(counts.values()):>6}  " + ", ".join(f"{label} {n}" for label, n in counts.items())
         for place, counts in metadata["counts"].items()
     ]
-    left_out = ", ".join(f"{n} {reason}" for reason, n in metadata["thrown_out"].items())
-    return "\n".join([*lines, *([f"Left out: {left_out}; see thrown_out.csv."] if left_out else [])])
+    left_out = ", ".join(f"{n} {reason}" for reason, n in metadata["rejected"].items())
+    return "\n".join([*lines, *([f"Left out: {left_out}; see rejected.csv."] if left_out else [])])

@@ -85,11 +85,11 @@ def _calibrate_crops(options: argparse.Namespace) -> int:
         raise EmotionError(f"{options.detector} is no folder of a detector trained here; its crops cannot be kept.")
     detector = OnnxFaceDetector(open_model(folder)) if ours else make_detector(options.detector)
     data = load_dataset(options.data)
-    rows = np.random.default_rng(0).permutation(data.rows_in("training"))[: options.faces]
+    rows = np.random.default_rng(0).permutation(data.rows_in("train"))[: options.faces]
     measured = measure_crop_geometry(detector, data.images[rows])
     print(json.dumps(measured, indent=1))
     if options.keep:
-        save_measurements(folder, crops={key: round(measured[key], 3) for key in ("scale", "down")})
+        save_measurements(folder, crop_geometry={key: round(measured[key], 3) for key in ("scale", "y_offset")})
     return 0
 
 
@@ -102,12 +102,12 @@ def _calibrate_fusion(options: argparse.Namespace) -> int:
     from emotion.training.detector.train import save_measurements
 
     detector = OnnxFaceDetector(open_model(options.detector))
-    recogniser = ExpressionClassifier(open_model(options.model) if options.model else get_default_model("recogniser"))
+    classifier = ExpressionClassifier(open_model(options.model) if options.model else get_default_model("classifier"))
     held = [photo for photo in normalize_box_style(load_annotated_images(options.data, "train")) if photo.is_validation]
-    measured = fit_score_fusion(detector, recogniser, held)
+    measured = fit_score_fusion(detector, classifier, held)
     print(json.dumps(measured, indent=1))
     if options.keep:
-        save_measurements(options.detector, confirmation=measured)
+        save_measurements(options.detector, score_fusion=measured)
     return 0
 
 

@@ -28,7 +28,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--teacher",
         type=Path,
         metavar="MODEL_OR_RUN",
-        help="the recogniser that teaches and chooses the epoch (default: the shipped one)",
+        help="the classifier that teaches and chooses the epoch (default: the shipped one)",
     )
     one.add_argument("--teacher-weight", type=float, help="0: it only chooses (0.005; 0 for dcgan-upsampling)")
     one.add_argument("--learning-rate", type=float, default=2e-4, help="(%(default)s)")
@@ -47,7 +47,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--into",
         type=Path,
         metavar="SET",
-        help="instead, add --count faces that a recogniser sees as asked to a data set's training folder",
+        help="instead, add --count faces that a classifier sees as asked to a data set's training folder",
     )
     one.add_argument("--least", type=fraction, default=0.7, help="with --into: its probability (%(default)s)")
     one.add_argument("--filter", type=Path, metavar="MODEL_OR_RUN", help="with --into: (default: the shipped one)")
@@ -61,9 +61,9 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--judge",
         type=Path,
         metavar="MODEL_OR_RUN",
-        help="a recogniser, best one that did not teach it (default: the shipped one)",
+        help="a classifier, best one that did not teach it (default: the shipped one)",
     )
-    one.add_argument("--split", choices=("public", "private"), default="public")
+    one.add_argument("--split", choices=("validation", "test"), default="validation")
     one.add_argument("--truncation", type=fraction, help="(default: the model's)")
     one.add_argument("--train", action="store_true", help="also train on synthetic faces and test on real ones: slow")
     one.add_argument("--keep", action="store_true", help="write the result into report and card of the generator")
@@ -77,7 +77,7 @@ def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--filter",
         type=Path,
         metavar="MODEL_OR_RUN",
-        help="the recogniser that sorts them, best no teacher (default: the shipped one)",
+        help="the classifier that sorts them, best no teacher (default: the shipped one)",
     )
     one.add_argument("--rare", default="disgust", help="the expression that gets more faces (%(default)s)")
     one.add_argument("--times", type=float, default=3.0, help="as many as there are real ones (%(default)s)")
@@ -98,17 +98,17 @@ def _train_generator(options: argparse.Namespace) -> int:
     claim_result_folder(options.out, GENERATOR, inputs=filter(None, [options.data, options.votes, options.teacher]))
     with job_context(options.out) as report:
         data = load_dataset(options.data, options.votes)
-        teacher = open_model(options.teacher) if options.teacher else get_default_model("recogniser")
+        teacher = open_model(options.teacher) if options.teacher else get_default_model("classifier")
         from emotion.generation.config import make_gan_config
         from emotion.training.runs.step_monitor import TrainingStopped
 
-        weight = {} if options.teacher_weight is None else {"teacher_weight": options.teacher_weight}
+        weight = {} if options.teacher_weight is None else {"guidance_weight": options.teacher_weight}
         config = make_gan_config(
             options.network,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             seed=options.seed,
-            teacher=teacher.sha256,
+            guidance_classifier=teacher.sha256,
             **weight,
         )
         try:
@@ -148,7 +148,7 @@ def _add_to_dataset(sampler: Sampler, options: argparse.Namespace) -> int:
 
     if options.expression == "all":
         raise EmotionError("A data set gets one expression at a time; name it by --expression.")
-    judge = ExpressionClassifier(open_model(options.filter) if options.filter else get_default_model("recogniser"))
+    judge = ExpressionClassifier(open_model(options.filter) if options.filter else get_default_model("classifier"))
     said = add_to_dataset(
         options.into,
         sampler,
@@ -158,7 +158,9 @@ def _add_to_dataset(sampler: Sampler, options: argparse.Namespace) -> int:
         min_prob=options.least,
         first_seed=parse_seed(options.seed),
     )
-    print(f"{len(said['seeds'])} of {said['tried']} drawn faces are in {options.into / 'train' / options.expression}.")
+    print(
+        f"{len(said['seeds'])} of {said['num_drawn']} drawn faces are in {options.into / 'train' / options.expression}."
+    )
     return 0
 
 
@@ -169,7 +171,7 @@ def _evaluate_generator(options: argparse.Namespace) -> int:
     from emotion.model_store.store import get_default_model, open_model
 
     bundle = open_model(options.model)
-    judge = open_model(options.judge) if options.judge else get_default_model("recogniser")
+    judge = open_model(options.judge) if options.judge else get_default_model("classifier")
     result = evaluate_generator(
         bundle,
         load_dataset(options.data, options.votes),
@@ -177,7 +179,7 @@ def _evaluate_generator(options: argparse.Namespace) -> int:
         options.split,
         truncation=options.truncation,
         should_train=options.train,
-        on_progress=lambda part: print(f"emotion: {part}", file=sys.stderr),
+        on_progress=lambda message: print(f"emotion: {message}", file=sys.stderr),
     )
     if options.keep:
         save_evaluation(bundle.folder, result)
@@ -200,7 +202,7 @@ def _run_study(options: argparse.Namespace) -> int:
 
     question = StudyConfig(options.rare, options.times, options.least, options.epochs, options.seeds)
     bundle = open_model(options.model)
-    judge = open_model(options.filter) if options.filter else get_default_model("recogniser")
+    judge = open_model(options.filter) if options.filter else get_default_model("classifier")
     claim_result_folder(
         options.out, STUDY, inputs=filter(None, [options.model, options.data, options.votes, options.filter])
     )
@@ -222,5 +224,5 @@ def _run_study(options: argparse.Namespace) -> int:
     if options.keep:
         write_json(bundle.folder / STUDY_FILE, answer)
         write_card(bundle.folder, bundle.card)  # so that it goes along wherever the generator goes
-    print(answer["sentence"])
+    print(answer["conclusion"])
     return 0

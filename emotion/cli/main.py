@@ -53,7 +53,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
     analyze.add_command(command)
 
-    one = command("read-film", _analyze_video, "Read the film of a folder that the app prepared, in its turn.")
+    one = command("analyze-video", _analyze_video, "Analyze the video of a folder that the app prepared, in its turn.")
     one.add_argument("folder", type=Path, metavar="DIR")
 
     video.add_commands(command)
@@ -97,11 +97,11 @@ def _build_parser() -> argparse.ArgumentParser:
     one.add_argument("--faces", type=int, default=2000, help="how many training faces (%(default)s)")
 
     one = command(
-        "measure-confirmation", _calibrate_fusion, "Measure how a detector and a recogniser together tell faces."
+        "measure-confirmation", _calibrate_fusion, "Measure how a detector and a classifier together tell faces."
     )
     one.add_argument("detector", type=Path, metavar="MODEL_OR_RUN")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled photos: train/ and train.json")
-    one.add_argument("--model", type=Path, metavar="DIR", help="the recogniser (default: the shipped one)")
+    one.add_argument("--model", type=Path, metavar="DIR", help="the classifier (default: the shipped one)")
     one.add_argument("--keep", action="store_true", help="write the result into the card of the detector")
 
     command("fetch-yunet", _download_yunet, "Download the YuNet face detector (233 kB) once into the user's cache.")

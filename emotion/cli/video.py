@@ -250,7 +250,8 @@ def _print_result(analysis: VideoAnalysis, options: argparse.Namespace) -> None:
 
 def _to_json(analysis: VideoAnalysis) -> str:
     people = [
-        {"name": one.name, "seen": round(one.duration, 3), "shares": one.expression_shares} for one in analysis.people()
+        {"name": one.name, "duration": round(one.duration, 3), "expression_shares": one.expression_shares}
+        for one in analysis.people()
     ]
     value = {"file": analysis.name, **analysis.summary, "people": people}
     return json.dumps(value, ensure_ascii=False)

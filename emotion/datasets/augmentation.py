@@ -14,7 +14,7 @@ ImageBatch = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much to change; every amount is the end of a uniform range, every `p_…` a probability."""
+    """How much to change; every amount is the end of a uniform range, every `…_prob` a probability."""
 
     shift: float = 0.10  # of the side, both ways
     min_scale: float = 0.85

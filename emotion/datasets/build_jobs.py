@@ -1,6 +1,6 @@
 """Start the preparation of a data set as a job, find it again, clear up behind it.
 
-While data set NAME is made, all of it lies in the hidden folder .NAME.preparing beside it: what was uploaded, the state
+While data set NAME is made, all of it lies in the hidden folder .NAME.building beside it: what was uploaded, the state
 of the job, and the faces so far. So nobody takes it for a data set, and no two jobs make the same one.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig, validate_name
+from emotion.datasets.builder import DATASETS_FOLDER, METADATA_FILE, DatasetBuildConfig, validate_name
 from emotion.datasets.photo_sources import sanitize_label
 from emotion.errors import DataError, JobError
 from emotion.jobs import job as jobs
@@ -24,7 +24,7 @@ from emotion.storage import read_json, require_free_space, write_json
 
 UPLOAD_FILE: Final = "photos.zip"
 _REQUEST_FILE: Final = "request.json"
-_JOB_SUFFIX: Final = ".preparing"
+JOB_SUFFIX: Final = ".building"
 _CHUNK_BYTES: Final = 4_000_000  # bytes
 _UPLOAD_TIMEOUT_SECONDS: Final = 600.0  # for which a folder without a job may be one that is just being filled
 _MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
@@ -34,7 +34,7 @@ def get_job_folder(name: str, parent: Path, *, overwrite: bool = False) -> Path:
     """Where the job that makes data set `name` lies. `DataError` where that cannot be a name, or is taken by what is no
     data set that shall be replaced (`overwrite`)."""
     validate_name(name, parent, overwrite=overwrite)
-    return parent / f".{name}{_JOB_SUFFIX}"
+    return parent / f".{name}{JOB_SUFFIX}"
 
 
 def build_arguments(config: DatasetBuildConfig) -> list[str]:
@@ -134,7 +134,7 @@ def restart_job(job: Job) -> Job:
 
 def list_build_jobs(parent: Path | None = None) -> list[Job]:
     """The jobs that make data sets, newest first, until they are cleared up."""
-    return [job for job in jobs.list_jobs(parent or DATASETS_FOLDER) if job.folder.name.endswith(_JOB_SUFFIX)]
+    return [job for job in jobs.list_jobs(parent or DATASETS_FOLDER) if job.folder.name.endswith(JOB_SUFFIX)]
 
 
 def delete_job(job: Job) -> None:
@@ -148,8 +148,8 @@ def delete_job(job: Job) -> None:
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """What prepared.json of a data set says; None where it has none that can be read."""
-    path = folder / "prepared.json"
+    """What dataset.json of a data set says; None where it has none that can be read."""
+    path = folder / METADATA_FILE
     try:
         found = json.loads(path.read_bytes()) if path.is_file() else None
     except (OSError, ValueError, RecursionError):

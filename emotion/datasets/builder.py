@@ -1,10 +1,10 @@
 """From photos sorted by label to a data set: find the face, cut it as the app does, share out, say what was left out.
 
-    data/sets/NAME/{train,valid,test}/LABEL/00001.png    the faces, grey
-    data/sets/NAME/faces.csv                             where each of them comes from
-    data/sets/NAME/thrown_out.csv                        what was left out, and why
-    data/sets/NAME/thrown_out/00001.jpg                  small pictures of it
-    data/sets/NAME/prepared.json                         settings, counts, receipt
+    data/sets/NAME/{train,validation,test}/LABEL/00001.png    the faces, gray
+    data/sets/NAME/faces.csv                                  where each of them comes from
+    data/sets/NAME/rejected.csv                               what was left out, and why
+    data/sets/NAME/rejected/00001.jpg                         thumbnails of it
+    data/sets/NAME/dataset.json                               config, counts, provenance
 
 All of it is made in the folder of the job, and gets its name in one step at the end: there is no half data set.
 """
@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import is_blank
+from emotion.datasets.dataset import SPLITS, is_blank
 from emotion.datasets.duplicates import Fingerprints, group_fingerprints
 from emotion.datasets.loaders import center_crop, sort_labels
 from emotion.datasets.photo_sources import SourcePhoto, open_source
@@ -56,15 +56,15 @@ from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detector_factory import trained_detectors
-from emotion.storage import BYTE_ORDER_MARK, require_free_space, write_atomic, write_json
+from emotion.results.photos import ImageArray
+from emotion.storage import BYTE_ORDER_MARK, escape_formula, require_free_space, write_atomic, write_json
 
 DATASETS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "sets"
-METADATA_FILE: Final = "prepared.json"
+METADATA_FILE: Final = "dataset.json"
 FACES_FILE: Final = "faces.csv"
-REJECTED: Final = "thrown_out"
-SPLIT_FOLDERS: Final = ("train", "valid", "test")  # as `SPLITS`
+REJECTED: Final = "rejected"
 SIZE_RANGE: Final = (16, 512)  # pixels, the least and the most
-REJECTED_COLUMNS: Final = ("name", "label", "reason", "sentence", "picture")  # columns of thrown_out.csv
+REJECTED_COLUMNS: Final = ("name", "label", "reason", "message", "thumbnail")  # columns of rejected.csv
 REJECTION_REASONS: Final = (
     "no face",
     "several faces",
@@ -76,9 +76,8 @@ REJECTION_REASONS: Final = (
     "no label",
 )
 MultiFacePolicy = Literal["largest", "none"]
-ImageArray = NDArray[np.uint8]
 
-_FACES_COLUMNS: Final = ("file", "label", "split", "photo", "x1", "y1", "x2", "y2", "score", "group", "pixels")
+_FACES_COLUMNS: Final = ("file", "label", "split", "photo", "x1", "y1", "x2", "y2", "detection_score", "group", "digest")
 _NAME_PATTERN: Final = re.compile(r"\w[\w .()+-]{0,59}", re.ASCII)
 _MIN_RELATIVE_SIDE: Final = 0.5  # a face at least so wide, as a share of the largest, makes several
 _THUMBNAIL_SIDE_PX: Final = 200  # pixels of the pictures of what was left out
@@ -158,7 +157,7 @@ def build_dataset(
     overwrite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the data set `target` of the photos in `source`; what is not finished yet lies in `folder`, on the same
-    disk. Returns what prepared.json holds, None where it was asked to stop: then nothing is left. `overwrite`: a data
+    disk. Returns what dataset.json holds, None where it was asked to stop: then nothing is left. `overwrite`: a data
     set of this program that is there already is replaced.
 
     Raises `DataError` where the source gives no face, `ModelError` without the detector, `JobError` without space.
@@ -309,14 +308,14 @@ class _DatasetBuilder:
         numbers: Counter[str] = Counter()
         for one, number, group in zip(faces, split.tolist(), groups.tolist(), strict=True):
             numbers[one.label] += 1
-            file = f"{SPLIT_FOLDERS[number]}/{one.label}/{numbers[one.label]:05d}.png"
+            file = f"{SPLITS[number]}/{one.label}/{numbers[one.label]:05d}.png"
             place = self._staging / file
             place.parent.mkdir(parents=True, exist_ok=True)
             os.rename(one.crop_path, place)
             yield [
                 file,
                 one.label,
-                SPLIT_FOLDERS[number],
+                SPLITS[number],
                 one.photo_name,
                 *one.box,
                 round(one.detection_score, 4),
@@ -331,19 +330,19 @@ class _DatasetBuilder:
         groups = Counter(row[9] for row in rows)
         return {
             "name": name,
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "source": source.name,
             "photos": self._num_photos,
             "faces": len(rows),
             "labels": list(label_names),
-            "counts": {place: {label: counts[place, label] for label in label_names} for place in SPLIT_FOLDERS},
+            "counts": {place: {label: counts[place, label] for label in label_names} for place in SPLITS},
             "near_duplicates": {
                 "groups": sum(count > 1 for count in groups.values()),
                 "faces": sum(count for count in groups.values() if count > 1),
             },
-            "thrown_out": {reason: n for reason in REJECTION_REASONS if (n := _count_reasons(self._rejected)[reason])},
-            "settings": asdict(self._config),
-            "found_by": _describe_models(self._analyzer),
+            "rejected": {reason: n for reason in REJECTION_REASONS if (n := _count_reasons(self._rejected)[reason])},
+            "config": asdict(self._config),
+            "provenance": _describe_models(self._analyzer),
             "sha256": hashlib.sha256("\n".join(f"{row[0]} {row[10]}" for row in rows).encode()).hexdigest(),
         }
 
@@ -400,13 +399,8 @@ def _write_png(path: Path, gray: ImageArray) -> None:
 def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_escape_formula(cell) for cell in row] for row in rows)
+    writer.writerows([escape_formula(cell) for cell in row] for row in rows)
     write_atomic(path, BYTE_ORDER_MARK + text.getvalue())
-
-
-def _escape_formula(cell: object) -> object:
-    """A name that a spreadsheet would run as a formula gets a quote in front."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
 
 
 def _count_reasons(rejected: list[tuple[str, ...]]) -> Counter[str]:
@@ -418,12 +412,12 @@ def _format_reasons(rejected: list[tuple[str, ...]]) -> str:
 
 
 def _describe_models(face_analyzer: Analyzer | None) -> dict[str, Any] | None:
-    """What found the faces: the detector, with the sha256 of its network where it was trained here, and the recogniser
+    """What found the faces: the detector, with the sha256 of its network where it was trained here, and the classifier
     that said which of its boxes are faces."""
     if face_analyzer is None:
         return None
     own, judge = trained_detectors().get(face_analyzer.detector.name), face_analyzer.classifier.bundle
     return {
         "detector": {"name": face_analyzer.detector.name, "sha256": own.sha256 if own else None},
-        "recogniser": {"name": judge.name, "sha256": judge.sha256},
+        "classifier": {"name": judge.name, "sha256": judge.sha256},
     }

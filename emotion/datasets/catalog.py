@@ -8,14 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.builder import DATASETS_FOLDER, METADATA_FILE
-from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset, scan_image_tree, sort_labels
+from emotion.datasets.loaders import scan_image_tree, sort_labels
 from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
@@ -26,8 +25,8 @@ _TABLE_SUFFIXES: Final = (".npz", ".csv")
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set that was found. `counts`: for each of `labels` its rows of training, public (valid) and private
-    (test); without given splits they are as they will be held out, give or take duplicates. `has_ferplus`: whether FER+ votes
+    """A data set that was found. `counts`: for each of `labels` its training, validation and test
+    rows; without given splits they are as they will be held out, give or take duplicates. `has_ferplus`: whether FER+ votes
     are in it."""
 
     name: str
@@ -43,21 +42,29 @@ class DatasetInfo:
 
     @property
     def split_counts(self) -> tuple[int, int, int]:
-        """The rows of training, public (valid) and private (test)."""
-        training, public, private = (sum(part) for part in zip(*self.counts, strict=True))
-        return training, public, private
+        """The training, validation and test rows."""
+        training, validation, test = (sum(part) for part in zip(*self.counts, strict=True))
+        return training, validation, test
 
 
-def list_datasets() -> list[DatasetInfo]:
-    """The data sets in data/sets/, data/*.npz, data/*.csv and where EMOTION_DATA points, by their names, all different.
-    What is no data set is left out; `list_dataset_errors` tells why."""
-    found = [entry for _, entry in _inspect_all() if isinstance(entry, DatasetInfo)]
+class DatasetListing(NamedTuple):
+    """The data sets of this machine, and a sentence for each file or folder that is none."""
+
+    datasets: list[DatasetInfo]
+    errors: list[str]
+
+
+def list_datasets() -> DatasetListing:
+    """List the data sets in data/sets/, data/*.npz, data/*.csv and where EMOTION_DATA points, by their names, all
+    different, and the errors of what is no data set there."""
+    found = [_inspect_path(path, cache_key(path)) for path in dict.fromkeys(_find_candidates())]
+    infos = [entry for entry in found if isinstance(entry, DatasetInfo)]
     seen: Counter[str] = Counter()
     out = []
-    for entry in sorted(found, key=lambda entry: (entry.name.lower(), str(entry.path))):
+    for entry in sorted(infos, key=lambda entry: (entry.name.lower(), str(entry.path))):
         seen[entry.name] += 1
         out.append(replace(entry, name=f"{entry.name} ({seen[entry.name]})") if seen[entry.name] > 1 else entry)
-    return out
+    return DatasetListing(out, [error for error in found if isinstance(error, str)])
 
 
 def get_dataset_info(path: Path) -> DatasetInfo:
@@ -69,16 +76,6 @@ def get_dataset_info(path: Path) -> DatasetInfo:
     if isinstance(found, str):
         raise DataError(found)
     return found
-
-
-def list_dataset_errors() -> list[str]:
-    """A sentence for each file or folder in those places that is no data set."""
-    return [sentence for _, sentence in _inspect_all() if isinstance(sentence, str)]
-
-
-def load_from_info(dataset: DatasetInfo) -> Dataset:
-    """All of a data set; see `load_dataset`."""
-    return load_dataset(dataset.path)
 
 
 def cache_key(path: Path) -> tuple[str, int, int]:
@@ -102,10 +99,6 @@ def _list_folders(folder: Path) -> list[Path]:
             return [Path(entry.path) for entry in entries if entry.is_dir()]
     except OSError:
         return []
-
-
-def _inspect_all() -> list[tuple[Path, DatasetInfo | str]]:
-    return [(path, _inspect_path(path, cache_key(path))) for path in dict.fromkeys(_find_candidates())]
 
 
 def _find_candidates() -> list[Path]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 
 IMAGE_SIZE: Final = 48
-SPLITS: Final = ("training", "public", "private")
+SPLITS: Final = ("train", "validation", "test")
 # The columns of fer2013new.csv: those of `FERPLUS_LABELS` in their order, then unknown and not a face.
 FERPLUS_COLUMNS: Final = (
     "neutral",
@@ -34,7 +34,7 @@ class Dataset:
     """Labelled faces; row i of every array is the same face.
 
     `images` uint8 (n, size, size) grey, size 48 unless another was asked for; `labels` int8 (n,) index into
-    `label_names`; `split` int8 (n,) index into `SPLITS` (public chooses, private is scored once); `votes` int8
+    `label_names`; `split` int8 (n,) index into `SPLITS` (validation chooses, test is scored once); `votes` int8
     (n, 10) FER+ votes in the order of `FERPLUS_COLUMNS`, or all 0 where FER+ leaves the row out; `has_votes` bool (n,) False
     there. `notes`: what was left out while reading, in sentences.
     """

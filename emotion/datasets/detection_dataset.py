@@ -45,7 +45,7 @@ class AnnotatedImage:
 def load_annotated_images(folder: Path, split: str) -> list[AnnotatedImage]:
     """The photos of `folder`/`split`/ that `folder`/`split`.json describes, decoded (some 400 kB each).
 
-    The JSON maps a file name to `source`, `annotation_type` ("gt", "pseudo" or "negative"), `boxes` and `ignore_boxes` as
+    The JSON maps a file name to `source`, `state` ("gt", "pseudo" or "negative"), `boxes` and `ignore` as
     [x, y, width, height] in pixels, and `landmarks`, ten numbers or null for each box. Raises `DataError`,
     and `ImageError` where a photo is missing or damaged.
     """
@@ -62,7 +62,7 @@ def load_annotated_images(folder: Path, split: str) -> list[AnnotatedImage]:
     if not described:
         raise DataError(f"{path} names no photo; nothing can be learned or measured.")
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda one: one.photo(folder / split), described))
+        return list(pool.map(lambda one: one.load_image(folder / split), described))
 
 
 class _AnnotationRecord(NamedTuple):

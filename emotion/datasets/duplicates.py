@@ -45,13 +45,13 @@ def duplicate_report(data: Dataset) -> dict[str, int]:
         len(set(data.labels[rows])) > 1 for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1
     )
     seen = is_train_duplicate(data)
-    public = groups[data.split == 1]
+    validation = groups[data.split == 1]
     return {
         "duplicate_groups": int((counts > 1).sum()),
         "groups_with_conflicting_labels": int(conflicts),
-        "public_rows_in_training": int(seen[data.split == 1].sum()),
-        "private_rows_in_training": int(seen[data.split == 2].sum()),
-        "private_rows_in_public": int(np.isin(groups[data.split == 2], public).sum()),
+        "validation_rows_in_train": int(seen[data.split == 1].sum()),
+        "test_rows_in_train": int(seen[data.split == 2].sum()),
+        "test_rows_in_validation": int(np.isin(groups[data.split == 2], validation).sum()),
         "blank_images": int(is_blank(data.images).sum()),
     }
 

@@ -1,4 +1,4 @@
-"""What a detector wrongly takes for faces, for the recogniser to learn what is none."""
+"""What a detector wrongly takes for faces, for the classifier to learn what is none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emotion.recognition.opencv_detectors import HaarCascade
 def mine_hard_negatives(folder: Path, max_per_image: int = 12, seed: int = 0) -> NDArray[np.uint8]:
     """What a Haar cascade takes for faces on photos without faces: uint8 (n, 48, 48).
 
-    Two cascades at their loosest, then random squares up to a third of the number, so that the recogniser
+    Two cascades at their loosest, then random squares up to a third of the number, so that the classifier
     learns what is not a face. `folder` must hold photos without any face.
     """
     if not folder.is_dir():

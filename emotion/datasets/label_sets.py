@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.errors import DataError, ModelError
-from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, RESERVED_LABELS, UNCERTAIN
+from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, UNCERTAIN
 from emotion.model_store.card import is_valid_label
 from emotion.model_store.store import ModelBundle
 
@@ -85,7 +85,7 @@ def get_label_set(name: str) -> LabelSet:
 
 
 def native_label_set(label_names: Sequence[str]) -> str:
-    """The name of the set with just these labels: what the project's own recogniser learns, which leaves none out."""
+    """The name of the set with just these labels: what the project's own classifier learns, which leaves none out."""
     return "fer2013" if tuple(label_names) == FER2013_LABELS else "own"
 
 
@@ -192,14 +192,14 @@ def check_classes(source: str, label_names: Sequence[str], counts: LabelCounts) 
 
 
 def check_labels(source: str, label_names: Sequence[str]) -> None:
-    """`DataError` where a recogniser of these labels could not be used: fewer than two, or one that cannot be shown."""
+    """`DataError` where a classifier of these labels could not be used: fewer than two, or one that cannot be shown."""
     if len(label_names) < 2:
-        raise DataError(f"{source} has one label only, {', '.join(label_names)}; a recogniser tells two or more apart.")
+        raise DataError(f"{source} has one label only, {', '.join(label_names)}; a classifier tells two or more apart.")
     for name in label_names:
-        if name in RESERVED_LABELS or name == UNCERTAIN.name or not is_valid_label(name):
+        if name == UNCERTAIN.name or not is_valid_label(name):
             raise DataError(
-                f"The label {name!r} of {source} cannot be shown, cannot be a part of a file's name, or tables "
-                "have another column of this name; call it something else."
+                f"The label {name!r} of {source} cannot be shown, or cannot be a part of a file's name; call it something "
+                "else."
             )
 
 
@@ -208,6 +208,6 @@ def check_teacher(bundle: ModelBundle, heads: Mapping[str, Sequence[str]]) -> No
     for name, labels in heads.items():
         if name not in bundle.heads or bundle.heads[name].labels != tuple(labels):
             raise ModelError(
-                f"{bundle.folder} cannot teach the answer {name} with {', '.join(labels)}; choose a recogniser that "
+                f"{bundle.folder} cannot teach the answer {name} with {', '.join(labels)}; choose a classifier that "
                 "gives it."
             )

@@ -12,21 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotion.datasets.builder import REJECTED, REJECTED_COLUMNS
-from emotion.datasets.dataset import Dataset, is_blank, majority_vote
+from emotion.datasets.dataset import SPLITS, Dataset, is_blank, majority_vote
+from emotion.datasets.label_sets import count_labels
 from emotion.expressions import FERPLUS_LABELS
 
-SPLIT_NAMES: Final = ("training", "validation", "test")  # as `SPLITS`
 MAJORITY_LABELS: Final = (*FERPLUS_LABELS, "no majority")
 
 
 # ------------------------------------------------------------------ counts
-
-
-def count_labels(data: Dataset) -> NDArray[np.int64]:
-    """How many faces each label (rows) has in each split (columns)."""
-    out = np.zeros((len(data.label_names), len(SPLIT_NAMES)), np.int64)
-    np.add.at(out, (data.labels, data.split), 1)
-    return out
 
 
 def counts_table(data: Dataset) -> pd.DataFrame:
@@ -34,8 +27,8 @@ def counts_table(data: Dataset) -> pd.DataFrame:
     numbers = count_labels(data)
     return pd.DataFrame(
         {
-            "label": [label for label in data.label_names for _ in SPLIT_NAMES],
-            "split": [*SPLIT_NAMES] * len(data.label_names),
+            "label": [label for label in data.label_names for _ in SPLITS],
+            "split": [*SPLITS] * len(data.label_names),
             "count": numbers.ravel().tolist(),
         }
     )
@@ -44,7 +37,7 @@ def counts_table(data: Dataset) -> pd.DataFrame:
 def counts_by_label(data: Dataset) -> pd.DataFrame:
     """One line for each label: `label`, a column for each split, `all`."""
     numbers = count_labels(data)
-    columns = {word: numbers[:, i].tolist() for i, word in enumerate(SPLIT_NAMES)}
+    columns = {word: numbers[:, i].tolist() for i, word in enumerate(SPLITS)}
     return pd.DataFrame({"label": [*data.label_names], **columns, "all": numbers.sum(axis=1).tolist()})
 
 
@@ -54,7 +47,7 @@ def rows_table(data: Dataset, rows: NDArray[np.intp]) -> pd.DataFrame:
         {
             "row": rows.tolist(),
             "label": [data.label_names[i] for i in data.labels[rows]],
-            "split": [SPLIT_NAMES[i] for i in data.split[rows]],
+            "split": [SPLITS[i] for i in data.split[rows]],
         }
     )
 
@@ -95,13 +88,13 @@ def find_duplicate_groups(data: Dataset, groups: NDArray[np.intp]) -> list[Dupli
 
 
 def duplicates_table(data: Dataset, duplicate_groups: Sequence[DuplicateGroup]) -> pd.DataFrame:
-    """One line for each row: `group` (from 1), `row`, `label`, `split`, `several_splits`, `several_labels`."""
+    """One line for each row: `group` (from 1), `row`, `label`, `split`, `spans_splits`, `has_label_conflict`."""
     rows = np.array([row for one in duplicate_groups for row in one.rows], np.intp)
     table = rows_table(data, rows)
     table.insert(0, "group", [number for number, one in enumerate(duplicate_groups, 1) for _ in one.rows])
     return table.assign(
-        several_splits=[one.spans_splits for one in duplicate_groups for _ in one.rows],
-        several_labels=[one.has_label_conflict for one in duplicate_groups for _ in one.rows],
+        spans_splits=[one.spans_splits for one in duplicate_groups for _ in one.rows],
+        has_label_conflict=[one.has_label_conflict for one in duplicate_groups for _ in one.rows],
     )
 
 

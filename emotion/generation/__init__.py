@@ -1,1 +1,1 @@
-"""The flow Imagine: seed and expression -> latent -> generator -> picture, judged by a recogniser."""
+"""The flow Imagine: seed and expression -> latent -> generator -> picture, judged by a classifier."""

@@ -1,4 +1,4 @@
-"""Do synthetic faces help a recogniser to learn? Small networks that learn in different ways, several seeds each."""
+"""Do synthetic faces help a classifier to learn? Small networks that learn in different ways, several seeds each."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from emotion.training.runs.folder import STUDY_FILE
 from emotion.training.runs.step_monitor import StepMonitor
 
 CONDITIONS: Final = {
-    "plain": "real faces as they are",
-    "changed": "real faces, mirrored, shifted and turned",
-    "repeated": "the same, the rare ones repeated",
+    "real": "real faces as they are",
+    "augmented": "real faces, mirrored, shifted and turned",
+    "oversampled": "the same, the rare ones repeated",
     "synthetic": "the same, with synthetic rare ones",
 }
 _FIRST_SEED: Final = 4_000_000  # far from the seeds that are measured elsewhere
@@ -41,12 +41,13 @@ _AUGMENTATION: Final = replace(NO_AUGMENTATION, shift=0.1, rotation=12.0, min_sc
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """What is tried: `synthetic_ratio` as many extra faces of the `rare` expression as there are real ones, or faces drawn at
-    random from all real ones where a way has no extra ones, so that every way learns the same number of steps."""
+    """What is compared: `synthetic_ratio` times as many extra faces of `target_class` as there are real ones, or faces
+    drawn at random from all real ones where a condition has none, so that every condition trains for the same number
+    of steps."""
 
     target_class: str = "disgust"
     synthetic_ratio: float = 3.0
-    min_prob: float = 0.7  # probability of the rare expression, by the recogniser that filters
+    min_prob: float = 0.7  # probability of the rare expression, by the classifier that filters
     epochs: int = 12
     num_seeds: int = 5
 
@@ -64,18 +65,18 @@ def run_augmentation_study(
     data: Dataset,
     config: StudyConfig,
     folder: Path,
-    on_progress: Callable[[int, int, str], None] = lambda done, of, text: None,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, message: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """The answer as plain values, also in `folder`/benefit.json: `sentence`, `rows` (`metric`, `condition`, `mean`, `low`,
-    `high`), `differences` of the synthetic way to the two before it.
+    """The result as plain values, also in `folder`/augmentation_study.json: `conclusion`, `rows` (`metric`,
+    `condition`, `mean`, `low`, `high`), `differences` of the synthetic condition to the two before it.
 
     Every network is chosen on a twentieth of the training rows and measured on both other splits together, which
     nothing else looks at. What is measured stands in `folder`, so that the same call goes on after a stop. Raises
-    `watching.Stopped` then, and `DataError` where the data has not what it takes.
+    `TrainingStopped` then, and `DataError` where the data has not what it takes.
     """
     faces = data.take(np.flatnonzero(~is_non_face(data)))
-    real, held = faces.take(faces.rows_in("training")), _select_held_out(faces)
+    real, held = faces.take(faces.rows_in("train")), _select_held_out(faces)
     if (
         config.target_class not in real.label_names
         or not (real.labels == real.label_names.index(config.target_class)).any()
@@ -93,38 +94,38 @@ def run_augmentation_study(
             f"Only {len(passed.seeds)} of {passed.num_drawn} synthetic faces pass as {config.target_class}; {count} are needed."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {
-        "question": dict(vars(config)),
+    inputs = {
+        "config": dict(vars(config)),
         "rows": len(data),
         "source": data.source,
         "generator": sampler.bundle.sha256,
-        "filter": classifier.bundle.sha256,
+        "filter_classifier": classifier.bundle.sha256,
     }
     results: list[dict[str, Any]] = []
     for seed in range(config.num_seeds):
-        for way in CONDITIONS:
+        for condition in CONDITIONS:
             on_progress(
                 len(results),
                 config.num_seeds * len(CONDITIONS),
-                f"seed {seed + 1} of {config.num_seeds}: {CONDITIONS[way]}",
+                f"seed {seed + 1} of {config.num_seeds}: {CONDITIONS[condition]}",
             )
-            path = folder / f"{way}-{seed}.json"
+            path = folder / f"{condition}-{seed}.json"
             kept = read_json(path)
-            if kept is None or kept.get("asked") != asked:
-                lesson = _add_extra_faces(real, rare, passed.faces, way, seed)
-                learned = _train_and_measure(lesson, held, way, seed, config, should_stop)
-                kept = {"asked": asked, "way": way, "seed": seed, **learned}
+            if kept is None or kept.get("inputs") != inputs:
+                lesson = _add_extra_faces(real, rare, passed.faces, condition, seed)
+                learned = _train_and_measure(lesson, held, condition, seed, config, should_stop)
+                kept = {"inputs": inputs, "condition": condition, "seed": seed, **learned}
                 write_json(path, kept)
             results.append(kept)
     answer = {
-        "question": asked["question"],
+        "config": inputs["config"],
         "network": _NETWORK,
-        "held_out": len(held),
-        "synthetic": len(passed.seeds),
-        "tried": passed.num_drawn,
+        "num_held_out": len(held),
+        "num_synthetic": len(passed.seeds),
+        "num_drawn": passed.num_drawn,
         "generator": sampler.bundle.name,
-        "filter": classifier.bundle.name,
-        "filter_taught": is_guidance_relative(sampler.bundle, classifier.bundle),
+        "filter_classifier": classifier.bundle.name,
+        "filter_is_guidance_relative": is_guidance_relative(sampler.bundle, classifier.bundle),
         **summarize_results(results, config.target_class),
     }
     write_json(folder / STUDY_FILE, answer)
@@ -134,18 +135,18 @@ def run_augmentation_study(
 def _select_held_out(faces: Dataset) -> Dataset:
     """Both splits that nobody learns from, without those whose very pixels are in training."""
     fresh = ~is_train_duplicate(faces)
-    rows = np.concatenate([faces.rows_in("public"), faces.rows_in("private")])
+    rows = np.concatenate([faces.rows_in("validation"), faces.rows_in("test")])
     return faces.take(rows[fresh[rows]])
 
 
 def _add_extra_faces(
     real: Dataset, target_index: int, synthetic_faces: NDArray[np.uint8], condition: str, seed: int
 ) -> Dataset:
-    """The training rows, a twentieth of them as the public split that chooses the epoch, and the extra faces."""
+    """The training rows, a twentieth of them as the validation split that chooses the epoch, and the extra faces."""
     rng = np.random.default_rng((seed, 77))
     order = rng.permutation(len(real))
     chosen, learned = order[: len(order) // 20], order[len(order) // 20 :]
-    among = learned[real.labels[learned] == target_index] if condition == "repeated" else learned
+    among = learned[real.labels[learned] == target_index] if condition == "oversampled" else learned
     more = rng.choice(among, len(synthetic_faces))
     images, labels = real.images[more], real.labels[more]
     if condition == "synthetic":
@@ -167,13 +168,13 @@ def _train_and_measure(
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.classifier.zoo_trainer import fit_zoo_classifier, preprocess_input
 
-    changed = condition != "plain"
+    changed = condition != "real"
     plan = replace(
         TrainingPlan.from_defaults(_NETWORK),
         label_set=_LABEL_SET,
         epochs=config.epochs,
         early_stopping_patience=0,
-        batch_size=min(64, len(data.rows_in("training"))),
+        batch_size=min(64, len(data.rows_in("train"))),
         seed=seed,
         horizontal_flip=changed,
         augmentation=_AUGMENTATION if changed else NO_AUGMENTATION,
@@ -197,24 +198,26 @@ def summarize_results(results: Sequence[Mapping[str, Any]], target_class: str) -
     same seeds, and what they mean in a sentence."""
     labels = list(results[0]["recall"])
     rows = []
-    for measure in ("all faces", *labels):
-        for way, words in CONDITIONS.items():
-            mean, low, high = confidence_interval([_get_metric(one, measure) for one in results if one["way"] == way])
-            rows.append({"measure": measure, "way": words, "mean": mean, "low": max(0.0, low), "high": min(1.0, high)})
+    for metric in ("all faces", *labels):
+        for condition, words in CONDITIONS.items():
+            values = [_get_metric(result, metric) for result in results if result["condition"] == condition]
+            mean, low, high = confidence_interval(values)
+            row = {"metric": metric, "condition": words, "mean": mean, "low": max(0.0, low), "high": min(1.0, high)}
+            rows.append(row)
     differences: dict[str, dict[str, dict[str, float]]] = {
-        other: {
-            measure: dict(
+        baseline: {
+            metric: dict(
                 zip(
                     ("mean", "low", "high"),
-                    confidence_interval(_paired_differences(results, other, measure)),
+                    confidence_interval(_paired_differences(results, baseline, metric)),
                     strict=True,
                 )
             )
-            for measure in ("all faces", target_class)
+            for metric in ("all faces", target_class)
         }
-        for other in ("changed", "repeated")
+        for baseline in ("augmented", "oversampled")
     }
-    return {"sentence": _format_conclusion(differences, target_class), "rows": rows, "differences": differences}
+    return {"conclusion": _format_conclusion(differences, target_class), "rows": rows, "differences": differences}
 
 
 def _get_metric(result: Mapping[str, Any], metric: str) -> float:
@@ -222,8 +225,8 @@ def _get_metric(result: Mapping[str, Any], metric: str) -> float:
 
 
 def _paired_differences(results: Sequence[Mapping[str, Any]], baseline: str, metric: str) -> list[float]:
-    values = {(one["way"], one["seed"]): _get_metric(one, metric) for one in results}
-    return [values["synthetic", seed] - values[baseline, seed] for way, seed in values if way == baseline]
+    values = {(result["condition"], result["seed"]): _get_metric(result, metric) for result in results}
+    return [values["synthetic", seed] - values[baseline, seed] for condition, seed in values if condition == baseline]
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -235,7 +238,7 @@ def confidence_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 def _format_conclusion(differences: Mapping[str, Mapping[str, Mapping[str, float]]], target_class: str) -> str:
     """The honest one, whichever it is."""
-    changed, repeated = differences["changed"], differences["repeated"]
+    augmented, oversampled = differences["augmented"], differences["oversampled"]
 
     def points(part: Mapping[str, float]) -> str:
         mean, low, high = (100 * part[name] for name in ("mean", "low", "high"))
@@ -247,8 +250,8 @@ def _format_conclusion(differences: Mapping[str, Mapping[str, Mapping[str, float
         return "harm" if part["high"] < 0 else "make no difference that can be told from chance"
 
     return (
-        f"To find {target_class}, synthetic faces {verdict(changed[target_class])}, compared with real faces alone: "
-        f"{points(changed[target_class])}; compared with the same real ones repeated as often, they "
-        f"{verdict(repeated[target_class])}: {points(repeated[target_class])}. "
-        f"Over all faces they {verdict(changed['all faces'])}: {points(changed['all faces'])}."
+        f"To find {target_class}, synthetic faces {verdict(augmented[target_class])}, compared with real faces alone: "
+        f"{points(augmented[target_class])}; compared with the same real ones repeated as often, they "
+        f"{verdict(oversampled[target_class])}: {points(oversampled[target_class])}. "
+        f"Over all faces they {verdict(augmented['all faces'])}: {points(augmented['all faces'])}."
     )

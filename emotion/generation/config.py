@@ -31,11 +31,11 @@ class GanConfig:
     diffaugment_strength: float = (
         1.0  # how much both kinds of faces are moved and toned (Zhao et al. 2020, "DiffAugment")
     )
-    # A frozen recogniser tells the generator what its faces look like: on a part of each batch, for it costs as much
-    # as the generator itself, and so little that the discriminator would notice what only fools a recogniser.
+    # A frozen classifier tells the generator what its faces look like: on a part of each batch, for it costs as much
+    # as the generator itself, and so little that the discriminator would notice what only fools a classifier.
     guidance_weight: float = 0.005
     guidance_batch_size: int = 16  # faces of each batch
-    guidance_classifier: str = ""  # sha256 of the recogniser that teaches and measures
+    guidance_classifier: str = ""  # sha256 of the classifier that teaches and measures
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class GanConfig:
                 f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
             )
         if not 0 <= self.guidance_weight < math.inf:
-            raise EmotionError(f"The teacher's weight is {self.guidance_weight}; expected 0 (no teaching) or more.")
+            raise EmotionError(f"The guidance weight is {self.guidance_weight}; expected 0 (no guidance) or more.")
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate of `epoch` (from 0)."""
@@ -63,11 +63,11 @@ def make_gan_config(network: str, **overrides: Any) -> GanConfig:
     """The settings that suit a network; the plain one gets nothing that came after it."""
     plain = {
         "relativistic": False,
-        "momentum": 0.5,
-        "steady": 1.0,
-        "average": 0.0,
-        "penalty": 0.0,
-        "changes": 0.0,
-        "teacher_weight": 0.0,
+        "adam_beta1": 0.5,
+        "constant_lr_fraction": 1.0,
+        "ema_decay": 0.0,
+        "r1_gamma": 0.0,
+        "diffaugment_strength": 0.0,
+        "guidance_weight": 0.0,
     }
     return GanConfig(network=network, **(plain if network == "dcgan-upsampling" else {}) | overrides)

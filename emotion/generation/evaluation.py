@@ -44,17 +44,17 @@ def evaluate_generator(
     bundle: ModelBundle,
     data: Dataset,
     feature_classifier: ModelBundle,
-    split: str = "public",
+    split: str = "validation",
     num_per_class: int = 512,
     truncation: float | None = None,
     should_train: bool = False,
-    on_progress: Callable[[str], None] = lambda part: None,
+    on_progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Everything that is reported of a generator, as plain values; it is held against a split that it never saw.
 
     Distances are between as many synthetic faces as the split has, with the same labels, and the split; the floors
     are the same between the two held-out splits. `num_per_class` faces of every expression are shown to the judge, a
-    recogniser. `should_train` adds two small trainings, on synthetic and on as many real faces. `on_progress` hears what is done.
+    classifier. `should_train` adds two small trainings, on synthetic and on as many real faces. `on_progress` hears what is done.
     """
     sampler = Sampler(bundle)
     if tuple(data.label_names) != sampler.labels:
@@ -65,8 +65,10 @@ def evaluate_generator(
     if num_per_class < 1:
         raise EmotionError(f"{num_per_class} faces of each expression were asked for; expected at least 1.")
     faces = data.take(np.flatnonzero(~is_non_face(data)))
-    real, other = (faces.take(faces.rows_in(name)) for name in (split, "private" if split == "public" else "public"))
-    training = faces.take(faces.rows_in("training"))
+    real, other = (
+        faces.take(faces.rows_in(name)) for name in (split, "test" if split == "validation" else "validation")
+    )
+    training = faces.take(faces.rows_in("train"))
     if min(len(real), len(other), len(training)) < _MIN_FACES:
         raise DataError(
             f"{data.source} has {len(training)} training, {len(real)} {split} and {len(other)} other held-out faces; "
@@ -79,11 +81,11 @@ def evaluate_generator(
     on_progress(f"drawing {num_per_class} faces of each expression")
     result = {
         "split": split,
-        "n": len(real),
+        "num_faces": len(real),
         "truncation": sampler.truncation if truncation is None else truncation,
-        "judge": judge.name,
-        "judge_sha256": feature_classifier.sha256,
-        "judge_taught": is_guidance_relative(bundle, feature_classifier),
+        "feature_classifier": judge.name,
+        "feature_classifier_sha256": feature_classifier.sha256,
+        "is_guidance_relative": is_guidance_relative(bundle, feature_classifier),
         **_measure_consistency(sampler, judge, num_per_class, truncation),
         **_measure_real_consistency(sampler.labels, known.predictions, real.labels),
         **_measure_distances(seen.features, known.features, others.features),
@@ -116,20 +118,22 @@ def _measure_consistency(
     faces = _generate_faces(sampler, labels, 2 * _FIRST_SEED, truncation)
     right = extractor.extract(faces).predictions == labels
     return {
-        "consistency": float(right.mean()),
-        "consistency_interval": wilson_interval(int(right.sum()), len(right)),
-        "consistency_per_class": {label: float(right[labels == i].mean()) for i, label in enumerate(sampler.labels)},
+        "class_consistency": float(right.mean()),
+        "class_consistency_interval": wilson_interval(int(right.sum()), len(right)),
+        "class_consistency_per_class": {
+            label: float(right[labels == i].mean()) for i, label in enumerate(sampler.labels)
+        },
     }
 
 
 def _measure_real_consistency(
     label_names: tuple[str, ...], predictions: NDArray[np.integer], labels: NDArray[np.integer]
 ) -> dict[str, Any]:
-    """The same for real faces and their labels: `real_consistency` over the expressions, and by expression."""
+    """The same for real faces and their labels: `real_class_consistency` over the expressions, and by expression."""
     shares = {
         name: float((predictions[labels == i] == i).mean()) for i, name in enumerate(label_names) if (labels == i).any()
     }
-    return {"real_consistency": float(np.mean(list(shares.values()))), "real_consistency_per_class": shares}
+    return {"real_class_consistency": float(np.mean(list(shares.values()))), "real_class_consistency_per_class": shares}
 
 
 def _measure_distances(fake: FeatureArray, real: FeatureArray, other_real: FeatureArray) -> dict[str, float]:
@@ -171,8 +175,8 @@ def _measure_memorization(fake: FaceImages, held_out: FaceImages, train_faces: F
     """Median distances to the nearest training face; a ratio far below 1 means that training faces are repeated."""
     medians = [float(np.median(nearest_training_faces(faces, train_faces)[1])) for faces in (fake, held_out)]
     return {
-        "nearest": medians[0],
-        "nearest_held_out": medians[1],
+        "nearest_distance": medians[0],
+        "nearest_distance_held_out": medians[1],
         "nearest_ratio": medians[0] / max(medians[1], 1e-12),
     }
 
@@ -180,7 +184,7 @@ def _measure_memorization(fake: FaceImages, held_out: FaceImages, train_faces: F
 def _compare_training_data(
     sampler: Sampler, train_data: Dataset, test_data: Dataset, truncation: float | None
 ) -> dict[str, float]:
-    """Share of a real split that a small recogniser gets right which learned from synthetic faces only, and from the
+    """Share of a real split that a small classifier gets right which learned from synthetic faces only, and from the
     real ones with the same labels."""
     synthetic = _generate_faces(sampler, train_data.labels, 3 * _FIRST_SEED, truncation)
     return {
@@ -217,9 +221,9 @@ def save_evaluation(folder: Path, result: Mapping[str, Any]) -> ModelBundle:
     card = {
         **bundle.card,
         "truncation": result["truncation"],
-        "metrics": {**bundle.card.get("metrics", {}), "quality": dict(result)},
+        "metrics": {**bundle.card.get("metrics", {}), "evaluation": dict(result)},
     }
     validate_card(folder / CARD_FILE, card)
-    write_json(folder / REPORT_FILE, {**(read_json(folder / REPORT_FILE) or {}), "quality": result})
+    write_json(folder / REPORT_FILE, {**(read_json(folder / REPORT_FILE) or {}), "evaluation": result})
     write_card(folder, card)
     return open_model(folder)

@@ -1,4 +1,4 @@
-"""Only those synthetic faces in which a recogniser sees what was asked; and a data set that gets them to learn from."""
+"""Only those synthetic faces in which a classifier sees what was asked; and a data set that gets them to learn from."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.storage import read_json, write_atomic, write_json
 
 MIN_PROB: Final = 0.7  # probability of what was asked
-PROVENANCE_FILE: Final = "synthetic.json"
+PROVENANCE_FILE: Final = "synthetic_faces.json"
 _MAX_DRAWS_PER_FACE: Final = 20  # faces drawn for each that is wanted, at most
 _BATCH_SIZE: Final = 64
 
 
 def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> bool:
-    """Whether the recogniser, or what it was made from or learned from, had a part in the generator's lessons: what a
+    """Whether the classifier, or what it was made from or learned from, had a part in the generator's lessons: what a
     teacher says of its own pupil is worth less than a stranger's word."""
-    teacher = generator.card.get("teacher", {})
-    return teacher.get("sha256") in classifier.lineage and bool(teacher.get("weight"))
+    guidance = generator.card.get("guidance_classifier", {})
+    return guidance.get("sha256") in classifier.lineage and bool(guidance.get("weight"))
 
 
 class AcceptedFaces(NamedTuple):
@@ -73,7 +73,7 @@ def _find_head(classifier: ExpressionClassifier, expression: str) -> str:
     for name, head in classifier.bundle.heads.items():
         if expression in head.labels:
             return name
-    raise EmotionError(f"The recogniser {classifier.bundle.name} does not know {expression!r}; choose another one.")
+    raise EmotionError(f"The classifier {classifier.bundle.name} does not know {expression!r}; choose another one.")
 
 
 def _predict_probs(classifier: ExpressionClassifier, head: str, faces: FaceImages, expression: str) -> list[float]:
@@ -117,7 +117,7 @@ def add_to_dataset(
     first_seed: int = 0,
 ) -> dict[str, Any]:
     """Write faces that pass into `folder`/train/<expression>/, never into valid or test, and their seeds into
-    synthetic.json. `folder` is a data set with that folder, or a new one. Returns what was written of this call."""
+    synthetic_faces.json. `folder` is a data set with that folder, or a new one. Returns what was written of this call."""
     if not 0 <= first_seed <= MAX_SEED:
         raise EmotionError(f"The first seed is {first_seed}; expected 0 to {MAX_SEED}.")
     if folder.exists() and not (folder / "train").is_dir():
@@ -141,10 +141,10 @@ def add_to_dataset(
     said = {
         "expression": expression,
         "seeds": list(passed.seeds),
-        "tried": passed.num_drawn,
-        "least": min_prob,
+        "num_drawn": passed.num_drawn,
+        "min_prob": min_prob,
         "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
-        "recogniser": {"name": classifier.bundle.name, "sha256": classifier.bundle.sha256},
+        "classifier": {"name": classifier.bundle.name, "sha256": classifier.bundle.sha256},
     }
     write_json(folder / PROVENANCE_FILE, {"added": [*before, said]})
     if new:

@@ -1,4 +1,4 @@
-"""How good synthetic faces are: numbers only. All of them are seen through the eyes of a frozen recogniser."""
+"""How good synthetic faces are: numbers only. All of them are seen through the eyes of a frozen classifier."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _BATCH_SIZE: Final = 256
 
 
 class Features(NamedTuple):
-    """What a recogniser sees in faces: features (n, k), and the index (n,) of the label that it gives."""
+    """What a classifier sees in faces: features (n, k), and the index (n,) of the label that it gives."""
 
     features: FeatureArray
     predictions: NDArray[np.intp]
 
 
 class FeatureExtractor:
-    """A frozen recogniser on ONNX Runtime that also says by which features it decides.
+    """A frozen classifier on ONNX Runtime that also says by which features it decides.
 
-    `labels`: the expressions of the faces to judge, in their order; the recogniser needs a head with all of them.
+    `labels`: the expressions of the faces to judge, in their order; the classifier needs a head with all of them.
     """
 
     def __init__(self, bundle: ModelBundle, labels: Sequence[str], num_threads: int = 0) -> None:
@@ -56,13 +56,13 @@ class FeatureExtractor:
 
 
 def narrowest_head(bundle: ModelBundle, labels: Sequence[str]) -> Head:
-    """The answer of a recogniser that has all of `labels` and the fewest others, which could take votes that nobody
+    """The answer of a classifier that has all of `labels` and the fewest others, which could take votes that nobody
     asked for; `ModelError` where there is none."""
-    if bundle.kind != "recogniser":
-        raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are judged by a recogniser.")
+    if bundle.kind != "classifier":
+        raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are judged by a classifier.")
     heads = [head for head in bundle.heads.values() if set(labels) <= set(head.labels)]
     if not heads:
-        raise ModelError(f"The recogniser {bundle.name} has no answer with all of {', '.join(labels)}.")
+        raise ModelError(f"The classifier {bundle.name} has no answer with all of {', '.join(labels)}.")
     return min(heads, key=lambda head: len(head.labels))
 
 
@@ -74,7 +74,7 @@ def _add_feature_output(bundle: ModelBundle, output_name: str) -> tuple[bytes, s
     while node is not None and node.op_type not in ("MatMul", "Gemm"):
         node = makers.get(node.input[0])
     if node is None:
-        raise ModelError(f"The answer {output_name} of the recogniser {bundle.name} comes from no dense layer.")
+        raise ModelError(f"The answer {output_name} of the classifier {bundle.name} comes from no dense layer.")
     features = node.input[0]
     network.graph.output.append(onnx.helper.make_empty_tensor_value_info(features))
     return network.SerializeToString(), features
@@ -151,7 +151,7 @@ def _squared_distances(a: FeatureArray, b: FeatureArray) -> FeatureArray:
 
 
 def random_conv_features(faces: FaceImages) -> FeatureArray:
-    """Features (n, 128) by two layers of random convolutions: what a recogniser ignores, these may see."""
+    """Features (n, 128) by two layers of random convolutions: what a classifier ignores, these may see."""
     rng = np.random.default_rng(0)
     first, second = rng.normal(0, 1 / 6, (36, 32)), rng.normal(0, 1 / 16, (512, 128))
     parts = []
@@ -215,12 +215,12 @@ class ReferenceMetrics:
         return cls(extractor, extractor.extract(faces).features, labels)
 
     def measure(self, faces: FaceImages) -> dict[str, float]:
-        """`frechet_distance` distance to the real ones; `consistency`, the share that the judge calls what was asked;
+        """`frechet`, the Fréchet distance to the real ones; `class_consistency`, the share classified as requested;
         `diversity`, the mean over the labels of their distances in relation to those of real faces, 1 for equal."""
         seen = self.extractor.extract(faces)
         return {
             "frechet": frechet_distance(seen.features, self.real_features),
-            "consistency": float((seen.predictions == self.labels).mean()),
+            "class_consistency": float((seen.predictions == self.labels).mean()),
             "diversity": float(
                 np.mean(list(diversity_ratios(seen.features, self.real_features, self.labels).values()))
             ),

@@ -56,7 +56,7 @@ def build_residual(num_classes: int) -> GanNetworks:
     x = layers.Dense(192, kernel_initializer="he_normal")(layers.Flatten()(_leaky_relu(x)))
     # Global average pooling here would lose where in the face things are.
     logit = _projection_logit(_leaky_relu(x), expression, 192)
-    return GanNetworks(generator, keras.Model([faces, expression], logit, name="residual_critic"))
+    return GanNetworks(generator, keras.Model([faces, expression], logit, name="residual_discriminator"))
 
 
 def build_dcgan_upsampling(num_classes: int) -> GanNetworks:
@@ -77,7 +77,7 @@ def build_dcgan_upsampling(num_classes: int) -> GanNetworks:
     for filters in (32, 64, 128):
         x = layers.Dropout(0.25)(_leaky_relu(layers.Conv2D(filters, 3, 2, padding="same")(x)))
     logit = layers.Dense(1)(layers.Flatten()(x))
-    return GanNetworks(generator, keras.Model([faces, expression], logit, name="dcgan_upsampling_critic"))
+    return GanNetworks(generator, keras.Model([faces, expression], logit, name="dcgan_upsampling_discriminator"))
 
 
 GAN_BUILDERS: Mapping[str, Callable[[int], GanNetworks]] = MappingProxyType(
@@ -99,7 +99,7 @@ def _make_generator_inputs(num_classes: int) -> tuple[Tensor, Tensor]:
 
 
 def _make_discriminator_inputs(num_classes: int) -> tuple[Tensor, Tensor]:
-    return keras.Input((FACE_SIZE, FACE_SIZE, 1), name="seen"), keras.Input((num_classes,), name="asked")
+    return keras.Input((FACE_SIZE, FACE_SIZE, 1), name="faces"), keras.Input((num_classes,), name="expression")
 
 
 def _leaky_relu(x: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class Sampler:
         self.labels: tuple[str, ...] = tuple(bundle.card["labels"])
         self.image_size = int(bundle.card["output"]["size"])
         self.truncation = float(bundle.card["truncation"])  # where nobody chooses
-        self._latent_dim = int(bundle.card["latent"])
+        self._latent_dim = int(bundle.card["latent_dim"])
         self._session = load_session(bundle, num_threads=1)
         wanted = {"latent": self._latent_dim, "expression": len(self.labels)}
         widths = {value.name: value.shape[-1] for value in self._session.get_inputs()}

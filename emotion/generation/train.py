@@ -28,12 +28,12 @@ def train_generator(
     """Train a generator into `folder` and finish it as a model folder; goes on where an earlier call ended, or,
     with `export_only`, ends where it ended.
 
-    `guidance_classifier` is a recogniser, `config.guidance_classifier` its sha256; it chooses the epoch on the public split, and teaches
-    unless `config.guidance_weight` is 0. Nothing looks at the private split.
+    `guidance_classifier` is a classifier, `config.guidance_classifier` its sha256; it chooses the epoch on the validation split, and teaches
+    unless `config.guidance_weight` is 0. Nothing looks at the test split.
     """
-    if guidance_classifier.kind != "recogniser":
+    if guidance_classifier.kind != "classifier":
         raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a teacher must be a recogniser."
+            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a teacher must be a classifier."
         )
     strange = [name for name in data.label_names if name not in EXPRESSIONS]
     if strange:
@@ -50,8 +50,11 @@ def train_generator(
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
 
     def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
-        text = f"epoch {epoch} of {config.epochs}, distance {row['frechet']:.2f}, as asked {row['consistency']:.0%}"
-        reporter.progress(epoch, config.epochs, text)
+        message = (
+            f"epoch {epoch} of {config.epochs}, distance {row['frechet']:.2f}, "
+            f"class consistency {row['class_consistency']:.0%}"
+        )
+        reporter.progress(epoch, config.epochs, message)
         return reporter.stop_requested
 
     network = with_pixel_output(train_gan(data, config, folder, guidance_classifier, on_epoch, export_only))
@@ -59,15 +62,15 @@ def train_generator(
     difference = export_generator(network, folder)
     history = read_history(folder)
     best = min(history, key=lambda row: float(row["frechet"]))
-    measured = {name: float(best[name]) for name in ("frechet", "consistency", "diversity")}
+    measured = {name: float(best[name]) for name in ("frechet", "class_consistency", "diversity")}
     write_json(
         folder / REPORT_FILE,
         {
-            "public": measured,
+            "validation": measured,
             "best_epoch": int(best["epoch"]),
             "epochs": len(history),
             "export_difference": difference,
-            "minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
+            "train_minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
         },
     )
     write_card(
@@ -76,16 +79,20 @@ def train_generator(
             "kind": "generator",
             "name": folder.name,
             "network": config.network,
-            "parameters": network.count_params(),
-            "latent": LATENT_DIM,
+            "num_parameters": network.count_params(),
+            "latent_dim": LATENT_DIM,
             "labels": list(data.label_names),
             "truncation": 1.0,
-            "output": {"size": FACE_SIZE, "colour": "grey", "range": [0, 255]},
-            "teacher": {"name": guidance_classifier.name, "sha256": config.teacher, "weight": config.teacher_weight},
-            "sheets": _save_sheets(folder, len(history)),
+            "output": {"size": FACE_SIZE, "color_mode": "grayscale", "range": [0, 255]},
+            "guidance_classifier": {
+                "name": guidance_classifier.name,
+                "sha256": config.guidance_classifier,
+                "weight": config.guidance_weight,
+            },
+            "sheet_epochs": _save_sheets(folder, len(history)),
             "best_epoch": int(best["epoch"]),
             "data": {"source": data.source, "rows": len(data)},
-            "metrics": {"public": measured},
+            "metrics": {"validation": measured},
         },
     )
     return open_model(folder)

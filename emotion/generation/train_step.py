@@ -17,12 +17,12 @@ from emotion.training.keras_setup import Tensor
 
 
 def load_guidance_classifier(bundle: ModelBundle, labels: tuple[str, ...]) -> Callable[[Tensor], Tensor]:
-    """A function of faces, grey 0 to 255, that gives a recogniser's logits for `labels`, and gradients."""
+    """A function of faces, grey 0 to 255, that gives a classifier's logits for `labels`, and gradients."""
     head = narrowest_head(bundle, labels)
     try:
         network: Any = keras.models.load_model(bundle.folder / "model.keras", compile=False)
     except (ValueError, OSError) as error:
-        raise ModelError(f"{bundle.folder} holds no model.keras of a recogniser; a teacher needs one.") from error
+        raise ModelError(f"{bundle.folder} holds no model.keras of a classifier; a teacher needs one.") from error
     network.trainable = False
     order = [head.labels.index(label) for label in labels]
     return lambda faces: tf.gather(network(faces, training=False)[head.output], order, axis=1)
@@ -36,7 +36,7 @@ def make_train_step(
     guidance_classifier: Callable[[Tensor], Tensor] | None,
     config: GanConfig,
 ) -> Callable[..., tf.Tensor]:
-    """A function of a batch as from `Batches` and of whether this step has a penalty, that teaches both networks once
+    """A function of a batch as from `GanBatches` and of whether this step has a penalty, that teaches both networks once
     and returns the losses (4,).
 
     Both learn from the same faces: the generator, which costs most, runs once instead of twice.

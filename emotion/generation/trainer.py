@@ -69,18 +69,18 @@ def train_gan(
 
     `export_only`: learn no more, return the best so far.
 
-    Best is the least Fréchet distance between faces with the labels of the public split and that split, on the
-    features of `guidance_classifier`, a recogniser, which also teaches. `on_epoch(epoch, seconds, row)` is called after every
+    Best is the least Fréchet distance between faces with the labels of the validation split and that split, on the
+    features of `guidance_classifier`, a classifier, which also teaches. `on_epoch(epoch, seconds, row)` is called after every
     epoch with the seconds that this process has trained; True ends the training with `Stopped`, and the same call
     goes on from there. Raises `DataError` where there is too little to learn or to measure, `EmotionError` where the
     loss is no longer a number.
     """
     faces = data.take(np.flatnonzero(~is_non_face(data)))
-    learned, held = faces.take(faces.rows_in("training")), faces.take(faces.rows_in("public"))
+    learned, held = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
     if len(learned) < config.batch_size or len(held) < 2:
         raise DataError(
             f"{len(learned)} faces to learn from and {len(held)} to measure with; at least {config.batch_size} training and "
-            "2 public ones are needed."
+            "2 validation faces are needed."
         )
     missing = [name for i, name in enumerate(data.label_names) if not (learned.labels == i).any()]
     if missing:
@@ -112,11 +112,11 @@ class _GanState:
         self._ema_generator.set_weights(self._networks.generator.get_weights())
         self._optimizers = [_make_optimizer(network, config) for network in self._networks]
         self._step_count = keras.Variable(0.0, trainable=False, dtype="float32", name="steps")
-        recogniser = (
+        classifier = (
             load_guidance_classifier(guidance_classifier, train_data.label_names) if config.guidance_weight else None
         )
         self._train_step = make_train_step(
-            self._networks, self._optimizers, self._ema_generator, self._step_count, recogniser, config
+            self._networks, self._optimizers, self._ema_generator, self._step_count, classifier, config
         )
         self._reference_metrics = ReferenceMetrics.from_faces(
             FeatureExtractor(guidance_classifier, train_data.label_names),
@@ -173,7 +173,7 @@ class _GanState:
         )
         means = losses.mean(axis=0)
         means[2] = losses[:: self._config.gradient_penalty_interval, 2].mean()
-        return dict(zip(("g_loss", "d_loss", "penalty", "teacher_loss"), means.tolist(), strict=True))
+        return dict(zip(("g_loss", "d_loss", "gradient_penalty", "guidance_loss"), means.tolist(), strict=True))
 
     def _generate(self, latents: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
         """Faces (n, 48, 48) of the averaged generator, about -1 to 1."""

@@ -5,7 +5,7 @@
     stop           there while somebody asks it to end   the rest     belongs to the task
 
 The folder is all there is: whoever reads it knows the job, also after a crash or from another program.
-`jobs.process_record` says whose process it is; `reporting` is what the process itself uses.
+`jobs.process_record` says whose process it is; `jobs.reporter.job_context` is what the process itself uses.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class Job:
             status=status,
             done=finite_float(said.get("done")) or 0.0,
             total=finite_float(said.get("total")) or 0.0,
-            message=str(said.get("text", "")),
-            started_at=finite_float(said.get("started")),
-            updated_at=finite_float(said.get("updated")),
+            message=str(said.get("message", "")),
+            started_at=finite_float(said.get("started_at")),
+            updated_at=finite_float(said.get("updated_at")),
             seconds_left=finite_float(said.get("seconds_left")) if status == "running" else None,
             error=error,
         )
@@ -147,7 +147,7 @@ class Job:
                 raise JobError(f"Processes {sorted(p.pid for p in rest)} of {self.folder} cannot be ended.")
             time.sleep(0.02)
         if ran and self.read_state().status == "interrupted":
-            ProcessRecord.read(self.folder)._replace(state="stopped").write(self.folder)
+            ProcessRecord.read(self.folder)._replace(status="stopped").write(self.folder)
         (self.folder / "stop").unlink(missing_ok=True)
         return self.read_state()
 
@@ -259,5 +259,5 @@ def list_jobs(parent: Path) -> list[Job]:
 
 def _creation_key(job: Job) -> tuple[float, str]:
     created = finite_float(job._read_json("job.json").get("created"))
-    started = finite_float(job._read_json("state.json").get("process_started"))
+    started = finite_float(job._read_json("state.json").get("process_started_at"))
     return created or started or 0.0, job.folder.name

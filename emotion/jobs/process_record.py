@@ -17,7 +17,7 @@ from emotion.storage import read_json, write_json
 
 JobStatus = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
-JOB_ENV_VAR: Final = "EMOTION_JOB"  # in the environment of what `jobs.init_from` starts: the folder it works for
+JOB_ENV_VAR: Final = "EMOTION_JOB"  # in the environment of what `jobs.start_job` starts: the folder it works for
 _START_TOLERANCE_SECONDS: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
 
 
@@ -36,15 +36,15 @@ class ProcessRecord(NamedTuple):
         found = read_json(path)
         if found is None:
             raise JobError(f"There is no job in {folder}: its state.json is missing.")
-        state, pid, error = found.get("state"), finite_float(found.get("pid")), found.get("error")
-        started = finite_float(found.get("process_started"))
-        if state not in get_args(JobStatus) or not pid or pid < 1 or pid > 2**31 - 1 or started is None:
+        status, pid, error = found.get("status"), finite_float(found.get("pid")), found.get("error")
+        started = finite_float(found.get("process_started_at"))
+        if status not in get_args(JobStatus) or not pid or pid < 1 or pid > 2**31 - 1 or started is None:
             raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
-        return cls(cast(JobStatus, state), int(pid), started, error if isinstance(error, str) else None)
+        return cls(cast(JobStatus, status), int(pid), started, error if isinstance(error, str) else None)
 
     @classmethod
     def from_current_process(cls, status: JobStatus, error: str | None = None) -> ProcessRecord:
-        """This very process, in that state."""
+        """This very process, with that status."""
         return cls(status, os.getpid(), psutil.Process().create_time(), error)
 
     def write(self, folder: Path) -> None:

@@ -60,9 +60,9 @@ class JobReporter:
         self._pending = {
             "done": float(done),  # also what numpy counts
             "total": float(total),
-            "text": str(message),
-            "started": self._started_at,
-            "updated": time.time(),
+            "message": str(message),
+            "started_at": self._started_at,
+            "updated_at": time.time(),
             "seconds_left": max(0.0, seconds * (total - done) / gained) if known else None,
         }
         complete = done >= total > 0 and news != self._last_progress
@@ -98,7 +98,7 @@ class JobReporter:
 
 @contextmanager
 def job_context(folder: Path) -> Iterator[JobReporter]:
-    """Own `folder` while the task runs, started by `jobs.init_from` or by hand; write how it ended; errors go on.
+    """Own `folder` while the task runs, started by `jobs.start_job` or by hand; write how it ended; errors go on.
 
     Done: left normally. Stopped: left after `stop_requested` was seen as True, or by any error after a stop was
     asked for. Diverged: left by `DivergenceError`. Failed: every other error. Raises `JobError` if another process is at
@@ -127,7 +127,7 @@ def _take_ownership(folder: Path) -> None:
         if not _owns_folder(folder) and Job(folder).read_state().is_running:
             raise JobError(f"Another process is at work in {folder}: stop it or take another folder.")
         if not by_start:
-            (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `jobs.init_from` has seen to that itself
+            (folder / "stop").unlink(missing_ok=True)  # of an earlier time; `jobs.start_job` has seen to that itself
         ProcessRecord.from_current_process("running").write(folder)
 
 

@@ -38,20 +38,20 @@ DATASET_BUILD: Final = "preparation of a data set"
 JOB: Final = "job"  # a folder that this program made for a job, which then says what it is
 
 _VERSION: Final = 1
-_PARTIAL_PATTERN: Final = "*.????????.part*"  # what a killed process leaves of a file, see `files.replacing`
+_PARTIAL_PATTERN: Final = "*.????????.part*"  # what a killed process leaves of a file, see `storage.atomic_path`
 _JOB_FILES: Final = ("job.json", "state.json", "progress.json", "stop", "log.txt", "request.json")
 # What each kind may consist of, beside the mark and what a job writes; `*` stands for any characters, also "/".
 # Kinds that are never replaced need none.
 _FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
     ANALYSIS: ("faces.csv", "faces.json", ".images.jsonl", ".unfinished/*"),
     VIDEO: (
-        "facts.json",
+        "video_info.json",
         "frames.jsonl",
         "annotated.mp4",
         "preview.jpg",
         "summary.json",
-        "moments.json",
-        "cast.json",
+        "highlights.json",
+        "people.json",
         "cover.jpg",
         "regions.jsonl",
         "provenance.json",
@@ -60,11 +60,11 @@ _FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
         "faces.csv",
         "faces.json",
         "expressions.vtt",
-        "crops.zip",
+        "thumbnails.zip",
         "report.html",
-        "crops/values.json",
-        "crops/*.jpg",
-        "moments/*.jpg",
+        "thumbnails/quality.json",
+        "thumbnails/*.jpg",
+        "highlights/*.jpg",
     ),
     SYNTHETIC_IMAGES: ("sheet.png", "faces.json", "*-*.png"),
     MODEL: (
@@ -74,14 +74,14 @@ _FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
         "report.json",
         "model.keras",
         "model.onnx",
-        "answers.npz",
-        "examples.npz",
-        "stress.json",
+        "predictions.npz",
+        "tracked_examples.npz",
+        "robustness.json",
         "steps.csv",
-        "benefit.json",
+        "augmentation_study.json",
         "samples.webp",
     ),
-    DATASET: ("synthetic.json",),
+    DATASET: ("synthetic_faces.json",),
 }
 
 
@@ -110,7 +110,7 @@ def read_manifest(folder: Path) -> ResultManifest | None:
         return None
     try:
         mark = ResultManifest(
-            str(found["kind"]), bool(found["complete"]), dict(found["settings"]), tuple(found["files"])
+            str(found["kind"]), bool(found["is_complete"]), dict(found["settings"]), tuple(found["files"])
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ResultFolderError(f"{folder / MANIFEST_FILE} is damaged; choose another folder.") from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-CheckStatus = Literal["good", "bad", "open"]  # open: not known yet
+CheckStatus = Literal["ok", "failed", "unknown"]
 
 _CONNECT_TIMEOUT_SECONDS: Final = 8.0  # seconds; on one machine it takes less than one
 _FRAME_TIMEOUT_SECONDS: Final = 4.0
@@ -46,7 +46,7 @@ class ConnectionState:
 
 
 class Check(NamedTuple):
-    """One step on the way of a picture: its name, how it stands, and where it is bad what to do."""
+    """One step on the way of a picture: its name, its status, and what to do if it failed."""
 
     name: str
     status: CheckStatus
@@ -64,25 +64,25 @@ def run_checks(browser: BrowserReport, connection: ConnectionState) -> tuple[Che
         _check_connection(connection),
         _check_frames(connection),
     ]
-    reached = max((i for i, step in enumerate(steps) if step.status == "good" and i >= _FIRST_PROOF_INDEX), default=-1)
-    return tuple(step._replace(answer="good", sentence="") if i < reached else step for i, step in enumerate(steps))
+    reached = max((i for i, step in enumerate(steps) if step.status == "ok" and i >= _FIRST_PROOF_INDEX), default=-1)
+    return tuple(step._replace(status="ok", message="") if i < reached else step for i, step in enumerate(steps))
 
 
 def first_failure(checks: tuple[Check, ...]) -> Check | None:
-    """The first step that is bad, None where none is."""
-    return next((step for step in checks if step.status == "bad"), None)
+    """The first check that failed, None if none did."""
+    return next((step for step in checks if step.status == "failed"), None)
 
 
 def _check_secure_context(browser: BrowserReport) -> Check:
     name = "The page may use a camera"
     if browser.is_secure is None:
-        return Check(name, "open")
+        return Check(name, "unknown")
     return (
-        Check(name, "good")
+        Check(name, "ok")
         if browser.is_secure
         else Check(
             name,
-            "bad",
+            "failed",
             "Browsers give a camera only to pages from the same computer or over HTTPS; this page came over plain HTTP. "
             "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS as the README shows.",
         )
@@ -94,11 +94,11 @@ def _check_permission(browser: BrowserReport) -> Check:
     if browser.permission == "denied" or browser.error_name in ("NotAllowedError", "SecurityError"):
         return Check(
             name,
-            "bad",
+            "failed",
             "The browser was told not to give this page the camera. Allow it by the sign at the left of the address "
             f"(and in the settings of the system), {_RETRY_ADVICE}.",
         )
-    return Check(name, "good" if browser.permission == "granted" or browser.error_name == "" else "open")
+    return Check(name, "ok" if browser.permission == "granted" or browser.error_name == "" else "unknown")
 
 
 def _check_camera(browser: BrowserReport) -> Check:
@@ -106,11 +106,11 @@ def _check_camera(browser: BrowserReport) -> Check:
     if browser.num_cameras == 0 or browser.error_name in ("NotFoundError", "OverconstrainedError"):
         return Check(
             name,
-            "bad",
+            "failed",
             f"The browser sees no camera that fits. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or watch "
             "the demo.",
         )
-    return Check(name, "good" if browser.num_cameras else "open")
+    return Check(name, "ok" if browser.num_cameras else "unknown")
 
 
 def _check_availability(browser: BrowserReport) -> Check:
@@ -118,21 +118,21 @@ def _check_availability(browser: BrowserReport) -> Check:
     if browser.error_name in ("NotReadableError", "AbortError"):
         return Check(
             name,
-            "bad",
+            "failed",
             f"Another program or tab holds the camera. Close it there (often a meeting), {_RETRY_ADVICE}.",
         )
-    return Check(name, "good" if browser.error_name == "" else "open")
+    return Check(name, "ok" if browser.error_name == "" else "unknown")
 
 
 def _check_connection(connection: ConnectionState) -> Check:
     name = "It is connected"
     if connection.is_connected or connection.num_frames:
-        return Check(name, "good")
+        return Check(name, "ok")
     if connection.requested_for is None or connection.requested_for < _CONNECT_TIMEOUT_SECONDS:
-        return Check(name, "open")
+        return Check(name, "unknown")
     return Check(
         name,
-        "bad",
+        "failed",
         f"For {connection.requested_for:.0f} seconds the picture has found no way to the program. On one computer a VPN or "
         "firewall stands between; across networks a TURN server is needed, as the README shows.",
     )
@@ -142,14 +142,14 @@ def _check_frames(connection: ConnectionState) -> Check:
     name = "Pictures arrive"
     quiet = connection.idle_for if connection.num_frames else connection.requested_for
     if connection.num_frames and (quiet or 0.0) < _FRAME_TIMEOUT_SECONDS:
-        return Check(name, "good")
+        return Check(name, "ok")
     # Before the first picture the connection takes its time, too.
     patience = _FRAME_TIMEOUT_SECONDS if connection.num_frames else _FRAME_TIMEOUT_SECONDS + _CONNECT_TIMEOUT_SECONDS
     if not connection.is_connected or quiet is None or quiet < patience:
-        return Check(name, "open")
+        return Check(name, "unknown")
     return Check(
         name,
-        "bad",
+        "failed",
         f"The connection stands, but for {quiet:.0f} seconds no picture came. Choose another camera or a smaller "
         "picture; if it was unplugged, plug it in and press Stop, then Enable camera.",
     )

@@ -29,7 +29,7 @@ class Recording:
     """What was recorded: `csv` with one row a face and frame (`tables.stream_table`), `json` with every frame and the
     receipt, `num_tracks` different people in `num_rows` rows of `num_frames` frames in `seconds`. `frame_sizes`: width and height of the
     frames in pixels, from the smallest to the largest; a browser may change them. `video_path`: its file, None where there
-    is none; `dropped_frames`: frames for which the film was too slow; `is_anonymized`: whether `settings` said `blur` for all of
+    is none; `dropped_frames`: frames for which the film was too slow; `is_anonymized`: whether `settings` had `anonymize` for all of
     its frames. `warning`: what a person should know of it."""
 
     csv: str
@@ -84,10 +84,10 @@ class LiveRecorder:
                 self._is_open, self._end_message = False, _LIMIT_MESSAGE
                 return
             if not self._settings or self._settings[-1]["values"] != settings:
-                self._settings.append({"seconds": round(passed, 3), "values": dict(settings)})
+                self._settings.append({"timestamp": round(passed, 3), "values": dict(settings)})
             height, width = image.shape[:2]
             if not self._sizes or (self._sizes[-1]["width"], self._sizes[-1]["height"]) != (width, height):
-                self._sizes.append({"seconds": round(passed, 3), "width": width, "height": height})
+                self._sizes.append({"timestamp": round(passed, 3), "width": width, "height": height})
             self._json_lines.append(
                 json.dumps(serialization.frame_to_dict(passed, faces), ensure_ascii=False, allow_nan=False)
             )
@@ -113,7 +113,7 @@ class LiveRecorder:
             frame_sizes=tuple(sorted({(one["width"], one["height"]) for one in self._sizes})),
             video_path=film,
             dropped_frames=self._video.dropped_frames if self._video else 0,
-            is_anonymized=all(one["values"].get("blur") for one in self._settings),
+            is_anonymized=all(one["values"].get("anonymize") for one in self._settings),
             warning=self.warning,
         )
 

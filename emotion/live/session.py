@@ -82,7 +82,7 @@ class LiveSession:
 
         Waits for its result for half a second at most; without `wait` not at all, and gives the newest result that
         is ready and not older than that, which shows an earlier frame. Never raises: a frame that is late or fails
-        comes back as it came (mirrored), or with `blur` as one coarse mosaic. The picture must not be written to.
+        comes back as it came (mirrored), or with `anonymize` as one coarse mosaic. The picture must not be written to.
         """
         options = self.options
         try:
@@ -103,13 +103,13 @@ class LiveSession:
         now = _now()
         with self._lock:
             self._metrics.record_arrival(now)
-            self._increment_locked(frames=1)
+            self._increment_locked(num_frames=1)
             return _FrameTask(picture, self._clock.timestamp(timestamp, now), now, options)
 
     def _wait_for_image(self, task: _FrameTask) -> ImageArray | None:
         """Have a frame analysed; its picture, or None where that takes too long or failed."""
         if self._submit_task(task) and not task.done.wait(_RESULT_TIMEOUT_SECONDS):
-            self._increment(late=1)
+            self._increment(late_frames=1)
         return task.annotated_image
 
     def _get_latest_image(self, task: _FrameTask) -> ImageArray | None:
@@ -119,7 +119,7 @@ class LiveSession:
         if shown is not None and task.arrival_time - shown.arrival_time <= _RESULT_TIMEOUT_SECONDS:
             return shown.display_image(task.options.anonymize)
         if shown is not None:
-            self._increment(late=1)
+            self._increment(late_frames=1)
         return None
 
     def _submit_task(self, task: _FrameTask) -> bool:
@@ -127,7 +127,7 @@ class LiveSession:
         replaced = self._worker.put(task)
         if replaced is not None:
             replaced.done.set()
-            self._increment(dropped=1)
+            self._increment(dropped_frames=1)
         return replaced is not task
 
     # ------------------------------------------------------------------ the worker
@@ -235,7 +235,7 @@ class LiveSession:
         self._stream.calibrate()
 
     def clear_calibration(self) -> None:
-        """Show all scores as the recogniser gives them."""
+        """Show all scores as the classifier gives them."""
         self._stream.clear_calibration()
 
     def snapshot(self) -> tuple[bytes, dict[str, Any]] | None:
@@ -282,7 +282,7 @@ class LiveSession:
         bundle = self._analyzer.classifier.bundle
         return {
             "program": serialization.PROGRAM,
-            "made": (datetime.now().astimezone() - timedelta(seconds=age_seconds)).isoformat(timespec="seconds"),
+            "created_at": (datetime.now().astimezone() - timedelta(seconds=age_seconds)).isoformat(timespec="seconds"),
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": self._analyzer.detector.name,
         }
@@ -305,7 +305,7 @@ class LiveSession:
         text = f"{type(error).__name__}: {error}"
         with self._lock:
             new = text != self._counters.last_error
-            self._increment_locked(faults=1)
+            self._increment_locked(errors=1)
             self._counters = replace(self._counters, last_error=text)
         if new:
             log.error("a frame could not be shown", exc_info=error)

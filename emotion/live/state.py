@@ -51,7 +51,7 @@ class LiveState:
 
     `faces` are those of the last result, none while `is_paused`; `recent_results` the results of the last 30 seconds with their
     seconds before now (-30 to 0), the last one included; `frame_size` is the width and height of its image in pixels.
-    `seconds`, `result_age_seconds`, `latency_p95_seconds`, `idle_seconds`, `calibration_seconds_left`, `recording_seconds` are seconds, None where there is nothing to
+    `result_age_seconds`, `latency_p95_seconds`, `idle_seconds`, `calibration_seconds_left`, `recording_seconds` are seconds, None where there is nothing to
     tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
     time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
     last two seconds. `calibration_seconds_left` is 0 where no frame came for its end; `calibration_succeeded` says whether the last one took a
@@ -82,7 +82,7 @@ class LiveState:
     recording_warning: str | None = None  # what a person should know of the recording
 
     def to_dataframe(self) -> pd.DataFrame:
-        """`recent_results` as a `tables.stream_table` with `seconds` before now."""
+        """`recent_results` as a `tables.stream_table` with `timestamp` in seconds before now."""
         return tables.stream_table(
             serialization.frame_to_dict(seconds, result.faces) for seconds, result in self.recent_results
         )

@@ -27,7 +27,7 @@ from emotion.media.video_reader import DEFAULT_LIMITS
 
 _SAMPLE_RATES: Final = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000)  # samples a second, as every player takes them
 _MAX_GAP_SECONDS: Final = 0.04  # seconds: smaller holes and overlaps are those of rounded time stamps
-_MIN_RESET_SECONDS: Final = 1.0  # seconds: time stamps that fall by more begin again, as in `Film`
+_MIN_RESET_SECONDS: Final = 1.0  # seconds: time stamps that fall by more begin again, as in `VideoReader`
 _MAX_CORRUPT_PACKETS: Final = 1000  # packets
 _MAX_TAIL_SECONDS: Final = 60.0  # seconds that sound may last longer than the pictures
 
@@ -38,7 +38,7 @@ class _TimedPacket(NamedTuple):
 
 
 class AudioTrack:
-    """The first sound track of a film, piece by piece, in the seconds of `Film`. Damage makes it silent and leaves a
+    """The first sound track of a film, piece by piece, in the seconds of `VideoReader`. Damage makes it silent and leaves a
     `warning` for a person, but never raises."""
 
     def __init__(self, video_path: Path) -> None:

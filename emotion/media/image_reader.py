@@ -84,7 +84,7 @@ def decode_image(source: FileSource, *, limits: ImageLimits = DEFAULT_LIMITS, na
         raise image_error(label, "is empty", FORMATS_ADVICE)
     if stranger := detect_foreign_format(data):
         came = f"is {stranger}, which cannot be read as a picture"
-        raise image_error(label, came, "open it as a film") if stranger == "a film" else image_error(label, came)
+        raise image_error(label, came, "open it as a video") if stranger == "a video" else image_error(label, came)
     _mute_pillow()
     try:
         return _decode(data, limits, label)

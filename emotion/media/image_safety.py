@@ -20,8 +20,8 @@ from emotion.errors import ImageError
 _FOREIGN_SIGNATURES: Final = (
     (0, b"%pdf", "a PDF document"),
     (0, b"pk\x03\x04", "a zip archive or an office document"),
-    (0, b"\x1ae\xdf\xa3", "a film"),
-    (8, b"avi list", "a film"),
+    (0, b"\x1ae\xdf\xa3", "a video"),
+    (8, b"avi list", "a video"),
     (0, b"8bps", "a Photoshop document"),
     (0, b"<!doctype html", "a web page"),
     (0, b"<html", "a web page"),
@@ -111,7 +111,7 @@ def detect_foreign_format(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         end = min(int.from_bytes(data[:4], "big"), 256)
         brands = {data[i : i + 4] for i in range(8, end, 4)}
-        return None if any(map(_IMAGE_BRANDS.fullmatch, brands)) else "a film"
+        return None if any(map(_IMAGE_BRANDS.fullmatch, brands)) else "a video"
     start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return next((words for where, magic, words in _FOREIGN_SIGNATURES if start.startswith(magic, where)), None)
 

@@ -38,7 +38,7 @@ class VideoWriter:
 
     `path` holds the whole film after `close` or at the end of a `with` block; after an error, `discard`, or where no
     frame was written, it is as it was before. `sound` is the film whose first sound track is kept, in time with frames
-    written at their seconds in `Film`; where that cannot be done, `audio_warning` says so in a sentence. `comment` is
+    written at their seconds in `VideoReader`; where that cannot be done, `audio_warning` says so in a sentence. `comment` is
     kept in the file. Raises `VideoError` where the film cannot be written, `SettingsError` for a size or a
     time that is none. Not for two threads at once.
     """

@@ -14,7 +14,7 @@ from emotion.expressions import EXPRESSIONS
 CARD_FILE: Final = "card.json"
 
 
-MODEL_KINDS: Final = ("recogniser", "detector", "generator")
+MODEL_KINDS: Final = ("classifier", "detector", "generator")
 
 
 _MAX_CARD_BYTES: Final = 1_000_000
@@ -28,7 +28,7 @@ _INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # what some system has no 
 
 @dataclass(frozen=True)
 class Head:
-    """One answer of a recogniser: `output` of the network, `labels` in its order, softmax `temperature`.
+    """One answer of a classifier: `output` of the network, `labels` in its order, softmax `temperature`.
 
     `logit_bias`: what is added to each logit after the temperature, () for nothing. `cam_output`: the output that tells where in
     the picture its logits come from, "" where there is none.
@@ -43,15 +43,19 @@ class Head:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Head:
         """The head that a card describes."""
-        offset = tuple(map(float, values.get("offset", ())))
+        logit_bias = tuple(map(float, values.get("logit_bias", ())))
         return cls(
-            values["output"], tuple(values["labels"]), float(values["temperature"]), offset, values.get("map", "")
+            values["output"],
+            tuple(values["labels"]),
+            float(values["temperature"]),
+            logit_bias,
+            values.get("cam_output", ""),
         )
 
 
 def validate_card(path: Path, card: dict[str, Any]) -> None:
     """`ModelError` where a card, said to be in `path`, lacks or garbles what its kind of model needs."""
-    if card["kind"] == "recogniser":
+    if card["kind"] == "classifier":
         _validate_classifier(path, card)
     if card["kind"] == "detector":
         _validate_detector(path, card)
@@ -63,22 +67,22 @@ def _validate_classifier(path: Path, card: dict[str, Any]) -> None:
     try:
         size = int(card["input"]["size"])
         heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
-        offsets = {name: list(map(float, head.get("offset", ()))) for name, head in card["heads"].items()}
+        biases = {name: list(map(float, head.get("logit_bias", ()))) for name, head in card["heads"].items()}
         outputs = [head["output"] for head in card["heads"].values()]
-        outputs += [head["map"] for head in card["heads"].values() if "map" in head]
-        shown, face = card["shown"], card.get("face")
+        outputs += [head["cam_output"] for head in card["heads"].values() if "cam_output" in head]
+        default_head, face = card["default_head"], card.get("face_head")
         threshold = 0.5 if face is None else float(face["threshold"])
         if face is not None:
             outputs.append(face["output"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelError(f"{path} lacks or garbles a field of a recogniser: {error}.") from error
+        raise ModelError(f"{path} lacks or garbles a field of a classifier: {error}.") from error
     if not 8 <= size <= 512:
         raise ModelError(f"{path}: the input has {size} pixels a side; expected 8 to 512.")
     if not 0 < threshold < 1:
         raise ModelError(f"{path}: the threshold of a face is {threshold}; expected it between 0 and 1.")
-    if shown not in list(heads) or "face" in heads:
+    if default_head not in list(heads) or "face" in heads:
         raise ModelError(
-            f'{path}: "shown" is {shown!r} of the heads {", ".join(heads)}; expected one of them, none "face".'
+            f'{path}: "default_head" is {default_head!r}; expected one of the heads {", ".join(heads)}, none named "face".'
         )
     if not all(isinstance(output, str) for output in outputs) or len(set(outputs)) < len(outputs):
         raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
@@ -92,8 +96,8 @@ def _validate_classifier(path: Path, card: dict[str, Any]) -> None:
                 f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
                 f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
             )
-        if len(offsets[name]) not in (0, len(labels)) or not all(map(math.isfinite, offsets[name])):
-            raise ModelError(f"{path}: the offsets of {name} are {offsets[name]}; expected a number for each label.")
+        if len(biases[name]) not in (0, len(labels)) or not all(map(math.isfinite, biases[name])):
+            raise ModelError(f"{path}: the logit bias of {name} is {biases[name]}; expected a number for each label.")
 
 
 def is_valid_label(label: str) -> bool:
@@ -104,26 +108,34 @@ def is_valid_label(label: str) -> bool:
 
 def _validate_detector(path: Path, card: dict[str, Any]) -> None:
     try:
-        slope, offset = float(card["score"]["slope"]), float(card["score"]["offset"])
-        crops = {key: float(value) for key, value in card["crops"].items()}
-        confirmed = card.get("confirmation", {"recogniser": "", "detection": 1, "face": 0, "offset": 0})
-        weights = [float(confirmed[key]) for key in ("detection", "face", "offset")]
-        confirmed["recogniser"]
+        slope, offset = (float(card["score_calibration"][key]) for key in ("slope", "offset"))
+        geometry = {key: float(value) for key, value in card["crop_geometry"].items()}
+        fusion = card.get("score_fusion", {"classifier": "", "detector_weight": 1, "classifier_weight": 0, "bias": 0})
+        weights = [float(fusion[key]) for key in ("detector_weight", "classifier_weight", "bias")]
+        fusion["classifier"]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles a field of a detector: {error}.") from error
     if not 0 < slope < math.inf or not math.isfinite(offset):
-        raise ModelError(f"{path}: the score has the slope {slope} and the offset {offset}; expected a slope above 0.")
-    if crops.keys() != {"scale", "down"} or not 0.5 <= crops["scale"] <= 2 or not -0.5 <= crops["down"] <= 0.5:
-        raise ModelError(f'{path}: "crops" is {crops}; expected a scale of 0.5 to 2 and down of -0.5 to 0.5.')
+        raise ModelError(
+            f'{path}: "score_calibration" has the slope {slope} and the offset {offset}; expected a slope above 0.'
+        )
+    if (
+        geometry.keys() != {"scale", "y_offset"}
+        or not 0.5 <= geometry["scale"] <= 2
+        or not -0.5 <= geometry["y_offset"] <= 0.5
+    ):
+        raise ModelError(
+            f'{path}: "crop_geometry" is {geometry}; expected a scale of 0.5 to 2 and a y_offset of -0.5 to 0.5.'
+        )
     if not all(map(math.isfinite, weights)) or weights[0] <= 0 or weights[1] < 0:
         raise ModelError(
-            f'{path}: "confirmation" has the weights {weights}; expected the first above 0, the second not below.'
+            f'{path}: "score_fusion" has the weights {weights}; expected the first above 0, the second not below 0.'
         )
 
 
 def _validate_generator(path: Path, card: dict[str, Any]) -> None:
     try:
-        latent, size, labels = int(card["latent"]), int(card["output"]["size"]), list(card["labels"])
+        latent, size, labels = int(card["latent_dim"]), int(card["output"]["size"]), list(card["labels"])
         truncation = float(card["truncation"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles a field of a generator: {error}.") from error

@@ -48,12 +48,12 @@ class ModelBundle:
     def lineage(self) -> set[str]:
         """The sha256 of this network, of those that it was made from by other means than learning, and of those that
         taught it."""
-        return {self.sha256, *self.card.get("made_from", ()), *self.card.get("teachers", ())}
+        return {self.sha256, *self.card.get("derived_from", ()), *self.card.get("teachers", ())}
 
     @property
     def source_run(self) -> str:
         """The run that it is a copy of, "" for a built-in model."""
-        return str(self.card.get("used_from") or "")
+        return str(self.card.get("source_run") or "")
 
     @property
     def input_size(self) -> int:
@@ -62,13 +62,13 @@ class ModelBundle:
 
     @property
     def heads(self) -> dict[str, Head]:
-        """The answers of a recogniser by name."""
+        """The answers of a classifier by name."""
         return {name: Head.from_dict(facts) for name, facts in self.card["heads"].items()}
 
     @property
     def default_head(self) -> str:
         """The answer that people see unless they choose another."""
-        return self.card["shown"]
+        return self.card["default_head"]
 
 
 def open_model(folder: Path | str) -> ModelBundle:

@@ -23,13 +23,13 @@ from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
 
-# A `AnalyzerSettings.side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
+# An `AnalyzerSettings.max_side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
 # from 12 pixels are found. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
 FULL_RESOLUTION_SIDE: Final = 16384
 Rotation = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
 
-# How sure detector and recogniser together must be of the faces, on average, for the photo to be taken as upright; and
+# How sure detector and classifier together must be of the faces, on average, for the photo to be taken as upright; and
 # how many times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector:
 # of 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
 _UPRIGHT_SCORE: Final = 0.8
@@ -49,15 +49,15 @@ class AnalyzerSettings:
 
     detection_threshold: float = 0.6  # least score of a face, 0 to 1
     # A label with less confidence is shown as unsure, 0 to 1. Of the validation faces on which most people agree, the
-    # shipped recogniser names nine of ten from there on, and is right for nine of ten of those.
+    # shipped classifier names nine of ten from there on, and is right for nine of ten of those.
     min_confidence: float = 0.5
     max_side: int = 1280  # larger images are searched reduced to this long side in pixels, see `search_scale`
-    head: str | None = None  # the recogniser's answer to show; None takes the one of its card
+    head: str | None = None  # the classifier's answer to show; None takes the one of its card
 
     def __post_init__(self) -> None:
-        check_number("detection", self.detection_threshold, 0, 1)
-        check_number("unsure", self.min_confidence, 0, 1)
-        check_count("side", self.max_side, 1)
+        check_number("detection_threshold", self.detection_threshold, 0, 1)
+        check_number("min_confidence", self.min_confidence, 0, 1)
+        check_count("max_side", self.max_side, 1)
         if not isinstance(self.head, str | None):
             raise SettingsError(
                 f"The setting head is {self.head!r}; expected the name of a head of the model, or None."
@@ -65,7 +65,7 @@ class AnalyzerSettings:
 
 
 class ClassifiedFace(NamedTuple):
-    """What the recogniser says of a face, and the grey uint8 square that it read."""
+    """What the classifier says of a face, and the grey uint8 square that it read."""
 
     face: Face
     crop: NDArray[np.uint8]
@@ -118,7 +118,7 @@ class Analyzer:
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
     ) -> tuple[ClassifiedFace, ...]:
-        """The faces of an image as they were read, surest first where detector and recogniser decide together;
+        """The faces of an image as they were read, surest first where detector and classifier decide together;
         `tta` as in `classify`."""
         image = as_rgb(image)
         found = self.detect(image, self.min_proposal_score(settings.detection_threshold), settings.max_side)
@@ -156,7 +156,7 @@ class Analyzer:
     def filter_by_fused_score(
         self, classified_faces: tuple[ClassifiedFace, ...], threshold: float, min_size: float
     ) -> tuple[ClassifiedFace, ...]:
-        """The readings of faces, surest first, with what detector and recogniser together say as detection score;
+        """The readings of faces, surest first, with what detector and classifier together say as detection score;
         without those that lie on a better one or are smaller than `least` (pixels, the root of the area). All of them
         where the detector alone decides."""
         if self.score_fusion is None:
@@ -176,13 +176,13 @@ class Analyzer:
         return tuple(kept)
 
     def fused_score(self, face: Face, face_prob: float) -> float:
-        """How likely a found face is one, where the recogniser says `verdict`, 0 to 1."""
+        """How likely a found face is one, where the classifier says `verdict`, 0 to 1."""
         return self.score_fusion.fuse(face.detection_score, face_prob) if self.score_fusion else face.detection_score
 
     def classify(
         self, gray: NDArray[np.uint8], faces: tuple[Face, ...], head: str | None, *, tta: bool = False
     ) -> tuple[ClassifiedFace, ...]:
-        """What one call of the recogniser says of faces in a grey picture (H, W), in their order. `tta`: after
+        """What one call of the classifier says of faces in a grey picture (H, W), in their order. `tta`: after
         three looks at each, which takes three times as long."""
         cut = tta_crops if tta else crop_faces
         crops = cut(gray, faces, self.detector.crop_geometry, self.classifier.input_size)
@@ -232,7 +232,7 @@ class Analyzer:
         return _RotatedAnalysis(turned, readings, rotation, suspects, sum(map(self._upright_score, readings)))
 
     def _upright_score(self, classified_face: ClassifiedFace) -> float:
-        """How sure both are that it is a face the right way up, 0 to 1: the recogniser learned upright ones only, the
+        """How sure both are that it is a face the right way up, 0 to 1: the classifier learned upright ones only, the
         detector takes a face on its side, or the knot of a tie, for one as well. One that only proposes has no say."""
         return classified_face.prediction.face_prob * (
             1.0 if self.detector.needs_verification else classified_face.face.detection_score
@@ -260,8 +260,8 @@ def _label_faces(classified_faces: tuple[ClassifiedFace, ...], min_confidence: f
 
 def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:
     """An analyzer with a detector by name and a model folder; None takes the best detector here and the
-    shipped recogniser. Raises `ModelError` where one of them is not to be had."""
-    bundle = open_model(model) if model else get_default_model("recogniser")
+    shipped classifier. Raises `ModelError` where one of them is not to be had."""
+    bundle = open_model(model) if model else get_default_model("classifier")
     return Analyzer(make_detector(detector), ExpressionClassifier(bundle))
 
 
@@ -279,23 +279,23 @@ def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
 def _choose_face_classifier(detector: Detector, classifier: ExpressionClassifier) -> ExpressionClassifier:
     """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
     cannot tell or was not measured with the detector and the built-in one was."""
-    known = detector.bundle.card.get("confirmation") if isinstance(detector, OnnxFaceDetector) else None
+    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
     if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and known is None):
         return classifier
-    built_in = get_default_model("recogniser")
-    measured = known is not None and known["recogniser"] == built_in.sha256
+    built_in = get_default_model("classifier")
+    measured = known is not None and known["classifier"] == built_in.sha256
     if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not measured):
         return classifier
     return ExpressionClassifier(built_in)
 
 
 def _load_score_fusion(detector: Detector, classifier: ExpressionClassifier) -> ScoreFusion | None:
-    """How a detector and a recogniser judge together; only for a pair that was measured, or if it must be."""
+    """How a detector and a classifier judge together; only for a pair that was measured, or if it must be."""
     if detector.needs_verification:
         return ScoreFusion()
-    known = detector.bundle.card.get("confirmation") if isinstance(detector, OnnxFaceDetector) else None
-    if known and known["recogniser"] == classifier.bundle.sha256:
-        return ScoreFusion(*(float(known[name]) for name in ("detection", "face", "offset")))
+    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
+    if known and known["classifier"] == classifier.bundle.sha256:
+        return ScoreFusion(*(float(known[name]) for name in ("detector_weight", "classifier_weight", "bias")))
     return None
 
 
@@ -305,7 +305,7 @@ def explain_uncertainty(
     """Why the label is not to be trusted, in words for a person; None where its confidence reaches `min_confidence` and the
     crop looks like a face.
 
-    `crop` is the grey uint8 square that the recogniser read. The causes are looked at from the most to the
+    `crop` is the grey uint8 square that the classifier read. The causes are looked at from the most to the
     least certain to have spoiled the answer. Two labels are named where the second one is at least half as probable
     as the first.
     """

@@ -29,26 +29,26 @@ def compute_probabilities(logits: NDArray[np.floating], head: Head) -> NDArray[n
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a recogniser says of one crop: the scores, and how sure it is that it shows a face (0 to 1, 0.5 where
-    99 of 100 faces lie above; 1 from a recogniser that cannot tell)."""
+    """What a classifier says of one crop: the scores, and how sure it is that it shows a face (0 to 1, 0.5 where
+    99 of 100 faces lie above; 1 from a classifier that cannot tell)."""
 
     scores: Scores
     face_prob: float
 
 
 class ExpressionClassifier:
-    """A verified recogniser on ONNX Runtime. Safe to use from many threads at once.
+    """A verified classifier on ONNX Runtime. Safe to use from many threads at once.
 
     `num_threads`: how many cores one call may use; 0 takes all.
     """
 
     def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
-        if bundle.kind != "recogniser":
-            raise ModelError(f"{bundle.folder} is a {bundle.kind}; expressions are read by a recogniser.")
+        if bundle.kind != "classifier":
+            raise ModelError(f"{bundle.folder} is a {bundle.kind}; expressions are read by a classifier.")
         self.bundle = bundle
         self.input_size = bundle.input_size
         self._heads = bundle.heads
-        self._face_output: str | None = (bundle.card.get("face") or {}).get("output")
+        self._face_output: str | None = (bundle.card.get("face_head") or {}).get("output")
         self._session = load_session(bundle, num_threads)
         self._input_name = self._session.get_inputs()[0].name
         self._check_shapes()
@@ -77,7 +77,7 @@ class ExpressionClassifier:
 
     def _compute_face_probs(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """0 to 1 with 0.5 at the card's threshold, so that one slider serves this and a detector's own scores."""
-        threshold = float(self.bundle.card["face"]["threshold"])
+        threshold = float(self.bundle.card["face_head"]["threshold"])
         from_there = logits.astype(np.float64) - np.log(threshold / (1 - threshold))
         return (1 + np.tanh(from_there / 2)) / 2  # the logistic function, in the form that no logit overflows
 

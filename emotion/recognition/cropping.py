@@ -1,4 +1,4 @@
-"""From a bounding box to the small grey square that the recogniser reads: one path for learning and serving."""
+"""From a bounding box to the small grey square that the classifier reads: one path for learning and serving."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TTA_ROTATION = 15.0  # degrees
 
 @dataclass(frozen=True, slots=True)
 class CropGeometry:
-    """How a detector's boxes relate to the crops of FER-2013, on which the recogniser learned.
+    """How a detector's boxes relate to the crops of FER-2013, on which the classifier learned.
 
     The crop is a square of `scale` * sqrt(width * height) of the box; its centre lies `y_offset` * side below the
     centre of the box (negative: above).

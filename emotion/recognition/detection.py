@@ -24,12 +24,12 @@ class Detector(Protocol):
 
     @property
     def crop_geometry(self) -> CropGeometry:
-        """How its boxes relate to the crops that a recogniser learned on."""
+        """How its boxes relate to the crops that a classifier learned on."""
         ...
 
     @property
     def needs_verification(self) -> bool:
-        """True where the boxes are only proposals that the recogniser's own "is this a face" must confirm."""
+        """True where the boxes are only proposals that the classifier's own "is this a face" must confirm."""
         ...
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:

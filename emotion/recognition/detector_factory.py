@@ -129,6 +129,6 @@ def detector_description(name: str) -> str:
     return {
         "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",
         "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
-        "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the recogniser sorts out "
+        "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the classifier sorts out "
         "its false boxes.",
     }.get(name, f"{name[:1].upper()}{name[1:]}, a detector of your own, trained with this program.")

@@ -168,8 +168,8 @@ class OnnxFaceDetector:
             raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
         self.bundle = bundle
         self.name = bundle.name
-        self.crop_geometry = CropGeometry(**bundle.card["crops"])
-        self._slope, self._offset = (float(bundle.card["score"][key]) for key in ("slope", "offset"))
+        self.crop_geometry = CropGeometry(**bundle.card["crop_geometry"])
+        self._slope, self._offset = (float(bundle.card["score_calibration"][key]) for key in ("slope", "offset"))
         self._session = load_session(bundle, num_threads)
         self._input_name, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
         output = self._session.get_outputs()[0].shape

@@ -80,7 +80,7 @@ class HaarCascade:
         return classifier
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; `threshold` is for the recogniser, which judges these boxes afterwards."""
+        """See `Detector.detect`; `threshold` is for the classifier, which judges these boxes afterwards."""
         height, width = image.shape[:2]
         grey, sx, sy = resize_long_side(
             to_gray(image), round(max(height, width) * search_scale(height, width, max_side))

@@ -20,7 +20,7 @@ def overlay_class_activation(
     classifier: ExpressionClassifier, crop: NDArray[np.uint8], label: str, head: str | None, output_size: int
 ) -> NDArray[np.uint8]:
     """A grey crop uint8 (size, size) with what speaks for a label in its colour and the rest in the shade: RGB uint8
-    (`output_size`, `output_size`, 3). Raises `ModelError` where the recogniser has no maps, see `ExpressionClassifier.has_cam`."""
+    (`output_size`, `output_size`, 3). Raises `ModelError` where the classifier has no maps, see `ExpressionClassifier.has_cam`."""
     evidence = np.maximum(classifier.class_activation_map(crop, label, head), 0)
     strength = cv2.resize(
         evidence / max(1e-6, float(evidence.max())), (output_size, output_size), interpolation=cv2.INTER_CUBIC

@@ -1,4 +1,4 @@
-"""Two witnesses of a face: the detector that found a box, and the recogniser that read what is in it."""
+"""Two witnesses of a face: the detector that found a box, and the classifier that read what is in it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _PROPOSAL_RATIO: Final = (
 
 @dataclass(frozen=True)
 class ScoreFusion:
-    """How likely a box is a face: the logistic function of `detection` x the detector's logit + `face` x the
+    """How likely a box is a face: the logistic function of `detector_weight` x the detector's logit + `classifier_weight` x the
     classifier's + `bias`, but not more than the mean of both scores allows: one that is sure cannot overrule one
-    that says no. With 0 for `detection` the classifier alone decides."""
+    that says no. With a `detector_weight` of 0 the classifier alone decides."""
 
     detector_weight: float = 0.0
     classifier_weight: float = 1.0
     bias: float = 0.0
 
     def fuse(self, detection_score: float, face_prob: float) -> float:
-        """0 to 1, of the detector's score and the recogniser's, both 0 to 1."""
+        """0 to 1, of the detector's score and the classifier's, both 0 to 1."""
         if not self.detector_weight:
             return face_prob
         both = 1 / (

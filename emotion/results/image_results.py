@@ -128,7 +128,7 @@ class ImageResults:
         with open(self.output_folder / _INDEX_FILE, "rb") as file:
             file.seek(entry.offset)
             line = json.loads(file.readline())
-        return CompletedImage(line["sentence"], line["record"])
+        return CompletedImage(line["message"], line["record"])
 
     def begin(self) -> None:
         """Make the folder, and bring what an earlier call left there in order."""
@@ -174,11 +174,11 @@ class ImageResults:
         line = {
             **source._asdict(),
             "stem": stem,
-            "bytes": facts.st_size,
-            "modified": facts.st_mtime_ns,
+            "size_bytes": facts.st_size,
+            "mtime_ns": facts.st_mtime_ns,
             "sha256": compute_sha256(Path(source.path)) if is_file else "",
             "files": files,
-            "sentence": message,
+            "message": message,
             "record": photo.to_dict(),
             "rows": self._format_csv([photo])[1],
         }
@@ -189,7 +189,7 @@ class ImageResults:
             os.fsync(file.fileno())
         self._commit_files(line)
         self._extend_tables(line)
-        self._entries[source] = _IndexEntry(offset, stem, line["bytes"], line["modified"], line["sha256"])
+        self._entries[source] = _IndexEntry(offset, stem, line["size_bytes"], line["mtime_ns"], line["sha256"])
         self._used_stems.add(stem.casefold())
 
     def _make_unique_stem(self, stem: str) -> str:
@@ -317,8 +317,8 @@ def _iter_index(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _iter_entries(folder: Path) -> Iterator[tuple[InputImage, _IndexEntry]]:
     for offset, line in _iter_index(folder):
         yield (
-            InputImage(line["path"], line["number"]),
-            _IndexEntry(offset, line["stem"], line["bytes"], line["modified"], line["sha256"]),
+            InputImage(line["path"], line["occurrence"]),
+            _IndexEntry(offset, line["stem"], line["size_bytes"], line["mtime_ns"], line["sha256"]),
         )
 
 

@@ -34,7 +34,7 @@ class PhotoAnalysis:
     `rotation`: degrees clockwise by which the photo was turned to find faces; `reduction`: by how much (1, 2, 4 or 8) the
     width and height of a very large file were divided; size and boxes are those of the turned, reduced photo. `faces`:
     each with its reason to be unsure, however sure it is. `preview_jpeg`: the photo as JPEG, reduced. `crops`: each face for
-    people to look at, RGB uint8; `gray_crops`: what the recogniser read, uint8 (n, side, side). `candidate_boxes`: the boxes of all
+    people to look at, RGB uint8; `gray_crops`: what the classifier read, uint8 (n, side, side). `candidate_boxes`: the boxes of all
     that may be a face, to be hidden with the faces. Nothing in it is blurred.
     """
 
@@ -78,7 +78,7 @@ class PhotoAnalysis:
 def analyze_photo(
     content: bytes | Path, analyzer: Analyzer, settings: AnalyzerSettings, name: str | None = None
 ) -> PhotoAnalysis:
-    """Read a photo (its bytes or its path) whichever way up it is; `settings.unsure` is not used.
+    """Read a photo (its bytes or its path) whichever way up it is; `settings.min_confidence` is not used.
 
     `name` is what an `ImageError` calls it.
     """
@@ -121,7 +121,7 @@ class Photo(NamedTuple):
         return downscale(read_image(self.analysis.render_preview(anonymize)), _THUMBNAIL_SIDE_PX)
 
     def to_dict(self) -> dict[str, Any]:
-        """The photo and its faces as plain JSON values, see `outputs.photo_json`."""
+        """The photo and its faces as plain JSON values, see `serialization.photo_to_dict`."""
         reading = self.analysis
         return serialization.photo_to_dict(
             self.name, reading.width, reading.height, self.faces, reading.rotation, reading.reduction
@@ -185,7 +185,7 @@ def faces_to_csv(photos: Sequence[Photo]) -> str:
 
 
 def faces_to_json(photos: Sequence[Photo]) -> str:
-    """All photos with their faces as JSON, a list of `outputs.photo_json`."""
+    """All photos with their faces as JSON, a list of `serialization.photo_to_dict`."""
     return serialization.to_json([photo.to_dict() for photo in photos])
 
 

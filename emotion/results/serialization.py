@@ -22,11 +22,11 @@ def face_to_dict(face: Face) -> dict[str, Any]:
     scores = dict(face.scores) if face.scores else {}
     return {
         "box": list(face.box.to_int_xyxy()),
-        "detection": round(face.detection_score, 4),
+        "detection_score": round(face.detection_score, 4),
         "label": face.label,
         "confidence": None if face.confidence is None else round(face.confidence, 4),
         "scores": {label: round(p, 4) for label, p in scores.items()},
-        "unsure": face.uncertainty_reason,
+        "uncertainty_reason": face.uncertainty_reason,
     }
 
 
@@ -42,7 +42,7 @@ def photo_to_dict(
         "height": height,
         "faces": [face_to_dict(f) for f in faces],
     }
-    return record | ({"turned": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
+    return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
 
 
 def count_expressions(faces: Sequence[Face]) -> dict[str, int]:
@@ -58,11 +58,11 @@ def format_counts(faces: Sequence[Face]) -> str:
 
 
 def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
-    """One frame of a stream as plain JSON values: `timestamp`, and its faces with `track` (null where it has none) and
-    `shown` (the word that was shown) before what `face_to_dict` gives."""
+    """One frame of a stream as plain JSON values: `timestamp`, and its faces with `track_id` (null where it has none) and
+    `display_label` (the word that was shown) before what `face_to_dict` gives."""
     return {
-        "seconds": round(timestamp, 3),
-        "faces": [{"track": face.track_id, "shown": face.display_label} | face_to_dict(face) for face in faces],
+        "timestamp": round(timestamp, 3),
+        "faces": [{"track_id": face.track_id, "display_label": face.display_label} | face_to_dict(face) for face in faces],
     }
 
 

@@ -10,15 +10,15 @@ import pandas as pd
 
 from emotion.faces import Face
 from emotion.results.serialization import count_expressions
-from emotion.storage import BYTE_ORDER_MARK
+from emotion.storage import BYTE_ORDER_MARK, escape_formula
 
 FACE_COLUMNS: Final = (
     "file",
-    "face",
+    "face_index",
     "label",
     "confidence",
-    "unsure",
-    "detection",
+    "uncertainty_reason",
+    "detection_score",
     "x1",
     "y1",
     "x2",
@@ -26,13 +26,13 @@ FACE_COLUMNS: Final = (
 )
 
 STREAM_COLUMNS: Final = (
-    "seconds",
-    "track",
-    "shown",
+    "timestamp",
+    "track_id",
+    "display_label",
     "label",
     "confidence",
-    "unsure",
-    "detection",
+    "uncertainty_reason",
+    "detection_score",
     "x1",
     "y1",
     "x2",
@@ -40,14 +40,14 @@ STREAM_COLUMNS: Final = (
 )
 
 _CHUNK_FRAMES: Final = 2000  # frames
-_SCORE_SUFFIX: Final = " (probability)"
+SCORE_PREFIX: Final = "score_"  # of the columns that hold the probability of a label
 
 
 def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
-    """One row a face of (file, faces): `FACE_COLUMNS`, then one probability column for each label; empty for no faces.
+    """One row a face of (file, faces): `FACE_COLUMNS`, then `score_<label>` for each label; empty for no faces.
 
     `labels` have a column in any case.
-    `face` counts from 1 in each file; `label` is the best one even where `unsure` gives a reason.
+    `face_index` counts from 1 in each file; `label` is the best one even where `uncertainty_reason` gives a reason.
     """
     found = (label for _, faces in photos for face in faces for label in face.scores or ())
     labels = list(dict.fromkeys((*labels, *found)))
@@ -65,24 +65,17 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[s
         for file, faces in photos
         for number, face in enumerate(faces, 1)
     ]
-    return pd.DataFrame(rows, columns=_add_label_columns(FACE_COLUMNS, labels))
+    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels)])
 
 
-def _add_label_columns(columns: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """The names of `columns` and of one for each label, which is called otherwise where its name is taken: models of
-    before may have a label "unsure"."""
-    names = [*columns]
-    for label in labels:
-        while label in names:
-            label += _SCORE_SUFFIX
-        names.append(label)
-    return names
+def score_columns(labels: Iterable[str]) -> list[str]:
+    """The columns of the probabilities of `labels`."""
+    return [f"{SCORE_PREFIX}{label}" for label in labels]
 
 
-def label_from_column(column: str) -> str:
-    """The label that a column of probabilities in `faces_table` or `stream_table` is for."""
-    label = column.removesuffix(_SCORE_SUFFIX)
-    return label if label in (*FACE_COLUMNS, *STREAM_COLUMNS) else column
+def get_score_labels(table: pd.DataFrame) -> list[str]:
+    """The labels for which a table has a column of probabilities."""
+    return [name.removeprefix(SCORE_PREFIX) for name in table.columns if name.startswith(SCORE_PREFIX)]
 
 
 def counts_table(faces: Sequence[Face]) -> pd.DataFrame:
@@ -99,26 +92,26 @@ def scores_table(face: Face) -> pd.DataFrame:
 
 
 def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a face of frames as from `frame_json`: `STREAM_COLUMNS`, then one probability column for each label;
-    empty for no faces. `label` and `confidence` are those of `Face`, also where `shown` is "unsure"."""
-    found = [(frame["seconds"], face) for frame in frames for face in frame["faces"]]
+    """One row a face of frames as from `frame_to_dict`: `STREAM_COLUMNS`, then `score_<label>` for each label; empty for
+    no faces. `label` and `confidence` are those of `Face`, also where `display_label` is "unsure"."""
+    found = [(frame["timestamp"], face) for frame in frames for face in frame["faces"]]
     labels = list(dict.fromkeys(label for _, face in found for label in face["scores"]))
     nothing = float("nan")
     rows = [
         [
-            seconds,
-            face["track"],
-            face["shown"],
+            timestamp,
+            face["track_id"],
+            face["display_label"],
             face["label"] or "",
             nothing if face["confidence"] is None else face["confidence"],
-            face["unsure"] or "",
-            face["detection"],
+            face["uncertainty_reason"] or "",
+            face["detection_score"],
             *face["box"],
             *(face["scores"].get(label, nothing) for label in labels),
         ]
-        for seconds, face in found
+        for timestamp, face in found
     ]
-    return pd.DataFrame(rows, columns=_add_label_columns(STREAM_COLUMNS, labels))
+    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
 
 
 def stream_to_csv(frames: Sequence[str]) -> str:
@@ -133,15 +126,8 @@ def stream_to_csv(frames: Sequence[str]) -> str:
 def to_csv(table: pd.DataFrame) -> str:
     """The text of a CSV file with four digits, which begins with a byte order mark for Excel; a text that a spreadsheet
     would run as a formula gets a quote in front."""
-    safe = table.set_axis([_escape_formula(name) for name in table.columns], axis=1)  # labels may have any name, too
+    safe = table.set_axis([escape_formula(name) for name in table.columns], axis=1)  # labels may have any name, too
     for place, dtype in enumerate(table.dtypes):  # two columns may have one name
         if dtype.kind in "OUT":
-            safe.isetitem(place, [_escape_formula(value) for value in table.iloc[:, place]])
+            safe.isetitem(place, [escape_formula(value) for value in table.iloc[:, place]])
     return BYTE_ORDER_MARK + safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-
-
-def _escape_formula(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    value = value.replace("\r", "\n")  # a lone one breaks the line for many readers, but Python would not quote it
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\n")) else value

@@ -26,7 +26,7 @@ _MIN_CALIBRATION_SAMPLES: Final = 5  # fewer tell nothing of a resting face
 @dataclass(frozen=True)
 class TrackInfo:
     """Of one face: its scores before they are read against its resting face (as shown where it has none), how
-    sure the recogniser is that it is a face (0 to 1), and whether it has a resting face."""
+    sure the classifier is that it is a face (0 to 1), and whether it has a resting face."""
 
     raw_scores: Scores
     face_prob: float
@@ -72,14 +72,14 @@ class TrackState:
         self._classified_face: ClassifiedFace | None = None  # the last one
 
     def update(self, classified_face: ClassifiedFace, timestamp: float, half_life: float) -> None:
-        """Count what the recogniser says of this face at that time; `ValueError` where it says no number."""
+        """Count what the classifier says of this face at that time; `ValueError` where it says no number."""
         scores, face = (
             classified_face.prediction.scores,
             min(max(classified_face.prediction.face_prob, _MIN_FACE_PROB), 1 - _MIN_FACE_PROB),
         )
         values = np.log(np.maximum([*scores.values()], _MIN_PROB))
         if not np.isfinite([*values, face]).all():
-            raise ValueError(f"the recogniser answered {dict(scores)}")
+            raise ValueError(f"the classifier answered {dict(scores)}")
         if self._labels != tuple(scores):
             if self._labels:  # another head was chosen: nothing of before can be compared
                 self._reset()
@@ -132,7 +132,7 @@ class TrackState:
 
     @property
     def face_prob(self) -> float:
-        """How sure the recogniser is, on average, that this is a face: 0 to 1, 1 before the first reading."""
+        """How sure the classifier is, on average, that this is a face: 0 to 1, 1 before the first reading."""
         return float(0.5 + 0.5 * np.tanh(self._average.mean[-1] / 2)) if self._average.weight else 1.0
 
     def mark_lost(self, timestamp: float) -> None:
@@ -159,7 +159,7 @@ class TrackState:
         return enough
 
     def clear_calibration(self) -> None:
-        """Show the scores as the recogniser gives them."""
+        """Show the scores as the classifier gives them."""
         self._calibration_mean = self._neutral_shift = None
 
     def _reset(self) -> None:

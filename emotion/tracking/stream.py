@@ -60,12 +60,19 @@ class StreamSettings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.recognition, AnalyzerSettings):
-            raise SettingsError(f"The setting recognition is {self.recognition!r}; expected Settings.")
-        for name in ("half_life", "hold", "rate", "interval", "eager", "keep"):
+            raise SettingsError(f"The setting recognition is {self.recognition!r}; expected AnalyzerSettings.")
+        for name in (
+            "half_life",
+            "switch_delay",
+            "classify_hz",
+            "detect_interval",
+            "min_detect_interval",
+            "max_lost_seconds",
+        ):
             check_number(name, getattr(self, name), 0)
-        check_number("margin", self.switch_margin, 0, 1)
-        check_count("windows", self.max_roi_searches, 0)
-        check_count("batch", self.max_faces_per_frame, 1)
+        check_number("switch_margin", self.switch_margin, 0, 1)
+        check_count("max_roi_searches", self.max_roi_searches, 0)
+        check_count("max_faces_per_frame", self.max_faces_per_frame, 1)
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,8 @@ class StreamStats:
     frames: int = 0
     full_searches: int = 0  # of the whole picture
     roi_searches: int = 0  # windows around known faces
-    classifications: int = 0  # faces read by the recogniser
-    errors: int = 0  # exceptions of detector and recogniser that were caught
+    classifications: int = 0  # faces read by the classifier
+    errors: int = 0  # exceptions of detector and classifier that were caught
     last_error: str | None = None  # what the last one said
     detect_ms: float = 0.0
     classify_ms: float = 0.0
@@ -118,11 +125,11 @@ class Stream:
         self._lock = threading.Lock()
 
     def process(self, image: ImageSource, timestamp: float, *, order: ColorOrder = "rgb") -> FrameResult:
-        """The faces of the next frame by number; `seconds` is the frame's own time.
+        """The faces of the next frame by number; `timestamp` is the frame's own time.
 
         The frame may be all that `as_rgb` takes, the colors of an array in the `order` "rgb" or "bgr".
 
-        Where detector or recogniser raise, the fault is counted in `stats`, and the faces known so far are shown
+        Where detector or classifier raise, the fault is counted in `stats`, and the faces known so far are shown
         where they should be, for at most `max_lost_seconds` seconds. Everybody is new where the time goes backwards or jumps by
         over 3 seconds, at a cut, and where the picture gets another shape (not where it only gets another size).
         Raises `ImageError` for what is no image, and `SettingsError` for a time that is no number and for a head that
@@ -146,8 +153,8 @@ class Stream:
             self._publish(frame, faces)
             self._increment_stats(frames=1)
             stages = {
-                "search_ms": searched - started,
-                "read_ms": read - searched,
+                "detect_ms": searched - started,
+                "classify_ms": read - searched,
                 "total_ms": time.perf_counter() - started,
             }
             self.stats = replace(self.stats, **{name: round(1e3 * passed, 3) for name, passed in stages.items()})
@@ -155,7 +162,7 @@ class Stream:
 
     def calibrate(self, duration: float = 3.0) -> None:
         """From the next frame on and for that long, what the visible faces show is their resting face; then their
-        scores are read against it, see `shift_of_rest`. `EmotionError` where no face was read in the last frame or
+        scores are read against it, see `neutral_calibration_shift`. `EmotionError` where no face was read in the last frame or
         the labels have no "neutral"."""
         shown = [face.scores for face in self.last_result.faces if face.scores is not None]
         if not shown:
@@ -167,7 +174,7 @@ class Stream:
         self._pending_calibration = duration
 
     def clear_calibration(self) -> None:
-        """From the next frame on, show all scores as the recogniser gives them."""
+        """From the next frame on, show all scores as the classifier gives them."""
         self._pending_calibration = 0.0
 
     @property
@@ -212,7 +219,7 @@ class Stream:
         least = self._analyzer.min_proposal_score(_TRACKED_SCORE_RATIO * recognition.detection_threshold)
         near = self._select_roi_tracks(frame)
         if near:
-            self._increment_stats(near_searches=len(near))
+            self._increment_stats(roi_searches=len(near))
             boxes = [track.predict(seconds).box for track in near]
             self._update_tracks(frame, detect_near(self._analyzer, frame.image, boxes, least), near)
         missed = any(track.is_lost for track in near or ())
@@ -282,12 +289,12 @@ class Stream:
         ]
         due = tuple(sorted(due, key=lambda face: self._get_state(face).last_updated)[: settings.max_faces_per_frame])
         if due:
-            self._increment_stats(readings=len(due))
+            self._increment_stats(classifications=len(due))
             for reading in self._analyzer.classify(frame.gray, due, recognition.head):
                 self._get_state(reading.face).update(reading, frame.timestamp, settings.half_life)
 
     def _publish(self, frame: _Frame, faces: tuple[Face, ...]) -> None:
-        """Make the result; where the recogniser has a say, those stay that it goes on to take for faces."""
+        """Make the result; where the classifier has a say, those stay that it goes on to take for faces."""
         if self._analyzer.score_fusion:
             least = _TRACKED_SCORE_RATIO * frame.settings.recognition.detection_threshold
             judged = [
@@ -323,5 +330,5 @@ class Stream:
             text = f"{type(error).__name__}: {error}"
             if text != self.stats.last_error:
                 log.exception("a frame could not be read wholly")
-            self._increment_stats(faults=1)
+            self._increment_stats(errors=1)
             self.stats = replace(self.stats, last_error=text)

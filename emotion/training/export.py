@@ -18,11 +18,11 @@ from emotion.storage import atomic_path, write_atomic
 
 # Both compute in float32, in another order.
 TOLERANCE = 1e-3
-FEATURES_LAYER = "features"  # the name of a recogniser's layer of means over the picture
+FEATURES_LAYER = "features"  # the name of a classifier's layer of means over the picture
 
 
 def export_classifier(network: keras.Model, folder: Path, input_size: int) -> float:
-    """Write model.keras and model.onnx of a recogniser and return their largest difference in logits.
+    """Write model.keras and model.onnx of a classifier and return their largest difference in logits.
 
     The exported outputs are named after the heads; the batch size is free, the side is `input_size`. Where the heads read
     the mean of a layer over the picture, model.onnx has the maps of `build_cam_outputs`, too. Raises `ModelError` where the two

@@ -23,8 +23,8 @@ def install_model(
     """Copy a finished run into `models_folder`, where the app finds it.
 
     Args:
-        run: The folder of the run.
-        models: The folder of all models.
+        run_folder: The folder of the run.
+        models_folder: The folder of all models.
         name: What the model is called.
         default: Whether the app uses it when nobody chose another one.
         overwrite: Whether a model of this name that was copied from a run is replaced.
@@ -53,7 +53,7 @@ def install_model(
                 shutil.copy2(run_folder / file, place / file)
             card = {key: value for key, value in bundle.card.items() if key != "default"}
             write_json(
-                place / CARD_FILE, card | {"name": name, "used_from": run_folder.resolve().name, "default": default}
+                place / CARD_FILE, card | {"name": name, "source_run": run_folder.resolve().name, "default": default}
             )
     except OSError as error:
         raise ModelError(
@@ -71,7 +71,7 @@ def remove_model(folder: Path, models_folder: Path) -> None:
 
     Args:
         folder: The folder of the model.
-        models: The folder of all models.
+        models_folder: The folder of all models.
 
     Raises:
         ModelError: It is no such copy, or cannot be removed.
@@ -90,5 +90,5 @@ def remove_model(folder: Path, models_folder: Path) -> None:
 def _is_installed_copy(folder: Path) -> bool:
     """Whether `install_model` made it: only its copies carry this mark."""
     with suppress(EmotionError):
-        return not folder.is_symlink() and bool((read_json(folder / CARD_FILE) or {}).get("used_from"))
+        return not folder.is_symlink() and bool((read_json(folder / CARD_FILE) or {}).get("source_run"))
     return False

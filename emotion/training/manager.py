@@ -55,7 +55,7 @@ class RunSummary:
     folder: Path
     name: str  # as a person called it
     network: str  # "" unknown
-    kind: str  # of model: "recogniser", "detector", "generator", or "" where nothing tells
+    kind: str  # of model: "classifier", "detector", "generator", or "" where nothing tells
     state: RunState
     epoch: int
     epochs: int
@@ -217,7 +217,7 @@ def _find_earlier_jobs(folder: Path) -> list[Job]:
 
 def _read_start_time(folder: Path) -> float:
     with suppress(EmotionError, TypeError, ValueError):
-        return float((read_json(folder / "state.json") or {})["process_started"])
+        return float((read_json(folder / "state.json") or {})["process_started_at"])
     return 0.0
 
 
@@ -302,7 +302,7 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
         best_epoch=best_epoch,
         best_accuracy=best,
         train_minutes=sum(_parse_float(row.get("seconds")) or 0.0 for row in history) / 60
-        or float(report.get("minutes") or 0),
+        or float(report.get("train_minutes") or 0),
         is_builtin=is_builtin,
         config=config,
         status_text=status.message if status else "",
@@ -310,7 +310,7 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
         seconds_left=status.seconds_left if status else None,
         created=_get_created_time(folder),
         has_model=CARD_FILE in there and (folder / "model.onnx").is_file(),  # some are shipped without their weights
-        source_run=str(card.get("used_from") or ""),
+        source_run=str(card.get("source_run") or ""),
     )
 
 
@@ -327,7 +327,7 @@ def _get_run_state(folder: Path, status: jobs.JobState | None, has_model: bool) 
 def _get_model_kind(config: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     if isinstance(card.get("kind"), str):
         return card["kind"]
-    return "recogniser" if config.get("network") in {one.name for one in list_architectures()} else ""
+    return "classifier" if config.get("network") in {one.name for one in list_architectures()} else ""
 
 
 def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float | None]:
@@ -377,10 +377,10 @@ def to_json(run: RunSummary) -> str:
         "epochs",
         "best_epoch",
         "best_accuracy",
-        "minutes",
-        "shipped",
+        "train_minutes",
+        "is_builtin",
         "error",
         "seconds_left",
-        "finished",
+        "has_model",
     )
     return json.dumps({"folder": str(run.folder), **{name: getattr(run, name) for name in names}})

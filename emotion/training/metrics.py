@@ -1,4 +1,4 @@
-"""Score a recogniser: numbers only, nothing is drawn or printed here. All arrays are NumPy's."""
+"""Score a classifier: numbers only, nothing is drawn or printed here. All arrays are NumPy's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cross_entropy(logits: Logits, targets: NDArray, temperature: float = 1.0) ->
 
 def fit_temperature(logits: Logits, targets: NDArray) -> float:
     """The temperature with the least cross-entropy (Guo et al. 2017, "On calibration of modern neural networks") for
-    labels (n,) or shares (n, c); to be fitted on PublicTest only. 1 for no rows."""
+    labels (n,) or shares (n, c); to be fitted on the validation split only. 1 for no rows."""
     if len(targets) == 0:
         return 1.0
     found = minimize_scalar(lambda t: cross_entropy(logits, targets, math.exp(t)), bounds=(-2.5, 2.5), method="bounded")
@@ -40,7 +40,7 @@ def fit_logit_bias(
     commonest (Menon et al. 2021, "Long-tail learning via logit adjustment").
 
     Of the shares 0, 0.05, ... 1 the one with the best mean recall that gives up at most `max_accuracy_drop` of the right
-    answers; to be fitted on PublicTest only.
+    answers; to be fitted on the validation split only.
     """
     ahead = np.log(prior.max()) - np.log(np.maximum(prior, 1e-6))
     plain = (logits.argmax(1) == labels).mean()
@@ -60,7 +60,7 @@ def expected_calibration_error(probabilities: NDArray, labels: NDArray[np.intege
 
 
 def calibration_error(confidence: NDArray, correct: NDArray, num_bins: int = 15) -> float:
-    """As `expected_calibration_error` of confidences (n,) 0 to 1; `right` (n,) is 0 or 1, or anything between."""
+    """As `expected_calibration_error` of confidences (n,) 0 to 1; `correct` (n,) is 0 or 1, or anything between."""
     rows = bin_by_confidence(confidence, correct, num_bins)
     total = sum(row["n"] for row in rows)
     return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / max(1, total)
@@ -72,7 +72,7 @@ def reliability_bins(probabilities: NDArray, labels: NDArray[np.integer], num_bi
 
 
 def bin_by_confidence(confidence: NDArray, correct: NDArray, num_bins: int = 15) -> list[dict[str, Any]]:
-    """As `reliability_bins` of confidences (n,) 0 to 1; `right` (n,) is 0 or 1, or anything between."""
+    """As `reliability_bins` of confidences (n,) 0 to 1; `correct` (n,) is 0 or 1, or anything between."""
     number = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
     return [
         {
@@ -88,13 +88,13 @@ def bin_by_confidence(confidence: NDArray, correct: NDArray, num_bins: int = 15)
 
 
 def accuracy_by_coverage(confidence: NDArray, correct: NDArray[np.bool_]) -> list[dict[str, float]]:
-    """How often answers are right that are at least so certain: `threshold` 0, 0.05, ... 0.95, the share `answered`,
+    """How often answers are right that are at least so certain: `threshold` 0, 0.05, ... 0.95, the share that is named, `coverage`,
     and the `accuracy` of those (the step before where nothing is as certain)."""
     rows, last = [], float(correct.mean()) if correct.size else 0.0
     for step in range(20):
         said = confidence >= step / 20
         last = float(correct[said].mean()) if said.any() else last
-        rows.append({"threshold": step / 20, "answered": float(said.mean()), "accuracy": last})
+        rows.append({"threshold": step / 20, "coverage": float(said.mean()), "accuracy": last})
     return rows
 
 
@@ -114,7 +114,7 @@ def score_head(
     """Everything about one head on labelled rows: logits (n, c), labels (n,) without -1.
 
     `n`, `accuracy`, `accuracy_interval` (95 %), `balanced_accuracy`, `cross_entropy`, `ece` after and
-    `ece_raw` before the temperature, `mean_confidence`, `per_class` (precision, recall, f1, n by name),
+    `ece_uncalibrated` before the temperature, `mean_confidence`, `per_class` (precision, recall, f1, n by name),
     `confusion` (rows asked, columns answered), `reliability_bins`.
     """
     if len(labels) == 0:
@@ -139,7 +139,7 @@ def score_head(
         "balanced_accuracy": float(recall[support > 0].mean()),
         "cross_entropy": cross_entropy(logits, labels, temperature),
         "ece": expected_calibration_error(probabilities, labels),
-        "ece_raw": expected_calibration_error(softmax(logits), labels),
+        "ece_uncalibrated": expected_calibration_error(softmax(logits), labels),
         "mean_confidence": float(probabilities.max(1).mean()),
         "per_class": {
             name: {

@@ -19,23 +19,23 @@ from emotion.training.runs.folder import best_epoch_row
 from emotion.training.runs.predictions import Predictions
 
 Rows = Sequence[Mapping[str, str]]
-CurveMetric = Literal["right", "loss", "rate"]
+CurveMetric = Literal["accuracy", "loss", "learning_rate"]
 
-TRAIN_SERIES: Final = "faces it learns"
-VALIDATION_SERIES: Final = "faces held out"
-STEP_SERIES: Final = "within the epoch"
+TRAIN_SERIES: Final = "training"
+VALIDATION_SERIES: Final = "validation"
+STEP_SERIES: Final = "batches"
 _MIN_OVERFIT_GAP: Final = 0.10  # between training and validation: less than that is what every network has
 _MIN_STALE_EPOCHS: Final = 3  # epochs without a better one before it is worth a word
 # Where the columns of a history stand that compare with each other; the first pair that is there counts.
 _METRIC_COLUMNS: Final[dict[CurveMetric, tuple[tuple[str, str], ...]]] = {
-    "right": (
+    "accuracy": (
         ("accuracy", "val_accuracy"),
         ("fer2013_accuracy", "val_fer2013_accuracy"),
         ("accuracy", "val_fer2013_accuracy"),  # with one answer alone Keras does not name it
         ("", "val_ap"),
     ),
     "loss": (("loss", "val_loss"), ("loss", "val_fer2013_loss")),
-    "rate": (("learning_rate", ""),),
+    "learning_rate": (("learning_rate", ""),),
 }
 # They follow from others.
 _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created"}
@@ -45,9 +45,9 @@ _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "row
 
 
 def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.DataFrame:
-    """A row a run, in the order given: `in use` (a star), `run`, `right` (0 to 1, of the best epoch on the faces held
-    out, NaN unknown; third, since a narrow screen shows only the first), `network`, `labels`, `best epoch`,
-    `epochs`, `state`, `minutes`, `made` (a date)."""
+    """A row a run, in the order given: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the
+    validation split, NaN unknown; third, since a narrow screen shows only the first), `network`, `labels`,
+    `best_epoch`, `epochs`, `state`, `train_minutes`, `created` (a date)."""
     lines = [
         (
             "★" if name == current_run else "",
@@ -63,8 +63,19 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
         )
         for name, run in runs.items()
     ]
-    columns = ["in use", "run", "right", "network", "labels", "best epoch", "epochs", "state", "minutes", "made"]
-    return pd.DataFrame(lines, columns=columns).astype({"best epoch": "Int64"})
+    columns = [
+        "in_use",
+        "run",
+        "accuracy",
+        "network",
+        "labels",
+        "best_epoch",
+        "epochs",
+        "state",
+        "train_minutes",
+        "created",
+    ]
+    return pd.DataFrame(lines, columns=columns).astype({"best_epoch": "Int64"})
 
 
 def format_epochs(run: RunSummary) -> str:
@@ -74,11 +85,11 @@ def format_epochs(run: RunSummary) -> str:
 
 def describe_labels(config: Mapping[str, Any]) -> str:
     """The labels of a run in a few words; "" where it does not say."""
-    chosen = config.get("labels")
+    chosen = config.get("label_set")
     if chosen == "own":
         names = config.get("label_names")
         return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
-    if chosen in (None, "fer2013") and config.get("votes") is True:  # the project's own network gives both answers
+    if chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True:  # the project's own network gives both answers
         return "7, 8 (FER+)"
     title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
     return title.replace(" expressions", "")
@@ -150,46 +161,45 @@ def smooth_values(values: Sequence[float], weight: float) -> list[float]:
 
 
 def find_best_epoch(rows: Rows) -> int | None:
-    """The epoch that is kept, see `results.best_row`; None where none was measured."""
+    """The epoch that is kept, see `best_epoch_row`; None where none was measured."""
     best = best_epoch_row(rows)
     return int(float(best["epoch"])) if best else None
 
 
 def curves_table(histories: Mapping[str, Rows], metric: CurveMetric, smoothing: float = 0.0) -> pd.DataFrame:
-    """Columns `run`, `part`, `epoch`, `value` (smoothed), `raw`, `best` (the epoch to keep), for every run."""
+    """Columns `run`, `split`, `epoch`, `value` (smoothed), `raw`, `best` (the epoch to keep), for every run."""
     lines = []
     for run, rows in histories.items():
         best = find_best_epoch(rows)
-        for part, column in zip((TRAIN_SERIES, VALIDATION_SERIES), find_metric_columns(rows, metric), strict=True):
+        for split, column in zip((TRAIN_SERIES, VALIDATION_SERIES), find_metric_columns(rows, metric), strict=True):
             found = extract_series(rows, column)
             values = smooth_values([value for _, value in found], smoothing)
             lines += [
-                (run, part, epoch, value, raw, epoch == best and part == VALIDATION_SERIES)
+                (run, split, epoch, value, raw, epoch == best and split == VALIDATION_SERIES)
                 for (epoch, raw), value in zip(found, values, strict=True)
             ]
-    return pd.DataFrame(lines, columns=["run", "part", "epoch", "value", "raw", "best"]).astype({"best": bool})
+    return pd.DataFrame(lines, columns=["run", "split", "epoch", "value", "raw", "best"]).astype({"best": bool})
 
 
 def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.DataFrame:
-    """Columns `part`, `at` (epochs; 1.5 is half through the second), `value`, `best`: a training by step and epoch."""
+    """Columns `split`, `epoch` (1.5 is half through the second), `value`, `best`: a training by step and epoch."""
     learns, held_out = find_metric_columns(history, metric)
     best = find_best_epoch(history)
     lines = [(TRAIN_SERIES, float(epoch), value, False) for epoch, value in extract_series(history, learns)]
     lines += [
         (VALIDATION_SERIES, float(epoch), value, epoch == best) for epoch, value in extract_series(history, held_out)
     ]
-    column = {"right": "accuracy", "loss": "loss", "rate": "learning_rate"}[metric]
     for row in steps:
-        epoch, step, total = (_parse_float(row.get(name)) for name in ("epoch", "step", "steps"))
-        value = _parse_float(row.get(column))
+        epoch, step, total = (_parse_float(row.get(name)) for name in ("epoch", "step", "num_steps"))
+        value = _parse_float(row.get(metric))
         if None not in (epoch, step, value) and total:
             lines.append((STEP_SERIES, epoch - 1 + min(1.0, step / total), value, False))  # type: ignore[operator]
-    return pd.DataFrame(lines, columns=["part", "at", "value", "best"]).astype({"best": bool})
+    return pd.DataFrame(lines, columns=["split", "epoch", "value", "best"]).astype({"best": bool})
 
 
 def detect_overfitting(history: Rows, epochs: int) -> str | None:
     """A word when a training learns its faces by heart: "Best epoch 14 of 23, gap 31 points: stop?"; else None."""
-    learns, held_out = (dict(extract_series(history, column)) for column in find_metric_columns(history, "right"))
+    learns, held_out = (dict(extract_series(history, column)) for column in find_metric_columns(history, "accuracy"))
     both = sorted(learns.keys() & held_out.keys())
     best = find_best_epoch(history)
     if not both or best is None or both[-1] >= epochs:
@@ -238,15 +248,15 @@ def diff_settings(configs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame:
-    """Columns `true`, `said` (words with signs), `count`, `share` (of the faces that are `true`, 0 where there are
+    """Columns `true`, `predicted` (words with symbols), `count`, `share` (of the faces that are `true`, 0 where there are
     none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
     totals = matrix.sum(axis=1)
     lines = [
-        (symbol_and_name(true), symbol_and_name(said), int(matrix[i, j]), float(matrix[i, j] / max(1, totals[i])), i, j)
+        (symbol_and_name(true), symbol_and_name(predicted), int(matrix[i, j]), float(matrix[i, j] / max(1, totals[i])), i, j)
         for i, true in enumerate(class_names)
-        for j, said in enumerate(class_names)
+        for j, predicted in enumerate(class_names)
     ]
-    return pd.DataFrame(lines, columns=["true", "said", "count", "share", "row", "column"])
+    return pd.DataFrame(lines, columns=["true", "predicted", "count", "share", "row", "column"])
 
 
 def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -257,20 +267,20 @@ def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for scores in per_class
         for key, said in (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
     ]
-    return pd.DataFrame(lines, columns=["name", "measure", "value", "n"])
+    return pd.DataFrame(lines, columns=["name", "metric", "value", "n"])
 
 
 def robustness_table(results: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
-    """Columns `run`, `kind`, `amount`, `unit`, `accuracy`, `macro_recall` of what stress.json holds; a damaged line,
-    like a missing file, is none."""
-    columns = ["run", "kind", "amount", "unit", "accuracy", "macro_recall"]
+    """Columns `run`, `corruption`, `severity`, `unit`, `accuracy`, `macro_recall` of what robustness.json holds; a
+    damaged row, like a missing file, is left out."""
+    columns = ["run", "corruption", "severity", "unit", "accuracy", "macro_recall"]
     lines = []
-    for run, stress in results.items():
-        rows = (stress or {}).get("rows")
+    for run, result in results.items():
+        rows = (result or {}).get("rows")
         for row in rows if isinstance(rows, list) else ():
             try:
-                numbers = float(row["amount"]), float(row["accuracy"]), float(row.get("macro_recall", "nan"))
-                lines.append((run, str(row["kind"]), numbers[0], str(row.get("unit", "")), *numbers[1:]))
+                numbers = float(row["severity"]), float(row["accuracy"]), float(row.get("macro_recall", "nan"))
+                lines.append((run, str(row["corruption"]), numbers[0], str(row.get("unit", "")), *numbers[1:]))
             except (TypeError, KeyError, ValueError, AttributeError):
                 continue
     return pd.DataFrame(lines, columns=columns)
@@ -280,8 +290,8 @@ def end_to_end_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """What became of test faces in scenes: `detector`, `faces`, and the shares `found`, `right of found`,
     `right of all`, `right on crops`."""
     names = {
-        "found": "found",
-        "accuracy_found": "right of found",
+        "detection_rate": "found",
+        "accuracy_detected": "right of found",
         "accuracy_all": "right of all",
         "accuracy_crops": "right on crops",
     }
@@ -293,21 +303,21 @@ def end_to_end_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def end_to_end_intervals(rows: Sequence[Mapping[str, Any]], metric_names: Mapping[str, str]) -> pd.DataFrame:
-    """Columns `metric`, `way` (the detector), `mean`, `low`, `high` of shares of `evaluate_pipeline`; `metric_names`: what to
-    call them, by name, in the order to show."""
+    """Columns `metric`, `condition` (the detector), `mean`, `low`, `high` of rates that `evaluate_end_to_end` gives;
+    `metric_names`: their titles by key, in the order to show."""
     lines = [
         (said, row["detector"], row[name], *row[f"{name}_interval"])
         for name, said in metric_names.items()
         for row in rows
         if row[name] is not None
     ]
-    return pd.DataFrame(lines, columns=["measure", "way", "mean", "low", "high"])
+    return pd.DataFrame(lines, columns=["metric", "condition", "mean", "low", "high"])
 
 
 def end_to_end_by_size(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `run` (the detector), `amount` (pixels) and `accuracy` (the share found), for a stress curve."""
-    lines = [(row["detector"], one["value"], one["found"]) for row in rows for one in row["by_side"]]
-    return pd.DataFrame(lines, columns=["run", "amount", "accuracy"])
+    """Columns `run` (the detector), `severity` (pixels) and `accuracy` (the detection rate), for a robustness curve."""
+    lines = [(row["detector"], one["value"], one["detection_rate"]) for row in rows for one in row["by_face_size"]]
+    return pd.DataFrame(lines, columns=["run", "severity", "accuracy"])
 
 
 def epoch_probabilities_table(

@@ -1,5 +1,4 @@
-"""What pages are made of besides Streamlit's own: a picture with a button over each face, a strip of small pictures,
-a chart, and a face in words."""
+"""Components shared by the pages: the annotated image, the thumbnails, charts, and text for a face."""
 
 from __future__ import annotations
 
@@ -7,9 +6,7 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
 from emotion.expressions import get_style, symbol_and_name, text_color
@@ -18,17 +15,15 @@ from emotion.formatting import format_percent
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.results import photos
-from emotion.results.photos import PhotoAnalysis
+from emotion.results.photos import ImageArray, PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 
 if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
     import altair as alt
 
-ImageArray = NDArray[np.uint8]
-
 
 def load_component(name: str) -> Callable[..., Any]:
-    """Our own small component `name`, whose two files lie in `static`."""
+    """Register the component `name` from its two files in `static`."""
     here = PROJECT_ROOT / "emotion" / "ui" / "static"
     return component(
         f"emotion_{name}",
@@ -38,8 +33,8 @@ def load_component(name: str) -> Callable[..., Any]:
     )
 
 
-_ANNOTATED_IMAGE: Final = load_component("picture")
-_THUMBNAILS: Final = load_component("strip")
+_ANNOTATED_IMAGE: Final = load_component("annotated_image")
+_THUMBNAILS: Final = load_component("thumbnails")
 
 
 def show_annotated_image(
@@ -52,7 +47,7 @@ def show_annotated_image(
     selected: int,
     on_select: Callable[[int], None],
 ) -> None:
-    """A photo with its boxes: pointing at one shows all scores; a click calls `on_select` with its number from 1."""
+    """Show a photo with its boxes; a click on one calls `on_select` with its number, counted from 1."""
     data = {
         "src": to_data_url(analysis.render_preview(anonymize)),
         "alt": alt_text,
@@ -60,31 +55,31 @@ def show_annotated_image(
         "height": analysis.height,
         # A tuple: of a list Streamlit asks whether it is a table, and loads pandas for that.
         "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
-        "chosen": selected,
-        "most_words": MAX_FULL_LABELS,
+        "selected": selected,
+        "max_labels": MAX_FULL_LABELS,
     }
-    _ANNOTATED_IMAGE(key=key, data=data, on_chosen_change=_make_select_callback(key, len(faces), on_select))
+    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), on_select))
 
 
 def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
-    look, scores = get_style(face.display_label), face.scores or {}
+    style, scores = get_style(face.display_label), face.scores or {}
     return {
         "number": number,
         "box": list(face.box.to_int_xyxy()),
-        "sign": look.symbol,
+        "symbol": style.symbol,
         "title": format_prediction(face),
         "reason": format_uncertainty(face),
-        "colour": look.color,
-        "ink": text_color(look.name),
+        "color": style.color,
+        "text_color": text_color(style.name),
         "scores": [
-            {"name": symbol_and_name(e), "share": p, "text": format_percent(p), "colour": get_style(e).color}
-            for e, p in sorted(scores.items(), key=lambda one: -one[1])
+            {"name": symbol_and_name(label), "score": p, "text": format_percent(p), "color": get_style(label).color}
+            for label, p in sorted(scores.items(), key=lambda item: -item[1])
         ],
     }
 
 
 class Thumbnail(NamedTuple):
-    """One small picture of a strip, RGB uint8: the lines below it, what it says aloud, and its colour or ""."""
+    """A small RGB uint8 image with its caption, its title for screen readers, and its color or ""."""
 
     image: ImageArray
     caption: str
@@ -102,18 +97,21 @@ def show_thumbnails(
     selected: int,
     on_select: Callable[[int], None],
 ) -> None:
-    """A strip of small pictures, `side_px` pixels each, that scrolls from `max_height_px` on; `on_select` as in `show_annotated_image`."""
+    """Show thumbnails of `side_px` pixels in an area that scrolls above `max_height_px`.
+
+    A click calls `on_select` as in `show_annotated_image`.
+    """
     data = {
-        "items": [
+        "thumbnails": [
             {**item._asdict(), "image": to_data_url(encode_jpeg(photos.downscale(item.image, 2 * side_px), 85))}
             for item in thumbnails
         ],
         "label": label,
-        "side": side_px,
-        "height": max_height_px,
-        "chosen": selected,
+        "side_px": side_px,
+        "max_height_px": max_height_px,
+        "selected": selected,
     }
-    _THUMBNAILS(key=key, data=data, on_chosen_change=_make_select_callback(key, len(thumbnails), on_select))
+    _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), on_select))
 
 
 def show_chart(
@@ -126,14 +124,14 @@ def show_chart(
 
 
 def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], None]) -> Callable[[], None]:
-    """What runs when a component says that something was chosen; a browser may say anything."""
+    """Make the callback for a selection in a component; the browser may send any value."""
 
-    def run() -> None:
-        number = st.session_state[key].get("chosen")
+    def on_change() -> None:
+        number = st.session_state[key].get("selected")
         if isinstance(number, (int, float)) and 1 <= number <= num_items:
             on_select(int(number))
 
-    return run
+    return on_change
 
 
 def to_data_url(jpeg: bytes) -> str:

@@ -36,6 +36,7 @@ def error_box(action: str = "this") -> Iterator[None]:
     except Exception:
         _log.exception("failed: %s", action)
         st.error(
-            f"Something went wrong with {escape_markdown(action)}. It is a fault of this program; its log has the details.",
+            f"Something went wrong with {escape_markdown(action)}. "
+            "It is a fault of this program; its log has the details.",
             icon=":material/error:",
         )

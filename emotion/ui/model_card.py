@@ -1,4 +1,4 @@
-"""What the page about the recogniser in use needs of Streamlit: its card in figures, charts and plain words."""
+"""What the page about the classifier in use needs of Streamlit: its card in figures, charts and plain words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
 from emotion.ui.training import run_table
 
-_CORRUPTION_TITLES: Final = {"size": "Small faces", "blur": "Blurred faces"}
+_CORRUPTION_TITLES: Final = {"downscale": "Small faces", "blur": "Blurred faces"}
 
 
 def read_report(bundle: ModelBundle) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def read_report(bundle: ModelBundle) -> dict[str, Any]:
 
 def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """How often it is right, with what that means."""
-    test, columns = report.get("private", {}), st.columns(3, gap="medium")
-    shown = test.get("shown") or test.get("ferplus")
+    test, columns = report.get("test", {}), st.columns(3, gap="medium")
+    shown = test.get("as_displayed") or test.get("ferplus")
     if shown:
         _show_metric(
             columns[0],
@@ -48,7 +48,7 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     if "accuracy" in test:
         source = _format_source(bundle.card.get("data", {}).get("source", "its data"))
         _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
-    ways = report.get("pipeline") or []
+    ways = report.get("end_to_end") or []
     if ways:
         _show_metric(
             columns[2],
@@ -76,8 +76,8 @@ def _show_metric(
 
 def show_per_class_metrics(report: Mapping[str, Any]) -> None:
     """Which expressions it knows well, and which it does not."""
-    test = report.get("private", {})
-    scores = (test.get("shown") or test.get("ferplus") or test).get("per_class")
+    test = report.get("test", {})
+    scores = (test.get("as_displayed") or test.get("ferplus") or test).get("per_class")
     if not scores:
         return
     st.subheader("By expression", anchor=False)
@@ -93,8 +93,8 @@ def show_per_class_metrics(report: Mapping[str, Any]) -> None:
 
 def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     """What its percents are worth, and what the unsure threshold does."""
-    test = report.get("private", {})
-    shown = test.get("shown") or test.get("ferplus") or test
+    test = report.get("test", {})
+    shown = test.get("as_displayed") or test.get("ferplus") or test
     if not shown.get("reliability"):
         return
     st.subheader("What its percents are worth", anchor=False)
@@ -115,7 +115,8 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
             charts.plot_coverage(rows, min_confidence), key="card_coverage", alt_text="Labels and their rightness"
         )
         st.caption(
-            f"At the threshold in the sidebar, {format_percent(min_confidence)}, it names {format_percent(here['answered'])} of these faces "
+            f"At the threshold in the sidebar, {format_percent(min_confidence)}, "
+            f"it names {format_percent(here['coverage'])} of these faces "
             f"and is right for {format_percent(here['accuracy'])} of them; the others are called unsure."
         )
 
@@ -128,7 +129,7 @@ def show_robustness(bundle: ModelBundle) -> None:
         return  # damaged, as good as not measured
     table = tables.robustness_table({bundle.name: stress})
     for kind, title in _CORRUPTION_TITLES.items():
-        some = pd.DataFrame(table[table["kind"] == kind])
+        some = pd.DataFrame(table[table["corruption"] == kind])
         if len(some):
             st.subheader(title, anchor=False)
             unit = str(some["unit"].iloc[0])
@@ -140,12 +141,13 @@ def show_robustness(bundle: ModelBundle) -> None:
 def show_limitations(bundle: ModelBundle) -> None:
     """What it was taught, and what it cannot know."""
     data, facts = bundle.card.get("data", {}), []
-    parameters = bundle.card.get("parameters")
+    parameters = bundle.card.get("num_parameters")
     size = bundle.onnx_path.stat().st_size / 1e6
     if parameters:
-        eight = ", in numbers of 8 bits" if bundle.card.get("bits") == 8 else ""
+        eight = ", in numbers of 8 bits" if bundle.card.get("quantization") == "int8" else ""
         facts.append(
-            f"A network of {parameters / 1e6:.1f} million numbers{eight}, {size:.1f} MB{_format_initialization(bundle.card)}."
+            f"A network of {parameters / 1e6:.1f} million numbers{eight}, "
+            f"{size:.1f} MB{_format_initialization(bundle.card)}."
         )
     voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):

@@ -16,11 +16,11 @@ _HEAD_NAMES: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> tuple[list[ModelBundle], list[str]]:
     """Hashing the files of all models takes longer than the rest of a page; `fingerprint` tells when they changed."""
-    return store.list_models("recogniser", _folder)
+    return store.list_models("classifier", _folder)
 
 
 def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
-    """The usable recognisers, the one to use first, and a sentence for each refused model folder."""
+    """The usable classifiers, the one to use first, and a sentence for each refused model folder."""
     place = store.BUILTIN_MODELS
     stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in place.glob("*/*")))
     return _list_classifiers(stamp, place)
@@ -29,11 +29,11 @@ def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
     """The share of right answers of a head on the test faces, 0 to 1, as its card says; None where it does not."""
     try:
-        return float(bundle.card["metrics"]["private"][head]["accuracy"])
+        return float(bundle.card["metrics"]["test"][head]["accuracy"])
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def describe_head(bundle: ModelBundle, head: str) -> str:
-    """An answer of a recogniser in words: "8 expressions (FER+)"."""
+    """An answer of a classifier in words: "8 expressions (FER+)"."""
     return f"{len(bundle.heads[head].labels)} expressions ({_HEAD_NAMES.get(head, head)})"

@@ -7,9 +7,7 @@ import os
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -17,11 +15,9 @@ from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.results import photos
-from emotion.results.photos import Photo, PhotoAnalysis
+from emotion.results.photos import ImageArray, Photo, PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 from emotion.ui import session
-
-ImageArray = NDArray[np.uint8]
 
 SAMPLE_PHOTO: Final = PROJECT_ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
 
@@ -31,12 +27,12 @@ def analyze_photo(content: bytes, name: str) -> PhotoAnalysis:
 
     `name` is what an `ImageError` calls it.
     """
-    chosen, reader = session.get_settings(), session.get_analyzer()
-    settings = replace(chosen.analyzer_settings, min_confidence=0)  # the reading does not depend on it
-    key = (hashlib.sha256(content).hexdigest(), chosen.detector, reader.classifier.bundle.sha256, settings)
-    known: set[object] = st.session_state.setdefault("photos_read", set())
+    session_settings, analyzer = session.get_settings(), session.get_analyzer()
+    settings = replace(session_settings.analyzer_settings, min_confidence=0)  # the analysis does not depend on it
+    key = (hashlib.sha256(content).hexdigest(), session_settings.detector, analyzer.classifier.bundle.sha256, settings)
+    known: set[object] = st.session_state.setdefault("analyzed_photos", set())
     if key in known:  # most likely kept; who only looks at it again waits for nobody
-        return _analyze_photo(key, content, name, reader, settings)
+        return _analyze_photo(key, content, name, analyzer, settings)
     words = []
 
     def wait(before: int) -> None:
@@ -47,9 +43,9 @@ def analyze_photo(content: bytes, name: str) -> PhotoAnalysis:
     with _get_semaphore().acquire(wait):
         for place in words:
             place.empty()
-        reading = _analyze_photo(key, content, name, reader, settings)
+        analysis = _analyze_photo(key, content, name, analyzer, settings)
     known.add(key)
-    return reading
+    return analysis
 
 
 @st.cache_resource(show_spinner=False)
@@ -80,7 +76,7 @@ def clear_photos() -> None:
     """Free the memory of what this session read in photos that it no longer shows."""
     _analyze_photo.clear()
     _make_thumbnail.clear()
-    st.session_state.pop("photos_read", None)
+    st.session_state.pop("analyzed_photos", None)
 
 
 def release_upload(file_id: str) -> None:

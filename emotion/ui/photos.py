@@ -121,7 +121,7 @@ def _show_group(faces: tuple[Face, ...]) -> None:
 
 
 def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> None:
-    """One face as people see it and as the recogniser read it, and all its scores."""
+    """One face as people see it and as the classifier read it, and all its scores."""
     face, blur = photo.faces[selected - 1], settings.anonymize
     if len(photo.faces) > 1:
         st.pagination(len(photo.faces), key="photo_face")
@@ -147,7 +147,7 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
 
 
 def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> None:
-    """What in the face speaks for its best guess, where the recogniser can tell."""
+    """What in the face speaks for its best guess, where the classifier can tell."""
     reader = session.get_analyzer().classifier
     if face.scores is not None and reader.has_cam(head):
         label = face.scores.label
@@ -162,34 +162,34 @@ def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> Non
 def show_table(analyzed_photos: list[Photo]) -> None:
     """All faces of all photos, to sort and to choose from."""
     table = tables.faces_table([(photo.name, photo.faces) for photo in analyzed_photos])
-    table["shown"] = [symbol_and_name(face.display_label) for photo in analyzed_photos for face in photo.faces]
-    table[["confidence", "detection"]] *= 100
+    table["display_label"] = [symbol_and_name(face.display_label) for photo in analyzed_photos for face in photo.faces]
+    table[["confidence", "detection_score"]] *= 100
     places = [(i, n) for i, photo in enumerate(analyzed_photos, 1) for n in range(1, len(photo.faces) + 1)]
 
-    def pick() -> None:
+    def on_select() -> None:
         rows = state["photo_table"].selection.rows
         if rows and 0 <= rows[0] < len(places):
             select_face(*places[rows[0]])
 
     percents = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
-    columns = ["face", "shown", "confidence", "label", "unsure", "detection"]
+    columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
     with st.expander("All faces in a table", icon=":material/table_rows:"):
         st.dataframe(
             table,
             key="photo_table",
-            on_select=pick,
+            on_select=on_select,
             selection_mode="single-row",
             hide_index=True,
             height="content" if len(table) <= 20 else "auto",
             column_order=["file", *columns] if len(analyzed_photos) > 1 else columns,
             column_config={
                 "file": "Photo",
-                "face": st.column_config.NumberColumn("Face", width="small"),
-                "shown": "Expression",
-                "confidence": percents("Confidence", help="How likely the best guess is, as the recogniser says."),
+                "face_index": st.column_config.NumberColumn("Face", width="small"),
+                "display_label": "Expression",
+                "confidence": percents("Confidence", help="How likely the best guess is, as the classifier says."),
                 "label": "Best guess",
-                "unsure": st.column_config.TextColumn("Why unsure", width="medium"),
-                "detection": percents("Is a face", help="How certain it is that this is a face at all."),
+                "uncertainty_reason": st.column_config.TextColumn("Why unsure", width="medium"),
+                "detection_score": percents("Is a face", help="How certain it is that this is a face at all."),
             },
         )
 
@@ -198,23 +198,25 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
     """Files to save; those that take long are made when they are asked for."""
     several = len(analyzed_photos) > 1
 
-    def save(key: str, label: str, data: str | Callable[[], bytes], file: str) -> None:
+    def show_download(key: str, label: str, data: str | Callable[[], bytes], file: str) -> None:
         st.download_button(label, data, file, key=f"photo_save_{key}", on_click="ignore", icon=":material/download:")
 
     with st.container(horizontal=True):
-        save(
+        show_download(
             "picture",
             "Picture",
             lambda: photos.make_annotated_png(photo, anonymize=anonymize),
             f"{photo.stem}-faces.png",
         )
         if several:
-            save(
+            show_download(
                 "pictures",
                 "All pictures",
                 lambda: photos.make_annotated_zip(analyzed_photos, anonymize=anonymize),
                 "pictures.zip",
             )
-        save("faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip")
-        save("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
-        save("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")
+        show_download(
+            "faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
+        )
+        show_download("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
+        show_download("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")

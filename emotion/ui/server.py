@@ -26,11 +26,11 @@ def disable_mdns_lookup() -> None:
     """
     from aioice import ice
 
-    async def nobody(subscriber: object) -> _NullMdnsResolver:
+    async def make_null_resolver(subscriber: object) -> _NullMdnsResolver:
         return _NullMdnsResolver()
 
     replaced: Any = ice
-    replaced.get_or_create_mdns_protocol = nobody
+    replaced.get_or_create_mdns_protocol = make_null_resolver
 
 
 class _NullMdnsResolver:

@@ -17,38 +17,38 @@ from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
 
 _DETECTOR_NAMES: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
-_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Find all": FULL_RESOLUTION_SIDE}  # as in `AnalyzerSettings.side`
+_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Find all": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
 
 def show_sidebar() -> None:
-    """Draw the settings that all pages share, and keep what is chosen for `choice`."""
+    """Draw the settings that all pages share, and keep what is chosen for `get_settings`."""
     with error_box("the settings"), st.sidebar:
-        st.session_state.update(choice=_choose_settings(), sidebar_drawn=True)
+        st.session_state.update(settings=_choose_settings(), sidebar_drawn=True)
         return
     st.stop()
 
 
 def _choose_settings() -> SessionSettings:
-    unsure = st.slider(
+    min_confidence = st.slider(
         "Unsure below",
         0,
         95,
         50,
         5,
         format="%d %%",
-        key="side_unsure",
+        key="side_min_confidence",
         help="A label with a lower confidence is not shown: the face is called unsure, with the reason. In live images "
         f"and videos a face that shows a label keeps showing one down to {100 * HYSTERESIS:.0f} points below, so that "
         "labels do not flicker.",
     )
-    blur = st.toggle(
+    anonymize = st.toggle(
         "Blur faces",
-        key="side_blur",
+        key="side_anonymize",
         help="Makes every face unrecognisable, in all that is shown and in all that is saved.",
     )
-    bundle, head, refused = _choose_classifier()
+    bundle, head, errors = _choose_classifier()
     detector = _choose_detector()
-    least = st.slider(
+    detection_threshold = st.slider(
         "Face threshold",
         30,
         95,
@@ -67,8 +67,10 @@ def _choose_settings() -> SessionSettings:
         help="How large the picture is while faces are looked for. Find all also finds very small ones, "
         "and takes longer.",
     )
-    settings = AnalyzerSettings(least / 100, unsure / 100, _SEARCH_SIZES[search or "Normal"], head)
-    return SessionSettings(detector, bundle, refused, settings, blur)
+    settings = AnalyzerSettings(
+        detection_threshold / 100, min_confidence / 100, _SEARCH_SIZES[search or "Normal"], head
+    )
+    return SessionSettings(detector, bundle, errors, settings, anonymize)
 
 
 def _choose_detector() -> str:
@@ -88,7 +90,7 @@ def _choose_detector() -> str:
     st.caption(detector_factory.detector_description(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
         st.caption("To compare: YuNet is a download of 0.2 MB from the OpenCV project.")
-        if st.button("Fetch YuNet", icon=":material/download:", key="side_fetch"):
+        if st.button("Fetch YuNet", icon=":material/download:", key="side_download_yunet"):
             with error_box("fetching YuNet"), st.spinner("Fetching YuNet"):
                 detector_factory.download_yunet()
                 st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"  # who fetches it wants to see it
@@ -97,24 +99,24 @@ def _choose_detector() -> str:
 
 
 def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...]]:
-    """The recogniser and its answer, and why others were refused."""
-    good, refused = list_classifiers()
-    if refused:
-        st.caption(f":material/info: {len(refused)} of the model folders cannot be used; Home says why.")
-    if not good:
-        return None, None, tuple(refused)
-    bundle = good[0]
-    if len(good) > 1:
-        names = [b.name for b in good]
-        name = st.selectbox("Recogniser", names, key="side_recogniser", help="What reads the expression of a face.")
-        bundle = good[names.index(name)]
+    """The classifier and its answer, and why others were refused."""
+    bundles, errors = list_classifiers()
+    if errors:
+        st.caption(f":material/info: {len(errors)} of the model folders cannot be used; Home says why.")
+    if not bundles:
+        return None, None, tuple(errors)
+    bundle = bundles[0]
+    if len(bundles) > 1:
+        names = [b.name for b in bundles]
+        name = st.selectbox("Classifier", names, key="side_classifier", help="What reads the expression of a face.")
+        bundle = bundles[names.index(name)]
     heads = sorted(bundle.heads, key=lambda head: head != bundle.default_head)
     head = st.selectbox(
         "Answer",
         heads,
         format_func=lambda h: describe_head(bundle, h),
-        key=f"side_answer_{bundle.name}",
-        help="The recogniser learned two lists of expressions at once. FER+ also knows contempt, and was "
+        key=f"side_head_{bundle.name}",
+        help="The classifier learned two lists of expressions at once. FER+ also knows contempt, and was "
         "labelled by ten people for each picture.",
     )
-    return bundle, head, tuple(refused)
+    return bundle, head, tuple(errors)

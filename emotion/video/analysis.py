@@ -34,7 +34,7 @@ _END_TOLERANCE_SECONDS: Final = (
 class VideoAnalysis:
     """What is known of one film, also while it is read; cheap to make. Not for two threads at once.
 
-    Who was hidden appears in `people` only. `JobError` where `cast.json` or another file was damaged.
+    Who was hidden appears in `people` only. `JobError` where `people.json` or another file was damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -106,8 +106,9 @@ class VideoAnalysis:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """How it ended: `num_frames` looked at, `decoded`, `written`, `last_timestamp`, `broken` packets, `faults`, `ended`
-        ("done", "stopped", "failed"), `error`, `took` (seconds), `faces`; {} until then."""
+        """How it ended: `num_frames` that were processed, `frames_decoded`, `frames_written`, `last_timestamp`,
+        `corrupt_packets`, `errors`, `last_error`, `audio_warning`, `status` ("done", "stopped", "failed"), `error`,
+        `elapsed_seconds`, `faces`; {} until then."""
         return read_json(self.folder / SUMMARY_FILE) or {}
 
     @property
@@ -183,20 +184,20 @@ class VideoAnalysis:
         return self._cached_faces
 
     def face_table(self) -> pd.DataFrame:
-        """One row a face and frame: `film_tables.FILM_COLUMNS` and one probability for each label."""
+        """One row a face and frame: `tables.FACE_TABLE_COLUMNS` and one score column for each label."""
         return tables.build_face_table(self._load_faces())
 
     def segments(self) -> pd.DataFrame:
-        """Ribbons: runs of one shown expression, `film_tables.LANE_COLUMNS`."""
+        """Ribbons: runs of one shown expression, `tables.SEGMENT_COLUMNS`."""
         return tables.compute_segments(self._load_faces())
 
     def group_shares(self, min_faces: int = MIN_GROUP_FACES) -> pd.DataFrame:
         """Shares of expressions over time where at least `min_faces` faces are seen at once, see
-        `film_tables.group_shares`."""
+        `tables.compute_group_shares`."""
         return tables.compute_group_shares(self._load_faces(), self.duration, self.labels, min_faces)
 
     def face_counts(self) -> pd.DataFrame:
-        """How many faces show what over time, see `film_tables.face_counts`."""
+        """How many faces show what over time, see `tables.compute_face_counts`."""
         log = self._frame_log
         return tables.compute_face_counts(
             self._load_faces(), log.timestamps(), log.durations(), self.duration, self.labels
@@ -215,7 +216,7 @@ class VideoAnalysis:
         everybody = tables.deduplicate_per_frame(
             tables.apply_identities(faces, IdentityEdits(cast.names, cast.merged_into))
         )
-        tracks = tables.get_column(everybody, "track")
+        tracks = tables.get_column(everybody, "track_id")
         order = np.argsort(tracks, kind="stable")
         numbers, starts = np.unique(tracks[order], return_index=True)
         parts, kept = np.split(order, starts[1:]), thumbnails.ThumbnailIndex.read(self.folder)
@@ -228,7 +229,7 @@ class VideoAnalysis:
     def _build_person(
         self, track_id: int, rows: pd.DataFrame, edits: IdentityEdits, thumbnail_index: thumbnails.ThumbnailIndex
     ) -> Person:
-        seconds, spans = (tables.get_column(rows, name) for name in ("seconds", "span"))
+        seconds, spans = (tables.get_column(rows, name) for name in ("timestamp", "duration"))
         merged = tuple(sorted(one for one in edits.merged_into if edits.canonical_track(one) == track_id))
         return Person(
             track_id=track_id,
@@ -245,21 +246,21 @@ class VideoAnalysis:
 
     def highlights(self) -> list[Highlight]:
         """The most telling moments in the order of time."""
-        cast, found = self.identity_edits, (read_json(self.folder / HIGHLIGHTS_FILE) or {}).get("moments", [])
+        cast, found = self.identity_edits, (read_json(self.folder / HIGHLIGHTS_FILE) or {}).get("highlights", [])
         try:
             return [
                 Highlight(
-                    timestamp=float(one["seconds"]),
-                    track_id=cast.canonical_track(int(one["track"])),
-                    name=cast.display_name(int(one["track"])),
+                    timestamp=float(one["timestamp"]),
+                    track_id=cast.canonical_track(int(one["track_id"])),
+                    name=cast.display_name(int(one["track_id"])),
                     kind=str(one["kind"]),
                     label=str(one["label"]),
-                    previous_label=one["before"],
+                    previous_label=one["previous_label"],
                     confidence=float(one["confidence"]),
-                    thumbnail=self._find_file(f"{HIGHLIGHTS_FOLDER}/{Path(one['crop']).name}"),
+                    thumbnail=self._find_file(f"{HIGHLIGHTS_FOLDER}/{Path(one['thumbnail']).name}"),
                 )
                 for one in found
-                if not cast.is_hidden(int(one["track"]))
+                if not cast.is_hidden(int(one["track_id"]))
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise JobError(
@@ -313,4 +314,4 @@ class VideoAnalysis:
     def track_ids(self) -> set[int]:
         """The numbers of all faces before any was merged."""
         self.refresh()
-        return set(tables.get_column(self._frame_log.to_dataframe(), "track").tolist())
+        return set(tables.get_column(self._frame_log.to_dataframe(), "track_id").tolist())

@@ -46,7 +46,7 @@ _GIF_FPS: Final = 10  # pictures a second
 _GIF_MAX_SIDE: Final = 480  # pixels
 _NUM_PALETTE_FRAMES: Final = 10  # pictures
 _PALETTE_TILE_PX: Final = 160  # pixels of each
-_CUE_COLUMNS: Final = ("track", "name", "start", "end", "expression", "confidence")
+_CUE_COLUMNS: Final = ("track_id", "name", "start", "end", "expression", "confidence")
 _TIME_TOLERANCE: Final = 1e-3  # seconds: time stamps are rounded
 
 
@@ -74,17 +74,17 @@ def provenance_to_json(analysis: VideoAnalysis) -> str:
 
 
 def to_json(analysis: VideoAnalysis) -> str:
-    """Provenance, video, people, moments, and all frames; faces that were merged have one number, and who is hidden
+    """Provenance, video, people, highlights, and all frames; faces that were merged have one number, and who is hidden
     is left out, as in the tables."""
     facts, created = analysis.video_info, analysis.created_at
     whole = {
         "name": analysis.name,
         **analysis.provenance,
-        "made": created.isoformat(timespec="seconds"),
-        "film": facts and vars(facts),
+        "created_at": created.isoformat(timespec="seconds"),
+        "video": facts and vars(facts),
         "summary": {name: value for name, value in analysis.summary.items() if name != "faces"},
         "people": [_to_json_dict(vars(person)) for person in _list_visible_people(analysis)],
-        "moments": [_to_json_dict(vars(moment)) for moment in analysis.highlights()],
+        "highlights": [_to_json_dict(vars(highlight)) for highlight in analysis.highlights()],
     }
     return serialization.stream_to_json(whole, _iter_frame_lines(analysis))
 
@@ -98,9 +98,9 @@ def _iter_frame_lines(analysis: VideoAnalysis) -> Iterator[str]:
     for line in analysis.frame_log.iter_lines():
         frame = json.loads(line)
         frame["faces"] = [
-            face | {"track": cast.canonical_track(face["track"])}
+            face | {"track_id": cast.canonical_track(face["track_id"])}
             for face in frame["faces"]
-            if not cast.is_hidden(face["track"])
+            if not cast.is_hidden(face["track_id"])
         ]
         yield json.dumps(frame, ensure_ascii=False, allow_nan=False)
 
@@ -111,7 +111,7 @@ def _list_visible_people(analysis: VideoAnalysis) -> list[Person]:
 
 
 def _to_json_dict(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: _round_floats(value) for name, value in fields.items() if name not in ("crop", "hidden")}
+    return {name: _round_floats(value) for name, value in fields.items() if name not in ("thumbnail", "is_hidden")}
 
 
 def _round_floats(value: object) -> object:
@@ -125,7 +125,7 @@ def to_vtt(analysis: VideoAnalysis, track_id: int | None = None) -> str:
 
     Args:
         analysis: A video that was analyzed, or its first part.
-        track: The only face to have cues, None for all that are not hidden.
+        track_id: The only face to have cues, None for all that are not hidden.
 
     Returns:
         The text of the file. Cues of several faces overlap in time: players stack them. What is less
@@ -147,7 +147,7 @@ def to_vtt(analysis: VideoAnalysis, track_id: int | None = None) -> str:
 def _iter_cues(analysis: VideoAnalysis, people: list[Person]) -> Iterator[str]:
     """Of these faces, in the order of time."""
     lanes = analysis.segments()
-    lanes = lanes.loc[np.isin(get_column(lanes, "track"), [person.track_id for person in people])]
+    lanes = lanes.loc[np.isin(get_column(lanes, "track_id"), [person.track_id for person in people])]
     words, sure = get_column(lanes, "expression"), get_column(lanes, "confidence")
     lanes = lanes.assign(
         expression=np.where(sure >= analysis.settings.recognition.min_confidence, words, UNCERTAIN.name)
@@ -267,19 +267,19 @@ def _sample_frames(path: Path, start: float, end: float) -> Iterator[NDArray[np.
 
 
 def zip_results(analysis: VideoAnalysis) -> bytes:
-    """All files but the video in a ZIP: tables, `provenance.json`, subtitles of all and of each face, report, crops."""
+    """All files but the video in a ZIP: tables, `provenance.json`, all subtitles, report, thumbnails."""
     subtitles = {f"subtitles/{name}": text for name, text in _iter_subtitles(analysis)}
-    crops = {f"crops/{name}": data for name, data in _iter_thumbnails(analysis)}
-    return serialization.zip_files({**dict(_iter_text_files(analysis)), **subtitles, **crops})
+    images = {f"thumbnails/{name}": data for name, data in _iter_thumbnails(analysis)}
+    return serialization.zip_files({**dict(_iter_text_files(analysis)), **subtitles, **images})
 
 
 def write_results(analysis: VideoAnalysis, folder: Path) -> None:
-    """Write faces.csv, provenance.json, faces.json, expressions.vtt, report.html, crops.zip and subtitles.zip (a file
-    for each face) into `folder`; `EmotionError` where it cannot be written to."""
+    """Write faces.csv, provenance.json, faces.json, expressions.vtt, report.html, thumbnails.zip and subtitles.zip
+    (a file for each face) into `folder`; `EmotionError` where it cannot be written to."""
     try:
         for name, data in _iter_text_files(analysis):
             write_atomic(folder / name, data)
-        write_atomic(folder / "crops.zip", zip_thumbnails(analysis))
+        write_atomic(folder / "thumbnails.zip", zip_thumbnails(analysis))
         write_atomic(folder / "subtitles.zip", serialization.zip_files(dict(_iter_subtitles(analysis))))
     except OSError as error:
         raise JobError(f"{folder} cannot be written to ({error.strerror}); make room or choose another one.") from error

@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, Scores
+from emotion.results.tables import score_columns
 
 FRAMES_FILE: Final = "frames.jsonl"
-# As `FrameLog.faces` gives them, before one column for each label.
+# As `FrameLog.to_dataframe` gives them, before one column `score_<label>` for each label.
 LOG_COLUMNS: Final = (
     "frame",
-    "seconds",
-    "span",
-    "track",
-    "shown",
+    "timestamp",
+    "duration",
+    "track_id",
+    "display_label",
     "label",
     "confidence",
-    "unsure",
-    "detection",
+    "uncertainty_reason",
+    "detection_score",
     "x1",
     "y1",
     "x2",
@@ -53,8 +54,8 @@ class FrameLog:
         self.labels: tuple[str, ...] = ()
         self._frame_indices, self._timestamps = array("q"), array("d")  # of the frames
         self._frame_rows = array("q")  # of the faces: place of their frame
-        self._face_values = array("d")  # of the faces: track, confidence, detection and box
-        self._text_codes = array("q")  # of the faces: shown, label, unsure as places in `_vocabulary`
+        self._face_values = array("d")  # of the faces: track, confidence, detection score and box
+        self._text_codes = array("q")  # of the faces: their three texts as places in `_vocabulary`
         self._scores = array("d")  # of the faces: one for each label
         self._vocabulary: dict[str, int] = {"": 0}
 
@@ -120,25 +121,25 @@ class FrameLog:
         ]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a face, by frame: `LOG_COLUMNS`, then one probability for each label. `frame` is the index of the
-        decoded frame, `span` the seconds for which it stands."""
+        """One row a face, by frame: `LOG_COLUMNS`, then one column `score_<label>` for each label. `frame` is the index
+        of the decoded frame, `duration` the seconds for which it stands."""
         rows = np.array(self._frame_rows, np.int64)
         numbers = np.array(self._face_values, np.float64).reshape(len(rows), 7)
         texts = np.array(list(self._vocabulary), object)[np.array(self._text_codes, np.int64).reshape(len(rows), 3)]
         scores = np.array(self._scores, np.float64).reshape(len(rows), len(self.labels))
         values = {
             "frame": np.array(self._frame_indices, np.int64)[rows],
-            "seconds": self.timestamps()[rows],
-            "span": self.durations()[rows],
-            "track": numbers[:, 0].astype(np.int64),
-            "shown": texts[:, 0],
+            "timestamp": self.timestamps()[rows],
+            "duration": self.durations()[rows],
+            "track_id": numbers[:, 0].astype(np.int64),
+            "display_label": texts[:, 0],
             "label": texts[:, 1],
             "confidence": numbers[:, 1],
-            "unsure": texts[:, 2],
-            "detection": numbers[:, 2],
+            "uncertainty_reason": texts[:, 2],
+            "detection_score": numbers[:, 2],
             **{side: numbers[:, place].astype(np.int64) for place, side in enumerate(("x1", "y1", "x2", "y2"), 3)},
         }
-        return pd.DataFrame(values | {label: scores[:, place] for place, label in enumerate(self.labels)})
+        return pd.DataFrame(values | {name: scores[:, i] for i, name in enumerate(score_columns(self.labels))})
 
     def _append_line(self, line: bytes) -> None:
         frame = _parse_frame(line)
@@ -162,12 +163,12 @@ class _LoggedFace:
 
     def __init__(self, record: dict[str, Any]) -> None:
         confidence = record["confidence"]
-        self.track_id = int(record["track"])
+        self.track_id = int(record["track_id"])
         self.confidence = np.nan if confidence is None else float(confidence)
-        self.detection_score = float(record["detection"])
+        self.detection_score = float(record["detection_score"])
         x1, y1, x2, y2 = record["box"]
         self.box = int(x1), int(y1), int(x2), int(y2)
-        self.texts = str(record["shown"]), str(record["label"] or ""), str(record["unsure"] or "")
+        self.texts = str(record["display_label"]), str(record["label"] or ""), str(record["uncertainty_reason"] or "")
         self.scores = {str(label): float(p) for label, p in record["scores"].items()}
 
     def to_face(self) -> Face:
@@ -191,7 +192,7 @@ def _parse_frame(line: bytes) -> _LoggedFrame | None:
     """Index, seconds and faces of a line; None for a damaged one."""
     try:
         value = json.loads(line)
-        frame = int(value["index"]), float(value["seconds"]), [_LoggedFace(face) for face in value["faces"]]
+        frame = int(value["index"]), float(value["timestamp"]), [_LoggedFace(face) for face in value["faces"]]
         return frame if math.isfinite(frame[1]) else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None

@@ -84,8 +84,8 @@ def _build_charts(analysis: VideoAnalysis, people: list[Person]) -> dict[str, tu
     shown.sort(key=lambda person: (person.first_seen, person.track_id))
     names = dict(zip((one.track_id for one in shown), make_unique_names([one.name for one in shown]), strict=True))
     lanes = analysis.segments()
-    lanes = lanes[lanes["track"].isin(list(names))]
-    lanes = lanes.assign(name=[names[track] for track in lanes["track"]])
+    lanes = lanes[lanes["track_id"].isin(list(names))]
+    lanes = lanes.assign(name=[names[track] for track in lanes["track_id"]])
     parts = build_share_table([(one.name, one.expression_shares) for one in shown], analysis.expression_shares())
     with alt.data_transformers.enable("default", max_rows=None):
         drawn = {
@@ -121,7 +121,7 @@ def _render_header(analysis: VideoAnalysis) -> Iterator[str]:
     if facts:
         told.append(f"{facts.width} x {facts.height} pixels")
     told.append(f"{analysis.num_frames:,} frames were looked at")
-    if summary.get("ended") != "done":
+    if summary.get("status") != "done":
         told.append("it was not read to its end")
     yield f"<h1>{html.escape(analysis.name)}</h1>"
     yield f'<p class="facts">{html.escape(", ".join(told))}. {analysis.created_at:%Y-%m-%d %H:%M}</p>'

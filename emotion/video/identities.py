@@ -1,6 +1,6 @@
 """What people changed about the faces of a film: names, faces that are one, faces not to be shown.
 
-    cast.json    {"names": {track: text}, "merged": {track: into which}, "hidden": [tracks]}
+    people.json    {"names": {track: text}, "merged_into": {track: into which}, "hidden": [tracks]}
 
 It is applied when a film is shown; what was read of the film stays as it is.
 """
@@ -14,7 +14,7 @@ from typing import Any, Final
 from emotion.errors import EmotionError, JobError
 from emotion.storage import read_json, write_json
 
-IDENTITIES_FILE: Final = "cast.json"
+IDENTITIES_FILE: Final = "people.json"
 MAX_NAME_LENGTH: Final = 60  # characters of a name
 
 
@@ -34,7 +34,7 @@ class IdentityEdits:
         try:
             return cls(
                 {int(track): _normalize_name(str(name)) for track, name in found.get("names", {}).items()},
-                _remove_cycles({int(track): int(into) for track, into in found.get("merged", {}).items()}),
+                _remove_cycles({int(track): int(into) for track, into in found.get("merged_into", {}).items()}),
                 frozenset(int(track) for track in found.get("hidden", [])),
             )
         except (TypeError, ValueError, AttributeError) as error:
@@ -46,7 +46,7 @@ class IdentityEdits:
         """Keep it in `folder`."""
         value: dict[str, Any] = {
             "names": {str(track): name for track, name in sorted(self.names.items())},
-            "merged": {str(track): into for track, into in self.merged_into.items()},
+            "merged_into": {str(track): into for track, into in self.merged_into.items()},
             "hidden": sorted(self.hidden),
         }
         write_json(folder / IDENTITIES_FILE, value)

@@ -20,8 +20,8 @@ from emotion.video.people import Highlight, Person
 from emotion.video.pipeline import REDRAW_FOLDER
 from emotion.video.settings import FAST_STRIDE, REQUEST_FILE, VideoRequest, VideoSettings
 
-WAITING_MESSAGE: Final = "Waiting for another film"
-_LOCK_FILE: Final = ".films.lock"
+WAITING_MESSAGE: Final = "Waiting for another video"
+_LOCK_FILE: Final = ".videos.lock"
 
 __all__ = [
     "FAST_STRIDE",
@@ -38,7 +38,7 @@ __all__ = [
     "submit_redraw",
 ]
 
-VIDEOS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "films"
+VIDEOS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "videos"
 VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
 _CHUNK_BYTES: Final = 4_000_000  # bytes
 _MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
@@ -67,7 +67,7 @@ def submit(
         with VideoReader(source, name):
             pass  # what is no film is refused here, to whoever brought it
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
-        return jobs.start_job(["read-film", str(folder)], folder)
+        return jobs.start_job(["analyze-video", str(folder)], folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -86,8 +86,8 @@ def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
             shutil.copyfileobj(upload, file, _CHUNK_BYTES)
     except OSError as error:
         raise JobError(
-            f"The film cannot be kept in {target.parent} ({error.strerror or error}): make room there, or choose "
-            "another film."
+            f"The video cannot be kept in {target.parent} ({error.strerror or error}): make room there, or choose "
+            "another video."
         ) from error
 
 

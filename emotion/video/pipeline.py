@@ -1,10 +1,10 @@
 """Read one film from its first frame to its last, into a folder.
 
-    facts.json     what the film is                     annotated.mp4  the film with its labels
-    frames.jsonl   a line a frame that was looked at    preview.jpg    the newest frame, while it is read
-    crops/         the best picture of each face        summary.json   how it ended
-    moments.json, moments/   what tells most            cover.jpg      a frame with faces
-    regions.jsonl  with `blur`: what is pixelated in each frame of annotated.mp4
+    video_info.json  size, duration and codec of the video   annotated.mp4  the video with its labels
+    frames.jsonl     a line for each processed frame         preview.jpg    the newest frame, while it is analyzed
+    thumbnails/      the best image of each face             summary.json   how the analysis ended
+    highlights.json, highlights/   the most telling moments  cover.jpg      a frame with faces
+    regions.jsonl    with `anonymize`: what is pixelated in each frame of annotated.mp4
 
 All of it is written as it comes, and stays when the work is stopped or fails.
 """
@@ -52,7 +52,7 @@ from emotion.video.settings import VideoRequest
 from emotion.video.track_filter import FilteredFrame, TrackFilter
 from emotion.video.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 
-VIDEO_INFO_FILE: Final = "facts.json"
+VIDEO_INFO_FILE: Final = "video_info.json"
 ANNOTATED_VIDEO_FILE: Final = "annotated.mp4"
 PREVIEW_FILE: Final = "preview.jpg"
 SUMMARY_FILE: Final = "summary.json"
@@ -73,7 +73,7 @@ def analyze_video(request: VideoRequest, analyzer: Analyzer, folder: Path, repor
     Ends after the frame in work where `reporter` says so. Raises `EmotionError` where the film cannot be read, goes on
     beyond the limits, or cannot be written; what was done until then is kept in any case.
     """
-    mark = replace(check_result_folder(folder, VIDEO) or ResultManifest(VIDEO), kind=VIDEO, complete=False)
+    mark = replace(check_result_folder(folder, VIDEO) or ResultManifest(VIDEO), kind=VIDEO, is_complete=False)
     source = os.path.relpath(request.video_path.resolve(), folder.resolve())
     if is_result_file(mark, source):
         raise JobError(f"{request.video_path.name} would be overwritten in {folder}; choose another folder.")
@@ -112,9 +112,9 @@ class _TrackSummary:
     def to_dict(self) -> dict[str, Any]:
         count = self.label_counts.total()
         return {
-            "first": round(self.first_seen, 3),
-            "last": round(self.last_seen, 3),
-            "shares": {name: round(n / count, 4) for name, n in self.label_counts.most_common()},
+            "first_seen": round(self.first_seen, 3),
+            "last_seen": round(self.last_seen, 3),
+            "expression_shares": {name: round(n / count, 4) for name, n in self.label_counts.most_common()},
         }
 
 
@@ -250,17 +250,17 @@ class _VideoPipeline:
     def _write_summary(self, status: str, error: Exception | None) -> None:
         stats, encoder = self._stream.stats, self._encoder
         summary = {
-            "ended": "failed" if error else status,
+            "status": "failed" if error else status,
             "error": str(error) if isinstance(error, EmotionError) else None,
-            "frames": self._num_frames,
-            "decoded": self._num_decoded,
-            "written": encoder.num_frames if encoder else 0,
-            "seconds": round(self._timestamp, 3),
-            "broken": self._video.num_corrupt_packets,
-            "faults": stats.errors + self._renderer.num_errors,
-            "last_fault": stats.last_error,
-            "sound_note": encoder.audio_warning if encoder else None,
-            "took": round(time.monotonic() - self._start_time, 3),
+            "num_frames": self._num_frames,
+            "frames_decoded": self._num_decoded,
+            "frames_written": encoder.num_frames if encoder else 0,
+            "last_timestamp": round(self._timestamp, 3),
+            "corrupt_packets": self._video.num_corrupt_packets,
+            "errors": stats.errors + self._renderer.num_errors,
+            "last_error": stats.last_error,
+            "audio_warning": encoder.audio_warning if encoder else None,
+            "elapsed_seconds": round(time.monotonic() - self._start_time, 3),
             "faces": {str(track): seen.to_dict() for track, seen in sorted(self._tracks.items())},
         }
         write_json(self._folder / SUMMARY_FILE, summary)

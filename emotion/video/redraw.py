@@ -1,7 +1,7 @@
 """Draw the video of an analysis again after people were renamed, merged or hidden: read and draw, no inference.
 
-    redraw/            the job that draws: its state, its progress, its log
-    redraw/cast.json   the names, merged and hidden faces with which annotated.mp4 was drawn last
+    redraw/              the job that draws: its state, its progress, its log
+    redraw/people.json   the names, merged and hidden faces with which annotated.mp4 was drawn last
 
 `regions.jsonl` of an anonymized video holds what is pixelated in each of its frames, see `RenderedFrame.to_regions`.
 """
@@ -66,7 +66,7 @@ def redraw_video(folder: Path, reporter: JobReporter) -> bool:
     if Job(folder).read_state().is_running:
         raise JobError(f"{request.name} is being analyzed: wait for the end, then draw it again.")
     summary = read_json(folder / SUMMARY_FILE) or {}
-    if not (folder / ANNOTATED_VIDEO_FILE).is_file() or not summary.get("written"):
+    if not (folder / ANNOTATED_VIDEO_FILE).is_file() or not summary.get("frames_written"):
         raise JobError(f"{request.name} has no video with labels: analyze it again with the video switched on.")
     regions = _load_regions(folder) if request.settings.anonymize else None
     place = folder / REDRAW_FOLDER
@@ -128,20 +128,20 @@ class _VideoRedrawer:
         )
         try:
             with decode_in_thread(video, settings) as shots:
-                frames = islice(shots.receive(lambda: self._reporter.stop_requested), int(summary["written"]))
+                frames = islice(shots.receive(lambda: self._reporter.stop_requested), int(summary["frames_written"]))
                 for number, drawn in enumerate(self._render_frames(frames), 1):
                     # A frame for which nothing is known is hidden as a whole.
                     hide = [] if regions is None else next(regions, None)
-                    drawn = drawn._replace(hide=hide)
+                    drawn = drawn._replace(hidden_boxes=hide)
                     encoder.put(drawn.render(self._names), drawn.timestamp)
                     self._cover.update(drawn)
-                    self._report_progress(number, int(summary["written"]), drawn.timestamp, video)
+                    self._report_progress(number, int(summary["frames_written"]), drawn.timestamp, video)
         finally:
-            encoder.close(video.end_time if summary.get("ended") == "done" else None)
+            encoder.close(video.end_time if summary.get("status") == "done" else None)
         self._cover.write()
         if self._reporter.stop_requested:
             return False
-        if encoder.num_frames != summary["written"]:
+        if encoder.num_frames != summary["frames_written"]:
             raise JobError(f"{self._request.video_path} has fewer frames than when it was analyzed: analyze it again.")
         return True
 

@@ -23,8 +23,9 @@ _MAX_NAME_LENGTH: Final = 200
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """What can be chosen for a film. `frame_stride`: every n-th frame is looked at, `FAST_STRIDE` for about eight in a second;
-    `anonymize`: no picture that is written shows a recognisable face; `film`: write the film with its labels, too."""
+    """What can be chosen for a video. `frame_stride`: every n-th frame is processed, `FAST_STRIDE` for about eight per
+    second; `anonymize`: no image that is written shows a recognizable face; `write_video`: write the video with its
+    labels, too."""
 
     recognition: AnalyzerSettings = field(default_factory=lambda: AnalyzerSettings(max_side=640))  # as for a camera
     frame_stride: int = 1
@@ -38,7 +39,7 @@ class VideoSettings:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """The file `film` under the `name` that people gave it, and what is to read it, resolved: `detector` by name,
+    """The file `video_path` under the `name` that people gave it, and what is to read it, resolved: `detector` by name,
     `model` as a folder. `provenance`: plain JSON values that say what made a result."""
 
     name: str
@@ -60,8 +61,8 @@ class VideoRequest:
         detector: str | None = None,
         model: Path | None = None,
     ) -> VideoRequest:
-        """None takes the best detector here and the shipped recogniser; `ModelError` where one is not to be had."""
-        bundle = open_model(model) if model else get_default_model("recogniser")
+        """None takes the best detector here and the shipped classifier; `ModelError` where one is not to be had."""
+        bundle = open_model(model) if model else get_default_model("classifier")
         detector = detector or available_detectors()[0]
         if detector not in available_detectors():
             make_detector(detector)  # knows why not
@@ -84,7 +85,7 @@ class VideoRequest:
     def write(self, folder: Path) -> None:
         """Keep it in `folder`."""
         value = asdict(self) | {
-            "film": os.fsdecode(os.path.abspath(self.video_path)),
+            "video_path": os.fsdecode(os.path.abspath(self.video_path)),
             "model": str(self.model.absolute()),
         }
         write_json(folder / REQUEST_FILE, value)
@@ -100,11 +101,11 @@ class VideoRequest:
             recognition = AnalyzerSettings(**settings.pop("recognition"))
             return cls(
                 str(found["name"]),
-                Path(found["film"]),
+                Path(found["video_path"]),
                 VideoSettings(recognition, **settings),
                 str(found["detector"]),
                 Path(found["model"]),
-                dict(found["receipt"]),
+                dict(found["provenance"]),
             )
         except (KeyError, TypeError, ValueError, SettingsError) as error:
             raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this film and read it again.") from error
@@ -135,4 +136,4 @@ def _get_detector_sha256(name: str) -> str | None:
 def _sanitize_name(name: str) -> str:
     """A person's name for a film as one line of text that can be written anywhere."""
     text = "".join(c if c.isprintable() else " " for c in name.encode(errors="replace").decode())
-    return " ".join(text.split())[:_MAX_NAME_LENGTH] or "film"
+    return " ".join(text.split())[:_MAX_NAME_LENGTH] or "video"

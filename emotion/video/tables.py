@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
 from emotion.results.photos import make_unique_names
-from emotion.video.frame_log import LOG_COLUMNS
+from emotion.results.tables import SCORE_PREFIX
 from emotion.video.identities import IdentityEdits
 
 FACE_TABLE_COLUMNS: Final = (
     "frame",
-    "seconds",
-    "track",
+    "timestamp",
+    "track_id",
     "name",
-    "shown",
+    "display_label",
     "label",
     "confidence",
-    "unsure",
-    "detection",
+    "uncertainty_reason",
+    "detection_score",
     "x1",
     "y1",
     "x2",
     "y2",
 )
-SEGMENT_COLUMNS: Final = ("track", "name", "start", "end", "expression", "confidence")
-GROUP_SHARE_COLUMNS: Final = ("start", "end", "expression", "share", "faces")
-FACE_COUNT_COLUMNS: Final = ("start", "end", "expression", "faces")
+SEGMENT_COLUMNS: Final = ("track_id", "name", "start", "end", "expression", "confidence")
+GROUP_SHARE_COLUMNS: Final = ("start", "end", "expression", "share", "num_faces")
+FACE_COUNT_COLUMNS: Final = ("start", "end", "expression", "mean_faces")
 _MAX_GAP_SECONDS: Final = 0.3  # seconds for which a face may be missed within one ribbon
 _BIN_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds that a stretch of time may have in charts
 _MAX_BINS: Final = 300
@@ -46,33 +46,28 @@ def get_column(table: pd.DataFrame, name: str) -> Array:
 
 
 def apply_identities(faces: pd.DataFrame, edits: IdentityEdits) -> pd.DataFrame:
-    """Faces as from `FrameLog.faces` under the numbers of those into whom they were merged, with a column `name` and
+    """Faces as from `FrameLog.to_dataframe` under the numbers of those into whom they were merged, with a column `name` and
     without who is hidden; ordered by frame and number."""
-    tracks, place = np.unique(get_column(faces, "track"), return_inverse=True)
+    tracks, place = np.unique(get_column(faces, "track_id"), return_inverse=True)
     roots = np.array([edits.canonical_track(int(track)) for track in tracks], np.int64)[place]
     names = np.array([edits.display_name(int(track)) for track in tracks], object)[place]
     shown = ~np.array([edits.is_hidden(int(track)) for track in tracks], bool)[place]
     order = np.lexsort((roots, get_column(faces, "frame")))
-    return faces.assign(track=roots, name=names).iloc[order[shown[order]]].reset_index(drop=True)
+    return faces.assign(track_id=roots, name=names).iloc[order[shown[order]]].reset_index(drop=True)
 
 
 def build_face_table(faces: pd.DataFrame) -> pd.DataFrame:
-    """One row a face and frame of `apply_identities`: `FACE_TABLE_COLUMNS`, then one probability column for each label."""
-    return faces.loc[:, [*FACE_TABLE_COLUMNS, *get_labels(faces)]]
-
-
-def get_labels(faces: pd.DataFrame) -> list[str]:
-    """The labels for which faces as from `FrameLog.faces` or `apply_identities` have a column."""
-    return [name for name in faces.columns if name not in (*LOG_COLUMNS, "name")]
+    """One row a face and frame of `apply_identities`: `FACE_TABLE_COLUMNS`, then `score_<label>` for each label."""
+    return faces.loc[:, [*FACE_TABLE_COLUMNS, *(name for name in faces.columns if name.startswith(SCORE_PREFIX))]]
 
 
 def compute_segments(faces: pd.DataFrame) -> pd.DataFrame:
     """Runs of one shown expression of `apply_identities` as `SEGMENT_COLUMNS`, face after face as they appeared: from `start`
     to `end` in seconds, `confidence` on average (NaN where none was read)."""
     faces = deduplicate_per_frame(faces)
-    faces = faces.iloc[np.lexsort((get_column(faces, "seconds"), get_column(faces, "track")))]
-    track, seconds, shown = (get_column(faces, name) for name in ("track", "seconds", "shown"))
-    ends = seconds + get_column(faces, "span")
+    faces = faces.iloc[np.lexsort((get_column(faces, "timestamp"), get_column(faces, "track_id")))]
+    track, seconds, shown = (get_column(faces, name) for name in ("track_id", "timestamp", "display_label"))
+    ends = seconds + get_column(faces, "duration")
     # A ribbon goes on to the next one, also over a moment in which the face was missed.
     apart = (track[1:] != track[:-1]) | (seconds[1:] - ends[:-1] > _MAX_GAP_SECONDS)
     firsts = np.flatnonzero(np.append(len(faces) > 0, apart | (shown[1:] != shown[:-1])))
@@ -82,7 +77,7 @@ def compute_segments(faces: pd.DataFrame) -> pd.DataFrame:
     means = [_compute_nanmean(sure[first : last + 1]) for first, last in zip(firsts, lasts, strict=True)]
     table = pd.DataFrame(
         {
-            "track": track[firsts],
+            "track_id": track[firsts],
             "name": get_column(faces, "name")[firsts],
             "start": seconds[firsts],
             "end": until,
@@ -105,7 +100,7 @@ def deduplicate_per_frame(faces: pd.DataFrame) -> pd.DataFrame:
     """At most one row for each person and frame: where two faces that were made one are seen at once, the larger."""
     x1, y1, x2, y2 = (get_column(faces, name) for name in ("x1", "y1", "x2", "y2"))
     largest = np.argsort(-(x2 - x1) * (y2 - y1), kind="stable")
-    frames_and_tracks = np.column_stack([get_column(faces, "frame"), get_column(faces, "track")])[largest]
+    frames_and_tracks = np.column_stack([get_column(faces, "frame"), get_column(faces, "track_id")])[largest]
     kept = np.unique(frames_and_tracks, axis=0, return_index=True)[1]
     return faces if len(kept) == len(faces) else faces.iloc[np.sort(largest[kept])]
 
@@ -116,14 +111,14 @@ def find_cooccurring_tracks(
     """Find who cannot be the same person, since both are seen in one frame.
 
     Args:
-        faces: As from `FrameLog.faces`.
-        cast: What was merged; who is hidden counts, too.
-        tracks: Numbers as which faces are shown, after merging.
+        faces: As from `FrameLog.to_dataframe`.
+        edits: What was merged; who is hidden counts, too.
+        track_ids: Numbers as which faces are shown, after merging.
 
     Returns:
         For each of `track_ids` the others, also as numbers after merging, that are seen with it in at least one frame.
     """
-    numbers, place = np.unique(get_column(faces, "track"), return_inverse=True)
+    numbers, place = np.unique(get_column(faces, "track_id"), return_inverse=True)
     roots = np.array([edits.canonical_track(int(track)) for track in numbers], np.int64)[place]
     frames = np.unique(get_column(faces, "frame"), return_inverse=True)[1]
     found: dict[int, frozenset[int]] = {}
@@ -146,7 +141,7 @@ def build_share_table(people: Sequence[tuple[str, Mapping[str, float]]], everyon
 
 def compute_expression_shares(faces: pd.DataFrame) -> dict[str, float]:
     """Share of the time of all `faces` by shown expression, largest first, unsure last; 0 to 1."""
-    shown, span = get_column(faces, "shown"), get_column(faces, "span")
+    shown, span = get_column(faces, "display_label"), get_column(faces, "duration")
     times = {str(name): float(span[shown == name].sum()) for name in set(shown)}
     total = sum(times.values())
     parts = {name: time / total if total else 0.0 for name, time in times.items()}
@@ -157,7 +152,7 @@ def compute_group_shares(faces: pd.DataFrame, duration: float, labels: Sequence[
     """How the shown expressions of all `apply_identities` divide the time, stretch after stretch: `GROUP_SHARE_COLUMNS`.
 
     Only frames with at least `min_faces` faces count, so that nobody stands out: in a stretch without one `share` is NaN
-    and `faces`, the most that were seen at once, is 0. Every stretch from `start` to `end` (seconds) has a row for
+    and `num_faces`, the most that were seen at once, is 0. Every stretch from `start` to `end` (seconds) has a row for
     each of `labels` and for unsure.
     """
     starts, ends = time_bins(duration)
@@ -167,11 +162,13 @@ def compute_group_shares(faces: pd.DataFrame, duration: float, labels: Sequence[
     enough, together = faces.iloc[together >= max(1, min_faces)], together[together >= max(1, min_faces)]
     times = _sum_by_expression(enough, starts, labels)
     most = np.zeros(len(starts), np.int64)
-    parts = _split_into_bins(get_column(enough, "seconds"), get_column(enough, "span"), starts)
+    parts = _split_into_bins(get_column(enough, "timestamp"), get_column(enough, "duration"), starts)
     np.maximum.at(most, parts.bin_indices, together[parts.span_indices])
     total = times.sum(axis=1, keepdims=True)
     divided = np.where(total > 0, times / np.where(total > 0, total, 1), np.nan)
-    table = _build_bin_table(starts, ends, labels).assign(share=divided.ravel(), faces=np.repeat(most, len(labels) + 1))
+    table = _build_bin_table(starts, ends, labels).assign(
+        share=divided.ravel(), num_faces=np.repeat(most, len(labels) + 1)
+    )
     return table.loc[:, [*GROUP_SHARE_COLUMNS]]
 
 
@@ -188,7 +185,7 @@ def compute_face_counts(
     parts = _split_into_bins(timestamps, durations, starts)
     seen = np.bincount(parts.bin_indices, parts.durations, len(starts))[:, None]
     many = _sum_by_expression(deduplicate_per_frame(faces), starts, labels) / np.where(seen > 0, seen, 1)
-    return _build_bin_table(starts, ends, labels).assign(faces=many.ravel())
+    return _build_bin_table(starts, ends, labels).assign(mean_faces=many.ravel())
 
 
 def time_bins(duration: float) -> tuple[Array, Array]:
@@ -230,8 +227,8 @@ def _sum_by_expression(faces: pd.DataFrame, bin_starts: Array, labels: Sequence[
     """Seconds of face time as (stretches, labels and unsure)."""
     words = {word: place for place, word in enumerate((*labels, UNCERTAIN.name))}
     times = np.zeros((len(bin_starts), len(words)))
-    expressions = np.array([words[word] for word in get_column(faces, "shown")], np.int64)
-    parts = _split_into_bins(get_column(faces, "seconds"), get_column(faces, "span"), bin_starts)
+    expressions = np.array([words[word] for word in get_column(faces, "display_label")], np.int64)
+    parts = _split_into_bins(get_column(faces, "timestamp"), get_column(faces, "duration"), bin_starts)
     np.add.at(times, (parts.bin_indices, expressions[parts.span_indices]), parts.durations)
     return times
 

@@ -1,4 +1,4 @@
-"""Who counts in a film: what looks like a face for a moment only, or not to the recogniser, is left out."""
+"""Who counts in a film: what looks like a face for a moment only, or not to the classifier, is left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from emotion.tracking.label_smoothing import TrackInfo
 from emotion.video.settings import FAST_STRIDE, VideoSettings
 from emotion.video.workers import FAST_FPS, DecodedFrame
 
-# Measured on films of a stage, an audience and a cartoon: of faces from 24 pixels on, also in profile, the recogniser
+# Measured on films of a stage, an audience and a cartoon: of faces from 24 pixels on, also in profile, the classifier
 # says on average 0.6 and more that they are some, of hands, backs of heads and letters 0.01 to 0.5, and those last for
 # 0.2 seconds or have less than 0.25. Of true faces below 20 pixels it doubts a third.
 _MIN_FACE_PROB: Final = 0.3
@@ -52,7 +52,7 @@ class TrackFilter:
         self._candidates: dict[int, tuple[float, float]] = {}  # of those that do not count yet: first and last second
         self._confirmed_ids: dict[int, int] = {}  # of those that count, by their track
         self._last_processed: float | None = None  # second of the last look
-        self._verified_tracks: list[int] = []  # those in it whom the recogniser takes for faces
+        self._verified_tracks: list[int] = []  # those in it whom the classifier takes for faces
 
     def push(
         self, decoded_frame: DecodedFrame, faces: Faces | None, track_info: Mapping[int, TrackInfo]

@@ -67,7 +67,7 @@ def decode_in_thread(video: VideoReader, settings: VideoSettings) -> Iterator[Bo
         except BaseException as error:
             shots.close(error)
 
-    thread = threading.Thread(target=decode, name="film-decode", daemon=True)
+    thread = threading.Thread(target=decode, name="video-decode", daemon=True)
     thread.start()
     try:
         yield shots
@@ -86,7 +86,7 @@ class VideoEncoderThread:
         self._channel: BoundedChannel[tuple[NDArray[np.uint8], float]] = BoundedChannel()
         self._error: BaseException | None = None
         self._end_time: float | None = None
-        self._thread = threading.Thread(target=self._encode, name="film-encode", daemon=True)
+        self._thread = threading.Thread(target=self._encode, name="video-encode", daemon=True)
         self._thread.start()
 
     def put(self, image: NDArray[np.uint8], timestamp: float) -> None:

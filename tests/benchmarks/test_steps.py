@@ -29,16 +29,16 @@ def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("only_haar")
 def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = {"what": "start", "detector": "haar", "faces": 1, "milliseconds": 1.0}
+    start = {"step": "start", "detector": "haar", "num_faces": 1, "ms": 1.0}
     monkeypatch.setattr(steps, "_measure_cold_start", lambda name: start)
     rows = steps.benchmark_steps(tiny, num_repeats=1)
-    assert [row["what"] for row in rows] == [*STEPS, *STEPS, "start"]
+    assert [row["step"] for row in rows] == [*STEPS, *STEPS, "start"]
     for row in rows:
-        assert list(row) == ["what", "detector", "faces", "milliseconds"]
+        assert list(row) == ["step", "detector", "num_faces", "ms"]
         assert row["detector"] == "haar"
-        assert row["milliseconds"] > 0
-    assert all(row["faces"] >= 1 for row in rows[:5])
-    assert all(row["faces"] >= 8 for row in rows[5:10])
+        assert row["ms"] > 0
+    assert all(row["num_faces"] >= 1 for row in rows[:5])
+    assert all(row["num_faces"] >= 8 for row in rows[5:10])
     json.dumps(rows, allow_nan=False)
 
 
@@ -73,10 +73,10 @@ def test_the_median_is_of_the_calls_after_the_warm_up() -> None:
 def test_from_a_cold_start() -> None:
     rows = [steps._measure_cold_start(name) for name in available_detectors()]
     for row in rows:
-        assert (row["what"], row["faces"]) == ("start", 1)
-        assert 50 < row["milliseconds"] < 60_000
+        assert (row["step"], row["num_faces"]) == ("start", 1)
+        assert 50 < row["ms"] < 60_000
         if sys.platform != "win32":
-            assert 30 < row["megabytes"] < 600
+            assert 30 < row["memory_mb"] < 600
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_the_command() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
     names = available_detectors()
-    assert [(row["what"], row["detector"]) for row in rows] == [
+    assert [(row["step"], row["detector"]) for row in rows] == [
         *((what, name) for name in names for _ in (1, 8) for what in STEPS),
         *(("start", name) for name in names),
     ]

@@ -15,15 +15,15 @@ def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "CASES", video.CASES[:2])
     monkeypatch.setattr(video, "available_detectors", lambda: ("haar",))
     rows = video.benchmark_videos(0.5, tiny.folder)
-    assert [(row["size"], row["faces"], row["mode"]) for row in rows] == [
+    assert [(row["size"], row["num_faces"], row["mode"]) for row in rows] == [
         ("640x360", 1, "every 1"),
         ("640x360", 1, "fast"),
     ]
     for row in rows:
-        assert list(row)[:6] == ["what", "detector", "size", "faces", "mode", "times_real_time"]
-        assert (row["what"], row["detector"]) == ("film", "haar")
-        assert row["times_real_time"] > 0
-        assert row.get("megabytes", 100) > 20
+        assert list(row)[:6] == ["step", "detector", "size", "num_faces", "mode", "realtime_factor"]
+        assert (row["step"], row["detector"]) == ("video", "haar")
+        assert row["realtime_factor"] > 0
+        assert row.get("memory_mb", 100) > 20
 
 
 @pytest.mark.parametrize(("size", "faces"), [((640, 360), 1), ((960, 540), 4)])

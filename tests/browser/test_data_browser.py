@@ -25,7 +25,7 @@ def name() -> Iterator[str]:
     """A name that no other data set has; whatever is left of it goes away."""
     word = f"browsertest{os.getpid()}"  # a dash would be hidden between signs that cannot be seen
     yield word
-    for left in (DATASETS_FOLDER / word, DATASETS_FOLDER / f".{word}.preparing"):
+    for left in (DATASETS_FOLDER / word, DATASETS_FOLDER / f".{word}.building"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -64,7 +64,7 @@ def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0] == "label,training,validation,test,all"
+    assert lines[0] == "label,train,validation,test,all"
     assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) >= 10
     for view in ("Faces", "Changes", "Duplicates", "Blank", "Agreement"):
         page.get_by_role("radio", name=view).click()

@@ -53,15 +53,15 @@ def test_the_film_plays_and_is_not_black(page: Page) -> None:
 
 
 def test_a_click_on_a_moment_or_a_ribbon_moves_the_player(page: Page) -> None:
-    moment = page.locator(".moment").last
+    moment = page.locator(".highlight").last
     seconds = page.evaluate(
         "() => { const [m, s] = [...document.querySelectorAll('*')].map(e => e.shadowRoot).filter(Boolean)"
-        ".flatMap(r => [...r.querySelectorAll('.moment .when')]).at(-1).textContent.split(':'); return 60 * m + +s; }"
+        ".flatMap(r => [...r.querySelectorAll('.highlight .when')]).at(-1).textContent.split(':'); return 60 * m + +s; }"
     )
     assert seconds > 0.5
     moment.click()
     wait_for(page, f"Math.abs(t - {seconds}) < 0.1")
-    expect(moment).to_have_class("moment current")
+    expect(moment).to_have_class("highlight current")
     ribbon = page.locator(".ribbon").first.bounding_box()
     assert ribbon is not None
     page.mouse.click(ribbon["x"] + ribbon["width"] / 4, ribbon["y"] + ribbon["height"] / 2)

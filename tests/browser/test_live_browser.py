@@ -142,13 +142,13 @@ def test_a_recording_fits_the_stream(app: str, open_page: Open, with_camera: Bro
         page.get_by_role("button", name="Table (CSV)").click()
     passed = video.evaluate("video => video.currentTime") - before
     rows = list(csv.DictReader(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()))
-    times = [float(row["seconds"]) for row in rows]
+    times = [float(row["timestamp"]) for row in rows]
     assert times == sorted(times)
     assert times[0] < 1
     assert 0.5 < times[-1] <= passed + 1
     assert len(set(times)) > 2
     assert {row["label"] for row in rows} == {"happy"}
-    assert len({row["track"] for row in rows}) == 2
+    assert len({row["track_id"] for row in rows}) == 2
     assert len(rows) <= 2 * len(set(times))
 
 
@@ -238,7 +238,7 @@ def test_the_recording_of_the_demo_can_be_saved_while_it_goes_on(app: str, open_
     expect(page.get_by_text("in 640 × 480 pixels")).to_be_visible()
     said = set()
     for _ in range(3):
-        for name, start in (("Film (MP4)", b"ftyp"), ("Table (CSV)", b"seco"), ("Data (JSON)", b'"pro')):
+        for name, start in (("Film (MP4)", b"ftyp"), ("Table (CSV)", b"time"), ("Data (JSON)", b'"pro')):
             with page.expect_download() as download:
                 page.get_by_role("button", name=name).click()
             content = Path(download.value.path()).read_bytes()

@@ -62,7 +62,7 @@ def test_a_photo_gets_boxes_scores_and_files(app: str, open_page: Open, sample_f
     with page.expect_download() as download:
         page.get_by_role("button", name="Table (CSV)").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    assert text.startswith("file,face,label,confidence,unsure,detection,")
+    assert text.startswith("file,face_index,label,confidence,uncertainty_reason,detection_score,")
     assert text.splitlines()[1].startswith(f"{sample_file.name},1,")
     with page.expect_download() as download:
         page.get_by_role("button", name="Picture").click()
@@ -77,7 +77,7 @@ def test_a_face_is_chosen_by_mouse_and_keyboard(app: str, open_page: Open, three
     page.locator(".box").nth(1).click()
     expect(page.get_by_role("heading", name="Face 2: ")).to_be_visible()
     expect(page.locator(".box").nth(1)).to_have_attribute("aria-pressed", "true")
-    page.locator(".item").nth(2).click()
+    page.locator(".thumbnail").nth(2).click()
     expect(page.get_by_role("heading", name="Face 3: ")).to_be_visible()
     page.locator(".box").nth(0).focus()
     page.keyboard.press("Enter")
@@ -93,7 +93,7 @@ def test_names_with_markup_are_only_text(app: str, open_page: Open, three_faces:
     expect(error).to_have_count(1)
     assert f"{MARKUP}.txt" in error.inner_text().replace("\u2060", "")
     assert error.locator("img, a, b, strong, .katex").count() == 0
-    expect(page.locator(".item .text").first).to_have_text(f"{MARKUP}.png")
+    expect(page.locator(".thumbnail .caption").first).to_have_text(f"{MARKUP}.png")
     assert page.locator("img[src=x]").count() == 0
 
 

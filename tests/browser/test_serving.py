@@ -138,7 +138,7 @@ def test_nobody_gets_what_another_one_uploaded(server: str, upload: Callable[...
         "/component/x/../../app.py",
         "//etc/passwd",
         "/media//etc/passwd",
-        "/models/recogniser/card.json",
+        "/models/classifier/card.json",
         "/.streamlit/config.toml",
         "/media/" + "a" * 5000,
         "/%00",

@@ -121,8 +121,8 @@ def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
     expect(page.get_by_text(f"All pages use {name} now")).to_be_visible()
     page.get_by_role("link", name="Photos").click()
     page.get_by_role("button", name="Try a sample").click()
-    expect(page.locator(".picture button, .picture .face").first).to_be_visible()
-    expect(page.get_by_role("combobox", name="Recogniser")).to_have_value(name)
+    expect(page.locator(".annotated_image button").first).to_be_visible()
+    expect(page.get_by_role("combobox", name="Classifier")).to_have_value(name)
 
 
 @pytest.mark.parametrize("width", [1360, 400])

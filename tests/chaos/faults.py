@@ -168,14 +168,14 @@ def size_of(folder: Path) -> int:
 
 # ------------------------------------------------------------------ races and strangers
 
-PRELUDE = "import sys, time; from pathlib import Path; from emotion.jobs.reporter import reporting\n"
+PRELUDE = "import sys, time; from pathlib import Path; from emotion.jobs.reporter import job_context\n"
 
 
 def race(number: int, place: Path) -> None:
     """Fifty threads start a job in the same folder at once: one of them does."""
     folder = place / f"race{number}"
     folder.mkdir(parents=True)
-    code = PRELUDE + f"with reporting(Path({str(folder)!r})) as report:\n while not report.stopping: time.sleep(0.05)"
+    code = PRELUDE + f"with job_context(Path({str(folder)!r})) as report:\n while not report.stop_requested: time.sleep(0.05)"
     gate, started = threading.Barrier(50), list[Job]()
 
     def attempt(_: int) -> None:
@@ -200,7 +200,7 @@ def many_processes(place: Path, count: int = 50) -> None:
         "from emotion.errors import JobError\n"
         f"folder = Path({str(folder)!r}); inside = folder / 'inside'\n"
         "try:\n"
-        " with reporting(folder):\n"
+        " with job_context(folder):\n"
         "  inside.touch(exist_ok=False); time.sleep(0.2); inside.unlink()\n"
         "except JobError: sys.exit(3)\n"
     )
@@ -222,14 +222,14 @@ def stranger(number: int, place: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     try:
         born = psutil.Process(other.pid).create_time() - random.Random(number).uniform(1, 1e6)
-        record = {"state": "running", "pid": other.pid, "process_started": born, "error": None}
+        record = {"status": "running", "pid": other.pid, "process_started_at": born, "error": None}
         storage.write_json(folder / "state.json", record)
         if (
             jobs.open_job(folder).read_state().status != "interrupted"
             or jobs.open_job(folder).stop(0).status != "interrupted"
         ):
             raise Broken("a stranger was taken for the job")
-        code = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
+        code = PRELUDE + f"with job_context(Path({str(folder)!r})): pass"
         ended(jobs.start_job([], folder, command=[sys.executable, "-c", code]))
         if other.poll() is not None:
             raise Broken("a stranger was killed")
@@ -244,7 +244,7 @@ def orphan(number: int, place: Path) -> None:
     folder.mkdir(parents=True)
     code = PRELUDE + (
         "import subprocess\n"
-        f"with reporting(Path({str(folder)!r})) as report:\n"
+        f"with job_context(Path({str(folder)!r})) as report:\n"
         " child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f" Path({str(folder)!r}, 'child').write_text(str(child.pid)); report.progress(1, 2); time.sleep(60)"
     )
@@ -253,6 +253,6 @@ def orphan(number: int, place: Path) -> None:
     child = psutil.Process(int((folder / "child").read_text()))
     os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
     ended(job)
-    again = PRELUDE + f"with reporting(Path({str(folder)!r})): pass"
+    again = PRELUDE + f"with job_context(Path({str(folder)!r})): pass"
     ended(jobs.start_job([], folder, command=[sys.executable, "-c", again]))
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of an orphan", 10)

@@ -41,9 +41,9 @@ def test_races_strangers_and_orphans(tmp_path: Path) -> None:
 CARELESS = """
 import sys, time
 from pathlib import Path
-from emotion.jobs.reporter import reporting
+from emotion.jobs.reporter import job_context
 folder = Path(sys.argv[1])
-with reporting(folder) as report:
+with job_context(folder) as report:
     for number in range(400):
         with open(folder / "value.json", "w") as file:  # straight to its final name
             file.write('{"rows": [')
@@ -83,7 +83,7 @@ def test_a_task_that_forgets_or_changes_its_mind_is_noticed(known: dict[str, Tas
 
 
 def test_two_at_work_in_one_folder_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_to_all = "import contextlib; reporting = lambda folder: contextlib.nullcontext()\n"
+    open_to_all = "import contextlib; job_context = lambda folder: contextlib.nullcontext()\n"
     monkeypatch.setattr(faults, "PRELUDE", faults.PRELUDE + open_to_all)
     with pytest.raises(Broken, match="ended otherwise"):
         many_processes(tmp_path, 8)

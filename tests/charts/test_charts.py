@@ -7,7 +7,7 @@ import vl_convert
 from emotion import charts
 from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, text_color
 from emotion.formatting import format_percent
-from emotion.results.tables import STREAM_COLUMNS
+from emotion.results.tables import STREAM_COLUMNS, score_columns
 
 
 def bars(chart: Any) -> list[dict[str, Any]]:
@@ -97,8 +97,8 @@ def test_percent(share: float, text: str) -> None:
 
 
 def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
-    rows = [(d, "size", n, f"time for {n}", "milliseconds", v) for d, n, v in values]
-    return pd.DataFrame(rows, columns=["detector", "part", "name", "case", "measure", "value"])
+    rows = [(d, "frame_size", n, f"time for {n}", "milliseconds", v) for d, n, v in values]
+    return pd.DataFrame(rows, columns=["detector", "section", "name", "case", "metric", "value"])
 
 
 def test_each_detector_has_a_colour_and_a_shape() -> None:
@@ -120,7 +120,7 @@ def test_times_are_told_in_milliseconds() -> None:
 
 
 def test_a_line_for_each_measure() -> None:
-    table = pd.DataFrame({"epoch": [1, 2, 1], "measure": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
+    table = pd.DataFrame({"epoch": [1, 2, 1], "metric": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
     chart = charts.plot_accuracy_history(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert [row["text"] for row in bars(chart)] == ["50 %", "75 %", "10 %"]
@@ -130,9 +130,9 @@ def test_a_line_for_each_measure() -> None:
 
 
 def past(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("happy", "sad")) -> pd.DataFrame:
-    """A history: (seconds, track, shown, confidence)."""
+    """A history: (timestamp, track_id, display_label, confidence)."""
     rows = [(t, n, shown, shown, sure, "", 0.9, 0, 0, 9, 9, *[0.5] * len(labels)) for t, n, shown, sure in samples]
-    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *labels])
+    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
 
 
 def test_each_face_has_a_lane_with_the_sign_of_now() -> None:
@@ -185,8 +185,8 @@ def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
     assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
 
 
-def test_a_label_whose_column_is_called_otherwise_keeps_its_name() -> None:
-    chart = charts.plot_live_timeline(past((-1.0, 1, "label", 0.9), labels=("label (probability)", "sad"))).to_dict()
+def test_a_label_that_is_called_like_a_column_keeps_its_name() -> None:
+    chart = charts.plot_live_timeline(past((-1.0, 1, "label", 0.9), labels=("label", "sad"))).to_dict()
     assert chart["encoding"]["color"]["scale"]["domain"] == [
         symbol_and_name("label"),
         symbol_and_name("sad"),
@@ -204,7 +204,7 @@ def test_a_history_of_nobody() -> None:
 # ------------------------------------------------------------------ films
 
 
-def crowd(*rows: tuple[float, float, str, float], value: str = "faces") -> pd.DataFrame:
+def crowd(*rows: tuple[float, float, str, float], value: str = "mean_faces") -> pd.DataFrame:
     numbers = {"start": float, "end": float, value: float}
     return pd.DataFrame(rows, columns=["start", "end", "expression", value]).astype(numbers)
 
@@ -232,7 +232,7 @@ def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     table = crowd((0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1))
     chart = charts.plot_expressions_over_time(table, 2).to_dict()
     (rows,) = chart["datasets"].values()
-    assert [(r["start"], r["name"], r["low"], r["high"], r["said"]) for r in rows] == [
+    assert [(r["start"], r["name"], r["low"], r["high"], r["text_label"]) for r in rows] == [
         (0, "● happy", 0, 2, "2"),
         (0, "? unsure", 2, 2.5, "0.5"),
         (1, "■ sad", 0, 1, "1"),
@@ -240,7 +240,7 @@ def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     encoding = chart["layer"][0]["encoding"]
     assert encoding["color"]["scale"]["domain"] == ["● happy", "■ sad", "? unsure"]
     assert encoding["x"]["scale"]["domain"] == [0, 2]
-    assert rows[2]["when"] == "0:01.0 to 0:02.0"
+    assert rows[2]["time_span"] == "0:01.0 to 0:02.0"
 
 
 def test_a_click_in_the_cast_names_its_second() -> None:
@@ -257,7 +257,7 @@ def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
     )
     chart = charts.plot_expressions_over_time(table, 2, as_percent=True).to_dict()
     (rows,) = chart["datasets"].values()
-    assert [(row["start"], row["said"], row["high"]) for row in rows] == [(0, "75 %", 0.75), (0, "25 %", 1)]
+    assert [(row["start"], row["text_label"], row["high"]) for row in rows] == [(0, "75 %", 0.75), (0, "25 %", 1)]
     assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
@@ -282,7 +282,7 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
     )
     chart = charts.plot_people_shares(table).to_dict()
     (rows,) = chart["datasets"].values()
-    assert [(row["name"], row["start"], row["end"], row["sign"]) for row in rows] == [
+    assert [(row["name"], row["start"], row["end"], row["symbol"]) for row in rows] == [
         ("Everyone", 0, 0.7, "●"),
         ("Everyone", 0.7, pytest.approx(1), "?"),
         ("<b>", 0, 1, "●"),
@@ -292,18 +292,18 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
 
 
 def test_what_is_seen_along_a_row_stands_below_it() -> None:
-    rows = [(place, *seen) for place in (0.1, 0.5, 0.9) for seen in (("happy", 0.7), ("sad", 0.3))]
-    table = pd.DataFrame(rows, columns=["place", "expression", "probability"])
+    rows = [(position, *seen) for position in (0.1, 0.5, 0.9) for seen in (("happy", 0.7), ("sad", 0.3))]
+    table = pd.DataFrame(rows, columns=["position", "expression", "probability"])
     spec = charts.plot_strip_predictions(table, [(0.1, "○"), (0.9, "●")]).to_dict()
     assert spec["encoding"]["x"]["scale"] == {"domain": [0, 1], "nice": False}
     assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
     assert spec["encoding"]["color"]["scale"]["domain"] == [symbol_and_name("happy"), symbol_and_name("sad")]
     (drawn,) = spec["datasets"].values()
-    assert {row["said"] for row in drawn} == {"70 %", "30 %"}
+    assert {row["text_label"] for row in drawn} == {"70 %", "30 %"}
 
 
 def test_a_line_marks_the_chosen_epoch() -> None:
-    table = pd.DataFrame({"epoch": [1, 2], "measure": "distance", "value": [2.0, 1.0]})
+    table = pd.DataFrame({"epoch": [1, 2], "metric": "distance", "value": [2.0, 1.0]})
     rule, _ = charts.plot_generator_history(table, 2, log_scale=True).to_dict()["layer"]
     assert rule["mark"]["type"] == "rule"
     datasets = charts.plot_generator_history(table, 2).to_dict()["datasets"]
@@ -312,8 +312,8 @@ def test_a_line_marks_the_chosen_epoch() -> None:
 
 def test_every_way_to_learn_has_its_interval() -> None:
     rows = [("all", "real", 0.5, 0.4, 0.6), ("all", "both", 0.55, 0.45, 0.65)]
-    table = pd.DataFrame(rows, columns=["measure", "way", "mean", "low", "high"])
+    table = pd.DataFrame(rows, columns=["metric", "condition", "mean", "low", "high"])
     spec = charts.plot_intervals(table, "learned from").to_dict()
     (shown,) = spec["datasets"].values()
-    assert [row["said"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
+    assert [row["text_label"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

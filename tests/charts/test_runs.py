@@ -20,7 +20,7 @@ def rows_of(chart: Any) -> list[dict[str, Any]]:
 
 
 def lesson(rows: list[dict[str, str]]) -> Any:
-    return charts.plot_training_curve(tables.step_curves_table(rows, [], "right"), as_percent=True)
+    return charts.plot_training_curve(tables.step_curves_table(rows, [], "accuracy"), as_percent=True)
 
 
 def test_a_growing_lesson_changes_only_its_rows() -> None:
@@ -42,12 +42,12 @@ def test_a_growing_lesson_changes_only_its_rows() -> None:
 
 
 def test_the_best_epoch_has_a_ring() -> None:
-    assert [row["at"] for row in rows_of(lesson(HISTORY)) if row["best"]] == [2.0]
+    assert [row["epoch"] for row in rows_of(lesson(HISTORY)) if row["best"]] == [2.0]
     assert [row["text"] for row in rows_of(lesson(HISTORY)) if row["best"]] == ["50 %"]
 
 
 def test_runs_have_a_colour_each_and_tell_what_was_before_smoothing() -> None:
-    table = tables.curves_table({"a": HISTORY, "b": HISTORY[:2]}, "right", 0.9)
+    table = tables.curves_table({"a": HISTORY, "b": HISTORY[:2]}, "accuracy", 0.9)
     spec = charts.plot_run_curves(table, as_percent=True).to_dict()
     assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "linear"
@@ -72,7 +72,7 @@ def test_the_words_in_a_matrix_stand_out(dark: bool) -> None:
     )
     for row in rows_of(charts.plot_confusion_matrix(table, dark=dark)):
         ground = low + (high - low) * row["share"]
-        ink = np.array([int(row["ink"][i : i + 2], 16) for i in (1, 3, 5)])
+        ink = np.array([int(row["text_color"][i : i + 2], 16) for i in (1, 3, 5)])
         assert contrast(ground, ink) > 3.3
 
 
@@ -101,15 +101,18 @@ def scores() -> pd.DataFrame:
 
 EVERY = {
     "lesson": lambda: lesson(HISTORY),
-    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table(HISTORY, [], "rate")),
-    "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "right"), as_percent=True),
+    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table(HISTORY, [], "learning_rate")),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "accuracy"), as_percent=True),
     "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.eye(2), NAMES)),
     "classes": lambda: charts.plot_class_metrics(scores()),
     "reliability": lambda: charts.plot_reliability_diagram(
         pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 0.8], "n": [5, 9]})
     ),
     "stress": lambda: charts.plot_robustness(
-        tables.robustness_table({"a": {"rows": [{"kind": "blur", "amount": 1, "unit": "px", "accuracy": 0.5}]}}), "px"
+        tables.robustness_table(
+            {"a": {"rows": [{"corruption": "blur", "severity": 1, "unit": "px", "accuracy": 0.5}]}}
+        ),
+        "px",
     ),
     "answers": lambda: charts.plot_prediction_history(
         tables.epoch_probabilities_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)
@@ -117,8 +120,8 @@ EVERY = {
 }
 EMPTY = {
     "lesson": lambda: lesson([]),
-    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table([], [], "rate")),
-    "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "right"), as_percent=True),
+    "rate": lambda: charts.plot_learning_rate(tables.step_curves_table([], [], "learning_rate")),
+    "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "accuracy"), as_percent=True),
     "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.zeros((0, 0)), [])),
     "answers": lambda: charts.plot_prediction_history(tables.epoch_probabilities_table(np.zeros((0, 2)), [], NAMES)),
 }

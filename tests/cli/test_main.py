@@ -51,7 +51,7 @@ def analyze(run: Run, tiny: ModelBundle) -> Run:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data set of random pictures: 30 to learn from, 12 public, 12 private."""
+    """A data set of random pictures: 30 to learn from, 12 validation, 12 test."""
     rng = np.random.default_rng(0)
     usage = np.repeat([0, 1, 2], (30, 12, 12)).astype(np.int8)
     images = rng.integers(0, 256, (54, 48, 48), dtype=np.uint8)
@@ -117,7 +117,7 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
 def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
     detector = get_default_model("detector").folder
     status, _, err = run("shrink", detector, "--data", data, "--out", "small")
-    assert (status, err) == (1, f"emotion: {detector} is a detector; only a recogniser can be shrunk.\n")
+    assert (status, err) == (1, f"emotion: {detector} is a detector; only a classifier can be shrunk.\n")
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: P
     assert list(photo) == ["file", "width", "height", "faces"]
     assert (photo["file"], photo["width"], photo["height"]) == (str(sample_file), 512, 512)
     face = photo["faces"][0]
-    assert list(face) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert list(face) == ["box", "detection_score", "label", "confidence", "scores", "uncertainty_reason"]
     assert [type(value) for value in face["box"]] == [int] * 4
     assert face["scores"].keys() == set(FERPLUS_LABELS)
     assert sum(face["scores"].values()) == pytest.approx(1, abs=1e-3)
     assert face["confidence"] == max(face["scores"].values()) == face["scores"][face["label"]]
-    assert face["detection"] >= 0.6
-    assert face["unsure"] is None
+    assert face["detection_score"] >= 0.6
+    assert face["uncertainty_reason"] is None
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_which_answer(analyze: Run, sample_file: Path, head: str, labels: int) -
 def test_unsure_is_shown_with_its_reason(analyze: Run, sample_file: Path) -> None:
     _, out, _ = analyze("--json", "--unsure", "1", sample_file)
     face = json.loads(out)["faces"][0]
-    assert face["unsure"].startswith("between ")
+    assert face["uncertainty_reason"].startswith("between ")
     assert face["label"] in face["scores"]
 
 
@@ -235,7 +235,7 @@ def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
     status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--blur"] * blur)
     assert status == 0
     record = json.loads(out)
-    label = "unsure" if record["faces"][0]["unsure"] else record["faces"][0]["label"]
+    label = "unsure" if record["faces"][0]["uncertainty_reason"] else record["faces"][0]["label"]
     folder = Path("some/out")
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
         ".emotion-result.json",
@@ -264,15 +264,15 @@ def test_no_out_where_nothing_was_read(analyze: Run) -> None:
 
 
 def test_a_photo_on_its_side_says_so(
-    run: Run, fake_detector: Callable, fake_recogniser: Callable, monkeypatch: pytest.MonkeyPatch
+    run: Run, fake_detector: Callable, fake_classifier: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face = Face(Box(0, 0, 30, 30), 0.9)
-    fake = Analyzer(fake_detector(lambda image: [face] if image.shape[:2] == (60, 40) else []), fake_recogniser())
+    fake = Analyzer(fake_detector(lambda image: [face] if image.shape[:2] == (60, 40) else []), fake_classifier())
     monkeypatch.setattr("emotion.recognition.analyzer.load_analyzer", lambda *_: fake)
     Image.new("RGB", (60, 40)).save("side.png")
     assert run("analyze", "side.png") == (0, "side.png: 1 happy (turned clockwise by 90 degrees)\n", "")
     record = json.loads(run("analyze", "side.png", "--json")[1])
-    assert (record["width"], record["height"], record["turned"]) == (40, 60, 90)
+    assert (record["width"], record["height"], record["rotation"]) == (40, 60, 90)
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode on this system")
@@ -348,14 +348,14 @@ def test_a_name_that_the_encoding_lacks(tiny: ModelBundle, tmp_path: Path, argum
 
 
 def test_evaluate(run: Run, tiny: ModelBundle, data: Path) -> None:
-    status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "private", "--json")
+    status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "test", "--json")
     assert (status, err) == (0, "")
     scores = json.loads(out)
-    assert (scores["split"], scores["n"]) == ("private", 12)
+    assert (scores["split"], scores["n"]) == ("test", 12)
     assert 0 <= scores["accuracy_interval"][0] <= scores["accuracy"] <= scores["accuracy_interval"][1] <= 1
     status, out, _ = run("evaluate", tiny.folder, "--data", data)
     assert status == 0
-    assert out.startswith("public split, 12 faces\naccuracy ")
+    assert out.startswith("validation split, 12 faces\naccuracy ")
     assert "happy      recall" in out
 
 
@@ -363,9 +363,9 @@ def test_networks_are_listed(run: Run) -> None:
     status, out, err = run("networks", "--json")
     assert (status, err) == (0, "")
     facts = {one["name"]: one for one in json.loads(out)}
-    assert facts["cnn-3conv-250"]["parameters"] == 6_926_375
+    assert facts["cnn-3conv-250"]["num_parameters"] == 6_926_375
     assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
-    assert facts["vgg16"]["defaults"]["schedule"] == "plateau"
+    assert facts["vgg16"]["defaults"]["lr_schedule"] == "plateau"
     text = run("networks")[1]
     assert [line.split()[0] for line in text.splitlines()] == list(facts)
 
@@ -378,7 +378,7 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     first, *shipped = map(json.loads, out.splitlines())
     assert (first["name"], first["epoch"], first["epochs"], first["best_accuracy"]) == ("mine", 2, 4, 0.5)
-    assert "recogniser" in {one["name"] for one in shipped}
+    assert "classifier" in {one["name"] for one in shipped}
     assert "50.0% in epoch 2" in run("runs", "--folder", tmp_path / "runs")[1]
     assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
 
@@ -398,10 +398,10 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
         folder: Path,
         report: JobReporter,
         crops: object,
-        beside: object,
+        metadata: object,
         *,
         teachers: list[object],
-        finish: bool,
+        export_only: bool,
         tensorboard: bool,
     ) -> None:
         assert teachers == []
@@ -428,8 +428,8 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
 
 
 ROWS = [
-    {"what": "detect", "detector": "haar", "faces": 1, "milliseconds": 1.25},
-    {"what": "start", "detector": "haar", "faces": 1, "milliseconds": 900.0, "megabytes": 150.4},
+    {"step": "detect", "detector": "haar", "num_faces": 1, "ms": 1.25},
+    {"step": "start", "detector": "haar", "num_faces": 1, "ms": 900.0, "memory_mb": 150.4},
 ]
 
 

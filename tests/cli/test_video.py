@@ -27,7 +27,7 @@ FILES = {
     "faces.csv",
     "faces.json",
     "expressions.vtt",
-    "crops.zip",
+    "thumbnails.zip",
     "report.html",
     "frames.jsonl",
     "summary.json",
@@ -84,7 +84,7 @@ def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
 def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames: int, film: bool) -> None:
     status, out, _ = analyze("clip.mp4", "--out", "out", "--json", *options.split())
     value = json.loads(out)
-    assert (status, value["file"], value["frames"], value["ended"]) == (0, "clip.mp4", frames, "done")
+    assert (status, value["file"], value["num_frames"], value["status"]) == (0, "clip.mp4", frames, "done")
     assert (tmp_path / "out" / "annotated.mp4").exists() == film
     settings = VideoAnalysis.open(tmp_path / "out").settings
     assert settings.anonymize == ("--blur" in options)
@@ -208,10 +208,10 @@ def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")} == before
     status, _, err = analyze(*call, "--no-video")
     assert (status, err.count("holds a complete video analysis already")) == (1, 2)
-    (tmp_path / "out" / "clip" / "crops" / "mine.txt").write_text("mine")
+    (tmp_path / "out" / "clip" / "thumbnails" / "mine.txt").write_text("mine")
     status, _, err = analyze(*call, "--no-video", "--overwrite")
-    assert (status, "holds clip/crops/mine.txt, which is no part" in err) == (1, True)
-    (tmp_path / "out" / "clip" / "crops" / "mine.txt").unlink()
+    assert (status, "holds clip/thumbnails/mine.txt, which is no part" in err) == (1, True)
+    (tmp_path / "out" / "clip" / "thumbnails" / "mine.txt").unlink()
     assert analyze(*call[1:], "--no-video", "--overwrite")[0] == 0
     assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {"faces", "faces (2)"}
     assert not [*(tmp_path / "out").rglob("*.mp4")]
@@ -263,7 +263,7 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
     assert " of 1:53, " in text
     assert "Stopped: what was read until then of " in text.splitlines()[-1]
     analysis = VideoAnalysis.open(tmp_path / "out")
-    assert analysis.summary["ended"] == analysis.state.status == "stopped"
+    assert analysis.summary["status"] == analysis.state.status == "stopped"
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
     assert analysis.annotated_video is not None
     with VideoReader(analysis.annotated_video) as film:

@@ -18,17 +18,17 @@ SHARE = st.floats(0, 1)
 AMOUNTS = st.builds(
     Augmentation,
     shift=st.floats(0, 0.5),
-    least_scale=st.floats(0.5, 1),
-    most_scale=st.floats(1, 2),
+    min_scale=st.floats(0.5, 1),
+    max_scale=st.floats(1, 2),
     rotation=st.floats(0, 180),
     brightness=st.floats(0, 255),
     contrast=SHARE,
     gamma=st.floats(0, 2),
-    p_erase=SHARE,
-    p_blur=SHARE,
-    p_noise=SHARE,
-    p_jpeg=SHARE,
-    p_low_resolution=SHARE,
+    erase_prob=SHARE,
+    blur_prob=SHARE,
+    noise_prob=SHARE,
+    jpeg_prob=SHARE,
+    low_resolution_prob=SHARE,
 )
 
 
@@ -155,7 +155,7 @@ def test_erasing_fills_one_box_with_one_grey() -> None:
     assert len(greys) > 100
 
 
-@pytest.mark.parametrize("name", ["p_erase", "p_blur", "p_noise", "p_jpeg", "p_low_resolution"])
+@pytest.mark.parametrize("name", ["erase_prob", "blur_prob", "noise_prob", "jpeg_prob", "low_resolution_prob"])
 def test_a_probability_is_how_often(name: str) -> None:
     images = pictures(MANY)
     for share in (0.0, 0.3, 1.0):

@@ -29,11 +29,11 @@ from emotion.datasets.builder import (
     FACES_FILE,
     METADATA_FILE,
     REJECTED,
-    SPLIT_FOLDERS,
     DatasetBuildConfig,
     build_dataset,
     validate_name,
 )
+from emotion.datasets.dataset import SPLITS
 from emotion.datasets.duplicates import group_near_duplicates
 from emotion.datasets.loaders import load_dataset
 from emotion.datasets.splitting import parse_split_ratios
@@ -70,30 +70,30 @@ def write(path: Path, image: Picture) -> Path:
 class Seeing:
     """An analyzer that finds what it is told by a photo's size, else one face at `PLACE`."""
 
-    def __init__(self, recogniser: ExpressionClassifier) -> None:
+    def __init__(self, classifier: ExpressionClassifier) -> None:
         self.by_size: dict[int, list[Box]] = {}
         self.turned: Rotation = 0
-        self.detector, self.recogniser = self, recogniser
-        self.name, self.geometry = "haar", CropGeometry(scale=1.2, y_offset=0.05)
+        self.detector, self.classifier = self, classifier
+        self.name, self.crop_geometry = "haar", CropGeometry(scale=1.2, y_offset=0.05)
 
-    def analyze_upright(self, image: Picture, settings: Any) -> OrientedResult:
+    def analyze_any_orientation(self, image: Picture, settings: Any) -> OrientedResult:
         boxes = self.by_size.get(image.shape[1], [PLACE])
         return OrientedResult(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
 
 
 @pytest.fixture
-def detector(tiny_recogniser: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> Seeing:
-    one = Seeing(tiny_recogniser)
+def detector(tiny_classifier: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> Seeing:
+    one = Seeing(tiny_classifier)
     monkeypatch.setattr(analyzer, "load_analyzer", lambda name: one)
     return one
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """`made(source, **settings)`: what prepared.json holds; the data set lies in tmp_path/sets/mine."""
+    """`made(source, **settings)`: what dataset.json holds; the data set lies in tmp_path/sets/mine."""
 
     def run(source: Path, **settings: Any) -> dict[str, Any]:
-        folder = tmp_path / "sets" / ".mine.preparing"
+        folder = tmp_path / "sets" / ".mine.building"
         folder.mkdir(parents=True, exist_ok=True)
         prepared = build_dataset(
             source, tmp_path / "sets" / "mine", DatasetBuildConfig(**settings), folder, JobReporter(folder)
@@ -127,7 +127,7 @@ def test_faces_are_cut_as_the_app_cuts_them(tmp_path: Path, detector: Seeing, ma
     for row in rows(tmp_path / "sets" / "mine", FACES_FILE):
         crop = cv2.imread(str(tmp_path / "sets" / "mine" / row["file"]), cv2.IMREAD_UNCHANGED)
         grey = to_gray(photo(int(row["photo"][-5])))
-        np.testing.assert_array_equal(crop, crop_square(grey, detector.geometry.to_square(PLACE), 64))
+        np.testing.assert_array_equal(crop, crop_square(grey, detector.crop_geometry.to_square(PLACE), 64))
         assert [int(row[side]) for side in ("x1", "y1", "x2", "y2")] == [20, 30, 80, 90]
 
 
@@ -142,10 +142,10 @@ def test_a_data_set_can_be_used_at_once(tmp_path: Path, detector: Seeing, made: 
     assert counts == {(0, 0): 16, (1, 0): 2, (2, 0): 2, (0, 1): 16, (1, 1): 2, (2, 1): 2}
     assert prepared["counts"] == {
         place: {name: counts[number, label] for label, name in enumerate(data.label_names)}
-        for number, place in enumerate(SPLIT_FOLDERS)
+        for number, place in enumerate(SPLITS)
     }
-    assert (prepared["photos"], prepared["faces"], prepared["thrown_out"]) == (40, 40, {})
-    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+    assert (prepared["photos"], prepared["faces"], prepared["rejected"]) == (40, 40, {})
+    assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
 
 
 def test_the_same_photos_give_the_same_data_set(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
@@ -171,7 +171,7 @@ def test_near_duplicates_come_into_one_split(tmp_path: Path, made: Callable[...,
                 tmp_path / "photos" / ("happy" if number % 2 else "sad") / f"{number}-{copy}.png",
                 change[..., None].repeat(3, 2),
             )
-    prepared = made(tmp_path / "photos", whole=True, shares=(0.5, 0.25, 0.25))
+    prepared = made(tmp_path / "photos", pre_cropped=True, split_ratios=(0.5, 0.25, 0.25))
     assert prepared["near_duplicates"] == {"groups": 12, "faces": 36}
     data = load_dataset(tmp_path / "sets" / "mine")
     groups = group_near_duplicates(data.images)
@@ -203,7 +203,7 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
         write(photos / f"{name}.png", image)
     (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     os.symlink(photos / "top.png", photos / "sad" / "link.png")
-    prepared = made(photos, several="none")
+    prepared = made(photos, multi_face_policy="none")
     folder = tmp_path / "sets" / "mine"
     assert thrown(folder) == {
         "happy/same.png": "duplicate",
@@ -219,12 +219,12 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
         "'=cmd().png": "no label",
     }
     assert [row["photo"] for row in rows(folder, FACES_FILE)] == ["happy/good.png", "sad/main.png"]
-    assert prepared["thrown_out"] == dict(Counter(thrown(folder).values()))
+    assert prepared["rejected"] == dict(Counter(thrown(folder).values()))
     for row in rows(folder, f"{REJECTED}.csv"):
-        assert row["sentence"].endswith(".")
-        assert (row["picture"] != "") == (row["reason"] not in ("unreadable", "no label"))
-        if row["picture"]:
-            image = cv2.imread(str(folder / row["picture"]))
+        assert row["message"].endswith(".")
+        assert (row["thumbnail"] != "") == (row["reason"] not in ("unreadable", "no label"))
+        if row["thumbnail"]:
+            image = cv2.imread(str(folder / row["thumbnail"]))
             assert image is not None
             assert max(image.shape) <= 200
 
@@ -245,7 +245,7 @@ def test_a_photo_is_cut_as_it_was_turned_to_find_the_face(
     made(tmp_path / "photos")
     upright = to_gray(rotate(photo(1), 90))
     (image,) = load_dataset(tmp_path / "sets" / "mine").images
-    np.testing.assert_array_equal(image, crop_square(upright, detector.geometry.to_square(PLACE), 48))
+    np.testing.assert_array_equal(image, crop_square(upright, detector.crop_geometry.to_square(PLACE), 48))
 
 
 def test_the_app_and_a_data_set_cut_the_same_face(tmp_path: Path, sample_file: Path, made: Callable[..., Any]) -> None:
@@ -254,15 +254,15 @@ def test_the_app_and_a_data_set_cut_the_same_face(tmp_path: Path, sample_file: P
     prepared = made(tmp_path / "photos")
     reading = photos.analyze_photo(sample_file, load_analyzer(), analyzer_settings())
     np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, reading.gray_crops)
-    assert prepared["found_by"]["recogniser"]["sha256"] == load_analyzer().classifier.bundle.sha256
+    assert prepared["provenance"]["classifier"]["sha256"] == load_analyzer().classifier.bundle.sha256
 
 
 def test_cut_faces_are_taken_whole(tmp_path: Path, made: Callable[..., Any]) -> None:
     for number, face in enumerate(pictures(5)):
         write(tmp_path / "photos" / "happy" / f"{number}.png", face[..., None].repeat(3, 2))
     write(tmp_path / "photos" / "happy" / "tiny.png", photo(1, 18))
-    prepared = made(tmp_path / "photos", whole=True)
-    assert (prepared["faces"], prepared["found_by"], prepared["thrown_out"]) == (5, None, {"too small": 1})
+    prepared = made(tmp_path / "photos", pre_cropped=True)
+    assert (prepared["faces"], prepared["provenance"], prepared["rejected"]) == (5, None, {"too small": 1})
     images = load_dataset(tmp_path / "sets" / "mine").images
     assert sorted(image.tobytes() for image in images) == sorted(face.tobytes() for face in pictures(5))
 
@@ -272,15 +272,15 @@ def test_without_a_single_face_no_data_set_is_made(tmp_path: Path, detector: See
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
     with pytest.raises(DataError, match="No face is left of 1 photos in photos: 1 no face"):
         made(tmp_path / "photos")
-    assert [path.name for path in (tmp_path / "sets").iterdir()] == [".mine.preparing"]
-    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+    assert [path.name for path in (tmp_path / "sets").iterdir()] == [".mine.building"]
+    assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
 
 
 # ------------------------------------------------------------------ settings and names
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 15}, {"size": 513}, {"least": 0}, {"seed": -1}, {"seed": 2**32}, {"detection": 1.1}]
+    "wrong", [{"size": 15}, {"size": 513}, {"min_face_px": 0}, {"seed": -1}, {"seed": 2**32}, {"detection_threshold": 1.1}]
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="choose"):
@@ -322,14 +322,14 @@ def test_settings_go_through_the_command_line(
     ) -> dict[str, Any]:
         assert not overwrite
         got.append(settings)
-        return {"photos": 0, "faces": 0, "counts": {}, "thrown_out": {}}
+        return {"photos": 0, "faces": 0, "counts": {}, "rejected": {}}
 
     with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context():
         patch.setattr(builder, "build_dataset", keep)
         out = Path(os.environ.get("TMPDIR", "/tmp")) / "emotion-settings"
         assert main(["prepare", "x", "--name", "mine", "--out", str(out), *build_arguments(asked)]) == 0
         shutil.rmtree(out)
-    assert replace(got[0], shares=shares) == asked
+    assert replace(got[0], split_ratios=shares) == asked
     assert got[0].split_ratios == pytest.approx(shares)
 
 
@@ -344,18 +344,18 @@ class Stopping(JobReporter):
         self.after = after
 
     @property
-    def stopping(self) -> bool:
+    def stop_requested(self) -> bool:
         return (self.after < 0) or super().stop_requested
 
-    def progress(self, done: float, total: float, text: str = "") -> None:
-        self.after -= text.startswith("Photo")
+    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
+        self.after -= message.startswith("Photo")
 
 
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_stop_leaves_nothing(tmp_path: Path, detector: Seeing, after: int) -> None:
     for number in range(6):
         write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
-    folder = tmp_path / "sets" / ".mine.preparing"
+    folder = tmp_path / "sets" / ".mine.building"
     folder.mkdir(parents=True)
     target = tmp_path / "sets" / "mine"
     assert build_dataset(tmp_path / "photos", target, DatasetBuildConfig(), folder, Stopping(folder, after)) is None
@@ -375,7 +375,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     with pytest.raises(JobError, match="the disk is full"):
         made(tmp_path / "photos")
     assert not (tmp_path / "sets" / "mine").exists()
-    assert not (tmp_path / "sets" / ".mine.preparing" / "set").exists()
+    assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
 
 
 def test_who_comes_second_does_not_overwrite(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
@@ -426,10 +426,10 @@ def test_command_replaces_a_data_set_of_its_own_only(
     before.remove(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png")
     assert main(inner) == 1
     assert "is an input and lies in" in capsys.readouterr().err
-    (tmp_path / "sets" / ".mine.preparing").mkdir()
-    (tmp_path / "sets" / ".mine.preparing" / "mine.txt").write_text("mine")
+    (tmp_path / "sets" / ".mine.building").mkdir()
+    (tmp_path / "sets" / ".mine.building" / "mine.txt").write_text("mine")
     assert main(words) == 1
-    assert (tmp_path / "sets" / ".mine.preparing" / "mine.txt").exists()
+    assert (tmp_path / "sets" / ".mine.building" / "mine.txt").exists()
     assert set(before) <= set(tmp_path.rglob("*"))
 
 
@@ -482,7 +482,7 @@ def test_a_stopped_job_leaves_no_data_set(tmp_path: Path, many: Path) -> None:
     while not job.read_state().message.startswith("Photo"):
         time.sleep(0.01)
     assert job.stop().status == "stopped"
-    assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.preparing"]
+    assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.building"]
     assert not (job.folder / "set").exists()
 
 

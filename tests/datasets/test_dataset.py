@@ -41,12 +41,12 @@ from tests.training.making import (
     write_picture,
 )
 
-FOLDERS = ("train", "valid", "test")
+FOLDERS = ("train", "validation", "test")
 
 
 def equal(one: Dataset, other: Dataset) -> None:
     """All arrays, their types and the labels' names."""
-    for name in ("images", "labels", "split", "votes", "named"):
+    for name in ("images", "labels", "split", "votes", "has_votes"):
         a, b = getattr(one, name), getattr(other, name)
         assert (a is None) == (b is None), name
         if a is not None:
@@ -291,7 +291,7 @@ def test_a_folder_that_is_not_understood_is_a_note_and_nothing_hidden_is_read(tm
     assert by_picture(got) == by_picture(data)
     assert [note.partition(": ")[0] for note in got.notes] == ["extra", "test", "test/sad/phone.heic"]
     shutil.rmtree(tmp_path / "train")
-    shutil.rmtree(tmp_path / "valid")
+    shutil.rmtree(tmp_path / "validation")
     shutil.rmtree(tmp_path / "test")
     write_picture(tmp_path / "test" / "cover.png", pictures(1)[0])
     shutil.rmtree(tmp_path / "extra")
@@ -312,7 +312,7 @@ def test_rows_and_take() -> None:
     assert [data.rows_in(split).tolist() for split in datasets_dataset.SPLITS] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
     part = data.take(np.array([8, 0]))
     assert len(part) == 2
-    for name in ("images", "labels", "split", "votes", "named"):
+    for name in ("images", "labels", "split", "votes", "has_votes"):
         np.testing.assert_array_equal(getattr(part, name), getattr(data, name)[[8, 0]])
     assert replace(data, votes=None, has_votes=None).take(np.array([1])).votes is None
     assert len(data.take(np.array([], np.intp))) == 0
@@ -534,7 +534,7 @@ BAD_VOTES: dict[str, tuple[Callable[[list[str]], list[str]], list[str]]] = {
     "negative": (line(2, "3", "-3"), ["line 2", "anger", "'-3'"]),
     "too many": (line(2, "3", "128"), ["line 2", "anger", "0 to 127"]),
     "huge": (line(2, "3", "9" * 6000), ["line 2", "anger", "0 to 127"]),
-    "another order": (lambda lines: [lines[0], lines[3], lines[1], lines[2]], ["line 2", "public"]),
+    "another order": (lambda lines: [lines[0], lines[3], lines[1], lines[2]], ["line 2", "validation"]),
     "endless field": (line(2, "fer0", "f" * 140_000), ["line 2"]),
 }
 
@@ -636,9 +636,9 @@ def test_duplicates_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> N
     assert duplicate_report(data) == {
         "duplicate_groups": len({which[i] for i, _ in twins}),
         "groups_with_conflicting_labels": len({which[i] for i, j in twins if labels[i] != labels[j]}),
-        "public_rows_in_training": sum(s and split[i] == 1 for i, s in enumerate(seen)),
-        "private_rows_in_training": sum(s and split[i] == 2 for i, s in enumerate(seen)),
-        "private_rows_in_public": sum(split[i] == 2 and any(same[i][j] and split[j] == 1 for j in n) for i in n),
+        "validation_rows_in_train": sum(s and split[i] == 1 for i, s in enumerate(seen)),
+        "test_rows_in_train": sum(s and split[i] == 2 for i, s in enumerate(seen)),
+        "test_rows_in_validation": sum(split[i] == 2 and any(same[i][j] and split[j] == 1 for j in n) for i in n),
         "blank_images": int((which == 5).sum()),
     }
 
@@ -670,16 +670,16 @@ def test_fer2013_has_the_rows_that_are_known(real: Dataset) -> None:
     assert len(real) == 35_887
     assert [len(real.rows_in(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]
     assert np.bincount(real.labels).tolist() == [4953, 547, 5121, 8989, 6077, 4002, 6198]
-    assert (majority_vote(real)[real.rows_in("private")] >= 0).sum() == 3_153
+    assert (majority_vote(real)[real.rows_in("test")] >= 0).sum() == 3_153
 
 
 def test_fer2013_has_the_duplicates_that_are_known(real: Dataset) -> None:
     assert duplicate_report(real) == {
         "duplicate_groups": 1_516,
         "groups_with_conflicting_labels": 57,
-        "public_rows_in_training": 280,
-        "private_rows_in_training": 288,
-        "private_rows_in_public": 44,
+        "validation_rows_in_train": 280,
+        "test_rows_in_train": 288,
+        "test_rows_in_validation": 44,
         "blank_images": 13,
     }
 

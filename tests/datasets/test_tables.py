@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from emotion.charts.datasets import plot_class_counts, plot_label_agreement
 from emotion.datasets import tables
-from emotion.datasets.dataset import Dataset, majority_vote
+from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.datasets.duplicates import group_near_duplicates
-from emotion.datasets.tables import MAJORITY_LABELS, SPLIT_NAMES, DuplicateGroup
+from emotion.datasets.tables import MAJORITY_LABELS, DuplicateGroup
 from emotion.expressions import FER2013_LABELS, get_style
 from emotion.results import tables as results_tables
 from emotion.training.runs.folder import read_csv_rows
@@ -38,12 +38,12 @@ def test_counts_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
     table = tables.counts_table(data)
     assert len(table) == 9
     for label, split, count in zip(table["label"], table["split"], table["count"], strict=True):
-        wanted = data.label_names.index(label), SPLIT_NAMES.index(split)
+        wanted = data.label_names.index(label), SPLITS.index(split)
         assert count == sum((row[1], row[2]) == wanted for row in rows)
     by_label = tables.counts_by_label(data)
-    assert [*by_label.columns] == ["label", *SPLIT_NAMES, "all"]
+    assert [*by_label.columns] == ["label", *SPLITS, "all"]
     assert by_label["all"].sum() == len(rows)
-    assert (by_label[[*SPLIT_NAMES]].sum(axis=1) == by_label["all"]).all()
+    assert (by_label[[*SPLITS]].sum(axis=1) == by_label["all"]).all()
 
 
 @given(rows=ROWS)
@@ -72,8 +72,8 @@ def test_tables_of_nothing_have_their_columns() -> None:
         "row",
         "label",
         "split",
-        "several_splits",
-        "several_labels",
+        "spans_splits",
+        "has_label_conflict",
     ]
     assert [*tables.rows_table(data, np.array([], np.intp)).columns] == ["row", "label", "split"]
     assert tables.find_blank_rows(data).tolist() == []
@@ -112,10 +112,10 @@ def test_agreement_against_a_slow_oracle(rows: list[tuple[int, int]]) -> None:
     assert most == 0 or others[FER2013_LABELS[row], MAJORITY_LABELS[column]] == most
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\0", "name,label,reason,sentence,picture\n", '"', None])
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\0", "name,label,reason,message,thumbnail\n", '"', None])
 def test_a_list_of_what_was_left_out_that_makes_no_sense(tmp_path: Path, text: str | None) -> None:
     if text is not None:
-        (tmp_path / "thrown_out.csv").write_text(text)
+        (tmp_path / "rejected.csv").write_text(text)
     for one in tables.read_rejected(tmp_path):
         assert all(isinstance(value, str) for value in one)
 
@@ -146,7 +146,7 @@ def test_charts_hold_every_number() -> None:
     (rows,) = drawn["datasets"].values()
     assert sorted((row["name"], row["split"], row["count"]) for row in rows if row["count"]) == sorted(
         [
-            ("● happy", "training", 1),
+            ("● happy", "train", 1),
             ("● happy", "validation", 1),
             (f"{get_style(odd).symbol} {odd}", "test", 1),
         ]
@@ -156,7 +156,7 @@ def test_charts_hold_every_number() -> None:
         (rows,) = plot_label_agreement(tables.agreement_table(votes), dark=dark).to_dict()["datasets"].values()
         angry = {row["majority"]: (row["count"], row["part"]) for row in rows if row["label"] == "angry"}
         assert (angry["neutral"], angry["angry"], angry["sad"]) == ((1, "33 %"), (2, "67 %"), (0, "0 %"))
-        assert len({row["ink"] for row in rows}) == (1 if not dark else 2)
+        assert len({row["text_color"] for row in rows}) == (1 if not dark else 2)
 
 
 def test_a_group_says_what_is_wrong_with_it() -> None:
@@ -169,8 +169,8 @@ def test_a_group_says_what_is_wrong_with_it() -> None:
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_what_was_left_out_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
-    text = f"{mark}name,label,reason,sentence,picture\nGröße.png,happy,no face,Why.,\n"
-    (tmp_path / "thrown_out.csv").write_text(text, encoding="utf-8")
+    text = f"{mark}name,label,reason,message,thumbnail\nGröße.png,happy,no face,Why.,\n"
+    (tmp_path / "rejected.csv").write_text(text, encoding="utf-8")
     (row,) = tables.read_rejected(tmp_path)
     assert (row.name, row.reason) == ("Größe.png", "no face")
 

@@ -22,7 +22,7 @@ def camera(sample: NDArray[np.uint8]) -> DemoCamera:
 
 @pytest.fixture(scope="module")
 def analyzer() -> Analyzer:
-    """With the detector and the recogniser that are shipped."""
+    """With the detector and the classifier that are shipped."""
     return load_analyzer("glance")
 
 

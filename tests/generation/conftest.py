@@ -28,7 +28,7 @@ def judge_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 
 @pytest.fixture(scope="session")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A recogniser that can teach; only for tests that load TensorFlow."""
+    """A classifier that can teach; only for tests that load TensorFlow."""
     return open_model(write_teacher(tmp_path_factory.mktemp("teachers") / "teacher"))
 
 

@@ -1,4 +1,4 @@
-"""Generators and recognisers that need no training: small ONNX networks with their cards."""
+"""Generators and classifiers that need no training: small ONNX networks with their cards."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
         {
             "kind": "generator",
             "name": folder.name,
-            "latent": LATENT,
+            "latent_dim": LATENT,
             "labels": list(labels),
             "truncation": 0.75,
-            "output": {"size": 48, "colour": "grey", "range": [0, 255]},
+            "output": {"size": 48, "color_mode": "grayscale", "range": [0, 255]},
             "metrics": {},
         },
         change,
@@ -69,7 +69,7 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
 
 
 def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str] = FER2013_LABELS) -> Path:
-    """A recogniser with ten features, each the answer of a random filter, and one head "fer2013"."""
+    """A classifier with ten features, each the answer of a random filter, and one head "fer2013"."""
     rng = np.random.default_rng(4)
     constants = {
         "scale": np.array(1 / 255),
@@ -91,10 +91,10 @@ def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str
     return write_card(
         folder,
         {
-            "kind": "recogniser",
+            "kind": "classifier",
             "name": folder.name,
             "input": {"size": 48},
-            "shown": "fer2013",
+            "default_head": "fer2013",
             "metrics": {},
             "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
         },
@@ -150,10 +150,10 @@ def tiny_pair(classes: int) -> Any:
     x = layers.BatchNormalization()(layers.Dense(12 * 12)(layers.Concatenate()([latent, expression])))
     x = layers.UpSampling2D(4)(layers.Reshape((12, 12, 1))(x))
     generator = keras.Model([latent, expression], layers.Conv2D(1, 3, padding="same")(x), name="tiny")
-    seen, asked = keras.Input((48, 48, 1), name="seen"), keras.Input((classes,), name="asked")
+    seen, asked = keras.Input((48, 48, 1), name="faces"), keras.Input((classes,), name="expression")
     x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(6, 8, 8)(seen))
     x = layers.Concatenate()([layers.Dropout(0.2)(layers.Flatten()(x)), asked])
-    return GanNetworks(generator, keras.Model([seen, asked], layers.Dense(1)(x), name="tiny_critic"))
+    return GanNetworks(generator, keras.Model([seen, asked], layers.Dense(1)(x), name="tiny_discriminator"))
 
 
 def use_tiny(patch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def use_tiny(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
-    """An untrained recogniser with model.keras, as a training leaves it."""
+    """An untrained classifier with model.keras, as a training leaves it."""
     import keras
 
     from emotion.training.export import export_classifier
@@ -176,13 +176,13 @@ def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
     write_card(
         folder,
         {
-            "kind": "recogniser",
+            "kind": "classifier",
             "name": folder.name,
             "input": {"size": 48},
-            "shown": "fer2013",
+            "default_head": "fer2013",
             "metrics": {},
             "heads": {"fer2013": {"output": "fer2013", "labels": list(labels), "temperature": 1.0}},
-            "face": {"output": "face", "threshold": 0.5},
+            "face_head": {"output": "face", "threshold": 0.5},
         },
         None,
     )

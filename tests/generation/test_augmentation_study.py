@@ -47,10 +47,10 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dataset, Dataset, str
     calls: list[tuple[Dataset, Dataset, str, int]] = []
 
     def fake(
-        data: Dataset, held: Dataset, way: str, seed: int, question: StudyConfig, stopping: Callable
+        data: Dataset, held_out: Dataset, condition: str, seed: int, config: StudyConfig, should_stop: Callable
     ) -> dict[str, Any]:
-        calls.append((data, held, way, seed))
-        share = 0.5 + 0.01 * seed + (0.1 if way == "synthetic" else 0)
+        calls.append((data, held_out, condition, seed))
+        share = 0.5 + 0.01 * seed + (0.1 if condition == "synthetic" else 0)
         return {"accuracy": share, "recall": {"disgust": share, "happy": 0.9}}
 
     monkeypatch.setattr(augmentation_study, "_train_and_measure", fake)
@@ -58,46 +58,49 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dataset, Dataset, str
 
 
 def ask(sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, folder: Path, **changes: Any) -> dict[str, Any]:
-    question = StudyConfig(**{"least": 0.0, "seeds": 2, "epochs": 1} | changes)
-    return run_augmentation_study(sampler, ExpressionClassifier(judge_bundle, num_threads=1), data, question, folder)
+    config = StudyConfig(**{"min_prob": 0.0, "num_seeds": 2, "epochs": 1} | changes)
+    return run_augmentation_study(sampler, ExpressionClassifier(judge_bundle, num_threads=1), data, config, folder)
 
 
 def test_every_way_has_as_many_faces_and_its_own_ones(
     sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     answer = ask(sampler, judge_bundle, data, tmp_path / "out")
-    assert [(way, seed) for _, _, way, seed in learned] == [(way, seed) for seed in range(2) for way in CONDITIONS]
-    assert {len(one.rows("training")) for one, *_ in learned} == {42 + 12}
-    assert {len(one.rows("public")) for one, *_ in learned} == {2}
+    expected = [(condition, seed) for seed in range(2) for condition in CONDITIONS]
+    assert [(condition, seed) for _, _, condition, seed in learned] == expected
+    assert {len(one.rows_in("train")) for one, *_ in learned} == {42 + 12}
+    assert {len(one.rows_in("validation")) for one, *_ in learned} == {2}
     real = {image.tobytes() for image in data.images[:44]}
-    for one, held, way, _ in learned:
-        images = [one.images[i].tobytes() for i in one.rows("training")]
-        strange = [i for i, image in zip(one.rows("training"), images, strict=True) if image not in real]
-        assert len(strange) == (12 if way == "synthetic" else 0)
+    for one, held, condition, _ in learned:
+        images = [one.images[i].tobytes() for i in one.rows_in("train")]
+        strange = [i for i, image in zip(one.rows_in("train"), images, strict=True) if image not in real]
+        assert len(strange) == (12 if condition == "synthetic" else 0)
         assert all(one.labels[i] == 0 for i in strange)
         assert len(held) == 19, "a copy of a training face is held out of the measure"
         assert not {image.tobytes() for image in held.images} & real
-        rare = int((one.labels[one.rows("training")] == 0).sum())
-        assert rare >= 12 if way in ("repeated", "synthetic") else rare < 12
-    assert answer["differences"]["changed"]["all faces"]["mean"] == pytest.approx(0.1)
-    assert answer["filter_taught"] is False
-    assert json.loads((tmp_path / "out" / "benefit.json").read_text()) == answer
+        rare = int((one.labels[one.rows_in("train")] == 0).sum())
+        assert rare >= 12 if condition in ("oversampled", "synthetic") else rare < 12
+    assert answer["differences"]["augmented"]["all faces"]["mean"] == pytest.approx(0.1)
+    assert answer["filter_is_guidance_relative"] is False
+    assert json.loads((tmp_path / "out" / "augmentation_study.json").read_text()) == answer
 
 
 def test_it_goes_on_where_it_stopped_and_not_with_other_questions(
     sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     first = ask(sampler, judge_bundle, data, tmp_path)
-    (tmp_path / "plain-1.json").unlink()
+    (tmp_path / "real-1.json").unlink()
     learned.clear()
     assert ask(sampler, judge_bundle, data, tmp_path) == first
-    assert [(way, seed) for _, _, way, seed in learned] == [("plain", 1)]
+    assert [(condition, seed) for _, _, condition, seed in learned] == [("real", 1)]
     learned.clear()
     ask(sampler, judge_bundle, data, tmp_path, epochs=2)
     assert len(learned) == 8
 
 
-@pytest.mark.parametrize("changes", [{"seeds": 1}, {"epochs": 0}, {"times": 0}, {"times": float("nan")}])
+@pytest.mark.parametrize(
+    "changes", [{"num_seeds": 1}, {"epochs": 0}, {"synthetic_ratio": 0}, {"synthetic_ratio": float("nan")}]
+)
 def test_questions_without_an_answer(changes: dict[str, Any]) -> None:
     with pytest.raises(EmotionError, match="one alone has no interval"):
         StudyConfig(**changes)
@@ -107,9 +110,9 @@ def test_what_cannot_be_asked_of_the_data(
     sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, learned: list, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="no training faces of fear"):
-        ask(sampler, judge_bundle, data, tmp_path / "out", rare="fear")
+        ask(sampler, judge_bundle, data, tmp_path / "out", target_class="fear")
     with pytest.raises(EmotionError, match="Only 0 of 240 synthetic faces pass as disgust; 12 are needed"):
-        ask(sampler, judge_bundle, data, tmp_path / "out", least=1.0)
+        ask(sampler, judge_bundle, data, tmp_path / "out", min_prob=1.0)
     assert not (tmp_path / "out").exists()
 
 
@@ -123,13 +126,13 @@ def test_the_interval_is_students() -> None:
 def results(gain: Sequence[float], loss: float = 0.0) -> list[dict[str, Any]]:
     return [
         {
-            "way": way,
+            "condition": condition,
             "seed": seed,
-            "accuracy": 0.6 + 0.01 * seed + (loss if way == "synthetic" else 0),
-            "recall": {"disgust": 0.3 + 0.02 * seed + (more if way == "synthetic" else 0)},
+            "accuracy": 0.6 + 0.01 * seed + (loss if condition == "synthetic" else 0),
+            "recall": {"disgust": 0.3 + 0.02 * seed + (more if condition == "synthetic" else 0)},
         }
         for seed, more in enumerate(gain)
-        for way in CONDITIONS
+        for condition in CONDITIONS
     ]
 
 
@@ -150,18 +153,19 @@ def results(gain: Sequence[float], loss: float = 0.0) -> list[dict[str, Any]]:
 )
 def test_the_honest_sentence(gain: Sequence[float], loss: float, words: list[str]) -> None:
     told = summarize_results(results(gain, loss), "disgust")
-    assert all(word in told["sentence"] for word in words), told["sentence"]
-    assert {row["measure"] for row in told["rows"]} == {"all faces", "disgust"}
-    assert [row["way"] for row in told["rows"][:4]] == list(CONDITIONS.values())
+    assert all(word in told["conclusion"] for word in words), told["conclusion"]
+    assert {row["metric"] for row in told["rows"]} == {"all faces", "disgust"}
+    assert [row["condition"] for row in told["rows"][:4]] == list(CONDITIONS.values())
 
 
 @pytest.mark.slow
 def test_small_networks_learn(sampler: Sampler, judge_bundle: ModelBundle, data: Dataset, tmp_path: Path) -> None:
     answer = ask(sampler, judge_bundle, data, tmp_path)
-    told = [json.loads((tmp_path / f"{way}-{seed}.json").read_text()) for seed in range(2) for way in CONDITIONS]
+    names = [f"{condition}-{seed}.json" for seed in range(2) for condition in CONDITIONS]
+    told = [json.loads((tmp_path / name).read_text()) for name in names]
     assert all(set(one["recall"]) == {"disgust", "happy"} for one in told), "nobody held out is sad"
     assert all(0 <= one["accuracy"] <= 1 for one in told)
-    assert (answer["held_out"], answer["synthetic"]) == (19, 12)
+    assert (answer["num_held_out"], answer["num_synthetic"]) == (19, 12)
 
 
 def test_by_the_command_line(
@@ -176,5 +180,7 @@ def test_by_the_command_line(
     assert "pass as disgust" in capsys.readouterr().err, "with the usual certainty not one of them does"
     assert main([*arguments, "--times", "0.1", "--least", "0", "--keep"]) == 0
     assert capsys.readouterr().out.startswith("To find disgust, synthetic faces ")
-    assert (folder / "benefit.json").read_bytes() == (tmp_path / "out" / "benefit.json").read_bytes()
-    assert "benefit.json" in open_model(folder).card["files"], "it goes along with the generator"
+    assert (folder / "augmentation_study.json").read_bytes() == (
+        tmp_path / "out" / "augmentation_study.json"
+    ).read_bytes()
+    assert "augmentation_study.json" in open_model(folder).card["files"], "it goes along with the generator"

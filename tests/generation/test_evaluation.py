@@ -25,7 +25,15 @@ from tests.generation.making import write_generator
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 Change = Callable[[dict[str, Any]], object]
-WANTED = {"consistency", "consistency_per_class", "frechet", "frechet_floor", "precision", "recall", "nearest_ratio"}
+WANTED = {
+    "class_consistency",
+    "class_consistency_per_class",
+    "frechet",
+    "frechet_floor",
+    "precision",
+    "recall",
+    "nearest_ratio",
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +51,28 @@ def test_everything_that_was_promised_is_there(
 ) -> None:
     assert result.keys() >= WANTED
     assert json.loads(json.dumps(result)) == json.loads(json.dumps(result, allow_nan=False))
-    assert (result["split"], result["n"], result["truncation"], result["judge"]) == ("public", 84, 0.75, "judge")
-    assert list(result["consistency_per_class"]) == list(data.label_names)
-    assert result["consistency"] == pytest.approx(np.mean(list(result["consistency_per_class"].values())))
-    low, high = result["consistency_interval"]
-    assert low <= result["consistency"] <= high
+    assert (result["split"], result["num_faces"], result["truncation"], result["feature_classifier"]) == (
+        "validation",
+        84,
+        0.75,
+        "judge",
+    )
+    assert list(result["class_consistency_per_class"]) == list(data.label_names)
+    assert result["class_consistency"] == pytest.approx(np.mean(list(result["class_consistency_per_class"].values())))
+    low, high = result["class_consistency_interval"]
+    assert low <= result["class_consistency"] <= high
     assert result["frechet_ratio"] == pytest.approx(result["frechet"] / result["frechet_floor"])
-    assert result["nearest_ratio"] == pytest.approx(result["nearest"] / result["nearest_held_out"])
+    assert result["nearest_ratio"] == pytest.approx(result["nearest_distance"] / result["nearest_distance_held_out"])
     assert not {"trained_on_synthetic", "trained_on_real"} & result.keys()
 
 
 def test_real_faces_are_the_measure(result: dict[str, Any], data: Dataset, judge_bundle: ModelBundle) -> None:
     judge = FeatureExtractor(judge_bundle, data.label_names)
-    public, private = (judge.extract(data.images[data.rows_in(name)]) for name in ("public", "private"))
-    labels = data.labels[data.rows_in("public")]
-    assert result["frechet_floor"] == pytest.approx(frechet_distance(private.features, public.features))
-    recalls = [(public.predictions[labels == i] == i).mean() for i in range(7)]
-    assert result["real_consistency"] == pytest.approx(np.mean(recalls))
+    validation, test = (judge.extract(data.images[data.rows_in(name)]) for name in ("validation", "test"))
+    labels = data.labels[data.rows_in("validation")]
+    assert result["frechet_floor"] == pytest.approx(frechet_distance(test.features, validation.features))
+    recalls = [(validation.predictions[labels == i] == i).mean() for i in range(7)]
+    assert result["real_class_consistency"] == pytest.approx(np.mean(recalls))
     assert result["frechet"] > 5 * result["frechet_floor"]  # waves are no stripes
     assert result["frechet_untrained"] > 5 * result["frechet_untrained_floor"]
 
@@ -73,7 +86,7 @@ class Copier(Sampler):
 
     source: Dataset
 
-    def draw(self, places: Any, weights: Any) -> Any:
+    def generate(self, latents: Any, weights: Any) -> Any:
         labels = np.argmax(weights, axis=1)
         rng = np.random.default_rng(0)
         images = np.empty((len(labels), 48, 48), np.uint8)
@@ -83,7 +96,7 @@ class Copier(Sampler):
         return np.clip(images + rng.normal(0, 3, images.shape), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("split", "learned_by_heart"), [("training", True), ("private", False)])
+@pytest.mark.parametrize(("split", "learned_by_heart"), [("train", True), ("test", False)])
 def test_a_generator_that_repeats_training_faces_is_found_out(
     made: Path,
     data: Dataset,
@@ -101,7 +114,7 @@ def test_a_generator_that_repeats_training_faces_is_found_out(
     assert result["recall"] > 0.6
     assert result["collapsed"] == []
     # The judge decides at random here, but of copies as of what they are copies of.
-    assert result["consistency"] == pytest.approx(result["real_consistency"], abs=0.15)
+    assert result["class_consistency"] == pytest.approx(result["real_class_consistency"], abs=0.15)
 
 
 def test_a_collapse_is_called_one(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
@@ -115,9 +128,9 @@ def test_a_collapse_is_called_one(made: Path, data: Dataset, judge_bundle: Model
 @pytest.mark.parametrize(
     ("change", "taught"),
     [
-        (lambda card, sha: card.update(teacher={"sha256": sha, "weight": 0.2}), True),
-        (lambda card, sha: card.update(teacher={"sha256": sha, "weight": 0.0}), False),
-        (lambda card, sha: card.update(teacher={"sha256": "0" * 64, "weight": 0.2}), False),
+        (lambda card, sha: card.update(guidance_classifier={"sha256": sha, "weight": 0.2}), True),
+        (lambda card, sha: card.update(guidance_classifier={"sha256": sha, "weight": 0.0}), False),
+        (lambda card, sha: card.update(guidance_classifier={"sha256": "0" * 64, "weight": 0.2}), False),
         (lambda card, sha: None, False),
     ],
     ids=["its teacher", "only chose", "another", "unknown"],
@@ -126,42 +139,44 @@ def test_it_is_said_whether_the_judge_has_taught(
     data: Dataset, judge_bundle: ModelBundle, tmp_path: Path, change: Callable[[dict, str], object], taught: bool
 ) -> None:
     folder = write_generator(tmp_path / "made", lambda card: change(card, judge_bundle.sha256))
-    assert evaluate_generator(open_model(folder), data, judge_bundle, num_per_class=1)["judge_taught"] is taught
+    assert evaluate_generator(open_model(folder), data, judge_bundle, num_per_class=1)["is_guidance_relative"] is taught
 
 
-@pytest.mark.parametrize("relation", ["made_from", "teachers"])
+@pytest.mark.parametrize("relation", ["derived_from", "teachers"])
 def test_what_was_made_of_the_teacher_or_learned_from_it_is_no_stranger(
     data: Dataset, make_bundle: Callable[..., Path], tmp_path: Path, relation: str
 ) -> None:
     teacher = "7" * 64
-    folder = write_generator(tmp_path / "made", lambda card: card.update(teacher={"sha256": teacher, "weight": 0.2}))
+    folder = write_generator(
+        tmp_path / "made", lambda card: card.update(guidance_classifier={"sha256": teacher, "weight": 0.2})
+    )
     judge = open_model(make_bundle(tmp_path / "judge", lambda card: card.update({relation: ["5" * 64, teacher]})))
-    assert evaluate_generator(open_model(folder), data, judge, num_per_class=1)["judge_taught"]
+    assert evaluate_generator(open_model(folder), data, judge, num_per_class=1)["is_guidance_relative"]
 
 
 def test_blank_pictures_and_known_ones_do_not_count(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
     images = data.images.copy()
-    images[data.rows_in("public")[:10]] = 90
-    images[data.rows_in("private")[:5]] = 200
-    images[data.rows_in("public")[10:60]] = images[data.rows_in("training")[:50]]
+    images[data.rows_in("validation")[:10]] = 90
+    images[data.rows_in("test")[:5]] = 200
+    images[data.rows_in("validation")[10:60]] = images[data.rows_in("train")[:50]]
     spoilt = replace(data, images=images)
-    result = evaluate_generator(open_model(made), spoilt, judge_bundle, "private", num_per_class=2)
-    assert (result["split"], result["n"]) == ("private", 72)
-    public = evaluate_generator(open_model(made), spoilt, judge_bundle, num_per_class=2)
-    assert public["n"] == 74
+    result = evaluate_generator(open_model(made), spoilt, judge_bundle, "test", num_per_class=2)
+    assert (result["split"], result["num_faces"]) == ("test", 72)
+    validation = evaluate_generator(open_model(made), spoilt, judge_bundle, num_per_class=2)
+    assert validation["num_faces"] == 74
     # Most of them are in Training, at the distance 0.
-    assert public["nearest_held_out"] > 0.1
+    assert validation["nearest_distance_held_out"] > 0.1
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda d: replace(d, label_names=(*d.label_names[:6], "contempt")), r"labels angry, .*contempt, the gen"),
-        (lambda d: d.take(d.rows("training")), "140 training, 0 public and 0 other held-out faces; at least 8"),
-        (lambda d: d.take(np.concatenate([d.rows("training"), d.rows("public")])), "84 public and 0 other"),
-        (lambda d: d.take(np.concatenate([d.rows("public"), d.rows("private")])), "0 training, 84 public"),
+        (lambda d: d.take(d.rows_in("train")), "140 training, 0 validation and 0 other held-out faces; at least 8"),
+        (lambda d: d.take(np.concatenate([d.rows_in("train"), d.rows_in("validation")])), "84 validation and 0 other"),
+        (lambda d: d.take(np.concatenate([d.rows_in("validation"), d.rows_in("test")])), "0 training, 84 validation"),
     ],
-    ids=["labels", "training only", "no private", "no training"],
+    ids=["labels", "training only", "no test", "no training"],
 )
 def test_data_that_does_not_do_is_refused(
     made: Path, data: Dataset, judge_bundle: ModelBundle, spoil: Callable[[Dataset], Dataset], words: str
@@ -173,7 +188,7 @@ def test_data_that_does_not_do_is_refused(
 def test_wrong_questions_are_refused(made: Path, data: Dataset, judge_bundle: ModelBundle) -> None:
     with pytest.raises(EmotionError, match="0 faces of each expression"):
         evaluate_generator(open_model(made), data, judge_bundle, num_per_class=0)
-    with pytest.raises(ModelError, match="is a recogniser; faces are drawn by a generator"):
+    with pytest.raises(ModelError, match="is a classifier; faces are drawn by a generator"):
         evaluate_generator(judge_bundle, data, judge_bundle)
 
 
@@ -185,8 +200,8 @@ def test_the_card_keeps_what_was_measured(made: Path, result: dict[str, Any], tm
     (folder / "report.json").write_text('{"epochs": 3}')
     measured = result | {"truncation": 0.5}
     bundle = save_evaluation(folder, measured)
-    assert bundle.card["metrics"]["quality"] == json.loads(json.dumps(measured))
-    assert read_json(folder / "report.json") == {"epochs": 3, "quality": json.loads(json.dumps(measured))}
+    assert bundle.card["metrics"]["evaluation"] == json.loads(json.dumps(measured))
+    assert read_json(folder / "report.json") == {"epochs": 3, "evaluation": json.loads(json.dumps(measured))}
     assert Sampler(bundle).truncation == 0.5
     assert open_model(folder).card["files"].keys() == {"model.onnx", "report.json"}
 
@@ -210,17 +225,17 @@ def test_only_a_generator_can_keep_it(
 def test_the_command(made: Path, judge_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = dataset(60, 40, 40)
     assert source.votes is not None
-    source.votes[source.rows_in("private")[:4]] = [0] * 9 + [10]
-    others = (source.votes[source.rows_in("private")[4:], 9] > 5).sum()
+    source.votes[source.rows_in("test")[:4]] = [0] * 9 + [10]
+    others = (source.votes[source.rows_in("test")[4:], 9] > 5).sum()
     data, votes = write_fer2013(tmp_path / "fer2013.csv", source), write_ferplus(tmp_path / "votes.csv", source)
     folder = Path(shutil.copytree(made, tmp_path / "run"))
     arguments = ["evaluate-gan", str(folder), "--data", str(data), "--judge", str(judge_bundle.folder)]
-    assert main([*arguments, "--json", "--split", "private", "--truncation", "1", "--votes", str(votes), "--keep"]) == 0
+    assert main([*arguments, "--json", "--split", "test", "--truncation", "1", "--votes", str(votes), "--keep"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said.keys() >= WANTED
-    assert (said["split"], said["truncation"]) == ("private", 1)
-    assert said["n"] == 36 - others  # the votes of the others say: not a face
-    assert open_model(folder).card["metrics"]["quality"] == said
+    assert (said["split"], said["truncation"]) == ("test", 1)
+    assert said["num_faces"] == 36 - others  # the votes of the others say: not a face
+    assert open_model(folder).card["metrics"]["evaluation"] == said
     assert main(arguments) == 0
     text = capsys.readouterr()
     assert "recognised as asked: disgust" in text.out
@@ -229,7 +244,7 @@ def test_the_command(made: Path, judge_bundle: ModelBundle, tmp_path: Path, caps
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_small_recognisers_learn_from_both_kinds_of_faces(
+def test_small_classifiers_learn_from_both_kinds_of_faces(
     made: Path, data: Dataset, judge_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, "_EPOCHS", 2)

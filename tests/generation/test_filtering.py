@@ -20,31 +20,31 @@ from tests.generation.making import write_judge
 
 
 @pytest.fixture(scope="module")
-def recogniser(judge_bundle: ModelBundle) -> ExpressionClassifier:
+def classifier(judge_bundle: ModelBundle) -> ExpressionClassifier:
     return ExpressionClassifier(judge_bundle, num_threads=1)
 
 
-def shares(recogniser: ExpressionClassifier, faces: np.ndarray, name: str) -> list[float]:
-    return [verdict.scores[name] for verdict in recogniser.predict(faces)]
+def shares(classifier: ExpressionClassifier, faces: np.ndarray, name: str) -> list[float]:
+    return [verdict.scores[name] for verdict in classifier.predict(faces)]
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1, 0.2])
-def test_the_first_that_pass(sampler: Sampler, recogniser: ExpressionClassifier, least: float) -> None:
-    passed = sample_accepted(sampler, recogniser, "sad", 10, min_prob=least, first_seed=5)
+def test_the_first_that_pass(sampler: Sampler, classifier: ExpressionClassifier, least: float) -> None:
+    passed = sample_accepted(sampler, classifier, "sad", 10, min_prob=least, first_seed=5)
     drawn = sampler.sample(range(5, 5 + passed.num_drawn), "sad")
-    good = [i for i, share in enumerate(shares(recogniser, drawn, "sad")) if share >= least]
+    good = [i for i, share in enumerate(shares(classifier, drawn, "sad")) if share >= least]
     assert passed.seeds == tuple(5 + i for i in good[:10])
     np.testing.assert_array_equal(passed.faces, drawn[good[:10]])
     assert passed.num_drawn == (200 if len(good) < 10 else good[9] + 1)
 
 
-def test_none_pass(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
-    passed = sample_accepted(sampler, recogniser, "sad", 3, min_prob=1.0)
+def test_none_pass(sampler: Sampler, classifier: ExpressionClassifier) -> None:
+    passed = sample_accepted(sampler, classifier, "sad", 3, min_prob=1.0)
     assert (passed.faces.shape, passed.seeds, passed.num_drawn) == ((0, 48, 48), (), 60)
 
 
-def test_seeds_go_round(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
-    assert sample_accepted(sampler, recogniser, "sad", 3, min_prob=0, first_seed=2**32 - 2).seeds == (
+def test_seeds_go_round(sampler: Sampler, classifier: ExpressionClassifier) -> None:
+    assert sample_accepted(sampler, classifier, "sad", 3, min_prob=0, first_seed=2**32 - 2).seeds == (
         2**32 - 2,
         2**32 - 1,
         0,
@@ -52,28 +52,28 @@ def test_seeds_go_round(sampler: Sampler, recogniser: ExpressionClassifier) -> N
 
 
 @pytest.mark.parametrize(("count", "least"), [(0, 0.5), (-1, 0.5), (1, 1.1), (1, -0.1), (1, float("nan"))])
-def test_nothing_is_asked_for(sampler: Sampler, recogniser: ExpressionClassifier, count: int, least: float) -> None:
+def test_nothing_is_asked_for(sampler: Sampler, classifier: ExpressionClassifier, count: int, least: float) -> None:
     with pytest.raises(EmotionError, match="expected 1 or more and 0 to 1"):
-        sample_accepted(sampler, recogniser, "sad", count, min_prob=least)
+        sample_accepted(sampler, classifier, "sad", count, min_prob=least)
 
 
-def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
+def test_a_label_that_one_of_them_does_not_know(sampler: Sampler, classifier: ExpressionClassifier) -> None:
     with pytest.raises(EmotionError, match="does not know 'bored'"):
-        sample_accepted(sampler, recogniser, "bored", 1)
+        sample_accepted(sampler, classifier, "bored", 1)
 
 
-def test_people_are_as_good_as_their_worst_face(sampler: Sampler, recogniser: ExpressionClassifier) -> None:
+def test_people_are_as_good_as_their_worst_face(sampler: Sampler, classifier: ExpressionClassifier) -> None:
     worst = np.min(
         [
             [
                 verdict.scores[label] * verdict.face_prob
-                for verdict in recogniser.predict(sampler.sample(range(12), label))
+                for verdict in classifier.predict(sampler.sample(range(12), label))
             ]
             for label in sampler.labels
         ],
         axis=0,
     )
-    seeds = best_seeds(sampler, recogniser, 5, num_candidates=12)
+    seeds = best_seeds(sampler, classifier, 5, num_candidates=12)
     assert [*worst[list(seeds)]] == sorted(worst)[::-1][:5]
 
 
@@ -83,33 +83,33 @@ def test_of_expressions_that_it_does_not_know_nothing_is_asked(sampler: Sampler,
     assert best_seeds(sampler, two, 6, num_candidates=6) == tuple(np.argsort(-np.array(shares), kind="stable"))
 
 
-def test_they_get_into_training_alone(sampler: Sampler, recogniser: ExpressionClassifier, tmp_path: Path) -> None:
-    for split in ("train", "valid", "test"):
+def test_they_get_into_training_alone(sampler: Sampler, classifier: ExpressionClassifier, tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
         for label in ("happy", "sad"):
             (tmp_path / "set" / split / label).mkdir(parents=True)
             for i in range(3):
                 grey = np.random.default_rng(i).integers(0, 255, (48, 48)).astype(np.uint8)
                 cv2.imwrite(str(tmp_path / "set" / split / label / f"{i}.png"), grey)
     before = load_dataset(tmp_path / "set")
-    said = add_to_dataset(tmp_path / "set", sampler, recogniser, "sad", 4, min_prob=0.0, first_seed=9)
+    said = add_to_dataset(tmp_path / "set", sampler, classifier, "sad", 4, min_prob=0.0, first_seed=9)
     after = load_dataset(tmp_path / "set")
     assert said["seeds"] == [9, 10, 11, 12]
-    assert len(after.rows_in("training")) == len(before.rows_in("training")) + 4
-    assert [len(after.rows_in(name)) for name in ("public", "private")] == [6, 6]
-    add_to_dataset(tmp_path / "set", sampler, recogniser, "happy", 1, min_prob=0.0)
-    told = json.loads((tmp_path / "set" / "synthetic.json").read_text())["added"]
+    assert len(after.rows_in("train")) == len(before.rows_in("train")) + 4
+    assert [len(after.rows_in(name)) for name in ("validation", "test")] == [6, 6]
+    add_to_dataset(tmp_path / "set", sampler, classifier, "happy", 1, min_prob=0.0)
+    told = json.loads((tmp_path / "set" / "synthetic_faces.json").read_text())["added"]
     assert [(one["expression"], one["generator"]["sha256"]) for one in told] == [
         ("sad", sampler.bundle.sha256),
         ("happy", sampler.bundle.sha256),
     ]
 
 
-def test_what_is_no_data_set_stays_as_it_is(sampler: Sampler, recogniser: ExpressionClassifier, tmp_path: Path) -> None:
+def test_what_is_no_data_set_stays_as_it_is(sampler: Sampler, classifier: ExpressionClassifier, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     with pytest.raises(DataError, match="no data set with a folder train/"):
-        add_to_dataset(tmp_path / "letters", sampler, recogniser, "sad", 1)
+        add_to_dataset(tmp_path / "letters", sampler, classifier, "sad", 1)
     with pytest.raises(EmotionError, match="In none of 20 faces"):
-        add_to_dataset(tmp_path / "new", sampler, recogniser, "sad", 1, min_prob=1.0)
+        add_to_dataset(tmp_path / "new", sampler, classifier, "sad", 1, min_prob=1.0)
     assert list((tmp_path / "letters").iterdir()) == []
     assert not (tmp_path / "new").exists()
 

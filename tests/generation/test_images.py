@@ -170,7 +170,7 @@ def test_a_gif_goes_there_and_back(sampler: Sampler) -> None:
 
 
 def test_what_it_drew_while_it_grew(made: Path, tmp_path: Path) -> None:
-    folder = write_generator(tmp_path / "one", lambda card: card.update(sheets=[1, 4, 9]))
+    folder = write_generator(tmp_path / "one", lambda card: card.update(sheet_epochs=[1, 4, 9]))
     assert load_sample_sheets(open_model(folder)) == {}, "the file is not there"
     sheets = np.repeat(np.array([20, 120, 220], np.uint8), 7 * 48)[:, None].repeat(8 * 48, axis=1)
     (folder / "samples.webp").write_bytes(cv2.imencode(".webp", sheets)[1].tobytes())

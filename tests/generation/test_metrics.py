@@ -42,7 +42,7 @@ def noise(count: int, seed: int = 0) -> NDArray[np.uint8]:
 # --- the judge ---------------------------------------------------------------------------------------------
 
 
-def test_the_judge_says_what_the_recogniser_says(judge_bundle: ModelBundle) -> None:
+def test_the_judge_says_what_the_classifier_says(judge_bundle: ModelBundle) -> None:
     faces = noise(300)
     seen = FeatureExtractor(judge_bundle, FER2013_LABELS).extract(faces)
     logits = ExpressionClassifier(judge_bundle).logits(faces)["fer2013"]
@@ -67,13 +67,13 @@ def test_the_narrowest_head_with_the_labels_answers(tiny: ModelBundle) -> None:
     assert FeatureExtractor(tiny, FERPLUS_LABELS)._logits_name == "ferplus"
 
 
-def test_labels_that_the_recogniser_has_not_are_refused(judge_bundle: ModelBundle) -> None:
+def test_labels_that_the_classifier_has_not_are_refused(judge_bundle: ModelBundle) -> None:
     with pytest.raises(ModelError, match="has no answer with all of contempt, happy"):
         FeatureExtractor(judge_bundle, ("contempt", "happy"))
 
 
 def test_another_kind_of_model_cannot_judge(made: Path) -> None:
-    with pytest.raises(ModelError, match="is a generator; faces are judged by a recogniser"):
+    with pytest.raises(ModelError, match="is a generator; faces are judged by a classifier"):
         FeatureExtractor(open_model(made), FER2013_LABELS)
 
 
@@ -215,11 +215,11 @@ def test_a_yardstick_says_equal_for_equal(judge_bundle: ModelBundle) -> None:
     yardstick = ReferenceMetrics.from_faces(judge, faces, labels)
     assert yardstick.measure(faces) == {
         "frechet": pytest.approx(0, abs=1e-9),
-        "consistency": 1.0,
+        "class_consistency": 1.0,
         "diversity": pytest.approx(1),
     }
     same = np.repeat(faces[:1], 80, axis=0)
     spoilt = yardstick.measure(same)
     assert spoilt["frechet"] > 0.1
     assert spoilt["diversity"] == pytest.approx(0, abs=1e-6)
-    assert spoilt["consistency"] == pytest.approx((labels == labels[0]).mean())
+    assert spoilt["class_consistency"] == pytest.approx((labels == labels[0]).mean())

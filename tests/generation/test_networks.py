@@ -109,7 +109,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         {
             "kind": "generator",
             "name": folder.name,
-            "latent": 128,
+            "latent_dim": 128,
             "labels": list(FER2013_LABELS),
             "truncation": 1.0,
             "output": {"size": 48},

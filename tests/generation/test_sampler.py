@@ -167,14 +167,14 @@ def test_a_walk_leads_from_one_to_the_other(sampler: Sampler) -> None:
 
 
 def test_another_kind_of_model_is_refused(judge_bundle: ModelBundle) -> None:
-    with pytest.raises(ModelError, match="is a recogniser; faces are drawn by a generator"):
+    with pytest.raises(ModelError, match="is a classifier; faces are drawn by a generator"):
         Sampler(judge_bundle)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda card: card.update(latent=5),
+        lambda card: card.update(latent_dim=5),
         lambda card: card["output"].update(size=64),
         lambda card: card.update(labels=list(FER2013_LABELS[:6])),
     ],

@@ -70,15 +70,15 @@ def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
-    assert bundle.card["teacher"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
+    assert bundle.card["guidance_classifier"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
     assert bundle.card["best_epoch"] == int(best["epoch"])
-    assert bundle.card["metrics"]["public"]["frechet"] == float(best["frechet"])
+    assert bundle.card["metrics"]["validation"]["frechet"] == float(best["frechet"])
     assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
     report = read_json(run / "report.json") or {}
     assert (report["epochs"], report["best_epoch"]) == (3, int(best["epoch"]))
     assert report["export_difference"] < 0.1
     config = read_json(run / "config.json") or {}
-    assert (config["epochs"], config["teacher"], config["labels"][3]) == (3, teacher.sha256, "happy")
+    assert (config["epochs"], config["guidance_classifier"], config["labels"][3]) == (3, teacher.sha256, "happy")
     assert read_json(run / "state.json") is not None
     faces = Sampler(bundle).sample([1, 2], "happy")
     assert not np.array_equal(*faces)
@@ -86,12 +86,12 @@ def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
 
 def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = open_model(run).card
-    assert card["sheets"] == [1, 2, 3]
+    assert card["sheet_epochs"] == [1, 2, 3]
     assert "samples.webp" in card["files"]
     strip = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
     assert strip is not None
     assert strip.shape == (3 * 7 * 48, 8 * 48)
-    for i, epoch in enumerate(card["sheets"]):
+    for i, epoch in enumerate(card["sheet_epochs"]):
         sheet = cv2.imread(str(run / "samples" / f"epoch-{epoch:03d}.png"), cv2.IMREAD_GRAYSCALE)
         assert sheet is not None
         part = strip[i * sheet.shape[0] : (i + 1) * sheet.shape[0]]
@@ -143,7 +143,7 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
     assert main(["generate", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
     assert "There is no card.json" in capsys.readouterr().err
     assert train(tmp_path / "run", "--epochs", "5", "--finish") == 0
-    assert json.loads(capsys.readouterr().out).keys() == {"public"}
+    assert json.loads(capsys.readouterr().out).keys() == {"validation"}
     assert open_model(tmp_path / "run").card["best_epoch"] == 1
 
 
@@ -167,17 +167,17 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
     assert words in said
     assert said.count("\n") == 1
     state = read_json(tmp_path / "run" / "state.json") or {}
-    assert state["state"] == "failed"
+    assert state["status"] == "failed"
 
 
-def test_only_a_recogniser_teaches(
+def test_only_a_classifier_teaches(
     run: Path, train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "new", "--teacher", str(run)) == 1
-    assert "is a generator; a teacher must be a recogniser" in capsys.readouterr().err
+    assert "is a generator; a teacher must be a classifier" in capsys.readouterr().err
 
 
 def test_the_plain_network_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
     assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
     card = open_model(tmp_path / "run").card
-    assert (card["network"], card["teacher"]["weight"]) == ("dcgan-upsampling", 0)
+    assert (card["network"], card["guidance_classifier"]["weight"]) == ("dcgan-upsampling", 0)

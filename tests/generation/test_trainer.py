@@ -39,7 +39,10 @@ TESTS = Path(__file__).parents[1]
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
     """A short training; the defaults of the real one where nothing is said."""
-    return trainer.GanConfig(**{"network": "tiny", "epochs": 4, "batch": 16, "lazy": 2, "taught": 8} | changes)
+    return trainer.GanConfig(
+        **{"network": "tiny", "epochs": 4, "batch_size": 16, "gradient_penalty_interval": 2, "guidance_batch_size": 8}
+        | changes
+    )
 
 
 def some_data() -> Dataset:
@@ -117,12 +120,12 @@ CHILD = """
 import sys
 from pathlib import Path
 import pytest
-from emotion.model_store.store import open_bundle
+from emotion.model_store.store import open_model
 from emotion.generation import trainer
 from tests.generation.making import use_tiny
 from tests.generation.test_trainer import config_of, some_data
 use_tiny(pytest.MonkeyPatch())
-trainer.train_gan(some_data(), config_of(trainer), Path(sys.argv[1]), open_bundle(sys.argv[2]))
+trainer.train_gan(some_data(), config_of(trainer), Path(sys.argv[1]), open_model(sys.argv[2]))
 """
 
 
@@ -164,11 +167,11 @@ def test_finishing_learns_no_more(
     from emotion.training.runs.step_monitor import TrainingStopped
 
     with pytest.raises(EmotionError, match=r"Nothing has been learned in .* yet"):
-        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
     with pytest.raises(TrainingStopped):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(2))
     before = checkpoint(tmp_path)
-    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
     assert rows(tmp_path) == rows(unbroken[0])[:2]
     for i, value in enumerate(network.weights):
         np.testing.assert_array_equal(np.array(value), before[f"b{i}"])
@@ -186,25 +189,27 @@ def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Pat
         "learning_rate",
         "g_loss",
         "d_loss",
-        "penalty",
-        "teacher_loss",
+        "gradient_penalty",
+        "guidance_loss",
         "frechet",
-        "consistency",
+        "class_consistency",
         "diversity",
     ]
     for i, row in enumerate(history):
         assert all(math.isfinite(float(cell)) for cell in row.values())
-        assert float(row["learning_rate"]) == pytest.approx(config_of(trainer).rate_at(i), rel=1e-4)
-        assert all(float(row[name]) > 0 for name in ("g_loss", "d_loss", "penalty", "teacher_loss", "frechet"))
+        assert float(row["learning_rate"]) == pytest.approx(config_of(trainer).learning_rate_at(i), rel=1e-4)
+        assert all(
+            float(row[name]) > 0 for name in ("g_loss", "d_loss", "gradient_penalty", "guidance_loss", "frechet")
+        )
 
 
 def test_the_rate_is_steady_and_then_falls(trainer: ModuleType, lessons: ModuleType) -> None:
-    config = config_of(trainer, epochs=100, steady=0.4)
-    rates = [config.rate_at(epoch) for epoch in range(100)]
+    config = config_of(trainer, epochs=100, constant_lr_fraction=0.4)
+    rates = [config.learning_rate_at(epoch) for epoch in range(100)]
     assert rates[:41] == [2e-4] * 41
     assert all(a > b for a, b in pairwise(rates[40:]))
     assert 1e-5 < rates[-1] < 1.2e-5
-    assert config_of(trainer, epochs=1).rate_at(0) == 2e-4
+    assert config_of(trainer, epochs=1).learning_rate_at(0) == 2e-4
     assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
@@ -219,7 +224,7 @@ def test_a_sheet_shows_the_same_people_with_all_expressions(
     state = trainer._GanState(some_data(), some_data(), config_of(trainer), folder, teacher)
     for row, column in ((0, 0), (6, 7), (3, 2)):
         asked = np.eye(7, dtype=np.float32)[[row]]
-        raw = np.asarray(state._shown([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
+        raw = np.asarray(state._ema_generator([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
         expected = np.clip(np.round(127.5 + 127.5 * raw), 0, 255)
         got = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
         assert np.abs(got - expected).max() <= 1
@@ -243,11 +248,11 @@ def test_the_generator_of_the_best_epoch_is_kept(
         return of(self, epoch)
 
     def measure(self: Any, faces: NDArray) -> dict[str, float]:
-        seen.append([np.array(v) for v in state[0]._shown.weights])
-        return {"frechet": float(scores[len(seen) - 1]), "consistency": 0.0, "diversity": 0.0}
+        seen.append([np.array(v) for v in state[0]._ema_generator.weights])
+        return {"frechet": float(scores[len(seen) - 1]), "class_consistency": 0.0, "diversity": 0.0}
 
     monkeypatch.setattr(trainer._GanState, "run_epoch", run_epoch)
-    monkeypatch.setattr(trainer.Yardstick, "measure", measure)
+    monkeypatch.setattr(trainer.ReferenceMetrics, "measure", measure)
     network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
     for got, expected in zip(network.weights, seen[best], strict=True):
         np.testing.assert_array_equal(np.array(got), expected)
@@ -257,7 +262,7 @@ def test_the_generator_of_the_best_epoch_is_kept(
 def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
     trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rate = trainer.GanConfig.rate_at
+    rate = trainer.GanConfig.learning_rate_at
     monkeypatch.setattr(
         trainer.GanConfig, "learning_rate_at", lambda self, epoch: 1e30 if epoch == 2 else rate(self, epoch)
     )
@@ -272,18 +277,18 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
     assert len(rows(tmp_path)) == 2
     kept = checkpoint(tmp_path)
     assert all(np.isfinite(value).all() for value in kept.values())
-    finished = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, finish=True)
+    finished = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
     assert all(np.isfinite(value).all() for value in weights(finished))
 
 
 def test_a_last_step_that_spoils_the_generator_is_noticed(
     trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = trainer._GanState._learn
+    learn = trainer._GanState._train_epoch
 
     def spoil(self: Any, batches: Any) -> dict[str, float]:
         losses = learn(self, batches)
-        self._shown.weights[-1].assign(np.full(self._shown.weights[-1].shape, np.nan, np.float32))
+        self._ema_generator.weights[-1].assign(np.full(self._ema_generator.weights[-1].shape, np.nan, np.float32))
         return losses
 
     monkeypatch.setattr(trainer._GanState, "_train_epoch", spoil)
@@ -297,12 +302,12 @@ def test_a_last_step_that_spoils_the_generator_is_noticed(
 
 def test_batches_depend_on_seed_epoch_and_place_alone(trainer: ModuleType) -> None:
     data, config = some_data(), config_of(trainer)
-    one = trainer.Batches(data.images, data.labels, config, 3)
+    one = trainer.GanBatches(data.images, data.labels, config, 3)
     assert len(one) == len(data) // 16
     for other, same in (
-        (trainer.Batches(data.images, data.labels, config, 3), True),
-        (trainer.Batches(data.images, data.labels, config, 4), False),
-        (trainer.Batches(data.images, data.labels, replace(config, seed=2), 3), False),
+        (trainer.GanBatches(data.images, data.labels, config, 3), True),
+        (trainer.GanBatches(data.images, data.labels, config, 4), False),
+        (trainer.GanBatches(data.images, data.labels, replace(config, seed=2), 3), False),
     ):
         assert all(np.array_equal(a, b) for a, b in zip(one[2], other[2], strict=True)) == same
     assert not np.array_equal(one[0][2], one[1][2])
@@ -312,7 +317,7 @@ def test_faces_keep_their_labels_and_are_mirrored_half_of_the_time(trainer: Modu
     labels = np.repeat(np.arange(7), 40).astype(np.int8)
     images = np.zeros((280, 48, 48), np.uint8)
     images[:, 0, 0], images[:, 1, 1] = labels * 10 + 5, np.arange(280) % 40 + 1
-    batches = trainer.Batches(images, labels, config_of(trainer, batch=280), 0)
+    batches = trainer.GanBatches(images, labels, config_of(trainer, batch_size=280), 0)
     faces, got, latents, amounts = batches[0]
     mirrored = faces[:, 0, 0] == 0
     assert 0.35 < mirrored.mean() < 0.65
@@ -326,7 +331,7 @@ def test_faces_keep_their_labels_and_are_mirrored_half_of_the_time(trainer: Modu
 
 def test_rare_expressions_are_drawn_as_often_as_the_root_of_their_number(trainer: ModuleType) -> None:
     labels = np.repeat([0, 1], [9000, 1000]).astype(np.int8)
-    batches = trainer.Batches(np.zeros((10000, 1, 1), np.uint8), labels, config_of(trainer, batch=10000), 0)
+    batches = trainer.GanBatches(np.zeros((10000, 1, 1), np.uint8), labels, config_of(trainer, batch_size=10000), 0)
     assert batches[0][1].mean() == pytest.approx(1 / (1 + 3), abs=0.02)
 
 
@@ -337,7 +342,7 @@ def test_faces_are_moved_by_whole_pixels(
     lessons: ModuleType, amounts: tuple[float, float], moved: tuple[int, int]
 ) -> None:
     face = np.random.default_rng(0).normal(0, 0.5, (48, 48)).astype(np.float32)
-    got = np.asarray(lessons.changed(face[None, ..., None], np.array([[*amounts, 0, 0]], np.float32)))[0, ..., 0]
+    got = np.asarray(lessons.diff_augment(face[None, ..., None], np.array([[*amounts, 0, 0]], np.float32)))[0, ..., 0]
     rows, columns = (np.clip(np.arange(48) - move, 0, 47) for move in moved)
     np.testing.assert_allclose(got, face[rows][:, columns], atol=1e-6)
 
@@ -345,7 +350,7 @@ def test_faces_are_moved_by_whole_pixels(
 def test_brightness_and_contrast_change_by_a_fifth_and_a_quarter(lessons: ModuleType) -> None:
     faces = np.random.default_rng(0).normal(0.1, 0.5, (3, 48, 48, 1)).astype(np.float32)
     amounts = np.array([[0, 0, 1, 0], [0, 0, 0, -1], [0, 0, 0, 0]], np.float32)
-    got = np.asarray(lessons.changed(faces, amounts))
+    got = np.asarray(lessons.diff_augment(faces, amounts))
     np.testing.assert_allclose(got[0], faces[0] + 0.2, atol=1e-5)
     np.testing.assert_allclose(got[1], (faces[1] - faces[1].mean()) * 0.75 + faces[1].mean(), atol=1e-5)
     np.testing.assert_allclose(got[2], faces[2], atol=1e-6)
@@ -357,9 +362,9 @@ def test_losses_are_the_published_ones(lessons: ModuleType) -> None:
     def soft(x: NDArray) -> float:
         return float(np.log1p(np.exp(x)).mean())
 
-    d, g = lessons.losses(true, false, True)
+    d, g = lessons.adversarial_losses(true, false, True)
     assert (float(d), float(g)) == (pytest.approx(soft(false - true)), pytest.approx(soft(true - false)))
-    d, g = lessons.losses(true, false, False)
+    d, g = lessons.adversarial_losses(true, false, False)
     assert (float(d), float(g)) == (pytest.approx(soft(-true) + soft(false)), pytest.approx(soft(-false)))
 
 
@@ -378,16 +383,17 @@ def test_the_penalty_is_the_mean_squared_gradient_of_both_kinds(lessons: ModuleT
 
 
 def test_the_average_follows_the_generator(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
-    state = trainer._GanState(some_data(), some_data(), config_of(trainer, average=0.9), tmp_path, teacher)
-    batches = trainer.Batches(state._learned.images, state._learned.labels, state._config, 0)
-    expected = [np.array(v, np.float64) for v in state._shown.variables]
+    state = trainer._GanState(some_data(), some_data(), config_of(trainer, ema_decay=0.9), tmp_path, teacher)
+    batches = trainer.GanBatches(state._train_data.images, state._train_data.labels, state._config, 0)
+    expected = [np.array(v, np.float64) for v in state._ema_generator.variables]
     for step in range(1, 5):
-        state._step(*batches[step], step % 2 == 0)
+        state._train_step(*batches[step], step % 2 == 0)
         kept = min(0.9, (1 + step) / (10 + step))
         expected = [
-            kept * a + (1 - kept) * np.array(v) for a, v in zip(expected, state._pair.generator.variables, strict=True)
+            kept * a + (1 - kept) * np.array(v)
+            for a, v in zip(expected, state._networks.generator.variables, strict=True)
         ]
-    for got, wanted in zip(state._shown.variables, expected, strict=True):
+    for got, wanted in zip(state._ema_generator.variables, expected, strict=True):
         np.testing.assert_allclose(np.array(got), wanted, atol=1e-5)
 
 
@@ -397,23 +403,25 @@ def test_the_teacher_is_heard_and_never_changed(
     """With nothing but the teacher to please, a generator learns what it wants to see."""
     import tensorflow as tf
 
-    config = config_of(trainer, teacher_weight=1.0, learning_rate=3e-3, penalty=0.0, taught=16)
+    config = config_of(trainer, guidance_weight=1.0, learning_rate=3e-3, r1_gamma=0.0, guidance_batch_size=16)
     state = trainer._GanState(some_data(), some_data(), config, tmp_path, teacher)
-    state._pair.discriminator.set_weights([np.zeros_like(w) for w in state._pair.discriminator.get_weights()])
+    state._networks.discriminator.set_weights([np.zeros_like(w) for w in state._networks.discriminator.get_weights()])
     for optimizer in state._optimizers[1:]:
         optimizer.learning_rate = 0.0
-    batches = trainer.Batches(state._learned.images, state._learned.labels, config, 0)
+    batches = trainer.GanBatches(state._train_data.images, state._train_data.labels, config, 0)
     faces = tf.constant(some_data().images[:4, ..., None], tf.float32)
-    before = np.array(lessons.recogniser_of(teacher, some_data().label_names)(faces))
-    losses = [float(state._step(*batches[i % len(batches)], False)[3]) for i in range(60)]
+    before = np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces))
+    losses = [float(state._train_step(*batches[i % len(batches)], False)[3]) for i in range(60)]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05
-    np.testing.assert_array_equal(np.array(lessons.recogniser_of(teacher, some_data().label_names)(faces)), before)
+    np.testing.assert_array_equal(
+        np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces)), before
+    )
 
 
 def test_the_plain_network_is_taught_by_nobody(
     trainer: ModuleType, lessons: ModuleType, teacher: ModelBundle, tmp_path: Path
 ) -> None:
-    config = make_gan_config("dcgan-upsampling", epochs=1, batch=16, teacher="x")
+    config = make_gan_config("dcgan-upsampling", epochs=1, batch_size=16, guidance_classifier="x")
     assert (
         config.relativistic,
         config.guidance_weight,
@@ -429,8 +437,8 @@ def test_the_plain_network_is_taught_by_nobody(
     )
     trainer.train_gan(some_data(), config, tmp_path, teacher)
     (row,) = read_history(tmp_path)
-    assert (float(row["penalty"]), float(row["teacher_loss"])) == (0, 0)
-    assert make_gan_config("dcgan-upsampling", teacher_weight=0.1).guidance_weight == 0.1
+    assert (float(row["gradient_penalty"]), float(row["guidance_loss"])) == (0, 0)
+    assert make_gan_config("dcgan-upsampling", guidance_weight=0.1).guidance_weight == 0.1
 
 
 # --- what is refused ---------------------------------------------------------------------------------------
@@ -441,7 +449,7 @@ def test_the_plain_network_is_taught_by_nobody(
     [
         (
             dataset(14, 7, votes=False),
-            "14 faces to learn from and 7 to measure with; at least 16 training and 2 public",
+            "14 faces to learn from and 7 to measure with; at least 16 training and 2 validation",
         ),
         (dataset(21, 1, votes=False), "21 faces to learn from and 1 to measure with"),
         (dataset(21, 0, 7, votes=False), "21 faces to learn from and 0 to measure with"),
@@ -469,11 +477,11 @@ def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: M
         trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
 
 
-def test_a_recogniser_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
+def test_a_classifier_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
     bundle = open_model(write_judge(tmp_path / "judge"))
-    with pytest.raises(ModelError, match=r"holds no model.keras of a recogniser; a teacher needs one"):
+    with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; a teacher needs one"):
         trainer.train_gan(some_data(), config_of(trainer), tmp_path, bundle)
-    trainer.train_gan(some_data(), config_of(trainer, epochs=1, teacher_weight=0.0), tmp_path, bundle)  # but measure
+    trainer.train_gan(some_data(), config_of(trainer, epochs=1, guidance_weight=0.0), tmp_path, bundle)  # but measure
 
 
 @pytest.mark.parametrize(
@@ -481,13 +489,13 @@ def test_a_recogniser_without_its_keras_file_cannot_teach(trainer: ModuleType, t
     [
         ({"network": "stylegan"}, "stylegan"),
         ({"epochs": 0}, "0 epochs"),
-        ({"batch": 0}, "batches of 0"),
+        ({"batch_size": 0}, "batches of 0"),
         ({"learning_rate": 0.0}, "rate 0.0"),
         ({"learning_rate": math.nan}, "rate nan"),
         ({"seed": -1}, "seed -1"),
-        ({"teacher_weight": -0.1}, "weight is -0.1"),
-        ({"teacher_weight": math.nan}, "weight is nan"),
-        ({"teacher_weight": math.inf}, "weight is inf"),
+        ({"guidance_weight": -0.1}, "weight is -0.1"),
+        ({"guidance_weight": math.nan}, "weight is nan"),
+        ({"guidance_weight": math.inf}, "weight is inf"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:

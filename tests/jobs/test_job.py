@@ -36,13 +36,13 @@ BEGIN = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
 from emotion.errors import DataError
-from emotion.jobs.reporter import reporting
+from emotion.jobs.reporter import job_context
 folder = Path(sys.argv[1])
 """
 STEPS = """
-with reporting(folder) as report:
+with job_context(folder) as report:
     for step in range(2000):
-        if report.stopping:
+        if report.stop_requested:
             break
         time.sleep(0.01)
         (folder / "steps.txt").open("a").write(f"{step}\\n")
@@ -96,7 +96,7 @@ def gone(pid: int) -> bool:
 
 def test_a_job_reports_and_is_done(folder: Path) -> None:
     job = run(
-        "with reporting(folder) as report:\n"
+        "with job_context(folder) as report:\n"
         "    print('hello')\n"
         "    for i in range(3): report.progress(i + 1, 4, f'{i + 1} of 4')\n"
         "    while not (folder / 'go').exists(): time.sleep(0.01)\n"
@@ -119,21 +119,21 @@ def test_a_job_reports_and_is_done(folder: Path) -> None:
 
 def test_done_is_never_overwritten_by_the_parent(folder: Path) -> None:
     for _ in range(5):
-        assert end_of(run("with reporting(folder): pass", folder)).status == "done"
+        assert end_of(run("with job_context(folder): pass", folder)).status == "done"
 
 
 def test_the_package_is_found_from_any_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert end_of(run("with reporting(folder): pass", folder)).status == "done"
+    assert end_of(run("with job_context(folder): pass", folder)).status == "done"
 
 
 def test_an_error_that_a_person_can_fix_becomes_the_sentence(folder: Path) -> None:
-    state = end_of(run("with reporting(folder): raise DataError('No rows: choose another file.')", folder))
+    state = end_of(run("with job_context(folder): raise DataError('No rows: choose another file.')", folder))
     assert (state.status, state.error) == ("failed", "No rows: choose another file.")
 
 
 def test_a_defect_fails_politely_and_loudly_in_the_log(folder: Path) -> None:
-    job = run("with reporting(folder): {}['missing']", folder)
+    job = run("with job_context(folder): {}['missing']", folder)
     state = end_of(job)
     assert state.status == "failed"
     assert state.error is not None
@@ -145,7 +145,7 @@ def test_a_defect_fails_politely_and_loudly_in_the_log(folder: Path) -> None:
 
 @pytest.mark.parametrize(("how", "state"), [("sys.exit(0)", "done"), ("sys.exit(3)", "failed")])
 def test_exit_codes(folder: Path, how: str, state: str) -> None:
-    assert end_of(run(f"with reporting(folder): {how}", folder)).status == state
+    assert end_of(run(f"with job_context(folder): {how}", folder)).status == state
 
 
 def test_a_crash_before_the_report_is_seen(folder: Path) -> None:
@@ -180,7 +180,7 @@ def test_stop_ends_grandchildren_too_even_deaf_ones(folder: Path) -> None:
 
 
 def test_a_job_that_does_not_listen_is_killed_after_the_grace(folder: Path) -> None:
-    job = run("with reporting(folder) as report:\n    report.progress(1, 2)\n    time.sleep(60)", folder)
+    job = run("with job_context(folder) as report:\n    report.progress(1, 2)\n    time.sleep(60)", folder)
     until(lambda: job.read_state().done)
     pid = pid_of(folder)
     state = job.stop(grace_seconds=0.3)
@@ -196,9 +196,9 @@ def test_stop_before_the_report_begins(folder: Path) -> None:
 @posix
 def test_errors_after_a_stop_do_not_count_as_failure(folder: Path) -> None:
     job = run(
-        "with reporting(folder) as report:\n"
+        "with job_context(folder) as report:\n"
         "    report.progress(1, 2)\n"
-        "    while not report._asked(): time.sleep(0.01)\n"
+        "    while not report._check_stop(): time.sleep(0.01)\n"
         "    raise BrokenPipeError('a worker is gone')",
         folder,
     )
@@ -211,14 +211,14 @@ def test_errors_after_a_stop_do_not_count_as_failure(folder: Path) -> None:
 @posix
 def test_a_forked_worker_dies_by_the_signal(folder: Path) -> None:
     job = run(
-        "with reporting(folder) as report:\n"
+        "with job_context(folder) as report:\n"
         "    ear, mouth = os.pipe()\n"
         "    worker = os.fork()\n"
         "    if not worker: os.write(mouth, b'!'), time.sleep(60)\n"
         "    os.read(ear, 1)\n"  # Python forgets signals that come in the middle of a fork
         "    os.kill(worker, signal.SIGTERM)\n"
         "    assert os.WTERMSIG(os.waitpid(worker, 0)[1]) == signal.SIGTERM\n"
-        "    assert not report.stopping\n",
+        "    assert not report.stop_requested\n",
         folder,
     )
     assert end_of(job).status == "done"
@@ -239,7 +239,7 @@ def test_killed_is_interrupted_its_orphans_end_and_it_can_start_again(folder: Pa
     assert state.error
     assert not gone(worker)
     (folder / ".0a1b2c3d.part.keras").touch()  # as a kill in the middle of writing leaves it
-    again = run("with reporting(folder): pass", folder)
+    again = run("with job_context(folder): pass", folder)
     assert gone(worker)
     assert end_of(again).status == "done"
     assert not list(folder.glob(".*.part*"))
@@ -257,12 +257,12 @@ def test_a_recycled_pid_is_never_signalled(folder: Path, said: str) -> None:
     stranger = subprocess.Popen(sleep, start_new_session=True)
     try:
         long_ago = psutil.Process(stranger.pid).create_time() - 3600
-        record = {"state": said, "pid": stranger.pid, "process_started": long_ago, "error": None}
+        record = {"status": said, "pid": stranger.pid, "process_started_at": long_ago, "error": None}
         storage.write_json(folder / "state.json", record)
         expected = "interrupted" if said == "running" else "done"
         assert open_job(folder).read_state().status == expected
         assert open_job(folder).stop(grace_seconds=0).status == expected
-        assert end_of(run("with reporting(folder): pass", folder)).status == "done"  # nor by starting again
+        assert end_of(run("with job_context(folder): pass", folder)).status == "done"  # nor by starting again
         time.sleep(0.1)
         assert stranger.poll() is None
     finally:
@@ -274,7 +274,7 @@ def test_a_recycled_pid_is_never_signalled(folder: Path, said: str) -> None:
 def test_a_zombie_has_ended(folder: Path) -> None:
     zombie = subprocess.Popen([sys.executable, "-c", ""])  # nobody waits for it
     started = psutil.Process(zombie.pid).create_time()
-    storage.write_json(folder / "state.json", {"state": "running", "pid": zombie.pid, "process_started": started})
+    storage.write_json(folder / "state.json", {"status": "running", "pid": zombie.pid, "process_started_at": started})
     until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
     assert open_job(folder).read_state().status == "interrupted"
     zombie.wait()
@@ -282,7 +282,7 @@ def test_a_zombie_has_ended(folder: Path) -> None:
 
 def test_an_end_between_two_looks_is_no_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def leave(owner: ProcessRecord) -> None:
-        owner._replace(state="done").write(folder)
+        owner._replace(status="done").write(folder)
 
     ProcessRecord.from_current_process("running").write(folder)
     monkeypatch.setattr(ProcessRecord, "find_process", leave)
@@ -346,12 +346,12 @@ def test_stop_of_a_job_in_a_terminal_leaves_its_group_alone(folder: Path) -> Non
 
 
 def test_a_defect_in_a_terminal_is_logged_too(folder: Path) -> None:
-    assert by_hand("with reporting(folder): {}['missing']", folder).wait(20) == 1
+    assert by_hand("with job_context(folder): {}['missing']", folder).wait(20) == 1
     assert open_job(folder).read_state().status == "failed"
     assert "KeyError: 'missing'" in open_job(folder).tail_log(3)
 
 
-def test_reporting_outside_the_main_thread(tmp_path: Path) -> None:
+def test_job_context_outside_the_main_thread(tmp_path: Path) -> None:
     def work() -> None:
         with job_context(tmp_path) as report:
             report.progress(1, 1)
@@ -366,11 +366,11 @@ def test_of_many_processes_one_at_a_time_owns_a_folder(folder: Path) -> None:
     """Twelve processes take it over at once; without a lock of the system several of them got in."""
     code = (
         "import sys, time; from pathlib import Path; from emotion.errors import JobError\n"
-        "from emotion.jobs.reporter import reporting\n"
+        "from emotion.jobs.reporter import job_context\n"
         f"folder = Path({str(folder)!r})\n"
         "while not (folder / 'go').exists(): time.sleep(0.001)\n"
         "try:\n"
-        " with reporting(folder):\n"
+        " with job_context(folder):\n"
         "  (folder / 'inside').touch(exist_ok=False); time.sleep(0.1); (folder / 'inside').unlink()\n"
         "except JobError: sys.exit(3)\n"
     )
@@ -502,8 +502,8 @@ def test_json_comes_back_as_it_went(value: dict[str, object]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("state", "pid", "process_started", "error"), odd)),
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("done", "total", "text", "updated", "seconds_left"), odd)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "pid", "process_started_at", "error"), odd)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("done", "total", "message", "updated_at", "seconds_left"), odd)),
 )
 def test_nonsense_in_the_folder_harms_nobody(state: dict[str, object], progress: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as name:

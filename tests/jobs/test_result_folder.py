@@ -145,12 +145,12 @@ def test_unfinished_result_is_begun_again_without_overwrite(tmp_path: Path) -> N
 
 
 def test_clear_leaves_files_of_others_and_their_folders(tmp_path: Path) -> None:
-    for name in ("facts.json", "crops/1.jpg", "crops/mine.txt", "moments/1-2.jpg", "notes.txt"):
+    for name in ("video_info.json", "thumbnails/1.jpg", "thumbnails/mine.txt", "highlights/1-2.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "empty").mkdir()
     clear_result(tmp_path, ResultManifest(VIDEO))
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["crops", "empty", "mine.txt", "notes.txt"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["empty", "mine.txt", "notes.txt", "thumbnails"]
 
 
 def test_folder_in_use_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ for step in range(1, 100):
         make(out, "new", overwrite=True)
         os._exit(0)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    result_folder.check(out, result_folder.SYNTHETIC)
+    result_folder.check_result_folder(out, result_folder.SYNTHETIC_IMAGES)
     found = files_in(out)
     assert found in (result_of("old"), result_of("new")), (step, found)
     make(out, "newer", overwrite=True)
@@ -309,8 +309,8 @@ def test_commands_refuse_a_folder_of_others(
     monkeypatch.chdir(tmp_path)
     Path("photo.png").write_bytes(sample_file.read_bytes())
     Path("video.mp4").write_bytes(b"")
-    Path("mine", "crops").mkdir(parents=True)
-    for name in ("crops/mine.txt", "report.html", "faces.csv", "history.csv", "model.keras", "state.json"):
+    Path("mine", "thumbnails").mkdir(parents=True)
+    for name in ("thumbnails/mine.txt", "report.html", "faces.csv", "history.csv", "model.keras", "state.json"):
         Path("mine", name).write_text("mine")
     before = files_in(Path("mine"))
     write_generator(Path("model"))

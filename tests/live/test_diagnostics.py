@@ -105,25 +105,25 @@ def test_six_steps_in_their_order(browser: BrowserReport, connection: Connection
     steps = run_checks(browser, connection)
     assert tuple(step.name for step in steps) == NAMES
     answers = [step.status for step in steps]
-    last = max((i for i, answer in enumerate(answers) if answer == "good" and i >= FREE), default=-1)
-    assert set(answers[: last + 1]) <= {"good"}, "a camera that was opened proves what lies before it"
+    last = max((i for i, answer in enumerate(answers) if answer == "ok" and i >= FREE), default=-1)
+    assert set(answers[: last + 1]) <= {"ok"}, "a camera that was opened proves what lies before it"
     for step in steps:
-        assert bool(step.message) == (step.status == "bad"), step
+        assert bool(step.message) == (step.status == "failed"), step
         assert step.message == step.message.strip()
     first = first_failure(steps)
-    assert first == next((step for step in steps if step.status == "bad"), None)
+    assert first == next((step for step in steps if step.status == "failed"), None)
 
 
 @given(browsers, st.floats(0, 1e6))
 def test_frames_that_come_end_every_doubt(browser: BrowserReport, asked: float) -> None:
     steps = run_checks(browser, ConnectionState(asked, True, 1, 0.0))
-    assert {step.status for step in steps} == {"good"}
+    assert {step.status for step in steps} == {"ok"}
 
 
 @given(connections)
 def test_nothing_known_is_nothing_bad(connection: ConnectionState) -> None:
     steps = run_checks(BrowserReport(), ConnectionState())
-    assert {step.status for step in steps} == {"open"}
+    assert {step.status for step in steps} == {"unknown"}
     assert first_failure(steps) is None
     number = bad(BrowserReport(), connection)
     assert number in (None, CONNECTED, PICTURES), "of the browser nothing is claimed"

@@ -45,13 +45,13 @@ HERE = RTCConfiguration(iceServers=[])
 class Speaker:
     """Says that everybody is happy; before that it does what `first` does."""
 
-    size = 48
+    input_size = 48
     bundle = SimpleNamespace(name="fake", sha256="0" * 64)
 
     def __init__(self) -> None:
         self.first: Callable[[], object] = lambda: None
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.first()
         return (Prediction(Scores(FERPLUS_LABELS, [0.05, 0.7, 0.05, 0.04, 0.04, 0.04, 0.04, 0.04]), 0.99),) * len(crops)
 
@@ -271,7 +271,7 @@ def test_one_in_ten_raises_and_the_stream_lives(server: Server, session: LiveSes
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_stall_ends_no_stream(server: Server, session: LiveSession, speaker: Speaker, blur: bool) -> None:
-    """The recogniser hangs for much longer than a result is shown: the pictures go on without boxes, and with them
+    """The classifier hangs for much longer than a result is shown: the pictures go on without boxes, and with them
     again afterwards. Nothing in the connection waits for it, so longer is not different."""
     session.options = LiveOptions(StreamSettings(classify_hz=1e6), mirror=False, anonymize=blur)
     hung, go = threading.Event(), threading.Event()

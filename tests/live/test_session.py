@@ -60,7 +60,7 @@ def see(image: Picture) -> list[Face]:
 class Speaker:
     """Says that everybody is happy; waits for `go`, and raises `fault` if there is one."""
 
-    size = 48
+    input_size = 48
     bundle = SimpleNamespace(name="fake", sha256="0" * 64)
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Speaker:
         self.go.set()
         self.busy = threading.Event()
 
-    def classify(self, crops: Picture, head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: Picture, head: str | None = None) -> tuple[Prediction, ...]:
         self.busy.set()
         assert self.go.wait(20)
         if self.fault:
@@ -123,9 +123,9 @@ def shows(one: Picture, image: Picture, box: Box) -> bool:
 
 def test_before_the_first_frame(make: Callable) -> None:
     session = make()
-    view = session.view()
-    assert (view.faces, view.frames, view.age, view.silent, view.recording) == ((), 0, None, None, None)
-    assert list(view.history().columns) == list(tables.STREAM_COLUMNS)
+    view = session.state()
+    assert (view.faces, view.num_frames, view.result_age_seconds, view.idle_seconds, view.recording_seconds) == ((), 0, None, None, None)
+    assert list(view.to_dataframe().columns) == list(tables.STREAM_COLUMNS)
     assert session.snapshot() is None
     assert session.stop_recording() == recording.EMPTY_RECORDING
     with pytest.raises(EmotionError, match="No face is visible"):
@@ -135,54 +135,54 @@ def test_before_the_first_frame(make: Callable) -> None:
 def test_a_frame_comes_back_with_its_faces(make: Callable) -> None:
     session, image = make(), paint((20, 30), (90, 60))
     before = image.copy()
-    out = session.frame(image, 0.0)
+    out = session.process_frame(image, 0.0)
     assert out.shape == image.shape
     assert out.dtype == np.uint8
     assert np.array_equal(image, before)
     assert not np.array_equal(out, image)
     assert shows(out, image, Box(92, 62, 112, 82))
-    view = session.view()
-    assert [(one.face.track, one.face.shown) for one in view.faces] == [(1, "happy"), (2, "happy")]
-    assert all(one.raw is None for one in view.faces)
+    view = session.state()
+    assert [(one.face.track_id, one.face.display_label) for one in view.faces] == [(1, "happy"), (2, "happy")]
+    assert all(one.raw_scores is None for one in view.faces)
     assert np.array_equal(view.faces[0].thumbnail, serialization.crop_with_margin(image, view.faces[0].face))
-    assert (view.frames, view.dropped, view.late, view.faults) == (1, 0, 0, 0)
-    assert view.age is not None
-    assert view.silent is not None
-    assert 0 <= view.silent <= view.age < 60
+    assert (view.num_frames, view.dropped_frames, view.late_frames, view.errors) == (1, 0, 0, 0)
+    assert view.result_age_seconds is not None
+    assert view.idle_seconds is not None
+    assert 0 <= view.idle_seconds <= view.result_age_seconds < 60
     assert view.fps_in > 0 < view.fps_out
-    assert min(view.search_ms, view.read_ms, view.draw_ms) > 0
+    assert min(view.detect_ms, view.classify_ms, view.draw_ms) > 0
 
 
 def test_boxes_fit_the_mirrored_picture(make: Callable) -> None:
     session, image = make(LiveOptions(mirror=True)), paint((20, 30))
-    out = session.frame(image, 0.0)
-    (face,) = session.view().faces
+    out = session.process_frame(image, 0.0)
+    (face,) = session.state().faces
     assert face.face.box == Box(160 - 44, 30, 160 - 20, 54)
     assert shows(out, image[:, ::-1], Box(118, 32, 138, 52))
     session.options = replace(session.options, mirror=False)
-    out = session.frame(image, 0.04)
-    assert session.view().faces[0].face.box.x1 == 20
+    out = session.process_frame(image, 0.04)
+    assert session.state().faces[0].face.box.x1 == 20
     assert shows(out, image, Box(22, 32, 42, 52))
 
 
 def test_in_a_pause_nothing_is_analysed(make: Callable) -> None:
     session, image = make(LiveOptions(is_paused=True)), paint((20, 30))
-    assert np.array_equal(session.frame(image, 0.0), image[:, ::-1])
-    session.options = replace(session.options, blur=True)
-    assert not shows(session.frame(image, 0.1), image[:, ::-1], Box(116, 30, 140, 54))
-    assert (session.view().frames, session.view().faces) == (2, ())
+    assert np.array_equal(session.process_frame(image, 0.0), image[:, ::-1])
+    session.options = replace(session.options, anonymize=True)
+    assert not shows(session.process_frame(image, 0.1), image[:, ::-1], Box(116, 30, 140, 54))
+    assert (session.state().num_frames, session.state().faces) == (2, ())
     session.options = LiveOptions()
-    session.frame(image, 0.2)
-    assert len(session.view().faces) == 1
+    session.process_frame(image, 0.2)
+    assert len(session.state().faces) == 1
 
 
 def test_the_size_may_change(make: Callable) -> None:
     session = make()
     for i, shape in enumerate([(120, 160), (240, 320), (160, 120), (30, 40), (120, 160), (1, 1)] * 3):
         image = paint((4, 4), shape=shape) if min(shape) > 28 else np.zeros((*shape, 3), np.uint8)
-        assert session.frame(image, i / 25).shape == image.shape
-        assert len(session.view().faces) == (min(shape) > 28)
-    assert session.view().faults == 0
+        assert session.process_frame(image, i / 25).shape == image.shape
+        assert len(session.state().faces) == (min(shape) > 28)
+    assert session.state().errors == 0
 
 
 def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,46 +190,46 @@ def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monk
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     speaker.scores = Scores(FERPLUS_LABELS, [0.25, 0.02, 0.02, 0.65, 0.02, 0.02, 0.01, 0.01])
     session = make(replace(BARE, stream=StreamSettings(classify_hz=1000.0)))
-    session.frame(paint((20, 30)), 0.0)
+    session.process_frame(paint((20, 30)), 0.0)
     session._stream.calibrate(0.2)
     for _ in range(15):
         now += 0.02
-        session.frame(paint((20, 30)), None)
-    (face,) = session.view().faces
-    assert face.raw is not None
-    assert (face.raw.label, face.face.shown) == ("sad", "neutral")
-    session.uncalibrate()
-    session.frame(paint((20, 30)), None)
-    assert session.view().faces[0].raw is None
+        session.process_frame(paint((20, 30)), None)
+    (face,) = session.state().faces
+    assert face.raw_scores is not None
+    assert (face.raw_scores.label, face.face.display_label) == ("sad", "neutral")
+    session.clear_calibration()
+    session.process_frame(paint((20, 30)), None)
+    assert session.state().faces[0].raw_scores is None
     session.calibrate()
-    session.frame(paint((20, 30)), None)
-    assert session.view().calibrating == pytest.approx(3.0, abs=0.1)
+    session.process_frame(paint((20, 30)), None)
+    assert session.state().calibration_seconds_left == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_calibration_ends_without_frames(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make()
-    session.frame(paint((20, 30)), 0.0)
-    assert session.view().calibrating is None
+    session.process_frame(paint((20, 30)), 0.0)
+    assert session.state().calibration_seconds_left is None
     session.calibrate()
-    session.frame(paint((20, 30)), 0.1)
+    session.process_frame(paint((20, 30)), 0.1)
     now += 2.0
-    assert session.view().calibrating == pytest.approx(1.0)
+    assert session.state().calibration_seconds_left == pytest.approx(1.0)
     now += 2.0
-    assert session.view().calibrating == 0
+    assert session.state().calibration_seconds_left == 0
 
 
 class Explaining(Speaker):
     """Has two answers, of which only one knows contempt."""
 
     answers: ClassVar = {"ferplus": SimpleNamespace(labels=FERPLUS_LABELS), "other": SimpleNamespace(labels=["happy"])}
-    bundle = SimpleNamespace(name="fake", sha256="0" * 64, shown_head="ferplus", heads=answers)
+    bundle = SimpleNamespace(name="fake", sha256="0" * 64, default_head="ferplus", heads=answers)
 
-    def explains(self, head: str | None = None) -> bool:
+    def has_cam(self, head: str | None = None) -> bool:
         return True
 
-    def explain(self, crop: Picture, label: str, head: str | None = None) -> NDArray[np.float32]:
+    def class_activation_map(self, crop: Picture, label: str, head: str | None = None) -> NDArray[np.float32]:
         assert label in self.answers[head or "ferplus"].labels
         return np.ones((3, 3), np.float32)
 
@@ -267,20 +267,20 @@ BAD: list[Any] = [
 @pytest.mark.parametrize("image", BAD)
 def test_what_is_no_picture(make: Callable, image: Any, blur: bool) -> None:
     session = make(replace(BARE, anonymize=blur))
-    out = session.frame(image, 0.0)
+    out = session.process_frame(image, 0.0)
     assert not np.any(out) if blur else out is image
-    assert session.view().faults == 1
-    assert session.view().last_fault
-    assert session.frame(paint(), 0.1).shape == (120, 160, 3)
+    assert session.state().errors == 1
+    assert session.state().last_error
+    assert session.process_frame(paint(), 0.1).shape == (120, 160, 3)
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1e300, None])
 def test_times_that_are_none(make: Callable, seconds: float | None) -> None:
     session = make()
     for _ in range(3):
-        session.frame(paint((20, 30)), seconds)
-    assert [one.face.track for one in session.view().faces] == [1]
-    assert session.view().faults == 0
+        session.process_frame(paint((20, 30)), seconds)
+    assert [one.face.track_id for one in session.state().faces] == [1]
+    assert session.state().errors == 0
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -298,13 +298,13 @@ def test_one_in_ten_raises(make: Callable, speaker: Speaker, blur: bool) -> None
     for i in range(200):
         speaker.fault = RuntimeError("on purpose") if RNG.random() < 0.1 else None
         image = paint((20 + i // 4, 30))
-        out = session.frame(image, i / 25)
+        out = session.process_frame(image, i / 25)
         assert out.shape == image.shape
         assert not blur or not shows(out, image, Box(20 + i // 4, 30, 44 + i // 4, 54))
-    view = session.view()
-    assert view.faults > raised > 5
-    assert view.last_fault in ("ValueError: on purpose", "RuntimeError: on purpose")
-    assert (view.frames, view.dropped, view.late) == (200, 0, 0)
+    view = session.state()
+    assert view.errors > raised > 5
+    assert view.last_error in ("ValueError: on purpose", "RuntimeError: on purpose")
+    assert (view.num_frames, view.dropped_frames, view.late_frames) == (200, 0, 0)
 
 
 def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,36 +313,36 @@ def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Stream, "process", look)
     session, image = make(), paint((20, 30))
-    assert np.array_equal(session.frame(image, 0.0), image)
-    assert session.view().last_fault == "MemoryError: no room"
+    assert np.array_equal(session.process_frame(image, 0.0), image)
+    assert session.state().last_error == "MemoryError: no room"
     session.options = replace(BARE, anonymize=True)
-    assert not shows(session.frame(image, 0.04), image, Box(20, 30, 44, 54))
-    assert session.view().faults == 2
+    assert not shows(session.process_frame(image, 0.04), image, Box(20, 30, 44, 54))
+    assert session.state().errors == 2
 
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recogniser hangs: frames come back in time, pages are answered at once, the newest frame comes next."""
+    """The classifier hangs: frames come back in time, pages are answered at once, the newest frame comes next."""
     monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.05)
     session = make(replace(BARE, anonymize=blur, stream=StreamSettings(classify_hz=1e6)))  # every frame is read
-    session.frame(paint((10, 30)), 0.0)
+    session.process_frame(paint((10, 30)), 0.0)
     speaker.go.clear()
     for i in range(1, 7):
         image, started = paint((20 + i, 30)), time.monotonic()
-        out = session.frame(image, i * 2.0)
-        session.view().history()
+        out = session.process_frame(image, i * 2.0)
+        session.state().to_dataframe()
         session.snapshot()
         assert time.monotonic() - started < 2
         assert np.array_equal(out, image) != blur
         assert not blur or not shows(out, image, Box(20 + i, 30, 44 + i, 54))
-    view = session.view()
-    assert (view.frames, view.late, view.dropped) == (7, 6, 4)
+    view = session.state()
+    assert (view.num_frames, view.late_frames, view.dropped_frames) == (7, 6, 4)
     assert view.faces[0].face.box.x1 == 10
     speaker.go.set()
-    wait_until(lambda: session.view().faces[0].face.box.x1 == 26)
+    wait_until(lambda: session.state().faces[0].face.box.x1 == 26)
     monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 20.0)
-    session.frame(paint((30, 30)), 12.1)
-    assert session.view().faces[0].face.box.x1 == 30
+    session.process_frame(paint((30, 30)), 12.1)
+    assert session.state().faces[0].face.box.x1 == 30
 
 
 def test_a_frame_that_is_replaced_comes_back_at_once(make: Callable, speaker: Speaker) -> None:
@@ -352,65 +352,65 @@ def test_a_frame_that_is_replaced_comes_back_at_once(make: Callable, speaker: Sp
     out: dict[int, Picture] = {}
     images = [paint((20 + i, 30)) for i in range(3)]
     threads = [
-        threading.Thread(target=lambda i=i: out.__setitem__(i, session.frame(images[i], i / 25))) for i in range(3)
+        threading.Thread(target=lambda i=i: out.__setitem__(i, session.process_frame(images[i], i / 25))) for i in range(3)
     ]
     threads[0].start()
     assert speaker.busy.wait(5)
     threads[1].start()
-    wait_until(lambda: session._worker._waiting is not None)
+    wait_until(lambda: session._worker._pending is not None)
     threads[2].start()
     threads[1].join(5)
     assert np.array_equal(out[1], images[1])
     speaker.go.set()
     for thread in threads:
         thread.join(5)
-    assert session.view().dropped == 1
+    assert session.state().dropped_frames == 1
 
 
 # ------------------------------------------------------------------ without waiting
 
 
 def test_without_waiting_nobody_waits(make: Callable, speaker: Speaker) -> None:
-    """The recogniser never answers, and a frame would wait for twenty seconds."""
+    """The classifier never answers, and a frame would wait for twenty seconds."""
     session = make()
     speaker.go.clear()
     images = [paint((20 + i, 30)) for i in range(30)]
     started = time.monotonic()
-    outs = [session.frame(image, i / 30, wait=False) for i, image in enumerate(images)]
+    outs = [session.process_frame(image, i / 30, wait=False) for i, image in enumerate(images)]
     assert time.monotonic() - started < 10
     assert not speaker.go.is_set()
     for out, image in zip(outs, images, strict=True):
         assert np.array_equal(out, image), "what has no result passes as it came"
-    view = session.view()
-    assert (view.frames, view.late, view.faults, view.faces) == (30, 0, 0, ())
-    assert view.dropped >= 28, "one is looked at, one waits"
+    view = session.state()
+    assert (view.num_frames, view.late_frames, view.errors, view.faces) == (30, 0, 0, ())
+    assert view.dropped_frames >= 28, "one is looked at, one waits"
 
 
-def test_a_slow_recogniser_delays_no_frame(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_classifier_delays_no_frame(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
     session, pause = make(replace(BARE, stream=StreamSettings(classify_hz=1e6))), 0.3
-    classify = speaker.classify
-    monkeypatch.setattr(speaker, "classify", lambda *args: time.sleep(pause) or classify(*args))
+    predict = speaker.predict
+    monkeypatch.setattr(speaker, "predict", lambda *args: time.sleep(pause) or predict(*args))
     times = list[float]()
     for i in range(40):
         started = time.monotonic()
-        session.frame(paint((20 + i, 30)), i / 30, wait=False)
+        session.process_frame(paint((20 + i, 30)), i / 30, wait=False)
         times.append(time.monotonic() - started)
         time.sleep(0.02)
     assert np.median(times) < pause / 10
-    assert session.view().frames == 40
+    assert session.state().num_frames == 40
 
 
 def test_the_newest_result_comes(make: Callable) -> None:
     session = make()
     for x in range(20, 80, 10):
         image = paint((x, 30))
-        session.frame(image, x / 100, wait=False)
-        wait_until(lambda x=x: (faces := session.view().faces) and faces[0].face.box.x1 == x)
-        out = session.frame(image, x / 100 + 0.03, wait=False)
-        assert np.array_equal(out, session._shown.picture(False))
+        session.process_frame(image, x / 100, wait=False)
+        wait_until(lambda x=x: (faces := session.state().faces) and faces[0].face.box.x1 == x)
+        out = session.process_frame(image, x / 100 + 0.03, wait=False)
+        assert np.array_equal(out, session._last_frame.display_image(False))
         assert shows(out, image, Box(x + 2, 32, x + 22, 52))
         assert not np.array_equal(out, image)
-    assert session.view().late == 0
+    assert session.state().late_frames == 0
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -421,26 +421,26 @@ def test_a_result_too_old_is_not_shown(
     monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make(replace(BARE, anonymize=blur, stream=StreamSettings(classify_hz=1e6)))
-    session.frame(paint((10, 30)), 0.0)
-    first = session._shown
+    session.process_frame(paint((10, 30)), 0.0)
+    first = session._last_frame
     speaker.go.clear()
-    session.frame(paint((20, 30)), 0.1, wait=False)  # the worker is stuck with it
+    session.process_frame(paint((20, 30)), 0.1, wait=False)  # the worker is stuck with it
     now += 0.49
-    out = session.frame(paint((21, 30)), 0.49, wait=False)
-    assert np.array_equal(out, first.annotated)
-    assert session.view().late == 0
+    out = session.process_frame(paint((21, 30)), 0.49, wait=False)
+    assert np.array_equal(out, first.annotated_image)
+    assert session.state().late_frames == 0
     now += 0.02
     image = paint((22, 30))
-    out = session.frame(image, 0.51, wait=False)
+    out = session.process_frame(image, 0.51, wait=False)
     assert np.array_equal(out, image) != blur
     assert not blur or not shows(out, image, Box(22, 30, 46, 54))
-    assert not np.array_equal(out, first.annotated)
-    assert session.view().late == 1
+    assert not np.array_equal(out, first.annotated_image)
+    assert session.state().late_frames == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: Speaker, seed: int) -> None:
-    """From the first frame on, while detector and recogniser fail and stall, and sizes change; and from the first frame
+    """From the first frame on, while detector and classifier fail and stall, and sizes change; and from the first frame
     after the blur is switched on."""
     rng, shapes = np.random.default_rng(seed), [(120, 160), (160, 120), (240, 320)]
     blur = seed % 2 == 0
@@ -465,16 +465,16 @@ def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: S
         speaker.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
         x = int(np.clip(x + rng.integers(-3, 4), 0, 90))
         recent = [*recent[-20:], paint((x, 30), shape=shape)]
-        out = session.frame(recent[-1], i / 30, wait=False)
+        out = session.process_frame(recent[-1], i / 30, wait=False)
         assert out.shape in {image.shape for image in recent}
         if blur:
             seen = [image for image in recent if image.shape == out.shape and shows(out, image, see(image)[0].box)]
             assert not seen
         time.sleep(0.004)
     assert session._stream.stats.frames > 20
-    assert session.view().frames == 120
-    assert session.view().faults > 0
-    wait_until(lambda: session._worker._waiting is None)
+    assert session.state().num_frames == 120
+    assert session.state().errors > 0
+    wait_until(lambda: session._worker._pending is None)
 
 
 def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
@@ -484,9 +484,9 @@ def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
         shape = shapes[i // 4 % len(shapes)]
         image = paint((2, 2), shape=shape) if min(shape) > 28 else np.zeros((*shape, 3), np.uint8)
         came.add(image.shape)
-        assert session.frame(image, i / 30, wait=False).shape in came
-    wait_until(lambda: session._shown is not None and session._worker._waiting is None)
-    assert session.view().faults == 0
+        assert session.process_frame(image, i / 30, wait=False).shape in came
+    wait_until(lambda: session._last_frame is not None and session._worker._pending is None)
+    assert session.state().errors == 0
 
 
 def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> None:
@@ -494,26 +494,26 @@ def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> 
     for i in range(100):
         speaker.fault = RuntimeError("on purpose") if i % 10 == 5 else None
         image = paint((20 + i % 40, 30))
-        assert session.frame(image, i / 30, wait=False).shape == image.shape
-        wait_until(lambda i=i: session.view().age is not None and session._shown.result.index == i)
-    view = session.view()
-    assert (view.faults, view.last_fault) == (10, "RuntimeError: on purpose")
-    assert (view.frames, view.dropped) == (100, 0)
+        assert session.process_frame(image, i / 30, wait=False).shape == image.shape
+        wait_until(lambda i=i: session.state().result_age_seconds is not None and session._last_frame.result.index == i)
+    view = session.state()
+    assert (view.errors, view.last_error) == (10, "RuntimeError: on purpose")
+    assert (view.num_frames, view.dropped_frames) == (100, 0)
 
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_a_pause_and_an_end_without_waiting(make: Callable, blur: bool) -> None:
     session, image = make(replace(BARE, anonymize=blur)), paint((20, 30))
-    session.frame(image, 0.0)
+    session.process_frame(image, 0.0)
     session.options = replace(BARE, anonymize=blur, is_paused=True)
     for _ in range(2):
-        out = session.frame(image, 0.1, wait=False)
+        out = session.process_frame(image, 0.1, wait=False)
         assert np.array_equal(out, image) != blur
         assert not blur or not shows(out, image, Box(20, 30, 44, 54))
         session.close()
         session.options = replace(BARE, anonymize=blur)
-        session._shown = None  # as if long ago
-    assert session.view().dropped >= 1
+        session._last_frame = None  # as if long ago
+    assert session.state().dropped_frames >= 1
 
 
 def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,13 +522,13 @@ def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatc
     session = make()
     session.start_recording()
     for i in range(10):
-        session.frame(paint((20 + i, 30)), i / 10, wait=False)
-        wait_until(lambda i=i: len(session._recorder._lines) > i)
+        session.process_frame(paint((20 + i, 30)), i / 10, wait=False)
+        wait_until(lambda i=i: len(session._recorder._json_lines) > i)
         now += 0.1
     got = session.stop_recording()
-    times = [float(row["seconds"]) for row in csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK)))]
+    times = [float(row["timestamp"]) for row in csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK)))]
     assert times == pytest.approx([i / 10 for i in range(10)], abs=1e-3)
-    assert not got.hidden
+    assert not got.is_anonymized
 
 
 # ------------------------------------------------------------------ faces are hidden
@@ -540,8 +540,8 @@ def test_a_recording_knows_whether_its_faces_are_hidden(make: Callable) -> None:
         session.start_recording()
         for i, blur in enumerate(blurred):
             session.options = replace(BARE, anonymize=blur)
-            session.frame(paint((20, 30)), i / 10)
-        assert session.stop_recording().hidden == all(blurred)
+            session.process_frame(paint((20, 30)), i / 10)
+        assert session.stop_recording().is_anonymized == all(blurred)
 
 
 def test_hidden_faces_are_hidden_everywhere(make: Callable, tmp_path: Path) -> None:
@@ -549,34 +549,34 @@ def test_hidden_faces_are_hidden_everywhere(make: Callable, tmp_path: Path) -> N
     session.start_recording(tmp_path / "a.mp4")
     image = paint((20, 30), (90, 60))
     boxes = [Box(20, 30, 44, 54), Box(90, 60, 114, 84)]
-    out = session.frame(image, 0.0)
+    out = session.process_frame(image, 0.0)
     snapshot = session.snapshot()
     assert snapshot is not None
-    film = session.stop_recording().film
+    film = session.stop_recording().video_path
     with av.open(str(film)) as container:
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     for picture in (out, read_image(snapshot[0]), *pictures):
         assert not any(shows(picture, image, box) for box in boxes)
     assert np.array_equal(out[100:, :60], image[100:, :60])  # what is no face stays
-    for one in session.view().faces:
+    for one in session.state().faces:
         assert len(np.unique(one.thumbnail.reshape(-1, 3), axis=0)) <= 36
 
 
 def test_hidden_at_once_when_switched_on_in_a_pause(make: Callable) -> None:
     session, image = make(), paint((20, 30))
-    session.frame(image, 0.0)
+    session.process_frame(image, 0.0)
     session.options = replace(BARE, anonymize=True, is_paused=True)
     snapshot = session.snapshot()
     assert snapshot is not None
     assert not shows(read_image(snapshot[0]), image, Box(20, 30, 44, 54))
-    assert session.view().faces == ()
+    assert session.state().faces == ()
     session.options = replace(BARE, anonymize=True)
-    assert len(np.unique(session.view().faces[0].thumbnail.reshape(-1, 3), axis=0)) <= 36
+    assert len(np.unique(session.state().faces[0].thumbnail.reshape(-1, 3), axis=0)) <= 36
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int, monkeypatch: Any) -> None:
-    """People come, go and run about; detector and recogniser fail or are late; one find in ten is missed."""
+    """People come, go and run about; detector and classifier fail or are late; one find in ten is missed."""
     monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.02)
     rng, places = np.random.default_rng(seed), list[list[int]]()
     known: list[tuple[int, int]] = []
@@ -603,13 +603,13 @@ def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int,
         speaker.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
         image = paint(*[(x, y) for x, y in places])
         boxes = [face.box for face in see(image)]
-        before = session.view()
-        out = session.frame(image, i / 25)
+        before = session.state()
+        out = session.process_frame(image, i / 25)
         assert not any(shows(out, image, box) for box in boxes)
-        after = session.view()
-        if (after.late, after.faults) == (before.late, before.faults):
+        after = session.state()
+        if (after.late_frames, after.errors) == (before.late_frames, before.errors):
             known = [(x, y) for x, y in places]
-    assert session.view().frames - session.view().late > 20
+    assert session.state().num_frames - session.state().late_frames > 20
 
 
 def _near(box: Box, places: list[tuple[int, int]]) -> bool:
@@ -622,8 +622,8 @@ def test_what_is_only_suspected_is_hidden(make: Callable) -> None:
         replace(BARE, anonymize=True), lambda image: [replace(face, detection_score=0.4) for face in see(image)]
     )
     image = paint((20, 30))
-    assert not shows(session.frame(image, 0.0), image, Box(20, 30, 44, 54))
-    assert session.view().faces == ()
+    assert not shows(session.process_frame(image, 0.0), image, Box(20, 30, 44, 54))
+    assert session.state().faces == ()
 
 
 # ------------------------------------------------------------------ the last half minute
@@ -634,18 +634,18 @@ def test_the_history_is_tidy_and_bounded(make: Callable, monkeypatch: pytest.Mon
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     for i in range(60 * 10):
         now = 1000 + i / 10
-        session.frame(paint((20, 30), (90, 60)) if i < 590 else paint((20, 30)), i / 10)
-    table = session.view().history()
-    assert list(table.columns) == [*tables.STREAM_COLUMNS, *FERPLUS_LABELS]
-    assert table["seconds"].between(-30, 0).all()
-    assert table["seconds"].is_monotonic_increasing
-    one = table[table["track"] == 1]
+        session.process_frame(paint((20, 30), (90, 60)) if i < 590 else paint((20, 30)), i / 10)
+    table = session.state().to_dataframe()
+    assert list(table.columns) == [*tables.STREAM_COLUMNS, *tables.score_columns(FERPLUS_LABELS)]
+    assert table["timestamp"].between(-30, 0).all()
+    assert table["timestamp"].is_monotonic_increasing
+    one = table[table["track_id"] == 1]
     assert 145 <= len(one) <= 151
-    assert len(table[table["track"] == 2]) in (len(one) - 5, len(one) - 6)  # the last result counts in any case
-    assert set(table["shown"]) == {"happy"}
-    assert one["happy"].to_numpy() == pytest.approx(0.7, abs=1e-3)
+    assert len(table[table["track_id"] == 2]) in (len(one) - 5, len(one) - 6)  # the last result counts in any case
+    assert set(table["display_label"]) == {"happy"}
+    assert one["score_happy"].to_numpy() == pytest.approx(0.7, abs=1e-3)
     now += 31
-    assert session.view().history().empty
+    assert session.state().to_dataframe().empty
 
 
 def test_image_faces_and_history_are_of_one_moment(
@@ -659,21 +659,21 @@ def test_image_faces_and_history_are_of_one_moment(
         now = 1000 + i / 25
         label, image = FERPLUS_LABELS[i % 8], paint((20, 30), (90, 60))
         speaker.scores = Scores(FERPLUS_LABELS, [0.93 if name == label else 0.01 for name in FERPLUS_LABELS])
-        out = session.frame(image, i / 25)
+        out = session.process_frame(image, i / 25)
         now += 0.03
-        view = session.view()
+        view = session.state()
         faces = tuple(one.face for one in view.faces)
-        assert [face.shown for face in faces] == [label] * 2
+        assert [face.display_label for face in faces] == [label] * 2
         assert np.array_equal(out, annotate(image, faces))
-        last = view.history().tail(2)
-        assert [*last["shown"]] == [label] * 2
-        assert [*last["seconds"]] == pytest.approx([-0.03] * 2, abs=1e-3)
-        assert len(view.past) == len({id(result) for _, result in view.past})
-    session.options, image = replace(session.options, paused=True), paint((20, 30))
-    assert np.array_equal(session.frame(image, 2.0), image)
-    view = session.view()
-    assert (view.faces, view.paused, view.size) == ((), True, (160, 120))
-    assert len(view.history()) > 2
+        last = view.to_dataframe().tail(2)
+        assert [*last["display_label"]] == [label] * 2
+        assert [*last["timestamp"]] == pytest.approx([-0.03] * 2, abs=1e-3)
+        assert len(view.recent_results) == len({id(result) for _, result in view.recent_results})
+    session.options, image = replace(session.options, is_paused=True), paint((20, 30))
+    assert np.array_equal(session.process_frame(image, 2.0), image)
+    view = session.state()
+    assert (view.faces, view.is_paused, view.frame_size) == ((), True, (160, 120))
+    assert len(view.to_dataframe()) > 2
 
 
 # ------------------------------------------------------------------ recording
@@ -685,26 +685,26 @@ def test_a_recording_is_what_the_stream_said(
     said, look = list[FrameResult](), Stream.process
     monkeypatch.setattr(Stream, "process", lambda self, *frame: said.append(look(self, *frame)) or said[-1])
     session = make()
-    session.frame(paint((9, 9)), 4.9)
+    session.process_frame(paint((9, 9)), 4.9)
     said.clear()
     session.start_recording(tmp_path / "a.mp4")
     for i in range(60):
         speaker.scores = Scores(FERPLUS_LABELS, RNG.dirichlet([0.3] * 8))
-        session.frame(paint((20 + i, 30)) if i % 20 < 15 else paint(), 5 + i / 25)
-        wait_until(lambda: session._recorder._film._mailbox._waiting is None)
+        session.process_frame(paint((20 + i, 30)) if i % 20 < 15 else paint(), 5 + i / 25)
+        wait_until(lambda: session._recorder._video._worker._pending is None)
     session.start_recording(tmp_path / "b.mp4")  # pressed twice
     got = session.stop_recording()
     assert session.stop_recording() == got
     rows = list(csv.DictReader(io.StringIO(got.csv.removeprefix(BYTE_ORDER_MARK))))
     faces = [(result.timestamp - said[0].timestamp, face) for result in said for face in result.faces]
-    assert (got.frames, got.rows, len(rows)) == (60, len(faces), len(faces))
-    assert got.faces == len({face.track_id for _, face in faces})
+    assert (got.num_frames, got.num_rows, len(rows)) == (60, len(faces), len(faces))
+    assert got.num_tracks == len({face.track_id for _, face in faces})
     for row, (seconds, face) in zip(rows, faces, strict=True):
-        assert float(row["seconds"]) == pytest.approx(seconds, abs=1e-3)
-        assert (row["track"], row["shown"]) == (str(face.track_id), face.display_label)
+        assert float(row["timestamp"]) == pytest.approx(seconds, abs=1e-3)
+        assert (row["track_id"], row["display_label"]) == (str(face.track_id), face.display_label)
         assert face.scores
-        assert [float(row[label]) for label in FERPLUS_LABELS] == pytest.approx([*face.scores.values()], abs=1e-4)
-        assert (row["label"], row["unsure"]) == (face.label, face.uncertainty_reason or "")
+        assert [float(row[f"score_{label}"]) for label in FERPLUS_LABELS] == pytest.approx([*face.scores.values()], abs=1e-4)
+        assert (row["label"], row["uncertainty_reason"]) == (face.label, face.uncertainty_reason or "")
         assert [int(row[name]) for name in ("x1", "y1", "x2", "y2")] == [*face.box.to_int_xyxy()]
     record = json.loads(got.json)
     assert [frame["faces"] for frame in record["frames"]] == [
@@ -712,39 +712,39 @@ def test_a_recording_is_what_the_stream_said(
     ]
     assert (record["program"], record["detector"]) == (serialization.PROGRAM, "fake")
     assert record["model"] == {"name": "fake", "sha256": "0" * 64}
-    assert record["settings"] == [{"seconds": 0.0, "values": asdict(BARE)}]
-    assert (record["sizes"], got.sizes) == ([{"seconds": 0.0, "width": 160, "height": 120}], ((160, 120),))
-    assert got.note is None
-    assert got.film == tmp_path / "a.mp4"
-    with av.open(str(got.film)) as container:
+    assert record["settings"] == [{"timestamp": 0.0, "values": asdict(BARE)}]
+    assert (record["sizes"], got.frame_sizes) == ([{"timestamp": 0.0, "width": 160, "height": 120}], ((160, 120),))
+    assert got.warning is None
+    assert got.video_path == tmp_path / "a.mp4"
+    with av.open(str(got.video_path)) as container:
         times = [float(frame.time or 0) for frame in container.decode(video=0)]
-    assert (len(times), got.film_dropped) == (60, 0)
-    assert times == pytest.approx([frame["seconds"] for frame in record["frames"]], abs=2e-3)
+    assert (len(times), got.dropped_frames) == (60, 0)
+    assert times == pytest.approx([frame["timestamp"] for frame in record["frames"]], abs=2e-3)
 
 
 def test_a_recording_tells_the_sizes_that_came(make: Callable) -> None:
     session = make()
     session.start_recording()
     for i, (height, width) in enumerate([(120, 160), (120, 160), (60, 80), (120, 160), (240, 320)]):
-        session.frame(np.zeros((height, width, 3), np.uint8), i / 10)
+        session.process_frame(np.zeros((height, width, 3), np.uint8), i / 10)
     got = session.stop_recording()
     assert json.loads(got.json)["sizes"] == [
-        {"seconds": seconds, "width": width, "height": width * 3 // 4}
+        {"timestamp": seconds, "width": width, "height": width * 3 // 4}
         for seconds, width in ((0, 160), (0.2, 80), (0.3, 160), (0.4, 320))
     ]
-    assert got.sizes == ((80, 60), (160, 120), (320, 240))
+    assert got.frame_sizes == ((80, 60), (160, 120), (320, 240))
 
 
 def test_a_recording_without_faces(make: Callable) -> None:
     session = make()
     session.start_recording()
-    session.frame(paint(), 0.0)
-    assert session.view().recording == 0
+    session.process_frame(paint(), 0.0)
+    assert session.state().recording_seconds == 0
     got = session.stop_recording()
     assert got.csv == BYTE_ORDER_MARK + ",".join(tables.STREAM_COLUMNS) + "\n"
-    assert (got.frames, got.rows, got.faces, got.film) == (1, 0, 0, None)
-    assert json.loads(got.json)["frames"] == [{"seconds": 0.0, "faces": []}]
-    assert session.view().recording is None
+    assert (got.num_frames, got.num_rows, got.num_tracks, got.video_path) == (1, 0, 0, None)
+    assert json.loads(got.json)["frames"] == [{"timestamp": 0.0, "faces": []}]
+    assert session.state().recording_seconds is None
 
 
 def test_other_settings_are_told(make: Callable) -> None:
@@ -752,9 +752,9 @@ def test_other_settings_are_told(make: Callable) -> None:
     session.start_recording()
     for i in range(4):
         session.options = replace(BARE, anonymize=i >= 2)
-        session.frame(paint((20, 30)), i / 10)
+        session.process_frame(paint((20, 30)), i / 10)
     told = json.loads(session.stop_recording().json)["settings"]
-    assert [(one["seconds"], one["values"]["blur"]) for one in told] == [(0.0, False), (0.2, True)]
+    assert [(one["timestamp"], one["values"]["anonymize"]) for one in told] == [(0.0, False), (0.2, True)]
 
 
 def test_it_ends_by_itself(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -762,10 +762,10 @@ def test_it_ends_by_itself(make: Callable, monkeypatch: pytest.MonkeyPatch) -> N
     session = make()
     session.start_recording()
     for i in range(20):
-        session.frame(paint((20, 30)), i / 25)
-    assert "ended by itself" in (session.view().notice or "")
+        session.process_frame(paint((20, 30)), i / 25)
+    assert "ended by itself" in (session.state().recording_warning or "")
     got = session.stop_recording()
-    assert (got.rows, got.note) == (10, recording._LIMIT_MESSAGE)
+    assert (got.num_rows, got.warning) == (10, recording._LIMIT_MESSAGE)
 
 
 def test_it_ends_after_its_time(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -773,19 +773,19 @@ def test_it_ends_after_its_time(make: Callable, monkeypatch: pytest.MonkeyPatch)
     session = make()
     session.start_recording()
     for i in range(9):
-        session.frame(paint(), i / 25)
-    assert session.stop_recording().frames in (5, 6)
+        session.process_frame(paint(), i / 25)
+    assert session.stop_recording().num_frames in (5, 6)
 
 
 def test_a_film_that_cannot_be_written_costs_only_the_film(make: Callable, tmp_path: Path) -> None:
     session = make()
     session.start_recording(tmp_path / "gone" / "a.mp4")
     for i in range(5):
-        session.frame(paint((20, 30)), i / 25)
-    wait_until(lambda: session.view().notice)
+        session.process_frame(paint((20, 30)), i / 25)
+    wait_until(lambda: session.state().recording_warning)
     got = session.stop_recording()
-    assert (got.rows, got.film) == (5, None)
-    assert "cannot be written" in (got.note or "")
+    assert (got.num_rows, got.video_path) == (5, None)
+    assert "cannot be written" in (got.warning or "")
 
 
 def test_a_slow_film_drops_frames_and_delays_nothing(make: Callable, tmp_path: Path, monkeypatch: Any) -> None:
@@ -795,17 +795,17 @@ def test_a_slow_film_drops_frames_and_delays_nothing(make: Callable, tmp_path: P
     session = make()
     session.start_recording(tmp_path / "a.mp4")
     for i in range(10):
-        session.frame(paint((20, 30)), i / 25)
-    assert session.view().late == 0
+        session.process_frame(paint((20, 30)), i / 25)
+    assert session.state().late_frames == 0
     go.set()
     got = session.stop_recording()
-    assert (got.rows, got.film) == (10, tmp_path / "a.mp4")
-    assert got.film_dropped in (8, 9)
+    assert (got.num_rows, got.video_path) == (10, tmp_path / "a.mp4")
+    assert got.dropped_frames in (8, 9)
 
 
 def test_a_snapshot(make: Callable) -> None:
     session, image = make(), paint((20, 30))
-    out = session.frame(image, 3.0)
+    out = session.process_frame(image, 3.0)
     snapshot = session.snapshot()
     assert snapshot is not None
     png, record = snapshot
@@ -813,16 +813,16 @@ def test_a_snapshot(make: Callable) -> None:
     assert json.loads(serialization.to_json(record)) == record
     assert (record["width"], record["height"], record["model"]["sha256"]) == (160, 120, "0" * 64)
     assert [face["box"] for face in record["faces"]] == [[20, 30, 44, 54]]
-    assert record["faces"][0]["track"] == 1
+    assert record["faces"][0]["track_id"] == 1
 
 
 def test_a_snapshot_is_dated_by_its_frame(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make()
-    session.frame(paint((20, 30)), 0.0)
+    session.process_frame(paint((20, 30)), 0.0)
     now += 600
-    made = datetime.fromisoformat(session.snapshot()[1]["made"])
+    made = datetime.fromisoformat(session.snapshot()[1]["created_at"])
     assert (datetime.now().astimezone() - made).total_seconds() == pytest.approx(600, abs=60)
 
 
@@ -836,7 +836,7 @@ def test_sessions_leave_no_thread(make: Callable, tmp_path: Path) -> None:
         if i % 20 == 0:
             session.start_recording(tmp_path / f"{i}.mp4")
         for j in range(2):
-            session.frame(paint((20, 30)), j / 25)
+            session.process_frame(paint((20, 30)), j / 25)
         session.close()
         session.close()
     assert threading.active_count() == before
@@ -846,12 +846,12 @@ def test_sessions_leave_no_thread(make: Callable, tmp_path: Path) -> None:
 
 def test_after_the_end_frames_pass(make: Callable) -> None:
     session, image = make(replace(BARE, anonymize=True)), paint((20, 30))
-    session.frame(image, 0.0)
+    session.process_frame(image, 0.0)
     session.close()
     started = time.monotonic()
-    assert not shows(session.frame(image, 0.1), image, Box(20, 30, 44, 54))
+    assert not shows(session.process_frame(image, 0.1), image, Box(20, 30, 44, 54))
     assert time.monotonic() - started < 0.4
-    assert session.view().frames == 2
+    assert session.state().num_frames == 2
 
 
 def test_who_is_forgotten_leaves_nothing(make: Callable, fake_detector: Callable, tmp_path: Path) -> None:
@@ -876,17 +876,17 @@ def test_pages_and_camera_at_once(make: Callable) -> None:
 
     def page() -> None:
         while not stop.is_set():
-            session.view().history()
+            session.state().to_dataframe()
             session.start_recording()
-            session.options = replace(session.options, blur=not session.options.blur)
-            assert session.stop_recording().csv.startswith(f"{BYTE_ORDER_MARK}seconds,track")
+            session.options = replace(session.options, anonymize=not session.options.anonymize)
+            assert session.stop_recording().csv.startswith(f"{BYTE_ORDER_MARK}timestamp,track_id")
 
     pages = [threading.Thread(target=page) for _ in range(2)]
     for thread in pages:
         thread.start()
     for i in range(100):
-        session.frame(paint((20, 30)), i / 25)
+        session.process_frame(paint((20, 30)), i / 25)
     stop.set()
     for thread in pages:
         thread.join()
-    assert (session.view().faults, session.view().frames) == (0, 100)
+    assert (session.state().errors, session.state().num_frames) == (0, 100)

@@ -124,7 +124,7 @@ def test_every_frame_of_every_kind(
 def test_the_facts_of_a_film(tmp_path: Path) -> None:
     with VideoReader(make_film(tmp_path / "a.mp4", 50, sound="aac")) as film:
         assert film.info == VideoInfo(64, 48, pytest.approx(2.0), 25.0, 50, "h264", "mp4", 0, True)
-        assert dataclasses.asdict(film.info)["sound"] is True
+        assert dataclasses.asdict(film.info)["has_audio"] is True
         assert film.num_corrupt_packets == 0
 
 
@@ -825,14 +825,14 @@ def test_a_frame_that_was_read_is_freed(tmp_path: Path, turned: bool) -> None:
 
         import psutil
 
-        from emotion.media.video_reader import Film
+        from emotion.media.video_reader import VideoReader
 
         process, peak, count = psutil.Process(), 0, 0
-        with Film(Path(sys.argv[1])) as film:
+        with VideoReader(Path(sys.argv[1])) as film:
             for frame in film.frames():
                 frame.image()
                 peak, count = max(peak, process.memory_info().rss), count + 1
-        print(count, film.facts.turned, peak)
+        print(count, film.info.rotation, peak)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     count, degrees, peak = map(int, subprocess.check_output(command, cwd=ROOT, text=True).split())

@@ -23,7 +23,7 @@ MakeBundle = Callable[..., Path]
 
 def test_a_good_folder(make_bundle: MakeBundle, tmp_path: Path) -> None:
     bundle = open_model(make_bundle(tmp_path / "mine"))
-    assert (bundle.name, bundle.kind, bundle.input_size, bundle.default_head) == ("mine", "recogniser", 48, "ferplus")
+    assert (bundle.name, bundle.kind, bundle.input_size, bundle.default_head) == ("mine", "classifier", 48, "ferplus")
     assert bundle.onnx_path == tmp_path / "mine" / "model.onnx"
     assert bundle.sha256 == hashlib.sha256(bundle.onnx_path.read_bytes()).hexdigest()
     assert list(bundle.heads) == ["ferplus", "fer2013"]
@@ -42,12 +42,12 @@ def test_a_place_where_nobody_may_look(tmp_path: Path) -> None:
     """Root may look everywhere, but a name that is too long is refused to it as well."""
     with pytest.raises(ModelError, match=r"There is no card\.json in .* that can be read"):
         open_model(tmp_path / ("x" * 300))
-    assert list_models("recogniser", tmp_path / ("x" * 300)) == ([], [])
+    assert list_models("classifier", tmp_path / ("x" * 300)) == ([], [])
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe\x00", b'{"kind": "recogniser"', b"[" * 100_000, b"1" * 10_000],
+    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe\x00", b'{"kind": "classifier"', b"[" * 100_000, b"1" * 10_000],
     ids=["empty", "open", "list", "null", "number", "bytes", "cut", "deep", "long number"],
 )
 def test_bad_json(make_bundle: MakeBundle, tmp_path: Path, text: bytes) -> None:
@@ -71,15 +71,15 @@ def head(card: Card, **fields: object) -> None:
 LABELS = list(FERPLUS_LABELS)
 GENERATOR: Card = {
     "kind": "generator",
-    "latent": 128,
+    "latent_dim": 128,
     "labels": list(FER2013_LABELS),
     "truncation": 1.0,
     "output": {"size": 48},
 }
 CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
-    "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of recogniser, detector, generator"),
-    "kind is a list": (lambda c: c.update(kind=["recogniser"]), '"kind"'),
+    "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of classifier, detector, generator"),
+    "kind is a list": (lambda c: c.update(kind=["classifier"]), '"kind"'),
     "no files": (lambda c: c.pop("files"), '"files" must name model.onnx'),
     "files without the network": (lambda c: c.update(files={}), '"files" must name model.onnx'),
     "wrong sha256": (lambda c: c["files"]["model.onnx"].update(sha256="0" * 64), "sha256 differs"),
@@ -97,12 +97,18 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "an infinite size": (lambda c: c["input"].update(size=float("inf")), "lacks or garbles a field"),
     "no size": (lambda c: c["input"].update(size=0), "expected 8 to 512"),
     "a size for no memory": (lambda c: c["input"].update(size=10**9), "expected 8 to 512"),
-    "no heads": (lambda c: c.update(heads={}), '"shown" is'),
+    "no heads": (lambda c: c.update(heads={}), '"default_head" is'),
     "heads are a list": (lambda c: c.update(heads=[1]), "lacks or garbles a field"),
-    "no shown": (lambda c: c.pop("shown"), "lacks or garbles a field"),
-    "shown is no head": (lambda c: c.update(shown="affectnet"), "'affectnet' of the heads ferplus, fer2013"),
-    "shown is a list": (lambda c: c.update(shown=["ferplus"]), '"shown" is'),
-    "a head named face": (lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")), 'none "face"'),
+    "no default head": (lambda c: c.pop("default_head"), "lacks or garbles a field"),
+    "the default head is no head": (
+        lambda c: c.update(default_head="affectnet"),
+        "'affectnet'; expected one of the heads ferplus, fer2013",
+    ),
+    "the default head is a list": (lambda c: c.update(default_head=["ferplus"]), '"default_head" is'),
+    "a head named face": (
+        lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")),
+        'none named "face"',
+    ),
     "unknown labels": (lambda c: head(c, labels=["hapy", *LABELS[1:]]), "'hapy'"),
     "duplicate labels": (lambda c: head(c, labels=["happy", *LABELS[1:]]), "different ones"),
     "own labels that are paths": (
@@ -126,13 +132,16 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no temperature": (lambda c: head(c, temperature=None), "lacks or garbles a field"),
     "temperature NaN": (lambda c: head(c, temperature=float("nan")), "temperature above 0"),
     "temperature infinite": (lambda c: head(c, temperature=float("inf")), "temperature above 0"),
-    "face without output": (lambda c: c.update(face={"threshold": 0.5}), "lacks or garbles a field"),
-    "face is a text": (lambda c: c.update(face="face"), "lacks or garbles a field"),
-    "a face at the threshold 1": (lambda c: c["face"].update(threshold=1), "threshold of a face is 1.0; expected it"),
-    "a face at the threshold 0": (lambda c: c["face"].update(threshold=0), "expected it between 0 and 1"),
-    "a face below all": (lambda c: c["face"].update(threshold=-1), "expected it between 0 and 1"),
-    "a threshold NaN": (lambda c: c["face"].update(threshold=float("nan")), "the threshold of a face is nan"),
-    "face speaks by a head": (lambda c: c["face"].update(output="ferplus"), "a different name for each head"),
+    "face without output": (lambda c: c.update(face_head={"threshold": 0.5}), "lacks or garbles a field"),
+    "face is a text": (lambda c: c.update(face_head="face"), "lacks or garbles a field"),
+    "a face at the threshold 1": (
+        lambda c: c["face_head"].update(threshold=1),
+        "threshold of a face is 1.0; expected it",
+    ),
+    "a face at the threshold 0": (lambda c: c["face_head"].update(threshold=0), "expected it between 0 and 1"),
+    "a face below all": (lambda c: c["face_head"].update(threshold=-1), "expected it between 0 and 1"),
+    "a threshold NaN": (lambda c: c["face_head"].update(threshold=float("nan")), "the threshold of a face is nan"),
+    "face speaks by a head": (lambda c: c["face_head"].update(output="ferplus"), "a different name for each head"),
 }
 
 
@@ -200,10 +209,10 @@ def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
 
 
 def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
-    assert list_models("recogniser", tmp_path) == ([], [])
-    assert list_models("recogniser", tmp_path / "missing") == ([], [])
-    with pytest.raises(ModelError, match=f"There is no recogniser in {tmp_path}; train one first"):
-        get_default_model("recogniser", tmp_path)
+    assert list_models("classifier", tmp_path) == ([], [])
+    assert list_models("classifier", tmp_path / "missing") == ([], [])
+    with pytest.raises(ModelError, match=f"There is no classifier in {tmp_path}; train one first"):
+        get_default_model("classifier", tmp_path)
 
 
 def test_the_search_goes_on_after_a_bad_one_and_reports_it(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -213,7 +222,7 @@ def test_the_search_goes_on_after_a_bad_one_and_reports_it(make_bundle: MakeBund
     make_bundle(tmp_path / "d")
     (tmp_path / "not-a-model").mkdir()
     (tmp_path / "card.json").write_text("{}")
-    good, bad = list_models("recogniser", tmp_path)
+    good, bad = list_models("classifier", tmp_path)
     assert [bundle.name for bundle in good] == ["b", "d"]
     assert ["a-bad" in bad[0], "c-bad" in bad[1], len(bad)] == [True, True, 2]
 
@@ -223,24 +232,24 @@ def test_the_default_comes_first_then_by_name(make_bundle: MakeBundle, tmp_path:
     make_bundle(here / "b")
     make_bundle(here / "a")
     make_bundle(there / "z", lambda card: card.update(default=True))
-    assert [bundle.name for bundle in list_models("recogniser", here, there)[0]] == ["z", "a", "b"]
-    assert get_default_model("recogniser", here, there).name == "z"
-    assert get_default_model("recogniser", here).name == "a"
+    assert [bundle.name for bundle in list_models("classifier", here, there)[0]] == ["z", "a", "b"]
+    assert get_default_model("classifier", here, there).name == "z"
+    assert get_default_model("classifier", here).name == "a"
 
 
 def test_only_the_kind_asked_for(make_bundle: MakeBundle, tmp_path: Path) -> None:
     make_bundle(tmp_path / "a", lambda card: card.update(GENERATOR))
     make_bundle(tmp_path / "b")
     assert [bundle.name for bundle in list_models("generator", tmp_path)[0]] == ["a"]
-    assert [bundle.name for bundle in list_models("recogniser", tmp_path)[0]] == ["b"]
+    assert [bundle.name for bundle in list_models("classifier", tmp_path)[0]] == ["b"]
     assert list_models("detector", tmp_path) == ([], [])
 
 
 GENERATORS: dict[str, tuple[Card, str]] = {
-    "no latent": ({"latent": None}, "lacks or garbles a field of a generator"),
-    "latent 0": ({"latent": 0}, "0 numbers become 48 pixels"),
-    "a latent for no memory": ({"latent": 10**9}, "expected 1 to 4096"),
-    "an infinite latent": ({"latent": float("inf")}, "lacks or garbles a field"),
+    "no latent": ({"latent_dim": None}, "lacks or garbles a field of a generator"),
+    "latent 0": ({"latent_dim": 0}, "0 numbers become 48 pixels"),
+    "a latent for no memory": ({"latent_dim": 10**9}, "expected 1 to 4096"),
+    "an infinite latent": ({"latent_dim": float("inf")}, "lacks or garbles a field"),
     "no output": ({"output": {}}, "lacks or garbles a field"),
     "a size for no memory": ({"output": {"size": 10**6}}, "1000000 pixels a side"),
     "truncation above 1": ({"truncation": 1.5}, "at the truncation 1.5; expected"),
@@ -269,12 +278,12 @@ def test_a_spoilt_card_of_a_generator_is_refused_in_words(
 def test_when_all_are_bad_the_reasons_are_given(make_bundle: MakeBundle, tmp_path: Path) -> None:
     make_bundle(tmp_path / "bad", CARDS["duplicate labels"][0])
     with pytest.raises(ModelError, match="different ones"):
-        get_default_model("recogniser", tmp_path)
+        get_default_model("classifier", tmp_path)
 
 
 def test_the_shipped_models_are_whole() -> None:
-    assert list_models("recogniser")[1] == []
-    bundle = get_default_model("recogniser")
+    assert list_models("classifier")[1] == []
+    bundle = get_default_model("classifier")
     assert bundle.folder.parent == store.BUILTIN_MODELS
     assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
     assert bundle.heads["fer2013"].labels == FER2013_LABELS

@@ -1,4 +1,4 @@
-"""What the page tests share: the app with a tiny recogniser and the detector that is always there."""
+"""What the page tests share: the app with a tiny classifier and the detector that is always there."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only models that the app finds: one recogniser, which always answers the same to the same face."""
+    """The only models that the app finds: one classifier, which always answers the same to the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, manager, detector_factory):
-        monkeypatch.setattr(module, "SHIPPED", tmp_path / "models")
+        monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session

@@ -37,8 +37,8 @@ def make_run(
     epochs: int = EPOCHS,
     planned: int = EPOCHS,
     job: str | None = None,
-    answers: bool = True,
-    stress: bool = True,
+    has_predictions: bool = True,
+    has_robustness: bool = True,
     **config: Any,
 ) -> Path:
     """A run of `epochs` out of `planned`, as far as pages look into it; `job`: the state that its job is in."""
@@ -48,19 +48,19 @@ def make_run(
         "network": "mlp",
         "data": str(data),
         "source": Path(str(data)).name,
-        "labels": "fer2013",
+        "label_set": "fer2013",
         "label_names": list(FER2013_LABELS),
         "epochs": planned,
-        "batch": 32,
-        "optimiser": "adam",
+        "batch_size": 32,
+        "optimizer": "adam",
         "learning_rate": 0.001,
-        "schedule": "constant",
-        "patience": 0,
+        "lr_schedule": "constant",
+        "early_stopping_patience": 0,
         "seed": seed,
         "size": 48,
         "rows": ROWS,
-        "parameters": 1_313_031,
-        "flip": False,
+        "num_parameters": 1_313_031,
+        "horizontal_flip": False,
         "weights": "random",
     }
     (folder / "config.json").write_text(json.dumps(settings | config))
@@ -68,7 +68,7 @@ def make_run(
     lines = ["epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"]
     lines += [f"{i},30,0.001,{2 / i:.4f},{0.1 * i:.4f},1.5,{r:.4f}" for i, r in enumerate(right, 1)]
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
-    steps = ["epoch,step,steps,seconds,loss,accuracy,learning_rate"]
+    steps = ["epoch,step,num_steps,seconds,loss,accuracy,learning_rate"]
     steps += [f"{e},{s},10,{s},{2 / e:.4f},{0.1 * e:.4f},0.001" for e in range(1, epochs + 2) for s in (5, 10)]
     (folder / "steps.csv").write_text("\n".join(steps) + "\n")
     rows = np.arange(70, 140, dtype=np.int32)
@@ -77,7 +77,7 @@ def make_run(
     best = int(np.argmax(right)) + 1
     p = np.full((70, 7), 0.05)
     p[np.arange(70), said[best - 1]] = 0.7
-    if answers:
+    if has_predictions:
         Predictions(
             rows,
             labels,
@@ -85,7 +85,7 @@ def make_run(
             said,
             p.astype(np.float16),
             best,
-            "public",
+            "validation",
             FER2013_LABELS,
         ).save(folder)
         faces = rng.integers(0, 256, (7, 48, 48)).astype(np.uint8)
@@ -95,16 +95,16 @@ def make_run(
             np.arange(1, epochs + 1, dtype=np.int32),
             np.full((epochs, 7, 7), 1 / 7, np.float16),
         ).save(folder)
-    if stress:
+    if has_robustness:
         kinds = [("blur", "pixels"), ("rotation", "degrees")]
         table = [
-            {"kind": k, "amount": a, "unit": u, "accuracy": 0.5 - a / 10, "macro_recall": 0.4}
+            {"corruption": k, "severity": a, "unit": u, "accuracy": 0.5 - a / 10, "macro_recall": 0.4}
             for k, u in kinds
             for a in range(4)
         ]
-        (folder / "stress.json").write_text(json.dumps({"split": "public", "n": 70, "rows": table}))
+        (folder / "robustness.json").write_text(json.dumps({"split": "validation", "n": 70, "rows": table}))
     if job:
         (folder / "job.json").write_text(json.dumps({"label": folder.name, "created": time.time()}))
-        state = {"state": job, "pid": 2**30, "process_started": 1.0, "error": None}
+        state = {"status": job, "pid": 2**30, "process_started_at": 1.0, "error": None}
         (folder / "state.json").write_text(json.dumps(state))
     return folder

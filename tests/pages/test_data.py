@@ -34,7 +34,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data" / "sets"
     folder.mkdir(parents=True)
     for module in (catalog, builder, build_jobs, selection, build):
-        monkeypatch.setattr(module, "SETS", folder)
+        monkeypatch.setattr(module, "DATASETS_FOLDER", folder)
     monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     st.cache_resource.clear()
     return folder
@@ -61,7 +61,7 @@ def photos(folder: Path, labels: dict[str, int]) -> Path:
 def mine(tmp_path: Path, sets: Path) -> Path:
     """A data set that was made here."""
     source = photos(tmp_path / "photos", {"happy": 20, "Grin": 10})
-    work = sets / ".mine.preparing"
+    work = sets / ".mine.building"
     work.mkdir()
     assert build_dataset(source, sets / "mine", DatasetBuildConfig(pre_cropped=True), work, JobReporter(work))
     shutil.rmtree(work)
@@ -131,7 +131,7 @@ def test_data_sets_as_cards(mine: Path, sets: Path, open_page: Open) -> None:
 def test_an_address_that_names_nothing(open_page: Open) -> None:
     page = open_page("data")
     for name in ("nowhere", "../../etc"):
-        page.app.query_params["data"] = name
+        page.app.query_params["dataset"] = name
         page.app.run()
         assert "not here, or not any more" in page.words
         assert not page.app.error
@@ -145,7 +145,7 @@ def test_counts(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     look(page, "mine")
     assert charts(page) == 1
     assert read_image(saved["mine-counts.png"]).std() > 10
-    assert saved["mine-counts.csv"] == "label,training,validation,test,all\nhappy,16,2,2,20\ngrin,8,1,1,10\n"
+    assert saved["mine-counts.csv"] == "label,train,validation,test,all\nhappy,16,2,2,20\ngrin,8,1,1,10\n"
     page.app.button(key="data_back").click().run()
     assert page.app.button(key="data_look_mine")
 
@@ -163,7 +163,7 @@ def test_a_label_without_faces_is_said(sets: Path, open_page: Open) -> None:
     np.savez(sets.parent / "few.npz", images=faces(3), label=np.zeros(3, int), usage=np.zeros(3, int))
     page = open_page("data")
     look(page, "few")
-    assert "Without a face: angry (validation), angry (test), disgust (training)" in page.words
+    assert "Without a face: angry (validation), angry (test), disgust (train)" in page.words
 
 
 def test_faces_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
@@ -218,10 +218,10 @@ def test_duplicates_across_splits_side_by_side(sets: Path, open_page: Open, save
     page = open_page("data")
     look(page, "fer", "Duplicates")
     assert [metric.value for metric in page.app.metric] == ["2", "2", "2", "1"]
-    assert "training · ▲ happy · row 10".replace("▲", "●") in page.words
+    assert "train · ▲ happy · row 10".replace("▲", "●") in page.words
     assert "test · ■ sad · row 60" in page.words
     assert saved["fer-duplicates.csv"].splitlines()[1:] == [
-        "1,10,happy,training,True,True",
+        "1,10,happy,train,True,True",
         "1,60,sad,test,True,True",
     ]
 
@@ -260,7 +260,7 @@ def test_blank_pictures(sets: Path, mine: Path, open_page: Open, saved: dict[str
     page = open_page("data")
     look(page, "fer", "Blank")
     assert "1 of 70 pictures are of a single grey" in page.words
-    assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},training\n"
+    assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},train\n"
     page.app.button(key="data_back").click().run()
     look(page, "mine", "Blank")
     assert page.app.success[0].value == "No picture is blank."
@@ -274,12 +274,12 @@ def test_what_was_left_out(mine: Path, open_page: Open, saved: dict[str, Any]) -
     assert len(pictures(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()
     assert NASTY not in page.words
-    assert len(saved["mine-left-out.csv"].splitlines()) == 3
+    assert len(saved["mine-rejected.csv"].splitlines()) == 3
 
 
-@pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "prepared.json", "thrown_out", "/etc/passwd"])
+@pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
 def test_a_list_that_was_changed_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
-    (mine / "thrown_out.csv").write_text(f"name,label,reason,sentence,picture\na,b,no face,Why.,{picture}\n")
+    (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{picture}\n")
     page = open_page("data")
     look(page, "mine", "Left out")
     assert not pictures(page)
@@ -288,7 +288,7 @@ def test_a_list_that_was_changed_shows_no_other_file(mine: Path, open_page: Open
 def test_a_data_set_that_vanishes_or_breaks(sets: Path, mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine")
-    (mine / "prepared.json").write_text("{")
+    (mine / "dataset.json").write_text("{")
     for file in mine.glob("*/*/*.png"):
         file.write_bytes(b"")
     page.app.run()
@@ -315,7 +315,7 @@ def test_delete(sets: Path, mine: Path, open_page: Open) -> None:
 
 
 def ended(sets: Path, name: str) -> Job:
-    job = Job(sets / f".{name}.preparing")
+    job = Job(sets / f".{name}.building")
     deadline = time.monotonic() + 60
     while job.read_state().is_running:
         assert time.monotonic() < deadline
@@ -324,7 +324,7 @@ def ended(sets: Path, name: str) -> Job:
 
 
 def fill(page: Any, name: str) -> None:
-    page.app.toggle(key="data_whole").set_value(True)
+    page.app.toggle(key="data_pre_cropped").set_value(True)
     next(one for one in page.app.text_input if str(one.key).startswith("data_name_")).set_value(name)
     page.app.run()
     page.app.button(key="data_start").click().run()
@@ -417,22 +417,22 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
     (tmp_path / "photos" / "happy").rmdir()
     (tmp_path / "photos").rmdir()
     (tmp_path / "again").rename(tmp_path / "photos")
-    page.app.button(key="data_again_.late.preparing").click().run()
+    page.app.button(key="data_again_.late.building").click().run()
     assert ended(sets, "late").read_state().status == "done"
     page.app.run()
     assert (sets / "late").is_dir()
 
 
 def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: Open) -> None:
-    folder = sets / ".dead.preparing"
+    folder = sets / ".dead.building"
     folder.mkdir()
     with pytest.raises(RuntimeError), job_context(folder):
         raise RuntimeError
     page = open_page("data")
     assert "dead" in page.app.warning[0].value
-    page.app.button(key="data_again_.dead.preparing").click().run()
+    page.app.button(key="data_again_.dead.building").click().run()
     assert "request.json is damaged" in page.words
-    page.app.button(key="data_clear_.dead.preparing").click().run()
+    page.app.button(key="data_clear_.dead.building").click().run()
     assert not folder.exists()
     assert not page.app.warning
 

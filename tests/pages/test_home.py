@@ -55,17 +55,17 @@ def test_names_the_detector_and_the_answer(open_page: Open) -> None:
     home = open_page("home")
     assert "8 expressions (FER+)" in home.words
     assert "Haar cascade" in home.words
-    home.app.selectbox(key="side_answer_tiny").select_index(1).run()
+    home.app.selectbox(key="side_head_tiny").select_index(1).run()
     assert "7 expressions (FER-2013)" in home.words
 
 
 def test_states_the_accuracy_of_the_answer_that_is_chosen(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
-    card["metrics"] = {"private": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
+    card["metrics"] = {"test": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     home = open_page("home")
     assert "right for 87 %" in home.words
-    home.app.selectbox(key="side_answer_tiny").select_index(1).run()
+    home.app.selectbox(key="side_head_tiny").select_index(1).run()
     assert "right for 71 %" in home.words
 
 
@@ -78,7 +78,7 @@ def test_says_which_model_was_refused_and_works_on(models: Path, open_page: Open
     assert not home.app.error
 
 
-def test_without_a_recogniser(models: Path, open_page: Open) -> None:
+def test_without_a_classifier(models: Path, open_page: Open) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
     home = open_page("home")
     assert "sha256 differs" in home.words
@@ -87,16 +87,16 @@ def test_without_a_recogniser(models: Path, open_page: Open) -> None:
     assert len(home.app.get("imgs") or home.app.image) == 3, "the sample as it is, and two drawings"
 
 
-def test_two_recognisers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
+def test_two_classifiers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
     make_bundle(models / "other", lambda card: card.update(default=True))
     home = open_page("home")
-    assert home.app.selectbox(key="side_recogniser").options == ["other", "tiny"]
+    assert home.app.selectbox(key="side_classifier").options == ["other", "tiny"]
 
 
 def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_factory, "YUNET_URL", "http://127.0.0.1:9/none")
     home = open_page("home")
-    home.app.button(key="side_fetch").click().run()
+    home.app.button(key="side_download_yunet").click().run()
     assert "could not be fetched" in home.words
     assert f"use another detector: {', '.join(detector_factory.available_detectors())}." in home.words
     assert home.app.title[0].value == "Emotion Studio"
@@ -111,13 +111,13 @@ def test_yunet_is_at_work_once_it_is_fetched(
     monkeypatch.setattr(detector_factory, "make_detector", lambda name: HaarCascade())
     home = open_page("home")
     assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["haar"]
-    home.app.button(key="side_fetch").click().run()
+    home.app.button(key="side_download_yunet").click().run()
     assert [box.value for box in home.app.selectbox if box.label == "Face detector"] == ["yunet"]
-    assert "side_fetch" not in {button.key for button in home.app.button}
+    assert "side_download_yunet" not in {button.key for button in home.app.button}
 
 
 def test_yunet_that_was_switched_off_is_not_offered(open_page: Open) -> None:
-    assert "side_fetch" not in {button.key for button in open_page("home").app.button}
+    assert "side_download_yunet" not in {button.key for button in open_page("home").app.button}
 
 
 def test_a_wrong_path_to_yunet_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The page about the recogniser in use: its figures, its limits, and what it does not show where that is not known."""
+"""The page about the classifier in use: its figures, its limits, and what it does not show where that is not known."""
 
 from __future__ import annotations
 
@@ -23,30 +23,34 @@ def scored(labels: tuple[str, ...], n: int, seed: int) -> dict[str, Any]:
 
 
 def report() -> dict[str, Any]:
-    """What a training and `evaluate --pipeline` write."""
+    """What a training and `evaluate --end-to-end` write."""
     rng = np.random.default_rng(0)
-    private = scored(FER2013_LABELS, 900, 1)
+    test = scored(FER2013_LABELS, 900, 1)
     shown = scored(FERPLUS_LABELS, 700, 2) | {"coverage": accuracy_by_coverage(rng.random(500), rng.random(500) < 0.8)}
-    shares = {"found": 0.8, "accuracy_found": 0.7, "accuracy_all": 0.56, "accuracy_crops": 0.72}
+    shares = {"detection_rate": 0.8, "accuracy_detected": 0.7, "accuracy_all": 0.56, "accuracy_crops": 0.72}
     intervals = {f"{name}_interval": wilson_interval(round(share * 900), 900) for name, share in shares.items()}
     sides = [
-        {"value": side, "n": 450, "found": found, "accuracy_found": 0.7} for side, found in ((32, 0.6), (160, 1.0))
+        {"value": side, "n": 450, "detection_rate": rate, "accuracy_detected": 0.7}
+        for side, rate in ((32, 0.6), (160, 1.0))
     ]
     way = {
         "detector": "glance",
-        "split": "private",
+        "split": "test",
         "n": 900,
         **shares,
         **intervals,
-        "by_side": sides,
-        "by_turn": [{"value": turn} for turn in (0, 30)],
+        "by_face_size": sides,
+        "by_rotation": [{"value": turn} for turn in (0, 30)],
     }
-    return {"private": private | {"shown": shown}, "pipeline": [way, way | {"detector": "haar", "found": 0.4}]}
+    return {
+        "test": test | {"as_displayed": shown},
+        "end_to_end": [way, way | {"detector": "haar", "detection_rate": 0.4}],
+    }
 
 
 @pytest.fixture
 def measured(models: Path) -> dict[str, Any]:
-    """The report of the recogniser in use."""
+    """The report of the classifier in use."""
     told = report()
     (models / "tiny" / "report.json").write_text(json.dumps(told))
     return told
@@ -56,11 +60,11 @@ def test_its_figures_with_what_they_mean(measured: dict[str, Any], open_page: Op
     page = open_page("model_card")
     assert not page.app.error
     values = {metric.label: metric.value for metric in page.app.metric}
-    private = measured["private"]
-    assert values["Faces that people agree on"] == f"{private['shown']['accuracy'] * 100:.1f} % right"
-    assert values["All test faces"] == f"{private['accuracy'] * 100:.1f} % right"
+    test = measured["test"]
+    assert values["Faces that people agree on"] == f"{test['as_displayed']['accuracy'] * 100:.1f} % right"
+    assert values["All test faces"] == f"{test['accuracy'] * 100:.1f} % right"
     assert values["From picture to label"] == "56.0 % right"
-    low, high = (f"{100 * end:.1f}" for end in private["accuracy_interval"])
+    low, high = (f"{100 * end:.1f}" for end in test["accuracy_interval"])
     assert f"most likely {low} to {high} %" in page.words
     for words in ("not who is hired", "age, sex or skin colour", "ten people each", "up to 30 degrees"):
         assert words in page.words
@@ -69,14 +73,14 @@ def test_its_figures_with_what_they_mean(measured: dict[str, Any], open_page: Op
 def test_the_threshold_of_the_sidebar_is_explained(measured: dict[str, Any], open_page: Open) -> None:
     page = open_page("model_card")
     for wanted in (55, 80):
-        page.app.slider(key="side_unsure").set_value(wanted).run()
-        row = next(r for r in measured["private"]["shown"]["coverage"] if r["threshold"] == wanted / 100)
-        assert f"the sidebar, {wanted} %, it names {round(100 * row['answered'])} % of these faces" in page.words
+        page.app.slider(key="side_min_confidence").set_value(wanted).run()
+        row = next(r for r in measured["test"]["as_displayed"]["coverage"] if r["threshold"] == wanted / 100)
+        assert f"the sidebar, {wanted} %, it names {round(100 * row['coverage'])} % of these faces" in page.words
         assert f"right for {round(100 * row['accuracy'])} % of them" in page.words
 
 
 def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> None:
-    for content in (None, "{", json.dumps({"private": {}})):
+    for content in (None, "{", json.dumps({"test": {}})):
         if content is not None:
             (models / "tiny" / "report.json").write_text(content)
         page = open_page("model_card")
@@ -86,10 +90,10 @@ def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> No
         assert "By expression" not in page.words
 
 
-def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, open_page: Open) -> None:
+def test_of_a_classifier_with_other_data_it_says_nothing_of_fer(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     card |= {
-        "shown": "fer2013",
+        "default_head": "fer2013",
         "heads": {"fer2013": card["heads"]["fer2013"]},
         "data": {"source": "mine", "rows": 300},
     }
@@ -113,7 +117,7 @@ def test_of_a_recogniser_with_other_data_it_says_nothing_of_fer(models: Path, op
 )
 def test_what_its_training_began_with(models: Path, open_page: Open, facts: dict[str, Any], words: str) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
-    (models / "tiny" / "card.json").write_text(json.dumps(card | {"parameters": 2e6} | facts))
+    (models / "tiny" / "card.json").write_text(json.dumps(card | {"num_parameters": 2e6} | facts))
     assert f"A network of 2.0 million numbers, 0.1 {words}" in open_page("model_card").words
 
 
@@ -125,7 +129,7 @@ def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> N
     assert "npz" not in words
 
 
-def test_without_a_recogniser_it_says_so(models: Path, open_page: Open) -> None:
+def test_without_a_classifier_it_says_so(models: Path, open_page: Open) -> None:
     (models / "tiny" / "card.json").write_text("{")
     page = open_page("model_card")
     assert "not readable JSON" in page.app.error[0].value.replace("\\", "")

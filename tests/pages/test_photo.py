@@ -37,7 +37,7 @@ def test_the_sample(open_page: Open) -> None:
     (face,) = picture["faces"]
     assert (picture["width"], picture["height"]) == (512, 512)
     assert len(face["scores"]) == 8
-    assert face["scores"] == sorted(face["scores"], key=lambda score: -score["share"])
+    assert face["scores"] == sorted(face["scores"], key=lambda score: -score["score"])
     assert page.shown("photo_crops") is None, "one face needs no strip"
     assert [image.captions for image in page.app.image] == [["As in the photo"], ["As it was read"]]
     page.app.button(key="photo_clear").click().run()
@@ -50,11 +50,11 @@ def test_many_faces_are_chosen_by_number(open_page: Open, three_faces: bytes) ->
     boxes = [face["box"] for face in page.shown("photo_picture")["faces"]]
     assert boxes == sorted(boxes)
     assert len(boxes) == 3
-    assert len(page.shown("photo_crops")["items"]) == 3
+    assert len(page.shown("photo_crops")["thumbnails"]) == 3
     assert "3 faces: 3 " in page.words
     page.app.pagination(key="photo_face").set_value(2).run()
     assert "Face 2: " in page.words
-    assert page.shown("photo_picture")["chosen"] == page.shown("photo_crops")["chosen"] == 2
+    assert page.shown("photo_picture")["selected"] == page.shown("photo_crops")["selected"] == 2
 
 
 def test_what_is_no_longer_shown_takes_no_memory(
@@ -93,7 +93,7 @@ def test_several_photos_and_a_bad_file(open_page: Open, three_faces: bytes, no_f
     (error,) = page.app.error
     assert "is plain text" in error.value
     assert NASTY in page.words
-    assert [item["text"] for item in page.shown("photo_strip")["items"]] == [
+    assert [item["caption"] for item in page.shown("photo_strip")["thumbnails"]] == [
         "a.png\n3 faces",
         "b.jpg\n1 face",
         "c.png\nno face",
@@ -124,7 +124,7 @@ def test_a_photo_on_its_side_is_turned(open_page: Open, sample: NDArray[np.uint8
     page = open_page("photo")
     page.upload(("side.png", encode_png(np.rot90(sample[:256, 100:356]))))
     assert "turned clockwise by 90 degrees" in page.words
-    assert json.loads(saved["faces.json"])[0]["turned"] == 90
+    assert json.loads(saved["faces.json"])[0]["rotation"] == 90
     assert read_image(saved["side-faces.png"]).shape == (256, 256, 3)
 
 
@@ -134,12 +134,12 @@ def test_the_unsure_threshold_reads_nothing_again(
     page = open_page("photo")
     page.upload(("a.jpg", sample_file.read_bytes()))
     monkeypatch.setattr(photos, "analyze_photo", lambda *args: pytest.fail("the photo was read again"))
-    page.app.slider(key="side_unsure").set_value(95).run()
+    page.app.slider(key="side_min_confidence").set_value(95).run()
     (face,) = page.shown("photo_picture")["faces"]
     assert face["title"] == "unsure"
     assert "The best guess is" in face["reason"]
     assert face["reason"] in page.words
-    page.app.slider(key="side_unsure").set_value(0).run()
+    page.app.slider(key="side_min_confidence").set_value(0).run()
     (face,) = page.shown("photo_picture")["faces"]
     assert face["title"] != "unsure"
     assert not page.app.error
@@ -152,7 +152,7 @@ def test_the_face_threshold_and_the_search_reach_the_detector(
     real = photos.analyze_photo
 
     def read(content: bytes, analyzer: Any, settings: Any, name: str) -> photos.PhotoAnalysis:
-        seen.append((settings.detection, settings.side))
+        seen.append((settings.detection_threshold, settings.max_side))
         return real(content, analyzer, settings, name)
 
     monkeypatch.setattr(photos, "analyze_photo", read)
@@ -168,11 +168,11 @@ def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: byte
     page = open_page("photo")
     page.upload(("a.png", three_faces), ("b.png", three_faces))
     clear = page.shown("photo_picture"), page.shown("photo_crops"), page.shown("photo_strip")
-    page.app.toggle(key="side_blur").set_value(True).run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
     blurred = page.shown("photo_picture"), page.shown("photo_crops"), page.shown("photo_strip")
     assert clear[0]["src"] != blurred[0]["src"]
     for before, after in zip(clear[1:], blurred[1:], strict=True):
-        assert all(a["image"] != b["image"] for a, b in zip(before["items"], after["items"], strict=True))
+        assert all(a["image"] != b["image"] for a, b in zip(before["thumbnails"], after["thumbnails"], strict=True))
     assert [image.captions for image in page.app.image] == [["As in the photo"]], "the grey crop is not shown"
     crops = unzip(saved["faces.zip"])
     assert all(len(np.unique(read_image(crop).reshape(-1, 3), axis=0)) <= 36 for crop in crops.values())
@@ -187,7 +187,7 @@ def test_files_to_take_away(open_page: Open, three_faces: bytes, sample_file: Pa
     page.upload(("=a.png", three_faces), ("b b.jpg", sample_file.read_bytes()), ("b b.jpg", b"no"))
     assert sorted(saved) == ["a-faces.png", "faces.csv", "faces.json", "faces.zip", "pictures.zip"]
     rows = list(csv.DictReader(io.StringIO(saved["faces.csv"])))
-    assert [(row["file"], row["face"]) for row in rows] == [
+    assert [(row["file"], row["face_index"]) for row in rows] == [
         ("'=a.png", "1"),
         ("'=a.png", "2"),
         ("'=a.png", "3"),
@@ -222,7 +222,7 @@ def test_the_table_is_tidy(open_page: Open, three_faces: bytes) -> None:
     page = open_page("photo")
     page.upload(("a.png", three_faces))
     (table,) = page.app.dataframe
-    assert list(table.value["face"]) == [1, 2, 3]
+    assert list(table.value["face_index"]) == [1, 2, 3]
     assert table.value["confidence"].between(0, 100).all()
     assert not page.app.expander[0].proto.expanded
 
@@ -256,18 +256,18 @@ def test_more_photos_than_can_be_kept(open_page: Open, no_face: bytes) -> None:
     page = open_page("photo")
     page.upload(*((f"{i}.png", no_face) for i in range(102)))
     assert "These are 102 photos; the first 100 are read." in page.words
-    assert len(page.shown("photo_strip")["items"]) == 100
+    assert len(page.shown("photo_strip")["thumbnails"]) == 100
 
 
 def test_a_page_can_be_run_alone(models: Path) -> None:
     app = AppTest.from_file(Path(__file__).parents[2] / "pages" / "photo.py", default_timeout=30).run()
     app.button(key="photo_sample").click().run()
-    app.slider(key="side_unsure").set_value(95).run()
+    app.slider(key="side_min_confidence").set_value(95).run()
     assert not app.exception
     assert "Face 1: ? unsure" in "".join(markdown.value for markdown in app.markdown)
 
 
-def test_without_a_recogniser_there_is_one_sentence(models: Path, open_page: Open) -> None:
+def test_without_a_classifier_there_is_one_sentence(models: Path, open_page: Open) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
     page = open_page("photo")
     assert "sha256 differs" in page.words
@@ -280,7 +280,7 @@ def test_an_orientation_tag_is_followed(open_page: Open, sample: NDArray[np.uint
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     page = open_page("photo")
     page.upload(("phone.jpg", jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]))
-    assert "turned" not in json.loads(saved["faces.json"])[0]
+    assert "rotation" not in json.loads(saved["faces.json"])[0]
     assert len(page.shown("photo_picture")["faces"]) == 1
 
 
@@ -296,9 +296,9 @@ def test_a_photo_waits_for_its_turn_and_only_once(
 
     class Busy:
         @contextmanager
-        def place(self, said: Callable[[int], None]) -> Iterator[None]:
+        def acquire(self, on_wait: Callable[[int], None]) -> Iterator[None]:
             for before in (1, 0):
-                said(before)
+                on_wait(before)
                 heard.append(before)
             yield
 
@@ -313,7 +313,7 @@ def test_a_photo_waits_for_its_turn_and_only_once(
     assert heard == [1, 0]
 
 
-def test_what_speaks_for_the_label_where_the_recogniser_can_tell(
+def test_what_speaks_for_the_label_where_the_classifier_can_tell(
     models: Path, make_bundle: Callable[..., Path], open_page: Open
 ) -> None:
     make_bundle(models / "tiny", maps=True)
@@ -324,7 +324,7 @@ def test_what_speaks_for_the_label_where_the_recogniser_can_tell(
     assert captions[:2] == ["As in the photo", "As it was read"]
     assert captions[2].startswith("What speaks for ")
     assert captions[2].removeprefix("What speaks for ") in label
-    page.app.toggle(key="side_blur").set_value(True).run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
     assert [image.captions[0] for image in page.app.image] == ["As in the photo"]
 
 

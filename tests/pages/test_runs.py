@@ -16,10 +16,10 @@ from tests.pages.runs_making import EPOCHS, make_run, write_data
 
 Open = Callable[[str], Any]
 MEASURED = [
-    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "faces": 5},
-    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "faces": 5},
-    {"detector": "glance", "empty": 40, "false_boxes": 2},
-    {"detector": "glance", "face": "16-24 px", "recall": None, "precision": None, "faces": 0},
+    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "num_faces": 5},
+    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "num_faces": 5},
+    {"detector": "glance", "negatives": 40, "false_positives": 2},
+    {"detector": "glance", "face_size": "16-24 px", "recall": None, "precision": None, "num_faces": 0},
 ]
 ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistakes", "Hard pictures", "Examples"]
 
@@ -28,7 +28,7 @@ ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistak
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and no data set."""
     monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
-    monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.setattr(catalog, "DATASETS_FOLDER", tmp_path / "data" / "sets")
     monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     return tmp_path / "runs"
 
@@ -39,7 +39,7 @@ def look(runs: Path, open_page: Open) -> Callable[..., Any]:
 
     def open_it(*folders: Path) -> Any:
         page = open_page("runs")
-        page.app.session_state["runs_chosen"] = [str(folder) for folder in folders]
+        page.app.session_state["selected_runs"] = [str(folder) for folder in folders]
         page.app.run()
         assert not page.app.exception
         return page
@@ -55,8 +55,8 @@ def detector(folder: Path, report: dict[str, Any]) -> Path:
     (folder / "report.json").write_text(json.dumps(report))
     card = {
         "kind": "detector",
-        "score": {"slope": 1, "offset": 0},
-        "crops": {"scale": 1, "down": 0},
+        "score_calibration": {"slope": 1, "offset": 0},
+        "crop_geometry": {"scale": 1, "y_offset": 0},
         "created": "2026-01-02T03:04:05",
         "files": {"model.onnx": {"sha256": hashlib.sha256(b"network").hexdigest()}},
     }
@@ -89,16 +89,16 @@ def table(page: Any) -> Any:
 # ------------------------------------------------------------------ the shipped networks
 
 
-def test_a_recogniser_without_history_or_scores(runs: Path, open_page: Open) -> None:
+def test_a_classifier_without_history_or_scores(runs: Path, open_page: Open) -> None:
     page = open_page("runs")
     assert not page.app.error
     assert "no history" in page.words
     assert not page.app.metric
 
 
-def test_a_recogniser_with_scores(models: Path, runs: Path, open_page: Open) -> None:
+def test_a_classifier_with_scores(models: Path, runs: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
-    card["metrics"] = {"private": {"fer2013": {"accuracy": 0.7061, "accuracy_interval": [0.691, 0.72], "n": 3589}}}
+    card["metrics"] = {"test": {"fer2013": {"accuracy": 0.7061, "accuracy_interval": [0.691, 0.72], "n": 3589}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     (models / "tiny" / "history.csv").write_text("epoch,seconds,val_fer2013_accuracy\n1,60,0.5\n")
     page = open_page("runs")
@@ -106,17 +106,17 @@ def test_a_recogniser_with_scores(models: Path, runs: Path, open_page: Open) -> 
     assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in page.words
     assert charts(page) == 1
     first = table(page).iloc[:, :3]  # what a narrow screen shows
-    assert [*first.columns] == ["in use", "run", "right"]
+    assert [*first.columns] == ["in_use", "run", "accuracy"]
     assert first.to_numpy().tolist() == [["★", "tiny", 50]]
 
 
 def test_a_detector_beside_the_others(models: Path, look: Any, saved: dict[str, Any]) -> None:
-    page = look(detector(models / "glance", {"minutes": 34.2, "detectors": MEASURED}))
+    page = look(detector(models / "glance", {"train_minutes": 34.2, "detectors": MEASURED}))
     assert not page.app.error
     assert "made 2026-01-02 · 0.0 MB" in page.words
-    assert "2 false boxes on 40 photos without a face" in page.words
+    assert "2 false positives on 40 photos without a face" in page.words
     assert charts(page) == 1  # of the sources; no chart of nothing
-    assert saved["detectors.csv"].startswith("case,measure,glance,haar\n")
+    assert saved["detectors.csv"].startswith("case,metric,glance,haar\n")
     assert charts(part(page, "How it learned")) == 1
 
 
@@ -138,13 +138,13 @@ FILES = (
     "card.json",
     "config.json",
     "history.csv",
-    "answers.npz",
-    "examples.npz",
-    "stress.json",
+    "predictions.npz",
+    "tracked_examples.npz",
+    "robustness.json",
     "report.json",
     "state.json",
 )
-DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "labels": [], "epochs": "x", "kind": "recogniser"}')
+DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "label_set": [], "epochs": "x", "kind": "classifier"}')
 
 
 @pytest.mark.parametrize("content", DAMAGE, ids=range(len(DAMAGE)))
@@ -173,7 +173,7 @@ def test_a_run_has_all_its_parts(runs: Path, look: Any) -> None:
     assert charts(part(page, "Examples")) == 1
     strip = page.shown("runs_examples_strip")
     assert strip is not None
-    assert len(strip["items"]) == 7
+    assert len(strip["thumbnails"]) == 7
     part(page, "Certainty")
     assert [m.label for m in page.app.metric] == ["Calibration error (ECE)"]
 
@@ -203,8 +203,8 @@ def test_a_cell_shows_its_faces_with_their_votes(runs: Path, look: Any, tmp_path
     page = cell(part(look(run), "Confusion"), run, 0, 0)
     strip = page.shown("runs_cell_mine_face_strip")
     assert strip is not None
-    assert {item["title"] for item in strip["items"]} == {"said angry, is angry"}
-    assert f"angry, said ▲ angry: {len(strip['items'])}" in page.words
+    assert {item["title"] for item in strip["thumbnails"]} == {"said angry, is angry"}
+    assert f"angry, said ▲ angry: {len(strip['thumbnails'])}" in page.words
     assert "FER+ votes: happy 7, neutral 2, unknown 1." in page.words
 
 
@@ -247,11 +247,13 @@ def test_blurred_faces_stay_blurred(runs: Path, look: Any, tmp_path: Path) -> No
     run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
     page = part(look(run), "Mistakes")
     shown = page.shown("runs_mistake_mine_strip")
-    page.app.toggle(key="side_blur").set_value(True).run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
     hidden = page.shown("runs_mistake_mine_strip")
     assert shown is not None
     assert hidden is not None
-    same = [a["title"] for a, b in zip(shown["items"], hidden["items"], strict=True) if a["image"] == b["image"]]
+    same = [
+        a["title"] for a, b in zip(shown["thumbnails"], hidden["thumbnails"], strict=True) if a["image"] == b["image"]
+    ]
     assert same == []
 
 
@@ -260,7 +262,7 @@ def test_what_can_be_taken_away(runs: Path, look: Any, saved: dict[str, Any]) ->
     assert "| happy | " in saved["mine-card.md"]
     assert json.loads(saved["mine-settings.json"])["network"] == "mlp"
     assert saved["mine-history.csv"].startswith("epoch,seconds,learning_rate,loss,")
-    assert saved["confusion-4.csv"].startswith("true,said,count,share,")
+    assert saved["confusion-4.csv"].startswith("true,predicted,count,share,")
     assert saved["confusion-4.png"].startswith(b"\x89PNG")
     assert b"<svg" in saved["confusion-4.svg"]
     assert charts(page) == 1
@@ -284,8 +286,8 @@ def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None
     page.app.button(key="runs_use_mine").click().run()
     assert not page.app.exception
     assert "All pages use better now" in "".join(one.value for one in page.app.success).replace("\\", "")
-    assert page.app.selectbox(key="side_recogniser").value == "better"
-    assert [bundle.name for bundle in list_models("recogniser", models)[0]] == ["better", "tiny"]
+    assert page.app.selectbox(key="side_classifier").value == "better"
+    assert [bundle.name for bundle in list_models("classifier", models)[0]] == ["better", "tiny"]
 
 
 def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, runs: Path, look: Any) -> None:
@@ -295,13 +297,13 @@ def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, 
     page.app.toggle(key="runs_default_mine").set_value(True)
     page.app.button(key="runs_use_mine").click().run()
     assert list(table(page)["run"]) == ["mine", "tiny"]
-    assert list(table(page)["in use"]) == ["★", ""]
+    assert list(table(page)["in_use"]) == ["★", ""]
     page.app.button(key="runs_remove_better").click().run()
     assert not page.app.exception
     assert not page.app.error
     assert "better was removed from the models" in "".join(one.value for one in page.app.success).replace("\\", "")
-    assert [bundle.name for bundle in list_models("recogniser", models)[0]] == ["tiny"]
-    assert list(table(page)["in use"]) == ["", "★"]
+    assert [bundle.name for bundle in list_models("classifier", models)[0]] == ["tiny"]
+    assert list(table(page)["in_use"]) == ["", "★"]
     assert run.exists()
 
 
@@ -326,7 +328,7 @@ def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Pat
     page.app.toggle(key="runs_replace_mine").set_value(True)
     page.app.button(key="runs_use_mine").click().run()
     assert not page.app.error
-    assert [bundle.source_run for bundle in list_models("recogniser", models)[0]] == ["", "mine"]
+    assert [bundle.source_run for bundle in list_models("classifier", models)[0]] == ["", "mine"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])
@@ -360,7 +362,7 @@ def test_shipped_runs_cannot_be_deleted(models: Path, look: Any) -> None:
 
 def test_the_ladder_is_what_tells_most(models: Path, runs: Path, open_page: Open) -> None:
     make_run(models / "ladder" / "mlp", seed=1)
-    make_run(models / "ladder" / "cnn-4conv", seed=2, labels="four")
+    make_run(models / "ladder" / "cnn-4conv", seed=2, label_set="four")
     make_run(models / "ladder" / "cnn-augmented", seed=3, network="cnn-augmented")
     page = open_page("runs")
     assert not page.app.exception
@@ -381,7 +383,7 @@ def test_curves_smoothing_and_scales(runs: Path, look: Any, saved: dict[str, Any
     plain = saved["curves.csv"]
     page.app.slider(key="runs_smoothing").set_value(0.9).run()
     assert saved["curves.csv"] != plain
-    assert saved["curves.csv"].splitlines()[0] == "run,part,epoch,value,raw,best"
+    assert saved["curves.csv"].splitlines()[0] == "run,split,epoch,value,raw,best"
     page.app.button_group(key="runs_measure").set_value("Loss").run()
     page.app.toggle(key="runs_log").set_value(True).run()
     assert not page.app.exception
@@ -403,7 +405,7 @@ def test_where_two_runs_disagree(runs: Path, look: Any, tmp_path: Path) -> None:
     assert "of 70 faces that both answered" in page.words
     strip = page.shown("runs_duel_strip")
     assert strip is not None
-    assert all(item["text"].count("✓") == 1 and item["text"].count("✗") == 1 for item in strip["items"])
+    assert all(item["caption"].count("✓") == 1 and item["caption"].count("✗") == 1 for item in strip["thumbnails"])
     assert charts(page) == 2
 
 
@@ -427,11 +429,11 @@ def test_the_same_photo_for_two_models(models: Path, runs: Path, look: Any) -> N
 
 def test_runs_without_weights_cannot_read_a_photo(runs: Path, look: Any) -> None:
     page = together(look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done")), "On a photo")
-    assert "Choose two or three finished recognisers" in page.words
+    assert "Choose two or three finished classifiers" in page.words
 
 
 def test_hard_pictures_side_by_side(runs: Path, look: Any) -> None:
-    page = look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done", stress=False))
+    page = look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done", has_robustness=False))
     together(page, "Hard pictures")
     assert charts(page) == 2
     assert "Not measured for b" in page.words

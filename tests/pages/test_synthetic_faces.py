@@ -30,7 +30,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def with_story(card: dict[str, Any]) -> None:
-    card |= {"sheets": [1, 5], "best_epoch": 5, "data": {"source": "faces.npz"}}
+    card |= {"sheet_epochs": [1, 5], "best_epoch": 5, "data": {"source": "faces.npz"}}
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def generator(models: Path, runs: Path) -> Path:
     pair = np.vstack([np.full((7 * 48, 8 * 48), grey, np.uint8) for grey in (40, 200)])
     (folder / "samples.webp").write_bytes(cv2.imencode(".webp", pair)[1].tobytes())
     rows = "".join(f"{i},{1 / i},{0.5},{8 / i},{0.1 * i},0.9\n" for i in range(1, 6))
-    (folder / "history.csv").write_text("epoch,g_loss,d_loss,frechet,consistency,diversity\n" + rows)
+    (folder / "history.csv").write_text("epoch,g_loss,d_loss,frechet,class_consistency,diversity\n" + rows)
     return folder
 
 
 def strip_of(page: Any, name: str) -> list[str]:
-    return [item["text"] for item in page.shown(f"gen_sheet_{name}")["items"]]
+    return [item["caption"] for item in page.shown(f"gen_sheet_{name}")["thumbnails"]]
 
 
 def test_without_a_generator_it_says_how_to_get_one(open_page: Open, runs: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_way_to_change_a_face(open_page: Open, generator: Path, saved: dic
     frames = Image.open(io.BytesIO(saved["morph-153.gif"])).n_frames
     assert frames == 2 * (6 * 6 + 1) - 2, "there and back"
     page.app.button_group(key="gen_way").set_value("To another person").run()
-    page.app.text_input(key="gen_other").set_value("99").run()
+    page.app.text_input(key="gen_walk_seed").set_value("99").run()
     assert Image.open(io.BytesIO(saved["walk-153-99.gif"])).size == (192, 192)
     page.app.button_group(key="gen_way").set_value("Mix with another").run()
     page.app.slider(key="gen_share").set_value(100).run()
@@ -182,34 +182,35 @@ def test_real_faces_stand_beside_it_where_they_are(
     assert captions[:2] == ["Seed 153", "● happy"], "the very same face is the nearest"
 
 
-@pytest.mark.parametrize(("taught", "judge"), [(False, "another recogniser"), (True, "the recogniser that taught it")])
+@pytest.mark.parametrize(("taught", "judge"), [(False, "another classifier"), (True, "the classifier that taught it")])
 def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
     per_class = dict.fromkeys(FER2013_LABELS, 0.5)
     measured = {
-        "consistency": 0.81,
-        "real_consistency": 0.7,
-        "consistency_per_class": per_class,
-        "real_consistency_per_class": per_class,
+        "class_consistency": 0.81,
+        "real_class_consistency": 0.7,
+        "class_consistency_per_class": per_class,
+        "real_class_consistency_per_class": per_class,
         "diversity_per_class": per_class,
-        "judge_taught": taught,
+        "is_guidance_relative": taught,
     }
-    folder = write_generator(models / "waves", lambda card: card.update(metrics={"quality": measured}))
-    rows = [{"measure": "all faces", "way": way, "mean": 0.5, "low": 0.4, "high": 0.6} for way in ("real", "both")]
+    folder = write_generator(models / "waves", lambda card: card.update(metrics={"evaluation": measured}))
+    row = {"metric": "all faces", "mean": 0.5, "low": 0.4, "high": 0.6}
+    rows = [{**row, "condition": condition} for condition in ("real", "both")]
     told = {
-        "sentence": "They *did* not help.",
+        "conclusion": "They *did* not help.",
         "rows": rows,
-        "question": {"seeds": 5, "epochs": 6, "rare": "disgust"},
-        "synthetic": 30,
-        "tried": 40,
-        "filter": "_tiny_",
-        "filter_taught": taught,
-        "held_out": 70,
+        "config": {"num_seeds": 5, "epochs": 6, "target_class": "disgust"},
+        "num_synthetic": 30,
+        "num_drawn": 40,
+        "filter_classifier": "_tiny_",
+        "filter_is_guidance_relative": taught,
+        "num_held_out": 70,
     }
-    (folder / "benefit.json").write_text(json.dumps(told))
+    (folder / "augmentation_study.json").write_text(json.dumps(told))
     page = open_page("synthetic_faces")
     assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")
     assert "They *did* not help." in page.words
-    assert "5 small networks for each way, 6 epochs each" in page.words
+    assert "5 small networks for each condition, 6 epochs each" in page.words
     assert ("had a part in the generator's lessons" in page.words) is taught
     assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
 

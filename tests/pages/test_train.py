@@ -28,7 +28,7 @@ Open = Callable[[str], Any]
 def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where one's own runs are; there are none yet, and one small data set."""
     monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
-    monkeypatch.setattr(catalog, "SETS", tmp_path / "data" / "sets")
+    monkeypatch.setattr(catalog, "DATASETS_FOLDER", tmp_path / "data" / "sets")
     monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     write_data(tmp_path / "data" / "small.npz")
     return tmp_path / "runs"
@@ -53,9 +53,9 @@ def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def at_work(folder: Path, **said: Any) -> Path:
     """A run whose job is this very process."""
     me = psutil.Process()
-    state = {"state": "running", "pid": os.getpid(), "process_started": me.create_time(), "error": None}
+    state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
-    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "text": "epoch 3"} | said))
+    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "message": "epoch 3"} | said))
     return folder
 
 
@@ -100,20 +100,27 @@ def test_every_network_can_be_started_as_it_was_made(
 def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) -> None:
     page = open_page("train")
     page.app.button_group(key="train_network").set_value("cnn-augmented").run()
-    page.app.selectbox(key="train_labels_cnn-augmented").set_value("four").run()
+    page.app.selectbox(key="train_label_set_cnn-augmented").set_value("four").run()
     assert "Left out: disgust, surprise, neutral" in page.words
     page.app.number_input(key="train_epochs_cnn-augmented").set_value(3)
     page.app.number_input(key="train_learning_rate_cnn-augmented").set_value(0.01)
-    page.app.selectbox(key="train_schedule_cnn-augmented").set_value("cosine")
+    page.app.selectbox(key="train_lr_schedule_cnn-augmented").set_value("cosine")
     page.app.slider(key="train_rotation_cnn-augmented").set_value(30.0)
     page.app.slider(key="train_zoom_cnn-augmented").set_value((0.9, 1.1))
     page.app.toggle(key="train_tensorboard_cnn-augmented").set_value(True)
-    page.app.toggle(key="train_flip_cnn-augmented").set_value(False).run()
+    page.app.toggle(key="train_horizontal_flip_cnn-augmented").set_value(False).run()
     page.app.text_input(key="train_name_cnn-augmented").set_value("my run")
     page.app.button(key="train_start").click().run()
     ((plan, called),) = started
     assert called == "my run"
-    assert (plan.labels, plan.epochs, plan.learning_rate, plan.schedule, plan.flip, plan.tensorboard) == (
+    assert (
+        plan.label_set,
+        plan.epochs,
+        plan.learning_rate,
+        plan.lr_schedule,
+        plan.horizontal_flip,
+        plan.tensorboard,
+    ) == (
         "four",
         3,
         0.01,
@@ -121,7 +128,7 @@ def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) 
         False,
         True,
     )
-    assert (plan.augmentation.rotation, plan.augmentation.least_scale, plan.augmentation.most_scale) == (30, 0.9, 1.1)
+    assert (plan.augmentation.rotation, plan.augmentation.min_scale, plan.augmentation.max_scale) == (30, 0.9, 1.1)
 
 
 def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path) -> None:
@@ -175,10 +182,10 @@ def test_a_data_set_of_ones_own_starts_with_its_own_labels(
 ) -> None:
     mine = own_faces(tmp_path / "data" / "sets" / "mine", OWN)
     page = open_page("train")
-    labels = page.app.selectbox(key="train_labels_mlp")
+    labels = page.app.selectbox(key="train_label_set_mlp")
     assert labels.value == "fer2013"  # of the other data set, which has them
     page.app.selectbox(key="train_data").set_value(str(mine)).run()
-    assert page.app.selectbox(key="train_labels_mlp").value == "own"
+    assert page.app.selectbox(key="train_label_set_mlp").value == "own"
     assert "Only 40 faces are for training, so a batch has 40." in page.words
     assert not page.app.error
     page.app.button(key="train_start").click().run()
@@ -193,9 +200,9 @@ def test_a_data_set_of_ones_own_starts_with_its_own_labels(
         (OWN, "fer2013", "The data set mine has no training face for disgust, fear; add some or choose other labels."),
         (OWN, "ferplus", "The data set mine has no FER+ votes"),
         ({"yawn": 10, "grin": 10}, "four", "No face of mine has one of the labels angry, fear, happy, sad"),
-        ({"yawn": 1, "grin": 1}, "own", "The data set mine has no public rows"),
+        ({"yawn": 1, "grin": 1}, "own", "The data set mine has no validation rows"),
         ({"yawn": 20}, "own", "mine has one label only, yawn"),
-        ({"yawn": 20, "track": 20}, "own", "The label 'track' of mine cannot be shown"),
+        ({"yawn": 20, "unsure": 20}, "own", "The label 'unsure' of mine cannot be shown"),
     ],
 )
 def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
@@ -204,7 +211,7 @@ def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
     mine = own_faces(tmp_path / "data" / "sets" / "mine", labels)
     page = open_page("train")
     page.app.selectbox(key="train_data").set_value(str(mine)).run()
-    page.app.selectbox(key="train_labels_mlp").set_value(chosen).run()
+    page.app.selectbox(key="train_label_set_mlp").set_value(chosen).run()
     assert not page.app.exception
     assert sentence in page.words
     assert len(page.app.error) == 1
@@ -216,7 +223,13 @@ def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
 
 def test_before_the_first_training_there_are_shipped_ones(models: Path, runs: Path, open_page: Open) -> None:
     make_run(
-        models / "ladder" / "first", epochs=4, planned=4, batch=48, network="cnn-4conv", labels="four", data="x.npz"
+        models / "ladder" / "first",
+        epochs=4,
+        planned=4,
+        batch_size=48,
+        network="cnn-4conv",
+        label_set="four",
+        data="x.npz",
     )
     page = open_page("train")
     assert "Trained before you came" in page.words
@@ -224,7 +237,7 @@ def test_before_the_first_training_there_are_shipped_ones(models: Path, runs: Pa
     assert not page.app.exception
     assert page.app.button_group(key="train_network").value == "cnn-4conv"
     assert page.app.number_input(key="train_epochs_cnn-4conv").value == 4
-    assert page.app.number_input(key="train_batch_cnn-4conv").value == 48
+    assert page.app.number_input(key="train_batch_size_cnn-4conv").value == 48
     assert page.app.text_input(key="train_path").value == "x.npz"
 
 
@@ -240,9 +253,9 @@ def test_the_data_set_of_a_shipped_run_is_looked_for_here(
 def test_repeating_from_the_runs_page_fills_the_form(
     runs: Path, started: list[Any], open_page: Open, tmp_path: Path, went: list[str]
 ) -> None:
-    run = make_run(runs / "mine", data=tmp_path / "data" / "small.npz", job="done", batch=16, optimiser="sgd")
+    run = make_run(runs / "mine", data=tmp_path / "data" / "small.npz", job="done", batch_size=16, optimizer="sgd")
     page = open_page("runs")
-    page.app.session_state["runs_chosen"] = [str(run)]
+    page.app.session_state["selected_runs"] = [str(run)]
     page.app.run()
     page.app.button(key="runs_repeat_mine").click().run()
     assert went == ["pages/train.py"]
@@ -266,12 +279,12 @@ def test_a_training_that_runs_is_shown(runs: Path, open_page: Open) -> None:
     assert "mine" in page.words
     strip = page.shown("train_examples_mine_strip")
     assert strip is not None
-    assert len(strip["items"]) == 7
+    assert len(strip["thumbnails"]) == 7
 
 
 def test_before_its_first_figures_it_says_what_it_does(runs: Path, open_page: Open) -> None:
-    run = at_work(make_run(runs / "mine", epochs=2), text="Loading")
-    for file in ("history.csv", "steps.csv", "answers.npz", "examples.npz"):
+    run = at_work(make_run(runs / "mine", epochs=2), message="Loading")
+    for file in ("history.csv", "steps.csv", "predictions.npz", "tracked_examples.npz"):
         (run / file).unlink()
     page = open_page("train")
     assert not page.app.error
@@ -300,7 +313,7 @@ def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
 
 def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work(make_run(runs / "first", epochs=2))
-    second = at_work(make_run(runs / "second", epochs=2), text=manager.WAITING_MESSAGE)
+    second = at_work(make_run(runs / "second", epochs=2), message=manager.WAITING_MESSAGE)
     stopped: list[Path] = []
     monkeypatch.setattr(manager, "stop", lambda folder, **rest: stopped.append(folder))
     page = open_page("train")
@@ -360,7 +373,7 @@ def test_what_is_done_leads_to_the_runs_page(runs: Path, open_page: Open, went: 
 
 def test_a_run_of_a_damaged_folder_does_not_hide_the_page(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2))
-    (run / "examples.npz").write_bytes(b"PK")
+    (run / "tracked_examples.npz").write_bytes(b"PK")
     (run / "steps.csv").write_bytes(b"\xff\xfe\n1\n")
     page = open_page("train")
     assert not page.app.exception
@@ -368,7 +381,7 @@ def test_a_run_of_a_damaged_folder_does_not_hide_the_page(runs: Path, open_page:
     assert len(page.app.error) == 1
 
 
-# ------------------------------------------------------------------ the project's own recogniser
+# ------------------------------------------------------------------ the project's own classifier
 
 
 def choose_own(page: Any) -> Any:
@@ -377,20 +390,20 @@ def choose_own(page: Any) -> Any:
     return page
 
 
-def test_the_own_recogniser_learns_all_labels_of_a_data_set(
+def test_the_own_classifier_learns_all_labels_of_a_data_set(
     started: list[Any], open_page: Open, tmp_path: Path
 ) -> None:
     page = choose_own(open_page("train"))
-    assert list(page.app.selectbox(key="train_labels_seresnet").options) == [LABEL_SETS["fer2013"].title]
+    assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["fer2013"].title]
     (tmp_path / "data" / "small.npz").unlink()
     for name in ("happy", "bored"):
         for number in range(3):
             write_picture(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
     page = choose_own(open_page("train"))
-    assert list(page.app.selectbox(key="train_labels_seresnet").options) == [LABEL_SETS["own"].title]
+    assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["own"].title]
     assert "Left out" not in page.words
     page.app.button(key="train_start").click().run()
-    assert [plan.labels for plan, _ in started] == ["own"]
+    assert [plan.label_set for plan, _ in started] == ["own"]
 
 
 def test_teachers_are_chosen_and_repeated(
@@ -404,10 +417,10 @@ def test_teachers_are_chosen_and_repeated(
         data=tmp_path / "data" / "small.npz",
         teachers=["0123"],
         teacher_folders=[teacher],
-        teaching=0.9,
-        optimiser="sgd",
-        schedule="cosine",
-        flip=True,
+        distillation_weight=0.9,
+        optimizer="sgd",
+        lr_schedule="cosine",
+        horizontal_flip=True,
     )
     page = choose_own(open_page("train"))
     assert list(page.app.multiselect(key="train_teachers_seresnet").options) == ["tiny"]
@@ -430,4 +443,4 @@ def test_teachers_of_one_name_can_be_told_apart(models: Path, runs: Path, open_p
     assert sorted(box.options) == sorted(f"tiny, in {folder}" for folder in (runs, models))
     box.set_value([str(models / "tiny")]).run()
     assert page.app.multiselect(key="train_teachers_seresnet").value == [str(models / "tiny")]
-    assert page.app.slider(key="train_teaching_seresnet").value == 0.5
+    assert page.app.slider(key="train_distillation_weight_seresnet").value == 0.5

@@ -67,13 +67,13 @@ def seen(image: NDArray[np.uint8]) -> list[Face]:
 class Telling:
     """Says happy of dark crops, sad of bright ones."""
 
-    size = 48
+    input_size = 48
     head_names = ("ferplus", "fer2013")
 
     def __init__(self, make_scores: Callable[..., Any]) -> None:
         self._scores = make_scores
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         return tuple(Prediction(self._scores("sad" if crop.mean() > 120 else "happy", 0.9), 1.0) for crop in crops)
 
 
@@ -107,7 +107,7 @@ def party(read_film: Read) -> Path:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app keeps its films: an empty folder of this test only."""
-    place = tmp_path / "data" / "films"
+    place = tmp_path / "data" / "videos"
     monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
     return place
 
@@ -120,7 +120,7 @@ def add(here: Path) -> Add:
         there = job.create_job_folder(here, "copy")
         shutil.copytree(folder, there, dirs_exist_ok=True)
         request = json.loads((there / "request.json").read_text())
-        (there / "request.json").write_text(json.dumps(request | {"film": str(there / "source.mp4")}))
+        (there / "request.json").write_text(json.dumps(request | {"video_path": str(there / "source.mp4")}))
         return there.name
 
     return copy
@@ -153,21 +153,21 @@ def _receipt(detector: str, settings: VideoSettings) -> dict[str, Any]:
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
     """The film counts as being read, by this process."""
     me = psutil.Process()
-    state = {"state": "running", "pid": os.getpid(), "process_started": me.create_time(), "error": None}
+    state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
     progress = {
         "done": done,
         "total": total,
-        "text": text,
-        "started": time.time(),
-        "updated": time.time(),
+        "message": text,
+        "started_at": time.time(),
+        "updated_at": time.time(),
         "seconds_left": 12.4,
     }
     (folder / "progress.json").write_text(json.dumps(progress))
 
 
 def ended(folder: Path, state: str, error: str | None = None) -> None:
-    value = {"state": state, "pid": 1, "process_started": 1.0, "error": error}
+    value = {"status": state, "pid": 1, "process_started_at": 1.0, "error": error}
     (folder / "state.json").write_text(json.dumps(value))
 
 
@@ -177,7 +177,7 @@ def open_film(open_page: Open) -> Visit:
 
     def visit(film: str) -> Any:
         page = open_page("video")
-        page.app.query_params["film"] = film
+        page.app.query_params["video"] = film
         page.app.run()
         assert not page.app.exception
         return page
@@ -215,11 +215,11 @@ def test_a_folder_beside_the_films_is_none_of_them(here: Path, party: Path, add:
         assert "This film is not here" in open_film(film).words
 
 
-def test_without_a_recogniser_past_films_can_be_seen(models: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_without_a_classifier_past_films_can_be_seen(models: Path, party: Path, add: Add, open_film: Visit) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
     page = open_film(add(party))
-    assert page.shown("film_timeline")
-    page.app.button(key="film_again").click().run()
+    assert page.shown("video_timeline")
+    page.app.button(key="video_again").click().run()
     assert "sha256 differs" in page.words
 
 
@@ -228,15 +228,15 @@ def test_without_a_recogniser_past_films_can_be_seen(models: Path, party: Path, 
 
 def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
-    page.app.toggle(key="side_blur").set_value(True)
-    page.app.slider(key="side_unsure").set_value(60)
-    page.app.segmented_control(key="film_speed").set_value("Fast").run()
+    page.app.toggle(key="side_anonymize").set_value(True)
+    page.app.slider(key="side_min_confidence").set_value(60)
+    page.app.segmented_control(key="video_speed").set_value("Fast").run()
     page.upload((NASTY, b"a film"))
     ((name, settings, content),) = started
     assert (name, content) == (NASTY, b"a film")
-    assert (settings.every, settings.blur, settings.film) == (library.FAST_STRIDE, True, True)
-    assert (settings.recognition.unsure, settings.recognition.detection) == (0.6, 0.6)
-    film = page.app.query_params["film"]
+    assert (settings.frame_stride, settings.anonymize, settings.write_video) == (library.FAST_STRIDE, True, True)
+    assert (settings.recognition.min_confidence, settings.recognition.detection_threshold) == (0.6, 0.6)
+    film = page.app.query_params["video"]
     assert (here / film).is_dir()
     assert NASTY in page.words
     assert "0:01 of 0:04, 1 face" in page.words
@@ -249,7 +249,7 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
     assert len(page.app.error) == 1
     assert f'"{NASTY}" is no film.' in page.words
     assert "25 %, about 12 s left" in page.words
-    assert "film" not in page.app.query_params
+    assert "video" not in page.app.query_params
     page.app.run()
     assert len(started) == 2, "nothing is read a second time"
     assert not page.app.error
@@ -265,18 +265,18 @@ def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], mo
 
 def test_the_sample_is_made_and_read(here: Path, open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
-    page.app.button(key="film_sample").click().run()
+    page.app.button(key="video_sample").click().run()
     ((name, settings, content),) = started
     assert name == "Sample: one face, moved about"
     assert content == (here.parent / "samples" / "one-face.mp4").read_bytes()
-    assert settings.every == 1
+    assert settings.frame_stride == 1
 
 
 def test_a_film_is_really_read(here: Path, open_page: Open, tmp_path: Path) -> None:
     page = open_page("video")
     page.upload(("short.mp4", write_film(tmp_path / "short.mp4", 5).read_bytes()))
     assert not page.app.error
-    film = page.app.query_params["film"]
+    film = page.app.query_params["video"]
     patient_until = time.monotonic() + 60
     while not VideoAnalysis.open(here / film).is_finished and time.monotonic() < patient_until:
         time.sleep(0.2)
@@ -292,23 +292,23 @@ def test_past_films_are_listed_and_opened(party: Path, add: Add, open_page: Open
     page = open_page("video")
     assert page.words.count("party.mp4") == 2
     assert "0:04" in page.words
-    page.app.button(key=f"film_open_{one}").click().run()
-    assert page.app.query_params["film"] == one
-    assert page.shown("film_timeline")
-    page.app.button(key="film_back").click().run()
-    assert "film" not in page.app.query_params
-    assert page.app.button(key=f"film_open_{other}")
+    page.app.button(key=f"video_open_{one}").click().run()
+    assert page.app.query_params["video"] == one
+    assert page.shown("video_timeline")
+    page.app.button(key="video_back").click().run()
+    assert "video" not in page.app.query_params
+    assert page.app.button(key=f"video_open_{other}")
 
 
 def test_a_film_is_deleted_after_a_question(here: Path, party: Path, add: Add, open_page: Open) -> None:
     one, other = add(party), add(party)
     page = open_page("video")
-    page.app.button(key=f"film_delete_{one}").click().run()
+    page.app.button(key=f"video_delete_{one}").click().run()
     assert sorted(path.name for path in here.iterdir()) == [other]
     assert page.words.count("party.mp4") == 1
-    page.app.query_params["film"] = other
+    page.app.query_params["video"] = other
     page.app.run()
-    page.app.button(key=f"film_delete_{other}").click().run()
+    page.app.button(key=f"video_delete_{other}").click().run()
     assert list(here.iterdir()) == []
     assert "A timeline: a ribbon" in page.words
 
@@ -317,11 +317,11 @@ def test_a_damaged_film_leaves_the_others(here: Path, party: Path, add: Add, ope
     good, bad = add(party), add(party)
     (here / bad / "request.json").write_text("{")
     page = open_page("video")
-    page.app.button(key=f"film_open_{bad}").click().run()
+    page.app.button(key=f"video_open_{bad}").click().run()
     assert "request.json is damaged" in page.words
     assert "not here" not in page.words
-    assert page.app.button(key=f"film_open_{good}")
-    page.app.button(key=f"film_delete_{bad}").click().run()
+    assert page.app.button(key=f"video_open_{good}")
+    page.app.button(key=f"video_delete_{bad}").click().run()
     assert not (here / bad).exists()
 
 
@@ -336,16 +336,16 @@ def test_a_running_film_shows_how_far_it_is(here: Path, party: Path, add: Add, o
     running(here / name)
     page = open_film(name)
     assert "25 %, about 12 s left" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
-    timeline = page.shown("film_timeline")
-    assert timeline["live"]
-    assert not timeline["player"]
+    timeline = page.shown("video_timeline")
+    assert timeline["is_live"]
+    assert not timeline["has_player"]
     assert timeline["duration"] == pytest.approx(4, abs=0.2), "the axis is that of the whole film"
-    assert timeline["at"] == pytest.approx(1.4)
-    assert timeline["moments"] == []
-    before = timeline["lanes"][0]["runs"][-1][1]
+    assert timeline["timestamp"] == pytest.approx(1.4)
+    assert timeline["highlights"] == []
+    before = timeline["lanes"][0]["segments"][-1][1]
     (here / name / "frames.jsonl").write_text("".join(lines[:25]))
     page.app.run()
-    assert page.shown("film_timeline")["lanes"][0]["runs"][-1][1] > before
+    assert page.shown("video_timeline")["lanes"][0]["segments"][-1][1] > before
     ended(here / name, "done")
     page.app.run()
     assert "Take away" in page.words
@@ -391,19 +391,19 @@ def test_a_running_film_can_be_stopped(
     running(here / name)
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page = open_film(name)
-    page.app.button(key="film_stop").click().run()
+    page.app.button(key="video_stop").click().run()
     assert "Stopped before its end. What was read until 0:04 is kept." in page.words
-    assert page.shown("film_timeline")["player"]
+    assert page.shown("video_timeline")["has_player"]
 
 
 def test_a_film_that_waits(here: Path, party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
-    for path in ("frames.jsonl", "facts.json", "preview.jpg", "annotated.mp4", "moments.json", "summary.json"):
+    for path in ("frames.jsonl", "video_info.json", "preview.jpg", "annotated.mp4", "highlights.json", "summary.json"):
         (here / name / path).unlink()
-    running(here / name, "Waiting for another film", 0, 0)
+    running(here / name, "Waiting for another video", 0, 0)
     page = open_film(name)
-    assert "Waiting for another film" in page.words
-    assert page.shown("film_timeline")["lanes"] == []
+    assert "Waiting for another video" in page.words
+    assert page.shown("video_timeline")["lanes"] == []
     assert not page.app.error
 
 
@@ -412,22 +412,22 @@ def test_a_film_that_waits(here: Path, party: Path, add: Add, open_film: Visit) 
 
 def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: Visit) -> None:
     page = open_film(add(party))
-    timeline = page.shown("film_timeline")
-    assert timeline["player"]
-    assert not timeline["live"]
+    timeline = page.shown("video_timeline")
+    assert timeline["has_player"]
+    assert not timeline["is_live"]
     assert [lane["name"] for lane in timeline["lanes"]] == ["Face 1", "Face 2", "Face 3"]
     assert all(lane["image"].startswith("data:image/jpeg;base64,") for lane in timeline["lanes"])
-    first, others = timeline["lanes"][0]["runs"], timeline["lanes"][1]["runs"]
-    names = [look["name"] for look in timeline["looks"]]
+    first, others = timeline["lanes"][0]["segments"], timeline["lanes"][1]["segments"]
+    names = [style["name"] for style in timeline["styles"]]
     assert [names[which] for _, _, which in first] == ["happy", "sad"]
     assert first[0][0] == pytest.approx(0, abs=0.15)
     assert first[-1][1] == pytest.approx(4, abs=0.15)
     assert others[0][0] == pytest.approx(1, abs=0.35)
     assert others[-1][1] == pytest.approx(3, abs=0.35)
-    assert {moment["track"] for moment in timeline["moments"]} <= {1, 2, 3}
-    turn = next(moment for moment in timeline["moments"] if "from happy to sad" in moment["title"])
-    assert turn["seconds"] == pytest.approx(2.3, abs=0.7)
-    assert "happy" in timeline["lanes"][0]["said"]
+    assert {moment["track_id"] for moment in timeline["highlights"]} <= {1, 2, 3}
+    turn = next(moment for moment in timeline["highlights"] if "from happy to sad" in moment["title"])
+    assert turn["timestamp"] == pytest.approx(2.3, abs=0.7)
+    assert "happy" in timeline["lanes"][0]["description"]
     assert page.app.get("video")[0].proto.alt == "The film party.mp4 with its labels"
     assert [box.label for box in page.app.text_input] == ["Name of Face 1", "Name of Face 2", "Name of Face 3"]
     (table,) = page.app.dataframe
@@ -435,29 +435,29 @@ def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: V
     assert not page.app.error
 
 
-def test_a_recogniser_may_have_labels_of_its_own(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_a_classifier_may_have_labels_of_its_own(here: Path, party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
-    for file in ("frames.jsonl", "moments.json"):
+    for file in ("frames.jsonl", "highlights.json"):
         path = here / name / file
         path.write_text(path.read_text().replace('"happy"', '"bored"'))
     page = open_film(name)
-    timeline = page.shown("film_timeline")
-    assert [look["name"] for look in timeline["looks"]] == ["sad", "bored"]
-    assert [timeline["looks"][which]["name"] for _, _, which in timeline["lanes"][0]["runs"]] == ["bored", "sad"]
+    timeline = page.shown("video_timeline")
+    assert [style["name"] for style in timeline["styles"]] == ["sad", "bored"]
+    assert [timeline["styles"][which]["name"] for _, _, which in timeline["lanes"][0]["segments"]] == ["bored", "sad"]
     assert not page.app.error
 
 
 def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
     page = open_film(name)
-    page.app.text_input(key=f"film_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
-    assert page.shown("film_timeline")["lanes"][0]["name"] == NASTY[:50]
+    page.app.text_input(key=f"video_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
+    assert page.shown("video_timeline")["lanes"][0]["name"] == NASTY[:50]
     assert VideoAnalysis.open(here / name).people()[0].name == NASTY[:50]
     again = open_film(name)
-    assert again.app.text_input(key=f"film_name_{name}_1").value == NASTY[:50]
-    again.app.text_input(key=f"film_name_{name}_1").set_value("").run()
-    assert again.shown("film_timeline")["lanes"][0]["name"] == "Face 1"
-    assert again.app.text_input(key=f"film_name_{name}_1").value == ""
+    assert again.app.text_input(key=f"video_name_{name}_1").value == NASTY[:50]
+    again.app.text_input(key=f"video_name_{name}_1").set_value("").run()
+    assert again.shown("video_timeline")["lanes"][0]["name"] == "Face 1"
+    assert again.app.text_input(key=f"video_name_{name}_1").value == ""
 
 
 def test_a_film_that_was_drawn_before_a_change_is_redrawn(
@@ -466,13 +466,13 @@ def test_a_film_that_was_drawn_before_a_change_is_redrawn(
     name = add(party)
     page = open_film(name)
     assert "drawn before these changes" not in page.words
-    page.app.text_input(key=f"film_name_{name}_1").set_value("\U00010600").run()
+    page.app.text_input(key=f"video_name_{name}_1").set_value("\U00010600").run()
     assert "The video was drawn before these changes" in page.words
     assert "No font of this machine has all letters of \U00010600: numbers are drawn instead." in page.words
-    page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
+    page.app.text_input(key=f"video_name_{name}_1").set_value("Anna").run()
     assert "numbers are drawn" not in page.words
     before = (here / name / "annotated.mp4").read_bytes()
-    page.app.button(key="film_redraw").click().run()
+    page.app.button(key="video_redraw").click().run()
     assert not page.app.error
     patient_until = time.monotonic() + 60
     while Job(here / name / "redraw").read_state().is_running and time.monotonic() < patient_until:
@@ -493,8 +493,8 @@ def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
     assert "Redrawing the video: 25 %" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
     assert page.app.get("video"), "the old video can be watched meanwhile"
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
-    page.app.button(key="film_redraw_stop").click().run()
-    assert page.app.button(key="film_redraw")
+    page.app.button(key="video_redraw_stop").click().run()
+    assert page.app.button(key="video_redraw")
     assert not page.app.error
     ended(here / name / "redraw", "failed", "There is no room.")
     page.app.run()
@@ -504,9 +504,9 @@ def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
 def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
     name = add(party)
     page = open_film(name)
-    assert page.app.selectbox(key=f"film_subtitles_{name}").options == ["All faces", "Face 1", "Face 2", "Face 3"]
+    assert page.app.selectbox(key=f"video_subtitles_{name}").options == ["All faces", "Face 1", "Face 2", "Face 3"]
     assert saved["party.vtt"].count("Face 1: ") + saved["party.vtt"].count("Face 3: ") >= 2
-    page.app.selectbox(key=f"film_subtitles_{name}").set_value(3).run()
+    page.app.selectbox(key=f"video_subtitles_{name}").set_value(3).run()
     assert "Face 3: " in saved["party-Face-3.vtt"]
     assert "Face 1: " not in saved["party-Face-3.vtt"]
 
@@ -514,21 +514,21 @@ def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visi
 def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
     page = open_film(name)
-    page.app.button(key=f"film_hide_{name}_2").click().run()
-    assert [lane["track"] for lane in page.shown("film_timeline")["lanes"]] == [1, 3]
+    page.app.button(key=f"video_hide_{name}_2").click().run()
+    assert [lane["track_id"] for lane in page.shown("video_timeline")["lanes"]] == [1, 3]
     assert len(page.app.text_input) == 2
-    page.app.button(key=f"film_unhide_{name}_2").click().run()
-    assert [lane["track"] for lane in page.shown("film_timeline")["lanes"]] == [1, 2, 3]
+    page.app.button(key=f"video_unhide_{name}_2").click().run()
+    assert [lane["track_id"] for lane in page.shown("video_timeline")["lanes"]] == [1, 2, 3]
 
 
 def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
     page = open_film(name)
     for track in (1, 2, 3):
-        page.app.button(key=f"film_hide_{name}_{track}").click().run()
-    assert page.shown("film_timeline") is None
+        page.app.button(key=f"video_hide_{name}_{track}").click().run()
+    assert page.shown("video_timeline") is None
     assert not page.app.error
-    assert page.app.button(key=f"film_unhide_{name}_3")
+    assert page.app.button(key=f"video_unhide_{name}_3")
 
 
 def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: Visit) -> None:
@@ -537,16 +537,16 @@ def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: 
 
     name = add(read_film(one_then_two))
     page = open_film(name)
-    offered = {track: page.app.selectbox(key=f"film_merge_{name}_{track}").options for track in (1, 2, 3)}
+    offered = {track: page.app.selectbox(key=f"video_merge_{name}_{track}").options for track in (1, 2, 3)}
     assert offered == {1: ["Face 2", "Face 3"], 2: ["Face 1"], 3: ["Face 1"]}, "2 and 3 are seen in the same frames"
-    page.app.text_input(key=f"film_name_{name}_2").set_value("Anna").run()
-    page.app.selectbox(key=f"film_merge_{name}_2").set_value(1).run()
-    assert [lane["name"] for lane in page.shown("film_timeline")["lanes"]] == ["Anna", "Face 3"]
+    page.app.text_input(key=f"video_name_{name}_2").set_value("Anna").run()
+    page.app.selectbox(key=f"video_merge_{name}_2").set_value(1).run()
+    assert [lane["name"] for lane in page.shown("video_timeline")["lanes"]] == ["Anna", "Face 3"]
     with pytest.raises(KeyError):
-        page.app.selectbox(key=f"film_merge_{name}_3")  # nobody is left to whom it could belong
-    assert page.app.text_input(key=f"film_name_{name}_1").value == "Anna", "the name came along"
-    page.app.button(key=f"film_split_{name}_1").click().run()
-    assert len(page.shown("film_timeline")["lanes"]) == 3
+        page.app.selectbox(key=f"video_merge_{name}_3")  # nobody is left to whom it could belong
+    assert page.app.text_input(key=f"video_name_{name}_1").value == "Anna", "the name came along"
+    page.app.button(key=f"video_split_{name}_1").click().run()
+    assert len(page.shown("video_timeline")["lanes"]) == 3
 
 
 def test_a_change_that_fails_is_said(party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -556,9 +556,9 @@ def test_a_change_that_fails_is_said(party: Path, add: Add, open_film: Visit, mo
     monkeypatch.setattr(VideoAnalysis, "rename", fail)
     name = add(party)
     page = open_film(name)
-    page.app.text_input(key=f"film_name_{name}_1").set_value("Anna").run()
+    page.app.text_input(key=f"video_name_{name}_1").set_value("Anna").run()
     assert "There is no room for a name." in page.words
-    assert len(page.shown("film_timeline")["lanes"]) == 3
+    assert len(page.shown("video_timeline")["lanes"]) == 3
 
 
 def test_who_is_seen_for_a_moment_is_folded_away(read_film: Read, add: Add, open_film: Visit) -> None:
@@ -566,44 +566,44 @@ def test_who_is_seen_for_a_moment_is_folded_away(read_film: Read, add: Add, open
         return [Face(box, 0.9) for box in (PLACES[:2] if 10 <= level(image) < 14 else PLACES[:1])]
 
     page = open_film(add(read_film(glimpse)))
-    assert len(page.shown("film_timeline")["lanes"]) == 1
-    assert page.app.toggle(key="film_brief").label == "Show 1 face seen only briefly"
-    page.app.toggle(key="film_brief").set_value(True).run()
-    assert len(page.shown("film_timeline")["lanes"]) == 2
+    assert len(page.shown("video_timeline")["lanes"]) == 1
+    assert page.app.toggle(key="video_brief").label == "Show 1 face seen only briefly"
+    page.app.toggle(key="video_brief").set_value(True).run()
+    assert len(page.shown("video_timeline")["lanes"]) == 2
 
 
 def test_a_click_in_a_chart_moves_the_player_once(
     party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_film(add(party))
-    assert page.shown("film_timeline")["seek"] is None
+    assert page.shown("video_timeline")["seek"] is None
 
     class Clicked:
         selection: dict[str, Any]
 
     clicked = Clicked()
-    state: dict[str, Any] = {"film_cast": clicked}
+    state: dict[str, Any] = {"video_cast": clicked}
     monkeypatch.setattr(video_timeline, "state", state)
     for chosen, seek in (
-        ([{"start": 1.5}], {"to": 1.5, "id": 1}),
-        ([], {"to": 1.5, "id": 1}),
-        ([{"start": 1.5}], {"to": 1.5, "id": 2}),
-        ([{"start": "x"}], {"to": 1.5, "id": 2}),
-        (None, {"to": 1.5, "id": 2}),
-        ([{}], {"to": 1.5, "id": 2}),
-        ([{"start": float("nan")}], {"to": 1.5, "id": 2}),
+        ([{"start": 1.5}], {"timestamp": 1.5, "id": 1}),
+        ([], {"timestamp": 1.5, "id": 1}),
+        ([{"start": 1.5}], {"timestamp": 1.5, "id": 2}),
+        ([{"start": "x"}], {"timestamp": 1.5, "id": 2}),
+        (None, {"timestamp": 1.5, "id": 2}),
+        ([{}], {"timestamp": 1.5, "id": 2}),
+        ([{"start": float("nan")}], {"timestamp": 1.5, "id": 2}),
     ):
-        clicked.selection = {"jump": chosen}
-        video_timeline.seek_from_chart("film_cast")
-        assert state["film_seek"] == seek
-    state["film_cast"] = None
-    video_timeline.seek_from_chart("film_cast")
+        clicked.selection = {"time": chosen}
+        video_timeline.seek_from_chart("video_cast")
+        assert state["video_seek"] == seek
+    state["video_cast"] = None
+    video_timeline.seek_from_chart("video_cast")
 
 
 def test_the_audience_is_shown_from_some_faces_up(party: Path, add: Add, open_film: Visit) -> None:
     page = open_film(add(party))
     assert "never" not in page.words
-    page.app.slider(key="film_least").set_value(4).run()
+    page.app.slider(key="video_min_faces").set_value(4).run()
     assert "There are never 4 faces at once, so there is no audience to show." in page.words
 
 
@@ -611,7 +611,7 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
     page = open_film(add(read_film(lambda image: [])))
     assert "in the 40 frames that were looked at" in page.words
     assert page.app.get("video")
-    assert page.shown("film_timeline") is None
+    assert page.shown("video_timeline") is None
     assert not page.app.error
 
 
@@ -639,16 +639,16 @@ def test_what_ended_early_is_said_and_shown(
     page = open_film(name)
     assert words in page.words
     assert "is kept" in page.words
-    assert not page.shown("film_timeline")["player"]
-    assert len(page.shown("film_timeline")["lanes"]) == 3
+    assert not page.shown("video_timeline")["has_player"]
+    assert len(page.shown("video_timeline")["lanes"]) == 3
     assert not page.app.get("video")
 
 
 def test_a_film_that_could_not_be_read_at_all(here: Path, party: Path, add: Add, open_film: Visit) -> None:
     name = add(party)
-    for path in ("frames.jsonl", "facts.json", "preview.jpg", "annotated.mp4", "moments.json", "summary.json"):
+    for path in ("frames.jsonl", "video_info.json", "preview.jpg", "annotated.mp4", "highlights.json", "summary.json"):
         (here / name / path).unlink()
-    shutil.rmtree(here / name / "crops")
+    shutil.rmtree(here / name / "thumbnails")
     ended(here / name, "failed", "There is no picture in it.")
     page = open_film(name)
     assert "There is no picture in it." in page.words
@@ -659,19 +659,19 @@ def test_a_film_that_could_not_be_read_at_all(here: Path, party: Path, add: Add,
 def test_it_is_read_again_with_what_is_chosen_now(party: Path, add: Add, open_film: Visit, started: list[Any]) -> None:
     name = add(party)
     page = open_film(name)
-    page.app.toggle(key="side_blur").set_value(True).run()
-    page.app.button(key="film_again").click().run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
+    page.app.button(key="video_again").click().run()
     ((again, settings, content),) = started
-    assert (again, settings.blur, settings.every) == ("party.mp4", True, 1)
+    assert (again, settings.anonymize, settings.frame_stride) == ("party.mp4", True, 1)
     assert content[4:8] == b"ftyp"
-    assert page.app.query_params["film"] != name
+    assert page.app.query_params["video"] != name
 
 
 def crowd(folder: Path, faces: int) -> None:
     """As if so many faces had been seen all the time."""
     frames = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
     for frame in frames:
-        frame["faces"] = [frame["faces"][0] | {"track": track} for track in range(1, faces + 1)]
+        frame["faces"] = [frame["faces"][0] | {"track_id": track} for track in range(1, faces + 1)]
     (folder / "frames.jsonl").write_text("".join(json.dumps(frame) + "\n" for frame in frames))
 
 
@@ -679,12 +679,12 @@ def test_a_crowd_is_shown_in_parts(here: Path, party: Path, add: Add, open_film:
     name = add(party)
     crowd(here / name, 45)
     page = open_film(name)
-    assert len(page.shown("film_timeline")["lanes"]) == 40
+    assert len(page.shown("video_timeline")["lanes"]) == 40
     assert "The 40 of 45 faces that are seen longest" in page.words
     assert len(page.app.dataframe[0].value) == 45
-    page.app.pagination(key="film_people").set_value(12).run()
+    page.app.pagination(key="video_people").set_value(12).run()
     assert [box.label for box in page.app.text_input] == ["Name of Face 45"]
-    page.app.button(key=f"film_hide_{name}_45").click().run()
+    page.app.button(key=f"video_hide_{name}_45").click().run()
     assert [box.label for box in page.app.text_input] == [f"Name of Face {n}" for n in range(41, 45)]
     assert not page.app.error
 
@@ -696,14 +696,14 @@ def test_what_was_read_without_blur_is_hidden_while_blur_is_on(
     party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
 ) -> None:
     page = open_film(add(party))
-    clear = page.shown("film_timeline")
+    clear = page.shown("video_timeline")
     saved.clear()
-    page.app.toggle(key="side_blur").set_value(True).run()
-    hidden = page.shown("film_timeline")
+    page.app.toggle(key="side_anonymize").set_value(True).run()
+    hidden = page.shown("video_timeline")
     assert "This film was read without blur" in page.words
     assert not page.app.get("video")
-    assert not hidden["player"]
-    for kind in ("lanes", "moments"):
+    assert not hidden["has_player"]
+    for kind in ("lanes", "highlights"):
         for before, after in zip(clear[kind], hidden[kind], strict=True):
             assert before["image"] != after["image"]
     assert sorted(saved) == ["party.csv", "party.json", "party.vtt"]
@@ -711,7 +711,7 @@ def test_what_was_read_without_blur_is_hidden_while_blur_is_on(
 
 def test_a_film_that_was_read_blurred_is_shown(read_film: Read, add: Add, open_film: Visit) -> None:
     page = open_film(add(read_film(blur=True)))
-    page.app.toggle(key="side_blur").set_value(True).run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
     assert page.app.get("video")
     assert "without blur" not in page.words
 
@@ -739,7 +739,7 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
     assert saved["a-party.gif"].startswith(b"GIF8")
     assert saved["a-party.vtt"].startswith("WEBVTT")
     assert json.loads(saved["a-party.json"])["name"] == "=a party.mp4"
-    page.app.slider(key=f"film_range_{name}").set_value((1.0, 1.0)).run()
+    page.app.slider(key=f"video_range_{name}").set_value((1.0, 1.0)).run()
     assert "It can be up to 10 seconds long" in page.words
 
 
@@ -771,7 +771,7 @@ def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> No
 
 
 def test_a_portrait_is_square(party: Path) -> None:
-    crop = next(iter(sorted((party / "crops").glob("*.jpg"))))
+    crop = next(iter(sorted((party / "thumbnails").glob("*.jpg"))))
     jpeg = video_frames.get_face_thumbnail(crop, False)
     assert jpeg is not None
     image = read_image(jpeg)

@@ -99,7 +99,7 @@ class Rtc:
 
     def play(self, page: Any, *images: Picture, step: float = 0.1) -> list[Picture]:
         """The frames come, one after the other is looked at; what goes back for each. The page is drawn anew."""
-        session: LiveSession = page.app.session_state["live"].session
+        session: LiveSession = page.app.session_state["live_controller"].session
         back = list[Picture]()
         for image in images:
             self.now += step
@@ -154,7 +154,7 @@ def live(rtc: Rtc, painted: None, open_page: Open) -> Iterator[Any]:
     """The page, opened."""
     page = open_page("webcam")
     yield page
-    page.app.session_state["live"].session.close()
+    page.app.session_state["live_controller"].session.close()
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def playing(live: Any, rtc: Rtc) -> Any:
 
 
 def lives(page: Any) -> stream.LiveController:
-    return page.app.session_state["live"]
+    return page.app.session_state["live_controller"]
 
 
 def click(page: Any, key: str) -> None:
@@ -193,7 +193,7 @@ def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
     assert not live.app.warning
     assert live.shown("live_cards") is None
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
-    assert not has(live, "live_snap")
+    assert not has(live, "live_snapshot")
     assert "The camera does not come?" in [one.label for one in live.app.expander]
     assert "There is a camera: not known yet" in live.words
     (asked,) = rtc.asked[-1:]
@@ -220,7 +220,7 @@ def test_parts_that_refresh_themselves_stay_the_same(
         register(self, key, *rest, **more)
 
     monkeypatch.setattr(MemoryFragmentStorage, "register", record)
-    st.cache_resource.clear()  # the recogniser is started anew, which is said above all the rest
+    st.cache_resource.clear()  # the classifier is started anew, which is said above all the rest
     page = open_page("webcam")
     runs = [sorted(known)]
     for state in (NOBODY, ASKED, PLAYING, NOBODY):
@@ -228,7 +228,7 @@ def test_parts_that_refresh_themselves_stay_the_same(
         rtc.state = state
         page.app.run()
         runs.append(sorted(known))
-    page.app.session_state["live"].session.close()
+    page.app.session_state["live_controller"].session.close()
     assert runs == [runs[0]] * 5
     assert len(runs[0]) == 3
 
@@ -241,9 +241,9 @@ def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
 
 
 def test_settings_reach_the_session(live: Any) -> None:
-    live.app.slider(key="live_calm").set_value(1.5).run()
+    live.app.slider(key="live_smoothing").set_value(1.5).run()
     live.app.toggle(key="live_mirror").set_value(False).run()
-    live.app.slider(key="side_unsure").set_value(70).run()
+    live.app.slider(key="side_min_confidence").set_value(70).run()
     live.app.slider(key="side_detection").set_value(80).run()
     options = lives(live).session.options
     assert (options.stream.half_life, options.mirror) == (1.5, False)
@@ -276,7 +276,7 @@ def test_no_name_of_a_browser_is_looked_up(
 
     monkeypatch.setattr(ice, "get_or_create_mdns_protocol", look_up)
     page = open_page("webcam")
-    page.app.session_state["live"].session.close()
+    page.app.session_state["live_controller"].session.close()
     assert asyncio.run(asyncio.run(ice.get_or_create_mdns_protocol(page)).resolve("name.local")) is None
 
 
@@ -355,10 +355,10 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
     assert [face["title"][0] for face in cards["faces"]] == ["1", "2"]
     assert (cards["more"], cards["empty"]) == ("", "")
     for face in cards["faces"]:
-        shares = [score["share"] for score in face["scores"]]
+        shares = [score["score"] for score in face["scores"]]
         assert shares == sorted(shares, reverse=True)
         assert len(shares) == 4
-        assert all(score["before"] is None for score in face["scores"])
+        assert all(score["raw_score"] is None for score in face["scores"])
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
     for one, face in zip(pictures(cards), lives(live).session.state().faces, strict=True):
         assert np.abs(one.astype(int) - serialization.crop_with_margin(mirrored, face.face)).mean() < 20, (
@@ -378,7 +378,7 @@ def test_nobody_in_the_picture(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     assert playing.shown("live_cards")["faces"] == []
     assert "What helps: look at the camera" in playing.shown("live_cards")["empty"]
-    assert playing.app.button(key="live_rest").disabled
+    assert playing.app.button(key="live_calibrate").disabled
 
 
 def test_a_crowd_is_counted(playing: Any, rtc: Rtc) -> None:
@@ -398,8 +398,8 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     (back,) = rtc.play(playing, image)
     assert np.array_equal(back, image[:, ::-1])
     assert lives(playing).session._stream.stats.frames == looked
-    assert playing.app.button(key="live_rest").disabled
-    for key in ("live_snap", "live_record"):
+    assert playing.app.button(key="live_calibrate").disabled
+    for key in ("live_snapshot", "live_record"):
         assert playing.app.button(key=key).disabled, "it would keep nothing, or an earlier image"
         assert "end the pause first" in playing.app.button(key=key).help
     lives(playing).start_recording(False)  # the pause began between the drawing of the button and the click
@@ -411,14 +411,14 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
-    assert not playing.app.button(key="live_snap").disabled
+    assert not playing.app.button(key="live_snapshot").disabled
 
 
 def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
     def classify(*args: Any) -> None:
         raise RuntimeError("<b>on purpose</b>")
 
-    monkeypatch.setattr(lives(playing).analyzer.classifier, "classify", classify)
+    monkeypatch.setattr(lives(playing).analyzer.classifier, "predict", classify)
     rtc.play(playing, *[paint((40, 60))] * 4, step=0.3)
     assert "4 failed" in playing.words
     assert "RuntimeError: <b>on purpose</b>" in playing.words
@@ -444,34 +444,34 @@ def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
 
 def test_a_snapshot(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert "snapshot.png" not in saved
-    click(playing, "live_snap")
+    click(playing, "live_snapshot")
     picture, record = read_image(saved["snapshot.png"]), json.loads(saved["snapshot.json"])
     assert picture.shape == (240, 320, 3)
     assert [face["box"] for face in record["faces"]] == [[320 - 88, 60, 320 - 40, 108]], "as in a mirror"
-    assert record["settings"]["blur"] is False
+    assert record["settings"]["anonymize"] is False
     rtc.play(playing, paint((200, 60)))
     assert np.array_equal(read_image(saved["snapshot.png"]), picture), "until the next one is taken"
 
 
 def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_film").set_value(True).run()
+    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
     for image in images:
         rtc.play(playing, image)
     assert "Stop recording (3 s)" in [button.label for button in playing.app.button]
-    assert playing.app.checkbox(key="live_film").disabled
+    assert playing.app.checkbox(key="live_write_video").disabled
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
     assert "Recorded 3 seconds, 30 pictures, 2 different faces, in 320 × 240 pixels." in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
-    times = sorted({float(row["seconds"]) for row in rows})
+    times = sorted({float(row["timestamp"]) for row in rows})
     assert times == pytest.approx([i / 10 for i in range(30)], abs=2e-3)
-    assert [frame["seconds"] for frame in record["frames"]] == pytest.approx(times, abs=2e-3)
-    assert (rows[0]["track"], rows[0]["x2"]) == ("1", str(320 - 40))
-    assert {row["track"] for row in rows} == {"1", "2"}
+    assert [frame["timestamp"] for frame in record["frames"]] == pytest.approx(times, abs=2e-3)
+    assert (rows[0]["track_id"], rows[0]["x2"]) == ("1", str(320 - 40))
+    assert {row["track_id"] for row in rows} == {"1", "2"}
     with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
         shown = [float(frame.time or 0) for frame in film.decode(video=0)]
     assert len(shown) == 30 - lives(playing).recording.dropped_frames
@@ -494,7 +494,7 @@ def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[s
 
 
 def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    playing.app.checkbox(key="live_film").set_value(True)
+    playing.app.checkbox(key="live_write_video").set_value(True)
     click(playing, "live_record")  # both reach the server together: the button was drawn before the check
     rtc.play(playing, paint((40, 60)))
     click(playing, "live_record")
@@ -510,7 +510,7 @@ def test_a_film_without_a_place_costs_only_the_film(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", full)
-    playing.app.checkbox(key="live_film").set_value(True).run()
+    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     assert "No space left on device" in playing.words
     rtc.play(playing, paint((40, 60)))
@@ -523,7 +523,7 @@ def test_a_film_without_a_place_costs_only_the_film(
 
 def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> None:
     lives(playing).folder.rmdir()
-    playing.app.checkbox(key="live_film").set_value(True).run()
+    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))
     click(playing, "live_record")
@@ -534,8 +534,8 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
 
 
 def test_another_detector_begins_anew_and_keeps_what_was_saved(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    click(playing, "live_snap")
-    playing.app.checkbox(key="live_film").set_value(True).run()
+    click(playing, "live_snapshot")
+    playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, *[paint((40, 60))] * 3)
     old = lives(playing).session
@@ -558,8 +558,8 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     image = paint((40, 60))
     clear = pictures(playing.shown("live_cards"))[0].astype(int)
     assert np.abs(clear - pixelate_all(clear.astype(np.uint8))).mean() > 30
-    playing.app.checkbox(key="live_film").set_value(True).run()
-    click(playing, "live_snap")
+    playing.app.checkbox(key="live_write_video").set_value(True).run()
+    click(playing, "live_snapshot")
     click(playing, "live_record")
     back = rtc.play(playing, image, image)
     assert shows_a_face(back[-1], image)
@@ -569,7 +569,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     assert {"snapshot.png", "live.mp4"} <= saved.keys()
 
     saved.clear()
-    playing.app.toggle(key="side_blur").set_value(True).run()
+    playing.app.toggle(key="side_anonymize").set_value(True).run()
     thumbnail = pictures(playing.shown("live_cards"))[0]
     assert np.abs(thumbnail.astype(int) - pixelate_all(thumbnail)).mean() < 10, "at once, of a frame that came before"
     assert {"live.csv", "live.json"} <= saved.keys()
@@ -580,7 +580,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     back = rtc.play(playing, image, image, paint((44, 60)))
     assert not any(shows_a_face(one, image, paint((44, 60))) for one in back)
 
-    click(playing, "live_snap")
+    click(playing, "live_snapshot")
     assert not shows_a_face(read_image(saved["snapshot.png"]), paint((44, 60)))
     click(playing, "live_record")
     rtc.play(playing, image, image)
@@ -600,27 +600,27 @@ def test_the_cards_show_what_speaks_for_the_labels(
     page.app.run()
     rtc.play(page, image)
     clear = pictures(page.shown("live_cards"))[0]
-    page.app.toggle(key="live_why").set_value(True).run()
+    page.app.toggle(key="live_saliency").set_value(True).run()
     why = pictures(page.shown("live_cards"))[0]
     assert clear.shape[0] < 100
     assert why.shape == (160, 160, 3)
     light = why.astype(int).max(axis=2)
     assert light.max() > 150
     assert np.median(light) < 90  # what says nothing stands in the shade
-    page.app.toggle(key="side_blur").set_value(True).run()
-    assert "live_why" not in {toggle.key for toggle in page.app.toggle}
+    page.app.toggle(key="side_anonymize").set_value(True).run()
+    assert "live_saliency" not in {toggle.key for toggle in page.app.toggle}
     hidden_one = pictures(page.shown("live_cards"))[0]
     assert np.abs(hidden_one.astype(int) - pixelate_all(hidden_one)).mean() < 10
-    page.app.session_state["live"].session.close()
+    page.app.session_state["live_controller"].session.close()
 
 
 def test_without_maps_no_card_says_why(playing: Any) -> None:
-    assert "live_why" not in {toggle.key for toggle in playing.app.toggle}
+    assert "live_saliency" not in {toggle.key for toggle in playing.app.toggle}
 
 
 def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
-    live.app.toggle(key="side_blur").set_value(True).run()
+    live.app.toggle(key="side_anonymize").set_value(True).run()
     images = [paint((40 + 3 * i, 60)) for i in range(8)]
     back = rtc.play(live, *images)
     assert not any(shows_a_face(one, *images) for one in back)
@@ -632,25 +632,25 @@ def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
 
 def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
     image = paint((40, 60))
-    click(playing, "live_rest")
+    click(playing, "live_calibrate")
     rtc.play(playing, image)
     assert "Look relaxed for 3 more seconds" in playing.words
-    assert playing.app.button(key="live_rest").disabled
+    assert playing.app.button(key="live_calibrate").disabled
     rtc.play(playing, *[image] * 15)
     assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more second." in playing.words
     rtc.play(playing, *[image] * 20)
     (face,) = playing.shown("live_cards")["faces"]
-    assert all(score["before"] is not None for score in face["scores"])
-    assert any(abs(score["before"] - score["share"]) > 0.01 for score in face["scores"])
-    click(playing, "live_forget")
+    assert all(score["raw_score"] is not None for score in face["scores"])
+    assert any(abs(score["raw_score"] - score["score"]) > 0.01 for score in face["scores"])
+    click(playing, "live_uncalibrate")
     rtc.play(playing, image)
     (face,) = playing.shown("live_cards")["faces"]
-    assert all(score["before"] is None for score in face["scores"])
-    assert not has(playing, "live_forget")
+    assert all(score["raw_score"] is None for score in face["scores"])
+    assert not has(playing, "live_uncalibrate")
 
 
 def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> None:
-    click(playing, "live_rest")
+    click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 10)
     assert "Look relaxed for 2 more seconds." in playing.words
     rtc.now += 1.2
@@ -660,16 +660,16 @@ def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> No
     playing.app.run()
     assert "Look relaxed" not in playing.words
     assert "No resting face was taken" in playing.words
-    assert not playing.app.button(key="live_rest").disabled
+    assert not playing.app.button(key="live_calibrate").disabled
 
 
 def test_who_goes_at_once_leaves_no_resting_face(playing: Any, rtc: Rtc) -> None:
-    click(playing, "live_rest")
+    click(playing, "live_calibrate")
     rtc.play(playing, paint((40, 60)), *[paint()] * 40)
     assert "Look relaxed" not in playing.words
     assert "No resting face was taken: nobody was seen well enough" in playing.words
     rtc.play(playing, *[paint((40, 60))] * 3)
-    click(playing, "live_rest")
+    click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 40)
     assert "No resting face was taken" not in playing.words
 
@@ -681,7 +681,7 @@ def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
     assert "No face is visible that could rest" in playing.words
     assert not playing.app.exception
     rtc.play(playing, *[paint((40, 60))] * 3)
-    click(playing, "live_rest")
+    click(playing, "live_calibrate")
     assert "No face is visible" not in playing.words
 
 
@@ -697,7 +697,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
     playing.app.run()
     assert "No picture for 60 seconds" in playing.words
     assert not playing.app.warning
-    assert not playing.app.button(key="live_snap").disabled, "the last picture can still be kept"
+    assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
     rtc.state = ASKED
     playing.app.run()
     assert live.requested_timestamp is not None
@@ -733,24 +733,24 @@ def test_the_doctor_waits_and_then_speaks(
 
 
 def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
-    click(playing, "live_snap")
+    click(playing, "live_snapshot")
     order = [getattr(part, "label", "") for part in playing.app.main]
     assert order.index("The camera does not come?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
 
 
 def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
-    monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+    monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
     step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
     assert step is not None
     assert step.name == "You allowed it"
     for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
-        monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_doctor": said}))
+        monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
         assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None
 
 
 def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
-    click(playing, "live_snap")
+    click(playing, "live_snapshot")
     kept = lives(playing)
     playing.app.switch_page("pages/photo.py").run()
     assert playing.app.title[0].value == "Photos"
@@ -803,7 +803,7 @@ def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open)
     page.app.run()
     lives(page).session._worker._idle_seconds = 0.05
     rtc.play(page, paint((40, 60)))
-    page.app.checkbox(key="live_film").set_value(True).run()
+    page.app.checkbox(key="live_write_video").set_value(True).run()
     click(page, "live_record")
     rtc.play(page, *[paint((40, 60))] * 3)
     folder, session = lives(page).folder, weakref.ref(lives(page).session)
@@ -877,7 +877,7 @@ def test_a_single_picture(single: Any, rtc: Rtc, sample: Picture) -> None:
     assert "##### 1 " in single.words
     assert len(rtc.asked) == asked, "no stream is asked for"
     clear = single.shown("live_photo")["src"]
-    single.app.toggle(key="side_blur").set_value(True).run()
+    single.app.toggle(key="side_anonymize").set_value(True).run()
     assert single.shown("live_photo")["src"] != clear
 
 
@@ -891,7 +891,7 @@ def test_a_single_picture_that_is_none(single: Any) -> None:
 # ------------------------------------------------------------------ what goes wrong
 
 
-def test_without_a_recogniser(models: Any, rtc: Rtc, open_page: Open) -> None:
+def test_without_a_classifier(models: Any, rtc: Rtc, open_page: Open) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
     page = open_page("webcam")
     assert len(page.app.error) == 1
@@ -915,7 +915,7 @@ def test_a_detector_that_fails_at_the_start(
 
 @pytest.mark.parametrize(
     ("broken", "what", "stays"),
-    [("show_cards", "the faces", "live_snap"), ("diagnose", "what stands below the picture", None)],
+    [("show_cards", "the faces", "live_snapshot"), ("run_diagnostics", "what stands below the picture", None)],
 )
 def test_a_part_that_fails_takes_nothing_with_it(
     playing: Any, broken: str, what: str, stays: str | None, monkeypatch: pytest.MonkeyPatch, caplog: Any

@@ -40,7 +40,7 @@ A, B, C = Box(10, 10, 60, 60), Box(110, 10, 160, 60), Box(210, 10, 260, 60)
 
 @pytest.fixture(scope="module")
 def shipped() -> ExpressionClassifier:
-    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
+    return ExpressionClassifier(get_default_model("classifier"), num_threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -51,43 +51,45 @@ def haar(shipped: ExpressionClassifier) -> Analyzer:
 # ------------------------------------------------------------------ the flow
 
 
-@pytest.mark.parametrize("proposes", [False, True])
-def test_no_face_is_an_empty_tuple(fake_detector: Make, tiny_recogniser: ExpressionClassifier, proposes: bool) -> None:
-    assert Analyzer(fake_detector((), proposes), tiny_recogniser).analyze(NOISE) == ()
+@pytest.mark.parametrize("needs_verification", [False, True])
+def test_no_face_is_an_empty_tuple(
+    fake_detector: Make, tiny_classifier: ExpressionClassifier, needs_verification: bool
+) -> None:
+    assert Analyzer(fake_detector((), needs_verification), tiny_classifier).analyze(NOISE) == ()
 
 
-def test_each_face_gets_its_own_verdict(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_each_face_gets_its_own_verdict(fake_detector: Make, fake_classifier: Make) -> None:
     """The detector gives the best first, the analyzer returns them in reading order."""
     faces = [Face(C, 0.9), Face(A, 0.8), Face(B, 0.7)]
-    recogniser = fake_recogniser(("happy", 0.9, 0.9), ("sad", 0.8, 0.8), ("angry", 0.7, 0.7))
-    found = Analyzer(fake_detector(faces), recogniser).analyze(NOISE)
+    classifier = fake_classifier(("happy", 0.9, 0.9), ("sad", 0.8, 0.8), ("angry", 0.7, 0.7))
+    found = Analyzer(fake_detector(faces), classifier).analyze(NOISE)
     assert [(face.box, face.detection_score, face.display_label) for face in found] == [
         (A, 0.8, "sad"),
         (B, 0.7, "angry"),
         (C, 0.9, "happy"),
     ]
-    assert len(recogniser.seen) == 1  # all faces in one call
-    np.testing.assert_array_equal(recogniser.seen[0].shape, (3, 48, 48))
+    assert len(classifier.seen) == 1  # all faces in one call
+    np.testing.assert_array_equal(classifier.seen[0].shape, (3, 48, 48))
 
 
-def test_what_is_chosen_arrives(fake_detector: Make, fake_recogniser: Make) -> None:
-    detector, recogniser = fake_detector([A]), fake_recogniser(("happy", 0.5, 1.0))
-    analyzer = Analyzer(detector, recogniser)
+def test_what_is_chosen_arrives(fake_detector: Make, fake_classifier: Make) -> None:
+    detector, classifier = fake_detector([A]), fake_classifier(("happy", 0.5, 1.0))
+    analyzer = Analyzer(detector, classifier)
     analyzer.analyze(NOISE)
     (face,) = analyzer.analyze(
         NOISE, AnalyzerSettings(detection_threshold=0.3, min_confidence=0.6, max_side=77, head="fer2013")
     )
     assert detector.calls == [(0.6, 1280), (0.3, 77)]
-    assert recogniser.heads == [None, "fer2013"]
+    assert classifier.heads == [None, "fer2013"]
     assert face.display_label == "unsure"
 
 
 def test_the_picture_is_left_as_it_is(
-    fake_detector: Make, tiny_recogniser: ExpressionClassifier, sample: Picture
+    fake_detector: Make, tiny_classifier: ExpressionClassifier, sample: Picture
 ) -> None:
     before = sample.copy()
     for detector in (make_detector("haar"), fake_detector([A, Box(-20, -20, 5, 5)])):
-        Analyzer(detector, tiny_recogniser).analyze_any_orientation(sample)
+        Analyzer(detector, tiny_classifier).analyze_any_orientation(sample)
     np.testing.assert_array_equal(sample, before)
 
 
@@ -95,7 +97,7 @@ def test_the_picture_is_left_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("proposes", "threshold", "expected"),
+    ("needs_verification", "threshold", "expected"),
     [
         (False, 0.6, [(A, 0.9), (B, 0.9), (C, 0.9)]),  # the detector's word is enough
         (True, 0.6, [(A, 0.95), (C, 0.6)]),
@@ -105,10 +107,14 @@ def test_the_picture_is_left_as_it_is(
     ],
 )
 def test_proposals_are_confirmed(
-    fake_detector: Make, fake_recogniser: Make, proposes: bool, threshold: float, expected: list[tuple[Box, float]]
+    fake_detector: Make,
+    fake_classifier: Make,
+    needs_verification: bool,
+    threshold: float,
+    expected: list[tuple[Box, float]],
 ) -> None:
-    recogniser = fake_recogniser(("happy", 0.9, 0.95), ("sad", 0.9, 0.1), ("fear", 0.9, 0.6))
-    found = Analyzer(fake_detector([A, B, C], proposes), recogniser).analyze(
+    classifier = fake_classifier(("happy", 0.9, 0.95), ("sad", 0.9, 0.1), ("fear", 0.9, 0.6))
+    found = Analyzer(fake_detector([A, B, C], needs_verification), classifier).analyze(
         NOISE, AnalyzerSettings(detection_threshold=threshold)
     )
     assert [(face.box, face.detection_score) for face in found] == expected
@@ -121,29 +127,29 @@ def test_proposals_are_confirmed(
 )  # shares of both boxes: 1, 0.67, 0.33, 0.25, 0
 @pytest.mark.parametrize("better", [0, 1])
 def test_of_overlapping_proposals_the_better_stays(
-    fake_detector: Make, fake_recogniser: Make, shift: int, faces: int, better: int
+    fake_detector: Make, fake_classifier: Make, shift: int, faces: int, better: int
 ) -> None:
     boxes = [A, Box(A.x1 + shift, A.y1, A.x2 + shift, A.y2)]
     verdicts = [("sad", 0.9, 0.7), ("sad", 0.9, 0.7)]
     verdicts[better] = ("happy", 0.9, 0.8)
-    found = Analyzer(fake_detector(boxes, True), fake_recogniser(*verdicts)).analyze(NOISE)
+    found = Analyzer(fake_detector(boxes, True), fake_classifier(*verdicts)).analyze(NOISE)
     assert len(found) == faces
     assert [face.display_label for face in found if face.box == boxes[better]][:1] == ["happy"]
 
 
-def test_a_refused_proposal_hides_no_other(fake_detector: Make, fake_recogniser: Make) -> None:
-    recogniser = fake_recogniser(("sad", 0.9, 0.3), ("happy", 0.9, 0.7), ("fear", 0.9, 0.65))
+def test_a_refused_proposal_hides_no_other(fake_detector: Make, fake_classifier: Make) -> None:
+    classifier = fake_classifier(("sad", 0.9, 0.3), ("happy", 0.9, 0.7), ("fear", 0.9, 0.65))
     boxes = [Box(12, 12, 62, 62), A, Box(14, 14, 64, 64)]
-    found = Analyzer(fake_detector(boxes, True), recogniser).analyze(NOISE)
+    found = Analyzer(fake_detector(boxes, True), classifier).analyze(NOISE)
     assert [(face.box, face.display_label) for face in found] == [(A, "happy")]
 
 
-def test_the_reason_is_of_the_face_that_stays(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_the_reason_is_of_the_face_that_stays(fake_detector: Make, fake_classifier: Make) -> None:
     """Its own crop is looked at, also where proposals before it were refused."""
     image = NOISE.copy()
     image[:, 100:170] //= 16
-    recogniser = fake_recogniser(("happy", 0.4, 0.7), ("happy", 0.4, 0.1), ("happy", 0.4, 0.9))
-    found = Analyzer(fake_detector([B, C, A], True), recogniser).analyze(image)
+    classifier = fake_classifier(("happy", 0.4, 0.7), ("happy", 0.4, 0.1), ("happy", 0.4, 0.9))
+    found = Analyzer(fake_detector([B, C, A], True), classifier).analyze(image)
     assert [(face.box, face.uncertainty_reason) for face in found] == [(A, "between happy and sad"), (B, "dark")]
 
 
@@ -181,9 +187,9 @@ def test_reasons(make_scores: Make, box: Box, landmarks: Landmarks | None, crop:
 
 @pytest.mark.parametrize(("seen", "reason"), [(0.09, "hardly a face"), (0.11, None)])
 def test_what_is_hardly_a_face_is_not_named(
-    fake_detector: Make, fake_recogniser: Make, seen: float, reason: str | None
+    fake_detector: Make, fake_classifier: Make, seen: float, reason: str | None
 ) -> None:
-    (face,) = Analyzer(fake_detector([A]), fake_recogniser(("happy", 0.99, seen))).analyze(NOISE)
+    (face,) = Analyzer(fake_detector([A]), fake_classifier(("happy", 0.99, seen))).analyze(NOISE)
     assert (face.uncertainty_reason, face.display_label) == (reason, "unsure" if reason else "happy")
 
 
@@ -264,7 +270,7 @@ def test_the_astronaut_whichever_way_up(haar: Analyzer, sample: Picture, sample_
 
 @needs_yunet
 def test_yunet_reads_it_whichever_way_up(shipped: ExpressionClassifier, sample: Picture) -> None:
-    """It also finds faces that lie on their side: the recogniser, which knows upright ones only, tells them."""
+    """It also finds faces that lie on their side: the classifier, which knows upright ones only, tells them."""
     whichever_way_up(Analyzer(make_detector("yunet"), shipped), sample)
 
 
@@ -281,7 +287,7 @@ def whichever_way_up(analyzer: Analyzer, sample: Picture) -> None:
         assert [face.display_label for face in faces] == upright
 
 
-def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_classifier: Make) -> None:
     """Marked by a bright corner, so that the fake knows which way up the picture is."""
     image = np.zeros((40, 60, 3), np.uint8)
     image[:5, :5] = 255
@@ -294,22 +300,22 @@ def test_the_turn_with_the_surest_faces_is_taken(fake_detector: Make, fake_recog
         # 90: two doubtful ones together are less than the one at 270
         return {0: [], 90: [Face(A, 0.3), Face(B, 0.3)], 180: [], 270: [Face(A, 0.8)]}[quarter]
 
-    analyzer = Analyzer(fake_detector(found), fake_recogniser())
+    analyzer = Analyzer(fake_detector(found), fake_classifier())
     turned_image, faces, turned, _ = analyzer.analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
     assert (turned, [face.detection_score for face in faces]) == (270, [0.8])
     np.testing.assert_array_equal(turned_image, rotate(image, 270))
     assert sorted(seen) == [0, 90, 180, 270]
 
 
-def test_a_plain_face_is_enough(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_a_plain_face_is_enough(fake_detector: Make, fake_classifier: Make) -> None:
     detector = fake_detector([Face(A, 0.9)])
-    image, faces, turned, _ = Analyzer(detector, fake_recogniser()).analyze_any_orientation(NOISE)
+    image, faces, turned, _ = Analyzer(detector, fake_classifier()).analyze_any_orientation(NOISE)
     assert (image is NOISE, len(faces), turned, len(detector.calls)) == (True, 1, 0, 1)
 
 
 @pytest.mark.parametrize(("other", "wanted"), [(0.55, 0), (0.65, 90)])
 def test_doubtful_faces_give_way_to_much_plainer_ones_only(
-    fake_detector: Make, fake_recogniser: Make, other: float, wanted: int
+    fake_detector: Make, fake_classifier: Make, other: float, wanted: int
 ) -> None:
     """As it lies the picture is wider than high."""
     image = np.zeros((40, 60, 3), np.uint8)
@@ -318,7 +324,7 @@ def test_doubtful_faces_give_way_to_much_plainer_ones_only(
         lambda picture: [Face(A, 0.4)] if picture.shape[1] == 60 else [Face(A, other)] if picture[0, -1, 0] else []
     )
     assert (
-        Analyzer(detector, fake_recogniser())
+        Analyzer(detector, fake_classifier())
         .analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
         .rotation
         == wanted
@@ -326,47 +332,49 @@ def test_doubtful_faces_give_way_to_much_plainer_ones_only(
 
 
 @pytest.mark.parametrize(("sure", "turned"), [(0.45, 0), (0.55, 90)])
-def test_weak_finds_turn_no_image(fake_detector: Make, fake_recogniser: Make, sure: float, turned: int) -> None:
+def test_weak_finds_turn_no_image(fake_detector: Make, fake_classifier: Make, sure: float, turned: int) -> None:
     detector = fake_detector(lambda picture: [Face(A, sure)] * 5 if picture.shape[0] == 60 else [])
     image = np.zeros((40, 60, 3), np.uint8)
     assert (
-        Analyzer(detector, fake_recogniser())
+        Analyzer(detector, fake_classifier())
         .analyze_any_orientation(image, AnalyzerSettings(detection_threshold=0.2))
         .rotation
         == turned
     )
 
 
-def test_other_turns_are_searched_at_normal_cost_until_one_is_taken(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_other_turns_are_searched_at_normal_cost_until_one_is_taken(fake_detector: Make, fake_classifier: Make) -> None:
     detector = fake_detector(lambda picture: [Face(A, 0.9)] if picture.shape[0] == 60 else [])
     settings = AnalyzerSettings(max_side=FULL_RESOLUTION_SIDE)
-    Analyzer(detector, fake_recogniser()).analyze_any_orientation(np.zeros((40, 60, 3), np.uint8), settings)
+    Analyzer(detector, fake_classifier()).analyze_any_orientation(np.zeros((40, 60, 3), np.uint8), settings)
     assert [side for _, side in detector.calls] == [FULL_RESOLUTION_SIDE, 1280, 1280, 1280, FULL_RESOLUTION_SIDE]
 
 
-def test_a_detector_that_only_proposes_does_not_weigh(fake_detector: Make, fake_recogniser: Make) -> None:
-    """Its score is the recogniser's word, which counts once."""
-    detector = fake_detector([Face(A, 1.0)], proposes=True)
-    assert Analyzer(detector, fake_recogniser(("happy", 0.9, 0.85))).analyze_any_orientation(NOISE).rotation == 0
+def test_a_detector_that_only_proposes_does_not_weigh(fake_detector: Make, fake_classifier: Make) -> None:
+    """Its score is the classifier's word, which counts once."""
+    detector = fake_detector([Face(A, 1.0)], needs_verification=True)
+    assert Analyzer(detector, fake_classifier(("happy", 0.9, 0.85))).analyze_any_orientation(NOISE).rotation == 0
     assert len(detector.calls) == 1
 
 
-@pytest.mark.parametrize("proposes", [False, True])
-def test_one_search_gives_faces_and_suspects(fake_detector: Make, fake_recogniser: Make, proposes: bool) -> None:
-    detector = fake_detector([Face(A, 0.9), Face(B, 0.4)], proposes=proposes)
-    analyzer, settings = Analyzer(detector, fake_recogniser()), AnalyzerSettings(detection_threshold=0.6)
+@pytest.mark.parametrize("needs_verification", [False, True])
+def test_one_search_gives_faces_and_suspects(
+    fake_detector: Make, fake_classifier: Make, needs_verification: bool
+) -> None:
+    detector = fake_detector([Face(A, 0.9), Face(B, 0.4)], needs_verification=needs_verification)
+    analyzer, settings = Analyzer(detector, fake_classifier()), AnalyzerSettings(detection_threshold=0.6)
     upright = analyzer.analyze_any_orientation(NOISE, settings)
     assert len(detector.calls) == 1
     assert upright.candidate_boxes == (A, B) == analyzer.candidate_boxes(NOISE, settings)
     assert upright.faces == analyzer.analyze(NOISE, settings)
 
 
-def test_where_no_turn_helps_the_picture_stays(fake_detector: Make, fake_recogniser: Make) -> None:
-    image, faces, turned, _ = Analyzer(fake_detector(), fake_recogniser()).analyze_any_orientation(NOISE)
+def test_where_no_turn_helps_the_picture_stays(fake_detector: Make, fake_classifier: Make) -> None:
+    image, faces, turned, _ = Analyzer(fake_detector(), fake_classifier()).analyze_any_orientation(NOISE)
     assert (image is NOISE, faces, turned) == (True, (), 0)
 
 
-# ------------------------------------------------------------------ real detectors and recognisers
+# ------------------------------------------------------------------ real detectors and classifiers
 
 NAMES = ["haar", pytest.param("yunet", marks=needs_yunet)]
 
@@ -400,7 +408,7 @@ def test_photos_without_faces(analyzer: Analyzer, media: Path) -> None:
 
 
 def test_every_source_gives_equal_scores(
-    fake_detector: Make, tiny_recogniser: ExpressionClassifier, sample_face: Box, sample: Picture, tmp_path: Path
+    fake_detector: Make, tiny_classifier: ExpressionClassifier, sample_face: Box, sample: Picture, tmp_path: Path
 ) -> None:
     """The same pixels as a file, bytes, an array, a Pillow image and a camera's BGR frame."""
     colourful = sample.copy()
@@ -416,7 +424,7 @@ def test_every_source_gives_equal_scores(
         "frame": as_rgb(frame, order="bgr"),
         "float": as_rgb(colourful / 255),
     }
-    analyzer = Analyzer(fake_detector([sample_face]), tiny_recogniser)
+    analyzer = Analyzer(fake_detector([sample_face]), tiny_classifier)
     said = {name: analyzer.analyze(image)[0].scores for name, image in sources.items()}
     assert len(set(said.values())) == 1, said
     assert analyzer.analyze(frame)[0].scores not in said.values()  # mixed up, it would be seen
@@ -437,12 +445,12 @@ def test_many_threads_share_one_analyzer(sample: Picture, tiny: ModelBundle) -> 
             np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=1e-6)
 
 
-def test_detectors_are_asked_one_at_a_time(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_detectors_are_asked_one_at_a_time(fake_detector: Make, fake_classifier: Make) -> None:
     """The fake fails when two threads are in it; it waits, so that they would be."""
     arrived = threading.Barrier(4)
     pause = threading.Event()
     detector = fake_detector(lambda image: (pause.wait(0.01), [Face(A, 0.9)])[1])
-    analyzer = Analyzer(detector, fake_recogniser())
+    analyzer = Analyzer(detector, fake_classifier())
 
     def go(_: int) -> int:
         arrived.wait(5)
@@ -460,7 +468,7 @@ def test_load_analyzer(tiny: ModelBundle, tmp_path: Path) -> None:
     analyzer = load_analyzer("haar", tiny.folder)
     assert isinstance(analyzer.detector, HaarCascade)
     assert analyzer.classifier.bundle == tiny
-    assert load_analyzer("haar").classifier.bundle == get_default_model("recogniser")
+    assert load_analyzer("haar").classifier.bundle == get_default_model("classifier")
     for detector, model in (("dlib", tiny.folder), ("haar", tmp_path)):
         with pytest.raises(ModelError):
             load_analyzer(detector, model)

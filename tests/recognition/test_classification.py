@@ -30,12 +30,12 @@ CROPS = np.random.default_rng(6).integers(0, 256, (24, 48, 48), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def shipped() -> ExpressionClassifier:
-    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
+    return ExpressionClassifier(get_default_model("classifier"), num_threads=1)
 
 
 @pytest.fixture(scope="module", params=["tiny", "shipped"])
-def recogniser(request: pytest.FixtureRequest, tiny_recogniser: ExpressionClassifier) -> ExpressionClassifier:
-    return tiny_recogniser if request.param == "tiny" else request.getfixturevalue("shipped")
+def classifier(request: pytest.FixtureRequest, tiny_classifier: ExpressionClassifier) -> ExpressionClassifier:
+    return tiny_classifier if request.param == "tiny" else request.getfixturevalue("shipped")
 
 
 def table(verdicts: tuple[Prediction, ...]) -> NDArray[np.float64]:
@@ -77,9 +77,9 @@ def test_a_higher_temperature_is_less_certain() -> None:
     ("head", "labels"), [(None, FERPLUS_LABELS), ("ferplus", FERPLUS_LABELS), ("fer2013", FER2013_LABELS)]
 )
 def test_one_verdict_a_crop(
-    recogniser: ExpressionClassifier, n: int, head: str | None, labels: tuple[str, ...]
+    classifier: ExpressionClassifier, n: int, head: str | None, labels: tuple[str, ...]
 ) -> None:
-    verdicts = recogniser.predict(CROPS[:n], head)
+    verdicts = classifier.predict(CROPS[:n], head)
     assert isinstance(verdicts, tuple)
     assert len(verdicts) == n
     for verdict in verdicts:
@@ -88,22 +88,22 @@ def test_one_verdict_a_crop(
         assert 0 <= verdict.face_prob <= 1
 
 
-def test_a_batch_is_as_good_as_one_by_one(recogniser: ExpressionClassifier) -> None:
-    together = table(recogniser.predict(CROPS))
-    alone = np.concatenate([table(recogniser.predict(CROPS[i : i + 1])) for i in range(len(CROPS))])
+def test_a_batch_is_as_good_as_one_by_one(classifier: ExpressionClassifier) -> None:
+    together = table(classifier.predict(CROPS))
+    alone = np.concatenate([table(classifier.predict(CROPS[i : i + 1])) for i in range(len(CROPS))])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_eight_threads_say_what_one_says(recogniser: ExpressionClassifier) -> None:
+def test_eight_threads_say_what_one_says(classifier: ExpressionClassifier) -> None:
     parts = [CROPS[i % 20 : i % 20 + 1 + i % 4] for i in range(64)]
-    serial = [table(recogniser.predict(part)) for part in parts]
+    serial = [table(classifier.predict(part)) for part in parts]
     with ThreadPoolExecutor(8) as pool:
-        parallel = list(pool.map(lambda part: table(recogniser.predict(part)), parts))
+        parallel = list(pool.map(lambda part: table(classifier.predict(part)), parts))
     for one, other in zip(serial, parallel, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_it_is_what_the_network_says(tiny_recogniser: ExpressionClassifier, tiny: ModelBundle) -> None:
+def test_it_is_what_the_network_says(tiny_classifier: ExpressionClassifier, tiny: ModelBundle) -> None:
     """Against the arithmetic of the tiny network, done here."""
     import onnx
     from onnx import numpy_helper
@@ -111,83 +111,83 @@ def test_it_is_what_the_network_says(tiny_recogniser: ExpressionClassifier, tiny
     graph = onnx.load(tiny.onnx_path).graph
     weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     x = CROPS.reshape(len(CROPS), -1) / 255
-    logits = tiny_recogniser.logits(CROPS)
+    logits = tiny_classifier.logits(CROPS)
     assert list(logits) == ["ferplus", "fer2013", "face"]
     for head in ("ferplus", "fer2013"):
         np.testing.assert_allclose(logits[head], x @ weights[f"w_{head}"], atol=1e-3)
     np.testing.assert_allclose(logits["face"], (np.ptp(x, axis=1) * 20 - 10)[:, None], atol=1e-3)
-    verdicts = tiny_recogniser.predict(CROPS, "fer2013")
+    verdicts = tiny_classifier.predict(CROPS, "fer2013")
     expected = scipy.special.softmax(x @ weights["w_fer2013"], axis=1)
     np.testing.assert_allclose(table(verdicts)[:, :-1], expected, atol=1e-3)
     np.testing.assert_allclose(table(verdicts)[:, -1], scipy.special.expit(logits["face"][:, 0]), atol=1e-6)
 
 
-def test_the_crops_are_left_as_they_are(recogniser: ExpressionClassifier) -> None:
+def test_the_crops_are_left_as_they_are(classifier: ExpressionClassifier) -> None:
     crops = CROPS[:2].copy()
-    recogniser.predict(crops)
+    classifier.predict(crops)
     np.testing.assert_array_equal(crops, CROPS[:2])
 
 
-def test_crops_need_not_be_contiguous(tiny_recogniser: ExpressionClassifier) -> None:
+def test_crops_need_not_be_contiguous(tiny_classifier: ExpressionClassifier) -> None:
     view = CROPS[::-2, :, ::-1]
-    assert tiny_recogniser.predict(view) == tiny_recogniser.predict(np.ascontiguousarray(view))
+    assert tiny_classifier.predict(view) == tiny_classifier.predict(np.ascontiguousarray(view))
 
 
 # ------------------------------------------------------------------ the card decides
 
 
 def test_labels_come_from_the_card_in_its_order(
-    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: ExpressionClassifier
+    make_bundle: MakeBundle, tmp_path: Path, tiny_classifier: ExpressionClassifier
 ) -> None:
     def turn_around(card: dict[str, Any]) -> None:
         card["heads"]["ferplus"]["labels"].reverse()
 
     other = ExpressionClassifier(open_model(make_bundle(tmp_path / "m", turn_around)))
-    for one, turned in zip(tiny_recogniser.predict(CROPS[:3]), other.predict(CROPS[:3]), strict=True):
+    for one, turned in zip(tiny_classifier.predict(CROPS[:3]), other.predict(CROPS[:3]), strict=True):
         assert tuple(turned.scores) == FERPLUS_LABELS[::-1]
         assert list(turned.scores.values()) == pytest.approx(list(one.scores.values()), abs=1e-6)
 
 
 def test_the_shown_head_comes_from_the_card(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    folder = make_bundle(tmp_path / "m", lambda card: card.update(shown="fer2013"))
-    recogniser = ExpressionClassifier(open_model(folder))
-    assert recogniser.head_names == ("ferplus", "fer2013")
-    assert tuple(recogniser.predict(CROPS[:1])[0].scores) == FER2013_LABELS
+    folder = make_bundle(tmp_path / "m", lambda card: card.update(default_head="fer2013"))
+    classifier = ExpressionClassifier(open_model(folder))
+    assert classifier.head_names == ("ferplus", "fer2013")
+    assert tuple(classifier.predict(CROPS[:1])[0].scores) == FER2013_LABELS
 
 
 def test_the_temperature_comes_from_the_card(
-    make_bundle: MakeBundle, tmp_path: Path, tiny_recogniser: ExpressionClassifier
+    make_bundle: MakeBundle, tmp_path: Path, tiny_classifier: ExpressionClassifier
 ) -> None:
     def warm(card: dict[str, Any]) -> None:
         card["heads"]["fer2013"]["temperature"] = 2.5
 
     warmed = ExpressionClassifier(open_model(make_bundle(tmp_path / "m", warm)))
-    logits = tiny_recogniser.logits(CROPS)["fer2013"].astype(float)
+    logits = tiny_classifier.logits(CROPS)["fer2013"].astype(float)
     np.testing.assert_allclose(
         table(warmed.predict(CROPS, "fer2013"))[:, :-1], scipy.special.softmax(logits / 2.5, axis=1), atol=1e-6
     )
-    np.testing.assert_allclose(table(warmed.predict(CROPS)), table(tiny_recogniser.predict(CROPS)), atol=1e-6)
+    np.testing.assert_allclose(table(warmed.predict(CROPS)), table(tiny_classifier.predict(CROPS)), atol=1e-6)
 
 
 def test_without_a_face_answer_all_are_faces(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    folder = make_bundle(tmp_path / "m", lambda card: card.pop("face"), face=False)
-    recogniser = ExpressionClassifier(open_model(folder))
-    assert [verdict.face_prob for verdict in recogniser.predict(np.zeros((3, 48, 48), np.uint8))] == [1.0] * 3
+    folder = make_bundle(tmp_path / "m", lambda card: card.pop("face_head"), face=False)
+    classifier = ExpressionClassifier(open_model(folder))
+    assert [verdict.face_prob for verdict in classifier.predict(np.zeros((3, 48, 48), np.uint8))] == [1.0] * 3
 
 
-def test_sure_and_surely_not_a_face(tiny_recogniser: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sure_and_surely_not_a_face(tiny_classifier: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = np.zeros((2, 48, 48), np.uint8)
     crops[0, 0, 0] = 255
-    sure, not_at_all = tiny_recogniser.predict(crops)
+    sure, not_at_all = tiny_classifier.predict(crops)
     assert sure.face_prob > 0.999
     assert not_at_all.face_prob < 0.001
     extreme = np.float32([[3000], [-3000], [0]])
     monkeypatch.setattr(
-        tiny_recogniser, "logits", lambda crops: {"ferplus": np.zeros((3, 8), np.float32), "face": extreme}
+        tiny_classifier, "logits", lambda crops: {"ferplus": np.zeros((3, 8), np.float32), "face": extreme}
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert [verdict.face_prob for verdict in tiny_recogniser.predict(np.zeros((3, 48, 48), np.uint8))] == [
+        assert [verdict.face_prob for verdict in tiny_classifier.predict(np.zeros((3, 48, 48), np.uint8))] == [
             1,
             0,
             0.5,
@@ -207,7 +207,7 @@ def rename(card: dict[str, Any]) -> None:
     [
         (drop, "gives 7 labels to the output ferplus; the network has 8"),
         (rename, "gives 8 labels to the output affectnet; the network has no such output"),
-        (lambda card: card["face"].update(output="nose"), "gives 1 labels to the output nose; the network has no"),
+        (lambda card: card["face_head"].update(output="nose"), "gives 1 labels to the output nose; the network has no"),
         (lambda card: card["input"].update(size=64), "64 x 64 pixels; the network has 48 x 48 x 1"),
     ],
 )
@@ -221,7 +221,7 @@ def test_a_card_that_does_not_fit_its_network(
 
 @pytest.mark.parametrize("kind", ["detector", "generator"])
 def test_a_model_of_another_kind(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(ModelError, match=f"mine is a {kind}; expressions are read by a recogniser"):
+    with pytest.raises(ModelError, match=f"mine is a {kind}; expressions are read by a classifier"):
         ExpressionClassifier(ModelBundle(tmp_path / "mine", {"kind": kind}))
 
 
@@ -261,8 +261,8 @@ def test_a_wall_is_no_face(shipped: ExpressionClassifier) -> None:
 def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
     make_bundle: Callable[..., Path], tmp_path: Path, threshold: float
 ) -> None:
-    """The tiny network gives logits of 10 for contrast and -10 for none; one slider serves every recogniser."""
-    bundle = make_bundle(tmp_path / "model", lambda card: card["face"].update(threshold=threshold))
+    """The tiny network gives logits of 10 for contrast and -10 for none; one slider serves every classifier."""
+    bundle = make_bundle(tmp_path / "model", lambda card: card["face_head"].update(threshold=threshold))
     crops = np.zeros((2, 48, 48), np.uint8)
     crops[0, :24] = 255
     face, none = (verdict.face_prob for verdict in ExpressionClassifier(open_model(bundle)).predict(crops))
@@ -277,7 +277,7 @@ def test_the_face_score_is_one_half_at_the_threshold_of_the_card(
 def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_path: Path, tiny: ModelBundle) -> None:
     offset = [0.0, 0.5, 1.0, 0.0, 0.0, 2.0, 1.5, 2.5]
     folder = make_bundle(
-        tmp_path / "ahead", lambda card: card["heads"]["ferplus"].update(offset=offset, temperature=0.5)
+        tmp_path / "ahead", lambda card: card["heads"]["ferplus"].update(logit_bias=offset, temperature=0.5)
     )
     logits = ExpressionClassifier(tiny, num_threads=1).logits(CROPS)["ferplus"]
     expected = scipy.special.softmax(logits / 0.5 + np.array(offset), axis=1)
@@ -287,27 +287,27 @@ def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_p
 
 @pytest.mark.parametrize("offset", [[1.0], [math.nan] * 8, ["a"] * 8])
 def test_offsets_that_fit_no_labels_are_refused(make_bundle: MakeBundle, tmp_path: Path, offset: list[Any]) -> None:
-    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(offset=offset))
-    with pytest.raises(ModelError, match=r"offsets of ferplus|lacks or garbles a field"):
+    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(logit_bias=offset))
+    with pytest.raises(ModelError, match=r"logit bias of ferplus|lacks or garbles a field"):
         open_model(folder)
 
 
-def test_without_a_map_it_cannot_say_why(tiny_recogniser: ExpressionClassifier) -> None:
-    assert not tiny_recogniser.has_cam()
+def test_without_a_map_it_cannot_say_why(tiny_classifier: ExpressionClassifier) -> None:
+    assert not tiny_classifier.has_cam()
     with pytest.raises(ModelError, match="has no map of what it looked at"):
-        tiny_recogniser.class_activation_map(CROPS[0], "happy")
+        tiny_classifier.class_activation_map(CROPS[0], "happy")
 
 
 def test_a_card_that_names_a_map_which_is_not_there_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
-    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(map="ferplus_map"))
+    folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(cam_output="ferplus_map"))
     with pytest.raises(ModelError, match="gives 8 labels to the output ferplus_map"):
         ExpressionClassifier(open_model(folder))
 
 
 class Lit:
-    """A recogniser to which happiness is what is light."""
+    """A classifier to which happiness is what is light."""
 
-    def explain(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
+    def class_activation_map(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
         assert (label, head) == ("happy", "ferplus")
         return (crop.reshape(6, 8, 6, 8).mean((1, 3)) - 128).astype(np.float32)
 

@@ -44,7 +44,7 @@ def eyes(roll: float) -> Landmarks:
     ids=["black", "white", "noise", "colour"],
 )
 def test_a_ready_crop_stays_as_it_is(image: NDArray[np.uint8]) -> None:
-    """So the pictures that were learned from are what the recogniser reads, pixel by pixel."""
+    """So the pictures that were learned from are what the classifier reads, pixel by pixel."""
     np.testing.assert_array_equal(crop_square(image, WHOLE, 48), image)
     if image.ndim == 2:
         crops = crop_faces(image, (Face(WHOLE, 1.0),), CropGeometry(), 48)

@@ -61,7 +61,7 @@ def best(faces: tuple[Face, ...], wanted: Box) -> float:
     return max((face.box.iou(wanted) for face in faces), default=0.0)
 
 
-SURE = 0.8  # less sure of a box, our own detector asks the recogniser: the helmet mirrors something like a face
+SURE = 0.8  # less sure of a box, our own detector asks the classifier: the helmet mirrors something like a face
 
 
 def scaled(box: Box, x: float, y: float | None = None) -> Box:
@@ -163,7 +163,7 @@ def test_haar_only_proposes(sample: Picture) -> None:
     assert haar.needs_verification
     faces = haar.detect(sample, 0.0, 1280)
     assert faces
-    assert faces == haar.detect(sample, 1.0, 1280)  # the threshold is the recogniser's
+    assert faces == haar.detect(sample, 1.0, 1280)  # the threshold is the classifier's
     assert {face.detection_score for face in faces} == {1.0}
     assert {face.landmarks for face in faces} == {None}
 

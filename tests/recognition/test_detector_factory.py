@@ -34,7 +34,7 @@ GOOD = b"the network as it was published"
 @pytest.fixture(autouse=True)
 def _alone(user_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No YuNet anywhere, and no network: a test that needs one of them makes it."""
-    monkeypatch.setattr(detector_factory, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(detector_factory, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("a connection was opened"))
 
 

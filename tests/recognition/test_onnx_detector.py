@@ -201,7 +201,7 @@ def test_a_chin_is_no_second_face() -> None:
 
 
 def test_a_model_of_another_kind(tiny: ModelBundle) -> None:
-    with pytest.raises(ModelError, match="tiny is a recogniser; faces are found by a detector"):
+    with pytest.raises(ModelError, match="tiny is a classifier; faces are found by a detector"):
         OnnxFaceDetector(tiny)
 
 
@@ -244,7 +244,7 @@ LEAST_FACE = 28  # pixels of its height where it is searched: the root of its ar
 
 @pytest.fixture(scope="module")
 def shipped() -> Analyzer:
-    return Analyzer(make_detector("glance"), ExpressionClassifier(get_default_model("recogniser")))
+    return Analyzer(make_detector("glance"), ExpressionClassifier(get_default_model("classifier")))
 
 
 @pytest.fixture(scope="module")

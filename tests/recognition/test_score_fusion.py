@@ -1,4 +1,4 @@
-"""What detector and recogniser say together, and for which pairs that is known."""
+"""What detector and classifier say together, and for which pairs that is known."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ shares = st.floats(0, 1)
 
 
 @given(detection=shares, face=shares)
-def test_the_recogniser_alone(detection: float, face: float) -> None:
+def test_the_classifier_alone(detection: float, face: float) -> None:
     assert ScoreFusion().fuse(detection, face) == face
 
 
@@ -55,8 +55,8 @@ def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -
     [(1.0, 0.04, False), (1.0, 0.06, True), (0.78, 0.07, False), (0.5, 0.35, False), (0.3, 0.65, True)],
 )
 def test_a_sure_witness_does_not_overrule_one_that_says_no(detection: float, face: float, shown: bool) -> None:
-    shipped = get_default_model("detector").card["confirmation"]
-    fusion = ScoreFusion(*(shipped[name] for name in ("detection", "face", "offset")))
+    shipped = get_default_model("detector").card["score_fusion"]
+    fusion = ScoreFusion(*(shipped[name] for name in ("detector_weight", "classifier_weight", "bias")))
     assert (fusion.fuse(detection, face) >= 0.6) == shown
 
 
@@ -67,24 +67,24 @@ def test_a_logit_has_an_end(probability: float) -> None:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Callable[..., Analyzer]:
-    """`pair(confirmation=...)`: the shipped models with that in the detector's card."""
+    """`pair(score_fusion=...)`: the shipped models with that in the detector's card."""
 
     def make(**changes: Any) -> Analyzer:
         folder = Path(shutil.copytree(BUILTIN_MODELS / "glance", tmp_path / "glance", dirs_exist_ok=True))
         card = json.loads((folder / "card.json").read_text())
-        card.pop("confirmation", None)
+        card.pop("score_fusion", None)
         (folder / "card.json").write_text(json.dumps(card | changes))
-        return Analyzer(OnnxFaceDetector(open_model(folder)), ExpressionClassifier(get_default_model("recogniser")))
+        return Analyzer(OnnxFaceDetector(open_model(folder)), ExpressionClassifier(get_default_model("classifier")))
 
     return make
 
 
 def test_only_a_pair_that_was_measured(pair: Callable[..., Analyzer]) -> None:
-    ours = get_default_model("recogniser").sha256
-    facts = {"detection": 0.85, "face": 0.5, "offset": 1.7}
+    ours = get_default_model("classifier").sha256
+    facts = {"detector_weight": 0.85, "classifier_weight": 0.5, "bias": 1.7}
     assert pair().score_fusion is None
-    assert pair(confirmation={"recogniser": "of another one", **facts}).score_fusion is None
-    known = pair(confirmation={"recogniser": ours, **facts})
+    assert pair(score_fusion={"classifier": "of another one", **facts}).score_fusion is None
+    known = pair(score_fusion={"classifier": ours, **facts})
     assert known.score_fusion == BOTH
     assert (known.min_proposal_score(0.6), pair().min_proposal_score(0.6)) == (pytest.approx(0.2), 0.6)
 
@@ -93,24 +93,24 @@ def test_only_a_pair_that_was_measured(pair: Callable[..., Analyzer]) -> None:
     "facts",
     [
         {},
-        {"recogniser": "a", "detection": 0.0, "face": 1, "offset": 0},
+        {"classifier": "a", "detector_weight": 0.0, "classifier_weight": 1, "bias": 0},
         "no facts",
         [1, 2],
-        {"recogniser": "a", "detection": 1, "face": -1, "offset": 0},
-        {"recogniser": "a", "detection": 1, "face": math.inf, "offset": 0},
-        {"recogniser": "a", "detection": None, "face": 1, "offset": 0},
-        {"detection": 1, "face": 1, "offset": 0},
+        {"classifier": "a", "detector_weight": 1, "classifier_weight": -1, "bias": 0},
+        {"classifier": "a", "detector_weight": 1, "classifier_weight": math.inf, "bias": 0},
+        {"classifier": "a", "detector_weight": None, "classifier_weight": 1, "bias": 0},
+        {"detector_weight": 1, "classifier_weight": 1, "bias": 0},
     ],
 )
 def test_a_garbled_card(pair: Callable[..., Analyzer], facts: object) -> None:
     with pytest.raises(ModelError, match=r"card\.json"):
-        pair(confirmation=facts)
+        pair(score_fusion=facts)
 
 
-def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_what_both_say_decides(fake_detector: Make, fake_classifier: Make) -> None:
     boxes = [Face(Box(25 * i, 10, 25 * i + 22, 32), score) for i, score in enumerate((0.3, 0.3, 0.95, 0.95))]
-    recogniser = fake_recogniser(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.06, 0.0001)])
-    analyzer = Analyzer(fake_detector(boxes), recogniser)
+    classifier = fake_classifier(*[("happy", 0.9, face) for face in (0.9, 0.1, 0.06, 0.0001)])
+    analyzer = Analyzer(fake_detector(boxes), classifier)
     assert [face.detection_score for face in analyzer.analyze(NOISE, AnalyzerSettings(detection_threshold=0.3))] == [
         0.3,
         0.3,
@@ -141,10 +141,10 @@ def test_what_both_say_decides(fake_detector: Make, fake_recogniser: Make) -> No
     ],
 )
 def test_what_is_tiny_where_it_is_searched_is_no_face(
-    fake_detector: Make, fake_recogniser: Make, width: int, height: int, side: int, face: int, faces: int
+    fake_detector: Make, fake_classifier: Make, width: int, height: int, side: int, face: int, faces: int
 ) -> None:
     found = Face(Box(20, 10, 20 + face, 10 + face), 0.9)
-    analyzer = Analyzer(fake_detector([found]), fake_recogniser(("happy", 0.9, 0.9)))
+    analyzer = Analyzer(fake_detector([found]), fake_classifier(("happy", 0.9, 0.9)))
     picture = np.zeros((height, width, 3), np.uint8)
     assert len(analyzer.analyze(picture, AnalyzerSettings(max_side=side))) == 1, "the detector alone decides"
     analyzer.score_fusion = BOTH
@@ -163,7 +163,7 @@ def test_an_own_model_takes_the_built_in_one_as_witness(
     make_bundle: Callable[..., Path], tmp_path: Path, sample: NDArray[np.uint8], sample_face: Box, name: str
 ) -> None:
     """The helmet beside the sample's face is none."""
-    folder = make_bundle(tmp_path / "own", lambda card: card.update(face=None), face=False)
+    folder = make_bundle(tmp_path / "own", lambda card: card.update(face_head=None), face=False)
     analyzer = load_analyzer(name, folder)
     (face,) = analyzer.analyze(sample, AnalyzerSettings(detection_threshold=0.5))
     assert face.box.iou(sample_face) > 0.5

@@ -46,20 +46,20 @@ def analyze(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fake_detector: Callable,
-    fake_recogniser: Callable,
+    fake_classifier: Callable,
     tiny: object,
     seen: list[int],
 ) -> Run:
     """`analyze` with a face in each image, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    recogniser = fake_recogniser(("happy", 0.9, 1.0))
-    recogniser.bundle = tiny
+    classifier = fake_classifier(("happy", 0.9, 1.0))
+    classifier.bundle = tiny
 
     def find(image: object) -> Sequence[Box]:
         seen[0] += 1
         return [Box(5, 5, 30, 30)]
 
-    fake = Analyzer(fake_detector(find), recogniser)
+    fake = Analyzer(fake_detector(find), classifier)
     monkeypatch.setattr("emotion.recognition.analyzer.load_analyzer", lambda *_: fake)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -99,8 +99,8 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        (lambda out: None, ["--unsure", "0.4"], "other settings (unsure); choose another folder, or replace it with"),
-        (lambda out: None, ["--blur"], "other settings (blur)"),
+        (lambda out: None, ["--unsure", "0.4"], "other settings (min_confidence); choose another folder, or replace"),
+        (lambda out: None, ["--blur"], "other settings (anonymize)"),
         (lambda out: write(out.parent / "a.png", 7), [], "is not what it was when its results were written"),
         (lambda out: (out / MANIFEST_FILE).unlink(), [], "holds files that are no analysis"),
         (lambda out: (out / ".images.jsonl").write_text("{\n"), [], "is damaged"),

@@ -30,14 +30,14 @@ BOXES = (Box(10, 10, 40, 40), Box(70, 20, 110, 60))
 
 
 @pytest.fixture(scope="session")
-def analyzer(fake_detector: Callable, fake_recogniser: Callable) -> Analyzer:
+def analyzer(fake_detector: Callable, fake_classifier: Callable) -> Analyzer:
     """Sees two faces in every picture: one surely happy, one a little more sad than happy."""
-    return Analyzer(fake_detector(BOXES), fake_recogniser(("happy", 0.9, 1.0), ("sad", 0.4, 1.0)))
+    return Analyzer(fake_detector(BOXES), fake_classifier(("happy", 0.9, 1.0), ("sad", 0.4, 1.0)))
 
 
 @pytest.fixture(scope="session")
-def empty(fake_detector: Callable, fake_recogniser: Callable) -> Analyzer:
-    return Analyzer(fake_detector(), fake_recogniser())
+def empty(fake_detector: Callable, fake_classifier: Callable) -> Analyzer:
+    return Analyzer(fake_detector(), fake_classifier())
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def test_faces_shown(analyzer: Analyzer, unsure: float, shown: list[str]) -> Non
     assert all((face.uncertainty_reason is None) == (face.display_label != "unsure") for face in faces)
 
 
-def test_large_photos_are_kept_small(analyzer: Analyzer, fake_detector: Callable, fake_recogniser: Callable) -> None:
+def test_large_photos_are_kept_small(analyzer: Analyzer, fake_detector: Callable, fake_classifier: Callable) -> None:
     wide = np.zeros((500, 3000, 3), np.uint8)
-    big = Analyzer(fake_detector([Box(100, 0, 900, 500)]), fake_recogniser())
+    big = Analyzer(fake_detector([Box(100, 0, 900, 500)]), fake_classifier())
     reading = photos.analyze_photo(encode_png(wide), big, AnalyzerSettings())
     assert (reading.width, reading.height) == (3000, 500)
     assert read_image(reading.preview_jpeg).shape == (233, 1400, 3)
@@ -111,12 +111,12 @@ def test_large_photos_are_kept_small(analyzer: Analyzer, fake_detector: Callable
     assert reading.crops[0].base is None  # a view would keep the whole photo in memory
 
 
-def test_the_turned_photo_is_what_is_shown(fake_detector: Callable, fake_recogniser: Callable) -> None:
+def test_the_turned_photo_is_what_is_shown(fake_detector: Callable, fake_classifier: Callable) -> None:
     upright = np.zeros((60, 90, 3), np.uint8)
     upright[:, :45] = 200
     face = Face(Box(10, 10, 40, 40), 0.9)
     wide = Analyzer(
-        fake_detector(lambda image: [face] if image.shape[1] > 60 and image[5, 5, 0] > 100 else []), fake_recogniser()
+        fake_detector(lambda image: [face] if image.shape[1] > 60 and image[5, 5, 0] > 100 else []), fake_classifier()
     )
     content = encode_png(rotate(upright, 90))
     reading = photos.analyze_photo(content, wide, AnalyzerSettings(), "a.png")
@@ -124,7 +124,7 @@ def test_the_turned_photo_is_what_is_shown(fake_detector: Callable, fake_recogni
     assert (reading.width, reading.height, reading.rotation) == (90, 60, 270)
     np.testing.assert_array_equal(photo.load_image(), upright)
     np.testing.assert_array_equal(reading.crops[0], upright[6:44, 6:44])
-    assert photo.to_dict()["turned"] == 270
+    assert photo.to_dict()["rotation"] == 270
 
 
 def test_a_path_is_as_good_as_its_bytes(analyzer: Analyzer, sample_file: Path) -> None:
@@ -187,14 +187,14 @@ def test_blurred_means_everywhere(photo: Photo) -> None:
 
 @pytest.mark.parametrize("detection", [0.6, 0.95])
 def test_a_face_that_is_not_sure_enough_to_be_shown_is_hidden_all_the_same(
-    fake_detector: Callable, fake_recogniser: Callable, detection: float
+    fake_detector: Callable, fake_classifier: Callable, detection: float
 ) -> None:
     detector = fake_detector([Face(BOXES[0], 0.97), Face(BOXES[1], 0.58)])
     everything = detector.detect
     detector.detect = lambda image, threshold, side: tuple(
-        face for face in everything(image, threshold, side) if face.detection >= threshold
+        face for face in everything(image, threshold, side) if face.detection_score >= threshold
     )
-    analyzer = Analyzer(detector, fake_recogniser(("happy", 0.9, 1.0)))
+    analyzer = Analyzer(detector, fake_classifier(("happy", 0.9, 1.0)))
     reading = photos.analyze_photo(encode_png(IMAGE), analyzer, AnalyzerSettings(detection_threshold=detection))
     assert len(reading.faces) == 1
     for shown in (
@@ -206,10 +206,10 @@ def test_a_face_that_is_not_sure_enough_to_be_shown_is_hidden_all_the_same(
         assert detail_left(shown, BOXES[1].expand(0.6)) <= 3
 
 
-def test_the_preview_is_blurred_where_the_faces_are(fake_detector: Callable, fake_recogniser: Callable) -> None:
+def test_the_preview_is_blurred_where_the_faces_are(fake_detector: Callable, fake_classifier: Callable) -> None:
     image = RNG.integers(0, 256, (700, 2800, 3), dtype=np.uint8)
     box = Box(2000, 100, 2600, 600)
-    far = Analyzer(fake_detector([box]), fake_recogniser())
+    far = Analyzer(fake_detector([box]), fake_classifier())
     reading = photos.analyze_photo(encode_jpeg(image), far, AnalyzerSettings())
     shown, plain = (read_image(reading.render_preview(blur)) for blur in (True, False))
     assert detail_left(shown, Box(1000, 50, 1300, 300)) < 3 < 10 < detail_left(plain, Box(1000, 50, 1300, 300))

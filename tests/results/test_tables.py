@@ -37,51 +37,58 @@ SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
     [
         (
             UNREAD,
-            {"box": [0, 0, 9, 9], "detection": 0.7, "label": None, "confidence": None, "scores": {}, "unsure": None},
+            {
+                "box": [0, 0, 9, 9],
+                "detection_score": 0.7,
+                "label": None,
+                "confidence": None,
+                "scores": {},
+                "uncertainty_reason": None,
+            },
         ),
         (
             HAPPY,
             {
                 "box": [1, 3, 30, 40],
-                "detection": 0.9877,
+                "detection_score": 0.9877,
                 "label": "happy",
                 "confidence": 0.8766,
                 "scores": {"sad": 0.1234, "happy": 0.8766},
-                "unsure": None,
+                "uncertainty_reason": None,
             },
         ),
         (
             UNSURE,
             {
                 "box": [5, 5, 15, 15],
-                "detection": 0.6,
+                "detection_score": 0.6,
                 "label": "sad",
                 "confidence": 0.55,
                 "scores": {"sad": 0.55, "happy": 0.45},
-                "unsure": "small: 10 pixels wide",
+                "uncertainty_reason": "small: 10 pixels wide",
             },
         ),
     ],
 )
 def test_a_face_as_json(face: Face, expected: dict) -> None:
     assert serialization.face_to_dict(face) == expected
-    assert list(serialization.face_to_dict(face)) == ["box", "detection", "label", "confidence", "scores", "unsure"]
+    assert list(serialization.face_to_dict(face)) == [*expected]
     assert json.loads(json.dumps(serialization.face_to_dict(face))) == expected  # plain values only
 
 
 @pytest.mark.parametrize(
-    ("faces", "turned", "keys"),
+    ("faces", "rotation", "keys"),
     [
         ([], 0, ["file", "width", "height", "faces"]),
         ([HAPPY, UNREAD], 0, ["file", "width", "height", "faces"]),
-        ([HAPPY], 90, ["file", "width", "height", "faces", "turned"]),
+        ([HAPPY], 90, ["file", "width", "height", "faces", "rotation"]),
     ],
 )
-def test_a_photo_as_json(faces: list[Face], turned: int, keys: list[str]) -> None:
-    record = serialization.photo_to_dict("a.jpg", 640, 480, faces, turned)
+def test_a_photo_as_json(faces: list[Face], rotation: int, keys: list[str]) -> None:
+    record = serialization.photo_to_dict("a.jpg", 640, 480, faces, rotation)
     assert list(record) == keys
     assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
-    assert record.get("turned", 0) == turned
+    assert record.get("rotation", 0) == rotation
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_json_never_holds_what_is_no_json() -> None:
 
 # ------------------------------------------------------------------ tables
 
-COLUMNS = ["file", "face", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+COLUMNS = ["file", "face_index", "label", "confidence", "uncertainty_reason", "detection_score", "x1", "y1", "x2", "y2"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ COLUMNS = ["file", "face", "label", "confidence", "unsure", "detection", "x1", "
         ([("a.jpg", [UNREAD])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
         (
             [("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])],
-            ["sad", "happy", "fear"],
+            ["score_sad", "score_happy", "score_fear"],
             [
                 ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
                 ["a.jpg", 2, "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
@@ -125,10 +132,9 @@ def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None
 
 
 def test_a_label_that_is_called_like_a_column() -> None:
-    """As models of before have them."""
-    labels = ["label", "happy", "label (probability)"]
+    labels = ["label", "happy", "score_label"]
     face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track_id=1)
-    names = ["label (probability)", "happy", "label (probability) (probability)"]
+    names = ["score_label", "score_happy", "score_score_label"]
     photo, stream = (
         tables.faces_table([("a.jpg", [face])]),
         tables.stream_table([serialization.frame_to_dict(0, [face])]),
@@ -136,7 +142,7 @@ def test_a_label_that_is_called_like_a_column() -> None:
     assert list(photo.columns) == [*COLUMNS, *names]
     assert list(stream.columns) == [*STREAM, *names]
     assert tables.to_csv(photo).splitlines()[1] == "a.jpg,1,label,0.5000,,0.7000,0,0,9,9,0.5000,0.3000,0.2000"
-    assert [tables.label_from_column(name) for name in names[:2]] == labels[:2]
+    assert tables.get_score_labels(photo) == tables.get_score_labels(stream) == labels
 
 
 @pytest.mark.parametrize(
@@ -294,37 +300,37 @@ def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> Non
 # ------------------------------------------------------------------ of detectors and histories
 
 MEASURED = [
-    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "faces": 5},
-    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_find_all": None, "faces": 0},
-    {"detector": "glance", "empty": 40, "false_boxes": 2},
-    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "faces": 5},
-    {"detector": "haar", "size": "320x240", "milliseconds": 12.5},
+    {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "num_faces": 5},
+    {"detector": "glance", "source": "mine", "ap50": None, "ap30": None, "ap50_find_all": None, "num_faces": 0},
+    {"detector": "glance", "negatives": 40, "false_positives": 2},
+    {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "num_faces": 5},
+    {"detector": "haar", "frame_size": "320x240", "latency_ms": 12.5},
 ]
 
 
 def test_no_measures_of_detectors() -> None:
     assert list(detector_tables.detectors_long_table([]).columns) == [
         "detector",
-        "part",
+        "section",
         "name",
         "case",
-        "measure",
+        "metric",
         "value",
     ]
-    assert detector_tables.detectors_table([]).to_dict("list") == {"case": [], "measure": []}
+    assert detector_tables.detectors_table([]).to_dict("list") == {"case": [], "metric": []}
 
 
 def test_measures_of_detectors_stand_side_by_side() -> None:
     table = detector_tables.detectors_table(MEASURED)
-    assert list(table.columns) == ["case", "measure", "glance", "haar"]
-    lines = {(row["case"], row["measure"]): (row["glance"], row["haar"]) for row in table.to_dict("records")}
+    assert list(table.columns) == ["case", "metric", "glance", "haar"]
+    lines = {(row["case"], row["metric"]): (row["glance"], row["haar"]) for row in table.to_dict("records")}
     assert lines["photos of crowds and events (WIDER)", "average precision, IoU 0.5"] == (0.75, 0.25)
-    assert lines["photos without a face: 40", "false boxes"][0] == 2
+    assert lines["photos without a face: 40", "false positives"][0] == 2
     assert lines["time for 320x240", "milliseconds"][1] == 12.5
     assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
     long = detector_tables.detectors_long_table(MEASURED)
     assert len(long) == 3 * 3 + 2
-    assert set(long["part"]) == {"source", "empty", "size"}
+    assert set(long["section"]) == {"source", "negatives", "frame_size"}
     assert long["name"][0] == "crowds and events (WIDER)"
 
 
@@ -346,23 +352,35 @@ def test_measures_of_detectors_stand_side_by_side() -> None:
 )
 def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
     table = detector_tables.history_table(rows)
-    assert list(table.columns) == ["epoch", "measure", "value"]
+    assert list(table.columns) == ["epoch", "metric", "value"]
     assert list(table.itertuples(index=False, name=None)) == lines
 
 
 # ------------------------------------------------------------------ streams
 
-STREAM = ["seconds", "track", "shown", "label", "confidence", "unsure", "detection", "x1", "y1", "x2", "y2"]
+STREAM = [
+    "timestamp",
+    "track_id",
+    "display_label",
+    "label",
+    "confidence",
+    "uncertainty_reason",
+    "detection_score",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+]
 
 
 def test_a_frame_as_json() -> None:
     frame = serialization.frame_to_dict(1.23456, [replace(UNSURE, track_id=3), UNREAD])
-    assert frame["seconds"] == 1.235
-    assert [(face["track"], face["shown"], face["label"]) for face in frame["faces"]] == [
+    assert frame["timestamp"] == 1.235
+    assert [(face["track_id"], face["display_label"], face["label"]) for face in frame["faces"]] == [
         (3, "unsure", "sad"),
         (None, "unsure", None),
     ]
-    assert frame["faces"][0] == {"track": 3, "shown": "unsure", **serialization.face_to_dict(UNSURE)}
+    assert frame["faces"][0] == {"track_id": 3, "display_label": "unsure", **serialization.face_to_dict(UNSURE)}
     assert json.loads(serialization.to_json(frame)) == frame
 
 
@@ -378,7 +396,7 @@ def test_a_frame_as_json() -> None:
                 (0.04, []),
                 (0.08, [replace(UNSURE, track_id=2), replace(SEVEN, track_id=1)]),
             ],
-            ["sad", "happy", "fear"],
+            ["score_sad", "score_happy", "score_fear"],
             [
                 [0.0, 1, "happy", "happy", 0.8766, "", 0.9877, 1, 3, 30, 40, 0.1234, 0.8766, None],
                 [0.08, 2, "unsure", "sad", 0.55, "small: 10 pixels wide", 0.6, 5, 5, 15, 15, 0.55, 0.45, None],
@@ -420,9 +438,9 @@ def test_the_version_is_that_of_the_project() -> None:
 
 def test_the_table_of_a_generator() -> None:
     result = {
-        "n": 100,
-        "consistency": 0.8,
-        "real_consistency": 0.7,
+        "num_faces": 100,
+        "class_consistency": 0.8,
+        "real_class_consistency": 0.7,
         "precision": 0.6,
         "real_precision": 0.9,
         "recall": 0.4,
@@ -433,15 +451,15 @@ def test_the_table_of_a_generator() -> None:
         "frechet_untrained_floor": 0.01,
         "kid": 0.02,
         "kid_floor": 0.0,
-        "nearest": 0.6,
-        "nearest_held_out": 0.65,
-        "consistency_per_class": {"sad": 0.75, "fear": 0.85},
-        "real_consistency_per_class": {"sad": 0.7},
+        "nearest_distance": 0.6,
+        "nearest_distance_held_out": 0.65,
+        "class_consistency_per_class": {"sad": 0.75, "fear": 0.85},
+        "real_class_consistency_per_class": {"sad": 0.7},
         "diversity_per_class": {"sad": 0.9},
     }
     table = generation_tables.generator_table(result)
-    assert list(table.columns) == ["measure", "synthetic", "real"]
-    lines = {measure: (synthetic, real) for measure, synthetic, real in table.itertuples(index=False)}
+    assert list(table.columns) == ["metric", "synthetic", "real"]
+    lines = {metric: (synthetic, real) for metric, synthetic, real in table.itertuples(index=False)}
     assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
     assert lines["recognised as asked"] == (0.8, 0.7)
     assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)

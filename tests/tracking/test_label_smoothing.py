@@ -137,7 +137,7 @@ def test_which_label_is_displayed(
             st.floats(0, 0.8),  # seconds since the step before
             st.none() | hnp.arrays(float, 4, elements=st.floats(0.001, 1)),  # a reading, where there is one
             st.sampled_from([0.0, 0.3, 0.5, 0.7, 0.95]),  # the threshold
-            st.sampled_from(["", "", "", "begin_rest", "end_rest", "forget_rest"]),
+            st.sampled_from(["", "", "", "start_calibration", "finish_calibration", "clear_calibration"]),
         ),
         max_size=40,
     ),

@@ -51,7 +51,7 @@ def bright(image: NDArray[np.uint8]) -> list[Face]:
     return [Face(Box(x, y, x + w, y + h), 0.9) for x, y, w, h, _ in stats[1:]]
 
 
-def test_what_is_found_in_windows_lies_where_it_was_painted(fake_detector: Make, fake_recogniser: Make) -> None:
+def test_what_is_found_in_windows_lies_where_it_was_painted(fake_detector: Make, fake_classifier: Make) -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     boxes = [Box(0, 0, 40, 40), Box(300, 200, 350, 260), Box(600, 440, 640, 480)]
     for box in boxes:
@@ -59,7 +59,7 @@ def test_what_is_found_in_windows_lies_where_it_was_painted(fake_detector: Make,
         image[y1:y2, x1:x2] = 255
     detector = fake_detector(bright)
     found = detect_near(
-        Analyzer(detector, fake_recogniser()), image, [box.scale_and_translate(9, -7) for box in boxes], 0.3
+        Analyzer(detector, fake_classifier()), image, [box.scale_and_translate(9, -7) for box in boxes], 0.3
     )
     assert [face.box for face in found] == boxes
     assert detector.calls == [(0.3, WINDOW_PX)] * 3
@@ -67,14 +67,14 @@ def test_what_is_found_in_windows_lies_where_it_was_painted(fake_detector: Make,
 
 @pytest.mark.parametrize(("other", "found"), [(Box(360, 240, 390, 270), 2), (Box(400, 240, 430, 270), 1)])
 def test_what_an_inner_border_cuts_is_left_out(
-    fake_detector: Make, fake_recogniser: Make, other: Box, found: int
+    fake_detector: Make, fake_classifier: Make, other: Box, found: int
 ) -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     mine = Box(280, 200, 320, 240)  # its window ends at 412
     for box in (mine, other):
         x1, y1, x2, y2 = box.to_int_xyxy()
         image[y1:y2, x1:x2] = 255
-    faces = detect_near(Analyzer(fake_detector(bright), fake_recogniser()), image, [mine], 0.3)
+    faces = detect_near(Analyzer(fake_detector(bright), fake_classifier()), image, [mine], 0.3)
     assert len(faces) == found
     assert faces[0].box == mine
 

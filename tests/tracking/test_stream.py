@@ -53,14 +53,14 @@ def see(image: NDArray[np.uint8]) -> list[Face]:
 class Speaker:
     """Says `scores` of every crop; raises or says nonsense on demand."""
 
-    size = 48
+    input_size = 48
 
     def __init__(self, scores: Scores, face: float = 0.99) -> None:
         self.scores, self.face = scores, face
         self.batches: list[int] = []
         self.fault: Exception | None = None
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         self.batches.append(len(crops))
         if self.fault:
             raise self.fault
@@ -150,10 +150,10 @@ def test_a_cut_makes_new_people(stream: Stream) -> None:
         assert tracks(stream) == [1 if i < 3 else 2]
 
 
-@pytest.mark.parametrize("proposes", [False, True])
-def test_twenty_faces(fake_detector: Make, speaker: Speaker, proposes: bool) -> None:
+@pytest.mark.parametrize("needs_verification", [False, True])
+def test_twenty_faces(fake_detector: Make, speaker: Speaker, needs_verification: bool) -> None:
     places = [(20 + 120 * column, 20 + 110 * row) for column in range(5) for row in range(4)]
-    stream = Stream(Analyzer(fake_detector(see, proposes), speaker))  # type: ignore[arg-type]
+    stream = Stream(Analyzer(fake_detector(see, needs_verification), speaker))  # type: ignore[arg-type]
     for i in range(75):
         shift = round(10 * math.sin(i / 10))
         faces = stream.process(paint([(x + shift, y) for x, y in places], (480, 640)), i / 25).faces
@@ -161,7 +161,7 @@ def test_twenty_faces(fake_detector: Make, speaker: Speaker, proposes: bool) -> 
         for face, (x, _) in zip(faces, places, strict=True):
             assert abs(face.box.x1 - x - shift) < 6
     assert {face.display_label for face in stream.last_result.faces} == {"happy"}
-    assert max(speaker.batches) <= (20 if proposes else 8)
+    assert max(speaker.batches) <= (20 if needs_verification else 8)
     assert stream.stats.classifications >= 20 * 3 * 9
 
 
@@ -169,7 +169,7 @@ def test_twenty_faces(fake_detector: Make, speaker: Speaker, proposes: bool) -> 
 
 
 def noisy(truth: str, rng: np.random.Generator) -> Scores:
-    """As a recogniser speaks of a film: mostly right, never still."""
+    """As a classifier speaks of a film: mostly right, never still."""
     logits = rng.normal(0, 1.5, 8) + np.where(np.isin(FERPLUS_LABELS, ("neutral", "happy", "sad", "surprise")), 0, -3)
     logits[FERPLUS_LABELS.index(truth)] += 3
     return Scores(FERPLUS_LABELS, softmax(logits[None])[0])
@@ -244,7 +244,7 @@ def test_proposals_are_confirmed_once_and_dropped_when_doubted(fake_detector: Ma
 # ------------------------------------------------------------------ faults
 
 
-def test_the_recogniser_fails_in_one_frame_of_ten(stream: Stream, speaker: Speaker) -> None:
+def test_the_classifier_fails_in_one_frame_of_ten(stream: Stream, speaker: Speaker) -> None:
     rng = np.random.default_rng(4)
     failed = 0
     for i in range(500):
@@ -260,8 +260,10 @@ def test_the_recogniser_fails_in_one_frame_of_ten(stream: Stream, speaker: Speak
     assert stream.last_result.faces[0].display_label == "happy"
 
 
-@pytest.mark.parametrize("proposes", [False, True])
-def test_the_detector_fails_in_one_frame_of_ten(fake_detector: Make, speaker: Speaker, proposes: bool) -> None:
+@pytest.mark.parametrize("needs_verification", [False, True])
+def test_the_detector_fails_in_one_frame_of_ten(
+    fake_detector: Make, speaker: Speaker, needs_verification: bool
+) -> None:
     rng = np.random.default_rng(5)
 
     def sometimes(image: NDArray[np.uint8]) -> list[Face]:
@@ -269,7 +271,7 @@ def test_the_detector_fails_in_one_frame_of_ten(fake_detector: Make, speaker: Sp
             raise ValueError("on purpose")
         return see(image)
 
-    stream = Stream(Analyzer(fake_detector(sometimes, proposes), speaker))  # type: ignore[arg-type]
+    stream = Stream(Analyzer(fake_detector(sometimes, needs_verification), speaker))  # type: ignore[arg-type]
     for i in range(500):
         faces = stream.process(paint([(50 + i // 10, 60)]), i / 25).faces
         assert [face.track_id for face in faces] == ([1] if i > 5 or faces else [])
@@ -308,7 +310,7 @@ def test_scores_that_are_no_numbers_are_faults(stream: Stream, speaker: Speaker)
     assert stream.last_result.faces[0].scores["happy"] == pytest.approx(0.9)
 
 
-def test_a_recogniser_that_never_worked(stream: Stream, speaker: Speaker) -> None:
+def test_a_classifier_that_never_worked(stream: Stream, speaker: Speaker) -> None:
     speaker.fault = RuntimeError("no")
     (face,) = stream.process(paint([(50, 60)]), 0.0).faces
     assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not read yet", "unsure")
@@ -508,7 +510,7 @@ FILMS = ["haar", pytest.param("yunet", marks=needs_yunet)]
 
 @pytest.fixture(scope="module")
 def shipped() -> ExpressionClassifier:
-    return ExpressionClassifier(get_default_model("recogniser"), num_threads=1)
+    return ExpressionClassifier(get_default_model("classifier"), num_threads=1)
 
 
 def film(path: Path, most: float = math.inf) -> Iterator[tuple[NDArray[np.uint8], float]]:

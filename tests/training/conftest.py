@@ -16,16 +16,16 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
     from emotion.training.classifier import trainer
 
-    monkeypatch.setattr(trainer.networks, "NETWORKS", {"tiny": tiny})
+    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"tiny": tiny})
     return trainer
 
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """fer2013.csv, fer2013new.csv and not_faces/ as people have them; some private faces are in Training too."""
+    """fer2013.csv, fer2013new.csv and not_faces/ as people have them; some test faces are in Training too."""
     folder = tmp_path_factory.mktemp("files")
     data = dataset(256, 70, 70)
-    data.images[data.rows_in("private")[:5]] = data.images[data.rows_in("training")[:5]]
+    data.images[data.rows_in("test")[:5]] = data.images[data.rows_in("train")[:5]]
     write_fer2013(folder / "fer2013.csv", data)
     write_ferplus(folder / "fer2013new.csv", data)
     for number, noise in enumerate(pictures(40, seed=9)):
@@ -46,9 +46,9 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train",
         "--data",
         files / "fer2013.csv",
-        "--votes",
+        "--ferplus-csv",
         files / "fer2013new.csv",
-        "--not-faces",
+        "--negatives",
         files / "not_faces",
         "--epochs",
         "1",

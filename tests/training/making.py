@@ -51,14 +51,14 @@ def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
 
 
-def dataset(training: int, public: int = 0, private: int = 0, votes: bool = True, seed: int = 0) -> Dataset:
+def dataset(training: int, validation: int = 0, test: int = 0, votes: bool = True, seed: int = 0) -> Dataset:
     """Every label in turn; the votes mostly agree, but some rows are unnamed, unknown or not a face."""
     rng = np.random.default_rng(seed)
-    count = training + public + private
+    count = training + validation + test
     labels = np.arange(count) % 7
     stripes = np.sin(np.arange(48) / (1 + labels[:, None]))[:, :, None] * 60  # (n, 48, 1), what can be learned
     images = np.clip(128 + stripes + rng.normal(0, 25, (count, 48, 48)), 0, 255).astype(np.uint8)
-    split = np.repeat([0, 1, 2], [training, public, private])
+    split = np.repeat([0, 1, 2], [training, validation, test])
     return Dataset(
         images,
         labels.astype(np.int8),

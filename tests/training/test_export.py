@@ -128,16 +128,16 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
 
 def test_maps_say_where_the_logits_come_from(finished: Path) -> None:
     """Their mean over the picture are the logits; what `explain` gives is the label's less the mean of all."""
-    recogniser, faces = ExpressionClassifier(open_model(finished)), pictures(5)
+    classifier, faces = ExpressionClassifier(open_model(finished)), pictures(5)
     session = onnxruntime.InferenceSession(finished / "model.onnx", providers=["CPUExecutionProvider"])
-    logits = recogniser.logits(faces)
-    for name, head in recogniser.bundle.heads.items():
+    logits = classifier.logits(faces)
+    for name, head in classifier.bundle.heads.items():
         maps = np.asarray(session.run([head.cam_output], {"faces": faces[..., None].astype(np.float32)})[0])
         assert maps.shape == (5, 6, 6, len(head.labels))
         np.testing.assert_allclose(maps.mean((1, 2)), logits[name], atol=1e-4)
-        assert recogniser.has_cam(name)
+        assert classifier.has_cam(name)
         for i, label in enumerate(head.labels):
-            explained = recogniser.class_activation_map(faces[2], label, name)
+            explained = classifier.class_activation_map(faces[2], label, name)
             np.testing.assert_allclose(explained, maps[2, ..., i] - maps[2].mean(-1), atol=1e-5)
 
 

@@ -31,7 +31,7 @@ def run(tmp_path: Path, make_bundle: Make) -> Path:
 
 
 def names(models: Path) -> list[str]:
-    good, bad = list_models("recogniser", models)
+    good, bad = list_models("classifier", models)
     assert bad == []
     return [bundle.name for bundle in good]
 
@@ -43,7 +43,7 @@ def test_a_default_copy_comes_first_and_leaves_the_built_in_cards_alone(models: 
     assert names(models) == ["two", "built-in", "aaa", "one"]
     assert {path: path.read_bytes() for path in cards} == cards
     remove_model(models / "two", models)
-    assert get_default_model("recogniser", models).name == "built-in"
+    assert get_default_model("classifier", models).name == "built-in"
     remove_model(models / "one", models)
     assert names(models) == ["built-in", "aaa"]
     assert sorted(path.name for path in models.iterdir()) == ["aaa", "built-in"]

@@ -31,27 +31,27 @@ import sys, time
 from contextlib import nullcontext
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from emotion.jobs.reporter import reporting
-from emotion.training.manager import in_turn
+from emotion.jobs.reporter import job_context
+from emotion.training.manager import wait_for_slot
 from emotion.training.runs.folder import append_history, read_history
-from emotion.training.runs.step_monitor import PAUSE
+from emotion.training.runs.step_monitor import PAUSE_FILE
 words = sys.argv[1:]
 folder = Path(words[words.index("--out") + 1])
 epochs = int(words[words.index("--epochs") + 1])
-with reporting(folder) as report, in_turn(folder, report) if "--wait" in words else nullcontext(True) as mine:
+with job_context(folder) as report, wait_for_slot(folder, report) if "--wait" in words else nullcontext(True) as mine:
     epoch = len(read_history(folder))
-    while mine and epoch < epochs and not report.stopping and "--finish" not in words:
-        if not (folder / PAUSE).exists():
+    while mine and epoch < epochs and not report.stop_requested and "--finish" not in words:
+        if not (folder / PAUSE_FILE).exists():
             epoch += 1
             append_history(folder, {{"epoch": epoch, "seconds": 60.0, "val_accuracy": 0.3 + epoch / 100}})
             (folder / "checkpoint.npz").touch()
         report.progress(epoch, epochs, f"epoch {{epoch}}")
         for _ in range(10):
             time.sleep(0.01)
-            report.stopping
-    if mine and not report.stopping:
+            report.stop_requested
+    if mine and not report.stop_requested:
         (folder / "model.onnx").touch()
-        (folder / "card.json").write_text('{{"kind": "recogniser"}}')
+        (folder / "card.json").write_text('{{"kind": "classifier"}}')
 """
 
 
@@ -256,15 +256,15 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
         mine / "empty": {},
         mine / "begun": {"config.json": '{"network": "mlp", "epochs": 9}'},
         mine / "damaged": {"config.json": "{", "history.csv": "epoch,val_accuracy\n1,0.25\n\x00\n2,", "card.json": "["},
-        mine / "diverged": {"state.json": '{"state": "diverged", "pid": 5, "process_started": 1, "error": "It did."}'},
+        mine / "diverged": {"state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'},
         mine / "strange": {"config.json": '{"network": 7, "epochs": "many", "augmentation": []}', "job.json": "7"},
         shipped / "good": {
             "model.onnx": "",
-            "card.json": '{"kind": "recogniser"}',
+            "card.json": '{"kind": "classifier"}',
             "config.json": '{"network": "seresnet", "epochs": 2}',
             "history.csv": "epoch,seconds,val_fer2013_accuracy,val_ferplus_accuracy\n1,60,0.5,0.7\n2,60,0.55,0.6\n",
         },
-        shipped / "ladder" / "mlp": {"config.json": '{"network": "mlp"}', "card.json": '{"kind": "recogniser"}'},
+        shipped / "ladder" / "mlp": {"config.json": '{"network": "mlp"}', "card.json": '{"kind": "classifier"}'},
     }
     for folder, files in write.items():
         folder.mkdir(parents=True)
@@ -281,7 +281,7 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     assert (found["mlp"].state, found["mlp"].has_model) == ("done", False)  # its weights were left out
     good = found["good"]
     assert (good.state, good.best_epoch, good.best_accuracy, good.train_minutes) == ("done", 1, 0.5, 2)
-    assert (good.kind, good.has_model, good.can_resume) == ("recogniser", True, False)
+    assert (good.kind, good.has_model, good.can_resume) == ("classifier", True, False)
     assert all(json.loads(manager.to_json(run)) for run in found.values())
     assert list_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
 
@@ -291,7 +291,7 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     [('"2026-01-02T03:04:05+00:00"', True), ('"soon"', False), ("7", False), ('"0001-01-01T00:00:00"', False)],
 )
 def test_a_copied_run_is_as_old_as_its_card_says(tmp_path: Path, created: str, known: bool) -> None:
-    (tmp_path / "card.json").write_text(f'{{"kind": "recogniser", "created": {created}}}')
+    (tmp_path / "card.json").write_text(f'{{"kind": "classifier", "created": {created}}}')
     (tmp_path / "config.json").write_text("{}")
     os.utime(tmp_path / "config.json", (1e9, 1e9))
     run = load_run(tmp_path, is_builtin=True)
@@ -314,7 +314,7 @@ def test_fifty_runs_are_read_quickly(tmp_path: Path) -> None:
 
 def test_the_shipped_runs_can_be_shown() -> None:
     names = {run.folder.name for run in list_runs(Path("nowhere"))}
-    assert {"recogniser", "glance"} <= names
+    assert {"classifier", "glance"} <= names
 
 
 def test_the_shipped_ladder_is_whole() -> None:
@@ -327,7 +327,7 @@ def test_the_shipped_ladder_is_whole() -> None:
         assert answers.best_epoch == run.best_epoch
         assert answers.accuracy() == pytest.approx(run.best_accuracy, abs=1e-5)
         assert answers.epochs.tolist() == list(range(1, run.epoch + 1)) == list(range(1, run.epochs + 1))
-        assert card["metrics"]["private"][run.config["labels"]]["n"] > 0
+        assert card["metrics"]["test"][run.config["label_set"]]["n"] > 0
         assert (read_robustness(run.folder) or {})["n"] == 1000
         assert read_steps(run.folder)
         assert not run.has_model or open_model(run.folder)

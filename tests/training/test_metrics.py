@@ -112,7 +112,7 @@ def test_the_calibration_error_against_a_slow_oracle(n: int, bins: int, seed: in
     assert all(row["low"] <= row["confidence"] <= row["high"] for row in rows)
 
 
-def test_a_perfect_recogniser_has_no_calibration_error() -> None:
+def test_a_perfect_classifier_has_no_calibration_error() -> None:
     assert expected_calibration_error(np.eye(3), np.arange(3)) == 0
     assert expected_calibration_error(np.eye(3), np.array([1, 2, 0])) == 1
 
@@ -149,7 +149,7 @@ def test_a_head_as_scikit_learn_scores_it() -> None:
     expected = metrics.log_loss(labels, softmax(logits, 2.0), labels=range(3))
     assert score["cross_entropy"] == pytest.approx(expected, rel=1e-6)
     assert score["ece"] == pytest.approx(expected_calibration_error(softmax(logits, 2.0), labels))
-    assert score["ece_raw"] == pytest.approx(expected_calibration_error(softmax(logits), labels))
+    assert score["ece_uncalibrated"] == pytest.approx(expected_calibration_error(softmax(logits), labels))
     assert score["mean_confidence"] == pytest.approx(softmax(logits, 2.0).max(1).mean())
     for row, other in zip(score["reliability"], reliability_bins(softmax(logits, 2.0), labels), strict=True):
         assert row == pytest.approx(other)
@@ -220,7 +220,7 @@ def test_coverage_counts_the_answers_that_are_certain_enough(pairs: list[tuple[f
     assert [row["threshold"] for row in rows] == [step / 20 for step in range(20)]
     for row in rows:
         those = [r for p, r in pairs if p >= row["threshold"]]
-        assert row["answered"] == pytest.approx(len(those) / len(pairs))
+        assert row["coverage"] == pytest.approx(len(those) / len(pairs))
         assert row["accuracy"] == pytest.approx(sum(those) / len(those) if those else before)
         before = row["accuracy"]
 

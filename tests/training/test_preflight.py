@@ -48,7 +48,7 @@ def test_what_the_catalogue_refuses_the_training_refuses_in_the_same_words(
             said = refusal(path, labels)
             assert (said == "") == ((name, labels) == ("five", "own"))
             if said:
-                command = ["train", "--network", "mlp", "--data", path, "--labels", labels, "--out", tmp_path / "run"]
+                command = ["train", "--network", "mlp", "--data", path, "--label-set", labels, "--out", tmp_path / "run"]
                 assert main([str(word) for word in command]) == 1
                 assert said in capsys.readouterr().err
 
@@ -57,9 +57,9 @@ def test_what_the_catalogue_refuses_the_training_refuses_in_the_same_words(
     ("given", "labels", "batch"),
     [
         ([], "own", 32),
-        (["--batch", "8"], "own", 8),
-        (["--labels", "four"], "four", 16),
-        (["--labels", "own"], "own", 32),
+        (["--batch-size", "8"], "own", 8),
+        (["--label-set", "four"], "four", 16),
+        (["--label-set", "own"], "own", 32),
     ],
 )
 def test_the_command_line_learns_the_labels_of_the_data(
@@ -74,10 +74,10 @@ def test_the_command_line_learns_the_labels_of_the_data(
     monkeypatch.setattr(train, "train_zoo_classifier", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert main(["train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given]) == 0
-    assert [(plan.labels, plan.batch) for plan in plans] == [(labels, batch)]
+    assert [(plan.label_set, plan.batch_size) for plan in plans] == [(labels, batch)]
     path = write_npz(tmp_path / "fer2013.npz", arrays_of(dataset(700, 7, 7)))
     assert main(["train", "--network", "cnn-4conv", "--data", str(path), "--out", str(tmp_path / "other")]) == 0
-    assert (plans[1].labels, plans[1].batch) == ("four", 64)
+    assert (plans[1].label_set, plans[1].batch_size) == ("four", 64)
 
 
 def test_the_largest_batch_is_all_training_faces_of_the_labels(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_teachers_are_known_by_their_cards(tmp_path: Path, make_bundle: Callable
         check_teachers([tmp_path / "nowhere"], entry)
 
 
-def test_an_own_recogniser_may_lack_a_training_face(tmp_path: Path) -> None:
+def test_an_own_classifier_may_lack_a_training_face(tmp_path: Path) -> None:
     data = dataset(70, 7, 7)
     data.split[data.labels == 1] = np.int8(1)
     entry = get_dataset_info(write_npz(tmp_path / "a.npz", arrays_of(data)))

@@ -32,8 +32,8 @@ OTHERS = [
 
 @pytest.mark.parametrize(("row", "columns"), OTHERS)
 def test_the_columns_that_compare(row: dict[str, str], columns: tuple[str, str]) -> None:
-    assert tables.find_metric_columns([row], "right") == columns
-    assert tables.find_metric_columns([], "right") == ("", "")
+    assert tables.find_metric_columns([row], "accuracy") == columns
+    assert tables.find_metric_columns([], "accuracy") == ("", "")
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "inf", "x", None])
@@ -52,7 +52,7 @@ def test_the_best_epoch_is_the_one_that_is_kept() -> None:
     ]
     assert tables.find_best_epoch(two) == 2
     found = [
-        {"epoch": str(i), "val_ap": str(ap), "val_points": str(off)}
+        {"epoch": str(i), "val_ap": str(ap), "val_landmark_error": str(off)}
         for i, (ap, off) in enumerate([(0.92, 0.14), (0.91, 0.05), (0.915, 0.06)], 1)
     ]
     assert tables.find_best_epoch(found) == 2
@@ -61,35 +61,35 @@ def test_the_best_epoch_is_the_one_that_is_kept() -> None:
 
 def test_one_answer_alone_has_its_curve_too() -> None:
     rows = [{"epoch": "1", "accuracy": "0.4", "val_fer2013_accuracy": "0.5"}]
-    assert tables.find_metric_columns(rows, "right") == ("accuracy", "val_fer2013_accuracy")
+    assert tables.find_metric_columns(rows, "accuracy") == ("accuracy", "val_fer2013_accuracy")
 
 
 def test_curves_of_two_runs_mark_their_best_epochs() -> None:
     table = tables.curves_table(
-        {"a": history([0.2, 0.3, 0.4], [0.3, 0.5, 0.5]), "b": [{"epoch": "7", "val_ap": "0.25"}]}, "right"
+        {"a": history([0.2, 0.3, 0.4], [0.3, 0.5, 0.5]), "b": [{"epoch": "7", "val_ap": "0.25"}]}, "accuracy"
     )
-    assert list(table.columns) == ["run", "part", "epoch", "value", "raw", "best"]
+    assert list(table.columns) == ["run", "split", "epoch", "value", "raw", "best"]
     best = table[table["best"]]
-    assert [(r, p, e) for r, p, e in zip(best["run"], best["part"], best["epoch"], strict=True)] == [
+    assert [(r, p, e) for r, p, e in zip(best["run"], best["split"], best["epoch"], strict=True)] == [
         ("a", VALIDATION_SERIES, 2),
         ("b", VALIDATION_SERIES, 7),
     ]
     assert len(table[table["run"] == "a"]) == 6
-    assert list(table[table["part"] == TRAIN_SERIES]["value"]) == [0.2, 0.3, 0.4]
+    assert list(table[table["split"] == TRAIN_SERIES]["value"]) == [0.2, 0.3, 0.4]
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"labels": "four"}, "4: angry, fear, happy, sad"),
-        ({"labels": "fer2013"}, "7 (FER-2013)"),
-        ({"labels": "own", "label_names": ["a", "b"]}, "2 of its data"),
-        ({"labels": "own"}, "of its data"),
-        ({"votes": True}, "7, 8 (FER+)"),
-        ({"votes": True, "labels": "fer2013"}, "7, 8 (FER+)"),
-        ({"votes": False}, ""),
-        ({"votes": "fer2013new.csv", "labels": "ferplus"}, "8 (FER+)"),
-        ({"labels": 3}, ""),
+        ({"label_set": "four"}, "4: angry, fear, happy, sad"),
+        ({"label_set": "fer2013"}, "7 (FER-2013)"),
+        ({"label_set": "own", "label_names": ["a", "b"]}, "2 of its data"),
+        ({"label_set": "own"}, "of its data"),
+        ({"has_ferplus_votes": True}, "7, 8 (FER+)"),
+        ({"has_ferplus_votes": True, "label_set": "fer2013"}, "7, 8 (FER+)"),
+        ({"has_ferplus_votes": False}, ""),
+        ({"ferplus_csv": "fer2013new.csv", "label_set": "ferplus"}, "8 (FER+)"),
+        ({"label_set": 3}, ""),
         ({}, ""),
     ],
 )
@@ -99,7 +99,7 @@ def test_the_labels_of_a_run_in_words(config: dict[str, Any], words: str) -> Non
 
 def test_no_history_is_an_empty_table() -> None:
     assert len(tables.curves_table({"a": []}, "loss")) == 0
-    assert len(tables.step_curves_table([], [], "right")) == 0
+    assert len(tables.step_curves_table([], [], "accuracy")) == 0
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.floats(0, 0.99))
@@ -120,16 +120,16 @@ def test_smoothing_keeps_a_constant_and_follows_slowly() -> None:
 
 def test_a_lesson_by_step_and_by_epoch() -> None:
     steps = [
-        {"epoch": "1", "step": "5", "steps": "10", "loss": "2", "accuracy": "0.1", "learning_rate": "0.01"},
-        {"epoch": "3", "step": "10", "steps": "10", "loss": "1", "accuracy": "nan", "learning_rate": "0.02"},
-        {"epoch": "3", "step": "1", "steps": "0", "loss": "1", "accuracy": "0.5", "learning_rate": "0.02"},
+        {"epoch": "1", "step": "5", "num_steps": "10", "loss": "2", "accuracy": "0.1", "learning_rate": "0.01"},
+        {"epoch": "3", "step": "10", "num_steps": "10", "loss": "1", "accuracy": "nan", "learning_rate": "0.02"},
+        {"epoch": "3", "step": "1", "num_steps": "0", "loss": "1", "accuracy": "0.5", "learning_rate": "0.02"},
     ]
-    table = tables.step_curves_table(history([0.2, 0.3], [0.4, 0.35]), steps, "right")
-    within = table[table["part"] == STEP_SERIES]
-    assert list(zip(within["at"], within["value"], strict=True)) == [(0.5, 0.1)]
-    assert list(table[table["best"]]["at"]) == [1.0]
-    rates = tables.step_curves_table([], steps, "rate")
-    assert list(rates["at"]) == [0.5, 3.0]
+    table = tables.step_curves_table(history([0.2, 0.3], [0.4, 0.35]), steps, "accuracy")
+    within = table[table["split"] == STEP_SERIES]
+    assert list(zip(within["epoch"], within["value"], strict=True)) == [(0.5, 0.1)]
+    assert list(table[table["best"]]["epoch"]) == [1.0]
+    rates = tables.step_curves_table([], steps, "learning_rate")
+    assert list(rates["epoch"]) == [0.5, 3.0]
 
 
 RISING = [0.3 + 0.03 * i for i in range(23)]
@@ -192,13 +192,13 @@ STRESS = [
     {},
     {"rows": None},
     {"rows": "x"},
-    {"rows": [None, 3, {}, {"kind": "blur", "amount": "x", "accuracy": 1}]},
+    {"rows": [None, 3, {}, {"corruption": "blur", "severity": "x", "accuracy": 1}]},
 ]
 
 
 @pytest.mark.parametrize("stress", STRESS)
 def test_damaged_stress_is_no_stress(stress: Any) -> None:
-    good = {"rows": [{"kind": "blur", "amount": 1, "unit": "pixels", "accuracy": 0.5}]}
+    good = {"rows": [{"corruption": "blur", "severity": 1, "unit": "pixels", "accuracy": 0.5}]}
     table = tables.robustness_table({"bad": stress, "good": good})
     assert table["run"].tolist() == ["good"]
     assert math.isnan(table["macro_recall"][0])

@@ -32,7 +32,7 @@ def test_a_browser_can_only_choose_what_is_there(
     sent: object, chosen: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     got: list[int] = []
-    monkeypatch.setattr(st, "session_state", {"key": {"chosen": sent}})
+    monkeypatch.setattr(st, "session_state", {"key": {"selected": sent}})
     components._make_select_callback("key", 3, got.append)()
     assert got == chosen
 
@@ -53,6 +53,6 @@ def test_a_face_in_words() -> None:
 
 def test_accuracy_is_only_what_the_card_says(tiny: ModelBundle) -> None:
     assert models.get_test_accuracy(tiny, "ferplus") is None
-    stated = ModelBundle(tiny.folder, {**tiny.card, "metrics": {"private": {"ferplus": {"accuracy": 0.8}}}})
+    stated = ModelBundle(tiny.folder, {**tiny.card, "metrics": {"test": {"ferplus": {"accuracy": 0.8}}}})
     assert models.get_test_accuracy(stated, "ferplus") == 0.8
     assert models.get_test_accuracy(stated, "fer2013") is None

@@ -1,4 +1,4 @@
-"""Small films of grey squares, and a detector and a recogniser that take them for faces: bright ones are happy,
+"""Small films of grey squares, and a detector and a classifier that take them for faces: bright ones are happy,
 dull ones sad."""
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def see(image: Picture) -> list[Face]:
 class Reader:
     """Happy from grey 205 on, sad below 155, and between them it does not know."""
 
-    size = 48
+    input_size = 48
     head_names = ("ferplus",)
 
     def __init__(self, bundle: ModelBundle) -> None:
         self.bundle = bundle
 
-    def classify(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
         return tuple(Prediction(_scores(float(crop[20:28, 20:28].mean())), 0.99) for crop in crops)
 
 
@@ -80,23 +80,23 @@ def _scores(grey: float) -> Scores:
 
 
 def line(index: int, seconds: float, *faces: tuple[int, str], box: tuple[int, int, int, int] = (0, 0, 40, 40)) -> str:
-    """A line of frames.jsonl: `faces` are (track, shown)."""
+    """A line of frames.jsonl: `faces` are (track_id, display_label)."""
     return json.dumps(
         {
             "index": index,
-            "seconds": seconds,
+            "timestamp": seconds,
             "faces": [
                 {
-                    "track": track,
-                    "shown": shown,
+                    "track_id": track,
+                    "display_label": shown,
                     "box": list(box),
-                    "detection": 0.9,
+                    "detection_score": 0.9,
                     "label": "sad" if shown == "unsure" else shown,
                     "confidence": 0.4 if shown == "unsure" else 0.8,
                     "scores": dict.fromkeys(FERPLUS_LABELS, 0.0) | {"happy": 0.1, "sad": 0.1, shown: 0.8}
                     if shown != "unsure"
                     else dict.fromkeys(FERPLUS_LABELS, 0.125),
-                    "unsure": "dark" if shown == "unsure" else None,
+                    "uncertainty_reason": "dark" if shown == "unsure" else None,
                 }
                 for track, shown in faces
             ],

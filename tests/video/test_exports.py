@@ -18,6 +18,7 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import AnalyzerSettings
 from emotion.results import serialization
+from emotion.results.tables import score_columns
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.video import exports
 from emotion.video.analysis import VideoAnalysis
@@ -44,32 +45,32 @@ def made(tmp_path: Path, tiny: ModelBundle) -> VideoAnalysis:
 
 def test_csv(made: VideoAnalysis, tiny: ModelBundle) -> None:
     rows = list(csv.DictReader(io.StringIO(exports.to_csv(made).removeprefix(BYTE_ORDER_MARK))))
-    assert list(rows[0]) == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
+    assert list(rows[0]) == [*FACE_TABLE_COLUMNS, *score_columns(FERPLUS_LABELS)]
     assert len(rows) == 35
-    assert rows[0] | {"neutral": ""} == {
+    assert rows[0] | {"score_neutral": ""} == {
         "frame": "0",
-        "seconds": "0.0000",
-        "track": "1",
+        "timestamp": "0.0000",
+        "track_id": "1",
         "name": "Face 1",
-        "shown": "sad",
+        "display_label": "sad",
         "label": "sad",
         "confidence": "0.8000",
-        "unsure": "",
-        "detection": "0.9000",
+        "uncertainty_reason": "",
+        "detection_score": "0.9000",
         "x1": "0",
         "y1": "0",
         "x2": "40",
         "y2": "40",
-        "neutral": "",
-        "happy": "0.1000",
-        "surprise": "0.0000",
-        "sad": "0.8000",
-        "angry": "0.0000",
-        "disgust": "0.0000",
-        "fear": "0.0000",
-        "contempt": "0.0000",
+        "score_neutral": "",
+        "score_happy": "0.1000",
+        "score_surprise": "0.0000",
+        "score_sad": "0.8000",
+        "score_angry": "0.0000",
+        "score_disgust": "0.0000",
+        "score_fear": "0.0000",
+        "score_contempt": "0.0000",
     }
-    assert {row["unsure"] for row in rows if row["shown"] == "unsure"} == {"dark"}
+    assert {row["uncertainty_reason"] for row in rows if row["display_label"] == "unsure"} == {"dark"}
     assert tiny.sha256 not in exports.to_csv(made)
     assert json.loads(exports.provenance_to_json(made)) == {"name": "Party <b>.mp4", **made.provenance}
 
@@ -86,11 +87,11 @@ def test_json(made: VideoAnalysis, tiny: ModelBundle) -> None:
     value = json.loads(exports.to_json(made))
     assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert value["program"] == serialization.PROGRAM
-    assert value["settings"]["recognition"]["side"] == 640
+    assert value["settings"]["recognition"]["max_side"] == 640
     assert value["name"] == "Party <b>.mp4"
     assert [one["name"] for one in value["people"]] == ["Anna", "Face 2"]
     assert len(value["frames"]) == 30
-    assert [face["track"] for face in value["frames"][5]["faces"]] == [1, 2]
+    assert [face["track_id"] for face in value["frames"][5]["faces"]] == [1, 2]
 
 
 def test_json_has_no_hidden_face_and_one_number_for_a_merged_one(made: VideoAnalysis) -> None:
@@ -99,8 +100,8 @@ def test_json_has_no_hidden_face_and_one_number_for_a_merged_one(made: VideoAnal
     analysis.merge(3, 1)
     analysis.hide(2)
     value = json.loads(exports.to_json(analysis))
-    assert [[face["track"] for face in frame["faces"]] for frame in value["frames"]] == [[1], [1]]
-    assert [(one["track"], one["merged"]) for one in value["people"]] == [(1, [3])]
+    assert [[face["track_id"] for face in frame["faces"]] for frame in value["frames"]] == [[1], [1]]
+    assert [(one["track_id"], one["merged_track_ids"]) for one in value["people"]] == [(1, [3])]
 
 
 # ------------------------------------------------------------------ subtitles
@@ -175,7 +176,7 @@ def test_crops(read: Read, moving: Path) -> None:
         names = archive.namelist()
         assert names == ["provenance.json", "Anna-x/sad.jpg", "Anna-x/happy.jpg", "Anna-x (2)/happy.jpg"]
         provenance = json.loads(archive.read("provenance.json"))
-        assert archive.read("Anna-x/sad.jpg") == (analysis.folder / "crops" / "1-sad.jpg").read_bytes()
+        assert archive.read("Anna-x/sad.jpg") == (analysis.folder / "thumbnails" / "1-sad.jpg").read_bytes()
     assert provenance["model"]["sha256"] == analysis.provenance["model"]["sha256"]
     analysis.hide(2)
     with zipfile.ZipFile(io.BytesIO(exports.zip_thumbnails(analysis))) as archive:
@@ -201,13 +202,13 @@ def test_gif(read: Read, moving: Path) -> None:
     ("start", "end"), [(-1, 1), (2, 2), (3, 2), (0, 10.5), (float("nan"), 1), (0, float("inf")), (90, 95)]
 )
 def test_ranges_that_cannot_be(read: Read, moving: Path, start: float, end: float) -> None:
-    analysis = read(moving, every=100)
+    analysis = read(moving, frame_stride=100)
     with pytest.raises(EmotionError, match="choose"):
         exports.to_gif(analysis, start, end)
 
 
 def test_a_gif_goes_on_to_the_end_only(read: Read, moving: Path) -> None:
-    with Image.open(io.BytesIO(exports.to_gif(read(moving, every=100), 3.5, 8))) as picture:
+    with Image.open(io.BytesIO(exports.to_gif(read(moving, frame_stride=100), 3.5, 8))) as picture:
         assert sum(one.info["duration"] for one in ImageSequence.Iterator(picture)) == pytest.approx(500, abs=100)
 
 
@@ -300,13 +301,13 @@ def test_all_files_at_once(read: Read, moving: Path, tmp_path: Path) -> None:
     analysis = read(moving)
     exports.write_results(analysis, analysis.folder)
     texts = ["faces.csv", "provenance.json", "faces.json", "expressions.vtt", "report.html"]
-    for name in (*texts, "crops.zip", "subtitles.zip"):
+    for name in (*texts, "thumbnails.zip", "subtitles.zip"):
         assert (analysis.folder / name).stat().st_size > 200
     with zipfile.ZipFile(io.BytesIO(exports.zip_results(analysis))) as archive:
         assert archive.namelist()[:5] == texts
-        assert {"subtitles/Face-1.vtt", "subtitles/Face-2.vtt", "crops/Face-2/happy.jpg"} < set(archive.namelist())
+        assert {"subtitles/Face-1.vtt", "subtitles/Face-2.vtt", "thumbnails/Face-2/happy.jpg"} < set(archive.namelist())
         table = pd.read_csv(archive.open("faces.csv"))
-    assert table.columns.tolist() == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
+    assert table.columns.tolist() == [*FACE_TABLE_COLUMNS, *score_columns(FERPLUS_LABELS)]
     assert len(table) == len(analysis.face_table())
     (tmp_path / "file").write_text("")
     with pytest.raises(EmotionError, match="cannot be written to"):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.expressions import FERPLUS_LABELS
+from emotion.results.tables import score_columns
 from emotion.video.frame_log import LOG_COLUMNS, FrameLog
 from tests.video.scenes import line, write_lines
 
@@ -22,15 +23,15 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert not log.refresh()
     assert (log.num_frames, log.last_timestamp, log.labels) == (3, 0.4, FERPLUS_LABELS)
     table = log.to_dataframe()
-    assert list(table.columns) == [*LOG_COLUMNS, *FERPLUS_LABELS]
+    assert list(table.columns) == [*LOG_COLUMNS, *score_columns(FERPLUS_LABELS)]
     assert table["frame"].tolist() == [0, 0, 2]
-    assert table["track"].tolist() == [1, 2, 1]
-    assert table["shown"].tolist() == ["sad", "happy", "unsure"]
+    assert table["track_id"].tolist() == [1, 2, 1]
+    assert table["display_label"].tolist() == ["sad", "happy", "unsure"]
     assert table["label"].tolist() == ["sad", "happy", "sad"]
-    assert table["unsure"].tolist() == ["", "", "dark"]
-    assert table["span"].tolist() == pytest.approx([0.2] * 3)
+    assert table["uncertainty_reason"].tolist() == ["", "", "dark"]
+    assert table["duration"].tolist() == pytest.approx([0.2] * 3)
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 40]
-    assert table.loc[1, "happy"] == 0.8
+    assert table.loc[1, "score_happy"] == 0.8
     assert [*log.iter_lines()] == list(TWO)
 
 
@@ -44,13 +45,13 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
     unread = json.loads(line(0, 0.0, (1, "unsure")))
-    unread["faces"][0] |= {"label": None, "confidence": None, "scores": {}, "unsure": "not read yet"}
+    unread["faces"][0] |= {"label": None, "confidence": None, "scores": {}, "uncertainty_reason": "not read yet"}
     write_lines(tmp_path, json.dumps(unread), line(1, 0.1, (1, "happy")))
     log = FrameLog(tmp_path)
     log.refresh()
     table = log.to_dataframe()
-    assert np.isnan(table.loc[0, ["confidence", *FERPLUS_LABELS]].astype(float)).all()
-    assert table.loc[1, "happy"] == 0.8
+    assert np.isnan(table.loc[0, ["confidence", *score_columns(FERPLUS_LABELS)]].astype(float)).all()
+    assert table.loc[1, "score_happy"] == 0.8
 
 
 @given(st.data())
@@ -75,15 +76,15 @@ def test_a_line_comes_in_pieces(tmp_path_factory: pytest.TempPathFactory, data: 
         "null",
         "7",
         '{"index": 1}',
-        '{"index": 1, "seconds": "x", "faces": []}',
-        '{"index": 1, "seconds": NaN, "faces": []}',
-        '{"index": 1, "seconds": 1, "faces": [{}]}',
+        '{"index": 1, "timestamp": "x", "faces": []}',
+        '{"index": 1, "timestamp": NaN, "faces": []}',
+        '{"index": 1, "timestamp": 1, "faces": [{}]}',
         "[" * 100_000,
         line(1, 0.1, (1, "sad"))[:-9],
         line(1, 0.1, (1, "sad")).replace('"box": [0, ', '"box": ["a", '),
-        line(1, 0.1, (1, "sad")).replace('"track": 1', '"track": null'),
+        line(1, 0.1, (1, "sad")).replace('"track_id": 1', '"track_id": null'),
         "\x00\x00",
-        line(1, 0.1, (1, "sad")).replace('"detection": 0.9', '"detection": []'),
+        line(1, 0.1, (1, "sad")).replace('"detection_score": 0.9', '"detection_score": []'),
     ],
 )
 def test_damaged_lines_are_left_out(tmp_path: Path, damaged: str) -> None:
@@ -111,7 +112,7 @@ def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
     assert log.num_frames == 0
     write_lines(tmp_path, line(0, 0.0, (7, "happy")))
     log.refresh()
-    assert log.to_dataframe()["track"].tolist() == [7]
+    assert log.to_dataframe()["track_id"].tolist() == [7]
 
 
 def test_a_hole_in_the_film_is_not_the_time_of_one_frame(tmp_path: Path) -> None:

@@ -120,14 +120,14 @@ def test_whatever_is_done_every_face_leads_somewhere(actions: list[tuple[str, in
 @given(st.dictionaries(tracks, tracks))
 def test_circles_made_by_hand_end(tmp_path_factory: pytest.TempPathFactory, merged: dict[int, int]) -> None:
     folder = tmp_path_factory.mktemp("cast")
-    (folder / "cast.json").write_text(json.dumps({"merged": merged}))
+    (folder / "people.json").write_text(json.dumps({"merged_into": merged}))
     cast = IdentityEdits.read(folder)
     for track, into in merged.items():
         assert cast.canonical_track(track) == cast.canonical_track(into)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"names": []}', '{"merged": {"a": 1}}', '{"hidden": 7}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"names": []}', '{"merged_into": {"a": 1}}', '{"hidden": 7}'])
 def test_a_damaged_file_is_said(tmp_path: Path, text: str) -> None:
-    (tmp_path / "cast.json").write_text(text)
-    with pytest.raises(JobError, match=r"cast\.json is damaged"):
+    (tmp_path / "people.json").write_text(text)
+    with pytest.raises(JobError, match=r"people\.json is damaged"):
         IdentityEdits.read(tmp_path)

@@ -69,7 +69,7 @@ def test_people(read: Read, moving: Path) -> None:
     assert one.expression_shares["sad"] == pytest.approx(0.55, abs=0.1)
     assert sum(one.expression_shares.values()) == pytest.approx(1)
     assert (two.first_seen, two.last_seen) == pytest.approx((1.0, 1.9), abs=0.15)
-    assert two.thumbnail == analysis.folder / "crops" / "2.jpg"
+    assert two.thumbnail == analysis.folder / "thumbnails" / "2.jpg"
 
 
 def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +89,14 @@ def test_names_merging_and_hiding(read: Read, parted: Path) -> None:
     assert set(analysis.segments()["name"]) == {"Anna", "Face 2"}
     assert {one.name for one in analysis.highlights()} == {"Anna", "Face 2"}
     analysis.merge(2, 1)
-    assert set(analysis.face_table()["track"]) == {1}
+    assert set(analysis.face_table()["track_id"]) == {1}
     assert len(analysis.face_table()) == rows
     (only,) = analysis.people()
     assert (only.name, only.merged_track_ids) == ("Anna", (2,))
     analysis.unmerge(1)
     assert len(analysis.people()) == 2
     analysis.hide(1)
-    assert set(analysis.face_table()["track"]) == {2}
+    assert set(analysis.face_table()["track_id"]) == {2}
     assert [one.is_hidden for one in analysis.people()] == [True, False]
     assert {one.track_id for one in analysis.highlights()} == {2}
     assert "Anna" not in exports.to_csv(analysis)
@@ -132,7 +132,7 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
     ):
         with pytest.raises(EmotionError, match=f"There is no face {track} in this film; it has 2 faces"):
             act()
-    assert not (analysis.folder / "cast.json").exists()
+    assert not (analysis.folder / "people.json").exists()
 
 
 def test_a_view_grows_while_the_film_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_damaged_last_line(read: Read, moving: Path) -> None:
     assert json.loads(exports.to_json(again))["frames"][-1]["index"] == 39
 
 
-@pytest.mark.parametrize("name", ["facts.json", "moments.json", "summary.json", "cast.json", "request.json"])
+@pytest.mark.parametrize("name", ["video_info.json", "highlights.json", "summary.json", "people.json", "request.json"])
 def test_damaged_files_are_said(read: Read, moving: Path, name: str) -> None:
     analysis = read(moving)
     (analysis.folder / name).write_text("{")
@@ -284,16 +284,16 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
     first, second = start_long(), start_long()
     one, two = VideoAnalysis.open(first.folder), VideoAnalysis.open(second.folder)
     until(lambda: one.num_frames > 20)
-    until(lambda: two.state.message == "Waiting for another film")
+    until(lambda: two.state.message == "Waiting for another video")
     assert two.num_frames == 0
     assert one.preview is not None
     assert read_image(one.preview).shape[1] == 512
     state = first.stop(grace_seconds=30)
     assert state.status == "stopped"
-    assert one.summary["ended"] == "stopped"
+    assert one.summary["status"] == "stopped"
     assert one.annotated_video is not None
     with VideoReader(one.annotated_video) as film:
-        assert len([*film.frames()]) == one.summary["written"] == one.num_frames
+        assert len([*film.frames()]) == one.summary["frames_written"] == one.num_frames
     until(lambda: two.num_frames > 5)  # it was its turn
     assert psutil.pid_exists(int(json.loads((second.folder / "state.json").read_text())["pid"]))
     library.delete(second.folder)

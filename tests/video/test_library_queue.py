@@ -20,10 +20,10 @@ from emotion.video.library import WAITING_MESSAGE, wait_for_slot
 HOLD = """
 import sys, time
 from pathlib import Path
-from emotion.video.library import turn
-from emotion.jobs.reporter import Reporter
+from emotion.video.library import wait_for_slot
+from emotion.jobs.reporter import JobReporter
 folder = Path(sys.argv[1])
-with turn(folder, Reporter(folder)) as mine:
+with wait_for_slot(folder, JobReporter(folder)) as mine:
     print(mine, flush=True)
     time.sleep(60)
 """
@@ -129,14 +129,14 @@ def test_a_killed_film_holds_up_nobody(tmp_path: Path) -> None:
 def test_who_was_asked_for_first_is_first(tmp_path: Path, older: str, text: str, first: bool) -> None:
     for name, created, said in (("old", 1000.0, text), ("new", 2000.0, WAITING_MESSAGE)):
         job, me = folder(tmp_path, name), psutil.Process()
-        state = {"state": "running", "pid": me.pid, "process_started": me.create_time(), "error": None}
+        state = {"status": "running", "pid": me.pid, "process_started_at": me.create_time(), "error": None}
         if name == "old" and older == "killed":
-            state |= {"pid": 2**22 + 7, "process_started": 5.0}
+            state |= {"pid": 2**22 + 7, "process_started_at": 5.0}
         if name == "old" and older == "done":
-            state["state"] = "done"
+            state["status"] = "done"
         if older != "training" or name == "new":
             (job / "request.json").write_text("{}")
-        for file, value in (("job", {"created": created}), ("state", state), ("progress", {"text": said})):
+        for file, value in (("job", {"created": created}), ("state", state), ("progress", {"message": said})):
             (job / f"{file}.json").write_text(json.dumps(value))
     assert queue.is_first(library._list_earlier_jobs(tmp_path / "old"), WAITING_MESSAGE)
     assert queue.is_first(library._list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == first

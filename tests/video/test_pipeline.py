@@ -43,13 +43,13 @@ class Stopper(JobReporter):
         self.texts = list[str]()
 
     @property
-    def stopping(self) -> bool:
+    def stop_requested(self) -> bool:
         return self._left <= 0
 
-    def progress(self, done: float, total: float, text: str = "") -> None:
+    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         self._left -= 1
-        self.texts.append(text)
-        super().progress(done, total, text)
+        self.texts.append(message)
+        super().progress(done, total, message, counts_time=counts_time)
 
 
 # ------------------------------------------------------------------ what comes out
@@ -57,12 +57,12 @@ class Stopper(JobReporter):
 
 def test_every_frame(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    assert (analysis.num_frames, analysis.summary["ended"], analysis.summary["decoded"]) == (40, "done", 40)
+    assert (analysis.num_frames, analysis.summary["status"], analysis.summary["frames_decoded"]) == (40, "done", 40)
     table = analysis.face_table()
-    assert sorted(set(table["track"])) == [1, 2]
-    first = table[table["track"] == 1]
+    assert sorted(set(table["track_id"])) == [1, 2]
+    first = table[table["track_id"] == 1]
     assert len(first) >= 39
-    shown = first["shown"].tolist()
+    shown = first["display_label"].tolist()
     assert shown[0] == "sad"
     assert shown[-1] == "happy"
     change = shown.index("happy")
@@ -93,22 +93,22 @@ def test_the_film_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) 
 
 
 def test_without_the_film(read: Read, moving: Path) -> None:
-    analysis = read(moving, film=False)
+    analysis = read(moving, write_video=False)
     assert analysis.annotated_video is None
     assert analysis.num_frames == 40
     assert analysis.preview is not None
-    assert analysis.summary["written"] == 0
+    assert analysis.summary["frames_written"] == 0
 
 
 @pytest.mark.parametrize(("every", "looked"), [(1, 40), (3, 14), (FAST_STRIDE, 40), (100, 1)])
 def test_how_many_frames_are_looked_at(read: Read, moving: Path, every: int, looked: int) -> None:
-    analysis = read(moving, every=every)
+    analysis = read(moving, frame_stride=every)
     assert analysis.num_frames == looked
-    assert analysis.summary["written"] == 40
+    assert analysis.summary["frames_written"] == 40
 
 
 def test_the_same_film_gives_the_same_files(read: Read, moving: Path) -> None:
-    one, other = read(moving, "one", every=2), read(moving, "other", every=2)
+    one, other = read(moving, "one", frame_stride=2), read(moving, "other", frame_stride=2)
     assert exports.to_csv(one) == exports.to_csv(other)
     assert exports.to_vtt(one) == exports.to_vtt(other)
     assert one.segments().equals(other.segments())
@@ -121,7 +121,7 @@ def test_the_same_film_gives_the_same_files(read: Read, moving: Path) -> None:
 
 def test_crops_and_moments(read: Read, moving: Path) -> None:
     analysis = read(moving)
-    names = sorted(path.name for path in (analysis.folder / "crops").glob("*.jpg"))
+    names = sorted(path.name for path in (analysis.folder / "thumbnails").glob("*.jpg"))
     assert names == ["1-happy.jpg", "1-sad.jpg", "1.jpg", "2-happy.jpg", "2.jpg"]
     moments = [(one.kind, one.label, one.previous_label) for one in analysis.highlights() if one.track_id == 1]
     assert ("change", "happy", "sad") in moments
@@ -153,7 +153,7 @@ def test_a_film_without_a_face(read: Read, tmp_path: Path) -> None:
     assert analysis.people() == []
     assert analysis.highlights() == []
     assert analysis.expression_shares() == {}
-    assert (analysis.face_counts()["faces"] == 0).all()
+    assert (analysis.face_counts()["mean_faces"] == 0).all()
     assert exports.to_csv(analysis).count("\n") == 1
     assert exports.to_vtt(analysis).startswith("WEBVTT\n")
     assert "No face was found" in exports.render_report(analysis)
@@ -194,7 +194,7 @@ def test_blur_hides_faces_everywhere_and_from_the_first_frame(
 
     tested = Analyzer(fake_detector(late), analyzer.classifier)
     calm = {"recognition": AnalyzerSettings(max_side=640, min_confidence=0.4)}  # its dots leave the reader in doubt
-    for name, settings in (("blurred", {"blur": True} | calm), ("open", calm)):
+    for name, settings in (("blurred", {"anonymize": True} | calm), ("open", calm)):
         calls[0] = 0
         (tmp_path / name).mkdir()
         folder = tmp_path / name
@@ -203,7 +203,7 @@ def test_blur_hides_faces_everywhere_and_from_the_first_frame(
     hidden = [detail(image) for seconds, image in frames_of(tmp_path / "blurred" / "annotated.mp4") if seconds >= 0.5]
     assert len(hidden) == 15
     assert max(hidden) < min(shown) / 3, hidden
-    for name in ("preview.jpg", "crops/1.jpg", "crops/1-happy.jpg"):
+    for name in ("preview.jpg", "thumbnails/1.jpg", "thumbnails/1-happy.jpg"):
         plain, mosaic = (read_image(tmp_path / kind / name) for kind in ("open", "blurred"))
         assert plain.shape == mosaic.shape
         place = FACE if name == "preview.jpg" else Square(10, 10, 80)
@@ -219,11 +219,11 @@ def test_a_frame_in_which_nobody_can_tell_is_hidden_whole(
     film = make_film(tmp_path / "dotted.mp4", lambda t: dotted(1.0), 1.0)
     out = tmp_path / "out"
     out.mkdir()
-    request = request_for(film, blur=True)
+    request = request_for(film, anonymize=True)
     pipeline.analyze_video(request, Analyzer(fake_detector(broken), analyzer.classifier), out, JobReporter(out))
     hidden = [detail(image) for _, image in frames_of(out / "annotated.mp4")]
     assert max(hidden) < min(detail(image) for _, image in frames_of(film)) / 3
-    assert VideoAnalysis(out).summary["faults"] >= 10
+    assert VideoAnalysis(out).summary["errors"] >= 10
 
 
 # ------------------------------------------------------------------ ends
@@ -232,7 +232,7 @@ def test_a_frame_in_which_nobody_can_tell_is_hidden_whole(
 def test_stop_keeps_what_is_done(read: Read, moving: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     analysis = read(moving, report=Stopper(tmp_path / "out", 25))
-    assert analysis.summary["ended"] == "stopped"
+    assert analysis.summary["status"] == "stopped"
     assert analysis.num_frames == 25
     assert analysis.annotated_video is not None
     assert len(frames_of(analysis.annotated_video)) == 25
@@ -254,12 +254,12 @@ def test_a_film_beyond_the_limit_is_read_up_to_it(
     read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = pipeline.VideoReader
-    monkeypatch.setattr(pipeline, "Film", lambda path, name: real(path, name, VideoLimits(max_seconds=2.0)))
+    monkeypatch.setattr(pipeline, "VideoReader", lambda path, name: real(path, name, VideoLimits(max_seconds=2.0)))
     with pytest.raises(VideoError, match=r'"moving.mp4" .* minutes') as refused:
         read(moving)
     analysis = VideoAnalysis(tmp_path / "out")
     assert analysis.num_frames == 20
-    assert analysis.summary["ended"] == "failed"
+    assert analysis.summary["status"] == "failed"
     assert analysis.summary["error"] == str(refused.value)
     assert analysis.annotated_video is not None
     assert len(frames_of(analysis.annotated_video)) == 20
@@ -303,7 +303,7 @@ def test_the_film_cannot_be_written_to_its_end(
     analysis = VideoAnalysis(tmp_path / "out")
     assert analysis.num_frames >= 10
     assert analysis.annotated_video is None
-    assert analysis.summary["ended"] == "failed"
+    assert analysis.summary["status"] == "failed"
 
 
 def test_too_little_room_is_said_before_anything_is_read(
@@ -341,7 +341,7 @@ def test_another_reading_begins_anew(read: Read, moving: Path, tmp_path: Path) -
     analysis = read(other)
     assert analysis.num_frames == 5
     assert [person.name for person in analysis.people()] == ["Face 1"]
-    assert sorted(path.name for path in (tmp_path / "out" / "crops").glob("*.jpg")) == ["1-happy.jpg", "1.jpg"]
+    assert sorted(path.name for path in (tmp_path / "out" / "thumbnails").glob("*.jpg")) == ["1-happy.jpg", "1.jpg"]
     assert (tmp_path / "out" / "mine.txt").exists()
 
 

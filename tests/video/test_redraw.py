@@ -45,13 +45,13 @@ class Stopper(JobReporter):
         self.left = frames
 
     @property
-    def stopping(self) -> bool:
+    def stop_requested(self) -> bool:
         return self.left <= 0
 
-    def progress(self, done: float, total: float, text: str = "", *, working: bool = True) -> None:
+    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         self.left -= 1
         assert 0 < done <= total
-        super().progress(done, total, text)
+        super().progress(done, total, message)
 
 
 def frames_of(path: Path) -> list[tuple[float, Image]]:
@@ -70,7 +70,7 @@ def differ(one: Image, other: Image, place: tuple[slice, slice], margin: int = 3
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_without_changes_the_same_video_is_drawn(read: Read, moving: Path, every: int) -> None:
-    analysis = read(moving, every=every)
+    analysis = read(moving, frame_stride=every)
     assert not is_outdated(analysis)
     assert analysis.annotated_video is not None
     before = frames_of(analysis.annotated_video)
@@ -79,7 +79,7 @@ def test_without_changes_the_same_video_is_drawn(read: Read, moving: Path, every
     assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before])
     # Boxes between two looks are known to the pixel only.
     assert max(np.abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(after, before, strict=True)) < 0.5
-    assert sorted(path.name for path in (analysis.folder / "redraw").iterdir()) == ["cast.json", "progress.json"]
+    assert sorted(path.name for path in (analysis.folder / "redraw").iterdir()) == ["people.json", "progress.json"]
 
 
 def test_names_and_hidden_faces_reach_video_and_cover(read: Read, two: Path) -> None:
@@ -110,7 +110,7 @@ def test_merged_faces_have_one_number(read: Read, parted: Path, monkeypatch: pyt
     analysis.rename(1, "Ben")
 
     def annotate(image: Image, faces: Any, *, names: dict[int, str]) -> Image:
-        drawn.update((face.track, names[face.track]) for face in faces)
+        drawn.update((face.track_id, names[face.track_id]) for face in faces)
         return image
 
     monkeypatch.setattr("emotion.video.rendering.renderer.annotate", annotate)
@@ -125,7 +125,7 @@ def test_merged_faces_have_one_number(read: Read, parted: Path, monkeypatch: pyt
         (lambda one: (one.hide(2), one.hide(2, False)), False),
         (lambda one: (one.hide(2), one.rename(2, "Nobody")), True),
         (lambda one: one.merge(2, 1), True),
-        (lambda one: (one.merge(2, 1), one.split(1)), False),
+        (lambda one: (one.merge(2, 1), one.unmerge(1)), False),
     ],
 )
 def test_what_makes_a_video_outdated(
@@ -144,13 +144,13 @@ def test_the_name_of_a_hidden_face_needs_no_redrawing(read: Read, parted: Path) 
     assert again(analysis)
     analysis.rename(2, "Nobody")
     assert not is_outdated(analysis)
-    without = read(parted, "without", film=False)
+    without = read(parted, "without", write_video=False)
     without.rename(1, "Anna")
     assert not is_outdated(without), "there is no video"
 
 
 def test_a_hidden_face_stays_pixelated(read: Read, two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis = read(two, blur=True)
+    analysis = read(two, anonymize=True)
     assert analysis.annotated_video is not None
     lines = [json.loads(line) for line in (analysis.folder / "regions.jsonl").read_text().splitlines()]
     assert len(lines) == 15
@@ -167,7 +167,7 @@ def test_a_hidden_face_stays_pixelated(read: Read, two: Path, monkeypatch: pytes
 
 
 def test_a_frame_of_which_nothing_is_known_is_pixelated_as_a_whole(read: Read, two: Path) -> None:
-    analysis = read(two, blur=True)
+    analysis = read(two, anonymize=True)
     path = analysis.folder / "regions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]) + "null\n")
     assert again(analysis)
@@ -202,17 +202,17 @@ def test_a_video_that_was_stopped_is_redrawn_as_far_as_it_goes(read: Read, movin
 
 def other_source(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text())
-    make_film(Path(request["film"]), pair, 0.5)
+    make_film(Path(request["video_path"]), pair, 0.5)
 
 
 def no_source(folder: Path) -> None:
-    os.unlink(json.loads((folder / "request.json").read_text())["film"])
+    os.unlink(json.loads((folder / "request.json").read_text())["video_path"])
 
 
 def shorter_source(folder: Path) -> None:
     other_source(folder)
-    with VideoReader(Path(json.loads((folder / "request.json").read_text())["film"])) as film:
-        (folder / "facts.json").write_text(json.dumps(vars(film.info)))
+    with VideoReader(Path(json.loads((folder / "request.json").read_text())["video_path"])) as film:
+        (folder / "video_info.json").write_text(json.dumps(vars(film.info)))
 
 
 def running(folder: Path) -> None:
@@ -235,7 +235,7 @@ def running(folder: Path) -> None:
 def test_what_cannot_be_redrawn_is_said_and_changes_nothing(
     read: Read, tmp_path: Path, spoil: Callable[[Path], Any], words: str
 ) -> None:
-    analysis = read(make_film(tmp_path / "own.mp4", pair, 1.0), blur=True)
+    analysis = read(make_film(tmp_path / "own.mp4", pair, 1.0), anonymize=True)
     spoil(analysis.folder)
     before = analysis.annotated_video.read_bytes() if analysis.annotated_video else None
     with pytest.raises(EmotionError, match=words):

@@ -31,8 +31,8 @@ def test_the_receipt_names_everything(tmp_path: Path, tiny: ModelBundle) -> None
     assert receipt["program"] == serialization.PROGRAM
     assert receipt["model"] == {"name": "tiny", "sha256": tiny.sha256}
     assert receipt["detector"] == {"name": "haar", "sha256": None}
-    assert receipt["settings"]["every"] == 3
-    assert receipt["settings"]["recognition"]["unsure"] == 0.5
+    assert receipt["settings"]["frame_stride"] == 3
+    assert receipt["settings"]["recognition"]["min_confidence"] == 0.5
     shipped = VideoRequest.from_video(tmp_path / "x", "x", VideoSettings()).provenance
     assert len(shipped["model"]["sha256"]) == 64
     assert len(shipped["detector"]["sha256"]) == 64
@@ -62,7 +62,9 @@ def test_any_name_becomes_a_line_that_can_be_kept(
     assert 1 <= len(read) <= 200
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"name": "x", "film": 7, "settings": {}}', '{"settings": []}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"name": "x", "video_path": 7, "settings": {}}', '{"settings": []}']
+)
 def test_a_damaged_request(tmp_path: Path, text: str) -> None:
     with pytest.raises(JobError, match="There is no film in"):
         VideoRequest.read(tmp_path)
@@ -84,7 +86,7 @@ def test_settings_of_another_version(tmp_path: Path, tiny: ModelBundle) -> None:
 def test_a_receipt_that_lacks_something(tmp_path: Path, tiny: ModelBundle, part: str) -> None:
     VideoRequest.from_video(tmp_path / "x", "x", VideoSettings(), "haar", tiny.folder).write(tmp_path)
     value = json.loads((tmp_path / "request.json").read_text())
-    del value["receipt"][part]
+    del value["provenance"][part]
     (tmp_path / "request.json").write_text(json.dumps(value))
     with pytest.raises(JobError, match="damaged"):
         VideoRequest.read(tmp_path)

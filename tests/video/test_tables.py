@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.formatting import format_clock, format_clock_tenths
+from emotion.results.tables import score_columns
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IdentityEdits
 from emotion.video.tables import (
@@ -56,7 +57,7 @@ def ribbons(table: pd.DataFrame) -> list[tuple[int, float, float, str]]:
     rows = compute_segments(table)
     return [
         (track, round(start, 3), round(end, 3), word)
-        for track, start, end, word in zip(*(rows[c] for c in ("track", "start", "end", "expression")), strict=True)
+        for track, start, end, word in zip(*(rows[c] for c in ("track_id", "start", "end", "expression")), strict=True)
     ]
 
 
@@ -79,10 +80,10 @@ def test_no_faces(folder: Path) -> None:
 def test_columns_and_cast(folder: Path) -> None:
     cast = IdentityEdits(names={1: "Anna"}, merged_into={3: 1}, hidden=frozenset({2}))
     table = build_face_table(shown(folder, [(1, "sad"), (2, "sad")], [(3, "happy")], cast=cast))
-    assert list(table.columns) == [*FACE_TABLE_COLUMNS, *FERPLUS_LABELS]
-    assert table["track"].tolist() == [1, 1]
+    assert list(table.columns) == [*FACE_TABLE_COLUMNS, *score_columns(FERPLUS_LABELS)]
+    assert table["track_id"].tolist() == [1, 1]
     assert table["name"].tolist() == ["Anna", "Anna"]
-    assert table["shown"].tolist() == ["sad", "happy"]
+    assert table["display_label"].tolist() == ["sad", "happy"]
 
 
 def test_all_are_hidden(folder: Path) -> None:
@@ -123,12 +124,12 @@ def test_the_confidence_of_a_ribbon(folder: Path) -> None:
 def test_two_that_are_one_at_the_same_time_count_once(folder: Path) -> None:
     small, large = line(0, 0.0, (1, "sad")), line(0, 0.0, (2, "happy"), box=(0, 0, 90, 90))
     both = small[: small.rindex("]")] + ", " + large[large.index('"faces": [') + 10 :]
-    write_lines(folder, both, both.replace('"index": 0, "seconds": 0.0', '"index": 1, "seconds": 0.5'))
+    write_lines(folder, both, both.replace('"index": 0, "timestamp": 0.0', '"index": 1, "timestamp": 0.5'))
     log = FrameLog(folder)
     log.refresh()
     table = apply_identities(log.to_dataframe(), IdentityEdits(merged_into={2: 1}))
     assert len(table) == 4
-    assert deduplicate_per_frame(table)["shown"].tolist() == ["happy", "happy"]
+    assert deduplicate_per_frame(table)["display_label"].tolist() == ["happy", "happy"]
     assert ribbons(table) == [(1, 0, 1.0, "happy")]
 
 
@@ -142,11 +143,11 @@ def test_ribbons_hold_every_frame_once(
 ) -> None:
     table = shown(tmp_path_factory.mktemp("lanes"), *seen, step=step)
     rows = compute_segments(table)
-    for track, part in rows.groupby("track"):
+    for track, part in rows.groupby("track_id"):
         starts, ends = part["start"].to_numpy(), part["end"].to_numpy()
         assert (starts[1:] >= ends[:-1] - 1e-9).all()  # one after the other
         assert (ends >= starts).all()
-        for seconds, word in table.loc[table["track"] == track, ["seconds", "shown"]].to_numpy():
+        for seconds, word in table.loc[table["track_id"] == track, ["timestamp", "display_label"]].to_numpy():
             within = part[(part["start"] <= seconds) & ((seconds < part["end"]) | (part["start"] == seconds))]
             assert within["expression"].tolist() == [word]
     assert sum(compute_expression_shares(table).values()) == pytest.approx(1.0 if len(table) else 0.0)
@@ -174,7 +175,7 @@ def test_the_audience_shows_nothing_of_few(folder: Path) -> None:
     assert by[0.5, "sad"] == pytest.approx(1 / 3)
     assert by[0.5, "fear"] == 0
     assert by[1.0, "unsure"] == pytest.approx(1 / 4)  # the frames with two faces do not count
-    assert result.groupby("start")["faces"].first().tolist() == [0, 3, 4]
+    assert result.groupby("start")["num_faces"].first().tolist() == [0, 3, 4]
 
 
 def test_who_is_hidden_does_not_count_for_the_audience(folder: Path) -> None:
@@ -196,7 +197,7 @@ def test_shares_of_the_audience_sum_to_one(
     table = shown(tmp_path_factory.mktemp("audience"), *seen)
     result = compute_group_shares(table, len(seen) / 10, FERPLUS_LABELS, least)
     sums = result.groupby("start")["share"].sum(min_count=1)
-    enough = result.groupby("start")["faces"].first() > 0
+    enough = result.groupby("start")["num_faces"].first() > 0
     assert sums[enough].to_numpy() == pytest.approx(np.ones(enough.sum()))
     assert sums[~enough].isna().all()
 
@@ -206,7 +207,7 @@ def test_how_many_show_what(folder: Path) -> None:
     result = compute_face_counts(
         apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.0, FERPLUS_LABELS
     )
-    by = result.set_index(["start", "expression"])["faces"]
+    by = result.set_index(["start", "expression"])["mean_faces"]
     assert by[0.0, "sad"] == pytest.approx(1.0)
     assert by[0.0, "happy"] == pytest.approx(1.0)
     assert by[0.5, "sad"] == pytest.approx(0.4)
@@ -218,10 +219,10 @@ def test_slow_readings_leave_no_stripes(folder: Path) -> None:
     log = log_of(folder, *[three] * 5, step=1.3)
     faces, duration = apply_identities(log.to_dataframe(), IdentityEdits()), 5 * 1.3
     many = compute_face_counts(faces, log.timestamps(), log.durations(), duration, FERPLUS_LABELS)
-    assert many.groupby("start")["faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
+    assert many.groupby("start")["mean_faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
     together = compute_group_shares(faces, duration, FERPLUS_LABELS, 3)
     assert together.groupby("start")["share"].sum(min_count=1).to_numpy() == pytest.approx(np.ones(13))
-    assert set(together["faces"]) == {3}
+    assert set(together["num_faces"]) == {3}
 
 
 def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) -> None:
@@ -231,7 +232,7 @@ def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) 
     result = compute_face_counts(
         apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.4, FERPLUS_LABELS
     )
-    by = result.set_index(["start", "expression"])["faces"]
+    by = result.set_index(["start", "expression"])["mean_faces"]
     assert by[0.0, "sad"] == pytest.approx(1.0)
     assert (by[0.5, "sad"], by[0.5, "happy"]) == pytest.approx((0.6, 0.4))
     assert by[1.0, "happy"] == 0
@@ -272,7 +273,7 @@ def test_who_is_seen_together(seen: dict[int, set[int]], merges: dict[int, int])
         if cast.canonical_track(track) != cast.canonical_track(into):
             cast = cast.merge(track, into)
     rows = [(frame, track) for frame, tracks in sorted(seen.items()) for track in sorted(tracks)]
-    faces = pd.DataFrame(rows, columns=["frame", "track"], dtype=np.int64)
+    faces = pd.DataFrame(rows, columns=["frame", "track_id"], dtype=np.int64)
     roots = [{cast.canonical_track(track) for track in tracks} for tracks in seen.values()]
     asked = {cast.canonical_track(track) for track in range(1, 7)}
     expected = {one: frozenset(set().union(*(some for some in roots if one in some)) - {one}) for one in asked}

@@ -15,7 +15,7 @@ from emotion.video.settings import FAST_STRIDE, VideoSettings
 from emotion.video.track_filter import TrackFilter
 from emotion.video.workers import DecodedFrame, FrameSampler
 
-Look = dict[int, float] | None  # how sure the recogniser is of each track; None: nobody looked
+Look = dict[int, float] | None  # how sure the classifier is of each track; None: nobody looked
 SCORES = Scores(["happy"], [1.0])
 BOX = Box(0, 0, 10, 10)
 
@@ -43,10 +43,10 @@ def play(
         out += casting.push(DecodedFrame(i, at[i] if at else round(i * step, 6), image, look is not None), found, notes)
         assert i + 1 - len(out) <= most
     out += casting.flush(end)
-    assert [one.shot.index for one in out] == list(range(len(looks)))
+    assert [one.frame.index for one in out] == list(range(len(looks)))
     for look, one in zip(looks, out, strict=True):
-        assert len(one.found) == len(look or ())
-    return [None if one.faces is None else [face.track for face in one.faces] for one in out]
+        assert len(one.all_boxes) == len(look or ())
+    return [None if one.faces is None else [face.track_id for face in one.faces] for one in out]
 
 
 def test_who_stays_counts_from_the_first_frame_on() -> None:
@@ -58,7 +58,7 @@ def test_who_is_there_for_a_moment_does_not_count() -> None:
     assert play({}, *[{7: 0.9}] * 4, {}, {}) == [[], *[[1]] * 4, [], []]
 
 
-def test_what_the_recogniser_takes_for_no_face_does_not_count() -> None:
+def test_what_the_classifier_takes_for_no_face_does_not_count() -> None:
     assert play(*[{7: 0.25}] * 20) == [[]] * 20
     assert play(*[{7: 0.31}] * 5) == [[1]] * 5
 

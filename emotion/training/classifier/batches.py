@@ -1,15 +1,15 @@
-"""What a recogniser learns from: the targets of each head, augmented batches, and what teachers say of them."""
+"""What a classifier learns from: the targets of each head, augmented batches, and what teachers say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.augmentation import Augmentation, augment, resize_images
+from emotion.datasets.augmentation import augment, resize_images
 from emotion.datasets.dataset import Dataset, is_non_face, vote_distribution
 from emotion.datasets.label_sets import check_teacher
 from emotion.expressions import FERPLUS_LABELS
@@ -80,9 +80,8 @@ class ClassifierBatches:
         self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
         self._flip_mask = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
-        calm = epoch >= round(config.epochs * (1 - config.no_erasing_tail))
-        amount = asdict(config.augmentation) | ({"p_erase": 0.0} if calm else {})
-        self._augmentation = Augmentation(**amount)
+        is_tail = epoch >= round(config.epochs * (1 - config.no_erasing_tail))
+        self._augmentation = replace(config.augmentation, erase_prob=0.0) if is_tail else config.augmentation
 
     def __len__(self) -> int:
         return len(self._images) // self._config.batch_size
@@ -102,7 +101,7 @@ class ClassifierBatches:
 
 
 class TeacherEnsemble:
-    """Finished recognisers that say together what a face shows: the mean of their calibrated probabilities.
+    """Finished classifiers that say together what a face shows: the mean of their calibrated probabilities.
 
     They see the very pictures that the pupil sees (Beyer et al. 2022, "Knowledge distillation: a good teacher is
     patient and consistent"). Raises `ModelError` where one of them lacks a head of `heads`, or has other labels.
@@ -116,12 +115,12 @@ class TeacherEnsemble:
 
     def predict(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities (n, classes) by head for grey faces uint8 (n, s, s) of any size."""
-        said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self._heads}
-        for recogniser in self._classifiers:
-            logits, heads = recogniser.logits(resize_images(faces, recogniser.input_size)), recogniser.bundle.heads
-            for name, answers in said.items():
+        probs: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self._heads}
+        for classifier in self._classifiers:
+            logits, heads = classifier.logits(resize_images(faces, classifier.input_size)), classifier.bundle.heads
+            for name, answers in probs.items():
                 answers.append(softmax(logits[name], heads[name].temperature))
-        return {name: np.mean(answers, axis=0).astype(np.float32) for name, answers in said.items()}
+        return {name: np.mean(answers, axis=0).astype(np.float32) for name, answers in probs.items()}
 
 
 def mix_soft_targets(

@@ -25,8 +25,8 @@ MIN_LEARNING_RATE: Final = 1e-4
 class TrainingPlan:
     """All settings of a training. `weights` is "random", "imagenet" or the path of a file of ImageNet weights.
 
-    `early_stopping_patience`: epochs without a smaller validation loss before it ends by itself, 0 for never. `horizontal_flip`: every face
-    is seen from both sides in turn. Raises `EmotionError` where the settings make no sense.
+    `early_stopping_patience`: epochs without a smaller validation loss before it ends by itself, 0 for never.
+    `horizontal_flip`: every face is seen from both sides in turn. Raises `EmotionError` where the settings make no sense.
     """
 
     network: str
@@ -43,39 +43,43 @@ class TrainingPlan:
     horizontal_flip: bool = False
     weights: str = "random"
     seed: int = 1
-    negatives_dir: str = ""  # photos without faces, for the project's own recogniser only
+    negatives_dir: str = ""  # photos without faces, for the project's own classifier only
     tensorboard: bool = False
-    teachers: tuple[str, ...] = ()  # folders of recognisers that teach it, the project's own recogniser only
+    teachers: tuple[str, ...] = ()  # folders of classifiers that teach it, the project's own classifier only
     distillation_weight: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
         check_types(self)
-        card = get_architecture(self.network)
-        if self.label_set not in card.label_sets:
+        architecture = get_architecture(self.network)
+        if self.label_set not in architecture.label_sets:
             get_label_set(self.label_set)
             raise EmotionError(
-                f"{card.name} cannot learn the labels {self.label_set!r}; choose {_format_choices(card.label_sets)}."
+                f"{architecture.name} cannot learn the labels {self.label_set!r}; "
+                f"choose {_format_choices(architecture.label_sets)}."
             )
         if self.optimizer not in OPTIMIZERS:
-            raise EmotionError(f"There is no optimiser {self.optimizer!r}; choose {_format_choices(OPTIMIZERS)}.")
+            raise EmotionError(f"There is no optimizer {self.optimizer!r}; choose {_format_choices(OPTIMIZERS)}.")
         if self.lr_schedule not in LR_SCHEDULES:
-            raise EmotionError(f"There is no schedule {self.lr_schedule!r}; choose {_format_choices(LR_SCHEDULES)}.")
+            raise EmotionError(
+                f"There is no learning rate schedule {self.lr_schedule!r}; choose {_format_choices(LR_SCHEDULES)}."
+            )
         _check_numbers(self)
-        if self.weights != "random" and card.pretrained_note is None:
-            raise EmotionError(f"{card.name} begins at random; weights are for the networks of ImageNet only.")
-        if self.negatives_dir and not card.is_native:
-            raise EmotionError(f"{card.name} cannot learn what is not a face; leave the photos without faces out.")
-        if self.teachers and not card.is_native:
-            raise EmotionError(f"{card.name} learns from labels alone; leave the teachers out.")
-        changed = [name for name in card.locked_fields if getattr(self, name) != card.defaults[name]]
+        if self.weights != "random" and architecture.pretrained_note is None:
+            raise EmotionError(f"{architecture.name} begins at random; weights are for the networks of ImageNet only.")
+        if self.negatives_dir and not architecture.is_native:
+            raise EmotionError(f"{architecture.name} has no face head; leave the photos without faces out.")
+        if self.teachers and not architecture.is_native:
+            raise EmotionError(f"{architecture.name} learns from labels alone; leave the teachers out.")
+        defaults = architecture.defaults
+        changed = [name for name in architecture.locked_fields if getattr(self, name) != defaults[name]]
         if changed:
-            raise EmotionError(f"{card.name} is trained by its own recipe: {', '.join(changed)} cannot be changed.")
+            raise EmotionError(f"{architecture.name} has a fixed recipe: {', '.join(changed)} cannot be changed.")
 
     @classmethod
     def from_defaults(cls, network: str) -> TrainingPlan:
         """What the network was made with; the data set is still to be named."""
-        card = get_architecture(network)
-        return cls(network=network, label_set=card.labels, **card.defaults)
+        architecture = get_architecture(network)
+        return cls(network=network, label_set=architecture.label_set, **architecture.defaults)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrainingPlan:
@@ -86,15 +90,10 @@ class TrainingPlan:
         network = config.get("network")
         if not isinstance(network, str):
             raise EmotionError(f"network is {network!r}; expected the name of a network.")
-        plan, own = cls.from_defaults(network), get_architecture(network).is_native
+        plan = cls.from_defaults(network)
         known = {f.name: config[f.name] for f in fields(cls) if f.name in config}
-        # The project's own recogniser counts there what it was given, and says elsewhere where it lay.
-        files = {"votes": "votes_file", "not_faces": "not_faces_folder", "teachers": "teacher_folders"}
-        for name, file in files.items():
-            if file in config:
-                known[name] = config[file]
-            elif own and isinstance(known.get(name), int):
-                del known[name]
+        if "teacher_folders" in config:  # `teachers` are the sha256 there
+            known["teachers"] = config["teacher_folders"]
         if isinstance(known.get("teachers"), list):
             known["teachers"] = tuple(known["teachers"])
         if isinstance(known.get("augmentation"), Mapping):
@@ -118,16 +117,17 @@ class TrainingPlan:
             self.data,
             "--out",
             str(folder),
-            "--labels",
+            "--label-set",
             self.label_set,
         ]
-        for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "weights", "seed"):
+        for name in ("epochs", "batch_size", "optimizer", "learning_rate", "lr_schedule", "weights", "seed"):
             words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        words += ["--votes", self.ferplus_csv] if self.ferplus_csv else []
-        words += ["--not-faces", self.negatives_dir] if self.negatives_dir else []
+        words += ["--early-stopping", str(self.early_stopping_patience)]
+        words += ["--ferplus-csv", self.ferplus_csv] if self.ferplus_csv else []
+        words += ["--negatives", self.negatives_dir] if self.negatives_dir else []
         words += ["--teachers", *self.teachers] if self.teachers else []
-        words += ["--teaching", str(self.distillation_weight)]
-        words += ["--flip" if self.horizontal_flip else "--no-flip"]
+        words += ["--distillation-weight", str(self.distillation_weight)]
+        words += ["--horizontal-flip" if self.horizontal_flip else "--no-horizontal-flip"]
         words += ["--tensorboard"] if self.tensorboard else []
         changes = asdict(self.augmentation).items()
         pairs = [f"{name}={value}" for name, value in changes if value != getattr(NO_AUGMENTATION, name)]
@@ -147,24 +147,29 @@ def _format_choices(choices: Sequence[str]) -> str:
 
 
 def _check_numbers(plan: TrainingPlan) -> None:
-    bounds = {"epochs": (1, 10_000), "batch": (1, 4096), "patience": (0, 10_000), "seed": (0, 2**31 - 1)}
-    for name, (least, most) in bounds.items():
+    bounds = {
+        "epochs": (1, 10_000),
+        "batch_size": (1, 4096),
+        "early_stopping_patience": (0, 10_000),
+        "seed": (0, 2**31 - 1),
+    }
+    for name, (low, high) in bounds.items():
         value = getattr(plan, name)
-        if not least <= value <= most:
-            raise EmotionError(f"{name} is {value}; expected a whole number from {least} to {most}.")
+        if not low <= value <= high:
+            raise EmotionError(f"{name} is {value}; expected a whole number from {low} to {high}.")
     if not 0 < plan.learning_rate <= 10:
         raise EmotionError(f"The learning rate is {plan.learning_rate}; expected a number above 0 and up to 10.")
     if not 0 <= plan.distillation_weight <= 1:
-        raise EmotionError(f"The teachers' share is {plan.distillation_weight}; expected a number from 0 to 1.")
+        raise EmotionError(f"The distillation weight is {plan.distillation_weight}; expected a number from 0 to 1.")
     change = plan.augmentation
     values = asdict(change)
     if not all(isinstance(v, int | float) and math.isfinite(v) and v >= 0 for v in values.values()):
-        raise EmotionError("An amount of the augmentation is no number from 0; choose others.")
-    over = [name for name, value in values.items() if name.startswith("p_") and value > 1]
+        raise EmotionError("An augmentation value is not a number of at least 0; choose others.")
+    over = [name for name, value in values.items() if name.endswith("_prob") and value > 1]
     if over or change.shift > 1 or change.contrast > 1 or not 0.1 <= change.min_scale <= change.max_scale <= 10:
         raise EmotionError(
-            "The augmentation cannot be done: probabilities, shift and contrast go from 0 to 1, scales from 0.1 to 10, "
-            "the least not above the most."
+            "The augmentation is not valid: probabilities, shift and contrast go from 0 to 1, scales from 0.1 to 10, "
+            "min_scale not above max_scale."
         )
 
 
@@ -203,7 +208,7 @@ class TrainingConfig:
     weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
     label_smoothing: float = 0.1  # a third of FER-2013's labels are not what most FER+ voters saw
     ferplus_label_smoothing: float = 0.05
-    ferplus_loss_weight: float = 1.0  # loss = FER-2013 + votes_weight x FER+ + face_weight x face
+    ferplus_loss_weight: float = 1.0  # loss = FER-2013 + ferplus_loss_weight x FER+ + face_loss_weight x face
     face_loss_weight: float = 0.3
     # A third of the epochs at each side in pixels costs 30 % less than all at the last
     # (Howard 2018, progressive resizing).
@@ -211,7 +216,7 @@ class TrainingConfig:
     no_erasing_tail: float = 0.1  # share of the last epochs without erasing
     seed: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
-    teachers: tuple[str, ...] = ()  # the sha256 of the recognisers that teach this one
+    teachers: tuple[str, ...] = ()  # the sha256 of the classifiers that teach this one
     distillation_weight: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
@@ -222,11 +227,11 @@ class TrainingConfig:
             raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(CLASSIFIER_NETWORKS)}.")
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
-                f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} with the "
-                f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
+                f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} "
+                f"with the seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
             )
         if not 0 <= self.distillation_weight <= 1:
-            raise EmotionError(f"The teachers' share is {self.distillation_weight}; expected 0 to 1.")
+            raise EmotionError(f"The distillation weight is {self.distillation_weight}; expected a number from 0 to 1.")
 
     def image_size_at(self, epoch: int) -> int:
         """The side in pixels that `epoch` (from 0) learns at."""

@@ -47,23 +47,23 @@ def estimate_cost(
     `num_classes`: how many labels it has, for the label set "own". `runs_folder`: a folder whose finished epochs of the same
     network tell the time better than the table does.
     """
-    card = get_architecture(plan.network)
-    width = len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[card.label_set].labels)
-    parameters = card.count_parameters(width)
+    architecture = get_architecture(plan.network)
+    width = len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[architecture.label_set].labels)
+    parameters = architecture.count_parameters(width)
     frozen = plan.weights != "random"  # then only what stands on top learns, and what lies below need not be kept
     trainable = 65 * 1536 if frozen else parameters
     size = (
         parameters * 4
         + trainable * 16
         + num_rows * 48 * 48 * 2
-        + plan.batch_size * card.activation_bytes // (4 if frozen else 1)
+        + plan.batch_size * architecture.activation_bytes // (4 if frozen else 1)
     )
-    seconds = _find_seconds_per_row(card, runs_folder) if runs_folder is not None else None
+    seconds = _find_seconds_per_row(architecture, runs_folder) if runs_folder is not None else None
     if seconds is not None:
         return CostEstimate(parameters, seconds * num_rows, _BASE_MEMORY_BYTES + size, is_measured=True)
     each = (
-        card.train_ms_per_image
-        * (_FULL_TRAINING_FACTOR if card.pretrained_note and not frozen else 1)
+        architecture.train_ms_per_image
+        * (_FULL_TRAINING_FACTOR if architecture.pretrained_note and not frozen else 1)
         * _REFERENCE_GFLOPS
         / measure_gflops()
     )

@@ -73,13 +73,13 @@ def evaluate_end_to_end(
     max_faces: int = 3000,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
-    """A row for each detector: of up to `max_faces` faces of a split, always the same ones in the same scenes, the share
-    `is_detected`, `accuracy_found`, `accuracy_all` (not found is not right) and `accuracy_crops`, that of the ready crops,
-    each with its 95 % `…_interval`; `by_side` and `by_turn` with `is_detected` and `accuracy_found`.
+    """A row for each detector: of up to `max_faces` faces of a split, always the same ones in the same scenes, the
+    `detection_rate`, `accuracy_detected`, `accuracy_all` (not found is not right) and `accuracy_crops`, that of the ready crops,
+    each with its 95 % `…_interval`; `by_face_size` and `by_rotation` with `detection_rate` and `accuracy_detected`.
 
     All by the labels of the data set; where it has FER+ votes, `ferplus` holds the same shares for what is shown and
     the majority of the votes. `false_boxes`: boxes that are no test face, by scene. Raises `DataError` where the
-    recogniser has no answer with these labels.
+    classifier has no answer with these labels.
     """
     rows = data.rows_in(split)
     faces = data.take(np.sort(np.random.default_rng(0).permutation(rows[~is_non_face(data.take(rows))])[:max_faces]))
@@ -96,10 +96,10 @@ def evaluate_end_to_end(
             for i, image in enumerate(faces.images)
         ]
         ready = _predict_crops(analyzer, faces.images, heads)
-        wanted = {head: faces.labels, "ferplus": majority_vote(faces)}
+        labels = {head: faces.labels, "ferplus": majority_vote(faces)}
         found = np.array([bool(seen.predicted) for seen in scenes])
         read = {one: np.array([seen.predicted.get(one, -1) for seen in scenes]) for one in heads}
-        shares = {one: _compute_rates(found, read[one], ready[one], wanted[one]) for one in heads}
+        shares = {one: _compute_rates(found, read[one], ready[one], labels[one]) for one in heads}
         scored.append(
             {
                 "detector": name,
@@ -108,8 +108,10 @@ def evaluate_end_to_end(
                 **shares.pop(head),
                 **shares,
                 "false_boxes": float(np.mean([seen.num_false_boxes for seen in scenes])),
-                "by_side": _group_rates([seen.face_size_px for seen in scenes], found, read[head] == faces.labels),
-                "by_turn": _group_rates([seen.rotation_degrees for seen in scenes], found, read[head] == faces.labels),
+                "by_face_size": _group_rates([seen.face_size_px for seen in scenes], found, read[head] == faces.labels),
+                "by_rotation": _group_rates(
+                    [seen.rotation_degrees for seen in scenes], found, read[head] == faces.labels
+                ),
             }
         )
     return scored
@@ -133,16 +135,16 @@ def _analyze_scene(analyzer: Analyzer, scene: FaceScene, heads: Sequence[str]) -
     ours = [reading.face for reading in readings if _matches_face(reading.face.box, scene.face_box)][:1]
     labels = {}
     for head in heads if ours else ():
-        ((_, _, verdict),) = analyzer.classify(grey, tuple(ours), head, tta=True)
-        labels[head] = list(verdict.scores).index(verdict.scores.label)
+        ((_, _, prediction),) = analyzer.classify(grey, tuple(ours), head, tta=True)
+        labels[head] = list(prediction.scores).index(prediction.scores.label)
     return _SceneResult(labels, len(readings) - len(ours), scene.face_size_px, scene.rotation_degrees)
 
 
 def _matches_face(box: Box, face_box: Box) -> bool:
     """Whether a box is about the face in `face_box`: its middle within a third of the side, its size from half to
     double."""
-    (x, y), (wanted_x, wanted_y) = box.center, face_box.center
-    near = max(abs(x - wanted_x), abs(y - wanted_y)) < face_box.width / 3
+    (x, y), (face_x, face_y) = box.center, face_box.center
+    near = max(abs(x - face_x), abs(y - face_y)) < face_box.width / 3
     return near and 0.25 < box.area / face_box.area < 4
 
 
@@ -165,8 +167,8 @@ def _compute_rates(
     right = int((predicted == labels)[known].sum())
     seen, count = int((is_detected & known).sum()), int(known.sum())
     counts = {
-        "found": (seen, count),
-        "accuracy_found": (right, seen),
+        "detection_rate": (seen, count),
+        "accuracy_detected": (right, seen),
         "accuracy_all": (right, count),
         "accuracy_crops": (int((crop_predicted == labels)[known].sum()), count),
     }
@@ -177,7 +179,7 @@ def _compute_rates(
 def _group_rates(
     values: Sequence[int], is_detected: NDArray[np.bool_], is_correct: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """For each value its number of faces `n`, the share `is_detected`, and `accuracy_found`."""
+    """For each value its number of faces `n`, the `detection_rate` and `accuracy_detected`."""
     kinds, rows = np.array(values), []
     for value in np.unique(kinds):
         here = kinds == value
@@ -186,8 +188,8 @@ def _group_rates(
             {
                 "value": int(value),
                 "n": int(here.sum()),
-                "found": seen / int(here.sum()),
-                "accuracy_found": int((is_correct & here).sum()) / seen if seen else None,
+                "detection_rate": seen / int(here.sum()),
+                "accuracy_detected": int((is_correct & here).sum()) / seen if seen else None,
             }
         )
     return rows

@@ -21,7 +21,7 @@ with suppress(RuntimeError):  # it is too late in a process that has computed so
 def seresnet(
     heads: Mapping[str, int], dropout: float = 0.4, widths: tuple[int, int, int] = (64, 128, 176)
 ) -> keras.Model:
-    """The project's own recogniser: four squeeze-and-excitation residual blocks, 1.3 M parameters.
+    """The project's own classifier: four squeeze-and-excitation residual blocks, 1.3 M parameters.
 
     Input float32 (n, h, w, 1), grey 0 to 255, any size from 32 (it is fully convolutional; learned at 48).
     Outputs: a dict head name -> logits (n, classes). `widths`: channels of the first, of the second and of the last

@@ -1,4 +1,4 @@
-"""How well a recogniser does where faces are blurred, dark, turned, covered, small or noisy."""
+"""How well a classifier does where faces are blurred, dark, turned, covered, small or noisy."""
 
 from __future__ import annotations
 
@@ -81,18 +81,18 @@ def _noise(sigma: float) -> Any:
 
 _CORRUPTIONS: Final = (
     ("blur", "pixels", (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), _blur),
-    ("light", "grey levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _brightness),
+    ("brightness", "gray levels", (-100.0, -50.0, 0.0, 50.0, 100.0), _brightness),
     ("rotation", "degrees", (0.0, 10.0, 20.0, 30.0, 45.0), _rotation),
     ("occlusion", "share of the face", (0.0, 0.05, 0.1, 0.2, 0.3), _occlusion),
-    ("size", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
-    ("noise", "grey levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
+    ("downscale", "pixels a side", (48.0, 32.0, 24.0, 16.0, 12.0), _downscale),
+    ("noise", "gray levels", (0.0, 5.0, 10.0, 20.0, 40.0), _noise),
 )
 
 
 def evaluate_robustness(
-    predict: Callable[[FaceBatch], NDArray[np.integer]], task: TaskDataset, folder: Path, split: str = "public"
+    predict: Callable[[FaceBatch], NDArray[np.integer]], task: TaskDataset, folder: Path, split: str = "validation"
 ) -> dict[str, Any]:
-    """Write stress.json: `rows` of kind, amount, unit, accuracy and macro_recall on up to a thousand faces of a split,
+    """Write robustness.json: `rows` of corruption, severity, unit, accuracy and macro_recall on up to a thousand faces of a split,
     always the same ones. `predict`: grey faces uint8 (n, h, w) to the places (n,) of their labels."""
     data = task.data
     rows = np.random.default_rng(0).permutation(data.rows_in(split))[:_MAX_FACES]
@@ -103,7 +103,7 @@ def evaluate_robustness(
         rng = np.random.default_rng(1)
         changed = np.stack([case.apply(image, rng) for image in images])
         right = untouched if np.array_equal(changed, images) else _score_predictions(predict(changed), labels)
-        lines.append({"kind": case.kind, "amount": case.severity, "unit": case.unit, **right})
+        lines.append({"corruption": case.kind, "severity": case.severity, "unit": case.unit, **right})
     result = {"split": split, "n": len(rows), "rows": lines}
     write_json(folder / ROBUSTNESS_FILE, result)
     return result

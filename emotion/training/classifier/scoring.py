@@ -1,4 +1,4 @@
-"""What a trained recogniser is worth: calibrate and score it, keep what it says."""
+"""What a trained classifier is worth: calibrate and score it, keep what it says."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from emotion.training.runs.predictions import Predictions
 
 
 class LogitsModel(Protocol):
-    """A recogniser: grey uint8 (n, size, size) to logits by head name."""
+    """A classifier: grey uint8 (n, size, size) to logits by head name."""
 
     input_size: int
 
@@ -45,21 +45,23 @@ class LogitsModel(Protocol):
 def finalize_run(
     task: TaskDataset, folder: Path, card_fields: dict[str, Any], metadata: Mapping[str, Any]
 ) -> ModelBundle:
-    """Calibrate and score the recogniser in `folder`, whose card shall be `card_fields`, and keep what it says; the report
+    """Calibrate and score the classifier in `folder`, whose card shall be `card_fields`, and keep what it says; the report
     gets `metadata`, too. The card is written last: what breaks off before leaves no model that looks finished."""
     data = task.data
-    recogniser = open_unfinished(folder, card_fields)
-    public = split_logits(recogniser, data, "public")
-    card_fields["heads"] = _calibrate_heads(card_fields["heads"], public, data)
-    card_fields["face"] = _fit_face_threshold(public, data.take(data.rows_in("public"))) if "face" in public else None
+    classifier = open_unfinished(folder, card_fields)
+    validation = split_logits(classifier, data, "validation")
+    card_fields["heads"] = _calibrate_heads(card_fields["heads"], validation, data)
+    card_fields["face_head"] = (
+        _fit_face_threshold(validation, data.take(data.rows_in("validation"))) if "face" in validation else None
+    )
     scores = {
-        split: score_split(card_fields, split_logits(recogniser, data, split), data, split)
-        for split in ("public", "private")
+        split: score_split(card_fields, split_logits(classifier, data, split), data, split)
+        for split in ("validation", "test")
     }
     history = read_history(folder)
     best = find_best_epoch(history)
-    save_final_predictions(folder, predict_split(recogniser, task, "public", best))
-    evaluate_robustness(_make_predictor(recogniser, task), task, folder)
+    save_final_predictions(folder, predict_split(classifier, task, "validation", best))
+    evaluate_robustness(_make_predictor(classifier, task), task, folder)
     write_json(
         folder / REPORT_FILE,
         {
@@ -67,16 +69,16 @@ def finalize_run(
             **metadata,
             "epochs": len(history),
             "best_epoch": best,
-            "minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
+            "train_minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
         },
     )
-    card_fields["metrics"] = {split: _select_card_metrics(scores[split]) for split in ("private", "public")}
+    card_fields["metrics"] = {split: _select_card_metrics(scores[split]) for split in ("test", "validation")}
     write_card(folder, card_fields)
     return open_model(folder)
 
 
 def open_unfinished(folder: Path, card_fields: Mapping[str, Any]) -> ExpressionClassifier:
-    """The network in `folder` as the recogniser that `card_fields` describe, without a card; `ModelError` where they cannot
+    """The network in `folder` as the classifier that `card_fields` describe, without a card; `ModelError` where they cannot
     be right."""
     card = build_card(folder, card_fields)
     validate_card(folder / CARD_FILE, card)
@@ -84,7 +86,7 @@ def open_unfinished(folder: Path, card_fields: Mapping[str, Any]) -> ExpressionC
 
 
 def find_best_epoch(history: Sequence[Mapping[str, str]]) -> int:
-    """The epoch that is kept, see `runs.best_row`; 0 without any."""
+    """The epoch that is kept, see `best_epoch_row`; 0 without any."""
     best = best_epoch_row(history)
     return int(float(best["epoch"])) if best else 0
 
@@ -98,16 +100,16 @@ def _make_predictor(
 
 
 def predict_split(classifier: ExpressionClassifier, task: TaskDataset, split: str, epoch: int) -> Predictions:
-    """What a finished recogniser says of every face of a split, as the answers of that epoch."""
+    """What a finished classifier says of every face of a split, as the answers of that epoch."""
     rows = task.data.rows_in(split)
     name = matching_head(classifier.bundle.card, task.data)
-    said = softmax(split_logits(classifier, task.data, split)[name])
+    probs = softmax(split_logits(classifier, task.data, split)[name])
     return Predictions(
         task.rows[rows],
         task.data.labels[rows],
         np.array([epoch], np.int32),
-        said.argmax(1).astype(np.int8)[None],
-        said.astype(np.float16),
+        probs.argmax(1).astype(np.int8)[None],
+        probs.astype(np.float16),
         epoch,
         split,
         task.data.label_names,
@@ -144,32 +146,32 @@ def matching_head(card: Mapping[str, Any], data: Dataset) -> str:
 
 
 def _calibrate_heads(heads: dict[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
-    """The heads with temperatures fitted on the public split: that of FER+ so that a certainty is the share of people
+    """The heads with temperatures fitted on the validation split: that of FER+ so that a certainty is the share of people
     who would say the same, with what rare expressions get ahead; others so that it is how often they are right."""
-    public, fitted = data.take(data.rows_in("public")), {}
+    validation, fitted = data.take(data.rows_in("validation")), {}
     for name, head in heads.items():
-        labels = vote_distribution(public) if name == "ferplus" else public.labels
+        labels = vote_distribution(validation) if name == "ferplus" else validation.labels
         rows = np.flatnonzero((labels > 0).any(1) if name == "ferplus" else labels >= 0)
         fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
-    majority = majority_vote(public)
+    majority = majority_vote(validation)
     named = np.flatnonzero(majority >= 0)
     if "ferplus" in fitted and named.size:
-        prior = vote_distribution(data.take(data.rows_in("training"))).sum(0)
+        prior = vote_distribution(data.take(data.rows_in("train"))).sum(0)
         calm = logits["ferplus"][named] / fitted["ferplus"]["temperature"]
-        offset = fit_logit_bias(calm, majority[named], prior / max(1e-9, prior.sum()))
-        fitted["ferplus"]["offset"] = [round(float(value), 4) for value in offset]
+        bias = fit_logit_bias(calm, majority[named], prior / max(1e-9, prior.sum()))
+        fitted["ferplus"]["logit_bias"] = [round(float(value), 4) for value in bias]
     return fitted
 
 
 def _fit_face_threshold(logits: Mapping[str, NDArray], validation: Dataset) -> dict[str, Any]:
-    """The face head with the probability that 99 of 100 faces of the public split reach."""
+    """The face head with the probability that 99 of 100 faces of the validation split reach."""
     kept = logits["face"][~is_non_face(validation), 0]
     threshold = float(1 / (1 + np.exp(-np.quantile(kept, 0.01)))) if kept.size else 0.5
     return {"output": "face", "threshold": round(min(0.999, max(0.001, threshold)), 4)}
 
 
 def score_split(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset, split: str) -> dict[str, Any]:
-    """Everything that is reported of a recogniser on a split; `logits` are those of `split_logits`.
+    """Everything that is reported of a classifier on a split; `logits` are those of `split_logits`.
 
     The FER-2013 head is scored on all rows (at the top level, and without rows whose very pixels are in
     Training), the FER+ head on rows with a majority (`ferplus`, `ferplus_accuracy`).
@@ -183,15 +185,15 @@ def score_split(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Da
         head = heads[main]
         result |= {"head": main} | score_head(logits[main], part.labels, head["labels"], head["temperature"])
         fresh = ~is_train_duplicate(data)[rows]
-        result["n_without_duplicates"] = int(fresh.sum())
+        result["n_deduplicated"] = int(fresh.sum())
         right = logits[main].argmax(1) == part.labels
-        result["accuracy_without_duplicates"] = float(right[fresh].mean()) if fresh.any() else None
+        result["accuracy_deduplicated"] = float(right[fresh].mean()) if fresh.any() else None
     if "ferplus" in heads and part.votes is not None:
         majority, head = majority_vote(part), heads["ferplus"]
         named = np.flatnonzero(majority >= 0)
         ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
-        result["shown"] = _score_as_displayed(
+        result["as_displayed"] = _score_as_displayed(
             Head.from_dict(head), logits["ferplus"], majority, vote_distribution(part)
         )
     if "accuracy" not in result and "ferplus" not in result:
@@ -205,23 +207,23 @@ def _score_as_displayed(
     """What people see of the FER+ answer, which gives rare expressions something ahead: as `score_head` and with
     `accuracy_by_coverage` for the faces with a `majority`; with `votes_n`, `votes_ece` and `votes_reliability`, where the share of
     the votes for the answer counts instead of whether it is right, for all faces that people could name."""
-    said = compute_probabilities(logits, head)
+    probs = compute_probabilities(logits, head)
     named, voted = majority >= 0, (vote_shares > 0).any(1)
-    result = score_head(np.log(np.maximum(said[named], 1e-12)), majority[named], head.labels)
+    result = score_head(np.log(np.maximum(probs[named], 1e-12)), majority[named], head.labels)
     if named.any():
-        result["coverage"] = accuracy_by_coverage(said[named].max(1), said[named].argmax(1) == majority[named])
-    sure, agreeing = said[voted].max(1), vote_shares[voted, said[voted].argmax(1)]
+        result["coverage"] = accuracy_by_coverage(probs[named].max(1), probs[named].argmax(1) == majority[named])
+    sure, agreeing = probs[voted].max(1), vote_shares[voted, probs[voted].argmax(1)]
     votes = {"votes_ece": calibration_error(sure, agreeing), "votes_reliability": bin_by_confidence(sure, agreeing)}
     return {**result, "votes_n": int(voted.sum()), **votes}
 
 
 def _select_card_metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What the card repeats of a report, by head."""
-    names = ("n", "accuracy", "accuracy_interval", "balanced_accuracy", "ece", "accuracy_without_duplicates")
+    names = ("n", "accuracy", "accuracy_interval", "balanced_accuracy", "ece", "accuracy_deduplicated")
     heads = {scores.get("head", ""): scores, "ferplus": scores.get("ferplus", {})}
     if scores.get("head") == "ferplus":
         heads["ferplus"] = scores
-    heads["shown"] = scores.get("shown", {})
+    heads["as_displayed"] = scores.get("as_displayed", {})
     return {
         head: {name: one[name] for name in names if name in one} for head, one in heads.items() if "accuracy" in one
     }
@@ -232,30 +234,32 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Score a model or finished run on a split of a data set, in the labels that it learned; see `score_split`.
 
-    `save_predictions` and `save_robustness` write answers.npz and stress.json into its folder.
+    `save_predictions` and `save_robustness` write predictions.npz and robustness.json into its folder.
     """
     bundle = open_model(folder)
-    if bundle.kind != "recogniser":
-        raise ModelError(f"{folder} is a {bundle.kind}; only a recogniser can be evaluated.")
-    recogniser, lesson = ExpressionClassifier(bundle), match_model_labels(bundle, data)
-    result = score_split(bundle.card, split_logits(recogniser, lesson.data, split), lesson.data, split)
+    if bundle.kind != "classifier":
+        raise ModelError(f"{folder} is a {bundle.kind}; only a classifier can be evaluated.")
+    classifier, task = ExpressionClassifier(bundle), match_model_labels(bundle, data)
+    result = score_split(bundle.card, split_logits(classifier, task.data, split), task.data, split)
     if save_predictions:
-        save_final_predictions(folder, predict_split(recogniser, lesson, split, find_best_epoch(read_history(folder))))
+        save_final_predictions(folder, predict_split(classifier, task, split, find_best_epoch(read_history(folder))))
     if save_robustness:
-        evaluate_robustness(_make_predictor(recogniser, lesson), lesson, folder, split)
+        evaluate_robustness(_make_predictor(classifier, task), task, folder, split)
     return result
 
 
 def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put the rows of `evaluate_pipeline` into the report of a recogniser, and their shares into its card."""
-    write_json(bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), "pipeline": list(rows)})
-    names = ("detector", "split", "n", "found", "accuracy_found", "accuracy_all", "accuracy_crops")
-    told = [{name: row[name] for name in names} for row in rows]
-    write_card(bundle.folder, {**bundle.card, "metrics": {**bundle.card["metrics"], "pipeline": told}})
+    """Put the rows of `evaluate_end_to_end` into the report of a classifier, and their shares into its card."""
+    write_json(
+        bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), "end_to_end": list(rows)}
+    )
+    names = ("detector", "split", "n", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops")
+    summary = [{name: row[name] for name in names} for row in rows]
+    write_card(bundle.folder, {**bundle.card, "metrics": {**bundle.card["metrics"], "end_to_end": summary}})
 
 
 def match_model_labels(bundle: ModelBundle, data: Dataset) -> TaskDataset:
-    """The data set in the labels that a recogniser learned; as it is where its card does not say."""
+    """The data set in the labels that a classifier learned; as it is where its card does not say."""
     return (
         map_labels(data, get_label_set(str(bundle.card["label_set"])))
         if "label_set" in bundle.card

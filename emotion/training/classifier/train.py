@@ -32,7 +32,12 @@ from emotion.training.classifier.zoo import get_architecture
 from emotion.training.runs.folder import CONFIG_FILE, read_history, remove_card, write_config
 from emotion.training.runs.step_monitor import StepMonitor
 
-_MUTABLE_SETTINGS: Final = ("data", "votes", "not_faces", "tensorboard")  # may change between a stop and going on
+_MUTABLE_SETTINGS: Final = (
+    "data",
+    "ferplus_csv",
+    "negatives_dir",
+    "tensorboard",
+)  # may change between a stop and going on
 
 
 def train_classifier(
@@ -47,12 +52,12 @@ def train_classifier(
     export_only: bool = False,
     tensorboard: bool = False,
 ) -> ModelBundle:
-    """Train a recogniser into `folder` and finish it as a model folder; goes on where an earlier call ended.
+    """Train a classifier into `folder` and finish it as a model folder; goes on where an earlier call ended.
 
     The duplicates across splits are counted before the first step. The epoch, the temperatures and the face
-    threshold are chosen on the public split; the private split is scored once, at the end. Where the training
+    threshold are chosen on the validation split; the test split is scored once, at the end. Where the training
     diverges, a model is made of the best epoch before, and `DivergenceError` is raised. `metadata`: where the files lie, for
-    config.json. `teachers`: recognisers that teach it, too. `export_only`: learn no more, make a model of the best epoch
+    config.json. `teachers`: classifiers that teach it, too. `export_only`: learn no more, make a model of the best epoch
     so far. `tensorboard`: write event files, too.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
@@ -62,14 +67,14 @@ def train_classifier(
     check_splits(data.source, count_labels(data))
     check_labels(data.source, data.label_names)
     config = replace(config, teachers=tuple(bundle.sha256 for bundle in teachers))
-    answers = {name: _get_head_labels(name, data) for name in get_head_sizes(data, has_negatives=False)}
-    taught_by = TeacherEnsemble(teachers, answers) if teachers else None
+    head_labels = {name: _get_head_labels(name, data) for name in get_head_sizes(data, has_negatives=False)}
+    ensemble = TeacherEnsemble(teachers, head_labels) if teachers else None
     settings = {
         **asdict(config),
         "source": data.source,
         "rows": len(data),
-        "votes": data.votes is not None,
-        "not_faces": 0 if negative_crops is None else len(negative_crops),
+        "has_ferplus_votes": data.votes is not None,
+        "num_negatives": 0 if negative_crops is None else len(negative_crops),
         "duplicates": duplicate_report(data),
         "split": hash_split(data),
     }
@@ -82,26 +87,26 @@ def train_classifier(
         reporter.progress(epoch, config.epochs, f"epoch {epoch} of {config.epochs}, right on {accuracy:.1%}")
         return reporter.stop_requested
 
-    def taught(finish: bool) -> ModelBundle:
-        watch = StepMonitor.from_job(folder, reporter, config.epochs)
+    def train_and_export(export_only: bool) -> ModelBundle:
+        monitor = StepMonitor.from_job(folder, reporter, config.epochs)
         network = fit_classifier(
             data,
             config,
             folder,
             negative_crops,
             on_epoch,
-            watch,
-            teachers=taught_by,
-            export_only=finish,
+            monitor,
+            teachers=ensemble,
+            export_only=export_only,
             tensorboard=tensorboard,
         )
         return export_model(network, wrap_dataset(data), folder, _make_card_fields(data, folder, list(network.output)))
 
-    return recover_if_diverged(taught, folder, export_only=export_only)
+    return recover_if_diverged(train_and_export, folder, export_only=export_only)
 
 
 def recover_if_diverged(train_fn: Callable[[bool], ModelBundle], folder: Path, *, export_only: bool) -> ModelBundle:
-    """`train_fn(finish)`; where that diverges after a whole epoch, its best is made a model before the error goes on."""
+    """`train_fn(export_only)`; where that diverges after a whole epoch, its best is made a model before the error goes on."""
     if export_only and not read_history(folder):
         raise EmotionError(f"{folder} has no whole epoch yet; there is nothing to make a model of.")
     try:
@@ -121,9 +126,11 @@ def export_model(network: Any, task: TaskDataset, folder: Path, card_fields: dic
 
     remove_card(folder)
     difference = export_classifier(network, folder, card_fields["input"]["size"])
-    card_fields |= {"parameters": int(network.count_params())}
+    card_fields |= {"num_parameters": int(network.count_params())}
     if has_cam(network):
-        card_fields["heads"] = {name: head | {"map": f"{name}_map"} for name, head in card_fields["heads"].items()}
+        card_fields["heads"] = {
+            name: head | {"cam_output": f"{name}_map"} for name, head in card_fields["heads"].items()
+        }
     return finalize_run(task, folder, card_fields, {"export_difference": difference})
 
 
@@ -131,22 +138,22 @@ def _make_card_fields(data: Dataset, folder: Path, heads: list[str]) -> dict[str
     """The card before it is calibrated."""
     config = read_json(folder / CONFIG_FILE) or {}
     return {
-        "kind": "recogniser",
+        "kind": "classifier",
         "name": folder.name,
         "network": config.get("network"),
         "input": {
             "size": data.images.shape[1],
-            "colour": "grey",
+            "color_mode": "grayscale",
             "range": [0, 255],
-            "preprocessing": "each picture is set to mean 0 and deviation 1 inside the network",
+            "preprocessing": "each image is standardized to mean 0 and standard deviation 1 inside the network",
         },
-        "shown": "ferplus" if "ferplus" in heads else "fer2013",
+        "default_head": "ferplus" if "ferplus" in heads else "fer2013",
         "heads": {
             name: {"output": name, "labels": list(_get_head_labels(name, data)), "temperature": 1.0}
             for name in heads
             if name != "face"
         },
-        "face": {"output": "face", "threshold": 0.5} if "face" in heads else None,
+        "face_head": {"output": "face", "threshold": 0.5} if "face" in heads else None,
         "data": {"source": data.source, "rows": len(data), "duplicates": config.get("duplicates")},
         "teachers": config.get("teachers", []),
         "metrics": {},
@@ -162,25 +169,25 @@ def _get_head_labels(head: str, data: Dataset) -> tuple[str, ...]:
 def train_zoo_classifier(
     data: Dataset, plan: TrainingPlan, folder: Path, reporter: JobReporter, *, export_only: bool = False
 ) -> ModelBundle:
-    """Train the network of `plan` into `folder` and finish it as a model folder, as `learning.learn` does it.
+    """Train the network of `plan` into `folder` and finish it as a model folder, as `train_classifier` does.
 
     Raises `DataError` where a split or a label has no face.
     """
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.classifier.zoo_trainer import fit_zoo_classifier
 
-    lesson = map_labels(data, get_label_set(plan.label_set))
-    counts = count_labels(lesson.data)
+    task = map_labels(data, get_label_set(plan.label_set))
+    counts = count_labels(task.data)
     check_splits(data.source, counts)
-    check_classes(data.source, lesson.data.label_names, counts)
+    check_classes(data.source, task.data.label_names, counts)
     settings = plan.to_config() | {
-        "label_names": list(lesson.data.label_names),
+        "label_names": list(task.data.label_names),
         "source": data.source,
-        "rows": len(lesson.rows),
-        "left_out": dict(lesson.excluded_counts),
-        "duplicates": duplicate_report(lesson.data),
-        "split": hash_split(lesson.data),
-        "parameters": get_architecture(plan.network).count_parameters(len(lesson.data.label_names)),
+        "rows": len(task.rows),
+        "excluded_labels": dict(task.excluded_counts),
+        "duplicates": duplicate_report(task.data),
+        "split": hash_split(task.data),
+        "num_parameters": get_architecture(plan.network).count_parameters(len(task.data.label_names)),
     }
     # Only a cosine depends on how many epochs are to come; any other training can be given more of them.
     free = _MUTABLE_SETTINGS if plan.lr_schedule == "cosine" else (*_MUTABLE_SETTINGS, "epochs")
@@ -192,32 +199,32 @@ def train_zoo_classifier(
         reporter.progress(epoch, plan.epochs, text)
         return reporter.stop_requested
 
-    def taught(finish: bool) -> ModelBundle:
-        watch = StepMonitor.from_job(folder, reporter, plan.epochs)
-        network = fit_zoo_classifier(lesson, plan, folder, watch, on_epoch, export_only=finish)
-        return export_model(network, lesson, folder, _make_zoo_card_fields(plan, lesson, folder))
+    def train_and_export(export_only: bool) -> ModelBundle:
+        monitor = StepMonitor.from_job(folder, reporter, plan.epochs)
+        network = fit_zoo_classifier(task, plan, folder, monitor, on_epoch, export_only=export_only)
+        return export_model(network, task, folder, _make_zoo_card_fields(plan, task, folder))
 
-    return recover_if_diverged(taught, folder, export_only=export_only)
+    return recover_if_diverged(train_and_export, folder, export_only=export_only)
 
 
 def _make_zoo_card_fields(plan: TrainingPlan, task: TaskDataset, folder: Path) -> dict[str, Any]:
     """The card before it is calibrated."""
-    card, data = get_architecture(plan.network), task.data
+    architecture, data = get_architecture(plan.network), task.data
     return {
-        "kind": "recogniser",
+        "kind": "classifier",
         "name": folder.name,
         "network": plan.network,
         "weights": plan.weights,
         "label_set": plan.label_set,
         "input": {
-            "size": card.input_size,
-            "colour": "grey",
+            "size": architecture.input_size,
+            "color_mode": "grayscale",
             "range": [0, 255],
             "preprocessing": "scaled inside the network",
         },
-        "shown": plan.label_set,
+        "default_head": plan.label_set,
         "heads": {plan.label_set: {"output": plan.label_set, "labels": list(data.label_names), "temperature": 1.0}},
-        "face": None,
+        "face_head": None,
         "data": {"source": data.source, "rows": len(data), "duplicates": duplicate_report(data)},
         "metrics": {},
     }

@@ -1,4 +1,4 @@
-"""Train a recogniser with Keras, epoch by epoch, resumably, into a run folder."""
+"""Train a classifier with Keras, epoch by epoch, resumably, into a run folder."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def fit_classifier(
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
 
-    Best is the epoch with the highest mean of the heads' accuracies on the public split. `negative_crops`
+    Best is the epoch with the highest mean of the heads' accuracies on the validation split. `negative_crops`
     uint8 (m, 48, 48) teach the face head; a tenth is held out to measure it. `on_epoch(epoch, seconds, row)`
     is called after every epoch with the seconds that this process has trained; True ends the training with
-    `Stopped`, and the same call goes on from there. `monitor` sees every batch. `teachers` have the share
+    `TrainingStopped`, and the same call goes on from there. `monitor` sees every batch. `teachers` have the share
     `config.distillation_weight` in what is learned. `export_only`: learn no more. `tensorboard`:
-    write event files, too. Raises `DataError` where a split is empty, `Diverged` where the loss is no longer a number.
+    write event files, too. Raises `DataError` where a split is empty, `DivergenceError` where the loss is no longer a number.
     """
-    if len(data.rows_in("training")) < config.batch_size or len(data.rows_in("public")) == 0:
+    if len(data.rows_in("train")) < config.batch_size or len(data.rows_in("validation")) == 0:
         raise DataError(
-            f"{len(data.rows_in('training'))} training and {len(data.rows_in('public'))} public rows; "
+            f"{len(data.rows_in('train'))} training and {len(data.rows_in('validation'))} validation rows; "
             f"at least {config.batch_size} and 1 are needed."
         )
     state = _ClassifierState(data, config, folder, negative_crops, monitor or StepMonitor(folder), teachers)
@@ -81,7 +81,7 @@ class _ClassifierState:
         self._config, self._folder, self._monitor, self._teachers = config, folder, monitor, teachers
         keras.utils.set_random_seed(config.seed)
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
-        faces = data.take(data.rows_in("training"))
+        faces = data.take(data.rows_in("train"))
         blank_rows = is_non_face(faces).any()
         self._heads = get_head_sizes(data, negative_crops is not None or bool(blank_rows))
         targets = encode_targets(faces, config, self._heads)
@@ -104,9 +104,9 @@ class _ClassifierState:
         self._compile()
         self._best_weights = copy_values(self._network.weights)
         self._restore()
-        public = data.rows_in("public")
+        validation = data.rows_in("validation")
         self._recorder = PredictionRecorder(
-            folder, data.take(public), public.astype(np.int32), data.label_names, self.epoch
+            folder, data.take(validation), validation.astype(np.int32), data.label_names, self.epoch
         )
 
     def _compile(self) -> None:
@@ -146,7 +146,7 @@ class _ClassifierState:
         logs = self._train_epoch(batches, epoch)
         logits = self._validation.predict_logits(self._network)
         measured = self._validation.compute_metrics(logits)
-        # The last step may have spoiled what only the public split shows.
+        # The last step may have spoiled what only the validation split shows.
         losses = [value for name, value in (logs | measured).items() if name.endswith("loss")]
         check_finite(losses, epoch, self._best_epoch, self._config.learning_rate)
         row = {
@@ -163,8 +163,8 @@ class _ClassifierState:
         if score > self._best_score:
             self._best_score, self._best_epoch = score, epoch + 1
             self._best_weights = copy_values(self._network.weights)
-        said = softmax(logits["fer2013"][: len(self._validation.labels)])
-        self._recorder.append(epoch + 1, said, self._best_epoch)
+        probs = softmax(logits["fer2013"][: len(self._validation.labels)])
+        self._recorder.append(epoch + 1, probs, self._best_epoch)
         append_history(self._folder, row)
         self._save()
         return row
@@ -176,12 +176,12 @@ class _ClassifierState:
         """
         logs: list[dict[str, float]] = []
         self._monitor.start_epoch(epoch + 1, len(batches))
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(batches.__getitem__, 0)
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            next_batch = executor.submit(batches.__getitem__, 0)
             for index in range(len(batches)):
-                faces, values, weights = coming.result()
+                faces, values, weights = next_batch.result()
                 if index + 1 < len(batches):
-                    coming = ahead.submit(batches.__getitem__, index + 1)
+                    next_batch = executor.submit(batches.__getitem__, index + 1)
                 self._network.reset_metrics()
                 logs.append(self._network.train_on_batch(faces, values, weights, return_dict=True))
                 self._monitor.end_step(index + 1, logs[-1], self._get_learning_rate)

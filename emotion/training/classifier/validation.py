@@ -15,7 +15,7 @@ from emotion.training.metrics import cross_entropy
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """The public split, and held-out crops that show no face, measured after every epoch."""
+    """The validation split, and held-out crops that show no face, measured after every epoch."""
 
     faces: NDArray[np.uint8]  # (n + m, 48, 48), the last m show no face
     labels: NDArray[np.int8]  # (n,)
@@ -24,14 +24,14 @@ class ValidationSet:
 
     @classmethod
     def from_dataset(cls, data: Dataset, negative_crops: NDArray[np.uint8] | None) -> ValidationSet:
-        """From the public rows of a data set and held-out not-a-face crops."""
-        public = data.take(data.rows_in("public"))
-        more = np.empty((0, *public.images.shape[1:]), np.uint8) if negative_crops is None else negative_crops
+        """From the validation rows of a data set and held-out not-a-face crops."""
+        validation = data.take(data.rows_in("validation"))
+        more = np.empty((0, *validation.images.shape[1:]), np.uint8) if negative_crops is None else negative_crops
         return cls(
-            np.concatenate([public.images, more]),
-            public.labels,
-            majority_vote(public),
-            np.concatenate([~is_non_face(public), np.zeros(len(more), bool)]),
+            np.concatenate([validation.images, more]),
+            validation.labels,
+            majority_vote(validation),
+            np.concatenate([~is_non_face(validation), np.zeros(len(more), bool)]),
         )
 
     def predict_logits(self, network: keras.Model) -> dict[str, NDArray[np.float32]]:
@@ -44,16 +44,16 @@ class ValidationSet:
         labels = {"fer2013": self.labels, "ferplus": self.ferplus_labels}
         for head in logits.keys() & labels.keys():
             rows = np.flatnonzero(labels[head] >= 0)
-            if rows.size == 0:  # no public row has a FER+ majority
+            if rows.size == 0:  # no validation row has a FER+ majority
                 continue
-            answers, wanted = logits[head][:n][rows], labels[head][rows]
-            row[f"val_{head}_accuracy"] = float((answers.argmax(1) == wanted).mean())
-            row[f"val_{head}_loss"] = cross_entropy(answers, wanted)
+            head_logits, expected = logits[head][:n][rows], labels[head][rows]
+            row[f"val_{head}_accuracy"] = float((head_logits.argmax(1) == expected).mean())
+            row[f"val_{head}_loss"] = cross_entropy(head_logits, expected)
         if "face" in logits:
-            said = logits["face"][:, 0] > 0
-            row["val_faces_kept"] = float(said[self.is_face].mean())
+            predicted_face = logits["face"][:, 0] > 0
+            row["val_face_recall"] = float(predicted_face[self.is_face].mean())
             if not self.is_face.all():
-                row["val_not_faces_refused"] = float((~said[~self.is_face]).mean())
+                row["val_nonface_specificity"] = float((~predicted_face[~self.is_face]).mean())
         return dict(sorted(row.items()))
 
 

@@ -27,13 +27,13 @@ class ArchitectureInfo:
     input_size: int  # side in pixels of what it reads
     color_mode: str
     label_set: str  # the labels that it was made for
-    defaults: Mapping[str, Any]  # fields of `LessonPlan`
+    defaults: Mapping[str, Any]  # fields of `TrainingPlan`
     num_features: int
-    train_ms_per_image: float  # of one core to learn from one face, as `plans.estimate` reads it
+    train_ms_per_image: float  # of one core to learn from one face, as `estimate_cost` reads it
     activation_bytes: int  # bytes that one face takes while the network learns from it
     pretrained_note: str | None = None
     label_sets: tuple[str, ...] = _SINGLE_HEAD_SETS
-    locked_fields: tuple[str, ...] = field(default=())  # fields of `LessonPlan` that cannot be changed
+    locked_fields: tuple[str, ...] = field(default=())  # fields of `TrainingPlan` that cannot be changed
     is_native: bool = False  # whether it gives all answers of this program, by the recipe of this program
 
     def count_parameters(self, num_classes: int) -> int:
@@ -46,13 +46,13 @@ class ArchitectureInfo:
 def _make_defaults(**overrides: Any) -> Mapping[str, Any]:
     plain = {
         "epochs": 40,
-        "batch": 64,
-        "optimiser": "adam",
+        "batch_size": 64,
+        "optimizer": "adam",
         "learning_rate": 1e-3,
-        "schedule": "constant",
-        "patience": 0,
+        "lr_schedule": "constant",
+        "early_stopping_patience": 0,
         "augmentation": NO_AUGMENTATION,
-        "flip": False,
+        "horizontal_flip": False,
         "weights": "random",
     }
     return MappingProxyType(plain | overrides)
@@ -72,9 +72,9 @@ def _make_transfer_info(
         "81.25 % of 240 own photos, 4 labels",
         num_parameters,
         80,
-        "grey, repeated as RGB",
+        "grayscale, repeated as RGB",
         "four-normal",
-        _make_defaults(epochs=50, schedule="plateau", patience=10, weights="imagenet"),
+        _make_defaults(epochs=50, lr_schedule="plateau", early_stopping_patience=10, weights="imagenet"),
         64,
         train_ms_per_image,
         activation_bytes,
@@ -99,22 +99,22 @@ def _make_native_info(
         reported_accuracy,
         num_parameters,
         48,
-        "grey",
+        "grayscale",
         "fer2013",
         _make_defaults(
             epochs=epochs,
-            batch=128,
-            optimiser="sgd",
+            batch_size=128,
+            optimizer="sgd",
             learning_rate=0.1,
-            schedule="cosine",
+            lr_schedule="cosine",
             augmentation=Augmentation(),
-            flip=True,
+            horizontal_flip=True,
         ),
         num_features,
         train_ms_per_image,
         activation_bytes,
         label_sets=("fer2013", "own"),
-        locked_fields=("optimiser", "schedule", "patience", "flip", "weights"),
+        locked_fields=("optimizer", "lr_schedule", "early_stopping_patience", "horizontal_flip", "weights"),
         is_native=True,
     )
 
@@ -127,7 +127,7 @@ _ARCHITECTURES: Final = (
         "24 % after 5 epochs, 7 labels",
         1_313_287,
         48,
-        "grey",
+        "grayscale",
         "fer2013",
         _make_defaults(epochs=20),
         256,
@@ -141,9 +141,9 @@ _ARCHITECTURES: Final = (
         "no figure",
         6_926_375,
         250,
-        "grey",
+        "grayscale",
         "fer2013",
-        _make_defaults(epochs=10, batch=32),
+        _make_defaults(epochs=10, batch_size=32),
         64,
         20.0,
         28_000_000,
@@ -155,7 +155,7 @@ _ARCHITECTURES: Final = (
         "over 70 %, 4 labels",
         388_356,
         48,
-        "grey",
+        "grayscale",
         "four",
         _make_defaults(),
         128,
@@ -169,13 +169,13 @@ _ARCHITECTURES: Final = (
         "no figure",
         685_223,
         48,
-        "grey",
+        "grayscale",
         "fer2013",
         _make_defaults(
             epochs=50,
-            schedule="plateau",
-            patience=10,
-            flip=True,
+            lr_schedule="plateau",
+            early_stopping_patience=10,
+            horizontal_flip=True,
             augmentation=_make_augmentation(rotation=10.0, shift=0.1),
         ),
         128,
@@ -188,8 +188,8 @@ _ARCHITECTURES: Final = (
     _make_transfer_info("resnet101", "ResNet-101", 42_789_572, 20.0, 58_000_000),
     _make_native_info(
         "seresnet",
-        "The recogniser of this program",
-        "70.6 % of PrivateTest, 7 labels; 86.7 % of FER+, 8 labels",
+        "The classifier of this program",
+        "70.6 % of the test split, 7 labels; 86.7 % of FER+, 8 labels",
         1_378_644,
         176,
         80,
@@ -198,7 +198,7 @@ _ARCHITECTURES: Final = (
     ),
     _make_native_info("seresnet-wide", "A wider one", "no figure", 2_622_572, 256, 60, 12.0, 3_600_000),
 )
-_BY_NAME: Final = MappingProxyType({card.name: card for card in _ARCHITECTURES})
+_BY_NAME: Final = MappingProxyType({info.name: info for info in _ARCHITECTURES})
 
 
 def list_architectures() -> list[ArchitectureInfo]:
@@ -207,7 +207,7 @@ def list_architectures() -> list[ArchitectureInfo]:
 
 
 def get_architecture(name: str) -> ArchitectureInfo:
-    """The card of a network; `EmotionError` where there is none of that name."""
+    """The architecture of a network; `EmotionError` where there is none of that name."""
     if name not in _BY_NAME:
         raise EmotionError(f"There is no network {name!r}; choose one of {', '.join(_BY_NAME)}.")
     return _BY_NAME[name]

@@ -111,8 +111,8 @@ def _load_backbone(constructor: Callable[..., keras.Model], name: str, weights: 
             return constructor(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # Keras promises no type for what a network does
             raise ModelError(
-                f"The ImageNet weights of {name} could not be fetched ({_shorten_message(error)}); connect to the internet, give "
-                "their file, or begin at random."
+                f"The ImageNet weights of {name} could not be fetched ({_shorten_message(error)}); connect to the "
+                "internet, give their file, or begin at random."
             ) from error
     base = constructor(include_top=False, weights=None, input_shape=shape)
     if weights != "random":

@@ -46,15 +46,15 @@ def fit_zoo_classifier(
 ) -> keras.Model:
     """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
 
-    Best is the first epoch with the highest accuracy on the public split. `export_only`: learn no more. `on_epoch` as
-    `trainer.train` has it. Raises `DataError` where a split is too small, `Stopped` where somebody asked for it,
-    `Diverged` where the loss is no longer a number.
+    Best is the first epoch with the highest accuracy on the validation split. `export_only`: learn no more. `on_epoch` as
+    for `fit_classifier`. Raises `DataError` where a split is too small, `TrainingStopped` where it was asked for,
+    `DivergenceError` where the loss is no longer a number.
     """
     data = task.data
-    if len(data.rows_in("training")) < plan.batch_size or len(data.rows_in("public")) == 0:
+    if len(data.rows_in("train")) < plan.batch_size or len(data.rows_in("validation")) == 0:
         raise DataError(
-            f"{len(data.rows_in('training'))} training and {len(data.rows_in('public'))} public faces have these labels; "
-            f"at least {plan.batch_size} (a batch) and 1 are needed."
+            f"{len(data.rows_in('train'))} training and {len(data.rows_in('validation'))} validation faces have these "
+            f"labels; at least {plan.batch_size} (a batch) and 1 are needed."
         )
     state = ZooClassifierState(task, plan, folder, monitor)
     if export_only:
@@ -103,9 +103,9 @@ class ZooClassifierState:
         keras.utils.set_random_seed(plan.seed)
         self._size = get_architecture(plan.network).input_size
         self._head = plan.label_set
-        self._rows = task.data.rows_in("training")
-        public = task.data.rows_in("public")
-        self._validation = task.data.take(public)
+        self._rows = task.data.rows_in("train")
+        validation = task.data.rows_in("validation")
+        self._validation = task.data.take(validation)
         self._network = build_network(plan.network, self._head, len(task.data.label_names), plan.weights)
         self._compile()
         self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
@@ -113,7 +113,7 @@ class ZooClassifierState:
         self._best_weights = copy_values(self._network.weights)
         self._restore()
         names = task.data.label_names
-        self._recorder = PredictionRecorder(folder, self._validation, task.rows[public], names, self.epoch)
+        self._recorder = PredictionRecorder(folder, self._validation, task.rows[validation], names, self.epoch)
 
     def _compile(self) -> None:
         plan = self._plan
@@ -143,7 +143,7 @@ class ZooClassifierState:
         logs = self._train_epoch(_ZooBatches(self._data, self._rows, plan, self._size, epoch), epoch)
         rate = np.asarray(self._network.optimizer.learning_rate).item()
         probabilities, measured = self._validate()
-        # The last step may have spoiled what only the public split shows.
+        # The last step may have spoiled what only the validation split shows.
         check_finite((logs["loss"], measured["val_loss"]), epoch, self._best_epoch, plan.learning_rate)
         row = {
             "epoch": epoch + 1,
@@ -178,12 +178,12 @@ class ZooClassifierState:
         logs: list[tuple[float, float]] = []
         network, steps = self._network, len(batches)
         self._monitor.start_epoch(epoch + 1, steps)
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(batches.__getitem__, 0)
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            next_batch = executor.submit(batches.__getitem__, 0)
             for index in range(steps):
-                faces, labels = coming.result()
+                faces, labels = next_batch.result()
                 if index + 1 < steps:
-                    coming = ahead.submit(batches.__getitem__, index + 1)
+                    next_batch = executor.submit(batches.__getitem__, index + 1)
                 network.reset_metrics()
                 one: Any = network.train_on_batch(faces, {self._head: labels}, return_dict=True)
                 logs.append((one["loss"], one["accuracy"]))
@@ -195,7 +195,7 @@ class ZooClassifierState:
         return np.asarray(self._network.optimizer.learning_rate).item()
 
     def _validate(self) -> tuple[NDArray[np.float64], dict[str, float]]:
-        """Probabilities (n, k) of the public split, and the `val_…` columns of the history."""
+        """Probabilities (n, k) of the validation split, and the `val_…` columns of the history."""
         many = max(1, _MAX_BATCH_PIXELS // self._size**2)
         images, labels = self._validation.images, self._validation.labels
         parts: list[Any] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.recognition.onnx_detector import anchor_points
 from emotion.training.detector.config import DetectorConfig
-from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
+from emotion.training.detector.mosaic import TrainingImage, compose_mosaic
 from emotion.training.keras_setup import Tensor
 
 
@@ -26,7 +27,7 @@ class DetectorBatches:
         rng = np.random.default_rng((config.seed, epoch))
         self._order = rng.choice(len(samples), len(samples), p=weights / weights.sum())
         calm = epoch >= round(config.epochs * (1 - config.close_mosaic))
-        self._mosaic = MosaicConfig(**{**vars(config.mosaic), "p_mosaic": 0.0}) if calm else config.mosaic
+        self._mosaic = replace(config.mosaic, mosaic_prob=0.0) if calm else config.mosaic
 
     def __len__(self) -> int:
         return len(self._samples) // self._config.batch_size

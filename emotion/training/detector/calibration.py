@@ -30,9 +30,10 @@ _BORDER_RATIO = 0.5  # of the picture's side
 def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], threshold: float = 0.7) -> dict[str, Any]:
     """Run a detector on faces uint8 (n, 48, 48), enlarged four times with a border that repeats the edge.
 
-    Returns `n`, `found`, the median `scale` (side of the FER-2013 crop over sqrt(width * height) of the box)
-    and `down` (how far the middle of the crop lies below that of the box, in sides of the crop), which are to be
-    frozen in the detector's `geometry`, and `scale_spread`, `down_spread`: their median absolute deviations.
+    Returns `n`, `num_detected`, the median `scale` (side of the FER-2013 crop over sqrt(width * height) of the box)
+    and `y_offset` (how far the center of the crop lies below that of the box, in sides of the crop), which are to be
+    frozen in the detector's `crop_geometry`, and their median absolute deviations, `scale_spread` and
+    `y_offset_spread`.
     """
     side = images.shape[1] * _UPSCALE_FACTOR
     margin = round(side * _BORDER_RATIO)
@@ -47,25 +48,25 @@ def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], thresho
             offsets.append((margin + side / 2 - box.center[1]) / side)
     if not ratios:
         raise DataError(f"The detector {detector.name} found none of {len(images)} faces; nothing was measured.")
-    scale, down = float(np.median(ratios)), float(np.median(offsets))
+    scale, y_offset = float(np.median(ratios)), float(np.median(offsets))
     return {
         "detector": detector.name,
         "n": len(images),
-        "found": len(ratios),
+        "num_detected": len(ratios),
         "scale": scale,
         "scale_spread": float(np.median(np.abs(np.array(ratios) - scale))),
-        "down": down,
-        "down_spread": float(np.median(np.abs(np.array(offsets) - down))),
+        "y_offset": y_offset,
+        "y_offset_spread": float(np.median(np.abs(np.array(offsets) - y_offset))),
     }
 
 
 def fit_score_fusion(
     detector: Detector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
 ) -> dict[str, Any]:
-    """`detection`, `face` and `offset` of a `ScoreFusion`, fitted to the boxes on `samples` by logistic regression,
-    with the `classifier`'s sha256 and what it is good for at the threshold 0.6: `n` boxes, and the `found` true and
-    `false` ones `before` (the detector alone) and after. Raises `DataError` where there are not both true and false
-    boxes, or the recogniser's word is worth nothing.
+    """`detector_weight`, `classifier_weight` and `bias` of a `ScoreFusion`, fitted to the boxes on `samples` by
+    logistic regression, with the `classifier`'s sha256 and the effect at the threshold 0.6: `n` boxes, and the
+    `true_positives` and `false_positives` `before` (the detector alone) and `after`. Raises `DataError` where there
+    are not both true and false boxes, or the classifier's score tells nothing.
     """
     none = np.empty((0, 2)), np.empty(0, bool)
     parts = [none, *(_collect_logits(detector, classifier, photo) for photo in samples)]
@@ -73,15 +74,14 @@ def fit_score_fusion(
     if true.all() or not true.any():
         raise DataError(f"{true.sum()} of {len(true)} boxes are faces; use more photos, until there are both kinds.")
     fitted = LogisticRegression(C=10).fit(logits, true)
-    (detection, face), offset = fitted.coef_[0], fitted.intercept_[0]
-    if detection <= 0 or face <= 0:
-        raise DataError("What the recogniser says of a box tells nothing about whether it is a face.")
-    weights = {"detection": detection, "face": face, "offset": offset}
-    fusion = ScoreFusion(*(round(float(weight), 3) for weight in weights.values()))
+    (detector_weight, classifier_weight), bias = fitted.coef_[0], fitted.intercept_[0]
+    if detector_weight <= 0 or classifier_weight <= 0:
+        raise DataError("The classifier's score of a box tells nothing about whether it is a face.")
+    fusion = ScoreFusion(*(round(float(weight), 3) for weight in (detector_weight, classifier_weight, bias)))
     scores = 1 / (1 + np.exp(-logits))
     together = np.array([fusion.fuse(*pair) for pair in scores.tolist()])
     return {
-        "recogniser": classifier.bundle.sha256,
+        "classifier": classifier.bundle.sha256,
         **asdict(fusion),
         "n": len(true),
         "before": _count_detections(scores[:, 0], true),
@@ -109,4 +109,4 @@ def _collect_logits(
 
 def _count_detections(scores: NDArray[np.float64], is_face: NDArray[np.bool_]) -> dict[str, int]:
     shown = scores >= SCORE_THRESHOLD
-    return {"found": int((shown & is_face).sum()), "false": int((shown & ~is_face).sum())}
+    return {"true_positives": int((shown & is_face).sum()), "false_positives": int((shown & ~is_face).sum())}

@@ -29,7 +29,7 @@ class DetectorConfig:
     learning_rate: float = 2e-3  # the peak, for AdamW
     warmup_ratio: float = 0.02  # share of the steps before the peak; then a cosine to 0
     weight_decay: float = 0.02
-    box_loss_weight: float = 4.0  # loss = score + box_weight x box + points_weight x points
+    box_loss_weight: float = 4.0  # loss = score + box_loss_weight x box + landmark_loss_weight x landmarks
     landmark_loss_weight: float = 1.0
     landmarks_only: bool = (
         False  # teach nothing but the landmarks of `init_from`; its boxes and scores stay what they are

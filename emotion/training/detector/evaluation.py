@@ -47,11 +47,11 @@ def evaluate_detectors(
     negatives: Sequence[AnnotatedImage],
     on_part: Callable[[str], None] = lambda part: None,
 ) -> list[Row]:
-    """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `ap50_find_all`, `faces`; `face`
+    """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `ap50_find_all`, `num_faces`; `face_size`
     ("16-24 px"), `rotation` ("15 degrees") or `blur` ("1 px") with `recall` and `precision` at the threshold 0.6 and
     an IoU of at least 0.4, for `rotation` with `roll`, the median roll in degrees of the eyes of such faces of at
-    least 32 pixels, too; `negatives` (how many photos without a face) with `false_boxes`; `size` ("640x480") with
-    `milliseconds`.
+    least 32 pixels, too; `negatives` (the number of photos without a face) with `false_positives`; `frame_size`
+    ("640x480") with `latency_ms`.
 
     Photos are searched in their own size, for `ap50_find_all` as the app does where it is to find all; faces below
     16 pixels and ignored regions do not count. Times are the median on one core. `on_part(name)` is called before
@@ -72,10 +72,13 @@ def evaluate_detectors(
         )
         ghosts = _run_on_samples(detector, negatives)
         parts.append(
-            {"empty": len(negatives), "false_boxes": sum(int((one.scores >= SCORE_THRESHOLD).sum()) for one in ghosts)}
+            {
+                "negatives": len(negatives),
+                "false_positives": sum(int((one.scores >= SCORE_THRESHOLD).sum()) for one in ghosts),
+            }
         )
         rows += [{"detector": detector.name, **row} for row in parts]
-    on_part("milliseconds")
+    on_part("latency")
     rows += _measure_latency(detectors, samples)
     # JSON has no nan: a share of no faces is None.
     return [{k: None if v != v else v for k, v in row.items()} for row in rows]
@@ -91,7 +94,7 @@ class ImageDetections(NamedTuple):
     roll_degrees: NDArray[np.float64]
 
     def match(self, min_iou: float, min_face_px: float = MIN_FACE_PX, max_face_px: float = np.inf) -> MatchResult:
-        """See `detector_scores.match`."""
+        """See `match_boxes`."""
         return match_boxes(
             self.boxes, self.scores, self.sample.boxes, self.sample.ignore_boxes, min_iou, min_face_px, max_face_px
         )
@@ -100,7 +103,7 @@ class ImageDetections(NamedTuple):
 def run_detector(
     detector: Detector, sample: AnnotatedImage, min_score: float, max_side: int | None = None
 ) -> ImageDetections:
-    """What a detector finds with a score of at least `least` on a photo, which is searched in its own size or with
+    """What a detector finds with a score of at least `min_score` on a photo, which is searched in its own size or with
     the long side `max_side`."""
     faces = detector.detect(sample.image, min_score, max_side or max(sample.image.shape))
     boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
@@ -124,19 +127,19 @@ def _score_by_source(detector: Detector, detections: Sequence[ImageDetections]) 
             ("ap50_find_all", larger, 0.5),
         ):
             matched = concat(one.match(overlap) for one in all_found if one.sample.source == source)
-            row |= {name: round(average_precision(matched), 4), "faces": len(matched.face_scores)}
+            row |= {name: round(average_precision(matched), 4), "num_faces": len(matched.face_scores)}
         yield row
 
 
 def _precision_recall_row(matches: MatchResult) -> Row:
     precision, recall = precision_recall(matches, SCORE_THRESHOLD)
-    return {"recall": round(recall, 4), "precision": round(precision, 4), "faces": len(matches.face_scores)}
+    return {"recall": round(recall, 4), "precision": round(precision, 4), "num_faces": len(matches.face_scores)}
 
 
 def _score_by_size(detections: Sequence[ImageDetections]) -> Iterator[Row]:
     for low, high in pairwise(_FACE_SIZE_BINS):
         name = f"{low}-{high} px" if high < 1000 else f"over {low} px"
-        yield {"face": name, **_precision_recall_row(concat(one.match(0.4, low, high) for one in detections))}
+        yield {"face_size": name, **_precision_recall_row(concat(one.match(0.4, low, high) for one in detections))}
 
 
 def _score_corruptions(
@@ -200,8 +203,8 @@ def _measure_latency(
                 for detector, seconds in zip(detectors, times, strict=True):
                     seconds += [_time_detection(detector, frame) for _ in range(6)][1:]
             for detector, seconds in zip(detectors, times, strict=True):
-                milliseconds = round(float(np.median(seconds)) * 1e3, 2)
-                yield {"detector": detector.name, "size": f"{width}x{height}", "milliseconds": milliseconds}
+                latency_ms = round(float(np.median(seconds)) * 1e3, 2)
+                yield {"detector": detector.name, "frame_size": f"{width}x{height}", "latency_ms": latency_ms}
 
 
 def _time_detection(detector: Detector, frame: NDArray[np.uint8]) -> float:

@@ -15,7 +15,7 @@ from emotion.datasets.detection_dataset import AnnotatedImage
 
 @dataclass(frozen=True)
 class MosaicConfig:
-    """How a training picture is made; every `p_…` is a probability."""
+    """How a training image is made; every `…_prob` is a probability."""
 
     image_size: int = 320  # of the square picture in pixels
     min_face_px: float = 10.0  # sqrt(width * height) in pixels; smaller faces neither teach nor count
@@ -60,7 +60,7 @@ def compose_mosaic(
         ]
         scene = _stitch_views(views, side)
     pixels = _occlude_faces(scene, config, rng)
-    return scene._replace(pixels=_degrade(pixels, config, rng))
+    return scene._replace(image=_degrade(pixels, config, rng))
 
 
 def _warp_randomly(

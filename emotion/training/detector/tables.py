@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-# What the rows of `evaluate-detector` tell, in words: key of the case, its name, and the measures in it.
+# Titles of the rows that `evaluate_detectors` gives: key of the case, its title, and those of its metrics.
 _REPORT_SECTIONS: Final = (
     (
         "source",
@@ -18,11 +18,11 @@ _REPORT_SECTIONS: Final = (
             "ap50_find_all": "average precision, IoU 0.5, searched for all",
         },
     ),
-    ("face", "faces of", {"recall": "recall", "precision": "precision"}),
+    ("face_size", "faces of", {"recall": "recall", "precision": "precision"}),
     ("rotation", "turned by", {"recall": "recall", "precision": "precision", "roll": "roll of the eyes, degrees"}),
     ("blur", "blurred by", {"recall": "recall", "precision": "precision"}),
-    ("empty", "photos without a face:", {"false_boxes": "false boxes"}),
-    ("size", "time for", {"milliseconds": "milliseconds"}),
+    ("negatives", "photos without a face:", {"false_positives": "false positives"}),
+    ("frame_size", "time for", {"latency_ms": "milliseconds"}),
 )
 
 
@@ -47,41 +47,41 @@ _HISTORY_LABELS: Final = {
 
 
 def detectors_long_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `detector`, `part`, `name`, `case`, `measure`, `value`: one line for each number that
-    `evaluate-detector` gives; `part` is one of source, face, rotation, blur, empty, size, `case` names it alone,
-    `name` under a title that says the part."""
+    """Columns `detector`, `section`, `name`, `case`, `metric`, `value`: one line for each number that
+    `evaluate_detectors` gives; `section` is one of source, face_size, rotation, blur, negatives, frame_size; `case`
+    is a title that can stand alone, `name` one under the title of the section."""
     lines = []
     for row in rows:
-        for part, words, measures in _REPORT_SECTIONS:
-            for measure, said in measures.items() if part in row else ():
-                if measure not in row:  # tables of before knew no roll
+        for section, title, metrics in _REPORT_SECTIONS:
+            for metric, metric_title in metrics.items() if section in row else ():
+                if metric not in row:  # only rotated photos have a roll
                     continue
-                name = _SOURCE_TITLES.get(row[part], str(row[part]))
-                lines.append((row["detector"], part, name, f"{words} {name}", said, row[measure]))
-    return pd.DataFrame(lines, columns=["detector", "part", "name", "case", "measure", "value"])
+                name = _SOURCE_TITLES.get(row[section], str(row[section]))
+                lines.append((row["detector"], section, name, f"{title} {name}", metric_title, row[metric]))
+    return pd.DataFrame(lines, columns=["detector", "section", "name", "case", "metric", "value"])
 
 
 def detectors_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `case`, `measure` and one for each detector, of the rows that `evaluate-detector` gives."""
+    """Columns `case`, `metric` and one for each detector, of the rows that `evaluate_detectors` gives."""
     wide: dict[tuple[str, str], dict[str, Any]] = {}
-    for detector, _, _, case, measure, value in detectors_long_table(rows).itertuples(index=False):
-        wide.setdefault((case, measure), {})[detector] = value
+    for detector, _, _, case, metric, value in detectors_long_table(rows).itertuples(index=False):
+        wide.setdefault((case, metric), {})[detector] = value
     detectors = list(dict.fromkeys(row["detector"] for row in rows))
     return pd.DataFrame(
-        [[case, measure, *(values.get(name) for name in detectors)] for (case, measure), values in wide.items()],
-        columns=["case", "measure", *detectors],
+        [[case, metric, *(values.get(name) for name in detectors)] for (case, metric), values in wide.items()],
+        columns=["case", "metric", *detectors],
     )
 
 
 def history_table(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """Columns `epoch`, `measure` (in words), `value` (0 to 1): the accuracies or precisions of a history."""
+    """Columns `epoch`, `metric` (in words), `value` (0 to 1): the accuracies or precisions of a history."""
     lines = [
         (int(float(row["epoch"])), _get_history_label(name), float(value))
         for row in rows
         for name, value in row.items()
         if (name in _HISTORY_LABELS or name.startswith("val_ap_")) and value and row.get("epoch")
     ]
-    return pd.DataFrame(lines, columns=["epoch", "measure", "value"])
+    return pd.DataFrame(lines, columns=["epoch", "metric", "value"])
 
 
 def _get_history_label(column: str) -> str:

@@ -31,8 +31,8 @@ from emotion.training.runs.folder import (
     write_config,
 )
 
-# Until `measure-crops --keep` has measured this detector's own; boxes of the same style have about these.
-_DEFAULT_CROP_GEOMETRY: Final = {"scale": 1.13, "down": 0.02}
+# Until this detector is calibrated itself; boxes of the same style have about these.
+_DEFAULT_CROP_GEOMETRY: Final = {"scale": 1.13, "y_offset": 0.02}
 
 
 def train_detector(
@@ -57,7 +57,7 @@ def train_detector(
     # The name is for who looks while it learns; a training that goes on does not compare it.
     write_config(
         folder,
-        {**asdict(config), "photos": dict(Counter(photo.source for photo in samples))},
+        {**asdict(config), "images": dict(Counter(photo.source for photo in samples))},
         {"network": NETWORK_NAME},
     )
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
@@ -75,18 +75,18 @@ def train_detector(
         "kind": "detector",
         "name": folder.name,
         "network": network.name,
-        "parameters": network.count_params(),
-        "input": {"colour": "rgb", "range": [0, 255], "preprocessing": "none"},
-        "score": {"slope": 1.0, "offset": 0.0},
-        "crops": dict(_DEFAULT_CROP_GEOMETRY),
-        "data": {"photos": (read_json(folder / CONFIG_FILE) or {})["photos"], "held_out": len(held)},
+        "num_parameters": network.count_params(),
+        "input": {"color_mode": "rgb", "range": [0, 255], "preprocessing": "none"},
+        "score_calibration": {"slope": 1.0, "offset": 0.0},
+        "crop_geometry": dict(_DEFAULT_CROP_GEOMETRY),
+        "data": {"images": (read_json(folder / CONFIG_FILE) or {})["images"], "validation": len(held)},
         "metrics": {},
     }
-    facts["score"] = _fit_score_calibration(_open_unfinished(folder, facts), held)
+    facts["score_calibration"] = _fit_score_calibration(_open_unfinished(folder, facts), held)
     history = read_history(folder)
     best = max(history, key=selection_score)
     facts["metrics"] = {
-        "held_out": {
+        "validation": {
             "n": len(held),
             "ap": float(best["val_ap"]),
             **_measure_precision_recall(_open_unfinished(folder, facts), held),
@@ -99,7 +99,7 @@ def train_detector(
             "export_difference": difference,
             "epochs": len(history),
             "best_epoch": int(best["epoch"]),
-            "minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
+            "train_minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
         },
     )
     write_card(folder, facts)

@@ -141,7 +141,7 @@ class _DetectorState:
                 if index + 1 < len(batches):
                     coming = ahead.submit(batches.__getitem__, index + 1)
                 losses.append(self._train_step(photos, *wanted))
-        names = ("loss", "score_loss", "box_loss", "points_loss")
+        names = ("loss", "score_loss", "box_loss", "landmark_loss")
         return dict(zip(names, np.mean(np.array(losses), axis=0).tolist(), strict=True))
 
     def best_network(self) -> keras.Model:
@@ -181,7 +181,7 @@ def validate_network(
     network: keras.Model, samples: Sequence[AnnotatedImage], min_face_px: float = 16.0
 ) -> dict[str, float]:
     """Columns of the history. `val_ap…`: average precision on faces of at least `min_face_px` pixels at IoU 0.5, and at
-    0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes. `val_points`:
+    0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes. `val_landmark_error`:
     how far landmarks lie from known ones, in sides of the face, on photos turned by `_TILT_DEGREES` degrees to either side and
     for faces of at least `_MIN_LANDMARK_FACE_PX` pixels."""
 
@@ -215,4 +215,4 @@ def validate_network(
     known = [score for name, score in scores.items() if name != "val_ap_others" and not math.isnan(score)]
     distances = np.concatenate([np.empty(0), *off])
     points = float(distances.mean()) if distances.size else math.nan
-    return {"val_ap": float(np.mean(known)) if known else 0.0, **scores, "val_points": points}
+    return {"val_ap": float(np.mean(known)) if known else 0.0, **scores, "val_landmark_error": points}

@@ -18,7 +18,7 @@ CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
 CONFIG_FILE: Final = "config.json"
 REPORT_FILE: Final = "report.json"
-STUDY_FILE: Final = "benefit.json"  # of a generator: whether its faces help to learn
+STUDY_FILE: Final = "augmentation_study.json"  # of a generator: whether its faces help to train a classifier
 SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: what it drew after some of its epochs
 
 
@@ -54,7 +54,7 @@ def _is_number_or_empty(cell: str) -> bool:
 
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """The first of the best epochs of a history, the one that is kept: by the mean of its validation accuracies, or
-    of a detector as `detector_scores.worth` says. None where nothing was measured."""
+    of a detector by `selection_score`. None where nothing was measured."""
     measured = [(merit, row) for row in rows if (merit := _score_epoch(row)) is not None]
     return max(measured, key=lambda one: one[0])[1] if measured else None
 
@@ -83,14 +83,13 @@ def _format_number(value: float) -> str:
 def write_config(folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
     """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings.
 
-    What is `metadata` them is written, too, but may change: it says where things lie.
+    `metadata` is written, too, but may change: it says where things lie.
     """
     before = read_json(folder / CONFIG_FILE)
     begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
     if before is not None and begun:
         wanted = _to_jsonable(config)
-        # What an older version of this program did not know yet was as its default is now.
-        other = [name for name in wanted if name in before and before[name] != wanted[name]]
+        other = [name for name in wanted if name not in before or before[name] != wanted[name]]
         if other:
             raise EmotionError(
                 f"{folder} holds a training with other settings; choose another folder (it differs in "
@@ -132,5 +131,5 @@ def write_card(folder: Path, card_fields: Mapping[str, Any]) -> None:
 def selection_score(metrics: Mapping[str, Any]) -> float:
     """By what an epoch of a detector is chosen: its average precision, less the distance of its landmarks where it is
     known. What a hundredth of a face's side is worth is one point of precision."""
-    off = float(metrics.get("val_points") or math.nan)
+    off = float(metrics.get("val_landmark_error") or math.nan)
     return float(metrics["val_ap"]) - (0.0 if math.isnan(off) else off)

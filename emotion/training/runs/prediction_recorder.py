@@ -1,4 +1,4 @@
-"""Keep what a network said of the validation faces after each epoch: answers.npz, examples.npz. No Keras here."""
+"""Keep what a network said of the validation faces after each epoch: predictions.npz, tracked_examples.npz. No Keras here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PredictionRecorder:
             np.empty((0, n), np.int8),
             np.zeros((n, k), np.float16),
             0,
-            "public",
+            "validation",
             class_names,
         )
         self._examples = TrackedExamples(

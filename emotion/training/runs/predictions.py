@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from emotion.errors import DataError
 from emotion.storage import atomic_path
 
-PREDICTIONS_FILE: Final = "answers.npz"
-EXAMPLES_FILE: Final = "examples.npz"
-ROBUSTNESS_FILE: Final = "stress.json"
+PREDICTIONS_FILE: Final = "predictions.npz"
+EXAMPLES_FILE: Final = "tracked_examples.npz"
+ROBUSTNESS_FILE: Final = "robustness.json"
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ class Predictions:
                 arrays["rows"],
                 arrays["labels"],
                 arrays["epochs"],
-                arrays["said"],
+                arrays["predicted"],
                 arrays["probabilities"],
-                int(arrays["best"]),
+                int(arrays["best_epoch"]),
                 str(arrays["split"]),
-                tuple(str(name) for name in arrays["names"]),
+                tuple(str(name) for name in arrays["class_names"]),
             )
             found._validate()
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -115,11 +115,11 @@ class Predictions:
                 "rows": self.rows,
                 "labels": self.labels,
                 "epochs": self.epochs,
-                "said": self.predicted,
+                "predicted": self.predicted,
                 "probabilities": self.probabilities.astype(np.float16),
-                "best": np.int32(self.best_epoch),
+                "best_epoch": np.int32(self.best_epoch),
                 "split": np.array(self.split),
-                "names": np.array(self.class_names),
+                "class_names": np.array(self.class_names),
             },
         )
 
@@ -249,7 +249,7 @@ class TrackedExamples:
         if arrays is None:
             return None
         try:
-            one = cls(arrays["faces"], arrays["labels"], arrays["epochs"], arrays["probabilities"])
+            one = cls(arrays["images"], arrays["labels"], arrays["epochs"], arrays["probabilities"])
             m = len(one.images)
             if one.probabilities.shape[:2] != (len(one.epochs), m) or one.labels.shape != (m,) or one.images.ndim != 3:
                 raise ValueError("shapes")
@@ -262,7 +262,7 @@ class TrackedExamples:
         _write_npz(
             folder / EXAMPLES_FILE,
             {
-                "faces": self.images,
+                "images": self.images,
                 "labels": self.labels,
                 "epochs": self.epochs,
                 "probabilities": self.probabilities.astype(np.float16),

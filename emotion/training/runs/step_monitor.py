@@ -14,7 +14,7 @@ from emotion.training.runs.folder import read_csv_rows
 STEPS_FILE: Final = "steps.csv"
 PAUSE_FILE: Final = "pause"  # a file of this name in the run folder: wait
 PAUSED_MESSAGE: Final = "Paused"
-_COLUMNS: Final = ("epoch", "step", "steps", "seconds", "loss", "accuracy", "learning_rate")
+_COLUMNS: Final = ("epoch", "step", "num_steps", "seconds", "loss", "accuracy", "learning_rate")
 _ROW_INTERVAL_SECONDS: Final = 2.0  # seconds between two rows
 _MAX_ROWS: Final = 2000  # rows
 _POLL_SECONDS: Final = 0.2  # seconds, while it waits
@@ -25,7 +25,7 @@ class TrainingStopped(Exception):
 
 
 def read_steps(folder: Path) -> list[dict[str, str]]:
-    """The rows of steps.csv as text: `epoch`, `end_step` of `num_steps`, `seconds` since the epoch began, and means since the
+    """The rows of steps.csv as text: `epoch`, `step` of `num_steps`, `seconds` since the epoch began, and means since the
     row before. Empty without the file; damaged lines are left out."""
     return read_csv_rows(folder / STEPS_FILE)
 
@@ -69,7 +69,7 @@ class StepMonitor:
         self._wait_while_paused()
 
     def end_step(self, step: int, logs: Mapping[str, float], get_learning_rate: Callable[[], float]) -> None:
-        """Batch `end_step` (from 1) was learned. Raises `TrainingStopped` where somebody asked for it."""
+        """Batch `step` (from 1) was learned. Raises `TrainingStopped` where somebody asked for it."""
         self._loss_sum += logs["loss"]
         self._accuracy_sum += logs.get("accuracy", logs.get("fer2013_accuracy", 0.0))
         self._num_batches += 1

@@ -13,6 +13,7 @@ import streamlit as st
 
 from emotion.datasets.augmentation import Augmentation, augment
 from emotion.datasets.build_jobs import (
+    JOB_SUFFIX,
     delete_job,
     list_build_jobs,
     restart_job,
@@ -72,7 +73,7 @@ def show_steps() -> None:
 def show_fer2013_hint() -> None:
     """Where the usual data set comes from."""
     st.markdown(
-        "**No photos at hand?** FER-2013 is what most recognisers of expressions learn from: 35,887 grey faces of "
+        "**No photos at hand?** FER-2013 is what most classifiers of expressions learn from: 35,887 grey faces of "
         "48 x 48 pixels with seven labels. It is not part of this program. Kaggle has it (search for FER-2013), as "
         "`fer2013.csv` or as folders. Put the file into `data/`, or the folders into `data/sets/fer2013/`, and reload "
         "this page. Or start with `EMOTION_DATA=/where/it/lies make app`."
@@ -87,26 +88,26 @@ def show_form() -> None:
     where = st.segmented_control(
         "Where are the photos?", _SOURCES, default=_SOURCES[0], required=True, key="data_place"
     )
-    begin: Callable[[str, DatasetBuildConfig], Job] | None
+    start_job: Callable[[str, DatasetBuildConfig], Job] | None
     if where == _SOURCES[1]:
-        begin = _choose_zip()
+        start_job = _choose_zip()
     elif where == _SOURCES[2]:
-        begin = _choose_photos()
+        start_job = _choose_photos()
     else:
-        begin = _choose_folder()
-    settings = _choose_config()
+        start_job = _choose_folder()
+    config = _choose_config()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        zone = state.setdefault("data_drop", 0)
+        zone = state.setdefault("data_uploader_id", 0)
         name = st.text_input("Name of the data set", _suggest_name(), max_chars=60, key=f"data_name_{zone}", width=320)
         clicked = st.button(
             "Start",
             icon=":material/play_arrow:",
             key="data_start",
-            disabled=begin is None or settings is None,
-            help="Give photos first." if begin is None else None,
+            disabled=start_job is None or config is None,
+            help="Give photos first." if start_job is None else None,
         )
-    if clicked and begin and settings:
-        _submit(begin, name.strip(), settings)
+    if clicked and start_job and config:
+        _submit(start_job, name.strip(), config)
 
 
 def _submit(start_job: Callable[[str, DatasetBuildConfig], Job], name: str, config: DatasetBuildConfig) -> None:
@@ -116,14 +117,14 @@ def _submit(start_job: Callable[[str, DatasetBuildConfig], Job], name: str, conf
         started = True
     if started:
         state.pop("data_photos", None)
-        state["data_drop"] += 1  # empties what was given for this one
+        state["data_uploader_id"] += 1  # empties what was given for this one
         st.rerun()
 
 
 def _suggest_name() -> str:
     number = 1
     while (DATASETS_FOLDER / f"my-faces-{number}").exists() or (
-        DATASETS_FOLDER / f".my-faces-{number}.preparing"
+        DATASETS_FOLDER / f".my-faces-{number}{JOB_SUFFIX}"
     ).exists():
         number += 1
     return f"my-faces-{number}"
@@ -148,18 +149,18 @@ def _choose_zip() -> Callable[[str, DatasetBuildConfig], Job] | None:
     if file is None:
         return None
 
-    def begin(name: str, settings: DatasetBuildConfig) -> Job:
+    def start_job(name: str, settings: DatasetBuildConfig) -> Job:
         job = start_from_zip(file, name, settings)
         photo_cache.release_upload(file.file_id)
         return job
 
-    return begin
+    return start_job
 
 
 def _choose_photos() -> Callable[[str, DatasetBuildConfig], Job] | None:
     """Photos of one label after the other, kept until the start."""
     kept: list[tuple[str, str, bytes]] = state.setdefault("data_photos", [])
-    zone = state.setdefault("data_drop", 0)
+    zone = state.setdefault("data_uploader_id", 0)
     label = st.text_input(
         "Label of the next photos",
         placeholder="happy",
@@ -176,14 +177,15 @@ def _choose_photos() -> Callable[[str, DatasetBuildConfig], Job] | None:
     )
     if files and sum(len(content) for *_, content in kept) + sum(file.size for file in files) > _MAX_UPLOAD_BYTES:
         st.error(
-            f"These photos have more than {_MAX_UPLOAD_BYTES / 2**20:.0f} MB together; give the rest as a folder or a ZIP.",
+            f"These photos have more than {_MAX_UPLOAD_BYTES / 2**20:.0f} MB together; "
+            "give the rest as a folder or a ZIP.",
             icon=":material/error:",
         )
     elif files and sanitize_label(label):
         kept += [(sanitize_label(label), file.name, file.getvalue()) for file in files]
         for file in files:
             photo_cache.release_upload(file.file_id)
-        state["data_drop"] = zone + 1  # or they would be added again at every click
+        state["data_uploader_id"] = zone + 1  # or they would be added again at every click
         st.rerun()
     if not kept:
         return None
@@ -203,21 +205,21 @@ def _choose_config() -> DatasetBuildConfig | None:
     with st.expander("How", icon=":material/tune:"):
         left, right = st.columns(2, gap="large")
         with left:
-            whole = st.toggle(
+            pre_cropped = st.toggle(
                 "The photos are cut faces already",
-                key="data_whole",
+                key="data_pre_cropped",
                 help="Nothing is searched in them: the middle square of each is taken.",
             )
-            several = st.segmented_control(
+            multi_face = st.segmented_control(
                 "Several faces on a photo",
                 list(_MULTI_FACE_POLICIES),
                 default="largest",
                 required=True,
-                disabled=whole,
+                disabled=pre_cropped,
                 format_func=lambda word: _MULTI_FACE_POLICIES[word],
-                key="data_several",
+                key="data_multi_face",
             )
-            least = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_least")
+            min_face = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_min_face")
         with right:
             size = st.select_slider(
                 "Size of the faces, pixels",
@@ -230,20 +232,21 @@ def _choose_config() -> DatasetBuildConfig | None:
             seed = st.number_input(
                 "Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed shares the faces out in the same way."
             )
-        choice = session.get_settings()
+        settings = session.get_settings()
         st.caption(
-            f"Faces are searched as on the Photos page, now with {messages.escape_markdown(choice.detector)}: see the sidebar."
+            f"Faces are searched as on the Photos page, now with {messages.escape_markdown(settings.detector)}: "
+            "see the sidebar."
         )
     try:
         return DatasetBuildConfig(
             int(size),
             parse_split_ratios(split),
             int(seed),
-            "none" if several == "none" else "largest",
-            int(least),
-            whole,
-            choice.detector,
-            choice.analyzer_settings.detection_threshold,
+            "none" if multi_face == "none" else "largest",
+            int(min_face),
+            pre_cropped,
+            settings.detector,
+            settings.analyzer_settings.detection_threshold,
         )
     except DataError as error:
         st.error(messages.escape_markdown(str(error)), icon=":material/error:")
@@ -297,12 +300,12 @@ def _run_action(action: Callable[[Job], object], job: Job) -> None:
     try:
         action(job)
     except EmotionError as error:
-        state["data_refused"] = str(error)
+        state["data_error"] = str(error)
 
 
 def show_last_error() -> None:
     """Say what went wrong at the last click."""
-    sentence = state.pop("data_refused", "")
+    sentence = state.pop("data_error", "")
     if sentence:
         st.error(messages.escape_markdown(sentence), icon=":material/error:")
 

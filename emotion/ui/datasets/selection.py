@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from emotion.datasets import tables
 from emotion.datasets.build_jobs import read_metadata
 from emotion.datasets.builder import DATASETS_FOLDER
-from emotion.datasets.catalog import DatasetInfo, cache_key, list_datasets, load_from_info
-from emotion.datasets.dataset import Dataset
+from emotion.datasets.catalog import DatasetInfo, cache_key, list_datasets
+from emotion.datasets.dataset import SPLITS, Dataset
 from emotion.datasets.duplicates import duplicate_report, group_near_duplicates
-from emotion.datasets.tables import SPLIT_NAMES, DuplicateGroup
+from emotion.datasets.loaders import load_dataset
+from emotion.datasets.tables import DuplicateGroup
 from emotion.errors import DataError
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
@@ -27,16 +28,16 @@ from emotion.ui import session
 
 def get_selected_dataset() -> DatasetInfo | None:
     """The data set that the address of the page names; None where it names none, or one that is not here."""
-    name = str(st.query_params.get("data", ""))
-    return next((entry for entry in list_datasets() if entry.name == name), None)
+    name = str(st.query_params.get("dataset", ""))
+    return next((entry for entry in list_datasets().datasets if entry.name == name), None)
 
 
 def select_dataset(name: str | None) -> None:
     """Make that data set the one of the page; None shows the list of all."""
     if name is None:
-        st.query_params.pop("data", None)
+        st.query_params.pop("dataset", None)
     else:
-        st.query_params["data"] = name
+        st.query_params["dataset"] = name
 
 
 def load(dataset_info: DatasetInfo) -> Dataset:
@@ -46,7 +47,7 @@ def load(dataset_info: DatasetInfo) -> Dataset:
 
 @st.cache_resource(max_entries=2, ttl="1h", show_spinner="Reading the faces")
 def _load(fingerprint: tuple[str, int, int], _dataset_info: DatasetInfo) -> Dataset:
-    return load_from_info(_dataset_info)
+    return load_dataset(_dataset_info.path)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for duplicates; up to a minute for 36,000 faces")
@@ -128,9 +129,9 @@ def make_info_table(dataset_info: DatasetInfo) -> pd.DataFrame:
         ("faces", f"{dataset_info.num_faces:,}"),
         ("labels", ", ".join(dataset_info.labels)),
     ]
-    lines += [(word, f"{count:,}") for word, count in zip(SPLIT_NAMES, dataset_info.split_counts, strict=True)]
+    lines += [(word, f"{count:,}") for word, count in zip(SPLITS, dataset_info.split_counts, strict=True)]
     lines += [("FER+ votes", "yes" if dataset_info.has_ferplus else "no")]
-    lines += [(word, str(prepared[word])) for word in ("made", "source", "photos", "sha256") if word in prepared]
-    settings = prepared.get("settings")
+    lines += [(word, str(prepared[word])) for word in ("created", "source", "photos", "sha256") if word in prepared]
+    settings = prepared.get("config")
     lines += [(name, str(value)) for name, value in settings.items()] if isinstance(settings, dict) else []
     return pd.DataFrame(lines, columns=["what", "value"])

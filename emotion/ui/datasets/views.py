@@ -19,8 +19,9 @@ from emotion.datasets.augmentation import Augmentation, augment
 from emotion.datasets.build_jobs import read_metadata
 from emotion.datasets.builder import REJECTED_COLUMNS
 from emotion.datasets.catalog import DatasetInfo
-from emotion.datasets.dataset import Dataset
-from emotion.datasets.tables import MAJORITY_LABELS, SPLIT_NAMES, DuplicateGroup
+from emotion.datasets.dataset import SPLITS, Dataset
+from emotion.datasets.label_sets import count_labels
+from emotion.datasets.tables import MAJORITY_LABELS, DuplicateGroup
 from emotion.expressions import FER2013_LABELS, symbol_and_name
 from emotion.formatting import format_percent
 from emotion.media.image_reader import encode_png, read_image
@@ -42,13 +43,13 @@ _COMMON_AUGMENTATIONS: Final = {
     "brightness": ("Brightness, grey levels", 80.0, 5.0),
     "contrast": ("Contrast", 0.8, 0.05),
     "gamma": ("Gamma", 0.8, 0.05),
-    "p_erase": ("One box erased, chance", 1.0, 0.05),
+    "erase_prob": ("One box erased, chance", 1.0, 0.05),
 }
 _DEGRADATIONS: Final = {
-    "p_blur": ("Blur, chance", 1.0, 0.02),
-    "p_noise": ("Noise, chance", 1.0, 0.02),
-    "p_jpeg": ("JPEG, chance", 1.0, 0.02),
-    "p_low_resolution": ("Low resolution, chance", 1.0, 0.02),
+    "blur_prob": ("Blur, chance", 1.0, 0.02),
+    "noise_prob": ("Noise, chance", 1.0, 0.02),
+    "jpeg_prob": ("JPEG, chance", 1.0, 0.02),
+    "low_resolution_prob": ("Low resolution, chance", 1.0, 0.02),
 }
 
 state = st.session_state
@@ -56,7 +57,7 @@ state = st.session_state
 
 def show_counts(dataset_info: DatasetInfo, dataset: Dataset) -> None:
     """How many faces of each label, in each split."""
-    numbers = tables.count_labels(dataset)
+    numbers = count_labels(dataset)
     totals = numbers.sum(axis=1)
     said = ", ".join(f"{label} {total:,}" for label, total in zip(dataset.label_names, totals, strict=True))
     chart = plot_class_counts(tables.counts_table(dataset))
@@ -67,7 +68,7 @@ def show_counts(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             f"The largest label has {totals.max() / least:.0f} times as many faces as the smallest: a network "
             "will take the small ones for the large ones."
         )
-    empty = [f"{dataset.label_names[i]} ({SPLIT_NAMES[j]})" for i, j in np.argwhere(numbers == 0)]
+    empty = [f"{dataset.label_names[i]} ({SPLITS[j]})" for i, j in np.argwhere(numbers == 0)]
     if empty:
         st.caption(
             messages.escape_markdown(
@@ -99,10 +100,10 @@ def show_faces(dataset_info: DatasetInfo, dataset: Dataset) -> None:
     """A sheet of faces, by label and split, another one at a click."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = _choose_label(dataset, "data_faces_label")
-        split = st.selectbox("Split", [_ALL, *SPLIT_NAMES], key="data_faces_split", width=180)
+        split = st.selectbox("Split", [_ALL, *SPLITS], key="data_faces_split", width=180)
         seed = state.setdefault("data_faces_seed", 0)
         _show_shuffle_button("data_faces_seed")
-    chosen = (split == _ALL) | (dataset.split == max(0, [_ALL, *SPLIT_NAMES].index(split) - 1))
+    chosen = (split == _ALL) | (dataset.split == max(0, [_ALL, *SPLITS].index(split) - 1))
     chosen = chosen & ((label == _ALL) | (dataset.labels == _find_label_index(dataset, label)))
     rows = np.flatnonzero(chosen)
     if not len(rows):
@@ -193,25 +194,25 @@ def _choose_strength(name: str, label: str, max_value: float, step: float, defau
 def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
     """Faces that are there more than once, those across splits first, side by side."""
     found = selection.get_duplicate_groups(dataset_info, dataset)
-    seen = selection.get_duplicate_counts(dataset_info, dataset)["private_rows_in_training"]
+    seen = selection.get_duplicate_counts(dataset_info, dataset)["test_rows_in_train"]
 
-    def many(some: list[DuplicateGroup]) -> str:
-        return f"{sum(len(one.rows) for one in some):,}"
+    def format_count(groups: list[DuplicateGroup]) -> str:
+        return f"{sum(len(group.rows) for group in groups):,}"
 
     with st.container(horizontal=True):
         st.metric(
             "Faces in several splits",
-            many([one for one in found if one.spans_splits]),
+            format_count([one for one in found if one.spans_splits]),
             border=True,
             help="What is learned and tested with the same photo makes a test too good.",
         )
         st.metric(
             "Faces there again",
-            many(found),
+            format_count(found),
             border=True,
             help="Saved anew, smaller, brighter or mirrored; blank pictures do not count.",
         )
-        st.metric("With several labels", many([one for one in found if one.has_label_conflict]), border=True)
+        st.metric("With several labels", format_count([one for one in found if one.has_label_conflict]), border=True)
         st.metric(
             "Test in training", f"{seen:,}", border=True, help="Test faces whose very pixels are in training, too."
         )
@@ -236,7 +237,7 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
 def _show_duplicate_group(dataset: Dataset, group: DuplicateGroup) -> None:
     rows = group.rows[:_FACES_PER_GROUP]
     lines = [
-        f"{SPLIT_NAMES[dataset.split[i]]} · {symbol_and_name(dataset.label_names[dataset.labels[i]])} · row {i}"
+        f"{SPLITS[dataset.split[i]]} · {symbol_and_name(dataset.label_names[dataset.labels[i]])} · row {i}"
         for i in rows
     ]
     lines += [f"and {len(group.rows) - _FACES_PER_GROUP} more"] if len(group.rows) > _FACES_PER_GROUP else []
@@ -378,7 +379,8 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
             if image is not None:
                 st.image(image, width=180, alt=f"Left out: {one.reason}")
             st.caption(
-                f"**{messages.escape_markdown(one.reason)}** · {messages.escape_markdown(one.name)}  \n{messages.escape_markdown(one.message)}"
+                f"**{messages.escape_markdown(one.reason)}** · {messages.escape_markdown(one.name)}  \n"
+                f"{messages.escape_markdown(one.message)}"
             )
     if len(some) > _MAX_REJECTED:
         st.caption(f"The first {_MAX_REJECTED} of {len(some):,}; the table has them all.")
@@ -386,7 +388,7 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
     selection.show_download(
         "Table (CSV)",
         lambda: results_tables.to_csv(table),
-        f"{selection.get_file_stem(dataset_info)}-left-out.csv",
+        f"{selection.get_file_stem(dataset_info)}-rejected.csv",
         "left_out",
     )
 

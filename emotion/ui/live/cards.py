@@ -53,14 +53,14 @@ def _make_card(live_face: LiveFace) -> dict[str, Any]:
         "image": components.to_data_url(encode_jpeg(live_face.thumbnail, 80)),
         "title": f"{face.track_id} {get_style(face.display_label).symbol} {components.format_prediction(face)}",
         "reason": (face.uncertainty_reason or "").capitalize(),
-        "colour": get_style(face.display_label).color,
+        "color": get_style(face.display_label).color,
         "scores": [
             {
                 "name": symbol_and_name(label),
-                "share": p,
+                "score": p,
                 "text": format_percent(p),
-                "colour": get_style(label).color,
-                "before": live_face.raw_scores.get(label) if live_face.raw_scores else None,
+                "color": get_style(label).color,
+                "raw_score": live_face.raw_scores.get(label) if live_face.raw_scores else None,
             }
             for label, p in best
         ],
@@ -69,15 +69,17 @@ def _make_card(live_face: LiveFace) -> dict[str, Any]:
 
 def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[Check, ...]:
     """The steps from the camera to the picture, by what browser and server know."""
-    said = st.session_state.get("live_doctor")
-    asked = time.monotonic() - controller.requested_timestamp if controller.requested_timestamp is not None else None
+    sent = st.session_state.get("live_diagnostics")
+    requested_for = (
+        time.monotonic() - controller.requested_timestamp if controller.requested_timestamp is not None else None
+    )
     connection = ConnectionState(
-        asked,
+        requested_for,
         controller.is_connected,
-        live_state.num_frames - controller.num_earlier_frames if asked is not None else 0,
+        live_state.num_frames - controller.num_earlier_frames if requested_for is not None else 0,
         live_state.idle_seconds,
     )
-    return run_checks(BrowserReport.from_dict(said and said.get("facts")), connection)
+    return run_checks(BrowserReport.from_dict(sent and sent.get("facts")), connection)
 
 
 def show_diagnostics(checks: tuple[Check, ...]) -> None:
@@ -87,11 +89,14 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
     if wrong is not None:
         place.warning(f"**{wrong.name}: no.** {wrong.message}", icon=":material/videocam_off:")
     with st.expander("The camera does not come?", icon=":material/health_and_safety:", expanded=wrong is not None):
-        marks = {"good": ":material/check_circle: ", "bad": ":material/cancel: ", "open": ":material/pending: "}
-        words = {"good": "yes", "bad": "no", "open": "not known yet"}
+        marks = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
+        words = {"ok": "yes", "failed": "no", "unknown": "not known yet"}
         st.markdown("\n".join(f"- {marks[step.status]}{step.name}: {words[step.status]}" for step in checks))
         _DIAGNOSTICS(
-            key="live_doctor", data={"label": "Check the camera"}, default={"facts": None}, on_facts_change=lambda: None
+            key="live_diagnostics",
+            data={"label": "Check the camera"},
+            default={"facts": None},
+            on_facts_change=lambda: None,
         )
 
 
@@ -104,7 +109,8 @@ def format_stats(live_state: LiveState) -> str:
     parts = [f"{components.format_size(live_state.frame_size)} come"] if live_state.frame_size else []
     parts += [
         f"{live_state.fps_in:.0f} pictures a second come, {live_state.fps_out:.0f} are read",
-        f"finding {live_state.detect_ms:.0f} ms, reading {live_state.classify_ms:.0f} ms, drawing {live_state.draw_ms:.0f} ms",
+        f"finding {live_state.detect_ms:.0f} ms, reading {live_state.classify_ms:.0f} ms, "
+        f"drawing {live_state.draw_ms:.0f} ms",
         f"result {live_state.result_age_seconds:.0f} s old"
         if live_state.latency_p95_seconds is None
         else f"result ready {1000 * live_state.latency_p95_seconds:.0f} ms after its image",
@@ -117,6 +123,6 @@ def format_stats(live_state: LiveState) -> str:
 def show_history(live_state: LiveState) -> None:
     """The last half minute, until the moment of the cards."""
     history = live_state.to_dataframe()
-    seen = sorted(set(history["shown"])) if len(history) else []
+    seen = sorted(set(history["display_label"])) if len(history) else []
     said = f"The last 30 seconds: {', '.join(seen)}" if seen else "The last 30 seconds: nobody yet"
-    components.show_chart(charts.plot_live_timeline(history), key="live_past", alt_text=said)
+    components.show_chart(charts.plot_live_timeline(history), key="live_history", alt_text=said)

@@ -26,7 +26,7 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
         st.button(
             "Snapshot",
             icon=":material/photo_camera:",
-            key="live_snap",
+            key="live_snapshot",
             on_click=controller.take_snapshot,
             disabled=paused or live_state.result_age_seconds is None,
             help=_PAUSED_MESSAGE if paused else None,
@@ -42,12 +42,12 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
             disabled=controller.is_finishing or ((paused or live_state.result_age_seconds is None) and not recording),
             help=_PAUSED_MESSAGE if paused and not recording else None,
         )
-        st.checkbox("with the film", key="live_film", disabled=recording)
+        st.checkbox("with the film", key="live_write_video", disabled=recording)
 
 
 def _start_recording(controller: LiveController) -> None:
     """Begin as the checkbox says at the click: it may have changed since the button was drawn."""
-    controller.start_recording(bool(state.get("live_film")))
+    controller.start_recording(bool(state.get("live_write_video")))
 
 
 def show_calibration(controller: LiveController, live_state: LiveState) -> None:
@@ -57,7 +57,7 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
         st.button(
             "This is my resting face",
             icon=":material/self_improvement:",
-            key="live_rest",
+            key="live_calibrate",
             on_click=controller.calibrate,
             disabled=not live_state.faces
             or controller.session.options.is_paused
@@ -69,7 +69,7 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
             st.button(
                 "Forget it",
                 icon=":material/restart_alt:",
-                key="live_forget",
+                key="live_uncalibrate",
                 on_click=controller.session.clear_calibration,
             )
     if live_state.calibration_seconds_left:
@@ -86,7 +86,7 @@ def show_snapshot_downloads(controller: LiveController) -> None:
     if controller.snapshot is None:
         return
     png, record = controller.snapshot
-    if controller.session.options.anonymize and not record["settings"]["blur"]:
+    if controller.session.options.anonymize and not record["settings"]["anonymize"]:
         st.caption(f"The snapshot {_NOT_ANONYMIZED_MESSAGE}")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -113,7 +113,7 @@ def show_recording_downloads(controller: LiveController) -> None:
         _show_download("csv", "Table (CSV)", made.csv, "live.csv")
         _show_download("json", "Data (JSON)", made.json, "live.json")
         if made.video_path is not None and shown:
-            _show_download("film_file", "Film (MP4)", open_video_file(made.video_path), "live.mp4")
+            _show_download("video", "Film (MP4)", open_video_file(made.video_path), "live.mp4")
     if made.video_path is not None and not shown:
         st.caption(f"The film {_NOT_ANONYMIZED_MESSAGE}")
     if made.warning is not None:

@@ -124,7 +124,7 @@ class LiveController:
 
         session = self.session  # there may be another one soon
 
-        def finish() -> None:
+        def finish_recording() -> None:
             try:
                 self.recording = session.stop_recording()
             finally:
@@ -132,7 +132,7 @@ class LiveController:
 
         if not self.is_finishing:
             self.is_finishing = True
-            threading.Thread(target=finish, name="live-stop", daemon=True).start()
+            threading.Thread(target=finish_recording, name="live-stop", daemon=True).start()
 
     def calibrate(self) -> None:
         """Take the faces of the next seconds for resting ones."""
@@ -147,11 +147,13 @@ def get_controller(source: str, options: LiveOptions) -> LiveController:
     """What this visitor has, for a source of pictures and with these options; another source or analyzer begins a new
     session."""
     analyzer = ui_session.get_analyzer()
-    kept: LiveController | None = st.session_state.get("live")
+    kept: LiveController | None = st.session_state.get("live_controller")
     if kept is None or kept.source != source or kept.analyzer is not analyzer:
         _warm_up(analyzer.detector.name, analyzer.classifier.bundle.sha256, analyzer)
         if kept is None:
-            kept = st.session_state["live"] = LiveController(source, analyzer, LiveSession(analyzer, options))
+            kept = st.session_state["live_controller"] = LiveController(
+                source, analyzer, LiveSession(analyzer, options)
+            )
         else:
             kept.restart_session(source, analyzer, options)
     kept.session.options = options
@@ -191,10 +193,10 @@ def show_demo(controller: LiveController) -> None:
         _make_synthetic_camera(people.seeds, people.sampler.bundle.sha256, people) if people else _make_photo_camera()
     )
 
-    def picture(pts: int, time_base: Any) -> av.VideoFrame:
+    def make_frame(pts: int, time_base: Any) -> av.VideoFrame:
         return av.VideoFrame.from_ndarray(camera.frame_at(float(pts * time_base)), format="rgb24")
 
-    track = webrtc.create_video_source_track(picture, key="live_demo_track", fps=_FPS)
+    track = webrtc.create_video_source_track(make_frame, key="live_demo_track", fps=_FPS)
     _show_stream(
         controller,
         key="live_demo",
@@ -221,7 +223,7 @@ def _make_photo_camera() -> DemoCamera:
 
 
 def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: Any) -> None:
-    """The video element with its buttons; its state goes into `live`."""
+    """The video element with its buttons; its state goes into `controller`."""
     ui_server.disable_mdns_lookup()
     _prepare_relay()
     context = webrtc.webrtc_streamer(
@@ -263,20 +265,20 @@ def disable_buffering(relay: MediaRelay) -> MediaRelay:
 def make_frame_callback(session: LiveSession) -> Callable[[av.VideoFrame], av.VideoFrame]:
     """What a stream calls for each frame; never raises and never waits."""
 
-    def run(frame: av.VideoFrame) -> av.VideoFrame:
+    def process(frame: av.VideoFrame) -> av.VideoFrame:
         try:
             image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-            picture = session.process_frame(image, frame.time, wait=False)
-            return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            annotated = session.process_frame(image, frame.time, wait=False)
+            return av.VideoFrame.from_ndarray(np.ascontiguousarray(annotated), format="rgb24")
         except Exception as error:  # an exception here would end the stream for good
             session.record_error(error)
             return av.VideoFrame.from_ndarray(np.zeros((frame.height, frame.width, 3), np.uint8), format="rgb24")
 
-    return run
+    return process
 
 
 def load_ice_servers() -> list[dict[str, Any]]:
-    """The STUN and TURN servers that the operator set: `load_ice_servers` in .streamlit/secrets.toml, or JSON in the
+    """The STUN and TURN servers that the operator set: `ice_servers` in .streamlit/secrets.toml, or JSON in the
     environment. None by default, so that no foreign server is asked. `EmotionError` where they make no sense."""
     text = os.environ.get(ICE_ENV_VAR)
     try:

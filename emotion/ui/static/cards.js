@@ -1,5 +1,5 @@
-// One card a face: picture, name, bars; what is told twice a second changes in place, so that nothing flickers.
-// Every text comes in as data and goes out by textContent, so that nothing in it is ever run.
+// One card per face: thumbnail, label, score bars. Updates change the nodes in place, so that nothing flickers.
+// Text is only ever set by textContent, so that none of it is run as markup.
 
 const make = (tag, className) => {
   const node = document.createElement(tag);
@@ -11,53 +11,53 @@ const set = (node, key, value) => {
   if (node[key] !== value) node[key] = value;
 };
 
-const row = () => {
+const makeRow = () => {
   const node = make("div", "row");
   const track = make("span", "track");
-  track.append(make("span", "bar"), make("span", "before"));
+  track.append(make("span", "bar"), make("span", "raw-score"));
   track.lastChild.setAttribute("role", "img");
-  node.append(make("span", "word"), track, make("span", "share"));
+  node.append(make("span", "word"), track, make("span", "score"));
   return node;
 };
 
-const card = () => {
+const makeCard = () => {
   const node = make("div", "card");
   node.setAttribute("role", "group");
   const head = make("div", "head");
   const words = make("div", "words");
   words.append(make("div", "title"), make("div", "reason"));
-  const picture = make("img", "face");
-  picture.setAttribute("alt", ""); // the title beside it says all of it
-  head.append(picture, words);
+  const thumbnail = make("img", "face");
+  thumbnail.setAttribute("alt", ""); // the title beside it has the same information
+  head.append(thumbnail, words);
   node.append(head, make("div", "rows"));
   return node;
 };
 
-const resize = (parent, count, one) => {
+const resize = (parent, count, makeChild) => {
   while (parent.children.length > count) parent.lastChild.remove();
-  while (parent.children.length < count) parent.append(one());
+  while (parent.children.length < count) parent.append(makeChild());
 };
 
 const fillRow = (node, score) => {
-  const [word, track, share] = node.children;
-  set(word, "textContent", score.name);
-  set(share, "textContent", score.text);
-  track.firstChild.style.width = `${100 * score.share}%`;
-  track.firstChild.style.background = score.colour;
-  track.lastChild.hidden = score.before === null;
-  if (score.before === null) return;
-  track.lastChild.style.left = `${100 * score.before}%`;
-  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.before)} %`);
+  const [name, track, text] = node.children;
+  set(name, "textContent", score.name);
+  set(text, "textContent", score.text);
+  track.firstChild.style.width = `${100 * score.score}%`;
+  track.firstChild.style.background = score.color;
+  track.lastChild.hidden = score.raw_score === null;
+  if (score.raw_score === null) return;
+  track.lastChild.style.left = `${100 * score.raw_score}%`;
+  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.raw_score)} %`);
 };
 
 const fill = (node, face) => {
-  const [picture, words] = node.firstChild.children;
-  set(picture, "src", face.image);
+  const [thumbnail, words] = node.firstChild.children;
+  set(thumbnail, "src", face.image);
   node.setAttribute("aria-label", face.title);
-  node.style.setProperty("--colour", face.colour);
+  node.style.setProperty("--color", face.color);
   set(words.firstChild, "textContent", face.title);
   set(words.lastChild, "textContent", face.reason);
-  resize(node.lastChild, face.scores.length, row);
+  resize(node.lastChild, face.scores.length, makeRow);
   face.scores.forEach((score, i) => fillRow(node.lastChild.children[i], score));
 };
 
@@ -66,7 +66,7 @@ export default function ({ data, parentElement }) {
   root.setAttribute("aria-label", data.label);
   if (!root.firstChild) root.append(make("div", "grid"), make("div", "more"), make("div", "empty"));
   const [grid, more, empty] = root.children;
-  resize(grid, data.faces.length, card);
+  resize(grid, data.faces.length, makeCard);
   data.faces.forEach((face, i) => fill(grid.children[i], face));
   set(more, "textContent", data.more);
   set(empty, "textContent", data.empty);

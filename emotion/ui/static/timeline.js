@@ -1,9 +1,9 @@
-// The timeline of a film: a ribbon of expressions for each face, moments as small pictures, and a playhead that
-// follows the page's player and moves it. Without a player, or while the film is still read, it stands alone.
-// Every text comes in as data and goes out by textContent, so that nothing in it is ever run.
+// The timeline of a video: a ribbon of expressions for each face, highlights as thumbnails, and a playhead that follows
+// the player of the page and moves it. It works without a player, also while the video is still being analyzed.
+// Text is only ever set by textContent, so that none of it is run as markup.
 
-const RIBBON = 28; // pixels of height
-const ROOM = 64; // pixels from which two times on the axis do not touch
+const RIBBON_HEIGHT = 28; // pixels of height
+const MIN_TICK_DISTANCE = 64; // pixels between two times on the axis
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
 
 const make = (tag, className, text) => {
@@ -13,7 +13,7 @@ const make = (tag, className, text) => {
   return node;
 };
 
-const player = () => document.querySelector("video[data-testid=stVideo]");
+const findPlayer = () => document.querySelector("video[data-testid=stVideo]");
 
 function clock(seconds, step = 0.1) {
   const tenths = Math.round(seconds * 10); // of a second: 59.96 is 1:00.0, not 0:60.0
@@ -21,90 +21,90 @@ function clock(seconds, step = 0.1) {
   return `${minutes}:${(step < 1 ? rest.toFixed(1) : String(Math.floor(rest))).padStart(step < 1 ? 4 : 2, "0")}`;
 }
 
-// What a lane shows at a time: the last run that began before it, if it has not ended.
-function lookAt(lane, seconds) {
-  let [low, high] = [0, lane.runs.length];
+// Find the index of the style of a lane at a time: that of the last segment that starts before it and has not ended.
+function styleIndexAt(lane, seconds) {
+  let [low, high] = [0, lane.segments.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (lane.runs[middle][0] <= seconds) low = middle + 1;
+    if (lane.segments[middle][0] <= seconds) low = middle + 1;
     else high = middle;
   }
-  const run = lane.runs[low - 1];
-  return run && seconds <= run[1] ? run[2] : null;
+  const segment = lane.segments[low - 1];
+  return segment && seconds <= segment[1] ? segment[2] : null;
 }
 
 // ---------------------------------------------------------------- the playhead
 
 function move(root, seconds) {
-  root.at = Math.max(0, Math.min(seconds, root.data.duration));
-  const film = root.data.player ? player() : null;
-  if (film && Math.abs(film.currentTime - root.at) > 0.001) film.currentTime = root.at;
+  root.timestamp = Math.max(0, Math.min(seconds, root.data.duration));
+  const video = root.data.has_player ? findPlayer() : null;
+  if (video && Math.abs(video.currentTime - root.timestamp) > 0.001) video.currentTime = root.timestamp;
   show(root);
 }
 
 function show(root) {
-  const { data, at, parts } = root;
-  const share = data.duration > 0 ? Math.min(1, at / data.duration) : 0;
-  parts.inner.style.setProperty("--at", share);
-  parts.time.textContent = clock(at);
+  const { data, timestamp, parts } = root;
+  const position = data.duration > 0 ? Math.min(1, timestamp / data.duration) : 0;
+  parts.inner.style.setProperty("--position", position);
+  parts.time.textContent = clock(timestamp);
   data.lanes.forEach((lane, i) => {
-    const look = data.looks[lookAt(lane, at)];
-    const said = look ? `${look.sign} ${look.name}` : "not seen";
-    if (parts.rows[i].said.textContent !== said) parts.rows[i].said.textContent = said;
+    const style = data.styles[styleIndexAt(lane, timestamp)];
+    const status = style ? `${style.symbol} ${style.name}` : "not seen";
+    if (parts.rows[i].status.textContent !== status) parts.rows[i].status.textContent = status;
   });
   let current = -1;
-  data.moments.forEach((moment, i) => {
-    if (moment.seconds <= at + 0.05) current = i;
+  data.highlights.forEach((highlight, i) => {
+    if (highlight.timestamp <= timestamp + 0.05) current = i;
   });
   if (current !== root.current) {
     root.current = current;
-    parts.moments.forEach((button, i) => button.classList.toggle("current", i === current));
-    const button = parts.moments[current];
-    // The strip alone is moved: scrollIntoView would move the page, too.
-    if (button && !parts.strip.matches(":hover, :focus-within")) {
-      parts.strip.scrollLeft = button.offsetLeft - (parts.strip.clientWidth - button.offsetWidth) / 2;
+    parts.highlights.forEach((button, i) => button.classList.toggle("current", i === current));
+    const button = parts.highlights[current];
+    // Scroll the list only: scrollIntoView would also scroll the page.
+    if (button && !parts.highlightList.matches(":hover, :focus-within")) {
+      parts.highlightList.scrollLeft = button.offsetLeft - (parts.highlightList.clientWidth - button.offsetWidth) / 2;
     }
   }
   const axis = parts.axis;
-  if (data.live) return;
-  axis.setAttribute("aria-valuenow", at.toFixed(1));
-  const words = data.lanes.map((lane, i) => `${lane.name} ${parts.rows[i].said.textContent}`);
-  axis.setAttribute("aria-valuetext", [`${at.toFixed(1)} seconds`, ...words.slice(0, 4)].join(", "));
+  if (data.is_live) return;
+  axis.setAttribute("aria-valuenow", timestamp.toFixed(1));
+  const words = data.lanes.map((lane, i) => `${lane.name} ${parts.rows[i].status.textContent}`);
+  axis.setAttribute("aria-valuetext", [`${timestamp.toFixed(1)} seconds`, ...words.slice(0, 4)].join(", "));
 }
 
 function follow(root) {
-  const film = root.data.player ? player() : null;
-  if (film && Math.abs(film.currentTime - root.at) > 0.001) {
-    root.at = film.currentTime;
+  const video = root.data.has_player ? findPlayer() : null;
+  if (video && Math.abs(video.currentTime - root.timestamp) > 0.001) {
+    root.timestamp = video.currentTime;
     show(root);
   }
   cancelAnimationFrame(root.frame);
-  if (film && !film.paused && root.isConnected) root.frame = requestAnimationFrame(() => follow(root));
+  if (video && !video.paused && root.isConnected) root.frame = requestAnimationFrame(() => follow(root));
 }
 
 // ---------------------------------------------------------------- keys and pointer
 
-function nextMoment(root, way) {
-  const times = root.data.moments.map((moment) => moment.seconds).sort((a, b) => a - b);
-  const found = way > 0 ? times.find((t) => t > root.at + 0.05) : times.findLast((t) => t < root.at - 0.05);
-  return found ?? (way > 0 ? root.data.duration : 0);
+function nextHighlight(root, direction) {
+  const times = root.data.highlights.map((highlight) => highlight.timestamp).sort((a, b) => a - b);
+  const found = direction > 0 ? times.find((t) => t > root.timestamp + 0.05) : times.findLast((t) => t < root.timestamp - 0.05);
+  return found ?? (direction > 0 ? root.data.duration : 0);
 }
 
 function press(root, event) {
   const keys = {
-    ArrowRight: () => (event.shiftKey ? nextMoment(root, 1) : root.at + 1),
-    ArrowLeft: () => (event.shiftKey ? nextMoment(root, -1) : root.at - 1),
-    ArrowUp: () => nextMoment(root, -1),
-    ArrowDown: () => nextMoment(root, 1),
-    PageDown: () => root.at + 10,
-    PageUp: () => root.at - 10,
+    ArrowRight: () => (event.shiftKey ? nextHighlight(root, 1) : root.timestamp + 1),
+    ArrowLeft: () => (event.shiftKey ? nextHighlight(root, -1) : root.timestamp - 1),
+    ArrowUp: () => nextHighlight(root, -1),
+    ArrowDown: () => nextHighlight(root, 1),
+    PageDown: () => root.timestamp + 10,
+    PageUp: () => root.timestamp - 10,
     Home: () => 0,
     End: () => root.data.duration,
   };
-  const film = root.data.player ? player() : null;
+  const video = root.data.has_player ? findPlayer() : null;
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   if (keys[event.key]) move(root, keys[event.key]());
-  else if (film && (event.key === "Enter" || event.key === " ")) film.paused ? film.play().catch(() => {}) : film.pause();
+  else if (video && (event.key === "Enter" || event.key === " ")) video.paused ? video.play().catch(() => {}) : video.pause();
   else return;
   event.preventDefault();
 }
@@ -116,24 +116,24 @@ function secondsAt(root, event) {
 
 function scrub(root, node) {
   node.onpointerdown = (event) => {
-    if (event.button !== 0 || root.data.live) return;
+    if (event.button !== 0 || root.data.is_live) return;
     node.setPointerCapture(event.pointerId);
     move(root, secondsAt(root, event));
   };
   node.onpointermove = (event) => {
     if (node.hasPointerCapture(event.pointerId)) move(root, secondsAt(root, event));
-    point(root, node, event);
+    showTooltip(root, node, event);
   };
   node.onpointerleave = () => (root.parts.tip.hidden = true);
 }
 
-// What lies under the mouse, in words.
-function point(root, node, event) {
+// Show the time and expression under the pointer.
+function showTooltip(root, node, event) {
   const { tip, inner } = root.parts;
   const [seconds, lane] = [secondsAt(root, event), root.data.lanes[node.lane]];
-  const look = lane ? root.data.looks[lookAt(lane, seconds)] : null;
+  const style = lane ? root.data.styles[styleIndexAt(lane, seconds)] : null;
   tip.hidden = event.pointerType === "touch";
-  tip.textContent = look ? `${clock(seconds)} ${look.sign} ${look.name}` : clock(seconds);
+  tip.textContent = style ? `${clock(seconds)} ${style.symbol} ${style.name}` : clock(seconds);
   const area = inner.getBoundingClientRect();
   const left = Math.min(event.clientX - area.left + 10, area.width - tip.offsetWidth);
   tip.style.left = `${Math.max(0, left)}px`;
@@ -142,11 +142,11 @@ function point(root, node, event) {
 
 // ---------------------------------------------------------------- drawing
 
-function hatched(context, colour) {
+function makeHatching(context, color) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = 8;
   const pen = tile.getContext("2d");
-  pen.strokeStyle = colour;
+  pen.strokeStyle = color;
   pen.lineWidth = 2;
   for (const shift of [-8, 0, 8]) {
     pen.beginPath();
@@ -158,39 +158,39 @@ function hatched(context, colour) {
 }
 
 function paint(root, lane, canvas) {
-  const { duration, looks, moments } = root.data;
+  const { duration, styles, highlights } = root.data;
   const [width, ratio] = [canvas.parentElement.clientWidth, window.devicePixelRatio || 1];
   if (!width) return;
   canvas.width = Math.round(width * ratio);
-  canvas.height = RIBBON * ratio;
+  canvas.height = RIBBON_HEIGHT * ratio;
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.font = `600 13px ${getComputedStyle(root).fontFamily}`;
-  const place = (seconds) => (duration > 0 ? (seconds / duration) * width : 0);
-  for (const [start, end, which] of lane.runs) {
-    const look = looks[which];
-    const [x, w] = [place(start), Math.max(1.5, place(end) - place(start) - 0.5)];
-    pen.fillStyle = look.unsure ? hatched(pen, look.colour) : look.colour;
-    pen.fillRect(x, 3, w, RIBBON - 6);
-    pen.strokeStyle = look.unsure ? look.colour : "#80808080";
+  const toX = (seconds) => (duration > 0 ? (seconds / duration) * width : 0);
+  for (const [start, end, styleIndex] of lane.segments) {
+    const style = styles[styleIndex];
+    const [x, w] = [toX(start), Math.max(1.5, toX(end) - toX(start) - 0.5)];
+    pen.fillStyle = style.is_uncertain ? makeHatching(pen, style.color) : style.color;
+    pen.fillRect(x, 3, w, RIBBON_HEIGHT - 6);
+    pen.strokeStyle = style.is_uncertain ? style.color : "#80808080";
     pen.lineWidth = 1;
-    if (w > 3) pen.strokeRect(x + 0.5, 3.5, w - 1, RIBBON - 7);
-    const word = `${look.sign} ${look.name}`;
-    const text = [word, look.sign].find((t) => pen.measureText(t).width + 8 <= w);
+    if (w > 3) pen.strokeRect(x + 0.5, 3.5, w - 1, RIBBON_HEIGHT - 7);
+    const word = `${style.symbol} ${style.name}`;
+    const text = [word, style.symbol].find((t) => pen.measureText(t).width + 8 <= w);
     if (!text) continue;
-    if (look.unsure) {
+    if (style.is_uncertain) {
       const half = pen.measureText(text).width / 2 + 3; // the stripes would run through the letters
-      pen.fillStyle = look.colour;
-      pen.fillRect(x + w / 2 - half, 6, 2 * half, RIBBON - 12);
+      pen.fillStyle = style.color;
+      pen.fillRect(x + w / 2 - half, 6, 2 * half, RIBBON_HEIGHT - 12);
     }
-    pen.fillStyle = look.ink;
-    pen.fillText(text, x + w / 2, RIBBON / 2 + 1);
+    pen.fillStyle = style.text_color;
+    pen.fillText(text, x + w / 2, RIBBON_HEIGHT / 2 + 1);
   }
   pen.fillStyle = getComputedStyle(root).color;
-  for (const moment of moments.filter((one) => one.track === lane.track)) {
-    const x = place(moment.seconds);
+  for (const highlight of highlights.filter((item) => item.track_id === lane.track_id)) {
+    const x = toX(highlight.timestamp);
     pen.beginPath();
     pen.moveTo(x - 4, 0);
     pen.lineTo(x + 4, 0);
@@ -203,13 +203,13 @@ function ticks(root) {
   const { axis } = root.parts;
   const [width, duration] = [axis.clientWidth, root.data.duration];
   if (!width || !(duration > 0)) return axis.replaceChildren();
-  const step = STEPS.find((s) => (s / duration) * width >= ROOM) ?? Math.ceil((duration * ROOM) / width / 3600) * 3600;
+  const step = STEPS.find((s) => (s / duration) * width >= MIN_TICK_DISTANCE) ?? Math.ceil((duration * MIN_TICK_DISTANCE) / width / 3600) * 3600;
   const marks = [];
   for (let i = 0; i * step <= duration; i++) {
     const mark = make("span", "tick", clock(i * step, step));
     const at = (i * step) / duration;
     mark.style.left = `${at * 100}%`;
-    mark.classList.toggle("last", width * (1 - at) < ROOM / 2);
+    mark.classList.toggle("last", width * (1 - at) < MIN_TICK_DISTANCE / 2);
     mark.classList.toggle("first", i === 0);
     marks.push(mark);
   }
@@ -220,8 +220,8 @@ function draw(root) {
   if (!root.data) return;
   root.parts.rows.forEach(({ label, canvas }, i) => {
     const lane = root.data.lanes[i];
-    canvas.setAttribute("aria-label", lane.said);
-    label.title = root.data.live ? lane.said : `${lane.said} Jumps to where this face is seen first.`;
+    canvas.setAttribute("aria-label", lane.description);
+    label.title = root.data.is_live ? lane.description : `${lane.description} Jumps to where this face is seen first.`;
     paint(root, lane, canvas);
   });
   ticks(root);
@@ -229,12 +229,12 @@ function draw(root) {
 
 // ---------------------------------------------------------------- the parts
 
-function laneRow(root, lane, i) {
+function makeLane(root, lane, i) {
   const row = make("div", "lane");
   const label = make("button", "label");
   label.type = "button";
-  label.disabled = root.data.live;
-  label.onclick = () => move(root, root.data.lanes[i].runs[0]?.[0] ?? 0);
+  label.disabled = root.data.is_live;
+  label.onclick = () => move(root, root.data.lanes[i].segments[0]?.[0] ?? 0);
   if (lane.image) {
     const image = make("img", "");
     image.src = lane.image;
@@ -242,8 +242,8 @@ function laneRow(root, lane, i) {
     label.append(image);
   }
   const words = make("span", "words");
-  const said = make("span", "said", "");
-  words.append(make("span", "name", lane.name), said);
+  const status = make("span", "status", "");
+  words.append(make("span", "name", lane.name), status);
   label.append(words);
   const ribbon = make("div", "ribbon");
   ribbon.lane = i;
@@ -252,33 +252,33 @@ function laneRow(root, lane, i) {
   ribbon.append(canvas);
   scrub(root, ribbon);
   row.append(label, ribbon);
-  return { row, label, canvas, said };
+  return { row, label, canvas, status };
 }
 
-function momentButton(root, moment) {
-  const look = root.data.looks[moment.look];
-  const button = make("button", "moment");
+function makeHighlightButton(root, highlight) {
+  const style = root.data.styles[highlight.style];
+  const button = make("button", "highlight");
   button.type = "button";
-  button.title = moment.title;
-  button.setAttribute("aria-label", `${clock(moment.seconds)}: ${moment.title}`);
-  if (moment.image) {
+  button.title = highlight.title;
+  button.setAttribute("aria-label", `${clock(highlight.timestamp)}: ${highlight.title}`);
+  if (highlight.image) {
     const image = make("img", "");
-    image.src = moment.image;
+    image.src = highlight.image;
     image.alt = "";
-    image.style.borderBottomColor = look.colour;
+    image.style.borderBottomColor = style.color;
     button.append(image);
   }
-  button.append(make("span", "when", clock(moment.seconds)), make("span", "what", `${look.sign} ${look.name}`));
-  if (root.data.lanes.length > 1) button.append(make("span", "who", moment.name));
-  button.onclick = () => move(root, moment.seconds);
+  button.append(make("span", "when", clock(highlight.timestamp)), make("span", "what", `${style.symbol} ${style.name}`));
+  if (root.data.lanes.length > 1) button.append(make("span", "who", highlight.name));
+  button.onclick = () => move(root, highlight.timestamp);
   return button;
 }
 
 function build(root) {
   const { data } = root;
-  const rows = data.lanes.map((lane, i) => laneRow(root, lane, i));
+  const rows = data.lanes.map((lane, i) => makeLane(root, lane, i));
   const axis = make("div", "axis");
-  if (!data.live) {
+  if (!data.is_live) {
     axis.tabIndex = 0;
     axis.setAttribute("role", "slider");
     axis.setAttribute("aria-label", data.label);
@@ -286,7 +286,7 @@ function build(root) {
     axis.setAttribute("aria-valuemax", data.duration.toFixed(1));
     axis.title = "Arrow keys move by a second, up and down by a moment; Enter plays and pauses";
   }
-  axis.onkeydown = (event) => !data.live && press(root, event);
+  axis.onkeydown = (event) => !data.is_live && press(root, event);
   scrub(root, axis);
   const time = make("span", "time", "");
   const foot = make("div", "lane foot");
@@ -298,25 +298,25 @@ function build(root) {
   inner.append(...rows.map((one) => one.row), foot, head, tip);
   const board = make("div", "board");
   board.append(inner);
-  const moments = data.moments.map((moment) => momentButton(root, moment));
-  const strip = make("div", "moments");
-  strip.setAttribute("role", "group");
-  strip.setAttribute("aria-label", "Moments");
-  strip.append(...moments);
+  const highlights = data.highlights.map((highlight) => makeHighlightButton(root, highlight));
+  const highlightList = make("div", "highlights");
+  highlightList.setAttribute("role", "group");
+  highlightList.setAttribute("aria-label", "Moments");
+  highlightList.append(...highlights);
   const legend = make("div", "legend");
   legend.append(
-    ...data.looks.map((look) => {
-      const entry = make("span", look.unsure ? "look unsure" : "look");
-      entry.style.setProperty("--colour", look.colour);
-      entry.append(make("i", ""), `${look.sign} ${look.name}`);
+    ...data.styles.map((style) => {
+      const entry = make("span", style.is_uncertain ? "style uncertain" : "style");
+      entry.style.setProperty("--color", style.color);
+      entry.append(make("i", ""), `${style.symbol} ${style.name}`);
       return entry;
     }),
   );
-  const scrolled = [root.parts?.board.scrollTop ?? 0, root.parts?.strip.scrollLeft ?? 0];
-  root.parts = { axis, time, inner, board, strip, tip, moments, rows };
-  root.replaceChildren(board, ...(moments.length ? [strip] : []), legend);
-  root.classList.toggle("live", data.live);
-  [board.scrollTop, strip.scrollLeft] = scrolled;
+  const scrolled = [root.parts?.board.scrollTop ?? 0, root.parts?.highlightList.scrollLeft ?? 0];
+  root.parts = { axis, time, inner, board, highlightList, tip, highlights, rows };
+  root.replaceChildren(board, ...(highlights.length ? [highlightList] : []), legend);
+  root.classList.toggle("live", data.is_live);
+  [board.scrollTop, highlightList.scrollLeft] = scrolled;
   root.current = undefined;
 }
 
@@ -324,7 +324,7 @@ function listen(root) {
   const stop = new AbortController();
   // Events of a player do not bubble, but they can be caught on the way down: also those of a player that comes later.
   for (const name of ["timeupdate", "seeking", "play", "pause", "loadedmetadata"]) {
-    document.addEventListener(name, (event) => event.target === player() && follow(root), {
+    document.addEventListener(name, (event) => event.target === findPlayer() && follow(root), {
       capture: true, signal: stop.signal,
     });
   }
@@ -340,24 +340,24 @@ function listen(root) {
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".timeline");
-  const { seek, at, lanes, ...rest } = data;
-  // The ribbons of a film that is still read grow every second: they are only drawn again.
-  const same = JSON.stringify([rest, lanes.map(({ track, name, image }) => [track, name, image])]);
+  const { seek, timestamp, lanes, ...rest } = data;
+  // While a video is being analyzed, its ribbons grow every second: they are only redrawn.
+  const fingerprint = JSON.stringify([rest, lanes.map(({ track_id, name, image }) => [track_id, name, image])]);
   root.data = data;
-  if (root.same !== same) {
-    const focused = root.same && root.getRootNode().activeElement?.classList.contains("axis");
-    root.same = same;
+  if (root.fingerprint !== fingerprint) {
+    const focused = root.fingerprint && root.getRootNode().activeElement?.classList.contains("axis");
+    root.fingerprint = fingerprint;
     build(root);
     if (focused) root.parts.axis.focus();
   }
-  root.at ??= 0;
-  if (data.live) root.at = at;
+  root.timestamp ??= 0;
+  if (data.is_live) root.timestamp = timestamp;
   root.stop ??= listen(root);
   draw(root); // also where only the theme is another
   show(root);
   follow(root);
-  // A wish to jump is fulfilled once, and not when the page is opened again.
-  if (seek && root.wish !== undefined && root.wish !== seek.id) move(root, seek.to);
-  root.wish = seek ? seek.id : 0;
+  // Seek once per request, and not when the page is opened again.
+  if (seek && root.seekId !== undefined && root.seekId !== seek.id) move(root, seek.timestamp);
+  root.seekId = seek ? seek.id : 0;
   return () => root.stop?.();
 }

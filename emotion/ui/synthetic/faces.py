@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
+from emotion.datasets.loaders import load_dataset
 from emotion.demo import synthetic_scene
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
@@ -99,20 +100,20 @@ def walk(sampler: Sampler, seeds: tuple[int, int], label: str, num_faces: int, t
 
 
 def classify_faces(faces: FaceImages) -> list[Scores]:
-    """What the recogniser of the sidebar sees in faces."""
-    recogniser: ExpressionClassifier = session.get_analyzer().classifier
-    crops = np.stack([cv2.resize(face, (recogniser.input_size, recogniser.input_size)) for face in faces])
-    return [verdict.scores for verdict in recogniser.predict(crops, session.get_settings().analyzer_settings.head)]
+    """What the classifier of the sidebar sees in faces."""
+    classifier: ExpressionClassifier = session.get_analyzer().classifier
+    crops = np.stack([cv2.resize(face, (classifier.input_size, classifier.input_size)) for face in faces])
+    return [verdict.scores for verdict in classifier.predict(crops, session.get_settings().analyzer_settings.head)]
 
 
 def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataFrame:
-    """What is seen along a row of faces, for `charts.seen_along`; `positions` of their middles in it, 0 to 1."""
+    """Return the scores of a row of faces for `charts.plot_strip_predictions`; `positions` are their centers, 0 to 1."""
     rows = [
-        (place, word, share)
-        for place, scores in zip(positions, classify_faces(faces), strict=True)
+        (position, word, share)
+        for position, scores in zip(positions, classify_faces(faces), strict=True)
         for word, share in scores.items()
     ]
-    return pd.DataFrame(rows, columns=["place", "expression", "probability"])
+    return pd.DataFrame(rows, columns=["position", "expression", "probability"])
 
 
 # ------------------------------------------------------------------ people for the other pages
@@ -134,8 +135,8 @@ def get_synthetic_people() -> SyntheticPeople | None:
     found, _ = list_generators()
     if not found:
         return None
-    maker, recogniser = load_sampler(found[0]), session.get_analyzer().classifier
-    return SyntheticPeople(maker, _find_best_seeds(found[0].sha256, recogniser.bundle.sha256, maker, recogniser))
+    maker, classifier = load_sampler(found[0]), session.get_analyzer().classifier
+    return SyntheticPeople(maker, _find_best_seeds(found[0].sha256, classifier.bundle.sha256, maker, classifier))
 
 
 @st.cache_data(max_entries=4, show_spinner="Drawing people who do not exist")
@@ -160,14 +161,14 @@ def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
 
 @st.cache_resource(max_entries=1, show_spinner="Opening the data set")
 def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.DatasetInfo) -> Dataset:
-    data = catalog.load_from_info(_dataset_info)
-    return data.take(data.rows_in("training"))
+    data = load_dataset(_dataset_info.path)
+    return data.take(data.rows_in("train"))
 
 
 def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
     """The data set that a generator learned from, if this machine has it."""
     source = str((bundle.card.get("data") or {}).get("source", ""))
-    return next((one for one in catalog.list_datasets() if source and one.path.name == source), None)
+    return next((one for one in catalog.list_datasets().datasets if source and one.path.name == source), None)
 
 
 @st.cache_data(max_entries=100, show_spinner="Looking for real faces like it")

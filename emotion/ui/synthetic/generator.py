@@ -49,17 +49,17 @@ def show_training_history(bundle: ModelBundle) -> None:
     numbers = pd.DataFrame({name: pd.to_numeric(history[name], errors="coerce") for name in history})
     with right:
         for title, shares, log, names in (
-            ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "critic"}),
+            ("Who wins: the loss of each", False, False, {"g_loss": "generator", "d_loss": "discriminator"}),
             ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
             (
                 "Seen as asked, and as different as real faces",
                 True,
                 False,
-                {"consistency": "recognised as asked", "diversity": "diversity"},
+                {"class_consistency": "recognised as asked", "diversity": "diversity"},
             ),
         ):
             there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])
-            table = there.rename(columns=names).melt("epoch", var_name="measure").dropna()
+            table = there.rename(columns=names).melt("epoch", var_name="metric").dropna()
             if not table.empty:
                 st.markdown(f"##### {title}", anchors=False)
                 chart = charts.plot_generator_history(table, epoch, as_percent=shares, log_scale=log)
@@ -68,17 +68,17 @@ def show_training_history(bundle: ModelBundle) -> None:
 
 def show_quality(bundle: ModelBundle) -> None:
     """How good the faces are, beside real ones."""
-    measured = (bundle.card.get("metrics") or {}).get("quality")
+    measured = (bundle.card.get("metrics") or {}).get("evaluation")
     if not measured:
         st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
         return
-    judge = "the recogniser that taught it" if measured.get("judge_taught") else "another recogniser"
+    judge = "the classifier that taught it" if measured.get("is_guidance_relative") else "another classifier"
     st.metric(
         f"Seen as asked by {judge}",
-        format_percent(measured["consistency"]),
+        format_percent(measured["class_consistency"]),
         border=True,
         width=360,
-        help=f"The same recogniser is right for {format_percent(measured['real_consistency'])} of real faces.",
+        help=f"The same classifier is right for {format_percent(measured['real_class_consistency'])} of real faces.",
     )
     with st.expander("All measures", icon=":material/table_rows:"):
         st.dataframe(tables.generator_table(measured), hide_index=True, key="gen_quality")
@@ -88,18 +88,19 @@ def show_augmentation_study(bundle: ModelBundle) -> None:
     """Whether synthetic faces help to learn."""
     told = read_json(bundle.folder / STUDY_FILE)
     if not told:
-        st.write("Whether these faces help a recogniser to learn has not been tried yet.")
+        st.write("Whether these faces help a classifier to learn has not been tried yet.")
         return
-    st.markdown(f"**{messages.escape_markdown(told['sentence'])}**")
+    st.markdown(f"**{messages.escape_markdown(told['conclusion'])}**")
     table = pd.DataFrame(told["rows"])
-    components.show_chart(charts.plot_intervals(table, "learned from"), key="gen_benefit", alt_text=told["sentence"])
-    asked = told["question"]
-    taught = ", which had a part in the generator's lessons" if told["filter_taught"] else ""
+    components.show_chart(charts.plot_intervals(table, "learned from"), key="gen_benefit", alt_text=told["conclusion"])
+    config = told["config"]
+    taught = ", which had a part in the generator's lessons" if told["filter_is_guidance_relative"] else ""
     st.caption(
-        f"{asked['seeds']} small networks for each way, {asked['epochs']} epochs each, all with as many faces to learn "
-        f"from: where no synthetic ones are added, {told['synthetic']:,} real ones come twice. Of {told['tried']:,} "
-        f"faces drawn as {asked['rare']}, those were taken in which the model {messages.escape_markdown(told['filter'])} sees "
-        f"it{taught}. Measured on {told['held_out']:,} real faces that none of them learned from; the lines are 95 % "
-        "intervals."
+        f"{config['num_seeds']} small networks for each condition, {config['epochs']} epochs each, "
+        "all with as many faces "
+        f"to learn from: where no synthetic ones are added, {told['num_synthetic']:,} real ones come twice. Of "
+        f"{told['num_drawn']:,} faces drawn as {config['target_class']}, those were taken in which the model "
+        f"{messages.escape_markdown(told['filter_classifier'])} sees it{taught}. Measured on {told['num_held_out']:,} "
+        "real faces that none of them learned from; the lines are 95 % intervals."
     )
     faces.show_download("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "do-they-help.csv")

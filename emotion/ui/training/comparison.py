@@ -26,8 +26,8 @@ from emotion.training.manager import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.ui import components, messages, photo_cache, session
 from emotion.ui.training import predictions
+from emotion.ui.training.run_table import RunsByName
 
-ComparedRuns = Mapping[str, RunSummary]
 _MAX_MODELS: Final = 3
 _MAX_FACES: Final = 8  # of a photo
 
@@ -37,7 +37,7 @@ state = st.session_state
 # ------------------------------------------------------------------ on the faces held out
 
 
-def show_disagreement(runs: ComparedRuns) -> None:
+def show_disagreement(runs: RunsByName) -> None:
     """Two runs on the same faces: how often they agree, who is right where they do not, and those faces."""
     kept = {name: found for name, run in runs.items() if (found := _load_predictions(run)) is not None}
     pairs = list(combinations(kept, 2))
@@ -84,7 +84,7 @@ def _is_same_dataset(*runs: tuple[RunSummary, Predictions]) -> bool:
     voters saw, the same labels."""
     (one, mine), (other, theirs) = runs
     sources = {Path(str(run.config.get("source") or run.config.get("data", ""))).stem for run in (one, other)}
-    voted = "ferplus" in (one.config.get("labels"), other.config.get("labels"))
+    voted = "ferplus" in (one.config.get("label_set"), other.config.get("label_set"))
     return len(sources) == 1 and (voted or not mine.conflicts_with(theirs))
 
 
@@ -148,15 +148,15 @@ def _show_scores(name: str, scores: Mapping[str, float], key: str) -> None:
 # ------------------------------------------------------------------ on a photo
 
 
-def show_photo_comparison(runs: ComparedRuns) -> None:
+def show_photo_comparison(runs: RunsByName) -> None:
     """Two or three models on the same faces of the same photo."""
-    usable = {name: run for name, run in runs.items() if run.has_model and run.kind == "recogniser"}
+    usable = {name: run for name, run in runs.items() if run.has_model and run.kind == "classifier"}
     models: dict[str, ExpressionClassifier] = {}
     for name, run in list(usable.items())[:_MAX_MODELS]:
         with messages.error_box(f'the model of "{name}"'):
             models[name] = _load_classifier(open_model(run.folder))
     if len(models) < 2:
-        st.info("Choose two or three finished recognisers that have their weights here.", icon=":material/info:")
+        st.info("Choose two or three finished classifiers that have their weights here.", icon=":material/info:")
         return
     file = st.file_uploader("A photo of people", key="runs_photo", help="As on the Photos page; nothing is kept.")
     name, content = (file.name, file.getvalue()) if file else photo_cache.read_sample_photo()

@@ -27,7 +27,7 @@ def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> tuple[s
     known of the data set. What cannot be learned is shown beside the setting that causes it, and added to `errors`.
     """
     path, votes, entry = _choose_dataset_path(errors)
-    key, of = f"train_labels_{architecture.name}", f"train_labels_of_{architecture.name}"
+    key, of = f"train_label_set_{architecture.name}", f"train_label_set_of_{architecture.name}"
     names = _list_label_sets(architecture, entry)
     if state.get(key) not in names or state.get(of) != path:  # another data set begins with its own labels
         state.pop(key, None)
@@ -49,7 +49,7 @@ def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> tuple[s
 
 def _choose_dataset_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
     """Path, path of the votes or "", and what is known of the data set."""
-    found = {str(entry.path): entry for entry in list_datasets()}
+    found = {str(entry.path): entry for entry in list_datasets().datasets}
     options = [*found, CUSTOM_PATH]
     if state.get("train_data") not in options:
         state.pop("train_data", None)
@@ -73,7 +73,7 @@ def _choose_dataset_path(errors: list[str]) -> tuple[str, str, DatasetInfo | Non
     if path:
         with collect_errors(errors), st.spinner("Looking into it"):
             entry = get_dataset_info(Path(path))
-    votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_votes").strip()
+    votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_ferplus_csv").strip()
     if votes:
         with collect_errors(errors):
             if not Path(votes).is_file():
@@ -92,7 +92,7 @@ def collect_errors(errors: list[str]) -> Iterator[None]:
 
 
 def _list_label_sets(architecture: ArchitectureInfo, dataset_info: DatasetInfo | None) -> list[str]:
-    """The names of those that can be chosen; the project's own recogniser always learns all labels of a data set."""
+    """The names of those that can be chosen; the project's own classifier always learns all labels of a data set."""
     return (
         [native_label_set(dataset_info.labels)]
         if architecture.is_native and dataset_info

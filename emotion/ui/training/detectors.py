@@ -15,30 +15,33 @@ from emotion.ui import components, messages
 
 _CHARTS: Final = {
     "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
-    "face": ("Large and small faces: recall", "recall"),
+    "face_size": ("Large and small faces: recall", "recall"),
     "rotation": ("Turned photos: recall", "recall"),
     "blur": ("Blurred photos: recall", "recall"),
 }
 
 
 def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
-    """What `evaluate-detector` measured, as charts and as a table."""
+    """The rows of `evaluate_detectors`, as charts and as a table."""
     numbers = tables.detectors_long_table(rows)
     columns = st.columns(2, gap="large")
-    for i, (part, (title, measure)) in enumerate(_CHARTS.items()):
+    for i, (section, (title, metric)) in enumerate(_CHARTS.items()):
         with columns[i % 2]:
-            _show_chart(title, _filter_rows(numbers, part=part, measure=measure), f"runs_{part}")
+            _show_chart(title, _filter_rows(numbers, section=section, metric=metric), f"runs_{section}")
     with columns[0]:
         _show_chart(
-            "Time for a picture, on one core", _filter_rows(numbers, part="size"), "runs_time", in_milliseconds=True
+            "Time for a picture, on one core",
+            _filter_rows(numbers, section="frame_size"),
+            "runs_time",
+            in_milliseconds=True,
         )
     with columns[1]:
         st.markdown("##### How to read this", anchors=False)
         ghosts = [
-            f"- {messages.escape_markdown(row['detector'])}: {row['false_boxes']} false boxes "
-            f"on {row['empty']} photos without a face"
+            f"- {messages.escape_markdown(row['detector'])}: {row['false_positives']} false positives "
+            f"on {row['negatives']} photos without a face"
             for row in rows
-            if "empty" in row
+            if "negatives" in row
         ]
         explained = [
             "- **Average precision**: 100 % would be every face found, and nothing else taken for one.",

@@ -14,8 +14,8 @@ from emotion.ui import components
 from emotion.ui.training import run_table
 
 _METRIC_NAMES: Final = {
-    "found": "found at all",
-    "accuracy_found": "right, of those found",
+    "detection_rate": "found at all",
+    "accuracy_detected": "right, of those found",
     "accuracy_all": "right, of all",
     "accuracy_crops": "right, cut out by hand",
 }
@@ -29,9 +29,9 @@ def show_end_to_end(results: Sequence[Mapping[str, Any]]) -> None:
     table = tables.end_to_end_intervals(results, _METRIC_NAMES)
     said = "; ".join(f"{row['detector']}: right for {format_percent(row['accuracy_all'])} of all" for row in results)
     components.show_chart(charts.plot_intervals(table, "detector"), key="card_way", alt_text=said)
-    widths, turns = ([one["value"] for one in results[0][part]] for part in ("by_side", "by_turn"))
+    widths, turns = ([one["value"] for one in results[0][part]] for part in ("by_face_size", "by_rotation"))
     st.caption(
-        f"{results[0]['n']:,} {'test' if results[0]['split'] == 'private' else 'validation'} faces, each somewhere in a "
+        f"{results[0]['n']:,} {results[0]['split']} faces, each somewhere in a "
         f"picture: {min(widths)} to {max(widths)} pixels wide, turned by up to {max(turns)} degrees."
     )
     sides = tables.end_to_end_by_size(results)

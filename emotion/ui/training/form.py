@@ -43,11 +43,11 @@ _AUGMENTATIONS: Final[Mapping[str, tuple[str, float, float]]] = {
     "brightness": ("Brightness, grey levels", 80.0, 5.0),
     "contrast": ("Contrast", 0.8, 0.05),
     "gamma": ("Gamma", 0.8, 0.05),
-    "p_erase": ("One box erased, chance", 1.0, 0.05),
-    "p_blur": ("Blur, chance", 0.5, 0.02),
-    "p_noise": ("Noise, chance", 0.5, 0.02),
-    "p_jpeg": ("JPEG, chance", 0.5, 0.02),
-    "p_low_resolution": ("Low resolution, chance", 0.5, 0.02),
+    "erase_prob": ("One box erased, chance", 1.0, 0.05),
+    "blur_prob": ("Blur, chance", 0.5, 0.02),
+    "noise_prob": ("Noise, chance", 0.5, 0.02),
+    "jpeg_prob": ("JPEG, chance", 0.5, 0.02),
+    "low_resolution_prob": ("Low resolution, chance", 0.5, 0.02),
 }
 
 state = st.session_state
@@ -61,25 +61,25 @@ def fill_form(plan: TrainingPlan) -> None:
             "train_network": of,
             "train_data": CUSTOM_PATH,
             "train_path": plan.data,
-            "train_votes": plan.ferplus_csv,
-            f"train_labels_{of}": plan.label_set,
-            f"train_flip_{of}": plan.horizontal_flip,
+            "train_ferplus_csv": plan.ferplus_csv,
+            f"train_label_set_{of}": plan.label_set,
+            f"train_horizontal_flip_{of}": plan.horizontal_flip,
             f"train_zoom_{of}": (plan.augmentation.min_scale, plan.augmentation.max_scale),
         }
     )
     given = Path(plan.data)
-    known = [entry for entry in list_datasets() if entry.path == given]
+    known = [entry for entry in list_datasets().datasets if entry.path == given]
     if not known and not given.exists():  # a shipped run was made elsewhere, from the same data set
-        known = [entry for entry in list_datasets() if entry.path.name == given.name]
+        known = [entry for entry in list_datasets().datasets if entry.path.name == given.name]
     if known:
         state["train_data"] = str(known[0].path)
-    state[f"train_labels_of_{of}"] = str(known[0].path) if known else plan.data
-    for name in ("epochs", "batch", "optimiser", "learning_rate", "schedule", "patience", "seed", "tensorboard"):
+    state[f"train_label_set_of_{of}"] = str(known[0].path) if known else plan.data
+    names = ("epochs", "batch_size", "optimizer", "learning_rate", "lr_schedule", "early_stopping_patience", "seed")
+    for name in (*names, "tensorboard"):
         state[f"train_{name}_{of}"] = getattr(plan, name)
     for name in _AUGMENTATIONS:
         state[f"train_{name}_{of}"] = float(getattr(plan.augmentation, name))
-    state[f"train_teaching_{of}"] = plan.distillation_weight
-    # What an older version kept of them are no folders.
+    state[f"train_distillation_weight_{of}"] = plan.distillation_weight
     state[f"train_teachers_{of}"] = [os.path.abspath(one) for one in plan.teachers if Path(one).is_dir()]
     state[f"train_weights_{of}"] = plan.weights if plan.weights in _WEIGHT_SOURCES else "file"
     if state[f"train_weights_{of}"] == "file":
@@ -107,7 +107,8 @@ def choose_architecture() -> ArchitectureInfo:
         st.markdown(
             f"{messages.escape_markdown(card.origin[:1].upper() + card.origin[1:])}.  \n"
             f"Reported: {messages.escape_markdown(card.reported_accuracy)}.  \n"
-            f"{card.num_parameters:,} parameters; reads {card.input_size} x {card.input_size} pixels, {messages.escape_markdown(card.color_mode)}."
+            f"{card.num_parameters:,} parameters; reads {card.input_size} x {card.input_size} pixels, "
+            f"{messages.escape_markdown(card.color_mode)}."
         )
         if card.pretrained_note:
             st.caption(messages.escape_markdown(card.pretrained_note + "."))
@@ -151,16 +152,16 @@ def choose_hyperparameters(
             **_make_widget_args(f"train_epochs_{of}", plan.epochs),
             help="How often it sees every face.",
         )
-        chosen["batch"] = st.number_input(
+        chosen["batch_size"] = st.number_input(
             "Batch",
             1,
             4096,
-            **_make_widget_args(f"train_batch_{of}", plan.batch_size),
+            **_make_widget_args(f"train_batch_size_{of}", plan.batch_size),
             help="How many faces it looks at before it changes itself.",
         )
-        most = max_batch_size(dataset_info, LABEL_SETS[label_set_name]) if dataset_info else chosen["batch"]
-        if chosen["batch"] > most:
-            chosen["batch"] = most
+        most = max_batch_size(dataset_info, LABEL_SETS[label_set_name]) if dataset_info else chosen["batch_size"]
+        if chosen["batch_size"] > most:
+            chosen["batch_size"] = most
             st.caption(f"Only {most:,} faces are for training, so a batch has {most:,}.")
         chosen["seed"] = st.number_input(
             "Seed",
@@ -170,8 +171,8 @@ def choose_hyperparameters(
             help="The same seed, the same training.",
         )
     with middle:
-        chosen["optimiser"] = _choose_option(
-            "Optimiser", OPTIMIZERS, architecture, "optimiser", plan, "How it changes itself."
+        chosen["optimizer"] = _choose_option(
+            "Optimizer", OPTIMIZERS, architecture, "optimizer", plan, "How it changes itself."
         )
         chosen["learning_rate"] = st.number_input(
             "Learning rate",
@@ -182,14 +183,16 @@ def choose_hyperparameters(
             **_make_widget_args(f"train_learning_rate_{of}", float(plan.learning_rate)),
             help="How large its changes are: too small takes for ever, too large learns nothing.",
         )
-        chosen["schedule"] = _choose_option("Learning rate over time", LR_SCHEDULES, architecture, "schedule", plan, "")
+        chosen["lr_schedule"] = _choose_option(
+            "Learning rate over time", LR_SCHEDULES, architecture, "lr_schedule", plan, ""
+        )
     with right:
-        chosen["patience"] = st.number_input(
+        chosen["early_stopping_patience"] = st.number_input(
             "End early after",
             0,
             1000,
-            **_make_widget_args(f"train_patience_{of}", plan.early_stopping_patience),
-            disabled="patience" in architecture.locked_fields,
+            **_make_widget_args(f"train_early_stopping_patience_{of}", plan.early_stopping_patience),
+            disabled="early_stopping_patience" in architecture.locked_fields,
             help="Epochs without a smaller loss on the faces held out; 0 never ends early.",
         )
         if architecture.pretrained_note:
@@ -243,7 +246,7 @@ def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
 
 
 def _choose_teachers(architecture: ArchitectureInfo, plan: TrainingPlan) -> dict[str, Any]:
-    """Finished recognisers of this program, as folders, and what share their answers have in what it learns."""
+    """Finished classifiers of this program, as folders, and what share their answers have in what it learns."""
     own = {one.name for one in list_architectures() if one.is_native}
     runs = manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
     known = {os.path.abspath(run.folder): run.name for run in runs if run.has_model and run.network in own}
@@ -258,7 +261,7 @@ def _choose_teachers(architecture: ArchitectureInfo, plan: TrainingPlan) -> dict
         key=key,
         format_func=words.__getitem__,
         placeholder="nobody but the labels",
-        help="Recognisers whose answers count, too, in what it learns; each makes an epoch longer.",
+        help="Classifiers whose answers count, too, in what it learns; each makes an epoch longer.",
     )
     share = plan.distillation_weight
     if chosen:
@@ -267,10 +270,10 @@ def _choose_teachers(architecture: ArchitectureInfo, plan: TrainingPlan) -> dict
             0.0,
             1.0,
             step=0.05,
-            **_make_widget_args(f"train_teaching_{architecture.name}", plan.distillation_weight),
+            **_make_widget_args(f"train_distillation_weight_{architecture.name}", plan.distillation_weight),
             help="1 is the teachers alone, 0 the labels alone.",
         )
-    return {"teachers": tuple(chosen), "teaching": share}
+    return {"teachers": tuple(chosen), "distillation_weight": share}
 
 
 def _choose_augmentation(architecture: ArchitectureInfo, plan: TrainingPlan) -> dict[str, Any]:
@@ -279,8 +282,8 @@ def _choose_augmentation(architecture: ArchitectureInfo, plan: TrainingPlan) -> 
     with st.expander("Change the faces a little, differently in every epoch", icon=":material/auto_awesome:"):
         flip = st.toggle(
             "From both sides in turn",
-            **_make_widget_args(f"train_flip_{of}", plan.horizontal_flip),
-            disabled="flip" in architecture.locked_fields,
+            **_make_widget_args(f"train_horizontal_flip_{of}", plan.horizontal_flip),
+            disabled="horizontal_flip" in architecture.locked_fields,
         )
         columns = st.columns(3, gap="medium")
         values: dict[str, Any] = {}
@@ -296,10 +299,10 @@ def _choose_augmentation(architecture: ArchitectureInfo, plan: TrainingPlan) -> 
                 0.5,
                 1.5,
                 step=0.01,
-                **_make_widget_args(f"train_zoom_{of}", (amount["least_scale"], amount["most_scale"])),
+                **_make_widget_args(f"train_zoom_{of}", (amount["min_scale"], amount["max_scale"])),
             )
-    change = replace(Augmentation(**values, min_scale=zoom[0], max_scale=zoom[1]))
-    return {"flip": flip, "augmentation": NO_AUGMENTATION if change == NO_AUGMENTATION else change}
+    change = Augmentation(**values, min_scale=zoom[0], max_scale=zoom[1])
+    return {"horizontal_flip": flip, "augmentation": NO_AUGMENTATION if change == NO_AUGMENTATION else change}
 
 
 # ------------------------------------------------------------------ what it costs, and the start

@@ -64,7 +64,7 @@ def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFace
         path = _find_dataset_path(run)
         changed = path.stat().st_mtime_ns
         return _load_validation_faces(
-            str(path), changed, str(run.config.get("labels", "own")), preds.rows.tobytes(), preds
+            str(path), changed, str(run.config.get("label_set", "own")), preds.rows.tobytes(), preds
         )
     except OSError as error:
         return f"Its faces cannot be shown: the data set cannot be read ({error.strerror})."
@@ -79,7 +79,7 @@ def _find_dataset_path(run: RunSummary) -> Path:
         raise DataError("The run does not say which data set it learned from.")
     if Path(given).exists():
         return Path(given)
-    same = [entry.path for entry in list_datasets() if Path(entry.path).name == Path(given).name]
+    same = [entry.path for entry in list_datasets().datasets if Path(entry.path).name == Path(given).name]
     if not same:
         raise DataError(f"Its data set {Path(given).name} is not on this machine, or not where it was.")
     return Path(same[0])
@@ -202,7 +202,8 @@ def show_confusion(run: RunSummary, preds: Predictions) -> None:
         true, said = (preds.class_names[i] for i in cell)
         places = preds.confusion_cell(cell[0], cell[1], epoch)
         st.markdown(
-            f"##### {messages.escape_markdown(symbol_and_name(true))}, said {messages.escape_markdown(symbol_and_name(said))}: {len(places)}",
+            f"##### {messages.escape_markdown(symbol_and_name(true))}, said "
+            f"{messages.escape_markdown(symbol_and_name(said))}: {len(places)}",
             anchors=False,
         )
         if len(places):
@@ -264,7 +265,8 @@ def show_calibration(preds: Predictions) -> None:
         sure = float((table["confidence"].to_numpy(dtype=float) * counts).sum() / max(1.0, counts.sum()))
         word = "too certain" if sure > preds.accuracy() else "too modest"
         st.write(
-            f"It is {format_percent(sure)} certain on average, and right {format_percent(preds.accuracy())} of the time: {word}. "
+            f"It is {format_percent(sure)} certain on average, "
+            f"and right {format_percent(preds.accuracy())} of the time: {word}. "
             "Above the dashed line it is better than it thinks, below it worse."
         )
 

@@ -32,7 +32,7 @@ state = st.session_state
 
 def list_active_runs() -> list[RunSummary]:
     """The trainings that are at work or wait, in their turns; detectors and generators are trained elsewhere."""
-    return [run for run in manager.active_runs(manager.RUNS_FOLDER) if run.kind == "recogniser"]
+    return [run for run in manager.active_runs(manager.RUNS_FOLDER) if run.kind == "classifier"]
 
 
 def show_active_runs(queue: list[RunSummary]) -> None:
@@ -103,7 +103,7 @@ def _get_current_step(run: RunSummary, steps: Rows) -> tuple[int, int]:
     last = steps[-1] if steps else {}
     if float(last.get("epoch") or 0) != run.epoch + 1:
         return 0, 1
-    return int(float(last.get("step") or 0)), max(1, int(float(last.get("steps") or 1)))
+    return int(float(last.get("step") or 0)), max(1, int(float(last.get("num_steps") or 1)))
 
 
 def _compute_progress(run: RunSummary, steps: Rows) -> float:
@@ -117,16 +117,16 @@ def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
         st.write(messages.escape_markdown(run.status_text or "It begins; the first figures come in a moment."))
         return
     columns = st.columns(2, gap="large")
-    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "right"), ("Loss", "loss"))
+    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "accuracy"), ("Loss", "loss"))
     for column, (title, measure) in zip(columns, measures, strict=True):
         with column:
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.plot_training_curve(
-                tables.step_curves_table(history, steps, measure), as_percent=measure == "right"
+                tables.step_curves_table(history, steps, measure), as_percent=measure == "accuracy"
             )
             components.show_chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
     with st.expander("Learning rate", icon=":material/show_chart:"):
-        rates = tables.step_curves_table(history, steps, "rate")
+        rates = tables.step_curves_table(history, steps, "learning_rate")
         components.show_chart(charts.plot_learning_rate(rates), key="train_rate", alt_text="Learning rate by epoch")
 
 
@@ -142,7 +142,7 @@ def _run_action(action: Callable[[Path], Any], folder: Path) -> None:
     try:
         action(folder)
     except EmotionError as error:
-        state["train_refused"] = str(error)
+        state["train_error"] = str(error)
 
 
 def _stop_and_keep(folder: Path) -> None:
@@ -151,15 +151,15 @@ def _stop_and_keep(folder: Path) -> None:
 
 def _show_last_error() -> None:
     """Why the last thing that was asked for was refused."""
-    refused = state.pop("train_refused", None)
-    if refused:
-        st.error(messages.escape_markdown(refused), icon=":material/error:")
+    error = state.pop("train_error", None)
+    if error:
+        st.error(messages.escape_markdown(error), icon=":material/error:")
 
 
 def show_ended_runs(runs: list[RunSummary]) -> None:
     """The newest trainings that are over: how they ended, resume them, look into them."""
     rest = [
-        run for run in runs if not (run.is_builtin or run.is_active or run.is_dismissed) and run.kind == "recogniser"
+        run for run in runs if not (run.is_builtin or run.is_active or run.is_dismissed) and run.kind == "classifier"
     ]
     for run in rest[:_MAX_ENDED_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -167,7 +167,8 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
             said = f" Right on {right} in epoch {run.best_epoch}." if right else ""
             how = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
             st.markdown(
-                f"**{messages.escape_markdown(run.name)}**  \n{messages.escape_markdown(how + said)} {messages.escape_markdown(run.error or '')}",
+                f"**{messages.escape_markdown(run.name)}**  \n"
+                f"{messages.escape_markdown(how + said)} {messages.escape_markdown(run.error or '')}",
                 width="stretch",
             )
             if run.can_resume:

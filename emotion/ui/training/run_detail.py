@@ -56,7 +56,7 @@ def show_run(name: str, run: RunSummary) -> None:
         label_visibility="collapsed",
     )
     run_table.run_fragment(parts[part or next(iter(parts))])
-    if answers is None and run.kind == "recogniser":
+    if answers is None and run.kind == "classifier":
         st.caption(
             "What it said of each face was not kept. `python -m emotion evaluate RUN --data DATA --answers` makes up "
             "for it; then there are the confusion matrix, the mistakes and more."
@@ -77,7 +77,7 @@ def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mappin
             "Certainty": lambda: predictions.show_calibration(preds),
             "Mistakes": lambda: predictions.show_misclassifications(run, preds),
         }
-    ways = _read_json(run, REPORT_FILE).get("pipeline")
+    ways = _read_json(run, REPORT_FILE).get("end_to_end")
     if isinstance(ways, list) and ways:
         parts["From picture to label"] = lambda: end_to_end.show_end_to_end(ways)
     if (run.folder / ROBUSTNESS_FILE).is_file():
@@ -123,7 +123,7 @@ def _read_json(run: RunSummary, file_name: str) -> dict[str, Any]:
 
 def _show_actions(name: str, run: RunSummary, preds: Predictions | None) -> None:
     with st.container(horizontal=True):
-        if run.has_model and run.kind == "recogniser" and run.folder.parent != store.BUILTIN_MODELS:
+        if run.has_model and run.kind == "classifier" and run.folder.parent != store.BUILTIN_MODELS:
             _show_install(run)
         for model in (run.folder,) if run.source_run else run.installed_models:
             _show_remove(model)
@@ -133,12 +133,12 @@ def _show_actions(name: str, run: RunSummary, preds: Predictions | None) -> None
             _show_downloads(name, run, preds)
         if not run.is_builtin:
             _show_delete(run)
-    said = state.pop("runs_said", None)
-    if said:
-        st.success(messages.escape_markdown(said), icon=":material/check:")
-    refused = state.pop("runs_refused", None)
-    if refused:
-        st.error(messages.escape_markdown(refused), icon=":material/error:")
+    message = state.pop("runs_message", None)
+    if message:
+        st.success(messages.escape_markdown(message), icon=":material/check:")
+    error = state.pop("runs_error", None)
+    if error:
+        st.error(messages.escape_markdown(error), icon=":material/error:")
 
 
 def _show_install(run: RunSummary) -> None:
@@ -148,7 +148,7 @@ def _show_install(run: RunSummary) -> None:
         st.toggle(
             "Begin with it",
             key=f"runs_default_{run.folder.name}",
-            help="The app begins with this recogniser, for everybody. Otherwise it can be chosen in the sidebar.",
+            help="The app begins with this classifier, for everybody. Otherwise it can be chosen in the sidebar.",
         )
         st.toggle(
             "Replace a model of this name",
@@ -165,10 +165,10 @@ def _on_install(run: RunSummary) -> None:
     try:
         bundle = install.install_model(run.folder, store.BUILTIN_MODELS, name, default=default, overwrite=replace)
     except EmotionError as error:
-        state["runs_refused"] = str(error)
+        state["runs_error"] = str(error)
         return
-    state["side_recogniser"] = bundle.name  # who uses it wants to see it
-    state["runs_said"] = f"All pages use {bundle.name} now; the sidebar has the others."
+    state["side_classifier"] = bundle.name  # who uses it wants to see it
+    state["runs_message"] = f"All pages use {bundle.name} now; the sidebar has the others."
 
 
 def _show_remove(model_folder: Path) -> None:
@@ -189,11 +189,11 @@ def _on_remove(model_folder: Path) -> None:
     try:
         install.remove_model(model_folder, store.BUILTIN_MODELS)
     except EmotionError as error:
-        state["runs_refused"] = str(error)
+        state["runs_error"] = str(error)
         return
-    if state.get("side_recogniser") == model_folder.name:
-        del state["side_recogniser"]
-    state["runs_said"] = f"{model_folder.name} was removed from the models."
+    if state.get("side_classifier") == model_folder.name:
+        del state["side_classifier"]
+    state["runs_message"] = f"{model_folder.name} was removed from the models."
 
 
 def _show_repeat(run: RunSummary) -> None:
@@ -220,17 +220,17 @@ def _show_repeat(run: RunSummary) -> None:
 def _show_downloads(name: str, run: RunSummary, preds: Predictions | None) -> None:
     stem = serialization.sanitize_filename(run.folder.name)
 
-    def save(label: str, content: Any, file: str) -> None:
+    def show_download(label: str, content: Any, file: str) -> None:
         st.download_button(
             label, content, f"{stem}{file}", on_click="ignore", icon=":material/download:", key=f"runs_take_{file}"
         )
 
     rows = run_table.load_history(run)
     history = pd.DataFrame([{name: float(cell or "nan") for name, cell in row.items()} for row in rows])
-    save("Card (Markdown)", lambda: tables.format_run_card(name, run, preds), "-card.md")
-    save("Settings (JSON)", json.dumps(dict(run.config), indent=2), "-settings.json")
+    show_download("Card (Markdown)", lambda: tables.format_run_card(name, run, preds), "-card.md")
+    show_download("Settings (JSON)", json.dumps(dict(run.config), indent=2), "-settings.json")
     if len(history):
-        save("History (CSV)", results_tables.to_csv(history), "-history.csv")
+        show_download("History (CSV)", results_tables.to_csv(history), "-history.csv")
 
 
 def _show_delete(run: RunSummary) -> None:
@@ -244,7 +244,7 @@ def _on_delete(run: RunSummary) -> None:
     try:
         manager.delete_run(run.folder, manager.RUNS_FOLDER)
     except EmotionError as error:
-        state["runs_refused"] = str(error)
+        state["runs_error"] = str(error)
         return
     run_table.select_runs()
 
@@ -269,27 +269,27 @@ def _show_curves(rows: tables.Rows) -> None:
         )
         return
     drawn = False
-    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "right"), ("Loss", "loss"))
+    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "accuracy"), ("Loss", "loss"))
     for title, measure in measures:
         table = tables.step_curves_table(rows, (), measure)
         if len(table):
             drawn = True
             st.markdown(f"##### {title}", anchors=False)
-            chart = charts.plot_training_curve(table, as_percent=measure == "right")
+            chart = charts.plot_training_curve(table, as_percent=measure == "accuracy")
             components.show_chart(chart, key=f"runs_learning_{measure}", alt_text=f"{title} by epoch")
     if not drawn:
         st.write("There is no history of its epochs, or none yet.")
 
 
 def _show_test_scores(run: RunSummary) -> None:
-    """What a recogniser scored on the test faces, as its card says."""
+    """What a classifier scored on the test faces, as its card says."""
     card = _read_json(run, CARD_FILE)
-    if run.kind != "recogniser" or not card:
+    if run.kind != "classifier" or not card:
         return
     with messages.error_box("the scores of this run"):
         bundle = ModelBundle(run.folder, card)  # not verified: its weights may not be here, its scores are
-        private = card.get("metrics", {}).get("private", {})
-        for head, scores in [(head, private[head]) for head in bundle.heads if head in private]:
+        test = card.get("metrics", {}).get("test", {})
+        for head, scores in [(head, test[head]) for head in bundle.heads if head in test]:
             low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
             st.metric(
                 models.describe_head(bundle, head),

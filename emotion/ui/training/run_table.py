@@ -24,16 +24,20 @@ from emotion.training.tables import CurveMetric, Rows
 from emotion.ui import components, messages, session
 
 RunsByName = Mapping[str, RunSummary]
-SELECTED_KEY: Final = "runs_chosen"  # the names of the runs that are looked at
+SELECTED_KEY: Final = "selected_runs"  # the names of the runs that are looked at
 CORRUPTION_NAMES: Final = {
     "blur": "Blurred",
-    "light": "Darker and lighter",
+    "brightness": "Darker and lighter",
     "rotation": "Turned",
     "occlusion": "Partly covered",
-    "size": "Small",
+    "downscale": "Small",
     "noise": "Noisy",
 }
-_METRICS: Final[Mapping[str, CurveMetric]] = {"Right answers": "right", "Loss": "loss", "Learning rate": "rate"}
+_METRICS: Final[Mapping[str, CurveMetric]] = {
+    "Right answers": "accuracy",
+    "Loss": "loss",
+    "Learning rate": "learning_rate",
+}
 _ROW_PX: Final = 35  # pixels of a row of a table
 _MAX_VISIBLE_ROWS: Final = 9  # that are seen at once
 _MAX_CURVES: Final = 8  # runs: as many as there are colours that can be told apart
@@ -62,7 +66,7 @@ def _is_generator(run: RunSummary) -> bool:
 def select_runs(*folders: Path) -> None:
     """Make these the runs that the page looks at, when it is drawn the next time."""
     state[SELECTED_KEY] = [str(folder) for folder in folders]
-    state["runs_turn"] = state.get("runs_turn", 0) + 1
+    state["runs_table_version"] = state.get("runs_table_version", 0) + 1
 
 
 def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
@@ -70,26 +74,26 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
     names, kept = list(runs), state.get(SELECTED_KEY, [])
     rows = [i for i, run in enumerate(runs.values()) if str(run.folder) in kept]
     # A run more or less moves the others: the table is another one then, and begins with what was chosen.
-    words = "|".join([*names, str(state.get("runs_turn", 0))])
+    words = "|".join([*names, str(state.get("runs_table_version", 0))])
     key = f"runs_table_{hashlib.sha256(words.encode()).hexdigest()[:12]}"
 
-    def keep() -> None:
+    def on_select() -> None:
         state[SELECTED_KEY] = [str(runs[names[i]].folder) for i in state[key].selection.rows if i < len(names)]
 
     table = tables.runs_table(runs, find_current_run(runs))
     st.dataframe(
-        table.assign(right=100 * table["right"]),
+        table.assign(accuracy=100 * table["accuracy"]),
         hide_index=True,
         key=key,
-        on_select=keep,
+        on_select=on_select,
         selection_mode="multi-row",
         selection_default={"selection": {"rows": rows}},
         placeholder="",
         height=_ROW_PX * (1 + min(_MAX_VISIBLE_ROWS, max(1, len(runs)))) + 3,
         column_config={
-            "in use": st.column_config.TextColumn("", help="A star: the recogniser that all pages use now.", width=30),
-            "right": st.column_config.ProgressColumn(
-                "right",
+            "in_use": st.column_config.TextColumn("", help="A star: the classifier that all pages use now.", width=30),
+            "accuracy": st.column_config.ProgressColumn(
+                "accuracy",
                 format="%.1f %%",
                 min_value=0,
                 max_value=100,
@@ -98,11 +102,11 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
             ),
             # All of them side by side on a usual screen, unless a name is long.
             "labels": st.column_config.TextColumn(width=86),
-            "best epoch": st.column_config.NumberColumn(width=74),
+            "best_epoch": st.column_config.NumberColumn("best epoch", width=74),
             "epochs": st.column_config.TextColumn(width=60),
             "state": st.column_config.TextColumn(width=56),
-            "minutes": st.column_config.NumberColumn(width=60),
-            "made": st.column_config.DateColumn(width=84),
+            "train_minutes": st.column_config.NumberColumn("minutes", width=60),
+            "created": st.column_config.DateColumn(width=84),
         },
     )
     return {names[i]: runs[names[i]] for i in rows} or _get_default_runs(runs)
@@ -117,7 +121,7 @@ def find_current_run(runs: RunsByName) -> str:
 
 
 def _get_default_runs(runs: RunsByName) -> dict[str, RunSummary]:
-    """The ladder from the simplest network to the shipped recogniser; else what is in use, else the first."""
+    """The ladder from the simplest network to the shipped classifier; else what is in use, else the first."""
     ladder = {
         name: run
         for name, run in runs.items()
@@ -130,7 +134,7 @@ def _get_default_runs(runs: RunsByName) -> dict[str, RunSummary]:
 
 
 def _is_four_class(run: RunSummary) -> bool:
-    return str(run.config.get("labels", "")).startswith("four")
+    return str(run.config.get("label_set", "")).startswith("four")
 
 
 def load_history(run: RunSummary) -> Rows:
@@ -183,7 +187,7 @@ def show_comparison(runs: RunsByName) -> None:
         st.write("None of these runs has written such a figure.")
     else:
         chart = charts.plot_run_curves(
-            table, as_percent=of == "right", log_scale=log and bool((table["value"] > 0).all())
+            table, as_percent=of == "accuracy", log_scale=log and bool((table["value"] > 0).all())
         )
         components.show_chart(chart, key="runs_curves", alt_text=f"{measure} by epoch of {', '.join(drawn)}")
         st.caption(
@@ -218,18 +222,18 @@ def show_robustness(runs: RunsByName) -> None:
             )
         )
     columns = st.columns(2, gap="large")
-    kinds = list(dict.fromkeys(table["kind"]))
+    kinds = list(dict.fromkeys(table["corruption"]))
     for i, kind in enumerate(kinds):
-        some = pd.DataFrame(table[table["kind"] == kind])
+        some = pd.DataFrame(table[table["corruption"] == kind])
         title = CORRUPTION_NAMES.get(str(kind), str(kind))
         with columns[i % 2]:
             st.markdown(f"##### {messages.escape_markdown(title)}", anchors=False)
             said = f"{title} pictures, right answers by {some['unit'].iloc[0]}"
             components.show_chart(
-                charts.plot_robustness(some, some["unit"].iloc[0]), key=f"runs_stress_{kind}", alt_text=said
+                charts.plot_robustness(some, some["unit"].iloc[0]), key=f"runs_robustness_{kind}", alt_text=said
             )
     if kinds:
-        show_table_download(table, "stress", "runs_stress_save")
+        show_table_download(table, "robustness", "runs_robustness_save")
 
 
 # ------------------------------------------------------------------ to take away

@@ -53,7 +53,7 @@ def show_frame(jpeg: bytes | None, alt_text: str) -> None:
     Args:
         jpeg: The frame. It is sent as part of the page: a file of its own would be removed, by the next run of the
             page, before a slow browser has asked for it.
-        alt: What it shows.
+        alt_text: What it shows.
     """
     if jpeg:
         st.image(components.to_data_url(jpeg), width="stretch", alt=alt_text)
@@ -86,8 +86,8 @@ def _get_frame(analysis: VideoAnalysis, jpeg: bytes | None, anonymize: bool) -> 
 
 @st.cache_data(max_entries=100, show_spinner=False)
 def _read_first_frame(path: Path, anonymize: bool) -> bytes:
-    with VideoReader(path) as film:
-        image = downscale(next(film.frames()).image(), 640)
+    with VideoReader(path) as reader:
+        image = downscale(next(reader.frames()).image(), 640)
     return encode_jpeg(pixelate_all(image) if anonymize else image, 80)
 
 

@@ -37,7 +37,7 @@ def select_visible(people: Sequence[Person]) -> list[Person]:
         return shown
     wanted = st.toggle(
         f"Show {brief} {'face' if brief == 1 else 'faces'} seen only briefly",
-        key="film_brief",
+        key="video_brief",
         help="For less than half a second: often these are no faces. Tables and files have them in any case.",
     )
     return shown if wanted else longer
@@ -48,9 +48,9 @@ def show_people(
 ) -> None:
     """Who is in the film: picture, name, share of expressions, and what can be done with them."""
     pages = max(1, -(-len(visible_people) // _PEOPLE_PER_PAGE))
-    page = state["film_people"] = min(state.get("film_people", 1), pages)  # some may just have been hidden or merged
+    page = state["video_people"] = min(state.get("video_people", 1), pages)  # some may just have been hidden or merged
     if pages > 1:
-        page = st.pagination(pages, key="film_people")
+        page = st.pagination(pages, key="video_people")
     on_page = visible_people[(page - 1) * _PEOPLE_PER_PAGE : page * _PEOPLE_PER_PAGE]
     together = analysis.find_cooccurring_tracks(person.track_id for person in on_page)
     for person in on_page:
@@ -65,7 +65,7 @@ def show_people(
             for person in away:
                 st.button(
                     f"Show {messages.escape_markdown(person.name)}",
-                    key=f"film_unhide_{analysis.folder.name}_{person.track_id}",
+                    key=f"video_unhide_{analysis.folder.name}_{person.track_id}",
                     on_click=_make_edit_callback(analysis.hide, person.track_id, False),
                 )
 
@@ -77,7 +77,7 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
         if picture:
             st.image(picture, width=64, alt=person.name)
         with st.container(gap="xsmall", width="stretch"):
-            name = f"film_name_{key}"
+            name = f"video_name_{key}"
             state[name] = person.name if person.has_custom_name else ""  # a merge may have brought it
             st.text_input(
                 f"Name of {person.name}",
@@ -106,7 +106,7 @@ def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person]
     st.button(
         "Hide this face",
         icon=":material/visibility_off:",
-        key=f"film_hide_{key}",
+        key=f"video_hide_{key}",
         help="Leaves it out of timeline, charts and all files; out of the video when that is drawn again.",
         on_click=_make_edit_callback(analysis.hide, person.track_id),
     )
@@ -116,17 +116,17 @@ def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person]
             "Is the same person as",
             list(names),
             index=None,
-            key=f"film_merge_{key}",
+            key=f"video_merge_{key}",
             placeholder="Choose a face",
             format_func=lambda track: str(names.get(track, track)),
             help="Faces that are seen in the same frame are different people and are not offered.",
-            on_change=lambda: _make_edit_callback(analysis.merge, person.track_id, state[f"film_merge_{key}"])(),
+            on_change=lambda: _make_edit_callback(analysis.merge, person.track_id, state[f"video_merge_{key}"])(),
         )
     if person.merged_track_ids:
         st.button(
             "Take apart again",
             icon=":material/call_split:",
-            key=f"film_split_{key}",
+            key=f"video_split_{key}",
             on_click=_make_edit_callback(analysis.unmerge, person.track_id),
         )
 
@@ -166,9 +166,9 @@ def show_face_counts(analysis: VideoAnalysis) -> None:
     said = f"How many faces show what, over {format_clock(analysis.duration)}. Altogether: "
     components.show_chart(
         charts.plot_expressions_over_time(analysis.face_counts(), analysis.duration),
-        key="film_cast",
+        key="video_cast",
         alt_text=said + selection.format_shares(analysis.expression_shares()),
-        on_select=lambda: timeline.seek_from_chart("film_cast"),
+        on_select=lambda: timeline.seek_from_chart("video_cast"),
     )
     st.caption("How many faces show what; a click jumps there.")
 
@@ -181,7 +181,7 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
     said = [f"Everyone: {selection.format_shares(everyone)}"] if len(most) > 1 else []
     said += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in most]
     table = build_share_table([(person.name, person.expression_shares) for person in most], everyone)
-    components.show_chart(charts.plot_people_shares(table), key="film_shares", alt_text="; ".join(said))
+    components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(said))
     summary = [
         (
             p.name,
@@ -194,27 +194,29 @@ def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> No
     ]
     columns = ["Face", "First seen", "Last seen", "Seconds", "Expressions"]
     with st.expander("First and last seen", icon=":material/table_rows:"):
-        st.dataframe(pd.DataFrame(summary, columns=columns), key="film_table", hide_index=True)
+        st.dataframe(pd.DataFrame(summary, columns=columns), key="video_table", hide_index=True)
 
 
 def show_group_shares(analysis: VideoAnalysis) -> None:
     """What an audience shows together; nothing where so few are seen that it would be about single people."""
     st.markdown("##### Audience", anchors=False)
-    least = st.slider(
+    min_faces = st.slider(
         "Only moments with at least so many faces",
         2,
         _MAX_GROUP_SIZE,
         MIN_GROUP_FACES,
-        key="film_least",
+        key="video_min_faces",
         help="An audience is more than one or two people: where fewer are seen at once, nothing is shown.",
     )
-    table = analysis.group_shares(least)
+    table = analysis.group_shares(min_faces)
     if not bool(table["share"].notna().any()):
-        st.info(f"There are never {least} faces at once, so there is no audience to show.", icon=":material/groups:")
+        st.info(
+            f"There are never {min_faces} faces at once, so there is no audience to show.", icon=":material/groups:"
+        )
         return
     components.show_chart(
         charts.plot_expressions_over_time(table, analysis.duration, as_percent=True),
-        key="film_audience",
-        alt_text=f"Shares of the expressions over time, where at least {least} faces are seen at once",
-        on_select=lambda: timeline.seek_from_chart("film_audience"),
+        key="video_audience",
+        alt_text=f"Shares of the expressions over time, where at least {min_faces} faces are seen at once",
+        on_select=lambda: timeline.seek_from_chart("video_audience"),
     )

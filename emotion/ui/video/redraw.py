@@ -28,7 +28,7 @@ def show_redraw(analysis: VideoAnalysis) -> None:
         f"download and the GIF.{_format_undrawable_names(analysis)}",
         icon=":material/brush:",
     )
-    if st.button("Redraw the video", icon=":material/brush:", key="film_redraw", type="primary"):
+    if st.button("Redraw the video", icon=":material/brush:", key="video_redraw", type="primary"):
         with messages.error_box("the redrawing"):
             library.submit_redraw(analysis.folder)
             st.rerun()
@@ -54,7 +54,7 @@ def _show_progress(analysis: VideoAnalysis) -> None:
         st.progress(
             state.fraction, messages.escape_markdown(f"Redrawing the video: {selection.format_progress(state)}")
         )
-        if st.button("Stop and keep the old video", icon=":material/stop:", key="film_redraw_stop"):
+        if st.button("Stop and keep the old video", icon=":material/stop:", key="video_redraw_stop"):
             with st.spinner("Stopping"):
                 job.open_job(analysis.folder / redraw.REDRAW_FOLDER).stop()
             st.rerun()

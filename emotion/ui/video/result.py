@@ -79,13 +79,13 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     st.markdown("##### Take away", anchors=False)
     stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "film"
 
-    def save(key: str, label: str, make: Callable[[VideoAnalysis], Any], file: str) -> None:
+    def show_download(key: str, label: str, make: Callable[[VideoAnalysis], Any], file: str) -> None:
         # Another thread makes it, and gets an analysis of its own.
         st.download_button(
             label,
             lambda: make(VideoAnalysis.open(analysis.folder)),
             f"{stem}{file}",
-            key=f"film_save_{key}",
+            key=f"video_save_{key}",
             on_click="ignore",
             icon=":material/download:",
         )
@@ -93,16 +93,16 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     path = None if anonymize else analysis.annotated_video
     with st.container(horizontal=True):
         if path is not None:
-            save("film", "Film with labels", lambda _: player.open_video_file(path), "-faces.mp4")
-        save("csv", "Table (CSV)", exports.to_csv, ".csv")
-        save("json", "Data (JSON)", exports.to_json, ".json")
+            show_download("video", "Film with labels", lambda _: player.open_video_file(path), "-faces.mp4")
+        show_download("csv", "Table (CSV)", exports.to_csv, ".csv")
+        show_download("json", "Data (JSON)", exports.to_json, ".json")
         if not anonymize:
-            save("crops", "Faces", exports.zip_thumbnails, "-faces.zip")
-            save("report", "Report", exports.render_report, ".html")
-            save("all", "All files (ZIP)", exports.zip_results, "-results.zip")
-    _show_subtitles_download(analysis, save)
+            show_download("crops", "Faces", exports.zip_thumbnails, "-faces.zip")
+            show_download("report", "Report", exports.render_report, ".html")
+            show_download("all", "All files (ZIP)", exports.zip_results, "-results.zip")
+    _show_subtitles_download(analysis, show_download)
     if path is not None:
-        _show_gif_download(analysis, save)
+        _show_gif_download(analysis, show_download)
 
 
 def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
@@ -114,7 +114,7 @@ def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..
             track = st.selectbox(
                 "Subtitles of",
                 [None, *people],
-                key=f"film_subtitles_{analysis.folder.name}",
+                key=f"video_subtitles_{analysis.folder.name}",
                 width=240,
                 format_func=lambda one: "All faces" if one is None else str(people.get(one, one)),
             )
@@ -133,7 +133,7 @@ def _show_gif_download(analysis: VideoAnalysis, show_download: Callable[..., Non
             (0.0, min(end, 4.0)),
             0.1,
             format="%.1f s",
-            key=f"film_range_{analysis.folder.name}",
+            key=f"video_range_{analysis.folder.name}",
         )
         most = exports.MAX_GIF_SECONDS
         if 0 < round(stop - start, 1) <= most:

@@ -18,7 +18,7 @@ from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoSettings
 
-ILLUSTRATION: Final = str(photo_cache.SAMPLE_PHOTO.with_name("films.svg"))
+ILLUSTRATION: Final = str(photo_cache.SAMPLE_PHOTO.with_name("video.svg"))
 
 
 EVERY_FRAME: Final = "Every frame"
@@ -30,7 +30,7 @@ FAST: Final = "Fast"
 FRAME_STRIDES: Final = {EVERY_FRAME: 1, FAST: library.FAST_STRIDE}  # as `VideoSettings.frame_stride`
 
 
-_FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.new_folder` names
+_FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `jobs.create_job_folder` names
 
 
 _STATUS_TEXT: Final = {
@@ -46,13 +46,13 @@ state = st.session_state
 def get_selected_video() -> VideoAnalysis | None:
     """The film that the address of the page names; None where it names none, or one that is not here. Raises
     `JobError` where it is damaged."""
-    name = str(st.query_params.get("film", ""))
+    name = str(st.query_params.get("video", ""))
     # Anybody can write an address: nothing but the plain name of a folder becomes a path.
     if not _FOLDER_PATTERN.fullmatch(name) or not (library.VIDEOS_FOLDER / name).is_dir():
         return None
-    kept: VideoAnalysis | None = state.get("film_open")  # it remembers what it has read
+    kept: VideoAnalysis | None = state.get("video_open")  # it remembers what it has read
     if kept is None or kept.folder != library.VIDEOS_FOLDER / name:
-        kept = state["film_open"] = VideoAnalysis.open(library.VIDEOS_FOLDER / name)
+        kept = state["video_open"] = VideoAnalysis.open(library.VIDEOS_FOLDER / name)
         with st.spinner("Opening the film"):
             kept.refresh()
     return kept
@@ -60,18 +60,18 @@ def get_selected_video() -> VideoAnalysis | None:
 
 def select_video(folder: Path | None) -> None:
     """Make that film the one of the page; None shows the list of all."""
-    state.pop("film_open", None)
+    state.pop("video_open", None)
     if folder is None:
-        st.query_params.pop("film", None)
+        st.query_params.pop("video", None)
     else:
-        st.query_params["film"] = folder.name
+        st.query_params["video"] = folder.name
 
 
 def submit_video(video: UploadedFile | Path, name: str, speed: str) -> Job:
     """Have a film read with what is chosen in the sidebar. Raises `EmotionError`."""
-    choice, model = session.get_settings(), session.get_bundle().folder
-    settings = VideoSettings(choice.analyzer_settings, FRAME_STRIDES[speed], choice.anonymize)
-    return library.submit(video, name, settings, detector=choice.detector, model=model)
+    settings, model = session.get_settings(), session.get_bundle().folder
+    video_settings = VideoSettings(settings.analyzer_settings, FRAME_STRIDES[speed], settings.anonymize)
+    return library.submit(video, name, video_settings, detector=settings.detector, model=model)
 
 
 def get_sample_video() -> Path:
@@ -105,13 +105,13 @@ def format_duration(analysis: VideoAnalysis) -> str:
 
 
 def format_summary(analysis: VideoAnalysis) -> str:
-    """What the film is and what read it: "0:12 · 480 x 360 · every frame · glance, recogniser · 3 Nov 2026, 12:00"."""
-    facts, settings, receipt = analysis.video_info, analysis.settings, analysis.provenance
+    """What the film is and what read it: "0:12 · 480 x 360 · every frame · glance, classifier · 3 Nov 2026, 12:00"."""
+    info, settings, provenance = analysis.video_info, analysis.settings, analysis.provenance
     pace = {library.FAST_STRIDE: "about eight frames a second", 1: "every frame"}.get(
         settings.frame_stride, f"one of {settings.frame_stride} frames"
     )
-    size = f"{facts.width} x {facts.height}" if facts else ""
-    tools = f"{receipt['detector']['name']}, {receipt['model']['name']}"
+    size = f"{info.width} x {info.height}" if info else ""
+    tools = f"{provenance['detector']['name']}, {provenance['model']['name']}"
     parts = [
         format_duration(analysis),
         size,

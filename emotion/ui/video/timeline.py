@@ -25,57 +25,59 @@ _TIMELINE: Final = components.load_component("timeline")
 def show_timeline(
     analysis: VideoAnalysis, visible_people: Sequence[Person], *, anonymize: bool, is_live: bool = False
 ) -> None:
-    """Ribbons and moments of `visible_people` who is to be shown; it moves the player of the page, and follows it."""
-    most = {person.track_id for person in sorted(visible_people, key=lambda one: -one.duration)[:_MAX_LANES]}
+    """Show the ribbons and highlights of `visible_people`; the timeline follows the player of the page and moves it."""
+    shown = {person.track_id for person in sorted(visible_people, key=lambda person: -person.duration)[:_MAX_LANES]}
     table = analysis.segments()
-    table = table[table["track"].isin(list(most))]
-    moments = [] if is_live else [moment for moment in analysis.highlights() if moment.track_id in most]
-    words = legend_order([*table["expression"], *(moment.label for moment in moments)])
-    number = {word: i for i, word in enumerate(words)}
-    runs: dict[int, list[tuple[float, float, int]]] = {
-        one.track_id: [] for one in visible_people if one.track_id in most
+    table = table[table["track_id"].isin(list(shown))]
+    highlights = [] if is_live else [item for item in analysis.highlights() if item.track_id in shown]
+    labels = legend_order([*table["expression"], *(item.label for item in highlights)])
+    style_index = {label: i for i, label in enumerate(labels)}
+    segments: dict[int, list[tuple[float, float, int]]] = {
+        person.track_id: [] for person in visible_people if person.track_id in shown
     }
-    for track, start, end, word in zip(*(table[c] for c in ("track", "start", "end", "expression")), strict=True):
-        runs[track].append((round(start, 3), round(end, 3), number[word]))
+    for track_id, start, end, label in zip(
+        *(table[c] for c in ("track_id", "start", "end", "expression")), strict=True
+    ):
+        segments[track_id].append((round(start, 3), round(end, 3), style_index[label]))
     people = {person.track_id: person for person in visible_people}
     _TIMELINE(
-        key="film_timeline",
+        key="video_timeline",
         data={
             "label": "Time in the film",
             "duration": round(analysis.duration, 3),
-            "player": not is_live and not anonymize and analysis.annotated_video is not None,
-            "live": is_live,
-            "at": round(analysis.last_timestamp, 3),
-            "looks": [_style_to_dict(word) for word in words],
-            "lanes": [_lane_to_dict(people[track], some, anonymize) for track, some in runs.items()],
-            "moments": [_highlight_to_dict(moment, number[moment.label], anonymize) for moment in moments],
-            "seek": state.get("film_seek"),
+            "has_player": not is_live and not anonymize and analysis.annotated_video is not None,
+            "is_live": is_live,
+            "timestamp": round(analysis.last_timestamp, 3),
+            "styles": [_style_to_dict(label) for label in labels],
+            "lanes": [_lane_to_dict(people[track_id], lane, anonymize) for track_id, lane in segments.items()],
+            "highlights": [_highlight_to_dict(item, style_index[item.label], anonymize) for item in highlights],
+            "seek": state.get("video_seek"),
         },
     )
-    if len(visible_people) > len(runs):
-        st.caption(f"The {len(runs)} of {len(visible_people)} faces that are seen longest; the table has them all.")
+    if len(visible_people) > len(segments):
+        st.caption(f"The {len(segments)} of {len(visible_people)} faces that are seen longest; the table has them all.")
 
 
 def _style_to_dict(label: str) -> dict[str, Any]:
-    look = get_style(label)
+    style = get_style(label)
     return {
         "name": label,
-        "sign": look.symbol,
-        "colour": look.color,
-        "ink": text_color(label),
-        "unsure": look is UNCERTAIN,
+        "symbol": style.symbol,
+        "color": style.color,
+        "text_color": text_color(label),
+        "is_uncertain": style is UNCERTAIN,
     }
 
 
 def _lane_to_dict(person: Person, segments: list[tuple[float, float, int]], anonymize: bool) -> dict[str, Any]:
     first, last = format_clock_tenths(person.first_seen), format_clock_tenths(person.last_seen)
-    said = f"{person.name}, seen from {first} to {last}: {format_shares(person.expression_shares)}."
+    description = f"{person.name}, seen from {first} to {last}: {format_shares(person.expression_shares)}."
     return {
-        "track": person.track_id,
+        "track_id": person.track_id,
         "name": person.name,
         "image": _make_thumbnail_url(person.thumbnail, anonymize),
-        "runs": segments,
-        "said": said,
+        "segments": segments,
+        "description": description,
     }
 
 
@@ -87,10 +89,10 @@ def _highlight_to_dict(highlight: Highlight, style_index: int, anonymize: bool) 
         else f"turns {highlight.label}"
     )
     return {
-        "seconds": round(highlight.timestamp, 3),
-        "track": highlight.track_id,
+        "timestamp": round(highlight.timestamp, 3),
+        "track_id": highlight.track_id,
         "name": highlight.name,
-        "look": style_index,
+        "style": style_index,
         "title": f"{highlight.name}: {peak if highlight.kind == 'peak' else turn}",
         "image": _make_thumbnail_url(highlight.thumbnail, anonymize),
     }
@@ -102,11 +104,10 @@ def _make_thumbnail_url(path: Path | None, anonymize: bool) -> str:
 
 
 def seek_from_chart(key: str) -> None:
-    """A click in a chart of `charts.cast_over_time` below `key` moves playhead and player; a browser may say
-    anything."""
+    """Seek to the time clicked in a chart of `charts.plot_expressions_over_time`; the browser may send any value."""
     try:
-        to = float(state[key].selection[TIME_SELECTION][0]["start"])
+        timestamp = float(state[key].selection[TIME_SELECTION][0]["start"])
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         return
-    if math.isfinite(to):
-        state["film_seek"] = {"to": to, "id": state.get("film_seek", {"id": 0})["id"] + 1}
+    if math.isfinite(timestamp):
+        state["video_seek"] = {"timestamp": timestamp, "id": state.get("video_seek", {"id": 0})["id"] + 1}

@@ -20,8 +20,8 @@ from emotion.video.rendering.thumbnails import make_thumbnail
 
 ImageArray = NDArray[np.uint8]
 
-HIGHLIGHTS_FILE: Final = "moments.json"
-HIGHLIGHTS_FOLDER: Final = "moments"
+HIGHLIGHTS_FILE: Final = "highlights.json"
+HIGHLIGHTS_FOLDER: Final = "highlights"
 MAX_HIGHLIGHTS: Final = 24  # as many as a person looks at
 _MIN_CHANGE_SECONDS: Final = 0.5  # seconds that another expression must last
 _MIN_PEAK_SECONDS: Final = 0.7  # seconds that an expression must last for its best moment to count
@@ -57,11 +57,11 @@ class _HighlightCandidate:
 
     @property
     def group_key(self) -> tuple[int, str, str]:
-        return self.record["track"], self.record["kind"], self.record["label"]
+        return self.record["track_id"], self.record["kind"], self.record["label"]
 
     @property
     def thumbnail_path(self) -> str:
-        return f"{HIGHLIGHTS_FOLDER}/{self.record['seconds'] * 1000:08.0f}-{self.record['track']}-{self.record['kind']}.jpg"
+        return f"{HIGHLIGHTS_FOLDER}/{self.record['timestamp'] * 1000:08.0f}-{self.record['track_id']}-{self.record['kind']}.jpg"
 
 
 @dataclass(eq=False)
@@ -90,7 +90,7 @@ class HighlightDetector:
     def write(self) -> None:
         """Write the most telling ones, in the order of time."""
         chosen = sorted(
-            _select_top(self._candidates, MAX_HIGHLIGHTS), key=lambda one: (one.record["seconds"], one.group_key)
+            _select_top(self._candidates, MAX_HIGHLIGHTS), key=lambda one: (one.record["timestamp"], one.group_key)
         )
         crops = [one.thumbnail_path for one in chosen]
         if crops == self._written_paths:
@@ -100,7 +100,8 @@ class HighlightDetector:
             if one.thumbnail_path not in (self._written_paths or ()):
                 write_atomic(self.folder / one.thumbnail_path, one.jpeg)
         write_json(
-            self.folder / HIGHLIGHTS_FILE, {"moments": [{**one.record, "crop": one.thumbnail_path} for one in chosen]}
+            self.folder / HIGHLIGHTS_FILE,
+            {"highlights": [{**one.record, "thumbnail": one.thumbnail_path} for one in chosen]},
         )
         for left in set(self._written_paths or ()) - set(crops):
             (self.folder / left).unlink(missing_ok=True)
@@ -139,11 +140,11 @@ class HighlightDetector:
     def _add_candidate(self, track_id: int, segment: _ExpressionSegment, kind: str) -> None:
         peak = kind == "peak"
         value = {
-            "seconds": round(segment.peak_timestamp if peak else segment.start, 3),
-            "track": track_id,
+            "timestamp": round(segment.peak_timestamp if peak else segment.start, 3),
+            "track_id": track_id,
             "kind": kind,
             "label": segment.label,
-            "before": None if peak else segment.previous_label,
+            "previous_label": None if peak else segment.previous_label,
             "confidence": round(segment.peak_confidence if peak else segment.start_confidence, 4),
         }
         weight = (

@@ -24,9 +24,9 @@ from emotion.storage import read_json, write_atomic, write_json
 
 ImageArray = NDArray[np.uint8]
 
-THUMBNAILS_FOLDER: Final = "crops"
+THUMBNAILS_FOLDER: Final = "thumbnails"
 THUMBNAIL_PX: Final = 160  # pixels, of what is kept
-_INDEX_FILE: Final = "values.json"  # how good each picture is, so that those of faces that are one can be compared
+_INDEX_FILE: Final = "quality.json"  # how good each picture is, so that those of faces that are one can be compared
 _SHARPNESS_PX: Final = 48  # pixels in which sharpness is judged
 _TARGET_SHARPNESS: Final = 0.1  # from which on it is sharp enough
 _MIN_IMPROVEMENT: Final = 1.05  # factor from which a picture replaces the one before

@@ -40,7 +40,7 @@ def said(count: int) -> dict[str, NDArray[np.float32]]:
 
 def loss(one: Targets, logits: dict[str, NDArray], name: str) -> NDArray[np.float64]:
     """The weighted cross-entropy of each row."""
-    return -(one.values[name] * np.log(softmax(logits[name]))).sum(1) * one.weights[name]
+    return -(one.values[name] * np.log(softmax(logits[name]))).sum(1) * one.sample_weights[name]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
@@ -48,21 +48,21 @@ def test_the_loss_is_that_of_labels_and_teachers_by_their_shares(share: float) -
     plain, taught = targets(6), said(6)
     logits = {name: np.random.default_rng(2).normal(0, 2, taught[name].shape) for name in HEADS}
     got = mix_soft_targets(plain, taught, share)
-    is_face = plain.weights["fer2013"]
+    is_face = plain.sample_weights["fer2013"]
     for name in HEADS:
         theirs = -(taught[name] * np.log(softmax(logits[name]))).sum(1) * is_face
         expected = (1 - share) * loss(plain, logits, name) + share * theirs
         np.testing.assert_allclose(loss(got, logits, name), expected, rtol=1e-5, atol=1e-6)
-        assert got.values[name].dtype == got.weights[name].dtype == np.float32
+        assert got.values[name].dtype == got.sample_weights[name].dtype == np.float32
 
 
 def test_of_what_is_no_face_nobody_speaks_and_the_face_head_stays() -> None:
     plain = targets(6)
     got = mix_soft_targets(plain, said(6), 0.5)
-    assert got.weights["fer2013"][0] == got.weights["ferplus"][0] == 0
-    assert got.weights["ferplus"][1] == 0.5  # without votes only the teachers teach
+    assert got.sample_weights["fer2013"][0] == got.sample_weights["ferplus"][0] == 0
+    assert got.sample_weights["ferplus"][1] == 0.5  # without votes only the teachers teach
     np.testing.assert_array_equal(got.values["face"], plain.values["face"])
-    np.testing.assert_array_equal(got.weights["face"], plain.weights["face"])
+    np.testing.assert_array_equal(got.sample_weights["face"], plain.sample_weights["face"])
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
     from emotion.training.classifier.config import TrainingConfig
 
     class Asked:
-        def say(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        def predict(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
             self.faces = faces
             return said(len(faces))
 
@@ -120,20 +120,20 @@ def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path)
         "train",
         "--data",
         files / "fer2013.csv",
-        "--votes",
+        "--ferplus-csv",
         files / "fer2013new.csv",
         "--epochs",
         "1",
         "--teachers",
         finished,
-        "--teaching",
+        "--distillation-weight",
         "0.7",
         "--out",
         tmp_path / "pupil",
     ]
     assert main([str(a) for a in arguments]) == 0
     config = json.loads((tmp_path / "pupil" / "config.json").read_text())
-    assert (config["teachers"], config["teaching"]) == ([open_model(finished).sha256], 0.7)
+    assert (config["teachers"], config["distillation_weight"]) == ([open_model(finished).sha256], 0.7)
     assert open_model(tmp_path / "pupil").card["teachers"] == [open_model(finished).sha256]
 
 

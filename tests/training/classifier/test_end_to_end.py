@@ -83,7 +83,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[FaceScene]:
 
 
 def test_shares_are_those_of_what_was_found_and_read(
-    places: list[FaceScene], fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier
+    places: list[FaceScene], fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
     """A detector that misses every third face, and sees one more in every fifth scene."""
     data = faces(30)
@@ -94,10 +94,10 @@ def test_shares_are_those_of_what_was_found_and_read(
         x = 0 if places[-1].face_box.x1 > 240 else 400
         return [*ours, *([Face(Box(x, 300, x + 50, 350), 0.95)] if n % 5 == 0 else [])]
 
-    analyzer = Analyzer(fake_detector(finds), tiny_recogniser)
-    (row,) = evaluate_end_to_end({"fake": analyzer}, data, "private")
-    assert (row["detector"], row["split"], row["n"]) == ("fake", "private", 30)
-    assert row["found"] == pytest.approx(20 / 30)
+    analyzer = Analyzer(fake_detector(finds), tiny_classifier)
+    (row,) = evaluate_end_to_end({"fake": analyzer}, data, "test")
+    assert (row["detector"], row["split"], row["n"]) == ("fake", "test", 30)
+    assert row["detection_rate"] == pytest.approx(20 / 30)
     assert row["false_boxes"] == pytest.approx(6 / 30)
     right = []
     for n, scene in enumerate(places[:30]):
@@ -106,25 +106,25 @@ def test_shares_are_those_of_what_was_found_and_read(
         ].prediction
         right.append(n % 3 != 2 and data.label_names.index(verdict.scores.label) == data.labels[n])
     assert row["accuracy_all"] == pytest.approx(np.mean(right))
-    assert row["accuracy_found"] == pytest.approx(sum(right) / 20)
-    assert row["accuracy_found_interval"] == pytest.approx(wilson_interval(sum(right), 20))
-    ready = [v.scores.label for v in tiny_recogniser.predict(data.images, "fer2013")]
+    assert row["accuracy_detected"] == pytest.approx(sum(right) / 20)
+    assert row["accuracy_detected_interval"] == pytest.approx(wilson_interval(sum(right), 20))
+    ready = [v.scores.label for v in tiny_classifier.predict(data.images, "fer2013")]
     assert row["accuracy_crops"] == pytest.approx(
         np.mean([data.label_names[label] == said for label, said in zip(data.labels, ready, strict=True)])
     )
     known = np.flatnonzero(majority_vote(data) >= 0)
-    assert row["ferplus"]["found"] == pytest.approx(np.mean([n % 3 != 2 for n in known]))
-    for part, kinds in (("by_side", FACE_SIZES_PX), ("by_turn", ROTATION_DEGREES)):
+    assert row["ferplus"]["detection_rate"] == pytest.approx(np.mean([n % 3 != 2 for n in known]))
+    for part, kinds in (("by_face_size", FACE_SIZES_PX), ("by_rotation", ROTATION_DEGREES)):
         assert {one["value"] for one in row[part]} <= set(kinds)
         assert sum(one["n"] for one in row[part]) == 30
-        assert sum(one["n"] * one["found"] for one in row[part]) == pytest.approx(20)
+        assert sum(one["n"] * one["detection_rate"] for one in row[part]) == pytest.approx(20)
 
 
 def test_where_nothing_is_found_nothing_is_right(
-    fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier
+    fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
-    (row,) = evaluate_end_to_end({"blind": Analyzer(fake_detector(), tiny_recogniser)}, faces(8), "private")
-    assert (row["found"], row["accuracy_all"], row["accuracy_found"], row["false_boxes"]) == (0, 0, None, 0)
+    (row,) = evaluate_end_to_end({"blind": Analyzer(fake_detector(), tiny_classifier)}, faces(8), "test")
+    assert (row["detection_rate"], row["accuracy_all"], row["accuracy_detected"], row["false_boxes"]) == (0, 0, None, 0)
     assert row["accuracy_crops"] > 0 or row["accuracy_crops_interval"][1] > 0
 
 
@@ -135,9 +135,9 @@ def test_a_box_elsewhere_or_of_another_size_is_not_the_face() -> None:
         assert not end_to_end._matches_face(other, square)
 
 
-def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_recogniser: ExpressionClassifier) -> None:
-    with pytest.raises(DataError, match="has no public faces"):
-        evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_recogniser)}, faces(5), "public")
+def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:
+    with pytest.raises(DataError, match="has no validation faces"):
+        evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_classifier)}, faces(5), "validation")
 
 
 def test_the_command_prints_rows_and_keeps_them(
@@ -145,12 +145,12 @@ def test_the_command_prints_rows_and_keeps_them(
 ) -> None:
     folder, data = make_bundle(tmp_path / "tiny"), faces(6)
     write_fer2013(tmp_path / "fer2013.csv", data)
-    command = ["evaluate", str(folder), "--data", str(tmp_path / "fer2013.csv"), "--pipeline", "--split", "private"]
+    command = ["evaluate", str(folder), "--data", str(tmp_path / "fer2013.csv"), "--pipeline", "--split", "test"]
     assert main([*command, "--detectors", "glance", "--json", "--keep"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert {"detector", "found", "accuracy_found", "accuracy_all", "accuracy_crops"} <= row.keys()
-    assert (read_json(folder / "report.json") or {})["pipeline"] == [row]
-    (told,) = open_model(folder).card["metrics"]["pipeline"]
+    assert {"detector", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops"} <= row.keys()
+    assert (read_json(folder / "report.json") or {})["end_to_end"] == [row]
+    (told,) = open_model(folder).card["metrics"]["end_to_end"]
     assert told == {name: row[name] for name in told}
     assert main([*command, "--detectors", "glance", "haar"]) == 0
     said = capsys.readouterr().out

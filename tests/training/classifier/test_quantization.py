@@ -1,4 +1,4 @@
-"""A recogniser in 8 bits: small, nearly the same, and never worse without a word."""
+"""A classifier in 8 bits: small, nearly the same, and never worse without a word."""
 
 from __future__ import annotations
 
@@ -47,17 +47,26 @@ def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, fini
 
 def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
     card, before = (json.loads((folder / "card.json").read_text()) for folder in (shrunk, finished))
-    assert (card["name"], card["bits"], card["made_from"]) == ("small", 8, [open_model(finished).sha256])
+    assert (card["name"], card["quantization"], card["derived_from"]) == (
+        "small",
+        "int8",
+        [open_model(finished).sha256],
+    )
     assert open_model(shrunk).lineage >= {open_model(finished).sha256, card["files"]["model.onnx"]["sha256"]}
-    assert card["parameters"] == before["parameters"]
-    assert set(card["metrics"]) == {"public", "private"}
+    assert card["num_parameters"] == before["num_parameters"]
+    assert set(card["metrics"]) == {"validation", "test"}
     report = json.loads((shrunk / "report.json").read_text())
-    told = report["shrunk"]
-    assert told["accuracy"] == report["public"]["accuracy"]
-    assert told["accuracy_before"] == json.loads((finished / "report.json").read_text())["public"]["accuracy"]
-    assert 0 < told["same"] <= 1
+    told = report["quantization"]
+    assert told["accuracy"] == report["validation"]["accuracy"]
+    assert told["accuracy_before"] == json.loads((finished / "report.json").read_text())["validation"]["accuracy"]
+    assert 0 < told["agreement"] <= 1
     assert (shrunk / "history.csv").read_text() == (finished / "history.csv").read_text()
-    assert {path.name for path in shrunk.iterdir()} >= {"answers.npz", "stress.json", "model.keras", "config.json"}
+    assert {path.name for path in shrunk.iterdir()} >= {
+        "predictions.npz",
+        "robustness.json",
+        "model.keras",
+        "config.json",
+    }
 
 
 def test_the_same_network_is_shrunk_to_the_same_bytes(finished: Path) -> None:
@@ -78,5 +87,5 @@ def test_what_cannot_be_shrunk(finished: Path, small: Dataset, tmp_path: Path) -
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EmotionError, match="holds files that are no model"):
         quantize_model(open_model(finished), small, tmp_path)
-    with pytest.raises(ModelError, match="only a recogniser can be shrunk"):
+    with pytest.raises(ModelError, match="only a classifier can be shrunk"):
         quantize_model(open_model(Path("models/glance")), small, tmp_path / "small")

@@ -85,13 +85,13 @@ def close(one: Any, other: Any) -> None:
 
 def test_a_finished_run_is_a_model(finished: Path) -> None:
     bundle = open_model(finished)
-    assert (bundle.kind, bundle.input_size, bundle.default_head) == ("recogniser", 48, "ferplus")
+    assert (bundle.kind, bundle.input_size, bundle.default_head) == ("classifier", 48, "ferplus")
     assert {name: head.labels for name, head in bundle.heads.items()} == {
         "fer2013": FER2013_LABELS,
         "ferplus": FERPLUS_LABELS,
     }
     assert set(bundle.card["files"]) == {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
-    assert list_models("recogniser", finished.parent) == ([bundle], [])
+    assert list_models("classifier", finished.parent) == ([bundle], [])
     assert Job(finished).read_state().status == "done"
     assert Job(finished).read_state().fraction == 1
     verdicts = ExpressionClassifier(bundle).predict(pictures(2))
@@ -104,7 +104,7 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     config = read(finished / "config.json")
     expected = json.loads(json.dumps(asdict(TrainingConfig(epochs=1))))
     assert {name: config[name] for name in expected} == expected
-    assert (config["source"], config["rows"], config["votes"]) == ("fer2013.csv", 396, True)
+    assert (config["source"], config["rows"], config["has_ferplus_votes"]) == ("fer2013.csv", 396, True)
     assert TrainingPlan.from_config(config) == replace(
         TrainingPlan.from_defaults("seresnet"),
         data=str(files / "fer2013.csv"),
@@ -113,22 +113,22 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
         epochs=1,
         tensorboard=True,
     )
-    assert config["not_faces"] == len(mine_hard_negatives(files / "not_faces"))
-    assert config["duplicates"]["private_rows_in_training"] == 5
+    assert config["num_negatives"] == len(mine_hard_negatives(files / "not_faces"))
+    assert config["duplicates"]["test_rows_in_train"] == 5
     assert open_model(finished).card["data"]["duplicates"] == config["duplicates"]
 
 
 def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Dataset) -> None:
     steps = read_steps(finished)
     assert [row["epoch"] for row in steps] == ["1"] * len(steps)
-    assert steps[-1]["step"] == steps[-1]["steps"] == "2"
+    assert steps[-1]["step"] == steps[-1]["num_steps"] == "2"
     answers, examples = Predictions.load(finished), TrackedExamples.load(finished)
     assert answers is not None
     assert examples is not None
-    np.testing.assert_array_equal(answers.rows, small.rows_in("public"))
+    np.testing.assert_array_equal(answers.rows, small.rows_in("validation"))
     logits = ExpressionClassifier(open_model(finished)).logits(small.images[answers.rows])["fer2013"]
     np.testing.assert_array_equal(answers.at_epoch(), logits.argmax(1))
-    assert answers.confusion_matrix().tolist() == read(finished / "report.json")["public"]["confusion"]
+    assert answers.confusion_matrix().tolist() == read(finished / "report.json")["validation"]["confusion"]
     assert answers.class_names == FER2013_LABELS
     assert examples.probabilities.shape == (1, 12, 7)
     assert (read_robustness(finished) or {}).get("n") == 70
@@ -137,34 +137,34 @@ def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Data
 
 def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Dataset) -> None:
     report = read(finished / "report.json")
-    for split in ("public", "private"):
+    for split in ("validation", "test"):
         one = report[split]
         assert (one["split"], one["n"]) == (split, 70)
-        assert one["n_without_duplicates"] == (65 if split == "private" else 70)
+        assert one["n_deduplicated"] == (65 if split == "test" else 70)
         assert one["ferplus_n"] == (majority_vote(small)[small.rows_in(split)] >= 0).sum() < 70
         assert np.sum(one["confusion"]) == 70
     assert report["epochs"] == 1
-    assert 0 < report["minutes"] < 10
+    assert 0 < report["train_minutes"] < 10
     assert report["export_difference"] < 1e-3
     card = open_model(finished).card["metrics"]
-    assert card["private"]["fer2013"]["accuracy"] == report["private"]["accuracy"]
-    assert card["public"]["ferplus"]["accuracy"] == report["public"]["ferplus_accuracy"]
+    assert card["test"]["fer2013"]["accuracy"] == report["test"]["accuracy"]
+    assert card["validation"]["ferplus"]["accuracy"] == report["validation"]["ferplus_accuracy"]
 
 
 def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> None:
     """Computed anew from the logits, in another way."""
     bundle = open_model(finished)
-    recogniser = ExpressionClassifier(bundle)
-    training = {image.tobytes() for image in small.images[small.rows_in("training")]}
-    for split in ("public", "private"):
+    classifier = ExpressionClassifier(bundle)
+    training = {image.tobytes() for image in small.images[small.rows_in("train")]}
+    for split in ("validation", "test"):
         part = small.take(small.rows_in(split))
-        logits = recogniser.logits(part.images)
+        logits = classifier.logits(part.images)
         one = read(finished / "report.json")[split]
         said = logits["fer2013"].argmax(1)
         assert one["accuracy"] == pytest.approx(metrics.accuracy_score(part.labels, said))
         fresh = [image.tobytes() not in training for image in part.images]
         expected = metrics.accuracy_score(part.labels[fresh], said[fresh])
-        assert one["accuracy_without_duplicates"] == pytest.approx(expected)
+        assert one["accuracy_deduplicated"] == pytest.approx(expected)
         sure = softmax(logits["fer2013"], bundle.heads["fer2013"].temperature)
         assert one["ece"] == pytest.approx(expected_calibration_error(sure, part.labels))
         assert one["cross_entropy"] == pytest.approx(metrics.log_loss(part.labels, sure, labels=range(7)))
@@ -174,7 +174,7 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         assert one["ferplus_accuracy"] == one["ferplus"]["accuracy"] == pytest.approx(expected)
         sure = softmax(logits["ferplus"], bundle.heads["ferplus"].temperature)[named]
         assert one["ferplus"]["mean_confidence"] == pytest.approx(sure.max(1).mean())
-        shown, shares = one["shown"], vote_distribution(part)
+        shown, shares = one["as_displayed"], vote_distribution(part)
         said = compute_probabilities(logits["ferplus"], bundle.heads["ferplus"])
         assert shown["accuracy"] == pytest.approx((said.argmax(1) == majority)[named].mean())
         voted = [i for i in range(len(part)) if shares[i].any()]
@@ -184,18 +184,18 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         assert shown["votes_ece"] == pytest.approx(calibration_error(said[voted].max(1), np.array(agreeing)))
 
 
-def test_temperatures_and_threshold_come_from_the_public_split(finished: Path, small: Dataset) -> None:
+def test_temperatures_and_threshold_come_from_the_validation_split(finished: Path, small: Dataset) -> None:
     bundle = open_model(finished)
-    public = small.take(small.rows_in("public"))
-    logits = ExpressionClassifier(bundle).logits(public.images)
-    shares = vote_distribution(public)
+    validation = small.take(small.rows_in("validation"))
+    logits = ExpressionClassifier(bundle).logits(validation.images)
+    shares = vote_distribution(validation)
     voted = shares.sum(1) > 0
-    expected = fit_temperature(logits["fer2013"], public.labels)
+    expected = fit_temperature(logits["fer2013"], validation.labels)
     assert bundle.heads["fer2013"].temperature == pytest.approx(expected, abs=1e-4)
     expected = fit_temperature(logits["ferplus"][voted], shares[voted])
     assert bundle.heads["ferplus"].temperature == pytest.approx(expected, abs=1e-4)
-    kept = logits["face"][~is_non_face(public), 0]
-    threshold = bundle.card["face"]["threshold"]
+    kept = logits["face"][~is_non_face(validation), 0]
+    threshold = bundle.card["face_head"]["threshold"]
     assert 0 < threshold < 1
     if 0.001 < threshold < 0.999:
         assert math.log(threshold / (1 - threshold)) == pytest.approx(np.quantile(kept, 0.01), abs=0.1)
@@ -203,23 +203,23 @@ def test_temperatures_and_threshold_come_from_the_public_split(finished: Path, s
 
 def test_evaluate_repeats_the_report(finished: Path, small: Dataset) -> None:
     report = read(finished / "report.json")
-    for split in ("public", "private"):
+    for split in ("validation", "test"):
         close(json.loads(json.dumps(evaluate_classifier(finished, small, split))), report[split])
 
 
 def test_evaluate_on_the_command_line(finished: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("evaluate", finished, "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv")
-    assert command(*arguments, "--split", "private", "--json") == 0
+    assert command(*arguments, "--split", "test", "--json") == 0
     got = json.loads(capsys.readouterr().out)
-    close(got, read(finished / "report.json")["private"])
-    assert {"n", "accuracy", "accuracy_without_duplicates", "ferplus_accuracy", "ece", "per_class"} <= got.keys()
+    close(got, read(finished / "report.json")["test"])
+    assert {"n", "accuracy", "accuracy_deduplicated", "ferplus_accuracy", "ece", "per_class"} <= got.keys()
     assert set(got["per_class"]) == set(FER2013_LABELS)
     assert command(*arguments) == 0
     text = capsys.readouterr().out
-    public = read(finished / "report.json")["public"]
-    assert "public split, 70 faces" in text
-    assert f"{public['accuracy']:.1%}" in text
-    assert f"{public['ferplus_accuracy']:.1%} of {public['ferplus_n']}" in text
+    validation = read(finished / "report.json")["validation"]
+    assert "validation split, 70 faces" in text
+    assert f"{validation['accuracy']:.1%}" in text
+    assert f"{validation['ferplus_accuracy']:.1%} of {validation['ferplus_n']}" in text
     assert command("evaluate", finished, "--data", files / "fer2013.csv", "--json") == 0
     assert "ferplus_accuracy" not in json.loads(capsys.readouterr().out)
 
@@ -229,29 +229,29 @@ def test_evaluate_where_nothing_has_a_majority(
 ) -> None:
     assert small.has_votes is not None
     nameless = replace(small, has_votes=np.zeros(len(small), bool))
-    assert evaluate_classifier(finished, nameless, "public")["ferplus_accuracy"] is None
+    assert evaluate_classifier(finished, nameless, "validation")["ferplus_accuracy"] is None
     monkeypatch.setattr("emotion.datasets.loaders.load_dataset", lambda *_: nameless)
     assert command("evaluate", finished, "--data", "here") == 0
     assert "accuracy" in capsys.readouterr().out
 
 
 def test_evaluate_says_what_it_cannot_score(finished: Path, small: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no public rows"):
-        evaluate_classifier(finished, small.take(small.rows_in("private")), "public")
+    with pytest.raises(DataError, match="no validation rows"):
+        evaluate_classifier(finished, small.take(small.rows_in("test")), "validation")
     strange = replace(small, label_names=("happy", "sad"), labels=small.labels % 2, votes=None, has_votes=None)
     with pytest.raises(DataError, match=r"labels of fer2013.csv: happy, sad\."):
-        evaluate_classifier(finished, strange, "public")
+        evaluate_classifier(finished, strange, "validation")
     shutil.copytree(finished, tmp_path / "other")
     card = read(tmp_path / "other" / "card.json") | {
         "kind": "generator",
-        "latent": 4,
+        "latent_dim": 4,
         "output": {"size": 48},
         "labels": ["happy"],
         "truncation": 1.0,
     }
     (tmp_path / "other" / "card.json").write_text(json.dumps(card))
-    with pytest.raises(ModelError, match="is a generator; only a recogniser"):
-        evaluate_classifier(tmp_path / "other", small, "public")
+    with pytest.raises(ModelError, match="is a generator; only a classifier"):
+        evaluate_classifier(tmp_path / "other", small, "validation")
 
 
 def test_a_head_is_scored_on_the_rows_of_its_split_alone() -> None:
@@ -259,21 +259,21 @@ def test_a_head_is_scored_on_the_rows_of_its_split_alone() -> None:
     data = dataset(20, 0, 14)
     data.images[20:24] = data.images[:4]
     card = {"heads": {"fer2013": {"labels": FER2013_LABELS, "temperature": 1.0}}}
-    part = data.take(data.rows_in("private"))
+    part = data.take(data.rows_in("test"))
     right = np.eye(7, dtype=np.float32)[part.labels] * 5
-    assert score_split(card, {"fer2013": right}, data, "private")["accuracy"] == 1
-    assert score_split(card, {"fer2013": -right}, data, "private")["accuracy"] == 0
+    assert score_split(card, {"fer2013": right}, data, "test")["accuracy"] == 1
+    assert score_split(card, {"fer2013": -right}, data, "test")["accuracy"] == 0
     half = np.where(np.arange(14)[:, None] < 4, -right, right)
-    got = score_split(card, {"fer2013": half}, data, "private")
-    assert (got["accuracy"], got["accuracy_without_duplicates"], got["n_without_duplicates"]) == (10 / 14, 1.0, 10)
+    got = score_split(card, {"fer2013": half}, data, "test")
+    assert (got["accuracy"], got["accuracy_deduplicated"], got["n_deduplicated"]) == (10 / 14, 1.0, 10)
     copies = replace(data, images=np.repeat(data.images[:1], 34, axis=0))
-    assert score_split(card, {"fer2013": half}, copies, "private")["accuracy_without_duplicates"] is None
+    assert score_split(card, {"fer2013": half}, copies, "test")["accuracy_deduplicated"] is None
 
 
 def test_logits_do_not_depend_on_the_batches(finished: Path, small: Dataset) -> None:
-    recogniser = ExpressionClassifier(open_model(finished))
-    whole = split_logits(recogniser, small, "private", batch_size=1000)
-    for name, value in split_logits(recogniser, small, "private", batch_size=32).items():
+    classifier = ExpressionClassifier(open_model(finished))
+    whole = split_logits(classifier, small, "test", batch_size=1000)
+    for name, value in split_logits(classifier, small, "test", batch_size=32).items():
         assert value.shape == whole[name].shape
         np.testing.assert_allclose(value, whole[name], atol=1e-5)
 
@@ -289,14 +289,14 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
     from emotion.training.classifier import trainer
 
     again = shutil.copytree(finished, tmp_path / "again")
-    monkeypatch.setattr(trainer, "Batches", None)  # whoever wants to train fails
+    monkeypatch.setattr(trainer, "ClassifierBatches", None)  # whoever wants to train fails
     arguments = (
         "train",
         "--data",
         files / "fer2013.csv",
-        "--votes",
+        "--ferplus-csv",
         files / "fer2013new.csv",
-        "--not-faces",
+        "--negatives",
         files / "not_faces",
         "--epochs",
         1,
@@ -340,15 +340,15 @@ def test_settings_may_change_as_long_as_nothing_was_learned(
     trainer: ModuleType, small: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="at least 1000"):
-        learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch=1000))
-    assert learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch=64)).heads
+        learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch_size=1000))
+    assert learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch_size=64)).heads
 
 
-@pytest.mark.parametrize("split", ["training", "public", "private"])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_missing_split_is_said_before_hours_of_training(
     trainer: ModuleType, small: Dataset, tmp_path: Path, split: str
 ) -> None:
-    data = small.take(np.flatnonzero(small.split != ("training", "public", "private").index(split)))
+    data = small.take(np.flatnonzero(small.split != ("train", "validation", "test").index(split)))
     with pytest.raises(DataError, match=f"no {split} rows"):
         learned(data, tmp_path, trainer.TrainingConfig("tiny", epochs=1))
     assert not (tmp_path / "config.json").exists()
@@ -362,9 +362,9 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
-    monkeypatch.setattr(trainer.networks, "NETWORKS", {"seresnet": tiny})
+    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     arguments = ("train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
-    run_epoch = trainer._TrainingState.run_epoch
+    run_epoch = trainer._ClassifierState.run_epoch
 
     def ask_to_stop(self: Any, epoch: int) -> dict[str, float]:
         row = run_epoch(self, epoch)
@@ -372,7 +372,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
         return row
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._TrainingState, "run_epoch", ask_to_stop)
+        patch.setattr(trainer._ClassifierState, "run_epoch", ask_to_stop)
         assert command(*arguments) == 0
     assert capsys.readouterr().out == "Stopped after epoch 1 of 2. Run the same command again to go on.\n"
     state = Job(folder).read_state()
@@ -383,21 +383,23 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     assert [row["epoch"] for row in read_history(folder)] == ["1", "2"]
     assert Job(folder).read_state().status == "done"
     bundle = open_model(folder)
-    assert (bundle.default_head, bundle.card["face"], bundle.card["network"]) == ("fer2013", None, "seresnet")
-    assert set(json.loads(capsys.readouterr().out)["private"]) == {"fer2013"}
+    assert (bundle.default_head, bundle.card["face_head"], bundle.card["network"]) == ("fer2013", None, "seresnet")
+    assert set(json.loads(capsys.readouterr().out)["test"]) == {"fer2013"}
 
 
-def test_a_folder_tree_with_other_labels_and_public_rows_without_majority(trainer: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_tree_with_other_labels_and_validation_rows_without_majority(
+    trainer: ModuleType, tmp_path: Path
+) -> None:
     for name, seed in (("surprise", 1), ("contempt", 2)):
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
     votes = np.zeros((50, 10), np.int8)
     data = replace(data, votes=votes, has_votes=np.ones(50, bool))
-    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16))
+    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16))
     assert bundle.heads["fer2013"].labels == ("surprise", "contempt")
     assert bundle.heads["ferplus"].temperature == 1.0
-    assert read(tmp_path / "run" / "report.json")["public"]["ferplus"] == {"n": 0}
+    assert read(tmp_path / "run" / "report.json")["validation"]["ferplus"] == {"n": 0}
 
 
 def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_path: Path) -> None:
@@ -405,36 +407,36 @@ def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
-    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16))
+    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16))
     assert bundle.heads["fer2013"].labels == ("happy", "bored")
     assert set(ExpressionClassifier(bundle).predict(pictures(1))[0].scores) == {"happy", "bored"}
-    assert evaluate_classifier(tmp_path / "run", data, "private")["n"] == len(data.rows_in("private"))
+    assert evaluate_classifier(tmp_path / "run", data, "test")["n"] == len(data.rows_in("test"))
 
 
 def test_the_command_says_which_labels_were_learned(
     tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's own recogniser leaves none out, whatever was asked for."""
-    monkeypatch.setattr(trainer.networks, "NETWORKS", {"seresnet": tiny})
+    """The project's own classifier leaves none out, whatever was asked for."""
+    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     for name, seed in (("happy", 1), ("sad", 2)):
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
-    words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch", 16]
-    assert command("train", *words, "--labels", "fer2013", "--out", tmp_path / "run") == 0
+    words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch-size", 16]
+    assert command("train", *words, "--label-set", "fer2013", "--out", tmp_path / "run") == 0
     config = read(tmp_path / "run" / "config.json")
-    assert (config["labels"], config["label_names"]) == ("own", ["happy", "sad"])
+    assert (config["label_set"], config["label_names"]) == ("own", ["happy", "sad"])
 
 
 def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, config = small, trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    data, config = small, trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(scoring, "stress_test", full)
+        patch.setattr(scoring, "evaluate_robustness", full)
         with pytest.raises(OSError, match="No space"):
             learned(data, tmp_path / "run", config)
     run = manager.load_run(tmp_path / "run")
@@ -447,10 +449,10 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
 def test_a_training_does_not_go_on_with_other_faces_held_out(
     trainer: ModuleType, small: Dataset, tmp_path: Path
 ) -> None:
-    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
     learned(small, folder, config)
     split = small.split.copy()
-    one, other = small.rows_in("training")[0], small.rows_in("public")[0]
+    one, other = small.rows_in("train")[0], small.rows_in("validation")[0]
     split[[one, other]] = split[[other, one]]
     with pytest.raises(EmotionError, match=r"with other settings; choose another folder \(it differs in .*split"):
         learned(replace(small, split=split), folder, config)
@@ -460,14 +462,14 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Made a model, gone on with, and killed while it was measured."""
-    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch=16)
+    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
     assert learned(small, folder, config).card["metrics"]
     with monkeypatch.context() as patch:
 
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(scoring, "stress_test", killed)
+        patch.setattr(scoring, "evaluate_robustness", killed)
         with pytest.raises(KeyboardInterrupt):
             learned(small, folder, config)
     run = manager.load_run(folder)
@@ -483,8 +485,8 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         (["--data", "fer2013.csv", "--network", "resnet152"], "no network 'resnet152'; choose one of mlp, "),
         (["--data", "fer2013.csv", "--epochs", "0"], "epochs is 0; expected a whole number from 1"),
         (["--data", "fer2013.csv", "--learning-rate", "nan"], "nan"),
-        (["--data", "fer2013.csv", "--votes", "fer2013.csv"], "line 1"),
-        (["--data", "fer2013.csv", "--not-faces", "nowhere"], "There is no folder nowhere"),
+        (["--data", "fer2013.csv", "--ferplus-csv", "fer2013.csv"], "line 1"),
+        (["--data", "fer2013.csv", "--negatives", "nowhere"], "There is no folder nowhere"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
@@ -530,22 +532,22 @@ def test_use_copies_a_model_where_the_app_finds_it(
     monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
     assert command("use", finished, "--name", "my model") == 0
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
-    (found,), bad = list_models("recogniser", models)
+    (found,), bad = list_models("classifier", models)
     assert (found.name, bad) == ("my model", [])
     assert found.card == open_model(finished).card | {
         "name": "my model",
-        "used_from": finished.name,
+        "source_run": finished.name,
         "default": False,
     }
     files = {path.name for path in found.folder.iterdir()}
-    shown = {"answers.npz", "examples.npz", "stress.json", "steps.csv"}
+    shown = {"predictions.npz", "tracked_examples.npz", "robustness.json", "steps.csv"}
     assert files == {"card.json", MANIFEST_FILE, *shown, *found.card["files"]}  # the checkpoint stays behind
     assert command("use", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
     assert command("use", finished, "--name", "second", "--default") == 0
-    assert list_models("recogniser", models)[0][0].name == "second"
+    assert list_models("classifier", models)[0][0].name == "second"
     assert command("use", finished, "--name", "a third", "--default") == 0
-    assert [b.card["default"] for b in list_models("recogniser", models)[0]] == [True, False, False]
+    assert [b.card["default"] for b in list_models("classifier", models)[0]] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["", " ", ".", "..", "../evil", "a/b", ".hidden", "/tmp/absolute"])

@@ -38,7 +38,7 @@ HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
     """A short training; the defaults of the real one where nothing is said."""
-    return trainer.TrainingConfig(**{"network": "tiny", "epochs": 4, "batch": 32, "learning_rate": 0.02} | changes)
+    return trainer.TrainingConfig(**{"network": "tiny", "epochs": 4, "batch_size": 32, "learning_rate": 0.02} | changes)
 
 
 def data_and_crops() -> tuple[Dataset, NDArray[np.uint8]]:
@@ -87,7 +87,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArr
 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.networks, "NETWORKS", {"tiny": tiny})
+        patch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"tiny": tiny})
         data, crops = data_and_crops()
         network = trainer.fit_classifier(data, config_of(trainer, epochs=6), folder, crops)
     return folder, weights(network)
@@ -103,9 +103,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(
     data, crops = data_and_crops()
     for stop in stops:
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 6"):
-            trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
+            trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
-    network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
     same_weights(weights(network), unbroken[1])
     same_run(tmp_path, unbroken[0])
 
@@ -118,7 +118,7 @@ from tests.training.classifier.test_trainer import config_of, data_and_crops
 from emotion.training.classifier import trainer
 use_tiny()
 data, crops = data_and_crops()
-trainer.train(data, config_of(trainer, epochs=6), Path(sys.argv[1]), crops)
+trainer.fit_classifier(data, config_of(trainer, epochs=6), Path(sys.argv[1]), crops)
 """
 
 
@@ -146,7 +146,7 @@ def test_a_killed_training_goes_on_bit_by_bit(
         if (tmp_path / CHECKPOINT_FILE).exists():
             assert checkpoint(tmp_path)["progress"][0] in (len(left), len(left) - 1)
     data, crops = data_and_crops()
-    network = trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
     same_weights(weights(network), unbroken[1])
     same_run(tmp_path, unbroken[0])
 
@@ -170,9 +170,9 @@ def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
 def test_a_finished_training_trains_nothing_more(
     trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "Batches", None)
+    monkeypatch.setattr(trainer, "ClassifierBatches", None)
     data, crops = data_and_crops()
-    network = trainer.train(data, config_of(trainer, epochs=6), unbroken[0], crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), unbroken[0], crops)
     same_weights(weights(network), unbroken[1])
 
 
@@ -181,12 +181,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 ) -> None:
     data, crops = data_and_crops()
     with pytest.raises(TrainingStopped):
-        trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
+        trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
     with (tmp_path / HISTORY_FILE).open("a") as file:
         file.write(
             (unbroken[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
         )  # a whole row and a torn one
-    trainer.train(data, config_of(trainer, epochs=6), tmp_path, crops)
+    trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
     same_run(tmp_path, unbroken[0])
 
 
@@ -194,12 +194,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
     data, crops = data_and_crops()
     with pytest.raises(TrainingStopped):
-        trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
+        trainer.fit_classifier(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
     if history is None:
         (tmp_path / HISTORY_FILE).unlink()
     else:
         (tmp_path / HISTORY_FILE).write_text(history)
-    trainer.train(data, config_of(trainer, epochs=2), tmp_path, crops)
+    trainer.fit_classifier(data, config_of(trainer, epochs=2), tmp_path, crops)
     assert [row["epoch"] for row in rows(tmp_path)] == ["2"]
 
 
@@ -219,11 +219,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
                 has_votes=None,
             )
         with pytest.raises(EmotionError, match=r"other data; choose another folder\.$"):
-            trainer.train(other, config, tmp_path, its_crops)
+            trainer.fit_classifier(other, config, tmp_path, its_crops)
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:-40]):
         (tmp_path / CHECKPOINT_FILE).write_bytes(damaged)
         with pytest.raises(EmotionError, match=r"checkpoint.npz is damaged; remove it"):
-            trainer.train(data, config, tmp_path, crops)
+            trainer.fit_classifier(data, config, tmp_path, crops)
 
 
 # --- what is kept ------------------------------------------------------------------------------------------
@@ -243,8 +243,8 @@ def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Pat
             "ferplus_accuracy",
             "val_fer2013_accuracy",
             "val_ferplus_accuracy",
-            "val_faces_kept",
-            "val_not_faces_refused",
+            "val_face_recall",
+            "val_nonface_specificity",
         ):
             assert 0 <= float(row[name]) <= 1
         assert all(math.isfinite(float(cell)) for cell in row.values())
@@ -270,13 +270,13 @@ def test_the_weights_of_the_best_epoch_are_kept(
             "val_ferplus_accuracy": scores[len(seen) - 1] - 0.05,
         }
 
-    monkeypatch.setattr(trainer.Validation, "predict_logits", logits)
-    monkeypatch.setattr(trainer.Validation, "compute_metrics", measure)
+    monkeypatch.setattr(trainer.ValidationSet, "predict_logits", logits)
+    monkeypatch.setattr(trainer.ValidationSet, "compute_metrics", measure)
     data, crops = data_and_crops()
-    config = config_of(trainer, sizes=(32,))
+    config = config_of(trainer, progressive_sizes=(32,))
     with pytest.raises(TrainingStopped):
-        trainer.train(data, config, tmp_path, crops, stop_after(3))
-    network = trainer.train(data, config, tmp_path, crops)
+        trainer.fit_classifier(data, config, tmp_path, crops, stop_after(3))
+    network = trainer.fit_classifier(data, config, tmp_path, crops)
     got = {v.path: np.array(v) for v in network.weights}
     for variable, value in zip(network.variables, seen[best], strict=True):
         if variable.path in got:
@@ -287,11 +287,11 @@ def test_the_weights_of_the_best_epoch_are_kept(
 def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
     data, crops = data_and_crops()
     # Every step multiplies the weights by about -lr x decay: too much for float32 after some epochs.
-    config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, sizes=(32,))
+    config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, progressive_sizes=(32,))
     messages = []
     for _ in range(2):  # and again, when it is told to go on
         with pytest.raises(EmotionError) as caught:
-            trainer.train(data, config, tmp_path, crops)
+            trainer.fit_classifier(data, config, tmp_path, crops)
         messages.append(str(caught.value))
     kept = checkpoint(tmp_path)
     epoch, _, best = kept["progress"].tolist()
@@ -308,15 +308,15 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleTy
 def test_a_training_that_diverges_at_once_claims_no_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
     data, crops = data_and_crops()
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*: nothing was learned; try a smaller"):
-        trainer.train(data, config_of(trainer, learning_rate=1e30), tmp_path, crops)
+        trainer.fit_classifier(data, config_of(trainer, learning_rate=1e30), tmp_path, crops)
     assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
-def test_public_rows_without_a_ferplus_majority_are_no_obstacle(trainer: ModuleType, tmp_path: Path) -> None:
+def test_validation_rows_without_a_ferplus_majority_are_no_obstacle(trainer: ModuleType, tmp_path: Path) -> None:
     data, _ = data_and_crops()
     assert data.has_votes is not None
-    data.has_votes[data.rows_in("public")] = False
-    trainer.train(data, config_of(trainer, epochs=2, sizes=(32,)), tmp_path)
+    data.has_votes[data.rows_in("validation")] = False
+    trainer.fit_classifier(data, config_of(trainer, epochs=2, progressive_sizes=(32,)), tmp_path)
     assert all("val_ferplus_accuracy" not in row for row in read_history(tmp_path))
     assert checkpoint(tmp_path)["progress"][2] >= 1  # one of them is the best, not what was there before
 
@@ -325,17 +325,17 @@ def test_the_smallest_training_there_is(trainer: ModuleType, tmp_path: Path) -> 
     """One step in all, two labels, no votes, nothing that is no face."""
     images, labels = pictures(9), np.arange(9) % 2
     data = Dataset(images, labels.astype(np.int8), np.repeat([0, 1], [8, 1]).astype(np.int8), ("happy", "sad"))
-    network = trainer.train(data, config_of(trainer, epochs=1, batch=8), tmp_path)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=1, batch_size=8), tmp_path)
     assert {name: output.shape[-1] for name, output in network.output.items()} == {"fer2013": 2}
     assert {"val_fer2013_accuracy", "val_fer2013_loss"} < set(read_history(tmp_path)[0])
 
 
-@pytest.mark.parametrize(("training", "public"), [(31, 5), (40, 0), (0, 5)])
+@pytest.mark.parametrize(("training", "validation"), [(31, 5), (40, 0), (0, 5)])
 def test_too_few_rows_are_refused_before_the_first_step(
-    trainer: ModuleType, tmp_path: Path, training: int, public: int
+    trainer: ModuleType, tmp_path: Path, training: int, validation: int
 ) -> None:
-    with pytest.raises(DataError, match=f"{training} training and {public} public rows; at least 32 and 1"):
-        trainer.train(dataset(training, public, 5), config_of(trainer), tmp_path)
+    with pytest.raises(DataError, match=f"{training} training and {validation} validation rows; at least 32 and 1"):
+        trainer.fit_classifier(dataset(training, validation, 5), config_of(trainer), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -344,7 +344,7 @@ def test_too_few_rows_are_refused_before_the_first_step(
     [
         ({"network": "resnet152"}, "resnet152"),
         ({"epochs": 0}, "0 epochs"),
-        ({"batch": 0}, "batches of 0"),
+        ({"batch_size": 0}, "batches of 0"),
         ({"learning_rate": 0.0}, "rate 0.0"),
         ({"learning_rate": -1.0}, "rate -1.0"),
         ({"learning_rate": math.nan}, "rate nan"),
@@ -358,8 +358,8 @@ def test_settings_that_cannot_be_trained_are_refused(trainer: ModuleType, change
 
 def test_the_side_grows_in_equal_parts(trainer: ModuleType) -> None:
     config = trainer.TrainingConfig(network="tiny", epochs=80)
-    assert [config.size_at(epoch) for epoch in (0, 26, 27, 53, 54, 79)] == [32, 32, 40, 40, 48, 48]
-    assert [trainer.TrainingConfig(network="tiny", epochs=1).size_at(0)] == [32]
+    assert [config.image_size_at(epoch) for epoch in (0, 26, 27, 53, 54, 79)] == [32, 32, 40, 40, 48, 48]
+    assert [trainer.TrainingConfig(network="tiny", epochs=1).image_size_at(0)] == [32]
 
 
 # --- batches -----------------------------------------------------------------------------------------------
@@ -385,17 +385,20 @@ def contents(batches: Any) -> list[bytes]:
 
 
 def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -> None:
-    images, targets, config = pictures(70), plain_targets(trainer, 70), config_of(trainer, batch=16)
-    batches = trainer.Batches(images, targets, config, 1)
+    images, targets, config = pictures(70), plain_targets(trainer, 70), config_of(trainer, batch_size=16)
+    batches = trainer.ClassifierBatches(images, targets, config, 1)
     first = contents(batches)
     assert len(first) == 4
     assert len(set(first)) == 4
     np.random.seed(0)  # noqa: NPY002  (somebody else's use of the global state changes nothing)
     for position in (2, 0, 2):
-        assert batches[position][0].tobytes() == trainer.Batches(images, targets, config, 1)[position][0].tobytes()
-    assert contents(trainer.Batches(images, targets, config, 1)) == first
-    assert set(contents(trainer.Batches(images, targets, config, 0))).isdisjoint(first)
-    assert set(contents(trainer.Batches(images, targets, replace(config, seed=2), 1))).isdisjoint(first)
+        assert (
+            batches[position][0].tobytes()
+            == trainer.ClassifierBatches(images, targets, config, 1)[position][0].tobytes()
+        )
+    assert contents(trainer.ClassifierBatches(images, targets, config, 1)) == first
+    assert set(contents(trainer.ClassifierBatches(images, targets, config, 0))).isdisjoint(first)
+    assert set(contents(trainer.ClassifierBatches(images, targets, replace(config, seed=2), 1))).isdisjoint(first)
 
 
 def test_the_same_picture_is_changed_otherwise_in_every_place_and_epoch(trainer: ModuleType) -> None:
@@ -404,15 +407,17 @@ def test_the_same_picture_is_changed_otherwise_in_every_place_and_epoch(trainer:
         face.tobytes()
         for epoch in range(2)
         for batch in range(4)
-        for face in trainer.Batches(images, plain_targets(trainer, 64), config_of(trainer, batch=16), epoch)[batch][0]
+        for face in trainer.ClassifierBatches(
+            images, plain_targets(trainer, 64), config_of(trainer, batch_size=16), epoch
+        )[batch][0]
     ]
     assert len(set(faces)) == 128
 
 
 def test_the_order_is_another_in_every_epoch_and_for_every_seed(trainer: ModuleType) -> None:
     def order(seed: int, epoch: int) -> tuple[int, ...]:
-        config = config_of(trainer, batch=60, seed=seed, augmentation=UNCHANGED)
-        faces, _, _ = trainer.Batches(numbered(60), plain_targets(trainer, 60), config, epoch)[0]
+        config = config_of(trainer, batch_size=60, seed=seed, augmentation=UNCHANGED)
+        faces, _, _ = trainer.ClassifierBatches(numbered(60), plain_targets(trainer, 60), config, epoch)[0]
         return tuple(faces.max(axis=(1, 2, 3)).astype(int).tolist())
 
     orders = {order(seed, epoch) for seed in range(3) for epoch in range(3)}
@@ -425,11 +430,11 @@ def test_the_order_is_another_in_every_epoch_and_for_every_seed(trainer: ModuleT
 def test_an_epoch_has_every_row_once_with_its_targets_and_mirrors_it_the_next_time(
     trainer: ModuleType, count: int, batch: int, epoch: int, seed: int
 ) -> None:
-    config = config_of(trainer, epochs=40, batch=batch, seed=seed, sizes=(48,), augmentation=UNCHANGED)
+    config = config_of(trainer, epochs=40, batch_size=batch, seed=seed, progressive_sizes=(48,), augmentation=UNCHANGED)
     mirrored: list[dict[int, bool]] = []
     for e in (epoch, epoch + 1):
         seen: dict[int, bool] = {}
-        batches = trainer.Batches(numbered(count), plain_targets(trainer, count), config, e)
+        batches = trainer.ClassifierBatches(numbered(count), plain_targets(trainer, count), config, e)
         assert len(batches) == count // batch
         for i in range(len(batches)):
             faces, values, weighting = batches[i]
@@ -448,16 +453,18 @@ def test_an_epoch_has_every_row_once_with_its_targets_and_mirrors_it_the_next_ti
 
 
 def test_half_of_the_rows_are_mirrored_at_first(trainer: ModuleType) -> None:
-    config = config_of(trainer, batch=200, sizes=(48,), augmentation=UNCHANGED)
-    faces, _, _ = trainer.Batches(numbered(200), plain_targets(trainer, 200), config, 0)[0]
+    config = config_of(trainer, batch_size=200, progressive_sizes=(48,), augmentation=UNCHANGED)
+    faces, _, _ = trainer.ClassifierBatches(numbered(200), plain_targets(trainer, 200), config, 0)[0]
     assert 70 < (faces[:, 0, 0, 0] == 0).sum() < 130
 
 
 def test_the_last_epochs_are_calm_and_every_epoch_has_its_side(trainer: ModuleType) -> None:
     erasing = replace(UNCHANGED, erase_prob=1.0)
-    config = config_of(trainer, epochs=20, batch=40, sizes=(32, 48), calm=0.25, augmentation=erasing)
+    config = config_of(
+        trainer, epochs=20, batch_size=40, progressive_sizes=(32, 48), no_erasing_tail=0.25, augmentation=erasing
+    )
     for epoch in range(20):
-        faces, _, _ = trainer.Batches(numbered(40), plain_targets(trainer, 40), config, epoch)[0]
+        faces, _, _ = trainer.ClassifierBatches(numbered(40), plain_targets(trainer, 40), config, epoch)[0]
         assert faces.shape[1] == (32 if epoch < 10 else 48)
         if epoch >= 10:
             whole = [np.isin(face, (0, face[0].max())).all() for face in faces]
@@ -474,21 +481,21 @@ def test_no_test_row_is_ever_in_a_batch(
     """Also no crop that is held out to measure the face head."""
     data = replace(dataset(80), images=numbered(80), split=np.array([*[0] * 40, 1, *splits, *[2] * 9], np.int8))
     crops = numbered(130)[80:] if with_crops else None  # 81 to 130
-    allowed = {int(n) + 1 for n in data.rows_in("training")}
+    allowed = {int(n) + 1 for n in data.rows_in("train")}
     if with_crops:
         allowed |= {81 + n for n in range(50) if n % 10 != 9}
     learned: set[int] = set()
 
-    class Seen(trainer.Batches):
+    class Seen(trainer.ClassifierBatches):
         def __getitem__(self, index: int) -> Any:
             batch = super().__getitem__(index)
             learned.update(batch[0].max(axis=(1, 2, 3)).astype(int).tolist())
             return batch
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "Batches", Seen)
-        config = config_of(trainer, epochs=3, batch=8, sizes=(48,), augmentation=UNCHANGED)
-        trainer.train(data, config, tmp_path_factory.mktemp("run"), crops)
+        patch.setattr(trainer, "ClassifierBatches", Seen)
+        config = config_of(trainer, epochs=3, batch_size=8, progressive_sizes=(48,), augmentation=UNCHANGED)
+        trainer.fit_classifier(data, config, tmp_path_factory.mktemp("run"), crops)
     assert learned <= allowed
     assert len(learned) > 0.9 * len(allowed)
 
@@ -499,10 +506,10 @@ def test_no_test_row_is_ever_in_a_batch(
 def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType) -> None:
     data = dataset(7)
     bare = replace(data, votes=None, has_votes=None, label_names=("happy", "sad"))
-    assert trainer.heads_of(data, True) == HEADS
-    assert trainer.heads_of(data, False) == {"fer2013": 7, "ferplus": 8}
-    assert trainer.heads_of(bare, False) == {"fer2013": 2}
-    assert trainer.heads_of(bare, True) == {"fer2013": 2, "face": 1}
+    assert trainer.get_head_sizes(data, True) == HEADS
+    assert trainer.get_head_sizes(data, False) == {"fer2013": 7, "ferplus": 8}
+    assert trainer.get_head_sizes(bare, False) == {"fer2013": 2}
+    assert trainer.get_head_sizes(bare, True) == {"fer2013": 2, "face": 1}
 
 
 def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
@@ -518,11 +525,11 @@ def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
     votes[5, 5] = 10  # disgust, but FER+ leaves the row out
     votes[6, 6] = 10  # fear, on a blank picture
     data = replace(data, votes=votes, has_votes=np.arange(7) != 5)
-    config = config_of(trainer, label_smoothing=0.14, votes_smoothing=0.08)
-    targets = trainer.targets_of(data, config, HEADS)
-    assert targets.weights["fer2013"].tolist() == [1, 1, 1, 1, 0, 1, 0]
-    assert targets.weights["ferplus"][:6].tolist() == [1, 1, 0, 0, 0, 0]
-    assert targets.weights["face"].tolist() == [1] * 7
+    config = config_of(trainer, label_smoothing=0.14, ferplus_label_smoothing=0.08)
+    targets = trainer.encode_targets(data, config, HEADS)
+    assert targets.sample_weights["fer2013"].tolist() == [1, 1, 1, 1, 0, 1, 0]
+    assert targets.sample_weights["ferplus"][:6].tolist() == [1, 1, 0, 0, 0, 0]
+    assert targets.sample_weights["face"].tolist() == [1] * 7
     assert targets.values["face"].tolist() == [[1], [1], [1], [1], [0], [1], [0]]
     np.testing.assert_allclose(targets.values["fer2013"], np.eye(7) * 0.86 + 0.02, atol=1e-6)
     shares = np.array([[0.6, 0, 0, 0.4, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
@@ -531,43 +538,43 @@ def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
 
 def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(trainer: ModuleType) -> None:
     data = dataset(400)
-    targets = trainer.targets_of(data, config_of(trainer), HEADS)
+    targets = trainer.encode_targets(data, config_of(trainer), HEADS)
     assert data.votes is not None
     assert data.has_votes is not None
     for row, counts in enumerate(clean_votes(data.votes).tolist()):
         taught = bool(data.has_votes[row]) and sum(counts[:8]) > counts[8] + counts[9]
-        assert targets.weights["ferplus"][row] == taught
+        assert targets.sample_weights["ferplus"][row] == taught
         if taught:
             assert targets.values["ferplus"][row].sum() == pytest.approx(1, abs=1e-5)
             assert int(targets.values["ferplus"][row].argmax()) == int(np.argmax(counts[:8]))
-    assert 0.5 < targets.weights["ferplus"].mean() < 1
-    np.testing.assert_array_equal(targets.weights["fer2013"] == 0, is_non_face(data))
+    assert 0.5 < targets.sample_weights["ferplus"].mean() < 1
+    np.testing.assert_array_equal(targets.sample_weights["fer2013"] == 0, is_non_face(data))
 
 
 def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, tmp_path: Path) -> None:
-    targets = trainer.not_face_targets(5, HEADS)
+    targets = trainer.make_negative_targets(5, HEADS)
     assert {name: value.shape for name, value in targets.values.items()} == {n: (5, w) for n, w in HEADS.items()}
-    assert targets.weights["fer2013"].tolist() == targets.weights["ferplus"].tolist() == [0] * 5
-    assert targets.weights["face"].tolist() == [1] * 5
+    assert targets.sample_weights["fer2013"].tolist() == targets.sample_weights["ferplus"].tolist() == [0] * 5
+    assert targets.sample_weights["face"].tolist() == [1] * 5
     assert not targets.values["face"].any()
 
     # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
     data, crops = dataset(32, 5), pictures(40)
-    state = trainer._TrainingState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, StepMonitor(tmp_path))
+    state = trainer._ClassifierState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, StepMonitor(tmp_path))
     assert len(state._images) == 32 + 36
     before = {v.path: np.array(v) for v in state._network.trainable_variables}
     batch = state._images[32:, ..., None].astype(np.float32)
     state._network.train_on_batch(
         batch,
         {name: value[32:] for name, value in state._targets.values.items()},
-        {name: weight[32:] for name, weight in state._targets.weights.items()},
+        {name: weight[32:] for name, weight in state._targets.sample_weights.items()},
     )
     moved = {v.path for v in state._network.trainable_variables if (np.array(v) != before[v.path]).any()}
     assert {"face/kernel", "face/bias"} <= moved
     assert not any(path.startswith(("fer2013/", "ferplus/")) for path in moved)
 
 
-# --- the public split --------------------------------------------------------------------------------------
+# --- the validation split --------------------------------------------------------------------------------------
 
 
 class Oracle:
@@ -581,33 +588,33 @@ class Oracle:
         return self._logits
 
 
-def test_only_public_rows_and_held_out_crops_are_measured(trainer: ModuleType) -> None:
+def test_only_validation_rows_and_held_out_crops_are_measured(trainer: ModuleType) -> None:
     data = dataset(20, 10, 15)
-    data.images[20] = 77  # one blank row among the public ones
+    data.images[20] = 77  # one blank row among the validation ones
     assert data.votes is not None
     assert data.has_votes is not None
     data.votes[20:30] = 0
     data.votes[np.arange(20, 30), np.arange(10) % 8] = 10
     data.has_votes[20:30] = np.arange(10) < 8  # two without a name
     crops = pictures(4)
-    validation = trainer.Validation.of(data, crops)
+    validation = trainer.ValidationSet.from_dataset(data, crops)
     np.testing.assert_array_equal(validation.faces, np.concatenate([data.images[20:30], crops]))
     said = {
         "fer2013": np.eye(7)[np.r_[data.labels[20:27], (data.labels[27:30] + 1) % 7, [0] * 4]] * 9,
         "ferplus": np.eye(8)[np.r_[np.arange(6), [0] * 8]] * 9,
         "face": np.array([[-1], *[[1]] * 7, [-1], [-1], [-1], [-1], [-1], [2]]),
     }
-    row = validation.measure(validation.logits(Oracle(**said)))
+    row = validation.compute_metrics(validation.predict_logits(Oracle(**said)))
     assert row["val_fer2013_accuracy"] == pytest.approx(7 / 10)
     assert row["val_ferplus_accuracy"] == pytest.approx(6 / 8)
     assert row["val_fer2013_loss"] == pytest.approx(0.3 * 9, abs=0.01)
-    assert row["val_faces_kept"] == pytest.approx(7 / 9)
-    assert row["val_not_faces_refused"] == pytest.approx(4 / 5)
+    assert row["val_face_recall"] == pytest.approx(7 / 9)
+    assert row["val_nonface_specificity"] == pytest.approx(4 / 5)
 
 
 def test_the_settings_can_be_written_and_read(trainer: ModuleType) -> None:
-    config = config_of(trainer, sizes=(32, 48))
+    config = config_of(trainer, progressive_sizes=(32, 48))
     again = json.loads(json.dumps(asdict(config)))
     again["augmentation"] = type(config.augmentation)(**again["augmentation"])
-    again["sizes"], again["teachers"] = tuple(again["sizes"]), tuple(again["teachers"])
+    again["progressive_sizes"], again["teachers"] = tuple(again["progressive_sizes"]), tuple(again["teachers"])
     assert trainer.TrainingConfig(**again) == config

@@ -50,12 +50,12 @@ ROOT = Path(__file__).parents[3]
 
 def plan_of(**changes: Any) -> TrainingPlan:
     settings = {
-        "labels": "four",
+        "label_set": "four",
         "epochs": 4,
-        "batch": 16,
+        "batch_size": 16,
         "learning_rate": 0.01,
-        "flip": True,
-        "schedule": "plateau",
+        "horizontal_flip": True,
+        "lr_schedule": "plateau",
         "augmentation": Augmentation(),
     }
     return replace(TrainingPlan.from_defaults("mlp"), **(settings | changes))
@@ -66,14 +66,14 @@ def data() -> Dataset:
 
 
 def use_tiny(module: Any) -> None:
-    module.build = lambda name, head, classes, weights: tiny({head: classes})
+    module.build_network = lambda name, head, classes, weights: tiny({head: classes})
 
 
 @pytest.fixture
 def classifier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     from emotion.training.classifier import zoo_trainer
 
-    monkeypatch.setattr(zoo_trainer, "build", zoo_trainer.build_network)  # put back afterwards
+    monkeypatch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)  # put back afterwards
     use_tiny(zoo_trainer)
     return zoo_trainer
 
@@ -85,8 +85,8 @@ def train(
     stopping: Callable[[], bool] = lambda: False,
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
 ) -> Any:
-    lesson = map_labels(data(), get_label_set(plan.label_set))
-    return classifier.train_network(lesson, plan, folder, StepMonitor(folder, stopping), on_epoch)
+    task = map_labels(data(), get_label_set(plan.label_set))
+    return classifier.fit_zoo_classifier(task, plan, folder, StepMonitor(folder, stopping), on_epoch)
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
@@ -115,7 +115,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo_trainer, "build", zoo_trainer.build_network)
+        patch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)
         use_tiny(zoo_trainer)
         train(zoo_trainer, folder, plan_of())
     return folder
@@ -187,12 +187,12 @@ def test_another_seed_is_another_training(classifier: ModuleType, unbroken: Path
     assert not np.array_equal(checkpoint(tmp_path)["v0"], checkpoint(unbroken)["v0"])
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd", "rmsprop"])
-def test_the_rate_goes_as_it_was_asked(classifier: ModuleType, tmp_path: Path, optimiser: str) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_the_rate_goes_as_it_was_asked(classifier: ModuleType, tmp_path: Path, optimizer: str) -> None:
     for schedule in ("constant", "cosine"):
         folder = tmp_path / schedule
         folder.mkdir()
-        train(classifier, folder, plan_of(schedule=schedule, optimiser=optimiser, epochs=3))
+        train(classifier, folder, plan_of(lr_schedule=schedule, optimizer=optimizer, epochs=3))
     rates = {s: [float(r["learning_rate"]) for r in read_history(tmp_path / s)] for s in ("constant", "cosine")}
     assert rates["constant"] == [0.01] * 3
     assert rates["cosine"] == pytest.approx([0.0075, 0.0025, 0.0], abs=1e-6)
@@ -203,18 +203,22 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
     accuracies = iter([0.1, 0.2, 0.9, 0.3] + [0.3] * 20)
 
     def measure(self: Any) -> Any:
-        n = len(self._public)
+        n = len(self._validation)
         return np.full((n, 4), 0.25), {"val_loss": next(losses), "val_accuracy": next(accuracies)}
 
-    monkeypatch.setattr(classifier.NetworkTraining, "_measure", measure)
+    monkeypatch.setattr(classifier.ZooClassifierState, "_validate", measure)
     with pytest.raises(TrainingStopped):  # and it goes on to count where it stopped
-        train(classifier, tmp_path, plan_of(epochs=30, patience=7), on_epoch=lambda epoch, *_: epoch == 5)
-    train(classifier, tmp_path, plan_of(epochs=30, patience=7))
+        train(
+            classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7), on_epoch=lambda epoch, *_: epoch == 5
+        )
+    train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))
     history = read_history(tmp_path)
     assert len(history) == 9  # epoch 2 had the smallest loss
     assert [float(row["learning_rate"]) for row in history] == pytest.approx([0.01] * 7 + [0.002] * 2)
     assert checkpoint(tmp_path)["progress"][2] == 3  # the weights of the epoch that was right most often
-    train(classifier, tmp_path, plan_of(epochs=30, patience=7))  # and once more: nothing is left to learn
+    train(
+        classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7)
+    )  # and once more: nothing is left to learn
     assert len(read_history(tmp_path)) == 9
 
 
@@ -231,9 +235,9 @@ def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tm
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     cosine = tmp_path / "cosine"
     with job_context(cosine) as report:
-        train_zoo_classifier(data(), plan_of(epochs=1, schedule="cosine"), cosine, report)
+        train_zoo_classifier(data(), plan_of(epochs=1, lr_schedule="cosine"), cosine, report)
     with job_context(cosine) as report, pytest.raises(EmotionError, match=r"other settings.*differs in epochs"):
-        train_zoo_classifier(data(), plan_of(epochs=2, schedule="cosine"), cosine, report)
+        train_zoo_classifier(data(), plan_of(epochs=2, lr_schedule="cosine"), cosine, report)
 
 
 # --- the whole flow ----------------------------------------------------------------------------------------
@@ -252,8 +256,8 @@ def command(*arguments: object) -> int:
 def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    changes = ("--flip", "--augmentation", "rotation=10", "shift=0.1", "--tensorboard")
-    arguments = ("--epochs", 2, "--batch", 16, "--labels", "four", *changes)
+    changes = ("--horizontal-flip", "--augmentation", "rotation=10", "shift=0.1", "--tensorboard")
+    arguments = ("--epochs", 2, "--batch-size", 16, "--label-set", "four", *changes)
     assert command("train", "--network", "mlp", "--data", file, "--out", folder, *arguments) == 0
     return folder
 
@@ -261,14 +265,18 @@ def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_a_run_holds(finished: Path, file: Path) -> None:
     assert Job(finished).read_state().status == "done"
     bundle = open_model(finished)
-    assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.default_head) == ("recogniser", 48, "four", "four")
+    assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.default_head) == ("classifier", 48, "four", "four")
     assert bundle.heads["four"].labels == ("angry", "fear", "happy", "sad")
     assert bundle.card["weights"] == "random"
     config = json.loads((finished / "config.json").read_text())
     assert config["data"] == str(file)
-    assert (config["source"], config["labels"], config["rows"]) == ("faces.npz", "four", 128)
-    assert (config["augmentation"]["rotation"], config["augmentation"]["p_erase"], config["flip"]) == (10, 0, True)
-    assert config["parameters"] == bundle.card["parameters"] == 1_313_287 - 257 * 3
+    assert (config["source"], config["label_set"], config["rows"]) == ("faces.npz", "four", 128)
+    assert (config["augmentation"]["rotation"], config["augmentation"]["erase_prob"], config["horizontal_flip"]) == (
+        10,
+        0,
+        True,
+    )
+    assert config["num_parameters"] == bundle.card["num_parameters"] == 1_313_287 - 257 * 3
     assert config["label_names"] == list(bundle.heads["four"].labels)
     assert [sorted(row) for row in read_history(finished)] == [
         ["accuracy", "epoch", "learning_rate", "loss", "seconds", "val_accuracy", "val_loss"]
@@ -294,10 +302,10 @@ def test_the_answers_are_those_of_the_model(finished: Path) -> None:
     for row in history:
         assert answers.accuracy(int(row["epoch"])) == pytest.approx(float(row["val_accuracy"]), abs=1e-5)
     report = json.loads((finished / "report.json").read_text())
-    assert answers.accuracy() == pytest.approx(report["public"]["accuracy"])
-    assert answers.confusion_matrix().tolist() == report["public"]["confusion"]
+    assert answers.accuracy() == pytest.approx(report["validation"]["accuracy"])
+    assert answers.confusion_matrix().tolist() == report["validation"]["confusion"]
     assert report["best_epoch"] == answers.best_epoch
-    assert report["private"]["n"] == 16
+    assert report["test"]["n"] == 16
     examples = TrackedExamples.load(finished)
     assert examples is not None
     assert examples.probabilities.shape == (2, 12, 4)
@@ -306,10 +314,12 @@ def test_the_answers_are_those_of_the_model(finished: Path) -> None:
 def test_the_stress_test(finished: Path) -> None:
     stress = read_robustness(finished)
     assert stress is not None
-    assert (stress["split"], stress["n"]) == ("public", 32)
-    kinds = {"blur", "light", "rotation", "occlusion", "size", "noise"}
-    assert {row["kind"] for row in stress["rows"]} == kinds
-    untouched = [row["accuracy"] for row in stress["rows"] if row["amount"] == {"size": 48}.get(row["kind"], 0)]
+    assert (stress["split"], stress["n"]) == ("validation", 32)
+    corruptions = {"blur", "brightness", "rotation", "occlusion", "downscale", "noise"}
+    assert {row["corruption"] for row in stress["rows"]} == corruptions
+    untouched = [
+        row["accuracy"] for row in stress["rows"] if row["severity"] == {"downscale": 48}.get(row["corruption"], 0)
+    ]
     answers = Predictions.load(finished)
     assert answers is not None
     assert untouched == [pytest.approx(answers.accuracy())] * 6
@@ -319,26 +329,31 @@ def test_it_can_be_used_and_evaluated(
     finished: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     used = install_model(finished, tmp_path / "models", "mine")
-    assert (used.folder / "answers.npz").is_file()
-    assert (used.folder / "stress.json").is_file()
-    os.remove(used.folder / "answers.npz")
+    assert (used.folder / "predictions.npz").is_file()
+    assert (used.folder / "robustness.json").is_file()
+    os.remove(used.folder / "predictions.npz")
     report = json.loads((finished / "report.json").read_text())
     capsys.readouterr()
-    assert command("evaluate", used.folder, "--data", file, "--split", "public", "--answers", "--stress", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(report["public"]["accuracy"])
+    assert (
+        command("evaluate", used.folder, "--data", file, "--split", "validation", "--answers", "--stress", "--json")
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(report["validation"]["accuracy"])
     again, before = Predictions.load(used.folder), Predictions.load(finished)
     assert again is not None
     assert before is not None
     np.testing.assert_array_equal(again.probabilities, before.probabilities)
     assert again.best_epoch == before.best_epoch
-    assert evaluate_classifier(used.folder, load_dataset(file), "private")["n"] == 16
+    assert evaluate_classifier(used.folder, load_dataset(file), "test")["n"] == 16
 
 
 def test_other_settings_are_refused(finished: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = (finished / "model.onnx").read_bytes()
-    assert command("train", "--network", "mlp", "--data", file, "--out", finished, "--seed", 3, "--labels", "four") == 1
+    assert (
+        command("train", "--network", "mlp", "--data", file, "--out", finished, "--seed", 3, "--label-set", "four") == 1
+    )
     error = capsys.readouterr().err
-    assert "holds a training with other settings; choose another folder (it differs in batch, " in error
+    assert "holds a training with other settings; choose another folder (it differs in batch_size, " in error
     assert "seed" in error
     assert (finished / "model.onnx").read_bytes() == weights
 
@@ -356,7 +371,7 @@ def test_a_diverging_training_keeps_its_best_epoch(
 
     monkeypatch.setattr(classifier, "check_finite", check)
     folder = tmp_path / "run"
-    assert command("train", "--network", "mlp", "--data", file, "--out", folder, "--epochs", 5, "--batch", 16) == 1
+    assert command("train", "--network", "mlp", "--data", file, "--out", folder, "--epochs", 5, "--batch-size", 16) == 1
     assert "diverged in epoch 3" in capsys.readouterr().err
     assert Job(folder).read_state().status == "diverged"
     assert "diverged in epoch 3" in str(Job(folder).read_state().error)
@@ -373,7 +388,7 @@ def test_a_loss_that_is_no_number(classifier: ModuleType, tmp_path: Path, monkey
 def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from emotion.training.classifier.train import train_zoo_classifier
 
-    def progress(self: JobReporter, done: float, total: float, text: str = "", *, working: bool = True) -> None:
+    def progress(self: JobReporter, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         if done >= 2:
             (tmp_path / "stop").touch()
 
@@ -420,15 +435,15 @@ def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, mon
     ("arguments", "words"),
     [
         (["--data", "gone.npz"], "There is no gone.npz"),
-        (["--labels", "ferplus"], "has no FER+ votes"),
-        (["--labels", "five"], "There is no label set 'five'"),
+        (["--label-set", "ferplus"], "has no FER+ votes"),
+        (["--label-set", "five"], "There is no label set 'five'"),
         (["--network", "alexnet"], "There is no network 'alexnet'"),
-        (["--optimiser", "best"], "There is no optimiser 'best'"),
+        (["--optimizer", "best"], "There is no optimizer 'best'"),
         (["--epochs", "0"], "epochs is 0; expected a whole number from 1 to"),
         (["--learning-rate", "nan"], "The learning rate is nan"),
         (["--augmentation", "rotation=much"], "'rotation=much' is no augmentation"),
-        (["--augmentation", "shift=3"], "The augmentation cannot be done"),
-        (["--batch", "4000"], "at least 4000 (a batch) and 1 are needed"),
+        (["--augmentation", "shift=3"], "The augmentation is not valid"),
+        (["--batch-size", "4000"], "at least 4000 (a batch) and 1 are needed"),
         (["--weights", "imagenet"], "mlp begins at random"),
     ],
 )

@@ -24,15 +24,15 @@ class Fake:
     """Answers the n-th picture with `boxes(n)` and remembers what it was asked."""
 
     name: ClassVar[str] = "fake"
-    geometry: ClassVar[CropGeometry] = CropGeometry()
-    proposes: ClassVar[bool] = False
+    crop_geometry: ClassVar[CropGeometry] = CropGeometry()
+    needs_verification: ClassVar[bool] = False
 
     def __init__(self, boxes: Callable[[int], list[Box]]) -> None:
         self._boxes = boxes
         self.asked: list[tuple[NDArray[np.uint8], float, int]] = []
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        self.asked.append((image, threshold, side))
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
+        self.asked.append((image, threshold, max_side))
         return tuple(Face(box, 0.9) for box in self._boxes(len(self.asked) - 1))
 
 
@@ -52,13 +52,13 @@ def test_a_known_ratio_and_offset_are_measured(scale: float, down: float, aspect
     assert found == {
         "detector": "fake",
         "n": 5,
-        "found": 5,
+        "num_detected": 5,
         "scale": pytest.approx(scale),
         "scale_spread": pytest.approx(0, abs=1e-9),
-        "down": pytest.approx(down),
-        "down_spread": pytest.approx(0, abs=1e-9),
+        "y_offset": pytest.approx(down),
+        "y_offset_spread": pytest.approx(0, abs=1e-9),
     }
-    square = CropGeometry(found["scale"], found["down"]).to_square(box(scale, down, aspect))
+    square = CropGeometry(found["scale"], found["y_offset"]).to_square(box(scale, down, aspect))
     for name in ("x1", "y1", "x2", "y2"):
         assert getattr(square, name) == pytest.approx(getattr(CROP, name))
 
@@ -67,11 +67,11 @@ def test_the_median_and_how_far_the_others_lie_from_it() -> None:
     scales, downs = [1.0, 1.1, 1.3, 1.4, 9.0], [0.0, 0.02, 0.03, 0.05, 0.3]
     detector = Fake(lambda n: [box(scales[n % 5], downs[n % 5])] if n < 5 else [])
     found = measure_crop_geometry(detector, pictures(8))
-    assert (found["n"], found["found"]) == (8, 5)
+    assert (found["n"], found["num_detected"]) == (8, 5)
     assert found["scale"] == pytest.approx(1.3)
     assert found["scale_spread"] == pytest.approx(0.2)
-    assert found["down"] == pytest.approx(0.03)
-    assert found["down_spread"] == pytest.approx(0.02)
+    assert found["y_offset"] == pytest.approx(0.03)
+    assert found["y_offset_spread"] == pytest.approx(0.02)
 
 
 def test_the_detector_sees_the_picture_in_the_middle_of_its_own_border() -> None:

@@ -26,14 +26,14 @@ EMPTY = [labelled("d.png", faces=0, seed=4), labelled("e.png", faces=0, seed=5)]
 class Knows:
     """Answers with what it was told of a picture's very pixels, or of any picture."""
 
-    geometry = CropGeometry()
-    proposes = False
+    crop_geometry = CropGeometry()
+    needs_verification = False
 
     def __init__(self, name: str, answer: Callable[[NDArray[np.uint8]], Sequence[tuple[Box, float]]]) -> None:
         self.name, self._answer = name, answer
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
-        assert side in (max(image.shape), evaluation.FULL_RESOLUTION_SIDE)
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
+        assert max_side in (max(image.shape), evaluation.FULL_RESOLUTION_SIDE)
         time.sleep(0.0005)  # what takes no time cannot be measured
         return tuple(Face(box, score) for box, score in self._answer(image) if score >= threshold)
 
@@ -57,9 +57,9 @@ def test_one_that_knows_all_and_one_that_knows_nothing() -> None:
     nothing, everything = Knows("nothing", lambda image: ()), Knows("everything", faces_of)
     rows = evaluate_detectors([everything, nothing], PHOTOS, EMPTY, said.append)
     json.dumps(rows, allow_nan=False)
-    assert said == ["everything", "nothing", "milliseconds"]
+    assert said == ["everything", "nothing", "latency"]
     good, bad = ([row for row in rows if row["detector"] == name] for name in ("everything", "nothing"))
-    assert {(s, r["ap50"], r["ap50_find_all"], r["faces"]) for s, r in of(good, "source").items()} == {
+    assert {(s, r["ap50"], r["ap50_find_all"], r["num_faces"]) for s, r in of(good, "source").items()} == {
         ("fddb_sy32", 1, 1, 1),
         ("wider", 1, 1, 3),
     }
@@ -67,15 +67,15 @@ def test_one_that_knows_all_and_one_that_knows_nothing() -> None:
     assert of(good, "rotation")["0 degrees"]["recall"] == of(good, "blur")["0 px"]["precision"] == 1
     assert of(bad, "rotation")["0 degrees"]["recall"] == 0
     assert of(bad, "rotation")["0 degrees"]["precision"] is None  # of no boxes at all
-    assert [row["empty"] for row in rows if row.get("false_boxes") == 0] == [2, 2]
-    assert of(good, "size")["64x48"]["milliseconds"] > 0
+    assert [row["negatives"] for row in rows if row.get("false_positives") == 0] == [2, 2]
+    assert of(good, "frame_size")["64x48"]["latency_ms"] > 0
 
 
 def test_faces_count_in_the_class_of_their_own_size() -> None:
-    rows = of(evaluate_detectors([Knows("everything", faces_of)], PHOTOS, EMPTY), "face")
+    rows = of(evaluate_detectors([Knows("everything", faces_of)], PHOTOS, EMPTY), "face_size")
     sides = np.sqrt(np.concatenate([p.boxes[:, 2:] - p.boxes[:, :2] for p in PHOTOS]).prod(1))
-    assert rows["24-32 px"]["faces"] == ((sides >= 24) & (sides < 32)).sum() > 0
-    assert sum(row["faces"] for row in rows.values()) == len(sides)
+    assert rows["24-32 px"]["num_faces"] == ((sides >= 24) & (sides < 32)).sum() > 0
+    assert sum(row["num_faces"] for row in rows.values()) == len(sides)
     # A box outside its class is no mistake there.
     assert {row["precision"] for row in rows.values()} <= {1, None}
     assert {row["recall"] for row in rows.values()} <= {1, None}
@@ -83,7 +83,7 @@ def test_faces_count_in_the_class_of_their_own_size() -> None:
 
 def test_false_boxes_are_counted() -> None:
     rows = evaluate_detectors([Knows("sees ghosts", lambda image: [(Box(2, 2, 30, 30), 0.7)])], PHOTOS, EMPTY)
-    assert next(row for row in rows if "empty" in row)["false_boxes"] == 2
+    assert next(row for row in rows if "negatives" in row)["false_positives"] == 2
 
 
 def test_small_faces_are_not_asked_for() -> None:
@@ -91,7 +91,7 @@ def test_small_faces_are_not_asked_for() -> None:
     with pytest.raises(DataError, match="no face of at least 16 pixels"):
         evaluate_detectors([Knows("everything", faces_of)], [small], EMPTY)
     rows = evaluate_detectors([Knows("everything", faces_of)], [*PHOTOS, small], EMPTY)
-    assert of(rows, "source")["wider"]["faces"] == 3
+    assert of(rows, "source")["wider"]["num_faces"] == 3
 
 
 @pytest.mark.parametrize("degrees", [15, 45, 90, -30])
@@ -121,9 +121,9 @@ def test_the_roll_of_turned_faces_is_that_of_the_eyes() -> None:
     """A detector that says of every face what it says of an upright one, and one without eyes."""
 
     class Tilted(Knows):
-        def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+        def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
             eyes = Landmarks((0, 0), (10, 10 * np.tan(np.deg2rad(7))), (5, 5), (0, 10), (10, 10))
-            return tuple(replace(face, landmarks=eyes) for face in super().detect(image, threshold, side))
+            return tuple(replace(face, landmarks=eyes) for face in super().detect(image, threshold, max_side))
 
     large = [labelled("a.png", seed=1, size_wh=(120, 120))]
     answer = lambda image: [(Box(*map(float, box)), 0.9) for box in large[0].boxes]  # noqa: E731

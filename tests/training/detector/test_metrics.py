@@ -309,6 +309,6 @@ def test_points_are_off_by_their_mean_distance_in_sides() -> None:
 
 
 def test_an_epoch_is_worth_its_precision_less_what_its_landmarks_are_off() -> None:
-    assert selection_score({"val_ap": 0.9, "val_points": 0.05}) == pytest.approx(0.85)
-    assert selection_score({"val_ap": 0.9, "val_points": math.nan}) == selection_score({"val_ap": 0.9}) == 0.9
-    assert selection_score({"val_ap": "0.9", "val_points": ""}) == 0.9  # as a history has them
+    assert selection_score({"val_ap": 0.9, "val_landmark_error": 0.05}) == pytest.approx(0.85)
+    assert selection_score({"val_ap": 0.9, "val_landmark_error": math.nan}) == selection_score({"val_ap": 0.9}) == 0.9
+    assert selection_score({"val_ap": "0.9", "val_landmark_error": ""}) == 0.9  # as a history has them

@@ -31,14 +31,14 @@ MIRRORED = [1, 0, 2, 4, 3]  # right and left change places
 seeds = st.integers(0, 2**32 - 1)
 configs = st.builds(
     MosaicConfig,
-    side=st.sampled_from([64, 96, 160]),
-    p_mosaic=st.sampled_from([0.0, 0.5, 1.0]),
-    p_rotation=st.sampled_from([0.0, 1.0]),
-    p_occlusion=st.sampled_from([0.0, 1.0]),
-    p_grey=st.sampled_from([0.0, 1.0]),
-    p_blur=st.sampled_from([0.0, 1.0]),
-    p_noise=st.sampled_from([0.0, 1.0]),
-    p_jpeg=st.sampled_from([0.0, 1.0]),
+    image_size=st.sampled_from([64, 96, 160]),
+    mosaic_prob=st.sampled_from([0.0, 0.5, 1.0]),
+    rotation_prob=st.sampled_from([0.0, 1.0]),
+    occlusion_prob=st.sampled_from([0.0, 1.0]),
+    grayscale_prob=st.sampled_from([0.0, 1.0]),
+    blur_prob=st.sampled_from([0.0, 1.0]),
+    noise_prob=st.sampled_from([0.0, 1.0]),
+    jpeg_prob=st.sampled_from([0.0, 1.0]),
 )
 
 

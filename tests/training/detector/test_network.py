@@ -73,16 +73,16 @@ def perfect(faces: Sequence[NDArray], aims: Any, logit: float = 12.0, sure: int 
     """Every cell in a face draws the box and points of the smallest face there, but no more than `sure` cells of
     each face are sure of it."""
     answers = np.zeros((len(faces), len(PLACES), VALUES_PER_CELL), np.float32)
-    order = np.argsort(-np.prod(aims.box[:, 2:] - aims.box[:, :2], axis=1))
+    order = np.argsort(-np.prod(aims.boxes[:, 2:] - aims.boxes[:, :2], axis=1))
     owner = np.full(answers.shape[:2], -1)
     for i in order:
-        box, points = aims.box[i], aims.points[i]
+        box, points = aims.boxes[i], aims.landmarks[i]
         middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         for c, (x, y, stride) in enumerate(PLACES):
             if box[0] < x < box[2] and box[1] < y < box[3]:
                 place = [*((middle - (x, y)) / stride), *np.log(size / stride)]
-                answers[aims.photo[i], c, 1:] = [*place, *((points.reshape(5, 2) - (x, y)) / stride).ravel()]
-                owner[aims.photo[i], c] = i
+                answers[aims.image_index[i], c, 1:] = [*place, *((points.reshape(5, 2) - (x, y)) / stride).ravel()]
+                owner[aims.image_index[i], c] = i
     answers[..., 0] = -logit
     for i in order:
         photo, cell = np.nonzero(owner == i)
@@ -100,8 +100,8 @@ def random_batch(seed: int, photos: int = 3) -> tuple[NDArray[np.float32], Any]:
         faces.append(np.concatenate([middle - half, middle + half], axis=1))
     counts = (rng.random((photos, len(PLACES))) > 0.2).astype(np.float32)
     aims = wanted(faces, counts)
-    known = aims.points_known * (rng.random(len(aims.box)) < 0.7)
-    aims = aims._replace(points_known=known.astype(np.float32))
+    known = aims.has_landmarks * (rng.random(len(aims.boxes)) < 0.7)
+    aims = aims._replace(has_landmarks=known.astype(np.float32))
     noise = rng.normal(0, 1, (photos, len(PLACES), VALUES_PER_CELL)) * rng.choice([0.1, 0.3, 1.0])
     return (perfect(faces, aims, 2.0) + noise).astype(np.float32), aims
 
@@ -256,7 +256,7 @@ def assigned_slowly(rows: list[NDArray], aims: Any, candidates: int) -> dict[tup
     least a tenth, and the others as much less as they fit less.
     """
     asked: dict[tuple[int, int], tuple[float, float]] = {}
-    for face, (photo, box) in enumerate(zip(aims.photo, aims.box.astype(float), strict=True)):
+    for face, (photo, box) in enumerate(zip(aims.image_index, aims.boxes.astype(float), strict=True)):
         fits = []
         middle, half = (box[:2] + box[2:]) / 2, np.maximum((box[2:] - box[:2]) / 2, STRIDES[0])
         for cell, row in enumerate(rows[photo]):
@@ -270,10 +270,10 @@ def assigned_slowly(rows: list[NDArray], aims: Any, candidates: int) -> dict[tup
         (face, cell): fit_overlap
         for (face, cell), fit_overlap in asked.items()
         if fit_overlap[1]
-        >= max(o for (f, c), (_, o) in asked.items() if c == cell and aims.photo[f] == aims.photo[face])
+        >= max(o for (f, c), (_, o) in asked.items() if c == cell and aims.image_index[f] == aims.image_index[face])
     }
     # No rule says what becomes of an exact tie.
-    assert len({(aims.photo[face], cell) for face, cell in won}) == len(won)
+    assert len({(aims.image_index[face], cell) for face, cell in won}) == len(won)
     aimed = {}
     for (face, cell), (fit, _) in won.items():
         own = [value for (f, _), value in won.items() if f == face]
@@ -288,15 +288,15 @@ def losses_slowly(answers: NDArray, aims: Any, candidates: int) -> list[float]:
     score = box = points = 0.0
     score_aims = np.zeros(answers.shape[:2])
     for (face, cell), aim in aimed.items():
-        photo, true = aims.photo[face], aims.box[face].astype(float)
+        photo, true = aims.image_index[face], aims.boxes[face].astype(float)
         score_aims[photo, cell] += aim
         row = rows[photo][cell]
         around = np.maximum(row[3:5], true[2:]) - np.minimum(row[1:3], true[:2])
         apart = (row[1:3] + row[3:5] - true[:2] - true[2:]) / 2
         box += aim * (1 - iou(row[1:5], true) + (apart @ apart) / (around @ around))
         side = math.sqrt(np.prod(true[2:] - true[:2]))
-        points += aim * aims.points_known[face] * np.abs(row[5:] - aims.points[face]).mean() / side
-    for aim, logit, counts in zip(score_aims.ravel(), answers[..., 0].ravel(), aims.counts.ravel(), strict=True):
+        points += aim * aims.has_landmarks[face] * np.abs(row[5:] - aims.landmarks[face]).mean() / side
+    for aim, logit, counts in zip(score_aims.ravel(), answers[..., 0].ravel(), aims.cell_mask.ravel(), strict=True):
         if counts or aim:
             said = 1 / (1 + math.exp(-float(logit)))
             score += (aim - said) ** 2 * -(aim * math.log(said) + (1 - aim) * math.log(1 - said))
@@ -315,6 +315,6 @@ def test_losses_against_loops(seed: int) -> None:
 
 def test_losses_do_not_depend_on_the_order_of_the_faces() -> None:
     answers, aims = random_batch(4)
-    turned = type(aims)(*(part[::-1] for part in aims[:4]), aims.counts)
-    assert len(aims.box) > 3
+    turned = type(aims)(*(part[::-1] for part in aims[:4]), aims.cell_mask)
+    assert len(aims.boxes) > 3
     assert losses(answers, turned) == pytest.approx(losses(answers, aims), rel=1e-5)

@@ -25,13 +25,13 @@ SCORES = Scores(FERPLUS_LABELS, [1 / 8] * 8)
 class Finds:
     """The faces of each photo, and as many other places, with scores that tell little."""
 
-    name, geometry, proposes = "finds", CropGeometry(), False
+    name, crop_geometry, needs_verification = "finds", CropGeometry(), False
 
     def __init__(self, photos: Sequence[AnnotatedImage]) -> None:
         self._photos = photos
         self._rng = np.random.default_rng(3)
 
-    def detect(self, image: NDArray[np.uint8], threshold: float, side: int) -> tuple[Face, ...]:
+    def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         photo = next(p for p in self._photos if p.image is image)
         height, width = image.shape[:2]
         true = [Box(*map(float, box)) for box in photo.boxes]
@@ -50,14 +50,14 @@ class Finds:
 class Says:
     """Of each box what is true in nine of ten cases, or nothing."""
 
-    size: ClassVar[int] = 48
+    input_size: ClassVar[int] = 48
 
     def __init__(self, detector: Finds, knows: bool) -> None:
         self._detector, self._knows = detector, knows
         self._rng = np.random.default_rng(4)
         self.bundle: Any = type("Bundle", (), {"sha256": "abc"})
 
-    def classify(self, crops: NDArray[np.uint8]) -> tuple[Prediction, ...]:
+    def predict(self, crops: NDArray[np.uint8]) -> tuple[Prediction, ...]:
         right = self._rng.random(len(crops)) < 0.9
         said = np.where(np.array(self._detector.last, bool) == right, 0.95, 0.05) if self._knows else right * 0 + 0.5
         return tuple(Prediction(SCORES, float(face)) for face in said)
@@ -66,12 +66,12 @@ class Says:
 def test_a_second_witness_helps() -> None:
     detector = Finds(PHOTOS)
     measured = fit_score_fusion(detector, Says(detector, knows=True), PHOTOS)  # type: ignore[arg-type]
-    assert measured["recogniser"] == "abc"
-    assert measured["face"] > 0.3
+    assert measured["classifier"] == "abc"
+    assert measured["classifier_weight"] > 0.3
     assert measured["n"] >= 80
     before, after = measured["before"], measured["after"]
-    assert after["found"] > before["found"]
-    assert after["false"] < before["false"]
+    assert after["true_positives"] > before["true_positives"]
+    assert after["false_positives"] < before["false_positives"]
 
 
 def test_a_witness_that_knows_nothing_is_not_heard() -> None:

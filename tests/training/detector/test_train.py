@@ -105,11 +105,11 @@ def run(made: Path, tmp_path: Path) -> Path:
 def test_a_run_becomes_a_detector(run: Path) -> None:
     bundle = open_model(run)
     assert bundle.kind == "detector"
-    assert bundle.card["data"]["photos"] == {"wider": 200}
-    assert bundle.card["metrics"]["held_out"]["ap"] == 0.75
-    assert bundle.card["metrics"]["held_out"]["recall"] == 1
+    assert bundle.card["data"]["images"] == {"wider": 200}
+    assert bundle.card["metrics"]["validation"]["ap"] == 0.75
+    assert bundle.card["metrics"]["validation"]["recall"] == 1
     report = read_json(run / "report.json") or {}
-    assert (report["epochs"], report["best_epoch"], report["minutes"]) == (2, 2, 2)
+    assert (report["epochs"], report["best_epoch"], report["train_minutes"]) == (2, 2, 2)
     assert report["export_difference"] < 1e-3
     photo = square("x.png", 1000)
     (face,) = OnnxFaceDetector(bundle).detect(photo.image, 0.6, 128)
@@ -135,8 +135,8 @@ def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: py
     assert main(["evaluate-detector", str(run), "--data", str(data), "--only", "--keep", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     (source,) = (row for row in rows if "source" in row)
-    assert (source["detector"], source["source"], source["ap50"], source["faces"]) == ("run", "wider", 1, 12)
-    assert {row["size"] for row in rows if "size" in row} == {"320x240", "640x480", "1280x720"}
+    assert (source["detector"], source["source"], source["ap50"], source["num_faces"]) == ("run", "wider", 1, 12)
+    assert {row["frame_size"] for row in rows if "frame_size" in row} == {"320x240", "640x480", "1280x720"}
     after = open_model(run)
     assert after.sha256 == before.sha256
     assert after.card["created"] == before.card["created"]
@@ -148,7 +148,7 @@ def test_others_are_in_the_same_table(run: Path, data: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert main(["evaluate-detector", str(run), "--data", str(data), "--held-out"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["case", "measure", "run"]
+    assert head.split()[:3] == ["case", "metric", "run"]
     assert "haar" in head.split()
     assert any("time for 640x480" in line for line in lines)
 
@@ -165,10 +165,10 @@ def crops(tmp_path: Path) -> list[str]:
 
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_model(run)
-    monkeypatch.setattr(calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "down": -0.01, "found": 10})
+    monkeypatch.setattr(calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10})
     assert main(crops) == 0
     after = open_model(run)
-    assert after.card == {**before.card, "crops": {"scale": 1.234, "down": -0.01}}
+    assert after.card == {**before.card, "crop_geometry": {"scale": 1.234, "y_offset": -0.01}}
     assert OnnxFaceDetector(after).crop_geometry == CropGeometry(scale=1.234, y_offset=-0.01)
 
 
@@ -191,7 +191,7 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
     models = tmp_path / "models"
     for module in (store, detector_factory):
-        monkeypatch.setattr(module, "SHIPPED", models)
+        monkeypatch.setattr(module, "BUILTIN_MODELS", models)
     assert main(["use", str(run), "--name", "mine", "--default"]) == 0
     assert detector_factory.available_detectors()[0] == "mine"
     detector = detector_factory.make_detector()
@@ -199,11 +199,11 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
-    recogniser = make_bundle(tmp_path / "recogniser")
-    before = (recogniser / CARD_FILE).read_bytes()
-    with pytest.raises(ModelError, match="is a recogniser; only a detector can keep this"):
-        save_measurements(recogniser, crops={"scale": 1.0, "down": 0.0})
-    assert (recogniser / CARD_FILE).read_bytes() == before
+    classifier = make_bundle(tmp_path / "classifier")
+    before = (classifier / CARD_FILE).read_bytes()
+    with pytest.raises(ModelError, match="is a classifier; only a detector can keep this"):
+        save_measurements(classifier, crop_geometry={"scale": 1.0, "y_offset": 0.0})
+    assert (classifier / CARD_FILE).read_bytes() == before
 
 
 def test_scores_without_a_meaning_are_refused(run: Path) -> None:
@@ -228,4 +228,4 @@ def test_landmarks_are_those_of_a_finished_detector(
     assert not (tmp_path / "run").exists()
     assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["network"], config["landmarks"], config["start"]) == ("glance", True, open_model(made).sha256)
+    assert (config["network"], config["landmarks_only"], config["init_from"]) == ("glance", True, open_model(made).sha256)

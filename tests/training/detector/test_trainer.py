@@ -34,7 +34,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
     from emotion.training.detector import trainer
 
-    monkeypatch.setattr(trainer, "glance", tiny_glance)
+    monkeypatch.setattr(trainer, "build_glance", tiny_glance)
     return trainer
 
 
@@ -49,7 +49,7 @@ def photos() -> list[AnnotatedImage]:
 
 def config_of(detector: ModuleType, **changes: Any) -> Any:
     scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a chance of its own
-    return detector.DetectorConfig(**{"epochs": 2, "batch": 4, "scenes": scenes} | changes)
+    return detector.DetectorConfig(**{"epochs": 2, "batch_size": 4, "mosaic": scenes} | changes)
 
 
 def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
@@ -87,9 +87,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(
         (tmp_path / name).mkdir()
         if name == "broken":
             with pytest.raises(TrainingStopped, match="after epoch 1 of 2"):
-                detector.train_detector(photos, config, tmp_path / name, stop_after(1))
+                detector.fit_detector(photos, config, tmp_path / name, stop_after(1))
             assert [row["epoch"] for row in read_history(tmp_path / name)] == ["1"]
-        networks.append(detector.train_detector(photos, config, tmp_path / name))
+        networks.append(detector.fit_detector(photos, config, tmp_path / name))
     for one, other in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(one, other)
     same_run(tmp_path / "whole", tmp_path / "broken")
@@ -111,16 +111,16 @@ def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_p
         "loss",
         "score_loss",
         "box_loss",
-        "points_loss",
+        "landmark_loss",
         "val_ap",
         "val_ap_wider",
-        "val_points",
+        "val_landmark_error",
     ]
     for row in history:
         numbers = {name: float(value) for name, value in row.items()}
-        numbers.pop("val_points")  # of no face, after two steps
+        numbers.pop("val_landmark_error")  # of no face, after two steps
         assert all(map(math.isfinite, numbers.values()))
-        placed = config.box_weight * numbers["box_loss"] + config.points_weight * numbers["points_loss"]
+        placed = config.box_loss_weight * numbers["box_loss"] + config.landmark_loss_weight * numbers["landmark_loss"]
         assert numbers["loss"] == pytest.approx(numbers["score_loss"] + placed, rel=1e-4)
         assert 0 <= numbers["val_ap"] <= 1
     assert float(history[-1]["learning_rate"]) == pytest.approx(0, abs=1e-6)  # the end of the cosine
@@ -142,7 +142,7 @@ def test_landmarks_alone_are_taught(photos: list[AnnotatedImage], tmp_path: Path
     before = {
         layer.name: layer.get_weights() for layer in keras_model(start).layers if layer.name.startswith(LANDMARK_PREFIX)
     }
-    config = config_of(trainer, epochs=1, landmarks=True, start="abc")
+    config = config_of(trainer, epochs=1, landmarks_only=True, init_from="abc")
     network = trainer.fit_detector(photos, config, run, init_weights=start)
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
     old, new = (np.asarray(one(image, training=False)) for one in (keras_model(start), network))
@@ -174,11 +174,11 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
         assert [photo.name for photo in held] == [photo.name for photo in photos if photo.is_validation]
         seen.append(network.get_weights())
         ap, off = [(0.3, 0.0), (0.9, 0.1), (0.95, 0.3), (0.9, 0.1)][len(seen) - 1]
-        return {"val_ap": ap, "val_points": off}
+        return {"val_ap": ap, "val_landmark_error": off}
 
-    monkeypatch.setattr(batches, "make_scene", watched)
-    monkeypatch.setattr(detector, "measure", measure)
-    network = detector.train_detector(photos, config_of(detector, epochs=4), tmp_path)
+    monkeypatch.setattr(batches, "compose_mosaic", watched)
+    monkeypatch.setattr(detector, "validate_network", measure)
+    network = detector.fit_detector(photos, config_of(detector, epochs=4), tmp_path)
     for one, other in zip(network.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(one, other)
     assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(0.8), 2]
@@ -192,7 +192,7 @@ def test_a_diverging_training_says_so(detector: ModuleType, photos: list[Annotat
         match=r"^The training diverged in epoch 1, .*: nothing was learned; try a "
         r"smaller learning rate than 1e\+30\.$",
     ):
-        detector.train_detector(photos, config, tmp_path)
+        detector.fit_detector(photos, config, tmp_path)
     assert not (tmp_path / CHECKPOINT_FILE).exists()
     assert not (tmp_path / HISTORY_FILE).exists()
 
@@ -210,7 +210,7 @@ def test_too_few_photos_are_refused_before_the_first_step(
         match=f"^{learned} photos to learn from and {held} held out; at least 4 and one "
         r"with a face are needed\.$",
     ):
-        detector.train_detector([*measuring, *teaching], config_of(detector), tmp_path)
+        detector.fit_detector([*measuring, *teaching], config_of(detector), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,7 +218,7 @@ def test_too_few_photos_are_refused_before_the_first_step(
     ("changes", "word"),
     [
         ({"epochs": 0}, "0 epochs"),
-        ({"batch": 0}, "batches of 0"),
+        ({"batch_size": 0}, "batches of 0"),
         ({"learning_rate": 0.0}, "rate 0.0"),
         ({"learning_rate": math.nan}, "rate nan"),
         ({"seed": -1}, "seed -1"),
@@ -241,14 +241,14 @@ def contents(scenes: Any) -> list[bytes]:
 
 def test_a_batch_depends_on_seed_epoch_and_position_alone(detector: ModuleType, photos: list[AnnotatedImage]) -> None:
     config = config_of(detector, epochs=9)
-    first = contents(detector.Scenes(photos, config, 1))
+    first = contents(detector.DetectorBatches(photos, config, 1))
     assert len(first) == len(set(first)) == 3
-    again = detector.Scenes(photos, config, 1)
+    again = detector.DetectorBatches(photos, config, 1)
     for position in (2, 0, 2):
         pixels, _ = again[position]
         assert first[position].startswith(pixels.tobytes())
-    assert set(contents(detector.Scenes(photos, config, 2))).isdisjoint(first)
-    assert set(contents(detector.Scenes(photos, replace(config, seed=2), 1))).isdisjoint(first)
+    assert set(contents(detector.DetectorBatches(photos, config, 2))).isdisjoint(first)
+    assert set(contents(detector.DetectorBatches(photos, replace(config, seed=2), 1))).isdisjoint(first)
 
 
 def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_ones(
@@ -260,19 +260,19 @@ def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_on
         asked.append((first.name, config.mosaic_prob))
         return compose_mosaic(first, others, config, rng)
 
-    monkeypatch.setattr(batches, "make_scene", watched)
-    config, orders = config_of(detector, epochs=10, calm=0.2), set()
+    monkeypatch.setattr(batches, "compose_mosaic", watched)
+    config, orders = config_of(detector, epochs=10, close_mosaic=0.2), set()
     for epoch in range(10):
         asked.clear()
-        contents(detector.Scenes(photos, config, epoch))
+        contents(detector.DetectorBatches(photos, config, epoch))
         assert len(asked) == len(photos)
-        assert {chance for _, chance in asked} == {0.0 if epoch >= 8 else config.scenes.p_mosaic}
+        assert {chance for _, chance in asked} == {0.0 if epoch >= 8 else config.mosaic.mosaic_prob}
         orders.add(tuple(name for name, _ in asked))
     assert len(orders) == 10
 
 
 def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A photo counts by the root of its faces, at most `crowds` times: here 1, 1, 2 and, for 100 faces, 3 times."""
+    """A photo counts by the root of its faces, at most `max_crowd_sampling_weight` times: here 1, 1, 2 and, for 100 faces, 3 times."""
     photos = [replace(labelled(f"{n}.png"), boxes=np.zeros((n, 4), np.float32)) for n in (0, 1, 4, 100)]
     drawn: list[str] = []
 
@@ -281,9 +281,9 @@ def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, m
         none = np.empty((0, 4), np.float32)
         return TrainingImage(np.zeros((SIDE, SIDE, 3), np.uint8), none, np.empty((0, 5, 2), np.float32), none)
 
-    monkeypatch.setattr(batches, "make_scene", watched)
+    monkeypatch.setattr(batches, "compose_mosaic", watched)
     for epoch in range(700):
-        contents(detector.Scenes(photos, config_of(detector, crowds=3.0), epoch))
+        contents(detector.DetectorBatches(photos, config_of(detector, max_crowd_sampling_weight=3.0), epoch))
     counts = np.array([drawn.count(photo.name) for photo in photos])
     assert counts / counts.sum() == pytest.approx(np.array([1, 1, 2, 3]) / 7, abs=0.03)
 
@@ -400,8 +400,8 @@ LOOSE = (20, 20, 60, 120)  # IoU 0.4 with it
     ],
 )
 def test_measuring_by_hand(detector: ModuleType, photos: list[AnnotatedImage], expected: dict[str, float]) -> None:
-    expected = expected | {"val_points": math.nan}  # nobody knows their landmarks
-    assert detector.measure(always(SEEN), photos) == pytest.approx(expected, nan_ok=True)
+    expected = expected | {"val_landmark_error": math.nan}  # nobody knows their landmarks
+    assert detector.validate_network(always(SEEN), photos) == pytest.approx(expected, nan_ok=True)
 
 
 def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,18 +414,18 @@ def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypat
         tilts.append(degrees)
         return photo  # the network sees its face in the same place whatever it is shown
 
-    monkeypatch.setattr(detector, "turned", turned)
+    monkeypatch.setattr(detector, "rotate_sample", turned)
     expected = 4 * math.hypot(10, 10) / 5 / 40
-    measured = detector.measure(always(SEEN), [photo, photo])
-    assert measured["val_points"] == pytest.approx(expected, rel=1e-4)
+    measured = detector.validate_network(always(SEEN), [photo, photo])
+    assert measured["val_landmark_error"] == pytest.approx(expected, rel=1e-4)
     assert tilts == [-25, 25]
     unknown = replace(photo, landmarks=np.full((1, 5, 2), np.nan, np.float32))
-    assert detector.measure(always(SEEN), [photo, unknown])["val_points"] == pytest.approx(expected, rel=1e-4)
+    assert detector.validate_network(always(SEEN), [photo, unknown])["val_landmark_error"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_photos_of_any_shape_are_measured(detector: ModuleType) -> None:
     shapes = [(1, 1), (300, 2), (33, 64)]
     photos = [labelled("a.png", faces=0, size_wh=shape) for shape in shapes]
-    assert detector.measure(tiny_glance(), photos) == pytest.approx(
-        {"val_ap": 0, "val_ap_wider": math.nan, "val_points": math.nan}, nan_ok=True
+    assert detector.validate_network(tiny_glance(), photos) == pytest.approx(
+        {"val_ap": 0, "val_ap_wider": math.nan, "val_landmark_error": math.nan}, nan_ok=True
     )

@@ -95,9 +95,9 @@ def test_the_card_has_every_file_of_a_model_and_no_other(tmp_path: Path) -> None
     ours = {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
     for name in (*ours, ".0a1b2c3d.part.onnx", "notes.csv", "checkpoint.npz", "state.json", "log.txt"):
         (tmp_path / name).write_bytes(name.encode())
-    write_card(tmp_path, {"kind": "recogniser", "name": "mine"})
+    write_card(tmp_path, {"kind": "classifier", "name": "mine"})
     card = json.loads((tmp_path / "card.json").read_text())
-    assert (card["kind"], card["name"]) == ("recogniser", "mine")
+    assert (card["kind"], card["name"]) == ("classifier", "mine")
     assert card["files"] == {name: {"bytes": len(name), "sha256": compute_sha256(tmp_path / name)} for name in ours}
     assert set(card["versions"]) >= {"tensorflow", "keras", "onnxruntime"}
     again = build_card(tmp_path, {**card, "created": "then", "name": "yours"})  # what it knew stays
@@ -113,7 +113,7 @@ def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
-    settings = {"epochs": 3, "sizes": (32, 48), "scenes": {"side": 320}}
+    settings = {"epochs": 3, "progressive_sizes": (32, 48), "mosaic": {"image_size": 320}}
     write_config(tmp_path, settings)
     write_config(tmp_path, {**settings, "epochs": 4})  # nothing was learned yet
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
@@ -122,3 +122,5 @@ def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
     with pytest.raises(EmotionError, match="holds a training with other settings; choose another folder"):
         write_config(tmp_path, settings)
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
+    with pytest.raises(EmotionError, match=r"it differs in seed\)"):  # a setting that the file does not know
+        write_config(tmp_path, {**settings, "epochs": 4, "seed": 1})

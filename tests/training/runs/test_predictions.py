@@ -30,7 +30,7 @@ def some(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int 
         said.astype(np.int8),
         probabilities.astype(np.float16),
         2,
-        "public",
+        "validation",
         names,
     )
 
@@ -41,9 +41,9 @@ def test_written_and_read(tmp_path: Path) -> None:
     one.save(tmp_path)
     again = Predictions.load(tmp_path)
     assert again is not None
-    for name in ("rows", "labels", "epochs", "said", "probabilities"):
+    for name in ("rows", "labels", "epochs", "predicted", "probabilities"):
         np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
-    assert (again.best_epoch, again.split, again.class_names) == (2, "public", NAMES)
+    assert (again.best_epoch, again.split, again.class_names) == (2, "validation", NAMES)
 
 
 def test_the_figures(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_a_torn_file(tmp_path: Path, cut: int) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"said": np.zeros((2, 39), np.int8)},
-        {"said": np.full((2, 40), 3, np.int8)},
+        {"predicted": np.zeros((2, 39), np.int8)},
+        {"predicted": np.full((2, 40), 3, np.int8)},
         {"labels": np.full(40, -1, np.int8)},
         {"probabilities": np.zeros((40, 2), np.float16)},
         {"rows": np.zeros(40)},
@@ -134,8 +134,8 @@ def test_a_torn_file(tmp_path: Path, cut: int) -> None:
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, wrong: dict) -> None:
     one = some()
-    arrays = {name: getattr(one, name) for name in ("rows", "labels", "epochs", "said", "probabilities")}
-    arrays |= {"best": np.int32(2), "split": np.array("public"), "names": np.array(NAMES)}
+    arrays = {name: getattr(one, name) for name in ("rows", "labels", "epochs", "predicted", "probabilities")}
+    arrays |= {"best_epoch": np.int32(2), "split": np.array("validation"), "class_names": np.array(NAMES)}
     np.savez(tmp_path / PREDICTIONS_FILE, allow_pickle=False, **(arrays | wrong))  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match="is damaged"):
         Predictions.load(tmp_path)
@@ -194,7 +194,7 @@ def test_the_answers_of_the_finished_network_join_the_others(tmp_path: Path) -> 
         chances(2).argmax(1).astype(np.int8)[None],
         chances(2).astype(np.float16),
         2,
-        "public",
+        "validation",
         read.class_names,
     )
     save_final_predictions(tmp_path, best)
@@ -225,7 +225,7 @@ def test_a_hundred_epochs_of_fer2013_stay_small(tmp_path: Path) -> None:
         said,
         rng.dirichlet(np.ones(7), 3589).astype(np.float16),
         100,
-        "public",
+        "validation",
         tuple("abcdefg"),
     ).save(tmp_path)
     assert (tmp_path / PREDICTIONS_FILE).stat().st_size < 300_000

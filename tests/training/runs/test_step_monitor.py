@@ -26,8 +26,8 @@ def test_the_last_batch_of_each_epoch_is_always_told(tmp_path: Path) -> None:
     epoch(watch, 2, logs={"loss": 1.0, "fer2013_accuracy": 0.75})
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_steps(tmp_path)]
     assert rows == [
-        {"epoch": "1", "step": "4", "steps": "4", "loss": "2", "accuracy": "0.5", "learning_rate": "0.01"},
-        {"epoch": "2", "step": "4", "steps": "4", "loss": "1", "accuracy": "0.75", "learning_rate": "0.01"},
+        {"epoch": "1", "step": "4", "num_steps": "4", "loss": "2", "accuracy": "0.5", "learning_rate": "0.01"},
+        {"epoch": "2", "step": "4", "num_steps": "4", "loss": "1", "accuracy": "0.75", "learning_rate": "0.01"},
     ]
 
 

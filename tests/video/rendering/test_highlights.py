@@ -25,11 +25,11 @@ def face(scores: Scores | None, track: int = 1, side: int = 80, unsure: str | No
 def found(folder: Path, moments: HighlightDetector) -> list[tuple[float, str, str, str | None]]:
     moments.finish()
     moments.write()
-    values = json.loads((folder / "moments.json").read_text())["moments"]
+    values = json.loads((folder / "highlights.json").read_text())["highlights"]
     for one in values:
-        assert (folder / one["crop"]).is_file()
-    assert len(list((folder / "moments").iterdir())) == len(values)
-    return [(one["seconds"], one["kind"], one["label"], one["before"]) for one in values]
+        assert (folder / one["thumbnail"]).is_file()
+    assert len(list((folder / "highlights").iterdir())) == len(values)
+    return [(one["timestamp"], one["kind"], one["label"], one["previous_label"]) for one in values]
 
 
 def play(folder: Path, make: Make, *script: tuple[float, str, float], rate: int = 10) -> HighlightDetector:
@@ -53,7 +53,7 @@ def test_changes_and_peaks(tmp_path: Path, make_scores: Make) -> None:
         (3.0, "change", "happy", "sad"),
         (3.0, "peak", "happy", None),
     ]
-    crop = read_image(next((tmp_path / "moments").glob("00002000-1-peak.jpg")))
+    crop = read_image(next((tmp_path / "highlights").glob("00002000-1-peak.jpg")))
     assert abs(int(crop.mean()) - 20) <= 2  # of that very frame, the twentieth
 
 
@@ -93,8 +93,8 @@ def test_what_was_written_and_is_no_longer_among_the_best_goes(tmp_path: Path, m
         moments.update(image, (face(make_scores(word, sure)),), i / 10)
         if i % 50 == 0:
             moments.write()
-            named = {one["crop"] for one in json.loads((tmp_path / "moments.json").read_text())["moments"]}
-            assert {f"moments/{path.name}" for path in (tmp_path / "moments").iterdir()} == named
+            named = {one["thumbnail"] for one in json.loads((tmp_path / "highlights.json").read_text())["highlights"]}
+            assert {f"highlights/{path.name}" for path in (tmp_path / "highlights").iterdir()} == named
     assert len(found(tmp_path, moments)) == MAX_HIGHLIGHTS
 
 
@@ -110,7 +110,7 @@ def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
             crops.update(image, (face(make_scores("happy", 0.9)),))
         found(folder, moments)
         crops.write()
-        for path in (*folder.glob("moments/*.jpg"), *folder.glob("crops/*.jpg")):
+        for path in (*folder.glob("highlights/*.jpg"), *folder.glob("thumbnails/*.jpg")):
             steps = np.abs(np.diff(read_image(path).astype(int), axis=1)).mean()
             assert (steps < 5) == blur, path
 
@@ -132,9 +132,13 @@ def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
         crops.update(image, (one,))
     crops.update(sharp // 2, (face(None), face(make_scores("sad", 0.3), unsure="dark", side=100)))
     crops.write()
-    assert sorted(path.name for path in (tmp_path / "crops").glob("*.jpg")) == ["1-happy.jpg", "1-unsure.jpg", "1.jpg"]
+    assert sorted(path.name for path in (tmp_path / "thumbnails").glob("*.jpg")) == [
+        "1-happy.jpg",
+        "1-unsure.jpg",
+        "1.jpg",
+    ]
     for name in ("1-happy.jpg", "1.jpg"):
-        picture = read_image(tmp_path / "crops" / name)
+        picture = read_image(tmp_path / "thumbnails" / name)
         assert max(picture.shape) == 160
         assert picture.mean() > 150
 
@@ -144,10 +148,10 @@ def test_the_best_of_faces_that_are_one(tmp_path: Path, make_scores: Make) -> No
     crops.update(image, (face(make_scores("happy", 0.6), 1), face(make_scores("happy", 0.9), 2)))
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) is None
     crops.write()
-    assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) == tmp_path / "crops" / "2.jpg"
-    assert ThumbnailIndex.read(tmp_path).find_best((1,), "happy") == tmp_path / "crops" / "1-happy.jpg"
+    assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) == tmp_path / "thumbnails" / "2.jpg"
+    assert ThumbnailIndex.read(tmp_path).find_best((1,), "happy") == tmp_path / "thumbnails" / "1-happy.jpg"
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2), "sad") is None
-    (tmp_path / "crops" / "values.json").write_text("{")
+    (tmp_path / "thumbnails" / "quality.json").write_text("{")
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) is not None
 
 

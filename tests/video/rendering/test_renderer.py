@@ -60,7 +60,7 @@ def test_every_frame_comes_back_once_and_in_order(looks: list[bool], blur: bool)
     class Nobody:
         """Finds nothing."""
 
-        def find(self, *_: object) -> tuple[Face, ...]:
+        def detect(self, *_: object) -> tuple[Face, ...]:
             return ()
 
     easel = FrameRenderer(Nobody(), VideoSettings(anonymize=blur))  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
     for i in range(5):
         drawn += easel.push(image, i / 10, {0: (face(1, 0),), 4: (face(1, 40),)}.get(i))
     assert [places(one.faces) for one in drawn] == [{1: 0}, {1: 10}, {1: 20}, {1: 30}, {1: 40}]
-    changed = np.abs(drawn[2].picture().astype(int) - image).max(axis=(0, 2))
+    changed = np.abs(drawn[2].render().astype(int) - image).max(axis=(0, 2))
     assert changed[20] > 60  # it is drawn there
     assert not image.max() > 24  # and not into what came
 
@@ -104,11 +104,11 @@ def test_what_is_drawn_is_what_the_table_says(analyzer: Analyzer, make_scores: A
     log = FrameLog(tmp_path)
     assert log.refresh()
     table = log.to_dataframe()
-    assert [*table["shown"]] == ["happy", "sad", "fear", "unsure", "sad", "angry", "happy"]
+    assert [*table["display_label"]] == ["happy", "sad", "fear", "unsure", "sad", "angry", "happy"]
     for frame in drawn:
-        row = table[table["seconds"] <= frame.timestamp + 1e-9].iloc[-1]
+        row = table[table["timestamp"] <= frame.timestamp + 1e-9].iloc[-1]
         (one,) = frame.faces
-        assert (one.display_label, one.confidence) == (row["shown"], pytest.approx(row["confidence"], abs=1e-4))
+        assert (one.display_label, one.confidence) == (row["display_label"], pytest.approx(row["confidence"], abs=1e-4))
 
 
 @pytest.mark.parametrize(

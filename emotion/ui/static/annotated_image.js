@@ -1,5 +1,5 @@
-// A picture with a button over each face: pointing at it shows all scores, a click or Enter chooses it.
-// Every text comes in as data and goes out by textContent, so that nothing in it is ever run.
+// An image with a button over each face: hovering shows all scores, a click or Enter selects the face.
+// Text is only ever set by textContent, so that none of it is run as markup.
 
 const make = (tag, className, text) => {
   const node = document.createElement(tag);
@@ -12,64 +12,64 @@ const overlap = (a, b) =>
   Math.max(0, Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x)) *
   Math.max(0, Math.min(a.y + a.h, b.y + b.h) - Math.max(a.y, b.y));
 
-// Above, below, beside or in the box: where the chip covers least of other faces and chips.
-function spot(chip, box, taken, width, height) {
+// Find the position above, below, beside or in the box where the chip overlaps other faces and chips least.
+function placeChip(chip, box, taken, width, height) {
   const { w, h } = chip;
-  const spots = [
+  const positions = [
     [box.x, box.y - h - 3], [box.x + box.w - w, box.y - h - 3],
     [box.x, box.y + box.h + 3], [box.x + box.w - w, box.y + box.h + 3],
     [box.x + box.w + 3, box.y], [box.x - w - 3, box.y], [box.x, box.y + 3], [box.x, box.y + box.h - h - 3],
   ].map(([x, y]) => ({
     x: Math.max(0, Math.min(x, width - w)), y: Math.max(0, Math.min(y, height - h)), w, h,
   }));
-  const cost = (place, rank) =>
-    taken.reduce((sum, other) => sum + overlap(place, other), 0) + 0.5 * overlap(place, box) + rank * 0.01 * w * h;
-  return spots.reduce((best, place, rank) => (cost(place, rank) < cost(best, spots.indexOf(best)) ? place : best));
+  const cost = (position, rank) =>
+    taken.reduce((sum, other) => sum + overlap(position, other), 0) + 0.5 * overlap(position, box) + rank * 0.01 * w * h;
+  return positions.reduce((best, position, rank) => (cost(position, rank) < cost(best, positions.indexOf(best)) ? position : best));
 }
 
-function card(face) {
+function makeTooltip(face) {
   const tip = make("div", "tip");
-  tip.append(make("div", "tip-title", `${face.number}  ${face.sign} ${face.title}`));
+  tip.append(make("div", "tip-title", `${face.number}  ${face.symbol} ${face.title}`));
   if (face.reason) tip.append(make("div", "tip-reason", face.reason));
   for (const score of face.scores) {
     const row = make("div", "row");
     const bar = make("span", "bar");
-    bar.style.width = `${score.share * 100}%`;
-    bar.style.background = score.colour;
+    bar.style.width = `${score.score * 100}%`;
+    bar.style.background = score.color;
     const track = make("span", "track");
     track.append(bar);
-    row.append(make("span", "word", score.name), track, make("span", "share", score.text));
+    row.append(make("span", "word", score.name), track, make("span", "score", score.text));
     tip.append(row);
   }
   return tip;
 }
 
-function button(face, data, root) {
-  const box = make("button", face.reason ? "box unsure" : "box");
+function makeBox(face, data, root) {
+  const box = make("button", face.reason ? "box uncertain" : "box");
   const [x1, y1, x2, y2] = face.box;
   box.type = "button";
   box.style.left = `${(x1 / data.width) * 100}%`;
   box.style.top = `${(y1 / data.height) * 100}%`;
   box.style.width = `${((x2 - x1) / data.width) * 100}%`;
   box.style.height = `${((y2 - y1) / data.height) * 100}%`;
-  box.style.setProperty("--colour", face.colour);
+  box.style.setProperty("--color", face.color);
   box.setAttribute("aria-label", `Face ${face.number}: ${face.title}${face.reason ? `, ${face.reason}` : ""}`);
-  box.onclick = () => root.choose(face.number);
+  box.onclick = () => root.select(face.number);
   return box;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".picture");
-  root.choose = (number) => setTriggerValue("chosen", number); // of this run; what an older run gave is deaf
-  const same = JSON.stringify([data.src, data.faces]);
-  root.mark = () =>
+  const root = parentElement.querySelector(".annotated_image");
+  root.select = (number) => setTriggerValue("selected", number); // of this run: the callback of an earlier run no longer works
+  const fingerprint = JSON.stringify([data.src, data.faces]);
+  root.markSelected = () =>
     root.querySelectorAll(".box").forEach((box, i) => {
-      const chosen = data.faces[i]?.number === data.chosen;
-      box.classList.toggle("chosen", chosen);
-      box.setAttribute("aria-pressed", chosen);
+      const isSelected = data.faces[i]?.number === data.selected;
+      box.classList.toggle("selected", isSelected);
+      box.setAttribute("aria-pressed", isSelected);
     });
-  if (root.same === same) return root.mark(); // the focus and what is pointed at stay
-  root.same = same;
+  if (root.fingerprint === fingerprint) return root.markSelected(); // keep focus and tooltip
+  root.fingerprint = fingerprint;
 
   const stage = make("div", "stage");
   stage.style.aspectRatio = `${data.width} / ${data.height}`;
@@ -79,17 +79,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
   image.alt = data.alt;
   stage.append(image);
 
-  const boxes = data.faces.map((face) => button(face, data, root));
+  const boxes = data.faces.map((face) => makeBox(face, data, root));
   const chips = data.faces.map((face) => {
-    const chip = make("span", face.reason ? "chip unsure" : "chip");
-    chip.style.background = face.colour;
-    chip.style.color = face.ink;
+    const chip = make("span", face.reason ? "chip uncertain" : "chip");
+    chip.style.background = face.color;
+    chip.style.color = face.text_color;
     chip.setAttribute("aria-hidden", "true");
     return chip;
   });
   stage.append(...boxes, ...chips);
   root.replaceChildren(stage);
-  root.mark();
+  root.markSelected();
 
   let tip = null;
   const hide = () => {
@@ -98,16 +98,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const show = (face, box) => {
     hide();
-    tip = card(face);
+    tip = makeTooltip(face);
     stage.append(tip);
     const [w, h] = [stage.clientWidth, stage.clientHeight];
     const right = box.offsetLeft + box.offsetWidth + 10;
     const left = box.offsetLeft - tip.offsetWidth - 10;
-    const beside = right + tip.offsetWidth <= w ? right : left >= 0 ? left : null;
-    const x = beside ?? Math.max(0, Math.min(box.offsetLeft, w - tip.offsetWidth));
-    const y = beside === null ? box.offsetTop + box.offsetHeight + 8 : box.offsetTop;
+    const x0 = right + tip.offsetWidth <= w ? right : left >= 0 ? left : null;
+    const x = x0 ?? Math.max(0, Math.min(box.offsetLeft, w - tip.offsetWidth));
+    const y = x0 === null ? box.offsetTop + box.offsetHeight + 8 : box.offsetTop;
     tip.style.left = `${x}px`;
-    tip.style.top = `${beside === null ? y : Math.max(0, Math.min(y, h - tip.offsetHeight))}px`;
+    tip.style.top = `${x0 === null ? y : Math.max(0, Math.min(y, h - tip.offsetHeight))}px`;
   };
   boxes.forEach((box, i) => {
     box.onmouseenter = box.onfocus = () => show(data.faces[i], box);
@@ -117,28 +117,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
   });
 
-  const place = () => {
+  const placeChips = () => {
     const [width, height] = [stage.clientWidth, stage.clientHeight];
     if (!width) return;
     const areas = boxes.map((b) => ({ x: b.offsetLeft, y: b.offsetTop, w: b.offsetWidth, h: b.offsetHeight }));
-    const small = areas.some((area) => area.w < 44);
-    const short = data.faces.length > data.most_words || (small && data.faces.length > 4);
-    stage.classList.toggle("crowded", small && short);
-    // Numbers over faces of a few pixels would hide them: there the strip of crops has to do.
-    stage.classList.toggle("tiny", short && areas.filter((area) => area.w < 16).length > areas.length / 2);
+    const isSmall = areas.some((area) => area.w < 44);
+    const isShort = data.faces.length > data.max_labels || (isSmall && data.faces.length > 4);
+    stage.classList.toggle("crowded", isSmall && isShort);
+    // Chips would cover faces of a few pixels; the thumbnails below the image show their labels instead.
+    stage.classList.toggle("tiny", isShort && areas.filter((area) => area.w < 16).length > areas.length / 2);
     const placed = [];
     chips.forEach((chip, i) => {
       const face = data.faces[i];
-      chip.textContent = short ? `${face.number} ${face.sign}` : `${face.number} ${face.sign} ${face.title}`;
+      chip.textContent = isShort ? `${face.number} ${face.symbol}` : `${face.number} ${face.symbol} ${face.title}`;
       const size = { w: chip.offsetWidth, h: chip.offsetHeight };
       const taken = [...areas.filter((_, k) => k !== i), ...placed];
-      const at = spot(size, areas[i], taken, width, height);
-      chip.style.left = `${at.x}px`;
-      chip.style.top = `${at.y}px`;
-      placed.push(at);
+      const position = placeChip(size, areas[i], taken, width, height);
+      chip.style.left = `${position.x}px`;
+      chip.style.top = `${position.y}px`;
+      placed.push(position);
     });
   };
-  const watcher = new ResizeObserver(place);
+  const watcher = new ResizeObserver(placeChips);
   watcher.observe(stage);
   root.watcher?.disconnect();
   root.watcher = watcher;
