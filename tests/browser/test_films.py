@@ -56,7 +56,8 @@ def test_a_click_on_a_moment_or_a_ribbon_moves_the_player(page: Page) -> None:
     moment = page.locator(".highlight").last
     seconds = page.evaluate(
         "() => { const [m, s] = [...document.querySelectorAll('*')].map(e => e.shadowRoot).filter(Boolean)"
-        ".flatMap(r => [...r.querySelectorAll('.highlight .when')]).at(-1).textContent.split(':'); return 60 * m + +s; }"
+        ".flatMap(r => [...r.querySelectorAll('.highlight .when')]).at(-1).textContent.split(':');"
+        " return 60 * m + +s; }"
     )
     assert seconds > 0.5
     moment.click()

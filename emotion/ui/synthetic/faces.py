@@ -107,7 +107,7 @@ def classify_faces(faces: FaceImages) -> list[Scores]:
 
 
 def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataFrame:
-    """Return the scores of a row of faces for `charts.plot_strip_predictions`; `positions` are their centers, 0 to 1."""
+    """Return the scores of a row of faces for `charts.plot_strip_predictions`; `positions`: their centers, 0 to 1."""
     rows = [
         (position, word, share)
         for position, scores in zip(positions, classify_faces(faces), strict=True)
