@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -16,6 +16,10 @@ from emotion.cli.output import print_progress, print_result
 if TYPE_CHECKING:
     from emotion.datasets.dataset import Dataset
     from emotion.training.classifier.zoo import ArchitectureInfo
+
+# Pixels; a damaged card must not make the data set fill the memory.
+_MIN_INPUT_SIZE: Final = 8
+_MAX_INPUT_SIZE: Final = 512
 
 
 @click.group(cls=StudioGroup)
@@ -111,9 +115,10 @@ def _load_data(options: EvaluateOptions) -> Dataset:
     from emotion.storage import read_json
 
     model_input = (read_json(options.model / CARD_FILE) or {}).get("input")
-    size = model_input.get("size") if isinstance(model_input, dict) else IMAGE_SIZE
-    is_valid = isinstance(size, int) and 8 <= size <= 512  # the card is validated later, with a better message
-    return load_dataset(options.data, options.ferplus_csv, size if is_valid else IMAGE_SIZE)
+    size = model_input.get("size") if isinstance(model_input, dict) else None
+    if not isinstance(size, int) or not _MIN_INPUT_SIZE <= size <= _MAX_INPUT_SIZE:
+        size = IMAGE_SIZE  # the card is validated later, with a better message
+    return load_dataset(options.data, options.ferplus_csv, size)
 
 
 def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:

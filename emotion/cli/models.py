@@ -48,9 +48,10 @@ def list_command(as_json: bool) -> None:
     from emotion.model_store.card import MODEL_KINDS
     from emotion.model_store.store import list_models
 
-    rows = []
+    rows, errors = [], []
     for kind in MODEL_KINDS:
-        bundles, errors = list_models(kind)
+        bundles, errors_of_kind = list_models(kind)
+        errors += errors_of_kind
         rows += [{"kind": kind, "name": bundle.name, "folder": str(bundle.folder)} for bundle in bundles]
     for error in dict.fromkeys(errors):
         print_progress(error)

@@ -85,7 +85,8 @@ class _FaceAssignment(click.ParamType):
     """FACE=VALUE, where FACE is the number of a face and VALUE is of another type."""
 
     def __init__(self, name: str, value_type: Any) -> None:
-        self.name, self._value_type = name, value_type
+        self.name = name
+        self._value_type = value_type
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, Any]:
         if isinstance(value, tuple):  # click converts its own results again

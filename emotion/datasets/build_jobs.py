@@ -65,11 +65,10 @@ class BuildRequest:
         value = read_json(path)
         if value is None:
             raise DataError(f"There is no {path}; give the file of a build request.")
-        source, name, parent = (value.get(key) for key in ("source", "name", "parent"))
-        config: Any = value.get("config")
         try:
-            config = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
-            return cls(Path(source), str(name), Path(parent), config)
+            source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
+            settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
+            return cls(Path(source), str(name), Path(parent), settings)
         except (TypeError, KeyError) as error:
             raise DataError(f"{path} is damaged: remove this data set job and start another one.") from error
 
