@@ -1,6 +1,6 @@
-# The app alone, without what only tests need:   docker build -t emotion-studio . && docker run -p 127.0.0.1:8501:8501 emotion-studio
-# Who opens it to a network names the hosts in the address bar: -e STREAMLIT_SERVER_ALLOWED_HOSTS="localhost studio.example.org"
-# A camera needs HTTPS unless the page is opened on the same machine; see "Open it to others" in README.md.
+# The app without the test dependencies:   docker build -t emotion-studio . && docker run -p 127.0.0.1:8501:8501 emotion-studio
+# On a network, name the hosts of the address bar: -e STREAMLIT_SERVER_ALLOWED_HOSTS="localhost studio.example.org"
+# A camera needs HTTPS unless the browser runs on the same machine.
 FROM python:3.12-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
@@ -17,9 +17,9 @@ COPY models models
 COPY emotion emotion
 
 USER studio
-# What is trained or prepared in the app is kept there.
+# The workspace: runs, data sets and videos.
 VOLUME ["/app/data", "/app/runs"]
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
-CMD ["python", "-m", "streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.headless=true"]
+CMD ["python", "-m", "emotion", "app", "--server.address=0.0.0.0", "--server.headless=true"]

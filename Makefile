@@ -1,4 +1,4 @@
-# make app: set up what is missing and start the app.   make test: set up what is missing and run all tests.
+# make app: set up what is missing and start the app. make test: set up what is missing and run all tests.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,9 +11,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .PHONY: app test quick fuzz load-test startup-benchmark chaos-test setup lint lock clean
 app: $(VENV)/.app
-	$(BIN)/python -m streamlit run app.py
+	$(BIN)/python -m emotion app
 
-# On all cores, four at most: each process takes half a gigabyte and more. Alone and in order: python -m pytest
+# On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
 SHARED := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: lint
@@ -23,22 +23,22 @@ test: lint
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
-# 10,000 spoiled pictures and 1,000 spoiled films through the program's decoders: make fuzz SEED=2
+# Decode 10,000 corrupted images and 1,000 corrupted videos: make fuzz SEED=2
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
 	$(BIN)/python -m tests.fuzz films --count 1000 --seed $(SEED)
 
-# Ten visitors, two of them with a camera; a table and a chart in out/load.
+# Ten users, two of them with a camera; writes a table and a chart into out/load.
 MINUTES ?= 10
 load-test: $(VENV)/.dev
 	$(BIN)/python -m tests.load --minutes $(MINUTES)
 
-# A hundred kills of trainings, films and preparations, full disks (as root only), races: make chaos-test SEED=2
+# Kill a hundred trainings, video analyses and data set builds; full disks (as root only), races: make chaos-test SEED=2
 chaos-test: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos --seed $(SEED)
 
-# Seconds to the first page and from page to page, memory of the server: on a machine that does nothing else.
+# Seconds to the first page and between pages, and memory of the server; run it on an idle machine.
 startup-benchmark: $(VENV)/.dev
 	$(BIN)/python -m tests.startup_benchmark
 
@@ -61,7 +61,7 @@ $(VENV)/.dev: $(VENV)/.app requirements-dev.txt constraints.txt
 	$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# After a change of requirements.txt or constraints.txt: the same versions, for all systems, each file by its hash.
+# After a change of requirements.txt or constraints.txt: lock the versions of constraints.txt for all systems, by hash.
 lock: $(VENV)/.dev
 	$(INSTALL) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

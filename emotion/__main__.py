@@ -1,4 +1,4 @@
-"""`python -m emotion`."""
+"""Start the command line by `python -m emotion`."""
 
 import sys
 

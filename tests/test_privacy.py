@@ -186,16 +186,33 @@ def test_the_library_asks_nobody(start: Start) -> None:
     "arguments",
     [
         ["-m", "emotion", "analyze", str(SAMPLE), "{material}/video.mp4", "--out", "results"],
-        ["-m", "emotion", "generate", "--count", "1", "--out", "faces"],
+        ["-m", "emotion", "generator", "sample", "--count", "1", "--out", "faces"],
         code(STREAM),
         code(VIDEO, "{material}/video.mp4"),
         code(DATA_SET, "{material}/photos"),
         code(
-            TRAINING, "train", "--network", "mlp", "--epochs", "1", "--tensorboard", "--data", "{material}/fer2013.csv"
+            TRAINING,
+            "classifier",
+            "train",
+            "--network",
+            "mlp",
+            "--epochs",
+            "1",
+            "--tensorboard",
+            "--data",
+            "{material}/fer2013.csv",
         ),
-        code(TRAINING, "train-detector", "--epochs", "1", "--data", "{material}/labelled"),
+        code(TRAINING, "detector", "train", "--epochs", "1", "--data", "{material}/labelled"),
         code(
-            TRAINING, "train-gan", "--network", "dcgan-upsampling", "--epochs", "1", "--data", "{material}/fer2013.csv"
+            TRAINING,
+            "generator",
+            "train",
+            "--network",
+            "dcgan-upsampling",
+            "--epochs",
+            "1",
+            "--data",
+            "{material}/fer2013.csv",
         ),
     ],
     ids=[

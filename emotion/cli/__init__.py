@@ -1,1 +1,1 @@
-"""The command line: `python -m emotion`."""
+"""The command line: the program `emotion`, also started by `python -m emotion`."""

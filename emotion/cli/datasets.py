@@ -1,89 +1,150 @@
-"""The command that makes data sets of photos."""
+"""The commands `emotion dataset`: build data sets from images, and list them."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+import click
 
+from emotion.cli.command import FRACTION, Interrupted, StudioGroup, json_option, with_options
+from emotion.cli.output import print_progress, print_result
+from emotion.cli.progress import show_progress
 
-def add_commands(command: Command) -> None:
-    """Add `build_dataset`."""
-    one = command(
-        "prepare", _build_dataset, "Make a data set of photos sorted by label: find, cut and share out the faces."
-    )
-    one.add_argument(
-        "source", type=Path, metavar="SOURCE", help="a folder or ZIP with a folder of photos for each label"
-    )
-    one.add_argument("--name", required=True, help="of the data set")
-    one.add_argument("--out", type=Path, metavar="DIR", help="the folder it is made in (default: data/sets)")
-    one.add_argument("--size", type=int, default=48, help="side of the faces in pixels (%(default)s)")
-    one.add_argument("--split", default="80/10/10", help="training/validation/test (%(default)s)")
-    one.add_argument("--seed", type=int, default=1, help="of the chance that shares out (%(default)s)")
-    one.add_argument(
-        "--several",
-        choices=("largest", "none"),
-        default="largest",
-        help="of several faces on a photo take the largest or none (%(default)s)",
-    )
-    one.add_argument("--least", type=int, default=32, help="side of the smallest face in pixels (%(default)s)")
-    one.add_argument("--whole", action="store_true", help="the photos are cut faces already: search none in them")
-    one.add_argument("--detector", default="", help="glance, yunet or haar (default: the best one here)")
-    one.add_argument("--detection", type=float, default=0.6, help="least score of a face, 0 to 1 (%(default)s)")
-    one.add_argument("--overwrite", action="store_true", help="replace the data set of that name")
-    one.add_argument("--json", action="store_true", help="print dataset.json")
-    one.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)  # a page clears up the job's folder
+if TYPE_CHECKING:
+    from emotion.datasets.build_jobs import BuildRequest
 
 
-def _build_dataset(options: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class BuildOptions:
+    """The options of `emotion dataset build`."""
+
+    source: Path | None
+    name: str | None
+    config: Path | None
+    out: Path | None
+    size: int
+    split_ratios: str
+    seed: int
+    multi_face: Literal["largest", "none"]
+    min_face: int
+    pre_cropped: bool
+    detector: str
+    detection_threshold: float
+    overwrite: bool
+    keep_job_folder: bool
+    as_json: bool
+
+
+@click.group(cls=StudioGroup)
+def dataset() -> None:
+    """Build data sets of faces and list them."""
+
+
+@dataset.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the data sets of the workspace and of EMOTION_DATA."""
+    from emotion.datasets.catalog import list_datasets
+
+    listing = list_datasets()
+    for error in listing.errors:
+        print_progress(error)
+    rows = [
+        {"path": str(info.path), "num_faces": info.num_faces, "labels": list(info.labels)} for info in listing.datasets
+    ]
+    text = "\n".join(f"{row['num_faces']:>8,} faces  {len(row['labels']):>2} labels  {row['path']}" for row in rows)
+    print_result(rows, text, as_json=as_json)
+
+
+@dataset.command("build")
+@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.option("--name", help="Name of the data set.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="JSON file with SOURCE, the name and all settings, as the app writes it; replaces those options.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Parent folder (default: data/sets of the workspace).")
+@click.option("--size", type=int, default=48, help="Side of the face crops in pixels.")
+@click.option("--split-ratios", default="80/10/10", help="Percentages of train/validation/test.")
+@click.option("--seed", type=int, default=1, help="Seed of the split.")
+@click.option(
+    "--multi-face",
+    type=click.Choice(("largest", "none")),
+    default="largest",
+    help="Which face of an image with several is used.",
+)
+@click.option("--min-face", type=int, default=32, metavar="PIXELS", help="Side of the smallest face.")
+@click.option("--pre-cropped", is_flag=True, help="The images are face crops already: skip the detection.")
+@click.option("--detector", default="", help="glance, yunet or haar (default: the best one available).")
+@click.option("--detection-threshold", type=FRACTION, default=0.6, help="Minimum score of a face, 0 to 1.")
+@click.option("--overwrite", is_flag=True, help="Replace the data set of that name.")
+@click.option("--keep-job-folder", is_flag=True, hidden=True)  # the page that started the job removes its folder
+@json_option
+@with_options(BuildOptions)
+def build(options: BuildOptions) -> None:
+    """Build a data set from images sorted by label: detect, crop and split the faces.
+
+    SOURCE is a folder or ZIP that holds one folder of images per label.
+    """
     from emotion.datasets.build_jobs import get_job_folder
-    from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig, build_dataset
-    from emotion.datasets.splitting import parse_split_ratios
+    from emotion.datasets.builder import build_dataset
     from emotion.jobs.reporter import job_context
     from emotion.jobs.result_folder import DATASET, DATASET_BUILD, check_result_folder, claim_result_folder
 
-    settings = DatasetBuildConfig(
-        options.size,
-        parse_split_ratios(options.split),
-        options.seed,
-        options.several,
-        options.least,
-        options.whole,
-        options.detector,
-        options.detection,
-    )
-    out = options.out or DATASETS_FOLDER
-    folder, mine = get_job_folder(options.name, out, overwrite=options.overwrite), False
-    check_result_folder(out / options.name, DATASET, inputs=[options.source])
-    claim_result_folder(folder, DATASET_BUILD)
+    request = _make_request(options)
+    target = request.parent / request.name
+    job_folder = get_job_folder(request.name, request.parent, overwrite=options.overwrite)
+    check_result_folder(target, DATASET, inputs=[request.source])
+    claim_result_folder(job_folder, DATASET_BUILD)
+    owns_folder = False
     try:
-        with job_context(folder) as report:
-            mine = not options.watched
-            prepared = build_dataset(
-                options.source, out / options.name, settings, folder, report, overwrite=options.overwrite
+        with job_context(job_folder) as report, show_progress(job_folder, request.name):
+            owns_folder = not options.keep_job_folder
+            metadata = build_dataset(
+                request.source, target, request.config, job_folder, report, overwrite=options.overwrite
             )
-            if prepared is not None and options.source.parent == folder:
-                options.source.unlink()  # an upload
+            if metadata is not None and request.source.parent == job_folder:
+                request.source.unlink()  # an upload
     finally:
-        if mine:
-            shutil.rmtree(folder, ignore_errors=True)
-    if prepared is None:
-        print("Stopped: no data set was made.")
-        return 0
-    print(json.dumps(prepared, indent=1) if options.json else _format_summary(prepared, out / options.name))
-    return 0
+        if owns_folder:
+            shutil.rmtree(job_folder, ignore_errors=True)
+    if metadata is None:
+        raise Interrupted("Stopped: no data set was built.")
+    print_result(metadata, _format_summary(metadata, target), as_json=options.as_json)
 
 
-def _format_summary(metadata: dict[str, Any], folder: Path) -> str:
+def _make_request(options: BuildOptions) -> BuildRequest:
+    from emotion.datasets.build_jobs import BuildRequest
+    from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig
+    from emotion.datasets.splitting import parse_split_ratios
+
+    if options.config is not None:
+        return BuildRequest.read(options.config)
+    if options.source is None or options.name is None:
+        raise click.UsageError("Give SOURCE and --name, or --config.")
+    config = DatasetBuildConfig(
+        options.size,
+        parse_split_ratios(options.split_ratios),
+        options.seed,
+        options.multi_face,
+        options.min_face,
+        options.pre_cropped,
+        options.detector,
+        options.detection_threshold,
+    )
+    return BuildRequest(options.source, options.name, options.out or DATASETS_FOLDER, config)
+
+
+def _format_summary(metadata: Mapping[str, Any], folder: Path) -> str:
     lines = [f"{metadata['faces']} faces of {metadata['photos']} photos are in {folder}."]
     lines += [
-        f"  {place:<10} {sum(counts.values()):>6}  " + ", ".join(f"{label} {n}" for label, n in counts.items())
-        for place, counts in metadata["counts"].items()
+        f"  {split:<10} {sum(counts.values()):>6}  " + ", ".join(f"{label} {n}" for label, n in counts.items())
+        for split, counts in metadata["counts"].items()
     ]
-    left_out = ", ".join(f"{n} {reason}" for reason, n in metadata["rejected"].items())
-    return "\n".join([*lines, *([f"Left out: {left_out}; see rejected.csv."] if left_out else [])])
+    rejected = ", ".join(f"{n} {reason}" for reason, n in metadata["rejected"].items())
+    return "\n".join([*lines, *([f"Left out: {rejected}; see rejected.csv."] if rejected else [])])

@@ -1,160 +1,194 @@
-"""`analyze` for films: the same work as the app's, with a progress bar, and all files written at its end."""
+"""Videos on the command line: `analyze` for videos, `video redraw`, and the hidden command that the app starts."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import shutil
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
+from emotion.cli.command import POSITIVE, Interrupted, StudioGroup, with_options
+from emotion.cli.output import print_progress
+from emotion.cli.progress import show_progress
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.video.analysis import VideoAnalysis
     from emotion.video.settings import VideoRequest
 
-# By their names, since a GIF may be a picture, too: `--film` takes everything for a film.
-_VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
-_MAX_PEOPLE: Final = 8  # that are told of in a few lines
-_BAR_WIDTH: Final = 24  # characters
-_POLL_SECONDS: Final = 0.3  # seconds
+# A GIF may be an image, too; `--as-video` reads any file as a video.
+VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
+_MAX_PEOPLE: Final = 8  # listed for a video; the files hold all of them
+_MIN_SHARE: Final = 0.005  # of an expression that is listed: less is shown as 0 %
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `analyze` takes for films only."""
-    group = parser.add_argument_group(
-        "films", "files named " + ", ".join(f"*{s}" for s in _VIDEO_SUFFIXES) + "; need --out"
-    )
-    group.add_argument("--film", action="store_true", help="everything named is a film, also an animated GIF")
-    how = group.add_mutually_exclusive_group()
-    how.add_argument(
-        "--every", type=_parse_positive_int, default=1, metavar="N", help="look at each N-th frame (%(default)s: all)"
-    )
-    how.add_argument("--fast", action="store_true", help="look at about eight frames of each second")
-    group.add_argument("--no-video", action="store_true", help="write no film with labels")
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """The options of `emotion analyze`."""
+
+    paths: tuple[str, ...]
+    out: Path | None
+    overwrite: bool
+    detector: str | None
+    model: Path | None
+    head: str | None
+    detection_threshold: float
+    min_confidence: float
+    max_side: int | None
+    anonymize: bool
+    as_video: bool
+    frame_stride: int | None
+    fast: bool
+    no_annotated_video: bool
+    as_json: bool
 
 
-def add_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The command that changes the faces of a video after its analysis."""
-    one = command(
-        "redraw-video",
-        _run_redraw,
-        "Rename, merge or hide faces of an analyzed video; draw it and write its files again.",
-    )
-    one.add_argument("folder", type=Path, metavar="DIR", help="what `analyze --out` wrote of one video")
-    one.add_argument("--name", type=_parse_name, action="append", default=[], metavar="FACE=NAME", help="as in 1=Anna")
-    one.add_argument("--merge", type=_parse_merge, action="append", default=[], metavar="FACE=INTO", help="one person")
-    one.add_argument(
-        "--hide", type=_parse_positive_int, action="append", default=[], metavar="FACE", help="leave a face out"
-    )
-    one.add_argument(
-        "--show", type=_parse_positive_int, action="append", default=[], metavar="FACE", help="undo --hide"
-    )
+# ------------------------------------------------------------------ emotion video
 
 
-def _parse_name(text: str) -> tuple[int, str]:
-    face, equals, name = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text} is no FACE=NAME, as in 1=Anna")
-    return _parse_positive_int(face), name
+@click.group(cls=StudioGroup)
+def video() -> None:
+    """Change the results of analyzed videos."""
 
 
-def _parse_merge(text: str) -> tuple[int, int]:
-    face, into = _parse_name(text)
-    return face, _parse_positive_int(into)
+@video.command("run-job", hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+def run_job(folder: Path) -> None:
+    """Analyze the video of a folder that the app prepared, after the videos before it."""
+    from emotion.jobs.reporter import job_context
+    from emotion.video.library import wait_for_slot
+    from emotion.video.pipeline import analyze_video
+    from emotion.video.settings import VideoRequest
+
+    with job_context(folder) as report, wait_for_slot(folder, report) as has_slot:
+        if has_slot:
+            request = VideoRequest.read(folder)
+            analyze_video(request, request.load_analyzer(), folder, report)
 
 
-def _run_redraw(options: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class RedrawOptions:
+    """The options of `emotion video redraw`."""
+
+    folder: Path
+    names: tuple[tuple[int, str], ...]
+    merges: tuple[tuple[int, int], ...]
+    hidden_faces: tuple[int, ...]
+    shown_faces: tuple[int, ...]
+
+
+class _FaceAssignment(click.ParamType):
+    """FACE=VALUE, where FACE is the number of a face and VALUE is of another type."""
+
+    def __init__(self, name: str, value_type: Any) -> None:
+        self.name = name
+        self._value_type = value_type
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, Any]:
+        if isinstance(value, tuple):  # click converts its own results again
+            return value
+        face, equals, text = str(value).partition("=")
+        if not equals:
+            self.fail(f"{value} is not of the form {self.name}.", param, ctx)
+        return POSITIVE.convert(face, param, ctx), self._value_type.convert(text, param, ctx)
+
+
+@video.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", "names", type=_FaceAssignment("FACE=NAME", click.STRING), multiple=True, help="As in 1=Anna.")
+@click.option("--merge", "merges", type=_FaceAssignment("FACE=INTO", POSITIVE), multiple=True, help="Make one person.")
+@click.option("--hide", "hidden_faces", type=POSITIVE, multiple=True, metavar="FACE", help="Leave a face out.")
+@click.option("--show", "shown_faces", type=POSITIVE, multiple=True, metavar="FACE", help="Undo --hide.")
+@with_options(RedrawOptions)
+def redraw(options: RedrawOptions) -> None:
+    """Rename, merge or hide faces of an analyzed video; write its video and files again.
+
+    FOLDER is what `emotion analyze VIDEO --out FOLDER` wrote.
+    """
     from emotion.jobs.reporter import job_context
     from emotion.video.analysis import VideoAnalysis
     from emotion.video.exports import FACES_FILE, write_results
     from emotion.video.pipeline import REDRAW_FOLDER
     from emotion.video.redraw import redraw_video
 
-    folder: Path = options.folder
+    folder = options.folder
     analysis = VideoAnalysis.open(folder)
-    for track, into in options.merge:
+    for track, into in options.merges:
         analysis.merge(track, into)
-    for track, name in options.name:
+    for track, name in options.names:
         analysis.rename(track, name)
-    for track in options.hide:
+    for track in options.hidden_faces:
         analysis.hide(track)
-    for track in options.show:
+    for track in options.shown_faces:
         analysis.hide(track, False)
     if (folder / FACES_FILE).is_file():
         write_results(analysis, folder)
     if not analysis.settings.write_video:
-        return 0
-    with job_context(folder / REDRAW_FOLDER) as report, _show_progress(folder / REDRAW_FOLDER, analysis.name):
-        whole = redraw_video(folder, report)
-    if not whole:
-        print(f"Stopped: {folder} holds the video as it was.", file=sys.stderr)
-    return 0 if whole else 1
+        return
+    with job_context(folder / REDRAW_FOLDER) as report, show_progress(folder / REDRAW_FOLDER, analysis.name):
+        complete = redraw_video(folder, report)
+    if not complete:
+        raise Interrupted(f"Stopped: the video in {folder} is unchanged.")
 
 
-def _parse_positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
-    return value
+# ------------------------------------------------------------------ emotion analyze
 
 
-def select_videos(options: argparse.Namespace) -> list[str]:
-    """The arguments of `analyze` that are films."""
-    return [name for name in options.photos if options.film or name.lower().endswith(_VIDEO_SUFFIXES)]
+def select_videos(options: AnalyzeOptions) -> list[str]:
+    """Return those of the paths that are videos."""
+    return [path for path in options.paths if options.as_video or path.lower().endswith(VIDEO_SUFFIXES)]
 
 
-def require_output_folder(paths: Sequence[str], options: argparse.Namespace) -> None:
-    """`EmotionError` where there are films and no `--out`."""
+def require_output_folder(paths: Sequence[str], options: AnalyzeOptions) -> None:
+    """Raise `EmotionError` where there are videos and no `--out`."""
     if paths and options.out is None:
-        raise EmotionError(f"{_to_printable(paths[0])} is a film: name a folder for what is read of it with --out DIR.")
+        raise EmotionError(f"{_to_printable(paths[0])} is a video: give the folder of its results by --out DIR.")
 
 
-def analyze_videos(
-    paths: Sequence[str], folders: Sequence[Path], options: argparse.Namespace, *, overwrite: bool
-) -> bool:
-    """Read one film after the other, each into its folder, and say what is in it; whether all could be read.
+def analyze_videos(paths: Sequence[str], folders: Sequence[Path], options: AnalyzeOptions, *, overwrite: bool) -> bool:
+    """Analyze the videos one after the other, each into its folder, and print their results.
 
-    Raises `AnalysisInterrupted` where somebody stopped it.
+    Returns:
+        Whether all videos could be read.
+
+    Raises:
+        Interrupted: The analysis was stopped.
     """
     from emotion.jobs.result_folder import read_manifest
 
-    done = True
-    for name, folder in zip(paths, folders, strict=True):
+    success = True
+    for path, folder in zip(paths, folders, strict=True):
         try:
-            whole = _analyze_video(Path(name), folder, options, overwrite)
+            complete = _analyze_video(Path(path), folder, options, overwrite)
         except EmotionError as error:
-            print(f"emotion: {error}", file=sys.stderr)
-            done = False
+            print_progress(str(error))
+            success = False
             continue
-        if not whole:
-            mark = read_manifest(folder)
-            kept = "the earlier result" if mark is not None and mark.is_complete else "what was read until then"
-            raise AnalysisInterrupted(f"{kept} of {_to_printable(name)} is in {folder}.")
-    return done
-
-
-class AnalysisInterrupted(Exception):
-    """Somebody stopped the video analysis; its text says what is kept."""
+        if not complete:
+            manifest = read_manifest(folder)
+            kept = "the earlier result" if manifest is not None and manifest.is_complete else "the result so far"
+            raise Interrupted(f"Stopped: {kept} of {_to_printable(path)} is in {folder}.")
+    return success
 
 
 def assign_subfolders(paths: Sequence[str]) -> list[str]:
-    """A folder for each of several films, other than that of the faces of photos."""
+    """Return a folder name for each of several videos; `faces` is the folder of the crops of the images."""
     from emotion.results.photos import make_unique_names
     from emotion.results.serialization import sanitize_filename
 
-    return make_unique_names(["faces", *(sanitize_filename(Path(name).stem) for name in paths)])[1:]
+    return make_unique_names(["faces", *(sanitize_filename(Path(path).stem) for path in paths)])[1:]
 
 
-def _analyze_video(path: Path, folder: Path, options: argparse.Namespace, overwrite: bool) -> bool:
-    """Read one film into `folder`; False where somebody stopped it, which keeps what was read, or, if it was to replace
-    a complete result, that one. A film whose result is complete already is only told of."""
+def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite: bool) -> bool:
+    """Analyze a video into `folder`; False where it was stopped.
+
+    What was done until a stop is kept, except where it would replace a complete result. A complete result of the same
+    video and settings is printed and not made again.
+    """
     from emotion.jobs.result_folder import (
         VIDEO,
         check_movable,
@@ -169,59 +203,56 @@ def _analyze_video(path: Path, folder: Path, options: argparse.Namespace, overwr
 
     request = _build_request(path, options)
     folder = Path(os.path.realpath(folder))
-    settings = _compute_fingerprint(path, request)
-    found = check_result_folder(folder, VIDEO, inputs=[path])
-    staged = found is not None and found.is_complete
-    if found is not None:
-        if staged and not overwrite and found.settings == settings:
+    fingerprint = _compute_fingerprint(path, request)
+    earlier = check_result_folder(folder, VIDEO, inputs=[path])
+    is_replaced = earlier is not None and earlier.is_complete
+    if earlier is not None:
+        if is_replaced and not overwrite and earlier.settings == fingerprint:
             _print_result(VideoAnalysis(folder), options)
             return True
-        check_replaceable(folder, found, overwrite=overwrite or not staged)
-    if staged:
+        check_replaceable(folder, earlier, overwrite=overwrite or not is_replaced)
+    if is_replaced:
         check_movable(folder)
         check_staging_folder(folder, VIDEO)
-    place = staging_folder(folder) if staged else folder
-    whole = _analyze_into(place, request, settings, options)
-    if whole and staged:
+    target = staging_folder(folder) if is_replaced else folder
+    complete = _analyze_into(target, request, fingerprint)
+    if complete and is_replaced:
         replace_result(folder)
-    elif staged:
-        remove_result(place)
-    if whole or not staged:
+    elif is_replaced:
+        remove_result(target)
+    if complete or not is_replaced:
         _print_result(VideoAnalysis(folder), options)
-    return whole
+    return complete
 
 
-def _build_request(path: Path, options: argparse.Namespace) -> VideoRequest:
+def _build_request(path: Path, options: AnalyzeOptions) -> VideoRequest:
     from emotion.recognition.analyzer import AnalyzerSettings
     from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 
-    side = options.side or VideoSettings().recognition.max_side
-    recognition = AnalyzerSettings(options.detection, options.unsure, side, options.head)
-    settings = VideoSettings(
-        recognition, FAST_STRIDE if options.fast else options.every, options.blur, not options.no_video
-    )
+    max_side = options.max_side or VideoSettings().recognition.max_side
+    recognition = AnalyzerSettings(options.detection_threshold, options.min_confidence, max_side, options.head)
+    stride = FAST_STRIDE if options.fast else options.frame_stride or 1
+    settings = VideoSettings(recognition, stride, options.anonymize, not options.no_annotated_video)
     return VideoRequest.from_video(path, _to_printable(path.name), settings, options.detector, options.model)
 
 
 def _compute_fingerprint(path: Path, request: VideoRequest) -> dict[str, Any]:
-    """What tells whether the result of a film is still the one that is asked for, as plain JSON values."""
+    """What decides whether an earlier result is still valid, as plain JSON values."""
     from emotion.media.video_reader import VideoReader
 
     with VideoReader(path, request.name):
-        pass  # what is no film is refused before anything is written
-    facts = path.stat()
+        pass  # a file that is no video is refused before anything is written
+    stat = path.stat()
     return {
         "video": os.path.realpath(path),
-        "bytes": facts.st_size,
-        "modified": facts.st_mtime_ns,
+        "bytes": stat.st_size,
+        "modified": stat.st_mtime_ns,
         **request.provenance,
     }
 
 
-def _analyze_into(
-    folder: Path, request: VideoRequest, fingerprint: dict[str, Any], options: argparse.Namespace
-) -> bool:
-    """Read a film into `folder`, and write all files of the result, also after an error; False where it was stopped."""
+def _analyze_into(folder: Path, request: VideoRequest, fingerprint: dict[str, Any]) -> bool:
+    """Analyze a video and write all its files, also after an error; False where it was stopped."""
     from emotion.jobs.reporter import job_context
     from emotion.jobs.result_folder import VIDEO, ResultManifest, clear_result, complete_result, start_result
     from emotion.video.analysis import VideoAnalysis
@@ -229,32 +260,31 @@ def _analyze_into(
     from emotion.video.pipeline import analyze_video
 
     analyzer = request.load_analyzer()
-    mark = ResultManifest(VIDEO, settings=fingerprint)
-    clear_result(folder, mark)
-    start_result(folder, mark)
+    manifest = ResultManifest(VIDEO, settings=fingerprint)
+    clear_result(folder, manifest)
+    start_result(folder, manifest)
     analysis = VideoAnalysis(folder)
     try:
-        with job_context(folder) as report, _show_progress(folder, request.name):
+        with job_context(folder) as report, show_progress(folder, request.name):
             analyze_video(request, analyzer, folder, report)
     finally:
         if analysis.num_frames:
             write_results(analysis, folder)
     if not report.stop_requested:
-        complete_result(folder, mark)
+        complete_result(folder, manifest)
     return not report.stop_requested
 
 
-def _print_result(analysis: VideoAnalysis, options: argparse.Namespace) -> None:
-    print(_to_json(analysis) if options.json else _format_result(analysis), flush=True)
+def _print_result(analysis: VideoAnalysis, options: AnalyzeOptions) -> None:
+    print(_to_json(analysis) if options.as_json else _format_result(analysis), flush=True)
 
 
 def _to_json(analysis: VideoAnalysis) -> str:
     people = [
-        {"name": one.name, "duration": round(one.duration, 3), "expression_shares": one.expression_shares}
-        for one in analysis.people()
+        {"name": person.name, "duration": round(person.duration, 3), "expression_shares": person.expression_shares}
+        for person in analysis.people()
     ]
-    value = {"file": analysis.name, **analysis.summary, "people": people}
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps({"file": analysis.name, **analysis.summary, "people": people}, ensure_ascii=False)
 
 
 def _format_result(analysis: VideoAnalysis) -> str:
@@ -263,44 +293,19 @@ def _format_result(analysis: VideoAnalysis) -> str:
     people = analysis.people()
     count = f"{len(people)} {'face' if len(people) == 1 else 'faces'}" if people else "no face"
     lines = [f"{analysis.name}: {count} in {format_clock(analysis.duration)}"]
-    for one in sorted(people, key=lambda one: -one.duration)[:_MAX_PEOPLE]:
+    for person in sorted(people, key=lambda person: -person.duration)[:_MAX_PEOPLE]:
         shares = ", ".join(
-            f"{word} {format_percent(share)}" for word, share in one.expression_shares.items() if share >= 0.005
+            f"{label} {format_percent(share)}"
+            for label, share in person.expression_shares.items()
+            if share >= _MIN_SHARE
         )
-        lines.append(f"  {one.name}, {format_clock(one.first_seen)} to {format_clock(one.last_seen)}: {shares}")
+        first, last = format_clock(person.first_seen), format_clock(person.last_seen)
+        lines.append(f"  {person.name}, {first} to {last}: {shares}")
     if len(people) > _MAX_PEOPLE:
         lines.append(f"  and {len(people) - _MAX_PEOPLE} more")
     return "\n".join(lines)
 
 
-@contextmanager
-def _show_progress(folder: Path, name: str) -> Iterator[None]:
-    """One line of a terminal that tells how far the job of a folder is."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    over = threading.Event()
-    thread = threading.Thread(target=_draw_progress, args=(folder, name, over), name="bar", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def _draw_progress(folder: Path, name: str, stop_event: threading.Event) -> None:
-    from emotion.jobs.job import Job
-
-    while not stop_event.wait(_POLL_SECONDS):
-        state = Job(folder).read_state()
-        full = round(_BAR_WIDTH * state.fraction)
-        left = f", {state.seconds_left:.0f} s left" if state.seconds_left is not None else ""
-        line = f"[{'#' * full}{'-' * (_BAR_WIDTH - full)}] {state.fraction:4.0%} {state.message}{left}  {name}"
-        print(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
-
-
-def _to_printable(name: str) -> str:
-    """A name in no known encoding can be printed, too."""
-    return os.fsencode(name).decode(errors="replace")
+def _to_printable(path: str) -> str:
+    """Replace bytes of a file name that are in no known encoding."""
+    return os.fsencode(path).decode(errors="replace")

@@ -11,6 +11,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -37,24 +38,39 @@ def get_job_folder(name: str, parent: Path, *, overwrite: bool = False) -> Path:
     return parent / f".{name}{JOB_SUFFIX}"
 
 
-def build_arguments(config: DatasetBuildConfig) -> list[str]:
-    """The settings as options of the command `prepare`."""
-    words = [
-        "--size",
-        str(config.size),
-        "--split",
-        "/".join(f"{100 * share:.10g}" for share in config.split_ratios),
-        "--seed",
-        str(config.seed),
-        "--several",
-        config.multi_face_policy,
-        "--least",
-        str(config.min_face_px),
-        "--detection",
-        str(config.detection_threshold),
-    ]
-    words += ["--whole"] if config.pre_cropped else []
-    return words + (["--detector", config.detector] if config.detector else [])
+@dataclass(frozen=True)
+class BuildRequest:
+    """A data set that is to be built: `name` in the folder `parent`, from the images of `source`."""
+
+    source: Path
+    name: str
+    parent: Path
+    config: DatasetBuildConfig
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, for `emotion dataset build --config`."""
+        write_json(
+            path,
+            {
+                "source": str(self.source),
+                "name": self.name,
+                "parent": str(self.parent),
+                "config": asdict(self.config),
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> BuildRequest:
+        """Read what `write` wrote; raise `EmotionError` where the file is missing or not valid."""
+        value = read_json(path)
+        if value is None:
+            raise DataError(f"There is no {path}; give the file of a build request.")
+        try:
+            source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
+            settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
+            return cls(Path(source), str(name), Path(parent), settings)
+        except (TypeError, KeyError) as error:
+            raise DataError(f"{path} is damaged: remove this data set job and start another one.") from error
 
 
 def start_from_path(source: Path, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
@@ -113,23 +129,24 @@ def _create_folder(name: str, parent: Path) -> Path:
 
 
 def _start(folder: Path, source: Path, name: str, config: DatasetBuildConfig) -> Job:
-    words = ["prepare", str(source), "--name", name, "--out", str(folder.parent.absolute()), "--watched"]
-    words += build_arguments(config)
     try:
-        write_json(folder / _REQUEST_FILE, {"arguments": words})
+        BuildRequest(source, name, folder.parent.absolute(), config).write(folder / _REQUEST_FILE)
         write_json(folder / "job.json", {"label": name, "created": time.time()})
-        return jobs.start_job(words, folder)
+        return _start_job(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
+def _start_job(folder: Path) -> Job:
+    request = str(folder / _REQUEST_FILE)
+    return jobs.start_job(["dataset", "build", "--config", request, "--keep-job-folder"], folder)
+
+
 def restart_job(job: Job) -> Job:
-    """Start a job anew that failed, was stopped or interrupted. Raises `JobError`."""
-    words: Any = (read_json(job.folder / _REQUEST_FILE) or {}).get("arguments")
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise JobError(f"{job.folder / _REQUEST_FILE} is damaged: remove this preparation and begin another.")
-    return jobs.start_job(words, job.folder)
+    """Start a job again that failed, was stopped or interrupted. Raises `EmotionError`."""
+    BuildRequest.read(job.folder / _REQUEST_FILE)  # raises here rather than in the job
+    return _start_job(job.folder)
 
 
 def list_build_jobs(parent: Path | None = None) -> list[Job]:

@@ -34,6 +34,7 @@ from emotion.datasets.duplicates import Fingerprints, group_fingerprints
 from emotion.datasets.loaders import center_crop, sort_labels
 from emotion.datasets.photo_sources import SourcePhoto, open_source
 from emotion.datasets.splitting import SplitRatios, split_groups
+from emotion.environment import get_workspace
 from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
 from emotion.field_types import check_types
@@ -51,7 +52,6 @@ from emotion.jobs.result_folder import (
 )
 from emotion.jobs.result_folder import staging_folder as stage_of
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.model_store.store import BUILTIN_MODELS
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import crop_faces, to_gray
@@ -59,7 +59,7 @@ from emotion.recognition.detector_factory import trained_detectors
 from emotion.results.photos import ImageArray
 from emotion.storage import BYTE_ORDER_MARK, escape_formula, require_free_space, write_atomic, write_json
 
-DATASETS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "sets"
+DATASETS_FOLDER: Final = get_workspace() / "data" / "sets"
 METADATA_FILE: Final = "dataset.json"
 FACES_FILE: Final = "faces.csv"
 REJECTED: Final = "rejected"

@@ -10,11 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from emotion.environment import MODELS_FOLDER, get_workspace
 from emotion.errors import ModelError
 from emotion.model_store.card import _MAX_CARD_BYTES, CARD_FILE, MODEL_KINDS, Head, validate_card
 from emotion.storage import PROJECT_ROOT
 
-BUILTIN_MODELS: Final = PROJECT_ROOT / "models"
+BUILTIN_MODELS: Final = MODELS_FOLDER
+
+
+def get_user_models() -> Path:
+    """Return the folder that models are installed into: that of the built-in models where it is in the workspace."""
+    workspace = get_workspace()
+    return BUILTIN_MODELS if workspace == PROJECT_ROOT else workspace / "models"
+
+
+def get_model_folders(builtin_folder: Path | None = None) -> tuple[Path, ...]:
+    """Return the folder of the built-in models, and that of the installed ones where it is another one."""
+    builtin, user = builtin_folder or BUILTIN_MODELS, get_user_models()
+    return (builtin,) if user == BUILTIN_MODELS else (builtin, user)
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,7 @@ def list_models(kind: str, *folders: Path) -> tuple[list[ModelBundle], list[str]
     other built-in ones and the other copies, by name.
     """
     good, bad = [], []
-    for folder in _iter_model_folders(folders or (BUILTIN_MODELS,)):
+    for folder in _iter_model_folders(folders or get_model_folders()):
         try:
             card = _read_card(folder)
             if card["kind"] == kind:  # hashing the files of the others takes its time
@@ -158,6 +171,6 @@ def get_default_model(kind: str, *folders: Path) -> ModelBundle:
     good, bad = list_models(kind, *folders)
     if not good:
         raise ModelError(
-            " ".join(bad) or f"There is no {kind} in {(folders or (BUILTIN_MODELS,))[0]}; train one first."
+            " ".join(bad) or f"There is no {kind} in {(folders or get_model_folders())[0]}; train one first."
         )
     return good[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from emotion.errors import ModelError
-from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, compute_sha256, list_models
+from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, compute_sha256, get_model_folders, list_models
 from emotion.recognition.detection import Detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.opencv_detectors import HaarCascade, YuNet
@@ -94,7 +94,9 @@ def _is_published(path: Path) -> bool:
 def trained_detectors() -> dict[str, ModelBundle]:
     """The usable detectors in models/ by name, the default one first."""
     return {
-        bundle.name: bundle for bundle in list_models("detector", BUILTIN_MODELS)[0] if bundle.name not in THIRD_PARTY
+        bundle.name: bundle
+        for bundle in list_models("detector", *get_model_folders(BUILTIN_MODELS))[0]
+        if bundle.name not in THIRD_PARTY
     }
 
 
@@ -116,7 +118,7 @@ def make_detector(name: str | None = None, num_threads: int = 0) -> Detector:
         if path is None and os.environ.get("EMOTION_YUNET"):
             raise ModelError("EMOTION_YUNET=none switches YuNet off; unset it or use another detector.")
         if path is None:
-            raise ModelError("YuNet is not on this machine; run `python -m emotion fetch-yunet` or use another one.")
+            raise ModelError("YuNet is not on this machine; run `emotion models download-yunet` or use another one.")
         return YuNet(path)
     own = trained_detectors()
     if name not in own:

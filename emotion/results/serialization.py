@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Face
 
-PROGRAM: Final = "Emotion Studio 0.1.0"  # goes into every receipt
+PROGRAM: Final = f"Emotion Studio {VERSION}"  # part of the provenance of every result
 
 
 def face_to_dict(face: Face) -> dict[str, Any]:
@@ -62,7 +63,9 @@ def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
     `display_label` (the word that was shown) before what `face_to_dict` gives."""
     return {
         "timestamp": round(timestamp, 3),
-        "faces": [{"track_id": face.track_id, "display_label": face.display_label} | face_to_dict(face) for face in faces],
+        "faces": [
+            {"track_id": face.track_id, "display_label": face.display_label} | face_to_dict(face) for face in faces
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from emotion.environment import get_workspace
 from emotion.errors import EmotionError, JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
@@ -21,7 +22,7 @@ from emotion.jobs.queue import wait_in_queue
 from emotion.jobs.reporter import JobReporter
 from emotion.jobs.result_folder import CLASSIFIER, ResultManifest
 from emotion.model_store.card import CARD_FILE
-from emotion.model_store.store import BUILTIN_MODELS
+from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
 from emotion.storage import read_json, require_free_space, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import list_architectures
@@ -36,7 +37,7 @@ from emotion.training.runs.folder import (
 from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import PAUSE_FILE
 
-RUNS_FOLDER: Final = BUILTIN_MODELS.parent / "runs"
+RUNS_FOLDER: Final = get_workspace() / "runs"
 LADDER_FOLDER: Final = BUILTIN_MODELS / "ladder"
 WAITING_MESSAGE: Final = "Waiting for another training"
 _LOCK_FILE: Final = ".trainings.lock"
@@ -123,7 +124,7 @@ def start_training(plan: TrainingPlan, name: str, runs_folder: Path = RUNS_FOLDE
         ResultManifest(CLASSIFIER).write(folder)
         write_json(folder / "job.json", {"label": " ".join(name.split()), "created": time.time()})
         write_json(folder / CONFIG_FILE, plan.to_config())  # so that it can be shown, and begun again, before it learns
-        return _start_job(plan, folder)
+        return _start_job(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -137,10 +138,11 @@ def to_folder_name(name: str) -> str:
     return plain
 
 
-def _start_job(plan: TrainingPlan, folder: Path, flag: str = "--wait") -> Job:
+def _start_job(folder: Path, flag: str = "--queue") -> Job:
     (folder / PAUSE_FILE).unlink(missing_ok=True)
     (folder / _DISMISSED_FILE).unlink(missing_ok=True)
-    return jobs.start_job([*plan.to_cli_args(folder), flag], folder)
+    arguments = ["classifier", "train", "--config", str(folder / CONFIG_FILE), "--out", str(folder), flag]
+    return jobs.start_job(arguments, folder)
 
 
 def resume(folder: Path) -> Job:
@@ -150,7 +152,8 @@ def resume(folder: Path) -> Job:
         raise JobError(f"The run {run.name} is at work already.")
     if run.epochs and run.epoch >= run.epochs and run.has_model:
         raise JobError(f"The run {run.name} has learned all its {run.epochs} epochs; start a new one to learn more.")
-    return _start_job(TrainingPlan.from_config(run.config), folder)
+    TrainingPlan.from_config(run.config)  # raises here rather than in the job
+    return _start_job(folder)
 
 
 def pause(folder: Path) -> None:
@@ -183,7 +186,8 @@ def stop(folder: Path, *, should_export: bool = False) -> Job:
     if should_export:
         if not (folder / CHECKPOINT_FILE).is_file():
             raise JobError(f"The run {job.label} has no whole epoch yet; there is nothing to keep.")
-        return _start_job(TrainingPlan.from_config(_require_run(folder).config), folder, "--finish")
+        TrainingPlan.from_config(_require_run(folder).config)  # raises here rather than in the job
+        return _start_job(folder, "--export-only")
     return job
 
 
@@ -228,7 +232,8 @@ def list_runs(runs_folder: Path = RUNS_FOLDER, builtin_folder: Path = BUILTIN_MO
     """The runs of `runs_folder`, newest first, then the shipped ones by name. A damaged one is there with its sentence, and
     a model that is a copy of a run that is there only with that run."""
     own = [view for folder in _list_folders(runs_folder) if (view := load_run(folder)) is not None]
-    given = [*_list_folders(builtin_folder), *_list_folders(builtin_folder / LADDER_FOLDER.name)]
+    folders = (*get_model_folders(builtin_folder), builtin_folder / LADDER_FOLDER.name)
+    given = [folder for parent in folders for folder in _list_folders(parent)]
     theirs = [view for folder in given if (view := load_run(folder, is_builtin=True)) is not None]
     copies: dict[str, list[RunSummary]] = {}
     for view in theirs:

@@ -14,16 +14,19 @@ _HEAD_NAMES: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> tuple[list[ModelBundle], list[str]]:
+def _list_classifiers(
+    fingerprint: tuple[tuple[str, int], ...], _folders: tuple[Path, ...]
+) -> tuple[list[ModelBundle], list[str]]:
     """Hashing the files of all models takes longer than the rest of a page; `fingerprint` tells when they changed."""
-    return store.list_models("classifier", _folder)
+    return store.list_models("classifier", *_folders)
 
 
 def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
     """The usable classifiers, the one to use first, and a sentence for each refused model folder."""
-    place = store.BUILTIN_MODELS
-    stamp = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in place.glob("*/*")))
-    return _list_classifiers(stamp, place)
+    folders = store.get_model_folders()
+    files = [path for folder in folders for path in folder.glob("*/*")]
+    fingerprint = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
+    return _list_classifiers(fingerprint, folders)
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:

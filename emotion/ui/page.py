@@ -9,6 +9,7 @@ from typing import Final
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from emotion.environment import APP_FILE
 from emotion.storage import PROJECT_ROOT
 from emotion.ui.messages import error_box
 from emotion.ui.session import SessionSettings, get_settings
@@ -24,7 +25,7 @@ def page_layout() -> Iterator[SessionSettings]:
         if PagesManager.uses_pages_directory:
             # The first visitor after a start who opens the address of a page gets the bare file from Streamlit, as
             # it was before st.navigation. The entrance leads back here, and from then on everybody goes through it.
-            entrance = PROJECT_ROOT / "app.py"
+            entrance = APP_FILE
             exec(compile(entrance.read_bytes(), entrance, "exec"), {"__name__": "__main__"})
             st.stop()
         show_sidebar()  # the page is run alone

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from emotion.environment import get_workspace
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs import queue
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter
 from emotion.media.video_reader import VideoReader
-from emotion.model_store.store import BUILTIN_MODELS
 from emotion.storage import require_free_space
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Highlight, Person
@@ -38,7 +38,7 @@ __all__ = [
     "submit_redraw",
 ]
 
-VIDEOS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "videos"
+VIDEOS_FOLDER: Final = get_workspace() / "data" / "videos"
 VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
 _CHUNK_BYTES: Final = 4_000_000  # bytes
 _MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
@@ -67,7 +67,7 @@ def submit(
         with VideoReader(source, name):
             pass  # what is no film is refused here, to whoever brought it
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
-        return jobs.start_job(["analyze-video", str(folder)], folder)
+        return jobs.start_job(["video", "run-job", str(folder)], folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -99,7 +99,7 @@ def submit_redraw(folder: Path) -> Job:
         place.mkdir(exist_ok=True)
     except OSError as error:
         raise JobError(f"{folder} cannot be written to ({error.strerror}); check the disk.") from error
-    return jobs.start_job(["redraw-video", str(folder.resolve())], place)
+    return jobs.start_job(["video", "redraw", str(folder.resolve())], place)
 
 
 def list_videos(parent: Path | None = None) -> list[VideoAnalysis]:

@@ -81,7 +81,7 @@ def test_from_a_cold_start() -> None:
 
 @pytest.mark.slow
 def test_the_command() -> None:
-    command = [sys.executable, "-m", "emotion", "bench", "--json"]
+    command = [sys.executable, "-m", "emotion", "benchmark", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
     names = available_detectors()

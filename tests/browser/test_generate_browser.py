@@ -63,7 +63,10 @@ def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_pag
     face, everything = saved
     with zipfile.ZipFile(io.BytesIO(everything)) as file:
         assert file.read("happy-7.png") == face
-    assert main(["generate", "--expression", "happy", "--seed", "7", "--count", "1", "--out", str(tmp_path)]) == 0
+    assert (
+        main(["generator", "sample", "--expression", "happy", "--seed", "7", "--count", "1", "--out", str(tmp_path)])
+        == 0
+    )
     assert (tmp_path / "happy-7.png").read_bytes() == face
 
 

@@ -45,8 +45,17 @@ def tasks(source: Path) -> dict[str, Task]:
     write_ferplus(source / "fer2013new.csv", data)
     write_video(source / "film.mp4", (320, 240), 1, 8.0)
     _write_photos(source / "photos")
-    training = ["train", "--network", "mlp", "--data", str(source / "fer2013.csv"), "--epochs", "30"]
-    gan = ["train-gan", "--network", "dcgan-upsampling", "--data", str(source / "fer2013.csv"), "--epochs", "3"]
+    training = ["classifier", "train", "--network", "mlp", "--data", str(source / "fer2013.csv"), "--epochs", "30"]
+    gan = [
+        "generator",
+        "train",
+        "--network",
+        "dcgan-upsampling",
+        "--data",
+        str(source / "fer2013.csv"),
+        "--epochs",
+        "3",
+    ]
     return {
         "training": _learning("training", training),
         "film": _film(source / "film.mp4"),

@@ -7,15 +7,17 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 from emotion.benchmarks import steps
 from emotion.cli import main
+from emotion.cli.command import RENAMED_COMMANDS, RENAMED_OPTIONS
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face
 from emotion.jobs import job
@@ -34,10 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            status = main.main([str(argument) for argument in arguments])
-        except SystemExit as error:  # argparse
-            status = int(error.code or 0)
+        status = main.main([str(argument) for argument in arguments])
         return status, *capsys.readouterr()
 
     return run
@@ -65,44 +64,56 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ("", 2, "required: COMMAND"),
-        ("dance", 2, "invalid choice: 'dance'"),
-        ("--help", 0, ""),
-        ("analyze", 2, "required: PHOTO"),
-        ("analyze a.jpg --detection 1.5", 2, "1.5 is not between 0 and 1"),
-        ("analyze a.jpg --detection nan", 2, "nan is not between 0 and 1"),
-        ("analyze a.jpg --unsure -1", 2, "--unsure"),
-        ("analyze a.jpg --side 0", 2, "0 is no number of pixels above 0"),
-        ("analyze a.jpg --side big", 2, "--side"),
+        ("dance", 2, "No such command 'dance'"),
+        ("anlyze a.jpg", 2, "Did you mean 'analyze'?"),
+        ("train --data x --out run", 2, "There is no command train; use emotion classifier train."),
+        ("measure-crops haar", 2, "use emotion detector calibrate --crops."),
+        ("analyze a.jpg --unsure 0.5", 2, "There is no option --unsure; use --min-confidence."),
+        ("analyze a.jpg --min-confidance 0.5", 2, "Did you mean '--min-confidence'?"),
+        ("dataset build a --least 20", 2, "There is no option --least; use --min-face."),
+        ("generator sample --least 20", 2, "There is no option --least; use --min-prob."),
+        ("analyze", 2, "Missing argument 'IMAGE_OR_VIDEO...'"),
+        ("analyze a.jpg --detection-threshold 1.5", 2, "1.5 is not between 0 and 1"),
+        ("analyze a.jpg --detection-threshold nan", 2, "nan is not between 0 and 1"),
+        ("analyze a.jpg --min-confidence -1", 2, "--min-confidence"),
+        ("analyze a.jpg --max-side 0", 2, "0 is not in the range x>=1"),
+        ("analyze a.jpg --max-side big", 2, "--max-side"),
         ("analyze a.jpg --detector dlib", 1, "There is no detector 'dlib'; expected one of glance, yunet, haar."),
         ("analyze a.jpg --model nowhere", 1, "There is no card.json in nowhere"),
-        ("analyze a.jpg --detector haar --head affectnet", 1, "The model has no answer 'affectnet'; it has "),
+        ("analyze a.jpg --detector haar --head affectnet", 1, "The model has no head 'affectnet'; choose one of "),
         ("analyze a.jpg --detector haar", 1, '"a.jpg" was not found'),
-        ("train --data faces.npz", 2, "required: --out"),
-        ("train --out run", 2, "required: --data"),
-        ("train --data faces.npz --out run --epochs many", 2, "--epochs"),
-        ("train --data nowhere --out run", 1, "There is no nowhere; give fer2013.csv"),
-        ("train --data cli.txt --out run", 1, "cli.txt is not a data set"),
-        ("train-detector --data .", 2, "required: --out"),
-        ("train-detector --data nowhere --out run", 1, "There is no train.json in nowhere"),
-        ("evaluate-detector", 2, "required: --data"),
-        ("evaluate-detector nowhere --data .", 1, "There is no card.json in nowhere"),
-        ("evaluate-detector --data nowhere", 1, "There is no train.json in nowhere"),
-        ("evaluate", 2, "required: MODEL_OR_RUN, --data"),
-        ("evaluate model", 2, "required: --data"),
-        ("evaluate model --data x --split training", 2, "invalid choice: 'training'"),
-        ("evaluate model --data nowhere", 1, "There is no nowhere"),
-        ("evaluate nowhere --data faces.npz", 1, "There is no card.json in nowhere"),
-        ("evaluate model --data faces.npz --votes nowhere.csv", 1, "nowhere.csv"),
-        ("use run", 2, "required: --name"),
-        ("use nowhere --name mine", 1, "There is no card.json in nowhere"),
-        ("measure-crops dlib --data faces.npz", 1, "There is no detector 'dlib'"),
-        ("measure-crops haar --data nowhere", 1, "There is no nowhere"),
-        ("measure-crops haar --data faces.npz --keep", 1, "haar is no folder of a detector trained here"),
+        ("classifier train --data faces.npz", 2, "Missing option '--out'"),
+        ("classifier train --out run", 2, "Missing option '--data' or '--config'"),
+        ("classifier train --data faces.npz --out run --epochs many", 2, "--epochs"),
+        ("classifier train --data nowhere --out run", 1, "There is no nowhere; give fer2013.csv"),
+        ("classifier train --data cli.txt --out run", 1, "cli.txt is not a data set"),
+        ("classifier train --config nowhere.json --out run", 1, "There is no nowhere.json"),
+        ("detector train --data .", 2, "Missing option '--out'"),
+        ("detector train --data nowhere --out run", 1, "There is no train.json in nowhere"),
+        ("detector evaluate", 2, "Missing option '--data'"),
+        ("detector evaluate nowhere --data .", 1, "There is no card.json in nowhere"),
+        ("detector evaluate --data nowhere", 1, "There is no train.json in nowhere"),
+        ("classifier evaluate", 2, "Missing argument 'MODEL_OR_RUN'"),
+        ("classifier evaluate model", 2, "Missing option '--data'"),
+        ("classifier evaluate model --data x --split training", 2, "'training' is not one of"),
+        ("classifier evaluate model --data nowhere", 1, "There is no nowhere"),
+        ("classifier evaluate nowhere --data faces.npz", 1, "There is no card.json in nowhere"),
+        ("classifier evaluate model --data faces.npz --ferplus-csv nowhere.csv", 1, "nowhere.csv"),
+        ("dataset build photos", 2, "Give SOURCE and --name, or --config."),
+        ("dataset build --config nowhere.json", 1, "There is no nowhere.json"),
+        ("dataset build --config empty.json", 1, "empty.json is damaged"),
+        ("models install run", 2, "Missing option '--name'"),
+        ("models install nowhere --name mine", 1, "There is no card.json in nowhere"),
+        ("detector calibrate haar --data faces.npz", 2, "Give one of --crops and --fusion."),
+        ("detector calibrate dlib --crops --data faces.npz", 1, "There is no detector 'dlib'"),
+        ("detector calibrate haar --crops --data nowhere", 1, "There is no nowhere"),
+        ("detector calibrate haar --crops --data faces.npz --save", 1, "haar is no folder of a detector trained here"),
+        ("benchmark steps --camera a.mp4", 2, "--camera is for the target live only"),
     ],
 )
 def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
     data.with_name("cli.txt").write_text("no data set")
+    data.with_name("empty.json").write_text("{}")
     code, out, err = run(*arguments.split())
     assert (code, words in err) == (status, True), err
     assert (out == "") is (status != 0)
@@ -116,13 +127,18 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
 
 def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
     detector = get_default_model("detector").folder
-    status, _, err = run("shrink", detector, "--data", data, "--out", "small")
+    status, _, err = run("classifier", "quantize", detector, "--data", data, "--out", "small")
     assert (status, err) == (1, f"emotion: {detector} is a detector; only a classifier can be shrunk.\n")
 
 
 @pytest.mark.parametrize(
     "command",
-    ["runs --folder {}", "measure-crops {} --data .", "evaluate . --data {}", "evaluate . --data faces.npz --votes {}"],
+    [
+        "runs --folder {}",
+        "detector calibrate {} --crops --data .",
+        "classifier evaluate . --data {}",
+        "classifier evaluate . --data faces.npz --ferplus-csv {}",
+    ],
 )
 def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> None:
     """Root may look everywhere, but a name that is too long is refused to it as well."""
@@ -131,39 +147,64 @@ def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> No
     assert (status, err.startswith("emotion: "), err.count("\n")) == (1, True, 1)
 
 
-def test_every_command_has_its_help(run: Run) -> None:
-    overview = run("--help")[1]
-    for command in (
-        "analyze",
-        "train",
-        "train-detector",
-        "evaluate",
-        "evaluate-detector",
-        "use",
-        "bench",
-        "measure-crops",
-        "fetch-yunet",
-        "networks",
-        "runs",
-    ):
-        assert command in overview
-        status, out, _ = run(command, "--help")
-        assert status == 0
-        assert len(out.splitlines()) > 3
+def list_commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command and group below `group`."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from list_commands(command, *path, name)
 
 
-def test_ctrl_c_ends_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [(), *list_commands(main.cli)], ids=" ".join)
+def test_every_command_has_a_help(run: Run, command: tuple[str, ...]) -> None:
+    status, out, err = run(*command, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"Usage: {' '.join(('emotion', *command))} ")
+    assert len(out.splitlines()) > 3
+
+
+def test_renamed_commands_and_options_have_successors_that_exist() -> None:
+    commands = {" ".join(command) for command in list_commands(main.cli)}
+    successors = {name.partition(" --")[0] for name in RENAMED_COMMANDS.values()}
+    assert successors <= commands
+    assert not set(RENAMED_COMMANDS) & set(main.cli.commands)
+    options = {
+        name
+        for path in list_commands(main.cli)
+        for parameter in resolve(path).params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
+    assert {name for names in RENAMED_OPTIONS.values() for name in names} <= options
+
+
+def resolve(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = main.cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize(("shell", "words"), [("bash", "complete"), ("zsh", "#compdef emotion"), ("fish", "complete")])
+def test_shells_get_a_completion_script(run: Run, monkeypatch: pytest.MonkeyPatch, shell: str, words: str) -> None:
+    monkeypatch.setenv("_EMOTION_COMPLETE", f"{shell}_source")
+    status, out, _ = run()
+    assert status == 0
+    assert words in out
+
+
+def test_an_interrupted_command_ends_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(steps, "benchmark_steps", interrupt)
-    assert run("bench") == (1, "", "emotion: stopped.\n")
+    assert run("benchmark") == (130, "", "emotion: Interrupted.\n")
 
 
 def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "benchmark_steps", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run("bench")
+        run("benchmark")
 
 
 # ------------------------------------------------------------------ analyze
@@ -171,7 +212,7 @@ def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 32), "grey").save("blank.png")
-    status, out, err = analyze("--json", "blank.png", sample_file, "--unsure", "0")
+    status, out, err = analyze("--json", "blank.png", sample_file, "--min-confidence", "0")
     assert (status, err) == (0, "")
     blank, photo = (json.loads(line) for line in out.splitlines())
     assert blank == {"file": "blank.png", "width": 64, "height": 32, "faces": []}
@@ -191,9 +232,9 @@ def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: P
     ("arguments", "line"),
     [
         ("blank.png", "blank.png: no face\n"),
-        ("photo.jpg --unsure 1", "photo.jpg: 1 unsure\n"),
-        ("photo.jpg --detection 1 --detector haar", "photo.jpg: no face\n"),
-        ("photo.jpg --side 30", "photo.jpg: no face\n"),
+        ("photo.jpg --min-confidence 1", "photo.jpg: 1 unsure\n"),
+        ("photo.jpg --detection-threshold 1 --detector haar", "photo.jpg: no face\n"),
+        ("photo.jpg --max-side 30", "photo.jpg: no face\n"),
         ("blank.png blank.png", "blank.png: no face\n" * 2),
     ],
 )
@@ -210,7 +251,7 @@ def test_which_answer(analyze: Run, sample_file: Path, head: str, labels: int) -
 
 
 def test_unsure_is_shown_with_its_reason(analyze: Run, sample_file: Path) -> None:
-    _, out, _ = analyze("--json", "--unsure", "1", sample_file)
+    _, out, _ = analyze("--json", "--min-confidence", "1", sample_file)
     face = json.loads(out)["faces"][0]
     assert face["uncertainty_reason"].startswith("between ")
     assert face["label"] in face["scores"]
@@ -232,7 +273,7 @@ def test_a_bad_file_among_good_ones(analyze: Run, sample_file: Path) -> None:
 
 @pytest.mark.parametrize("blur", [False, True])
 def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
-    status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--blur"] * blur)
+    status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--anonymize"] * blur)
     assert status == 0
     record = json.loads(out)
     label = "unsure" if record["faces"][0]["uncertainty_reason"] else record["faces"][0]["label"]
@@ -270,7 +311,7 @@ def test_a_photo_on_its_side_says_so(
     fake = Analyzer(fake_detector(lambda image: [face] if image.shape[:2] == (60, 40) else []), fake_classifier())
     monkeypatch.setattr("emotion.recognition.analyzer.load_analyzer", lambda *_: fake)
     Image.new("RGB", (60, 40)).save("side.png")
-    assert run("analyze", "side.png") == (0, "side.png: 1 happy (turned clockwise by 90 degrees)\n", "")
+    assert run("analyze", "side.png") == (0, "side.png: 1 happy (rotated clockwise by 90 degrees)\n", "")
     record = json.loads(run("analyze", "side.png", "--json")[1])
     assert (record["width"], record["height"], record["rotation"]) == (40, 60, 90)
 
@@ -297,7 +338,7 @@ def test_as_a_program_of_its_own(tiny: ModelBundle, sample_file: Path) -> None:
 
 
 def test_who_reads_it_may_leave() -> None:
-    command = [sys.executable, "-m", "emotion", "networks", "--json"]
+    command = [sys.executable, "-m", "emotion", "classifier", "list", "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout
         assert program.stderr
@@ -310,7 +351,7 @@ def test_who_reads_it_may_leave() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 @pytest.mark.parametrize("arguments", [[], ["--json"]])  # the second is more than is kept until the end
 def test_output_on_a_full_disk(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "emotion", "networks", *arguments]
+    command = [sys.executable, "-m", "emotion", "classifier", "list", *arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     words = "emotion: The output cannot be written (No space left on device); send it elsewhere.\n"
@@ -319,7 +360,7 @@ def test_output_on_a_full_disk(arguments: list[str]) -> None:
 
 def test_output_that_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `>&-`
-    assert run("networks") == (0, "", "")
+    assert run("classifier", "list") == (0, "", "")
 
 
 def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +369,7 @@ def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, mon
 
     monkeypatch.setattr(steps, "benchmark_steps", full)
     with pytest.raises(OSError, match="No space left"):
-        run("bench")
+        run("benchmark")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
@@ -348,25 +389,25 @@ def test_a_name_that_the_encoding_lacks(tiny: ModelBundle, tmp_path: Path, argum
 
 
 def test_evaluate(run: Run, tiny: ModelBundle, data: Path) -> None:
-    status, out, err = run("evaluate", tiny.folder, "--data", data, "--split", "test", "--json")
+    status, out, err = run("classifier", "evaluate", tiny.folder, "--data", data, "--split", "test", "--json")
     assert (status, err) == (0, "")
     scores = json.loads(out)
     assert (scores["split"], scores["n"]) == ("test", 12)
     assert 0 <= scores["accuracy_interval"][0] <= scores["accuracy"] <= scores["accuracy_interval"][1] <= 1
-    status, out, _ = run("evaluate", tiny.folder, "--data", data)
+    status, out, _ = run("classifier", "evaluate", tiny.folder, "--data", data)
     assert status == 0
     assert out.startswith("validation split, 12 faces\naccuracy ")
     assert "happy      recall" in out
 
 
 def test_networks_are_listed(run: Run) -> None:
-    status, out, err = run("networks", "--json")
+    status, out, err = run("classifier", "list", "--json")
     assert (status, err) == (0, "")
     facts = {one["name"]: one for one in json.loads(out)}
     assert facts["cnn-3conv-250"]["num_parameters"] == 6_926_375
     assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
     assert facts["vgg16"]["defaults"]["lr_schedule"] == "plateau"
-    text = run("networks")[1]
+    text = run("classifier", "list")[1]
     assert [line.split()[0] for line in text.splitlines()] == list(facts)
 
 
@@ -416,9 +457,11 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
         raise loop.TrainingStopped("Stopped after epoch 3.")
 
     monkeypatch.setattr(train, "train_classifier", learn)
-    status, out, err = run("train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard")
-    assert (status, err) == (0, "")
-    assert out == "Stopped after epoch 3. Run the same command again to go on.\n"
+    status, out, err = run(
+        "classifier", "train", "--data", data, "--out", "run", "--epochs", "3", "--seed", "7", "--tensorboard"
+    )
+    assert (status, out) == (130, "")
+    assert err == "emotion: Stopped after epoch 3. Run the same command again to go on.\n"
     config = given["config"]
     assert isinstance(config, classifier_config.TrainingConfig)
     assert (config.epochs, config.seed, config.network) == (3, 7, "seresnet")
@@ -443,8 +486,8 @@ ROWS = [
 )
 def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch, rows: list[dict], text: str) -> None:
     monkeypatch.setattr(steps, "benchmark_steps", lambda: rows)
-    assert run("bench") == (0, text, "")
-    assert json.loads(run("bench", "--json")[1]) == rows
+    assert run("benchmark") == (0, text, "")
+    assert json.loads(run("benchmark", "--json")[1]) == rows
 
 
 def test_fetch_without_a_network(run: Run, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,7 +495,7 @@ def test_fetch_without_a_network(run: Run, user_cache: Path, monkeypatch: pytest
         raise urllib.error.URLError("no route")
 
     monkeypatch.setattr(urllib.request, "urlopen", offline)
-    status, out, err = run("fetch-yunet")
+    status, out, err = run("models", "download-yunet")
     assert (status, out) == (1, "")
     assert "could not be fetched (no network?)" in err
 
@@ -463,12 +506,12 @@ def test_use_copies_a_run_into_models(
     models = tmp_path / "models"
     monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
     make_bundle(tmp_path / "run")
-    status, out, err = run("use", "run", "--name", "mine")
+    status, out, err = run("models", "install", "run", "--name", "mine")
     assert (status, out.strip(), err) == (0, str(models / "mine"), "")
     assert sorted(path.name for path in (models / "mine").iterdir()) == [
         ".emotion-result.json",
         "card.json",
         "model.onnx",
     ]
-    status, _, err = run("use", "run", "--name", "mine")
+    status, _, err = run("models", "install", "run", "--name", "mine")
     assert (status, "There is a model mine already" in err) == (1, True)

@@ -11,8 +11,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from emotion.cli.main import main
 from emotion.datasets import builder
-from emotion.datasets.build_jobs import build_arguments, delete_job, list_build_jobs, restart_job, start_from_path
+from emotion.datasets.build_jobs import BuildRequest, delete_job, list_build_jobs, restart_job, start_from_path
 from emotion.datasets.builder import (
     FACES_FILE,
     METADATA_FILE,
@@ -280,7 +280,8 @@ def test_without_a_single_face_no_data_set_is_made(tmp_path: Path, detector: See
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 15}, {"size": 513}, {"min_face_px": 0}, {"seed": -1}, {"seed": 2**32}, {"detection_threshold": 1.1}]
+    "wrong",
+    [{"size": 15}, {"size": 513}, {"min_face_px": 0}, {"seed": -1}, {"seed": 2**32}, {"detection_threshold": 1.1}],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="choose"):
@@ -310,7 +311,7 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
     several=st.sampled_from(["largest", "none"]),
     detector=st.sampled_from(["", "haar"]),
 )
-def test_settings_go_through_the_command_line(
+def test_a_configuration_file_holds_all_settings(
     size: int, training: int, seed: int, whole: bool, several: Any, detector: str
 ) -> None:
     shares = parse_split_ratios(f"{training}/{100 - training}/0")
@@ -324,13 +325,12 @@ def test_settings_go_through_the_command_line(
         got.append(settings)
         return {"photos": 0, "faces": 0, "counts": {}, "rejected": {}}
 
-    with pytest.MonkeyPatch.context() as patch, pytest.MonkeyPatch.context():
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as temporary:
         patch.setattr(builder, "build_dataset", keep)
-        out = Path(os.environ.get("TMPDIR", "/tmp")) / "emotion-settings"
-        assert main(["prepare", "x", "--name", "mine", "--out", str(out), *build_arguments(asked)]) == 0
-        shutil.rmtree(out)
-    assert replace(got[0], split_ratios=shares) == asked
-    assert got[0].split_ratios == pytest.approx(shares)
+        folder = Path(temporary)
+        BuildRequest(Path("x"), "mine", folder, asked).write(folder / "request.json")
+        assert main(["dataset", "build", "--config", str(folder / "request.json")]) == 0
+    assert got == [asked]
 
 
 # ------------------------------------------------------------------ nothing is half made
@@ -393,7 +393,7 @@ def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFi
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
     (tmp_path / "photos" / "happy" / "broken.jpg").write_bytes(b"x")
-    words = ["prepare", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
+    words = ["dataset", "build", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
     assert main(words) == 0
     said = capsys.readouterr().out
     assert "1 faces of 2 photos" in said
@@ -401,7 +401,7 @@ def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFi
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == ["mine"]
     assert main(words) == 1
     assert "already" in capsys.readouterr().err
-    assert main([*words[:3], "other", *words[4:], "--json", "--split", "50/50"]) == 1
+    assert main([*words[:4], "other", *words[5:], "--json", "--split-ratios", "50/50"]) == 1
     assert "80/10/10" in capsys.readouterr().err
 
 
@@ -410,7 +410,16 @@ def test_command_replaces_a_data_set_of_its_own_only(
 ) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
-    words = ["prepare", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets"), "--overwrite"]
+    words = [
+        "dataset",
+        "build",
+        str(tmp_path / "photos"),
+        "--name",
+        "mine",
+        "--out",
+        str(tmp_path / "sets"),
+        "--overwrite",
+    ]
     assert main(words) == 0
     (tmp_path / "photos" / "happy").rename(tmp_path / "photos" / "sad")
     assert main(words) == 0
@@ -421,7 +430,7 @@ def test_command_replaces_a_data_set_of_its_own_only(
     capsys.readouterr()
     assert main(words) == 1
     assert "holds train/sad/mine.png, which is no part of its data set" in capsys.readouterr().err
-    inner = ["prepare", str(tmp_path / "sets" / "mine" / "train"), *words[2:]]
+    inner = ["dataset", "build", str(tmp_path / "sets" / "mine" / "train"), *words[3:]]
     (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").unlink()
     before.remove(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png")
     assert main(inner) == 1
@@ -435,11 +444,11 @@ def test_command_replaces_a_data_set_of_its_own_only(
 
 def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
-    assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "sets")]) == 1
+    assert main(["dataset", "build", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "sets")]) == 1
     assert "No photo is in photos" in capsys.readouterr().err
     assert list((tmp_path / "sets").iterdir()) == []
     (tmp_path / "file").touch()
-    assert main(["prepare", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "file")]) == 1
+    assert main(["dataset", "build", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "file")]) == 1
     assert "choose another folder" in capsys.readouterr().err
 
 

@@ -174,11 +174,19 @@ def test_by_the_command_line(
     folder = Path(shutil.copytree(made, tmp_path / "waves"))
     images = np.random.default_rng(0).integers(0, 255, (40, 48, 48)).astype(np.uint8)
     np.savez(tmp_path / "n.npz", images=images, label=np.arange(40) % 2, usage=np.arange(40) // 14)
-    arguments = ["gan-benefit", str(folder), "--data", str(tmp_path / "n.npz"), "--filter", str(judge_bundle.folder)]
+    arguments = [
+        "generator",
+        "study",
+        str(folder),
+        "--data",
+        str(tmp_path / "n.npz"),
+        "--filter-classifier",
+        str(judge_bundle.folder),
+    ]
     arguments += ["--seeds", "2", "--out", str(tmp_path / "out")]
     assert main(arguments) == 1
     assert "pass as disgust" in capsys.readouterr().err, "with the usual certainty not one of them does"
-    assert main([*arguments, "--times", "0.1", "--least", "0", "--keep"]) == 0
+    assert main([*arguments, "--ratio", "0.1", "--min-prob", "0", "--save"]) == 0
     assert capsys.readouterr().out.startswith("To find disgust, synthetic faces ")
     assert (folder / "augmentation_study.json").read_bytes() == (
         tmp_path / "out" / "augmentation_study.json"

@@ -229,8 +229,18 @@ def test_the_command(made: Path, judge_bundle: ModelBundle, tmp_path: Path, caps
     others = (source.votes[source.rows_in("test")[4:], 9] > 5).sum()
     data, votes = write_fer2013(tmp_path / "fer2013.csv", source), write_ferplus(tmp_path / "votes.csv", source)
     folder = Path(shutil.copytree(made, tmp_path / "run"))
-    arguments = ["evaluate-gan", str(folder), "--data", str(data), "--judge", str(judge_bundle.folder)]
-    assert main([*arguments, "--json", "--split", "test", "--truncation", "1", "--votes", str(votes), "--keep"]) == 0
+    arguments = [
+        "generator",
+        "evaluate",
+        str(folder),
+        "--data",
+        str(data),
+        "--feature-classifier",
+        str(judge_bundle.folder),
+    ]
+    assert (
+        main([*arguments, "--json", "--split", "test", "--truncation", "1", "--ferplus-csv", str(votes), "--save"]) == 0
+    )
     said = json.loads(capsys.readouterr().out)
     assert said.keys() >= WANTED
     assert (said["split"], said["truncation"]) == ("test", 1)

@@ -118,18 +118,19 @@ def test_by_the_command_line(
     made: Path, judge_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
-        "generate",
+        "generator",
+        "sample",
         "--model",
         str(made),
-        "--into",
+        "--add-to-dataset",
         str(tmp_path / "set"),
-        "--filter",
+        "--filter-classifier",
         str(judge_bundle.folder),
     ]
-    assert main([*arguments, "--expression", "sad", "--count", "2", "--least", "0"]) == 0
+    assert main([*arguments, "--expression", "sad", "--count", "2", "--min-prob", "0"]) == 0
     assert "2 of 2 drawn faces are in" in capsys.readouterr().out
     assert len(list((tmp_path / "set" / "train" / "sad").glob("*.png"))) == 2
     assert main(arguments) == 1
     assert "one expression at a time" in capsys.readouterr().err
-    assert main(["generate", "--model", str(made)]) == 1
-    assert "give --out DIR, or --into SET" in capsys.readouterr().err
+    assert main(["generator", "sample", "--model", str(made)]) == 1
+    assert "give --out DIR, or --add-to-dataset FOLDER" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_the_command_writes_the_same_bytes(
     made: Path, sampler: Sampler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "faces"
-    arguments = ["generate", "--model", str(made), "--expression", "happy", "--seed", "7", "--count", "3"]
+    arguments = ["generator", "sample", "--model", str(made), "--expression", "happy", "--seed", "7", "--count", "3"]
     arguments += ["--out", str(out)]
     assert main([*arguments, "--json"]) == 0
     expected = build_files(sampler, [7, 8, 9], ["happy"])
@@ -115,7 +115,10 @@ def test_the_command_writes_the_same_bytes(
 
 
 def test_all_expressions_are_drawn_where_none_is_named(made: Path, tmp_path: Path) -> None:
-    assert main(["generate", "--model", str(made), "--count", "2", "--truncation", "1", "--out", str(tmp_path)]) == 0
+    assert (
+        main(["generator", "sample", "--model", str(made), "--count", "2", "--truncation", "1", "--out", str(tmp_path)])
+        == 0
+    )
     assert len(list(tmp_path.glob("*-[01].png"))) == 14
     assert json.loads((tmp_path / "faces.json").read_text())["truncation"] == 1
 
@@ -133,7 +136,7 @@ def test_all_expressions_are_drawn_where_none_is_named(made: Path, tmp_path: Pat
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert main(["generate", "--model", str(made), "--out", str(tmp_path / "out"), *arguments]) == 1
+    assert main(["generator", "sample", "--model", str(made), "--out", str(tmp_path / "out"), *arguments]) == 1
     said = capsys.readouterr().err
     assert said.startswith("emotion: ")
     assert words in said
@@ -144,7 +147,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
 @pytest.mark.parametrize("truncation", ["2", "-1", "nan", "much"])
 def test_a_truncation_out_of_range_is_a_wrong_argument(made: Path, tmp_path: Path, truncation: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["generate", "--model", str(made), "--out", str(tmp_path), "--truncation", truncation])
+        main(["generator", "sample", "--model", str(made), "--out", str(tmp_path), "--truncation", truncation])
 
 
 def test_a_row_is_as_wide_as_its_faces(sampler: Sampler) -> None:

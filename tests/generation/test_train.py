@@ -42,12 +42,13 @@ def train(files: Path, teacher: ModelBundle) -> Iterator[Callable[..., int]]:
     with pytest.MonkeyPatch.context() as patch:
         use_tiny(patch)
         arguments = [
-            "train-gan",
+            "generator",
+            "train",
             "--data",
             str(files / "fer2013.csv"),
-            "--votes",
+            "--ferplus-csv",
             str(files / "fer2013new.csv"),
-            "--teacher",
+            "--guidance-classifier",
             str(teacher.folder),
         ]
         yield lambda folder, *more: main([*arguments, "--out", str(folder), *more])
@@ -106,11 +107,11 @@ def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch:
 
 def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BUILTIN_MODELS", tmp_path / "models")
-    assert main(["use", str(run), "--name", "faces", "--default"]) == 0
+    assert main(["models", "install", str(run), "--name", "faces", "--default"]) == 0
     bundle = store.get_default_model("generator", tmp_path / "models")
     assert (bundle.name, bundle.card["default"]) == ("faces", True)
     assert (bundle.folder / "samples.webp").is_file()
-    assert main(["generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
+    assert main(["generator", "sample", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
     assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
 
 
@@ -122,7 +123,7 @@ def test_the_same_command_again_learns_nothing_more(run: Path, train: Callable[.
 
 
 @pytest.mark.parametrize(
-    "other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--teacher-weight", "0.1"]]
+    "other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--guidance-weight", "0.1"]]
 )
 def test_other_settings_want_another_folder(
     run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], other: list[str]
@@ -138,11 +139,11 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
 
     with monkeypatch.context() as patch:
         patch.setattr(JobReporter, "stop_requested", property(lambda self: True))
-        assert train(tmp_path / "run", "--epochs", "5") == 0
-    assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().out
-    assert main(["generate", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
+        assert train(tmp_path / "run", "--epochs", "5") == 130
+    assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().err
+    assert main(["generator", "sample", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
     assert "There is no card.json" in capsys.readouterr().err
-    assert train(tmp_path / "run", "--epochs", "5", "--finish") == 0
+    assert train(tmp_path / "run", "--epochs", "5", "--export-only") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"validation"}
     assert open_model(tmp_path / "run").card["best_epoch"] == 1
 
@@ -152,11 +153,11 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
     [
         (["--network", "stylegan"], "There is no network 'stylegan'; choose one of residual, dcgan-upsampling, tiny"),
         (["--epochs", "0"], "0 epochs"),
-        (["--teacher", "nowhere"], "There is no card.json in nowhere"),
+        (["--guidance-classifier", "nowhere"], "There is no card.json in nowhere"),
         (["--data", "nowhere.csv"], "There is no nowhere.csv"),
-        (["--teacher-weight", "-1"], "weight is -1.0"),
+        (["--guidance-weight", "-1"], "weight is -1.0"),
         (["--learning-rate", "0"], "rate 0.0"),
-        (["--finish"], "Nothing has been learned in"),
+        (["--export-only"], "Nothing has been learned in"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(
@@ -173,7 +174,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
 def test_only_a_classifier_teaches(
     run: Path, train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(tmp_path / "new", "--teacher", str(run)) == 1
+    assert train(tmp_path / "new", "--guidance-classifier", str(run)) == 1
     assert "is a generator; a teacher must be a classifier" in capsys.readouterr().err
 
 

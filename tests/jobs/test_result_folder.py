@@ -287,12 +287,12 @@ def test_put_in_place_needs_both(tmp_path: Path) -> None:
         "analyze photo.png --out mine",
         "analyze video.mp4 --out mine",
         "analyze video.mp4 photo.png --out mine",
-        "train --data faces.npz --out mine",
-        "train --network mlp --data faces.npz --out mine",
-        "train-detector --data photos --out mine",
-        "train-gan --data faces.npz --out mine",
-        "gan-benefit model --data faces.npz --out mine",
-        "generate --out mine --count 1",
+        "classifier train --data faces.npz --out mine",
+        "classifier train --network mlp --data faces.npz --out mine",
+        "detector train --data photos --out mine",
+        "generator train --data faces.npz --out mine",
+        "generator study model --data faces.npz --out mine",
+        "generator sample --out mine --count 1",
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -304,7 +304,7 @@ def test_commands_refuse_a_folder_of_others(
     command: str,
     overwrite: bool,
 ) -> None:
-    if overwrite and command.split()[0] not in ("analyze", "generate"):
+    if overwrite and not command.startswith(("analyze", "generator sample")):
         pytest.skip("it has no --overwrite")
     monkeypatch.chdir(tmp_path)
     Path("photo.png").write_bytes(sample_file.read_bytes())

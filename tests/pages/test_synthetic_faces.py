@@ -74,7 +74,18 @@ def test_the_same_seed_gives_the_same_bytes_everywhere(
         assert file.read("happy-153.png") == wanted
         asked = json.loads(file.read("faces.json"))
     assert [face["seed"] for face in asked["faces"]] == [*range(153, 161)]
-    arguments = ["generate", "--model", str(generator), "--expression", "happy", "--seed", "153", "--count", "1"]
+    arguments = [
+        "generator",
+        "sample",
+        "--model",
+        str(generator),
+        "--expression",
+        "happy",
+        "--seed",
+        "153",
+        "--count",
+        "1",
+    ]
     assert main([*arguments, "--out", str(tmp_path / "drawn")]) == 0
     assert (tmp_path / "drawn" / "happy-153.png").read_bytes() == wanted
     assert Image.open(io.BytesIO(saved["sheet.png"])).size == (8 * 96, 96 + 15)

@@ -164,7 +164,7 @@ def test_a_detector_that_is_none(name: str) -> None:
 
 
 def test_yunet_where_it_is_not() -> None:
-    with pytest.raises(ModelError, match="YuNet is not on this machine; run `python -m emotion fetch-yunet`"):
+    with pytest.raises(ModelError, match="YuNet is not on this machine; run `emotion models download-yunet`"):
         make_detector("yunet")
 
 

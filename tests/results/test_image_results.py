@@ -93,14 +93,18 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
     os.utime(a)  # touched, but the same
     assert analyze(b, a, "--out", "out")[:2] == (0, f"{b}: 1 happy\n{a}: 1 happy\n")
     assert seen[0] == 3
-    assert "other settings (" in analyze(a, "--out", "out", "--unsure", "0.6")[2]
+    assert "other settings (" in analyze(a, "--out", "out", "--min-confidence", "0.6")[2]
 
 
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        (lambda out: None, ["--unsure", "0.4"], "other settings (min_confidence); choose another folder, or replace"),
-        (lambda out: None, ["--blur"], "other settings (anonymize)"),
+        (
+            lambda out: None,
+            ["--min-confidence", "0.4"],
+            "other settings (min_confidence); choose another folder, or replace",
+        ),
+        (lambda out: None, ["--anonymize"], "other settings (anonymize)"),
         (lambda out: write(out.parent / "a.png", 7), [], "is not what it was when its results were written"),
         (lambda out: (out / MANIFEST_FILE).unlink(), [], "holds files that are no analysis"),
         (lambda out: (out / ".images.jsonl").write_text("{\n"), [], "is damaged"),
@@ -147,8 +151,8 @@ def test_overwrite_replaces_the_whole_once_it_is_complete(
     check_whole(tmp_path / "out", "b", "c")
     with monkeypatch.context() as patch:
         stop_after(patch, 1)
-        analyze(a, b, "--out", "out", "--overwrite", "--unsure", "0.3")
-    assert analyze(b, c, "--out", "out", "--overwrite", "--unsure", "0.4")[0] == 0  # begun anew: other settings
+        analyze(a, b, "--out", "out", "--overwrite", "--min-confidence", "0.3")
+    assert analyze(b, c, "--out", "out", "--overwrite", "--min-confidence", "0.4")[0] == 0  # begun anew: other settings
     check_whole(tmp_path / "out", "b", "c")
     assert analyze("missing.png", "--out", "out", "--overwrite")[0] == 1
     check_whole(tmp_path / "out", "b", "c")

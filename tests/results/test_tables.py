@@ -4,11 +4,9 @@ import csv
 import io
 import json
 import re
-import tomllib
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -426,11 +424,6 @@ def test_stream_json(receipt: dict, frames: list[dict]) -> None:
     text = serialization.stream_to_json(receipt, map(json.dumps, frames))
     assert json.loads(text) == {**receipt, "frames": frames}
     assert text.endswith("\n")
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert f"Emotion Studio {project['version']}" == serialization.PROGRAM
 
 
 # ------------------------------------------------------------------ synthetic faces

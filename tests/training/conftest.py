@@ -43,6 +43,7 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch of the project's own network, from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     arguments = [
+        "classifier",
         "train",
         "--data",
         files / "fer2013.csv",

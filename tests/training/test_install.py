@@ -100,10 +100,10 @@ def test_the_command_line_replaces_and_removes(
     models: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
-    assert main(["use", str(run), "--name", "best"]) == 0
-    assert main(["use", str(run), "--name", "best"]) == 1
-    assert main(["use", str(run), "--name", "best", "--overwrite"]) == 0
-    assert main(["remove-model", "built-in"]) == 1
+    assert main(["models", "install", str(run), "--name", "best"]) == 0
+    assert main(["models", "install", str(run), "--name", "best"]) == 1
+    assert main(["models", "install", str(run), "--name", "best", "--overwrite"]) == 0
+    assert main(["models", "remove", "built-in"]) == 1
     assert "only those can be removed" in capsys.readouterr().err
-    assert main(["remove-model", "best"]) == 0
+    assert main(["models", "remove", "best"]) == 0
     assert names(models) == ["built-in", "aaa"]

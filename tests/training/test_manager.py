@@ -27,7 +27,7 @@ PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
 
 # Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
 FAKE = """
-import sys, time
+import json, sys, time
 from contextlib import nullcontext
 from pathlib import Path
 sys.path.insert(0, {root!r})
@@ -37,10 +37,10 @@ from emotion.training.runs.folder import append_history, read_history
 from emotion.training.runs.step_monitor import PAUSE_FILE
 words = sys.argv[1:]
 folder = Path(words[words.index("--out") + 1])
-epochs = int(words[words.index("--epochs") + 1])
-with job_context(folder) as report, wait_for_slot(folder, report) if "--wait" in words else nullcontext(True) as mine:
+epochs = json.loads((folder / "config.json").read_text())["epochs"]
+with job_context(folder) as report, wait_for_slot(folder, report) if "--queue" in words else nullcontext(True) as mine:
     epoch = len(read_history(folder))
-    while mine and epoch < epochs and not report.stop_requested and "--finish" not in words:
+    while mine and epoch < epochs and not report.stop_requested and "--export-only" not in words:
         if not (folder / PAUSE_FILE).exists():
             epoch += 1
             append_history(folder, {{"epoch": epoch, "seconds": 60.0, "val_accuracy": 0.3 + epoch / 100}})
@@ -256,7 +256,9 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
         mine / "empty": {},
         mine / "begun": {"config.json": '{"network": "mlp", "epochs": 9}'},
         mine / "damaged": {"config.json": "{", "history.csv": "epoch,val_accuracy\n1,0.25\n\x00\n2,", "card.json": "["},
-        mine / "diverged": {"state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'},
+        mine / "diverged": {
+            "state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'
+        },
         mine / "strange": {"config.json": '{"network": 7, "epochs": "many", "augmentation": []}', "job.json": "7"},
         shipped / "good": {
             "model.onnx": "",

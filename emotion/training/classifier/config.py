@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Final
 
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
@@ -106,32 +105,6 @@ class TrainingPlan:
             "label_names": list(LABEL_SETS[self.label_set].labels),
             "size": get_architecture(self.network).input_size,
         }
-
-    def to_cli_args(self, folder: Path) -> list[str]:
-        """What follows `python -m emotion` to train this into `folder`."""
-        words = [
-            "train",
-            "--network",
-            self.network,
-            "--data",
-            self.data,
-            "--out",
-            str(folder),
-            "--label-set",
-            self.label_set,
-        ]
-        for name in ("epochs", "batch_size", "optimizer", "learning_rate", "lr_schedule", "weights", "seed"):
-            words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        words += ["--early-stopping", str(self.early_stopping_patience)]
-        words += ["--ferplus-csv", self.ferplus_csv] if self.ferplus_csv else []
-        words += ["--negatives", self.negatives_dir] if self.negatives_dir else []
-        words += ["--teachers", *self.teachers] if self.teachers else []
-        words += ["--distillation-weight", str(self.distillation_weight)]
-        words += ["--horizontal-flip" if self.horizontal_flip else "--no-horizontal-flip"]
-        words += ["--tensorboard"] if self.tensorboard else []
-        changes = asdict(self.augmentation).items()
-        pairs = [f"{name}={value}" for name, value in changes if value != getattr(NO_AUGMENTATION, name)]
-        return [*words, "--augmentation", *(pairs or ["none"])]
 
 
 def _augmentation_from_dict(values: Mapping[str, Any]) -> Augmentation:

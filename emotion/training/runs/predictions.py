@@ -298,4 +298,4 @@ def _write_npz(path: Path, arrays: dict[str, NDArray | np.generic]) -> None:
 
 
 def _damaged_message(path: Path) -> str:
-    return f"{path} is damaged; make it again with python -m emotion evaluate {path.parent} --answers."
+    return f"{path} is damaged; make it again with emotion classifier evaluate {path.parent} --save-predictions."

@@ -16,6 +16,7 @@ from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.loaders import load_dataset
 from emotion.demo import synthetic_scene
+from emotion.environment import get_workspace
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
 from emotion.generation import filtering, images, metrics
@@ -27,7 +28,7 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.ui import components, session
 
-GENERATOR_RUNS: Final = store.BUILTIN_MODELS.parent / "runs"
+GENERATOR_RUNS: Final = get_workspace() / "runs"
 _LARGE_FACE_PX: Final = 256  # pixels of the large face
 _TRUNCATION: Final = 0.8  # of people whom nobody chose: a little more alike, and seldom odd
 _GROUP_LABELS: Final = (
@@ -53,12 +54,12 @@ class RealFaces(NamedTuple):
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[ModelBundle], list[str]]:
-    return store.list_models("generator", store.BUILTIN_MODELS, GENERATOR_RUNS)
+    return store.list_models("generator", *store.get_model_folders(), GENERATOR_RUNS)
 
 
 def list_generators() -> tuple[list[ModelBundle], list[str]]:
     """The usable generators, shipped and trained here, and a sentence for each that cannot be used."""
-    cards = [*store.BUILTIN_MODELS.glob("*/card.json"), *GENERATOR_RUNS.glob("*/card.json")]
+    cards = [card for folder in (*store.get_model_folders(), GENERATOR_RUNS) for card in folder.glob("*/card.json")]
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 

@@ -70,7 +70,7 @@ def show_quality(bundle: ModelBundle) -> None:
     """How good the faces are, beside real ones."""
     measured = (bundle.card.get("metrics") or {}).get("evaluation")
     if not measured:
-        st.write("Its faces have not been measured yet: `python -m emotion evaluate-gan` does that.")
+        st.write("Its faces have not been measured yet: `emotion generator evaluate` does that.")
         return
     judge = "the classifier that taught it" if measured.get("is_guidance_relative") else "another classifier"
     st.metric(

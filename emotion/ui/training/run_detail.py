@@ -58,8 +58,8 @@ def show_run(name: str, run: RunSummary) -> None:
     run_table.run_fragment(parts[part or next(iter(parts))])
     if answers is None and run.kind == "classifier":
         st.caption(
-            "What it said of each face was not kept. `python -m emotion evaluate RUN --data DATA --answers` makes up "
-            "for it; then there are the confusion matrix, the mistakes and more."
+            "What it said of each face was not kept. `emotion classifier evaluate RUN --data DATA --save-predictions` "
+            "makes up for it; then there are the confusion matrix, the mistakes and more."
         )
 
 
@@ -123,7 +123,7 @@ def _read_json(run: RunSummary, file_name: str) -> dict[str, Any]:
 
 def _show_actions(name: str, run: RunSummary, preds: Predictions | None) -> None:
     with st.container(horizontal=True):
-        if run.has_model and run.kind == "classifier" and run.folder.parent != store.BUILTIN_MODELS:
+        if run.has_model and run.kind == "classifier" and run.folder.parent not in store.get_model_folders():
             _show_install(run)
         for model in (run.folder,) if run.source_run else run.installed_models:
             _show_remove(model)
@@ -163,7 +163,7 @@ def _on_install(run: RunSummary) -> None:
     name = state[f"runs_name_{run.folder.name}"].strip()
     default, replace = (state[f"runs_{word}_{run.folder.name}"] for word in ("default", "replace"))
     try:
-        bundle = install.install_model(run.folder, store.BUILTIN_MODELS, name, default=default, overwrite=replace)
+        bundle = install.install_model(run.folder, store.get_user_models(), name, default=default, overwrite=replace)
     except EmotionError as error:
         state["runs_error"] = str(error)
         return
@@ -187,7 +187,7 @@ def _show_remove(model_folder: Path) -> None:
 
 def _on_remove(model_folder: Path) -> None:
     try:
-        install.remove_model(model_folder, store.BUILTIN_MODELS)
+        install.remove_model(model_folder, store.get_user_models())
     except EmotionError as error:
         state["runs_error"] = str(error)
         return

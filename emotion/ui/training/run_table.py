@@ -218,7 +218,7 @@ def show_robustness(runs: RunsByName) -> None:
     if lacking:
         st.caption(
             messages.escape_markdown(
-                f"Not measured for {', '.join(lacking)}: python -m emotion evaluate RUN --stress does it."
+                f"Not measured for {', '.join(lacking)}: emotion classifier evaluate RUN --robustness does it."
             )
         )
     columns = st.columns(2, gap="large")

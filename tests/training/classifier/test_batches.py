@@ -117,6 +117,7 @@ def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
 @pytest.mark.slow
 def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path) -> None:
     arguments = [
+        "classifier",
         "train",
         "--data",
         files / "fer2013.csv",
@@ -124,7 +125,7 @@ def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path)
         files / "fer2013new.csv",
         "--epochs",
         "1",
-        "--teachers",
+        "--teacher",
         finished,
         "--distillation-weight",
         "0.7",
@@ -142,12 +143,13 @@ def test_other_networks_have_no_teachers(
     finished: Path, files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
+        "classifier",
         "train",
         "--network",
         "mlp",
         "--data",
         files / "fer2013.csv",
-        "--teachers",
+        "--teacher",
         finished,
         "--out",
         tmp_path / "mlp",

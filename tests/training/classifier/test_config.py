@@ -1,8 +1,7 @@
-"""A plan goes to the command line and into a run folder and comes back the same; what it costs is estimated."""
+"""Training plans: their options, their configuration file, and the estimate of their cost."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.cli import classifier, main
+from emotion.cli import classifier_training
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
@@ -48,19 +47,14 @@ plans = st.builds(
 )
 
 
-def parsed(words: list[str]) -> argparse.Namespace:
-    return main._build_parser().parse_args(words)
+def parse_plan(*arguments: object) -> TrainingPlan:
+    """The plan that `emotion classifier train` makes of its arguments."""
+    context = classifier_training.train.make_context("train", [str(argument) for argument in arguments])
+    return classifier_training.make_plan(classifier_training.TrainOptions.from_values(**context.params))
 
 
 @given(plan=plans)
-def test_the_command_line_says_the_whole_plan(plan: TrainingPlan) -> None:
-    options = parsed(plan.to_cli_args(Path("runs/mine")))
-    assert classifier._make_plan(options) == plan
-    assert options.out == Path("runs/mine")
-
-
-@given(plan=plans)
-def test_config_json_says_the_whole_plan(plan: TrainingPlan) -> None:
+def test_config_json_holds_the_whole_plan(plan: TrainingPlan) -> None:
     assert TrainingPlan.from_config(json.loads(json.dumps(plan.to_config()))) == plan
 
 
@@ -69,7 +63,8 @@ def test_teachers_go_along(tmp_path: Path) -> None:
     plan = replace(
         TrainingPlan.from_defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), distillation_weight=0.25
     )
-    assert classifier._make_plan(parsed(plan.to_cli_args(Path("run")))) == plan
+    teachers = ("--teacher", "runs/a", "--teacher", "runs/b", "--distillation-weight", 0.25)
+    assert parse_plan("--data", "x.npz", *teachers, "--out", "run") == plan
     config = json.loads(json.dumps(plan.to_config()))
     assert TrainingPlan.from_config(config) == plan
     assert (
@@ -81,8 +76,29 @@ def test_teachers_go_along(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_settings_the_networks_own_are_used(name: str) -> None:
-    options = parsed(["train", "--network", name, "--data", "x.npz", "--out", "run"])
-    assert classifier._make_plan(options) == replace(TrainingPlan.from_defaults(name), data="x.npz")
+    plan = parse_plan("--network", name, "--data", "x.npz", "--out", "run")
+    assert plan == replace(TrainingPlan.from_defaults(name), data="x.npz")
+
+
+def test_options_change_the_plan_of_a_config_file(tmp_path: Path) -> None:
+    plan = replace(
+        TrainingPlan.from_defaults("mlp"), data="faces.npz", horizontal_flip=True, tensorboard=True, epochs=7
+    )
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(plan.to_config()))
+    assert parse_plan("--config", config, "--out", "run") == plan
+    changes = ("--epochs", 3, "--no-horizontal-flip", "--no-tensorboard", "--augmentation", "rotation=10", "--seed", 0)
+    changed = parse_plan("--config", config, "--out", "run", *changes)
+    assert changed == replace(
+        plan,
+        epochs=3,
+        horizontal_flip=False,
+        tensorboard=False,
+        augmentation=replace(NO_AUGMENTATION, rotation=10),
+        seed=0,
+    )
+    with pytest.raises(EmotionError, match=r"There is no nowhere\.json; give the config\.json of a run"):
+        parse_plan("--config", "nowhere.json", "--out", "run")
 
 
 def test_a_config_of_the_native_network() -> None:

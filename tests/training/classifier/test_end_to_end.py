@@ -145,14 +145,23 @@ def test_the_command_prints_rows_and_keeps_them(
 ) -> None:
     folder, data = make_bundle(tmp_path / "tiny"), faces(6)
     write_fer2013(tmp_path / "fer2013.csv", data)
-    command = ["evaluate", str(folder), "--data", str(tmp_path / "fer2013.csv"), "--pipeline", "--split", "test"]
-    assert main([*command, "--detectors", "glance", "--json", "--keep"]) == 0
+    command = [
+        "classifier",
+        "evaluate",
+        str(folder),
+        "--data",
+        str(tmp_path / "fer2013.csv"),
+        "--end-to-end",
+        "--split",
+        "test",
+    ]
+    assert main([*command, "--detector", "glance", "--json", "--save"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert {"detector", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops"} <= row.keys()
     assert (read_json(folder / "report.json") or {})["end_to_end"] == [row]
     (told,) = open_model(folder).card["metrics"]["end_to_end"]
     assert told == {name: row[name] for name in told}
-    assert main([*command, "--detectors", "glance", "haar"]) == 0
+    assert main([*command, "--detector", "glance", "--detector", "haar"]) == 0
     said = capsys.readouterr().out
     assert "right on crops" in said
     assert "haar" in said

@@ -27,10 +27,10 @@ pytestmark = [
 def shrunk(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`finished` in 8 bits, from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("shrunk") / "small"
-    data = ["--data", str(files / "fer2013.csv"), "--votes", str(files / "fer2013new.csv")]
+    data = ["--data", str(files / "fer2013.csv"), "--ferplus-csv", str(files / "fer2013new.csv")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it has hardly learned anything that it could lose
-        assert main(["shrink", str(finished), *data, "--out", str(folder)]) == 0
+        assert main(["classifier", "quantize", str(finished), *data, "--out", str(folder)]) == 0
     return folder
 
 

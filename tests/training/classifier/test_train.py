@@ -208,7 +208,15 @@ def test_evaluate_repeats_the_report(finished: Path, small: Dataset) -> None:
 
 
 def test_evaluate_on_the_command_line(finished: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("evaluate", finished, "--data", files / "fer2013.csv", "--votes", files / "fer2013new.csv")
+    arguments = (
+        "classifier",
+        "evaluate",
+        finished,
+        "--data",
+        files / "fer2013.csv",
+        "--ferplus-csv",
+        files / "fer2013new.csv",
+    )
     assert command(*arguments, "--split", "test", "--json") == 0
     got = json.loads(capsys.readouterr().out)
     close(got, read(finished / "report.json")["test"])
@@ -220,7 +228,7 @@ def test_evaluate_on_the_command_line(finished: Path, files: Path, capsys: pytes
     assert "validation split, 70 faces" in text
     assert f"{validation['accuracy']:.1%}" in text
     assert f"{validation['ferplus_accuracy']:.1%} of {validation['ferplus_n']}" in text
-    assert command("evaluate", finished, "--data", files / "fer2013.csv", "--json") == 0
+    assert command("classifier", "evaluate", finished, "--data", files / "fer2013.csv", "--json") == 0
     assert "ferplus_accuracy" not in json.loads(capsys.readouterr().out)
 
 
@@ -231,7 +239,7 @@ def test_evaluate_where_nothing_has_a_majority(
     nameless = replace(small, has_votes=np.zeros(len(small), bool))
     assert evaluate_classifier(finished, nameless, "validation")["ferplus_accuracy"] is None
     monkeypatch.setattr("emotion.datasets.loaders.load_dataset", lambda *_: nameless)
-    assert command("evaluate", finished, "--data", "here") == 0
+    assert command("classifier", "evaluate", finished, "--data", "here") == 0
     assert "accuracy" in capsys.readouterr().out
 
 
@@ -291,6 +299,7 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
     again = shutil.copytree(finished, tmp_path / "again")
     monkeypatch.setattr(trainer, "ClassifierBatches", None)  # whoever wants to train fails
     arguments = (
+        "classifier",
         "train",
         "--data",
         files / "fer2013.csv",
@@ -363,7 +372,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
 ) -> None:
     folder = tmp_path / "run"
     monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
-    arguments = ("train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
+    arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
     run_epoch = trainer._ClassifierState.run_epoch
 
     def ask_to_stop(self: Any, epoch: int) -> dict[str, float]:
@@ -373,8 +382,8 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer._ClassifierState, "run_epoch", ask_to_stop)
-        assert command(*arguments) == 0
-    assert capsys.readouterr().out == "Stopped after epoch 1 of 2. Run the same command again to go on.\n"
+        assert command(*arguments) == 130
+    assert "emotion: Stopped after epoch 1 of 2. Run the same command again to go on.\n" in capsys.readouterr().err
     state = Job(folder).read_state()
     assert (state.status, state.done, state.total) == ("stopped", 1, 2)
     assert "epoch 1 of 2" in state.message
@@ -422,7 +431,7 @@ def test_the_command_says_which_labels_were_learned(
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
     words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch-size", 16]
-    assert command("train", *words, "--label-set", "fer2013", "--out", tmp_path / "run") == 0
+    assert command("classifier", "train", *words, "--label-set", "fer2013", "--out", tmp_path / "run") == 0
     config = read(tmp_path / "run" / "config.json")
     assert (config["label_set"], config["label_names"]) == ("own", ["happy", "sad"])
 
@@ -498,7 +507,7 @@ def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(files)
-    assert command("train", *arguments, "--out", tmp_path / "run") == 1
+    assert command("classifier", "train", *arguments, "--out", tmp_path / "run") == 1
     error = capsys.readouterr().err
     assert error.startswith("emotion: ")
     assert error.count("\n") == 1
@@ -515,7 +524,7 @@ def test_a_job_with_bad_data_is_failed_not_interrupted(tmp_path: Path) -> None:
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("9,1 2 3,Training\n")
     folder = jobs.create_job_folder(tmp_path, "bad data")
-    job = jobs.start_job(["train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
+    job = jobs.start_job(["classifier", "train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
     while job.read_state().is_running:
         time.sleep(0.05)
     assert job.read_state().status == "failed"
@@ -530,7 +539,7 @@ def test_use_copies_a_model_where_the_app_finds_it(
 ) -> None:
     models = tmp_path / "models"
     monkeypatch.setattr("emotion.model_store.store.BUILTIN_MODELS", models)
-    assert command("use", finished, "--name", "my model") == 0
+    assert command("models", "install", finished, "--name", "my model") == 0
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
     (found,), bad = list_models("classifier", models)
     assert (found.name, bad) == ("my model", [])
@@ -542,11 +551,11 @@ def test_use_copies_a_model_where_the_app_finds_it(
     files = {path.name for path in found.folder.iterdir()}
     shown = {"predictions.npz", "tracked_examples.npz", "robustness.json", "steps.csv"}
     assert files == {"card.json", MANIFEST_FILE, *shown, *found.card["files"]}  # the checkpoint stays behind
-    assert command("use", finished, "--name", "my model") == 1
+    assert command("models", "install", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
-    assert command("use", finished, "--name", "second", "--default") == 0
+    assert command("models", "install", finished, "--name", "second", "--default") == 0
     assert list_models("classifier", models)[0][0].name == "second"
-    assert command("use", finished, "--name", "a third", "--default") == 0
+    assert command("models", "install", finished, "--name", "a third", "--default") == 0
     assert [b.card["default"] for b in list_models("classifier", models)[0]] == [True, False, False]
 
 

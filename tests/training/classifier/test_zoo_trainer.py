@@ -31,6 +31,7 @@ from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.model_store.store import open_model
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.storage import write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.robustness import read_robustness
 from emotion.training.classifier.scoring import evaluate_classifier
@@ -256,9 +257,9 @@ def command(*arguments: object) -> int:
 def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    changes = ("--horizontal-flip", "--augmentation", "rotation=10", "shift=0.1", "--tensorboard")
+    changes = ("--horizontal-flip", "--augmentation", "rotation=10", "--augmentation", "shift=0.1", "--tensorboard")
     arguments = ("--epochs", 2, "--batch-size", 16, "--label-set", "four", *changes)
-    assert command("train", "--network", "mlp", "--data", file, "--out", folder, *arguments) == 0
+    assert command("classifier", "train", "--network", "mlp", "--data", file, "--out", folder, *arguments) == 0
     return folder
 
 
@@ -283,9 +284,7 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
     ] * 2
     assert {row["epoch"] for row in read_steps(finished)} == {"1", "2"}
     assert list((finished / "tensorboard").glob("events.*"))
-    assert TrainingPlan.from_config(config).to_cli_args(finished) == TrainingPlan.from_config(
-        config | {"later": 1}
-    ).to_cli_args(finished)
+    assert TrainingPlan.from_config(config) == TrainingPlan.from_config(config | {"later": 1})
 
 
 def test_the_answers_are_those_of_the_model(finished: Path) -> None:
@@ -335,7 +334,18 @@ def test_it_can_be_used_and_evaluated(
     report = json.loads((finished / "report.json").read_text())
     capsys.readouterr()
     assert (
-        command("evaluate", used.folder, "--data", file, "--split", "validation", "--answers", "--stress", "--json")
+        command(
+            "classifier",
+            "evaluate",
+            used.folder,
+            "--data",
+            file,
+            "--split",
+            "validation",
+            "--save-predictions",
+            "--robustness",
+            "--json",
+        )
         == 0
     )
     assert json.loads(capsys.readouterr().out)["accuracy"] == pytest.approx(report["validation"]["accuracy"])
@@ -350,7 +360,21 @@ def test_it_can_be_used_and_evaluated(
 def test_other_settings_are_refused(finished: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = (finished / "model.onnx").read_bytes()
     assert (
-        command("train", "--network", "mlp", "--data", file, "--out", finished, "--seed", 3, "--label-set", "four") == 1
+        command(
+            "classifier",
+            "train",
+            "--network",
+            "mlp",
+            "--data",
+            file,
+            "--out",
+            finished,
+            "--seed",
+            3,
+            "--label-set",
+            "four",
+        )
+        == 1
     )
     error = capsys.readouterr().err
     assert "holds a training with other settings; choose another folder (it differs in batch_size, " in error
@@ -371,7 +395,23 @@ def test_a_diverging_training_keeps_its_best_epoch(
 
     monkeypatch.setattr(classifier, "check_finite", check)
     folder = tmp_path / "run"
-    assert command("train", "--network", "mlp", "--data", file, "--out", folder, "--epochs", 5, "--batch-size", 16) == 1
+    assert (
+        command(
+            "classifier",
+            "train",
+            "--network",
+            "mlp",
+            "--data",
+            file,
+            "--out",
+            folder,
+            "--epochs",
+            5,
+            "--batch-size",
+            16,
+        )
+        == 1
+    )
     assert "diverged in epoch 3" in capsys.readouterr().err
     assert Job(folder).read_state().status == "diverged"
     assert "diverged in epoch 3" in str(Job(folder).read_state().error)
@@ -456,7 +496,7 @@ def test_refused_with_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bare = write_npz(tmp_path / "bare.npz", {k: v for k, v in arrays_of(data()).items() if "ferplus" not in k})
-    assert command("train", "--network", "mlp", "--data", bare, "--out", "run", *arguments) == 1
+    assert command("classifier", "train", "--network", "mlp", "--data", bare, "--out", "run", *arguments) == 1
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
@@ -479,8 +519,9 @@ def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest
     shutil.copytree(finished, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["data"] = str(tmp_path / "gone.npz")
-    arguments = TrainingPlan.from_config(config).to_cli_args(tmp_path / "run")
-    assert command(*arguments) == 1
+    write_json(tmp_path / "run" / "config.json", config)
+    run = tmp_path / "run"
+    assert command("classifier", "train", "--config", run / "config.json", "--out", run) == 1
     assert "There is no" in capsys.readouterr().err
     assert open_model(tmp_path / "run")  # still a model
 

@@ -87,7 +87,7 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "fit_detector", learned)
-        yield lambda folder, *more: main(["train-detector", "--data", str(data), "--out", str(folder), *more])
+        yield lambda folder, *more: main(["detector", "train", "--data", str(data), "--out", str(folder), *more])
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_another_seed_is_another_training(run: Path, train: Callable[..., int], 
 def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     before = open_model(run)
-    assert main(["evaluate-detector", str(run), "--data", str(data), "--only", "--keep", "--json"]) == 0
+    assert main(["detector", "evaluate", str(run), "--data", str(data), "--no-baselines", "--save", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     (source,) = (row for row in rows if "source" in row)
     assert (source["detector"], source["source"], source["ap50"], source["num_faces"]) == ("run", "wider", 1, 12)
@@ -146,7 +146,7 @@ def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: py
 
 def test_others_are_in_the_same_table(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert main(["evaluate-detector", str(run), "--data", str(data), "--held-out"]) == 0
+    assert main(["detector", "evaluate", str(run), "--data", str(data), "--validation"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["case", "metric", "run"]
     assert "haar" in head.split()
@@ -160,12 +160,14 @@ def crops(tmp_path: Path) -> list[str]:
     faces[:, 21:27, 21:27] = 255
     rest = {"label": np.zeros(30, np.int8), "usage": np.repeat([0, 1, 2], 10).astype(np.int8)}
     np.savez(tmp_path / "faces.npz", images=faces, **rest)
-    return ["measure-crops", str(tmp_path / "run"), "--data", str(tmp_path / "faces.npz"), "--keep"]
+    return ["detector", "calibrate", "--crops", str(tmp_path / "run"), "--data", str(tmp_path / "faces.npz"), "--save"]
 
 
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_model(run)
-    monkeypatch.setattr(calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10})
+    monkeypatch.setattr(
+        calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10}
+    )
     assert main(crops) == 0
     after = open_model(run)
     assert after.card == {**before.card, "crop_geometry": {"scale": 1.234, "y_offset": -0.01}}
@@ -182,7 +184,7 @@ def test_crops_that_cannot_be_right_spoil_no_card(run: Path, crops: list[str], c
 
 
 def test_crops_of_others_are_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["measure-crops", "haar", "--data", str(tmp_path), "--keep"]) == 1
+    assert main(["detector", "calibrate", "--crops", "haar", "--data", str(tmp_path), "--save"]) == 1
     assert "haar is no folder of a detector trained here" in capsys.readouterr().err
 
 
@@ -192,7 +194,7 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     models = tmp_path / "models"
     for module in (store, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", models)
-    assert main(["use", str(run), "--name", "mine", "--default"]) == 0
+    assert main(["models", "install", str(run), "--name", "mine", "--default"]) == 0
     assert detector_factory.available_detectors()[0] == "mine"
     detector = detector_factory.make_detector()
     assert (detector.name, detector.needs_verification) == ("mine", False)
@@ -214,7 +216,7 @@ def test_scores_without_a_meaning_are_refused(run: Path) -> None:
 
 
 def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train-detector", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
+    assert main(["detector", "train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     assert "There is no train.json" in capsys.readouterr().err
     with pytest.raises(EmotionError):
         open_model(tmp_path / "run")
@@ -223,9 +225,13 @@ def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_landmarks_are_those_of_a_finished_detector(
     train: Callable[..., int], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(tmp_path / "run", "--landmarks") == 1
-    assert "name it with --start" in capsys.readouterr().err
+    assert train(tmp_path / "run", "--landmarks-only") == 1
+    assert "give it by --init-from" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
+    assert train(tmp_path / "run", "--landmarks-only", "--init-from", str(made), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["network"], config["landmarks_only"], config["init_from"]) == ("glance", True, open_model(made).sha256)
+    assert (config["network"], config["landmarks_only"], config["init_from"]) == (
+        "glance",
+        True,
+        open_model(made).sha256,
+    )
