@@ -50,13 +50,13 @@ from emotion.jobs.result_folder import (
     replace_result,
 )
 from emotion.jobs.result_folder import staging_folder as stage_of
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.model_store.store import BUILTIN_MODELS
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detector_factory import trained_detectors
-from emotion.results.photos import ImageArray
 from emotion.storage import BYTE_ORDER_MARK, escape_formula, require_free_space, write_atomic, write_json
 
 DATASETS_FOLDER: Final = BUILTIN_MODELS.parent / "data" / "sets"
@@ -77,7 +77,19 @@ REJECTION_REASONS: Final = (
 )
 MultiFacePolicy = Literal["largest", "none"]
 
-_FACES_COLUMNS: Final = ("file", "label", "split", "photo", "x1", "y1", "x2", "y2", "detection_score", "group", "digest")
+_FACES_COLUMNS: Final = (
+    "file",
+    "label",
+    "split",
+    "photo",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "detection_score",
+    "group",
+    "digest",
+)
 _NAME_PATTERN: Final = re.compile(r"\w[\w .()+-]{0,59}", re.ASCII)
 _MIN_RELATIVE_SIDE: Final = 0.5  # a face at least so wide, as a share of the largest, makes several
 _THUMBNAIL_SIDE_PX: Final = 200  # pixels of the pictures of what was left out

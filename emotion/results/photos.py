@@ -7,18 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from emotion.faces import Box, Face
+from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import decode_image, encode_jpeg, encode_png, read_image, rotate
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.results import serialization
-
-ImageArray = NDArray[np.uint8]
 
 # A threshold that only certainty reaches: every other face gets its reason, and `apply_min_confidence` hides some of them.
 _EXPLAIN_ALL: Final = 1.0
@@ -201,13 +196,3 @@ def _make_stem(name: str) -> str:
 def _pixelate_crop(crop: ImageArray) -> ImageArray:
     """A mosaic of the whole crop, so that neighbours at its edges are hidden as well."""
     return pixelate(crop, [Box(0, 0, crop.shape[1], crop.shape[0])])
-
-
-def downscale(image: ImageArray, max_side: int) -> ImageArray:
-    """RGB uint8 (H, W, 3) reduced to a long side of at most `max_side` pixels."""
-    height, width = image.shape[:2]
-    factor = max_side / max(height, width)
-    if factor >= 1:
-        return image
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

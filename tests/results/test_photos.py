@@ -17,6 +17,7 @@ from PIL import Image
 
 from emotion.errors import ImageError
 from emotion.faces import Box, Face, Scores
+from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.results import photos
@@ -153,7 +154,7 @@ def test_what_is_no_photo_is_called_by_its_name(analyzer: Analyzer) -> None:
 )
 def test_smaller(shape: tuple[int, int], side: int, expected: tuple[int, int]) -> None:
     image = np.full((*shape, 3), 77, np.uint8)
-    out = photos.downscale(image, side)
+    out = downscale(image, side)
     assert out.shape == (*expected, 3)
     assert np.all(out == 77)
 
