@@ -7,7 +7,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotion.datasets.metadata import DatasetMetadata
 
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
@@ -41,8 +44,10 @@ def add_commands(command: Command) -> None:
 
 
 def _build_dataset(options: argparse.Namespace) -> int:
+    from emotion.datasets.build_config import DatasetBuildConfig
     from emotion.datasets.build_jobs import get_job_folder
-    from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig, build_dataset
+    from emotion.datasets.builder import build_dataset
+    from emotion.datasets.metadata import DATASETS_FOLDER
     from emotion.datasets.splitting import parse_split_ratios
     from emotion.jobs.reporter import job_context
     from emotion.jobs.result_folder import DATASET, DATASET_BUILD, check_result_folder, claim_result_folder
@@ -79,7 +84,7 @@ def _build_dataset(options: argparse.Namespace) -> int:
     return 0
 
 
-def _format_summary(metadata: dict[str, Any], folder: Path) -> str:
+def _format_summary(metadata: DatasetMetadata, folder: Path) -> str:
     lines = [f"{metadata['faces']} faces of {metadata['photos']} photos are in {folder}."]
     lines += [
         f"  {place:<10} {sum(counts.values()):>6}  " + ", ".join(f"{label} {n}" for label, n in counts.items())

@@ -16,7 +16,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from emotion.datasets import build_jobs, builder, catalog
-from emotion.datasets.builder import DatasetBuildConfig, build_dataset
+from emotion.datasets.build_config import DatasetBuildConfig
+from emotion.datasets.builder import build_dataset
 from emotion.datasets.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
