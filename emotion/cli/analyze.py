@@ -18,7 +18,8 @@ from emotion.errors import EmotionError, ResultFolderError
 if TYPE_CHECKING:
     from emotion.jobs.interruption import Interruption
     from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
-    from emotion.results.image_results import ImageResults, InputImage
+    from emotion.results.image_index import InputImage
+    from emotion.results.image_results import ImageResults
     from emotion.results.photos import Photo
 
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -133,7 +134,7 @@ class _BatchAnalyzer:
 
     def analyze(self, image_paths: Sequence[str]) -> bool:
         """Whether all could be read."""
-        from emotion.results.image_results import InputImage
+        from emotion.results.image_index import InputImage
 
         paths = [Path(name) for name in image_paths]
         whole = True
