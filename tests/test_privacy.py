@@ -73,7 +73,7 @@ DATA_SET = (
     """
     import sys, time
     from pathlib import Path
-    from emotion.datasets.builder import DatasetBuildConfig
+    from emotion.datasets.build_config import DatasetBuildConfig
     from emotion.datasets.build_jobs import start_from_path
     job = start_from_path(Path(sys.argv[1]), "mine", DatasetBuildConfig())
 """

@@ -10,17 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from emotion.benchmarks.steps import make_frame
 from emotion.live.session import LiveSession
 from emotion.live.state import LiveOptions
+from emotion.media.image_array import ImageArray, downscale
 from emotion.media.video_reader import VideoReader
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detector_factory import available_detectors, make_detector
-from emotion.results.photos import downscale
 from emotion.tracking.stream import StreamSettings
 
 FPS: Final = 30
@@ -28,8 +27,6 @@ _WARMUP_SECONDS: Final = 2.0  # seconds that do not count
 _POLL_SECONDS: Final = 0.5  # seconds between two looks at the session's own counters, as a page takes them
 _MAX_VIDEO_SECONDS: Final = 10.0  # seconds of a film that are used
 _MAX_SIDES: Final = {"haar": 320}  # what the live page lets a detector search; 640 otherwise
-
-ImageArray = NDArray[np.uint8]
 
 
 def benchmark_stream(

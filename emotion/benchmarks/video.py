@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion.benchmarks.steps import SAMPLE_IMAGE, run_with_peak_memory
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.media.video_writer import VideoWriter
 from emotion.recognition.detector_factory import available_detectors
@@ -27,8 +27,6 @@ CASES: Final = (
     ((1920, 1080), 4, ("--fast",)),
 )
 _HEAD_BOX: Final = (140, 20, 170, 200)  # x, y, width, height of the head in the sample
-
-ImageArray = NDArray[np.uint8]
 
 
 def benchmark_videos(duration: float = 20.0, model: Path | None = None) -> list[dict[str, Any]]:

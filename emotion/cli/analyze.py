@@ -20,7 +20,8 @@ from emotion.errors import EmotionError, ResultFolderError
 if TYPE_CHECKING:
     from emotion.jobs.interruption import Interruption
     from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
-    from emotion.results.image_results import ImageResults, InputImage
+    from emotion.results.image_index import InputImage
+    from emotion.results.image_results import ImageResults
     from emotion.results.photos import Photo
 
 _IMAGE_MAX_SIDE: Final = (
@@ -160,7 +161,7 @@ class _BatchAnalyzer:
 
     def analyze(self, image_paths: Sequence[str]) -> bool:
         """Analyze until the last image or a stop request; return whether all of them could be read."""
-        from emotion.results.image_results import InputImage
+        from emotion.results.image_index import InputImage
 
         paths = [Path(name) for name in image_paths]
         complete = True

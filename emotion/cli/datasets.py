@@ -119,8 +119,9 @@ def build(options: BuildOptions) -> None:
 
 
 def _make_request(options: BuildOptions) -> BuildRequest:
+    from emotion.datasets.build_config import DatasetBuildConfig
     from emotion.datasets.build_jobs import BuildRequest
-    from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig
+    from emotion.datasets.metadata import DATASETS_FOLDER
     from emotion.datasets.splitting import parse_split_ratios
 
     if options.config is not None:

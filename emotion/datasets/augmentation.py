@@ -1,4 +1,4 @@
-"""Change training faces a little, differently in every epoch. NumPy and OpenCV on uint8, one warp an image."""
+"""Change training faces a little, differently in every epoch: NumPy and OpenCV on uint8, one warp per image."""
 
 from __future__ import annotations
 
@@ -9,22 +9,32 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.datasets.dataset import IMAGE_SIZE
+
 ImageBatch = NDArray[np.uint8]
+
+# Ranges of the degradations and of the erased box (Zhong et al. 2017).
+_BLUR_SIGMA: Final = (0.5, 1.4)  # pixels of a face of `IMAGE_SIZE`
+_LOW_RESOLUTION_SCALE: Final = (0.35, 0.75)
+_NOISE_SIGMA: Final = (3, 15)  # gray levels
+_JPEG_QUALITY: Final = (25, 80)
+_ERASED_AREA: Final = (0.02, 0.25)  # share of the image
+_ERASED_ASPECT: Final = (0.4, 2.5)  # height to width
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much to change; every amount is the end of a uniform range, every `…_prob` a probability."""
+    """How much faces change: every amount is the end of a uniform range, every `…_prob` a probability."""
 
-    shift: float = 0.10  # of the side, both ways
+    shift: float = 0.10  # share of the side, in both directions
     min_scale: float = 0.85
     max_scale: float = 1.2
-    rotation: float = 14.0  # degrees, both ways
-    brightness: float = 30.0  # grey levels, both ways
-    contrast: float = 0.3  # relative, both ways
-    gamma: float = 0.3  # of the logarithm of the exponent
+    rotation: float = 14.0  # degrees, in both directions
+    brightness: float = 30.0  # gray levels, in both directions
+    contrast: float = 0.3  # relative, in both directions
+    gamma: float = 0.3  # logarithm of the exponent, in both directions
     erase_prob: float = 0.5  # Zhong et al. 2017, "Random erasing data augmentation"
-    # What webcams do and FER-2013 does not: small doses, or the clean faces suffer.
+    # Degradations of webcams that FER-2013 lacks: rare, or the accuracy on clean faces drops.
     blur_prob: float = 0.08
     noise_prob: float = 0.08
     jpeg_prob: float = 0.06
@@ -50,10 +60,18 @@ NO_AUGMENTATION: Final = Augmentation(
 def augment(
     images: ImageBatch, size: int, flip: NDArray[np.bool_], augmentation: Augmentation, rng: np.random.Generator
 ) -> ImageBatch:
-    """Change faces uint8 (n, h, w) and resample them to uint8 (n, size, size).
+    """Change faces and resample them.
 
-    `flip` bool (n,): which to mirror; the caller alternates it from epoch to epoch (Jordan 2024, "94% on
-    CIFAR-10 in 3.29 seconds on a single GPU"), so that both sides of a face are seen equally often.
+    Args:
+        images: Gray uint8 (n, h, w).
+        size: Side of the result in pixels.
+        flip: bool (n,), the faces to mirror. The caller alternates it from epoch to epoch, so that both sides of a
+            face are seen equally often (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU").
+        augmentation: How much to change.
+        rng: Source of all random numbers.
+
+    Returns:
+        Gray uint8 (n, size, size).
     """
     out = np.empty((len(images), size, size), np.uint8)
     for i, image in enumerate(images):
@@ -65,15 +83,15 @@ def augment(
 
 
 def resize_images(images: ImageBatch, size: int) -> ImageBatch:
-    """Faces uint8 (n, h, w) in another size, uint8 (n, size, size); the same array where they have it."""
+    """Resize gray faces uint8 (n, h, w) to (n, size, size); the same array where they have that size."""
     if images.shape[1:] == (size, size) or len(images) == 0:
         return images
-    way = cv2.INTER_AREA if size < images.shape[1] else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(image, (size, size), interpolation=way) for image in images]).astype(np.uint8)
+    interpolation = cv2.INTER_AREA if size < images.shape[1] else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(image, (size, size), interpolation=interpolation) for image in images]).astype(np.uint8)
 
 
 def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
-    """Flip, rotation, scale and shift in one resampling."""
+    """Flip, rotate, scale and shift in one resampling."""
     height, width = image.shape
     angle = np.deg2rad(rng.uniform(-augmentation.rotation, augmentation.rotation))
     scale = np.exp(rng.uniform(np.log(augmentation.min_scale), np.log(augmentation.max_scale)))
@@ -82,8 +100,8 @@ def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng
     cos, sin = np.cos(angle) * step, np.sin(angle) * step
     mirror = -1.0 if flip else 1.0
     linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
-    middle = np.array([(size - 1) / 2, (size - 1) / 2])
-    offset = np.array([(width - 1) / 2 + dx, (height - 1) / 2 + dy]) - linear @ middle
+    center = np.array([(size - 1) / 2, (size - 1) / 2])
+    offset = np.array([(width - 1) / 2 + dx, (height - 1) / 2 + dy]) - linear @ center
     matrix = np.column_stack([linear, offset])
     return cv2.warpAffine(
         image,
@@ -95,7 +113,7 @@ def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng
 
 
 def _jitter_tone(image: NDArray, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
-    """Brightness, contrast and gamma as one table of 256 grey levels."""
+    """Change brightness, contrast and gamma through one table of 256 gray levels."""
     gamma = np.exp(rng.uniform(-augmentation.gamma, augmentation.gamma))
     contrast = 1 + rng.uniform(-augmentation.contrast, augmentation.contrast)
     brightness = rng.uniform(-augmentation.brightness, augmentation.brightness)
@@ -105,32 +123,33 @@ def _jitter_tone(image: NDArray, augmentation: Augmentation, rng: np.random.Gene
 
 
 def _degrade(image: NDArray, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
-    """Blur, low resolution, noise and JPEG, each rarely."""
+    """Blur, reduce the resolution, add noise and compress as JPEG, each with its probability."""
     size = image.shape[0]
-    blur, low, noise, jpeg = rng.random(4) < (
+    has_blur, has_low_resolution, has_noise, has_jpeg = rng.random(4) < (
         augmentation.blur_prob,
         augmentation.low_resolution_prob,
         augmentation.noise_prob,
         augmentation.jpeg_prob,
     )
-    if blur:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4) * size / 48)
-    if low:
-        small = round(size * rng.uniform(0.35, 0.75))
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    if has_blur:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(*_BLUR_SIGMA) * size / IMAGE_SIZE)
+    if has_low_resolution:
+        reduced = round(size * rng.uniform(*_LOW_RESOLUTION_SCALE))
+        image = cv2.resize(image, (reduced, reduced), interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-    if noise:
-        image = np.clip(image + rng.normal(0, rng.uniform(3, 15), image.shape), 0, 255).astype(np.uint8)
-    if jpeg:
-        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+    if has_noise:
+        noise = rng.normal(0, rng.uniform(*_NOISE_SIGMA), image.shape)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    if has_jpeg:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*_JPEG_QUALITY))])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
     return image
 
 
 def _erase(image: NDArray, rng: np.random.Generator) -> NDArray:
-    """One box of 2 to 25 % of the picture in one grey."""
+    """Fill one random box with one random gray."""
     size = image.shape[0]
-    area, aspect = rng.uniform(0.02, 0.25) * size * size, np.exp(rng.uniform(np.log(0.4), np.log(2.5)))
+    area, aspect = rng.uniform(*_ERASED_AREA) * size * size, np.exp(rng.uniform(*np.log(_ERASED_ASPECT)))
     h, w = min(size, round(np.sqrt(area * aspect))), min(size, round(np.sqrt(area / aspect)))
     y, x = rng.integers(0, size - h + 1), rng.integers(0, size - w + 1)
     image[y : y + h, x : x + w] = rng.integers(0, 256)

@@ -1,22 +1,23 @@
-"""Start the preparation of a data set as a job, find it again, clear up behind it.
+"""Jobs that build data sets: start, restart, list and delete them.
 
-While data set NAME is made, all of it lies in the hidden folder .NAME.building beside it: what was uploaded, the state
-of the job, and the faces so far. So nobody takes it for a data set, and no two jobs make the same one.
+While data set NAME is built, the uploaded photos, the state of the job and the faces are in the hidden folder
+.NAME.building beside it, which is not listed as a data set and which only one job can have.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
-from emotion.datasets.builder import DATASETS_FOLDER, METADATA_FILE, DatasetBuildConfig, validate_name
+from emotion.datasets.build_config import DatasetBuildConfig
+from emotion.datasets.metadata import DATASETS_FOLDER
 from emotion.datasets.photo_sources import sanitize_label
+from emotion.datasets.publishing import validate_name
 from emotion.errors import DataError, JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
@@ -24,16 +25,25 @@ from emotion.jobs.result_folder import DATASET_BUILD, ResultManifest, check_resu
 from emotion.storage import read_json, require_free_space, write_json
 
 UPLOAD_FILE: Final = "photos.zip"
-_REQUEST_FILE: Final = "request.json"
 JOB_SUFFIX: Final = ".building"
-_CHUNK_BYTES: Final = 4_000_000  # bytes
-_UPLOAD_TIMEOUT_SECONDS: Final = 600.0  # for which a folder without a job may be one that is just being filled
-_MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
+_REQUEST_FILE: Final = "request.json"
+_STATE_FILE: Final = "state.json"
+_CHUNK_BYTES: Final = 4_000_000
+_UPLOAD_TIMEOUT_SECONDS: Final = 600.0  # until then a folder without a job may still receive its upload
+_MIN_FREE_BYTES: Final = 100_000_000  # stay free on the disk beside an upload
+_STOP_TIMEOUT_SECONDS: Final = 5.0
+
+
+class UploadedPhoto(NamedTuple):
+    """An uploaded photo with the label that a person gave it."""
+
+    label: str
+    file_name: str
+    content: bytes
 
 
 def get_job_folder(name: str, parent: Path, *, overwrite: bool = False) -> Path:
-    """Where the job that makes data set `name` lies. `DataError` where that cannot be a name, or is taken by what is no
-    data set that shall be replaced (`overwrite`)."""
+    """Return the folder of the job that builds data set `name` in `parent`; raises as `validate_name` does."""
     validate_name(name, parent, overwrite=overwrite)
     return parent / f".{name}{JOB_SUFFIX}"
 
@@ -74,14 +84,14 @@ class BuildRequest:
 
 
 def start_from_path(source: Path, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
-    """Prepare a folder or ZIP of this machine. Raises `EmotionError` where it is not there or cannot be started."""
+    """Build from a folder or ZIP on this machine; raises `EmotionError` where there is none or the job cannot start."""
     if not source.exists():
         raise DataError(f"There is no {source}; give a folder or a ZIP of photos sorted by label.")
     return _start(_create_folder(name, parent or DATASETS_FOLDER), source.absolute(), name, config)
 
 
 def start_from_zip(upload: BinaryIO, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:
-    """Prepare a ZIP that was uploaded; it is kept until the job is cleared up. Raises `EmotionError`."""
+    """Build from an uploaded ZIP, which is kept until the job is deleted; raises `EmotionError`."""
     folder = _create_folder(name, parent or DATASETS_FOLDER)
     try:
         require_free_space(folder, upload.seek(0, 2) + _MIN_FREE_BYTES)
@@ -90,41 +100,46 @@ def start_from_zip(upload: BinaryIO, name: str, config: DatasetBuildConfig, pare
             shutil.copyfileobj(upload, file, _CHUNK_BYTES)
     except OSError as error:
         delete_job(Job(folder))
-        raise JobError(f"The ZIP cannot be kept in {folder.parent} ({error.strerror}): make room there.") from error
+        raise _upload_error(folder, error) from error
     return _start(folder, folder / UPLOAD_FILE, name, config)
 
 
 def start_from_photos(
-    photos: Iterable[tuple[str, str, bytes]], name: str, config: DatasetBuildConfig, parent: Path | None = None
+    photos: Iterable[UploadedPhoto], name: str, config: DatasetBuildConfig, parent: Path | None = None
 ) -> Job:
-    """Prepare photos that were uploaded: label, file name and content of each. Raises `EmotionError`."""
+    """Build from uploaded photos; raises `EmotionError`."""
     folder = _create_folder(name, parent or DATASETS_FOLDER)
     try:
         with zipfile.ZipFile(folder / UPLOAD_FILE, "w", zipfile.ZIP_STORED) as archive:
-            for number, (label, file, content) in enumerate(photos, 1):
-                last = file.replace("\\", "/").rsplit("/", 1)[-1].lstrip("._") or "photo"
-                archive.writestr(f"{sanitize_label(label) or 'no name'}/{number:05d} {last}", content)
+            for number, photo in enumerate(photos, 1):
+                file_name = photo.file_name.replace("\\", "/").rsplit("/", 1)[-1].lstrip("._") or "photo"
+                archive.writestr(f"{sanitize_label(photo.label) or 'no name'}/{number:05d} {file_name}", photo.content)
     except OSError as error:
         delete_job(Job(folder))
-        raise JobError(f"The photos cannot be kept in {folder.parent} ({error.strerror}): make room there.") from error
+        raise _upload_error(folder, error) from error
     return _start(folder, folder / UPLOAD_FILE, name, config)
+
+
+def _upload_error(folder: Path, error: OSError) -> JobError:
+    return JobError(f"The upload cannot be saved in {folder.parent} ({error.strerror}); free disk space there.")
 
 
 def _create_folder(name: str, parent: Path) -> Path:
     folder = get_job_folder(name, parent)
     if folder.exists():
-        uploading = (
-            not (folder / "state.json").exists() and time.time() - folder.stat().st_mtime < _UPLOAD_TIMEOUT_SECONDS
-        )
-        if uploading or Job(folder).read_state().is_running:
-            raise JobError(f"The data set {name} is being made already: choose another name, or wait for it.")
+        age = time.time() - folder.stat().st_mtime
+        is_uploading = not (folder / _STATE_FILE).exists() and age < _UPLOAD_TIMEOUT_SECONDS
+        if is_uploading or Job(folder).read_state().is_running:
+            raise JobError(f"The data set {name} is being built already; choose another name, or wait for it.")
         check_result_folder(folder, DATASET_BUILD)
         delete_job(Job(folder))
     try:
         folder.mkdir(parents=True)
         ResultManifest(DATASET_BUILD).write(folder)
     except OSError as error:
-        raise JobError(f"{parent} takes no new folder ({error.strerror}): check disk and rights.") from error
+        raise JobError(
+            f"{parent} cannot hold a new folder ({error.strerror}); check the disk and the permissions."
+        ) from error
     return folder
 
 
@@ -150,25 +165,17 @@ def restart_job(job: Job) -> Job:
 
 
 def list_build_jobs(parent: Path | None = None) -> list[Job]:
-    """The jobs that make data sets, newest first, until they are cleared up."""
+    """List the jobs that build data sets, newest first, until they are deleted."""
     return [job for job in jobs.list_jobs(parent or DATASETS_FOLDER) if job.folder.name.endswith(JOB_SUFFIX)]
 
 
 def delete_job(job: Job) -> None:
-    """End a job and remove all that it left; a data set that it made stays. Raises `JobError`."""
-    if (job.folder / "state.json").is_file():
-        job.stop(5.0)
+    """Stop a job and remove its folder; a data set that it built stays. Raises `JobError`."""
+    if (job.folder / _STATE_FILE).is_file():
+        job.stop(_STOP_TIMEOUT_SECONDS)
     try:
         shutil.rmtree(job.folder)
     except OSError as error:
-        raise JobError(f"{job.folder} cannot be removed ({error.strerror}): check its rights, try again.") from error
-
-
-def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """What dataset.json of a data set says; None where it has none that can be read."""
-    path = folder / METADATA_FILE
-    try:
-        found = json.loads(path.read_bytes()) if path.is_file() else None
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        raise JobError(
+            f"{job.folder} cannot be removed ({error.strerror}); check its permissions and try again."
+        ) from error

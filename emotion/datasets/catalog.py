@@ -1,4 +1,4 @@
-"""Which data sets this machine has, told without reading their pictures."""
+"""Find the data sets of this machine and count their faces without reading the images."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.builder import DATASETS_FOLDER, METADATA_FILE
-from emotion.datasets.loaders import scan_image_tree, sort_labels
+from emotion.datasets.dataset import SPLITS
+from emotion.datasets.fer2013_files import CSV_COLUMNS, NPZ_ARRAYS, USAGE_SPLITS
+from emotion.datasets.image_folders import scan_image_tree, sort_labels
+from emotion.datasets.metadata import DATASETS_FOLDER, METADATA_FILE
 from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 
-DATA_ENV_VAR: Final = "EMOTION_DATA"  # the environment variable that names one more data set, or a folder of them
+DATA_ENV_VAR: Final = "EMOTION_DATA"  # environment variable: one more data set, or a folder of tables
 _TABLE_SUFFIXES: Final = (".npz", ".csv")
+_MAX_HEADER_BYTES: Final = 1000  # of a CSV file
+_MAX_LABEL_DIGITS: Final = 2
+_CACHE_ENTRIES: Final = 100
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set that was found. `counts`: for each of `labels` its training, validation and test
-    rows; without given splits they are as they will be held out, give or take duplicates. `has_ferplus`: whether FER+ votes
-    are in it."""
+    """A data set that was found.
+
+    Attributes:
+        name: Unique among all data sets of a listing.
+        path: Of the file or folder.
+        labels: The labels.
+        counts: Training, validation and test rows of each label. Splits that `load_dataset` will hold out are
+            estimated, since near-duplicates may move a few rows.
+        has_ferplus: Whether it has FER+ votes.
+    """
 
     name: str
     path: Path
@@ -37,7 +49,7 @@ class DatasetInfo:
 
     @property
     def num_faces(self) -> int:
-        """How many faces it has."""
+        """The number of faces."""
         return sum(self.split_counts)
 
     @property
@@ -48,49 +60,55 @@ class DatasetInfo:
 
 
 class DatasetListing(NamedTuple):
-    """The data sets of this machine, and a sentence for each file or folder that is none."""
+    """The data sets of this machine, and a sentence for each file or folder that is not one."""
 
     datasets: list[DatasetInfo]
     errors: list[str]
 
 
 def list_datasets() -> DatasetListing:
-    """List the data sets in data/sets/, data/*.npz, data/*.csv and where EMOTION_DATA points, by their names, all
-    different, and the errors of what is no data set there."""
-    found = [_inspect_path(path, cache_key(path)) for path in dict.fromkeys(_find_candidates())]
-    infos = [entry for entry in found if isinstance(entry, DatasetInfo)]
+    """List the data sets in data/sets/, data/*.npz, data/*.csv and the path in EMOTION_DATA, sorted by name.
+
+    A name that occurs again gets a number: "faces (2)".
+    """
+    results = [_inspect_path(path, cache_key(path)) for path in dict.fromkeys(_find_candidates())]
+    infos = [result for result in results if isinstance(result, DatasetInfo)]
     seen: Counter[str] = Counter()
-    out = []
-    for entry in sorted(infos, key=lambda entry: (entry.name.lower(), str(entry.path))):
-        seen[entry.name] += 1
-        out.append(replace(entry, name=f"{entry.name} ({seen[entry.name]})") if seen[entry.name] > 1 else entry)
-    return DatasetListing(out, [error for error in found if isinstance(error, str)])
+    datasets = []
+    for info in sorted(infos, key=lambda info: (info.name.lower(), str(info.path))):
+        seen[info.name] += 1
+        datasets.append(replace(info, name=f"{info.name} ({seen[info.name]})") if seen[info.name] > 1 else info)
+    return DatasetListing(datasets, [result for result in results if isinstance(result, str)])
 
 
 def get_dataset_info(path: Path) -> DatasetInfo:
-    """What is known of the data set at `path`. `DataError` where there is none."""
+    """Inspect the data set at `path`.
+
+    Raises:
+        DataError: There is no data set.
+    """
     if not path.exists():
         raise DataError(f"There is no {path}; choose a data set that is on this machine.")
     path = Path(os.path.abspath(path))
-    found = _inspect_path(path, cache_key(path))
-    if isinstance(found, str):
-        raise DataError(found)
-    return found
+    result = _inspect_path(path, cache_key(path))
+    if isinstance(result, str):
+        raise DataError(result)
+    return result
 
 
 def cache_key(path: Path) -> tuple[str, int, int]:
-    """Changes whenever a file is written anew, or pictures come into a folder or leave it."""
-    places = [path, path / METADATA_FILE, *_list_inner_folders(path)]
-    statuses = [place.stat() for place in places if place.exists()]
-    return str(path), max((s.st_mtime_ns for s in statuses), default=0), sum(s.st_size for s in statuses)
+    """Return a value that changes when a file is written, or an image is added to or removed from a folder."""
+    paths = [path, path / METADATA_FILE, *_list_inner_folders(path)]
+    stats = [path.stat() for path in paths if path.exists()]
+    return str(path), max((stat.st_mtime_ns for stat in stats), default=0), sum(stat.st_size for stat in stats)
 
 
 def _list_inner_folders(path: Path) -> list[Path]:
-    """Splits and labels, not the pictures in them, of which there may be very many."""
+    """Folders of splits and labels, not the images in them, of which there may be very many."""
     if not path.is_dir():
         return []
-    outer = _list_children(path)
-    return [place for one in outer if one.is_dir() for place in (one, *_list_folders(one))]
+    outer = [child for child in _list_children(path) if child.is_dir()]
+    return [folder for child in outer for folder in (child, *_list_folders(child))]
 
 
 def _list_folders(folder: Path) -> list[Path]:
@@ -102,18 +120,17 @@ def _list_folders(folder: Path) -> list[Path]:
 
 
 def _find_candidates() -> list[Path]:
-    """Every path that may be a data set; in the folder of EMOTION_DATA itself or what lies in it."""
-    data = DATASETS_FOLDER.parent
-    found = [
-        path for path in _list_children(DATASETS_FOLDER) if path.is_dir() or path.suffix.lower() in _TABLE_SUFFIXES
-    ]
-    found += [path for path in _list_children(data) if path.is_file() and path.suffix.lower() in _TABLE_SUFFIXES]
-    named = os.environ.get(DATA_ENV_VAR, "")
-    if named:
-        place = Path(named)
-        inside = [path for path in _list_children(place) if path.is_file() and path.suffix.lower() in _TABLE_SUFFIXES]
-        found += inside or [place]
-    return [Path(os.path.abspath(path)) for path in found]
+    """Every path that may be a data set; of a folder in EMOTION_DATA its tables, or else the folder itself."""
+    paths = [path for path in _list_children(DATASETS_FOLDER) if path.is_dir() or _is_table(path)]
+    paths += filter(_is_table, _list_children(DATASETS_FOLDER.parent))
+    extra = os.environ.get(DATA_ENV_VAR, "")
+    if extra:
+        paths += [path for path in _list_children(Path(extra)) if _is_table(path)] or [Path(extra)]
+    return [Path(os.path.abspath(path)) for path in paths]
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in _TABLE_SUFFIXES and path.is_file()
 
 
 def _list_children(folder: Path) -> list[Path]:
@@ -123,87 +140,91 @@ def _list_children(folder: Path) -> list[Path]:
         return []
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def _inspect_path(path: Path, key: tuple[str, int, int]) -> DatasetInfo | str:
-    """`key` only tells when to look again."""
+    """Inspect a path again whenever `key` changes; the sentence of the error where it is not a data set."""
     try:
         if path.is_dir():
             return _inspect_folder(path)
         if not path.is_file():
-            raise DataError(f"There is no {path}, which {DATA_ENV_VAR} names.")
+            raise DataError(f"There is no {path}, which {DATA_ENV_VAR} names; correct the variable.")
         return _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
     except DataError as error:
         return str(error)
     except OSError as error:
-        return f"{path} cannot be read ({error.strerror}); check its rights."
+        return f"{path} cannot be read ({error.strerror}); check its permissions."
 
 
 def _inspect_folder(path: Path) -> DatasetInfo:
     counts: Counter[tuple[str, int]] = Counter()
-    for split, label, _ in scan_image_tree(path).images:
-        counts[label, split] += 1
+    for image in scan_image_tree(path).images:
+        counts[image.label, image.split] += 1
     if not counts:
-        raise DataError(f"No picture is in {path}; expected folders named by label.")
+        raise DataError(f"{path} holds no image; expected folders named by label.")
     labels = sort_labels({label for label, _ in counts})
-    table = np.array([[counts[label, split] for split in (-1, 0, 1, 2)] for label in labels])
+    table = np.array([[counts[label, split] for split in (-1, *range(len(SPLITS)))] for label in labels])
     return DatasetInfo(path.name, path, labels, _expected_split_counts(table), False)
 
 
 def _expected_split_counts(table: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
-    """The rows of each label in each split, as `load_dataset` holds them out, of the rows (labels, 4) without a split
-    and in each of the three."""
+    """The rows of each label in each split after `load_dataset`; `table` (labels, 4): without a split, then in each."""
     counts = table[:, 1:].astype(int)
     counts[:, 0] += table[:, 0]
-    shares = holdout_ratios([bool(column.any()) for column in counts.T])
+    ratios = holdout_ratios([bool(column.any()) for column in counts.T])
     for row in counts:
-        row += np.array(expected_split_counts(int(row[0]), shares)) - (row[0], 0, 0)
-    return tuple((int(a), int(b), int(c)) for a, b, c in counts)
+        row += np.array(expected_split_counts(int(row[0]), ratios)) - (row[0], 0, 0)
+    return _to_tuples(counts)
+
+
+def _to_tuples(counts: NDArray[np.integer]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((int(training), int(validation), int(test)) for training, validation, test in counts)
 
 
 def _inspect_npz(path: Path) -> DatasetInfo:
     try:
         if not zipfile.is_zipfile(path):
-            raise DataError(f"{path.name} is not a readable .npz file; make or fetch it again.")
+            raise DataError(f"{path.name} is not a readable .npz file; create or download it again.")
         with np.load(path, allow_pickle=False) as file:
-            votes, labels, usage = "ferplus" in file.files, file["label"], file["usage"]
-            if "images" not in file.files:
-                raise KeyError("images")
+            if not set(file.files) >= NPZ_ARRAYS:
+                raise KeyError
+            has_ferplus, labels, split = "ferplus" in file.files, file["label"], file["usage"]
     except DataError:
         raise
     except Exception as error:
-        # No list of types, see `datasets.loaders`.
-        raise DataError(f"{path.name} is no .npz of labelled faces; it needs images, label and usage.") from error
-    return _make_info(path, labels, usage, votes)
+        # No list of types, see `fer2013_files`.
+        raise DataError(f"{path.name} is not an .npz of labeled faces; it needs images, label and usage.") from error
+    return _make_info(path, labels, split, has_ferplus)
 
 
 def _inspect_csv(path: Path) -> DatasetInfo:
-    """Only the labels and splits of each line; the pixels between them are most of the file."""
+    """Read only label and split of each line: the pixels between them are most of the file."""
+    usage_splits = {usage.encode(): split for usage, split in USAGE_SPLITS.items()}
+    labels: list[int] = []
+    splits: list[int] = []
     with open(path, "rb") as file:
-        columns = [cell.strip().lower() for cell in file.readline(1000).decode("utf-8-sig", "replace").split(",")]
-        if not {"emotion", "pixels"} <= set(columns):
-            raise DataError(f"{path.name} is no table of faces: expected the columns emotion,pixels,Usage.")
-        place, given = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
-        usages = {b"training": 0, b"publictest": 1, b"privatetest": 2}
-        rows: list[tuple[int, int]] = []
+        header = file.readline(_MAX_HEADER_BYTES).decode("utf-8-sig", "replace")
+        columns = [cell.strip().lower() for cell in header.split(",")]
+        if not set(columns) >= CSV_COLUMNS:
+            raise DataError(f"{path.name} is not a table of faces; expected the columns emotion,pixels,Usage.")
+        emotion, usage = columns.index("emotion"), columns.index("usage") if "usage" in columns else None
         for line in file:
             cells = [cell.strip(b' "\r\n') for cell in line.split(b",")]
-            if len(cells) >= len(columns) and cells[place].isdigit() and len(cells[place]) < 3:
-                rows.append((int(cells[place]), 0 if given is None else usages.get(cells[given].lower(), 0)))
-    entry = _make_info(path, np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.int64))
-    if given is not None:
-        return entry
-    trained = np.array(entry.counts)
-    return replace(entry, counts=_expected_split_counts(np.column_stack([trained[:, 0], 0 * trained])))
+            if len(cells) >= len(columns) and cells[emotion].isdigit() and len(cells[emotion]) <= _MAX_LABEL_DIGITS:
+                labels.append(int(cells[emotion]))
+                splits.append(0 if usage is None else usage_splits.get(cells[usage].lower(), 0))
+    info = _make_info(path, np.array(labels, np.int64), np.array(splits, np.int64))
+    if usage is not None:
+        return info
+    counts = np.array(info.counts)
+    return replace(info, counts=_expected_split_counts(np.column_stack([counts[:, 0], 0 * counts])))
 
 
 def _make_info(path: Path, labels: NDArray, split: NDArray, has_ferplus: bool = False) -> DatasetInfo:
-    whole = labels.ndim == split.ndim == 1 and labels.dtype.kind in "iu" and split.dtype.kind in "iu"
-    if not whole or not len(labels) or len(labels) != len(split) or labels.min() < 0 or split.min() < 0:
-        raise DataError(f"{path.name} holds no labelled faces; each needs a label and a split.")
-    if labels.max() >= len(FER2013_LABELS) or split.max() > 2:
-        raise DataError(f"{path.name} has other labels or splits than FER-2013; make or fetch it again.")
-    table = np.zeros((len(FER2013_LABELS), 3), np.int64)
+    are_integers = labels.ndim == split.ndim == 1 and labels.dtype.kind in "iu" and split.dtype.kind in "iu"
+    if not are_integers or not len(labels) or len(labels) != len(split) or labels.min() < 0 or split.min() < 0:
+        raise DataError(f"{path.name} holds no labeled faces; each row needs a label and a split.")
+    if labels.max() >= len(FER2013_LABELS) or split.max() >= len(SPLITS):
+        raise DataError(f"{path.name} has other labels or splits than FER-2013; create or download it again.")
+    table = np.zeros((len(FER2013_LABELS), len(SPLITS)), np.int64)
     np.add.at(table, (labels.astype(np.int64), split.astype(np.int64)), 1)
-    return DatasetInfo(
-        path.stem, path, FER2013_LABELS, tuple((int(a), int(b), int(c)) for a, b, c in table), has_ferplus
-    )
+    return DatasetInfo(path.stem, path, FER2013_LABELS, _to_tuples(table), has_ferplus)

@@ -1,9 +1,13 @@
-"""Pictures that are the same, or nearly: saved anew, smaller, brighter, mirrored. They must not lie in two splits."""
+"""Find images that are equal, or nearly: saved again, resized, brightened, mirrored. They must share a split."""
 
 from __future__ import annotations
 
 import hashlib
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -13,44 +17,49 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from emotion.datasets.dataset import Dataset, is_blank
+from emotion.storage import atomic_path
 
-# Chosen by looking at pairs of FER-2013: two pictures that pass both tests show the same photo in all but a few of a
-# hundred cases. The code alone takes other faces in the same pose for the same, the small picture alone is slow.
-_MAX_HASH_DISTANCE: Final = 8  # of 64 that may differ
-_MIN_CORRELATION: Final = 0.93  # correlation of the small pictures
-_THUMBNAIL_SIDE_PX: Final = 16  # pixels, side of the small pictures
-_CHUNK_ROWS: Final = 512  # rows whose distances to all others are held at once
-_CHUNK_PAIRS: Final = 20_000  # pairs whose small pictures are compared at once
+# Chosen by looking at pairs of FER-2013: of a hundred pairs that pass both tests, all but a few show the same photo.
+# The hash alone confuses different faces in the same pose, the thumbnail alone is slow.
+_MAX_HASH_DISTANCE: Final = 8  # of 64 bits
+_MIN_CORRELATION: Final = 0.93  # of the thumbnails
+_THUMBNAIL_SIDE_PX: Final = 16
+_HASH_INPUT_PX: Final = 32  # side of the image whose frequencies are taken
+_HASH_FREQUENCIES: Final = 8  # a side: 64 bits
+_MIN_SPREAD: Final = 1e-3  # gray levels; below it a thumbnail is blank and cannot be normalized
+_CHUNK_ROWS: Final = 512  # rows whose distances to all others are in memory together
+_CHUNK_PAIRS: Final = 20_000  # pairs whose thumbnails are compared together
+_DIGEST_BYTES: Final = 16
 
 
 def group_duplicates(images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The number (n,) of the first row with the very same pixels."""
+    """Return the index (n,) of the first image with equal pixels."""
     first: dict[bytes, int] = {}
-    keys = (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
-    return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.intp)
+    digests = (hashlib.blake2b(image.tobytes(), digest_size=_DIGEST_BYTES).digest() for image in images)
+    return np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], np.intp)
 
 
 def is_train_duplicate(data: Dataset) -> NDArray[np.bool_]:
-    """Test rows (n,) whose very pixels are in the training split too."""
+    """Mark the validation and test rows (n,) whose pixels are also in the training split."""
     groups = group_duplicates(data.images)
     return np.isin(groups, groups[data.split == 0]) & (data.split != 0)
 
 
 def duplicate_report(data: Dataset) -> dict[str, int]:
-    """Counts to report before anything is trained or scored."""
+    """Count equal images, those across splits or with several labels, and blank ones."""
     groups = group_duplicates(data.images)
     _, counts = np.unique(groups, return_counts=True)
     order = np.argsort(groups, kind="stable")
     conflicts = sum(
         len(set(data.labels[rows])) > 1 for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1
     )
-    seen = is_train_duplicate(data)
+    in_train = is_train_duplicate(data)
     validation = groups[data.split == 1]
     return {
         "duplicate_groups": int((counts > 1).sum()),
         "groups_with_conflicting_labels": int(conflicts),
-        "validation_rows_in_train": int(seen[data.split == 1].sum()),
-        "test_rows_in_train": int(seen[data.split == 2].sum()),
+        "validation_rows_in_train": int(in_train[data.split == 1].sum()),
+        "test_rows_in_train": int(in_train[data.split == 2].sum()),
         "test_rows_in_validation": int(np.isin(groups[data.split == 2], validation).sum()),
         "blank_images": int(is_blank(data.images).sum()),
     }
@@ -58,10 +67,12 @@ def duplicate_report(data: Dataset) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What tells near-duplicates; row i of both arrays is the same picture.
+    """What near-duplicates have in common; row i of both arrays is the same image.
 
-    `hashes` uint64 (n, 2): a perceptual hash of the picture (the signs of its lowest frequencies) and of its mirror
-    image. `thumbnails` float32 (n, 16, 16): the picture reduced, with mean 0 and variance 1, all 0 where it is blank.
+    Attributes:
+        hashes: uint64 (n, 2), the perceptual hash of the image (signs of its lowest frequencies) and of its mirror
+            image.
+        thumbnails: float32 (n, 16, 16), the reduced image with mean 0 and variance 1, all 0 where it is blank.
     """
 
     hashes: NDArray[np.uint64]
@@ -69,58 +80,99 @@ class Fingerprints:
 
     @classmethod
     def from_images(cls, images: NDArray[np.uint8]) -> Fingerprints:
-        """The fingerprints of grey pictures uint8 (n, h, w); n may be 0."""
-        codes = np.empty((len(images), 2), np.uint64)
-        small = np.empty((len(images), _THUMBNAIL_SIDE_PX, _THUMBNAIL_SIDE_PX), np.float32)
+        """Compute the fingerprints of gray images uint8 (n, h, w); n may be 0."""
+        hashes = np.empty((len(images), 2), np.uint64)
+        thumbnails = np.empty((len(images), _THUMBNAIL_SIDE_PX, _THUMBNAIL_SIDE_PX), np.float32)
         for i, image in enumerate(images):
-            codes[i] = _perceptual_hash(image), _perceptual_hash(image[:, ::-1])
-            small[i] = _normalize_thumbnail(image)
-        return cls(codes, small)
+            hashes[i] = _perceptual_hash(image), _perceptual_hash(image[:, ::-1])
+            thumbnails[i] = _normalize_thumbnail(image)
+        return cls(hashes, thumbnails)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
+        """Join the rows of at least one part."""
+        return cls(np.concatenate([part.hashes for part in parts]), np.concatenate([part.thumbnails for part in parts]))
 
 
 def _perceptual_hash(image: NDArray[np.uint8]) -> int:
-    low = cv2.resize(np.ascontiguousarray(image), (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    waves = cv2.dct(low)[:8, :8].ravel()
-    bits = waves > np.median(waves[1:])  # the first one is only the brightness
+    size = (_HASH_INPUT_PX, _HASH_INPUT_PX)
+    reduced = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    frequencies = cv2.dct(reduced)[:_HASH_FREQUENCIES, :_HASH_FREQUENCIES].ravel()
+    bits = frequencies > np.median(frequencies[1:])  # the first one is only the brightness
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def _normalize_thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    low = cv2.resize(image, (_THUMBNAIL_SIDE_PX, _THUMBNAIL_SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low -= low.mean()
-    spread = float(low.std())
-    return low / spread if spread > 1e-3 else np.zeros_like(low)
+    size = (_THUMBNAIL_SIDE_PX, _THUMBNAIL_SIDE_PX)
+    reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    reduced -= reduced.mean()
+    spread = float(reduced.std())
+    return reduced / spread if spread > _MIN_SPREAD else np.zeros_like(reduced)
 
 
 def group_near_duplicates(images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The number (n,) of the first row of all that hang together by being the same or nearly the same."""
-    first, place = np.unique(group_duplicates(images), return_inverse=True)
-    return first[group_fingerprints(Fingerprints.from_images(images[first]))][place]
+    """Return the index (n,) of the first image of each group of equal or nearly equal ones.
+
+    Near-duplication is transitive here: all images of a chain of near-duplicates are one group.
+    """
+    first, inverse = np.unique(group_duplicates(images), return_inverse=True)
+    return first[group_fingerprints(Fingerprints.from_images(images[first]))][inverse]
+
+
+def near_duplicate_cache_path(dataset_path: Path) -> Path:
+    """Return the hidden file beside a data set that keeps its groups of near-duplicates."""
+    return dataset_path.with_name(f".{dataset_path.name}.near-duplicates.npz")
+
+
+def load_near_duplicates(dataset_path: Path, images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return `group_near_duplicates(images)`, from the file beside the data set where it fits these images.
+
+    Without a valid file the groups are computed and, where the folder can be written to, saved.
+    """
+    path = near_duplicate_cache_path(dataset_path)
+    key = _cache_key(images)
+    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
+        if file["key"].tobytes() == key and file["groups"].shape == images.shape[:1]:
+            return file["groups"].astype(np.intp)
+    groups = group_near_duplicates(images)
+    with suppress(OSError), atomic_path(path) as temporary:  # only saves time: a read-only folder is no error
+        np.savez_compressed(temporary, key=np.frombuffer(key, np.uint8), groups=groups)
+    return groups
+
+
+def _cache_key(images: NDArray[np.uint8]) -> bytes:
+    """A digest of all pixels and of the settings of the search."""
+    settings = (images.shape, _MAX_HASH_DISTANCE, _MIN_CORRELATION, _THUMBNAIL_SIDE_PX, _HASH_INPUT_PX)
+    digest = hashlib.blake2b(repr(settings).encode(), digest_size=_DIGEST_BYTES)
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.digest()
 
 
 def group_fingerprints(fingerprints: Fingerprints) -> NDArray[np.intp]:
-    """The number (n,) of the first row of all that hang together by being nearly the same, or mirrored."""
+    """Return the index (n,) of the first row of each group of near-duplicates, mirrored ones included."""
     groups = np.arange(len(fingerprints.hashes))
     for start in range(0, len(groups), _CHUNK_ROWS):
-        rows = fingerprints.hashes[start : start + _CHUNK_ROWS, 0]
+        hashes = fingerprints.hashes[start : start + _CHUNK_ROWS, 0]
         for mirrored in (0, 1):
-            distances = np.bitwise_count(rows[:, None] ^ fingerprints.hashes[None, start:, mirrored])
-            ones, others = np.nonzero(distances <= _MAX_HASH_DISTANCE)
-            # All frames of one still face are near each other: a part at a time, most are joined before they come.
-            for part in range(0, len(ones), _CHUNK_PAIRS):
-                pairs = np.stack([ones[part : part + _CHUNK_PAIRS], others[part : part + _CHUNK_PAIRS]]) + start
-                one, other = pairs[:, groups[pairs[0]] != groups[pairs[1]]]
-                small = fingerprints.thumbnails[other][:, :, ::-1] if mirrored else fingerprints.thumbnails[other]
-                alike = (fingerprints.thumbnails[one] * small).mean(axis=(1, 2)) >= _MIN_CORRELATION
-                if alike.any():
-                    groups = _merge_groups(groups, one[alike], other[alike])
+            distances = np.bitwise_count(hashes[:, None] ^ fingerprints.hashes[None, start:, mirrored])
+            rows, others = np.nonzero(distances <= _MAX_HASH_DISTANCE)
+            # All frames of a still face are near each other: in chunks, most pairs are joined before their turn.
+            for chunk in range(0, len(rows), _CHUNK_PAIRS):
+                pairs = np.stack([rows[chunk : chunk + _CHUNK_PAIRS], others[chunk : chunk + _CHUNK_PAIRS]]) + start
+                left, right = pairs[:, groups[pairs[0]] != groups[pairs[1]]]
+                thumbnails = fingerprints.thumbnails[right]
+                thumbnails = thumbnails[:, :, ::-1] if mirrored else thumbnails
+                correlations = (fingerprints.thumbnails[left] * thumbnails).mean(axis=(1, 2))
+                is_near = correlations >= _MIN_CORRELATION
+                if is_near.any():
+                    groups = _merge_groups(groups, left[is_near], right[is_near])
     return groups
 
 
 def _merge_groups(groups: NDArray[np.intp], left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The groups (n,), numbers of their first rows, when each of `left` is with that of `right`."""
+    """Join the group of each of `left` with that of the same entry of `right`."""
     n = len(groups)
     ends = np.concatenate([np.arange(n), left]), np.concatenate([groups, right])
-    _, found = connected_components(coo_array((np.ones(len(ends[0]), bool), ends), (n, n)), directed=False)
-    _, first = np.unique(found, return_index=True)
-    return first[found]
+    _, components = connected_components(coo_array((np.ones(len(ends[0]), bool), ends), (n, n)), directed=False)
+    _, first = np.unique(components, return_index=True)
+    return first[components]

@@ -1,11 +1,11 @@
-"""What the folders of a data set mean: one set of rules for folders and for ZIP files.
+"""Split and label of an image from the folders it is in: one set of rules for folders and ZIP files.
 
     split/label/image    train/happy/1.png, "Training set"/happy/1.png, dev/happy/1.png
-    label/image          happy/1.png; no split is given
+    label/image          happy/1.png; without a split
     label/split/image    happy/train/1.png
 
-Folders around all of it do not count, hidden files and folders are skipped at every depth, and what fits none of these
-forms is named.
+A folder around the whole tree is ignored, and so are hidden files and folders at every depth. Folders that fit none of
+these forms are reported.
 """
 
 from __future__ import annotations
@@ -50,28 +50,27 @@ PathParts = tuple[str, ...]
 
 
 class Placement(NamedTuple):
-    """Where an image belongs: `split` is an index into `SPLITS`, -1 where the folders do not tell; `label` is the name
-    of its folder, "" where none tells."""
+    """Split and label of an image: an index into `SPLITS`, -1 for none, and the name of a folder, "" for none."""
 
     split: int
     label: str
 
 
 class Layout(NamedTuple):
-    """The place of each image, and a sentence for each folder that was not understood."""
+    """Split and label of each image, and a sentence for each folder without a clear meaning."""
 
     placements: list[Placement]
     notes: list[str]
 
 
 def parse_split(folder_name: str) -> int | None:
-    """The split (index into `SPLITS`) that the name of a folder means, None for none: "Training set" -> 0."""
+    """Return the split (index into `SPLITS`) that a folder name means, None for none: "Training set" is 0."""
     word = re.sub(r"[\W_]+", "", folder_name.lower())
     return _SPLIT_INDEX.get(word, _SPLIT_INDEX.get(_SPLIT_SUFFIX.sub("", word)))
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a file, or one of the folders that it lies in, is hidden or belongs to the system."""
+    """Return whether a path, or a folder in it, is hidden or belongs to the system (`__MACOSX`)."""
     *folders, name = PurePosixPath(path).parts or ("",)
     return any(part.startswith(".") and part != ".." for part in (*folders, name)) or any(
         part.startswith("__") for part in folders
@@ -79,22 +78,29 @@ def is_hidden(path: str) -> bool:
 
 
 def is_image(path: str) -> bool:
-    """Whether a path names an image that is not hidden."""
+    """Return whether a path names an image that is not hidden."""
     return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path)
 
 
 def iter_image_files(folder: Path, *, follow_links: bool) -> Iterator[Path]:
-    """All images below a folder that are not hidden. With `follow_links`, a folder that links lead to several times is
-    read once. Raises `OSError` where a folder cannot be read."""
+    """Iterate over all images below a folder that are not hidden.
+
+    Args:
+        folder: The root of the tree.
+        follow_links: Enter linked folders, each real folder once.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
     seen: set[str] = set()
-    for place, folders, files in os.walk(folder, onerror=_raise, followlinks=follow_links):
-        real = os.path.realpath(place)
+    for parent, folders, files in os.walk(folder, onerror=_raise, followlinks=follow_links):
+        real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield from (Path(place, name) for name in files if is_image(name))
+        yield from (Path(parent, name) for name in files if is_image(name))
 
 
 def _raise(error: OSError) -> NoReturn:
@@ -102,26 +108,33 @@ def _raise(error: OSError) -> NoReturn:
 
 
 def relative_posix_path(path: Path, folder: Path) -> str:
-    """The path below a folder with "/" between its parts, bytes that are no text replaced."""
+    """Return the path below a folder with "/" between its parts; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
 
 
 def parse_layout(paths: Sequence[str], root: Path) -> Layout:
-    """Split and label of images by their paths below `root`.
+    """Return split and label of images.
 
-    Raises `DataError` where a folder may be a label or may only sort the labels in it, as "2019/happy" does.
+    Args:
+        paths: Of the images below `root`, with "/" between the parts.
+        root: Only named in messages.
+
+    Raises:
+        DataError: A folder may be a label or a group of labels, as in "2019/happy".
     """
-    whole = [PurePosixPath(path).parts[:-1] for path in paths]
-    folders, depth = whole, 0
+    all_folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    folders, depth = all_folders, 0
     while _has_wrapper_folder(folders):
         folders, depth = [parts[1:] for parts in folders], depth + 1
     has_splits = any(len(parts) > 1 and parse_split(parts[0]) is not None for parts in folders)
-    places = [_parse_placement(parts, has_splits) for parts in folders]
-    _check_labels(folders, places, root)
+    placements = [_parse_placement(parts, has_splits) for parts in folders]
+    _check_labels(folders, placements, root)
     unknown = Counter(
-        "/".join(parts[: depth + 1]) for parts, placed in zip(whole, places, strict=True) if not placed.label
+        "/".join(parts[: depth + 1])
+        for parts, placement in zip(all_folders, placements, strict=True)
+        if not placement.label
     )
-    return Layout(places, [_format_note(folder, count, has_splits) for folder, count in unknown.items()])
+    return Layout(placements, [_format_note(folder, count, has_splits) for folder, count in unknown.items()])
 
 
 def _parse_placement(parts: PathParts, has_splits: bool) -> Placement:
@@ -136,22 +149,24 @@ def _parse_placement(parts: PathParts, has_splits: bool) -> Placement:
 
 def _format_note(folder: str, count: int, has_splits: bool) -> str:
     images = "1 image is" if count == 1 else f"{count:,} images are"
-    why = "neither a split nor a known expression" if has_splits else "no label"
-    return f"{folder or 'The top folder'}: {images} left out, for this folder is {why}."
+    reason = "neither a split nor a known expression" if has_splits else "not a label"
+    return f"{folder or 'The top folder'}: {images} left out, since this folder is {reason}."
 
 
 def _has_wrapper_folder(folders: list[PathParts]) -> bool:
-    """Whether all images lie in one folder that is neither a split nor a label, and in others below it. A few may lie
-    beside these, as the cover of a collection does: in it only where the others are known for labels or splits, for it
-    may be a label itself."""
+    """Whether one folder, neither a split nor a known label, holds all other folders.
+
+    A few images may lie beside those folders, as the cover of a collection does. They may lie in the wrapper itself
+    only where the folders in it are known labels or splits; otherwise the wrapper may be a label.
+    """
     deep = [parts for parts in folders if len(parts) > 1]
-    beside = [parts for parts in folders if len(parts) < 2]
-    words = {parts[0] for parts in deep}
-    known = any(_is_known(parts[1]) for parts in deep)
-    covers = {(), tuple(words)} if known else {()}
-    if len(words) != 1 or len(beside) >= len(deep) or not set(beside) <= covers:
+    shallow = [parts for parts in folders if len(parts) < 2]
+    names = {parts[0] for parts in deep}
+    has_known = any(_is_known(parts[1]) for parts in deep)
+    allowed = {(), tuple(names)} if has_known else {()}
+    if len(names) != 1 or len(shallow) >= len(deep) or not set(shallow) <= allowed:
         return False
-    return not _is_known(*words)
+    return not _is_known(*names)
 
 
 def _is_known(name: str) -> bool:
@@ -159,20 +174,20 @@ def _is_known(name: str) -> bool:
 
 
 def _check_labels(folders: list[PathParts], placements: list[Placement], root: Path) -> None:
-    """Photos sorted by year, then by expression, would else teach the years."""
-    around: dict[PathParts, PathParts] = {}  # the folder of a label, and of an expression in it
-    filled: set[PathParts] = set()
-    for parts, placed in zip(folders, placements, strict=True):
-        if not placed.label or canonical_expression(placed.label):
+    """Refuse photos sorted by year, then by expression: their labels would be the years."""
+    outer_folders: dict[PathParts, PathParts] = {}  # folder of a label -> folder of an expression in it
+    with_images: set[PathParts] = set()
+    for parts, placement in zip(folders, placements, strict=True):
+        if not placement.label or canonical_expression(placement.label):
             continue
-        depth = parts.index(placed.label) + 1
+        depth = parts.index(placement.label) + 1
         if len(parts) == depth:
-            filled.add(parts)
+            with_images.add(parts)
         elif canonical_expression(parts[depth]):
-            around.setdefault(parts[:depth], parts[: depth + 1])
-    for folder, inner in around.items():
-        if folder not in filled:
+            outer_folders.setdefault(parts[:depth], parts[: depth + 1])
+    for folder, inner in outer_folders.items():
+        if folder not in with_images:
             raise DataError(
                 f"The folder {root.joinpath(*folder)} names no known expression and holds no images itself, but "
-                f"{inner[-1]} does; expected split/label or label folders with images in them."
+                f"{inner[-1]} in it does; expected split/label or label folders with images in them."
             )

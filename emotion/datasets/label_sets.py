@@ -1,4 +1,4 @@
-"""Sets of labels that a network can learn, and how the labels of a data set become them."""
+"""Label sets that a classifier can learn, and the mapping of a data set to them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ LabelCounts = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class LabelSet:
-    """`labels` in the order of the network's answers; `mapping` gives each label of a data set one of them, or None
-    where its faces are left out. With `is_vote_based` the label of a face is what most FER+ voters saw."""
+    """The labels that a classifier learns.
+
+    Attributes:
+        name: Of the set.
+        labels: In the order of the classifier's outputs; () for the labels of the data set.
+        title: A short name for people.
+        description: A phrase for people.
+        mapping: Label of a data set -> label of this set, or None where its faces are left out.
+        is_vote_based: The label of a face is the majority of its FER+ votes.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -33,7 +41,7 @@ class LabelSet:
 
 
 def _identity_mapping(labels: tuple[str, ...]) -> Mapping[str, str | None]:
-    """Every known label to itself where the set has it, else to None."""
+    """Map every known label to itself where the set has it, else to None."""
     known = dict.fromkeys((*FER2013_LABELS, *FERPLUS_LABELS))
     return MappingProxyType({name: name if name in labels else None for name in known})
 
@@ -49,140 +57,155 @@ _FOUR_NORMAL_LABELS: Final = ("happy", "sad", "angry", "neutral")
 
 LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
     {
-        one.name: one
-        for one in (
+        label_set.name: label_set
+        for label_set in (
             _make_label_set("fer2013", FER2013_LABELS, "7 expressions (FER-2013)", "the labels of FER-2013"),
             _make_label_set(
                 "ferplus",
                 FERPLUS_LABELS,
                 "8 expressions (FER+)",
-                "what most of ten voters saw; faces without a majority are left out",
+                "the majority of ten votes; faces without a majority are left out",
                 is_vote_based=True,
             ),
             _make_label_set(
                 "four",
                 _FOUR_LABELS,
                 "4 expressions: angry, fear, happy, sad",
-                "a course project that left disgust, surprise and neutral out",
+                "without disgust, surprise and neutral, as in a course project",
             ),
             _make_label_set(
                 "four-normal",
                 _FOUR_NORMAL_LABELS,
                 "4 expressions: happy, sad, angry, normal",
-                "a course project with own photos; its “normal” is neutral here",
+                "as in a course project; its “normal” is called neutral",
             ),
-            LabelSet("own", (), "the labels of the data set", "whatever the data set has", MappingProxyType({})),
+            LabelSet("own", (), "the labels of the data set", "all labels of the data set", MappingProxyType({})),
         )
     }
 )
 
 
 def get_label_set(name: str) -> LabelSet:
-    """The set of that name; `DataError` where there is none."""
+    """Return the label set of that name; raises `DataError` where there is none."""
     if name not in LABEL_SETS:
         raise DataError(f"There is no label set {name!r}; choose one of {', '.join(LABEL_SETS)}.")
     return LABEL_SETS[name]
 
 
 def native_label_set(label_names: Sequence[str]) -> str:
-    """The name of the set with just these labels: what the project's own classifier learns, which leaves none out."""
+    """Return the name of the label set that keeps all labels of a data set."""
     return "fer2013" if tuple(label_names) == FER2013_LABELS else "own"
 
 
 def resolve_labels(label_set: LabelSet, label_names: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels that a network learns from a data set with `label_names`."""
+    """Return the labels that a classifier learns from a data set with `label_names`."""
     return label_set.labels or label_names
 
 
 @dataclass(frozen=True)
 class TaskDataset:
-    """A data set in the labels of a set: `rows` int32 (n,) are the rows of the whole data set that stayed, in order.
+    """A data set in the labels of a label set.
 
-    `data` has no votes: its labels are the only answers.
+    Attributes:
+        data: The faces that have a label of the set, without votes.
+        rows: int32 (n,), their rows in the original data set, ascending.
+        label_set: The label set.
+        excluded_counts: Faces that are left out, by label of the original data set.
     """
 
     data: Dataset
     rows: NDArray[np.int32]
     label_set: LabelSet
-    excluded_counts: Mapping[str, int]  # how many faces of each label of the data set teach nothing here
+    excluded_counts: Mapping[str, int]
 
 
 def default_label_set(network_default: str, label_names: Sequence[str]) -> str:
-    """The name of the set that a training on `label_names` starts with: `network_default`, the network's own, for FER-2013, else
-    the labels of the data set itself."""
+    """Return the label set that a form preselects: that of the network for FER-2013, else "own"."""
     return network_default if native_label_set(label_names) == "fer2013" else "own"
 
 
 def map_labels(data: Dataset, label_set: LabelSet) -> TaskDataset:
-    """The faces that have a label of the set. `DataError` where FER+ votes are missing or no face is left."""
+    """Map the labels of a data set; raises `DataError` where FER+ votes are missing or no face is left."""
     if label_set.is_vote_based:
         if data.votes is None:
             raise missing_votes_error(data.source, label_set)
         names, labels = FERPLUS_LABELS, majority_vote(data)
     else:
-        names, places = _index_labels(data.label_names, label_set)
-        labels = places[data.labels]
+        names, indices = _index_labels(data.label_names, label_set)
+        labels = indices[data.labels]
     kept = np.flatnonzero(labels >= 0)
     if kept.size == 0:
         raise _no_faces_error(data.source, names, data.label_names)
-    out = np.bincount(data.labels[labels < 0], minlength=len(data.label_names))
-    left_out = {name: int(n) for name, n in zip(data.label_names, out, strict=True) if n}
-    taken = replace(data.take(kept), labels=labels[kept].astype(np.int8), label_names=names, votes=None, has_votes=None)
-    return TaskDataset(taken, kept.astype(np.int32), label_set, left_out)
+    excluded = np.bincount(data.labels[labels < 0], minlength=len(data.label_names))
+    excluded_counts = {name: int(count) for name, count in zip(data.label_names, excluded, strict=True) if count}
+    mapped = replace(
+        data.take(kept), labels=labels[kept].astype(np.int8), label_names=names, votes=None, has_votes=None
+    )
+    return TaskDataset(mapped, kept.astype(np.int32), label_set, excluded_counts)
 
 
 def map_counts(
     source: str, label_names: tuple[str, ...], counts: LabelCounts, label_set: LabelSet
 ) -> tuple[tuple[str, ...], LabelCounts]:
-    """What `map_labels` makes of the labels of a data set and of their rows in each split, (labels, 3); for a set that goes
-    by labels, not by votes."""
-    names, places = _index_labels(label_names, label_set)
-    taken = np.zeros((len(names), len(SPLITS)), np.int64)
-    kept = places >= 0
-    np.add.at(taken, places[kept], np.asarray(counts)[kept])
-    if not taken.any():
+    """Return the labels and row counts that `map_labels` gives, without reading the faces.
+
+    Args:
+        source: Name of the data set, for messages.
+        label_names: Its labels.
+        counts: Rows of each label in each split (labels, 3).
+        label_set: A set that is not based on votes.
+
+    Raises:
+        DataError: No face is left.
+    """
+    names, indices = _index_labels(label_names, label_set)
+    mapped = np.zeros((len(names), len(SPLITS)), np.int64)
+    kept = indices >= 0
+    np.add.at(mapped, indices[kept], np.asarray(counts)[kept])
+    if not mapped.any():
         raise _no_faces_error(source, names, label_names)
-    return names, taken
+    return names, mapped
 
 
 def _index_labels(label_names: tuple[str, ...], label_set: LabelSet) -> tuple[tuple[str, ...], NDArray[np.int8]]:
-    """The labels that are learned, and the place of each of `label_names` among them, -1 for none."""
+    """The labels of a set, and the index among them of each of `label_names`, -1 for none."""
     names = resolve_labels(label_set, label_names)
     mapping = label_set.mapping or {name: name for name in label_names}
-    places = [names.index(new) if (new := mapping.get(old)) else -1 for old in label_names]
-    return names, np.array(places, np.int8)
+    indices = [names.index(new) if (new := mapping.get(old)) else -1 for old in label_names]
+    return names, np.array(indices, np.int8)
 
 
 def missing_votes_error(source: str, label_set: LabelSet) -> DataError:
-    """What is wrong where a set goes by FER+ votes and a data set has none."""
+    """Return the error of a vote-based label set for a data set without FER+ votes."""
     return DataError(
-        f"The data set {source} has no FER+ votes, which the labels {label_set.name!r} need; give fer2013new.csv or "
-        "choose other labels."
+        f"The data set {source} has no FER+ votes, which the label set {label_set.name!r} needs; give "
+        "fer2013new.csv or choose another label set."
     )
 
 
 def _no_faces_error(source: str, label_names: Sequence[str], available: Sequence[str]) -> DataError:
     return DataError(
-        f"No face of {source} has one of the labels {', '.join(label_names)}; it has {', '.join(available)}."
+        f"No face of {source} has one of the labels {', '.join(label_names)}; it has {', '.join(available)}: choose "
+        "another label set."
     )
 
 
 def count_labels(data: Dataset) -> LabelCounts:
-    """How many rows each label has in each split, (labels, 3)."""
+    """Count the rows of each label in each split, (labels, 3)."""
     counts = np.zeros((len(data.label_names), len(SPLITS)), np.int64)
     np.add.at(counts, (data.labels, data.split), 1)
     return counts
 
 
 def check_splits(source: str, counts: LabelCounts) -> None:
-    """`DataError` where a split is empty: said now, not after hours of training."""
+    """Raise `DataError` where a split is empty, before hours of training are lost."""
     for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True):
         if rows == 0:
-            raise DataError(f"The data set {source} has no {split} rows; all of {', '.join(SPLITS)} are needed.")
+            raise DataError(f"The data set {source} has no {split} rows; each of {', '.join(SPLITS)} needs some.")
 
 
 def check_classes(source: str, label_names: Sequence[str], counts: LabelCounts) -> None:
-    """`check_labels`, and `DataError` where one has no training face: the network could never learn to say it."""
+    """Raise `DataError` where `check_labels` does, or where a label has no training face."""
     check_labels(source, label_names)
     empty = [name for name, rows in zip(label_names, counts[:, 0], strict=True) if rows == 0]
     if empty:
@@ -192,22 +215,18 @@ def check_classes(source: str, label_names: Sequence[str], counts: LabelCounts) 
 
 
 def check_labels(source: str, label_names: Sequence[str]) -> None:
-    """`DataError` where a classifier of these labels could not be used: fewer than two, or one that cannot be shown."""
+    """Raise `DataError` for fewer than two labels, or one that cannot be displayed."""
     if len(label_names) < 2:
-        raise DataError(f"{source} has one label only, {', '.join(label_names)}; a classifier tells two or more apart.")
+        raise DataError(f"{source} has only the label {', '.join(label_names)}; a classifier needs two or more.")
     for name in label_names:
         if name == UNCERTAIN.name or not is_valid_label(name):
-            raise DataError(
-                f"The label {name!r} of {source} cannot be shown, or cannot be a part of a file's name; call it something "
-                "else."
-            )
+            raise DataError(f"The label {name!r} of {source} is reserved or cannot be part of a file name; rename it.")
 
 
 def check_teacher(bundle: ModelBundle, heads: Mapping[str, Sequence[str]]) -> None:
-    """`ModelError` where a model lacks one of the `heads` (labels by name), or has other labels in it."""
+    """Raise `ModelError` where a teacher model lacks one of the `heads` (name -> labels), or has other labels in it."""
     for name, labels in heads.items():
         if name not in bundle.heads or bundle.heads[name].labels != tuple(labels):
             raise ModelError(
-                f"{bundle.folder} cannot teach the answer {name} with {', '.join(labels)}; choose a classifier that "
-                "gives it."
+                f"{bundle.folder} has no head {name} with the labels {', '.join(labels)}; choose another teacher."
             )

@@ -1,4 +1,4 @@
-"""Photos sorted by label, in a folder or a ZIP, one after the other; nothing of a ZIP is ever unpacked to the disk."""
+"""Photos sorted by label in a folder or a ZIP, read one at a time; a ZIP is never unpacked to the disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -17,16 +18,25 @@ from emotion.expressions import normalize_label
 from emotion.media.image_safety import DEFAULT_LIMITS
 
 MAX_PHOTOS: Final = 100_000
-_MAX_ZIP_BYTES: Final = 20 * 2**30  # of a whole ZIP, unpacked
-_MAX_COMPRESSION_RATIO: Final = 200  # no photo is packed to so small a part of itself, but a bomb is
-_MIN_BOMB_BYTES: Final = 10_000_000  # bytes up to which that does not matter
+_MAX_ZIP_BYTES: Final = 20 * 2**30  # of all files of a ZIP, uncompressed
+_MAX_COMPRESSION_RATIO: Final = 200  # of a photo; a ZIP bomb has a larger one
+_MIN_BOMB_BYTES: Final = 10_000_000  # smaller files do no harm, whatever their ratio
 _MAX_LABEL_LENGTH: Final = 60
+_UNIX_MODE_SHIFT: Final = 16  # bits, in the external attributes of a ZIP entry
+_ENCRYPTED_FLAG: Final = 1
+_LINK_REASON: Final = "it is a link to another file"
 
 
 @dataclass(frozen=True)
 class SourcePhoto:
-    """A photo as it lies in a source: `name` its path there, `label` "" where no folder tells it, `skip_reason` why it is
-    not even opened, "" for most; `read` gives its bytes and raises `ImageError`."""
+    """A photo of a source.
+
+    Attributes:
+        name: Its path in the source.
+        label: "" where no folder names one.
+        skip_reason: Why it is not opened, "" for most photos.
+        read: Returns its bytes; raises `ImageError`.
+    """
 
     name: str
     label: str
@@ -36,10 +46,16 @@ class SourcePhoto:
 
 @contextmanager
 def open_source(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[list[SourcePhoto]]:
-    """The photos of a folder or a ZIP in the order of their names, labelled by their folders as `layout` has it; the
-    split is not kept. Links, hidden files and what is no image are left out. `should_stop` ends the looking early.
+    """Open a folder or a ZIP and list its photos, sorted by name and labeled by their folders, see `folder_layout`.
 
-    Raises `DataError` where there is no such source, no photo in it, or too many.
+    Hidden files and files that are not images are left out; splits in the tree are ignored.
+
+    Args:
+        path: Of the folder or ZIP.
+        should_stop: Ends the search of a folder early.
+
+    Raises:
+        DataError: There is no such source, no photo in it, or too many.
     """
     if not path.exists():
         raise DataError(f"There is no {path}; give a folder or a ZIP of photos sorted by label.")
@@ -54,31 +70,30 @@ def _list_photos(path: Path, iter_photos: Callable[[], Iterator[SourcePhoto]]) -
     try:
         return _label_photos(iter_photos(), path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the rights.") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk and the permissions.") from error
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except Exception as error:
-        # No list of types: damaged bytes bring out BadZipFile, struct.error, UnicodeDecodeError and more.
-        raise DataError(f"{path.name} is no ZIP that can be read; give a folder or a ZIP of photos.") from error
+        # No list of types: damaged bytes raise BadZipFile, struct.error, UnicodeDecodeError and more.
+        raise DataError(f"{path.name} is not a readable ZIP; give a folder or a ZIP of photos.") from error
 
 
 def _iter_folder(folder: Path, should_stop: Callable[[], bool]) -> Iterator[SourcePhoto]:
     for path in iter_image_files(folder, follow_links=False):
         if should_stop():
             return
-        yield SourcePhoto(
-            relative_posix_path(path, folder), "", _explain_file_skip(path), lambda path=path: _read_bytes(path)
-        )
+        name = relative_posix_path(path, folder)
+        yield SourcePhoto(name, "", _explain_file_skip(path), lambda path=path: _read_bytes(path))
 
 
 def _explain_file_skip(path: Path) -> str:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        return "it is a link to somewhere else"
-    return "" if stat.S_ISREG(mode) else "it is no plain file"
+        return _LINK_REASON
+    return "" if stat.S_ISREG(mode) else "it is not a regular file"
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -86,14 +101,14 @@ def _read_bytes(path: Path) -> bytes:
         with open(path, "rb") as file:
             return file.read(DEFAULT_LIMITS.max_bytes + 1)
     except OSError as error:
-        raise ImageError(f"{path.name} cannot be read ({error.strerror}); check its rights.") from error
+        raise ImageError(f"{path.name} cannot be read ({error.strerror}); check its permissions.") from error
 
 
 def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(_decode_path(entry))]
     if sum(entry.file_size for entry in entries) > _MAX_ZIP_BYTES:
         raise DataError(
-            f"{name} is over {_MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
+            f"{name} has more than {_MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
         )
     for entry in entries:
         path = _decode_path(entry)
@@ -101,52 +116,49 @@ def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
 
 
 def _decode_path(entry: zipfile.ZipInfo) -> str:
-    """Some programs write paths as Windows does."""
+    """The path of an entry with "/" between its parts; some programs write those of Windows."""
     return entry.filename.replace("\\", "/").encode(errors="replace").decode()
 
 
 def _explain_entry_skip(entry: zipfile.ZipInfo, path: str) -> str:
-    """Why an entry of a ZIP is not opened. The attributes of Unix stand in the upper half of a word."""
     if ".." in PurePosixPath(path).parts or path.startswith("/") or path[1:2] == ":":
         return "its path leads out of the ZIP"
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        return "it is a link to somewhere else"
-    if entry.flag_bits & 1:
-        return "it is locked by a password"
+    if stat.S_ISLNK(entry.external_attr >> _UNIX_MODE_SHIFT):
+        return _LINK_REASON
+    if entry.flag_bits & _ENCRYPTED_FLAG:
+        return "it is encrypted"
     if entry.file_size > DEFAULT_LIMITS.max_bytes:
         return f"it has more than {DEFAULT_LIMITS.max_bytes / 2**20:.0f} MB"
     if entry.file_size > _MIN_BOMB_BYTES and entry.file_size > _MAX_COMPRESSION_RATIO * max(1, entry.compress_size):
-        return "it is packed as tightly as no photo is"
+        return "it is compressed more than any photo"
     return ""
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Not more than the entry says that it has, which was looked at before."""
+    # The entry may unpack to more than its declared size, which `_explain_entry_skip` checked.
     try:
         with archive.open(entry) as file:
             return file.read(entry.file_size)
     except Exception as error:
-        # No list of types: damaged entries bring out zlib.error, EOFError, NotImplementedError and more.
+        # No list of types: damaged entries raise zlib.error, EOFError, NotImplementedError and more.
         raise ImageError(f"{PurePosixPath(entry.filename).name} is damaged in the ZIP; pack it again.") from error
 
 
-# ------------------------------------------------------------------ labels
-
-
 def _label_photos(photos: Iterable[SourcePhoto], path: Path) -> list[SourcePhoto]:
-    found = []
-    for photo in photos:
-        found.append(photo)
-        if len(found) > MAX_PHOTOS:
-            raise DataError(f"{path.name} holds more than {MAX_PHOTOS:,} photos; give a part of it.")
+    found = list(islice(photos, MAX_PHOTOS + 1))
+    if len(found) > MAX_PHOTOS:
+        raise DataError(f"{path.name} holds more than {MAX_PHOTOS:,} photos; give a part of it.")
     if not found:
         raise DataError(f"No photo is in {path.name}; expected a folder for each label with photos in it.")
     found.sort(key=lambda photo: photo.name)
-    places = parse_layout([photo.name for photo in found], path).placements
-    return [replace(photo, label=sanitize_label(placed.label)) for photo, placed in zip(found, places, strict=True)]
+    placements = parse_layout([photo.name for photo in found], path).placements
+    return [
+        replace(photo, label=sanitize_label(placement.label))
+        for photo, placement in zip(found, placements, strict=True)
+    ]
 
 
 def sanitize_label(name: str) -> str:
-    """The label of a folder's name, in such letters that a folder can be called by it anywhere; "" for none."""
+    """Turn the name of a folder into a label that is a valid folder name on every system; "" for none."""
     label = re.sub(r"[^\w .,()+-]", "-", normalize_label(name))[:_MAX_LABEL_LENGTH]
     return normalize_label(label.strip("._ "))

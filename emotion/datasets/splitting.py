@@ -1,9 +1,10 @@
-"""Share out labelled faces among training, validation and test: every label fairly, no group torn apart."""
+"""Divide labeled faces into training, validation and test: every label in the same shares, no group divided."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,30 +12,37 @@ from numpy.typing import NDArray
 from emotion.errors import DataError
 
 SplitRatios = tuple[float, float, float]
-_HOLDOUT_RATIO = 0.1  # of every label is held out for each split that a data set lacks
+_HOLDOUT_RATIO: Final = 0.1  # of every label, for each split that a data set lacks
+_MAX_SHOWN_TEXT: Final = 40  # characters of a text in a message
 
 
 def parse_split_ratios(text: str) -> SplitRatios:
-    """ "80/10/10" -> (0.8, 0.1, 0.1): training, validation, test. Raises `DataError`."""
+    """Parse "80/10/10" as training/validation/test: (0.8, 0.1, 0.1).
+
+    Raises:
+        DataError: The text is not three numbers from 0 up with a training share.
+    """
     try:
         numbers = [float(part) for part in text.split("/")]
     except ValueError:
         numbers = []
-    whole = sum(numbers)
-    if len(numbers) != 3 or not math.isfinite(whole) or min(numbers) < 0 or numbers[0] <= 0:
-        raise DataError(f"The split {text[:40]!r} was expected as training/validation/test, such as 80/10/10.")
-    training, validation, test = (number / whole for number in numbers)
+    total = sum(numbers)
+    if len(numbers) != 3 or not math.isfinite(total) or min(numbers) < 0 or numbers[0] <= 0:
+        raise DataError(
+            f"The split is {text[:_MAX_SHOWN_TEXT]!r}; expected training/validation/test, such as 80/10/10."
+        )
+    training, validation, test = (number / total for number in numbers)
     return training, validation, test
 
 
 def holdout_ratios(has_split: Sequence[bool]) -> SplitRatios:
-    """What training keeps and gives to validation and test where these are not among the `has_split` of the splits."""
+    """Return the shares of a training split that is also the source of the splits that are not there."""
     validation, test = (0.0 if there else _HOLDOUT_RATIO for there in has_split[1:])
     return 1 - validation - test, validation, test
 
 
 def expected_split_counts(num_rows: int, split_ratios: SplitRatios) -> tuple[int, int, int]:
-    """How `split_groups` shares out the rows of one label of which no two belong together."""
+    """Return how many rows of one label `split_groups` puts into each split where no two rows share a group."""
     counts = _target_counts(num_rows, split_ratios)
     for split in (1, 2):
         if split_ratios[split] > 0 and counts[split] == 0 and counts[0] > 1:
@@ -46,12 +54,20 @@ def expected_split_counts(num_rows: int, split_ratios: SplitRatios) -> tuple[int
 def split_groups(
     labels: NDArray[np.integer], groups: NDArray[np.integer], split_ratios: SplitRatios, seed: int
 ) -> NDArray[np.int8]:
-    """A split (n,), index into `SPLITS`, for rows with `labels` (n,) from 0 up; rows with the same number in
-    `groups` (n,) come into the same one.
+    """Assign a split to every row; the rows of a group share one.
 
-    Each label gets the `split_ratios` (sum 1) as nearly as its groups allow, and at least one of its groups in each split
-    that has a share, where it has as many and none of them holds other labels, too. Large groups choose first;
-    chance, by `seed`, decides among equals.
+    Each label gets the ratios as nearly as its groups allow, and at least one of its groups in each split with a
+    share, where it has as many groups and none of them holds other labels. Large groups are assigned first, equally
+    large ones in random order.
+
+    Args:
+        labels: (n,), from 0 up.
+        groups: (n,), equal numbers for rows that must share a split.
+        split_ratios: Shares of the splits, sum 1.
+        seed: Of the random order.
+
+    Returns:
+        int8 (n,), indices into `SPLITS`.
     """
     if len(labels) == 0:
         return np.zeros(0, np.int8)
@@ -60,42 +76,40 @@ def split_groups(
     np.add.at(counts, (member, labels), 1)
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    home = np.zeros(len(counts), np.int8)
-    plan = _SplitAssigner(counts, split_ratios)
+    group_split = np.zeros(len(counts), np.int8)
+    assigner = _SplitAssigner(counts, split_ratios)
     for group in order:
-        home[group] = plan.assign(counts[group])
-    return home[member]
+        group_split[group] = assigner.assign(counts[group])
+    return group_split[member]
 
 
 class _SplitAssigner:
-    """How much each label still lacks in each split."""
+    """Keeps how many rows each label still lacks in each split; arrays are (splits, labels)."""
 
     def __init__(self, counts: NDArray[np.int64], split_ratios: SplitRatios) -> None:
         self._is_enabled = np.array(split_ratios) > 0
         self._deficit = np.stack([_target_counts(int(column.sum()), split_ratios) for column in counts.T], axis=1)
-        self._is_empty = np.repeat(
-            self._is_enabled[:, None], counts.shape[1], axis=1
-        )  # splits without a group of the label
-        self._num_groups_left = (counts > 0).sum(axis=0)  # groups of the label that have no place yet
+        self._is_empty = np.repeat(self._is_enabled[:, None], counts.shape[1], axis=1)
+        self._num_groups_left = (counts > 0).sum(axis=0)  # groups of each label without a split
 
     def assign(self, label_counts: NDArray[np.int64]) -> int:
-        """The split for a group with so many rows of each label."""
-        here = label_counts > 0
-        # The last groups of a label must not all follow the first ones.
-        last = here & (self._num_groups_left <= self._is_empty.sum(axis=0))
-        allowed = self._is_empty[:, last].any(axis=1)
-        need = np.where(
-            allowed if allowed.any() else self._is_enabled, (self._deficit @ label_counts).astype(float), -np.inf
-        )
+        """Return the split for a group with so many rows of each label."""
+        has_label = label_counts > 0
+        # The last groups of a label must not all join the first ones.
+        is_last = has_label & (self._num_groups_left <= self._is_empty.sum(axis=0))
+        is_allowed = self._is_empty[:, is_last].any(axis=1)
+        if not is_allowed.any():
+            is_allowed = self._is_enabled
+        need = np.where(is_allowed, (self._deficit @ label_counts).astype(float), -np.inf)
         split = int(need.argmax())
         self._deficit[split] -= label_counts
-        self._is_empty[split, here] = False
-        self._num_groups_left[here] -= 1
+        self._is_empty[split, has_label] = False
+        self._num_groups_left[has_label] -= 1
         return split
 
 
 def _target_counts(num_rows: int, split_ratios: SplitRatios) -> NDArray[np.int64]:
-    """How many of the rows of a label each split should have, whole numbers (3,) with the sum `rows`."""
+    """How many rows of a label each split should have, whole numbers (3,) with the sum `num_rows`."""
     exact = np.array(split_ratios) * num_rows
     targets = np.floor(exact).astype(np.int64)
     for i in np.argsort(targets - exact, kind="stable")[: num_rows - int(targets.sum())]:

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.demo.synthetic_scene import background, paste_print
+from emotion.media.image_array import ImageArray
 
 FRAME_SIZE: Final = (640, 480)  # width, height in pixels
 LOOP_SECONDS: Final = 30.0  # seconds after which everything begins anew
 _SECOND_FACE_SPAN: Final = (8.0, 20.0)  # from when until when a second face is there
 _DIM_SPAN: Final = (22.0, 28.0)
 _FADE_SECONDS: Final = 1.0  # that somebody takes to come or to leave, and the light to change
-
-ImageArray = NDArray[np.uint8]
 
 
 class DemoCamera:

@@ -8,13 +8,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.media.video_writer import VideoWriter
 from emotion.storage import PROJECT_ROOT
-
-ImageArray = NDArray[np.uint8]
 
 DURATION_SECONDS: Final = 12.0
 _FPS: Final = 15  # frames a second

@@ -9,14 +9,13 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from emotion.media.image_array import ImageArray
 
 _PAPER_COLOR: Final = (246, 242, 233)
 _DARK_INK, _LIGHT_INK = np.array([38, 30, 27]), np.array([255, 238, 219])  # of the brown ink that grey is printed with
 _BORDER_FRACTION: Final = 0.08  # of a side, around the face
 _SHADOW_STRENGTH: Final = 0.35  # of its light that the wall loses beside a print
-
-ImageArray = NDArray[np.uint8]
 
 
 @lru_cache(maxsize=4)

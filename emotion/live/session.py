@@ -22,8 +22,9 @@ import numpy as np
 from emotion.faces import FrameResult
 from emotion.live.latest_worker import LatestItemWorker
 from emotion.live.recording import EMPTY_RECORDING, LiveRecorder, Recording
-from emotion.live.state import AnalyzedFrame, ImageArray, LiveFace, LiveOptions, LiveState
+from emotion.live.state import AnalyzedFrame, LiveFace, LiveOptions, LiveState
 from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate

@@ -6,20 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from emotion.faces import Face, FrameResult, Scores
+from emotion.media.image_array import ImageArray, downscale
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import serialization, tables
-from emotion.results.photos import downscale
 from emotion.tracking.stream import StreamSettings, StreamStats
-
-ImageArray = NDArray[np.uint8]  # RGB (H, W, 3)
 
 THUMBNAIL_SIDE_PX: Final = 160
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from emotion.expressions import UNCERTAIN, ExpressionStyle, get_style
 from emotion.faces import Box, Face
 from emotion.formatting import format_percent
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import ImageSource, as_rgb
 
-ImageArray = NDArray[np.uint8]
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 LabelRect = tuple[int, int, int, int]  # x, y, width, height in pixels
 

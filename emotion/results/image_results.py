@@ -1,11 +1,12 @@
-"""The results of a batch of images in a folder, written after each image, so that a batch can be stopped and continued.
+"""The results of an image batch in a folder, written image by image, so that a batch can be stopped and continued.
 
-    NAME.png       the image with its labels           faces.csv    a row for each face
-    faces/NAME/    its faces                           faces.json   a record for each image
-    .images.jsonl  a line for each image that is done  .unfinished/ files of the image in work
+    NAME.png       the image with its labels           faces.csv    one row per face
+    faces/NAME/    its faces                           faces.json   one record per image
+    .images.jsonl  one line per completed image        .unfinished/ files of the current image
 
-An image is done as soon as its line is written; its files are moved to their places after that, and once more where
-that was interrupted. Both tables are extended by each image, and made anew of the lines at the start of a call.
+An image is complete when its line is written. Its files are moved to their places after that; a move that was
+interrupted is repeated by the next call. Both tables are extended with each image and rewritten from the lines at the
+start of a call.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from emotion.errors import ResultFolderError
 from emotion.jobs.result_folder import (
@@ -35,58 +36,37 @@ from emotion.jobs.result_folder import (
 )
 from emotion.model_store.store import compute_sha256
 from emotion.results import tables
+from emotion.results.image_index import ImageIndex, IndexLine, InputImage
 from emotion.results.photos import Photo, iter_crop_files, make_annotated_png
 from emotion.storage import atomic_path, write_atomic
 
-_INDEX_FILE: Final = ".images.jsonl"
 _PARTIAL_FOLDER: Final = ".unfinished"
 _FACES_FOLDER: Final = "faces"
 _CSV_FILE: Final = "faces.csv"
 _JSON_FILE: Final = "faces.json"
 
 
-class InputImage(NamedTuple):
-    """An image that is to be analyzed: its real path, and which of the times it is that a call names it, from 1."""
-
-    path: str
-    occurrence: int
-
-    @classmethod
-    def from_paths(cls, paths: Iterable[Path]) -> list[InputImage]:
-        """The sources of the images that a call names."""
-        seen: Counter[str] = Counter()
-        sources = []
-        for path in map(os.path.realpath, paths):
-            seen[path] += 1
-            sources.append(cls(path, seen[path]))
-        return sources
-
-
 @dataclass(frozen=True)
 class CompletedImage:
-    """What is kept of an image that is done: the sentence that was said of it, and its record in faces.json."""
+    """What is saved of a completed image: the line printed for it, and its record in faces.json."""
 
     message: str
     record: Mapping[str, Any]
 
 
-class _IndexEntry(NamedTuple):
-    """Where the line of an image is in the index, and what tells whether the image is still the same."""
-
-    offset: int
-    stem: str
-    size_bytes: int
-    mtime_ns: int
-    sha256: str
-
-
 class ImageResults:
-    """Results in `folder`, or with `overwrite` in a sibling that takes its place when `finish` is called.
+    """Results in `folder`, or with `overwrite` in a sibling folder that replaces it in `finish`.
 
-    Raises `ResultFolderError`, and touches nothing, where `folder` may not be used, see `jobs.result_folder`, where it
-    holds results that were made with other `settings`, or where one of the images was changed since it was analyzed.
-    `settings`: what the results depend on, as plain JSON values, {} if there are only videos; `inputs`: all files that
-    the call names; `labels`: those of the model.
+    Args:
+        folder: May be new, empty, or hold results of the same settings, see `jobs.result_folder`.
+        settings: What the results depend on, as plain JSON values; {} for a batch of videos only.
+        inputs: All files of the batch.
+        labels: Of the classifier.
+        overwrite: Replace existing results.
+
+    Raises:
+        ResultFolderError: The folder holds other files or results of other settings, or an image was changed since it
+            was analyzed. Nothing is changed then.
     """
 
     def __init__(
@@ -100,153 +80,139 @@ class ImageResults:
     ) -> None:
         self.folder = Path(os.path.realpath(folder))
         self._settings, self._labels = settings, labels
-        found = check_result_folder(self.folder, ANALYSIS, inputs=inputs)
-        self._is_staged = overwrite and found is not None
-        if found is not None and overwrite:
-            check_replaceable(self.folder, found, overwrite=True, own_files=_list_files(self.folder))
+        manifest = check_result_folder(self.folder, ANALYSIS, inputs=inputs)
+        self._is_staged = overwrite and manifest is not None
+        if self._is_staged and manifest is not None:
+            own_files = ImageIndex(self.folder).list_files()
+            check_replaceable(self.folder, manifest, overwrite=True, own_files=own_files)
             check_movable(self.folder)
-            found = self._resume_staging(InputImage.from_paths(inputs))
-        elif found is not None:
-            self._check_settings(found)
+            manifest = self._resume_staging(InputImage.from_paths(inputs))
+        elif manifest is not None:
+            self._check_settings(manifest)
         self.output_folder = staging_folder(self.folder) if self._is_staged else self.folder
-        self._entries = dict(_iter_entries(self.output_folder)) if found is not None else {}
-        for source in set(InputImage.from_paths(inputs)) & self._entries.keys():
-            self._check_unchanged(source)
-        self._has_begun, self._mark = False, ResultManifest(ANALYSIS)
-        self._used_stems = set[str]()  # names that cannot be given to an image any more
+        self._index = ImageIndex(self.output_folder)
+        self._entries = self._index.read_entries() if manifest is not None else {}
+        for image in set(InputImage.from_paths(inputs)) & self._entries.keys():
+            self._check_unchanged(image)
+        self._has_begun, self._manifest = False, ResultManifest(ANALYSIS)
+        self._used_stems = set[str]()  # lower case, as some systems compare names
 
     @property
     def num_completed(self) -> int:
-        """How many images are done."""
+        """The number of completed images."""
         return len(self._entries)
 
-    def get_completed(self, source: InputImage) -> CompletedImage | None:
-        """What is kept of an image; None where it is not done yet."""
-        entry = self._entries.get(source)
+    def get_completed(self, image: InputImage) -> CompletedImage | None:
+        """Return what is saved of an image; None where it is not complete."""
+        entry = self._entries.get(image)
         if entry is None:
             return None
-        with open(self.output_folder / _INDEX_FILE, "rb") as file:
-            file.seek(entry.offset)
-            line = json.loads(file.readline())
+        line = self._index.read_line(entry)
         return CompletedImage(line["message"], line["record"])
 
     def begin(self) -> None:
-        """Make the folder, and bring what an earlier call left there in order."""
+        """Create the folder, or complete what an interrupted call left in it."""
         if self._has_begun:
             return
-        before = check_result_folder(self.output_folder, ANALYSIS)
-        self._mark = ResultManifest(ANALYSIS, settings=self._settings or (before.settings if before else {}))
-        start_result(self.output_folder, self._mark)
-        self._truncate_index()
-        self._commit_files()
+        manifest = check_result_folder(self.output_folder, ANALYSIS)
+        settings = self._settings or (manifest.settings if manifest else {})
+        self._manifest = ResultManifest(ANALYSIS, settings=settings)
+        start_result(self.output_folder, self._manifest)
+        self._index.truncate()
+        self._commit_files(next(iter(deque(self._index.iter_lines(), maxlen=1)), None))
         self._write_tables()
-        inside = [folder for folder in (self.output_folder, self.output_folder / _FACES_FOLDER) if folder.is_dir()]
-        self._used_stems = {name.casefold().removesuffix(".png") for folder in inside for name in os.listdir(folder)}
+        folders = [folder for folder in (self.output_folder, self.output_folder / _FACES_FOLDER) if folder.is_dir()]
+        self._used_stems = {name.casefold().removesuffix(".png") for folder in folders for name in os.listdir(folder)}
         self._has_begun = True
 
-    def add(self, source: InputImage, photo: Photo, message: str, *, anonymize: bool) -> None:
-        """Write everything of an image. Raises `ResultFolderError` where the folder cannot be written to."""
+    def add(self, image: InputImage, photo: Photo, message: str, *, anonymize: bool) -> None:
+        """Write all files of an image; raises `ResultFolderError` where the folder cannot be written to."""
         self.begin()
         try:
-            self._write_image(source, photo, message, anonymize)
+            self._write_image(image, photo, message, anonymize)
         except OSError as error:
             raise ResultFolderError(
-                f"{self.output_folder} cannot be written to ({error.strerror}): make room or choose another folder."
+                f"{self.output_folder} cannot be written to ({error.strerror}); free disk space or choose "
+                "another folder."
             ) from error
 
     def finish(self) -> None:
-        """The call did all that it was asked for: the result is complete, and replaces another one if it shall."""
+        """Mark the results as complete; staged ones replace the previous results."""
         if self._has_begun or (self._is_staged and self._entries):
             self.begin()
-            complete_result(self.output_folder, self._mark, _list_files(self.output_folder))
+            complete_result(self.output_folder, self._manifest, self._index.list_files())
             if self._is_staged:
                 replace_result(self.folder)
 
-    def _write_image(self, source: InputImage, photo: Photo, message: str, anonymize: bool) -> None:
+    def _write_image(self, image: InputImage, photo: Photo, message: str, anonymize: bool) -> None:
         stem = self._make_unique_stem(photo.stem)
         files = [f"{stem}.png"]
         self._write_partial(files[0], make_annotated_png(photo, anonymize=anonymize))
         for name, png in iter_crop_files(photo, anonymize=anonymize):
             files.append(f"{_FACES_FOLDER}/{stem}/{name}")
             self._write_partial(files[-1], png)
-        is_file = os.path.isfile(source.path)
-        facts = os.stat(source.path)
-        line = {
-            **source._asdict(),
+        stat = os.stat(image.path)
+        line: IndexLine = {
+            "path": image.path,
+            "occurrence": image.occurrence,
             "stem": stem,
-            "size_bytes": facts.st_size,
-            "mtime_ns": facts.st_mtime_ns,
-            "sha256": compute_sha256(Path(source.path)) if is_file else "",
+            "size_bytes": stat.st_size,
+            "mtime_ns": stat.st_mtime_ns,
+            "sha256": compute_sha256(Path(image.path)) if os.path.isfile(image.path) else "",
             "files": files,
             "message": message,
             "record": photo.to_dict(),
             "rows": self._format_csv([photo])[1],
         }
-        with open(self.output_folder / _INDEX_FILE, "ab") as file:
-            offset = file.tell()
-            file.write((json.dumps(line) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        entry = self._index.append(line)
         self._commit_files(line)
         self._extend_tables(line)
-        self._entries[source] = _IndexEntry(offset, stem, line["size_bytes"], line["mtime_ns"], line["sha256"])
+        self._entries[image] = entry
         self._used_stems.add(stem.casefold())
 
     def _make_unique_stem(self, stem: str) -> str:
-        new, number = stem, 1
-        while new.casefold() in self._used_stems or new.casefold() == _FACES_FOLDER:
+        unique, number = stem, 1
+        while unique.casefold() in self._used_stems or unique.casefold() == _FACES_FOLDER:
             number += 1
-            new = f"{stem}-{number}"
-        return new
+            unique = f"{stem}-{number}"
+        return unique
 
     def _write_partial(self, name: str, data: bytes) -> None:
         path = self.output_folder / _PARTIAL_FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
 
-    def _truncate_index(self) -> None:
-        """Remove half a line at the end of the index."""
-        path = self.output_folder / _INDEX_FILE
-        if path.is_file():
-            with open(path, "rb") as file:
-                whole = sum(len(text) for text in file if text.endswith(b"\n"))
-            os.truncate(path, whole)
-
-    def _commit_files(self, line: Mapping[str, Any] | None = None) -> None:
-        """Move the files of the image that was done last (`line`, None: the last one of the index) to their places,
-        and remove those of one that was not done."""
-        if not (self.output_folder / _PARTIAL_FOLDER).is_dir():
+    def _commit_files(self, line: IndexLine | None) -> None:
+        """Move the files of the last completed image to their places; remove those of an incomplete one."""
+        partial = self.output_folder / _PARTIAL_FOLDER
+        if not partial.is_dir():
             return
-        if line is None:
-            line = next(iter(deque(_iter_lines(self.output_folder), maxlen=1)), None)
         for name in line["files"] if line else ():
-            if (self.output_folder / _PARTIAL_FOLDER / name).exists():
+            if (partial / name).exists():
                 (self.output_folder / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(self.output_folder / _PARTIAL_FOLDER / name, self.output_folder / name)
-        shutil.rmtree(self.output_folder / _PARTIAL_FOLDER)
-
-    # -------------------------------------------------------------- tables
+                os.replace(partial / name, self.output_folder / name)
+        shutil.rmtree(partial)
 
     def _format_csv(self, photos: Sequence[Photo]) -> tuple[str, str]:
-        """The header of the table, and its rows."""
+        """The header of faces.csv, and the rows of some photos."""
         text = tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos], self._labels))
         header, _, rows = text.partition("\n")
         return header + "\n", rows
 
     def _write_tables(self) -> None:
-        """Write both tables anew, a line at a time. A call without images has no labels, and leaves them."""
+        """Write both tables from the index. A batch of videos has no labels and keeps the tables of an earlier one."""
         if not self._settings:
             return
         with atomic_path(self.output_folder / _CSV_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
             file.write(self._format_csv([])[0])
-            file.writelines(line["rows"] for line in _iter_lines(self.output_folder))
+            file.writelines(line["rows"] for line in self._index.iter_lines())
         with atomic_path(self.output_folder / _JSON_FILE) as path, path.open("w", encoding="utf-8", newline="") as file:
             file.write("[\n")
-            for number, line in enumerate(_iter_lines(self.output_folder)):
+            for number, line in enumerate(self._index.iter_lines()):
                 file.write((",\n" if number else "") + _dump_record(line))
             file.write("\n]\n" if self._entries else "]\n")
 
-    def _extend_tables(self, line: Mapping[str, Any]) -> None:
+    def _extend_tables(self, line: IndexLine) -> None:
         with open(self.output_folder / _CSV_FILE, "a", encoding="utf-8", newline="") as file:
             file.write(line["rows"])
         with open(self.output_folder / _JSON_FILE, "rb+") as file:
@@ -254,74 +220,39 @@ class ImageResults:
             file.seek(-len(end), os.SEEK_END)
             file.write(((",\n" if self._entries else "") + _dump_record(line) + "\n]\n").encode())
 
-    # -------------------------------------------------------------- what is refused
-
-    def _resume_staging(self, sources: Collection[InputImage]) -> ResultManifest | None:
-        """The mark of an attempt to replace the folder that is to be continued; any other one is removed."""
-        stage = staging_folder(self.folder)
-        files = _list_files(stage)
-        mark = check_staging_folder(self.folder, ANALYSIS, own_files=files)
-        if mark is None:
+    def _resume_staging(self, images: Collection[InputImage]) -> ResultManifest | None:
+        """The manifest of an interrupted replacement that fits this batch; any other one is removed."""
+        staging = staging_folder(self.folder)
+        index = ImageIndex(staging)
+        manifest = check_staging_folder(self.folder, ANALYSIS, own_files=index.list_files())
+        if manifest is None:
             return None
-        if mark.settings == self._settings and {source for source, _ in _iter_entries(stage)} <= set(sources):
-            return mark
-        remove_result(stage)  # `check_staging_folder` found nothing in it that is not its own
+        if manifest.settings == self._settings and index.read_entries().keys() <= set(images):
+            return manifest
+        remove_result(staging)  # `check_staging_folder` found no foreign file in it
         return None
 
-    def _check_settings(self, mark: ResultManifest) -> None:
-        names = [name for name in self._settings if mark.settings and mark.settings.get(name) != self._settings[name]]
+    def _check_settings(self, manifest: ResultManifest) -> None:
+        settings = manifest.settings
+        names = [name for name in self._settings if settings and settings.get(name) != self._settings[name]]
         if names:
             raise ResultFolderError(
                 f"{self.folder} holds results with other settings ({', '.join(names)}); choose another folder, or "
                 "replace it with --overwrite."
             )
 
-    def _check_unchanged(self, source: InputImage) -> None:
-        entry = self._entries[source]
-        if not os.path.isfile(source.path):
-            return  # it is said to be missing when it is to be read
-        facts = os.stat(source.path)
-        if (facts.st_size, facts.st_mtime_ns) != (entry.size_bytes, entry.mtime_ns) and compute_sha256(
-            Path(source.path)
-        ) != entry.sha256:
+    def _check_unchanged(self, image: InputImage) -> None:
+        if not os.path.isfile(image.path):
+            return  # reading it will report that it is missing
+        entry, stat = self._entries[image], os.stat(image.path)
+        if (stat.st_size, stat.st_mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+            return
+        if compute_sha256(Path(image.path)) != entry.sha256:
             raise ResultFolderError(
-                f"{source.path} is not what it was when its results were written into {self.folder}; choose another "
+                f"{image.path} was changed since its results were written into {self.folder}; choose another "
                 "folder, or replace it with --overwrite."
             )
 
 
-def _dump_record(line: Mapping[str, Any]) -> str:
+def _dump_record(line: IndexLine) -> str:
     return json.dumps(line["record"], ensure_ascii=False)
-
-
-def _iter_lines(folder: Path) -> Iterator[dict[str, Any]]:
-    return (line for _, line in _iter_index(folder))
-
-
-def _iter_index(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The whole lines of the index with their offsets; a last one without its line break is not whole."""
-    path = folder / _INDEX_FILE
-    if not path.is_file():
-        return
-    with open(path, "rb") as file:
-        offset = 0
-        for text in file:
-            if text.endswith(b"\n"):
-                try:
-                    yield offset, json.loads(text)
-                except ValueError as error:
-                    raise ResultFolderError(f"{path} is damaged; choose another folder.") from error
-            offset += len(text)
-
-
-def _iter_entries(folder: Path) -> Iterator[tuple[InputImage, _IndexEntry]]:
-    for offset, line in _iter_index(folder):
-        yield (
-            InputImage(line["path"], line["occurrence"]),
-            _IndexEntry(offset, line["stem"], line["size_bytes"], line["mtime_ns"], line["sha256"]),
-        )
-
-
-def _list_files(folder: Path) -> set[str]:
-    """All files of the images that are done, relative to `folder`."""
-    return {name for line in _iter_lines(folder) for name in line["files"]}

@@ -1,4 +1,4 @@
-"""Photos from their bytes to everything that is shown and saved of them, blurred where that is wanted."""
+"""Analyze a photo, and make the previews, crops and files of the result, with or without anonymization."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from emotion.faces import Box, Face
+from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import decode_image, encode_jpeg, encode_png, read_image, rotate
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.results import serialization
 
-ImageArray = NDArray[np.uint8]
-
-# A threshold that only certainty reaches: every other face gets its reason, and `apply_min_confidence` hides some of them.
+# Only certainty reaches this threshold: every other face gets a reason, which `apply_min_confidence` may remove.
 _EXPLAIN_ALL: Final = 1.0
-_PREVIEW_SIDE_PX: Final = 1400  # pixels; more cannot be seen on a page
+_PREVIEW_SIDE_PX: Final = 1400  # a page shows no more
+_PREVIEW_QUALITY: Final = 88  # of the JPEG
 _CROP_SIDE_PX: Final = 320
 _THUMBNAIL_SIDE_PX: Final = 320
 
 
 @dataclass(frozen=True)
 class PhotoAnalysis:
-    """One photo as it was read, small enough to be kept for a hundred photos.
+    """The result for one photo, small enough to keep a hundred of them in memory; nothing in it is anonymized.
 
-    `rotation`: degrees clockwise by which the photo was turned to find faces; `reduction`: by how much (1, 2, 4 or 8) the
-    width and height of a very large file were divided; size and boxes are those of the turned, reduced photo. `faces`:
-    each with its reason to be unsure, however sure it is. `preview_jpeg`: the photo as JPEG, reduced. `crops`: each face for
-    people to look at, RGB uint8; `gray_crops`: what the classifier read, uint8 (n, side, side). `candidate_boxes`: the boxes of all
-    that may be a face, to be hidden with the faces. Nothing in it is blurred.
+    Attributes:
+        width: Pixels of the rotated, reduced photo, as all boxes.
+        height: Pixels of the rotated, reduced photo.
+        rotation: Degrees clockwise by which the photo was rotated to find faces.
+        faces: Each with a reason for uncertainty unless its confidence is 1.
+        preview_jpeg: The photo, reduced.
+        crops: Each face with a margin, RGB uint8.
+        gray_crops: The input of the classifier, uint8 (n, side, side).
+        candidate_boxes: Boxes of all that may be a face, which are anonymized with the faces.
+        reduction: Factor (1, 2, 4 or 8) by which width and height of a very large file were divided.
     """
 
     width: int
@@ -50,37 +51,43 @@ class PhotoAnalysis:
 
     @property
     def anonymized_boxes(self) -> tuple[Box, ...]:
-        """What a blur hides: the faces, and what may be one, for a threshold that shows few faces must not show those
-        that it leaves out."""
+        """The boxes to pixelate: the faces and all candidates, so that a high threshold reveals no face."""
         return (*(face.box for face in self.faces), *self.candidate_boxes)
 
     def apply_min_confidence(self, min_confidence: float) -> tuple[Face, ...]:
-        """The faces, with their reasons only where the confidence is below `min_confidence`."""
+        """Return the faces without the reasons of those whose confidence reaches `min_confidence`."""
         return tuple(
-            replace(f, uncertainty_reason=None) if f.scores and f.scores.confidence >= min_confidence else f
-            for f in self.faces
+            replace(face, uncertainty_reason=None) if face.scores and face.scores.confidence >= min_confidence else face
+            for face in self.faces
         )
 
     def render_preview(self, anonymize: bool) -> bytes:
-        """The preview as it may be shown, JPEG."""
+        """Return the preview as JPEG."""
         if not (anonymize and self.anonymized_boxes):
             return self.preview_jpeg
         image = read_image(self.preview_jpeg)
-        factor = image.shape[1] / self.width
-        boxes = [Box(*(side * factor for side in (b.x1, b.y1, b.x2, b.y2))) for b in self.anonymized_boxes]
-        return encode_jpeg(pixelate(image, boxes), 88)
+        scale = image.shape[1] / self.width
+        boxes = [Box(*(x * scale for x in (box.x1, box.y1, box.x2, box.y2))) for box in self.anonymized_boxes]
+        return encode_jpeg(pixelate(image, boxes), _PREVIEW_QUALITY)
 
     def render_crops(self, anonymize: bool) -> tuple[ImageArray, ...]:
-        """The crops as they may be shown, RGB uint8."""
+        """Return the crops, RGB uint8."""
         return tuple(map(_pixelate_crop, self.crops)) if anonymize else self.crops
 
 
 def analyze_photo(
     content: bytes | Path, analyzer: Analyzer, settings: AnalyzerSettings, name: str | None = None
 ) -> PhotoAnalysis:
-    """Read a photo (its bytes or its path) whichever way up it is; `settings.min_confidence` is not used.
+    """Analyze a photo in any orientation.
 
-    `name` is what an `ImageError` calls it.
+    Args:
+        content: Bytes or path of the file.
+        analyzer: Finds and classifies the faces.
+        settings: `min_confidence` is ignored, see `PhotoAnalysis.apply_min_confidence`.
+        name: Of the photo in messages.
+
+    Raises:
+        ImageError: The photo cannot be read.
     """
     decoded = decode_image(content, name=name)
     upright = analyzer.analyze_any_orientation(decoded.pixels, replace(settings, min_confidence=_EXPLAIN_ALL))
@@ -91,7 +98,7 @@ def analyze_photo(
         height=height,
         rotation=upright.rotation,
         faces=faces,
-        preview_jpeg=encode_jpeg(downscale(image, _PREVIEW_SIDE_PX), 88),
+        preview_jpeg=encode_jpeg(downscale(image, _PREVIEW_SIDE_PX), _PREVIEW_QUALITY),
         crops=tuple(downscale(serialization.crop_with_margin(image, face), _CROP_SIDE_PX).copy() for face in faces),
         gray_crops=crop_faces(to_gray(image), faces, analyzer.detector.crop_geometry, analyzer.classifier.input_size),
         candidate_boxes=upright.candidate_boxes,
@@ -100,7 +107,7 @@ def analyze_photo(
 
 
 class Photo(NamedTuple):
-    """A photo that was read: its name, its file (bytes or path), and its faces with the reasons to be shown."""
+    """An analyzed photo: its name, its file (bytes or path), the analysis, and the faces as they are displayed."""
 
     name: str
     content: bytes | Path
@@ -108,60 +115,70 @@ class Photo(NamedTuple):
     faces: tuple[Face, ...]
 
     def load_image(self) -> ImageArray:
-        """The photo in its full size, turned as it was read, RGB uint8; decoded again, since it is not kept."""
+        """Decode the photo again in full size, rotated as it was analyzed, RGB uint8."""
         return rotate(read_image(self.content, name=self.name), self.analysis.rotation)
 
     @property
     def stem(self) -> str:
-        """A part of a file name made of the photo's name."""
+        """The beginning of the names of its result files."""
         return _make_stem(self.name)
 
     def make_thumbnail(self, anonymize: bool) -> ImageArray:
-        """A small picture of the photo as it may be shown, RGB uint8."""
+        """Return a thumbnail, RGB uint8."""
         return downscale(read_image(self.analysis.render_preview(anonymize)), _THUMBNAIL_SIDE_PX)
 
     def to_dict(self) -> dict[str, Any]:
-        """The photo and its faces as plain JSON values, see `serialization.photo_to_dict`."""
-        reading = self.analysis
-        return serialization.photo_to_dict(
-            self.name, reading.width, reading.height, self.faces, reading.rotation, reading.reduction
-        )
+        """Return the photo and its faces as plain JSON values.
+
+        `rotation` and `reduction` (see `PhotoAnalysis`) are there only where they change the photo.
+        """
+        analysis = self.analysis
+        record: dict[str, Any] = {
+            "file": self.name,
+            "width": analysis.width,
+            "height": analysis.height,
+            "faces": [serialization.face_to_dict(face) for face in self.faces],
+        }
+        record |= {"rotation": analysis.rotation} if analysis.rotation else {}
+        return record | ({"reduction": analysis.reduction} if analysis.reduction > 1 else {})
 
 
 def make_unique_names(names: Sequence[str]) -> list[str]:
-    """The names, those that come again with a number: "a.jpg", "a.jpg (2)"."""
+    """Number the names that occur again: "a.jpg", "a.jpg (2)"."""
     return _number_duplicates(names, "{} ({})")
 
 
 def _number_duplicates(names: Sequence[str], template: str = "{}-{}") -> list[str]:
-    """The names, each different from all others whatever their case, as the disks of some systems want it."""
-    asked, given = {name.casefold() for name in names}, set[str]()
-    out = []
+    """Make names unique regardless of case, as the file systems of macOS and Windows require."""
+    originals, used = {name.casefold() for name in names}, set[str]()
+    unique_names = []
     for name in names:
-        new, number = name, 1
-        while new.casefold() in given or (number > 1 and new.casefold() in asked):
+        unique, number = name, 1
+        while unique.casefold() in used or (number > 1 and unique.casefold() in originals):
             number += 1
-            new = template.format(name, number)
-        given.add(new.casefold())
-        out.append(new)
-    return out
+            unique = template.format(name, number)
+        used.add(unique.casefold())
+        unique_names.append(unique)
+    return unique_names
 
 
 def make_annotated_png(photo: Photo, *, anonymize: bool) -> bytes:
-    """The photo with its boxes and labels in its full size, as PNG."""
-    full = photo.load_image()
-    return encode_png(annotate(pixelate(full, photo.analysis.anonymized_boxes) if anonymize else full, photo.faces))
+    """Draw boxes and labels on the photo in full size, as PNG."""
+    image = photo.load_image()
+    if anonymize:
+        image = pixelate(image, photo.analysis.anonymized_boxes)
+    return encode_png(annotate(image, photo.faces))
 
 
 def make_annotated_zip(photos: Sequence[Photo], *, anonymize: bool) -> bytes:
-    """All photos with their boxes and labels, as PNG in a ZIP."""
+    """Return a ZIP of the annotated photos, as PNG."""
     return serialization.zip_files(
-        {f"{stem}.png": make_annotated_png(p, anonymize=anonymize) for stem, p in _pair_with_stems(photos)}
+        {f"{stem}.png": make_annotated_png(photo, anonymize=anonymize) for stem, photo in _pair_with_stems(photos)}
     )
 
 
 def make_crops_zip(photos: Sequence[Photo], *, anonymize: bool) -> bytes:
-    """Every face in its full size as PNG in a ZIP: "03_happy.png", in a folder for each of several photos."""
+    """Return a ZIP of all faces in full size, "03_happy.png", in a folder for each of several photos."""
     files = {}
     for stem, photo in _pair_with_stems(photos):
         folder = f"{stem}/" if len(photos) > 1 else ""
@@ -170,7 +187,7 @@ def make_crops_zip(photos: Sequence[Photo], *, anonymize: bool) -> bytes:
 
 
 def iter_crop_files(photo: Photo, *, anonymize: bool) -> Iterator[tuple[str, bytes]]:
-    """Every face of a photo in its full size: a file name and the PNG."""
+    """Iterate over the faces of a photo in full size: file name and PNG."""
     image = photo.load_image()
     for number, face in enumerate(photo.faces, 1):
         crop = serialization.crop_with_margin(image, face)
@@ -178,19 +195,19 @@ def iter_crop_files(photo: Photo, *, anonymize: bool) -> Iterator[tuple[str, byt
 
 
 def faces_to_csv(photos: Sequence[Photo]) -> str:
-    """All faces of all photos as CSV, see `tables.faces_table`."""
-    from emotion.results import tables  # it loads pandas, half a second that the first page can do without
+    """Return all faces of all photos as CSV, see `tables.faces_table`."""
+    from emotion.results import tables  # imports pandas: half a second that the first page does not need
 
     return tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos]))
 
 
 def faces_to_json(photos: Sequence[Photo]) -> str:
-    """All photos with their faces as JSON, a list of `serialization.photo_to_dict`."""
+    """Return a JSON list of all photos, see `Photo.to_dict`."""
     return serialization.to_json([photo.to_dict() for photo in photos])
 
 
 def _pair_with_stems(photos: Sequence[Photo]) -> list[tuple[str, Photo]]:
-    """A name for files and folders made of each photo: safe, and different for all."""
+    """Each photo with a unique beginning for the names of its files."""
     return list(zip(_number_duplicates([photo.stem for photo in photos]), photos, strict=True))
 
 
@@ -199,15 +216,5 @@ def _make_stem(name: str) -> str:
 
 
 def _pixelate_crop(crop: ImageArray) -> ImageArray:
-    """A mosaic of the whole crop, so that neighbours at its edges are hidden as well."""
+    """Pixelate the whole crop: parts of other faces may be at its edges."""
     return pixelate(crop, [Box(0, 0, crop.shape[1], crop.shape[0])])
-
-
-def downscale(image: ImageArray, max_side: int) -> ImageArray:
-    """RGB uint8 (H, W, 3) reduced to a long side of at most `max_side` pixels."""
-    height, width = image.shape[:2]
-    factor = max_side / max(height, width)
-    if factor >= 1:
-        return image
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Faces -> plain values, sentences, JSON and files to take away; tables are made in `tables`, which loads pandas."""
+"""Faces as plain values, short texts, JSON and ZIP files; `tables` has what needs pandas."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import io
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-
-from numpy.typing import NDArray
 
 from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Face
+from emotion.media.image_array import ImageArray
 
-PROGRAM: Final = f"Emotion Studio {VERSION}"  # part of the provenance of every result
+PROGRAM: Final = f"Emotion Studio {VERSION}"  # in the provenance of every saved result
+_MAX_NAME_LENGTH: Final = 60
 
 
 def face_to_dict(face: Face) -> dict[str, Any]:
-    """One face as plain JSON values; box in pixels, half-open."""
+    """Return a face as plain JSON values; box in pixels, half-open."""
     scores = dict(face.scores) if face.scores else {}
     return {
         "box": list(face.box.to_int_xyxy()),
@@ -31,36 +32,22 @@ def face_to_dict(face: Face) -> dict[str, Any]:
     }
 
 
-def photo_to_dict(
-    file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
-) -> dict[str, Any]:
-    """One photo as plain JSON values; `rotation`: degrees clockwise by which it was turned to find the faces
-    (width, height and boxes are those of the turned picture); `reduction`: by how much the width and height of the file
-    were divided. Both are there only where they change something."""
-    record: dict[str, Any] = {
-        "file": file,
-        "width": width,
-        "height": height,
-        "faces": [face_to_dict(f) for f in faces],
-    }
-    return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
-
-
 def count_expressions(faces: Sequence[Face]) -> dict[str, int]:
-    """How often each word is shown, most frequent first, unsure last."""
-    shown = [face.display_label for face in faces]
-    names = sorted(set(shown), key=lambda n: (n == UNCERTAIN.name, -shown.count(n), n))
-    return {name: shown.count(name) for name in names}
+    """Count the displayed labels, most frequent first, unsure last."""
+    counts = Counter(face.display_label for face in faces)
+    return dict(sorted(counts.items(), key=lambda item: (item[0] == UNCERTAIN.name, -item[1], item[0])))
 
 
 def format_counts(faces: Sequence[Face]) -> str:
-    """ "9 happy, 3 neutral, 1 unsure"; "no face" for none."""
-    return ", ".join(f"{n} {name}" for name, n in count_expressions(faces).items()) or "no face"
+    """Describe the displayed labels: "9 happy, 3 neutral, 1 unsure", or "no face"."""
+    return ", ".join(f"{count} {label}" for label, count in count_expressions(faces).items()) or "no face"
 
 
 def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
-    """One frame of a stream as plain JSON values: `timestamp`, and its faces with `track_id` (null where it has none) and
-    `display_label` (the word that was shown) before what `face_to_dict` gives."""
+    """Return a frame of a stream as plain JSON values.
+
+    Its faces have `track_id` (may be null) and `display_label` beside the fields of `face_to_dict`.
+    """
     return {
         "timestamp": round(timestamp, 3),
         "faces": [
@@ -70,25 +57,24 @@ def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
 
 
 def stream_to_json(provenance: Mapping[str, Any], frames: Iterable[str]) -> str:
-    """The JSON text of a stream: the `provenance`, and as "frames" what `frame_to_dict` gave, already as JSON, a frame in
-    each line."""
+    """Join the fields of `provenance` and "frames", JSON texts of `frame_to_dict`, into one JSON text."""
     lines = ",\n".join(frames)
     return f'{to_json(provenance).rstrip()[:-1].rstrip()}{"," if provenance else ""}\n "frames": [\n{lines}\n]}}\n'
 
 
 def to_json(value: object) -> str:
-    """JSON text with a final line break, in the order given."""
+    """Return JSON text with a final line break; the order of keys is kept."""
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def sanitize_filename(name: str) -> str:
-    """A person's file name as a part of a file name of ours: letters, digits, dots and dashes, 60 at most."""
+    """Reduce the name of an uploaded file to letters, digits, dots and dashes, 60 at most."""
     stem = re.sub(r"[^\w.-]+", "-", name.rsplit("/", 1)[-1].rsplit("\\", 1)[-1]).strip("-.")
-    return stem[:60] or "photo"
+    return stem[:_MAX_NAME_LENGTH] or "photo"
 
 
 def zip_files(files: Mapping[str, bytes]) -> bytes:
-    """A ZIP of name -> content; the same content gives the same bytes."""
+    """Return a ZIP of files by name; equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -96,8 +82,8 @@ def zip_files(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def crop_with_margin(image: NDArray, face: Face, margin: float = 1.25) -> NDArray:
-    """The part of RGB uint8 (H, W, 3) around a face, for people to look at; a view, at least 1 x 1."""
+def crop_with_margin(image: ImageArray, face: Face, margin: float = 1.25) -> ImageArray:
+    """Return the part of an image around a face for display: a view, at least 1 x 1 pixels."""
     height, width = image.shape[:2]
     x1, y1, x2, y2 = face.box.expand(margin).clip(width, height).to_int_xyxy()
     x1, y1 = min(x1, width - 1), min(y1, height - 1)

@@ -1,4 +1,4 @@
-"""Values -> tidy tables and CSV of faces, photos and streams."""
+"""Tables of faces, photos and streams, and their CSV text."""
 
 from __future__ import annotations
 
@@ -39,18 +39,20 @@ STREAM_COLUMNS: Final = (
     "y2",
 )
 
-_CHUNK_FRAMES: Final = 2000  # frames
-SCORE_PREFIX: Final = "score_"  # of the columns that hold the probability of a label
+SCORE_PREFIX: Final = "score_"  # of the columns of probabilities
+_CHUNK_FRAMES: Final = 2000  # decoded together
 
 
 def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
-    """One row a face of (file, faces): `FACE_COLUMNS`, then `score_<label>` for each label; empty for no faces.
+    """Return one row per face: `FACE_COLUMNS`, then `score_<label>` for each label.
 
-    `labels` have a column in any case.
-    `face_index` counts from 1 in each file; `label` is the best one even where `uncertainty_reason` gives a reason.
+    Args:
+        photos: File and faces of each photo. `face_index` counts from 1 in each; `label` is the most probable one,
+            also where there is an `uncertainty_reason`.
+        labels: Have a column in any case.
     """
-    found = (label for _, faces in photos for face in faces for label in face.scores or ())
-    labels = list(dict.fromkeys((*labels, *found)))
+    scored = (label for _, faces in photos for face in faces for label in face.scores or ())
+    labels = list(dict.fromkeys((*labels, *scored)))
     rows = [
         [
             file,
@@ -69,65 +71,69 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[s
 
 
 def score_columns(labels: Iterable[str]) -> list[str]:
-    """The columns of the probabilities of `labels`."""
+    """Return the names of the columns of probabilities."""
     return [f"{SCORE_PREFIX}{label}" for label in labels]
 
 
 def get_score_labels(table: pd.DataFrame) -> list[str]:
-    """The labels for which a table has a column of probabilities."""
+    """Return the labels for which a table has a column of probabilities."""
     return [name.removeprefix(SCORE_PREFIX) for name in table.columns if name.startswith(SCORE_PREFIX)]
 
 
 def counts_table(faces: Sequence[Face]) -> pd.DataFrame:
-    """Columns `expression`, `count`, `share`: what is shown, most frequent first, unsure last."""
-    shown = count_expressions(faces)
-    shares = [n / len(faces) for n in shown.values()]
-    return pd.DataFrame({"expression": list(shown), "count": list(shown.values()), "share": shares})
+    """Return the displayed labels, most frequent first, unsure last: `expression`, `count`, `share` (0 to 1)."""
+    counts = count_expressions(faces)
+    shares = [count / len(faces) for count in counts.values()]
+    return pd.DataFrame({"expression": list(counts), "count": list(counts.values()), "share": shares})
 
 
 def scores_table(face: Face) -> pd.DataFrame:
-    """Columns `expression`, `probability` of one face, in the model's order."""
+    """Return the scores of a face in the order of the classifier: `expression`, `probability`."""
     scores = face.scores or {}
     return pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
 
 
 def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a face of frames as from `frame_to_dict`: `STREAM_COLUMNS`, then `score_<label>` for each label; empty for
-    no faces. `label` and `confidence` are those of `Face`, also where `display_label` is "unsure"."""
-    found = [(frame["timestamp"], face) for frame in frames for face in frame["faces"]]
-    labels = list(dict.fromkeys(label for _, face in found for label in face["scores"]))
-    nothing = float("nan")
+    """Return one row per face of frames, as `frame_to_dict` gives them: `STREAM_COLUMNS`, then `score_<label>`.
+
+    `label` and `confidence` are those of `Face`, also where `display_label` is "unsure".
+    """
+    timed_faces = [(frame["timestamp"], face) for frame in frames for face in frame["faces"]]
+    labels = list(dict.fromkeys(label for _, face in timed_faces for label in face["scores"]))
+    nan = float("nan")
     rows = [
         [
             timestamp,
             face["track_id"],
             face["display_label"],
             face["label"] or "",
-            nothing if face["confidence"] is None else face["confidence"],
+            nan if face["confidence"] is None else face["confidence"],
             face["uncertainty_reason"] or "",
             face["detection_score"],
             *face["box"],
-            *(face["scores"].get(label, nothing) for label in labels),
+            *(face["scores"].get(label, nan) for label in labels),
         ]
-        for timestamp, face in found
+        for timestamp, face in timed_faces
     ]
     return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
 
 
 def stream_to_csv(frames: Sequence[str]) -> str:
-    """The CSV text of `stream_table` of frames that are already JSON, made in parts since an hour of them as values
-    would take some hundred megabytes."""
+    """Return the CSV text of `stream_table` of frames that are JSON texts."""
+    # In chunks: an hour of decoded frames takes some hundred megabytes.
     starts = range(0, len(frames), _CHUNK_FRAMES)
     parts = [stream_table(map(json.loads, frames[start : start + _CHUNK_FRAMES])) for start in starts]
-    full = [part for part in parts if len(part)]
-    return to_csv(pd.concat(full, ignore_index=True) if full else stream_table([]))
+    with_faces = [part for part in parts if len(part)]
+    return to_csv(pd.concat(with_faces, ignore_index=True) if with_faces else stream_table([]))
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """The text of a CSV file with four digits, which begins with a byte order mark for Excel; a text that a spreadsheet
-    would run as a formula gets a quote in front."""
+    """Return the text of a CSV file with four decimals; it begins with a byte order mark, for Excel.
+
+    A cell that a spreadsheet would run as a formula is preceded by a quote.
+    """
     safe = table.set_axis([escape_formula(name) for name in table.columns], axis=1)  # labels may have any name, too
-    for place, dtype in enumerate(table.dtypes):  # two columns may have one name
+    for index, dtype in enumerate(table.dtypes):  # by index, since two columns may have one name
         if dtype.kind in "OUT":
-            safe.isetitem(place, [escape_formula(value) for value in table.iloc[:, place]])
+            safe.isetitem(index, [escape_formula(value) for value in table.iloc[:, index]])
     return BYTE_ORDER_MARK + safe.to_csv(index=False, float_format="%.4f", lineterminator="\n")

@@ -12,10 +12,10 @@ from streamlit.components.v2 import component
 from emotion.expressions import get_style, symbol_and_name, text_color
 from emotion.faces import Face
 from emotion.formatting import format_percent
+from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.annotation import MAX_FULL_LABELS
-from emotion.results import photos
-from emotion.results.photos import ImageArray, PhotoAnalysis
+from emotion.results.photos import PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 
 if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
@@ -103,7 +103,7 @@ def show_thumbnails(
     """
     data = {
         "thumbnails": [
-            {**item._asdict(), "image": to_data_url(encode_jpeg(photos.downscale(item.image, 2 * side_px), 85))}
+            {**item._asdict(), "image": to_data_url(encode_jpeg(downscale(item.image, 2 * side_px), 85))}
             for item in thumbnails
         ],
         "label": label,

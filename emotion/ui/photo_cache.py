@@ -13,9 +13,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
+from emotion.media.image_array import ImageArray
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.results import photos
-from emotion.results.photos import ImageArray, Photo, PhotoAnalysis
+from emotion.results.photos import Photo, PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 from emotion.ui import session
 

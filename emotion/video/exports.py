@@ -16,9 +16,10 @@ from PIL import Image
 from emotion.errors import EmotionError, JobError
 from emotion.expressions import UNCERTAIN
 from emotion.formatting import format_percent
+from emotion.media.image_array import downscale
 from emotion.media.video_reader import TimedFrame, VideoReader
 from emotion.results import serialization, tables
-from emotion.results.photos import downscale, make_unique_names
+from emotion.results.photos import make_unique_names
 from emotion.storage import write_atomic
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.html_report import render_report

@@ -36,11 +36,11 @@ from emotion.jobs.result_folder import (
     is_result_file,
     start_result,
 )
+from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
-from emotion.results.photos import downscale
 from emotion.storage import require_free_space, write_atomic, write_json
 from emotion.tracking.stream import Stream, StreamSettings
 from emotion.video.frame_log import FRAMES_FILE

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion.datasets.builder import DATASETS_FOLDER
+from emotion.datasets.metadata import DATASETS_FOLDER
 
 if os.environ.get("CI", "").lower() != "true":  # there a missing Playwright is a failure
     pytest.importorskip("playwright", reason="THE BROWSER TESTS DID NOT RUN: Playwright is not installed")

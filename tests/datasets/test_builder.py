@@ -24,18 +24,15 @@ from numpy.typing import NDArray
 
 from emotion.cli.main import main
 from emotion.datasets import builder
+from emotion.datasets.build_config import DatasetBuildConfig
 from emotion.datasets.build_jobs import BuildRequest, delete_job, list_build_jobs, restart_job, start_from_path
-from emotion.datasets.builder import (
-    FACES_FILE,
-    METADATA_FILE,
-    REJECTED,
-    DatasetBuildConfig,
-    build_dataset,
-    validate_name,
-)
+from emotion.datasets.builder import build_dataset
 from emotion.datasets.dataset import SPLITS
 from emotion.datasets.duplicates import group_near_duplicates
 from emotion.datasets.loaders import load_dataset
+from emotion.datasets.metadata import FACES_FILE, METADATA_FILE
+from emotion.datasets.publishing import validate_name
+from emotion.datasets.rejections import REJECTED
 from emotion.datasets.splitting import parse_split_ratios
 from emotion.errors import DataError, EmotionError, JobError
 from emotion.faces import Box, Face

@@ -22,8 +22,9 @@ from hypothesis.extra import numpy as hnp
 from emotion.datasets import dataset as datasets_dataset
 from emotion.datasets.dataset import Dataset, clean_votes, is_non_face, majority_vote, vote_distribution
 from emotion.datasets.duplicates import duplicate_report, group_duplicates, group_near_duplicates, is_train_duplicate
+from emotion.datasets.fer2013_files import with_votes
 from emotion.datasets.hard_negatives import mine_hard_negatives
-from emotion.datasets.loaders import load_dataset, with_votes
+from emotion.datasets.loaders import load_dataset
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 from tests.datasets.conftest import REAL

@@ -1,4 +1,4 @@
-"""A data set in the labels of a set: which faces stay, and as what."""
+"""Label sets: which faces of a data set have a label in them, and the labels that no classifier can have."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ from tests.training.making import dataset
         ("own", FER2013_LABELS),
     ],
 )
-def test_each_face_keeps_its_word(name: str, labels: tuple[str, ...]) -> None:
+def test_mapped_faces_keep_their_labels(name: str, labels: tuple[str, ...]) -> None:
     data = dataset(70, 14, 14)
-    lesson = map_labels(data, get_label_set(name))
-    assert lesson.data.label_names == labels
-    words = [data.label_names[label] for label in data.labels[lesson.rows]]
-    assert words == [labels[label] for label in lesson.data.labels]
-    np.testing.assert_array_equal(lesson.data.images, data.images[lesson.rows])
-    np.testing.assert_array_equal(lesson.data.split, data.split[lesson.rows])
-    assert set(words) == set(labels)
-    assert lesson.excluded_counts == {word: 14 for word in FER2013_LABELS if word not in labels}
-    assert len(lesson.rows) + sum(lesson.excluded_counts.values()) == len(data)
+    task = map_labels(data, get_label_set(name))
+    assert task.data.label_names == labels
+    original = [data.label_names[label] for label in data.labels[task.rows]]
+    assert original == [labels[label] for label in task.data.labels]
+    np.testing.assert_array_equal(task.data.images, data.images[task.rows])
+    np.testing.assert_array_equal(task.data.split, data.split[task.rows])
+    assert set(original) == set(labels)
+    assert task.excluded_counts == {label: 14 for label in FER2013_LABELS if label not in labels}
+    assert len(task.rows) + sum(task.excluded_counts.values()) == len(data)
 
 
-def test_ferplus_goes_by_the_votes() -> None:
+def test_ferplus_labels_are_the_majority_of_the_votes() -> None:
     data = dataset(80, 20)
-    lesson = map_labels(data, get_label_set("ferplus"))
-    assert lesson.data.label_names == FERPLUS_LABELS
+    task = map_labels(data, get_label_set("ferplus"))
+    assert task.data.label_names == FERPLUS_LABELS
     majority = majority_vote(data)
-    np.testing.assert_array_equal(lesson.rows, np.flatnonzero(majority >= 0))
-    np.testing.assert_array_equal(lesson.data.labels, majority[majority >= 0])
-    with pytest.raises(DataError, match=r"fer2013.csv has no FER\+ votes, which the labels 'ferplus' need"):
+    np.testing.assert_array_equal(task.rows, np.flatnonzero(majority >= 0))
+    np.testing.assert_array_equal(task.data.labels, majority[majority >= 0])
+    with pytest.raises(DataError, match=r"fer2013.csv has no FER\+ votes, which the label set 'ferplus' needs"):
         map_labels(dataset(20, votes=False), get_label_set("ferplus"))
 
 
-def test_labels_of_the_data_set_itself() -> None:
+def test_own_label_set_keeps_the_labels_of_the_data_set() -> None:
     data = replace(dataset(20, votes=False), label_names=tuple("abcdefg"))
     assert map_labels(data, get_label_set("own")).data.label_names == tuple("abcdefg")
     with pytest.raises(DataError, match=r"No face of fer2013\.csv has one of the labels angry, fear, happy, sad"):
@@ -75,27 +75,27 @@ def check(data: Dataset) -> None:
 @given(
     labels=st.lists(st.integers(0, 6), min_size=1, max_size=60),
     splits=st.lists(st.integers(0, 2), min_size=60, max_size=60),
-    words=st.sampled_from([FER2013_LABELS, tuple("abcdefg"), ("happy", "sad", "a", "b", "c", "d", "e")]),
-    chosen=st.sampled_from([one for one in LABEL_SETS.values() if not one.is_vote_based]),
+    names=st.sampled_from([FER2013_LABELS, tuple("abcdefg"), ("happy", "sad", "a", "b", "c", "d", "e")]),
+    label_set=st.sampled_from([label_set for label_set in LABEL_SETS.values() if not label_set.is_vote_based]),
 )
-def test_counts_become_what_the_faces_become(
-    labels: list[int], splits: list[int], words: tuple[str, ...], chosen: LabelSet
+def test_mapped_counts_equal_the_counts_of_the_mapped_faces(
+    labels: list[int], splits: list[int], names: tuple[str, ...], label_set: LabelSet
 ) -> None:
     n = len(labels)
-    data = Dataset(np.zeros((n, 1, 1), np.uint8), np.array(labels, np.int8), np.array(splits[:n], np.int8), words)
+    data = Dataset(np.zeros((n, 1, 1), np.uint8), np.array(labels, np.int8), np.array(splits[:n], np.int8), names)
     try:
-        expected = map_labels(data, chosen).data
+        expected = map_labels(data, label_set).data
     except DataError as error:
         with pytest.raises(DataError, match=re.escape(str(error))):
-            map_counts(data.source, words, count_labels(data), chosen)
+            map_counts(data.source, names, count_labels(data), label_set)
         return
-    names, counts = map_counts(data.source, words, count_labels(data), chosen)
-    assert names == expected.label_names
+    mapped_names, counts = map_counts(data.source, names, count_labels(data), label_set)
+    assert mapped_names == expected.label_names
     np.testing.assert_array_equal(counts, count_labels(expected))
 
 
 @pytest.mark.parametrize(
-    ("first", "names", "expected"),
+    ("network_default", "names", "expected"),
     [
         ("fer2013", FER2013_LABELS, "fer2013"),
         ("four", FER2013_LABELS, "four"),
@@ -104,13 +104,13 @@ def test_counts_become_what_the_faces_become(
         ("fer2013", FER2013_LABELS[::-1], "own"),
     ],
 )
-def test_other_labels_than_those_of_fer2013_are_learned_as_they_are(
-    first: str, names: tuple[str, ...], expected: str
+def test_default_label_set_is_own_for_labels_other_than_fer2013(
+    network_default: str, names: tuple[str, ...], expected: str
 ) -> None:
-    assert default_label_set(first, names) == expected
+    assert default_label_set(network_default, names) == expected
 
 
-def test_a_label_without_a_training_face() -> None:
+def test_label_without_a_training_face_is_refused() -> None:
     data = dataset(70, 7)
     check(data)
     data.split[data.labels == 1] = 1
@@ -118,19 +118,18 @@ def test_a_label_without_a_training_face() -> None:
         check(data)
 
 
-def test_the_mapping_that_is_shown_is_the_one_that_is_done() -> None:
+def test_mapping_attribute_agrees_with_map_labels() -> None:
     data = dataset(70)
-    for chosen in LABEL_SETS.values():
-        if chosen.is_vote_based or not chosen.labels:
+    for label_set in LABEL_SETS.values():
+        if label_set.is_vote_based or not label_set.labels:
             continue
-        lesson = map_labels(data, chosen)
-        for row, label in zip(lesson.rows, lesson.data.labels, strict=True):
-            assert chosen.mapping[data.label_names[data.labels[row]]] == chosen.labels[label]
-        assert {name for name, new in chosen.mapping.items() if new is None} >= set(lesson.excluded_counts)
+        task = map_labels(data, label_set)
+        for row, label in zip(task.rows, task.data.labels, strict=True):
+            assert label_set.mapping[data.label_names[data.labels[row]]] == label_set.labels[label]
+        assert {name for name, new in label_set.mapping.items() if new is None} >= set(task.excluded_counts)
 
 
-def labelled(*names: str) -> Dataset:
-    """A training face of each label."""
+def one_face_per_label(*names: str) -> Dataset:
     n = len(names)
     return Dataset(np.zeros((n, 48, 48), np.uint8), np.arange(n, dtype=np.int8), np.zeros(n, np.int8), names)
 
@@ -139,12 +138,12 @@ def labelled(*names: str) -> Dataset:
     "name",
     ["unsure", " sad", "a\nb", "x" * 101, "字" * 40, "n/a", "a\\b", "../up", ".x", "sad?"],
 )
-def test_labels_that_cannot_be_used_are_said_before_the_first_step(name: str) -> None:
-    check(labelled("happy", "bored", "label", "x1"))
-    with pytest.raises(DataError, match="cannot be shown, or cannot be a part of a file's name"):
-        check(labelled("happy", name))
+def test_labels_that_cannot_be_displayed_are_refused(name: str) -> None:
+    check(one_face_per_label("happy", "bored", "label", "x1"))
+    with pytest.raises(DataError, match="is reserved or cannot be part of a file name"):
+        check(one_face_per_label("happy", name))
 
 
-def test_one_label_alone_is_nothing_to_learn() -> None:
-    with pytest.raises(DataError, match="has one label only, happy"):
-        check(labelled("happy"))
+def test_single_label_is_refused() -> None:
+    with pytest.raises(DataError, match="has only the label happy"):
+        check(one_face_per_label("happy"))

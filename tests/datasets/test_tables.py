@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.charts.datasets import plot_class_counts, plot_label_agreement
-from emotion.datasets import tables
+from emotion.datasets import rejections, tables
 from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.datasets.duplicates import group_near_duplicates
 from emotion.datasets.tables import MAJORITY_LABELS, DuplicateGroup
@@ -116,7 +116,7 @@ def test_agreement_against_a_slow_oracle(rows: list[tuple[int, int]]) -> None:
 def test_a_list_of_what_was_left_out_that_makes_no_sense(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "rejected.csv").write_text(text)
-    for one in tables.read_rejected(tmp_path):
+    for one in rejections.read_rejected(tmp_path):
         assert all(isinstance(value, str) for value in one)
 
 
@@ -171,7 +171,7 @@ def test_a_group_says_what_is_wrong_with_it() -> None:
 def test_what_was_left_out_is_read_with_and_without_a_byte_order_mark(mark: str, tmp_path: Path) -> None:
     text = f"{mark}name,label,reason,message,thumbnail\nGröße.png,happy,no face,Why.,\n"
     (tmp_path / "rejected.csv").write_text(text, encoding="utf-8")
-    (row,) = tables.read_rejected(tmp_path)
+    (row,) = rejections.read_rejected(tmp_path)
     assert (row.name, row.reason) == ("Größe.png", "no face")
 
 

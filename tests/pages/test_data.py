@@ -15,8 +15,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from emotion.datasets import build_jobs, builder, catalog
-from emotion.datasets.builder import DatasetBuildConfig, build_dataset
+from emotion.datasets import build_jobs, catalog
+from emotion.datasets.build_config import DatasetBuildConfig
+from emotion.datasets.builder import build_dataset
 from emotion.datasets.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
@@ -33,7 +34,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data/sets/ of this test only."""
     folder = tmp_path / "data" / "sets"
     folder.mkdir(parents=True)
-    for module in (catalog, builder, build_jobs, selection, build):
+    for module in (catalog, build_jobs, selection, build):
         monkeypatch.setattr(module, "DATASETS_FOLDER", folder)
     monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     st.cache_resource.clear()
@@ -391,7 +392,7 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
         ("../evil", ".", "80/10/10", "cannot be the name"),
         ("mine", "/nowhere/at/all", "80/10/10", "There is no /nowhere/at/all"),
         ("mine", "~nobody-here/photos", "80/10/10", "There is no ~nobody-here/photos"),
-        ("mine", ".", "80/20", "was expected as training/validation/test"),
+        ("mine", ".", "80/20", "expected training/validation/test"),
         ("", ".", "80/10/10", "cannot be the name"),
     ],
 )

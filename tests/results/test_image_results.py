@@ -21,7 +21,8 @@ from emotion.jobs.result_folder import MANIFEST_FILE
 from emotion.media.image_reader import encode_png, read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import image_results
-from emotion.results.image_results import ImageResults, InputImage
+from emotion.results.image_index import InputImage
+from emotion.results.image_results import ImageResults
 from emotion.storage import BYTE_ORDER_MARK
 
 Run = Callable[..., tuple[int, str, str]]
@@ -105,7 +106,7 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
             "other settings (min_confidence); choose another folder, or replace",
         ),
         (lambda out: None, ["--anonymize"], "other settings (anonymize)"),
-        (lambda out: write(out.parent / "a.png", 7), [], "is not what it was when its results were written"),
+        (lambda out: write(out.parent / "a.png", 7), [], "was changed since its results were written"),
         (lambda out: (out / MANIFEST_FILE).unlink(), [], "holds files that are no analysis"),
         (lambda out: (out / ".images.jsonl").write_text("{\n"), [], "is damaged"),
         (lambda out: (out / "mine.txt").write_text("mine"), ["--overwrite"], "holds mine.txt, which is no part"),

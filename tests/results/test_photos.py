@@ -17,8 +17,9 @@ from PIL import Image
 
 from emotion.errors import ImageError
 from emotion.faces import Box, Face, Scores
+from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
 from emotion.storage import BYTE_ORDER_MARK
@@ -153,7 +154,7 @@ def test_what_is_no_photo_is_called_by_its_name(analyzer: Analyzer) -> None:
 )
 def test_smaller(shape: tuple[int, int], side: int, expected: tuple[int, int]) -> None:
     image = np.full((*shape, 3), 77, np.uint8)
-    out = photos.downscale(image, side)
+    out = downscale(image, side)
     assert out.shape == (*expected, 3)
     assert np.all(out == 77)
 
@@ -304,6 +305,24 @@ def test_tables_of_photos(photo: Photo, names: list[str], rows: int) -> None:
     records = json.loads(photos.faces_to_json(several))
     assert [record["file"] for record in records] == names
     assert records == [one.to_dict() for one in several]
+
+
+@pytest.mark.parametrize(
+    ("faces", "rotation", "keys"),
+    [
+        ((), 0, ["file", "width", "height", "faces"]),
+        ((Face(Box(0, 0, 9, 9), 0.8),), 0, ["file", "width", "height", "faces"]),
+        ((Face(Box(0, 0, 9, 9), 0.8),), 90, ["file", "width", "height", "faces", "rotation"]),
+    ],
+)
+def test_record_of_a_photo_names_its_rotation(
+    photo: Photo, faces: tuple[Face, ...], rotation: Rotation, keys: list[str]
+) -> None:
+    analysis = replace(photo.analysis, width=640, height=480, rotation=rotation)
+    record = photo._replace(analysis=analysis, faces=faces).to_dict()
+    assert list(record) == keys
+    assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.png", 640, 480, len(faces))
+    assert record.get("rotation", 0) == rotation
 
 
 def test_a_photo_whose_face_was_never_read_can_be_saved(photo: Photo) -> None:

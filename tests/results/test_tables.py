@@ -75,21 +75,6 @@ def test_a_face_as_json(face: Face, expected: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("faces", "rotation", "keys"),
-    [
-        ([], 0, ["file", "width", "height", "faces"]),
-        ([HAPPY, UNREAD], 0, ["file", "width", "height", "faces"]),
-        ([HAPPY], 90, ["file", "width", "height", "faces", "rotation"]),
-    ],
-)
-def test_a_photo_as_json(faces: list[Face], rotation: int, keys: list[str]) -> None:
-    record = serialization.photo_to_dict("a.jpg", 640, 480, faces, rotation)
-    assert list(record) == keys
-    assert (record["file"], record["width"], record["height"], len(record["faces"])) == ("a.jpg", 640, 480, len(faces))
-    assert record.get("rotation", 0) == rotation
-
-
-@pytest.mark.parametrize(
     ("value", "text"), [([], "[]\n"), ({}, "{}\n"), ({"ä": "日"}, '{\n "ä": "日"\n}\n'), ([1], "[\n 1\n]\n")]
 )
 def test_json_text(value: object, text: str) -> None:

@@ -108,7 +108,7 @@ def test_teachers_are_known_by_their_cards(tmp_path: Path, make_bundle: Callable
     entry = get_dataset_info(write_npz(tmp_path / "a.npz", arrays_of(dataset(70, 7, 7))))
     teacher = make_bundle(tmp_path / "teacher")
     check_teachers([teacher], entry)
-    with pytest.raises(EmotionError, match="cannot teach the answer fer2013 with a, b, c"):
+    with pytest.raises(EmotionError, match="has no head fer2013 with the labels a, b, c"):
         check_teachers([teacher], replace(entry, labels=tuple("abcdefg")))
     with pytest.raises(EmotionError, match=r"There is no card.json in .*nowhere"):
         check_teachers([tmp_path / "nowhere"], entry)

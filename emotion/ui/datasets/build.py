@@ -12,8 +12,10 @@ import numpy as np
 import streamlit as st
 
 from emotion.datasets.augmentation import Augmentation, augment
+from emotion.datasets.build_config import DatasetBuildConfig
 from emotion.datasets.build_jobs import (
     JOB_SUFFIX,
+    UploadedPhoto,
     delete_job,
     list_build_jobs,
     restart_job,
@@ -21,7 +23,7 @@ from emotion.datasets.build_jobs import (
     start_from_photos,
     start_from_zip,
 )
-from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig
+from emotion.datasets.metadata import DATASETS_FOLDER
 from emotion.datasets.photo_sources import sanitize_label
 from emotion.datasets.splitting import parse_split_ratios
 from emotion.errors import DataError, EmotionError
@@ -159,7 +161,7 @@ def _choose_zip() -> Callable[[str, DatasetBuildConfig], Job] | None:
 
 def _choose_photos() -> Callable[[str, DatasetBuildConfig], Job] | None:
     """Photos of one label after the other, kept until the start."""
-    kept: list[tuple[str, str, bytes]] = state.setdefault("data_photos", [])
+    kept: list[UploadedPhoto] = state.setdefault("data_photos", [])
     zone = state.setdefault("data_uploader_id", 0)
     label = st.text_input(
         "Label of the next photos",
@@ -175,21 +177,21 @@ def _choose_photos() -> Callable[[str, DatasetBuildConfig], Job] | None:
         key=f"data_photos_{zone}",
         disabled=not sanitize_label(label),
     )
-    if files and sum(len(content) for *_, content in kept) + sum(file.size for file in files) > _MAX_UPLOAD_BYTES:
+    if files and sum(len(photo.content) for photo in kept) + sum(file.size for file in files) > _MAX_UPLOAD_BYTES:
         st.error(
             f"These photos have more than {_MAX_UPLOAD_BYTES / 2**20:.0f} MB together; "
             "give the rest as a folder or a ZIP.",
             icon=":material/error:",
         )
     elif files and sanitize_label(label):
-        kept += [(sanitize_label(label), file.name, file.getvalue()) for file in files]
+        kept += [UploadedPhoto(sanitize_label(label), file.name, file.getvalue()) for file in files]
         for file in files:
             photo_cache.release_upload(file.file_id)
         state["data_uploader_id"] = zone + 1  # or they would be added again at every click
         st.rerun()
     if not kept:
         return None
-    counts = Counter(label for label, _, _ in kept)
+    counts = Counter(photo.label for photo in kept)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             messages.escape_markdown(

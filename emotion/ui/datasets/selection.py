@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from emotion.datasets import tables
-from emotion.datasets.build_jobs import read_metadata
-from emotion.datasets.builder import DATASETS_FOLDER
 from emotion.datasets.catalog import DatasetInfo, cache_key, list_datasets
 from emotion.datasets.dataset import SPLITS, Dataset
-from emotion.datasets.duplicates import duplicate_report, group_near_duplicates
+from emotion.datasets.duplicates import duplicate_report, load_near_duplicates, near_duplicate_cache_path
 from emotion.datasets.loaders import load_dataset
+from emotion.datasets.metadata import DATASETS_FOLDER, read_metadata
 from emotion.datasets.tables import DuplicateGroup
 from emotion.errors import DataError
 from emotion.media.image_reader import read_image
@@ -51,8 +51,8 @@ def _load(fingerprint: tuple[str, int, int], _dataset_info: DatasetInfo) -> Data
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for duplicates; up to a minute for 36,000 faces")
-def _get_duplicate_groups(fingerprint: tuple[str, int, int], _dataset: Dataset) -> list[DuplicateGroup]:
-    return tables.find_duplicate_groups(_dataset, group_near_duplicates(_dataset.images))
+def _get_duplicate_groups(fingerprint: tuple[str, int, int], _path: Path, _dataset: Dataset) -> list[DuplicateGroup]:
+    return tables.find_duplicate_groups(_dataset, load_near_duplicates(_path, _dataset.images))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -62,7 +62,7 @@ def _get_duplicate_counts(fingerprint: tuple[str, int, int], _dataset: Dataset) 
 
 def get_duplicate_groups(dataset_info: DatasetInfo, dataset: Dataset) -> list[DuplicateGroup]:
     """Faces that are there more than once, sought again only when the data set changed."""
-    return _get_duplicate_groups(cache_key(dataset_info.path), dataset)
+    return _get_duplicate_groups(cache_key(dataset_info.path), dataset_info.path, dataset)
 
 
 def get_duplicate_counts(dataset_info: DatasetInfo, dataset: Dataset) -> dict[str, int]:
@@ -100,6 +100,7 @@ def delete_dataset(dataset_info: DatasetInfo) -> None:
         gone = dataset_info.path.with_name(f".{dataset_info.path.name}.removed")
         dataset_info.path.rename(gone)
         shutil.rmtree(gone)
+        near_duplicate_cache_path(dataset_info.path).unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{dataset_info.path} cannot be removed ({error.strerror}): check its rights.") from error
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from emotion.charts.datasets import AGREEMENT_SELECTION, plot_class_counts, plot_label_agreement
 from emotion.charts.export import export_chart
-from emotion.datasets import tables
+from emotion.datasets import rejections, tables
 from emotion.datasets.augmentation import Augmentation, augment
-from emotion.datasets.build_jobs import read_metadata
-from emotion.datasets.builder import REJECTED_COLUMNS
 from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.dataset import SPLITS, Dataset
 from emotion.datasets.label_sets import count_labels
+from emotion.datasets.metadata import read_metadata
+from emotion.datasets.rejections import REJECTED_COLUMNS
 from emotion.datasets.tables import MAJORITY_LABELS, DuplicateGroup
 from emotion.expressions import FER2013_LABELS, symbol_and_name
 from emotion.formatting import format_percent
@@ -356,7 +356,10 @@ def show_blank_images(dataset_info: DatasetInfo, dataset: Dataset) -> None:
 
 def show_rejected(dataset_info: DatasetInfo) -> None:
     """What the preparation left out and why, with pictures."""
-    photos, found = (read_metadata(dataset_info.path) or {}).get("photos", 0), tables.read_rejected(dataset_info.path)
+    photos, found = (
+        (read_metadata(dataset_info.path) or {}).get("photos", 0),
+        rejections.read_rejected(dataset_info.path),
+    )
     if not found:
         st.success("No photo was left out.", icon=":material/check:")
         return

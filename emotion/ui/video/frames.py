@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 
 from emotion.errors import EmotionError
+from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import letterbox
 from emotion.recognition.anonymizer import pixelate_all
-from emotion.results.photos import downscale
 from emotion.ui import components, session
 from emotion.video.analysis import VideoAnalysis
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from emotion.media.image_array import downscale
 from emotion.media.image_reader import encode_jpeg
-from emotion.results.photos import downscale
 from emotion.storage import write_atomic
 from emotion.video.rendering.renderer import RenderedFrame
 

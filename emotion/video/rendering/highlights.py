@@ -7,18 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Face
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_jpeg
 from emotion.results import serialization
 from emotion.storage import write_atomic, write_json
 from emotion.tracking.label_smoothing import NEUTRAL
 from emotion.video.rendering.thumbnails import make_thumbnail
-
-ImageArray = NDArray[np.uint8]
 
 HIGHLIGHTS_FILE: Final = "highlights.json"
 HIGHLIGHTS_FOLDER: Final = "highlights"

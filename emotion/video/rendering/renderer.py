@@ -8,16 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from emotion.faces import Box, Face
+from emotion.media.image_array import ImageArray
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.anonymizer import Anonymizer, is_unmatched, pixelate_all, with_margin
 from emotion.video.settings import VideoSettings
 
-ImageArray = NDArray[np.uint8]
 Faces = tuple[Face, ...]
 
 _MAX_PENDING: Final = 32  # frames that wait

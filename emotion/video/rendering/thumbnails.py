@@ -10,19 +10,16 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion.errors import JobError
 from emotion.faces import Face
+from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.analyzer import measure_sharpness
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.cropping import to_gray
 from emotion.results import serialization
-from emotion.results.photos import downscale
 from emotion.storage import read_json, write_atomic, write_json
-
-ImageArray = NDArray[np.uint8]
 
 THUMBNAILS_FOLDER: Final = "thumbnails"
 THUMBNAIL_PX: Final = 160  # pixels, of what is kept

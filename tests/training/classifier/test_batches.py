@@ -89,9 +89,9 @@ def test_teachers_say_the_mean_of_their_calibrated_probabilities(two: list[Model
 
 
 def test_a_teacher_without_the_answer_is_refused(two: list[ModelBundle]) -> None:
-    with pytest.raises(ModelError, match="cannot teach the answer four with happy, sad"):
+    with pytest.raises(ModelError, match="has no head four with the labels happy, sad"):
         TeacherEnsemble(two, {"four": ("happy", "sad")})
-    with pytest.raises(ModelError, match="cannot teach the answer ferplus"):
+    with pytest.raises(ModelError, match="has no head ferplus"):
         TeacherEnsemble(two, {"ferplus": FERPLUS_LABELS[::-1]})
 
 

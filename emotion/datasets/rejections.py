@@ -1,0 +1,97 @@
+"""Photos that give no face to a data set: the reasons, the list of them, and their thumbnails.
+
+rejected.csv           one row per photo: `REJECTED_COLUMNS`
+rejected/00001.jpg     thumbnails of some of them
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from emotion.datasets.metadata import write_csv
+from emotion.media.image_array import ImageArray, downscale
+from emotion.media.image_reader import encode_jpeg
+
+REJECTED: Final = "rejected"
+REJECTION_REASONS: Final = (
+    "no face",
+    "several faces",
+    "too small",
+    "blank",
+    "unreadable",
+    "duplicate",
+    "two labels",
+    "no label",
+)
+_THUMBNAIL_SIDE_PX: Final = 200
+_THUMBNAIL_QUALITY: Final = 80  # of the JPEG
+_MAX_THUMBNAILS: Final = 100  # per reason: a source of 100,000 landscapes must not become as many files
+
+
+class RejectionError(Exception):
+    """A photo gives no face; `reason` is one of `REJECTION_REASONS`, the message a sentence for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RejectedPhoto(NamedTuple):
+    """A row of rejected.csv; `thumbnail` is a path in the folder of the data set, "" for none."""
+
+    name: str
+    label: str
+    reason: str
+    message: str
+    thumbnail: str
+
+
+REJECTED_COLUMNS: Final = RejectedPhoto._fields
+
+
+class RejectionLog:
+    """Collects rejected photos; their thumbnails are written into `folder` as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._photos: list[RejectedPhoto] = []
+        self._num_thumbnails: Counter[str] = Counter()
+        (folder / REJECTED).mkdir(parents=True)
+
+    def add(self, name: str, label: str, error: RejectionError, image: ImageArray | None) -> None:
+        """Add a photo; `image` is what can be shown of it, RGB or gray uint8."""
+        thumbnail = ""
+        if image is not None and self._num_thumbnails[error.reason] < _MAX_THUMBNAILS:
+            self._num_thumbnails[error.reason] += 1
+            thumbnail = f"{REJECTED}/{len(self._photos) + 1:05d}.jpg"
+            (self._folder / thumbnail).write_bytes(encode_jpeg(_make_thumbnail(image), _THUMBNAIL_QUALITY))
+        self._photos.append(RejectedPhoto(name, label, error.reason, str(error), thumbnail))
+
+    def count_reasons(self) -> Counter[str]:
+        """Count the photos by reason."""
+        return Counter(photo.reason for photo in self._photos)
+
+    def write(self) -> None:
+        """Write rejected.csv."""
+        write_csv(self._folder / f"{REJECTED}.csv", [REJECTED_COLUMNS, *self._photos])
+
+
+def read_rejected(folder: Path) -> list[RejectedPhoto]:
+    """Read rejected.csv of a data set; empty without one that can be read."""
+    try:
+        with open(folder / f"{REJECTED}.csv", newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, csv.Error):
+        return []
+    return [RejectedPhoto(*(str(row.get(name) or "") for name in REJECTED_COLUMNS)) for row in rows]
+
+
+def _make_thumbnail(image: ImageArray) -> ImageArray:
+    small = downscale(image, _THUMBNAIL_SIDE_PX)
+    return small if small.ndim == 3 else np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
