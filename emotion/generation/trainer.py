@@ -1,4 +1,4 @@
-"""Train a generator against its discriminator, epoch by epoch, resumably, into a run folder."""
+"""Resumable training of a generator and its discriminator: batches, checkpoint, metrics and sample sheet per epoch."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ from emotion.training.checkpoints import copy_values, load_checkpoint, save_chec
 from emotion.training.loop import check_finite, run_epochs
 from emotion.training.runs.folder import append_history
 
-SHEET_COLUMNS: Final = 8  # of a sheet: the seeds 0 to 7; a row for each expression
-_CHUNK_SIZE: Final = 128  # faces drawn at once
+SHEET_COLUMNS: Final = 8  # seeds 0 to 7 of a sample sheet; each row is an expression
+_CHUNK_SIZE: Final = 128  # faces generated at once; bounds the memory
 
 
 class GanBatches:
-    """Batches of one epoch; what they hold depends on seed, epoch and position alone."""
+    """Batches of one epoch; their content depends only on seed, epoch and index."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int8], config: GanConfig, epoch: int) -> None:
         self._images, self._labels, self._config, self._epoch = images, labels, config, epoch
-        # Rare expressions as often as the root of their number: each is learned, none is learned by heart.
+        # An expression is drawn in proportion to the square root of its count: proportional draws would leave rare ones
+        # unlearned, uniform draws would make the discriminator memorize them.
         weights = 1 / np.sqrt(np.bincount(labels)[labels])
         rng = np.random.default_rng((config.seed, epoch))
         self._order = rng.choice(len(images), len(images), p=weights / weights.sum())
@@ -46,15 +47,19 @@ class GanBatches:
         return len(self._images) // self._config.batch_size
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-        """Real faces uint8 (n, 48, 48), labels (n,), latents (n, 128), and how to change real and synthetic faces
-        (2, n, 4), -1 to 1."""
-        batch = self._config.batch_size
-        rows = self._order[index * batch : (index + 1) * batch]
+        """Return real faces, labels, latents and augmentation factors.
+
+        Returns:
+            Faces uint8 (n, 48, 48), half of them mirrored; labels int8 (n,); latents float32 (n, 128); factors of
+            `train_step.diff_augment` for real and synthetic faces, float32 (2, n, 4), -1 to 1.
+        """
+        batch_size = self._config.batch_size
+        rows = self._order[index * batch_size : (index + 1) * batch_size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        faces, flip = self._images[rows], rng.random(batch) < 0.5
-        faces = np.where(flip[:, None, None], faces[:, :, ::-1], faces)
-        latents = rng.standard_normal((batch, LATENT_DIM)).astype(np.float32)
-        return faces, self._labels[rows], latents, rng.uniform(-1, 1, (2, batch, 4)).astype(np.float32)
+        faces, is_mirrored = self._images[rows], rng.random(batch_size) < 0.5
+        faces = np.where(is_mirrored[:, None, None], faces[:, :, ::-1], faces)
+        latents = rng.standard_normal((batch_size, LATENT_DIM)).astype(np.float32)
+        return faces, self._labels[rows], latents, rng.uniform(-1, 1, (2, batch_size, 4)).astype(np.float32)
 
 
 def train_gan(
@@ -65,35 +70,46 @@ def train_gan(
     on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
     export_only: bool = False,
 ) -> keras.Model:
-    """Train into `folder`, going on where a checkpoint there ends, and return the generator of the best epoch.
+    """Train into `folder`, resuming from its checkpoint, and return the averaged generator of the best epoch.
 
-    `export_only`: learn no more, return the best so far.
+    The best epoch has the least Fréchet distance between the validation split and synthetic faces with its labels, on
+    the features of `guidance_classifier`.
 
-    Best is the least Fréchet distance between faces with the labels of the validation split and that split, on the
-    features of `guidance_classifier`, a classifier, which also teaches. `on_epoch(epoch, seconds, row)` is called after every
-    epoch with the seconds that this process has trained; True ends the training with `Stopped`, and the same call
-    goes on from there. Raises `DataError` where there is too little to learn or to measure, `EmotionError` where the
-    loss is no longer a number.
+    Args:
+        data: Faces with labels; non-faces are dropped.
+        config: Hyperparameters.
+        folder: The run folder.
+        guidance_classifier: Extracts the features, and guides the generator unless `config.guidance_weight` is 0.
+        on_epoch: Called after every epoch with its number (from 1), the seconds that this process has trained and its
+            row of the history; True stops the training.
+        export_only: Train no further epoch; return the best generator so far.
+
+    Raises:
+        DataError: A split has too few faces, or a label no training face.
+        DivergenceError: A loss is not finite.
+        TrainingStopped: `on_epoch` returned True; the same call resumes.
     """
     faces = data.take(np.flatnonzero(~is_non_face(data)))
-    learned, held = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
-    if len(learned) < config.batch_size or len(held) < 2:
+    train_data, validation_data = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
+    if len(train_data) < config.batch_size or len(validation_data) < 2:
         raise DataError(
-            f"{len(learned)} faces to learn from and {len(held)} to measure with; at least {config.batch_size} training and "
-            "2 validation faces are needed."
+            f"{data.source} has {len(train_data)} training and {len(validation_data)} validation faces; at least "
+            f"{config.batch_size} and 2 are needed."
         )
-    missing = [name for i, name in enumerate(data.label_names) if not (learned.labels == i).any()]
+    missing = [name for i, name in enumerate(data.label_names) if not (train_data.labels == i).any()]
     if missing:
-        raise DataError(f"No training face shows {', '.join(missing)}; a generator learns only what it has seen.")
-    state = _GanState(learned, held, config, folder, guidance_classifier)
+        raise DataError(
+            f"{data.source} has no training face with the label {', '.join(missing)}; a generator needs faces of every "
+            "label."
+        )
+    state = _GanState(train_data, validation_data, config, folder, guidance_classifier)
     if export_only and state.epoch == 0:
-        raise EmotionError(f"Nothing has been learned in {folder} yet; train at least one epoch.")
+        raise EmotionError(f"{folder} holds no finished epoch to export; train at least one epoch.")
     return run_epochs(state, state.epoch if export_only else config.epochs, on_epoch)
 
 
 class _GanState:
-    """A training between two epochs: both networks and optimizers, the averaged and the best generator, all in one
-    checkpoint file."""
+    """State of a training between two epochs, saved as one checkpoint: networks, optimizers, averaged and best generator."""
 
     def __init__(
         self,
@@ -123,7 +139,7 @@ class _GanState:
             validation_data.images,
             validation_data.labels,
         )
-        # The same in every epoch, or chance would choose the best one.
+        # The same in every epoch, so that the best epoch is not selected by chance.
         self._latents = (
             np.random.default_rng(config.seed).standard_normal((len(validation_data), LATENT_DIM)).astype(np.float32)
         )
@@ -134,9 +150,13 @@ class _GanState:
             self.epoch, self._best_epoch = int(epoch), int(best_epoch)
 
     def _variables(self) -> list[keras.Variable]:
-        # The random state of a dropout is among the variables of its network.
+        # The variables of a network include the random state of its dropout.
         networks = [variable for network in (*self._networks, self._ema_generator) for variable in network.variables]
-        return [*networks, *(variable for one in self._optimizers for variable in one.variables), self._step_count]
+        return [
+            *networks,
+            *(variable for optimizer in self._optimizers for variable in optimizer.variables),
+            self._step_count,
+        ]
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Learn one epoch, measure it, draw its sheet, keep it."""
@@ -176,19 +196,21 @@ class _GanState:
         return dict(zip(("g_loss", "d_loss", "gradient_penalty", "guidance_loss"), means.tolist(), strict=True))
 
     def _generate(self, latents: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Faces (n, 48, 48) of the averaged generator, about -1 to 1."""
-        asked = np.eye(self._num_classes, dtype=np.float32)[labels]
+        """Return faces (n, 48, 48) of the averaged generator, about -1 to 1."""
+        one_hot = np.eye(self._num_classes, dtype=np.float32)[labels]
         parts = [
-            np.asarray(self._ema_generator([latents[i : i + _CHUNK_SIZE], asked[i : i + _CHUNK_SIZE]], training=False))
+            np.asarray(
+                self._ema_generator([latents[i : i + _CHUNK_SIZE], one_hot[i : i + _CHUNK_SIZE]], training=False)
+            )
             for i in range(0, len(latents), _CHUNK_SIZE)
         ]
         return np.concatenate(parts)[..., 0]
 
     def _write_sheet(self) -> None:
-        """The same eight people with all expressions, to see them grow up."""
-        people = np.stack([latent_from_seed(seed, LATENT_DIM) for seed in range(SHEET_COLUMNS)])
+        """Write faces of the same eight seeds with every expression."""
+        latents = np.stack([latent_from_seed(seed, LATENT_DIM) for seed in range(SHEET_COLUMNS)])
         faces = self._generate(
-            np.tile(people, (self._num_classes, 1)), np.repeat(np.arange(self._num_classes), SHEET_COLUMNS)
+            np.tile(latents, (self._num_classes, 1)), np.repeat(np.arange(self._num_classes), SHEET_COLUMNS)
         )
         sheet = (
             _to_uint8(faces)
@@ -202,7 +224,7 @@ class _GanState:
         write_atomic(path, png.tobytes())
 
     def best_network(self) -> keras.Model:
-        """The averaged generator of the best epoch."""
+        """Return the averaged generator of the best epoch."""
         self._ema_generator.set_weights(self._best_weights)
         return self._ema_generator
 
