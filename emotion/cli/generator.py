@@ -141,7 +141,7 @@ def _sample_faces(options: argparse.Namespace) -> int:
 
 
 def _add_to_dataset(sampler: Sampler, options: argparse.Namespace) -> int:
-    from emotion.generation.filtering import add_to_dataset
+    from emotion.generation.filtering import FaceFilter, add_to_dataset
     from emotion.generation.sampler import parse_seed
     from emotion.model_store.store import get_default_model, open_model
     from emotion.recognition.classification import ExpressionClassifier
@@ -152,10 +152,9 @@ def _add_to_dataset(sampler: Sampler, options: argparse.Namespace) -> int:
     said = add_to_dataset(
         options.into,
         sampler,
-        judge,
+        FaceFilter(judge, options.least),
         options.expression,
         options.count,
-        min_prob=options.least,
         first_seed=parse_seed(options.seed),
     )
     print(
@@ -166,7 +165,7 @@ def _add_to_dataset(sampler: Sampler, options: argparse.Namespace) -> int:
 
 def _evaluate_generator(options: argparse.Namespace) -> int:
     from emotion.datasets.loaders import load_dataset
-    from emotion.generation.evaluation import evaluate_generator, save_evaluation
+    from emotion.generation.evaluation import EvaluationConfig, evaluate_generator, save_evaluation
     from emotion.generation.tables import generator_table
     from emotion.model_store.store import get_default_model, open_model
 
@@ -176,9 +175,7 @@ def _evaluate_generator(options: argparse.Namespace) -> int:
         bundle,
         load_dataset(options.data, options.votes),
         judge,
-        options.split,
-        truncation=options.truncation,
-        should_train=options.train,
+        EvaluationConfig(options.split, truncation=options.truncation, trains_classifiers=options.train),
         on_progress=lambda message: print(f"emotion: {message}", file=sys.stderr),
     )
     if options.keep:
@@ -215,8 +212,7 @@ def _run_study(options: argparse.Namespace) -> int:
                 data,
                 question,
                 options.out,
-                report.progress,
-                lambda: report.stop_requested,
+                report,
             )
         except TrainingStopped:
             print("Stopped. Run the same command again to go on.")

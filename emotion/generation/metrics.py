@@ -153,7 +153,7 @@ def diversity(features: FeatureArray) -> float:
 
 
 def diversity_ratios(fake: FeatureArray, real: FeatureArray, labels: NDArray[np.integer]) -> dict[int, float]:
-    """Return label -> diversity of synthetic faces divided by that of the real ones, which have the same `labels` (n,)."""
+    """Return label -> diversity of synthetic faces divided by that of real ones; both have the same `labels` (n,)."""
     ratios = {}
     for label in np.unique(labels):
         rows = labels == label

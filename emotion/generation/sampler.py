@@ -138,7 +138,7 @@ class Sampler:
         return self.generate([self.latent_for(seed, truncation) for seed in seeds], [weights] * len(seeds))
 
     def morph(self, seed: int, num_steps: int = 8, truncation: float | None = None) -> FaceStrip:
-        """Return the faces of one seed through all expressions in the order of `labels`, `num_steps` from each to the next."""
+        """Return faces of one seed through all expressions in the order of `labels`, `num_steps` per transition."""
         one_hot = np.eye(len(self.labels), dtype=np.float32)
         positions = np.arange((len(one_hot) - 1) * num_steps + 1) / num_steps
         columns = [np.interp(positions, np.arange(len(one_hot)), column) for column in one_hot]

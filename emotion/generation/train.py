@@ -47,7 +47,7 @@ def train_generator(
     """
     if guidance_classifier.kind != "classifier":
         raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; the guidance classifier must be a classifier."
+            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
         )
     unknown = [name for name in data.label_names if name not in EXPRESSIONS]
     if unknown:

@@ -109,7 +109,7 @@ def train_gan(
 
 
 class _GanState:
-    """State of a training between two epochs, saved as one checkpoint: networks, optimizers, averaged and best generator."""
+    """A training between two epochs; its checkpoint holds networks, optimizers, averaged and best generator."""
 
     def __init__(
         self,
