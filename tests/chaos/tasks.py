@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion.benchmarks.steps import SAMPLE_IMAGE
+from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.benchmarks.video import write_video
 from emotion.datasets.build_jobs import restart_job, start_from_path
 from emotion.datasets.builder import DatasetBuildConfig
