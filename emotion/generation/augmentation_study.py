@@ -25,6 +25,7 @@ from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import get_architecture
 from emotion.training.runs.folder import STUDY_FILE
+from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import StepMonitor
 
 CONDITIONS: Final = {
@@ -181,7 +182,10 @@ def _train_and_measure(
     )
     lesson = map_labels(data, get_label_set(_LABEL_SET))
     with tempfile.TemporaryDirectory() as scratch:
-        network = fit_zoo_classifier(lesson, plan, Path(scratch), StepMonitor(Path(scratch), should_stop))
+        run = replace(
+            RunContext.from_folder(Path(scratch)), monitor=StepMonitor(Path(scratch), stop_requested=should_stop)
+        )
+        network = fit_zoo_classifier(lesson, plan, run)
     size = get_architecture(_NETWORK).input_size
     parts: list[Any] = [
         network.predict_on_batch(preprocess_input(held_out.images[i : i + 512], size))

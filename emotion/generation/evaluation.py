@@ -196,6 +196,7 @@ def _compare_training_data(
 def _train_and_test(images: FaceImages, train_data: Dataset, test_data: Dataset) -> float:
     from emotion.training.classifier.config import TrainingConfig
     from emotion.training.classifier.trainer import fit_classifier
+    from emotion.training.runs.run_context import RunContext
 
     data = Dataset(
         np.concatenate([images, test_data.images]),
@@ -207,7 +208,7 @@ def _train_and_test(images: FaceImages, train_data: Dataset, test_data: Dataset)
         fit_classifier(
             data,
             TrainingConfig(epochs=_EPOCHS, batch_size=min(128, len(images)), progressive_sizes=(32,)),
-            Path(scratch),
+            RunContext.from_folder(Path(scratch)),
         )
         return float(read_history(Path(scratch))[-1]["val_fer2013_accuracy"])  # the last, for nothing is chosen here
 
