@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
+
+GAN_NETWORKS: Final = ("residual", "dcgan-upsampling")
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,9 @@ class GanConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        from emotion.generation.networks import GAN_BUILDERS  # loads Keras
-
         check_types(self)
-        if self.network not in GAN_BUILDERS:
-            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(GAN_BUILDERS)}.")
+        if self.network not in GAN_NETWORKS:
+            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(GAN_NETWORKS)}.")
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
                 f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} with the "

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, ModelError
 from emotion.expressions import EXPRESSIONS
+from emotion.generation.config import GanConfig
 from emotion.generation.sample_sheets import _save_sheets
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import write_json
-from emotion.training.runs.folder import REPORT_FILE, read_history, remove_card, write_card, write_config
+from emotion.training.runs.folder import (
+    REPORT_FILE,
+    read_history,
+    remove_card,
+    summarize_history,
+    write_card,
+    write_config,
+)
+from emotion.training.runs.run_context import RunContext
 
 
 def train_generator(
     data: Dataset,
-    config: Any,
+    config: GanConfig,
     folder: Path,
     reporter: JobReporter,
     guidance_classifier: ModelBundle,
@@ -46,18 +54,11 @@ def train_generator(
     from emotion.generation.trainer import train_gan
     from emotion.training.export import export_generator
 
-    write_config(folder, {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names})
+    settings = {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names}
+    write_config(folder, "generator", settings)
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
-
-    def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
-        message = (
-            f"epoch {epoch} of {config.epochs}, distance {row['frechet']:.2f}, "
-            f"class consistency {row['class_consistency']:.0%}"
-        )
-        reporter.progress(epoch, config.epochs, message)
-        return reporter.stop_requested
-
-    network = with_pixel_output(train_gan(data, config, folder, guidance_classifier, on_epoch, export_only))
+    run = RunContext.from_job(folder, reporter, config.epochs, export_only=export_only)
+    network = with_pixel_output(train_gan(data, config, run, guidance_classifier))
     remove_card(folder)
     difference = export_generator(network, folder)
     history = read_history(folder)
@@ -67,10 +68,8 @@ def train_generator(
         folder / REPORT_FILE,
         {
             "validation": measured,
-            "best_epoch": int(best["epoch"]),
-            "epochs": len(history),
             "export_difference": difference,
-            "train_minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
+            **summarize_history(history, int(best["epoch"])),
         },
     )
     write_card(

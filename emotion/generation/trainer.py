@@ -27,7 +27,8 @@ from emotion.training.loop import Training, train_epochs
 from emotion.training.runs.run_context import RunContext
 
 SHEET_COLUMNS: Final = 8  # of a sample sheet: the seeds 0 to 7; a row for each expression
-_CHUNK_SIZE: Final = 128  # faces drawn at once
+_CHUNK_SIZE: Final = 128  # faces generated in one call
+_LOSS_NAMES: Final = ("g_loss", "d_loss", "gradient_penalty", "guidance_loss")
 
 
 class GanBatches:
@@ -86,7 +87,7 @@ def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classi
     return train_epochs(GanTraining(train_data, validation_data, config, run.folder, guidance_classifier), run)
 
 
-class GanTraining(Training):
+class GanTraining(Training[GanConfig]):
     """Generator, discriminator and their optimizers; `network` is the generator with averaged weights."""
 
     loss_name = "g_loss"
@@ -124,39 +125,47 @@ class GanTraining(Training):
         )
 
     def variables(self) -> list[keras.Variable]:
+        """Return those of the three networks and both optimizers."""
         networks = [variable for network in (*self.networks, self.network) for variable in network.variables]
         optimizers = [variable for optimizer in self.optimizers for variable in optimizer.variables]
         return [*networks, *optimizers, self._step_count]
 
     def start_epoch(self, epoch: int) -> GanBatches:
+        """Set the learning rate and return the batches."""
         for optimizer in self.optimizers:
             optimizer.learning_rate = self.config.learning_rate_at(epoch)
         return GanBatches(self.train_data.images, self.train_data.labels, self.config, epoch)
 
     def train_step(self, batch: tuple[NDArray, ...], index: int) -> dict[str, float]:
+        """Train both networks once and return their losses."""
         is_penalty_step = index % self.config.gradient_penalty_interval == 0
         losses = np.asarray(self._train_step(*batch, bool(self.config.r1_gamma) and is_penalty_step)).tolist()
-        log = dict(zip(("g_loss", "d_loss", "gradient_penalty", "guidance_loss"), losses, strict=True))
+        log: dict[str, float] = dict(zip(_LOSS_NAMES, losses, strict=True))
         if not is_penalty_step:
             del log["gradient_penalty"]  # its mean is that of the steps that compute it
         return log
 
     def scheduled_values(self, epoch: int) -> dict[str, float]:
+        """Return the learning rate of an epoch."""
         return {"learning_rate": self.config.learning_rate_at(epoch)}
 
     def validate(self) -> dict[str, float]:
+        """Compare faces that have the labels of the validation split with that split."""
         faces = self._generate(self._latents, self._reference_metrics.labels)
         if not np.isfinite(faces).all():  # no distance can be computed from them
             return {"frechet": math.nan}
         return self._reference_metrics.measure(_to_uint8(faces))
 
     def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the negative Fréchet distance."""
         return -metrics["frechet"]
 
     def describe(self, row: Mapping[str, float]) -> str:
+        """Return distance and class consistency in words."""
         return f"distance {row['frechet']:.2f}, class consistency {row['class_consistency']:.0%}"
 
     def end_epoch(self, row: Mapping[str, float], best_epoch: int) -> None:
+        """Write the sample sheet."""
         self._write_sheet(int(row["epoch"]))
 
     def _generate(self, latents: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:

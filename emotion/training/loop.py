@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from emotion.training.runs.step_monitor import TrainingStopped
 from emotion.training.tensorboard import TensorBoardWriter
 
 _Batch = TypeVar("_Batch", covariant=True)
+_Config = TypeVar("_Config", bound="EpochConfig")
 
 
 class Batches(Protocol[_Batch]):
@@ -35,13 +36,17 @@ class EpochConfig(Protocol):
     """What the loop reads of a training's configuration."""
 
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int:
+        """How many epochs a complete training has."""
+        ...
 
     @property
-    def learning_rate(self) -> float: ...
+    def learning_rate(self) -> float:
+        """The highest learning rate."""
+        ...
 
 
-class Training(ABC):
+class Training(ABC, Generic[_Config]):
     """One kind of training, as `train_epochs` runs it.
 
     Attributes:
@@ -51,7 +56,7 @@ class Training(ABC):
         loss_name: The loss among the values of a step that steps.csv shows.
     """
 
-    config: EpochConfig
+    config: _Config
     network: keras.Model
     export_network: keras.Model
     loss_name: ClassVar[str] = "loss"
@@ -99,7 +104,7 @@ class Training(ABC):
         """Keep what belongs to an epoch besides its row; called before row and checkpoint are written."""
 
 
-def train_epochs(training: Training, run: RunContext) -> keras.Model:
+def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
     """Train the epochs that are left and return the network with the weights of the best epoch.
 
     Args:
@@ -127,7 +132,7 @@ def train_epochs(training: Training, run: RunContext) -> keras.Model:
 class _EpochLoop:
     """A training between two epochs, all of it in one checkpoint file."""
 
-    def __init__(self, training: Training, run: RunContext) -> None:
+    def __init__(self, training: Training[Any], run: RunContext) -> None:
         self._training, self._run = training, run
         self.epoch, self._best_score, self._best_epoch = 0, -math.inf, 0
         self.best_weights = copy_values(training.network.weights)

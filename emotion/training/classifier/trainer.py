@@ -61,7 +61,7 @@ def fit_classifier(
     return train_epochs(MultiHeadTraining(data, config, run.folder, negative_crops, teachers), run)
 
 
-class MultiHeadTraining(ClassifierTraining):
+class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     """A network with the heads `fer2013`, `ferplus` and `face`, as far as the data can train them."""
 
     def __init__(
@@ -124,6 +124,7 @@ class MultiHeadTraining(ClassifierTraining):
         optimizer.build(self.network.trainable_variables)
 
     def start_epoch(self, epoch: int) -> ClassifierBatches:
+        """Return the batches in the image size of the epoch."""
         if self.config.image_size_at(epoch) != self.config.image_size_at(max(0, epoch - 1)):
             # Otherwise TensorFlow would compile one graph for several sizes, and a training that is resumed at a
             # later size another one, whose results differ in the last bit.
@@ -131,10 +132,13 @@ class MultiHeadTraining(ClassifierTraining):
         return ClassifierBatches(self.images, self.targets, self.config, epoch, self._teachers)
 
     def scheduled_values(self, epoch: int) -> dict[str, float]:
+        """Return the learning rate after the last step and the image size."""
         return {**super().scheduled_values(epoch), "size": self.config.image_size_at(epoch)}
 
     def predict_validation(self) -> dict[str, NDArray[np.float32]]:
+        """Return the logits of all heads for validation faces and held-out crops without a face."""
         return self._validation.predict_logits(self.network)
 
     def measure(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+        """Return accuracy and loss by head."""
         return self._validation.compute_metrics(logits)

@@ -76,7 +76,7 @@ class _ZooBatches:
         return preprocess_input(images, self._size), {plan.label_set: self._labels[rows].astype(np.int32)}
 
 
-class SingleHeadTraining(ClassifierTraining):
+class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
     """A network of the zoo with its optimizer, and what early stopping and the plateau schedule count."""
 
     def __init__(self, task: TaskDataset, plan: TrainingPlan, folder: Path) -> None:
@@ -112,21 +112,26 @@ class SingleHeadTraining(ClassifierTraining):
         optimizer.build(self.network.trainable_variables)
 
     def extra_state(self) -> tuple[float, ...]:
+        """Return what early stopping and the plateau schedule count."""
         return self._min_loss, self._stale_epochs, self._plateau_epochs, self._learning_rate
 
     def restore(self, epochs_done: int, extra_state: Sequence[float]) -> None:
+        """Continue the recorded predictions and the counts after the last whole epoch."""
         super().restore(epochs_done, extra_state)
         if extra_state:
             self._min_loss, stale_epochs, plateau_epochs, self._learning_rate = extra_state
             self._stale_epochs, self._plateau_epochs = int(stale_epochs), int(plateau_epochs)
 
     def is_complete(self) -> bool:
+        """Return whether early stopping ends the training."""
         return 0 < self.config.early_stopping_patience <= self._stale_epochs
 
     def start_epoch(self, epoch: int) -> _ZooBatches:
+        """Return the batches of an epoch."""
         return _ZooBatches(self._task.data, self._train_rows, self.config, self._size, epoch)
 
     def predict_validation(self) -> dict[str, NDArray[np.float32]]:
+        """Return the logits of the head."""
         batch_size = max(1, _MAX_BATCH_PIXELS // self._size**2)
         images, head = self._validation.images, self.config.label_set
         parts: list[Any] = [
@@ -136,11 +141,13 @@ class SingleHeadTraining(ClassifierTraining):
         return {head: np.concatenate([part[head] for part in parts])}
 
     def measure(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
+        """Return loss and accuracy."""
         predicted, labels = logits[self.config.label_set], self._validation.labels
         accuracy = float((predicted.argmax(1) == labels).mean())
         return {"val_loss": cross_entropy(predicted, labels), "val_accuracy": accuracy}
 
     def end_epoch(self, row: Mapping[str, float], best_epoch: int) -> None:
+        """Record the predictions, count the epochs without progress, and adapt the learning rate."""
         super().end_epoch(row, best_epoch)
         self._update_patience(row["val_loss"])
 

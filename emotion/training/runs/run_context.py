@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from emotion.training.runs.step_monitor import StepMonitor
-
-
-class ProgressReporter(Protocol):
-    """What a training needs of a `JobReporter`."""
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether the training should end after the current epoch."""
-        ...
-
-    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
-        """Report `done` of `total` epochs."""
-        ...
+from emotion.training.runs.step_monitor import ProgressReporter, StepMonitor
 
 
 class _SilentReporter:
