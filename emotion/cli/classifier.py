@@ -203,35 +203,10 @@ def _run_training(plan: TrainingPlan, options: argparse.Namespace, reporter: Job
     for note in data.notes:
         print(f"emotion: {note}", file=sys.stderr)
     plan = _adapt_plan(plan, data, options)
-    if not get_architecture(plan.network).is_native:
-        from emotion.training.classifier.train import train_zoo_classifier
-
-        return train_zoo_classifier(data, plan, options.out, reporter, export_only=options.finish)
-    from emotion.model_store.store import open_model
-    from emotion.training.classifier.config import TrainingConfig
     from emotion.training.classifier.train import train_classifier
 
-    config = TrainingConfig(
-        network=plan.network,
-        epochs=plan.epochs,
-        batch_size=plan.batch_size,
-        learning_rate=plan.learning_rate,
-        seed=plan.seed,
-        augmentation=plan.augmentation,
-        distillation_weight=plan.distillation_weight,
-    )
     crops = mine_hard_negatives(options.negatives_dir) if options.negatives_dir else None
-    return train_classifier(
-        data,
-        config,
-        options.out,
-        reporter,
-        crops,
-        plan.to_config() | {"teacher_folders": list(plan.teachers)},
-        teachers=[open_model(folder) for folder in plan.teachers],
-        export_only=options.finish,
-        tensorboard=plan.tensorboard,
-    )
+    return train_classifier(data, plan, options.out, reporter, negative_crops=crops, export_only=options.finish)
 
 
 def _adapt_plan(plan: TrainingPlan, data: Dataset, options: argparse.Namespace) -> TrainingPlan:

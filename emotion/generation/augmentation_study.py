@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +18,13 @@ from emotion.generation.filtering import FaceFilter, is_guidance_relative, sampl
 from emotion.generation.reports import StudyResult, StudyRun
 from emotion.generation.sampler import FaceImages, Sampler
 from emotion.generation.study_summary import CONDITIONS, summarize_runs
-from emotion.jobs.reporter import JobReporter
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import get_architecture
 from emotion.training.runs.folder import STUDY_FILE
-from emotion.training.runs.step_monitor import StepMonitor
+from emotion.training.runs.run_context import RunContext
+from emotion.training.runs.step_monitor import ProgressReporter, StepMonitor
 
 _FIRST_SEED: Final = 4_000_000  # apart from the seeds of an evaluation
 _NETWORK: Final = "cnn-4conv"
@@ -66,7 +65,7 @@ def run_augmentation_study(
     data: Dataset,
     config: StudyConfig,
     folder: Path,
-    reporter: JobReporter,
+    reporter: ProgressReporter,
 ) -> StudyResult:
     """Train and measure all networks, and write the result into `folder`/augmentation_study.json.
 
@@ -103,7 +102,7 @@ def run_augmentation_study(
         if saved is not None and saved.get("inputs") == inputs:
             return saved["run"]
         train_data = _add_extra_faces(real, config.target_class, synthetic, condition, seed)
-        run = _train_and_measure(train_data, held_out, condition, seed, config, lambda: reporter.stop_requested)
+        run = _train_and_measure(train_data, held_out, condition, seed, config, reporter)
         write_json(path, {"inputs": inputs, "run": run})
         return run
 
@@ -177,7 +176,7 @@ def _add_extra_faces(real: Dataset, target_class: str, synthetic: FaceImages, co
 
 
 def _train_and_measure(
-    data: Dataset, held_out: Dataset, condition: str, seed: int, config: StudyConfig, should_stop: Callable[[], bool]
+    data: Dataset, held_out: Dataset, condition: str, seed: int, config: StudyConfig, reporter: ProgressReporter
 ) -> StudyRun:
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.classifier.zoo_trainer import fit_zoo_classifier, preprocess_input
@@ -195,7 +194,8 @@ def _train_and_measure(
     )
     task_data = map_labels(data, get_label_set(_LABEL_SET))
     with tempfile.TemporaryDirectory() as folder:
-        network = fit_zoo_classifier(task_data, plan, Path(folder), StepMonitor(Path(folder), should_stop))
+        monitor = StepMonitor(Path(folder), stop_requested=lambda: reporter.stop_requested)
+        network = fit_zoo_classifier(task_data, plan, replace(RunContext.from_folder(Path(folder)), monitor=monitor))
     size = get_architecture(_NETWORK).input_size
     batches: list[Any] = [
         network.predict_on_batch(preprocess_input(held_out.images[i : i + _PREDICT_BATCH_SIZE], size))

@@ -226,6 +226,7 @@ def _train_and_test(images: FaceImages, train_data: Dataset, test_data: Dataset)
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.training.classifier.config import TrainingConfig
     from emotion.training.classifier.trainer import fit_classifier
+    from emotion.training.runs.run_context import RunContext
 
     data = Dataset(
         np.concatenate([images, test_data.images]),
@@ -239,7 +240,7 @@ def _train_and_test(images: FaceImages, train_data: Dataset, test_data: Dataset)
         progressive_sizes=(_TRAIN_IMAGE_SIZE,),
     )
     with tempfile.TemporaryDirectory() as folder:
-        fit_classifier(data, config, Path(folder))
+        fit_classifier(data, config, RunContext.from_folder(Path(folder)))
         # The last epoch, not the best one: nothing is selected on the test faces.
         return float(read_history(Path(folder))[-1]["val_fer2013_accuracy"])
 

@@ -14,7 +14,15 @@ from emotion.generation.sample_sheets import save_sheets
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import write_json
-from emotion.training.runs.folder import REPORT_FILE, read_history, remove_card, write_card, write_config
+from emotion.training.runs.folder import (
+    REPORT_FILE,
+    read_history,
+    remove_card,
+    summarize_history,
+    write_card,
+    write_config,
+)
+from emotion.training.runs.run_context import RunContext
 
 _VALIDATION_METRICS: Final = ("frechet", "class_consistency", "diversity")
 
@@ -59,18 +67,12 @@ def train_generator(
     from emotion.generation.trainer import train_gan
     from emotion.training.export import export_generator
 
-    write_config(folder, {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names})
+    settings = {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names}
+    write_config(folder, "generator", settings)
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
 
-    def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
-        message = (
-            f"epoch {epoch} of {config.epochs}, distance {row['frechet']:.2f}, "
-            f"class consistency {row['class_consistency']:.0%}"
-        )
-        reporter.progress(epoch, config.epochs, message)
-        return reporter.stop_requested
-
-    generator = with_pixel_output(train_gan(data, config, folder, guidance_classifier, on_epoch, export_only))
+    run = RunContext.from_job(folder, reporter, config.epochs, export_only=export_only)
+    generator = with_pixel_output(train_gan(data, config, run, guidance_classifier))
     remove_card(folder)
     report = _make_report(read_history(folder), export_generator(generator, folder))
     write_json(folder / REPORT_FILE, report)
@@ -83,10 +85,8 @@ def _make_report(history: list[dict[str, str]], export_difference: float) -> dic
     best = min(history, key=lambda row: float(row["frechet"]))
     return {
         "validation": {name: float(best[name]) for name in _VALIDATION_METRICS},
-        "best_epoch": int(best["epoch"]),
-        "epochs": len(history),
         "export_difference": export_difference,
-        "train_minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
+        **summarize_history(history, int(best["epoch"])),
     }
 
 

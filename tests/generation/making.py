@@ -159,8 +159,9 @@ def tiny_pair(classes: int) -> Any:
 def use_tiny(patch: pytest.MonkeyPatch) -> None:
     """Offer only `tiny_pair`, under all names."""
     from emotion.generation import networks
+    from emotion.generation.config import GAN_NETWORKS
 
-    patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(("residual", "dcgan-upsampling", "tiny"), tiny_pair))
+    patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(GAN_NETWORKS, tiny_pair))
 
 
 def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from emotion.errors import ModelError
 from emotion.expressions import FER2013_LABELS
+from emotion.generation.config import GAN_NETWORKS
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import open_model
 from tests.generation.making import write_card
@@ -19,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
     pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning"),  # tf2onnx's
 ]
-NAMES = ("residual", "dcgan-upsampling")
+NAMES = GAN_NETWORKS
 
 
 def pair_of(name: str, classes: int = 7) -> Any:
@@ -162,3 +163,9 @@ def test_an_export_that_draws_otherwise_is_refused(
     monkeypatch.setattr(export, "_to_onnx", lambda *args: spoilt)
     with pytest.raises(ModelError, match=r"differs from the trained one by .*; at most 0\.1 is right"):
         export.export_generator(exported[1], tmp_path)
+
+
+def test_every_name_of_a_generator_builds_one() -> None:
+    from emotion.generation.networks import GAN_BUILDERS
+
+    assert tuple(GAN_BUILDERS) == GAN_NETWORKS

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +26,7 @@ from emotion.generation.sampler import latent_from_seed
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
 from tests.generation.making import use_tiny, write_judge
-from tests.training.making import dataset
+from tests.training.making import dataset, run_context
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +39,13 @@ TESTS = Path(__file__).parents[1]
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
     """A short training; the defaults of the real one where nothing is said."""
     return trainer.GanConfig(
-        **{"network": "tiny", "epochs": 4, "batch_size": 16, "gradient_penalty_interval": 2, "guidance_batch_size": 8}
+        **{
+            "network": "residual",
+            "epochs": 4,
+            "batch_size": 16,
+            "gradient_penalty_interval": 2,
+            "guidance_batch_size": 8,
+        }
         | changes
     )
 
@@ -77,10 +82,6 @@ def same_run(one: Path, other: Path) -> None:
     assert sheets(one) == sheets(other)
 
 
-def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
-    return lambda n, seconds, row: n == epoch
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: ModelBundle) -> tuple[Path, list[NDArray]]:
     """The folder and the returned weights of a training without a break."""
@@ -89,7 +90,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: ModelBundle) -> 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
         use_tiny(patch)
-        network = trainer.train_gan(some_data(), config_of(trainer), folder, teacher)
+        network = trainer.train_gan(some_data(), config_of(trainer), run_context(folder), teacher)
     return folder, weights(network)
 
 
@@ -108,9 +109,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 
     for stop in stops:
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
-            trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(stop))
+            trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, stop_after=stop), teacher)
         assert len(read_history(tmp_path)) == stop
-    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
     for one, other in zip(weights(network), unbroken[1], strict=True):
         np.testing.assert_array_equal(one, other)
     same_run(tmp_path, unbroken[0])
@@ -124,8 +125,9 @@ from emotion.model_store.store import open_model
 from emotion.generation import trainer
 from tests.generation.making import use_tiny
 from tests.generation.test_trainer import config_of, some_data
+from tests.training.making import run_context
 use_tiny(pytest.MonkeyPatch())
-trainer.train_gan(some_data(), config_of(trainer), Path(sys.argv[1]), open_model(sys.argv[2]))
+trainer.train_gan(some_data(), config_of(trainer), run_context(Path(sys.argv[1])), open_model(sys.argv[2]))
 """
 
 
@@ -142,7 +144,7 @@ def test_a_killed_training_goes_on_bit_by_bit(
     left = rows(tmp_path)
     assert left == rows(unbroken[0])[: len(left)]
     assert left
-    trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
     same_run(tmp_path, unbroken[0])
 
 
@@ -156,8 +158,8 @@ def test_the_projects_own_networks_go_on_bit_by_bit(teacher: ModelBundle, tmp_pa
         (tmp_path / name).mkdir()
         if stop:
             with pytest.raises(TrainingStopped):
-                trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher, stop_after(stop))
-        trainer.train_gan(dataset(35, 14), config, tmp_path / name, teacher)
+                trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name, stop_after=stop), teacher)
+        trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name), teacher)
     same_run(tmp_path / "whole", tmp_path / "broken")
 
 
@@ -166,12 +168,12 @@ def test_finishing_learns_no_more(
 ) -> None:
     from emotion.training.runs.step_monitor import TrainingStopped
 
-    with pytest.raises(EmotionError, match=r"Nothing has been learned in .* yet"):
-        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
+    with pytest.raises(EmotionError, match=r"has no whole epoch yet; train at least one"):
+        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
     with pytest.raises(TrainingStopped):
-        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, stop_after(2))
+        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, stop_after=2), teacher)
     before = checkpoint(tmp_path)
-    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
+    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
     assert rows(tmp_path) == rows(unbroken[0])[:2]
     for i, value in enumerate(network.weights):
         np.testing.assert_array_equal(np.array(value), before[f"b{i}"])
@@ -221,10 +223,10 @@ def test_a_sheet_shows_the_same_people_with_all_expressions(
     sheet = cv2.imread(str(sheet_path(folder, 4)), cv2.IMREAD_UNCHANGED)
     assert sheet is not None
     assert sheet.shape == (7 * 48, 8 * 48)
-    state = trainer._GanState(some_data(), some_data(), config_of(trainer), folder, teacher)
+    training = trainer.GanTraining(some_data(), some_data(), config_of(trainer), folder, teacher)
     for row, column in ((0, 0), (6, 7), (3, 2)):
         asked = np.eye(7, dtype=np.float32)[[row]]
-        raw = np.asarray(state._ema_generator([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
+        raw = np.asarray(training.network([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
         expected = np.clip(np.round(127.5 + 127.5 * raw), 0, 255)
         got = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
         assert np.abs(got - expected).max() <= 1
@@ -240,23 +242,16 @@ def test_the_generator_of_the_best_epoch_is_kept(
     best: int,
 ) -> None:
     seen: list[list[NDArray]] = []
-    state: list[Any] = []
-    of = trainer._GanState.run_epoch
 
-    def run_epoch(self: Any, epoch: int) -> dict[str, float]:
-        state[:] = [self]
-        return of(self, epoch)
-
-    def measure(self: Any, faces: NDArray) -> dict[str, float]:
-        seen.append([np.array(v) for v in state[0]._ema_generator.weights])
+    def validate(self: Any) -> dict[str, float]:
+        seen.append([np.array(v) for v in self.network.weights])
         return {"frechet": float(scores[len(seen) - 1]), "class_consistency": 0.0, "diversity": 0.0}
 
-    monkeypatch.setattr(trainer._GanState, "run_epoch", run_epoch)
-    monkeypatch.setattr(trainer.ReferenceMetrics, "measure", measure)
-    network = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+    monkeypatch.setattr(trainer.GanTraining, "validate", validate)
+    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
     for got, expected in zip(network.weights, seen[best], strict=True):
         np.testing.assert_array_equal(np.array(got), expected)
-    assert checkpoint(tmp_path)["progress"].tolist() == [4, scores[best], best + 1]
+    assert checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
 
 
 def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
@@ -271,29 +266,29 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
         with pytest.raises(
             EmotionError, match=r"diverged in epoch 3, .* best epoch before it, [12], is kept"
         ) as caught:
-            trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+            trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
     assert len(rows(tmp_path)) == 2
     kept = checkpoint(tmp_path)
     assert all(np.isfinite(value).all() for value in kept.values())
-    finished = trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher, export_only=True)
+    finished = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
     assert all(np.isfinite(value).all() for value in weights(finished))
 
 
 def test_a_last_step_that_spoils_the_generator_is_noticed(
     trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = trainer._GanState._train_epoch
+    train_step = trainer.GanTraining.train_step
 
-    def spoil(self: Any, batches: Any) -> dict[str, float]:
-        losses = learn(self, batches)
-        self._ema_generator.weights[-1].assign(np.full(self._ema_generator.weights[-1].shape, np.nan, np.float32))
+    def spoil(self: Any, batch: Any, index: int) -> dict[str, float]:
+        losses = train_step(self, batch, index)
+        self.network.weights[-1].assign(np.full(self.network.weights[-1].shape, np.nan, np.float32))
         return losses
 
-    monkeypatch.setattr(trainer._GanState, "_train_epoch", spoil)
+    monkeypatch.setattr(trainer.GanTraining, "train_step", spoil)
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*nothing was learned"):
-        trainer.train_gan(some_data(), config_of(trainer), tmp_path, teacher)
+        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
     assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
@@ -383,17 +378,17 @@ def test_the_penalty_is_the_mean_squared_gradient_of_both_kinds(lessons: ModuleT
 
 
 def test_the_average_follows_the_generator(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
-    state = trainer._GanState(some_data(), some_data(), config_of(trainer, ema_decay=0.9), tmp_path, teacher)
-    batches = trainer.GanBatches(state._train_data.images, state._train_data.labels, state._config, 0)
-    expected = [np.array(v, np.float64) for v in state._ema_generator.variables]
+    training = trainer.GanTraining(some_data(), some_data(), config_of(trainer, ema_decay=0.9), tmp_path, teacher)
+    batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, training.config, 0)
+    expected = [np.array(v, np.float64) for v in training.network.variables]
     for step in range(1, 5):
-        state._train_step(*batches[step], step % 2 == 0)
+        training.train_step(batches[step], step)
         kept = min(0.9, (1 + step) / (10 + step))
         expected = [
             kept * a + (1 - kept) * np.array(v)
-            for a, v in zip(expected, state._networks.generator.variables, strict=True)
+            for a, v in zip(expected, training.networks.generator.variables, strict=True)
         ]
-    for got, wanted in zip(state._ema_generator.variables, expected, strict=True):
+    for got, wanted in zip(training.network.variables, expected, strict=True):
         np.testing.assert_allclose(np.array(got), wanted, atol=1e-5)
 
 
@@ -404,14 +399,16 @@ def test_the_teacher_is_heard_and_never_changed(
     import tensorflow as tf
 
     config = config_of(trainer, guidance_weight=1.0, learning_rate=3e-3, r1_gamma=0.0, guidance_batch_size=16)
-    state = trainer._GanState(some_data(), some_data(), config, tmp_path, teacher)
-    state._networks.discriminator.set_weights([np.zeros_like(w) for w in state._networks.discriminator.get_weights()])
-    for optimizer in state._optimizers[1:]:
+    training = trainer.GanTraining(some_data(), some_data(), config, tmp_path, teacher)
+    training.networks.discriminator.set_weights(
+        [np.zeros_like(w) for w in training.networks.discriminator.get_weights()]
+    )
+    for optimizer in training.optimizers[1:]:
         optimizer.learning_rate = 0.0
-    batches = trainer.GanBatches(state._train_data.images, state._train_data.labels, config, 0)
+    batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, config, 0)
     faces = tf.constant(some_data().images[:4, ..., None], tf.float32)
     before = np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces))
-    losses = [float(state._train_step(*batches[i % len(batches)], False)[3]) for i in range(60)]
+    losses = [training.train_step(batches[i % len(batches)], i)["guidance_loss"] for i in range(60)]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05
     np.testing.assert_array_equal(
         np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces)), before
@@ -435,7 +432,7 @@ def test_the_plain_network_is_taught_by_nobody(
         0,
         0,
     )
-    trainer.train_gan(some_data(), config, tmp_path, teacher)
+    trainer.train_gan(some_data(), config, run_context(tmp_path), teacher)
     (row,) = read_history(tmp_path)
     assert (float(row["gradient_penalty"]), float(row["guidance_loss"])) == (0, 0)
     assert make_gan_config("dcgan-upsampling", guidance_weight=0.1).guidance_weight == 0.1
@@ -459,7 +456,7 @@ def test_too_few_faces_are_refused(
     trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, data: Dataset, words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
-        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -467,21 +464,23 @@ def test_what_is_no_face_is_left_out(trainer: ModuleType, teacher: ModelBundle, 
     data = dataset(28, 7, votes=False)
     data.images[:14] = 90
     with pytest.raises(DataError, match="14 faces to learn from"):
-        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
 
 
 def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
     data = dataset(70, 14, votes=False)
     data.labels[data.labels == 1] = 3
     with pytest.raises(DataError, match="No training face shows disgust; a generator learns only what it has seen"):
-        trainer.train_gan(data, config_of(trainer), tmp_path, teacher)
+        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
 
 
 def test_a_classifier_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
     bundle = open_model(write_judge(tmp_path / "judge"))
     with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; a teacher needs one"):
-        trainer.train_gan(some_data(), config_of(trainer), tmp_path, bundle)
-    trainer.train_gan(some_data(), config_of(trainer, epochs=1, guidance_weight=0.0), tmp_path, bundle)  # but measure
+        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), bundle)
+    trainer.train_gan(
+        some_data(), config_of(trainer, epochs=1, guidance_weight=0.0), run_context(tmp_path), bundle
+    )  # but measure
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,9 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
         mine / "empty": {},
         mine / "begun": {"config.json": '{"network": "mlp", "epochs": 9}'},
         mine / "damaged": {"config.json": "{", "history.csv": "epoch,val_accuracy\n1,0.25\n\x00\n2,", "card.json": "["},
-        mine / "diverged": {"state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'},
+        mine / "diverged": {
+            "state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'
+        },
         mine / "strange": {"config.json": '{"network": 7, "epochs": "many", "augmentation": []}', "job.json": "7"},
         shipped / "good": {
             "model.onnx": "",

@@ -48,7 +48,17 @@ def test_what_the_catalogue_refuses_the_training_refuses_in_the_same_words(
             said = refusal(path, labels)
             assert (said == "") == ((name, labels) == ("five", "own"))
             if said:
-                command = ["train", "--network", "mlp", "--data", path, "--label-set", labels, "--out", tmp_path / "run"]
+                command = [
+                    "train",
+                    "--network",
+                    "mlp",
+                    "--data",
+                    path,
+                    "--label-set",
+                    labels,
+                    "--out",
+                    tmp_path / "run",
+                ]
                 assert main([str(word) for word in command]) == 1
                 assert said in capsys.readouterr().err
 
@@ -71,7 +81,7 @@ def test_the_command_line_learns_the_labels_of_the_data(
         plans.append(plan)
         return SimpleNamespace(card={"metrics": {}})
 
-    monkeypatch.setattr(train, "train_zoo_classifier", learn)
+    monkeypatch.setattr(train, "train_classifier", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert main(["train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given]) == 0
     assert [(plan.label_set, plan.batch_size) for plan in plans] == [(labels, batch)]

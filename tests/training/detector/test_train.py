@@ -24,6 +24,7 @@ from emotion.storage import read_json
 from emotion.training.detector import calibration
 from emotion.training.detector import train as detector_train
 from emotion.training.detector.train import save_measurements
+from emotion.training.runs.run_context import RunContext
 from tests.training.making import labelled, write_labelled
 
 pytestmark = [
@@ -80,9 +81,8 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
     """`train(folder, *arguments)`: `train-detector`, but without learning."""
     from emotion.training.detector import trainer
 
-    def learned(photos: object, config: object, folder: Path, on_epoch: Callable, start: object) -> Any:
-        (folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
-        on_epoch(2, 120.0, {"val_ap": 0.75})
+    def learned(photos: object, config: object, run: RunContext, start: object) -> Any:
+        (run.folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
         return sees_bright_squares()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -165,7 +165,9 @@ def crops(tmp_path: Path) -> list[str]:
 
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_model(run)
-    monkeypatch.setattr(calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10})
+    monkeypatch.setattr(
+        calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10}
+    )
     assert main(crops) == 0
     after = open_model(run)
     assert after.card == {**before.card, "crop_geometry": {"scale": 1.234, "y_offset": -0.01}}
@@ -228,4 +230,8 @@ def test_landmarks_are_those_of_a_finished_detector(
     assert not (tmp_path / "run").exists()
     assert train(tmp_path / "run", "--landmarks", "--start", str(made), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["network"], config["landmarks_only"], config["init_from"]) == ("glance", True, open_model(made).sha256)
+    assert (config["network"], config["landmarks_only"], config["init_from"]) == (
+        "glance",
+        True,
+        open_model(made).sha256,
+    )
