@@ -222,7 +222,7 @@ def test_invalid_arguments_are_refused(generator_folder: Path, data: Dataset, cl
         evaluate_generator(classifier_bundle, data, classifier_bundle)
 
 
-# --- saving -----------------------------------------------------------------------------------------------
+# --- saving ------------------------------------------------------------------------------------------------
 
 
 def test_card_and_report_keep_the_evaluation(generator_folder: Path, result: dict[str, Any], tmp_path: Path) -> None:

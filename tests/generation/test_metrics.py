@@ -41,7 +41,7 @@ def random_faces(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
 
 
-# --- feature extraction ---------------------------------------------------------------------------------------------
+# --- feature extraction ------------------------------------------------------------------------------------
 
 
 def test_the_extractor_predicts_as_the_classifier(classifier_bundle: ModelBundle) -> None:
@@ -175,7 +175,7 @@ def test_diversity_is_the_mean_distance_and_its_ratio_is_by_label() -> None:
     }  # single faces have no diversity
 
 
-# --- features without training ----------------------------------------------------------------------------------------
+# --- features without training -----------------------------------------------------------------------------
 
 
 def test_random_features_tell_different_images_apart() -> None:
@@ -214,7 +214,7 @@ def test_nearest_distances_are_sorted_and_match_their_rows() -> None:
     assert again[0, 0] == pytest.approx(distances[7, 0])
 
 
-# --- during a training -----------------------------------------------------------------------------------------
+# --- during a training -------------------------------------------------------------------------------------
 
 
 def test_reference_metrics_are_ideal_for_the_same_faces(classifier_bundle: ModelBundle) -> None:

@@ -189,7 +189,7 @@ def test_export_only_trains_no_further_epoch(
         np.testing.assert_array_equal(np.array(value), before[f"b{i}"])
 
 
-# --- history, sheets, best epoch ------------------------------------------------------------------------------------------
+# --- history, sheets, best epoch ---------------------------------------------------------------------------
 
 
 def test_the_history_has_every_metric_of_every_epoch(
@@ -306,7 +306,7 @@ def test_a_divergence_of_the_last_step_is_detected(
     assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
-# --- batches and steps ---------------------------------------------------------------------------------------
+# --- batches and steps -------------------------------------------------------------------------------------
 
 
 def test_batches_depend_only_on_seed_epoch_and_index(trainer: ModuleType) -> None:
@@ -461,7 +461,7 @@ def test_the_baseline_is_trained_without_later_methods(
     assert make_gan_config("dcgan-upsampling", guidance_weight=0.1).guidance_weight == 0.1
 
 
-# --- refused data and settings ---------------------------------------------------------------------------------------
+# --- refused data and settings -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
