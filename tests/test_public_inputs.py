@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion import AnalyzerSettings, Box, Face, ImageError, SettingsError, annotate, as_rgb, load_analyzer, read_image
-from emotion.benchmarks.steps import SAMPLE_IMAGE
+from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.generation.sampler import Sampler
 from emotion.media.image_reader import encode_jpeg, encode_png
 from emotion.media.video_writer import VideoWriter, letterbox

@@ -1,1 +1,1 @@
-"""Measure how fast the steps, a live stream and a video are read."""
+"""Benchmarks: single steps, a live stream, and video files; each returns rows for a table."""

@@ -1,4 +1,4 @@
-"""DataFrame -> alt.Chart, one function per chart; nothing is computed here but places and words."""
+"""Altair charts of pandas tables: one function per chart; values are computed elsewhere."""
 
 from emotion.charts.export import export_chart
 from emotion.charts.faces import plot_group_shares, plot_live_timeline, plot_scores

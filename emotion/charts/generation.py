@@ -1,4 +1,4 @@
-"""Charts of synthetic faces: what is seen in a row of them, how a generator learned, whether it helps."""
+"""Charts of synthetic faces: predictions along a strip, training history, intervals of an augmentation study."""
 
 from __future__ import annotations
 
@@ -7,22 +7,35 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE_COLOR, SERIES_COLORS, SERIES_SHAPES, make_color_scale, make_legend
+from emotion.charts.style import (
+    EDGE_COLOR,
+    LABEL_FONT_PX,
+    LEGEND_ROW_PX,
+    REFERENCE_COLOR,
+    apply_layout,
+    encode_series,
+    legend_height,
+    make_color_scale,
+    make_epoch_axis,
+    make_legend,
+    make_series_legend,
+)
 from emotion.expressions import EXPRESSIONS, symbol_and_name
 from emotion.formatting import format_percent
 
 
 def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str]]) -> alt.Chart:
-    """What a classifier sees in a row of faces, stacked, exactly as wide as the row above it.
+    """Plot the predictions for a row of faces as stacked areas, exactly as wide as the row.
 
-    `table`: `position` (0 to 1, the middle of a face in the row), `expression`, `probability` (0 to 1). `ticks`: positions
-    and the labels below them.
+    Args:
+        table: `position` (0 to 1, the center of a face in the row), `expression`, `probability` (0 to 1).
+        ticks: Positions and their labels.
     """
-    words = [word for word in EXPRESSIONS if word in set(table["expression"])]
-    names = [symbol_and_name(word) for word in words]
+    labels = [label for label in EXPRESSIONS if label in set(table["expression"])]
+    names = [symbol_and_name(label) for label in labels]
     rows = table.assign(
         name=[symbol_and_name(e) for e in table["expression"]],
-        order=[words.index(e) for e in table["expression"]],
+        order=[labels.index(e) for e in table["expression"]],
         text_label=[format_percent(p) for p in table["probability"]],
     )
     cases = (f"abs(datum.value - {position:.6f}) < 1e-4 ? '{label}' : " for position, label in ticks)
@@ -30,7 +43,7 @@ def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str
         title=None,
         values=[position for position, _ in ticks],
         labelExpr="".join(cases) + "''",
-        labelFontSize=13,
+        labelFontSize=LABEL_FONT_PX,
         grid=True,
         domain=False,
         labelFlush=True,
@@ -41,70 +54,75 @@ def plot_strip_predictions(table: pd.DataFrame, ticks: Sequence[tuple[float, str
         .encode(
             x=alt.X("position:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=axis),
             y=alt.Y("probability:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=None),
-            color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
+            color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             order=alt.Order("order:Q"),
             tooltip=[alt.Tooltip("name:N", title="expression"), alt.Tooltip("text_label:N", title="seen")],
         )
     )
-    return chart.properties(height=130 + 24 * -(-len(names) // 4)).configure_view(stroke=None)
+    return chart.properties(height=130 + legend_height(len(names))).configure_view(stroke=None)
 
 
 def plot_generator_history(
     table: pd.DataFrame, selected_epoch: int, *, as_percent: bool = False, log_scale: bool = False
 ) -> alt.LayerChart:
-    """Measures of a generator by epoch; a line marks the `selected_epoch` one.
+    """Plot metrics of a generator by epoch, with a line at `selected_epoch`.
 
-    `table`: `epoch`, `metric` (in words), `value`, with `as_percent` 0 to 1.
+    Args:
+        table: `epoch`, `metric` (its title), `value` (0 to 1 with `as_percent`).
+        selected_epoch: The epoch to mark.
+        as_percent: Whether values are shown in percent.
+        log_scale: Whether the vertical axis is logarithmic.
     """
     metrics = table["metric"].unique().tolist()
-    words = alt.Legend(title=None, orient="bottom", columns=2, labelFontSize=13, labelLimit=220, symbolSize=110)
+    color, shape = encode_series("metric", metrics, make_series_legend("bottom", columns=2, labelLimit=220))
     rows = table.assign(text=[format_percent(v) if as_percent else f"{v:.3g}" for v in table["value"]])
     lines = (
         alt.Chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2)
         .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False)),
+            x=alt.X("epoch:Q", axis=make_epoch_axis()),
             y=alt.Y(
                 "value:Q",
                 axis=alt.Axis(title=None, format="%" if as_percent else "~g", tickCount=5),
                 scale=alt.Scale(type="log" if log_scale else "linear", zero=False, nice=True),
             ),
-            color=alt.Color("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_COLORS), legend=words),
-            shape=alt.Shape("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_SHAPES), legend=words),
+            color=color,
+            shape=shape,
             tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("metric:N"), alt.Tooltip("text:N", title="value")],
         )
     )
-    here = (
+    selected_line = (
         alt.Chart(pd.DataFrame({"epoch": [selected_epoch]}))
-        .mark_rule(strokeDash=[4, 4], color="#888888")
+        .mark_rule(strokeDash=[4, 4], color=REFERENCE_COLOR)
         .encode(x="epoch:Q")
     )
-    layers = alt.LayerChart(layer=[here, lines]).properties(height=230 + 24 * -(-len(metrics) // 2))
-    return layers.configure_view(stroke=None)
+    layers = alt.LayerChart(layer=[selected_line, lines])
+    return apply_layout(layers, height=230 + legend_height(len(metrics), 2))
 
 
 def plot_intervals(table: pd.DataFrame, group_title: str) -> alt.LayerChart:
-    """Shares of several things side by side: a point and its interval for each condition.
+    """Plot a mean with its interval for each metric and condition.
 
-    `table`: `metric` (in words, in the order to show), `condition` (in words), `mean`, `low`, `high` (0 to 1).
-    `group_title`: what the conditions are.
+    Args:
+        table: `metric` (its title, in display order), `condition`, `mean`, `low`, `high` (0 to 1).
+        group_title: Title of the conditions in the tooltip.
     """
     conditions, metrics = table["condition"].unique().tolist(), table["metric"].unique().tolist()
-    words = alt.Legend(title=None, orient="bottom", columns=1, labelFontSize=13, labelLimit=320, symbolSize=110)
+    color, shape = encode_series("condition", conditions, make_series_legend("bottom", columns=1, labelLimit=320))
     rows = table.assign(
         text_label=[
-            f"{format_percent(m)} ({format_percent(a)} to {format_percent(b)})"
-            for m, a, b in table[["mean", "low", "high"]].itertuples(index=False)
+            f"{format_percent(mean)} ({format_percent(low)} to {format_percent(high)})"
+            for mean, low, high in table[["mean", "low", "high"]].itertuples(index=False)
         ]
     )
     base = alt.Chart(rows).encode(
         y=alt.Y(
             "metric:N",
             sort=metrics,
-            axis=alt.Axis(title=None, labelFontSize=13, labelLimit=180, ticks=False, labelPadding=10),
+            axis=alt.Axis(title=None, labelFontSize=LABEL_FONT_PX, labelLimit=180, ticks=False, labelPadding=10),
         ),
         yOffset=alt.YOffset("condition:N", sort=conditions),
-        color=alt.Color("condition:N", scale=alt.Scale(domain=conditions, range=SERIES_COLORS), legend=words),
+        color=color,
         tooltip=[
             alt.Tooltip("metric:N"),
             alt.Tooltip("condition:N", title=group_title),
@@ -112,10 +130,7 @@ def plot_intervals(table: pd.DataFrame, group_title: str) -> alt.LayerChart:
         ],
     )
     x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", tickCount=5))
-    spans = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q")
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(
-        x="mean:Q",
-        shape=alt.Shape("condition:N", scale=alt.Scale(domain=conditions, range=SERIES_SHAPES), legend=words),
-    )
-    height = 40 + 16 * len(conditions) * len(metrics) + 24 * len(conditions)
-    return alt.LayerChart(layer=[spans, points]).properties(height=height).configure_view(stroke=None)
+    intervals = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q")
+    means = base.mark_point(filled=True, size=90, opacity=1).encode(x="mean:Q", shape=shape)
+    height = 40 + 16 * len(conditions) * len(metrics) + LEGEND_ROW_PX * len(conditions)
+    return apply_layout(alt.LayerChart(layer=[intervals, means]), height=height)

@@ -1,67 +1,72 @@
-"""A matrix of cells in one colour, from few to many, with the counts in them."""
+"""Heatmap of counts with one color scale, shared by confusion matrix and label agreement."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE_COLOR
+from emotion.charts.style import EDGE_COLOR, LABEL_FONT_PX
 from emotion.formatting import format_percent
 
-_CELL_COLORS: Final = {
-    False: ("#EEF3F3", "#1F6F78"),
-    True: ("#232D2F", "#6FC3C6"),
-}  # few and many, light and dark ground
-_TEXT_COLORS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}
-_CONTRAST_THRESHOLDS: Final = {False: 0.75, True: 0.55}  # from this share on the words in a cell take the other ink
+# Keys: whether the theme is dark.
+_CELL_COLORS: Final = {False: ("#EEF3F3", "#1F6F78"), True: ("#232D2F", "#6FC3C6")}  # share 0 and 1
+_TEXT_COLORS: Final = {False: ("#1D2B2E", "#FFFFFF"), True: ("#E4ECEC", "#10181A")}  # on low and on high shares
+_CONTRAST_THRESHOLDS: Final = {False: 0.75, True: 0.55}  # the share from which on a cell has the second text color
+
+
+class HeatmapField(NamedTuple):
+    """A column of the table, and the title of its axis."""
+
+    column: str
+    title: str
 
 
 def plot_heatmap(
     table: pd.DataFrame,
-    x_field: tuple[str, str],
-    y_field: tuple[str, str],
+    x_field: HeatmapField,
+    y_field: HeatmapField,
     tooltips: list[alt.Tooltip],
     *,
     selection_name: str,
     dark: bool,
-    height: float,
 ) -> alt.LayerChart:
-    """Cells by the columns of `table` that `x_field` and `y_field` name (the column, its title), in the order in which
-    their values come first; a click gives the selection `selection_name` with `row` and `column`.
+    """Plot cells with counts; a click sets the selection `selection_name` with `row` and `column`.
 
-    `table`: besides those `share` (0 to 1, the colour), `count`, `row` and `column`; `tooltips` may also use `part`,
-    the share in words. `dark`: the ground that it stands on.
+    Args:
+        table: The columns of both fields, in the order of first occurrence, `share` (0 to 1), `count`, `row`, `column`.
+        x_field: Horizontal axis, on top.
+        y_field: Vertical axis.
+        tooltips: Of the table's columns and `part`, the share as text.
+        selection_name: Name of the selection.
+        dark: Whether the theme is dark.
     """
-    weak, strong = _TEXT_COLORS[dark]
+    low_share_color, high_share_color = _TEXT_COLORS[dark]
     rows = table.assign(
         part=[format_percent(share) for share in table["share"]],
-        text_color=[strong if share >= _CONTRAST_THRESHOLDS[dark] else weak for share in table["share"]],
+        text_color=[
+            high_share_color if share >= _CONTRAST_THRESHOLDS[dark] else low_share_color for share in table["share"]
+        ],
     )
     clicked = alt.selection_point(name=selection_name, fields=["row", "column"], on="click", clear=False)
     base = alt.Chart(rows).encode(
         x=alt.X(
-            f"{x_field[0]}:N",
-            sort=list(dict.fromkeys(table[x_field[0]])),
+            f"{x_field.column}:N",
+            sort=list(dict.fromkeys(table[x_field.column])),
             axis=alt.Axis(
-                title=x_field[1],
+                title=x_field.title,
                 orient="top",
                 labelAngle=-40,
-                labelFontSize=13,
+                labelFontSize=LABEL_FONT_PX,
                 domain=False,
                 ticks=False,
             ),
         ),
         y=alt.Y(
-            f"{y_field[0]}:N",
-            sort=list(dict.fromkeys(table[y_field[0]])),
-            axis=alt.Axis(
-                title=y_field[1],
-                labelFontSize=13,
-                domain=False,
-                ticks=False,
-            ),
+            f"{y_field.column}:N",
+            sort=list(dict.fromkeys(table[y_field.column])),
+            axis=alt.Axis(title=y_field.title, labelFontSize=LABEL_FONT_PX, domain=False, ticks=False),
         ),
         tooltip=tooltips,
     )
@@ -73,8 +78,7 @@ def plot_heatmap(
         )
         .add_params(clicked)
     )
-    words = base.mark_text(fontSize=13, cursor="pointer").encode(
+    counts = base.mark_text(fontSize=LABEL_FONT_PX, cursor="pointer").encode(
         text=alt.Text("count:Q"), color=alt.Color("text_color:N", scale=None)
     )
-    layers = alt.LayerChart(layer=[cells, words]).resolve_scale(color="independent")
-    return layers.properties(height=height).configure_view(stroke=None)
+    return alt.LayerChart(layer=[cells, counts]).resolve_scale(color="independent").configure_view(stroke=None)

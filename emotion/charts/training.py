@@ -1,4 +1,4 @@
-"""Charts of trainings: curves over epochs, detectors side by side."""
+"""Charts of a training: curves over epochs, predictions of one face by epoch, detectors side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Final
 import altair as alt
 import pandas as pd
 
-from emotion.charts.style import EDGE_COLOR, SERIES_COLORS, SERIES_SHAPES, make_color_scale, make_legend
+from emotion.charts.style import (
+    EDGE_COLOR,
+    LABEL_FONT_PX,
+    QUARTERS,
+    SERIES_COLORS,
+    apply_layout,
+    encode_series,
+    legend_height,
+    make_color_scale,
+    make_epoch_axis,
+    make_legend,
+    make_series_legend,
+)
 from emotion.formatting import format_percent
 
 _CURVE_COLORS: Final = {
@@ -20,22 +32,23 @@ _CURVE_SYMBOLS: Final = {"batches": "stroke", "training": "circle", "validation"
 
 
 def make_zoom_selection() -> alt.Parameter:
-    """Drag moves, Ctrl with the wheel or a pinch zooms, a double click goes back: the wheel alone scrolls the page."""
+    """Return a selection that pans by dragging and zooms by Ctrl+wheel or a pinch; the wheel alone scrolls the page."""
     return alt.selection_interval(bind="scales", zoom="wheel![event.ctrlKey]")
 
 
 def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerChart:
-    """One metric of a training, by step within the epoch (thin) and by epoch; a ring marks the best epoch.
+    """Plot one metric of a training, by step (thin) and by epoch, with a ring at the best epoch.
 
-    `table` as from `tables.step_curves_table`; `as_percent`: 0 to 1, shown in percent. Its series stay the same while it
-    grows, so that a page that shows it again keeps the zoom.
+    The series stay the same while the table grows, so that a page that updates the chart keeps its zoom.
+
+    Args:
+        table: As from `training.tables.step_curves_table`.
+        as_percent: Whether values, 0 to 1, are shown in percent.
     """
     text = [format_percent(v) if as_percent else f"{v:.4g}" for v in table["value"]]
     rows = table.assign(text=text, size=[_CURVE_WIDTHS[split] for split in table["split"]])
     base = alt.Chart(rows).encode(
-        x=alt.X(
-            "epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False, padding=12)
-        ),
+        x=alt.X("epoch:Q", axis=make_epoch_axis(), scale=alt.Scale(nice=False, padding=12)),
         y=alt.Y(
             "value:Q",
             scale=alt.Scale(zero=False, padding=12),
@@ -47,7 +60,7 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
             legend=_make_curve_legend(),
         ),
     )
-    told = [alt.Tooltip("split:N"), alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N")]
+    tooltips = [alt.Tooltip("split:N"), alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N")]
     lines = base.mark_line(clip=True).encode(strokeWidth=alt.StrokeWidth("size:Q", scale=None))
     points = (
         base.transform_filter("datum.split !== 'batches'")
@@ -56,29 +69,29 @@ def plot_training_curve(table: pd.DataFrame, *, as_percent: bool) -> alt.LayerCh
             shape=alt.Shape(
                 "split:N", scale=alt.Scale(domain=[*_CURVE_SYMBOLS], range=[*_CURVE_SYMBOLS.values()]), legend=None
             ),
-            tooltip=told,
+            tooltip=tooltips,
         )
     )
-    best = (
+    best_epoch = (
         base.transform_filter("datum.best")
         .mark_point(size=190, filled=False, strokeWidth=2.5, clip=True)
         .encode(tooltip=[alt.Tooltip("epoch:Q", title="best epoch"), alt.Tooltip("text:N")])
     )
-    layers = alt.LayerChart(layer=[lines.add_params(make_zoom_selection()), points, best])
-    return layers.properties(height=270).configure_view(stroke=None)
+    layers = alt.LayerChart(layer=[lines.add_params(make_zoom_selection()), points, best_epoch])
+    return apply_layout(layers, height=270)
 
 
 def _make_curve_legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="bottom", columns=3, labelFontSize=13, symbolType="stroke", symbolSize=200)
+    return make_series_legend("bottom", columns=3, symbolType="stroke", symbolSize=200)
 
 
 def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
-    """The learning rate over the epochs; `table` as from `tables.step_curves_table`."""
+    """Plot the learning rate over the epochs; `table` as from `training.tables.step_curves_table`."""
     return (
         alt.Chart(table.assign(text=[f"{v:.3g}" for v in table["value"]]))
         .mark_line(color=SERIES_COLORS[3], strokeWidth=2, interpolate="step-after", point=alt.OverlayMarkDef(size=20))
         .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False), scale=alt.Scale(nice=False)),
+            x=alt.X("epoch:Q", axis=make_epoch_axis(), scale=alt.Scale(nice=False)),
             y=alt.Y("value:Q", axis=alt.Axis(title=None, format="~g", tickCount=3)),
             tooltip=[alt.Tooltip("epoch:Q", format=".2~f"), alt.Tooltip("text:N", title="learning rate")],
         )
@@ -88,23 +101,22 @@ def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
 
 
 def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
-    """What was said of one face after each epoch, as whole bars of probability in the colours of the expressions.
+    """Plot the predictions for one face after each epoch as stacked bars in the colors of the expressions.
 
-    `table` as from `tables.epoch_probabilities_table`.
+    Args:
+        table: As from `training.tables.epoch_probabilities_table`.
     """
-    words = list(dict.fromkeys(table["expression"]))
-    names = list(dict.fromkeys(table["name"]))
-    return (
-        alt.Chart(
-            table.assign(text=[format_percent(p) for p in table["probability"]], order=table["name"].map(names.index))
-        )
+    labels, names = list(dict.fromkeys(table["expression"])), list(dict.fromkeys(table["name"]))
+    rows = table.assign(text=[format_percent(p) for p in table["probability"]], order=table["name"].map(names.index))
+    chart = (
+        alt.Chart(rows)
         .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5)
         .encode(
             x=alt.X("epoch:O", axis=alt.Axis(title="epoch", labelAngle=0, labelOverlap="greedy", labelSeparation=6)),
             y=alt.Y(
                 "probability:Q", stack="normalize", axis=alt.Axis(title=None, format="%", tickCount=3, domain=False)
             ),
-            color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
+            color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             order="order:Q",
             tooltip=[
                 alt.Tooltip("epoch:O"),
@@ -112,37 +124,34 @@ def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
                 alt.Tooltip("text:N", title="probability"),
             ],
         )
-        .properties(height=170 + 24 * -(-len(names) // 4))
-        .configure_view(stroke=None)
     )
+    return chart.properties(height=170 + legend_height(len(names))).configure_view(stroke=None)
 
 
 def plot_accuracy_history(table: pd.DataFrame) -> alt.Chart:
-    """How often a network was right after each epoch, one line for each metric.
-
-    `table` as from `tables.history_table`.
-    """
+    """Plot metrics after each epoch, one line each; `table` as from `training.tables.history_table`."""
     metrics = table["metric"].unique().tolist()
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelFontSize=13, labelLimit=260, symbolSize=110)
+    color, shape = encode_series("metric", metrics, make_series_legend("bottom", columns=2, labelLimit=260))
     chart = (
         alt.Chart(table.assign(text=[format_percent(v) for v in table["value"]]))
         .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
         .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(title="epoch", tickMinStep=1, grid=False)),
+            x=alt.X("epoch:Q", axis=make_epoch_axis()),
             y=alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=None, format="%")),
-            color=alt.Color("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_COLORS), legend=legend),
-            shape=alt.Shape("metric:N", scale=alt.Scale(domain=metrics, range=SERIES_SHAPES), legend=legend),
+            color=color,
+            shape=shape,
             tooltip=[alt.Tooltip("epoch:Q"), alt.Tooltip("metric:N"), alt.Tooltip("text:N", title="right")],
         )
     )
-    # Streamlit fits the legend into the height as well.
-    return chart.properties(height=300 + 24 * -(-len(metrics) // 2)).configure_view(stroke=None)
+    return chart.properties(height=300 + legend_height(len(metrics), 2)).configure_view(stroke=None)
 
 
 def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False) -> alt.Chart:
-    """One row for each case and a point in it for each detector, known by colour and by shape.
+    """Plot one row per case with a point for each detector, by color and shape.
 
-    `table` as from `tables.detectors_long_table`, of one metric: shares (0 to 1) or `in_milliseconds`.
+    Args:
+        table: Rows of one metric, as from `training.tables.detectors_long_table`.
+        in_milliseconds: Whether values are milliseconds instead of shares (0 to 1).
     """
     rows = table.dropna(subset="value")
     detectors, names = rows["detector"].unique().tolist(), rows["name"].unique().tolist()
@@ -151,17 +160,21 @@ def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False)
     axis = (
         alt.Axis(title="milliseconds", grid=True)
         if in_milliseconds
-        else alt.Axis(title=None, format="%", grid=True, values=[0, 0.25, 0.5, 0.75, 1])
+        else alt.Axis(title=None, format="%", grid=True, values=QUARTERS)
     )
-    legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
+    color, shape = encode_series("detector", detectors, make_series_legend("top"))
     chart = (
-        alt.Chart(rows.assign(text=text)[::-1])  # the first detector lies on top of the others
+        alt.Chart(rows.assign(text=text)[::-1])  # reversed, so that the first detector is drawn on top
         .mark_point(filled=True, size=120, opacity=1, stroke=EDGE_COLOR, strokeWidth=1)
         .encode(
             x=alt.X("value:Q", scale=scale, axis=axis),
-            y=alt.Y("name:N", sort=names, axis=alt.Axis(title=None, labelFontSize=13, labelLimit=200, grid=True)),
-            color=alt.Color("detector:N", scale=alt.Scale(domain=detectors, range=SERIES_COLORS), legend=legend),
-            shape=alt.Shape("detector:N", scale=alt.Scale(domain=detectors, range=SERIES_SHAPES), legend=legend),
+            y=alt.Y(
+                "name:N",
+                sort=names,
+                axis=alt.Axis(title=None, labelFontSize=LABEL_FONT_PX, labelLimit=200, grid=True),
+            ),
+            color=color,
+            shape=shape,
             tooltip=[
                 alt.Tooltip("detector:N"),
                 alt.Tooltip("case:N", title="for"),

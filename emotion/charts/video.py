@@ -1,8 +1,10 @@
-"""Charts of a film: a lane a face, the whole cast over the time, shares of time."""
+"""Charts of an analyzed video: a timeline per person, expressions over time, shares of time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import altair as alt
 import pandas as pd
@@ -10,9 +12,11 @@ import pandas as pd
 from emotion.charts.style import (
     BAR_PX,
     EDGE_COLOR,
+    LABEL_FONT_PX,
     LANE_PX,
-    LEGEND_COLUMNS,
+    QUARTERS,
     apply_layout,
+    legend_height,
     make_axis,
     make_color_scale,
     make_legend,
@@ -20,45 +24,47 @@ from emotion.charts.style import (
 from emotion.expressions import UNCERTAIN, get_style, legend_order, symbol_and_name, text_color
 from emotion.formatting import format_clock_tenths, format_percent
 
-TIME_SELECTION = "time"
-_CLOCK_EXPR = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
+TIME_SELECTION: Final = "time"
+_CLOCK_EXPR: Final = "floor(datum.value / 60) + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
+_MIN_DURATION: Final = 0.1  # seconds; an axis needs a length
+_MIN_OPACITY: Final = 0.35  # at confidence 0
+_UNCERTAIN_OPACITY: Final = 0.5
+_MAX_TICKS: Final = 5  # of a count
+_MIN_SYMBOL_SHARE: Final = 0.05  # of a bar's width; a narrower part has no room for its symbol
 
 
 def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
-    """One lane a face of a film, in the order given, with a ribbon in the colour of what was shown; paler where that
-    was less certain, thin where it was unsure. The wheel and dragging move along the time, a click in the legend
-    leaves one expression.
+    """Plot one lane per person, with segments in the color of the displayed expression.
 
-    `table` as from `VideoAnalysis.segments`, with a different `name` for each face. `duration`: how long the film is.
+    Less confident segments are paler, uncertain ones thin. The time axis pans and zooms; a click in the legend shows
+    one expression alone.
+
+    Args:
+        table: As from `VideoAnalysis.segments`, with a unique `name` for each person.
+        duration: Of the video, in seconds.
     """
-    words = legend_order(table["expression"])
-    names = [symbol_and_name(word) for word in words]
-    sure = table["expression"] != UNCERTAIN.name
+    labels = legend_order(table["expression"])
+    names = [symbol_and_name(label) for label in labels]
+    is_certain = table["expression"] != UNCERTAIN.name
+    opacity = _MIN_OPACITY + (1 - _MIN_OPACITY) * table["confidence"].fillna(0)
     rows = table.assign(
         word=[symbol_and_name(e) for e in table["expression"]],
-        opacity=(0.35 + 0.65 * table["confidence"].fillna(0)).where(sure, 0.5),
-        height=(sure * 0.45 + 0.25) * LANE_PX,
-        text_label=[format_percent(c) if c == c else "" for c in table["confidence"]],
-        time_span=[
-            f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
-            for a, b in zip(table["start"], table["end"], strict=True)
-        ],
+        opacity=opacity.where(is_certain, _UNCERTAIN_OPACITY),
+        height=(is_certain * 0.45 + 0.25) * LANE_PX,
+        text_label=["" if math.isnan(c) else format_percent(c) for c in table["confidence"]],
+        time_span=_format_time_spans(table["start"], table["end"]),
     )
     lanes = list(dict.fromkeys(rows["name"]))
-    chosen = alt.selection_point(fields=["word"], bind="legend")
+    selected = alt.selection_point(fields=["word"], bind="legend")
     chart = (
         alt.Chart(rows)
         .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5, clip=True)
         .encode(
-            x=alt.X(
-                "start:Q",
-                scale=alt.Scale(domain=[0, max(duration, 0.1)], nice=False),
-                axis=alt.Axis(title=None, labelFontSize=13, labelExpr=_CLOCK_EXPR, labelFlush=True, tickMinStep=1),
-            ),
+            x=_make_time_x(duration),
             x2="end:Q",
             y=alt.Y("name:N", sort=lanes, axis=make_axis("left", allow_overlap=False)),
-            color=alt.Color("word:N", scale=make_color_scale(words, names), legend=make_legend()),
-            opacity=alt.condition(chosen, alt.Opacity("opacity:Q", scale=None), alt.value(0.06)),
+            color=alt.Color("word:N", scale=make_color_scale(labels, names), legend=make_legend()),
+            opacity=alt.condition(selected, alt.Opacity("opacity:Q", scale=None), alt.value(0.06)),
             size=alt.Size("height:Q", scale=None),
             tooltip=[
                 alt.Tooltip("name:N", title="face"),
@@ -67,67 +73,48 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
                 alt.Tooltip("text_label:N", title="probability"),
             ],
         )
-        .add_params(chosen)
+        .add_params(selected)
         .interactive(bind_y=False)
     )
     return chart.properties(height=20 + LANE_PX * max(1, len(lanes))).configure_view(stroke=None)
 
 
 def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_percent: bool = False) -> alt.LayerChart:
-    """What the faces of a film show over its time, stacked; a click gives the selection `TIME_SELECTION` with `start`.
+    """Plot the displayed expressions of all faces over time, stacked.
 
-    `table` as from `VideoAnalysis.face_counts`: `start`, `end` (seconds), `expression`, `mean_faces`; with `as_percent`
-    as from `VideoAnalysis.group_shares`, of which `share` (0 to 1, NaN where nothing is to be shown) counts.
-    `duration`: how long the video is.
+    A click sets the selection `TIME_SELECTION` with `start`.
+
+    Args:
+        table: As from `VideoAnalysis.face_counts`: `start`, `end` (seconds), `expression`, `mean_faces`; with
+            `as_percent` as from `VideoAnalysis.group_shares`, with `share` (0 to 1, NaN where it is not shown).
+        duration: Of the video, in seconds.
+        as_percent: Whether shares are shown instead of counts.
     """
     value = "share" if as_percent else "mean_faces"
     rows = table[table[value] > 0]
-    words = legend_order(rows["expression"])
-    names = [symbol_and_name(word) for word in words]
-    tops = rows.groupby("start")[value].cumsum()
-    ticks = [0, 0.25, 0.5, 0.75, 1] if as_percent else _make_integer_ticks(max([1.0, *tops.tolist()]))
+    labels = legend_order(rows["expression"])
+    names = [symbol_and_name(label) for label in labels]
+    highs = rows.groupby("start")[value].cumsum()
+    ticks = QUARTERS if as_percent else _make_integer_ticks(max([1.0, *highs.tolist()]))
     rows = rows.assign(
         name=[symbol_and_name(e) for e in rows["expression"]],
-        low=tops - rows[value],
-        high=tops,
+        low=highs - rows[value],
+        high=highs,
         text_label=[format_percent(v) if as_percent else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
-        time_span=[
-            f"{format_clock_tenths(a)} to {format_clock_tenths(b)}"
-            for a, b in zip(rows["start"], rows["end"], strict=True)
-        ],
+        time_span=_format_time_spans(rows["start"], rows["end"]),
+    )
+    y_axis = alt.Axis(
+        title=None, labelFontSize=LABEL_FONT_PX, format="%" if as_percent else "d", values=ticks, domain=False
     )
     areas = (
         alt.Chart(rows)
         .mark_rect(cursor="pointer")
         .encode(
-            x=alt.X(
-                "start:Q",
-                scale=alt.Scale(domain=[0, max(duration, 0.1)], nice=False),
-                axis=alt.Axis(
-                    title=None,
-                    labelFontSize=13,
-                    labelExpr=_CLOCK_EXPR,
-                    labelFlush=True,
-                    labelOverlap="greedy",
-                    labelSeparation=6,
-                    grid=False,
-                    tickMinStep=1,
-                ),
-            ),
+            x=_make_time_x(duration, labelOverlap="greedy", labelSeparation=6, grid=False),
             x2="end:Q",
-            y=alt.Y(
-                "low:Q",
-                scale=alt.Scale(domain=[0, ticks[-1]], nice=False),
-                axis=alt.Axis(
-                    title=None,
-                    labelFontSize=13,
-                    format="%" if as_percent else "d",
-                    values=ticks,
-                    domain=False,
-                ),
-            ),
+            y=alt.Y("low:Q", scale=alt.Scale(domain=[0, ticks[-1]], nice=False), axis=y_axis),
             y2="high:Q",
-            color=alt.Color("name:N", scale=make_color_scale(words, names), legend=make_legend()),
+            color=alt.Color("name:N", scale=make_color_scale(labels, names), legend=make_legend()),
             tooltip=[
                 alt.Tooltip("time_span:N", title="time"),
                 alt.Tooltip("name:N", title="expression"),
@@ -136,26 +123,43 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
         )
         .add_params(alt.selection_point(name=TIME_SELECTION, fields=["start"], on="click", clear=False))
     )
-    # Streamlit fits the legend into the height as well.
-    return apply_layout(alt.LayerChart(layer=[areas]), height=180 + 24 * -(-len(names) // LEGEND_COLUMNS))
+    return apply_layout(alt.LayerChart(layer=[areas]), height=180 + legend_height(len(names)))
 
 
-def _make_integer_ticks(max_value: float) -> list[int]:
-    """Whole numbers from 0 to `max_value` or a little beyond, five at most and equally far apart."""
-    step = next(
-        factor * 10**power for power in range(10) for factor in (1, 2, 5) if 4 * factor * 10**power >= max_value
+def _make_time_x(duration: float, **axis_options: Any) -> alt.X:
+    axis = alt.Axis(
+        title=None,
+        labelFontSize=LABEL_FONT_PX,
+        labelExpr=_CLOCK_EXPR,
+        labelFlush=True,
+        tickMinStep=1,
+        **axis_options,
     )
+    return alt.X("start:Q", scale=alt.Scale(domain=[0, max(duration, _MIN_DURATION)], nice=False), axis=axis)
+
+
+def _format_time_spans(starts: Iterable[float], ends: Iterable[float]) -> list[str]:
+    spans = zip(starts, ends, strict=True)
+    return [f"{format_clock_tenths(start)} to {format_clock_tenths(end)}" for start, end in spans]
+
+
+def _make_integer_ticks(max_value: float) -> Sequence[int]:
+    """Return up to `_MAX_TICKS` equidistant whole numbers from 0 to `max_value` or a little beyond."""
+    num_steps = _MAX_TICKS - 1
+    steps = (factor * 10**power for power in range(10) for factor in (1, 2, 5))
+    step = next(step for step in steps if num_steps * step >= max_value)
     return [step * i for i in range(math.ceil(max_value / step - 1e-9) + 1)]
 
 
 def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
-    """A whole bar for each face of a film: the share of its time by expression, with the signs in it.
+    """Plot one full bar per person: the share of time of each expression, with its symbol.
 
-    `table`: `name` (in the order to show), `expression`, `share` (0 to 1, together 1 for each name).
+    Args:
+        table: `name` (in display order), `expression`, `share` (0 to 1, with the sum 1 for each name).
     """
     people = list(dict.fromkeys(table["name"]))
-    words = legend_order(table["expression"])
-    names = [symbol_and_name(word) for word in words]
+    labels = legend_order(table["expression"])
+    names = [symbol_and_name(label) for label in labels]
     ends = table.groupby("name")["share"].cumsum()
     rows = table.assign(
         word=[symbol_and_name(e) for e in table["expression"]],
@@ -177,12 +181,12 @@ def plot_people_shares(table: pd.DataFrame) -> alt.LayerChart:
     bars = base.mark_bar(height=BAR_PX * 0.8, stroke=EDGE_COLOR, strokeWidth=1).encode(
         x=alt.X("start:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None),
         x2="end:Q",
-        color=alt.Color("word:N", scale=make_color_scale(words, names), legend=make_legend()),
+        color=alt.Color("word:N", scale=make_color_scale(labels, names), legend=make_legend()),
     )
-    signs = (
-        base.transform_filter("datum.share >= 0.05")
-        .mark_text(fontSize=13, fontWeight="bold")
+    symbols = (
+        base.transform_filter(f"datum.share >= {_MIN_SYMBOL_SHARE}")
+        .mark_text(fontSize=LABEL_FONT_PX, fontWeight="bold")
         .encode(x="middle:Q", text="symbol:N", color=alt.Color("text_color:N", scale=None))
     )
-    height = 30 + (BAR_PX + 8) * max(1, len(people)) + 24 * -(-len(names) // LEGEND_COLUMNS)
-    return apply_layout(alt.LayerChart(layer=[bars, signs]).resolve_scale(color="independent"), height=height)
+    layers = alt.LayerChart(layer=[bars, symbols]).resolve_scale(color="independent")
+    return apply_layout(layers, height=30 + (BAR_PX + 8) * max(1, len(people)) + legend_height(len(names)))

@@ -181,34 +181,10 @@ def _run_training(plan: TrainingPlan, options: TrainOptions, reporter: JobReport
     for note in data.notes:
         print_progress(note)
     plan = _adapt_plan(plan, data, options)
-    if not architecture.is_native:
-        from emotion.training.classifier.train import train_zoo_classifier
-
-        return train_zoo_classifier(data, plan, options.out, reporter, export_only=options.export_only)
-    from emotion.model_store.store import open_model
-    from emotion.training.classifier.config import TrainingConfig
     from emotion.training.classifier.train import train_classifier
 
-    config = TrainingConfig(
-        network=plan.network,
-        epochs=plan.epochs,
-        batch_size=plan.batch_size,
-        learning_rate=plan.learning_rate,
-        seed=plan.seed,
-        augmentation=plan.augmentation,
-        distillation_weight=plan.distillation_weight,
-    )
-    return train_classifier(
-        data,
-        config,
-        options.out,
-        reporter,
-        mine_hard_negatives(Path(plan.negatives_dir)) if plan.negatives_dir else None,
-        plan.to_config() | {"teacher_folders": list(plan.teachers)},
-        teachers=[open_model(Path(folder)) for folder in plan.teachers],
-        export_only=options.export_only,
-        tensorboard=plan.tensorboard,
-    )
+    crops = mine_hard_negatives(Path(plan.negatives_dir)) if plan.negatives_dir else None
+    return train_classifier(data, plan, options.out, reporter, negative_crops=crops, export_only=options.export_only)
 
 
 def _adapt_plan(plan: TrainingPlan, data: Dataset, options: TrainOptions) -> TrainingPlan:

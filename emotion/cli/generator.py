@@ -164,7 +164,7 @@ def sample(options: SampleOptions) -> None:
 
 
 def _add_to_dataset(sampler: Sampler, folder: Path, options: SampleOptions) -> None:
-    from emotion.generation.filtering import add_to_dataset
+    from emotion.generation.filtering import FaceFilter, add_to_dataset
     from emotion.generation.sampler import parse_seed
     from emotion.recognition.classification import ExpressionClassifier
 
@@ -173,10 +173,9 @@ def _add_to_dataset(sampler: Sampler, folder: Path, options: SampleOptions) -> N
     added = add_to_dataset(
         folder,
         sampler,
-        ExpressionClassifier(_open_or_default(options.filter_classifier, "classifier")),
+        FaceFilter(ExpressionClassifier(_open_or_default(options.filter_classifier, "classifier")), options.min_prob),
         options.expression,
         options.count,
-        min_prob=options.min_prob,
         first_seed=parse_seed(options.seed),
     )
     target = folder / "train" / options.expression
@@ -221,7 +220,7 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate a generator: compare synthetic with real faces."""
     from emotion.datasets.loaders import load_dataset
-    from emotion.generation.evaluation import evaluate_generator, save_evaluation
+    from emotion.generation.evaluation import EvaluationConfig, evaluate_generator, save_evaluation
     from emotion.generation.tables import generator_table
     from emotion.model_store.store import open_model
 
@@ -230,9 +229,7 @@ def evaluate(options: EvaluateOptions) -> None:
         bundle,
         load_dataset(options.data, options.ferplus_csv),
         _open_or_default(options.feature_classifier, "classifier"),
-        options.split,
-        truncation=options.truncation,
-        should_train=options.train,
+        EvaluationConfig(options.split, truncation=options.truncation, trains_classifiers=options.train),
         on_progress=print_progress,
     )
     if options.save:
@@ -304,8 +301,7 @@ def study(options: StudyOptions) -> None:
             data,
             config,
             options.out,
-            report.progress,
-            lambda: report.stop_requested,
+            report,
         )
     if options.save:
         write_json(bundle.folder / STUDY_FILE, result)

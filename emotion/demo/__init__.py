@@ -1,1 +1,1 @@
-"""Material to try the program with: a synthetic scene, a camera and a sample video."""
+"""Demo material: a sample photo, a sample video and simulated cameras."""

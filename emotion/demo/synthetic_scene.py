@@ -1,4 +1,4 @@
-"""Small grey faces as prints on a wall: a made-up photo of many people, and a made-up camera's picture."""
+"""Synthetic scenes: gray faces as framed prints on a wall, for group photos and simulated cameras."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ import numpy as np
 
 from emotion.media.image_array import ImageArray
 
+_WALL_COLOR: Final = (176, 188, 186)
 _PAPER_COLOR: Final = (246, 242, 233)
-_DARK_INK, _LIGHT_INK = np.array([38, 30, 27]), np.array([255, 238, 219])  # of the brown ink that grey is printed with
+_DARK_INK, _LIGHT_INK = np.array([38, 30, 27]), np.array([255, 238, 219])  # sepia tones of black and white
 _BORDER_FRACTION: Final = 0.08  # of a side, around the face
-_SHADOW_STRENGTH: Final = 0.35  # of its light that the wall loses beside a print
+_SHADOW_STRENGTH: Final = 0.35  # share of the light that is lost in the shadow of a print
+_COLUMN_PITCH: Final = 1.3  # of a print's side, in a group photo
 
 
 @lru_cache(maxsize=4)
 def background(width: int, height: int) -> ImageArray:
-    """An empty wall, RGB uint8 (height, width, 3), darker towards its edges; kept, so it cannot be written to."""
+    """Return an empty wall, RGB uint8 (height, width, 3), darker towards its edges; cached, hence read-only."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     light = 1 - 0.25 * np.clip(x**2 + (y - 0.2) ** 2, 0, 2) / 2
-    picture = np.rint(light[..., None] * np.array([176, 188, 186])).astype(np.uint8)
-    picture.flags.writeable = False
-    return picture
+    wall = np.rint(light[..., None] * np.array(_WALL_COLOR)).astype(np.uint8)
+    wall.flags.writeable = False
+    return wall
 
 
 def framed_print(face: ImageArray, side_px: int) -> ImageArray:
-    """A grey face uint8 (s, s) in brown ink on paper with a white border, RGB uint8 (`side_px`, `side_px`, 3)."""
+    """Return a gray face uint8 (s, s) as a sepia print with a white border, RGB uint8 (`side_px`, `side_px`, 3)."""
     border = round(side_px * _BORDER_FRACTION)
     inner = cv2.resize(face, (side_px - 2 * border,) * 2, interpolation=cv2.INTER_CUBIC)
     table = np.linspace(_DARK_INK, _LIGHT_INK, 256).round().astype(np.uint8)
@@ -39,35 +41,44 @@ def framed_print(face: ImageArray, side_px: int) -> ImageArray:
 def paste_print(
     image: ImageArray, face: ImageArray, center: tuple[float, float], side_px: float, degrees: float = 0.0
 ) -> None:
-    """Put the print of a grey face uint8 (s, s) on `image`, RGB uint8 (H, W, 3): its middle at (x, y), `side_px` pixels
-    wide, turned clockwise by `degrees`, with a shadow; what lies outside of the picture is cut off."""
-    made = framed_print(face, round(side_px))
-    scale, angle = side_px / len(made), math.radians(degrees)
+    """Draw the print of a face with a shadow into `image`, in place; parts outside the image are cut off.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        face: Gray uint8 (s, s).
+        center: x, y of the print in pixels.
+        side_px: Side of the print in pixels.
+        degrees: Clockwise rotation.
+    """
+    framed = framed_print(face, round(side_px))
+    scale, angle = side_px / len(framed), math.radians(degrees)
     linear = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    matrix = np.column_stack([linear, np.array(center) - linear @ np.full(2, len(made) / 2)])
-    size = (image.shape[1], image.shape[0])
-    # Only the part that changes is computed: a camera does this thirty times a second.
-    reach = math.ceil(0.8 * side_px) + 12
-    x1, y1 = (max(0, math.floor(at - reach)) for at in center)
-    x2, y2 = (min(most, math.ceil(at + reach)) for at, most in zip(center, size, strict=True))
+    matrix = np.column_stack([linear, np.array(center) - linear @ np.full(2, len(framed) / 2)])
+    # Only the region that changes is computed: a camera draws thirty frames a second.
+    reach = math.ceil(0.8 * side_px) + 12  # half of the diagonal, and the shadow
+    size_wh = (image.shape[1], image.shape[0])
+    x1, y1 = (max(0, math.floor(c - reach)) for c in center)
+    x2, y2 = (min(size, math.ceil(c + reach)) for c, size in zip(center, size_wh, strict=True))
     if x1 >= x2 or y1 >= y2:
         return
     matrix[:, 2] -= (x1, y1)
-    part, room = image[y1:y2, x1:x2], (x2 - x1, y2 - y1)
-    here = cv2.warpAffine(made, matrix, room)
-    cover = cv2.warpAffine(np.ones(made.shape[:2], np.float32), matrix, room)[..., None]
-    beside = np.roll(cover[..., 0], (round(side_px / 40), round(side_px / 60)), (0, 1))
-    behind = part * (1 - _SHADOW_STRENGTH * cv2.GaussianBlur(beside, (0, 0), side_px / 40)[..., None])
-    part[:] = np.rint(behind * (1 - cover) + here * cover).astype(np.uint8)
+    region, region_wh = image[y1:y2, x1:x2], (x2 - x1, y2 - y1)
+    print_layer = cv2.warpAffine(framed, matrix, region_wh)
+    alpha = cv2.warpAffine(np.ones(framed.shape[:2], np.float32), matrix, region_wh)[..., None]
+    shadow = np.roll(alpha[..., 0], (round(side_px / 40), round(side_px / 60)), (0, 1))
+    shadow = cv2.GaussianBlur(shadow, (0, 0), side_px / 40)[..., None]
+    wall_layer = region * (1 - _SHADOW_STRENGTH * shadow)
+    region[:] = np.rint(wall_layer * (1 - alpha) + print_layer * alpha).astype(np.uint8)
 
 
 def group_photo(faces: Sequence[ImageArray], num_columns: int = 4, side_px: int = 240) -> ImageArray:
-    """Prints of grey faces uint8 (s, s) on one wall in rows of `num_columns`, none quite straight: RGB uint8."""
-    step, rows = round(side_px * 1.3), math.ceil(len(faces) / num_columns)
-    picture = background(step * num_columns, step * rows).copy()
+    """Return prints of gray faces uint8 (s, s) in rows of `num_columns`, slightly tilted and shifted, RGB uint8."""
+    pitch, num_rows = round(side_px * _COLUMN_PITCH), math.ceil(len(faces) / num_columns)
+    image = background(pitch * num_columns, pitch * num_rows).copy()
     for i, face in enumerate(faces):
         row, column = divmod(i, num_columns)
-        askew = math.sin(2.4 * (i + 1))  # as if by chance, and always the same
-        place = (step * (column + 0.5) + 10 * math.sin(4.1 * i), step * (row + 0.5) + 10 * math.cos(3.3 * i))
-        paste_print(picture, face, place, side_px * (1 + 0.06 * askew), 6 * askew)
-    return picture
+        # Sines of the index look random and are the same every time.
+        tilt = math.sin(2.4 * (i + 1))
+        center = (pitch * (column + 0.5) + 10 * math.sin(4.1 * i), pitch * (row + 0.5) + 10 * math.cos(3.3 * i))
+        paste_print(image, face, center, side_px * (1 + 0.06 * tilt), 6 * tilt)
+    return image

@@ -1,1 +1,1 @@
-"""The flow Imagine: seed and expression -> latent -> generator -> picture, judged by a classifier."""
+"""Conditional generation of faces: train a GAN, sample faces from a seed and an expression, evaluate them."""

@@ -1,10 +1,11 @@
-"""Only those synthetic faces in which a classifier sees what was asked; and a data set that gets them to learn from."""
+"""Filtering of synthetic faces by a classifier, and adding them to the training split of a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 import cv2
 import numpy as np
@@ -18,66 +19,94 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.storage import read_json, write_atomic, write_json
 
-MIN_PROB: Final = 0.7  # probability of what was asked
+MIN_PROB: Final = 0.7
 PROVENANCE_FILE: Final = "synthetic_faces.json"
-_MAX_DRAWS_PER_FACE: Final = 20  # faces drawn for each that is wanted, at most
+_MAX_DRAWS_PER_FACE: Final = 20  # an expression that fewer faces pass is not worth the time
 _BATCH_SIZE: Final = 64
 
 
-def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> bool:
-    """Whether the classifier, or what it was made from or learned from, had a part in the generator's lessons: what a
-    teacher says of its own pupil is worth less than a stranger's word."""
-    guidance = generator.card.get("guidance_classifier", {})
-    return guidance.get("sha256") in classifier.lineage and bool(guidance.get("weight"))
+@dataclass(frozen=True)
+class FaceFilter:
+    """Accepts faces in which `classifier` sees the requested expression with a probability of at least `min_prob`."""
+
+    classifier: ExpressionClassifier
+    min_prob: float = MIN_PROB
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_prob <= 1:
+            raise EmotionError(f"The minimum probability is {self.min_prob}; expected 0 to 1.")
+
+    def probs(self, faces: FaceImages, expression: str) -> NDArray[np.float64]:
+        """Return the probability (n,) of `expression` in each face; raises `EmotionError` for one without a label."""
+        head = next((name for name, h in self.classifier.bundle.heads.items() if expression in h.labels), None)
+        if head is None:
+            raise EmotionError(
+                f"The classifier {self.classifier.bundle.name} has no label {expression!r}; choose another one."
+            )
+        predictions = _predict(self.classifier, head, faces)
+        return np.array([prediction.scores[expression] for prediction in predictions])
 
 
 class AcceptedFaces(NamedTuple):
-    """Faces that passed, grey uint8 (n, size, size), the seed of each, and how many were drawn for them."""
+    """Accepted faces, gray uint8 (n, size, size), the seed of each, and how many faces were drawn for them."""
 
     faces: FaceImages
     seeds: tuple[int, ...]
     num_drawn: int
 
 
+class AddedFaces(TypedDict):
+    """An entry of synthetic_faces.json: which faces were added to a data set, and by what they were made."""
+
+    expression: str
+    seeds: list[int]
+    num_drawn: int
+    min_prob: float
+    generator: dict[str, str]
+    classifier: dict[str, str]
+
+
+def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> bool:
+    """Return whether the classifier, or one it derives from or learned from, guided the generator's training.
+
+    The predictions of such a classifier overestimate the generator.
+    """
+    guidance = generator.card.get("guidance_classifier", {})
+    return guidance.get("sha256") in classifier.lineage and bool(guidance.get("weight"))
+
+
 def sample_accepted(
     sampler: Sampler,
-    classifier: ExpressionClassifier,
+    face_filter: FaceFilter,
     expression: str,
     num_faces: int,
     *,
-    min_prob: float = MIN_PROB,
     first_seed: int = 0,
     truncation: float | None = None,
 ) -> AcceptedFaces:
-    """The first `count` faces from `first_seed` on in which `classifier` sees `expression` with a probability of at
-    least `min_prob`; fewer of them where one in twenty is not enough. Raises `EmotionError` where nothing is asked for."""
-    if num_faces < 1 or not 0 <= min_prob <= 1:
-        raise EmotionError(f"{num_faces} faces from {min_prob} on were asked for; expected 1 or more and 0 to 1.")
-    head = _find_head(classifier, expression)
-    faces, seeds, tried = list[NDArray[np.uint8]](), list[int](), 0
-    while len(seeds) < num_faces and tried < _MAX_DRAWS_PER_FACE * num_faces:
-        some = [(first_seed + tried + i) % (MAX_SEED + 1) for i in range(_BATCH_SIZE)]
-        drawn = sampler.sample(some, expression, truncation)
-        for seed, face, share in zip(some, drawn, _predict_probs(classifier, head, drawn, expression), strict=True):
-            tried += 1
-            if share >= min_prob:
+    """Return the first `num_faces` accepted faces from `first_seed` on.
+
+    Fewer where less than one in twenty is accepted.
+
+    Raises:
+        EmotionError: `num_faces` is below 1, or the generator or the classifier has no label `expression`.
+    """
+    if num_faces < 1:
+        raise EmotionError(f"{num_faces} faces were requested; expected 1 or more.")
+    max_draws = _MAX_DRAWS_PER_FACE * num_faces
+    faces, seeds, num_drawn = list[NDArray[np.uint8]](), list[int](), 0
+    while len(seeds) < num_faces and num_drawn < max_draws:
+        batch_seeds = [(first_seed + num_drawn + i) % (MAX_SEED + 1) for i in range(_BATCH_SIZE)]
+        batch = sampler.sample(batch_seeds, expression, truncation)
+        for seed, face, prob in zip(batch_seeds, batch, face_filter.probs(batch, expression), strict=True):
+            num_drawn += 1
+            if prob >= face_filter.min_prob:
                 faces.append(face)
                 seeds.append(seed)
-            if len(seeds) == num_faces or tried == _MAX_DRAWS_PER_FACE * num_faces:
+            if len(seeds) == num_faces or num_drawn == max_draws:
                 break
     empty = np.empty((0, sampler.image_size, sampler.image_size), np.uint8)
-    return AcceptedFaces(np.stack(faces) if faces else empty, tuple(seeds), tried)
-
-
-def _find_head(classifier: ExpressionClassifier, expression: str) -> str:
-    for name, head in classifier.bundle.heads.items():
-        if expression in head.labels:
-            return name
-    raise EmotionError(f"The classifier {classifier.bundle.name} does not know {expression!r}; choose another one.")
-
-
-def _predict_probs(classifier: ExpressionClassifier, head: str, faces: FaceImages, expression: str) -> list[float]:
-    return [verdict.scores[expression] for verdict in _predict(classifier, head, faces)]
+    return AcceptedFaces(np.stack(faces) if faces else empty, tuple(seeds), num_drawn)
 
 
 def _predict(classifier: ExpressionClassifier, head: str, faces: FaceImages) -> Sequence[Prediction]:
@@ -94,61 +123,87 @@ def best_seeds(
     num_candidates: int = 96,
     truncation: float | None = None,
 ) -> tuple[int, ...]:
-    """The `count` seeds of the first `num_candidates` whose faces look most like faces with every expression, best first: what
-    counts is the face in which `classifier` sees least what was asked, or a face at all. Of expressions that it does
-    not know nothing is asked."""
+    """Return the `num_seeds` seeds, of the first `num_candidates`, with the most convincing faces, best first.
+
+    A seed is scored by its worst expression: the probability of the requested label times that of a face. Labels that
+    the classifier does not have are left out.
+    """
     worst = np.ones(num_candidates)
-    known = {label: name for name, head in reversed(classifier.bundle.heads.items()) for label in head.labels}
-    for label in filter(known.get, sampler.labels):
-        drawn = sampler.sample(range(num_candidates), label, truncation)
-        verdicts = _predict(classifier, known[label], drawn)
-        worst = np.minimum(worst, [verdict.scores[label] * verdict.face_prob for verdict in verdicts])
+    head_of = {label: name for name, head in reversed(classifier.bundle.heads.items()) for label in head.labels}
+    for label in filter(head_of.get, sampler.labels):
+        faces = sampler.sample(range(num_candidates), label, truncation)
+        predictions = _predict(classifier, head_of[label], faces)
+        worst = np.minimum(worst, [prediction.scores[label] * prediction.face_prob for prediction in predictions])
     return tuple(int(seed) for seed in np.argsort(-worst, kind="stable")[:num_seeds])
 
 
 def add_to_dataset(
     folder: Path,
     sampler: Sampler,
-    classifier: ExpressionClassifier,
+    face_filter: FaceFilter,
     expression: str,
     num_faces: int,
     *,
-    min_prob: float = MIN_PROB,
     first_seed: int = 0,
-) -> dict[str, Any]:
-    """Write faces that pass into `folder`/train/<expression>/, never into valid or test, and their seeds into
-    synthetic_faces.json. `folder` is a data set with that folder, or a new one. Returns what was written of this call."""
+) -> AddedFaces:
+    """Write accepted faces into `folder`/train/<expression>/ and record them in synthetic_faces.json.
+
+    Only the training split gets synthetic faces, so that validation and test measure on real ones.
+
+    Args:
+        folder: A data set with a folder train/, or a folder to create.
+        sampler: Draws the faces.
+        face_filter: Accepts them.
+        expression: A label of both the generator and the classifier.
+        num_faces: How many faces to add.
+        first_seed: 0 to `MAX_SEED`.
+
+    Returns:
+        The entry that was added to synthetic_faces.json.
+
+    Raises:
+        DataError: `folder` is no data set.
+        EmotionError: No face is accepted, or an argument is out of range.
+        ResultFolderError: A file with the name of a face exists with another content.
+    """
     if not 0 <= first_seed <= MAX_SEED:
         raise EmotionError(f"The first seed is {first_seed}; expected 0 to {MAX_SEED}.")
     if folder.exists() and not (folder / "train").is_dir():
-        raise DataError(f"{folder} is no data set with a folder train/; make one with prepare, or name a new folder.")
-    passed = sample_accepted(sampler, classifier, expression, num_faces, min_prob=min_prob, first_seed=first_seed)
-    if not passed.seeds:
+        raise DataError(f"{folder} is no data set with a folder train/; build one, or name a new folder.")
+    accepted = sample_accepted(sampler, face_filter, expression, num_faces, first_seed=first_seed)
+    classifier = face_filter.classifier.bundle
+    if not accepted.seeds:
         raise EmotionError(
-            f"In none of {passed.num_drawn} faces does {classifier.bundle.name} see {expression} with {min_prob:.0%}; "
-            "ask for less certainty."
+            f"In none of {accepted.num_drawn} faces does {classifier.name} see {expression} with a probability of "
+            f"{face_filter.min_prob:.0%}; choose a smaller minimum probability."
         )
+    added: AddedFaces = {
+        "expression": expression,
+        "seeds": list(accepted.seeds),
+        "num_drawn": accepted.num_drawn,
+        "min_prob": face_filter.min_prob,
+        "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
+        "classifier": {"name": classifier.name, "sha256": classifier.sha256},
+    }
     stem = f"train/{expression}/synthetic-{sampler.bundle.sha256[:8]}"
-    files = {f"{stem}-{seed}.png": encode_face_png(face) for seed, face in zip(passed.seeds, passed.faces, strict=True)}
-    before = (read_json(folder / PROVENANCE_FILE) or {}).get("added", [])
+    files = {
+        f"{stem}-{seed}.png": encode_face_png(face) for seed, face in zip(accepted.seeds, accepted.faces, strict=True)
+    }
+    _write_added_files(folder, files, added)
+    return added
+
+
+def _write_added_files(folder: Path, files: dict[str, bytes], added: AddedFaces) -> None:
+    earlier = (read_json(folder / PROVENANCE_FILE) or {}).get("added", [])
     for name, png in files.items():
         if (folder / name).exists() and (folder / name).read_bytes() != png:
-            raise ResultFolderError(f"{folder / name} is another picture already; move it away, or use other seeds.")
-    new = not folder.exists()
+            raise ResultFolderError(f"{folder / name} exists with another image; move it away, or use other seeds.")
+    is_new = not folder.exists()
     for name, png in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / name, png)
-    said = {
-        "expression": expression,
-        "seeds": list(passed.seeds),
-        "num_drawn": passed.num_drawn,
-        "min_prob": min_prob,
-        "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
-        "classifier": {"name": classifier.bundle.name, "sha256": classifier.bundle.sha256},
-    }
-    write_json(folder / PROVENANCE_FILE, {"added": [*before, said]})
-    if new:
+    write_json(folder / PROVENANCE_FILE, {"added": [*earlier, added]})
+    if is_new:
         complete_result(folder, ResultManifest(DATASET))
     else:
         add_files(folder, files)
-    return said

@@ -1,4 +1,4 @@
-"""Synthetic faces to look at and to take away: pictures, sheets with the seeds on them, and what was asked for."""
+"""Image files of synthetic faces: PNG, captioned sheets, rows, GIF, and the provenance to draw them again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import cv2
 import numpy as np
@@ -20,65 +20,88 @@ from emotion.model_store.store import ModelBundle
 from emotion.storage import write_atomic
 from emotion.training.runs.folder import SAMPLE_SHEETS_FILE
 
-_CAPTION_PX: Final = 15  # pixels below each face of a sheet
+_CAPTION_PX: Final = 15  # height below each face of a sheet
+_CAPTION_FONT_PX: Final = 11
+_MAX_COLUMNS: Final = 8  # of a sheet
+
+
+class FaceProvenance(TypedDict):
+    """File name, expression and seed of one face."""
+
+    file: str
+    expression: str
+    seed: int
+
+
+class SampleProvenance(TypedDict):
+    """Content of faces.json: what is needed to draw the same faces again."""
+
+    model: str
+    sha256: str
+    truncation: float
+    faces: list[FaceProvenance]
 
 
 def encode_face_png(face: NDArray[np.uint8]) -> bytes:
-    """A face, grey uint8 (size, size), as the bytes of a PNG file."""
+    """Return a face, gray uint8 (size, size), as PNG."""
     _, png = cv2.imencode(".png", face, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     return png.tobytes()
 
 
-def make_sheet(faces: FaceImages, captions: Sequence[str], num_columns: int = 8, scale: int = 2) -> NDArray[np.uint8]:
-    """Faces in rows of `num_columns` with a caption below each, RGB uint8; every side `scale` times as long."""
+def make_sheet(
+    faces: FaceImages, captions: Sequence[str], num_columns: int = _MAX_COLUMNS, scale: int = 2
+) -> NDArray[np.uint8]:
+    """Return faces in rows of `num_columns` with a caption below each, RGB uint8, each side enlarged by `scale`."""
     if len(faces) == 0:
         raise EmotionError("A sheet needs at least one face.")
     side = faces.shape[1] * scale
-    across, down = min(num_columns, len(faces)), math.ceil(len(faces) / num_columns)
-    picture = Image.new("RGB", (across * side, down * (side + _CAPTION_PX)), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=11)
+    columns, rows = min(num_columns, len(faces)), math.ceil(len(faces) / num_columns)
+    sheet = Image.new("RGB", (columns * side, rows * (side + _CAPTION_PX)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=_CAPTION_FONT_PX)
     for i, (face, caption) in enumerate(zip(faces, captions, strict=True)):
-        x, y = i % num_columns * side, i // num_columns * (side + _CAPTION_PX)
-        large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-        picture.paste(Image.fromarray(large), (x, y))
+        row, column = divmod(i, num_columns)
+        x, y = column * side, row * (side + _CAPTION_PX)
+        sheet.paste(Image.fromarray(_enlarge(face, scale)), (x, y))
         draw.text((x + side / 2, y + side), caption, fill="black", font=font, anchor="ma")
-    return np.asarray(picture)
+    return np.asarray(sheet)
 
 
 def make_row(faces: FaceImages, scale: int = 2) -> NDArray[np.uint8]:
-    """Faces side by side, grey uint8; every side `scale` times as long."""
-    large = [cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for face in faces]
-    return np.concatenate(large, axis=1)
+    """Return faces side by side, gray uint8, each side enlarged by `scale`."""
+    return np.concatenate([_enlarge(face, scale) for face in faces], axis=1)
 
 
 def encode_gif(faces: FaceImages, scale: int = 4, frame_ms: int = 80) -> bytes:
-    """Faces one after the other and back again, without end, as the bytes of a GIF file."""
+    """Return faces as an endless GIF that plays forward and backward."""
     if len(faces) == 0:
         raise EmotionError("A GIF needs at least one face.")
-    there_and_back = [*faces, *faces[-2:0:-1]]
-    pictures = [
-        Image.fromarray(cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
-        for face in there_and_back
-    ]
-    written = io.BytesIO()
-    pictures[0].save(written, "GIF", save_all=True, append_images=pictures[1:], duration=frame_ms, loop=0)
-    return written.getvalue()
+    frames = [Image.fromarray(_enlarge(face, scale)) for face in [*faces, *faces[-2:0:-1]]]
+    gif = io.BytesIO()
+    frames[0].save(gif, "GIF", save_all=True, append_images=frames[1:], duration=frame_ms, loop=0)
+    return gif.getvalue()
+
+
+def _enlarge(face: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    enlarged = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(enlarged, np.uint8)
 
 
 def load_sample_sheets(bundle: ModelBundle) -> dict[int, NDArray[np.uint8]]:
-    """Epoch -> what the generator drew after it, grey uint8: the seeds 0 to 7 side by side, an expression in each
-    row. {} where that was not kept."""
+    """Return epoch -> sample sheet, gray uint8: seeds 0 to 7 side by side, one expression per row.
+
+    Empty where the model has no sheets or their file does not match the card.
+    """
     epochs, path = bundle.card.get("sheet_epochs") or [], bundle.folder / SAMPLE_SHEETS_FILE
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if picture is None or not epochs or len(picture) % len(epochs):
+    stacked = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
+    if stacked is None or not epochs or len(stacked) % len(epochs):
         return {}
-    return dict(zip(map(int, epochs), np.split(picture.astype(np.uint8), len(epochs)), strict=True))
+    return dict(zip(map(int, epochs), np.split(stacked.astype(np.uint8), len(epochs)), strict=True))
 
 
 def make_provenance(
     sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float
-) -> dict[str, Any]:
-    """What was asked for, as plain JSON values: with it anybody can draw the same faces again."""
+) -> SampleProvenance:
+    """Return the provenance of a face for every expression and seed, in that order."""
     return {
         "model": sampler.bundle.name,
         "sha256": sampler.bundle.sha256,
@@ -92,20 +115,24 @@ def make_provenance(
 def build_files(
     sampler: Sampler, seeds: Sequence[int], expressions: Sequence[str], truncation: float | None = None
 ) -> dict[str, bytes]:
-    """Name -> content: a picture of every seed with every expression, sheet.png (a row of up to eight seeds for each
-    expression) and faces.json, the `make_provenance`."""
-    amount = sampler.truncation if truncation is None else truncation
-    faces = np.concatenate([sampler.sample(seeds, name, amount) for name in expressions])
-    asked = make_provenance(sampler, seeds, expressions, amount)
-    captions = [f"{face['expression']} {face['seed']}" for face in asked["faces"]]
-    columns = len(seeds) if len(expressions) > 1 and len(seeds) <= 8 else 8
-    _, png = cv2.imencode(".png", make_sheet(faces, captions, columns)[..., ::-1])
-    pictures = {face["file"]: encode_face_png(pixels) for face, pixels in zip(asked["faces"], faces, strict=True)}
-    return pictures | {"sheet.png": png.tobytes(), "faces.json": (json.dumps(asked, indent=1) + "\n").encode()}
+    """Return name -> content: a PNG for every expression and seed, sheet.png, and faces.json with the provenance.
+
+    Up to eight seeds of several expressions get a row of the sheet for each expression.
+    """
+    truncation = sampler.truncation if truncation is None else truncation
+    faces = np.concatenate([sampler.sample(seeds, name, truncation) for name in expressions])
+    provenance = make_provenance(sampler, seeds, expressions, truncation)
+    captions = [f"{face['expression']} {face['seed']}" for face in provenance["faces"]]
+    has_row_per_expression = len(expressions) > 1 and len(seeds) <= _MAX_COLUMNS
+    sheet = make_sheet(faces, captions, len(seeds) if has_row_per_expression else _MAX_COLUMNS)
+    _, sheet_png = cv2.imencode(".png", sheet[..., ::-1])
+    files = {record["file"]: encode_face_png(face) for record, face in zip(provenance["faces"], faces, strict=True)}
+    faces_json = (json.dumps(provenance, indent=1) + "\n").encode()
+    return files | {"sheet.png": sheet_png.tobytes(), "faces.json": faces_json}
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write name -> content into `folder`; `EmotionError` where it cannot be made or written to."""
+    """Write name -> content into `folder`; raises `EmotionError` where it cannot be created or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

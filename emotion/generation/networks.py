@@ -1,4 +1,4 @@
-"""The networks that learn to make faces: each pair is a generator and a discriminator, both told the expression."""
+"""GAN architectures: conditional generators with their discriminators, in Keras."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Final, NamedTuple
 import keras
 from keras import layers
 
-from emotion.training.keras_setup import Tensor  # with it comes the order of operations that makes runs repeatable
+from emotion.training.keras_setup import Tensor  # its import makes TensorFlow's operations deterministic
 
 LATENT_DIM: Final = 128
 FACE_SIZE: Final = 48
-_START_SIZE: Final = 6  # pixels; doubled three times
+_BASE_SIZE: Final = 6  # pixels; three upsamplings give FACE_SIZE
 
 
 class GanNetworks(NamedTuple):
-    """Two networks that learn from each other.
+    """A generator and its discriminator.
 
-    `generator`: latent float32 (n, 128) and expression float32 (n, classes), its weights, -> faces float32
-    (n, 48, 48, 1), grey about -1 to 1. `discriminator`: such faces and expression -> logit (n, 1), high for real.
+    Attributes:
+        generator: latents float32 (n, 128) and expression weights float32 (n, classes) to faces float32
+            (n, 48, 48, 1), gray, about -1 to 1.
+        discriminator: such faces and expression weights to logits float32 (n, 1), high for real faces.
     """
 
     generator: keras.Model
@@ -28,20 +30,20 @@ class GanNetworks(NamedTuple):
 
 
 def build_residual(num_classes: int) -> GanNetworks:
-    """The project's own pair: residual blocks without any normalisation (Huang et al. 2024, "The GAN is dead; long
-    live the GAN! A modern GAN baseline"), 2.0 and 1.2 M parameters, 79 and 30 million multiplications a face.
+    """Build the default pair: residual blocks without normalization, 2.0 and 1.2 M parameters, 79 and 30 M MACs.
 
-    Latent and expression are mixed first, and what comes out also scales and shifts the features of every block
-    (Perez et al. 2018, "FiLM"), so that one expression reaches all sizes of detail. Most weights stand where they
-    cost least, at 6 and 12 pixels. The second convolution of a block starts at zero, which is what keeps networks
-    without normalisation calm (Zhang et al. 2019, "Fixup initialization").
+    The design follows Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline". A mapping of
+    latent and expression scales and shifts the features of every block (Perez et al. 2018, "FiLM"), so that the
+    expression acts at every resolution. Most weights are at 6 and 12 pixels, where they cost least. The second
+    convolution of a block starts at zero, which keeps networks without normalization stable (Zhang et al. 2019, "Fixup
+    initialization").
     """
     latent, expression = _make_generator_inputs(num_classes)
     style = layers.Concatenate()([latent, layers.Dense(64, use_bias=False)(expression)])
     for _ in range(2):
         style = _leaky_relu(layers.Dense(192, kernel_initializer="he_normal")(style))
-    x = layers.Dense(_START_SIZE * _START_SIZE * 160)(style)
-    x = layers.Reshape((_START_SIZE, _START_SIZE, 160))(x)
+    x = layers.Dense(_BASE_SIZE * _BASE_SIZE * 160)(style)
+    x = layers.Reshape((_BASE_SIZE, _BASE_SIZE, 160))(x)
     x = _residual_block(x, 160, style)
     for filters in (96, 48):
         x = _residual_block(_upsample(x, filters), filters, style)
@@ -50,21 +52,23 @@ def build_residual(num_classes: int) -> GanNetworks:
     generator = keras.Model([latent, expression], faces, name="residual")
 
     faces, expression = _make_discriminator_inputs(num_classes)
-    x = _downsample(_downsample(faces, 32), 64)  # 12
-    x = _downsample(_residual_block(x, 32), 128)  # 6
-    x = _downsample(_residual_block(x, 128), 192)  # 3
+    x = _downsample(_downsample(faces, 32), 64)  # (n, 12, 12, 64)
+    x = _downsample(_residual_block(x, 32), 128)  # (n, 6, 6, 128)
+    x = _downsample(_residual_block(x, 128), 192)  # (n, 3, 3, 192)
+    # Flattened, because global average pooling would drop the position of the features.
     x = layers.Dense(192, kernel_initializer="he_normal")(layers.Flatten()(_leaky_relu(x)))
-    # Global average pooling here would lose where in the face things are.
     logit = _projection_logit(_leaky_relu(x), expression, 192)
     return GanNetworks(generator, keras.Model([faces, expression], logit, name="residual_discriminator"))
 
 
 def build_dcgan_upsampling(num_classes: int) -> GanNetworks:
-    """The plain pair to compare with: convolutions with up-sampling and batch normalisation against convolutions with
-    dropout (Radford et al. 2016, "DCGAN"), the expression given beside the input."""
+    """Build the baseline pair: a DCGAN (Radford et al. 2016) with upsampling in place of transposed convolutions.
+
+    The generator has batch normalization, the discriminator dropout; both get the expression as an additional input.
+    """
     latent, expression = _make_generator_inputs(num_classes)
-    x = layers.Dense(_START_SIZE * _START_SIZE * 128)(layers.Concatenate()([latent, expression]))
-    x = layers.Reshape((_START_SIZE, _START_SIZE, 128))(x)
+    x = layers.Dense(_BASE_SIZE * _BASE_SIZE * 128)(layers.Concatenate()([latent, expression]))
+    x = layers.Reshape((_BASE_SIZE, _BASE_SIZE, 128))(x)
     for filters in (128, 64, 32):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(layers.UpSampling2D(2)(x))
         x = _leaky_relu(layers.BatchNormalization(momentum=0.9)(x))
@@ -72,22 +76,25 @@ def build_dcgan_upsampling(num_classes: int) -> GanNetworks:
     generator = keras.Model([latent, expression], faces, name="dcgan_upsampling")
 
     faces, expression = _make_discriminator_inputs(num_classes)
-    plane = layers.Reshape((FACE_SIZE, FACE_SIZE, 1))(layers.Dense(FACE_SIZE * FACE_SIZE)(expression))
-    x = layers.Concatenate()([faces, plane])
+    expression_map = layers.Reshape((FACE_SIZE, FACE_SIZE, 1))(layers.Dense(FACE_SIZE * FACE_SIZE)(expression))
+    x = layers.Concatenate()([faces, expression_map])
     for filters in (32, 64, 128):
         x = layers.Dropout(0.25)(_leaky_relu(layers.Conv2D(filters, 3, 2, padding="same")(x)))
     logit = layers.Dense(1)(layers.Flatten()(x))
     return GanNetworks(generator, keras.Model([faces, expression], logit, name="dcgan_upsampling_discriminator"))
 
 
+# The keys are `config.GAN_NETWORKS`.
 GAN_BUILDERS: Mapping[str, Callable[[int], GanNetworks]] = MappingProxyType(
     {"residual": build_residual, "dcgan-upsampling": build_dcgan_upsampling}
 )
 
 
 def with_pixel_output(generator: keras.Model) -> keras.Model:
-    """The generator as it is used: inputs "latent" and "expression", output "faces" float32 (n, 48, 48, 1), 0 to 255,
-    not yet rounded."""
+    """Return the generator with the output "faces" float32 (n, 48, 48, 1) in 0 to 255, not rounded, for export.
+
+    Its inputs are named "latent" and "expression".
+    """
     latent, expression = _make_generator_inputs(generator.inputs[1].shape[-1])
     faces = layers.Rescaling(127.5, 127.5)(generator([latent, expression]))
     faces = layers.ReLU(max_value=255.0, name="faces")(faces)
@@ -111,15 +118,15 @@ def _conv2d(x: Tensor, filters: int, kernel_size: int = 3, kernel_initializer: s
 
 
 def _residual_block(x: Tensor, filters: int, style: Tensor | None = None) -> Tensor:
-    """Two convolutions added to what came in; the inner one has `filters` channels and follows the style."""
-    y = _conv2d(_leaky_relu(x), filters)
+    """Add two convolutions to `x`; the first has `filters` channels and is modulated by `style`."""
+    residual = _conv2d(_leaky_relu(x), filters)
     if style is not None:
-        y = _modulate(y, style)
-    return layers.Add()([x, _conv2d(_leaky_relu(y), x.shape[-1], kernel_initializer="zeros")])
+        residual = _modulate(residual, style)
+    return layers.Add()([x, _conv2d(_leaky_relu(residual), x.shape[-1], kernel_initializer="zeros")])
 
 
 def _modulate(x: Tensor, style: Tensor) -> Tensor:
-    """Features (n, h, w, c) times 1 + scale, plus shift, both (n, c) and 0 at the start."""
+    """Multiply features (n, h, w, c) by 1 + scale and add shift, both (n, c) and 0 at the start of a training."""
     filters = x.shape[-1]
     scale, shift = (
         layers.Reshape((1, 1, filters))(layers.Dense(filters, kernel_initializer="zeros")(style)) for _ in range(2)
@@ -128,17 +135,16 @@ def _modulate(x: Tensor, style: Tensor) -> Tensor:
 
 
 def _upsample(x: Tensor, filters: int) -> Tensor:
-    """Twice the side; the channels are mixed before, where there are fewer pixels."""
+    """Double the resolution; the 1x1 convolution comes first, where there are fewer pixels."""
     return layers.UpSampling2D(2, interpolation="bilinear")(_conv2d(x, filters, 1))
 
 
 def _downsample(x: Tensor, filters: int) -> Tensor:
-    x = x if x.shape[-1] == 1 else _leaky_relu(x)
+    x = x if x.shape[-1] == 1 else _leaky_relu(x)  # pixels get no activation
     return layers.Conv2D(filters, 4, 2, padding="same", kernel_initializer="he_normal")(x)
 
 
 def _projection_logit(x: Tensor, expression: Tensor, units: int) -> Tensor:
-    """How real, plus how well it fits the expression (Miyato and Koyama 2018, "cGANs with projection
-    discriminator")."""
-    fit = layers.Dot(axes=1)([x, layers.Dense(units, use_bias=False)(expression)])
-    return layers.Add()([layers.Dense(1)(x), fit])
+    """Return the logit of a projection discriminator (Miyato and Koyama 2018), (n, 1)."""
+    projection = layers.Dot(axes=1)([x, layers.Dense(units, use_bias=False)(expression)])
+    return layers.Add()([layers.Dense(1)(x), projection])

@@ -1,29 +1,33 @@
-"""Tables of what a generator's evaluation measured."""
+"""Tables of a generator's evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
-# What `evaluate-gan` tells, in words: the metric, its key, and the key of what real faces reach in it.
+from emotion.generation.reports import GeneratorEvaluation
+
+# Description, key of the metric, key of what real faces reach in it.
 _METRIC_ROWS: Final = (
-    ("recognised as asked", "class_consistency", "real_class_consistency"),
-    ("Fréchet distance, features of the judge", "frechet", "frechet_floor"),
+    ("classified as requested", "class_consistency", "real_class_consistency"),
+    ("Fréchet distance, features of the classifier", "frechet", "frechet_floor"),
     ("Fréchet distance, untrained features", "frechet_untrained", "frechet_untrained_floor"),
-    ("kernel distance, features of the judge", "kid", "kid_floor"),
+    ("kernel distance, features of the classifier", "kid", "kid_floor"),
     ("precision: synthetic faces among real ones", "precision", "real_precision"),
     ("recall: real faces among synthetic ones", "recall", "real_recall"),
     ("median distance to the nearest training face", "nearest_distance", "nearest_distance_held_out"),
-    ("small classifier learned from these, right on real ones", "trained_on_synthetic", "trained_on_real"),
+    ("accuracy on real faces of a small classifier trained on these", "trained_on_synthetic", "trained_on_real"),
 )
 
 
-def generator_table(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Columns `metric`, `synthetic`, `real`, of what `evaluate-gan` gives; first over all, then by expression."""
-    lines = [(name, result[key], result[real]) for name, key, real in _METRIC_ROWS if key in result]
-    asked, known = result["class_consistency_per_class"], result["real_class_consistency_per_class"]
-    lines += [(f"recognised as asked: {name}", share, known.get(name)) for name, share in asked.items()]
-    lines += [(f"diversity: {name}", ratio, 1.0) for name, ratio in result["diversity_per_class"].items()]
-    return pd.DataFrame(lines, columns=["metric", "synthetic", "real"])
+def generator_table(evaluation: GeneratorEvaluation) -> pd.DataFrame:
+    """Return columns `metric`, `synthetic`, `real`: metrics over all faces, then by expression."""
+    rows = [(name, evaluation[key], evaluation[real_key]) for name, key, real_key in _METRIC_ROWS if key in evaluation]
+    real_shares = evaluation["real_class_consistency_per_class"]
+    rows += [
+        (f"classified as requested: {label}", share, real_shares.get(label))
+        for label, share in evaluation["class_consistency_per_class"].items()
+    ]
+    rows += [(f"diversity: {label}", ratio, 1.0) for label, ratio in evaluation["diversity_per_class"].items()]
+    return pd.DataFrame(rows, columns=["metric", "synthetic", "real"])

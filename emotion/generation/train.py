@@ -1,98 +1,115 @@
-"""Learn to make faces: load -> fit -> export -> a finished run folder."""
+"""Train a generator and finish its run folder: check the inputs, fit, export, write report and card."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, ModelError
 from emotion.expressions import EXPRESSIONS
-from emotion.generation.sample_sheets import _save_sheets
+from emotion.generation.config import GanConfig
+from emotion.generation.sample_sheets import save_sheets
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import write_json
-from emotion.training.runs.folder import REPORT_FILE, read_history, remove_card, write_card, write_config
+from emotion.training.runs.folder import (
+    REPORT_FILE,
+    read_history,
+    remove_card,
+    summarize_history,
+    write_card,
+    write_config,
+)
+from emotion.training.runs.run_context import RunContext
+
+_VALIDATION_METRICS: Final = ("frechet", "class_consistency", "diversity")
 
 
 def train_generator(
     data: Dataset,
-    config: Any,
+    config: GanConfig,
     folder: Path,
     reporter: JobReporter,
     guidance_classifier: ModelBundle,
     *,
     export_only: bool = False,
 ) -> ModelBundle:
-    """Train a generator into `folder` and finish it as a model folder; goes on where an earlier call ended, or,
-    with `export_only`, ends where it ended.
+    """Train a generator into `folder`, resuming an earlier call, and finish the folder as a model.
 
-    `guidance_classifier` is a classifier, `config.guidance_classifier` its sha256; it chooses the epoch on the validation split, and teaches
-    unless `config.guidance_weight` is 0. Nothing looks at the test split.
+    The epoch is selected on the validation split; the test split is not used.
+
+    Args:
+        data: Faces with the labels that the generator learns.
+        config: Hyperparameters; `config.guidance_classifier` is the sha256 of `guidance_classifier`.
+        folder: The run folder.
+        reporter: Gets the progress and requests the stop.
+        guidance_classifier: Extracts the features of the metrics, and guides unless `config.guidance_weight` is 0.
+        export_only: Train no further epoch; export the best one so far.
+
+    Raises:
+        DataError: A label is no expression, or a split has too few faces.
+        ModelError: `guidance_classifier` is no classifier or lacks a label.
+        TrainingStopped: The reporter requested a stop; the same call resumes.
     """
     if guidance_classifier.kind != "classifier":
         raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a teacher must be a classifier."
+            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
         )
-    strange = [name for name in data.label_names if name not in EXPRESSIONS]
-    if strange:
+    unknown = [name for name in data.label_names if name not in EXPRESSIONS]
+    if unknown:
         raise DataError(
-            f"{data.source} has the labels {', '.join(strange)}; a generator can only learn to show "
-            f"{', '.join(EXPRESSIONS)}."
+            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
         )
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
-    from emotion.generation.networks import FACE_SIZE, LATENT_DIM, with_pixel_output
+    from emotion.generation.networks import with_pixel_output
     from emotion.generation.trainer import train_gan
     from emotion.training.export import export_generator
 
-    write_config(folder, {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names})
+    settings = {**asdict(config), "data": data.source, "rows": len(data), "labels": data.label_names}
+    write_config(folder, "generator", settings)
     reporter.progress(len(read_history(folder)), config.epochs, "Loading")
 
-    def on_epoch(epoch: int, seconds: float, row: dict[str, float]) -> bool:
-        message = (
-            f"epoch {epoch} of {config.epochs}, distance {row['frechet']:.2f}, "
-            f"class consistency {row['class_consistency']:.0%}"
-        )
-        reporter.progress(epoch, config.epochs, message)
-        return reporter.stop_requested
-
-    network = with_pixel_output(train_gan(data, config, folder, guidance_classifier, on_epoch, export_only))
+    run = RunContext.from_job(folder, reporter, config.epochs, export_only=export_only)
+    generator = with_pixel_output(train_gan(data, config, run, guidance_classifier))
     remove_card(folder)
-    difference = export_generator(network, folder)
-    history = read_history(folder)
-    best = min(history, key=lambda row: float(row["frechet"]))
-    measured = {name: float(best[name]) for name in ("frechet", "class_consistency", "diversity")}
-    write_json(
-        folder / REPORT_FILE,
-        {
-            "validation": measured,
-            "best_epoch": int(best["epoch"]),
-            "epochs": len(history),
-            "export_difference": difference,
-            "train_minutes": sum(float(row["seconds"] or 0) for row in history) / 60,
-        },
-    )
-    write_card(
-        folder,
-        {
-            "kind": "generator",
-            "name": folder.name,
-            "network": config.network,
-            "num_parameters": network.count_params(),
-            "latent_dim": LATENT_DIM,
-            "labels": list(data.label_names),
-            "truncation": 1.0,
-            "output": {"size": FACE_SIZE, "color_mode": "grayscale", "range": [0, 255]},
-            "guidance_classifier": {
-                "name": guidance_classifier.name,
-                "sha256": config.guidance_classifier,
-                "weight": config.guidance_weight,
-            },
-            "sheet_epochs": _save_sheets(folder, len(history)),
-            "best_epoch": int(best["epoch"]),
-            "data": {"source": data.source, "rows": len(data)},
-            "metrics": {"validation": measured},
-        },
-    )
+    report = _make_report(read_history(folder), export_generator(generator, folder))
+    write_json(folder / REPORT_FILE, report)
+    card = _make_card(folder, data, config, guidance_classifier, report)
+    write_card(folder, {**card, "num_parameters": generator.count_params()})
     return open_model(folder)
+
+
+def _make_report(history: list[dict[str, str]], export_difference: float) -> dict[str, Any]:
+    best = min(history, key=lambda row: float(row["frechet"]))
+    return {
+        "validation": {name: float(best[name]) for name in _VALIDATION_METRICS},
+        "export_difference": export_difference,
+        **summarize_history(history, int(best["epoch"])),
+    }
+
+
+def _make_card(
+    folder: Path, data: Dataset, config: GanConfig, guidance_classifier: ModelBundle, report: dict[str, Any]
+) -> dict[str, Any]:
+    from emotion.generation.networks import FACE_SIZE, LATENT_DIM
+
+    return {
+        "kind": "generator",
+        "name": folder.name,
+        "network": config.network,
+        "latent_dim": LATENT_DIM,
+        "labels": list(data.label_names),
+        "truncation": 1.0,
+        "output": {"size": FACE_SIZE, "color_mode": "grayscale", "range": [0, 255]},
+        "guidance_classifier": {
+            "name": guidance_classifier.name,
+            "sha256": config.guidance_classifier,
+            "weight": config.guidance_weight,
+        },
+        "sheet_epochs": save_sheets(folder, report["epochs"]),
+        "best_epoch": report["best_epoch"],
+        "data": {"source": data.source, "rows": len(data)},
+        "metrics": {"validation": report["validation"]},
+    }

@@ -1,10 +1,9 @@
-"""Train a generator against its discriminator, epoch by epoch, resumably, into a run folder."""
+"""Training of a generator and its discriminator: batches, and the steps that the shared epoch loop calls."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset, is_non_face
-from emotion.errors import DataError, EmotionError
+from emotion.errors import DataError
 from emotion.generation import networks
 from emotion.generation.config import GanConfig
 from emotion.generation.metrics import FeatureExtractor, ReferenceMetrics
@@ -24,20 +23,21 @@ from emotion.generation.sampler import latent_from_seed
 from emotion.generation.train_step import load_guidance_classifier, make_train_step
 from emotion.model_store.store import ModelBundle
 from emotion.storage import write_atomic
-from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
-from emotion.training.loop import check_finite, run_epochs
-from emotion.training.runs.folder import append_history
+from emotion.training.loop import Training, train_epochs
+from emotion.training.runs.run_context import RunContext
 
-SHEET_COLUMNS: Final = 8  # of a sheet: the seeds 0 to 7; a row for each expression
-_CHUNK_SIZE: Final = 128  # faces drawn at once
+SHEET_COLUMNS: Final = 8  # of a sample sheet: the seeds 0 to 7; a row for each expression
+_CHUNK_SIZE: Final = 128  # faces generated in one call
+_LOSS_NAMES: Final = ("g_loss", "d_loss", "gradient_penalty", "guidance_loss")
 
 
 class GanBatches:
-    """Batches of one epoch; what they hold depends on seed, epoch and position alone."""
+    """Batches of one epoch; their content depends only on seed, epoch and index."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int8], config: GanConfig, epoch: int) -> None:
         self._images, self._labels, self._config, self._epoch = images, labels, config, epoch
-        # Rare expressions as often as the root of their number: each is learned, none is learned by heart.
+        # An expression is drawn in proportion to the square root of its count: proportional draws would leave rare ones
+        # unlearned, uniform draws would make the discriminator memorize them.
         weights = 1 / np.sqrt(np.bincount(labels)[labels])
         rng = np.random.default_rng((config.seed, epoch))
         self._order = rng.choice(len(images), len(images), p=weights / weights.sum())
@@ -46,54 +46,58 @@ class GanBatches:
         return len(self._images) // self._config.batch_size
 
     def __getitem__(self, index: int) -> tuple[NDArray, ...]:
-        """Real faces uint8 (n, 48, 48), labels (n,), latents (n, 128), and how to change real and synthetic faces
-        (2, n, 4), -1 to 1."""
-        batch = self._config.batch_size
-        rows = self._order[index * batch : (index + 1) * batch]
+        """Return real faces, labels, latents and augmentation factors.
+
+        Returns:
+            Faces uint8 (n, 48, 48), half of them mirrored; labels int8 (n,); latents float32 (n, 128); factors of
+            `train_step.diff_augment` for real and synthetic faces, float32 (2, n, 4), -1 to 1.
+        """
+        batch_size = self._config.batch_size
+        rows = self._order[index * batch_size : (index + 1) * batch_size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        faces, flip = self._images[rows], rng.random(batch) < 0.5
-        faces = np.where(flip[:, None, None], faces[:, :, ::-1], faces)
-        latents = rng.standard_normal((batch, LATENT_DIM)).astype(np.float32)
-        return faces, self._labels[rows], latents, rng.uniform(-1, 1, (2, batch, 4)).astype(np.float32)
+        faces, is_mirrored = self._images[rows], rng.random(batch_size) < 0.5
+        faces = np.where(is_mirrored[:, None, None], faces[:, :, ::-1], faces)
+        latents = rng.standard_normal((batch_size, LATENT_DIM)).astype(np.float32)
+        return faces, self._labels[rows], latents, rng.uniform(-1, 1, (2, batch_size, 4)).astype(np.float32)
 
 
-def train_gan(
-    data: Dataset,
-    config: GanConfig,
-    folder: Path,
-    guidance_classifier: ModelBundle,
-    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
-    export_only: bool = False,
-) -> keras.Model:
-    """Train into `folder`, going on where a checkpoint there ends, and return the generator of the best epoch.
+def train_gan(data: Dataset, config: GanConfig, run: RunContext, guidance_classifier: ModelBundle) -> keras.Model:
+    """Train a generator in `run.folder`, from its checkpoint on where there is one.
 
-    `export_only`: learn no more, return the best so far.
+    The best epoch has the smallest Fréchet distance between the validation split and faces with its labels.
 
-    Best is the least Fréchet distance between faces with the labels of the validation split and that split, on the
-    features of `guidance_classifier`, a classifier, which also teaches. `on_epoch(epoch, seconds, row)` is called after every
-    epoch with the seconds that this process has trained; True ends the training with `Stopped`, and the same call
-    goes on from there. Raises `DataError` where there is too little to learn or to measure, `EmotionError` where the
-    loss is no longer a number.
+    Args:
+        data: The faces; those that show no face are left out.
+        config: The settings.
+        run: Where to write, and who follows it.
+        guidance_classifier: The classifier whose features measure the distance, and which guides the generator.
+
+    Returns:
+        The averaged generator of the best epoch.
+
+    Raises:
+        DataError: A split or an expression has too few faces.
+        TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
     faces = data.take(np.flatnonzero(~is_non_face(data)))
-    learned, held = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
-    if len(learned) < config.batch_size or len(held) < 2:
+    train_data, validation_data = faces.take(faces.rows_in("train")), faces.take(faces.rows_in("validation"))
+    if len(train_data) < config.batch_size or len(validation_data) < 2:
         raise DataError(
-            f"{len(learned)} faces to learn from and {len(held)} to measure with; at least {config.batch_size} training and "
-            "2 validation faces are needed."
+            f"{data.source} has {len(train_data)} training and {len(validation_data)} validation faces; "
+            f"at least {config.batch_size} and 2 are needed."
         )
-    missing = [name for i, name in enumerate(data.label_names) if not (learned.labels == i).any()]
+    missing = [name for i, name in enumerate(data.label_names) if not (train_data.labels == i).any()]
     if missing:
-        raise DataError(f"No training face shows {', '.join(missing)}; a generator learns only what it has seen.")
-    state = _GanState(learned, held, config, folder, guidance_classifier)
-    if export_only and state.epoch == 0:
-        raise EmotionError(f"Nothing has been learned in {folder} yet; train at least one epoch.")
-    return run_epochs(state, state.epoch if export_only else config.epochs, on_epoch)
+        raise DataError(
+            f"{data.source} has no training face of {', '.join(missing)}; a generator needs faces of every label."
+        )
+    return train_epochs(GanTraining(train_data, validation_data, config, run.folder, guidance_classifier), run)
 
 
-class _GanState:
-    """A training between two epochs: both networks and optimizers, the averaged and the best generator, all in one
-    checkpoint file."""
+class GanTraining(Training[GanConfig]):
+    """Generator, discriminator and their optimizers; `network` is the generator with averaged weights."""
+
+    loss_name = "g_loss"
 
     def __init__(
         self,
@@ -103,92 +107,88 @@ class _GanState:
         folder: Path,
         guidance_classifier: ModelBundle,
     ) -> None:
-        self._train_data, self._config, self._folder = train_data, config, folder
+        self.train_data, self.config, self._folder = train_data, config, folder
         self._num_classes = len(train_data.label_names)
         keras.utils.set_random_seed(config.seed)
-        self.epoch, self._best_score, self._best_epoch = 0, math.inf, 0
-        self._networks = networks.GAN_BUILDERS[config.network](self._num_classes)
-        self._ema_generator = keras.models.clone_model(self._networks.generator)  # the averaged one
-        self._ema_generator.set_weights(self._networks.generator.get_weights())
-        self._optimizers = [_make_optimizer(network, config) for network in self._networks]
+        self.networks = networks.GAN_BUILDERS[config.network](self._num_classes)
+        self.network = self.export_network = keras.models.clone_model(self.networks.generator)
+        self.network.set_weights(self.networks.generator.get_weights())
+        self.optimizers = [_make_optimizer(network, config) for network in self.networks]
         self._step_count = keras.Variable(0.0, trainable=False, dtype="float32", name="steps")
         classifier = (
             load_guidance_classifier(guidance_classifier, train_data.label_names) if config.guidance_weight else None
         )
         self._train_step = make_train_step(
-            self._networks, self._optimizers, self._ema_generator, self._step_count, classifier, config
+            self.networks, self.optimizers, self.network, self._step_count, classifier, config
         )
         self._reference_metrics = ReferenceMetrics.from_faces(
             FeatureExtractor(guidance_classifier, train_data.label_names),
             validation_data.images,
             validation_data.labels,
         )
-        # The same in every epoch, or chance would choose the best one.
+        # The same in every epoch, so that the best epoch is not selected by chance.
         self._latents = (
             np.random.default_rng(config.seed).standard_normal((len(validation_data), LATENT_DIM)).astype(np.float32)
         )
-        self._best_weights = copy_values(self._ema_generator.weights)
-        saved = load_checkpoint(folder, self._variables(), self._best_weights, num_progress=3)
-        if saved is not None:
-            self._best_weights, (epoch, self._best_score, best_epoch) = saved
-            self.epoch, self._best_epoch = int(epoch), int(best_epoch)
 
-    def _variables(self) -> list[keras.Variable]:
-        # The random state of a dropout is among the variables of its network.
-        networks = [variable for network in (*self._networks, self._ema_generator) for variable in network.variables]
-        return [*networks, *(variable for one in self._optimizers for variable in one.variables), self._step_count]
+    def variables(self) -> list[keras.Variable]:
+        """Return those of the three networks and both optimizers."""
+        networks = [variable for network in (*self.networks, self.network) for variable in network.variables]
+        optimizers = [variable for optimizer in self.optimizers for variable in optimizer.variables]
+        return [*networks, *optimizers, self._step_count]
 
-    def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Learn one epoch, measure it, draw its sheet, keep it."""
-        started = time.monotonic()
-        rate = self._config.learning_rate_at(epoch)
-        for optimizer in self._optimizers:
-            optimizer.learning_rate = rate
-        losses = self._train_epoch(GanBatches(self._train_data.images, self._train_data.labels, self._config, epoch))
-        drawn = self._generate(self._latents, self._reference_metrics.labels)
-        # The last step may have spoiled what only the faces show.
-        check_finite((*losses.values(), float(drawn.sum())), epoch, self._best_epoch, self._config.learning_rate)
-        measured = self._reference_metrics.measure(_to_uint8(drawn))
-        row = {"epoch": epoch + 1, "seconds": time.monotonic() - started, "learning_rate": rate, **losses, **measured}
-        self.epoch = epoch + 1
-        if measured["frechet"] < self._best_score:
-            self._best_score, self._best_epoch = measured["frechet"], epoch + 1
-            self._best_weights = copy_values(self._ema_generator.weights)
-        self._write_sheet()
-        append_history(self._folder, row)
-        save_checkpoint(
-            self._folder, self._variables(), self._best_weights, (self.epoch, self._best_score, self._best_epoch)
-        )
-        return row
+    def start_epoch(self, epoch: int) -> GanBatches:
+        """Set the learning rate and return the batches."""
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = self.config.learning_rate_at(epoch)
+        return GanBatches(self.train_data.images, self.train_data.labels, self.config, epoch)
 
-    def _train_epoch(self, batches: GanBatches) -> dict[str, float]:
-        """One pass over the batches; the penalty's mean is that of the steps that have one."""
-        losses = np.array(
-            [
-                self._train_step(
-                    *batches[i], bool(self._config.r1_gamma) and i % self._config.gradient_penalty_interval == 0
-                )
-                for i in range(len(batches))
-            ]
-        )
-        means = losses.mean(axis=0)
-        means[2] = losses[:: self._config.gradient_penalty_interval, 2].mean()
-        return dict(zip(("g_loss", "d_loss", "gradient_penalty", "guidance_loss"), means.tolist(), strict=True))
+    def train_step(self, batch: tuple[NDArray, ...], index: int) -> dict[str, float]:
+        """Train both networks once and return their losses."""
+        is_penalty_step = index % self.config.gradient_penalty_interval == 0
+        losses = np.asarray(self._train_step(*batch, bool(self.config.r1_gamma) and is_penalty_step)).tolist()
+        log: dict[str, float] = dict(zip(_LOSS_NAMES, losses, strict=True))
+        if not is_penalty_step:
+            del log["gradient_penalty"]  # its mean is that of the steps that compute it
+        return log
+
+    def scheduled_values(self, epoch: int) -> dict[str, float]:
+        """Return the learning rate of an epoch."""
+        return {"learning_rate": self.config.learning_rate_at(epoch)}
+
+    def validate(self) -> dict[str, float]:
+        """Compare faces that have the labels of the validation split with that split."""
+        faces = self._generate(self._latents, self._reference_metrics.labels)
+        if not np.isfinite(faces).all():  # no distance can be computed from them
+            return {"frechet": math.nan}
+        return self._reference_metrics.measure(_to_uint8(faces))
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the negative Fréchet distance."""
+        return -metrics["frechet"]
+
+    def describe(self, row: Mapping[str, float]) -> str:
+        """Return distance and class consistency in words."""
+        return f"distance {row['frechet']:.2f}, class consistency {row['class_consistency']:.0%}"
+
+    def end_epoch(self, row: Mapping[str, float], best_epoch: int) -> None:
+        """Write the sample sheet."""
+        self._write_sheet(int(row["epoch"]))
 
     def _generate(self, latents: NDArray[np.float32], labels: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Faces (n, 48, 48) of the averaged generator, about -1 to 1."""
-        asked = np.eye(self._num_classes, dtype=np.float32)[labels]
+        """Return faces (n, 48, 48) of the averaged generator, about -1 to 1."""
+        one_hot = np.eye(self._num_classes, dtype=np.float32)[labels]
         parts = [
-            np.asarray(self._ema_generator([latents[i : i + _CHUNK_SIZE], asked[i : i + _CHUNK_SIZE]], training=False))
+            np.asarray(self.network([latents[i : i + _CHUNK_SIZE], one_hot[i : i + _CHUNK_SIZE]], training=False))
             for i in range(0, len(latents), _CHUNK_SIZE)
         ]
         return np.concatenate(parts)[..., 0]
 
-    def _write_sheet(self) -> None:
-        """The same eight people with all expressions, to see them grow up."""
-        people = np.stack([latent_from_seed(seed, LATENT_DIM) for seed in range(SHEET_COLUMNS)])
+    def _write_sheet(self, epoch: int) -> None:
+        """Write the faces of the same eight seeds with all expressions, to compare the epochs."""
+        latents = np.stack([latent_from_seed(seed, LATENT_DIM) for seed in range(SHEET_COLUMNS)])
         faces = self._generate(
-            np.tile(people, (self._num_classes, 1)), np.repeat(np.arange(self._num_classes), SHEET_COLUMNS)
+            np.tile(latents, (self._num_classes, 1)), np.repeat(np.arange(self._num_classes), SHEET_COLUMNS)
         )
         sheet = (
             _to_uint8(faces)
@@ -196,15 +196,10 @@ class _GanState:
             .swapaxes(1, 2)
             .reshape(-1, SHEET_COLUMNS * FACE_SIZE)
         )
-        path = sheet_path(self._folder, self.epoch)
+        path = sheet_path(self._folder, epoch)
         path.parent.mkdir(exist_ok=True)
         _, png = cv2.imencode(".png", sheet)
         write_atomic(path, png.tobytes())
-
-    def best_network(self) -> keras.Model:
-        """The averaged generator of the best epoch."""
-        self._ema_generator.set_weights(self._best_weights)
-        return self._ema_generator
 
 
 def _to_uint8(faces: NDArray[np.float32]) -> NDArray[np.uint8]:

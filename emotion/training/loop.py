@@ -1,56 +1,226 @@
-"""The epoch loop that all trainings share."""
+"""The epoch loop of all trainings: prefetch, history, best epoch, checkpoint, pause and stop."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import keras
+import numpy as np
 
-from emotion.errors import DivergenceError
+from emotion.errors import DivergenceError, EmotionError
+from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
+from emotion.training.runs.folder import append_history
+from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import TrainingStopped
 from emotion.training.tensorboard import TensorBoardWriter
 
+_Batch = TypeVar("_Batch", covariant=True)
+_Config = TypeVar("_Config", bound="EpochConfig")
 
-class ResumableTraining(Protocol):
-    """A training between two epochs."""
 
-    epoch: int  # how many are done
+class Batches(Protocol[_Batch]):
+    """The batches of one epoch, by index."""
 
-    def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Learn one epoch (from 0), measure it, keep it; returns its row of the history."""
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> _Batch: ...
+
+
+class EpochConfig(Protocol):
+    """What the loop reads of a training's configuration."""
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs a complete training has."""
         ...
 
-    def best_network(self) -> keras.Model:
-        """The network with the weights of the best epoch."""
+    @property
+    def learning_rate(self) -> float:
+        """The highest learning rate."""
         ...
 
 
-def run_epochs(
-    state: ResumableTraining,
-    epochs: int,
-    on_epoch: Callable[[int, float, dict[str, float]], bool],
-    tensorboard_writer: TensorBoardWriter | None = None,
-) -> keras.Model:
-    """Run what is left of `epochs` and return the best network; `TrainingStopped` where `on_epoch` asks for it. `tensorboard_writer` gets
-    every row of the history."""
-    started = time.monotonic()
-    for epoch in range(state.epoch, epochs):
-        row = state.run_epoch(epoch)
-        if tensorboard_writer is not None:
-            tensorboard_writer.write(row)
-        if on_epoch(epoch + 1, time.monotonic() - started, row) and epoch + 1 < epochs:
-            raise TrainingStopped(f"Stopped after epoch {epoch + 1} of {epochs}.")
-    return state.best_network()
+class Training(ABC, Generic[_Config]):
+    """One kind of training, as `train_epochs` runs it.
+
+    Attributes:
+        config: Its configuration.
+        network: The network whose weights are kept where an epoch is the best one.
+        export_network: The network that gets these weights at the end; it has the same weights in the same order.
+        loss_name: The loss among the values of a step that steps.csv shows.
+    """
+
+    config: _Config
+    network: keras.Model
+    export_network: keras.Model
+    loss_name: ClassVar[str] = "loss"
+
+    @abstractmethod
+    def variables(self) -> Sequence[Any]:
+        """Return all variables that a resumed training needs; a dropout's random state is among them."""
+
+    def extra_state(self) -> tuple[float, ...]:
+        """Return the numbers of a checkpoint that only this kind of training has."""
+        return ()
+
+    def restore(self, epochs_done: int, extra_state: Sequence[float]) -> None:
+        """Prepare for the next epoch; `extra_state` is that of the checkpoint, empty for a new training."""
+
+    def is_complete(self) -> bool:
+        """Return whether the training ends before its last epoch."""
+        return False
+
+    @abstractmethod
+    def start_epoch(self, epoch: int) -> Batches[Any]:
+        """Return the batches of `epoch` (from 0), which depend on seed, epoch and index alone."""
+
+    @abstractmethod
+    def train_step(self, batch: Any, index: int) -> Mapping[str, float]:
+        """Train on one batch and return its losses and metrics, which the history has the means of."""
+
+    @abstractmethod
+    def scheduled_values(self, epoch: int) -> dict[str, float]:
+        """Return `learning_rate` and whatever else is scheduled by epoch, for the history."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Return the columns of the history that are measured on the validation split."""
+
+    @abstractmethod
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return what the best epoch has the most of, from the values of `validate`; not finite after a divergence."""
+
+    @abstractmethod
+    def describe(self, row: Mapping[str, float]) -> str:
+        """Return the most telling value of a row of the history, for people."""
+
+    def end_epoch(self, row: Mapping[str, float], best_epoch: int) -> None:
+        """Keep what belongs to an epoch besides its row; called before row and checkpoint are written."""
 
 
-def check_finite(losses: Iterable[float], epoch: int, best_epoch: int, learning_rate: float) -> None:
-    """`DivergenceError` where a loss of `epoch` (from 0) is no longer a number."""
-    if not all(map(math.isfinite, losses)):
-        before = f"the best epoch before it, {best_epoch}, is kept" if epoch else "nothing was learned"
-        raise DivergenceError(
-            f"The training diverged in epoch {epoch + 1}, the loss is no longer a number: {before}; "
-            f"try a smaller learning rate than {learning_rate}."
-        )
+def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
+    """Train the epochs that are left and return the network with the weights of the best epoch.
+
+    Args:
+        training: What is trained.
+        run: Where to, and who follows it.
+
+    Returns:
+        `training.export_network`.
+
+    Raises:
+        TrainingStopped: Somebody asked for it; the same call continues after the last whole epoch.
+        DivergenceError: A loss is not a finite number.
+        EmotionError: The checkpoint is damaged or of another training, or there is no epoch to export.
+    """
+    loop = _EpochLoop(training, run)
+    if run.export_only:
+        if loop.epoch == 0:
+            raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
+    else:
+        loop.run()
+    training.export_network.set_weights(loop.best_weights)
+    return training.export_network
+
+
+class _EpochLoop:
+    """A training between two epochs, all of it in one checkpoint file."""
+
+    def __init__(self, training: Training[Any], run: RunContext) -> None:
+        self._training, self._run = training, run
+        self.epoch, self._best_score, self._best_epoch = 0, -math.inf, 0
+        self.best_weights = copy_values(training.network.weights)
+        num_progress = 3 + len(training.extra_state())
+        saved = load_checkpoint(run.folder, training.variables(), self.best_weights, num_progress)
+        extra_state: Sequence[float] = ()
+        if saved is not None:
+            self.best_weights, (epoch, self._best_score, best_epoch, *extra_state) = saved
+            self.epoch, self._best_epoch = int(epoch), int(best_epoch)
+        training.restore(self.epoch, extra_state)
+
+    def run(self) -> None:
+        training, run, epochs = self._training, self._run, self._training.config.epochs
+        tensorboard_writer = TensorBoardWriter(run.folder) if run.tensorboard else None
+        while self.epoch < epochs and not training.is_complete():
+            row = self._run_epoch(self.epoch)
+            if tensorboard_writer is not None:
+                tensorboard_writer.write(row)
+            run.reporter.progress(self.epoch, epochs, f"epoch {self.epoch} of {epochs}, {training.describe(row)}")
+            if run.reporter.stop_requested and self.epoch < epochs:
+                raise TrainingStopped(f"Stopped after epoch {self.epoch} of {epochs}.")
+
+    def _run_epoch(self, epoch: int) -> dict[str, float]:
+        training, run = self._training, self._run
+        started = time.monotonic()
+        trained = self._train_epoch(epoch)
+        self._check_finite(trained.values())
+        metrics = training.validate()
+        score = training.score(metrics)
+        # The last step may have spoiled what only the validation split shows.
+        self._check_finite([score, *(value for name, value in metrics.items() if name.endswith("loss"))])
+        row = {
+            "epoch": epoch + 1,
+            "seconds": time.monotonic() - started - run.monitor.paused_seconds,
+            **training.scheduled_values(epoch),
+            **trained,
+            **metrics,
+        }
+        self.epoch = epoch + 1
+        if score > self._best_score:
+            self._best_score, self._best_epoch = score, self.epoch
+            self.best_weights = copy_values(training.network.weights)
+        training.end_epoch(row, self._best_epoch)
+        append_history(run.folder, row)
+        progress = (self.epoch, self._best_score, self._best_epoch, *training.extra_state())
+        save_checkpoint(run.folder, training.variables(), self.best_weights, progress)
+        return row
+
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        """Train on all batches of an epoch and return the means of their values.
+
+        Not Keras' `fit`: called for one epoch at a time it waits 20 s whenever it takes down its pipeline.
+        """
+        training, monitor = self._training, self._run.monitor
+        batches = training.start_epoch(epoch)
+        monitor.start_epoch(epoch + 1, len(batches))
+
+        def get_learning_rate() -> float:
+            return training.scheduled_values(epoch)["learning_rate"]
+
+        logs: list[Mapping[str, float]] = []
+        with closing(prefetch(batches)) as ready:
+            for index, batch in enumerate(ready):
+                log = training.train_step(batch, index)
+                logs.append(log)
+                monitor.end_step(index + 1, {**log, "loss": log[training.loss_name]}, get_learning_rate)
+        return {name: _mean(log[name] for log in logs if name in log) for name in logs[0]}
+
+    def _check_finite(self, values: Iterable[float]) -> None:
+        if not all(map(math.isfinite, values)):
+            result = f"the best epoch before it, {self._best_epoch}, is kept" if self.epoch else "nothing was learned"
+            raise DivergenceError(
+                f"The training diverged in epoch {self.epoch + 1}, the loss is not a finite number: {result}; "
+                f"try a smaller learning rate than {self._training.config.learning_rate}."
+            )
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(np.fromiter(values, np.float64)))
+
+
+def prefetch(batches: Batches[_Batch]) -> Generator[_Batch, None, None]:
+    """Yield all batches; a thread makes the next one while the caller works on one."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        make: Callable[[int], _Batch] = batches.__getitem__
+        next_batch = executor.submit(make, 0)
+        for index in range(len(batches)):
+            batch = next_batch.result()
+            if index + 1 < len(batches):
+                next_batch = executor.submit(make, index + 1)
+            yield batch

@@ -33,6 +33,7 @@ from emotion.training.runs.folder import (
     REPORT_FILE,
     best_epoch_row,
     read_history,
+    write_config,
 )
 from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import PAUSE_FILE
@@ -123,7 +124,8 @@ def start_training(plan: TrainingPlan, name: str, runs_folder: Path = RUNS_FOLDE
     try:
         ResultManifest(CLASSIFIER).write(folder)
         write_json(folder / "job.json", {"label": " ".join(name.split()), "created": time.time()})
-        write_json(folder / CONFIG_FILE, plan.to_config())  # so that it can be shown, and begun again, before it learns
+        # So that the run can be shown, and started again, before its process has loaded the data.
+        write_config(folder, "classifier", plan.to_config())
         return _start_job(folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -330,9 +332,8 @@ def _get_run_state(folder: Path, status: jobs.JobState | None, has_model: bool) 
 
 
 def _get_model_kind(config: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    if isinstance(card.get("kind"), str):
-        return card["kind"]
-    return "classifier" if config.get("network") in {one.name for one in list_architectures()} else ""
+    kinds = (source.get("kind") for source in (card, config))
+    return next((kind for kind in kinds if isinstance(kind, str)), "")
 
 
 def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float | None]:

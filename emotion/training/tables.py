@@ -38,7 +38,7 @@ _METRIC_COLUMNS: Final[dict[CurveMetric, tuple[tuple[str, str], ...]]] = {
     "learning_rate": (("learning_rate", ""),),
 }
 # They follow from others.
-_NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created"}
+_NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created", "kind"}
 
 
 # ------------------------------------------------------------------ all runs
@@ -89,7 +89,9 @@ def describe_labels(config: Mapping[str, Any]) -> str:
     if chosen == "own":
         names = config.get("label_names")
         return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
-    if chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True:  # the project's own network gives both answers
+    if (
+        chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True
+    ):  # the project's own network gives both answers
         return "7, 8 (FER+)"
     title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
     return title.replace(" expressions", "")
@@ -252,7 +254,14 @@ def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame
     none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
     totals = matrix.sum(axis=1)
     lines = [
-        (symbol_and_name(true), symbol_and_name(predicted), int(matrix[i, j]), float(matrix[i, j] / max(1, totals[i])), i, j)
+        (
+            symbol_and_name(true),
+            symbol_and_name(predicted),
+            int(matrix[i, j]),
+            float(matrix[i, j] / max(1, totals[i])),
+            i,
+            j,
+        )
         for i, true in enumerate(class_names)
         for j, predicted in enumerate(class_names)
     ]

@@ -11,16 +11,16 @@ import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
 from emotion.media.image_array import ImageArray
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
-from emotion.storage import PROJECT_ROOT
 from emotion.ui import session
 
-SAMPLE_PHOTO: Final = PROJECT_ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
+SAMPLE_PHOTO: Final = SAMPLE_IMAGE
 
 
 def analyze_photo(content: bytes, name: str) -> PhotoAnalysis:

@@ -175,7 +175,10 @@ def race(number: int, place: Path) -> None:
     """Fifty threads start a job in the same folder at once: one of them does."""
     folder = place / f"race{number}"
     folder.mkdir(parents=True)
-    code = PRELUDE + f"with job_context(Path({str(folder)!r})) as report:\n while not report.stop_requested: time.sleep(0.05)"
+    code = (
+        PRELUDE
+        + f"with job_context(Path({str(folder)!r})) as report:\n while not report.stop_requested: time.sleep(0.05)"
+    )
     gate, started = threading.Barrier(50), list[Job]()
 
     def attempt(_: int) -> None:

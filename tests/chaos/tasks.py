@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion.benchmarks.steps import SAMPLE_IMAGE
 from emotion.benchmarks.video import write_video
 from emotion.datasets.build_config import DatasetBuildConfig
 from emotion.datasets.build_jobs import restart_job, start_from_path
+from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.media.image_reader import read_image

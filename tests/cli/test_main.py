@@ -428,30 +428,25 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     """Nothing is learned here: `learn` is replaced, and what it is given is looked at."""
     pytest.importorskip("tensorflow")
     from emotion.training import loop
-    from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import train
+    from emotion.training.classifier.config import TrainingPlan
 
     given: dict[str, object] = {}
 
     def learn(
         data: object,
-        config: object,
+        plan: TrainingPlan,
         folder: Path,
         report: JobReporter,
-        crops: object,
-        metadata: object,
         *,
-        teachers: list[object],
+        negative_crops: object,
         export_only: bool,
-        tensorboard: bool,
     ) -> None:
-        assert teachers == []
         given.update(
-            tensorboard=tensorboard,
             data=data,
-            config=config,
+            plan=plan,
             folder=folder,
-            crops=crops,
+            crops=negative_crops,
             state=job.Job(folder).read_state().status,
         )
         raise loop.TrainingStopped("Stopped after epoch 3.")
@@ -462,11 +457,10 @@ def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: p
     )
     assert (status, out) == (130, "")
     assert err == "emotion: Stopped after epoch 3. Run the same command again to go on.\n"
-    config = given["config"]
-    assert isinstance(config, classifier_config.TrainingConfig)
-    assert (config.epochs, config.seed, config.network) == (3, 7, "seresnet")
+    plan = given["plan"]
+    assert (plan.epochs, plan.seed, plan.network, plan.teachers) == (3, 7, "seresnet", ())
     assert (given["folder"], given["crops"], given["state"]) == (Path("run"), None, "running")
-    assert given["tensorboard"]
+    assert plan.tensorboard
     assert not job.Job(Path("run").resolve()).read_state().is_running
 
 

@@ -124,7 +124,13 @@ def shows(one: Picture, image: Picture, box: Box) -> bool:
 def test_before_the_first_frame(make: Callable) -> None:
     session = make()
     view = session.state()
-    assert (view.faces, view.num_frames, view.result_age_seconds, view.idle_seconds, view.recording_seconds) == ((), 0, None, None, None)
+    assert (view.faces, view.num_frames, view.result_age_seconds, view.idle_seconds, view.recording_seconds) == (
+        (),
+        0,
+        None,
+        None,
+        None,
+    )
     assert list(view.to_dataframe().columns) == list(tables.STREAM_COLUMNS)
     assert session.snapshot() is None
     assert session.stop_recording() == recording.EMPTY_RECORDING
@@ -352,7 +358,8 @@ def test_a_frame_that_is_replaced_comes_back_at_once(make: Callable, speaker: Sp
     out: dict[int, Picture] = {}
     images = [paint((20 + i, 30)) for i in range(3)]
     threads = [
-        threading.Thread(target=lambda i=i: out.__setitem__(i, session.process_frame(images[i], i / 25))) for i in range(3)
+        threading.Thread(target=lambda i=i: out.__setitem__(i, session.process_frame(images[i], i / 25)))
+        for i in range(3)
     ]
     threads[0].start()
     assert speaker.busy.wait(5)
@@ -703,7 +710,9 @@ def test_a_recording_is_what_the_stream_said(
         assert float(row["timestamp"]) == pytest.approx(seconds, abs=1e-3)
         assert (row["track_id"], row["display_label"]) == (str(face.track_id), face.display_label)
         assert face.scores
-        assert [float(row[f"score_{label}"]) for label in FERPLUS_LABELS] == pytest.approx([*face.scores.values()], abs=1e-4)
+        assert [float(row[f"score_{label}"]) for label in FERPLUS_LABELS] == pytest.approx(
+            [*face.scores.values()], abs=1e-4
+        )
         assert (row["label"], row["uncertainty_reason"]) == (face.label, face.uncertainty_reason or "")
         assert [int(row[name]) for name in ("x1", "y1", "x2", "y2")] == [*face.box.to_int_xyxy()]
     record = json.loads(got.json)

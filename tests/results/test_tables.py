@@ -439,11 +439,11 @@ def test_the_table_of_a_generator() -> None:
     assert list(table.columns) == ["metric", "synthetic", "real"]
     lines = {metric: (synthetic, real) for metric, synthetic, real in table.itertuples(index=False)}
     assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
-    assert lines["recognised as asked"] == (0.8, 0.7)
+    assert lines["classified as requested"] == (0.8, 0.7)
     assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)
-    assert lines["recognised as asked: sad"] == (0.75, 0.7)
-    assert lines["recognised as asked: fear"][0] == 0.85
-    assert np.isnan(lines["recognised as asked: fear"][1])
+    assert lines["classified as requested: sad"] == (0.75, 0.7)
+    assert lines["classified as requested: fear"][0] == 0.85
+    assert np.isnan(lines["classified as requested: fear"][1])
     assert lines["diversity: sad"] == (0.9, 1.0)
     more = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
     assert len(more) == len(table) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
+from emotion.training.runs.run_context import RunContext
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 VOTE_COLUMNS = (
@@ -125,6 +127,29 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> Path:
     return path
 
 
+# --- runs --------------------------------------------------------------------------------------------------
+
+
+class RecordingReporter:
+    """Records its messages and requests a stop after the epoch `stop_after`, 0 for never."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        self._stop_after = stop_after
+        self.messages: list[tuple[float, float, str]] = []
+
+    @property
+    def stop_requested(self) -> bool:
+        return bool(self.messages) and self.messages[-1][0] == self._stop_after
+
+    def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
+        self.messages.append((done, total, message))
+
+
+def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext:
+    """The context of a training outside of a job."""
+    return replace(RunContext.from_folder(folder, RecordingReporter(stop_after)), **changes)
+
+
 # --- what needs TensorFlow ---------------------------------------------------------------------------------
 
 
@@ -145,7 +170,7 @@ def use_tiny() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
     from emotion.training.classifier import trainer
 
-    trainer.networks.CLASSIFIER_NETWORKS = {"tiny": tiny}  # type: ignore[assignment]
+    trainer.networks.CLASSIFIER_NETWORKS = {"seresnet": tiny}  # type: ignore[assignment]
 
 
 # --- photos with faces -------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_the_command_line_learns_the_labels_of_the_data(
         plans.append(plan)
         return SimpleNamespace(card={"metrics": {}})
 
-    monkeypatch.setattr(train, "train_zoo_classifier", learn)
+    monkeypatch.setattr(train, "train_classifier", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})
     assert (
         main(["classifier", "train", "--network", "mlp", "--data", str(path), "--out", str(tmp_path / "run"), *given])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from emotion.datasets.label_sets import check_teacher
 from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier, softmax
-
-if TYPE_CHECKING:
-    from emotion.training.classifier.config import TrainingConfig
+from emotion.training.classifier.config import TrainingConfig
 
 
 @dataclass(frozen=True)

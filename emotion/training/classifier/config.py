@@ -11,8 +11,9 @@ from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
-from emotion.training.classifier.zoo import get_architecture
+from emotion.training.classifier.zoo import get_architecture, list_architectures
 
+NATIVE_NETWORKS: Final = tuple(info.name for info in list_architectures() if info.is_native)
 OPTIMIZERS: Final = ("adam", "sgd", "rmsprop")
 LR_SCHEDULES: Final = ("constant", "cosine", "plateau")
 PLATEAU_FACTOR: Final = 0.2  # the rate times this after `PLATEAU_PATIENCE` epochs without a smaller loss
@@ -166,9 +167,6 @@ def parse_augmentation(pairs: Sequence[str]) -> Augmentation:
     return Augmentation(**values)
 
 
-# ------------------------------------------------------------------ what it will cost
-
-
 @dataclass(frozen=True)
 class TrainingConfig:
     """What decides a training; saved as config.json before the first step."""
@@ -193,11 +191,9 @@ class TrainingConfig:
     distillation_weight: float = 0.5  # their share in the loss
 
     def __post_init__(self) -> None:
-        from emotion.training.classifier.networks import CLASSIFIER_NETWORKS  # loads Keras
-
         check_types(self)
-        if self.network not in CLASSIFIER_NETWORKS:
-            raise EmotionError(f"There is no network {self.network!r}; choose one of {', '.join(CLASSIFIER_NETWORKS)}.")
+        if self.network not in NATIVE_NETWORKS:
+            raise EmotionError(f"There is no network {self.network!r}; choose {_format_choices(NATIVE_NETWORKS)}.")
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
                 f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} "
@@ -206,8 +202,14 @@ class TrainingConfig:
         if not 0 <= self.distillation_weight <= 1:
             raise EmotionError(f"The distillation weight is {self.distillation_weight}; expected a number from 0 to 1.")
 
+    @classmethod
+    def from_plan(cls, plan: TrainingPlan, teachers: tuple[str, ...] = ()) -> TrainingConfig:
+        """Return the settings of a plan for one of `NATIVE_NETWORKS`; `teachers` are sha256 of `plan.teachers`."""
+        names = ("network", "epochs", "batch_size", "learning_rate", "seed", "augmentation", "distillation_weight")
+        return cls(**{name: getattr(plan, name) for name in names}, teachers=teachers)
+
     def image_size_at(self, epoch: int) -> int:
-        """The side in pixels that `epoch` (from 0) learns at."""
+        """Return the side in pixels of the training faces in `epoch` (from 0)."""
         return self.progressive_sizes[
             min(len(self.progressive_sizes) - 1, epoch * len(self.progressive_sizes) // self.epochs)
         ]

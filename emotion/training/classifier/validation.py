@@ -57,6 +57,6 @@ class ValidationSet:
         return dict(sorted(row.items()))
 
 
-def _held_out_mask(negative_crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
+def held_out_mask(negative_crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
     """Every tenth not-a-face crop measures the face head instead of teaching it."""
     return np.arange(0 if negative_crops is None else len(negative_crops)) % 10 == 9

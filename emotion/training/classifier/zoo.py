@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
+from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 
 _COURSE_PROJECT: Final = "a course project on facial expressions, as its notebook has it"
@@ -38,8 +39,6 @@ class ArchitectureInfo:
 
     def count_parameters(self, num_classes: int) -> int:
         """How many numbers it learns with that many labels."""
-        from emotion.datasets.label_sets import LABEL_SETS
-
         return self.num_parameters + (self.num_features + 1) * (num_classes - len(LABEL_SETS[self.label_set].labels))
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
 from emotion.training.detector.mosaic import MosaicConfig
 
-_TILT_DEGREES = 25.0  # degrees
-
-
-_MIN_LANDMARK_FACE_PX = (
-    32.0  # sqrt(width * height) in pixels from which on landmarks count; those of smaller faces are guesses
-)
-
-
-# Which way a face is tilted is learned from single photos, all of them turned, and from faces that show it.
-LANDMARK_AUGMENTATION = MosaicConfig(min_face_px=_MIN_LANDMARK_FACE_PX, mosaic_prob=0.0, rotation_prob=1.0)
+NETWORK_NAME: Final = "glance"
+# sqrt(width * height) of the smallest face whose landmarks are measured; those of smaller faces are guesses.
+MIN_LANDMARK_FACE_PX: Final = 32.0
+# The tilt of a face is learned from single images, all of them rotated, and from faces that are large enough to show it.
+LANDMARK_AUGMENTATION: Final = MosaicConfig(min_face_px=MIN_LANDMARK_FACE_PX, mosaic_prob=0.0, rotation_prob=1.0)
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """What decides a detector's training; saved as config.json before the first step."""
+    """The settings of a detector's training; saved as config.json before the first step."""
 
     epochs: int = 48
     batch_size: int = 16
@@ -31,15 +27,13 @@ class DetectorConfig:
     weight_decay: float = 0.02
     box_loss_weight: float = 4.0  # loss = score + box_loss_weight x box + landmark_loss_weight x landmarks
     landmark_loss_weight: float = 1.0
-    landmarks_only: bool = (
-        False  # teach nothing but the landmarks of `init_from`; its boxes and scores stay what they are
-    )
-    max_crowd_sampling_weight: float = (
-        4.0  # at most so many times as often as a photo of one face a photo of many is drawn
-    )
+    # Train nothing but the landmarks of `init_from`; its boxes and scores stay as they are.
+    landmarks_only: bool = False
+    # How much more often an image of a crowd is drawn than an image of one face, at most.
+    max_crowd_sampling_weight: float = 4.0
     close_mosaic: float = 0.1  # share of the last epochs without mosaics, which no camera sees
     seed: int = 1
-    init_from: str = ""  # sha256 of the finished detector that is taught further
+    init_from: str = ""  # sha256 of the finished detector whose weights the training starts from
     mosaic: MosaicConfig = field(default_factory=MosaicConfig)
 
     def __post_init__(self) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 from keras import layers
 
 from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL
+from emotion.training.detector.config import NETWORK_NAME
 from emotion.training.keras_setup import Tensor
 
-NETWORK_NAME = "glance"
 LANDMARK_PREFIX = "points"  # how the names of the layers begin that only the landmarks need
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
@@ -16,144 +15,125 @@ from numpy.typing import NDArray
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
 from emotion.recognition.onnx_detector import anchor_points, decode_predictions, non_max_suppression, pad_to_multiple
-from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches
-from emotion.training.detector.config import _MIN_LANDMARK_FACE_PX, _TILT_DEGREES, DetectorConfig
+from emotion.training.detector.config import MIN_LANDMARK_FACE_PX, DetectorConfig
 from emotion.training.detector.evaluation import rotate_sample
 from emotion.training.detector.losses import detection_losses
 from emotion.training.detector.metrics import average_precision, concat, landmark_errors, match_boxes
 from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 from emotion.training.fused_batch_norm import with_fused_batch_norm
-from emotion.training.loop import check_finite, run_epochs
-from emotion.training.runs.folder import append_history, selection_score
+from emotion.training.loop import Training, train_epochs
+from emotion.training.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
+from emotion.training.runs.folder import selection_score
+from emotion.training.runs.run_context import RunContext
+
+# Sources whose boxes are drawn tightly; those of the others agree with the model's only loosely.
+_TIGHT_SOURCES: Final = ("wider", "fddb_sy32", "others")
+_TIGHT_IOU, _LOOSE_IOU = 0.5, 0.3
+_TILT_DEGREES: Final = 25.0  # of the validation images whose landmarks are measured
+_MIN_VALIDATION_LOGIT: Final = -4.0  # score logit of the boxes that count for the average precision
+_GRADIENT_CLIP_NORM: Final = 5.0  # of all gradients together; a batch of crowds would throw the weights far off
 
 
 def fit_detector(
-    samples: Sequence[AnnotatedImage],
-    config: DetectorConfig,
-    folder: Path,
-    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
-    init_weights: Path | None = None,
+    samples: Sequence[AnnotatedImage], config: DetectorConfig, run: RunContext, init_weights: Path | None = None
 ) -> keras.Model:
-    """Train into `folder`, going on where a checkpoint there ends, and return the network with its best weights.
+    """Train a face detector in `run.folder`, from its checkpoint on where there is one.
 
-    `init_weights` is the model.keras of the detector that a new training begins with instead of with random weights.
+    The best epoch has the highest `selection_score` on the validation images. Keeps every image in memory.
 
-    Best is the epoch that is worth most (`detector_scores.worth`) on the held-out photos. Keeps every photo in
-    memory. `on_epoch(epoch, seconds, row)` is called after every epoch with the seconds that this process
-    has trained; True ends the training with `Stopped`, and the same call goes on from there. Raises `DataError`
-    where there is too little to learn or to measure, `EmotionError` where the loss is no longer a number.
+    Args:
+        samples: The training and validation images.
+        config: The settings.
+        run: Where to write, and who follows it.
+        init_weights: The model.keras of a detector that a new training starts from, instead of random weights.
+
+    Returns:
+        The network with the weights of the best epoch.
+
+    Raises:
+        DataError: There are fewer training images than a batch, or no validation image has a face.
+        ModelError: `init_weights` are those of another network.
+        TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
-    learned = [photo for photo in samples if not photo.is_validation]
-    held = [photo for photo in samples if photo.is_validation]
-    if len(learned) < config.batch_size or not any(len(photo.boxes) for photo in held):
+    train_samples = [sample for sample in samples if not sample.is_validation]
+    validation_samples = [sample for sample in samples if sample.is_validation]
+    if len(train_samples) < config.batch_size or not any(len(sample.boxes) for sample in validation_samples):
         raise DataError(
-            f"{len(learned)} photos to learn from and {len(held)} held out; at least {config.batch_size} and one with "
-            "a face are needed."
+            f"{len(train_samples)} training and {len(validation_samples)} validation images; at least "
+            f"{config.batch_size} and one with a face are needed."
         )
-    state = _DetectorState(learned, held, config, folder, init_weights)
-    return run_epochs(state, config.epochs, on_epoch)
+    return train_epochs(_DetectorTraining(train_samples, validation_samples, config, init_weights), run)
 
 
-class _DetectorState:
-    """A training between two epochs: network, optimizer, best weights so far, all in one checkpoint file."""
-
+class _DetectorTraining(Training[DetectorConfig]):
     def __init__(
         self,
         train_samples: Sequence[AnnotatedImage],
         validation_samples: Sequence[AnnotatedImage],
         config: DetectorConfig,
-        folder: Path,
         init_weights: Path | None,
     ) -> None:
-        self._train_samples, self._validation_samples, self._config, self._folder = (
-            train_samples,
-            validation_samples,
-            config,
-            folder,
-        )
+        self._train_samples, self._validation_samples, self.config = train_samples, validation_samples, config
         keras.utils.set_random_seed(config.seed)
-        self.epoch, self._best_score, self._best_epoch = 0, -1.0, 0
-        self._unfused_network = build_glance()
+        self.export_network = build_glance()
         if init_weights is not None:
             try:
-                self._unfused_network.load_weights(init_weights)
+                self.export_network.load_weights(init_weights)
             except (ValueError, OSError) as error:
                 raise ModelError(
                     f"{init_weights} does not hold the weights of a detector as it is trained here."
                 ) from error
         if config.landmarks_only:
-            for layer in self._unfused_network.layers:
+            for layer in self.export_network.layers:
                 layer.trainable = layer.name.startswith(LANDMARK_PREFIX)
-        self._network = with_fused_batch_norm(self._unfused_network)
-        steps = config.epochs * (len(train_samples) // config.batch_size)
-        warmup = max(1, round(steps * config.warmup_ratio))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 20,
-            max(1, steps - warmup),
-            alpha=0.0,
-            warmup_target=config.learning_rate,
-            warmup_steps=warmup,
+        self.network = with_fused_batch_norm(self.export_network)
+        schedule = warmup_cosine(config, config.epochs * (len(train_samples) // config.batch_size))
+        self._optimizer = keras.optimizers.AdamW(
+            schedule,  # pyright: ignore[reportArgumentType]
+            weight_decay=config.weight_decay,
+            global_clipnorm=_GRADIENT_CLIP_NORM,
         )
-        self._optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=5.0)  # pyright: ignore[reportArgumentType]
-        self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self._optimizer.build(self._network.trainable_variables)
+        self._optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+        self._optimizer.build(self.network.trainable_variables)
         side = config.mosaic.image_size
-        self._train_step = _make_train_step(self._network, self._optimizer, config, anchor_points(side, side))
-        self._best_weights = copy_values(self._network.weights)
-        saved = load_checkpoint(folder, self._variables(), self._best_weights, num_progress=3)
-        if saved is not None:
-            self._best_weights, (epoch, self._best_score, best_epoch) = saved
-            self.epoch, self._best_epoch = int(epoch), int(best_epoch)
+        self._train_step = _make_train_step(self.network, self._optimizer, config, anchor_points(side, side))
 
-    def _variables(self) -> list[keras.Variable]:
-        return [*self._network.variables, *self._optimizer.variables]
+    def variables(self) -> list[keras.Variable]:
+        """Return those of network and optimizer."""
+        return [*self.network.variables, *self._optimizer.variables]
 
-    def run_epoch(self, epoch: int) -> dict[str, float]:
-        """Learn one epoch, measure it, keep it."""
-        started = time.monotonic()
-        losses = self._train_epoch(DetectorBatches(self._train_samples, self._config, epoch))
-        check_finite(losses.values(), epoch, self._best_epoch, self._config.learning_rate)
-        measured = validate_network(self._network, self._validation_samples)
-        row = {
-            "epoch": epoch + 1,
-            "seconds": time.monotonic() - started,
-            "learning_rate": np.asarray(self._optimizer.learning_rate).item(),
-            **losses,
-            **measured,
-        }
-        self.epoch = epoch + 1
-        if selection_score(measured) > self._best_score:
-            self._best_score, self._best_epoch = selection_score(measured), epoch + 1
-            self._best_weights = copy_values(self._network.weights)
-        append_history(self._folder, row)
-        progress = (self.epoch, self._best_score, self._best_epoch)
-        save_checkpoint(self._folder, self._variables(), self._best_weights, progress)
-        return row
+    def start_epoch(self, epoch: int) -> DetectorBatches:
+        """Return the batches of an epoch."""
+        return DetectorBatches(self._train_samples, self.config, epoch)
 
-    def _train_epoch(self, batches: DetectorBatches) -> dict[str, float]:
-        """One pass over the batches; the next one is made while one is learned."""
-        losses = []
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(batches.__getitem__, 0)
-            for index in range(len(batches)):
-                photos, wanted = coming.result()
-                if index + 1 < len(batches):
-                    coming = ahead.submit(batches.__getitem__, index + 1)
-                losses.append(self._train_step(photos, *wanted))
-        names = ("loss", "score_loss", "box_loss", "landmark_loss")
-        return dict(zip(names, np.mean(np.array(losses), axis=0).tolist(), strict=True))
+    def train_step(self, batch: tuple[NDArray[np.uint8], DetectionTargets], index: int) -> dict[str, float]:
+        """Train once and return the losses."""
+        images, targets = batch
+        losses = np.asarray(self._train_step(images, *targets)).tolist()
+        return dict(zip(("loss", "score_loss", "box_loss", "landmark_loss"), losses, strict=True))
 
-    def best_network(self) -> keras.Model:
-        """The network with the weights of the best epoch."""
-        self._unfused_network.set_weights(self._best_weights)
-        return self._unfused_network
+    def scheduled_values(self, epoch: int) -> dict[str, float]:
+        """Return the learning rate after the last step."""
+        return {"learning_rate": get_learning_rate(self._optimizer)}
+
+    def validate(self) -> dict[str, float]:
+        """Measure the network on the validation images."""
+        return validate_network(self.network, self._validation_samples)
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the `selection_score`."""
+        return selection_score(metrics)
+
+    def describe(self, row: Mapping[str, float]) -> str:
+        """Return the average precision in words."""
+        return f"precision {row['val_ap']:.1%}"
 
 
 def _make_train_step(
     network: keras.Model, optimizer: keras.Optimizer, config: DetectorConfig, anchors: NDArray[np.float32]
 ) -> Callable[..., tf.Tensor]:
-    """A function of a batch and the parts of its `DetectionTargets` that learns once and returns the losses (4,)."""
+    """Return a function of images and the fields of `DetectionTargets` that trains once and returns the losses (4,)."""
     side = config.mosaic.image_size
     shapes = [
         ((None, side, side, 3), "uint8"),
@@ -165,14 +145,14 @@ def _make_train_step(
     ]
 
     @tf.function(input_signature=[tf.TensorSpec(shape, kind) for shape, kind in shapes])
-    def step(photos: tf.Tensor, *wanted: tf.Tensor) -> tf.Tensor:
+    def step(images: tf.Tensor, *targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            answers = network(tf.cast(photos, tf.float32), training=True)
-            parts = detection_losses(answers, anchors, DetectionTargets(*wanted))
-            loss = parts.score + config.box_loss_weight * parts.box + config.landmark_loss_weight * parts.landmarks
+            predicted = network(tf.cast(images, tf.float32), training=True)
+            losses = detection_losses(predicted, anchors, DetectionTargets(*targets))
+            loss = losses.score + config.box_loss_weight * losses.box + config.landmark_loss_weight * losses.landmarks
         gradients = tape.gradient(loss, network.trainable_variables)
         optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        return tf.stack([loss, *parts])
+        return tf.stack([loss, *losses])
 
     return step
 
@@ -180,39 +160,55 @@ def _make_train_step(
 def validate_network(
     network: keras.Model, samples: Sequence[AnnotatedImage], min_face_px: float = 16.0
 ) -> dict[str, float]:
-    """Columns of the history. `val_ap…`: average precision on faces of at least `min_face_px` pixels at IoU 0.5, and at
-    0.3 for boxes that were drawn loosely, by source; `val_ap` is the mean of those with hand-made boxes. `val_landmark_error`:
-    how far landmarks lie from known ones, in sides of the face, on photos turned by `_TILT_DEGREES` degrees to either side and
-    for faces of at least `_MIN_LANDMARK_FACE_PX` pixels."""
+    """Measure a detector as the columns of the history.
+
+    Args:
+        network: The detector.
+        samples: The validation images.
+        min_face_px: The size of the smallest face whose box is measured, sqrt(width * height).
+
+    Returns:
+        `val_ap_SOURCE`, the average precision by source at IoU 0.5, or 0.3 for sources with loose boxes; `val_ap`, their
+        mean over the sources with hand-made boxes; `val_landmark_error`, the mean distance of the landmarks in sides of
+        the face, on images that are rotated to either side.
+    """
+    detect = _make_detect(network)
+    matched_by_source: dict[str, list] = {}
+    distances: list[NDArray[np.float64]] = [np.empty(0)]
+    for i, sample in enumerate(samples):
+        source = sample.source if sample.is_hand_labeled else "others"
+        iou = _TIGHT_IOU if source in _TIGHT_SOURCES else _LOOSE_IOU
+        rows = detect(sample)
+        matched_by_source.setdefault(source, []).append(
+            match_boxes(rows[:, 1:5], rows[:, 0], sample.boxes, sample.ignore_boxes, iou, min_face_px)
+        )
+        if not np.isnan(sample.landmarks).all():
+            tilted = rotate_sample(sample, _TILT_DEGREES if i % 2 else -_TILT_DEGREES)
+            rows = detect(tilted)
+            distances.append(
+                landmark_errors(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, MIN_LANDMARK_FACE_PX)
+            )
+    scores = {f"val_ap_{source}": average_precision(concat(m)) for source, m in sorted(matched_by_source.items())}
+    hand_labeled = [ap for name, ap in scores.items() if name != "val_ap_others" and not math.isnan(ap)]
+    errors = np.concatenate(distances)
+    return {
+        "val_ap": float(np.mean(hand_labeled)) if hand_labeled else 0.0,
+        **scores,
+        "val_landmark_error": float(errors.mean()) if errors.size else math.nan,
+    }
+
+
+def _make_detect(network: keras.Model) -> Callable[[AnnotatedImage], NDArray[np.float32]]:
+    """Return a function that gives the rows of `decode_predictions` for an image of any size, without duplicates."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), "float32")])
-    def answer(image: tf.Tensor) -> tf.Tensor:
+    def predict(image: tf.Tensor) -> tf.Tensor:
         return network(image, training=False)
 
-    def found(photo: AnnotatedImage) -> NDArray[np.float32]:
-        image = pad_to_multiple(photo.image)
-        rows = decode_predictions(
-            answer(tf.constant(image[None], tf.float32)).numpy()[0], anchor_points(*image.shape[:2]), -4.0
-        )
+    def detect(sample: AnnotatedImage) -> NDArray[np.float32]:
+        image = pad_to_multiple(sample.image)
+        logits = predict(tf.constant(image[None], tf.float32)).numpy()[0]
+        rows = decode_predictions(logits, anchor_points(*image.shape[:2]), _MIN_VALIDATION_LOGIT)
         return non_max_suppression(rows)
 
-    parts: dict[str, list] = {}
-    off: list[NDArray[np.float64]] = []
-    for i, photo in enumerate(samples):
-        rows = found(photo)
-        name = photo.source if photo.is_hand_labeled else "others"
-        threshold = 0.5 if name in ("wider", "fddb_sy32", "others") else 0.3
-        parts.setdefault(name, []).append(
-            match_boxes(rows[:, 1:5], rows[:, 0], photo.boxes, photo.ignore_boxes, threshold, min_face_px)
-        )
-        if not np.isnan(photo.landmarks).all():
-            tilted = rotate_sample(photo, _TILT_DEGREES if i % 2 else -_TILT_DEGREES)
-            rows = found(tilted)
-            off.append(
-                landmark_errors(rows[:, 1:5], rows[:, 5:], tilted.boxes, tilted.landmarks, _MIN_LANDMARK_FACE_PX)
-            )
-    scores = {f"val_ap_{name}": average_precision(concat(matched)) for name, matched in sorted(parts.items())}
-    known = [score for name, score in scores.items() if name != "val_ap_others" and not math.isnan(score)]
-    distances = np.concatenate([np.empty(0), *off])
-    points = float(distances.mean()) if distances.size else math.nan
-    return {"val_ap": float(np.mean(known)) if known else 0.0, **scores, "val_landmark_error": points}
+    return detect

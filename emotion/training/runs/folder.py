@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
 from emotion.storage import read_json, write_atomic, write_json
+
+ModelKind = Literal["classifier", "detector", "generator"]
 
 CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
@@ -80,10 +82,19 @@ def _format_number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
-def write_config(folder: Path, config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
-    """Write config.json before the first step; `EmotionError` where `folder` holds a training with other settings.
+def write_config(
+    folder: Path, kind: ModelKind, config: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write config.json before the first step.
 
-    `metadata` is written, too, but may change: it says where things lie.
+    Args:
+        folder: The run folder.
+        kind: The kind of model that is trained.
+        config: The settings that decide the result.
+        metadata: What may change between a stop and a resume, as the paths of files.
+
+    Raises:
+        EmotionError: `folder` holds a training with other settings.
     """
     before = read_json(folder / CONFIG_FILE)
     begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
@@ -95,7 +106,16 @@ def write_config(folder: Path, config: Mapping[str, Any], metadata: Mapping[str,
                 f"{folder} holds a training with other settings; choose another folder (it differs in "
                 f"{', '.join(other)})."
             )
-    write_json(folder / CONFIG_FILE, {**(metadata or {}), **config})
+    write_json(folder / CONFIG_FILE, {"kind": kind, **(metadata or {}), **config})
+
+
+def summarize_history(history: Sequence[Mapping[str, str]], best_epoch: int) -> dict[str, float]:
+    """Return what every report has of a history: `epochs`, `best_epoch` and `train_minutes`."""
+    return {
+        "epochs": len(history),
+        "best_epoch": best_epoch,
+        "train_minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
+    }
 
 
 def _to_jsonable(value: Any) -> Any:

@@ -24,6 +24,7 @@ from aiortc.contrib.media import MediaRelay
 from streamlit_webrtc.relay import get_global_relay
 
 from emotion.demo.camera import DemoCamera, SyntheticFacesCamera
+from emotion.demo.sample_image import SAMPLE_FACE_CENTER, SAMPLE_FACE_PX
 from emotion.errors import EmotionError
 from emotion.live.recording import Recording
 from emotion.live.session import LiveSession
@@ -43,8 +44,6 @@ CAMERA_SIZES: Final = {
 }  # ideal width and height in pixels
 _ICE_URL: Final = re.compile(r"stuns?:[^\s/?@:]+(:\d{1,5})?|turns?:[^\s/?@:]+(:\d{1,5})?(\?transport=(udp|tcp))?")
 _FPS: Final = 30
-# Where the sample's face is and how wide, in pixels.
-_SAMPLE_FACE: Final = (224.0, 116.0), 96.0
 
 
 @dataclass(eq=False)
@@ -219,7 +218,7 @@ def _make_synthetic_camera(seeds: tuple[int, ...], sha256: str, _people: faces.S
 
 @st.cache_resource(show_spinner=False)
 def _make_photo_camera() -> DemoCamera:
-    return DemoCamera(_read_sample(), *_SAMPLE_FACE)
+    return DemoCamera(_read_sample(), SAMPLE_FACE_CENTER, SAMPLE_FACE_PX)
 
 
 def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: Any) -> None:

@@ -55,7 +55,7 @@ def show_training_history(bundle: ModelBundle) -> None:
                 "Seen as asked, and as different as real faces",
                 True,
                 False,
-                {"class_consistency": "recognised as asked", "diversity": "diversity"},
+                {"class_consistency": "classified as requested", "diversity": "diversity"},
             ),
         ):
             there = pd.DataFrame(numbers[["epoch", *(n for n in names if n in numbers)]])

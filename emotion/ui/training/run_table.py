@@ -50,17 +50,13 @@ state = st.session_state
 
 def list_runs() -> dict[str, RunSummary]:
     """All runs but generators of faces, each by a name that no other has: one's own first, then the shipped ones."""
-    found = [run for run in manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if not _is_generator(run)]
+    found = [run for run in manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if run.kind != "generator"]
     names = [run.name for run in found]
     by_name: dict[str, RunSummary] = {}
     for run in found:
         name = run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder.parent.name}/{run.folder.name})"
         by_name[name] = run
     return by_name
-
-
-def _is_generator(run: RunSummary) -> bool:
-    return run.kind == "generator" or "relativistic" in run.config  # while it learns it has no card
 
 
 def select_runs(*folders: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from emotion.training.classifier.config import NATIVE_NETWORKS, TrainingConfig
 from tests.training.making import pictures
 
 pytestmark = [
@@ -52,9 +53,8 @@ def same(one: Mapping[str, NDArray], other: Mapping[str, NDArray], atol: float =
 
 
 def test_there_is_the_network_that_is_trained_unless_another_is_chosen() -> None:
-    from emotion.training.classifier.config import TrainingConfig
-
-    assert TrainingConfig().network in networks()
+    assert tuple(networks()) == NATIVE_NETWORKS
+    assert TrainingConfig().network in NATIVE_NETWORKS
 
 
 @pytest.mark.parametrize("heads", [{"fer2013": 7}, {"fer2013": 2, "face": 1}, HEADS])

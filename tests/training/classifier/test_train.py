@@ -61,9 +61,13 @@ def command(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def learned(data: Dataset, folder: Path, config: Any, crops: Any = None) -> Any:
+def plan_of(**changes: Any) -> TrainingPlan:
+    return replace(TrainingPlan.from_defaults("seresnet"), **{"epochs": 1, "batch_size": 16} | changes)
+
+
+def learned(data: Dataset, folder: Path, plan: TrainingPlan, crops: Any = None) -> Any:
     with job_context(folder) as report:
-        return train_classifier(data, config, folder, report, crops)
+        return train_classifier(data, plan, folder, report, negative_crops=crops)
 
 
 def close(one: Any, other: Any) -> None:
@@ -329,8 +333,6 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
 def test_other_settings_in_the_same_folder_are_refused(
     finished: Path, files: Path, small: Dataset, tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    from emotion.training.classifier.config import TrainingConfig
-
     folder = shutil.copytree(finished, tmp_path / "run")
     data, crops = small, mine_hard_negatives(files / "not_faces")
     if "rows" in change:
@@ -339,7 +341,7 @@ def test_other_settings_in_the_same_folder_are_refused(
         data = replace(data, votes=None, has_votes=None)
     changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "crops")}
     with pytest.raises(EmotionError, match=r"other settings; choose another folder \(it differs in [a-z_, ]+\)\.$"):
-        learned(data, folder, TrainingConfig(**{"epochs": 1} | changes), None if "crops" in change else crops)
+        learned(data, folder, plan_of(**{"batch_size": 128} | changes), None if "crops" in change else crops)
     assert Job(folder).read_state().status == "failed"
     assert open_model(folder).sha256 == open_model(finished).sha256
     assert (folder / "config.json").read_bytes() == (finished / "config.json").read_bytes()
@@ -349,8 +351,8 @@ def test_settings_may_change_as_long_as_nothing_was_learned(
     trainer: ModuleType, small: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="at least 1000"):
-        learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch_size=1000))
-    assert learned(small, tmp_path, trainer.TrainingConfig("tiny", epochs=1, batch_size=64)).heads
+        learned(small, tmp_path, plan_of(batch_size=1000))
+    assert learned(small, tmp_path, plan_of(batch_size=64)).heads
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -359,7 +361,7 @@ def test_a_missing_split_is_said_before_hours_of_training(
 ) -> None:
     data = small.take(np.flatnonzero(small.split != ("train", "validation", "test").index(split)))
     with pytest.raises(DataError, match=f"no {split} rows"):
-        learned(data, tmp_path, trainer.TrainingConfig("tiny", epochs=1))
+        learned(data, tmp_path, plan_of())
     assert not (tmp_path / "config.json").exists()
 
 
@@ -373,15 +375,14 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     folder = tmp_path / "run"
     monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
-    run_epoch = trainer._ClassifierState.run_epoch
+    end_epoch = trainer.MultiHeadTraining.end_epoch
 
-    def ask_to_stop(self: Any, epoch: int) -> dict[str, float]:
-        row = run_epoch(self, epoch)
+    def ask_to_stop(self: Any, row: dict[str, float], best_epoch: int) -> None:
+        end_epoch(self, row, best_epoch)
         (folder / "stop").touch()
-        return row
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._ClassifierState, "run_epoch", ask_to_stop)
+        patch.setattr(trainer.MultiHeadTraining, "end_epoch", ask_to_stop)
         assert command(*arguments) == 130
     assert "emotion: Stopped after epoch 1 of 2. Run the same command again to go on.\n" in capsys.readouterr().err
     state = Job(folder).read_state()
@@ -405,7 +406,7 @@ def test_a_folder_tree_with_other_labels_and_validation_rows_without_majority(
     data = load_dataset(tmp_path / "faces")
     votes = np.zeros((50, 10), np.int8)
     data = replace(data, votes=votes, has_votes=np.ones(50, bool))
-    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16))
+    bundle = learned(data, tmp_path / "run", plan_of())
     assert bundle.heads["fer2013"].labels == ("surprise", "contempt")
     assert bundle.heads["ferplus"].temperature == 1.0
     assert read(tmp_path / "run" / "report.json")["validation"]["ferplus"] == {"n": 0}
@@ -416,7 +417,7 @@ def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
-    bundle = learned(data, tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16))
+    bundle = learned(data, tmp_path / "run", plan_of())
     assert bundle.heads["fer2013"].labels == ("happy", "bored")
     assert set(ExpressionClassifier(bundle).predict(pictures(1))[0].scores) == {"happy", "bored"}
     assert evaluate_classifier(tmp_path / "run", data, "test")["n"] == len(data.rows_in("test"))
@@ -439,7 +440,7 @@ def test_the_command_says_which_labels_were_learned(
 def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, config = small, trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
+    data, config = small, plan_of()
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> None:
@@ -458,7 +459,7 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
 def test_a_training_does_not_go_on_with_other_faces_held_out(
     trainer: ModuleType, small: Dataset, tmp_path: Path
 ) -> None:
-    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
+    folder, config = tmp_path / "run", plan_of()
     learned(small, folder, config)
     split = small.split.copy()
     one, other = small.rows_in("train")[0], small.rows_in("validation")[0]
@@ -471,7 +472,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Made a model, gone on with, and killed while it was measured."""
-    folder, config = tmp_path / "run", trainer.TrainingConfig("tiny", epochs=1, batch_size=16)
+    folder, config = tmp_path / "run", plan_of()
     assert learned(small, folder, config).card["metrics"]
     with monkeypatch.context() as patch:
 

@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -24,8 +23,8 @@ from numpy.typing import NDArray
 from emotion.datasets.dataset import Dataset, clean_votes, is_non_face
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
-from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped
-from tests.training.making import UNCHANGED, dataset, pictures, tiny
+from emotion.training.runs.step_monitor import TrainingStopped
+from tests.training.making import UNCHANGED, dataset, pictures, run_context, tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,10 +75,6 @@ def same_run(one: Path, other: Path) -> None:
     assert rows(one) == rows(other)
 
 
-def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
-    return lambda n, seconds, row: n == epoch
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArray]]:
     """The folder and the returned weights of a training without a break."""
@@ -87,9 +82,9 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArr
 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"tiny": tiny})
+        patch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
         data, crops = data_and_crops()
-        network = trainer.fit_classifier(data, config_of(trainer, epochs=6), folder, crops)
+        network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(folder), crops)
     return folder, weights(network)
 
 
@@ -103,9 +98,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(
     data, crops = data_and_crops()
     for stop in stops:
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 6"):
-            trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(stop))
+            trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path, stop_after=stop), crops)
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
-    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
     same_weights(weights(network), unbroken[1])
     same_run(tmp_path, unbroken[0])
 
@@ -113,19 +108,19 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 CHILD = """
 import sys
 from pathlib import Path
-from tests.training.making import use_tiny
+from tests.training.making import run_context, use_tiny
 from tests.training.classifier.test_trainer import config_of, data_and_crops
 from emotion.training.classifier import trainer
 use_tiny()
 data, crops = data_and_crops()
-trainer.fit_classifier(data, config_of(trainer, epochs=6), Path(sys.argv[1]), crops)
+trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(Path(sys.argv[1])), crops)
 """
 
 
 def test_a_killed_training_goes_on_bit_by_bit(
     trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
-    chance = random.Random()
+    rng = random.Random(0)
     for _ in range(2):
         env = os.environ | {"PYTHONPATH": str(ROOT)}
         before = len(read_history(tmp_path))
@@ -135,7 +130,7 @@ def test_a_killed_training_goes_on_bit_by_bit(
                 assert time.monotonic() < until, "the child does not train"
                 time.sleep(0.001)
             finished = len(read_history(tmp_path))
-            time.sleep(chance.uniform(0, 0.15))
+            time.sleep(rng.uniform(0, 0.15))
             child.kill()
         assert child.returncode in (-9, 1, 0)  # 1 on Windows, 0 where it was faster
         left = rows(tmp_path)
@@ -146,14 +141,13 @@ def test_a_killed_training_goes_on_bit_by_bit(
         if (tmp_path / CHECKPOINT_FILE).exists():
             assert checkpoint(tmp_path)["progress"][0] in (len(left), len(left) - 1)
     data, crops = data_and_crops()
-    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
     same_weights(weights(network), unbroken[1])
     same_run(tmp_path, unbroken[0])
 
 
 def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
     """It is large enough for TensorFlow to use all cores, which must not show."""
-    from emotion.training import loop
     from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import trainer
 
@@ -161,9 +155,9 @@ def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
     for name, stops in (("whole", ()), ("broken", (1, 2))):
         (tmp_path / name).mkdir()
         for stop in stops:
-            with pytest.raises(loop.TrainingStopped):
-                trainer.fit_classifier(dataset(192, 20), config, tmp_path / name, None, stop_after(stop))
-        trainer.fit_classifier(dataset(192, 20), config, tmp_path / name)
+            with pytest.raises(TrainingStopped):
+                trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name, stop_after=stop))
+        trainer.fit_classifier(dataset(192, 20), config, run_context(tmp_path / name))
     same_run(tmp_path / "whole", tmp_path / "broken")
 
 
@@ -172,7 +166,7 @@ def test_a_finished_training_trains_nothing_more(
 ) -> None:
     monkeypatch.setattr(trainer, "ClassifierBatches", None)
     data, crops = data_and_crops()
-    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), unbroken[0], crops)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(unbroken[0]), crops)
     same_weights(weights(network), unbroken[1])
 
 
@@ -181,12 +175,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 ) -> None:
     data, crops = data_and_crops()
     with pytest.raises(TrainingStopped):
-        trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops, stop_after(2))
+        trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path, stop_after=2), crops)
     with (tmp_path / HISTORY_FILE).open("a") as file:
         file.write(
             (unbroken[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
         )  # a whole row and a torn one
-    trainer.fit_classifier(data, config_of(trainer, epochs=6), tmp_path, crops)
+    trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
     same_run(tmp_path, unbroken[0])
 
 
@@ -194,12 +188,12 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
 def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, history: str | None) -> None:
     data, crops = data_and_crops()
     with pytest.raises(TrainingStopped):
-        trainer.fit_classifier(data, config_of(trainer, epochs=2), tmp_path, crops, stop_after(1))
+        trainer.fit_classifier(data, config_of(trainer, epochs=2), run_context(tmp_path, stop_after=1), crops)
     if history is None:
         (tmp_path / HISTORY_FILE).unlink()
     else:
         (tmp_path / HISTORY_FILE).write_text(history)
-    trainer.fit_classifier(data, config_of(trainer, epochs=2), tmp_path, crops)
+    trainer.fit_classifier(data, config_of(trainer, epochs=2), run_context(tmp_path), crops)
     assert [row["epoch"] for row in rows(tmp_path)] == ["2"]
 
 
@@ -219,11 +213,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
                 has_votes=None,
             )
         with pytest.raises(EmotionError, match=r"other data; choose another folder\.$"):
-            trainer.fit_classifier(other, config, tmp_path, its_crops)
+            trainer.fit_classifier(other, config, run_context(tmp_path), its_crops)
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:-40]):
         (tmp_path / CHECKPOINT_FILE).write_bytes(damaged)
         with pytest.raises(EmotionError, match=r"checkpoint.npz is damaged; remove it"):
-            trainer.fit_classifier(data, config, tmp_path, crops)
+            trainer.fit_classifier(data, config, run_context(tmp_path), crops)
 
 
 # --- what is kept ------------------------------------------------------------------------------------------
@@ -275,8 +269,8 @@ def test_the_weights_of_the_best_epoch_are_kept(
     data, crops = data_and_crops()
     config = config_of(trainer, progressive_sizes=(32,))
     with pytest.raises(TrainingStopped):
-        trainer.fit_classifier(data, config, tmp_path, crops, stop_after(3))
-    network = trainer.fit_classifier(data, config, tmp_path, crops)
+        trainer.fit_classifier(data, config, run_context(tmp_path, stop_after=3), crops)
+    network = trainer.fit_classifier(data, config, run_context(tmp_path), crops)
     got = {v.path: np.array(v) for v in network.weights}
     for variable, value in zip(network.variables, seen[best], strict=True):
         if variable.path in got:
@@ -291,7 +285,7 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleTy
     messages = []
     for _ in range(2):  # and again, when it is told to go on
         with pytest.raises(EmotionError) as caught:
-            trainer.fit_classifier(data, config, tmp_path, crops)
+            trainer.fit_classifier(data, config, run_context(tmp_path), crops)
         messages.append(str(caught.value))
     kept = checkpoint(tmp_path)
     epoch, _, best = kept["progress"].tolist()
@@ -308,7 +302,7 @@ def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleTy
 def test_a_training_that_diverges_at_once_claims_no_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
     data, crops = data_and_crops()
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*: nothing was learned; try a smaller"):
-        trainer.fit_classifier(data, config_of(trainer, learning_rate=1e30), tmp_path, crops)
+        trainer.fit_classifier(data, config_of(trainer, learning_rate=1e30), run_context(tmp_path), crops)
     assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
@@ -316,7 +310,7 @@ def test_validation_rows_without_a_ferplus_majority_are_no_obstacle(trainer: Mod
     data, _ = data_and_crops()
     assert data.has_votes is not None
     data.has_votes[data.rows_in("validation")] = False
-    trainer.fit_classifier(data, config_of(trainer, epochs=2, progressive_sizes=(32,)), tmp_path)
+    trainer.fit_classifier(data, config_of(trainer, epochs=2, progressive_sizes=(32,)), run_context(tmp_path))
     assert all("val_ferplus_accuracy" not in row for row in read_history(tmp_path))
     assert checkpoint(tmp_path)["progress"][2] >= 1  # one of them is the best, not what was there before
 
@@ -325,7 +319,7 @@ def test_the_smallest_training_there_is(trainer: ModuleType, tmp_path: Path) -> 
     """One step in all, two labels, no votes, nothing that is no face."""
     images, labels = pictures(9), np.arange(9) % 2
     data = Dataset(images, labels.astype(np.int8), np.repeat([0, 1], [8, 1]).astype(np.int8), ("happy", "sad"))
-    network = trainer.fit_classifier(data, config_of(trainer, epochs=1, batch_size=8), tmp_path)
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=1, batch_size=8), run_context(tmp_path))
     assert {name: output.shape[-1] for name, output in network.output.items()} == {"fer2013": 2}
     assert {"val_fer2013_accuracy", "val_fer2013_loss"} < set(read_history(tmp_path)[0])
 
@@ -335,7 +329,7 @@ def test_too_few_rows_are_refused_before_the_first_step(
     trainer: ModuleType, tmp_path: Path, training: int, validation: int
 ) -> None:
     with pytest.raises(DataError, match=f"{training} training and {validation} validation rows; at least 32 and 1"):
-        trainer.fit_classifier(dataset(training, validation, 5), config_of(trainer), tmp_path)
+        trainer.fit_classifier(dataset(training, validation, 5), config_of(trainer), run_context(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -357,9 +351,9 @@ def test_settings_that_cannot_be_trained_are_refused(trainer: ModuleType, change
 
 
 def test_the_side_grows_in_equal_parts(trainer: ModuleType) -> None:
-    config = trainer.TrainingConfig(network="tiny", epochs=80)
+    config = trainer.TrainingConfig(network="seresnet", epochs=80)
     assert [config.image_size_at(epoch) for epoch in (0, 26, 27, 53, 54, 79)] == [32, 32, 40, 40, 48, 48]
-    assert [trainer.TrainingConfig(network="tiny", epochs=1).image_size_at(0)] == [32]
+    assert [trainer.TrainingConfig(network="seresnet", epochs=1).image_size_at(0)] == [32]
 
 
 # --- batches -----------------------------------------------------------------------------------------------
@@ -495,7 +489,7 @@ def test_no_test_row_is_ever_in_a_batch(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "ClassifierBatches", Seen)
         config = config_of(trainer, epochs=3, batch_size=8, progressive_sizes=(48,), augmentation=UNCHANGED)
-        trainer.fit_classifier(data, config, tmp_path_factory.mktemp("run"), crops)
+        trainer.fit_classifier(data, config, run_context(tmp_path_factory.mktemp("run")), crops)
     assert learned <= allowed
     assert len(learned) > 0.9 * len(allowed)
 
@@ -560,16 +554,16 @@ def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, 
 
     # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
     data, crops = dataset(32, 5), pictures(40)
-    state = trainer._ClassifierState(data, config_of(trainer, weight_decay=0.0), tmp_path, crops, StepMonitor(tmp_path))
-    assert len(state._images) == 32 + 36
-    before = {v.path: np.array(v) for v in state._network.trainable_variables}
-    batch = state._images[32:, ..., None].astype(np.float32)
-    state._network.train_on_batch(
+    training = trainer.MultiHeadTraining(data, config_of(trainer, weight_decay=0.0), tmp_path, crops)
+    assert len(training.images) == 32 + 36
+    before = {v.path: np.array(v) for v in training.network.trainable_variables}
+    batch = training.images[32:, ..., None].astype(np.float32)
+    training.network.train_on_batch(
         batch,
-        {name: value[32:] for name, value in state._targets.values.items()},
-        {name: weight[32:] for name, weight in state._targets.sample_weights.items()},
+        {name: value[32:] for name, value in training.targets.values.items()},
+        {name: weight[32:] for name, weight in training.targets.sample_weights.items()},
     )
-    moved = {v.path for v in state._network.trainable_variables if (np.array(v) != before[v.path]).any()}
+    moved = {v.path for v in training.network.trainable_variables if (np.array(v) != before[v.path]).any()}
     assert {"face/kernel", "face/bias"} <= moved
     assert not any(path.startswith(("fer2013/", "ferplus/")) for path in moved)
 

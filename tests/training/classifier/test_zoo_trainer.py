@@ -39,7 +39,7 @@ from emotion.training.install import install_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.predictions import Predictions, TrackedExamples
 from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped, read_steps
-from tests.training.making import arrays_of, dataset, tiny, write_npz
+from tests.training.making import arrays_of, dataset, run_context, tiny, write_npz
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,11 +83,12 @@ def train(
     classifier: ModuleType,
     folder: Path,
     plan: TrainingPlan,
-    stopping: Callable[[], bool] = lambda: False,
-    on_epoch: Callable[[int, float, dict[str, float]], bool] = lambda epoch, seconds, row: False,
+    stop_requested: Callable[[], bool] = lambda: False,
+    stop_after: int = 0,
 ) -> Any:
     task = map_labels(data(), get_label_set(plan.label_set))
-    return classifier.fit_zoo_classifier(task, plan, folder, StepMonitor(folder, stopping), on_epoch)
+    run = run_context(folder, stop_after, monitor=StepMonitor(folder, stop_requested))
+    return classifier.fit_zoo_classifier(task, plan, run)
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
@@ -128,14 +129,14 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     for stop in (1, 3):
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
-            train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, seconds, row, stop=stop: epoch == stop)
+            train(classifier, tmp_path, plan_of(), stop_after=stop)
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)
 
 
 def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     asked = iter([False] * 7 + [True])
-    with pytest.raises(TrainingStopped, match="Stopped in epoch 2; it will be learned again"):
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 2; which starts again"):
         train(classifier, tmp_path, plan_of(), stopping=lambda: next(asked))
     assert len(read_history(tmp_path)) == 1
     train(classifier, tmp_path, plan_of())
@@ -203,15 +204,12 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
     losses = iter([2.0, 1.0] + [1.5] * 20)
     accuracies = iter([0.1, 0.2, 0.9, 0.3] + [0.3] * 20)
 
-    def measure(self: Any) -> Any:
-        n = len(self._validation)
-        return np.full((n, 4), 0.25), {"val_loss": next(losses), "val_accuracy": next(accuracies)}
+    def measure(self: Any, logits: Any) -> dict[str, float]:
+        return {"val_loss": next(losses), "val_accuracy": next(accuracies)}
 
-    monkeypatch.setattr(classifier.ZooClassifierState, "_validate", measure)
+    monkeypatch.setattr(classifier.SingleHeadTraining, "measure", measure)
     with pytest.raises(TrainingStopped):  # and it goes on to count where it stopped
-        train(
-            classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7), on_epoch=lambda epoch, *_: epoch == 5
-        )
+        train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7), stop_after=5)
     train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))
     history = read_history(tmp_path)
     assert len(history) == 9  # epoch 2 had the smallest loss
@@ -224,11 +222,11 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
 
 
 def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
-    from emotion.training.classifier.train import train_zoo_classifier
+    from emotion.training.classifier.train import train_classifier
 
     for epochs in (2, 4):
         with job_context(tmp_path) as report:
-            train_zoo_classifier(data(), plan_of(epochs=epochs), tmp_path, report)
+            train_classifier(data(), plan_of(epochs=epochs), tmp_path, report)
     assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 4
     assert len(read_history(tmp_path)) == 4
     a, b = checkpoint(tmp_path), checkpoint(unbroken)
@@ -236,9 +234,9 @@ def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tm
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     cosine = tmp_path / "cosine"
     with job_context(cosine) as report:
-        train_zoo_classifier(data(), plan_of(epochs=1, lr_schedule="cosine"), cosine, report)
+        train_classifier(data(), plan_of(epochs=1, lr_schedule="cosine"), cosine, report)
     with job_context(cosine) as report, pytest.raises(EmotionError, match=r"other settings.*differs in epochs"):
-        train_zoo_classifier(data(), plan_of(epochs=2, lr_schedule="cosine"), cosine, report)
+        train_classifier(data(), plan_of(epochs=2, lr_schedule="cosine"), cosine, report)
 
 
 # --- the whole flow ----------------------------------------------------------------------------------------
@@ -391,7 +389,7 @@ def test_a_diverging_training_keeps_its_best_epoch(
 ) -> None:
     def check(losses: Any, epoch: int, best: int, rate: float) -> None:
         if epoch == 2:
-            raise DivergenceError("The training diverged in epoch 3, the loss is no longer a number.")
+            raise DivergenceError("The training diverged in epoch 3, the loss is not a finite number.")
 
     monkeypatch.setattr(classifier, "check_finite", check)
     folder = tmp_path / "run"
@@ -426,7 +424,7 @@ def test_a_loss_that_is_no_number(classifier: ModuleType, tmp_path: Path, monkey
 
 
 def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.training.classifier.train import train_zoo_classifier
+    from emotion.training.classifier.train import train_classifier
 
     def progress(self: JobReporter, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
         if done >= 2:
@@ -434,33 +432,34 @@ def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pyte
 
     plan = plan_of(epochs=9)
     with job_context(tmp_path) as report, pytest.raises(EmotionError, match="has no whole epoch yet"):
-        train_zoo_classifier(data(), plan, tmp_path, report, export_only=True)
+        train_classifier(data(), plan, tmp_path, report, export_only=True)
     monkeypatch.setattr(JobReporter, "progress", progress)
     with job_context(tmp_path) as report, pytest.raises(TrainingStopped):
-        train_zoo_classifier(data(), plan, tmp_path, report)
+        train_classifier(data(), plan, tmp_path, report)
     assert Job(tmp_path).read_state().status == "stopped"
     assert not (tmp_path / "card.json").exists()
     monkeypatch.undo()
     use_tiny(classifier)
     with job_context(tmp_path) as report:
-        train_zoo_classifier(data(), plan, tmp_path, report, export_only=True)
+        train_classifier(data(), plan, tmp_path, report, export_only=True)
     assert len(read_history(tmp_path)) == 2
     assert open_model(tmp_path).heads["four"].labels == ("angry", "fear", "happy", "sad")
 
 
 def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.training.classifier.train import train_zoo_classifier
+    from emotion.training import loop
+    from emotion.training.classifier.train import train_classifier
 
-    save = classifier.save_checkpoint
+    save = loop.save_checkpoint
 
     def full(folder: Path, variables: Any, best: Any, progress: Any) -> None:
         if progress[0] == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
         save(folder, variables, best, progress)
 
-    monkeypatch.setattr(classifier, "save_checkpoint", full)
+    monkeypatch.setattr(loop, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space"), job_context(tmp_path) as report:
-        train_zoo_classifier(data(), plan_of(), tmp_path, report)
+        train_classifier(data(), plan_of(), tmp_path, report)
     state = Job(tmp_path).read_state()
     assert (state.status, state.error) == ("failed", "The disk is full: make room, then start it again.")
     monkeypatch.setattr(classifier, "save_checkpoint", save)
@@ -506,12 +505,12 @@ def test_refused_with_a_sentence(
 
 
 def test_an_empty_class_is_said_before_anything_is_learned(classifier: ModuleType, tmp_path: Path) -> None:
-    from emotion.training.classifier.train import train_zoo_classifier
+    from emotion.training.classifier.train import train_classifier
 
     some = data()
     some.labels[(some.labels == 3) & (some.split == 0)] = 2
     with job_context(tmp_path) as report, pytest.raises(DataError, match="no training face for happy"):
-        train_zoo_classifier(some, plan_of(), tmp_path, report)
+        train_classifier(some, plan_of(), tmp_path, report)
     assert not (tmp_path / HISTORY_FILE).exists()
 
 
@@ -528,7 +527,7 @@ def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest
 
 def test_a_damaged_history_is_no_obstacle(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingStopped):
-        train(classifier, tmp_path, plan_of(), on_epoch=lambda epoch, *_: epoch == 2)
+        train(classifier, tmp_path, plan_of(), stop_after=2)
     with open(tmp_path / HISTORY_FILE, "ab") as history:
         history.write(b"\x00\xff,,7\n3,1.5,0.")
     train(classifier, tmp_path, plan_of())

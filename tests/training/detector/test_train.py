@@ -24,6 +24,7 @@ from emotion.storage import read_json
 from emotion.training.detector import calibration
 from emotion.training.detector import train as detector_train
 from emotion.training.detector.train import save_measurements
+from emotion.training.runs.run_context import RunContext
 from tests.training.making import labelled, write_labelled
 
 pytestmark = [
@@ -80,9 +81,8 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
     """`train(folder, *arguments)`: `train-detector`, but without learning."""
     from emotion.training.detector import trainer
 
-    def learned(photos: object, config: object, folder: Path, on_epoch: Callable, start: object) -> Any:
-        (folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
-        on_epoch(2, 120.0, {"val_ap": 0.75})
+    def learned(photos: object, config: object, run: RunContext, start: object) -> Any:
+        (run.folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
         return sees_bright_squares()
 
     with pytest.MonkeyPatch.context() as patch:

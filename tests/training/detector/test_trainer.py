@@ -19,7 +19,8 @@ from emotion.recognition.onnx_detector import VALUES_PER_CELL, anchor_points
 from emotion.training.detector import batches
 from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
-from tests.training.making import held_out_and_not, labelled, tiny_glance
+from emotion.training.runs.step_monitor import read_steps
+from tests.training.making import RecordingReporter, held_out_and_not, labelled, run_context, tiny_glance
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,10 +51,6 @@ def photos() -> list[AnnotatedImage]:
 def config_of(detector: ModuleType, **changes: Any) -> Any:
     scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a chance of its own
     return detector.DetectorConfig(**{"epochs": 2, "batch_size": 4, "mosaic": scenes} | changes)
-
-
-def stop_after(epoch: int) -> Callable[[int, float, dict[str, float]], bool]:
-    return lambda n, seconds, row: n == epoch
 
 
 def checkpoint(folder: Path) -> dict[str, NDArray]:
@@ -87,9 +84,9 @@ def test_a_stopped_training_goes_on_bit_by_bit(
         (tmp_path / name).mkdir()
         if name == "broken":
             with pytest.raises(TrainingStopped, match="after epoch 1 of 2"):
-                detector.fit_detector(photos, config, tmp_path / name, stop_after(1))
+                detector.fit_detector(photos, config, run_context(tmp_path / name, stop_after=1))
             assert [row["epoch"] for row in read_history(tmp_path / name)] == ["1"]
-        networks.append(detector.fit_detector(photos, config, tmp_path / name))
+        networks.append(detector.fit_detector(photos, config, run_context(tmp_path / name)))
     for one, other in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(one, other)
     same_run(tmp_path / "whole", tmp_path / "broken")
@@ -100,8 +97,8 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_path: Path) -> None:
     from emotion.training.detector import trainer
 
-    seen: list[tuple[int, float, dict[str, float]]] = []
-    network = trainer.fit_detector(photos, config_of(trainer), tmp_path, lambda *told: bool(seen.append(told)))
+    reporter = RecordingReporter()
+    network = trainer.fit_detector(photos, config_of(trainer), run_context(tmp_path, reporter=reporter))
     history, config = read_history(tmp_path), config_of(trainer)
     assert [row["epoch"] for row in history] == ["1", "2"]
     assert list(history[0]) == [
@@ -124,9 +121,12 @@ def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_p
         assert numbers["loss"] == pytest.approx(numbers["score_loss"] + placed, rel=1e-4)
         assert 0 <= numbers["val_ap"] <= 1
     assert float(history[-1]["learning_rate"]) == pytest.approx(0, abs=1e-6)  # the end of the cosine
-    assert [n for n, _, _ in seen] == [1, 2]
-    assert [row["epoch"] for _, _, row in seen] == [1, 2]
-    assert 0 < seen[0][1] < seen[1][1]
+    assert [(done, total) for done, total, _ in reporter.messages] == [(1, 2), (2, 2)]
+    assert reporter.messages[1][2].startswith("epoch 2 of 2, precision ")
+    assert [(row["epoch"], row["step"], row["accuracy"]) for row in read_steps(tmp_path)] == [
+        ("1", "2", ""),
+        ("2", "2", ""),
+    ]
     assert (tmp_path / CHECKPOINT_FILE).is_file()
     assert network.count_params() > 100_000
 
@@ -143,7 +143,7 @@ def test_landmarks_alone_are_taught(photos: list[AnnotatedImage], tmp_path: Path
         layer.name: layer.get_weights() for layer in keras_model(start).layers if layer.name.startswith(LANDMARK_PREFIX)
     }
     config = config_of(trainer, epochs=1, landmarks_only=True, init_from="abc")
-    network = trainer.fit_detector(photos, config, run, init_weights=start)
+    network = trainer.fit_detector(photos, config, run_context(run), init_weights=start)
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
     old, new = (np.asarray(one(image, training=False)) for one in (keras_model(start), network))
     np.testing.assert_array_equal(old[..., :5], new[..., :5])
@@ -178,7 +178,7 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
 
     monkeypatch.setattr(batches, "compose_mosaic", watched)
     monkeypatch.setattr(detector, "validate_network", measure)
-    network = detector.fit_detector(photos, config_of(detector, epochs=4), tmp_path)
+    network = detector.fit_detector(photos, config_of(detector, epochs=4), run_context(tmp_path))
     for one, other in zip(network.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(one, other)
     assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(0.8), 2]
@@ -192,7 +192,7 @@ def test_a_diverging_training_says_so(detector: ModuleType, photos: list[Annotat
         match=r"^The training diverged in epoch 1, .*: nothing was learned; try a "
         r"smaller learning rate than 1e\+30\.$",
     ):
-        detector.fit_detector(photos, config, tmp_path)
+        detector.fit_detector(photos, config, run_context(tmp_path))
     assert not (tmp_path / CHECKPOINT_FILE).exists()
     assert not (tmp_path / HISTORY_FILE).exists()
 
@@ -207,10 +207,10 @@ def test_too_few_photos_are_refused_before_the_first_step(
     teaching = [photo for photo in photos if not photo.is_validation][:learned]
     with pytest.raises(
         DataError,
-        match=f"^{learned} photos to learn from and {held} held out; at least 4 and one "
+        match=f"^{learned} training and {held} validation images; at least 4 and one "
         r"with a face are needed\.$",
     ):
-        detector.fit_detector([*measuring, *teaching], config_of(detector), tmp_path)
+        detector.fit_detector([*measuring, *teaching], config_of(detector), run_context(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -420,7 +420,9 @@ def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypat
     assert measured["val_landmark_error"] == pytest.approx(expected, rel=1e-4)
     assert tilts == [-25, 25]
     unknown = replace(photo, landmarks=np.full((1, 5, 2), np.nan, np.float32))
-    assert detector.validate_network(always(SEEN), [photo, unknown])["val_landmark_error"] == pytest.approx(expected, rel=1e-4)
+    assert detector.validate_network(always(SEEN), [photo, unknown])["val_landmark_error"] == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_photos_of_any_shape_are_measured(detector: ModuleType) -> None:

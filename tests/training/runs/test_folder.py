@@ -114,13 +114,13 @@ def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
 
 def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
     settings = {"epochs": 3, "progressive_sizes": (32, 48), "mosaic": {"image_size": 320}}
-    write_config(tmp_path, settings)
-    write_config(tmp_path, {**settings, "epochs": 4})  # nothing was learned yet
+    write_config(tmp_path, "classifier", settings)
+    write_config(tmp_path, "classifier", {**settings, "epochs": 4})  # nothing was learned yet
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"")
-    write_config(tmp_path, {**settings, "epochs": 4})
+    write_config(tmp_path, "classifier", {**settings, "epochs": 4})
     with pytest.raises(EmotionError, match="holds a training with other settings; choose another folder"):
-        write_config(tmp_path, settings)
+        write_config(tmp_path, "classifier", settings)
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
     with pytest.raises(EmotionError, match=r"it differs in seed\)"):  # a setting that the file does not know
-        write_config(tmp_path, {**settings, "epochs": 4, "seed": 1})
+        write_config(tmp_path, "classifier", {**settings, "epochs": 4, "seed": 1})

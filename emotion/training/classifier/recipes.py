@@ -1,0 +1,191 @@
+"""The two recipes by which a classifier is trained: what is learned, which settings decide it, what its card holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.datasets.dataset import Dataset, hash_split
+from emotion.datasets.duplicates import duplicate_report
+from emotion.datasets.label_sets import (
+    TaskDataset,
+    check_classes,
+    check_labels,
+    check_splits,
+    count_labels,
+    get_label_set,
+    map_labels,
+)
+from emotion.expressions import EXPRESSIONS, FERPLUS_LABELS
+from emotion.model_store.store import ModelBundle
+from emotion.training.classifier.batches import TeacherEnsemble, get_head_sizes
+from emotion.training.classifier.config import TrainingConfig, TrainingPlan
+from emotion.training.classifier.scoring import wrap_dataset
+from emotion.training.classifier.zoo import get_architecture
+from emotion.training.runs.run_context import RunContext
+
+# These may change between a stop and a resume.
+_MUTABLE_SETTINGS: Final = ("data", "ferplus_csv", "negatives_dir", "tensorboard")
+
+
+class Recipe(ABC):
+    """A way to train a classifier; `task` has the faces with the labels to learn."""
+
+    task: TaskDataset
+
+    @cached_property
+    def duplicates(self) -> dict[str, int]:
+        """The duplicates across the splits of `task`."""
+        return duplicate_report(self.task.data)
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the result."""
+
+    @abstractmethod
+    def metadata(self) -> dict[str, Any]:
+        """Return what config.json holds, too, but may change before a resume."""
+
+    @abstractmethod
+    def fit(self, run: RunContext) -> Any:
+        """Train and return a Keras model with the weights of the best epoch."""
+
+    @abstractmethod
+    def card_fields(self, heads: list[str]) -> dict[str, Any]:
+        """Return what the card has besides the fields that all classifiers have; `heads` are those of the network."""
+
+
+class MultiHeadRecipe(Recipe):
+    """Networks of this project: a head for the labels, one for FER+ votes and one for faces, where data has them."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        plan: TrainingPlan,
+        teachers: list[ModelBundle],
+        negative_crops: NDArray[np.uint8] | None = None,
+    ) -> None:
+        check_splits(data.source, count_labels(data))
+        check_labels(data.source, data.label_names)
+        self.task, self._plan, self._negative_crops = wrap_dataset(data), plan, negative_crops
+        self._config = TrainingConfig.from_plan(plan, tuple(bundle.sha256 for bundle in teachers))
+        labels = {head: self._labels(head) for head in get_head_sizes(data, has_negatives=False)}
+        self._teachers = TeacherEnsemble(teachers, labels) if teachers else None
+
+    def _labels(self, head: str) -> tuple[str, ...]:
+        return FERPLUS_LABELS if head == "ferplus" else self.task.data.label_names
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the result."""
+        data = self.task.data
+        return {
+            **asdict(self._config),
+            "source": data.source,
+            "rows": len(data),
+            "has_ferplus_votes": data.votes is not None,
+            "num_negatives": 0 if self._negative_crops is None else len(self._negative_crops),
+            "duplicates": self.duplicates,
+            "split": hash_split(data),
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the plan and what describes the data."""
+        data = self.task.data
+        return {
+            **self._plan.to_config(),
+            "teacher_folders": list(self._plan.teachers),
+            "size": data.images.shape[1],
+            "label_names": list(data.label_names),
+        }
+
+    def fit(self, run: RunContext) -> Any:
+        """Train the network."""
+        from emotion.training.classifier.trainer import fit_classifier  # loads Keras
+
+        return fit_classifier(self.task.data, self._config, run, self._negative_crops, self._teachers)
+
+    def card_fields(self, heads: list[str]) -> dict[str, Any]:
+        """Return the fields that only this recipe has."""
+        data = self.task.data
+        fields = {
+            "input": _describe_input(
+                data.images.shape[1],
+                "each image is standardized to mean 0 and standard deviation 1 inside the network",
+            ),
+            "default_head": "ferplus" if "ferplus" in heads else "fer2013",
+            "heads": _describe_heads({head: self._labels(head) for head in heads if head != "face"}),
+            "face_head": {"output": "face", "threshold": 0.5} if "face" in heads else None,
+            "teachers": list(self._config.teachers),
+        }
+        # A card with other labels than the known expressions has to declare them.
+        return fields if set(data.label_names) <= set(EXPRESSIONS) else {**fields, "label_set": "own"}
+
+
+class SingleHeadRecipe(Recipe):
+    """Networks of the zoo: one head for one set of labels."""
+
+    def __init__(self, data: Dataset, plan: TrainingPlan) -> None:
+        self.task, self._plan = map_labels(data, get_label_set(plan.label_set)), plan
+        counts = count_labels(self.task.data)
+        check_splits(data.source, counts)
+        check_classes(data.source, self.task.data.label_names, counts)
+
+    def _all_settings(self) -> dict[str, Any]:
+        task = self.task
+        return self._plan.to_config() | {
+            "label_names": list(task.data.label_names),
+            "source": task.data.source,
+            "rows": len(task.rows),
+            "excluded_labels": dict(task.excluded_counts),
+            "duplicates": self.duplicates,
+            "split": hash_split(task.data),
+            "num_parameters": get_architecture(self._plan.network).count_parameters(len(task.data.label_names)),
+        }
+
+    @property
+    def _mutable(self) -> tuple[str, ...]:
+        # Only a cosine depends on the number of epochs; any other training can be continued with more of them.
+        return _MUTABLE_SETTINGS if self._plan.lr_schedule == "cosine" else (*_MUTABLE_SETTINGS, "epochs")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the result."""
+        return {name: value for name, value in self._all_settings().items() if name not in self._mutable}
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the plan and what describes the data."""
+        return {name: value for name, value in self._all_settings().items() if name in self._mutable}
+
+    def fit(self, run: RunContext) -> Any:
+        """Train the network."""
+        from emotion.training.classifier.zoo_trainer import fit_zoo_classifier  # loads Keras
+
+        return fit_zoo_classifier(self.task, self._plan, run)
+
+    def card_fields(self, heads: list[str]) -> dict[str, Any]:
+        """Return the fields that only this recipe has."""
+        plan = self._plan
+        return {
+            "weights": plan.weights,
+            "label_set": plan.label_set,
+            "input": _describe_input(get_architecture(plan.network).input_size, "scaled inside the network"),
+            "default_head": plan.label_set,
+            "heads": _describe_heads(dict.fromkeys(heads, self.task.data.label_names)),
+            "face_head": None,
+        }
+
+
+def _describe_input(size: int, preprocessing: str) -> dict[str, Any]:
+    return {"size": size, "color_mode": "grayscale", "range": [0, 255], "preprocessing": preprocessing}
+
+
+def _describe_heads(labels: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    return {
+        head: {"output": head, "labels": list(names), "temperature": 1.0}  # not calibrated
+        for head, names in labels.items()
+    }
