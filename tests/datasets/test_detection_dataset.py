@@ -151,7 +151,7 @@ def test_a_folder_without_its_json_or_with_an_empty_one_is_refused(tmp_path: Pat
 def test_a_photo_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train.json").write_text(json.dumps({"gone.png": entry()}))
-    for content, words in ((None, "was not found"), (b"\x89PNG\r\n\x1a\n", "damaged|not a whole picture")):
+    for content, words in ((None, "was not found"), (b"\x89PNG\r\n\x1a\n", "damaged|not a complete image")):
         if content is not None:
             (tmp_path / "train" / "gone.png").write_bytes(content)
         with pytest.raises(EmotionError, match=rf'^"gone\.png" .*({words})[^\n]*\.$'):
