@@ -171,7 +171,8 @@ def _make_plan(options: argparse.Namespace) -> TrainingPlan:
 
 def _train(options: argparse.Namespace) -> int:
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import CLASSIFIER, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import CLASSIFIER
     from emotion.training.manager import wait_for_slot
     from emotion.training.runs.step_monitor import PAUSE_FILE, TrainingStopped
 

@@ -45,7 +45,8 @@ def _build_dataset(options: argparse.Namespace) -> int:
     from emotion.datasets.builder import DATASETS_FOLDER, DatasetBuildConfig, build_dataset
     from emotion.datasets.splitting import parse_split_ratios
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import DATASET, DATASET_BUILD, check_result_folder, claim_result_folder
+    from emotion.jobs.result_folder import check_result_folder, claim_result_folder
+    from emotion.jobs.result_manifest import DATASET, DATASET_BUILD
 
     settings = DatasetBuildConfig(
         options.size,

@@ -14,7 +14,8 @@ from emotion.errors import EmotionError
 def _train_detector(options: argparse.Namespace) -> int:
     from emotion.datasets.detection_dataset import load_annotated_images
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import DETECTOR, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import DETECTOR
     from emotion.model_store.store import open_model
     from emotion.training.detector.train import train_detector
 

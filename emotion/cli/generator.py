@@ -92,7 +92,8 @@ def _train_generator(options: argparse.Namespace) -> int:
     from emotion.datasets.loaders import load_dataset
     from emotion.generation.train import train_generator
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import GENERATOR, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import GENERATOR
     from emotion.model_store.store import get_default_model, open_model
 
     claim_result_folder(options.out, GENERATOR, inputs=filter(None, [options.data, options.votes, options.teacher]))
@@ -123,7 +124,8 @@ def _train_generator(options: argparse.Namespace) -> int:
 def _sample_faces(options: argparse.Namespace) -> int:
     from emotion.generation.images import build_files, write_files
     from emotion.generation.sampler import Sampler, make_seeds, parse_seed
-    from emotion.jobs.result_folder import SYNTHETIC_IMAGES, create_result
+    from emotion.jobs.result_folder import create_result
+    from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
     from emotion.model_store.store import get_default_model, open_model
 
     sampler = Sampler(open_model(options.model) if options.model else get_default_model("generator"))
@@ -192,8 +194,8 @@ def _run_study(options: argparse.Namespace) -> int:
     from emotion.generation.augmentation_study import StudyConfig, run_augmentation_study
     from emotion.generation.sampler import Sampler
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import AUGMENTATION_STUDY as STUDY
     from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import AUGMENTATION_STUDY as STUDY
     from emotion.model_store.store import get_default_model, open_model
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.storage import write_json

@@ -123,7 +123,7 @@ def analyze_videos(
 
     Raises `AnalysisInterrupted` where somebody stopped it.
     """
-    from emotion.jobs.result_folder import read_manifest
+    from emotion.jobs.result_manifest import read_manifest
 
     done = True
     for name, folder in zip(paths, folders, strict=True):
@@ -155,12 +155,11 @@ def assign_subfolders(paths: Sequence[str]) -> list[str]:
 def _analyze_video(path: Path, folder: Path, options: argparse.Namespace, overwrite: bool) -> bool:
     """Read one film into `folder`; False where somebody stopped it, which keeps what was read, or, if it was to replace
     a complete result, that one. A film whose result is complete already is only told of."""
-    from emotion.jobs.result_folder import (
-        VIDEO,
+    from emotion.jobs.result_folder import check_result_folder, check_staging_folder
+    from emotion.jobs.result_manifest import VIDEO
+    from emotion.jobs.result_replacement import (
         check_movable,
         check_replaceable,
-        check_result_folder,
-        check_staging_folder,
         remove_result,
         replace_result,
         staging_folder,
@@ -223,7 +222,8 @@ def _analyze_into(
 ) -> bool:
     """Read a film into `folder`, and write all files of the result, also after an error; False where it was stopped."""
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import VIDEO, ResultManifest, clear_result, complete_result, start_result
+    from emotion.jobs.result_folder import clear_result, complete_result, start_result
+    from emotion.jobs.result_manifest import VIDEO, ResultManifest
     from emotion.video.analysis import VideoAnalysis
     from emotion.video.exports import write_results
     from emotion.video.pipeline import analyze_video

@@ -38,18 +38,10 @@ from emotion.errors import DataError, ImageError, JobError
 from emotion.faces import Face
 from emotion.field_types import check_types
 from emotion.jobs.reporter import JobReporter
-from emotion.jobs.result_folder import (
-    DATASET,
-    ResultManifest,
-    check_movable,
-    check_replaceable,
-    check_result_folder,
-    check_staging_folder,
-    complete_result,
-    remove_result,
-    replace_result,
-)
-from emotion.jobs.result_folder import staging_folder as stage_of
+from emotion.jobs.result_folder import check_result_folder, check_staging_folder, complete_result
+from emotion.jobs.result_manifest import DATASET, ResultManifest
+from emotion.jobs.result_replacement import check_movable, check_replaceable, remove_result, replace_result
+from emotion.jobs.result_replacement import staging_folder as stage_of
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.model_store.store import BUILTIN_MODELS
 from emotion.recognition import analyzer

@@ -27,15 +27,8 @@ from emotion.errors import EmotionError, JobError
 from emotion.faces import Face
 from emotion.formatting import format_clock
 from emotion.jobs.reporter import JobReporter
-from emotion.jobs.result_folder import (
-    VIDEO,
-    ResultManifest,
-    check_result_folder,
-    clear_result,
-    complete_result,
-    is_result_file,
-    start_result,
-)
+from emotion.jobs.result_folder import check_result_folder, clear_result, complete_result, start_result
+from emotion.jobs.result_manifest import VIDEO, ResultManifest
 from emotion.media.image_reader import encode_jpeg
 from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Analyzer
@@ -75,7 +68,7 @@ def analyze_video(request: VideoRequest, analyzer: Analyzer, folder: Path, repor
     """
     mark = replace(check_result_folder(folder, VIDEO) or ResultManifest(VIDEO), kind=VIDEO, is_complete=False)
     source = os.path.relpath(request.video_path.resolve(), folder.resolve())
-    if is_result_file(mark, source):
+    if mark.includes(source):
         raise JobError(f"{request.video_path.name} would be overwritten in {folder}; choose another folder.")
     with _convert_disk_errors(folder):
         clear_result(folder, mark)

@@ -376,7 +376,7 @@ def test_a_film_longer_than_the_limit_gives_what_comes_before(tmp_path: Path) ->
     path = make_film(tmp_path / "a.mp4", 50)
     came = seen(path, limits=VideoLimits(max_seconds=1.0))
     assert len(came.indices) == 25
-    assert "beyond 0.0167 minutes" in came.refusal
+    assert "longer than 0.0167 minutes" in came.refusal
     assert len(seen(path, limits=VideoLimits(max_seconds=2.0)).indices) == 50
 
 
