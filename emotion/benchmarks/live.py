@@ -74,7 +74,7 @@ def _measure_session(analyzer: Analyzer, frames: Sequence[ImageArray], duration:
     passed, after = time.perf_counter() - started, session.state()
     cpu, memory = time.process_time() - cpu, process.memory_info().rss - memory
     session.close()
-    came, dropped = after.num_frames - before.num_frames, after.dropped_frames - before.dropped_frames
+    came, dropped = after.counters.num_frames - before.counters.num_frames, after.counters.dropped_frames - before.counters.dropped_frames
     return {
         "detector": name,
         "num_faces": faces,
@@ -95,5 +95,5 @@ def _feed_frames(session: LiveSession, frames: Any, duration: float) -> tuple[li
         if number / FPS - looked >= _POLL_SECONDS:
             looked, view = number / FPS, session.state()
             faces = max(faces, len(view.faces))
-            ages += [view.latency_p95_seconds] if view.latency_p95_seconds is not None else []
+            ages += [view.rates.latency_p95_seconds] if view.rates.latency_p95_seconds is not None else []
     return ages, faces
