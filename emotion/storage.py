@@ -13,10 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from filelock import FileLock
+
 from emotion.errors import JobError
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
-
+LOCK_FILE: Final = ".lock"  # exists in a folder while `folder_lock` holds it
+_LOCK_POLL_SECONDS: Final = 0.02
 
 # Begins the text of every CSV file for people: without it Excel does not take the file for UTF-8.
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -95,33 +98,18 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Nobody else, in whatever process, is in such a block for the same folder at the same time: others wait.
+    """Exclude all other processes and threads from blocks for the same folder; they wait.
 
-    The system lets go of the lock when a process ends in any way.
+    The system releases the lock when a process ends in any way. The lock file is removed at the end of the block,
+    while it is still locked: `filelock` detects that and locks a new file.
     """
-    # A folder can be locked itself; Windows cannot open one, and takes a file in it.
-    path = folder / ".lock" if sys.platform == "win32" else folder
-    handle = os.open(path, os.O_RDWR | os.O_CREAT if sys.platform == "win32" else os.O_RDONLY)
-    try:
-        _lock(handle)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        while True:
-            try:
-                return msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            except OSError:  # somebody has it
-                time.sleep(0.02)
-    import fcntl
-
-    with suppress(OSError):  # some network disks have no locks; the folder is as safe there as it was without
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    path = folder / LOCK_FILE
+    with FileLock(path, poll_interval=_LOCK_POLL_SECONDS):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows does not remove an open file
+                path.unlink()
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

@@ -69,8 +69,8 @@ def show_live_state(controller: LiveController, history_slot: DeltaGenerator) ->
         view = controller.session.state(max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0)
         live_cards.show_cards(view)
         st.caption(live_cards.format_stats(view))
-        if view.last_error and view.errors:
-            st.caption(f"Last failure: {messages.escape_markdown(view.last_error)}")
+        if view.counters.last_error and view.counters.errors:
+            st.caption(f"Last failure: {messages.escape_markdown(view.counters.last_error)}")
         with history_slot:
             live_cards.show_history(view)
 
@@ -105,7 +105,7 @@ def show_messages(controller: LiveController) -> None:
             live_cards.show_diagnostics(live_cards.run_diagnostics(controller, view))
         if controller.is_finishing:
             st.caption("Finishing the recording")
-        for said in filter(None, (controller.message, view.recording_warning)):
+        for said in filter(None, (controller.message, view.recording and view.recording.warning)):
             st.caption(messages.escape_markdown(said))
 
 

@@ -87,7 +87,10 @@ def _measure_session(analyzer: Analyzer, frames: Sequence[ImageArray], duration:
     elapsed, after = time.perf_counter() - started, session.state()
     cpu, memory = time.process_time() - cpu, process.memory_info().rss - memory
     session.close()
-    num_frames, dropped = after.num_frames - before.num_frames, after.dropped_frames - before.dropped_frames
+    num_frames, dropped = (
+        after.counters.num_frames - before.counters.num_frames,
+        after.counters.dropped_frames - before.counters.dropped_frames,
+    )
     return {
         "detector": name,
         "num_faces": num_faces,
@@ -108,5 +111,5 @@ def _feed_frames(session: LiveSession, frames: Iterator[ImageArray], duration: f
         if index / FPS - last_poll >= _POLL_SECONDS:
             last_poll, state = index / FPS, session.state()
             num_faces = max(num_faces, len(state.faces))
-            latencies += [state.latency_p95_seconds] if state.latency_p95_seconds is not None else []
+            latencies += [state.rates.latency_p95_seconds] if state.rates.latency_p95_seconds is not None else []
     return latencies, num_faces

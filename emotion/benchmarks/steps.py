@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from emotion.demo.sample_image import SAMPLE_IMAGE
-from emotion.demo.synthetic_scene import ImageArray
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings

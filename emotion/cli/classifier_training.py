@@ -134,7 +134,8 @@ def _add_plan_options(command: Callable[..., None]) -> Callable[..., None]:
 @with_options(TrainOptions.from_values)
 def train(options: TrainOptions) -> None:
     """Train a classifier, or resume the training in DIR."""
-    from emotion.jobs.result_folder import CLASSIFIER, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import CLASSIFIER
     from emotion.training.manager import wait_for_slot
     from emotion.training.runs.step_monitor import PAUSE_FILE
 

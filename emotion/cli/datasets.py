@@ -94,7 +94,8 @@ def build(options: BuildOptions) -> None:
     from emotion.datasets.build_jobs import get_job_folder
     from emotion.datasets.builder import build_dataset
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import DATASET, DATASET_BUILD, check_result_folder, claim_result_folder
+    from emotion.jobs.result_folder import check_result_folder, claim_result_folder
+    from emotion.jobs.result_manifest import DATASET, DATASET_BUILD
 
     request = _make_request(options)
     target = request.parent / request.name

@@ -58,7 +58,8 @@ class TrainOptions:
 def train(options: TrainOptions) -> None:
     """Train a face detector, or resume the training in DIR."""
     from emotion.datasets.detection_dataset import load_annotated_images
-    from emotion.jobs.result_folder import DETECTOR, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import DETECTOR
     from emotion.model_store.store import open_model
     from emotion.training.detector.train import train_detector
 

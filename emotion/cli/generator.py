@@ -76,7 +76,8 @@ def train(options: TrainOptions) -> None:
     from emotion.datasets.loaders import load_dataset
     from emotion.generation.config import make_gan_config
     from emotion.generation.train import train_generator
-    from emotion.jobs.result_folder import GENERATOR, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import GENERATOR
 
     inputs = filter(None, [options.data, options.ferplus_csv, options.guidance_classifier])
     claim_result_folder(options.out, GENERATOR, inputs=inputs)
@@ -144,7 +145,8 @@ def sample(options: SampleOptions) -> None:
     """Sample synthetic faces with an expression."""
     from emotion.generation.images import build_files, write_files
     from emotion.generation.sampler import Sampler, make_seeds, parse_seed
-    from emotion.jobs.result_folder import SYNTHETIC_IMAGES, create_result
+    from emotion.jobs.result_folder import create_result
+    from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
 
     sampler = Sampler(_open_or_default(options.model, "generator"))
     if options.add_to_dataset:
@@ -282,7 +284,8 @@ def study(options: StudyOptions) -> None:
     from emotion.datasets.loaders import load_dataset
     from emotion.generation.augmentation_study import StudyConfig, run_augmentation_study
     from emotion.generation.sampler import Sampler
-    from emotion.jobs.result_folder import AUGMENTATION_STUDY, claim_result_folder
+    from emotion.jobs.result_folder import claim_result_folder
+    from emotion.jobs.result_manifest import AUGMENTATION_STUDY
     from emotion.model_store.store import open_model
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.storage import write_json

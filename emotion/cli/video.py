@@ -94,7 +94,7 @@ class _FaceAssignment(click.ParamType):
         face, equals, text = str(value).partition("=")
         if not equals:
             self.fail(f"{value} is not of the form {self.name}.", param, ctx)
-        return POSITIVE.convert(face, param, ctx), self._value_type.convert(text, param, ctx)
+        return POSITIVE(face, param, ctx), self._value_type.convert(text, param, ctx)
 
 
 @video.command()
@@ -158,7 +158,7 @@ def analyze_videos(paths: Sequence[str], folders: Sequence[Path], options: Analy
     Raises:
         Interrupted: The analysis was stopped.
     """
-    from emotion.jobs.result_folder import read_manifest
+    from emotion.jobs.result_manifest import read_manifest
 
     success = True
     for path, folder in zip(paths, folders, strict=True):
@@ -189,12 +189,11 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
     What was done until a stop is kept, except where it would replace a complete result. A complete result of the same
     video and settings is printed and not made again.
     """
-    from emotion.jobs.result_folder import (
-        VIDEO,
+    from emotion.jobs.result_folder import check_result_folder, check_staging_folder
+    from emotion.jobs.result_manifest import VIDEO
+    from emotion.jobs.result_replacement import (
         check_movable,
         check_replaceable,
-        check_result_folder,
-        check_staging_folder,
         remove_result,
         replace_result,
         staging_folder,
@@ -254,7 +253,8 @@ def _compute_fingerprint(path: Path, request: VideoRequest) -> dict[str, Any]:
 def _analyze_into(folder: Path, request: VideoRequest, fingerprint: dict[str, Any]) -> bool:
     """Analyze a video and write all its files, also after an error; False where it was stopped."""
     from emotion.jobs.reporter import job_context
-    from emotion.jobs.result_folder import VIDEO, ResultManifest, clear_result, complete_result, start_result
+    from emotion.jobs.result_folder import clear_result, complete_result, start_result
+    from emotion.jobs.result_manifest import VIDEO, ResultManifest
     from emotion.video.analysis import VideoAnalysis
     from emotion.video.exports import write_results
     from emotion.video.pipeline import analyze_video

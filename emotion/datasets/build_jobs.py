@@ -21,7 +21,8 @@ from emotion.datasets.publishing import validate_name
 from emotion.errors import DataError, JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
-from emotion.jobs.result_folder import DATASET_BUILD, ResultManifest, check_result_folder
+from emotion.jobs.result_folder import check_result_folder
+from emotion.jobs.result_manifest import DATASET_BUILD, ResultManifest
 from emotion.storage import read_json, require_free_space, write_json
 
 UPLOAD_FILE: Final = "photos.zip"

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from emotion.errors import DataError
-from emotion.jobs.result_folder import (
-    DATASET,
-    ResultManifest,
+from emotion.jobs.result_folder import check_result_folder, check_staging_folder, complete_result
+from emotion.jobs.result_manifest import DATASET, ResultManifest
+from emotion.jobs.result_replacement import (
     check_movable,
     check_replaceable,
-    check_result_folder,
-    check_staging_folder,
-    complete_result,
     remove_result,
     replace_result,
     staging_folder,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from emotion.errors import DataError, EmotionError, ResultFolderError
 from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import MAX_SEED, FaceImages, Sampler
-from emotion.jobs.result_folder import DATASET, ResultManifest, add_files, complete_result
+from emotion.jobs.result_folder import add_files, complete_result
+from emotion.jobs.result_manifest import DATASET, ResultManifest
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.storage import read_json, write_atomic, write_json

@@ -1,1 +1,1 @@
-"""Long tasks as processes of their own, each watched through its folder."""
+"""Run long tasks as separate processes, each of which writes its progress and results into a folder."""

@@ -1,4 +1,4 @@
-"""Who waits for work that is done for a few at a time, first come, first served."""
+"""Limit how many threads do something at a time, in the order in which they arrive."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_POLL_SECONDS: Final = 0.5  # seconds after which somebody who waits is heard at the latest
+_POLL_SECONDS: Final = 0.5  # between two calls of `on_wait`
 
 
 class FairSemaphore:
-    """`num_slots` at once may do something; the others wait in the order in which they came."""
+    """A first-come, first-served semaphore with `num_slots` slots."""
 
     def __init__(self, num_slots: int) -> None:
         self._num_free = num_slots
@@ -20,19 +20,22 @@ class FairSemaphore:
 
     @contextmanager
     def acquire(self, on_wait: Callable[[int], None]) -> Iterator[None]:
-        """Wait for a place and hold it. While it waits, `on_wait` is called with the number of those before it, again
-        and again; what it raises ends the waiting."""
-        me = object()
+        """Wait for a slot and hold it inside the `with` block.
+
+        Args:
+            on_wait: Called repeatedly while waiting, with the number of threads ahead; what it raises ends the wait.
+        """
+        ticket = object()
         with self._condition:
-            self._queue.append(me)
+            self._queue.append(ticket)
         try:
-            while not self._try_enter(me):
-                on_wait(self._queue.index(me))  # outside of the lock: it may take its time
+            while not self._try_enter(ticket):
+                on_wait(self._queue.index(ticket))  # outside of the lock, because it may take long
                 with self._condition:
-                    self._condition.wait_for(lambda: self._is_next(me), _POLL_SECONDS)
+                    self._condition.wait_for(lambda: self._is_next(ticket), _POLL_SECONDS)
         except BaseException:
             with self._condition:
-                self._queue.remove(me)
+                self._queue.remove(ticket)
                 self._condition.notify_all()
             raise
         try:
@@ -51,5 +54,5 @@ class FairSemaphore:
                 return False
             self._queue.pop(0)
             self._num_free -= 1
-            self._condition.notify_all()  # there may be a place for the next one, too
+            self._condition.notify_all()  # another slot may be free for the next thread
             return True

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl+C as a question that a task asks between two steps, instead of an end within one."""
+"""Turn SIGTERM and Ctrl+C into a flag that a task checks between two steps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import FrameType
 
 
 class Interruption:
-    """Whether the process was told to end. The second Ctrl+C raises `KeyboardInterrupt` at once."""
+    """Records whether a signal requested a stop; the second Ctrl+C raises `KeyboardInterrupt` immediately."""
 
     def __init__(self) -> None:
         self.stop_requested = False
         self._pid = os.getpid()
 
     def _on_signal(self, signal_number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:  # a forked worker inherits this handler, and must die when told to
+        if os.getpid() != self._pid:  # a forked worker inherits this handler, but must end on a signal
             signal.signal(signal_number, signal.SIG_DFL)
             os.kill(os.getpid(), signal_number)
         elif self.stop_requested and signal_number == signal.SIGINT:
@@ -27,13 +27,13 @@ class Interruption:
 
     @contextmanager
     def catch_signals(self) -> Iterator[None]:
-        """Signals only set `stop_requested` meanwhile. Python allows handlers in the main thread only."""
-        if threading.current_thread() is not threading.main_thread():
+        """Let signals only set `stop_requested` inside the block; does nothing outside of the main thread."""
+        if threading.current_thread() is not threading.main_thread():  # Python allows handlers only there
             yield
             return
-        before = {n: signal.signal(n, self._on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
+        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler or signal.SIG_DFL)

@@ -1,11 +1,11 @@
-"""A long task is a child process that writes a folder: start it, watch it, stop it.
+"""Start, watch and stop a job: a child process that writes a folder.
 
-    job.json       label and time of making              state.json   who runs it, and how it ended
-    progress.json  how far it is                         log.txt      all that it printed
-    stop           there while somebody asks it to end   the rest     belongs to the task
+    job.json       label and creation time               state.json   its process, and how it ended
+    progress.json  how far it is                         log.txt      everything that it printed
+    stop           present while a stop is requested     the rest     belongs to the task
 
-The folder is all there is: whoever reads it knows the job, also after a crash or from another program.
-`jobs.process_record` says whose process it is; `jobs.reporter.job_context` is what the process itself uses.
+All state is in the folder, so any program can watch the job, also after a crash. `jobs.process_record` identifies its
+process; the process itself uses `jobs.reporter.job_context`.
 """
 
 from __future__ import annotations
@@ -26,35 +26,52 @@ from typing import Any, Final
 import psutil
 
 from emotion.errors import JobError
-from emotion.jobs.process_record import JOB_ENV_VAR, JobStatus, ProcessRecord, finite_float, is_alive
-from emotion.jobs.result_folder import JOB, ResultManifest
-from emotion.storage import PROJECT_ROOT, folder_lock, read_json, write_json
+from emotion.jobs.process_record import (
+    JOB_ENV_VAR,
+    STATE_FILE,
+    JobStatus,
+    ProcessRecord,
+    finite_float,
+    is_alive,
+)
+from emotion.jobs.result_manifest import JOB, ResultManifest
+from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, read_json, write_json
 
-_KILL_TIMEOUT_SECONDS: Final = 5.0  # seconds for what was killed to be gone
+JOB_FILE: Final = "job.json"
+PROGRESS_FILE: Final = "progress.json"
+LOG_FILE: Final = "log.txt"
+STOP_FILE: Final = "stop"
+
+_NAME_LETTERS: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # without those that are easily confused
+_NAME_SUFFIX_LENGTH: Final = 4
+_KILL_TIMEOUT_SECONDS: Final = 5.0  # for killed processes to be gone
+_KILL_POLL_SECONDS: Final = 0.02
+_STOP_POLL_SECONDS: Final = 0.05
+_MAX_LOG_LINE_BYTES: Final = 500
+_LEFTOVER_PATTERN: Final = ".????????.part*"  # see `storage.atomic_path`
 _start_lock: Final = threading.Lock()  # two sessions of one server must not start in one folder
 
 
 def create_job_folder(parent: Path, label: str) -> Path:
-    """Make a folder of its own in `parent`, named by UTC time and chance; the label is only stored in it."""
-    letters = "23456789abcdefghjkmnpqrstuvwxyz"
+    """Make a folder in `parent`, named by UTC time and random letters; the label is only stored in it."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
         while True:
-            chance = "".join(secrets.choice(letters) for _ in range(4))
-            folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{chance}"
+            suffix = "".join(secrets.choice(_NAME_LETTERS) for _ in range(_NAME_SUFFIX_LENGTH))
+            folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{suffix}"
             with suppress(FileExistsError):
                 folder.mkdir()
                 break
         ResultManifest(JOB).write(folder)
-        write_json(folder / "job.json", {"label": label, "created": time.time()})
+        write_json(folder / JOB_FILE, {"label": label, "created": time.time()})
     except OSError as error:
-        raise JobError(f"{parent} takes no new folder ({error.strerror}): check disk and rights.") from error
+        raise JobError(f"{parent} takes no new folder ({error.strerror}): check its disk and its rights.") from error
     return folder
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """How a job is at one moment. Times are unix seconds; `done` and `total` are in the task's own unit."""
+    """The state of a job at one moment. Times are unix seconds; `done` and `total` are in the task's own unit."""
 
     status: JobStatus
     done: float = 0.0
@@ -72,43 +89,49 @@ class JobState:
 
     @property
     def fraction(self) -> float:
-        """How much is done, 0 to 1."""
+        """The fraction of the work that is done, 0 to 1."""
         return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A folder with a task in it. Holds nothing: every question reads the folder."""
+    """A folder in which a task runs or ran; holds no state, every call reads the folder."""
 
     folder: Path
 
     @property
     def label(self) -> str:
-        """The person's name for it (plain text, any characters), else the folder's name."""
-        label = self._read_json("job.json").get("label")
+        """The name that a person gave it (plain text, any characters), else the folder's name."""
+        label = self._read_json(JOB_FILE).get("label")
         return label if isinstance(label, str) and label else self.folder.name
 
+    @property
+    def created_at(self) -> float:
+        """When it was created, else when its process started, in unix seconds; 0 where neither is recorded."""
+        created = finite_float(self._read_json(JOB_FILE).get("created"))
+        return created or finite_float(self._read_json(STATE_FILE).get("process_started_at")) or 0.0
+
     def read_state(self) -> JobState:
-        """How it is now; never raises: a job with a damaged state.json counts as interrupted."""
+        """Read the current state; never raises: a job with a damaged record counts as interrupted."""
         try:
-            for _ in range(2):  # between our looks at file and process it may write its end and leave
+            for _ in range(2):  # it may record its end between our reading the file and looking for the process
                 owner = ProcessRecord.read(self.folder)
                 if owner.status != "running" or owner.find_process():
                     return self._make_state(owner.status, owner.error)
         except JobError as error:
             return self._make_state("interrupted", str(error))
-        return self._make_state("interrupted", "It was killed or the computer went down: see its log, resume it.")
+        return self._make_state("interrupted", "It was killed or the computer shut down: see its log, resume it.")
 
     def _make_state(self, status: JobStatus, error: str | None) -> JobState:
-        said = self._read_json("progress.json")
+        progress = self._read_json(PROGRESS_FILE)
         return JobState(
             status=status,
-            done=finite_float(said.get("done")) or 0.0,
-            total=finite_float(said.get("total")) or 0.0,
-            message=str(said.get("message", "")),
-            started_at=finite_float(said.get("started_at")),
-            updated_at=finite_float(said.get("updated_at")),
-            seconds_left=finite_float(said.get("seconds_left")) if status == "running" else None,
+            done=finite_float(progress.get("done")) or 0.0,
+            total=finite_float(progress.get("total")) or 0.0,
+            message=str(progress.get("message", "")),
+            started_at=finite_float(progress.get("started_at")),
+            updated_at=finite_float(progress.get("updated_at")),
+            seconds_left=finite_float(progress.get("seconds_left")) if status == "running" else None,
             error=error,
         )
 
@@ -118,68 +141,72 @@ class Job:
         return {}
 
     def tail_log(self, n: int = 20) -> str:
-        """The last `n` lines that it printed (lines beyond 500 bytes each may be cut)."""
+        """Return the last `n` lines that it printed; lines of more than 500 bytes may be cut."""
         try:
-            with open(self.folder / "log.txt", "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 500 * n))
+            with open(self.folder / LOG_FILE, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _MAX_LOG_LINE_BYTES * n))
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
         return "\n".join(lines[-n:]) if n > 0 else ""
 
     def stop(self, grace_seconds: float = 10.0) -> JobState:
-        """Ask it to end, wait `grace_seconds` seconds, then kill it and all it started; the folder stays.
+        """Stop the job and keep its folder; signals only processes of the job.
 
-        Raises `JobError` if something of it cannot be killed. Signals no process that is not the job's.
+        Args:
+            grace_seconds: How long it may take to end by itself before it and all it started are killed.
+
+        Raises:
+            JobError: One of its processes cannot be killed.
         """
-        ran = self.read_state().is_running
+        was_running = self.read_state().is_running
         members = self._find_processes()
         if not members:
             return self.read_state()
-        if ran:
+        if was_running:
             self._request_stop(members, grace_seconds)
-        patient_until = time.monotonic() + _KILL_TIMEOUT_SECONDS
-        while rest := {process for process in members | self._find_processes() if is_alive(process)}:
-            for process in rest:
+        deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
+        while remaining := {process for process in members | self._find_processes() if is_alive(process)}:
+            for process in remaining:
                 with suppress(psutil.Error):
                     process.kill()
-            if time.monotonic() > patient_until:
-                raise JobError(f"Processes {sorted(p.pid for p in rest)} of {self.folder} cannot be ended.")
-            time.sleep(0.02)
-        if ran and self.read_state().status == "interrupted":
+            if time.monotonic() > deadline:
+                raise JobError(f"Processes {sorted(p.pid for p in remaining)} of {self.folder} cannot be ended.")
+            time.sleep(_KILL_POLL_SECONDS)
+        if was_running and self.read_state().status == "interrupted":
             ProcessRecord.read(self.folder)._replace(status="stopped").write(self.folder)
-        (self.folder / "stop").unlink(missing_ok=True)
+        (self.folder / STOP_FILE).unlink(missing_ok=True)
         return self.read_state()
 
     def _request_stop(self, members: set[psutil.Process], grace_seconds: float) -> None:
-        """Stop file and SIGTERM, then wait for the job's own process; newcomers join `members`."""
+        """Write the stop file, send SIGTERM and wait for the job's own process; add new processes to `members`."""
         with suppress(OSError):
-            (self.folder / "stop").touch()
-        if sys.platform != "win32":  # there "terminate" kills at once: the stop file has to do
+            (self.folder / STOP_FILE).touch()
+        if sys.platform != "win32":  # on Windows, terminate() kills: only the stop file asks
             for process in members:
                 with suppress(psutil.Error):
                     process.terminate()
-        patient_until = time.monotonic() + grace_seconds
-        while self.read_state().is_running and time.monotonic() < patient_until:
+        deadline = time.monotonic() + grace_seconds
+        while self.read_state().is_running and time.monotonic() < deadline:
             members |= self._find_processes()
-            time.sleep(0.05)
+            time.sleep(_STOP_POLL_SECONDS)
 
     def _find_processes(self) -> set[psutil.Process]:
-        """All living processes of the job: its tree while it runs, and who is left of its session."""
-        found: set[psutil.Process] = set()
+        """Return all living processes of the job: its process tree, and what remains of its session."""
+        processes: set[psutil.Process] = set()
         with suppress(JobError, psutil.Error):
             owner = ProcessRecord.read(self.folder)
             leader = owner.find_process() if owner.status == "running" else None
-            found |= set(_iter_session(owner.pid, None if leader else str(self.folder.resolve())))
+            processes |= set(_iter_session(owner.pid, None if leader else str(self.folder.resolve())))
             if leader:
-                found |= {leader, *leader.children(recursive=True)}
-        return {process for process in found if is_alive(process)}
+                processes |= {leader, *leader.children(recursive=True)}
+        return {process for process in processes if is_alive(process)}
 
 
 def _iter_session(pid: int, job_folder: str | None) -> Iterator[psutil.Process]:
-    """Processes of the session that `pid` leads: only a process that `start_job` started leads one.
+    """Yield the processes of the session that `pid` leads; only processes that `start_job` started lead one.
 
-    Without its leader a session's number may come from a stranger: `job_folder` must be in the environment then.
+    Without a living leader, another session may have its number: then `job_folder` must be in the environment.
     """
     if sys.platform != "win32":
         for other in psutil.pids():
@@ -191,73 +218,76 @@ def _iter_session(pid: int, job_folder: str | None) -> Iterator[psutil.Process]:
 
 
 def start_job(arguments: Sequence[str], folder: Path, *, command: Sequence[str] | None = None) -> Job:
-    """Run `python -m emotion *arguments` (or `command`, then the arguments) as the job of `folder`.
+    """Run a command in a process of its own, which outlives this one and keeps the working folder.
 
-    It outlives this process, and its working folder is ours. Raises `JobError` if the folder is missing or
-    at work already, or if the command cannot be run.
+    Args:
+        arguments: Of the command.
+        folder: The existing folder of the job.
+        command: What to run, None: `python -m emotion`.
+
+    Raises:
+        JobError: The folder is missing or has a running job, or the command cannot be run.
     """
     job = Job(folder.resolve())
     command = command if command is not None else (sys.executable, "-m", "emotion")
     if not job.folder.is_dir():
         raise JobError(f"The folder {folder} of the job is missing: make it first.")
-    with _start_lock, folder_lock(job.folder):
-        if job.read_state().is_running:
-            raise JobError(f"A job is at work in {folder} already: stop it or take another folder.")
-        try:
-            if not any(job.folder.iterdir()):
+    try:
+        with _start_lock, folder_lock(job.folder):
+            if job.read_state().is_running:
+                raise JobError(f"A job is at work in {folder} already: stop it or choose another folder.")
+            if all(path.name == LOCK_FILE for path in job.folder.iterdir()):
                 ResultManifest(JOB).write(job.folder)
-            job.stop()  # what a killed process left running would write into the new attempt
+            job.stop()  # processes that a killed leader left running would write into the new run
             _remove_leftovers(job.folder)
-            process = _spawn_process([*command, *arguments], job.folder)
-            started = time.time()
-            with suppress(psutil.Error):  # it may have ended already
-                started = psutil.Process(process.pid).create_time()
-            # Somebody must wait for a child, or it stays behind as a zombie.
-            threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
-            ProcessRecord("running", process.pid, started, None).write(job.folder)
-        except OSError as error:
-            why = f"{command[0]} cannot be run for {folder} ({error.strerror})"
-            raise JobError(f"{why}: check the disk and the installation.") from error
+            _start_process([*command, *arguments], job.folder)
+    except OSError as error:
+        problem = f"{command[0]} cannot be run for {folder} ({error.strerror})"
+        raise JobError(f"{problem}: check the disk and the installation.") from error
     return job
 
 
+def _start_process(command: list[str], folder: Path) -> None:
+    process = _spawn_process(command, folder)
+    started_at = time.time()
+    with suppress(psutil.Error):  # it may have ended already
+        started_at = psutil.Process(process.pid).create_time()
+    # A child that is not waited for stays behind as a zombie.
+    threading.Thread(target=process.wait, name=f"reaper-{process.pid}", daemon=True).start()
+    ProcessRecord("running", process.pid, started_at, None).write(folder)
+
+
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what an earlier, killed process left: the words of its end and half-written files."""
-    for left in (folder / "stop", folder / "progress.json", *folder.rglob(".????????.part*")):
-        left.unlink(missing_ok=True)
+    """Remove the stop request, progress and partial files of an earlier process that was killed."""
+    for path in (folder / STOP_FILE, folder / PROGRESS_FILE, *folder.rglob(_LEFTOVER_PATTERN)):
+        path.unlink(missing_ok=True)
 
 
 def _spawn_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    root = str(PROJECT_ROOT)  # the package is found from any working folder
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    words = {JOB_ENV_VAR: str(folder), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
-    with open(folder / "log.txt", "ab") as log:
+    # The package must be importable from any working folder.
+    python_path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
+    variables = {JOB_ENV_VAR: str(folder), "PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    with open(folder / LOG_FILE, "ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | words,
+            env=os.environ | variables,
             start_new_session=sys.platform != "win32",
-            creationflags=flags,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
         )
 
 
 def open_job(folder: Path) -> Job:
-    """The job of `folder`. Raises `JobError` if there is none."""
-    if not os.path.isfile(folder / "state.json"):
-        raise JobError(f"There is no job in {folder}: its state.json is missing.")
+    """Return the job of `folder`; `JobError` if there is none."""
+    if not os.path.isfile(folder / STATE_FILE):
+        raise JobError(f"There is no job in {folder}: its {STATE_FILE} is missing.")
     return Job(folder.resolve())
 
 
 def list_jobs(parent: Path) -> list[Job]:
-    """The jobs in `parent`, newest first; folders without a state.json are none. Empty if it is missing."""
-    folders = list(parent.iterdir()) if parent.is_dir() else []
-    return sorted((open_job(f) for f in folders if os.path.isfile(f / "state.json")), key=_creation_key, reverse=True)
-
-
-def _creation_key(job: Job) -> tuple[float, str]:
-    created = finite_float(job._read_json("job.json").get("created"))
-    started = finite_float(job._read_json("state.json").get("process_started_at"))
-    return created or started or 0.0, job.folder.name
+    """Return the jobs in `parent`, newest first; empty if the folder is missing."""
+    folders = parent.iterdir() if parent.is_dir() else ()
+    found = [open_job(folder) for folder in folders if os.path.isfile(folder / STATE_FILE)]
+    return sorted(found, key=lambda job: (job.created_at, job.folder.name), reverse=True)

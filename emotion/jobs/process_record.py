@@ -1,6 +1,6 @@
-"""Which process works for a folder, and how it ended: what a job's state.json says.
+"""The state.json of a job: which process runs it, and how it ended.
 
-A process counts as the job's by folder, pid and start time; by its pid alone it may be a stranger's.
+A process is identified by pid and start time, because the system reuses pids.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from emotion.storage import read_json, write_json
 
 JobStatus = Literal["running", "done", "stopped", "failed", "diverged", "interrupted"]
 
-JOB_ENV_VAR: Final = "EMOTION_JOB"  # in the environment of what `jobs.start_job` starts: the folder it works for
-_START_TOLERANCE_SECONDS: Final = 2.0  # seconds: the system counts starts from a boot time that moves with its clock
+STATE_FILE: Final = "state.json"
+JOB_ENV_VAR: Final = "EMOTION_JOB"  # holds the job's folder in each process that `start_job` starts
+_START_TOLERANCE_SECONDS: Final = 2.0  # start times count from a boot time that moves with the system clock
+_MAX_PID: Final = 2**31 - 1
+_MAX_FLOAT: Final = 1e15  # larger than any count or time that a job writes
 
 
 class ProcessRecord(NamedTuple):
-    """What state.json says."""
+    """The content of state.json."""
 
     status: JobStatus
     pid: int
@@ -31,28 +34,28 @@ class ProcessRecord(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> ProcessRecord:
-        """Raises `JobError` if there is no state.json or it makes no sense."""
-        path = folder / "state.json"
-        found = read_json(path)
-        if found is None:
-            raise JobError(f"There is no job in {folder}: its state.json is missing.")
-        status, pid, error = found.get("status"), finite_float(found.get("pid")), found.get("error")
-        started = finite_float(found.get("process_started_at"))
-        if status not in get_args(JobStatus) or not pid or pid < 1 or pid > 2**31 - 1 or started is None:
+        """Read the record of a job; `JobError` if it is missing or invalid."""
+        path = folder / STATE_FILE
+        values = read_json(path)
+        if values is None:
+            raise JobError(f"There is no job in {folder}: its {STATE_FILE} is missing.")
+        status, pid, error = values.get("status"), finite_float(values.get("pid")), values.get("error")
+        started_at = finite_float(values.get("process_started_at"))
+        if status not in get_args(JobStatus) or not pid or not 1 <= pid <= _MAX_PID or started_at is None:
             raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
-        return cls(cast(JobStatus, status), int(pid), started, error if isinstance(error, str) else None)
+        return cls(cast(JobStatus, status), int(pid), started_at, error if isinstance(error, str) else None)
 
     @classmethod
     def from_current_process(cls, status: JobStatus, error: str | None = None) -> ProcessRecord:
-        """This very process, with that status."""
+        """Make a record of this process."""
         return cls(status, os.getpid(), psutil.Process().create_time(), error)
 
     def write(self, folder: Path) -> None:
-        """Make it the owner of `folder`."""
-        write_json(folder / "state.json", self._asdict())
+        """Write it as the state of the job in `folder`."""
+        write_json(folder / STATE_FILE, self._asdict())
 
     def find_process(self) -> psutil.Process | None:
-        """The living process, None if it ended (a zombie has ended) or its pid is another's by now."""
+        """Return the process if it lives, None if it ended (also as a zombie) or another process has its pid."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.process_started_at) <= _START_TOLERANCE_SECONDS and is_alive(process):
@@ -61,14 +64,14 @@ class ProcessRecord(NamedTuple):
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """True while it runs; a zombie does not."""
+    """Return whether a process runs; False for a zombie."""
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 def finite_float(value: object) -> float | None:
-    """A finite number of any sensible size, None for everything else that JSON can hold."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
+    """Return a number of plausible size as a float, None for all else that JSON can hold."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_FLOAT:
         return float(value)
     return None

@@ -1,64 +1,63 @@
-"""Long tasks of one kind wait for each other: two at once would both take twice as long."""
+"""Run one job of a kind at a time, because two at a time would both take twice as long."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+
+from filelock import FileLock, Timeout
 
 from emotion.errors import JobError
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter
 
-_POLL_SECONDS: Final = 0.3  # seconds
+_POLL_SECONDS: Final = 0.3
 
 
 @contextmanager
 def wait_in_queue(
     folder: Path, reporter: JobReporter, lock_name: str, waiting_message: str, list_earlier: Callable[[], Sequence[Job]]
 ) -> Iterator[bool]:
-    """Wait until no other holder of `lock`, a file in the parent folder, is at work; False where it shall stop before.
+    """Hold the lock of a queue inside the `with` block; the system releases it when the process ends in any way.
 
-    The system holds the lock and lets go of it when a process ends in any way. Who was asked for first goes first:
-    `earlier` are the jobs that were asked for before this one, `waiting_message` is what those that wait say.
+    Args:
+        folder: The folder of this job.
+        reporter: Reports the wait, and whether a stop was requested.
+        lock_name: Name of the lock file in the parent folder.
+        waiting_message: The progress message of jobs that wait.
+        list_earlier: Returns the jobs that were submitted before this one; they go first.
+
+    Yields:
+        True when the lock is held, False when a stop was requested first.
+
+    Raises:
+        JobError: The lock file cannot be written.
     """
-    with _open_lock_file(folder.parent, lock_name) as file:
-        while (
-            not (held := is_first(list_earlier(), waiting_message) and _try_lock(file)) and not reporter.stop_requested
-        ):
+    lock = FileLock(folder.parent / lock_name)
+    try:
+        while not (is_first(list_earlier(), waiting_message) and _try_acquire(lock)) and not reporter.stop_requested:
             reporter.progress(0, 0, waiting_message)
             time.sleep(_POLL_SECONDS)
-        yield held
-
-
-def _open_lock_file(parent: Path, lock_name: str) -> IO[bytes]:
-    try:
-        return open(parent / lock_name, "ab")
-    except OSError as error:
-        raise JobError(f"{parent} cannot be written to ({error.strerror}); choose another folder.") from error
+        yield lock.is_locked
+    finally:
+        lock.release()
 
 
 def is_first(earlier_jobs: Sequence[Job], waiting_message: str) -> bool:
-    """Whether none of the earlier ones waits, or is about to."""
+    """Return whether none of the earlier jobs waits or is about to wait."""
     states = [job.read_state() for job in earlier_jobs]
     return not any(state.is_running and state.message in ("", waiting_message) for state in states)
 
 
-def _try_lock(lock_file: IO[bytes]) -> bool:
-    """Take the lock, if nobody has it; it is let go when the file is closed."""
+def _try_acquire(lock: FileLock) -> bool:
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            lock_file.seek(0)
-            msvcrt.locking(lock_file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
+        lock.acquire(blocking=False)
+    except Timeout:
         return False
+    except OSError as error:
+        parent = Path(lock.lock_file).parent
+        raise JobError(f"{parent} cannot be written to ({error.strerror}); choose another folder.") from error
     return True

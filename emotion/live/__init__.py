@@ -1,1 +1,1 @@
-"""A camera session without a page: newest frame wins, blur, recording, the demo camera, why no camera comes."""
+"""Analyze a camera stream without a user interface: sessions, metrics, recordings and diagnostics."""

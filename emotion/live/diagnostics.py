@@ -1,4 +1,4 @@
-"""Why no picture comes from a camera: the steps from the browser to the first frame, and what to do at each."""
+"""Diagnose why a camera delivers no frames: the steps from the browser to the first frame, with advice for each."""
 
 from __future__ import annotations
 
@@ -8,36 +8,47 @@ from typing import Any, Final, Literal, NamedTuple
 
 CheckStatus = Literal["ok", "failed", "unknown"]
 
-_CONNECT_TIMEOUT_SECONDS: Final = 8.0  # seconds; on one machine it takes less than one
+_CONNECT_TIMEOUT_SECONDS: Final = 8.0  # on one machine it takes less than one
 _FRAME_TIMEOUT_SECONDS: Final = 4.0
-_FIRST_PROOF_INDEX: Final = 3  # from this step on a good one proves those before it: a camera was opened
+_FIRST_PROOF_INDEX: Final = 3  # from this check on, success implies the checks before it: a camera is open
 _RETRY_ADVICE: Final = "then press Enable camera again"
 
 
 @dataclass(frozen=True)
 class BrowserReport:
-    """What the browser says of itself; None where it does not."""
+    """What the browser reports about cameras; None where it reports nothing."""
 
-    is_secure: bool | None = None  # whether it gives cameras to this page at all
+    is_secure: bool | None = None  # whether this page may use cameras at all
     permission: str | None = None  # "granted", "denied" or "prompt"
     num_cameras: int | None = None
-    error_name: str | None = None  # the name of the error with which the last try to open a camera ended, "" for none
+    error_name: str | None = None  # of the last attempt to open a camera, "" for success
 
     @classmethod
     def from_dict(cls, data: object) -> BrowserReport:
-        """Read what a browser sent, which may be anything."""
-        facts: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+        """Parse what a browser sent, which may be anything."""
+        values: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
 
-        def known(name: str, kind: type) -> Any:
-            return facts[name] if isinstance(facts.get(name), kind) else None
+        def get_typed(name: str, kind: type) -> Any:
+            return values[name] if isinstance(values.get(name), kind) else None
 
-        return cls(known("secure", bool), known("permission", str), known("cameras", int), known("error", str))
+        return cls(
+            is_secure=get_typed("secure", bool),
+            permission=get_typed("permission", str),
+            num_cameras=get_typed("cameras", int),
+            error_name=get_typed("error", str),
+        )
 
 
 @dataclass(frozen=True)
 class ConnectionState:
-    """How far a stream is: seconds since it was `requested_for` for, None where it was not; whether the browser says that it
-    is `is_connected`; how many `num_frames` came, and for how many seconds none did (`idle_for`)."""
+    """The progress of a stream.
+
+    Attributes:
+        requested_for: Seconds since it was requested, None where it was not.
+        is_connected: Whether the browser reports a connection.
+        num_frames: How many frames arrived.
+        idle_for: Seconds since the last frame arrived, None before the first.
+    """
 
     requested_for: float | None = None
     is_connected: bool = False
@@ -46,7 +57,7 @@ class ConnectionState:
 
 
 class Check(NamedTuple):
-    """One step on the way of a picture: its name, its status, and what to do if it failed."""
+    """One step on the way of a frame: its name, its status, and what to do if it failed."""
 
     name: str
     status: CheckStatus
@@ -54,9 +65,12 @@ class Check(NamedTuple):
 
 
 def run_checks(browser: BrowserReport, connection: ConnectionState) -> tuple[Check, ...]:
-    """The six steps in their order. A camera that was opened, and all that comes of it, proves the steps before it;
-    that there is one does not: browsers count cameras that they do not give."""
-    steps = [
+    """Return the six checks in order.
+
+    From an open camera on, a check that succeeds implies those before it. The existence of a camera does not: browsers
+    count cameras that they do not let a page use.
+    """
+    checks = [
         _check_secure_context(browser),
         _check_permission(browser),
         _check_camera(browser),
@@ -64,13 +78,14 @@ def run_checks(browser: BrowserReport, connection: ConnectionState) -> tuple[Che
         _check_connection(connection),
         _check_frames(connection),
     ]
-    reached = max((i for i, step in enumerate(steps) if step.status == "ok" and i >= _FIRST_PROOF_INDEX), default=-1)
-    return tuple(step._replace(status="ok", message="") if i < reached else step for i, step in enumerate(steps))
+    proofs = (i for i, check in enumerate(checks) if check.status == "ok" and i >= _FIRST_PROOF_INDEX)
+    last_proof = max(proofs, default=-1)
+    return tuple(check._replace(status="ok", message="") if i < last_proof else check for i, check in enumerate(checks))
 
 
 def first_failure(checks: tuple[Check, ...]) -> Check | None:
-    """The first check that failed, None if none did."""
-    return next((step for step in checks if step.status == "failed"), None)
+    """Return the first check that failed, None if none did."""
+    return next((check for check in checks if check.status == "failed"), None)
 
 
 def _check_secure_context(browser: BrowserReport) -> Check:
@@ -83,7 +98,7 @@ def _check_secure_context(browser: BrowserReport) -> Check:
         else Check(
             name,
             "failed",
-            "Browsers give a camera only to pages from the same computer or over HTTPS; this page came over plain HTTP. "
+            "Browsers allow cameras only on pages from the same computer or over HTTPS; this page came over plain HTTP. "
             "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS as the README shows.",
         )
     )
@@ -95,7 +110,7 @@ def _check_permission(browser: BrowserReport) -> Check:
         return Check(
             name,
             "failed",
-            "The browser was told not to give this page the camera. Allow it by the sign at the left of the address "
+            "The browser blocks the camera for this page. Allow it by the icon left of the address "
             f"(and in the settings of the system), {_RETRY_ADVICE}.",
         )
     return Check(name, "ok" if browser.permission == "granted" or browser.error_name == "" else "unknown")
@@ -107,19 +122,19 @@ def _check_camera(browser: BrowserReport) -> Check:
         return Check(
             name,
             "failed",
-            f"The browser sees no camera that fits. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or watch "
-            "the demo.",
+            f"The browser finds no suitable camera. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or "
+            "watch the demo.",
         )
     return Check(name, "ok" if browser.num_cameras else "unknown")
 
 
 def _check_availability(browser: BrowserReport) -> Check:
-    name = "Nobody else uses it"
+    name = "No other program uses it"
     if browser.error_name in ("NotReadableError", "AbortError"):
         return Check(
             name,
             "failed",
-            f"Another program or tab holds the camera. Close it there (often a meeting), {_RETRY_ADVICE}.",
+            f"Another program or tab uses the camera. Close it there (often a meeting), {_RETRY_ADVICE}.",
         )
     return Check(name, "ok" if browser.error_name == "" else "unknown")
 
@@ -133,23 +148,23 @@ def _check_connection(connection: ConnectionState) -> Check:
     return Check(
         name,
         "failed",
-        f"For {connection.requested_for:.0f} seconds the picture has found no way to the program. On one computer a VPN or "
-        "firewall stands between; across networks a TURN server is needed, as the README shows.",
+        f"For {connection.requested_for:.0f} seconds no connection was made. On one computer a VPN or firewall "
+        "blocks it; across networks a TURN server is needed, as the README shows.",
     )
 
 
 def _check_frames(connection: ConnectionState) -> Check:
-    name = "Pictures arrive"
-    quiet = connection.idle_for if connection.num_frames else connection.requested_for
-    if connection.num_frames and (quiet or 0.0) < _FRAME_TIMEOUT_SECONDS:
+    name = "Images arrive"
+    idle_for = connection.idle_for if connection.num_frames else connection.requested_for
+    if connection.num_frames and (idle_for or 0.0) < _FRAME_TIMEOUT_SECONDS:
         return Check(name, "ok")
-    # Before the first picture the connection takes its time, too.
-    patience = _FRAME_TIMEOUT_SECONDS if connection.num_frames else _FRAME_TIMEOUT_SECONDS + _CONNECT_TIMEOUT_SECONDS
-    if not connection.is_connected or quiet is None or quiet < patience:
+    # Before the first frame, the time to connect counts too.
+    timeout = _FRAME_TIMEOUT_SECONDS if connection.num_frames else _FRAME_TIMEOUT_SECONDS + _CONNECT_TIMEOUT_SECONDS
+    if not connection.is_connected or idle_for is None or idle_for < timeout:
         return Check(name, "unknown")
     return Check(
         name,
         "failed",
-        f"The connection stands, but for {quiet:.0f} seconds no picture came. Choose another camera or a smaller "
-        "picture; if it was unplugged, plug it in and press Stop, then Enable camera.",
+        f"There is a connection, but no image arrived for {idle_for:.0f} seconds. Choose another camera or a smaller "
+        "image; if it was unplugged, plug it in and press Stop, then Enable camera.",
     )

@@ -1,4 +1,4 @@
-"""A worker thread with one slot: what waits in it is replaced by what is newer, and nobody who puts ever waits."""
+"""A worker thread with a queue of one item: a newer item replaces one that waits, and `put` never blocks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class LatestItemWorker(Generic[T]):
-    """Hands what is put in to `handler`, one after the other, in a thread of its own.
+    """Calls `handler` with one item after the other in a thread of its own.
 
-    The thread starts with the first item and ends by itself after `idle_seconds` seconds without one, so that a forgotten
-    mailbox costs no thread; the next item starts another one. What `handler` raises is written to the log.
+    The thread starts with the first item and ends after `idle_seconds` without one, so that a forgotten worker costs
+    no thread; the next item starts another thread. What `handler` raises is logged.
     """
 
     def __init__(self, handler: Callable[[T], object], name: str, idle_seconds: float = 5.0) -> None:
@@ -29,8 +29,11 @@ class LatestItemWorker(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> T | None:
-        """Leave `item` for the thread. Returns what will never be worked on: the one that waited before, `item`
-        itself in a closed mailbox, or None."""
+        """Queue `item` for the thread.
+
+        Returns:
+            The item that will never be handled: the one that waited before, `item` itself after `close`, or None.
+        """
         with self._condition:
             if self._closed:
                 return item
@@ -43,8 +46,11 @@ class LatestItemWorker(Generic[T]):
         return replaced
 
     def close(self, timeout: float = 1.0) -> bool:
-        """Take nothing more, let the thread do what waits and end. Returns whether it ended within `timeout`; if
-        not, it ends as soon as `handler` returns."""
+        """Accept no more items, and let the thread handle the one that waits and end.
+
+        Returns:
+            Whether it ended within `timeout` seconds; if not, it ends as soon as `handler` returns.
+        """
         with self._condition:
             self._closed = True
             thread = self._thread
@@ -58,12 +64,12 @@ class LatestItemWorker(Generic[T]):
         while (item := self._take_item()) is not None:
             try:
                 self._handler(item)
-            except Exception:
-                log.exception("%s could not do its work", self._name)
-            del item  # a large picture is not kept while nothing comes
+            except Exception:  # the thread must survive whatever the handler raises
+                log.exception("the worker %s failed on an item", self._name)
+            del item  # a large image is not kept in memory while the worker is idle
 
     def _take_item(self) -> T | None:
-        """The next item; None where the thread has to end."""
+        """Return the next item, None where the thread has to end."""
         with self._condition:
             self._condition.wait_for(lambda: self._closed or self._pending is not None, self._idle_seconds)
             item, self._pending = self._pending, None

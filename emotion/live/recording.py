@@ -1,4 +1,4 @@
-"""Keep what a stream says of each frame, and the frames as a film, until somebody takes them away."""
+"""Record the faces of each frame of a stream, and the annotated frames as a video."""
 
 from __future__ import annotations
 
@@ -20,17 +20,27 @@ from emotion.results import serialization, tables
 
 MAX_SECONDS: Final = 3600.0
 MAX_ROWS: Final = 108_000  # an hour of one face at 30 frames a second, about 40 MB
-_CLOSE_TIMEOUT_SECONDS: Final = 10.0  # seconds that whoever stops a recording waits for the last frames of its film
+_CLOSE_TIMEOUT_SECONDS: Final = 10.0  # for the last frames of the video to be written
 _LIMIT_MESSAGE: Final = f"The recording ended by itself after {MAX_SECONDS / 60:.0f} minutes or {MAX_ROWS:,} rows."
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded: `csv` with one row a face and frame (`tables.stream_table`), `json` with every frame and the
-    receipt, `num_tracks` different people in `num_rows` rows of `num_frames` frames in `seconds`. `frame_sizes`: width and height of the
-    frames in pixels, from the smallest to the largest; a browser may change them. `video_path`: its file, None where there
-    is none; `dropped_frames`: frames for which the film was too slow; `is_anonymized`: whether `settings` had `anonymize` for all of
-    its frames. `warning`: what a person should know of it."""
+    """A finished recording.
+
+    Attributes:
+        csv: One row per face and frame (`tables.stream_table`).
+        json: Every frame, the settings and the provenance.
+        duration: Seconds from the first frame to the last.
+        num_frames: Number of frames.
+        num_rows: Number of faces in all frames.
+        num_tracks: Number of different people.
+        frame_sizes: Widths and heights of the frames in pixels, ascending; a browser may change the size.
+        video_path: The video, None where there is none.
+        dropped_frames: Frames that the video left out because writing was too slow.
+        is_anonymized: Whether faces were anonymized in all frames.
+        warning: One sentence where something is wrong with the recording.
+    """
 
     csv: str
     json: str
@@ -48,21 +58,34 @@ class Recording:
 EMPTY_RECORDING: Final = Recording(tables.stream_to_csv([]), serialization.stream_to_json({}, []))
 
 
+class _SettingsChange(NamedTuple):
+    timestamp: float
+    values: dict[str, Any]
+
+
+class _SizeChange(NamedTuple):
+    timestamp: float
+    width: int
+    height: int
+
+
 class LiveRecorder:
-    """Takes one frame after the other, none of them waiting for the film. Ends by itself at `MAX_SECONDS` or
-    `MAX_ROWS`. May be used from many threads."""
+    """Records frames without waiting for the video to be written; thread-safe.
+
+    Ends by itself after `MAX_SECONDS` or `MAX_ROWS`.
+    """
 
     def __init__(self, video_path: Path | None = None) -> None:
-        self.duration = 0.0  # from the first frame to the last one, in the frames' own time
+        self.duration = 0.0  # from the first frame to the last, by their timestamps
         self._video = _AsyncVideoWriter(video_path) if video_path else None
-        self._json_lines: list[str] = []  # frames as JSON: plain text takes a third of the memory of the values
+        self._json_lines: list[str] = []  # one frame each: text takes a third of the memory of the values
         self._num_rows = 0
         self._track_ids: set[int | None] = set()
-        self._settings: list[dict[str, Any]] = []
-        self._sizes: list[dict[str, Any]] = []
+        self._settings: list[_SettingsChange] = []
+        self._sizes: list[_SizeChange] = []
         self._start_time: float | None = None
         self._is_open = True
-        self._end_message: str | None = None  # why it ended by itself
+        self._end_message: str | None = None  # where it ended by itself
         self._lock = threading.Lock()
 
     def append(
@@ -72,53 +95,64 @@ class LiveRecorder:
         image: NDArray[np.uint8],
         settings: Mapping[str, Any],
     ) -> None:
-        """Keep a frame of that time: its faces, and `image` RGB uint8 (H, W, 3) for the film; `settings` (plain JSON
-        values) where they are not those of the frame before."""
+        """Record a frame.
+
+        Args:
+            timestamp: Of the frame, in seconds.
+            faces: Its faces.
+            image: RGB uint8 (H, W, 3) for the video.
+            settings: The current options as plain JSON values; recorded where they change.
+        """
         with self._lock:
             if not self._is_open:
                 return
             if self._start_time is None:
                 self._start_time = timestamp
-            passed = timestamp - self._start_time
-            if passed >= MAX_SECONDS or self._num_rows + len(faces) > MAX_ROWS:
+            elapsed = timestamp - self._start_time
+            if elapsed >= MAX_SECONDS or self._num_rows + len(faces) > MAX_ROWS:
                 self._is_open, self._end_message = False, _LIMIT_MESSAGE
                 return
-            if not self._settings or self._settings[-1]["values"] != settings:
-                self._settings.append({"timestamp": round(passed, 3), "values": dict(settings)})
+            if not self._settings or self._settings[-1].values != settings:
+                self._settings.append(_SettingsChange(round(elapsed, 3), dict(settings)))
             height, width = image.shape[:2]
-            if not self._sizes or (self._sizes[-1]["width"], self._sizes[-1]["height"]) != (width, height):
-                self._sizes.append({"timestamp": round(passed, 3), "width": width, "height": height})
+            if not self._sizes or self._sizes[-1][1:] != (width, height):
+                self._sizes.append(_SizeChange(round(elapsed, 3), width, height))
             self._json_lines.append(
-                json.dumps(serialization.frame_to_dict(passed, faces), ensure_ascii=False, allow_nan=False)
+                json.dumps(serialization.frame_to_dict(elapsed, faces), ensure_ascii=False, allow_nan=False)
             )
             self._num_rows += len(faces)
             self._track_ids |= {face.track_id for face in faces}
-            self.duration = passed
+            self.duration = elapsed
         if self._video is not None:
-            self._video.submit(image, passed)
+            self._video.submit(image, elapsed)
 
     def finish(self, provenance: Mapping[str, Any]) -> Recording:
-        """End, finish the film and give what was recorded; `provenance` (plain JSON values) goes into its JSON."""
+        """End, finish the video and return the recording; its JSON includes `provenance` (plain JSON values)."""
         with self._lock:
             self._is_open = False
-        film = self._video.close() if self._video else None
-        whole = {**provenance, "duration": round(self.duration, 3), "sizes": self._sizes, "settings": self._settings}
+        video_path = self._video.close() if self._video else None
+        header = {
+            **provenance,
+            "duration": round(self.duration, 3),
+            "sizes": [size._asdict() for size in self._sizes],
+            "settings": [change._asdict() for change in self._settings],
+        }
         return Recording(
             csv=tables.stream_to_csv(self._json_lines),
-            json=serialization.stream_to_json(whole, self._json_lines),
+            json=serialization.stream_to_json(header, self._json_lines),
             duration=self.duration,
             num_frames=len(self._json_lines),
             num_rows=self._num_rows,
             num_tracks=len(self._track_ids),
-            frame_sizes=tuple(sorted({(one["width"], one["height"]) for one in self._sizes})),
-            video_path=film,
+            frame_sizes=tuple(sorted({(size.width, size.height) for size in self._sizes})),
+            video_path=video_path,
             dropped_frames=self._video.dropped_frames if self._video else 0,
-            is_anonymized=all(one["values"].get("anonymize") for one in self._settings),
+            is_anonymized=all(change.values.get("anonymize") for change in self._settings),
             warning=self.warning,
         )
 
     def close(self) -> None:
-        """End and finish the film, if that was not done before."""
+        """End and finish the video; does nothing when that is done."""
         with self._lock:
             self._is_open = False
         if self._video is not None:
@@ -126,7 +160,7 @@ class LiveRecorder:
 
     @property
     def warning(self) -> str | None:
-        """What a person should know of it so far, or None."""
+        """One sentence where something went wrong so far, else None."""
         return " ".join(filter(None, [self._end_message, self._video and self._video.error_message])) or None
 
 
@@ -136,25 +170,25 @@ class _TimedImage(NamedTuple):
 
 
 class _AsyncVideoWriter:
-    """Writes a film in a thread of its own; what comes while it is busy replaces what waits."""
+    """Writes a video in a thread of its own; a frame that arrives while it is busy replaces one that waits."""
 
     def __init__(self, path: Path) -> None:
         self.dropped_frames = 0
         self.error_message: str | None = None
         self._path = path
         self._writer: VideoWriter | None = None
-        self._worker = LatestItemWorker(self._write, "film")
+        self._worker = LatestItemWorker(self._write, "video-recording")
 
     def submit(self, image: NDArray[np.uint8], timestamp: float) -> None:
-        """Leave a frame for the film, never waiting."""
+        """Queue a frame without waiting."""
         if self.error_message is None and self._worker.put(_TimedImage(image, timestamp)) is not None:
             self.dropped_frames += 1
 
     def close(self) -> Path | None:
-        """Finish the film; None where there is none. May be called again."""
+        """Finish the video and return its path, None where there is none. May be called repeatedly."""
         if not self._worker.close(_CLOSE_TIMEOUT_SECONDS):
             self.error_message = (
-                self.error_message or f"The film {self._path.name} is not finished yet; its disk is very slow."
+                self.error_message or f"The video {self._path.name} is not finished yet, because its disk is very slow."
             )
             return None
         try:

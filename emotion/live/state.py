@@ -1,29 +1,28 @@
-"""What a page chooses for a camera and what it shows of it: plain values."""
+"""The options of a camera session and the state that a page shows of it: plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from emotion.faces import Face, FrameResult, Scores
-from emotion.media.image_array import ImageArray, downscale
-from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.anonymizer import pixelate_all
-from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.saliency import overlay_class_activation
+from emotion.live.stream_metrics import StreamRates
+from emotion.media.image_array import ImageArray
 from emotion.results import serialization, tables
 from emotion.tracking.stream import StreamSettings, StreamStats
-
-THUMBNAIL_SIDE_PX: Final = 160
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What can be chosen, at any time, for a camera. `anonymize`: no recognisable face leaves the session; `is_paused`: the
-    frames pass without being looked at."""
+    """The options of a session, which may change at any time.
+
+    Attributes:
+        stream: Settings of detection, tracking and classification.
+        mirror: Whether frames are mirrored left-right.
+        anonymize: Whether faces are pixelated in every image that leaves the session.
+        is_paused: Whether frames pass without being analyzed.
+    """
 
     stream: StreamSettings = field(default_factory=StreamSettings)
     mirror: bool = True
@@ -33,106 +32,83 @@ class LiveOptions:
 
 @dataclass(frozen=True)
 class LiveFace:
-    """A face of the last result: `thumbnail` RGB uint8, pixelated where faces are blurred; `raw_scores`: its scores before
-    they were read against its resting face, None where it has none."""
+    """A face of the last result.
+
+    Attributes:
+        face: The face.
+        thumbnail: RGB uint8, pixelated where faces are anonymized.
+        raw_scores: Its scores before calibration, None for a face that is not calibrated.
+    """
 
     face: Face
     thumbnail: ImageArray
     raw_scores: Scores | None
 
 
-@dataclass(frozen=True)
-class LiveState:
-    """What a page shows beside the picture: all of one moment.
+@dataclass
+class LiveCounters:
+    """Counts since the start of a session; the session changes its own in place and hands out copies."""
 
-    `faces` are those of the last result, none while `is_paused`; `recent_results` the results of the last 30 seconds with their
-    seconds before now (-30 to 0), the last one included; `frame_size` is the width and height of its image in pixels.
-    `result_age_seconds`, `latency_p95_seconds`, `idle_seconds`, `calibration_seconds_left`, `recording_seconds` are seconds, None where there is nothing to
-    tell: age of the last result now, age of 95 of 100 results when they were ready, time since the last frame came,
-    time that resting faces are still looked at, length of the recording. Frames per second and ages are those of the
-    last two seconds. `calibration_seconds_left` is 0 where no frame came for its end; `calibration_succeeded` says whether the last one took a
-    resting face, None where none ended. `dropped_frames` frames were replaced by newer ones,
-    `late_frames` ones went out without their result.
-    """
-
-    faces: tuple[LiveFace, ...] = ()
-    recent_results: tuple[tuple[float, FrameResult], ...] = ()
-    is_paused: bool = False
-    frame_size: tuple[int, int] | None = None
     num_frames: int = 0
-    fps_in: float = 0.0
-    fps_out: float = 0.0
-    detect_ms: float = 0.0
-    classify_ms: float = 0.0
-    draw_ms: float = 0.0
-    result_age_seconds: float | None = None
-    latency_p95_seconds: float | None = None
-    idle_seconds: float | None = None
-    dropped_frames: int = 0
-    late_frames: int = 0
+    dropped_frames: int = 0  # replaced by newer ones before they were analyzed
+    late_frames: int = 0  # returned without their result
     errors: int = 0
     last_error: str | None = None
-    calibration_seconds_left: float | None = None
-    calibration_succeeded: bool | None = None
-    recording_seconds: float | None = None
-    recording_warning: str | None = None  # what a person should know of the recording
+
+
+@dataclass(frozen=True)
+class RecordingState:
+    """The duration in seconds of the recording in progress, and one sentence where something is wrong with it."""
+
+    duration: float
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class CalibrationState:
+    """The calibration to neutral faces.
+
+    Attributes:
+        seconds_left: Until it ends, None where none is in progress; 0 where frames are missing to end it.
+        succeeded: Whether the last one calibrated a face, None where none has ended.
+    """
+
+    seconds_left: float | None = None
+    succeeded: bool | None = None
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """What a page shows beside the image, all of one moment.
+
+    Attributes:
+        is_paused: Whether the session is paused.
+        faces: Of the last result, none while paused.
+        recent_results: The results of the last 30 seconds, each with its time in seconds before now (-30 to 0).
+        frame_size: Width and height of the last analyzed frame in pixels.
+        result_age_seconds: Since the frame of the last result arrived, None without a result.
+        counters: Counts since the start; its errors include those of the stream.
+        rates: Frame rates and latencies.
+        stats: Counts and durations of detection and classification.
+        draw_ms: Duration of the last annotation.
+        recording: The recording in progress, None where there is none.
+        calibration: The calibration to neutral faces.
+    """
+
+    is_paused: bool = False
+    faces: tuple[LiveFace, ...] = ()
+    recent_results: tuple[tuple[float, FrameResult], ...] = ()
+    frame_size: tuple[int, int] | None = None
+    result_age_seconds: float | None = None
+    counters: LiveCounters = field(default_factory=LiveCounters)
+    rates: StreamRates = field(default_factory=StreamRates)
+    stats: StreamStats = field(default_factory=StreamStats)
+    draw_ms: float = 0.0
+    recording: RecordingState | None = None
+    calibration: CalibrationState = field(default_factory=CalibrationState)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """`recent_results` as a `tables.stream_table` with `timestamp` in seconds before now."""
+        """Return `recent_results` as a `tables.stream_table` with `timestamp` in seconds before now."""
         return tables.stream_table(
             serialization.frame_to_dict(seconds, result.faces) for seconds, result in self.recent_results
         )
-
-
-@dataclass(frozen=True)
-class AnalyzedFrame:
-    """One frame that was analysed: its `result`, `clean_image` and `annotated_image` picture (RGB uint8, (H, W, 3)) and whether
-    faces are `is_anonymized` in both; when it `arrival_time` by our clock; the `head` that was chosen then; `raw_scores` scores of the
-    faces with a resting face, by their numbers."""
-
-    result: FrameResult
-    clean_image: ImageArray
-    annotated_image: ImageArray
-    is_anonymized: bool
-    arrival_time: float
-    head: str | None
-    raw_scores: Mapping[int, Scores]
-    stats: StreamStats
-    draw_ms: float
-    calibration_seconds_left: float | None
-    calibration_succeeded: bool | None
-
-    def faces(self, anonymize: bool) -> tuple[LiveFace, ...]:
-        """Its faces for a page; with `anonymize` pixelated even if they were not hidden when the frame came."""
-        return tuple(
-            LiveFace(face, self._make_thumbnail(face, anonymize), self.raw_scores.get(face.track_id or 0))
-            for face in self.result.faces
-        )
-
-    def faces_with_saliency(self, analyzer: Analyzer, anonymize: bool, max_faces: int) -> tuple[LiveFace, ...]:
-        """As `faces`, with what speaks for the labels of the first `max_faces` in their thumbnails; as they are where faces
-        are blurred or the classifier cannot tell."""
-        faces, reader = self.faces(anonymize), analyzer.classifier
-        if anonymize or self.is_anonymized or not max_faces or not reader.has_cam(self.head):
-            return faces
-        labels = reader.bundle.heads[self.head or reader.bundle.default_head].labels
-        some, geometry = faces[:max_faces], analyzer.detector.crop_geometry
-        crops = crop_faces(to_gray(self.clean_image), tuple(one.face for one in some), geometry, reader.input_size)
-        why = list[LiveFace]()
-        for one, crop in zip(some, crops, strict=True):
-            label = one.face.label
-            # A face that was not read since another answer was chosen has a label of the one before.
-            if label is not None and label in labels:
-                one = replace(
-                    one, thumbnail=overlay_class_activation(reader, crop, label, self.head, THUMBNAIL_SIDE_PX)
-                )
-            why.append(one)
-        return (*why, *faces[max_faces:])
-
-    def display_image(self, anonymize: bool) -> ImageArray:
-        """The annotated picture; with `anonymize` without a face even if they were not hidden when the frame came."""
-        return pixelate_all(self.annotated_image) if anonymize and not self.is_anonymized else self.annotated_image
-
-    def _make_thumbnail(self, face: Face, anonymize: bool) -> ImageArray:
-        cut = downscale(serialization.crop_with_margin(self.clean_image, face), THUMBNAIL_SIDE_PX)
-        return pixelate_all(cut) if anonymize else cut.copy()

@@ -1,72 +1,78 @@
-"""How live a stream is: frames per second, age of the results, and the time of frames whose clocks jump."""
+"""Measure frame rates and latencies of a stream, and make its timestamps monotonic."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-WINDOW_SECONDS: Final = 2.0  # seconds over which everything is measured
-_MAX_FRAMES: Final = 500  # frames in a window, so that the memory stays bounded
-_MAX_TIMESTAMP: Final = 1e9  # no camera runs for thirty years, and larger floats lose the milliseconds
-_MAX_DRIFT_SECONDS: Final = 1.0  # seconds that the clock of the frames may be off
+WINDOW_SECONDS: Final = 2.0  # over which everything is measured
+_MIN_WINDOW_SECONDS: Final = 0.25  # a rate over less time after the first frame would jump
+_MAX_FRAMES: Final = 500  # kept per window, which bounds the memory
+_LATENCY_PERCENTILE: Final = 95
+_MAX_TIMESTAMP: Final = 1e9  # 30 years; larger floats lose the milliseconds
+_MAX_DRIFT_SECONDS: Final = 1.0  # between the clock of the frames and ours
+_MIN_STEP_SECONDS: Final = 0.001
+
+
+class StreamRates(NamedTuple):
+    """Frame rates and latencies over the last `WINDOW_SECONDS`."""
+
+    fps_in: float = 0.0  # frames that arrived per second
+    fps_out: float = 0.0  # results per second
+    latency_p95_seconds: float | None = None  # from the arrival of a frame to its result; None without results
+    idle_seconds: float | None = None  # since the last frame arrived; None before the first
 
 
 class StreamMetrics:
-    """Counts what comes and what is ready, by a clock that never jumps (`now`, seconds). Not for two threads."""
+    """Counts frames and results by a monotonic clock (`now`, seconds); not thread-safe."""
 
     def __init__(self) -> None:
         self._first_arrival: float | None = None
         self._arrivals: deque[float] = deque(maxlen=_MAX_FRAMES)
-        self._results: deque[tuple[float, float]] = deque(maxlen=_MAX_FRAMES)  # when, age
+        self._results: deque[tuple[float, float]] = deque(maxlen=_MAX_FRAMES)  # time and latency
 
     def record_arrival(self, now: float) -> None:
-        """A frame came."""
+        """Record that a frame arrived."""
         self._first_arrival = now if self._first_arrival is None else self._first_arrival
         self._arrivals.append(now)
 
     def record_result(self, now: float, latency: float) -> None:
-        """A result was ready, `latency` seconds after its frame came."""
+        """Record that a result is ready, `latency` seconds after its frame arrived."""
         self._results.append((now, latency))
 
-    def frame_rates(self, now: float) -> tuple[float, float]:
-        """Frames that came and results that were ready, in a second."""
-        seconds = (
-            min(WINDOW_SECONDS, max(now - self._first_arrival, 0.25))
-            if self._first_arrival is not None
-            else WINDOW_SECONDS
+    def measure(self, now: float) -> StreamRates:
+        """Return the rates of the window that ends now."""
+        window = WINDOW_SECONDS
+        if self._first_arrival is not None:
+            window = min(window, max(now - self._first_arrival, _MIN_WINDOW_SECONDS))
+        num_arrivals = sum(now - time <= WINDOW_SECONDS for time in self._arrivals)
+        latencies = [latency for time, latency in self._results if now - time <= WINDOW_SECONDS]
+        return StreamRates(
+            fps_in=num_arrivals / window,
+            fps_out=len(latencies) / window,
+            latency_p95_seconds=float(np.percentile(latencies, _LATENCY_PERCENTILE)) if latencies else None,
+            idle_seconds=now - self._arrivals[-1] if self._arrivals else None,
         )
-        came = sum(now - at <= WINDOW_SECONDS for at in self._arrivals)
-        return came / seconds, len(self._recent_latencies(now)) / seconds
-
-    def latency_p95(self, now: float) -> float | None:
-        """The age in seconds that 95 of 100 results did not exceed; None without results."""
-        ages = self._recent_latencies(now)
-        return float(np.percentile(ages, 95)) if ages else None
-
-    def seconds_since_last(self, now: float) -> float | None:
-        """Seconds since the last frame came; None before the first."""
-        return now - self._arrivals[-1] if self._arrivals else None
-
-    def _recent_latencies(self, now: float) -> list[float]:
-        return [age for at, age in self._results if now - at <= WINDOW_SECONDS]
 
 
 class MonotonicFrameClock:
-    """Times of frames on one clock that always goes on: those that the frames carry, as long as they go as our own
-    clock does. After a reconnection they start at 0 again, and some sources say none."""
+    """Increasing timestamps of frames: their own ones as long as these advance like our clock.
+
+    The timestamps of a source restart at 0 after a reconnection, and some sources have none.
+    """
 
     def __init__(self) -> None:
-        self._offset = 0.0  # what to add to the time of a frame
+        self._offset = 0.0  # added to the timestamps of the source
         self._last_timestamp = -math.inf
 
     def timestamp(self, source_timestamp: float | None, now: float) -> float:
-        """The time of a frame that carries `source_timestamp`, if any, and came at `now`; later than that of the one before."""
-        if source_timestamp is None or not abs(source_timestamp) < _MAX_TIMESTAMP:  # also what is no number
+        """Return the timestamp of a frame that arrived at `now`, later than that of the frame before it."""
+        if source_timestamp is None or not abs(source_timestamp) < _MAX_TIMESTAMP:  # the latter also for NaN
             source_timestamp = now - self._offset
         elif abs(source_timestamp + self._offset - now) > _MAX_DRIFT_SECONDS:
             self._offset = now - source_timestamp
-        self._last_timestamp = max(source_timestamp + self._offset, self._last_timestamp + 0.001)
+        self._last_timestamp = max(source_timestamp + self._offset, self._last_timestamp + _MIN_STEP_SECONDS)
         return self._last_timestamp

@@ -1,1 +1,1 @@
-"""Images and videos: the only code that decodes and encodes them."""
+"""Decode and encode images and videos: the only package that does."""

@@ -1,4 +1,4 @@
-"""Make pictures of the decoded frames of a film: upright, in RGB, with square pixels."""
+"""Convert decoded video frames to images: upright, in RGB, with square pixels."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from emotion.errors import VideoError
 from emotion.media.video_container import DECODE_ERRORS, video_error
 
-_UNSPECIFIED: Final = 2  # FFmpeg's numbers for kinds of colours
-_BT709: Final = 1
+# FFmpeg's numbers of color spaces.
+BT709: Final = 1
+_UNSPECIFIED: Final = 2
 _BT601: Final = 5
-_MAX_PIXEL_ASPECT: Final = 10.0  # times its height, or the other way round
+_MIN_BT709_HEIGHT: Final = 720  # players assume BT.709 from this height on where a video states no color space
+_MAX_PIXEL_ASPECT: Final = 10.0  # width over height of a pixel, or the reverse; beyond it, headers are wrong
+_DISPLAY_MATRIX_BYTES: Final = 36
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a frame gets upright: its rows become columns (`transpose`), then it is mirrored left-right and up-down."""
+    """How a frame becomes upright: it is transposed, then mirrored left-right and up-down."""
 
     transpose: bool = False
     flip_horizontal: bool = False
@@ -31,16 +34,16 @@ class Orientation:
 
     @staticmethod
     def from_frame(frame: VideoFrame) -> Orientation:
-        """As the frame's display matrix says, which may mirror, too; other angles become the nearest quarter turn.
+        """Read the display matrix of a frame, which may mirror too; other angles become the nearest quarter turn.
 
-        To be read once per video: PyAV's `side_data` and its frame refer to each other, so that the frame stays in
-        memory until the garbage collector runs.
+        Call it once per video: PyAV's `side_data` and its frame refer to each other, so the frame stays in memory
+        until the garbage collector runs.
         """
         try:
             data = frame.side_data.get("DISPLAYMATRIX")
-        except ValueError:  # PyAV does not know all kinds of notes that FFmpeg leaves
+        except ValueError:  # PyAV does not support all kinds of side data that FFmpeg writes
             return Orientation._from_degrees(frame.rotation)
-        if data is None or len(bytes(data)) != 36:
+        if data is None or len(bytes(data)) != _DISPLAY_MATRIX_BYTES:
             return Orientation()
         a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
         if abs(a) + abs(d) >= abs(b) + abs(c):
@@ -54,42 +57,43 @@ class Orientation:
 
     @property
     def clockwise_degrees(self) -> int:
-        """Degrees, after mirroring left-right where that is needed, too."""
+        """The rotation in degrees, applied after a left-right mirroring where there is one."""
         return {(False, False): 0, (True, False): 90, (False, True): 180, (True, True): 270}[
             (self.transpose, self.flip_vertical)
         ]
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) upright, C-contiguous."""
+        """Return the image (H, W, 3) upright, C-contiguous."""
         if self.transpose:
             image = cv2.transpose(image)  # type: ignore[assignment]
         if self.flip_horizontal or self.flip_vertical:
-            image = cv2.flip(image, -1 if self.flip_horizontal and self.flip_vertical else int(self.flip_horizontal))  # type: ignore[assignment]
+            flip_code = -1 if self.flip_horizontal and self.flip_vertical else int(self.flip_horizontal)
+            image = cv2.flip(image, flip_code)  # type: ignore[assignment]
         return image
 
 
 class FrameConverter:
-    """Makes pictures of decoded frames. `orientation`: how all of them get upright."""
+    """Converts the frames of one video stream; `orientation` holds for all of them."""
 
     def __init__(self, stream: VideoStream, label: str, max_side: int) -> None:
         self.orientation = Orientation()
         self._label, self._max_side = label, max_side
         self._reformatter = VideoReformatter()
-        shape = float(stream.sample_aspect_ratio or 1)
-        self._pixel_aspect = shape if 1 / _MAX_PIXEL_ASPECT <= shape <= _MAX_PIXEL_ASPECT else 1.0
+        aspect = float(stream.sample_aspect_ratio or 1)
+        self._pixel_aspect = aspect if 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT else 1.0
 
     def check_size(self, width: int, height: int) -> None:
-        """Raise VideoError for a frame of that size, in pixels as stored, if it is over the limit."""
+        """Raise VideoError if a frame of that stored size in pixels is over the limit."""
         if max(self._display_size(width, height)) > self._max_side:
             raise self.too_large_error(f"{width} x {height}")
 
     def too_large_error(self, size: str) -> VideoError:
-        """The refusal of frames of so many pixels."""
-        came = f"has pictures of {size} pixels and at most {self._max_side} on a side can be read"
-        return video_error(self._label, came, "save it anew in a smaller size")
+        """Make the error for frames of that size."""
+        problem = f"has frames of {size} pixels and at most {self._max_side} on a side can be read"
+        return video_error(self._label, problem, "save it in a smaller size")
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3), C-contiguous; VideoError where the colours cannot be made out."""
+        """Return RGB uint8 (H, W, 3), C-contiguous; VideoError for an unsupported pixel format."""
         try:
             rgb = self._reformat(frame, _guess_colorspace(frame))
         except DECODE_ERRORS:
@@ -97,25 +101,25 @@ class FrameConverter:
         return self.orientation.apply(rgb.to_ndarray())  # type: ignore[arg-type]
 
     def _convert_fallback(self, frame: VideoFrame) -> VideoFrame:
-        """Rare colours come out wrong by this, their brightness nearly right."""
+        """Convert as BT.601: rare color spaces get wrong hues but nearly the right brightness."""
         try:
             return self._reformat(frame, _BT601)
         except DECODE_ERRORS as error:
-            raise video_error(self._label, f"has colours of an unknown kind ({frame.format.name})") from error
+            raise video_error(self._label, f"has an unknown pixel format ({frame.format.name})") from error
 
     def _reformat(self, frame: VideoFrame, colorspace: int | None) -> VideoFrame:
-        # One thread: the pool of a second one costs more than it saves.
+        # One thread: a thread pool costs more than it saves.
         return self._reformatter.reformat(
             frame, *self._display_size(frame.width, frame.height), "rgb24", colorspace, threads=1
         )
 
     def _display_size(self, width: int, height: int) -> tuple[int, int]:
-        """Where pixels are not square the frame is stretched, so that none are lost."""
+        """Return the size with square pixels, stretched so that no pixel is lost."""
         if self._pixel_aspect >= 1:
             return round(width * self._pixel_aspect), height
         return width, round(height / self._pixel_aspect)
 
 
 def _guess_colorspace(frame: VideoFrame) -> int | None:
-    """Where a film does not tell what its colours mean: as players take it, by its size. FFmpeg knows the rest."""
-    return _BT709 if frame.colorspace == _UNSPECIFIED and frame.height >= 720 else None
+    """Return the color space that players assume where the video states none; None leaves it to FFmpeg."""
+    return BT709 if frame.colorspace == _UNSPECIFIED and frame.height >= _MIN_BT709_HEIGHT else None

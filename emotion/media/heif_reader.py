@@ -1,34 +1,38 @@
-"""Open HEIC and HEIF files, the format of the photos of most phones, by pillow-heif."""
+"""Open HEIC and HEIF files, the format of most phone photos, with pillow-heif."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
-from emotion.media.image_safety import ImageLimits, choose_reduction, image_error, too_large_error
+from emotion.media.image_safety import ImageLimits, choose_reduction, image_error, read_ftyp_brands, too_large_error
 
-_BRAND: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
+_HEIF_BRAND: Final = re.compile(rb"he[iv][cxms]|mif1|msf1")
+_AVIF_BRANDS: Final = frozenset([b"avif", b"avis"])
 _INSTALL_ADVICE: Final = "install it with `pip install pillow-heif`, or save the image as JPEG"
 
 
 def is_heif(data: bytes) -> bool:
-    """Whether the bytes begin a HEIC or HEIF file; AVIF, which shares the container, is none."""
-    if data[4:8] != b"ftyp":
-        return False
-    brands = {data[i : i + 4] for i in range(8, min(int.from_bytes(data[:4], "big"), 256), 4)}
-    return not brands & {b"avif", b"avis"} and any(map(_BRAND.fullmatch, brands))
+    """Return whether the bytes begin a HEIC or HEIF file; False for AVIF, which shares the container."""
+    brands = read_ftyp_brands(data)
+    return not brands & _AVIF_BRANDS and any(map(_HEIF_BRAND.fullmatch, brands))
 
 
 def open_heif(data: bytes, limits: ImageLimits, label: str) -> tuple[Any, int]:
-    """The primary image of a HEIC or HEIF file as a Pillow image, and by how much its width and height are to be
-    divided.
+    """Open the primary image of a HEIC or HEIF file.
 
-    The size is checked against `limits` before anything is decoded. Values of 10 and 12 bits become 8 bits. The
-    rotation that the file states is applied; the orientation in its EXIF, which repeats it, is not. Raises ImageError
-    where the size is over the limits or pillow-heif is not installed, and what pillow-heif raises for a damaged file.
+    The size is checked before anything is decoded. Values of 10 and 12 bits become 8 bits. The rotation that the
+    file states is applied; the orientation in its EXIF, which repeats it, is not.
+
+    Returns:
+        A Pillow image, and the factor by which its width and height must be divided to respect `limits`.
+
+    Raises:
+        ImageError: The size is over the limits or pillow-heif is not installed. A damaged file raises what
+            pillow-heif raises.
     """
     try:
-        from pillow_heif import open_heif as open_file  # not needed, and not loaded, for other formats
+        from pillow_heif import open_heif as open_file  # optional, and loaded for this format only
     except ImportError as error:
         raise image_error(label, "is a HEIC image, which needs the package pillow-heif", _INSTALL_ADVICE) from error
     file = open_file(data)

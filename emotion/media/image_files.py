@@ -1,4 +1,4 @@
-"""The bytes of an image file: from a path, from memory or from an open file, within the limit of bytes."""
+"""Read the bytes of an image file from a path, from memory or from an open file, up to a size limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ FileSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 
 def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
-    """The bytes of the file; ImageError if there is none, if it cannot be opened or is over the limit."""
+    """Return the content of an image file.
+
+    Args:
+        source: A path, the content itself, or an open binary file, which is read from its beginning.
+        limits: Its `max_bytes` bounds what is read.
+        label: What messages call the file.
+
+    Raises:
+        ImageError: The file is missing, unreadable, no regular file or larger than `limits.max_bytes`.
+    """
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
             data = source
@@ -31,24 +40,24 @@ def read_bytes(source: FileSource, limits: ImageLimits, label: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a closed file, or a name with a null character
         raise image_error(label, "cannot be opened", "check that you may read it") from error
     if memoryview(data).nbytes > limits.max_bytes:
-        most = f"{limits.max_bytes / 2**20:g} MB"
-        raise image_error(label, f"has more than {most}, the most that is read", "save a smaller copy and use that")
+        max_size = f"{limits.max_bytes / 2**20:g} MB"
+        raise image_error(label, f"has more than {max_size}, the most that is read", "save a smaller copy and use that")
     return bytes(data)
 
 
 def _read_path(path: str | os.PathLike[str], limits: ImageLimits, label: str) -> bytes:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
-        raise image_error(label, "is a folder", "choose a picture in it")
+        raise image_error(label, "is a folder", "choose an image in it")
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise image_error(label, "is not a plain file", FORMATS_ADVICE)
+        raise image_error(label, "is not a regular file", FORMATS_ADVICE)
     with open(path, "rb") as file:
         return file.read(min(status.st_size, limits.max_bytes) + 1)
 
 
 def _read_file(file: BinaryIO, limits: ImageLimits, label: str) -> bytes:
     if file.seekable():
-        file.seek(0)  # an upload stands at its end when the page runs again
+        file.seek(0)  # an upload is at its end when the page runs again
     data = file.read(limits.max_bytes + 1)
     if not isinstance(data, bytes):
         raise image_error(label, f"is a file of {type(data).__name__}", "open it in binary mode")

@@ -1,8 +1,8 @@
-"""The one film decoder of the project: files become upright RGB frames with their true times, or a VideoError.
+"""The video decoder: files become upright RGB frames with their timestamps, or a VideoError.
 
-FFmpeg decodes, through PyAV. What it may see is decided before: the kinds of files, none of which leads it to another
-file or to a network (`media.video_container`), how many frames they claim (`media.mp4_index_check`), the number of
-pixels, and here how much time and how much damage.
+FFmpeg decodes, through PyAV. What it may see is checked first: the format, so that no file leads it to another file
+or a network (`media.video_container`), the number of frames claimed (`media.mp4_index_check`) and the number of
+pixels; this module limits the duration and the number of corrupt packets.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from emotion.media.video_container import (
 )
 
 _CONTAINER_NAMES: Final = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska"}
-_NUM_THREADS: Final = 2  # each holds a frame of its own
+_NUM_THREADS: Final = 2  # each thread holds a frame
 
-# Damage that is worth trying to get over.
-_MAX_CORRUPT_PACKETS: Final = 10_000
+# Reading ends after this much damage.
+_MAX_CORRUPT_PACKETS: Final = 10_000  # in a row
 _MAX_CORRUPT_READS: Final = 100
-_OVERSIZED_THRESHOLD: Final = 3  # packets in a row: a single one is taken for damage
+_OVERSIZED_THRESHOLD: Final = 3  # packets in a row; a single one counts as damage
 
-_MIN_RESET_SECONDS: Final = 1.0  # seconds: time stamps that fall by less are untidy, by more they begin again
-_MAX_FPS: Final = 1000.0  # frames a second; what files tell beyond is the fineness of their clock
-_DEFAULT_FPS: Final = 25.0  # where the file tells none
+_MIN_RESET_SECONDS: Final = 1.0  # timestamps that fall by less are jitter, by more they restart
+_MAX_FPS: Final = 1000.0  # larger values in files are the resolution of their clock
+_DEFAULT_FPS: Final = 25.0  # where the file states none
 
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """What is read at most: seconds, and pixels on each side of a frame as shown."""
+    """Upper bounds on the duration and on the pixels on each side of a frame as displayed."""
 
     max_seconds: float = 1800.0
     max_side: int = 4096
@@ -60,9 +60,19 @@ DEFAULT_LIMITS: Final = VideoLimits()
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known before a film is read to its end: `width` and `height` of the first frame as shown, `rotation`
-    clockwise (0, 90, 180 or 270 degrees) to stand upright, whether it has `has_audio`. What the file itself tells may be
-    wrong or missing: `seconds` to the end of the pictures, `fps` on average, number of `num_frames`."""
+    """Facts of a video that are available before it is decoded to its end.
+
+    Attributes:
+        width: Of the first frame as displayed, in pixels.
+        height: Of the first frame as displayed, in pixels.
+        duration: Seconds to the end of the last frame, as the file states it: it may be wrong or None.
+        fps: Average frames per second, as the file states it: it may be wrong or None.
+        num_frames: As the file states it or by duration and rate: it may be wrong or None.
+        codec: FFmpeg's name of the video codec.
+        container: "mp4", "matroska", or FFmpeg's name of the container.
+        rotation: Clockwise degrees (0, 90, 180 or 270) that make a frame upright.
+        has_audio: Whether there is an audio stream.
+    """
 
     width: int
     height: int
@@ -77,7 +87,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """One frame: `index` from 0 in the order shown, `seconds` from the beginning of the film, never falling."""
+    """A frame with its index from 0 in display order, and its timestamp in seconds, which never decreases."""
 
     index: int
     timestamp: float
@@ -85,18 +95,29 @@ class TimedFrame:
     _converter: FrameConverter = field(repr=False)
 
     def image(self) -> NDArray[np.uint8]:
-        """RGB uint8 (H, W, 3), upright and with square pixels; made anew each time it is asked for, so that frames that
-        are passed over cost nothing. Raises VideoError where the colours cannot be made out."""
+        """Convert the frame to RGB uint8 (H, W, 3), upright and with square pixels.
+
+        Each call converts, so frames that are skipped cost nothing.
+
+        Raises:
+            VideoError: The pixel format is not supported.
+        """
         return self._converter.convert(self._av_frame)
 
 
 class VideoReader:
-    """Frames of a film, one in memory at a time; for a `with` block, and for one thread.
+    """A context manager that decodes the frames of a video, one in memory at a time; not thread-safe.
 
-    Second 0 is where a player begins: at the first frame, or at the sound if that comes first. `name` is what people
-    call the film; only its content decides what it is. Raises VideoError, always one sentence, where there is no frame
-    that can be decoded or where it is larger than `limits`. `info` is known at once; `num_corrupt_packets` counts the packets so
-    far that could not be read or decoded, and `end_time` is the second at which the last frame so far is over.
+    Timestamps count from where a player begins: the first frame, or the audio if that comes first.
+
+    Attributes:
+        info: Facts of the video.
+        num_corrupt_packets: Packets so far that could not be read or decoded.
+        end_time: When the last frame so far ends, in seconds.
+
+    Raises:
+        VideoError: The file is no video of a supported format, no frame can be decoded, or a frame is larger than
+            `limits`.
     """
 
     def __init__(self, path: Path, name: str | None = None, limits: VideoLimits = DEFAULT_LIMITS) -> None:
@@ -116,7 +137,7 @@ class VideoReader:
             self._frame_iterator = self._read_frames()
             self._first_frame = next(self._frame_iterator, None)
             if self._first_frame is None:
-                raise video_error(self._label, "holds no picture that can be decoded, so it is damaged or cut off")
+                raise video_error(self._label, "holds no frame that can be decoded, so it is damaged or cut off")
             self._converter.orientation = Orientation.from_frame(self._first_frame._av_frame)
             self.info = self._read_info(self._first_frame._av_frame)
         except BaseException:
@@ -124,9 +145,10 @@ class VideoReader:
             raise
 
     def frames(self) -> Iterator[TimedFrame]:
-        """All frames in the order shown, once: called again, it goes on where it was left. Damaged ones are left out.
+        """Yield the frames in display order, without damaged ones; a second call continues where the first ended.
 
-        Raises VideoError, after all frames before were given, where the film gets longer or larger than its limits.
+        Raises:
+            VideoError: The video becomes longer or its frames larger than the limits.
         """
         while (frame := self._first_frame or next(self._frame_iterator, None)) is not None:
             self._first_frame = None
@@ -134,8 +156,10 @@ class VideoReader:
             yield frame
 
     def seek(self, timestamp: float) -> None:
-        """Let `num_frames` go on shortly before that second, where decoding can begin; `index` counts from there. Stays
-        where it is in a film that cannot be searched."""
+        """Continue at the last keyframe before `timestamp` seconds, where `index` restarts at 0.
+
+        Does nothing in a video without seek support.
+        """
         start = start_time(self._container, self._stream)
         if start is None or not self._stream.time_base or self._container.format.name == "avi":
             return
@@ -145,7 +169,7 @@ class VideoReader:
             self._first_frame, self._frame_iterator = None, self._read_frames()
 
     def close(self) -> None:
-        """Close the file; there are no more frames then. May be called again."""
+        """Close the file and end the frames. May be called repeatedly."""
         self._first_frame = None
         self._frame_iterator.close()
         self._container.close()
@@ -159,69 +183,72 @@ class VideoReader:
         self.close()
 
     def _frame_end(self, frame: TimedFrame) -> float:
-        """Second at which the frame is over, as the file tells."""
-        shown = to_seconds(frame._av_frame.duration or None, self._stream) or 1 / (self.info.fps or _DEFAULT_FPS)
-        end, told = min(frame.timestamp + shown, self._limits.max_seconds), self.info.duration
-        return told if told is not None and frame.timestamp < told < end else end  # an edit may cut the last one short
+        """Return the second at which the frame ends, as the file states it."""
+        duration = to_seconds(frame._av_frame.duration or None, self._stream) or 1 / (self.info.fps or _DEFAULT_FPS)
+        end = min(frame.timestamp + duration, self._limits.max_seconds)
+        video_end = self.info.duration  # an edit list may end within the last frame
+        return video_end if video_end is not None and frame.timestamp < video_end < end else end
 
     def _read_info(self, first_frame: VideoFrame) -> VideoInfo:
-        stream, sound = self._stream, self._container.streams.audio
+        stream = self._stream
         height, width = self._converter.convert(first_frame).shape[:2]
         end = video_end_time(self._container, stream)
         fps = _read_fps(stream)
-        told = stream.frames if stream.frames > 0 else None
+        num_frames = stream.frames if stream.frames > 0 else None
         return VideoInfo(
             width=width,
             height=height,
             duration=end,
             fps=fps,
-            num_frames=told or (max(1, round(end * fps)) if end and fps else None),
+            num_frames=num_frames or (max(1, round(end * fps)) if end and fps else None),
             codec=stream.codec_context.codec.canonical_name,
             container=_CONTAINER_NAMES.get(self._container.format.name, self._container.format.name),
             rotation=self._converter.orientation.clockwise_degrees,
-            has_audio=bool(sound),
+            has_audio=bool(self._container.streams.audio),
         )
 
     def _read_frames(self) -> Generator[TimedFrame]:
-        # AVI stores no times of showing: where frames were reordered, FFmpeg guesses them, and wrongly.
-        avi = self._container.format.name == "avi"
-        start = None if avi else start_time(self._container, self._stream)
+        # AVI stores no presentation timestamps: FFmpeg guesses them, wrongly where frames are reordered.
+        is_avi = self._container.format.name == "avi"
+        start = None if is_avi else start_time(self._container, self._stream)
         clock = _TimestampNormalizer(start, 1 / (_read_fps(self._stream) or _DEFAULT_FPS))
         for index, frame in enumerate(self._decode_frames()):
-            stamp = frame.dts if avi or frame.pts is None else frame.pts
-            seconds = clock.normalize(to_seconds(stamp, self._stream))
-            if seconds >= self._limits.max_seconds:
+            raw_timestamp = frame.dts if is_avi or frame.pts is None else frame.pts
+            timestamp = clock.normalize(to_seconds(raw_timestamp, self._stream))
+            if timestamp >= self._limits.max_seconds:
                 raise video_error(
                     self._label,
-                    f"goes on beyond {self._limits.max_seconds / 60:.3g} minutes, the most that is read",
-                    "cut it into shorter films",
+                    f"is longer than {self._limits.max_seconds / 60:.3g} minutes, the most that is read",
+                    "cut it into shorter videos",
                 )
             self._converter.check_size(frame.width, frame.height)
-            yield TimedFrame(index, seconds, frame, self._converter)
+            yield TimedFrame(index, timestamp, frame, self._converter)
 
     def _decode_frames(self) -> Iterator[VideoFrame]:
-        """The frames of all packets; too long a row of damaged ones ends it."""
-        damaged, huge = 0, False
+        """Yield the frames of all packets, up to a long row of corrupt ones."""
+        num_corrupt, is_oversized = 0, False
         for packet in self._demux_packets():
             try:
                 frames = self._stream.decode(packet)
             except DECODE_ERRORS as error:
-                self.num_corrupt_packets, damaged, frames = self.num_corrupt_packets + 1, damaged + 1, []
-                huge |= self._is_oversized(error)
+                frames = []
+                num_corrupt += 1
+                self.num_corrupt_packets += 1
+                is_oversized |= self._is_oversized(error)
             if frames:
-                damaged, huge = 0, False
-            if huge and damaged >= _OVERSIZED_THRESHOLD:
+                num_corrupt, is_oversized = 0, False
+            if is_oversized and num_corrupt >= _OVERSIZED_THRESHOLD:
                 raise self._converter.too_large_error("more")
-            if damaged > _MAX_CORRUPT_PACKETS:
+            if num_corrupt > _MAX_CORRUPT_PACKETS:
                 return
             yield from frames
         try:
-            yield from self._stream.decode(None)  # what the decoder holds back
+            yield from self._stream.decode(None)  # frames that the decoder still buffers
         except DECODE_ERRORS:
             self.num_corrupt_packets += 1
 
     def _is_oversized(self, error: Exception) -> bool:
-        """Whether the decoder gave up on a frame that is larger than it may be; each has its own way to say so."""
+        """Return whether the decoder failed on a frame over the size limit, which each codec reports differently."""
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         return (
             isinstance(error, OverflowError)
@@ -230,42 +257,42 @@ class VideoReader:
         )
 
     def _demux_packets(self) -> Iterator[Packet]:
-        """What is stored of the pictures."""
+        """Yield the non-empty packets of the video stream."""
         for _ in range(_MAX_CORRUPT_READS):
             try:
-                # An empty packet would end the decoding: some films have them where nothing changes.
+                # An empty packet would end the decoding; some videos have them where nothing changes.
                 yield from (packet for packet in self._container.demux(self._stream) if packet.size)
                 return
             except DECODE_ERRORS:
-                self.num_corrupt_packets += 1  # what follows may be whole
+                self.num_corrupt_packets += 1  # later packets may be intact
 
 
 class _TimestampNormalizer:
-    """Seconds that never fall, of time stamps that may be missing, untidy, or begin again in the middle."""
+    """Makes nondecreasing seconds of timestamps that may be missing, jitter or restart."""
 
     def __init__(self, start: float | None, frame_duration: float) -> None:
         self._start, self._frame_duration = start, frame_duration
         self._last_timestamp: float | None = None
 
     def normalize(self, timestamp: float | None) -> float:
-        """The time of the next frame; a stamp that is missing, or that begins again, follows by a usual step."""
-        after = 0.0 if self._last_timestamp is None else self._last_timestamp + self._frame_duration
+        """Return the time of the next frame: one frame duration later where its timestamp is missing or restarts."""
+        next_timestamp = 0.0 if self._last_timestamp is None else self._last_timestamp + self._frame_duration
         if timestamp is not None and (
             self._start is None or (self._last_timestamp is None and timestamp < self._start)
         ):
-            self._start = timestamp - after
-        seconds = after if timestamp is None or self._start is None else timestamp - self._start
+            self._start = timestamp - next_timestamp
+        seconds = next_timestamp if timestamp is None or self._start is None else timestamp - self._start
         if (
             self._last_timestamp is not None
             and timestamp is not None
             and seconds < self._last_timestamp - _MIN_RESET_SECONDS
         ):
-            self._start, seconds = timestamp - after, after
+            self._start, seconds = timestamp - next_timestamp, next_timestamp
         self._last_timestamp = max(seconds, self._last_timestamp or 0.0)
         return self._last_timestamp
 
 
 def _read_fps(stream: VideoStream) -> float | None:
-    """Frames a second, None where the file does not tell or tells nonsense."""
+    """Return the frames per second, None where the file states no plausible rate."""
     rate = float(stream.average_rate or stream.guessed_rate or 0)
     return rate if 0 < rate <= _MAX_FPS else None

@@ -21,18 +21,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import ResultFolderError
-from emotion.jobs.result_folder import (
-    ANALYSIS,
-    ResultManifest,
+from emotion.jobs.result_folder import check_result_folder, check_staging_folder, complete_result, start_result
+from emotion.jobs.result_manifest import ANALYSIS, ResultManifest
+from emotion.jobs.result_replacement import (
     check_movable,
     check_replaceable,
-    check_result_folder,
-    check_staging_folder,
-    complete_result,
     remove_result,
     replace_result,
     staging_folder,
-    start_result,
 )
 from emotion.model_store.store import compute_sha256
 from emotion.results import tables

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from emotion.errors import EmotionError, ModelError
-from emotion.jobs.result_folder import MODEL, create_result
+from emotion.jobs.result_folder import create_result
+from emotion.jobs.result_manifest import MODEL
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle, list_models, open_model
 from emotion.storage import read_json, write_json

@@ -20,7 +20,7 @@ from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.queue import wait_in_queue
 from emotion.jobs.reporter import JobReporter
-from emotion.jobs.result_folder import CLASSIFIER, ResultManifest
+from emotion.jobs.result_manifest import CLASSIFIER, ResultManifest
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
 from emotion.storage import read_json, require_free_space, write_json

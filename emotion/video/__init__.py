@@ -1,1 +1,1 @@
-"""A film: read, followed, drawn, written, and what people take away of it."""
+"""Analyze videos in jobs, and provide their results as tables, images, subtitles and reports."""

@@ -1,4 +1,4 @@
-"""What is known of one film, at any time while it is read and after: its tables, its people, its moments."""
+"""The analysis of one video, during and after the job: its state, tables, people and highlights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from emotion.errors import EmotionError, JobError
@@ -18,47 +17,46 @@ from emotion.storage import read_json
 from emotion.video import tables
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
-from emotion.video.people import Highlight, Person
-from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, PREVIEW_FILE, SUMMARY_FILE, VIDEO_INFO_FILE
-from emotion.video.rendering import thumbnails
+from emotion.video.people import Highlight, Person, build_people, read_highlights
+from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, PREVIEW_FILE, VIDEO_INFO_FILE
 from emotion.video.rendering.cover import COVER_FILE
-from emotion.video.rendering.highlights import HIGHLIGHTS_FILE, HIGHLIGHTS_FOLDER
+from emotion.video.rendering.thumbnails import ThumbnailIndex
 from emotion.video.settings import VideoRequest, VideoSettings
+from emotion.video.summary import VideoSummary, read_summary
 
-MIN_GROUP_FACES: Final = 3  # faces that must be there, so that what the audience shows is nobody's own
-_END_TOLERANCE_SECONDS: Final = (
-    1.0  # seconds by which a film that was read to its end may be longer than its last frame tells
-)
+MIN_GROUP_FACES: Final = 3  # visible at a time, so that the expressions of a group are nobody's own
+_MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
+_END_TOLERANCE_SECONDS: Final = 1.0  # by which the stated duration of a video may exceed its last frame
 
 
 class VideoAnalysis:
-    """What is known of one film, also while it is read; cheap to make. Not for two threads at once.
+    """The analysis in a folder, also while it is written; cheap to create, not thread-safe.
 
-    Who was hidden appears in `people` only. `JobError` where `people.json` or another file was damaged.
+    Hidden people appear in `people` only. All methods raise `JobError` for damaged files.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._frame_log = FrameLog(folder)
         self._cached_faces: pd.DataFrame | None = None
-        self._cache_key: tuple[int, IdentityEdits] | None = None  # what `_cached_faces` was made of
+        self._cache_key: tuple[int, IdentityEdits] | None = None  # number of frames and edits in `_cached_faces`
 
     @classmethod
     def open(cls, folder: Path) -> VideoAnalysis:
-        """That of a folder; `JobError` where there is none."""
+        """Open the analysis in a folder; `JobError` where there is none."""
         VideoRequest.read(folder)
         return cls(folder)
 
-    # ------------------------------------------------------------------ the film and its job
+    # ------------------------------------------------------------------ the video and its job
 
     @cached_property
     def request(self) -> VideoRequest:
-        """What was asked for; `JobError` where that is missing or damaged."""
+        """The request; `JobError` where it is missing or damaged."""
         return VideoRequest.read(self.folder)
 
     @property
     def name(self) -> str:
-        """What people called the film; any characters."""
+        """The name that a user gave the video; any characters."""
         try:
             return self.request.name
         except JobError:
@@ -66,244 +64,193 @@ class VideoAnalysis:
 
     @property
     def settings(self) -> VideoSettings:
-        """What was chosen for it."""
+        """The settings of the request."""
         return self.request.settings
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Program, model and detector with their sha256, and settings: what makes the same numbers again."""
+        """Program, model and detector with their sha256, and settings: what reproduces the results."""
         return self.request.provenance
 
     @property
     def created_at(self) -> datetime:
-        """When it was asked for, in local time."""
-        found = read_json(self.folder / "job.json") or {}
-        seconds = found.get("created")
-        if not isinstance(seconds, float) or not 0 < seconds < 1e11:
-            seconds = self.folder.stat().st_mtime
-        return datetime.fromtimestamp(seconds).astimezone()
+        """When the analysis was requested, in local time."""
+        timestamp = Job(self.folder).created_at
+        if not 0 < timestamp < _MAX_TIMESTAMP:
+            timestamp = self.folder.stat().st_mtime
+        return datetime.fromtimestamp(timestamp).astimezone()
 
     @property
     def state(self) -> JobState:
-        """How the job is now."""
+        """The current state of the job."""
         return Job(self.folder).read_state()
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more comes: it was read to its end, stopped, failed or interrupted."""
+        """Whether the job ended in any way."""
         return not self.state.is_running
 
     @property
     def video_info(self) -> VideoInfo | None:
-        """What the film is; None until it was opened."""
-        found = read_json(self.folder / VIDEO_INFO_FILE)
+        """Facts of the video, None until it was opened."""
+        values = read_json(self.folder / VIDEO_INFO_FILE)
         try:
-            return VideoInfo(**found) if found else None
+            return VideoInfo(**values) if values else None
         except TypeError as error:
-            raise JobError(
-                f"{self.folder / VIDEO_INFO_FILE} is damaged: delete this film and read it again."
-            ) from error
+            path = self.folder / VIDEO_INFO_FILE
+            raise JobError(f"{path} is damaged: delete this video and analyze it again.") from error
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """How it ended: `num_frames` that were processed, `frames_decoded`, `frames_written`, `last_timestamp`,
-        `corrupt_packets`, `errors`, `last_error`, `audio_warning`, `status` ("done", "stopped", "failed"), `error`,
-        `elapsed_seconds`, `faces`; {} until then."""
-        return read_json(self.folder / SUMMARY_FILE) or {}
+    def summary(self) -> VideoSummary:
+        """How the analysis ended, {} until then."""
+        return read_summary(self.folder)
 
     @property
     def annotated_video(self) -> Path | None:
-        """The film with its labels, where it is finished."""
+        """The annotated video, None until it is complete."""
         return self._find_file(ANNOTATED_VIDEO_FILE)
 
     @property
     def preview(self) -> bytes | None:
-        """The newest frame with its labels while it is read, JPEG of at most 640 pixels."""
+        """The newest annotated frame during the analysis, JPEG of at most 640 pixels."""
         path = self._find_file(PREVIEW_FILE)
         return path.read_bytes() if path else None
 
     @property
     def cover(self) -> bytes | None:
-        """A frame with faces and their labels, JPEG of at most 640 pixels; the newest frame where none had a face."""
+        """An annotated frame with faces, JPEG of at most 640 pixels; the newest frame where none has a face."""
         path = self._find_file(COVER_FILE)
         return path.read_bytes() if path else self.preview
 
     def _find_file(self, name: str) -> Path | None:
         return self.folder / name if (self.folder / name).is_file() else None
 
-    # ------------------------------------------------------------------ what was read
+    # ------------------------------------------------------------------ faces over time
 
     def refresh(self) -> bool:
-        """Read what was added since; whether anything was. All below do so themselves."""
+        """Read the frames that were added, and return whether there were any; the methods below do so themselves."""
         return self._frame_log.refresh()
 
     @property
     def num_frames(self) -> int:
-        """Frames in which faces were looked for, so far."""
+        """Number of frames that were processed so far."""
         self.refresh()
         return self._frame_log.num_frames
 
     @property
     def last_timestamp(self) -> float:
-        """Time of the last of them."""
+        """Second of the last frame that was processed."""
         self.refresh()
         return self._frame_log.last_timestamp
 
     @property
     def duration(self) -> float:
-        """Seconds that the film lasts, or its first part where the rest was not read."""
-        facts, read = self.video_info, self.last_timestamp
-        read += float(self._frame_log.durations()[-1]) if self._frame_log.num_frames else 0.0
-        told = facts.duration if facts and facts.duration else 0.0
-        return max(read, told) if told - read <= _END_TOLERANCE_SECONDS or not self.is_finished else read
+        """Seconds of the video, or of its analyzed part where the rest was not analyzed."""
+        info, analyzed = self.video_info, self.last_timestamp
+        analyzed += float(self._frame_log.durations()[-1]) if self._frame_log.num_frames else 0.0
+        stated = info.duration if info and info.duration else 0.0
+        is_plausible = stated - analyzed <= _END_TOLERANCE_SECONDS or not self.is_finished
+        return max(analyzed, stated) if is_plausible else analyzed
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those of the model, in its order; () until a face was read."""
+        """The labels of the model in its order, () until a face was classified."""
         self.refresh()
         return self._frame_log.labels
 
     @property
     def frame_log(self) -> FrameLog:
-        """The frames as they were read, without what people changed."""
+        """The frames as they were analyzed, without identity edits."""
         return self._frame_log
 
     @property
     def identity_edits(self) -> IdentityEdits:
-        """What people changed."""
+        """The names, merges and hidden faces that users chose."""
         return IdentityEdits.read(self.folder)
 
     def _load_faces(self) -> pd.DataFrame:
         self.refresh()
-        made_of = (self._frame_log.num_frames, self.identity_edits)
-        if self._cached_faces is None or self._cache_key != made_of:
-            self._cached_faces, self._cache_key = (
-                tables.apply_identities(self._frame_log.to_dataframe(), made_of[1]),
-                made_of,
-            )
+        key = (self._frame_log.num_frames, self.identity_edits)
+        if self._cached_faces is None or self._cache_key != key:
+            self._cached_faces = tables.apply_identities(self._frame_log.to_dataframe(), key[1])
+            self._cache_key = key
         return self._cached_faces
 
     def face_table(self) -> pd.DataFrame:
-        """One row a face and frame: `tables.FACE_TABLE_COLUMNS` and one score column for each label."""
+        """Return one row per face and frame: `tables.FACE_TABLE_COLUMNS`, then one score column per label."""
         return tables.build_face_table(self._load_faces())
 
     def segments(self) -> pd.DataFrame:
-        """Ribbons: runs of one shown expression, `tables.SEGMENT_COLUMNS`."""
+        """Return the segments of one displayed expression, see `tables.compute_segments`."""
         return tables.compute_segments(self._load_faces())
 
     def group_shares(self, min_faces: int = MIN_GROUP_FACES) -> pd.DataFrame:
-        """Shares of expressions over time where at least `min_faces` faces are seen at once, see
-        `tables.compute_group_shares`."""
+        """Return shares of expressions over time where at least `min_faces` faces are visible at a time.
+
+        See `tables.compute_group_shares`.
+        """
         return tables.compute_group_shares(self._load_faces(), self.duration, self.labels, min_faces)
 
     def face_counts(self) -> pd.DataFrame:
-        """How many faces show what over time, see `tables.compute_face_counts`."""
+        """Return how many faces show each expression over time, see `tables.compute_face_counts`."""
         log = self._frame_log
         return tables.compute_face_counts(
             self._load_faces(), log.timestamps(), log.durations(), self.duration, self.labels
         )
 
     def expression_shares(self) -> dict[str, float]:
-        """Shares of the time of all faces by shown expression, largest first, unsure last."""
+        """Return shares of the time of all faces by displayed expression, largest first, unsure last."""
         return tables.compute_expression_shares(tables.deduplicate_per_frame(self._load_faces()))
 
-    # ------------------------------------------------------------------ who is in it
+    # ------------------------------------------------------------------ people
 
     def people(self) -> list[Person]:
-        """All faces, in the order in which they appeared; also those that are hidden."""
+        """Return all people in order of appearance, including hidden ones."""
         self.refresh()
-        cast, faces = self.identity_edits, self._frame_log.to_dataframe()
-        everybody = tables.deduplicate_per_frame(
-            tables.apply_identities(faces, IdentityEdits(cast.names, cast.merged_into))
-        )
-        tracks = tables.get_column(everybody, "track_id")
-        order = np.argsort(tracks, kind="stable")
-        numbers, starts = np.unique(tracks[order], return_index=True)
-        parts, kept = np.split(order, starts[1:]), thumbnails.ThumbnailIndex.read(self.folder)
-        found = [
-            self._build_person(int(track), everybody.iloc[part], cast, kept)
-            for track, part in zip(numbers, parts, strict=False)
-        ]
-        return sorted(found, key=lambda person: (person.first_seen, person.track_id))
-
-    def _build_person(
-        self, track_id: int, rows: pd.DataFrame, edits: IdentityEdits, thumbnail_index: thumbnails.ThumbnailIndex
-    ) -> Person:
-        seconds, spans = (tables.get_column(rows, name) for name in ("timestamp", "duration"))
-        merged = tuple(sorted(one for one in edits.merged_into if edits.canonical_track(one) == track_id))
-        return Person(
-            track_id=track_id,
-            name=edits.display_name(track_id),
-            has_custom_name=bool(edits.custom_name(track_id)),
-            thumbnail=thumbnail_index.find_best((track_id, *merged)),
-            first_seen=float(seconds.min()),
-            last_seen=float(seconds.max()),
-            duration=float(spans.sum()),
-            expression_shares=tables.compute_expression_shares(rows),
-            is_hidden=edits.is_hidden(track_id),
-            merged_track_ids=merged,
-        )
+        return build_people(self._frame_log.to_dataframe(), self.identity_edits, ThumbnailIndex.read(self.folder))
 
     def highlights(self) -> list[Highlight]:
-        """The most telling moments in the order of time."""
-        cast, found = self.identity_edits, (read_json(self.folder / HIGHLIGHTS_FILE) or {}).get("highlights", [])
-        try:
-            return [
-                Highlight(
-                    timestamp=float(one["timestamp"]),
-                    track_id=cast.canonical_track(int(one["track_id"])),
-                    name=cast.display_name(int(one["track_id"])),
-                    kind=str(one["kind"]),
-                    label=str(one["label"]),
-                    previous_label=one["previous_label"],
-                    confidence=float(one["confidence"]),
-                    thumbnail=self._find_file(f"{HIGHLIGHTS_FOLDER}/{Path(one['thumbnail']).name}"),
-                )
-                for one in found
-                if not cast.is_hidden(int(one["track_id"]))
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise JobError(
-                f"{self.folder / HIGHLIGHTS_FILE} is damaged: delete this film and read it again."
-            ) from error
+        """Return the highlights in time order."""
+        return read_highlights(self.folder, self.identity_edits)
 
     def rename(self, track_id: int, name: str) -> None:
-        """Call a face so; "" gives it its number again."""
+        """Give a face a name; "" removes it."""
         self._save_edits(self.identity_edits.with_name(track_id, name), track_id)
 
     def merge(self, track_id: int, target_id: int) -> None:
-        """Show a face as part of another one, see `IdentityEdits.merge`; `EmotionError` for two that are seen in the same
-        frame."""
-        cast = self.identity_edits
-        merged = cast.merge(track_id, target_id)
-        if (
-            cast.canonical_track(target_id)
-            in self.find_cooccurring_tracks([cast.canonical_track(track_id)])[cast.canonical_track(track_id)]
-        ):
+        """Show a face as part of another one, see `IdentityEdits.merge`.
+
+        Raises:
+            EmotionError: Both are visible in the same frame.
+        """
+        edits = self.identity_edits
+        merged = edits.merge(track_id, target_id)
+        track, target = edits.canonical_track(track_id), edits.canonical_track(target_id)
+        if target in self.find_cooccurring_tracks([track])[track]:
             raise EmotionError(
-                f"{cast.display_name(track_id)} and {cast.display_name(target_id)} are seen in the same frame, so they are two people; choose "
-                "another face."
+                f"{edits.display_name(track_id)} and {edits.display_name(target_id)} are seen in the same frame, so "
+                "they are two people; choose another face."
             )
         self._save_edits(merged, track_id, target_id)
 
     def find_cooccurring_tracks(self, track_ids: Iterable[int]) -> dict[int, frozenset[int]]:
-        """For each of `track_ids`, as in `people`: those that are seen with it in at least one frame."""
+        """Return for each of `track_ids`, as in `people`, those that are visible with it in at least one frame."""
         self.refresh()
         return tables.find_cooccurring_tracks(self._frame_log.to_dataframe(), self.identity_edits, track_ids)
 
     def unmerge(self, track_id: int) -> None:
-        """Show all that was merged into a face on its own again."""
+        """Show all faces that were merged into a face separately."""
         self._save_edits(self.identity_edits.unmerge(track_id), track_id)
 
     def hide(self, track_id: int, hidden: bool = True) -> None:
-        """Show a face, or not; the video with labels shows it until it is drawn again."""
+        """Hide or show a face; the annotated video follows when it is drawn again."""
         self._save_edits(self.identity_edits.with_hidden(track_id, hidden), track_id)
 
     def _save_edits(self, edits: IdentityEdits, *track_ids: int) -> None:
-        known = self.track_ids()
+        existing = self.track_ids()
         for track in track_ids:
-            if track not in known:
-                raise EmotionError(f"There is no face {track} in this film; it has {len(known)} faces.")
+            if track not in existing:
+                raise EmotionError(f"There is no face {track} in this video; it has {len(existing)} faces.")
         try:
             edits.write(self.folder)
         except OSError as error:
@@ -312,6 +259,6 @@ class VideoAnalysis:
             ) from error
 
     def track_ids(self) -> set[int]:
-        """The numbers of all faces before any was merged."""
+        """Return the numbers of all faces before merging."""
         self.refresh()
         return set(tables.get_column(self._frame_log.to_dataframe(), "track_id").tolist())

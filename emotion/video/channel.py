@@ -1,4 +1,4 @@
-"""A short queue between two threads: who is faster waits, and either may end it."""
+"""A bounded queue between two threads that either side can end."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_POLL_SECONDS: Final = 0.1  # seconds after which who waits for an item asks whether to go on
+_POLL_SECONDS: Final = 0.1  # between two checks of `should_stop`
 
 
 class BoundedChannel(Generic[T]):
-    """One thread puts, another takes, and at most `capacity` items wait between them."""
+    """Passes items from one thread to another; at most `capacity` of them wait."""
 
     def __init__(self, capacity: int = 2) -> None:
         self._capacity = capacity
         self._items: deque[T] = deque()
         self._condition = threading.Condition()
-        self._closed = False  # nothing more comes
-        self._abandoned = False  # nothing more is taken
+        self._closed = False  # by the sender
+        self._abandoned = False  # by the receiver
         self._error: BaseException | None = None
 
     def put(self, item: T) -> bool:
-        """Hand over `item`, as soon as there is room; False where nobody takes it any more."""
+        """Add `item` as soon as there is room; False after `abandon`."""
         with self._condition:
             self._condition.wait_for(lambda: self._abandoned or len(self._items) < self._capacity)
             if not self._abandoned:
@@ -33,20 +33,20 @@ class BoundedChannel(Generic[T]):
             return not self._abandoned
 
     def close(self, error: BaseException | None = None) -> None:
-        """Nothing more comes; `error` is why, and is raised where the items are taken, after the last of them."""
+        """End the items; `error` is raised in the receiving thread after the last of them."""
         with self._condition:
             self._closed, self._error = True, error
             self._condition.notify_all()
 
     def abandon(self) -> None:
-        """Take nothing more, also of what waits."""
+        """Accept no more items, and drop those that wait."""
         with self._condition:
             self._abandoned = True
             self._items.clear()
             self._condition.notify_all()
 
     def receive(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[T]:
-        """What comes, until `close` or until `should_stop` says so. Raises what the other side ended with."""
+        """Yield items until `close` or until `should_stop` returns True; raises the error of `close`."""
         while not should_stop():
             with self._condition:
                 self._condition.wait_for(lambda: self._items or self._closed or self._abandoned, _POLL_SECONDS)
@@ -60,4 +60,4 @@ class BoundedChannel(Generic[T]):
                 else:
                     continue
             yield item
-            del item  # a large picture is not kept while nothing comes
+            del item  # a large image is not kept in memory while waiting

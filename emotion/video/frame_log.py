@@ -1,4 +1,4 @@
-"""The frames that a film's analysis wrote so far, read as they come and kept as columns: an hour takes some MB."""
+"""Read the frame log of an analysis incrementally into columns; an hour of video takes some MB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emotion.faces import Box, Face, Scores
 from emotion.results.tables import score_columns
 
 FRAMES_FILE: Final = "frames.jsonl"
-# As `FrameLog.to_dataframe` gives them, before one column `score_<label>` for each label.
+# Of `FrameLog.to_dataframe`, before one column `score_<label>` per label.
 LOG_COLUMNS: Final = (
     "frame",
     "timestamp",
@@ -35,66 +35,70 @@ LOG_COLUMNS: Final = (
     "x2",
     "y2",
 )
-_CHUNK_BYTES: Final = 4_000_000  # bytes that are read at once
-_MAX_FRAME_SECONDS: Final = 1.0  # seconds for which a frame stands at most, unless all stand longer: films have holes
-_SINGLE_FRAME_SECONDS: Final = 0.04  # seconds for which the only frame stands
+_CHUNK_BYTES: Final = 4_000_000
+_MAX_FRAME_SECONDS: Final = 1.0  # longest duration of a frame, unless most are longer: videos have gaps
+_SINGLE_FRAME_SECONDS: Final = 0.04  # duration of the only frame
+_NUM_FACE_VALUES: Final = 7
+_NUM_FACE_TEXTS: Final = 3
 
 
 class FrameLog:
-    """Reads `FRAMES_FILE` of a folder and remembers how far it came. A line that is damaged is left out; one that is not
-    finished yet is read the next time. Not for two threads at once."""
+    """Reads `FRAMES_FILE` of a folder from where the last `refresh` ended; not thread-safe.
+
+    Damaged lines are skipped; an unfinished one is read by the next `refresh`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FRAMES_FILE
         self._reset()
 
     def _reset(self) -> None:
-        self._inode: int | None = None  # which one is read
+        self._inode: int | None = None  # of the file that is read
         self._offset = 0
         self.labels: tuple[str, ...] = ()
-        self._frame_indices, self._timestamps = array("q"), array("d")  # of the frames
-        self._frame_rows = array("q")  # of the faces: place of their frame
-        self._face_values = array("d")  # of the faces: track, confidence, detection score and box
-        self._text_codes = array("q")  # of the faces: their three texts as places in `_vocabulary`
-        self._scores = array("d")  # of the faces: one for each label
+        self._frame_indices, self._timestamps = array("q"), array("d")  # per frame
+        self._frame_rows = array("q")  # per face: index of its frame
+        self._face_values = array("d")  # per face: track id, confidence, detection score, box
+        self._text_codes = array("q")  # per face: its texts as indices in `_vocabulary`
+        self._scores = array("d")  # per face: one per label
         self._vocabulary: dict[str, int] = {"": 0}
 
     @property
     def num_frames(self) -> int:
-        """How many were looked at."""
+        """Number of processed frames."""
         return len(self._timestamps)
 
     @property
     def last_timestamp(self) -> float:
-        """Time of the last one, 0 where there is none."""
+        """Second of the last frame, 0 where there is none."""
         return self._timestamps[-1] if self._timestamps else 0.0
 
     def refresh(self) -> bool:
-        """Read what was added; whether anything was. A file that was begun anew is read anew."""
+        """Read the lines that were added, and return whether there were any; a new file is read from its start."""
         try:
             with open(self._path, "rb") as file:
                 status = os.fstat(file.fileno())
                 if status.st_ino != self._inode or status.st_size < self._offset:
                     self._reset()
                     self._inode = status.st_ino
-                before = self._offset
-                file.seek(before)
+                start = self._offset
+                file.seek(start)
                 for line in _read_complete_lines(file):
                     self._offset += len(line)
                     self._append_line(line)
-                return self._offset > before
+                return self._offset > start
         except FileNotFoundError:
-            news = self.num_frames > 0
+            had_frames = self.num_frames > 0
             self._reset()
-            return news
+            return had_frames
 
     def iter_lines(self) -> Iterator[str]:
-        """The whole lines of the file that are not damaged, without their ends."""
+        """Yield the complete, undamaged lines of the file without line ends."""
         for line, _ in self._iter_frames():
             yield line.decode().rstrip()
 
     def iter_displayed_faces(self) -> Iterator[tuple[int, tuple[Face, ...]]]:
-        """Yield the index and the faces of each frame as they were shown: `scores` holds the shown label alone."""
+        """Yield the index and the faces of each frame; `scores` holds the displayed label alone."""
         for _, (index, _, faces) in self._iter_frames():
             yield index, tuple(face.to_face() for face in faces)
 
@@ -108,24 +112,25 @@ class FrameLog:
             return
 
     def timestamps(self) -> NDArray[np.float64]:
-        """Seconds of all frames, (n,)."""
+        """Return the seconds of all frames, (n,)."""
         return np.array(self._timestamps, np.float64)
 
     def durations(self) -> NDArray[np.float64]:
-        """Seconds for which each frame stands, (n,): until the next one, the last one as long as most, if that is not
-        long."""
-        passed = np.diff(self.timestamps())
-        usual = float(np.median(passed)) if len(passed) else _SINGLE_FRAME_SECONDS
-        return np.append(np.clip(passed, 0, max(_MAX_FRAME_SECONDS, 2 * usual)), min(usual, _MAX_FRAME_SECONDS))[
-            : self.num_frames
-        ]
+        """Return the seconds until the next frame, (n,); for the last one the median, up to a limit."""
+        steps = np.diff(self.timestamps())
+        median = float(np.median(steps)) if len(steps) else _SINGLE_FRAME_SECONDS
+        clipped = np.clip(steps, 0, max(_MAX_FRAME_SECONDS, 2 * median))
+        return np.append(clipped, min(median, _MAX_FRAME_SECONDS))[: self.num_frames]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a face, by frame: `LOG_COLUMNS`, then one column `score_<label>` for each label. `frame` is the index
-        of the decoded frame, `duration` the seconds for which it stands."""
+        """Return one row per face, ordered by frame: `LOG_COLUMNS`, then one column `score_<label>` per label.
+
+        `frame` is the index of the decoded frame, `duration` the seconds for which it is displayed.
+        """
         rows = np.array(self._frame_rows, np.int64)
-        numbers = np.array(self._face_values, np.float64).reshape(len(rows), 7)
-        texts = np.array(list(self._vocabulary), object)[np.array(self._text_codes, np.int64).reshape(len(rows), 3)]
+        numbers = np.array(self._face_values, np.float64).reshape(len(rows), _NUM_FACE_VALUES)
+        codes = np.array(self._text_codes, np.int64).reshape(len(rows), _NUM_FACE_TEXTS)
+        texts = np.array(list(self._vocabulary), object)[codes]
         scores = np.array(self._scores, np.float64).reshape(len(rows), len(self.labels))
         values = {
             "frame": np.array(self._frame_indices, np.int64)[rows],
@@ -137,7 +142,7 @@ class FrameLog:
             "confidence": numbers[:, 1],
             "uncertainty_reason": texts[:, 2],
             "detection_score": numbers[:, 2],
-            **{side: numbers[:, place].astype(np.int64) for place, side in enumerate(("x1", "y1", "x2", "y2"), 3)},
+            **{side: numbers[:, i].astype(np.int64) for i, side in enumerate(("x1", "y1", "x2", "y2"), 3)},
         }
         return pd.DataFrame(values | {name: scores[:, i] for i, name in enumerate(score_columns(self.labels))})
 
@@ -145,21 +150,21 @@ class FrameLog:
         frame = _parse_frame(line)
         if frame is None:
             return
-        index, seconds, faces = frame
+        index, timestamp, faces = frame
         for face in faces:
             if face.scores and not self.labels:
                 self.labels = tuple(face.scores)
-                self._scores.extend([np.nan] * (len(self._frame_rows) * len(self.labels)))  # of those before
+                self._scores.extend([np.nan] * (len(self._frame_rows) * len(self.labels)))  # for the faces before
             self._frame_rows.append(len(self._timestamps))
             self._face_values.extend((face.track_id, face.confidence, face.detection_score, *face.box))
-            self._text_codes.extend(self._vocabulary.setdefault(word, len(self._vocabulary)) for word in face.texts)
+            self._text_codes.extend(self._vocabulary.setdefault(text, len(self._vocabulary)) for text in face.texts)
             self._scores.extend(face.scores.get(label, np.nan) for label in self.labels)
         self._frame_indices.append(index)
-        self._timestamps.append(seconds)
+        self._timestamps.append(timestamp)
 
 
 class _LoggedFace:
-    """One face of a line, checked."""
+    """One validated face of a line."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         confidence = record["confidence"]
@@ -169,38 +174,38 @@ class _LoggedFace:
         x1, y1, x2, y2 = record["box"]
         self.box = int(x1), int(y1), int(x2), int(y2)
         self.texts = str(record["display_label"]), str(record["label"] or ""), str(record["uncertainty_reason"] or "")
-        self.scores = {str(label): float(p) for label, p in record["scores"].items()}
+        self.scores = {str(label): float(prob) for label, prob in record["scores"].items()}
 
     def to_face(self) -> Face:
-        """The face with what was shown of it."""
-        shown, _, unsure = self.texts
-        sure = not unsure and shown != UNCERTAIN.name and not np.isnan(self.confidence)
-        scores = Scores([shown], [self.confidence]) if sure else None
+        """Return the face with its displayed label."""
+        display_label, _, reason = self.texts
+        is_certain = not reason and display_label != UNCERTAIN.name and not np.isnan(self.confidence)
+        scores = Scores([display_label], [self.confidence]) if is_certain else None
         return Face(
             Box(*self.box),
             self.detection_score,
             scores=scores,
-            uncertainty_reason=None if sure else unsure,
+            uncertainty_reason=None if is_certain else reason,
             track_id=self.track_id,
         )
 
 
-_LoggedFrame = tuple[int, float, list[_LoggedFace]]  # index, seconds, faces
+_LoggedFrame = tuple[int, float, list[_LoggedFace]]  # index, timestamp, faces
 
 
 def _parse_frame(line: bytes) -> _LoggedFrame | None:
-    """Index, seconds and faces of a line; None for a damaged one."""
+    """Parse index, timestamp and faces of a line, None for a damaged one."""
     try:
-        value = json.loads(line)
-        frame = int(value["index"]), float(value["timestamp"]), [_LoggedFace(face) for face in value["faces"]]
+        record = json.loads(line)
+        frame = int(record["index"]), float(record["timestamp"]), [_LoggedFace(face) for face in record["faces"]]
         return frame if math.isfinite(frame[1]) else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
 def _read_complete_lines(file: Any) -> Iterator[bytes]:
-    """The lines from here on that are finished, with their ends."""
-    rest = b""
-    while part := file.read(_CHUNK_BYTES):
-        *lines, rest = (rest + part).split(b"\n")
+    """Yield the complete lines from the current position on, with their ends."""
+    remainder = b""
+    while chunk := file.read(_CHUNK_BYTES):
+        *lines, remainder = (remainder + chunk).split(b"\n")
         yield from (line + b"\n" for line in lines)

@@ -1,4 +1,4 @@
-"""The videos of people: start to read one, wait for its turn, list and delete them."""
+"""The video library: submit, queue, list and delete analyses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs import queue
 from emotion.jobs.job import Job
+from emotion.jobs.process_record import STATE_FILE
 from emotion.jobs.reporter import JobReporter
 from emotion.media.video_reader import VideoReader
 from emotion.storage import require_free_space
@@ -40,9 +41,9 @@ __all__ = [
 
 VIDEOS_FOLDER: Final = get_workspace() / "data" / "videos"
 VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
-_CHUNK_BYTES: Final = 4_000_000  # bytes
-_MIN_FREE_BYTES: Final = 100_000_000  # bytes that stay free beside an upload
-_GRACE_SECONDS: Final = 5.0  # seconds that a film that is deleted has to end
+_CHUNK_BYTES: Final = 4_000_000  # copied at a time
+_MIN_FREE_BYTES: Final = 100_000_000  # that stay free after an upload
+_GRACE_SECONDS: Final = 5.0  # for the job of a video that is deleted to end
 
 
 def submit(
@@ -54,10 +55,18 @@ def submit(
     model: Path | None = None,
     parent: Path | None = None,
 ) -> Job:
-    """Copy a film, an open file or the path of one, into a new folder below `parent` and read it there as a job, after
-    the films that are read already. `name` is what people called it, and is never used as a path.
+    """Copy a video into a new folder, and analyze it there in a job that waits for earlier ones.
 
-    Raises `EmotionError`, and leaves nothing, where it is no film that can be read or something else is missing.
+    Args:
+        upload: An open binary file, or the path of one.
+        name: The name that a user gave it; never used as a path.
+        settings: Settings of the analysis.
+        detector: Name of the detector, None: the best one that is available.
+        model: Folder of the classifier, None: the default one.
+        parent: Where the folder is made, None: `VIDEOS_FOLDER`.
+
+    Raises:
+        EmotionError: It is no video of a supported format, or detector or model are missing; no folder is left.
     """
     suffix = next((suffix for suffix in VIDEO_SUFFIXES if name.lower().endswith(suffix)), "")
     folder = jobs.create_job_folder(parent or VIDEOS_FOLDER, name)
@@ -65,7 +74,7 @@ def submit(
         source = folder / f"source{suffix}"
         _copy_upload(upload, source)
         with VideoReader(source, name):
-            pass  # what is no film is refused here, to whoever brought it
+            pass  # refuses other files before the job starts
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
         return jobs.start_job(["video", "run-job", str(folder)], folder)
     except BaseException:
@@ -74,7 +83,7 @@ def submit(
 
 
 def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
-    """Write the film to `target`, never all of it in memory."""
+    """Copy the video to `target` in chunks."""
     try:
         if isinstance(upload, Path):
             with open(upload, "rb") as file:
@@ -86,30 +95,33 @@ def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
             shutil.copyfileobj(upload, file, _CHUNK_BYTES)
     except OSError as error:
         raise JobError(
-            f"The video cannot be kept in {target.parent} ({error.strerror or error}): make room there, or choose "
+            f"The video cannot be written to {target.parent} ({error.strerror or error}): make room there, or choose "
             "another video."
         ) from error
 
 
 def submit_redraw(folder: Path) -> Job:
-    """Draw the video with labels of the analysis in `folder` again, as a job in its folder `REDRAW_FOLDER`, see `redraw`.
-    Raises `JobError` where one is at work there already, or where it cannot be started."""
-    place = folder / REDRAW_FOLDER
+    """Draw the annotated video of an analysis again in a job, see `redraw`.
+
+    Raises:
+        JobError: Such a job is running already, or it cannot be started.
+    """
+    redraw_folder = folder / REDRAW_FOLDER
     try:
-        place.mkdir(exist_ok=True)
+        redraw_folder.mkdir(exist_ok=True)
     except OSError as error:
         raise JobError(f"{folder} cannot be written to ({error.strerror}); check the disk.") from error
-    return jobs.start_job(["video", "redraw", str(folder.resolve())], place)
+    return jobs.start_job(["video", "redraw", str(folder.resolve())], redraw_folder)
 
 
 def list_videos(parent: Path | None = None) -> list[VideoAnalysis]:
-    """All films that were read or are being read below `parent`, newest first."""
+    """Return all analyses below `parent`, newest first, including unfinished ones."""
     return [VideoAnalysis(job.folder) for job in jobs.list_jobs(parent or VIDEOS_FOLDER)]
 
 
 def delete(folder: Path) -> None:
-    """End the reading of a film and remove every file of it; `JobError` where that cannot be done."""
-    if (folder / REDRAW_FOLDER / "state.json").is_file():
+    """Stop the jobs of an analysis and remove its folder; `JobError` where that fails."""
+    if (folder / REDRAW_FOLDER / STATE_FILE).is_file():
         jobs.open_job(folder / REDRAW_FOLDER).stop(_GRACE_SECONDS)
     jobs.open_job(folder).stop(_GRACE_SECONDS)
     try:
@@ -119,12 +131,12 @@ def delete(folder: Path) -> None:
 
 
 def wait_for_slot(folder: Path, reporter: JobReporter) -> AbstractContextManager[bool]:
-    """Wait until no other film of the same parent folder is read; False where it shall stop before that."""
+    """Wait until no other video of the parent folder is analyzed; yields False where a stop was requested first."""
     return queue.wait_in_queue(folder, reporter, _LOCK_FILE, WAITING_MESSAGE, lambda: _list_earlier_jobs(folder))
 
 
 def _list_earlier_jobs(folder: Path) -> list[Job]:
-    """The films of the parent folder that were asked for before this one."""
-    films = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST_FILE).is_file()]  # newest first
-    places = [place for place, job in enumerate(films) if job.folder == folder.resolve()]
-    return films[places[0] + 1 :] if places else []
+    """Return the jobs of the parent folder that were submitted before this one."""
+    videos = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST_FILE).is_file()]  # newest first
+    indices = [index for index, job in enumerate(videos) if job.folder == folder.resolve()]
+    return videos[indices[0] + 1 :] if indices else []

@@ -1,4 +1,4 @@
-"""What somebody wants to know of a film: the file, the choices, and the receipt of what will read it."""
+"""The request to analyze a video: the file, the settings, and the provenance of the results."""
 
 from __future__ import annotations
 
@@ -15,32 +15,48 @@ from emotion.recognition.detector_factory import available_detectors, find_yunet
 from emotion.results import serialization
 from emotion.storage import read_json, write_json
 
-FAST_STRIDE: Final = 0  # as `VideoSettings.frame_stride`
+FAST_STRIDE: Final = None  # as `VideoSettings.frame_stride`: about eight frames per second
 REQUEST_FILE: Final = "request.json"
 _COMPONENTS: Final = ("model", "detector")
 _MAX_NAME_LENGTH: Final = 200
+_CAMERA_MAX_SIDE: Final = 640  # the detector input of a camera stream
 
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """What can be chosen for a video. `frame_stride`: every n-th frame is processed, `FAST_STRIDE` for about eight per
-    second; `anonymize`: no image that is written shows a recognizable face; `write_video`: write the video with its
-    labels, too."""
+    """The settings of an analysis.
 
-    recognition: AnalyzerSettings = field(default_factory=lambda: AnalyzerSettings(max_side=640))  # as for a camera
-    frame_stride: int = 1
+    Attributes:
+        recognition: Settings of detection and classification.
+        frame_stride: Every n-th frame is processed; None (`FAST_STRIDE`): about eight per second.
+        anonymize: Whether faces are pixelated in every image that is written.
+        write_video: Whether to write the annotated video.
+    """
+
+    recognition: AnalyzerSettings = field(default_factory=lambda: AnalyzerSettings(max_side=_CAMERA_MAX_SIDE))
+    frame_stride: int | None = 1
     anonymize: bool = False
     write_video: bool = True
 
     def __post_init__(self) -> None:
-        if self.frame_stride < 0:
-            raise VideoError(f"Every {self.frame_stride}th frame cannot be read; give 1 for all or a larger number.")
+        if self.frame_stride is not None and self.frame_stride < 1:
+            raise VideoError(
+                f"A frame stride of {self.frame_stride} is not possible; give 1 for all frames or a larger number."
+            )
 
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """The file `video_path` under the `name` that people gave it, and what is to read it, resolved: `detector` by name,
-    `model` as a folder. `provenance`: plain JSON values that say what made a result."""
+    """A video and everything that determines its results.
+
+    Attributes:
+        name: The name that a user gave the video.
+        video_path: The file.
+        settings: The settings.
+        detector: The name of the detector.
+        model: The folder of the classifier.
+        provenance: Program, model and detector with their sha256, and settings, as plain JSON values.
+    """
 
     name: str
     video_path: Path
@@ -50,7 +66,7 @@ class VideoRequest:
     provenance: dict[str, Any]
 
     def __post_init__(self) -> None:
-        _format_provenance(self.provenance)  # raises where it lacks something
+        _format_provenance(self.provenance)  # raises for missing keys
 
     @classmethod
     def from_video(
@@ -61,79 +77,93 @@ class VideoRequest:
         detector: str | None = None,
         model: Path | None = None,
     ) -> VideoRequest:
-        """None takes the best detector here and the shipped classifier; `ModelError` where one is not to be had."""
+        """Make a request.
+
+        Args:
+            video_path: The file.
+            name: The name that a user gave the video.
+            settings: The settings.
+            detector: Name of the detector, None: the best one that is available.
+            model: Folder of the classifier, None: the default one.
+
+        Raises:
+            ModelError: The detector or the model is not available.
+            VideoError: The model has no such head.
+        """
         bundle = open_model(model) if model else get_default_model("classifier")
         detector = detector or available_detectors()[0]
         if detector not in available_detectors():
-            make_detector(detector)  # knows why not
+            make_detector(detector)  # raises with the reason
         head = settings.recognition.head
         if head is not None and head not in bundle.heads:
-            raise VideoError(f"The model has no answer {head!r}; it has {', '.join(bundle.heads)}.")
-        receipt = {
+            raise VideoError(f"The model has no head {head!r}; it has {', '.join(bundle.heads)}.")
+        provenance = {
             "program": serialization.PROGRAM,
             "model": {"name": bundle.name, "sha256": bundle.sha256},
             "detector": {"name": detector, "sha256": _get_detector_sha256(detector)},
             "settings": asdict(settings),
         }
-        return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, receipt)
+        return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, provenance)
 
     @property
     def provenance_line(self) -> str:
-        """The receipt as one line of text."""
+        """The provenance as one line of text."""
         return _format_provenance(self.provenance)
 
     def write(self, folder: Path) -> None:
-        """Keep it in `folder`."""
-        value = asdict(self) | {
+        """Write it into `folder`."""
+        record = asdict(self) | {
             "video_path": os.fsdecode(os.path.abspath(self.video_path)),
             "model": str(self.model.absolute()),
         }
-        write_json(folder / REQUEST_FILE, value)
+        write_json(folder / REQUEST_FILE, record)
 
     @classmethod
     def read(cls, folder: Path) -> VideoRequest:
-        """What `write` kept; `JobError` where it is missing or makes no sense."""
-        found = read_json(folder / REQUEST_FILE)
-        if found is None:
-            raise JobError(f"There is no film in {folder}: its {REQUEST_FILE} is missing.")
+        """Read what `write` wrote; `JobError` where it is missing or damaged."""
+        record = read_json(folder / REQUEST_FILE)
+        if record is None:
+            raise JobError(f"There is no video in {folder}: its {REQUEST_FILE} is missing.")
         try:
-            settings = dict(found["settings"])
+            settings = dict(record["settings"])
             recognition = AnalyzerSettings(**settings.pop("recognition"))
             return cls(
-                str(found["name"]),
-                Path(found["video_path"]),
+                str(record["name"]),
+                Path(record["video_path"]),
                 VideoSettings(recognition, **settings),
-                str(found["detector"]),
-                Path(found["model"]),
-                dict(found["provenance"]),
+                str(record["detector"]),
+                Path(record["model"]),
+                dict(record["provenance"]),
             )
         except (KeyError, TypeError, ValueError, SettingsError) as error:
-            raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this film and read it again.") from error
+            raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this video and analyze it again.") from error
 
     def load_analyzer(self) -> Analyzer:
-        """What was chosen, loaded. It works on one core: a film keeps the others busy with its pictures, and the same
-        film gives the same numbers on every machine. `ModelError` where something is not there any more."""
+        """Load detector and classifier; `ModelError` where one is missing.
+
+        They run on one core: decoding and encoding use the others, and the results are the same on every machine.
+        """
         bundle: ModelBundle = open_model(self.model)
         return Analyzer(make_detector(self.detector, num_threads=1), ExpressionClassifier(bundle, num_threads=1))
 
 
 def _format_provenance(provenance: dict[str, Any]) -> str:
     settings = dict(provenance["settings"])
-    choices = {**settings.pop("recognition"), **settings}
+    values = {**settings.pop("recognition"), **settings}
     parts = [f"{kind} {provenance[kind]['name']} {provenance[kind]['sha256'] or ''}".strip() for kind in _COMPONENTS]
-    return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in choices.items())])
+    return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in values.items())])
 
 
 def _get_detector_sha256(name: str) -> str | None:
-    """Of the detector's network; None for the cascade, which comes with OpenCV."""
+    """Return the sha256 of the detector's network, None for the cascade, which is a part of OpenCV."""
     if name == "yunet":
         path = find_yunet()
         return compute_sha256(path) if path else None
-    own = trained_detectors().get(name)
-    return own.sha256 if own else None
+    bundle = trained_detectors().get(name)
+    return bundle.sha256 if bundle else None
 
 
 def _sanitize_name(name: str) -> str:
-    """A person's name for a film as one line of text that can be written anywhere."""
+    """Return a user's name for a video as one line of printable text."""
     text = "".join(c if c.isprintable() else " " for c in name.encode(errors="replace").decode())
     return " ".join(text.split())[:_MAX_NAME_LENGTH] or "video"

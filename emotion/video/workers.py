@@ -1,4 +1,4 @@
-"""The two threads beside the one that looks for faces: one decodes a film, the other writes it with its labels."""
+"""The threads beside face analysis: one decodes a video, another one encodes the annotated video."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import VideoWriter
 from emotion.video.channel import BoundedChannel
-from emotion.video.settings import FAST_STRIDE, VideoSettings
+from emotion.video.settings import VideoSettings
 
-FAST_FPS: Final = 8.0  # frames looked at in a second where it has to be fast
-_EARLY_TOLERANCE: Final = 0.55  # of a frame: frames do not fall on the beat, so the one nearest to it is taken
+FAST_FPS: Final = 8.0  # frames processed per second with `FAST_STRIDE`
+_EARLY_TOLERANCE: Final = 0.55  # frame durations by which a frame may be early: the nearest one to its due time counts
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A decoded frame: `image` RGB uint8 (H, W, 3); `should_process` where faces are to be looked for."""
+    """A decoded frame: `image` is RGB uint8 (H, W, 3), `should_process` whether faces are detected in it."""
 
     index: int
     timestamp: float
@@ -33,51 +33,51 @@ class DecodedFrame:
 
 
 class FrameSampler:
-    """Says of frame after frame whether faces are to be looked for, by number and time alone."""
+    """Selects the frames to process by index and timestamp alone."""
 
-    def __init__(self, frame_stride: int) -> None:
+    def __init__(self, frame_stride: int | None) -> None:
         self._frame_stride = frame_stride
-        self._last_processed = self._last_timestamp = -math.inf  # seconds of the last look, and of the last frame
+        self._last_processed = self._last_timestamp = -math.inf
 
     def should_process(self, index: int, timestamp: float) -> bool:
-        """Of the next frame."""
-        if self._frame_stride != FAST_STRIDE:
+        """Return whether to process the next frame."""
+        if self._frame_stride is not None:
             return index % self._frame_stride == 0
-        frame, self._last_timestamp = timestamp - self._last_timestamp, timestamp
-        due = timestamp - self._last_processed >= 1 / FAST_FPS - _EARLY_TOLERANCE * frame
-        self._last_processed = timestamp if due else self._last_processed
-        return due
+        frame_duration, self._last_timestamp = timestamp - self._last_timestamp, timestamp
+        is_due = timestamp - self._last_processed >= 1 / FAST_FPS - _EARLY_TOLERANCE * frame_duration
+        self._last_processed = timestamp if is_due else self._last_processed
+        return is_due
 
 
 @contextmanager
 def decode_in_thread(video: VideoReader, settings: VideoSettings) -> Iterator[BoundedChannel[DecodedFrame]]:
-    """The frames of a film as a thread decodes them; what is neither looked at nor written is left out."""
-    shots: BoundedChannel[DecodedFrame] = BoundedChannel()
+    """Decode a video in a thread; frames that are neither processed nor written are left out."""
+    channel: BoundedChannel[DecodedFrame] = BoundedChannel()
 
     def decode() -> None:
-        pace = FrameSampler(settings.frame_stride)
+        sampler = FrameSampler(settings.frame_stride)
         try:
             for frame in video.frames():
-                due = pace.should_process(frame.index, frame.timestamp)
-                if (due or settings.write_video) and not shots.put(
-                    DecodedFrame(frame.index, frame.timestamp, frame.image(), due)
-                ):
+                should_process = sampler.should_process(frame.index, frame.timestamp)
+                if not should_process and not settings.write_video:
+                    continue
+                if not channel.put(DecodedFrame(frame.index, frame.timestamp, frame.image(), should_process)):
                     return
-            shots.close()
-        except BaseException as error:
-            shots.close(error)
+            channel.close()
+        except BaseException as error:  # raised again in the receiving thread, which would wait forever otherwise
+            channel.close(error)
 
     thread = threading.Thread(target=decode, name="video-decode", daemon=True)
     thread.start()
     try:
-        yield shots
+        yield channel
     finally:
-        shots.abandon()
-        thread.join()  # the film is for one thread at a time
+        channel.abandon()
+        thread.join()  # the reader is not thread-safe
 
 
 class VideoEncoderThread:
-    """Writes a film to `path` in a thread of its own, with the sound of the film `audio_path`, see `VideoWriter`."""
+    """Writes a video to `path` in a thread of its own, with the audio of `audio_path`, see `VideoWriter`."""
 
     def __init__(self, path: Path, width: int, height: int, audio_path: Path, comment: str) -> None:
         self.num_frames = 0
@@ -90,12 +90,12 @@ class VideoEncoderThread:
         self._thread.start()
 
     def put(self, image: NDArray[np.uint8], timestamp: float) -> None:
-        """Add RGB uint8 (H, W, 3), shown from `timestamp` on; `VideoError` where the film cannot be written."""
+        """Add a frame, RGB uint8 (H, W, 3), displayed from `timestamp` on; `VideoError` where writing fails."""
         if not self._channel.put((image, timestamp)):
             self.close()
 
     def close(self, end_time: float | None = None) -> None:
-        """Finish the film, see `VideoWriter.close`; raises what went wrong while it was written. May be called again."""
+        """Finish the video, see `VideoWriter.close`; raises the error of the thread. May be called repeatedly."""
         self._end_time = end_time
         self._channel.close()
         self._thread.join()
@@ -104,13 +104,13 @@ class VideoEncoderThread:
 
     def _encode(self) -> None:
         try:
-            with VideoWriter(*self._writer_args) as film:
-                for picture, seconds in self._channel.receive():
-                    film.write(picture, seconds)
-                    self.num_frames = film.num_frames
-                film.close(self._end_time)
-            self.audio_warning = film.audio_warning
-        except BaseException as error:
+            with VideoWriter(*self._writer_args) as writer:
+                for image, timestamp in self._channel.receive():
+                    writer.write(image, timestamp)
+                    self.num_frames = writer.num_frames
+                writer.close(self._end_time)
+            self.audio_warning = writer.audio_warning
+        except BaseException as error:  # raised again by `close`
             self._error = error
         finally:
             self._channel.abandon()

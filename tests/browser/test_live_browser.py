@@ -265,9 +265,9 @@ def check_card(title: str, reason: str, *bars: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "script", "words"),
     [
-        ([], "", "The browser sees no camera that fits"),
-        ([FAKE], "", "The browser was told not to give this page the camera"),  # nobody answers its question
-        ([FAKE], BUSY, "Another program or tab holds the camera"),
+        ([], "", "The browser finds no suitable camera"),
+        ([FAKE], "", "The browser blocks the camera for this page"),  # nobody answers its question
+        ([FAKE], BUSY, "Another program or tab uses the camera"),
     ],
 )
 def test_the_doctor_finds_what_is_wrong(

@@ -25,7 +25,7 @@ from emotion.generation.images import (
     write_files,
 )
 from emotion.generation.sampler import Sampler
-from emotion.jobs.result_folder import MANIFEST_FILE
+from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import open_model
 from tests.generation.making import write_generator
 

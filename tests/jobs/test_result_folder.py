@@ -11,26 +11,26 @@ import pytest
 
 from emotion.cli import main
 from emotion.errors import EmotionError, ResultFolderError
-from emotion.jobs import result_folder
 from emotion.jobs.job import create_job_folder
 from emotion.jobs.process_record import ProcessRecord
 from emotion.jobs.result_folder import (
-    DATASET,
-    MANIFEST_FILE,
-    MODEL,
-    SYNTHETIC_IMAGES,
-    VIDEO,
-    ResultManifest,
     add_files,
     check_result_folder,
     claim_result_folder,
     clear_result,
     complete_result,
     create_result,
-    read_manifest,
-    replace_result,
-    staging_folder,
 )
+from emotion.jobs.result_manifest import (
+    DATASET,
+    MANIFEST_FILE,
+    MODEL,
+    SYNTHETIC_IMAGES,
+    VIDEO,
+    ResultManifest,
+    read_manifest,
+)
+from emotion.jobs.result_replacement import replace_result, staging_folder
 from tests.generation.making import write_generator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,7 +208,8 @@ KILLS = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from emotion import storage as files; from emotion.jobs import result_folder
+from emotion.jobs.result_folder import check_result_folder
+from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
 from tests.jobs.test_result_folder import files_in, make, result_of
 
 folder = Path(sys.argv[2])
@@ -232,7 +233,7 @@ for step in range(1, 100):
         make(out, "new", overwrite=True)
         os._exit(0)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    result_folder.check_result_folder(out, result_folder.SYNTHETIC_IMAGES)
+    check_result_folder(out, SYNTHETIC_IMAGES)
     found = files_in(out)
     assert found in (result_of("old"), result_of("new")), (step, found)
     make(out, "newer", overwrite=True)
@@ -263,7 +264,7 @@ def test_failed_rename_brings_the_old_result_back(tmp_path: Path, monkeypatch: p
             raise OSError(5, "Input/output error")
         real(source, target)
 
-    monkeypatch.setattr(result_folder.os, "rename", rename)
+    monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(ResultFolderError, match="Input/output error"):
         make(out, "two", overwrite=True)
     monkeypatch.undo()

@@ -12,9 +12,9 @@ NAMES = (
     "The page may use a camera",
     "You allowed it",
     "There is a camera",
-    "Nobody else uses it",
+    "No other program uses it",
     "It is connected",
-    "Pictures arrive",
+    "Images arrive",
 )
 SECURE, ALLOWED, CAMERA, FREE, CONNECTED, PICTURES = range(6)
 FINE = BrowserReport(True, "granted", 1, "")

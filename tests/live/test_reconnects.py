@@ -214,7 +214,7 @@ def test_frames_go_out_with_boxes(server: Server, session: LiveSession) -> None:
 
     asyncio.run(visit())
     view = session.state()
-    assert (len(view.faces), view.errors) == (1, 0)
+    assert (len(view.faces), view.counters.errors) == (1, 0)
 
 
 def test_many_break_off(server: Server, session: LiveSession) -> None:
@@ -223,9 +223,11 @@ def test_many_break_off(server: Server, session: LiveSession) -> None:
 
     async def visit(number: int) -> None:
         client = Client(worker := server.worker(session), Camera())
-        before = session.state().num_frames
+        before = session.state().counters.num_frames
         await client.connect()
-        await until(lambda: session.state().num_frames > before and client.pictures, f"the picture of client {number}")
+        await until(
+            lambda: session.state().counters.num_frames > before and client.pictures, f"the picture of client {number}"
+        )
         await (client.leave() if number % 2 else client.break_off())
         await until(lambda: worker.pc.connectionState == "closed", f"the end of client {number}")
 
@@ -236,7 +238,7 @@ def test_many_break_off(server: Server, session: LiveSession) -> None:
     (threads, memory) = marks[0]
     assert quiet(most=threads + 2) <= threads + 2
     assert process.memory_info().rss - memory < 50e6
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
     async def last() -> None:
         async with visiting(server, session) as client:
@@ -258,15 +260,15 @@ def test_one_in_ten_raises_and_the_stream_lives(server: Server, session: LiveSes
 
     async def visit() -> None:
         async with visiting(server, session) as client:
-            await until(lambda: session.state().errors >= 5, "five faults")
-            count = session.state().num_frames
-            await until(lambda: session.state().num_frames > count + 30, "thirty more frames")
+            await until(lambda: session.state().counters.errors >= 5, "five faults")
+            count = session.state().counters.num_frames
+            await until(lambda: session.state().counters.num_frames > count + 30, "thirty more frames")
             await until(lambda: has_box(client.pictures[-1]), "a picture with a box")
 
     asyncio.run(visit())
     view = session.state()
-    assert view.last_error == "RuntimeError: on purpose"
-    assert view.errors <= calls / 10
+    assert view.counters.last_error == "RuntimeError: on purpose"
+    assert view.counters.errors <= calls / 10
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -280,15 +282,15 @@ def test_a_stall_ends_no_stream(server: Server, session: LiveSession, speaker: S
         async with visiting(server, session) as client:
             speaker.first = lambda: hung.set() or go.wait(60)
             await until(hung.is_set, "the stall")
-            late, started = session.state().late_frames, time.monotonic()
-            await until(lambda: session.state().late_frames >= late + 30, "frames without a result")
+            late, started = session.state().counters.late_frames, time.monotonic()
+            await until(lambda: session.state().counters.late_frames >= late + 30, "frames without a result")
             assert time.monotonic() - started < 30 * _RESULT_TIMEOUT_SECONDS / 2, "none of them waited"
             await until(lambda: not has_box(client.pictures[-1]), "a picture without a box")
             go.set()
             await until(lambda: has_box(client.pictures[-1]), "a picture with a box again")
 
     asyncio.run(visit())
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
 
 def test_the_size_changes_in_mid_stream(server: Server, session: LiveSession) -> None:
@@ -309,7 +311,7 @@ def test_the_size_changes_in_mid_stream(server: Server, session: LiveSession) ->
                 await until(lambda s=shape: client.pictures[-1].shape == s, f"pictures of {shape}")
 
     asyncio.run(visit())
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
 
 def test_whoever_is_slow_gets_the_newest_frame() -> None:

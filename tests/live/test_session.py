@@ -24,7 +24,7 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, FrameResult, Scores
 from emotion.live import recording
 from emotion.live.session import LiveSession
-from emotion.live.state import LiveOptions
+from emotion.live.state import LiveOptions, RecordingState
 from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.annotation import annotate
@@ -124,7 +124,7 @@ def shows(one: Picture, image: Picture, box: Box) -> bool:
 def test_before_the_first_frame(make: Callable) -> None:
     session = make()
     view = session.state()
-    assert (view.faces, view.num_frames, view.result_age_seconds, view.idle_seconds, view.recording_seconds) == (
+    assert (view.faces, view.counters.num_frames, view.result_age_seconds, view.rates.idle_seconds, view.recording) == (
         (),
         0,
         None,
@@ -151,12 +151,17 @@ def test_a_frame_comes_back_with_its_faces(make: Callable) -> None:
     assert [(one.face.track_id, one.face.display_label) for one in view.faces] == [(1, "happy"), (2, "happy")]
     assert all(one.raw_scores is None for one in view.faces)
     assert np.array_equal(view.faces[0].thumbnail, serialization.crop_with_margin(image, view.faces[0].face))
-    assert (view.num_frames, view.dropped_frames, view.late_frames, view.errors) == (1, 0, 0, 0)
+    assert (
+        view.counters.num_frames,
+        view.counters.dropped_frames,
+        view.counters.late_frames,
+        view.counters.errors,
+    ) == (1, 0, 0, 0)
     assert view.result_age_seconds is not None
-    assert view.idle_seconds is not None
-    assert 0 <= view.idle_seconds <= view.result_age_seconds < 60
-    assert view.fps_in > 0 < view.fps_out
-    assert min(view.detect_ms, view.classify_ms, view.draw_ms) > 0
+    assert view.rates.idle_seconds is not None
+    assert 0 <= view.rates.idle_seconds <= view.result_age_seconds < 60
+    assert view.rates.fps_in > 0 < view.rates.fps_out
+    assert min(view.stats.detect_ms, view.stats.classify_ms, view.draw_ms) > 0
 
 
 def test_boxes_fit_the_mirrored_picture(make: Callable) -> None:
@@ -176,7 +181,7 @@ def test_in_a_pause_nothing_is_analysed(make: Callable) -> None:
     assert np.array_equal(session.process_frame(image, 0.0), image[:, ::-1])
     session.options = replace(session.options, anonymize=True)
     assert not shows(session.process_frame(image, 0.1), image[:, ::-1], Box(116, 30, 140, 54))
-    assert (session.state().num_frames, session.state().faces) == (2, ())
+    assert (session.state().counters.num_frames, session.state().faces) == (2, ())
     session.options = LiveOptions()
     session.process_frame(image, 0.2)
     assert len(session.state().faces) == 1
@@ -188,7 +193,7 @@ def test_the_size_may_change(make: Callable) -> None:
         image = paint((4, 4), shape=shape) if min(shape) > 28 else np.zeros((*shape, 3), np.uint8)
         assert session.process_frame(image, i / 25).shape == image.shape
         assert len(session.state().faces) == (min(shape) > 28)
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
 
 def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +214,7 @@ def test_calibration_shows_the_raw_scores(make: Callable, speaker: Speaker, monk
     assert session.state().faces[0].raw_scores is None
     session.calibrate()
     session.process_frame(paint((20, 30)), None)
-    assert session.state().calibration_seconds_left == pytest.approx(3.0, abs=0.1)
+    assert session.state().calibration.seconds_left == pytest.approx(3.0, abs=0.1)
 
 
 def test_a_calibration_ends_without_frames(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,13 +222,13 @@ def test_a_calibration_ends_without_frames(make: Callable, monkeypatch: pytest.M
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make()
     session.process_frame(paint((20, 30)), 0.0)
-    assert session.state().calibration_seconds_left is None
+    assert session.state().calibration.seconds_left is None
     session.calibrate()
     session.process_frame(paint((20, 30)), 0.1)
     now += 2.0
-    assert session.state().calibration_seconds_left == pytest.approx(1.0)
+    assert session.state().calibration.seconds_left == pytest.approx(1.0)
     now += 2.0
-    assert session.state().calibration_seconds_left == 0
+    assert session.state().calibration.seconds_left == 0
 
 
 class Explaining(Speaker):
@@ -275,8 +280,8 @@ def test_what_is_no_picture(make: Callable, image: Any, blur: bool) -> None:
     session = make(replace(BARE, anonymize=blur))
     out = session.process_frame(image, 0.0)
     assert not np.any(out) if blur else out is image
-    assert session.state().errors == 1
-    assert session.state().last_error
+    assert session.state().counters.errors == 1
+    assert session.state().counters.last_error
     assert session.process_frame(paint(), 0.1).shape == (120, 160, 3)
 
 
@@ -286,7 +291,7 @@ def test_times_that_are_none(make: Callable, seconds: float | None) -> None:
     for _ in range(3):
         session.process_frame(paint((20, 30)), seconds)
     assert [one.face.track_id for one in session.state().faces] == [1]
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -308,9 +313,9 @@ def test_one_in_ten_raises(make: Callable, speaker: Speaker, blur: bool) -> None
         assert out.shape == image.shape
         assert not blur or not shows(out, image, Box(20 + i // 4, 30, 44 + i // 4, 54))
     view = session.state()
-    assert view.errors > raised > 5
-    assert view.last_error in ("ValueError: on purpose", "RuntimeError: on purpose")
-    assert (view.num_frames, view.dropped_frames, view.late_frames) == (200, 0, 0)
+    assert view.counters.errors > raised > 5
+    assert view.counters.last_error in ("ValueError: on purpose", "RuntimeError: on purpose")
+    assert (view.counters.num_frames, view.counters.dropped_frames, view.counters.late_frames) == (200, 0, 0)
 
 
 def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,10 +325,10 @@ def test_a_stream_that_fails_wholly(make: Callable, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Stream, "process", look)
     session, image = make(), paint((20, 30))
     assert np.array_equal(session.process_frame(image, 0.0), image)
-    assert session.state().last_error == "MemoryError: no room"
+    assert session.state().counters.last_error == "MemoryError: no room"
     session.options = replace(BARE, anonymize=True)
     assert not shows(session.process_frame(image, 0.04), image, Box(20, 30, 44, 54))
-    assert session.state().errors == 2
+    assert session.state().counters.errors == 2
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -342,7 +347,7 @@ def test_a_long_stall(make: Callable, speaker: Speaker, blur: bool, monkeypatch:
         assert np.array_equal(out, image) != blur
         assert not blur or not shows(out, image, Box(20 + i, 30, 44 + i, 54))
     view = session.state()
-    assert (view.num_frames, view.late_frames, view.dropped_frames) == (7, 6, 4)
+    assert (view.counters.num_frames, view.counters.late_frames, view.counters.dropped_frames) == (7, 6, 4)
     assert view.faces[0].face.box.x1 == 10
     speaker.go.set()
     wait_until(lambda: session.state().faces[0].face.box.x1 == 26)
@@ -371,7 +376,7 @@ def test_a_frame_that_is_replaced_comes_back_at_once(make: Callable, speaker: Sp
     speaker.go.set()
     for thread in threads:
         thread.join(5)
-    assert session.state().dropped_frames == 1
+    assert session.state().counters.dropped_frames == 1
 
 
 # ------------------------------------------------------------------ without waiting
@@ -389,8 +394,8 @@ def test_without_waiting_nobody_waits(make: Callable, speaker: Speaker) -> None:
     for out, image in zip(outs, images, strict=True):
         assert np.array_equal(out, image), "what has no result passes as it came"
     view = session.state()
-    assert (view.num_frames, view.late_frames, view.errors, view.faces) == (30, 0, 0, ())
-    assert view.dropped_frames >= 28, "one is looked at, one waits"
+    assert (view.counters.num_frames, view.counters.late_frames, view.counters.errors, view.faces) == (30, 0, 0, ())
+    assert view.counters.dropped_frames >= 28, "one is looked at, one waits"
 
 
 def test_a_slow_classifier_delays_no_frame(make: Callable, speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +409,7 @@ def test_a_slow_classifier_delays_no_frame(make: Callable, speaker: Speaker, mon
         times.append(time.monotonic() - started)
         time.sleep(0.02)
     assert np.median(times) < pause / 10
-    assert session.state().num_frames == 40
+    assert session.state().counters.num_frames == 40
 
 
 def test_the_newest_result_comes(make: Callable) -> None:
@@ -417,7 +422,7 @@ def test_the_newest_result_comes(make: Callable) -> None:
         assert np.array_equal(out, session._last_frame.display_image(False))
         assert shows(out, image, Box(x + 2, 32, x + 22, 52))
         assert not np.array_equal(out, image)
-    assert session.state().late_frames == 0
+    assert session.state().counters.late_frames == 0
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -435,14 +440,14 @@ def test_a_result_too_old_is_not_shown(
     now += 0.49
     out = session.process_frame(paint((21, 30)), 0.49, wait=False)
     assert np.array_equal(out, first.annotated_image)
-    assert session.state().late_frames == 0
+    assert session.state().counters.late_frames == 0
     now += 0.02
     image = paint((22, 30))
     out = session.process_frame(image, 0.51, wait=False)
     assert np.array_equal(out, image) != blur
     assert not blur or not shows(out, image, Box(22, 30, 46, 54))
     assert not np.array_equal(out, first.annotated_image)
-    assert session.state().late_frames == 1
+    assert session.state().counters.late_frames == 1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -479,8 +484,8 @@ def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: S
             assert not seen
         time.sleep(0.004)
     assert session._stream.stats.frames > 20
-    assert session.state().num_frames == 120
-    assert session.state().errors > 0
+    assert session.state().counters.num_frames == 120
+    assert session.state().counters.errors > 0
     wait_until(lambda: session._worker._pending is None)
 
 
@@ -493,7 +498,7 @@ def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
         came.add(image.shape)
         assert session.process_frame(image, i / 30, wait=False).shape in came
     wait_until(lambda: session._last_frame is not None and session._worker._pending is None)
-    assert session.state().errors == 0
+    assert session.state().counters.errors == 0
 
 
 def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> None:
@@ -504,8 +509,8 @@ def test_one_in_ten_raises_without_waiting(make: Callable, speaker: Speaker) -> 
         assert session.process_frame(image, i / 30, wait=False).shape == image.shape
         wait_until(lambda i=i: session.state().result_age_seconds is not None and session._last_frame.result.index == i)
     view = session.state()
-    assert (view.errors, view.last_error) == (10, "RuntimeError: on purpose")
-    assert (view.num_frames, view.dropped_frames) == (100, 0)
+    assert (view.counters.errors, view.counters.last_error) == (10, "RuntimeError: on purpose")
+    assert (view.counters.num_frames, view.counters.dropped_frames) == (100, 0)
 
 
 @pytest.mark.parametrize("blur", [False, True])
@@ -520,7 +525,7 @@ def test_a_pause_and_an_end_without_waiting(make: Callable, blur: bool) -> None:
         session.close()
         session.options = replace(BARE, anonymize=blur)
         session._last_frame = None  # as if long ago
-    assert session.state().dropped_frames >= 1
+    assert session.state().counters.dropped_frames >= 1
 
 
 def test_what_is_analysed_without_waiting_is_recorded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -614,9 +619,9 @@ def test_no_face_is_ever_to_be_seen(make: Callable, speaker: Speaker, seed: int,
         out = session.process_frame(image, i / 25)
         assert not any(shows(out, image, box) for box in boxes)
         after = session.state()
-        if (after.late_frames, after.errors) == (before.late_frames, before.errors):
+        if (after.counters.late_frames, after.counters.errors) == (before.counters.late_frames, before.counters.errors):
             known = [(x, y) for x, y in places]
-    assert session.state().num_frames - session.state().late_frames > 20
+    assert session.state().counters.num_frames - session.state().counters.late_frames > 20
 
 
 def _near(box: Box, places: list[tuple[int, int]]) -> bool:
@@ -748,12 +753,12 @@ def test_a_recording_without_faces(make: Callable) -> None:
     session = make()
     session.start_recording()
     session.process_frame(paint(), 0.0)
-    assert session.state().recording_seconds == 0
+    assert session.state().recording == RecordingState(0.0, None)
     got = session.stop_recording()
     assert got.csv == BYTE_ORDER_MARK + ",".join(tables.STREAM_COLUMNS) + "\n"
     assert (got.num_frames, got.num_rows, got.num_tracks, got.video_path) == (1, 0, 0, None)
     assert json.loads(got.json)["frames"] == [{"timestamp": 0.0, "faces": []}]
-    assert session.state().recording_seconds is None
+    assert session.state().recording is None
 
 
 def test_other_settings_are_told(make: Callable) -> None:
@@ -772,7 +777,8 @@ def test_it_ends_by_itself(make: Callable, monkeypatch: pytest.MonkeyPatch) -> N
     session.start_recording()
     for i in range(20):
         session.process_frame(paint((20, 30)), i / 25)
-    assert "ended by itself" in (session.state().recording_warning or "")
+    assert (shown := session.state().recording)
+    assert "ended by itself" in (shown.warning or "")
     got = session.stop_recording()
     assert (got.num_rows, got.warning) == (10, recording._LIMIT_MESSAGE)
 
@@ -791,7 +797,7 @@ def test_a_film_that_cannot_be_written_costs_only_the_film(make: Callable, tmp_p
     session.start_recording(tmp_path / "gone" / "a.mp4")
     for i in range(5):
         session.process_frame(paint((20, 30)), i / 25)
-    wait_until(lambda: session.state().recording_warning)
+    wait_until(lambda: (shown := session.state().recording) and shown.warning)
     got = session.stop_recording()
     assert (got.num_rows, got.video_path) == (5, None)
     assert "cannot be written" in (got.warning or "")
@@ -805,7 +811,7 @@ def test_a_slow_film_drops_frames_and_delays_nothing(make: Callable, tmp_path: P
     session.start_recording(tmp_path / "a.mp4")
     for i in range(10):
         session.process_frame(paint((20, 30)), i / 25)
-    assert session.state().late_frames == 0
+    assert session.state().counters.late_frames == 0
     go.set()
     got = session.stop_recording()
     assert (got.num_rows, got.video_path) == (10, tmp_path / "a.mp4")
@@ -860,7 +866,7 @@ def test_after_the_end_frames_pass(make: Callable) -> None:
     started = time.monotonic()
     assert not shows(session.process_frame(image, 0.1), image, Box(20, 30, 44, 54))
     assert time.monotonic() - started < 0.4
-    assert session.state().num_frames == 2
+    assert session.state().counters.num_frames == 2
 
 
 def test_who_is_forgotten_leaves_nothing(make: Callable, fake_detector: Callable, tmp_path: Path) -> None:
@@ -898,4 +904,4 @@ def test_pages_and_camera_at_once(make: Callable) -> None:
     stop.set()
     for thread in pages:
         thread.join()
-    assert (session.state().errors, session.state().num_frames) == (0, 100)
+    assert (session.state().counters.errors, session.state().counters.num_frames) == (0, 100)

@@ -7,32 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics
+from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics, StreamRates
 
 
 def test_nothing_came() -> None:
-    pulse = StreamMetrics()
-    assert (pulse.frame_rates(5.0), pulse.latency_p95(5.0), pulse.seconds_since_last(5.0)) == ((0.0, 0.0), None, None)
+    metrics = StreamMetrics()
+    assert metrics.measure(5.0) == StreamRates(0.0, 0.0, None, None)
 
 
 def test_rates_and_ages_are_those_of_two_seconds() -> None:
-    pulse = StreamMetrics()
+    metrics = StreamMetrics()
     for i in range(250):
-        pulse.record_arrival(100 + i / 25)
+        metrics.record_arrival(100 + i / 25)
         if i % 2:
-            pulse.record_result(100 + i / 25, i / 1000)
-    came, ready = pulse.frame_rates(110.0)
-    assert (came, ready) == (pytest.approx(25, abs=1), pytest.approx(12.5, abs=1))
-    assert pulse.latency_p95(110.0) == pytest.approx(0.247, abs=0.003)
-    assert pulse.seconds_since_last(110.0) == pytest.approx(0.04)
-    assert (pulse.frame_rates(120.0), pulse.latency_p95(120.0)) == ((0.0, 0.0), None)
+            metrics.record_result(100 + i / 25, i / 1000)
+    rates = metrics.measure(110.0)
+    assert (rates.fps_in, rates.fps_out) == (pytest.approx(25, abs=1), pytest.approx(12.5, abs=1))
+    assert rates.latency_p95_seconds == pytest.approx(0.247, abs=0.003)
+    assert rates.idle_seconds == pytest.approx(0.04)
+    assert metrics.measure(120.0)[:3] == (0.0, 0.0, None)
 
 
 def test_rates_are_right_from_the_beginning() -> None:
-    pulse = StreamMetrics()
+    metrics = StreamMetrics()
     for i in range(13):
-        pulse.record_arrival(i / 25)
-    assert pulse.frame_rates(0.5)[0] == pytest.approx(25, abs=2)
+        metrics.record_arrival(i / 25)
+    assert metrics.measure(0.5).fps_in == pytest.approx(25, abs=2)
 
 
 def test_the_times_of_the_frames_are_kept() -> None:

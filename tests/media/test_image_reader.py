@@ -382,7 +382,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     closed = io.BytesIO(b"x")
     closed.close()
-    assert refused(b"") == ("The picture is empty: choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file.")
+    assert refused(b"") == ("The image is empty: choose a JPEG, HEIC, PNG, WebP, GIF, BMP, TIFF, PPM or AVIF file.")
     assert refused(tmp_path / "empty.png").startswith('"empty.png" is empty')
     assert refused(tmp_path).startswith(f'"{tmp_path.name}" is a folder')
     assert refused(tmp_path / "no.png").startswith('"no.png" was not found')
@@ -391,20 +391,20 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     assert "cannot be opened" in refused("n" * 5000)
     assert refused(Broken()).startswith('"upload.png" cannot be opened')
     assert "cannot be opened" in refused(closed)
-    assert refused(io.StringIO("text")) == "The picture is a file of str: open it in binary mode."
-    assert refused(7) == "The picture has the type int: expected is a path, bytes or an open binary file."
+    assert refused(io.StringIO("text")) == "The image is a file of str: open it in binary mode."
+    assert refused(7) == "The image has the type int: expected is a path, bytes or an open binary file."
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices here")
 def test_a_device_is_not_read() -> None:
-    assert "is not a plain file" in refused("/dev/zero")
+    assert "is not a regular file" in refused("/dev/zero")
 
 
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("", "The picture"),
-        ("\x00\x07\n", "The picture"),
+        ("", "The image"),
+        ("\x00\x07\n", "The image"),
         ("x.png", '"x.png"'),
         ("/etc/passwd/../x.png", '"x.png"'),
         ("C:\\fakepath\\x.png", '"x.png"'),
@@ -447,10 +447,10 @@ STRANGERS: dict[str, tuple[bytes, str]] = {
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG or XML document"),
     "text": (b"emotion,pixels,Usage\n0,70 80 82,Training\n" * 30, "plain text"),
     "text with accents": ("Grüße, ".encode() * 90, "plain text"),
-    "noise": (RNG.bytes(500), "not a whole picture"),
-    "nul": (bytes(500), "not a whole picture"),
+    "noise": (RNG.bytes(500), "not a complete image"),
+    "nul": (bytes(500), "not a complete image"),
     "text PPM": (b"P3\n1 1\n255\n1 2 3\n", "a PPM file in text form"),
-    "icon": (saved(RGB, "ICO"), "not a whole picture"),
+    "icon": (saved(RGB, "ICO"), "not a complete image"),
     "EPS": (saved(RGB, "EPS"), "plain text"),
 }
 
@@ -854,7 +854,7 @@ def test_every_mode_of_pillow(mode: str) -> None:
     ids=lambda wrong: type(wrong).__name__,
 )
 def test_what_is_no_picture_in_memory(bad) -> None:
-    with pytest.raises(ImageError, match=r"^The picture .*: .*\.$"):
+    with pytest.raises(ImageError, match=r"^The image .*: .*\.$"):
         as_rgb(bad)
 
 
@@ -993,7 +993,7 @@ def test_photos_of_phones_are_read_and_larger_ones_refused() -> None:
         data = waves[kind]
         at = next(data.index(mark) for mark in (b"\xff\xc0", b"\xff\xc2", b"\xff\xc9") if mark in data) + 5
         data = data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
-        frame = check_jpeg(data, "The picture")
+        frame = check_jpeg(data, "The image")
         assert frame is not None
         assert frame.choose_reduction(DEFAULT_LIMITS) == reduction, (kind, width, height)
         if reduction is None:

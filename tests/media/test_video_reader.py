@@ -67,7 +67,7 @@ def seen(path: Path, **more: Any) -> Seen:
 def refused(path: Path, **more: Any) -> str:
     """The sentence with which the film is refused."""
     sentence = seen(path, **more).refusal
-    assert re.fullmatch(r'("[^\n"]+"|The film) [^\n:]+: [^\n:]+\.', sentence), sentence
+    assert re.fullmatch(r'("[^\n"]+"|The video) [^\n:]+: [^\n:]+\.', sentence), sentence
     return sentence
 
 
@@ -368,7 +368,7 @@ def test_a_hole_of_ten_hours(tmp_path: Path) -> None:
         came = seen(make_film(tmp_path / name, [0, 0.04, 0.08, 36000, 36000.04], file_options=options))
         assert came.seconds == pytest.approx([0, 0.04, 0.08])
         assert came.refusal == (
-            f'"{name}" goes on beyond 30 minutes, the most that is read: cut it into shorter films.'
+            f'"{name}" is longer than 30 minutes, the most that is read: cut it into shorter videos.'
         )
 
 
@@ -376,7 +376,7 @@ def test_a_film_longer_than_the_limit_gives_what_comes_before(tmp_path: Path) ->
     path = make_film(tmp_path / "a.mp4", 50)
     came = seen(path, limits=VideoLimits(max_seconds=1.0))
     assert len(came.indices) == 25
-    assert "beyond 0.0167 minutes" in came.refusal
+    assert "longer than 0.0167 minutes" in came.refusal
     assert len(seen(path, limits=VideoLimits(max_seconds=2.0)).indices) == 50
 
 
@@ -451,7 +451,7 @@ def test_frames_that_grow_over_the_limit_end_the_film(
     assert came.indices == [0, 1, 2][: len(came.indices)]
     # A decoder that holds frames back, to sort them, may lose those.
     assert len(came.indices) == 3 or codec in ("libx265", "libsvtav1")
-    assert "at most 160 on a side can be read: save it anew in a smaller size" in came.refusal
+    assert "at most 160 on a side can be read: save it in a smaller size" in came.refusal
     # Much larger ones are never decoded, so that nobody knows their size.
     assert ("of more pixels" in came.refusal) == (size == (640, 480))
 
@@ -487,7 +487,7 @@ def test_a_bad_frame_does_not_end_the_film(tmp_path: Path, name: str, codec: str
 
 def test_a_film_of_garbage(tmp_path: Path) -> None:
     path = spoil(make_film(tmp_path / "a.mp4", 12, options={"g": "1"}), range(12))
-    assert "holds no picture that can be decoded" in refused(path)
+    assert "holds no frame that can be decoded" in refused(path)
 
 
 def test_endless_garbage_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,7 +525,7 @@ def test_an_index_in_front_saves_what_is_there(tmp_path: Path) -> None:
         assert film.num_corrupt_packets >= 1
     data = make_film(tmp_path / "b.mp4", 20).read_bytes()
     (tmp_path / "b.mp4").write_bytes(data[: boxes(data, "moov")])
-    assert "for the part that says where its pictures are is missing: copy it anew" in refused(tmp_path / "b.mp4")
+    assert "because its index is missing: copy it again" in refused(tmp_path / "b.mp4")
 
 
 def boxes(data: bytes, names: str) -> int:
@@ -594,7 +594,7 @@ def test_an_index_that_is_a_bomb(tmp_path: Path, claim: str) -> None:
         data = data[: at + 4] + b"free" + data[at + 8 :]
     (tmp_path / "b.mp4").write_bytes(data)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    assert "claims to hold more frames than any film does" in refused(tmp_path / "b.mp4")
+    assert "claims to hold more frames than any video does" in refused(tmp_path / "b.mp4")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
     assert time.monotonic() - start < 10
 
@@ -633,18 +633,18 @@ def test_files_without_moving_pictures(tmp_path: Path) -> None:
             container.mux(track.encode(None))
         return tmp_path / name
 
-    assert "holds sound only: choose" in refused(sound("a.m4a", False))
+    assert "holds audio only: choose" in refused(sound("a.m4a", False))
     with av.open(str(sound("b.m4a", True))) as container:
         assert len(container.streams.video) == 1
-    assert "holds sound only: choose" in refused(sound("b.m4a", True))
-    assert "neither pictures nor sound" in refused(make_film(tmp_path / "none.mp4", 0))
+    assert "holds audio only: choose" in refused(sound("b.m4a", True))
+    assert "neither video nor audio" in refused(make_film(tmp_path / "none.mp4", 0))
     assert "damaged" in refused(make_film(tmp_path / "none.mkv", 0))
 
 
 def test_pictures_that_nothing_can_decode(tmp_path: Path) -> None:
     data = make_film(tmp_path / "a.mp4", 3).read_bytes().replace(b"avc1", b"zzzz")
     (tmp_path / "b.mp4").write_bytes(data)
-    assert "holds pictures of an unknown kind" in refused(tmp_path / "b.mp4")
+    assert "holds video of an unknown codec" in refused(tmp_path / "b.mp4")
 
 
 def test_the_best_of_several_streams(tmp_path: Path) -> None:
@@ -668,9 +668,9 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "is empty" in refused(tmp_path / "empty.mp4")
     assert "cannot be opened" in refused(tmp_path / "nul\0l.mp4")
     os.mkfifo(tmp_path / "pipe.mp4")
-    assert "is not a plain file" in refused(tmp_path / "pipe.mp4")
+    assert "is not a regular file" in refused(tmp_path / "pipe.mp4")
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(1).bytes(5000))
-    assert "not a film of a kind" in refused(tmp_path / "noise.mp4")
+    assert "not a video of a supported format" in refused(tmp_path / "noise.mp4")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "concat:x|y.mp4").write_text("x")
     assert "plain text" in refused(Path("concat:x|y.mp4"))
@@ -695,7 +695,7 @@ def test_messages_name_the_film_as_people_do(tmp_path: Path) -> None:
     (tmp_path / "source.mp4").write_text("hello")
     assert refused(tmp_path / "source.mp4", name="C:\\clips\\party\n.mp4").startswith('"party.mp4" is plain text')
     assert video_display_name("x" * 100 + ".mp4") == '"' + "x" * 44 + "…" + "x" * 11 + '.mp4"'
-    assert video_display_name("\x1b\n") == "The film"
+    assert video_display_name("\x1b\n") == "The video"
 
 
 def test_notes_in_no_known_alphabet(tmp_path: Path) -> None:
@@ -742,7 +742,7 @@ def test_lists_lead_to_no_other_file(tmp_path: Path, name: str, disguise: str) -
     path = tmp_path / (name + disguise)
     path.write_text(LISTS[name])
     watch = Watch(secret)
-    assert "is plain text, a playlist perhaps, and no film" in refused(path)
+    assert "is plain text, perhaps a playlist, and not a video" in refused(path)
     assert not watch.opened()
     if name == "concat.ffconcat":  # what happens without the precautions
         with av.open(str(path)):

@@ -385,7 +385,7 @@ def test_sound_of_an_unknown_kind_is_left_out_and_told(tmp_path: Path) -> None:
     source = make_film(tmp_path / "a.mp4", 10, sound="ac3")
     source.write_bytes(source.read_bytes().replace(b"ac-3", b"zzzz"))
     writer = copy(source, tmp_path / "b.mp4")
-    assert writer.audio_warning == 'The sound of "a.mp4" is of an unknown kind, so the new film is silent.'
+    assert writer.audio_warning == 'The audio of "a.mp4" has an unknown codec, so the new video is silent.'
     assert len(read(tmp_path / "b.mp4")[0]) == 10
 
 
@@ -402,7 +402,7 @@ def test_sound_that_the_file_cannot_hold_is_left_out(tmp_path: Path, monkeypatch
     monkeypatch.setattr("emotion.media.audio_track._is_browser_compatible", lambda track: True)
     monkeypatch.setattr("emotion.media.audio_track.AudioTrack.attach", refuse)
     writer = copy(source, tmp_path / "b.mp4")
-    assert "is damaged, so a part of the new film is silent" in str(writer.audio_warning)
+    assert "is damaged, so a part of the new video is silent" in str(writer.audio_warning)
     assert len(read(tmp_path / "b.mp4")[0]) == 10
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.mkv", "b.mp4"]
 

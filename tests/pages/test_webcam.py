@@ -403,7 +403,7 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
         assert playing.app.button(key=key).disabled, "it would keep nothing, or an earlier image"
         assert "end the pause first" in playing.app.button(key=key).help
     lives(playing).start_recording(False)  # the pause began between the drawing of the button and the click
-    assert lives(playing).session.state().recording_seconds is None
+    assert lives(playing).session.state().recording is None
     playing.app.run()
     assert "Nothing can be recorded while the stream is paused" in playing.words
     cards = playing.shown("live_cards")
@@ -436,7 +436,7 @@ def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
     back = rtc.last["video_frame_callback"](Broken())
     assert (back.width, back.height) == (64, 48)
     assert not back.to_ndarray(format="rgb24").any()
-    assert lives(playing).session.state().last_error == "ValueError: broken"
+    assert lives(playing).session.state().counters.last_error == "ValueError: broken"
 
 
 # ------------------------------------------------------------------ saving
@@ -547,7 +547,7 @@ def test_another_detector_begins_anew_and_keeps_what_was_saved(playing: Any, rtc
     assert {"snapshot.png", "live.csv", "live.mp4"} <= saved.keys()
     assert len(saved["live.csv"].splitlines()) == 4
     rtc.play(playing, paint((40, 60)))
-    assert (new.state().num_frames, old.state().num_frames) == (1, 4)
+    assert (new.state().counters.num_frames, old.state().counters.num_frames) == (1, 4)
     old.close()
 
 
@@ -705,10 +705,10 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     playing.app.run()
     assert not playing.app.warning, "the first picture is on its way"
-    assert "Pictures arrive: not known yet" in playing.words
+    assert "Images arrive: not known yet" in playing.words
     rtc.play(playing, paint((40, 60)))
-    assert "Pictures arrive: yes" in playing.words
-    assert live.session.state().num_frames == 2
+    assert "Images arrive: yes" in playing.words
+    assert live.session.state().counters.num_frames == 2
 
 
 @pytest.mark.parametrize(
@@ -717,7 +717,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
         (ASKED, 2, None),
         (ASKED, 60, "It is connected: no.** For 6"),
         (PLAYING, 6, None),
-        (PLAYING, 60, "Pictures arrive: no.** The connection stands, but for 6"),
+        (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
     ],
 )
 def test_the_doctor_waits_and_then_speaks(
@@ -762,7 +762,7 @@ def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None
     rtc.state = PLAYING
     playing.app.run()
     rtc.play(playing, paint((40, 60)))
-    assert kept.session.state().num_frames == 2
+    assert kept.session.state().counters.num_frames == 2
     assert not playing.app.error
 
 
@@ -773,7 +773,7 @@ def test_fifty_starts_and_stops(live: Any, rtc: Rtc) -> None:
         for state in (ASKED, PLAYING, NOBODY):
             rtc.state = state
             live.app.run()
-    assert lives(live).session.state().num_frames == 0
+    assert lives(live).session.state().counters.num_frames == 0
     assert threading.active_count() <= before
     rtc.state = PLAYING
     live.app.run()
@@ -789,7 +789,7 @@ def test_two_visitors(playing: Any, rtc: Rtc, open_page: Open) -> None:
     assert yours.analyzer is mine.analyzer
     rtc.play(other, *[paint((40, 60), (200, 60))] * 3)
     camera(av.VideoFrame.from_ndarray(paint((40, 60)), format="rgb24"))
-    assert (mine.session.state().num_frames, yours.session.state().num_frames) == (2, 3)
+    assert (mine.session.state().counters.num_frames, yours.session.state().counters.num_frames) == (2, 3)
     playing.app.run()
     assert (len(playing.shown("live_cards")["faces"]), len(other.shown("live_cards")["faces"])) == (1, 2)
     yours.session.close()

@@ -17,7 +17,7 @@ import pytest
 
 from emotion.cli import main
 from emotion.faces import Box
-from emotion.jobs.result_folder import MANIFEST_FILE
+from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.media.image_reader import encode_png, read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import image_results

@@ -91,9 +91,10 @@ def test_an_error_within_is_its_own(tmp_path: Path) -> None:
 
 
 def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with (
         pytest.raises(JobError, match="cannot be written to"),
-        wait_for_slot(tmp_path / "no" / "one", JobReporter(tmp_path)),
+        wait_for_slot(tmp_path / "file" / "one", JobReporter(tmp_path)),
     ):
         pass
 

@@ -15,7 +15,8 @@ from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.datasets.label_sets import check_splits, count_labels
 from emotion.errors import ModelError
-from emotion.jobs.result_folder import MODEL, create_result
+from emotion.jobs.result_folder import create_result
+from emotion.jobs.result_manifest import MODEL
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import write_atomic

@@ -41,7 +41,7 @@ def show_cards(live_state: LiveState) -> None:
 def _explain_no_faces(live_state: LiveState) -> str:
     if live_state.is_paused:
         return "Paused: the images pass without being analyzed."
-    if live_state.num_frames == 0:
+    if live_state.counters.num_frames == 0:
         return "Every face gets a card here as soon as the picture comes."
     return "No face in the picture. What helps: look at the camera, come nearer, more light from the front."
 
@@ -76,8 +76,8 @@ def run_diagnostics(controller: LiveController, live_state: LiveState) -> tuple[
     connection = ConnectionState(
         requested_for,
         controller.is_connected,
-        live_state.num_frames - controller.num_earlier_frames if requested_for is not None else 0,
-        live_state.idle_seconds,
+        live_state.counters.num_frames - controller.num_earlier_frames if requested_for is not None else 0,
+        live_state.rates.idle_seconds,
     )
     return run_checks(BrowserReport.from_dict(sent and sent.get("facts")), connection)
 
@@ -104,18 +104,22 @@ def format_stats(live_state: LiveState) -> str:
     """How the stream does, in a line."""
     if live_state.result_age_seconds is None:
         return "No picture yet"
-    if live_state.idle_seconds is not None and live_state.idle_seconds > WINDOW_SECONDS:
-        return f"No picture for {live_state.idle_seconds:.0f} seconds"
+    if live_state.rates.idle_seconds is not None and live_state.rates.idle_seconds > WINDOW_SECONDS:
+        return f"No picture for {live_state.rates.idle_seconds:.0f} seconds"
     parts = [f"{components.format_size(live_state.frame_size)} come"] if live_state.frame_size else []
     parts += [
-        f"{live_state.fps_in:.0f} pictures a second come, {live_state.fps_out:.0f} are read",
-        f"finding {live_state.detect_ms:.0f} ms, reading {live_state.classify_ms:.0f} ms, "
+        f"{live_state.rates.fps_in:.0f} pictures a second come, {live_state.rates.fps_out:.0f} are read",
+        f"finding {live_state.stats.detect_ms:.0f} ms, reading {live_state.stats.classify_ms:.0f} ms, "
         f"drawing {live_state.draw_ms:.0f} ms",
         f"result {live_state.result_age_seconds:.0f} s old"
-        if live_state.latency_p95_seconds is None
-        else f"result ready {1000 * live_state.latency_p95_seconds:.0f} ms after its image",
+        if live_state.rates.latency_p95_seconds is None
+        else f"result ready {1000 * live_state.rates.latency_p95_seconds:.0f} ms after its image",
     ]
-    counts = {"left out": live_state.dropped_frames, "too late": live_state.late_frames, "failed": live_state.errors}
+    counts = {
+        "left out": live_state.counters.dropped_frames,
+        "too late": live_state.counters.late_frames,
+        "failed": live_state.counters.errors,
+    }
     parts += [f"{n} {what}" for what, n in counts.items() if n]
     return " · ".join(parts)
 

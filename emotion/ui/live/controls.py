@@ -32,9 +32,9 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
             help=_PAUSED_MESSAGE if paused else None,
         )
         # One button that changes its words: two would stand side by side for a moment, and push down what is below.
-        recording = live_state.recording_seconds is not None
+        recording = live_state.recording
         st.button(
-            f"Stop recording ({live_state.recording_seconds:.0f} s)" if recording else "Record",
+            f"Stop recording ({recording.duration:.0f} s)" if recording else "Record",
             key="live_record",
             icon=":material/stop:" if recording else ":material/fiber_manual_record:",
             on_click=controller.stop_recording if recording else _start_recording,
@@ -42,7 +42,7 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
             disabled=controller.is_finishing or ((paused or live_state.result_age_seconds is None) and not recording),
             help=_PAUSED_MESSAGE if paused and not recording else None,
         )
-        st.checkbox("with the film", key="live_write_video", disabled=recording)
+        st.checkbox("with the film", key="live_write_video", disabled=recording is not None)
 
 
 def _start_recording(controller: LiveController) -> None:
@@ -61,7 +61,7 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
             on_click=controller.calibrate,
             disabled=not live_state.faces
             or controller.session.options.is_paused
-            or bool(live_state.calibration_seconds_left),
+            or bool(live_state.calibration.seconds_left),
             help="Some faces look stern or glad at rest. For three seconds the program looks at every face in the "
             "picture; from then on it reads them against that. A thin line in a bar shows the score without it.",
         )
@@ -72,12 +72,12 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
                 key="live_uncalibrate",
                 on_click=controller.session.clear_calibration,
             )
-    if live_state.calibration_seconds_left:
-        left = _pluralize(max(1, round(live_state.calibration_seconds_left)), "more second")
+    if live_state.calibration.seconds_left:
+        left = _pluralize(max(1, round(live_state.calibration.seconds_left)), "more second")
         st.markdown(f":material/self_improvement: Look relaxed for {left}.")
-    elif live_state.calibration_seconds_left == 0 and (live_state.result_age_seconds or 0.0) > _STALE_SECONDS:
+    elif live_state.calibration.seconds_left == 0 and (live_state.result_age_seconds or 0.0) > _STALE_SECONDS:
         st.caption("No resting face was taken: the pictures stopped before its three seconds were over.")
-    elif live_state.calibration_succeeded is False:
+    elif live_state.calibration.succeeded is False:
         st.caption("No resting face was taken: nobody was seen well enough for these three seconds. Try again.")
 
 

@@ -65,7 +65,10 @@ class LiveController:
     def is_used(self) -> bool:
         """Whether a picture was asked for or came, or something was saved."""
         return bool(
-            self.requested_timestamp is not None or self.session.state().num_frames or self.recording or self.snapshot
+            self.requested_timestamp is not None
+            or self.session.state().counters.num_frames
+            or self.recording
+            or self.snapshot
         )
 
     @property
@@ -82,7 +85,7 @@ class LiveController:
 
     def restart_session(self, source: str, analyzer: Analyzer, options: LiveOptions) -> None:
         """Begin a new session; what was saved stays, a recording ends here."""
-        if self.session.state().recording_seconds is not None:
+        if self.session.state().recording is not None:
             self.recording = self.session.stop_recording()
         self.session.close()
         self.source, self.analyzer, self.session = source, analyzer, LiveSession(analyzer, options)
@@ -91,7 +94,10 @@ class LiveController:
     def update_connection(self, *, is_requested: bool, is_connected: bool) -> None:
         """The browser says whether a stream is wanted, and whether it is connected."""
         if is_requested and self.requested_timestamp is None:
-            self.requested_timestamp, self.num_earlier_frames = time.monotonic(), self.session.state().num_frames
+            self.requested_timestamp, self.num_earlier_frames = (
+                time.monotonic(),
+                self.session.state().counters.num_frames,
+            )
         elif not is_requested:
             self.requested_timestamp = None
         self.is_connected = is_connected

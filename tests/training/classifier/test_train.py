@@ -26,7 +26,7 @@ from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import job_context
-from emotion.jobs.result_folder import MANIFEST_FILE
+from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import compute_sha256, list_models, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.training import install, manager
