@@ -17,6 +17,7 @@ import click
 import pytest
 import yaml
 
+import emotion
 from emotion.cli.main import cli
 from emotion.cli.main import main as run_command
 from emotion.media.image_reader import read_image
@@ -161,6 +162,12 @@ def test_named_files_exist(page: Path) -> None:
     names = re.findall(r"`((?:emotion|pages|tests|models|docs)/[\w/*.-]*)`", page.read_text(encoding="utf-8"))
     missing = [name for name in names if not name.startswith(NO_PATHS) and not any(ROOT.glob(name.rstrip("/")))]
     assert missing == []
+
+
+def test_the_reference_lists_every_public_name() -> None:
+    page = (ROOT / "docs/python-api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^::: emotion\.(\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(set(emotion.__all__) - {"__version__"})
 
 
 def test_every_page_is_in_the_navigation() -> None:
