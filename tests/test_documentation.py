@@ -34,6 +34,7 @@ FENCE: Final = re.compile(
 RUNNABLE_COMMANDS: Final = (
     "analyze",
     "classifier list",
+    "dataset list",
     "generator sample",
     "models list",
     "runs",
