@@ -1,6 +1,6 @@
 # The app alone, without what only tests need:   docker build -t emotion-studio . && docker run -p 127.0.0.1:8501:8501 emotion-studio
 # Who opens it to a network names the hosts in the address bar: -e STREAMLIT_SERVER_ALLOWED_HOSTS="localhost studio.example.org"
-# A camera needs HTTPS unless the page is opened on the same machine; see docs/deployment.md.
+# A camera needs HTTPS unless the page is opened on the same machine; see "Open it to others" in README.md.
 FROM python:3.12-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
