@@ -171,6 +171,12 @@ def test_the_reference_lists_every_public_name() -> None:
     assert sorted(listed) == sorted(set(emotion.__all__) - {"__version__"})
 
 
+def test_the_architecture_lists_every_package() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    packages = {path.parent.name for path in ROOT.glob("emotion/*/__init__.py")}
+    assert {name for name in packages if f"`{name}`" not in page} == set()
+
+
 def test_every_page_is_in_the_navigation() -> None:
     class Loader(yaml.SafeLoader):
         """Reads the names of Python functions in mkdocs.yml as text."""
