@@ -84,7 +84,7 @@ def _check_secure_context(browser: BrowserReport) -> Check:
             name,
             "failed",
             "Browsers give a camera only to pages from the same computer or over HTTPS; this page came over plain HTTP. "
-            "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS, see docs/deployment.md.",
+            "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS as the README shows.",
         )
     )
 
@@ -134,7 +134,7 @@ def _check_connection(connection: ConnectionState) -> Check:
         name,
         "failed",
         f"For {connection.requested_for:.0f} seconds the picture has found no way to the program. On one computer a VPN or "
-        "firewall stands between; across networks a TURN server is needed, see docs/deployment.md.",
+        "firewall stands between; across networks a TURN server is needed, as the README shows.",
     )
 
 
