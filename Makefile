@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz load-test startup-benchmark chaos-test setup lint lock clean
+.PHONY: app test quick fuzz load-test startup-benchmark chaos-test docs setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -46,6 +46,10 @@ lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+# The documentation as pages in out/docs, without a network; a warning is an error.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 setup: $(VENV)/.app
 
