@@ -41,11 +41,13 @@ class Box:
         """The middle (x, y)."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
+    def intersection_area(self, other: Box) -> float:
+        """Square pixels that both boxes cover."""
+        return Box(max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)).area
+
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1; 0 where both are empty."""
-        shared = Box(
-            max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)
-        ).area
+        shared = self.intersection_area(other)
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
 

@@ -52,7 +52,13 @@ def test_another_type_is_refused_with_field_value_and_what_was_expected(wrong: d
 
 
 def test_the_settings_of_a_preparation_are_checked() -> None:
-    for wrong in ({"size": "48"}, {"seed": 1.0}, {"pre_cropped": "yes"}, {"multi_face_policy": "some"}, {"split_ratios": None}):
+    for wrong in (
+        {"size": "48"},
+        {"seed": 1.0},
+        {"pre_cropped": "yes"},
+        {"multi_face_policy": "some"},
+        {"split_ratios": None},
+    ):
         with pytest.raises(EmotionError, match=f"{next(iter(wrong))} is .*; expected"):
             DatasetBuildConfig(**wrong)  # type: ignore[arg-type]
 

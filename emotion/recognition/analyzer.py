@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import non_max_suppression, to_xyxy
 from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
 from emotion.faces import Box, Face
@@ -38,6 +39,7 @@ _MIN_ROTATED_SCORE: Final = 0.5  # the same of the surest face of a turn that ma
 _MAX_TRIAL_SIDE: Final = 1280  # pixels, the most that other turns are searched with until one is taken
 _MIN_FACE_PROB: Final = 0.1  # the classifier's face score below which a face is not named
 _MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named beside the first
+_MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
 _CANDIDATE_RATIO: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _MIN_SEARCHED_PX: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
 _MIN_FACE_PX: Final = 12.0  # pixels of the image itself, with `FULL_RESOLUTION_SIDE`
@@ -168,12 +170,10 @@ class Analyzer:
             for reading in classified_faces
             if reading.face.box.area >= min_size * min_size
         ]
-        kept: list[ClassifiedFace] = []
-        for reading in sorted(judged, key=lambda reading: -reading.face.detection_score):
-            face = reading.face
-            if face.detection_score >= threshold and all(face.box.iou(other.face.box) < 0.3 for other in kept):
-                kept.append(reading)
-        return tuple(kept)
+        certain = [classified for classified in judged if classified.face.detection_score >= threshold]
+        scores = np.array([classified.face.detection_score for classified in certain])
+        boxes = to_xyxy(classified.face.box for classified in certain)
+        return tuple(certain[index] for index in non_max_suppression(boxes, scores, max_iou=_MAX_FACE_IOU))
 
     def fused_score(self, face: Face, face_prob: float) -> float:
         """How likely a found face is one, where the classifier says `verdict`, 0 to 1."""

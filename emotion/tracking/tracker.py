@@ -18,15 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from emotion.boxes import box_sizes, non_max_suppression, pairwise_iou, to_xyxy
 from emotion.faces import Box, Face
 
 ACTIVATION_THRESHOLD: Final = 0.8  # a find with this score is shown at once, others when they are found a second time
 _MAX_GAP_SECONDS: Final = 3.0  # seconds without a frame, after which nobody can tell who is who
-_DISTANCE_LIMITS: Final = (
-    0.5,
-    2.0,
-    1.5,
-)  # in face sizes: how far a face may be off at once, more with each second, at most
+# In face sizes: how far a face may lie from its predicted position: from one frame to the next, more with each second
+# since it was seen, and at most.
+_BASE_DISTANCE: Final = 0.5
+_DISTANCE_PER_SECOND: Final = 2.0
+_MAX_DISTANCE: Final = 1.5
+_MIN_SIZE_PX: Final = 1e-3  # an empty box has a logarithm, too
 _MAX_LOG_GROWTH: Final = math.log(1.8)  # how much larger or smaller a face may have become
 _SMOOTHING_SECONDS: Final = 0.1  # seconds over which the speed is averaged: a jitter of the boxes is no movement
 _PREDICTION_SECONDS: Final = 0.25  # seconds after which a moving head is expected to have stopped
@@ -150,17 +152,14 @@ class Tracker:
 
 def _is_same_face(box: Box, other: Box) -> bool:
     """Whether two boxes are of one face; one may be only its eyes or its chin, as detectors sometimes give them."""
-    shared = Box(max(box.x1, other.x1), max(box.y1, other.y1), min(box.x2, other.x2), min(box.y2, other.y2))
-    return shared.area > _DUPLICATE_OVERLAP * min(box.area, other.area)
+    return box.intersection_area(other) > _DUPLICATE_OVERLAP * min(box.area, other.area)
 
 
 def _remove_duplicates(faces: Sequence[Face]) -> list[Face]:
-    """The surest find of each face, the surest first."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.detection_score):
-        if not any(_is_same_face(face.box, other.box) for other in kept):
-            kept.append(face)
-    return kept
+    """Select the most certain detection of each face, the highest score first."""
+    scores = np.array([face.detection_score for face in faces])
+    boxes = to_xyxy(face.box for face in faces)
+    return [faces[index] for index in non_max_suppression(boxes, scores, max_containment=_DUPLICATE_OVERLAP)]
 
 
 def _assign_faces(tracks: Sequence[Track], faces: Sequence[Face], timestamp: float) -> dict[Track, Face]:
@@ -169,14 +168,10 @@ def _assign_faces(tracks: Sequence[Track], faces: Sequence[Face], timestamp: flo
         return {}
     age = np.array([timestamp - track.last_seen for track in tracks])
     costs = _compute_costs(
-        _to_xyxy([track.predict(timestamp).box for track in tracks]), _to_xyxy([f.box for f in faces]), age
+        to_xyxy(track.predict(timestamp).box for track in tracks), to_xyxy(face.box for face in faces), age
     )
     rows, columns = linear_sum_assignment(costs)
     return {tracks[i]: faces[j] for i, j in zip(rows, columns, strict=True) if costs[i, j] < _FORBIDDEN_COST}
-
-
-def _to_xyxy(boxes: Sequence[Box]) -> NDArray[np.float64]:
-    return np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
 
 
 def _compute_costs(
@@ -184,15 +179,14 @@ def _compute_costs(
 ) -> NDArray[np.float64]:
     """Of every pair of expected places (n, 4) and finds (m, 4) as (n, m): distance in face sizes, what is
     missing of the overlap, and the seconds since the face was seen, so that who is here goes before who is lost."""
-    one, other = predicted_boxes[:, None], detected_boxes[None]
-    sides = np.maximum(one[..., 2:] - one[..., :2], 1e-3), np.maximum(other[..., 2:] - other[..., :2], 1e-3)
-    areas = sides[0].prod(axis=-1), sides[1].prod(axis=-1)
-    shared = (np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])).clip(0).prod(axis=-1)
-    overlap = shared / (areas[0] + areas[1] - shared)
-    between = (one[..., :2] + one[..., 2:] - other[..., :2] - other[..., 2:]) / 2
-    distance = np.hypot(between[..., 0], between[..., 1]) / (areas[0] * areas[1]) ** 0.25
-    at_once, each_second, most = _DISTANCE_LIMITS
-    reach = np.minimum(at_once + each_second * age, most)[:, None]
-    growth = np.abs(np.log(areas[0] / areas[1])) / 2
-    costs = distance + (1 - overlap) + age[:, None]
-    return np.where((distance > reach) | (growth > _MAX_LOG_GROWTH), _FORBIDDEN_COST, costs)
+    predicted_sizes = np.maximum(box_sizes(predicted_boxes), _MIN_SIZE_PX)[:, None]
+    detected_sizes = np.maximum(box_sizes(detected_boxes), _MIN_SIZE_PX)
+    predicted_centers, detected_centers = (
+        (boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (predicted_boxes, detected_boxes)
+    )
+    offsets = predicted_centers[:, None] - detected_centers
+    distances = np.hypot(offsets[..., 0], offsets[..., 1]) / np.sqrt(predicted_sizes * detected_sizes)
+    max_distances = np.minimum(_BASE_DISTANCE + _DISTANCE_PER_SECOND * age, _MAX_DISTANCE)[:, None]
+    growth = np.abs(np.log(predicted_sizes / detected_sizes))
+    costs = distances + (1 - pairwise_iou(predicted_boxes, detected_boxes)) + age[:, None]
+    return np.where((distances > max_distances) | (growth > _MAX_LOG_GROWTH), _FORBIDDEN_COST, costs)

@@ -30,8 +30,8 @@ from emotion.recognition.onnx_detector import (
     decode_predictions,
     get_pyramid_levels,
     make_tiles,
-    non_max_suppression,
     pad_to_multiple,
+    suppress_and_vote,
 )
 from emotion.tracking.region_search import WINDOW_PX, detect_near
 from tests.conftest import ROOT
@@ -173,7 +173,7 @@ def test_doubles_against_a_loop(faces: list[tuple[float, int, int, int, int]], o
     for i, (score, x, y, width, height) in enumerate(faces):
         rows[i, :6] = score, x - 10, y - 10, x - 10 + width, y - 10 + height, i
     expected = [steadied_slowly(rows, i) for i in kept_slowly(rows, overlap, inside)]
-    got = non_max_suppression(rows, overlap, inside)
+    got = suppress_and_vote(rows, overlap, inside)
     np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES_PER_CELL)), rtol=1e-5, atol=1e-5)
 
 
@@ -182,19 +182,19 @@ def test_nothing_has_no_doubles() -> None:
         0,
         VALUES_PER_CELL,
     )
-    assert non_max_suppression(np.zeros((0, VALUES_PER_CELL), np.float32)).shape == (0, VALUES_PER_CELL)
+    assert suppress_and_vote(np.zeros((0, VALUES_PER_CELL), np.float32)).shape == (0, VALUES_PER_CELL)
 
 
 def test_the_same_face_many_times_is_one_face() -> None:
     rows = np.tile(np.arange(VALUES_PER_CELL, dtype=np.float32), (50, 1))
-    np.testing.assert_array_equal(non_max_suppression(rows), rows[:1])
-    assert len(non_max_suppression(rows, iou_threshold=1.0, containment_threshold=1.0)) == 50
+    np.testing.assert_array_equal(suppress_and_vote(rows), rows[:1])
+    assert len(suppress_and_vote(rows, iou_threshold=1.0, containment_threshold=1.0)) == 50
 
 
 def test_a_chin_is_no_second_face() -> None:
     rows = np.zeros((3, VALUES_PER_CELL), np.float32)
     rows[:, :5] = [(5, 0, 0, 100, 130), (1, 30, 90, 70, 130), (1, 105, 0, 200, 130)]
-    np.testing.assert_array_equal(non_max_suppression(rows), rows[[0, 2]])
+    np.testing.assert_array_equal(suppress_and_vote(rows), rows[[0, 2]])
 
 
 # --- the whole detector ------------------------------------------------------------------------------------

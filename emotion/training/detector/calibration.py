@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou, to_xyxy
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.classification import ExpressionClassifier
@@ -18,7 +19,6 @@ from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detection import Detector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.training.detector.evaluation import MIN_FACE_PX, SCORE_THRESHOLD
-from emotion.training.detector.metrics import box_sizes, iou_and_ioa
 
 _MIN_IOU: Final = 0.4  # IoU of a box that counts as right
 _MIN_SCORE: Final = 0.2  # score of the boxes that are looked at: what the app reads at its usual threshold
@@ -94,15 +94,15 @@ def _collect_logits(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Both logits (n, 2) of the boxes on a photo, and which are faces (n,); without what need not be found."""
     faces = detector.detect(sample.image, _MIN_SCORE, max(sample.image.shape))
-    boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
+    boxes = to_xyxy(face.box for face in faces)
     verdicts = classifier.predict(
         crop_faces(to_gray(sample.image), faces, detector.crop_geometry, classifier.input_size)
     )
     logits = [
         (logit(face.detection_score), logit(verdict.face_prob)) for face, verdict in zip(faces, verdicts, strict=True)
     ]
-    true = np.any(iou_and_ioa(boxes, sample.boxes)[0] >= _MIN_IOU, axis=1)
-    ignored = np.any(iou_and_ioa(boxes, sample.ignore_boxes)[1] > 0.5, axis=1)
+    true = np.any(pairwise_iou(boxes, sample.boxes) >= _MIN_IOU, axis=1)
+    ignored = np.any(pairwise_ioa(boxes, sample.ignore_boxes) > 0.5, axis=1)
     counts = (box_sizes(boxes) >= MIN_FACE_PX) & (true | ~ignored)
     return np.array(logits, np.float64).reshape(-1, 2)[counts], true[counts]
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import box_sizes
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
@@ -22,7 +23,6 @@ from emotion.training.detector.metrics import (
     MatchResult,
     average_precision,
     best_matches,
-    box_sizes,
     concat,
     match_boxes,
     precision_recall,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
-from emotion.recognition.onnx_detector import anchor_points, decode_predictions, non_max_suppression, pad_to_multiple
+from emotion.recognition.onnx_detector import anchor_points, decode_predictions, pad_to_multiple, suppress_and_vote
 from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches
 from emotion.training.detector.config import _MIN_LANDMARK_FACE_PX, _TILT_DEGREES, DetectorConfig
@@ -194,7 +194,7 @@ def validate_network(
         rows = decode_predictions(
             answer(tf.constant(image[None], tf.float32)).numpy()[0], anchor_points(*image.shape[:2]), -4.0
         )
-        return non_max_suppression(rows)
+        return suppress_and_vote(rows)
 
     parts: dict[str, list] = {}
     off: list[NDArray[np.float64]] = []
