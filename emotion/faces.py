@@ -178,9 +178,14 @@ class Face:
         return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=points)
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether there is a reason not to trust the label, or there is no label."""
+        return self.uncertainty_reason is not None or self.label is None
+
+    @property
     def display_label(self) -> str:
         """The word to show: the label, or "unsure"."""
-        return self.label if self.uncertainty_reason is None and self.label is not None else UNCERTAIN.name
+        return UNCERTAIN.name if self.is_uncertain or self.label is None else self.label
 
     @property
     def label(self) -> str | None:

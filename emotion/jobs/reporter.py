@@ -6,7 +6,7 @@ import errno
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +21,15 @@ _WRITE_INTERVAL_SECONDS: Final = 0.25  # seconds between two writings of progres
 _MIN_ETA_SECONDS: Final = 2.0  # seconds of work before the time left is more than a guess
 _PARENT_TIMEOUT_SECONDS: Final = 5.0  # seconds for the parent to write
 
+ProgressCallback = Callable[[float, float, str], None]  # done, total, message; called when progress.json is written
+
 
 class JobReporter:
     """Inside a job: says how far it is and hears that it shall stop. Made by `job_context`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_progress: ProgressCallback | None = None) -> None:
         self.folder = folder
+        self._on_progress = on_progress
         self.interruption = Interruption()
         self._stop_noticed = False
         self._started_at = time.time()
@@ -75,6 +78,8 @@ class JobReporter:
             with suppress(OSError):
                 write_json(self.folder / "progress.json", self._pending)
             self._pending, self._last_write = None, time.monotonic()
+            if self._on_progress is not None and self._last_progress is not None:
+                self._on_progress(*self._last_progress)
 
     def _check_stop(self) -> bool:
         return self.interruption.stop_requested or os.path.exists(self.folder / "stop")
@@ -97,7 +102,7 @@ class JobReporter:
 
 
 @contextmanager
-def job_context(folder: Path) -> Iterator[JobReporter]:
+def job_context(folder: Path, on_progress: ProgressCallback | None = None) -> Iterator[JobReporter]:
     """Own `folder` while the task runs, started by `jobs.start_job` or by hand; write how it ended; errors go on.
 
     Done: left normally. Stopped: left after `stop_requested` was seen as True, or by any error after a stop was
@@ -106,7 +111,7 @@ def job_context(folder: Path) -> Iterator[JobReporter]:
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    report = JobReporter(folder)
+    report = JobReporter(folder, on_progress)
     with report.interruption.catch_signals():
         _take_ownership(folder)
         try:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from emotion.errors import ModelError
 from emotion.model_store.card import _MAX_CARD_BYTES, CARD_FILE, MODEL_KINDS, Head, validate_card
@@ -124,13 +124,29 @@ def compute_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def list_models(kind: str, *folders: Path) -> tuple[list[ModelBundle], list[str]]:
-    """The usable models of a kind below `folders` (default: the shipped ones), and a sentence for each bad one and
-    for each whose kind cannot be told.
+class ModelListing(NamedTuple):
+    """The usable models of some folders, the one to use first, and a sentence for each one that is not usable."""
 
-    The first is the one to use: a copy of a run that was made the default, else the built-in default. Then come the
-    other built-in ones and the other copies, by name.
+    models: list[ModelBundle]
+    errors: list[str]
+
+
+def list_models(kind: str, *folders: Path) -> ModelListing:
+    """Find and verify the models of a kind.
+
+    Args:
+        kind: One of `MODEL_KINDS`: "classifier", "detector" or "generator".
+        folders: Folders that hold model folders; the built-in models for none.
+
+    Returns:
+        The usable models: the copy of a run that was made the default, else the built-in default; then the other
+        built-in ones and the other copies by name. Its errors include those of models of an unknown kind.
+
+    Raises:
+        ModelError: There is no such kind.
     """
+    if kind not in MODEL_KINDS:
+        raise ModelError(f"The kind of a model is {kind!r}; expected one of {', '.join(MODEL_KINDS)}.")
     good, bad = [], []
     for folder in _iter_model_folders(folders or (BUILTIN_MODELS,)):
         try:
@@ -139,7 +155,7 @@ def list_models(kind: str, *folders: Path) -> tuple[list[ModelBundle], list[str]
                 good.append(_verify_model(folder, card))
         except ModelError as error:
             bad.append(str(error))
-    return sorted(good, key=_sort_key), bad
+    return ModelListing(sorted(good, key=_sort_key), bad)
 
 
 def _sort_key(bundle: ModelBundle) -> tuple[bool, bool, str]:

@@ -19,7 +19,7 @@ from emotion.media.image_reader import ImageSource, as_rgb, rotate
 from emotion.model_store.store import get_default_model, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
-from emotion.recognition.detection import Detector, max_search_scale, search_scale
+from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
@@ -90,7 +90,7 @@ class Analyzer:
     An image may be all that `as_rgb` takes, by default with the colors of an array in the order RGB.
     """
 
-    def __init__(self, detector: Detector, classifier: ExpressionClassifier) -> None:
+    def __init__(self, detector: FaceDetector, classifier: ExpressionClassifier) -> None:
         self.detector = detector
         self.classifier = classifier
         self._face_classifier = _choose_face_classifier(detector, classifier)
@@ -135,7 +135,7 @@ class Analyzer:
         )
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
-        """What the detector finds, see `Detector.detect`; not `filter_by_fused_score` yet."""
+        """What the detector finds, see `FaceDetector.detect`; not `filter_by_fused_score` yet."""
         image = as_rgb(image)
         with self._lock:
             return self.detector.detect(image, threshold, max_side)
@@ -276,7 +276,7 @@ def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
     return _MIN_SEARCHED_PX / search_scale(height, width, max_side)
 
 
-def _choose_face_classifier(detector: Detector, classifier: ExpressionClassifier) -> ExpressionClassifier:
+def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
     """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
     cannot tell or was not measured with the detector and the built-in one was."""
     known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
@@ -289,7 +289,7 @@ def _choose_face_classifier(detector: Detector, classifier: ExpressionClassifier
     return ExpressionClassifier(built_in)
 
 
-def _load_score_fusion(detector: Detector, classifier: ExpressionClassifier) -> ScoreFusion | None:
+def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier) -> ScoreFusion | None:
     """How a detector and a classifier judge together; only for a pair that was measured, or if it must be."""
     if detector.needs_verification:
         return ScoreFusion()

@@ -170,7 +170,7 @@ class OnnxFaceDetector:
             )
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; an image is searched at all of its `get_pyramid_levels`, tile by tile."""
+        """See `FaceDetector.detect`; an image is searched at all of its `get_pyramid_levels`, tile by tile."""
         height, width = image.shape[:2]
         least = (_logit(threshold) - self._offset) / self._slope
         rows = np.concatenate(

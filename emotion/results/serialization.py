@@ -12,9 +12,10 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
-from emotion.faces import Face
+from emotion.faces import Box, Face, Scores
+from emotion.version import __version__
 
-PROGRAM: Final = "Emotion Studio 0.1.0"  # goes into every receipt
+PROGRAM: Final = f"Emotion Studio {__version__}"  # goes into every receipt
 
 
 def face_to_dict(face: Face) -> dict[str, Any]:
@@ -28,6 +29,19 @@ def face_to_dict(face: Face) -> dict[str, Any]:
         "scores": {label: round(p, 4) for label, p in scores.items()},
         "uncertainty_reason": face.uncertainty_reason,
     }
+
+
+def face_from_dict(record: Mapping[str, Any]) -> Face:
+    """Make the face of which `face_to_dict` or `frame_to_dict` made `record`; its landmarks are not in it."""
+    scores = Scores(list(record["scores"]), list(record["scores"].values())) if record["scores"] else None
+    return Face(
+        Box(*map(float, record["box"])),
+        record["detection_score"],
+        scores=scores,
+        uncertainty_reason=record["uncertainty_reason"],
+        track_id=record.get("track_id"),
+        smoothed_label=record["label"],
+    )
 
 
 def photo_to_dict(

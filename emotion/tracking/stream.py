@@ -19,7 +19,7 @@ from emotion.checks import check_count, check_number, check_timestamp
 from emotion.errors import EmotionError, SettingsError
 from emotion.faces import Face, FrameResult
 from emotion.media.image_reader import ImageSource, as_rgb
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, ColorOrder, min_face_size
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, ColorOrder, load_analyzer, min_face_size
 from emotion.recognition.cropping import to_gray
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
@@ -104,14 +104,14 @@ class Stream:
     may be replaced at any time. What is kept of a face goes with its track, so the memory stays bounded.
     """
 
-    def __init__(self, analyzer: Analyzer, settings: StreamSettings | None = None) -> None:
+    def __init__(self, analyzer: Analyzer | None = None, settings: StreamSettings | None = None) -> None:
         self.settings = settings or StreamSettings()
         self.stats = StreamStats()
         self.last_result = FrameResult(-1, 0.0)
         self.track_info: Mapping[int, TrackInfo] = MappingProxyType(
             {}
         )  # of the faces in `last_result`, by their numbers
-        self._analyzer = analyzer
+        self._analyzer = analyzer or load_analyzer()
         self._tracker = Tracker()
         self._motion_gate = MotionGate()
         self._track_states: dict[int, TrackState] = {}

@@ -60,7 +60,7 @@ def install_model(
             f"The model {name} cannot be written ({error.strerror}); make room in {models_folder}."
         ) from error
     if default:
-        for other in list_models(bundle.kind, models_folder)[0]:
+        for other in list_models(bundle.kind, models_folder).models:
             if other.source_run and other.name != name and other.card.get("default"):
                 write_json(other.folder / CARD_FILE, {**other.card, "default": False})
     return open_model(target)

@@ -19,7 +19,7 @@ from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detection import Detector, max_search_scale, search_scale
+from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import find_yunet, make_detector
 from emotion.recognition.onnx_detector import (
     SIZE_MULTIPLE,
@@ -312,7 +312,7 @@ def test_the_window_around_a_face_that_fills_a_small_frame(
 @pytest.mark.parametrize("name", ["glance", "haar"])
 @pytest.mark.parametrize("tall", [False, True])
 def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
-    detector: Detector = make_detector(name)
+    detector: FaceDetector = make_detector(name)
     length, factor = 8 * 1280, 80 / sample_face.height
     face = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:590, :590]
     image = np.full((length, 600, 3) if tall else (600, length, 3), (150, 170, 190), np.uint8)

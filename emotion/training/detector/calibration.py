@@ -16,7 +16,7 @@ from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import FaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.training.detector.evaluation import MIN_FACE_PX, SCORE_THRESHOLD
 
@@ -27,7 +27,7 @@ _UPSCALE_FACTOR = 4
 _BORDER_RATIO = 0.5  # of the picture's side
 
 
-def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], threshold: float = 0.7) -> dict[str, Any]:
+def measure_crop_geometry(detector: FaceDetector, images: NDArray[np.uint8], threshold: float = 0.7) -> dict[str, Any]:
     """Run a detector on faces uint8 (n, 48, 48), enlarged four times with a border that repeats the edge.
 
     Returns `n`, `num_detected`, the median `scale` (side of the FER-2013 crop over sqrt(width * height) of the box)
@@ -61,7 +61,7 @@ def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], thresho
 
 
 def fit_score_fusion(
-    detector: Detector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
+    detector: FaceDetector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
 ) -> dict[str, Any]:
     """`detector_weight`, `classifier_weight` and `bias` of a `ScoreFusion`, fitted to the boxes on `samples` by
     logistic regression, with the `classifier`'s sha256 and the effect at the threshold 0.6: `n` boxes, and the
@@ -90,7 +90,7 @@ def fit_score_fusion(
 
 
 def _collect_logits(
-    detector: Detector, classifier: ExpressionClassifier, sample: AnnotatedImage
+    detector: FaceDetector, classifier: ExpressionClassifier, sample: AnnotatedImage
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Both logits (n, 2) of the boxes on a photo, and which are faces (n,); without what need not be found."""
     faces = detector.detect(sample.image, _MIN_SCORE, max(sample.image.shape))
