@@ -188,7 +188,7 @@ def _train(options: argparse.Namespace) -> int:
             except TrainingStopped as stopped:
                 print(f"{stopped} Run the same command again to go on.")
                 return 0
-    print(json.dumps(bundle.card["metrics"], indent=1))
+    print(json.dumps(bundle.card.metrics, indent=1))
     return 0
 
 

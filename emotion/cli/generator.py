@@ -116,7 +116,7 @@ def _train_generator(options: argparse.Namespace) -> int:
         except TrainingStopped as stopped:
             print(f"{stopped} Run the same command again to go on.")
             return 0
-    print(json.dumps(bundle.card["metrics"], indent=1))
+    print(json.dumps(bundle.card.metrics, indent=1))
     return 0
 
 
@@ -223,6 +223,6 @@ def _run_study(options: argparse.Namespace) -> int:
             return 0
     if options.keep:
         write_json(bundle.folder / STUDY_FILE, answer)
-        write_card(bundle.folder, bundle.card)  # so that it goes along wherever the generator goes
+        write_card(bundle.folder, bundle.card_fields)  # so that it goes along wherever the generator goes
     print(answer["conclusion"])
     return 0

@@ -26,7 +26,7 @@ from emotion.generation.metrics import (
     random_conv_features,
 )
 from emotion.generation.sampler import Sampler
-from emotion.model_store.card import CARD_FILE, validate_card
+from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json, write_json
 from emotion.training.metrics import wilson_interval
@@ -219,11 +219,11 @@ def save_evaluation(folder: Path, result: Mapping[str, Any]) -> ModelBundle:
     if bundle.kind != "generator":
         raise ModelError(f"{folder} is a {bundle.kind}; only a generator can keep this.")
     card = {
-        **bundle.card,
+        **bundle.card_fields,
         "truncation": result["truncation"],
-        "metrics": {**bundle.card.get("metrics", {}), "evaluation": dict(result)},
+        "metrics": {**bundle.card.metrics, "evaluation": dict(result)},
     }
-    validate_card(folder / CARD_FILE, card)
+    parse_card(folder / CARD_FILE, card)
     write_json(folder / REPORT_FILE, {**(read_json(folder / REPORT_FILE) or {}), "evaluation": result})
     write_card(folder, card)
     return open_model(folder)

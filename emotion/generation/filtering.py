@@ -27,8 +27,8 @@ _BATCH_SIZE: Final = 64
 def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> bool:
     """Whether the classifier, or what it was made from or learned from, had a part in the generator's lessons: what a
     teacher says of its own pupil is worth less than a stranger's word."""
-    guidance = generator.card.get("guidance_classifier", {})
-    return guidance.get("sha256") in classifier.lineage and bool(guidance.get("weight"))
+    guidance = generator.generator_card.guidance_classifier
+    return guidance is not None and guidance.sha256 in classifier.lineage and bool(guidance.weight)
 
 
 class AcceptedFaces(NamedTuple):

@@ -68,7 +68,7 @@ def encode_gif(faces: FaceImages, scale: int = 4, frame_ms: int = 80) -> bytes:
 def load_sample_sheets(bundle: ModelBundle) -> dict[int, NDArray[np.uint8]]:
     """Epoch -> what the generator drew after it, grey uint8: the seeds 0 to 7 side by side, an expression in each
     row. {} where that was not kept."""
-    epochs, path = bundle.card.get("sheet_epochs") or [], bundle.folder / SAMPLE_SHEETS_FILE
+    epochs, path = bundle.generator_card.sheet_epochs, bundle.folder / SAMPLE_SHEETS_FILE
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
     if picture is None or not epochs or len(picture) % len(epochs):
         return {}

@@ -72,10 +72,10 @@ class Sampler:
         if bundle.kind != "generator":
             raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are drawn by a generator.")
         self.bundle = bundle
-        self.labels: tuple[str, ...] = tuple(bundle.card["labels"])
-        self.image_size = int(bundle.card["output"]["size"])
-        self.truncation = float(bundle.card["truncation"])  # where nobody chooses
-        self._latent_dim = int(bundle.card["latent_dim"])
+        self.labels: tuple[str, ...] = bundle.generator_card.labels
+        self.image_size = bundle.generator_card.output.size
+        self.truncation = bundle.generator_card.truncation  # where nobody chooses
+        self._latent_dim = bundle.generator_card.latent_dim
         self._session = load_session(bundle, num_threads=1)
         wanted = {"latent": self._latent_dim, "expression": len(self.labels)}
         widths = {value.name: value.shape[-1] for value in self._session.get_inputs()}

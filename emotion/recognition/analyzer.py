@@ -279,11 +279,11 @@ def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
 def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
     """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
     cannot tell or was not measured with the detector and the built-in one was."""
-    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
+    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
     if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and known is None):
         return classifier
     built_in = get_default_model("classifier")
-    measured = known is not None and known["classifier"] == built_in.sha256
+    measured = known is not None and known.classifier == built_in.sha256
     if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not measured):
         return classifier
     return ExpressionClassifier(built_in)
@@ -293,9 +293,9 @@ def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier)
     """How a detector and a classifier judge together; only for a pair that was measured, or if it must be."""
     if detector.needs_verification:
         return ScoreFusion()
-    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
-    if known and known["classifier"] == classifier.bundle.sha256:
-        return ScoreFusion(*(float(known[name]) for name in ("detector_weight", "classifier_weight", "bias")))
+    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
+    if known and known.classifier == classifier.bundle.sha256:
+        return ScoreFusion(known.detector_weight, known.classifier_weight, known.bias)
     return None
 
 

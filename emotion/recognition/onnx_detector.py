@@ -154,12 +154,12 @@ class OnnxFaceDetector:
     needs_verification: bool = False
 
     def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
-        if bundle.kind != "detector":
-            raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
+        card = bundle.detector_card
         self.bundle = bundle
         self.name = bundle.name
-        self.crop_geometry = CropGeometry(**bundle.card["crop_geometry"])
-        self._slope, self._offset = (float(bundle.card["score_calibration"][key]) for key in ("slope", "offset"))
+        self.crop_geometry = CropGeometry(card.crop_geometry.scale, card.crop_geometry.y_offset)
+        self.score_fusion = card.score_fusion
+        self._slope, self._offset = card.score_calibration.slope, card.score_calibration.offset
         self._session = load_session(bundle, num_threads)
         self._input_name, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
         output = self._session.get_outputs()[0].shape

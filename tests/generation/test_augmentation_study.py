@@ -183,4 +183,4 @@ def test_by_the_command_line(
     assert (folder / "augmentation_study.json").read_bytes() == (
         tmp_path / "out" / "augmentation_study.json"
     ).read_bytes()
-    assert "augmentation_study.json" in open_model(folder).card["files"], "it goes along with the generator"
+    assert "augmentation_study.json" in open_model(folder).card_fields["files"], "it goes along with the generator"

@@ -200,10 +200,10 @@ def test_the_card_keeps_what_was_measured(made: Path, result: dict[str, Any], tm
     (folder / "report.json").write_text('{"epochs": 3}')
     measured = result | {"truncation": 0.5}
     bundle = save_evaluation(folder, measured)
-    assert bundle.card["metrics"]["evaluation"] == json.loads(json.dumps(measured))
+    assert bundle.card_fields["metrics"]["evaluation"] == json.loads(json.dumps(measured))
     assert read_json(folder / "report.json") == {"epochs": 3, "evaluation": json.loads(json.dumps(measured))}
     assert Sampler(bundle).truncation == 0.5
-    assert open_model(folder).card["files"].keys() == {"model.onnx", "report.json"}
+    assert open_model(folder).card_fields["files"].keys() == {"model.onnx", "report.json"}
 
 
 def test_only_a_generator_can_keep_it(
@@ -213,7 +213,7 @@ def test_only_a_generator_can_keep_it(
         save_evaluation(judge_bundle.folder, result)
     folder = Path(shutil.copytree(made, tmp_path / "made"))
     before = (folder / "card.json").read_bytes()
-    with pytest.raises(ModelError, match="at the truncation 7"):
+    with pytest.raises(ModelError, match="is 7; expected a number of at most 1"):
         save_evaluation(folder, result | {"truncation": 7})
     assert (folder / "card.json").read_bytes() == before
     assert not (folder / "report.json").exists()
@@ -235,7 +235,7 @@ def test_the_command(made: Path, judge_bundle: ModelBundle, tmp_path: Path, caps
     assert said.keys() >= WANTED
     assert (said["split"], said["truncation"]) == ("test", 1)
     assert said["num_faces"] == 36 - others  # the votes of the others say: not a face
-    assert open_model(folder).card["metrics"]["evaluation"] == said
+    assert open_model(folder).card_fields["metrics"]["evaluation"] == said
     assert main(arguments) == 0
     text = capsys.readouterr()
     assert "recognised as asked: disgust" in text.out

@@ -70,10 +70,10 @@ def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
-    assert bundle.card["guidance_classifier"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
-    assert bundle.card["best_epoch"] == int(best["epoch"])
-    assert bundle.card["metrics"]["validation"]["frechet"] == float(best["frechet"])
-    assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
+    assert bundle.card_fields["guidance_classifier"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
+    assert bundle.card_fields["best_epoch"] == int(best["epoch"])
+    assert bundle.card_fields["metrics"]["validation"]["frechet"] == float(best["frechet"])
+    assert bundle.card_fields["data"] == {"source": "fer2013.csv", "rows": 196}
     report = read_json(run / "report.json") or {}
     assert (report["epochs"], report["best_epoch"]) == (3, int(best["epoch"]))
     assert report["export_difference"] < 0.1
@@ -85,7 +85,7 @@ def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
 
 
 def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = open_model(run).card
+    card = open_model(run).card_fields
     assert card["sheet_epochs"] == [1, 2, 3]
     assert "samples.webp" in card["files"]
     strip = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
@@ -108,7 +108,7 @@ def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(store, "BUILTIN_MODELS", tmp_path / "models")
     assert main(["use", str(run), "--name", "faces", "--default"]) == 0
     bundle = store.get_default_model("generator", tmp_path / "models")
-    assert (bundle.name, bundle.card["default"]) == ("faces", True)
+    assert (bundle.name, bundle.card_fields["default"]) == ("faces", True)
     assert (bundle.folder / "samples.webp").is_file()
     assert main(["generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
     assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
@@ -144,7 +144,7 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
     assert "There is no card.json" in capsys.readouterr().err
     assert train(tmp_path / "run", "--epochs", "5", "--finish") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"validation"}
-    assert open_model(tmp_path / "run").card["best_epoch"] == 1
+    assert open_model(tmp_path / "run").card_fields["best_epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_only_a_classifier_teaches(
 
 def test_the_plain_network_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
     assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
-    card = open_model(tmp_path / "run").card
+    card = open_model(tmp_path / "run").card_fields
     assert (card["network"], card["guidance_classifier"]["weight"]) == ("dcgan-upsampling", 0)

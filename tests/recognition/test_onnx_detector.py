@@ -201,7 +201,7 @@ def test_a_chin_is_no_second_face() -> None:
 
 
 def test_a_model_of_another_kind(tiny: ModelBundle) -> None:
-    with pytest.raises(ModelError, match="tiny is a classifier; faces are found by a detector"):
+    with pytest.raises(ModelError, match="tiny is a classifier; expected a detector"):
         OnnxFaceDetector(tiny)
 
 
