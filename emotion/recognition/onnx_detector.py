@@ -63,7 +63,8 @@ def pad_to_multiple(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     down, right = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
     if not down and not right:
         return image
-    return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))  # type: ignore[return-value]
+    padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    return np.asarray(padded, np.uint8)
 
 
 def decode_predictions(
