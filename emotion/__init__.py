@@ -39,13 +39,14 @@ from emotion.video.result import VideoResult
 if TYPE_CHECKING:
     from emotion.media.video_reader import VideoInfo, VideoReader
     from emotion.media.video_writer import VideoWriter
-    from emotion.tracking.stream import Stream, StreamSettings
+    from emotion.tracking.settings import StreamSettings
+    from emotion.tracking.stream import Stream
     from emotion.tracking.tracker import Tracker
 
 # They load PyAV and SciPy, which analyzing an image does not need: half of the time that the import would take.
 _LAZY_EXPORTS = {
     "Stream": "emotion.tracking.stream",
-    "StreamSettings": "emotion.tracking.stream",
+    "StreamSettings": "emotion.tracking.settings",
     "Tracker": "emotion.tracking.tracker",
     "VideoInfo": "emotion.media.video_reader",
     "VideoReader": "emotion.media.video_reader",

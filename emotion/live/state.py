@@ -17,7 +17,7 @@ from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import serialization, tables
 from emotion.results.photos import downscale
-from emotion.tracking.stream import StreamSettings, StreamStats
+from emotion.tracking.settings import StreamSettings, StreamStats
 
 ImageArray = NDArray[np.uint8]  # RGB (H, W, 3)
 
