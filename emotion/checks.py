@@ -1,10 +1,10 @@
-"""Checks of settings: what is out of range or of a wrong type is refused in one sentence."""
+"""Check settings: a value out of its range or of a wrong type is an error of one sentence."""
 
 from __future__ import annotations
 
 import sys
 from numbers import Integral, Real
-from typing import Final
+from typing import Final, TypeGuard
 
 from emotion.errors import SettingsError
 
@@ -12,23 +12,23 @@ _MAX_FLOAT: Final = sys.float_info.max
 
 
 def check_number(name: str, value: object, min_value: float, max_value: float = _MAX_FLOAT) -> None:
-    """Raise SettingsError unless `value` is a finite number from `min_value` to `max_value`; booleans are no numbers."""
-    if not _is_number(Real, value) or not min_value <= value <= max_value:  # type: ignore[operator]
+    """Raise SettingsError unless `value` is a finite number from `min_value` to `max_value`; a boolean is not one."""
+    if not _is_real(value) or not min_value <= value <= max_value:
         expected = f"of at least {min_value:g}" if max_value == _MAX_FLOAT else f"from {min_value:g} to {max_value:g}"
         raise SettingsError(f"The setting {name} is {value!r}; expected a finite number {expected}.")
 
 
 def check_count(name: str, value: object, min_value: int) -> None:
     """Raise SettingsError unless `value` is a whole number of at least `min_value`."""
-    if not _is_number(Integral, value) or value < min_value:  # type: ignore[operator]
+    if not _is_real(value) or not isinstance(value, Integral) or value < min_value:
         raise SettingsError(f"The setting {name} is {value!r}; expected a whole number of at least {min_value}.")
 
 
 def check_timestamp(timestamp: object) -> None:
-    """Raise SettingsError unless `timestamp`, the time of a frame, is a finite number."""
-    if not _is_number(Real, timestamp) or not -_MAX_FLOAT <= timestamp <= _MAX_FLOAT:  # type: ignore[operator]
+    """Raise SettingsError unless the timestamp of a frame is a finite number."""
+    if not _is_real(timestamp) or not -_MAX_FLOAT <= timestamp <= _MAX_FLOAT:
         raise SettingsError(f"The time of the frame is {timestamp!r}; expected a finite number of seconds.")
 
 
-def _is_number(number_type: type, value: object) -> bool:
-    return isinstance(value, number_type) and not isinstance(value, bool)
+def _is_real(value: object) -> TypeGuard[float]:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -12,7 +12,7 @@ from typing import Final
 
 from emotion.storage import PROJECT_ROOT
 
-VERSION: Final = "0.1.0"  # the build of the package reads it here
+VERSION: Final = "2.0.0"  # the build of the package reads it here
 WORKSPACE_VAR: Final = "EMOTION_WORKSPACE"
 
 # A wheel holds the models and the app within the package; in a checkout they are beside it.

@@ -1,32 +1,32 @@
-"""What a person can fix.
+"""The errors that a person can fix, as one tree of exceptions.
 
     EmotionError
-    ├── ImageError     a picture cannot be read or is over a limit
-    ├── VideoError     a film cannot be read or written, or is over a limit
-    ├── ModelError     a model folder is missing, damaged or does not fit this program
-    ├── DataError      a data set cannot be read or does not make sense
-    ├── SettingsError  a setting is out of its range or of a wrong type
-    ├── Diverged       a training's loss is no longer a number
-    ├── JobError       a long task cannot be started, found or stopped
-    └── ResultFolderError   a result cannot go where it was asked to go
+    ├── ImageError          an image cannot be read or exceeds a limit
+    ├── VideoError          a video cannot be read or written, or exceeds a limit
+    ├── ModelError          a model folder is missing, damaged or does not fit this program
+    ├── DataError           a data set cannot be read or is inconsistent
+    ├── SettingsError       a setting is out of its range or of a wrong type
+    ├── DivergenceError     the loss of a training is not finite
+    ├── JobError            a job cannot be started, found or stopped
+    └── ResultFolderError   a result cannot be written to its folder
 
-The message of every one of them is one sentence for a person: what came, what was expected, what to do.
-Everything that is not an `EmotionError` is a defect of the program and fails loudly.
+Each message is one sentence: what came, what was expected, what to do. An exception that is not an `EmotionError` is a
+defect of the program and is not caught.
 """
 
 from __future__ import annotations
 
 
 class EmotionError(Exception):
-    """Base of all errors that a person can fix; `str(error)` is fit to be shown."""
+    """Base class of the errors that a person can fix; `str(error)` can be displayed."""
 
 
 class ImageError(EmotionError):
-    """A picture cannot be read or is over a limit."""
+    """An image cannot be read or exceeds a limit."""
 
 
 class VideoError(EmotionError):
-    """A film cannot be read or written, or is over a limit."""
+    """A video cannot be read or written, or exceeds a limit."""
 
 
 class ModelError(EmotionError):
@@ -34,20 +34,20 @@ class ModelError(EmotionError):
 
 
 class DataError(EmotionError):
-    """A data set cannot be read or does not make sense."""
+    """A data set cannot be read or is inconsistent."""
 
 
 class SettingsError(EmotionError):
-    """A setting is out of its range, of a wrong type, or names what the model does not have."""
+    """A setting is out of its range, of a wrong type, or names a head or label that the model does not have."""
 
 
 class DivergenceError(EmotionError):
-    """A training's loss is no longer a number; what it learned before is kept."""
+    """The loss of a training is not finite; the best weights so far are kept."""
 
 
 class JobError(EmotionError):
-    """A long task cannot be started, found or stopped."""
+    """A job cannot be started, found or stopped."""
 
 
 class ResultFolderError(EmotionError):
-    """A result cannot go where it was asked to go."""
+    """A result cannot be written to its folder."""

@@ -1,20 +1,23 @@
-"""Faces as values: boxes, landmarks, scores, faces and the result of one frame."""
+"""Immutable values: boxes, landmarks, scores, faces and the result of one frame."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
 
+_MIN_EYE_DISTANCE_PX: Final = 1e-6  # eyes closer than this define no direction
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An upright bounding box in pixels of the picture, half-open: x1 <= x < x2, y1 <= y < y2."""
+    """An axis-aligned bounding box in pixels of the image, half-open: x1 <= x < x2, y1 <= y < y2."""
 
     x1: float
     y1: float
@@ -38,19 +41,21 @@ class Box:
 
     @property
     def center(self) -> tuple[float, float]:
-        """The middle (x, y)."""
+        """The center (x, y)."""
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    def intersection_area(self, other: Box) -> float:
+        """Square pixels that both boxes cover."""
+        return Box(max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)).area
 
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1; 0 where both are empty."""
-        shared = Box(
-            max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)
-        ).area
+        shared = self.intersection_area(other)
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
 
     def clip(self, width: float, height: float) -> Box:
-        """The part inside a picture of that size; empty at its border when wholly outside."""
+        """Return the part inside an image of that size; an empty box at its border for a box outside."""
         return Box(
             min(max(self.x1, 0.0), width),
             min(max(self.y1, 0.0), height),
@@ -59,22 +64,22 @@ class Box:
         )
 
     def expand(self, factor: float) -> Box:
-        """The same centre, both sides times `scale`."""
+        """Return a box with the same center and both sides times `factor`."""
         (x, y), w, h = self.center, self.width * factor / 2, self.height * factor / 2
         return Box(x - w, y - h, x + w, y + h)
 
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Box:
-        """In a picture `scale` times as large, then moved by (x, y) pixels."""
+        """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         return Box(self.x1 * scale + dx, self.y1 * scale + dy, self.x2 * scale + dx, self.y2 * scale + dy)
 
     def to_int_xyxy(self) -> tuple[int, int, int, int]:
-        """x1, y1, x2, y2 as whole pixels."""
+        """Round x1, y1, x2, y2 to whole pixels."""
         return round(self.x1), round(self.y1), round(self.x2), round(self.y2)
 
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Five points (x, y) in pixels; "right" and "left" are the person's own, as the detectors give them."""
+    """Five points (x, y) in pixels of the image; "right" and "left" are the sides of the person."""
 
     right_eye: tuple[float, float]
     left_eye: tuple[float, float]
@@ -83,29 +88,31 @@ class Landmarks:
     mouth_left: tuple[float, float]
 
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Landmarks:
-        """In a picture `scale` times as large, then moved by (x, y) pixels."""
+        """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
-        return Landmarks(*((a * scale + dx, b * scale + dy) for a, b in points))
+        return Landmarks(*((x * scale + dx, y * scale + dy) for x, y in points))
 
     @property
     def roll_degrees(self) -> float:
-        """Degrees by which the line through the eyes is turned clockwise in the picture, -180 to 180."""
+        """Clockwise rotation of the line through the eyes in degrees, -180 to 180."""
         return math.degrees(math.atan2(self.left_eye[1] - self.right_eye[1], self.left_eye[0] - self.right_eye[0]))
 
     @property
     def yaw_ratio(self) -> float:
-        """How far the nose lies off the middle of the eyes, in eye distances: about 0 from the front, over
-        0.35 for a head turned far to the side. Negative towards the person's right eye."""
-        eye = np.subtract(self.left_eye, self.right_eye)
-        distance = float(np.hypot(*eye))
-        if distance < 1e-6:
+        """Offset of the nose from the middle of the eyes along their line, in eye distances.
+
+        About 0 for a frontal face, over 0.35 for a head turned far to the side; negative toward the right eye.
+        """
+        eye_vector = np.subtract(self.left_eye, self.right_eye)
+        distance = float(np.hypot(*eye_vector))
+        if distance < _MIN_EYE_DISTANCE_PX:
             return 0.0
         middle = np.add(self.left_eye, self.right_eye) / 2
-        return float(np.dot(np.subtract(self.nose, middle), eye) / distance**2)
+        return float(np.dot(np.subtract(self.nose, middle), eye_vector) / distance**2)
 
 
 class Scores(Mapping[str, float]):
-    """Immutable label -> probability, in the order and with the labels of the model that spoke."""
+    """Immutable mapping of labels to probabilities, in the order of the model's labels."""
 
     __slots__ = ("_label", "_values")
 
@@ -130,11 +137,11 @@ class Scores(Mapping[str, float]):
         return f"Scores({', '.join(f'{k} {v:.2f}' for k, v in self.items())})"
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))  # equal ones may differ in their order
+        return hash(frozenset(self._values.items()))  # equal mappings may differ in their order
 
     @property
     def label(self) -> str:
-        """The most probable label, the first of equals."""
+        """The most probable label; the first one of equally probable ones."""
         return self._label
 
     @property
@@ -145,11 +152,17 @@ class Scores(Mapping[str, float]):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face; each stage fills a field and returns a new value.
+    """One face; each stage of the analysis fills fields of a copy.
 
-    `detection_score` is the detector's score, 0 to 1. `uncertainty_reason` is the reason why the label is not to be trusted, in
-    words for a person ("small", "blurred", ...), or None. `track_id` is the identity in a stream. `smoothed_label` is the
-    label that a stream displays while another one is more probable by little; None displays the most probable one.
+    Attributes:
+        box: The bounding box.
+        detection_score: The score of the detector, 0 to 1.
+        landmarks: Eyes, nose and mouth; None from a detector without landmarks.
+        scores: The probabilities of the expressions; None before the classification.
+        uncertainty_reason: Why the label is not reliable ("blurred", "dark", ...); None where it is.
+        track_id: The identity in a stream or a video.
+        smoothed_label: The label that a stream displays although another one is slightly more probable; None where the
+            most probable one is displayed.
     """
 
     box: Box
@@ -167,23 +180,27 @@ class Face:
             )
 
     def with_scores(self, scores: Scores, uncertainty_reason: str | None, smoothed_label: str | None = None) -> Face:
-        """The same face with what the classifier says."""
+        """Return a copy with the result of the classifier."""
         return replace(self, scores=scores, uncertainty_reason=uncertainty_reason, smoothed_label=smoothed_label)
 
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Face:
-        """The same face in a picture `scale` times as large, then moved by (x, y) pixels."""
-        points = self.landmarks and self.landmarks.scale_and_translate(dx, dy, scale)
-        return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=points)
+        """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
+        landmarks = self.landmarks and self.landmarks.scale_and_translate(dx, dy, scale)
+        return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=landmarks)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether there is a reason not to trust the label, or there is no label."""
+        return self.uncertainty_reason is not None or self.label is None
 
     @property
     def display_label(self) -> str:
-        """The word to show: the label, or "unsure"."""
-        return self.label if self.uncertainty_reason is None and self.label is not None else UNCERTAIN.name
+        """The label to display: `label`, or "unsure" for an uncertain face."""
+        return UNCERTAIN.name if self.is_uncertain or self.label is None else self.label
 
     @property
     def label(self) -> str | None:
-        """The label to display, also of an unsure face: `smoothed_label`, or the most probable one; None without
-        scores."""
+        """The label, also of an uncertain face: `smoothed_label`, or the most probable one; None without scores."""
         return self.smoothed_label or (self.scores.label if self.scores else None)
 
     @property
@@ -194,7 +211,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """The faces of one frame; `timestamp` comes from the time stamps of the film."""
+    """The faces of one frame; `timestamp` is in seconds from the beginning of the video or of the camera session."""
 
     index: int
     timestamp: float

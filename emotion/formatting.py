@@ -6,37 +6,36 @@ import math
 
 
 def format_percent(fraction: float) -> str:
-    """0.871 -> "87 %"; a guess that is only almost certain stays below 100."""
+    """Format a share as "87 %"; one that is almost 1 as ">99 %"."""
     return ">99 %" if 0.995 <= fraction < 1 else f"{round(fraction * 100)} %"
 
 
 def format_clock(seconds: float) -> str:
-    """The length of a video or how far it is, to the nearest second: "0:07", "12:34"."""
-    whole = int(seconds + 0.5)
-    return f"{whole // 60}:{whole % 60:02d}"
+    """Format a duration or position to the nearest second: "0:07", "12:34"."""
+    rounded = int(seconds + 0.5)
+    return f"{rounded // 60}:{rounded % 60:02d}"
 
 
 def format_clock_tenths(seconds: float) -> str:
-    """When something happens in a video, to the nearest tenth of a second, as the timeline of the page tells it:
-    "0:07.4"."""
+    """Format a timestamp to the nearest tenth of a second: "0:07.4"."""
     tenths = int(seconds * 10 + 0.5)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
 def format_accuracy(accuracy: float | None) -> str:
-    """ "71 %", "" where nothing was counted."""
+    """Format an accuracy as "71 %"; "" where there is none."""
     return "" if accuracy is None or not math.isfinite(accuracy) else format_percent(accuracy)
 
 
 def format_time_left(seconds: float | None) -> str:
-    """ "about 40 s left", "about 12 min left", "about 3 h left"; "" where nobody knows."""
+    """Format the time left as "about 40 s left" or "about 3 h left"; "" where it is unknown."""
     if seconds is None:
         return ""
     return f"about {format_duration(seconds)} left"
 
 
 def format_duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h"."""
+    """Format a duration as "40 s", "12 min" or "3.5 h"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h".replace(".0 h", " h")

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from emotion.errors import EmotionError
 from emotion.live.state import LiveOptions
 from emotion.results import serialization
-from emotion.tracking.stream import StreamSettings
+from emotion.tracking.settings import StreamSettings
 from emotion.ui import components, messages, page, photo_cache, session
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import controls

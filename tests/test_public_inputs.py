@@ -23,7 +23,8 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import pixelate
 from emotion.recognition.anonymizer import Anonymizer, pixelate_all
 from emotion.recognition.saliency import overlay_class_activation
-from emotion.tracking.stream import Stream, StreamSettings
+from emotion.tracking.settings import StreamSettings
+from emotion.tracking.stream import Stream
 
 IMAGE = read_image(SAMPLE_IMAGE)[::2, ::2].copy()
 FACES = (Face(Box(60, 40, 140, 130), 0.9),)

@@ -20,7 +20,7 @@ from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detector_factory import available_detectors, make_detector
-from emotion.tracking.stream import StreamSettings
+from emotion.tracking.settings import StreamSettings
 
 FPS: Final = 30
 _WARMUP_SECONDS: Final = 2.0

@@ -94,7 +94,7 @@ def train(options: TrainOptions) -> None:
             **weight,
         )
         bundle = train_generator(data, config, options.out, report, guidance, export_only=options.export_only)
-    metrics = bundle.card["metrics"]
+    metrics = bundle.card_fields["metrics"]
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 
@@ -308,5 +308,5 @@ def study(options: StudyOptions) -> None:
         )
     if options.save:
         write_json(bundle.folder / STUDY_FILE, result)
-        write_card(bundle.folder, bundle.card)  # the card lists the file, so that a copy of the generator has it
+        write_card(bundle.folder, bundle.card_fields)  # the card lists the file, so that a copy of the generator has it
     print_result(result, result["conclusion"], as_json=options.as_json)

@@ -35,7 +35,7 @@ from emotion.generation.reports import (
     UntrainedDistances,
 )
 from emotion.generation.sampler import FaceImages, Sampler
-from emotion.model_store.card import CARD_FILE, validate_card
+from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json, write_json
 from emotion.training.metrics import wilson_interval
@@ -255,11 +255,11 @@ def save_evaluation(folder: Path, evaluation: GeneratorEvaluation) -> ModelBundl
     if bundle.kind != "generator":
         raise ModelError(f"{folder} is a {bundle.kind}; only a generator can keep an evaluation of faces.")
     card = {
-        **bundle.card,
+        **bundle.card_fields,
         "truncation": evaluation["truncation"],
-        "metrics": {**bundle.card.get("metrics", {}), "evaluation": dict(evaluation)},
+        "metrics": {**bundle.card.metrics, "evaluation": dict(evaluation)},
     }
-    validate_card(folder / CARD_FILE, card)
+    parse_card(folder / CARD_FILE, card)
     write_json(folder / REPORT_FILE, {**(read_json(folder / REPORT_FILE) or {}), "evaluation": evaluation})
     write_card(folder, card)
     return open_model(folder)

@@ -72,8 +72,8 @@ def is_guidance_relative(generator: ModelBundle, classifier: ModelBundle) -> boo
 
     The predictions of such a classifier overestimate the generator.
     """
-    guidance = generator.card.get("guidance_classifier", {})
-    return guidance.get("sha256") in classifier.lineage and bool(guidance.get("weight"))
+    guidance = generator.generator_card.guidance_classifier
+    return guidance is not None and guidance.sha256 in classifier.lineage and bool(guidance.weight)
 
 
 def sample_accepted(

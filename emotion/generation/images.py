@@ -91,7 +91,7 @@ def load_sample_sheets(bundle: ModelBundle) -> dict[int, NDArray[np.uint8]]:
 
     Empty where the model has no sheets or their file does not match the card.
     """
-    epochs, path = bundle.card.get("sheet_epochs") or [], bundle.folder / SAMPLE_SHEETS_FILE
+    epochs, path = bundle.generator_card.sheet_epochs, bundle.folder / SAMPLE_SHEETS_FILE
     stacked = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
     if stacked is None or not epochs or len(stacked) % len(epochs):
         return {}

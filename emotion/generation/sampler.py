@@ -87,10 +87,10 @@ class Sampler:
         if bundle.kind != "generator":
             raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are drawn by a generator.")
         self.bundle = bundle
-        self.labels: tuple[str, ...] = tuple(bundle.card["labels"])
-        self.image_size = int(bundle.card["output"]["size"])
-        self.truncation = float(bundle.card["truncation"])  # the default
-        self._latent_dim = int(bundle.card["latent_dim"])
+        self.labels: tuple[str, ...] = bundle.generator_card.labels
+        self.image_size = bundle.generator_card.output.size
+        self.truncation = bundle.generator_card.truncation  # the default
+        self._latent_dim = bundle.generator_card.latent_dim
         self._session = load_session(bundle, num_threads=1)
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sampler")  # its threads start when needed
         expected = {"latent": self._latent_dim, "expression": len(self.labels)}

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +22,15 @@ _MIN_ETA_SECONDS: Final = 2.0  # of work before the remaining time can be estima
 _PARENT_TIMEOUT_SECONDS: Final = 5.0  # for the parent process to write its record
 _PARENT_POLL_SECONDS: Final = 0.01
 
+ProgressCallback = Callable[[float, float, str], None]  # done, total, message; called when progress.json is written
+
 
 class JobReporter:
     """Reports the progress of a job and whether it has to stop; `job_context` makes one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_progress: ProgressCallback | None = None) -> None:
         self.folder = folder
+        self._on_progress = on_progress
         self.interruption = Interruption()
         self._stop_noticed = False
         self._started_at = time.time()
@@ -80,6 +83,8 @@ class JobReporter:
             with suppress(OSError):
                 write_json(self.folder / PROGRESS_FILE, self._pending)
             self._pending, self._last_write = None, time.monotonic()
+            if self._on_progress is not None and self._last_progress is not None:
+                self._on_progress(*self._last_progress)
 
     def _check_stop(self) -> bool:
         return self.interruption.stop_requested or os.path.exists(self.folder / STOP_FILE)
@@ -102,7 +107,7 @@ class JobReporter:
 
 
 @contextmanager
-def job_context(folder: Path) -> Iterator[JobReporter]:
+def job_context(folder: Path, on_progress: ProgressCallback | None = None) -> Iterator[JobReporter]:
     """Own `folder` while a task runs, and record how it ended; errors pass through.
 
     The status becomes "done" after a normal end, "stopped" after `stop_requested` was seen as True or any error that
@@ -116,7 +121,7 @@ def job_context(folder: Path) -> Iterator[JobReporter]:
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    reporter = JobReporter(folder)
+    reporter = JobReporter(folder, on_progress)
     with reporter.interruption.catch_signals():
         _take_ownership(folder)
         try:

@@ -16,7 +16,8 @@ from emotion.recognition.anonymizer import Anonymizer, pixelate_all
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import serialization
-from emotion.tracking.stream import Stream, StreamStats
+from emotion.tracking.settings import StreamStats
+from emotion.tracking.stream import Stream
 
 THUMBNAIL_SIDE_PX: Final = 160
 

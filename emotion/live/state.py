@@ -10,7 +10,7 @@ from emotion.faces import Face, FrameResult, Scores
 from emotion.live.stream_metrics import StreamRates
 from emotion.media.image_array import ImageArray
 from emotion.results import serialization, tables
-from emotion.tracking.stream import StreamSettings, StreamStats
+from emotion.tracking.settings import StreamSettings, StreamStats
 
 
 @dataclass(frozen=True)

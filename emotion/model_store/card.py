@@ -1,152 +1,265 @@
-"""Model cards: what they must hold, and the check of it."""
+"""Model cards: typed, validated descriptions of the networks in model folders, one class per kind of model."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS
 
 CARD_FILE: Final = "card.json"
-
-
 MODEL_KINDS: Final = ("classifier", "detector", "generator")
+MAX_CARD_BYTES: Final = 1_000_000
+_OWN_LABELS: Final = "own"  # the `label_set` of a classifier with the labels of its data set
+_FACE_HEAD: Final = "face"  # the name of the face head among the logits, so no expression head may have it
+_MAX_LABEL_BYTES: Final = 100
+_INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # not allowed in file names on some systems
+
+ImageSize = Annotated[int, Field(ge=8, le=512)]  # pixels on each side
+Labels = Annotated[tuple[str, ...], Field(min_length=1)]
+PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
 
 
-_MAX_CARD_BYTES: Final = 1_000_000
+class _Record(BaseModel):
+    """A part of a card; fields of a card that no class declares are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
-_MAX_LABEL_BYTES: Final = 100  # bytes
+class FileRecord(_Record):
+    """A file of the model folder, as it was when the card was written."""
+
+    sha256: str
 
 
-_INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # what some system has no file names with
+class Head(_Record):
+    """One output of a classifier with its labels.
 
-
-@dataclass(frozen=True)
-class Head:
-    """One answer of a classifier: `output` of the network, `labels` in its order, softmax `temperature`.
-
-    `logit_bias`: what is added to each logit after the temperature, () for nothing. `cam_output`: the output that tells where in
-    the picture its logits come from, "" where there is none.
+    Attributes:
+        output: The name of the network output with the logits.
+        labels: The labels in the order of the output.
+        temperature: The divisor of the logits, fitted on the validation split.
+        logit_bias: A number for each label that is added to its logit after the division; None for none.
+        cam_output: The name of the output with the class activation maps; None where the network has none.
     """
 
     output: str
-    labels: tuple[str, ...]
-    temperature: float
-    logit_bias: tuple[float, ...] = ()
-    cam_output: str = ""
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    temperature: PositiveFloat
+    logit_bias: tuple[FiniteFloat, ...] | None = None
+    cam_output: str | None = None
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Head:
-        """The head that a card describes."""
-        logit_bias = tuple(map(float, values.get("logit_bias", ())))
-        return cls(
-            values["output"],
-            tuple(values["labels"]),
-            float(values["temperature"]),
-            logit_bias,
-            values.get("cam_output", ""),
-        )
-
-
-def validate_card(path: Path, card: dict[str, Any]) -> None:
-    """`ModelError` where a card, said to be in `path`, lacks or garbles what its kind of model needs."""
-    if card["kind"] == "classifier":
-        _validate_classifier(path, card)
-    if card["kind"] == "detector":
-        _validate_detector(path, card)
-    if card["kind"] == "generator":
-        _validate_generator(path, card)
-
-
-def _validate_classifier(path: Path, card: dict[str, Any]) -> None:
-    try:
-        size = int(card["input"]["size"])
-        heads = {name: (list(head["labels"]), float(head["temperature"])) for name, head in card["heads"].items()}
-        biases = {name: list(map(float, head.get("logit_bias", ()))) for name, head in card["heads"].items()}
-        outputs = [head["output"] for head in card["heads"].values()]
-        outputs += [head["cam_output"] for head in card["heads"].values() if "cam_output" in head]
-        default_head, face = card["default_head"], card.get("face_head")
-        threshold = 0.5 if face is None else float(face["threshold"])
-        if face is not None:
-            outputs.append(face["output"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelError(f"{path} lacks or garbles a field of a classifier: {error}.") from error
-    if not 8 <= size <= 512:
-        raise ModelError(f"{path}: the input has {size} pixels a side; expected 8 to 512.")
-    if not 0 < threshold < 1:
-        raise ModelError(f"{path}: the threshold of a face is {threshold}; expected it between 0 and 1.")
-    if default_head not in list(heads) or "face" in heads:
-        raise ModelError(
-            f'{path}: "default_head" is {default_head!r}; expected one of the heads {", ".join(heads)}, none named "face".'
-        )
-    if not all(isinstance(output, str) for output in outputs) or len(set(outputs)) < len(outputs):
-        raise ModelError(f"{path}: the outputs are {outputs}; expected a different name for each head.")
-    own = card.get("label_set") == "own"  # it learned whatever labels a data set had
-    for name, (labels, temperature) in heads.items():
-        known = all(
-            isinstance(label, str) and (label in EXPRESSIONS or (own and is_valid_label(label))) for label in labels
-        )
-        if not known or len(labels) < 2 or len(set(labels)) < len(labels) or not 0 < temperature < math.inf:
-            raise ModelError(
-                f"{path}: the labels of {name} are {', '.join(map(repr, labels))}; expected two or more "
-                f"different ones of {', '.join(EXPRESSIONS)}, and a temperature above 0."
+    @model_validator(mode="after")
+    def _check_logit_bias(self) -> Self:
+        if self.logit_bias is not None and len(self.logit_bias) != len(self.labels):
+            raise ValueError(
+                f"a head has {len(self.labels)} labels and a logit bias of {len(self.logit_bias)} numbers; expected a "
+                "number for each label"
             )
-        if len(biases[name]) not in (0, len(labels)) or not all(map(math.isfinite, biases[name])):
-            raise ModelError(f"{path}: the logit bias of {name} is {biases[name]}; expected a number for each label.")
+        return self
+
+
+class FaceHead(_Record):
+    """The output of a classifier that distinguishes faces from other images, and its probability threshold."""
+
+    output: str
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
+class ClassifierInput(_Record):
+    """What a classifier reads: square images of `size` pixels."""
+
+    size: ImageSize
+
+
+class ScoreCalibration(_Record):
+    """The logistic function that turns a detector's score logit into a probability (Platt 1999)."""
+
+    slope: PositiveFloat
+    offset: FiniteFloat
+
+
+class CropGeometryFields(BaseModel):
+    """How a detector's boxes relate to the classifier's crops, see `recognition.cropping.CropGeometry`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: Annotated[float, Field(ge=0.5, le=2)]
+    y_offset: Annotated[float, Field(ge=-0.5, le=0.5)]
+
+
+class FusionWeights(_Record):
+    """The logistic regression over the logits of a detector and of the classifier with the sha256 `classifier`."""
+
+    classifier: str
+    detector_weight: PositiveFloat
+    classifier_weight: Annotated[FiniteFloat, Field(ge=0)]
+    bias: FiniteFloat
+
+
+class GuidanceClassifier(_Record):
+    """The classifier whose loss, times `weight`, was part of a generator's training."""
+
+    name: str = ""
+    sha256: str
+    weight: float
+
+
+class GeneratorOutput(_Record):
+    """What a generator makes: square images of `size` pixels."""
+
+    size: ImageSize
+
+
+class ModelCard(_Record):
+    """What the cards of all kinds have in common."""
+
+    network: str | None = None
+    num_parameters: int | None = None
+    files: dict[str, FileRecord]
+    default: bool = False  # whether it is used where a person chooses none
+    source_run: str | None = None  # the run of which the model is a copy; None for a built-in model
+    derived_from: tuple[str, ...] = ()  # sha256 of the networks that it was converted from
+    teachers: tuple[str, ...] = ()  # sha256 of the networks that it was distilled from
+    data: Mapping[str, Any] = Field(default_factory=dict)
+    metrics: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("files")
+    @classmethod
+    def _check_network_file(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
+        if "model.onnx" not in files:
+            raise ValueError('"files" must name model.onnx with its sha256')
+        return files
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that the card file has, as plain JSON values."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class ClassifierCard(ModelCard):
+    """The card of a classifier of expressions."""
+
+    kind: Literal["classifier"]
+    input: ClassifierInput
+    heads: dict[str, Head]
+    default_head: str
+    face_head: FaceHead | None = None
+    label_set: str | None = None
+    quantization: str | None = None
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.default_head not in self.heads or _FACE_HEAD in self.heads:
+            raise ValueError(
+                f'"default_head" is {self.default_head!r}; expected one of the heads {", ".join(self.heads)}, none '
+                f'named "{_FACE_HEAD}"'
+            )
+        for name, head in self.heads.items():
+            _check_labels(f"the labels of {name} are", head.labels, allow_own=self.label_set == _OWN_LABELS)
+        outputs = [head.output for head in self.heads.values()]
+        outputs += [head.cam_output for head in self.heads.values() if head.cam_output is not None]
+        outputs += [self.face_head.output] if self.face_head is not None else []
+        if len(set(outputs)) < len(outputs):
+            raise ValueError(f"the outputs are {', '.join(outputs)}; expected a different name for each head")
+        return self
+
+
+class DetectorCard(ModelCard):
+    """The card of a face detector."""
+
+    kind: Literal["detector"]
+    score_calibration: ScoreCalibration
+    crop_geometry: CropGeometryFields
+    score_fusion: FusionWeights | None = None
+
+
+class GeneratorCard(ModelCard):
+    """The card of a generator of synthetic faces."""
+
+    kind: Literal["generator"]
+    latent_dim: Annotated[int, Field(ge=1, le=4096)]
+    labels: Labels
+    output: GeneratorOutput
+    truncation: Annotated[float, Field(ge=0, le=1)]
+    guidance_classifier: GuidanceClassifier | None = None
+    sheet_epochs: tuple[int, ...] = ()
+    best_epoch: int | None = None
+
+    @model_validator(mode="after")
+    def _check_own_labels(self) -> Self:
+        _check_labels("the labels are", self.labels, allow_own=False)
+        return self
+
+
+# By the error types of pydantic, whose own messages name Python types.
+_EXPECTATIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("dict_type", "model_type", "mapping_type"), "an object with fields"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "finite_number": "a finite number",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "too_short": "a list of at least {min_length}",
+    "extra_forbidden": "no field of this name",
+}
+
+Card = ClassifierCard | DetectorCard | GeneratorCard
+_CARD_TYPES: Final[Mapping[str, type[Card]]] = {
+    "classifier": ClassifierCard,
+    "detector": DetectorCard,
+    "generator": GeneratorCard,
+}
+
+
+def parse_card(path: Path, fields: object) -> Card:
+    """Validate the fields of a card.
+
+    Args:
+        path: The card file that the error names.
+        fields: What the JSON of the file holds.
+
+    Raises:
+        ModelError: A field is missing or wrong; it names the first one, its value and what is expected.
+    """
+    kind = fields.get("kind") if isinstance(fields, Mapping) else None
+    if kind not in MODEL_KINDS:
+        raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(MODEL_KINDS)}.')
+    try:
+        return _CARD_TYPES[kind].model_validate(fields)
+    except ValidationError as error:
+        raise ModelError(f"{path}: {_describe_validation_error(error, kind)}.") from error
+
+
+def _describe_validation_error(error: ValidationError, kind: str) -> str:
+    first = error.errors(include_url=False)[0]
+    field = reprlib.repr(".".join(map(str, first["loc"])))
+    if first["type"] == "value_error":  # of the validators above
+        return first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return f"the field {field} of a {kind} is missing; fetch the model again"
+    expected = _EXPECTATIONS.get(first["type"], "another value").format(**first.get("ctx", {}))
+    return f"the field {field} is {reprlib.repr(first['input'])}; expected {expected}"
 
 
 def is_valid_label(label: str) -> bool:
-    """Whether a label that is no expression of this program can be shown, and be a part of a file's name anywhere."""
+    """Whether a label that is no expression of this program can be displayed, and be part of a file name anywhere."""
     fits = 0 < len(label.encode(errors="replace")) <= _MAX_LABEL_BYTES and not label.startswith(".")
     return fits and label.isprintable() and label == label.strip() and not set(label) & _INVALID_CHARACTERS
 
 
-def _validate_detector(path: Path, card: dict[str, Any]) -> None:
-    try:
-        slope, offset = (float(card["score_calibration"][key]) for key in ("slope", "offset"))
-        geometry = {key: float(value) for key, value in card["crop_geometry"].items()}
-        fusion = card.get("score_fusion", {"classifier": "", "detector_weight": 1, "classifier_weight": 0, "bias": 0})
-        weights = [float(fusion[key]) for key in ("detector_weight", "classifier_weight", "bias")]
-        fusion["classifier"]
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelError(f"{path} lacks or garbles a field of a detector: {error}.") from error
-    if not 0 < slope < math.inf or not math.isfinite(offset):
-        raise ModelError(
-            f'{path}: "score_calibration" has the slope {slope} and the offset {offset}; expected a slope above 0.'
-        )
-    if (
-        geometry.keys() != {"scale", "y_offset"}
-        or not 0.5 <= geometry["scale"] <= 2
-        or not -0.5 <= geometry["y_offset"] <= 0.5
-    ):
-        raise ModelError(
-            f'{path}: "crop_geometry" is {geometry}; expected a scale of 0.5 to 2 and a y_offset of -0.5 to 0.5.'
-        )
-    if not all(map(math.isfinite, weights)) or weights[0] <= 0 or weights[1] < 0:
-        raise ModelError(
-            f'{path}: "score_fusion" has the weights {weights}; expected the first above 0, the second not below 0.'
-        )
-
-
-def _validate_generator(path: Path, card: dict[str, Any]) -> None:
-    try:
-        latent, size, labels = int(card["latent_dim"]), int(card["output"]["size"]), list(card["labels"])
-        truncation = float(card["truncation"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"{path} lacks or garbles a field of a generator: {error}.") from error
-    if not 1 <= latent <= 4096 or not 8 <= size <= 512 or not 0 <= truncation <= 1:
-        raise ModelError(
-            f"{path}: {latent} numbers become {size} pixels a side at the truncation {truncation}; expected 1 to 4096, "
-            "8 to 512 and 0 to 1."
-        )
-    known = all(isinstance(label, str) and label in EXPRESSIONS for label in labels)
-    if not known or not labels or len(set(labels)) < len(labels):
-        raise ModelError(
-            f"{path}: the labels are {', '.join(map(repr, labels))}; expected different ones of "
-            f"{', '.join(EXPRESSIONS)}."
+def _check_labels(subject: str, labels: Sequence[str], *, allow_own: bool) -> None:
+    is_known = all(label in EXPRESSIONS or (allow_own and is_valid_label(label)) for label in labels)
+    if not is_known or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"{subject} {', '.join(map(repr, labels))}; expected different ones of {', '.join(EXPRESSIONS)}"
         )

@@ -1,21 +1,32 @@
-"""Models on disk, each a finished run with its card: find, verify and open them."""
+"""Models on disk, each a finished run with its card: find, verify and open."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from emotion.environment import MODELS_FOLDER, get_workspace
 from emotion.errors import ModelError
-from emotion.model_store.card import _MAX_CARD_BYTES, CARD_FILE, MODEL_KINDS, Head, validate_card
+from emotion.model_store.card import (
+    CARD_FILE,
+    MAX_CARD_BYTES,
+    MODEL_KINDS,
+    Card,
+    ClassifierCard,
+    DetectorCard,
+    GeneratorCard,
+    Head,
+    parse_card,
+)
 from emotion.storage import PROJECT_ROOT
 
 BUILTIN_MODELS: Final = MODELS_FOLDER
+NETWORK_FILE: Final = "model.onnx"
 
 
 def get_user_models() -> Path:
@@ -32,145 +43,187 @@ def get_model_folders(builtin_folder: Path | None = None) -> tuple[Path, ...]:
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A verified model folder: every file that its card names is there and has the sha256 of the card."""
+    """A model folder with its card; `open_model` verifies that each file of the card has its sha256."""
 
     folder: Path
-    card: Mapping[str, Any]
+    card: Card
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """The name of the folder."""
         return self.folder.name
 
     @property
     def kind(self) -> str:
         """One of `MODEL_KINDS`."""
-        return self.card["kind"]
+        return self.card.kind
+
+    @property
+    def card_fields(self) -> dict[str, Any]:
+        """The fields of the card file as plain JSON values."""
+        return self.card.to_dict()
 
     @property
     def onnx_path(self) -> Path:
         """The exported network."""
-        return self.folder / "model.onnx"
+        return self.folder / NETWORK_FILE
 
     @property
     def sha256(self) -> str:
-        """Of the exported network; goes into every receipt."""
-        return self.card["files"]["model.onnx"]["sha256"]
+        """The sha256 of the exported network, which identifies the model in provenance records."""
+        return self.card.files[NETWORK_FILE].sha256
 
     @property
     def lineage(self) -> set[str]:
-        """The sha256 of this network, of those that it was made from by other means than learning, and of those that
-        taught it."""
-        return {self.sha256, *self.card.get("derived_from", ()), *self.card.get("teachers", ())}
+        """The sha256 of this network, of those that it was converted from and of those that it was distilled from."""
+        return {self.sha256, *self.card.derived_from, *self.card.teachers}
 
     @property
     def source_run(self) -> str:
         """The run that it is a copy of, "" for a built-in model."""
-        return str(self.card.get("source_run") or "")
+        return self.card.source_run or ""
 
     @property
     def input_size(self) -> int:
-        """Side in pixels of what the network reads."""
-        return int(self.card["input"]["size"])
+        """The side in pixels of the images that a classifier reads."""
+        return self.classifier_card.input.size
 
     @property
     def heads(self) -> dict[str, Head]:
-        """The answers of a classifier by name."""
-        return {name: Head.from_dict(facts) for name, facts in self.card["heads"].items()}
+        """The heads of a classifier by name."""
+        return self.classifier_card.heads
 
     @property
     def default_head(self) -> str:
-        """The answer that people see unless they choose another."""
-        return self.card["default_head"]
+        """The head of a classifier that is used where a person chooses none."""
+        return self.classifier_card.default_head
+
+    @property
+    def classifier_card(self) -> ClassifierCard:
+        """The card of a classifier; `ModelError` for a model of another kind."""
+        if not isinstance(self.card, ClassifierCard):
+            raise ModelError(f"{self.folder} is a {self.kind}; expected a classifier.")
+        return self.card
+
+    @property
+    def detector_card(self) -> DetectorCard:
+        """The card of a detector; `ModelError` for a model of another kind."""
+        if not isinstance(self.card, DetectorCard):
+            raise ModelError(f"{self.folder} is a {self.kind}; expected a detector.")
+        return self.card
+
+    @property
+    def generator_card(self) -> GeneratorCard:
+        """The card of a generator; `ModelError` for a model of another kind."""
+        if not isinstance(self.card, GeneratorCard):
+            raise ModelError(f"{self.folder} is a {self.kind}; expected a generator.")
+        return self.card
 
 
 def open_model(folder: Path | str) -> ModelBundle:
-    """Read and verify one model folder; `ModelError` says what is wrong with it."""
+    """Read and verify a model folder.
+
+    Raises:
+        ModelError: The card or one of its files is missing, damaged or does not fit this program.
+    """
     folder = Path(folder)
     return _verify_model(folder, _read_card(folder))
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD_FILE
-    if not os.path.isfile(path):  # unlike that of `Path`, it is only False where nobody may look
+    if not os.path.isfile(path):  # unlike `Path.is_file`, it returns False without the permission to look
         raise ModelError(f"There is no {CARD_FILE} in {folder} that can be read; a model is a folder with one.")
-    if path.stat().st_size > _MAX_CARD_BYTES:
-        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {_MAX_CARD_BYTES}.")
+    if path.stat().st_size > MAX_CARD_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size} bytes; a card has at most {MAX_CARD_BYTES}.")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
         raise ModelError(f"{path} is not readable JSON; fetch the model again.") from error
-    if not isinstance(card, dict) or card.get("kind") not in MODEL_KINDS:
+    if not isinstance(fields, dict) or fields.get("kind") not in MODEL_KINDS:
         raise ModelError(f'{path}: "kind" is missing or unknown; expected one of {", ".join(MODEL_KINDS)}.')
-    return card
+    return fields
 
 
-def _verify_model(folder: Path, card: dict[str, Any]) -> ModelBundle:
-    _verify_files(folder, card)
-    validate_card(folder / CARD_FILE, card)
+def _verify_model(folder: Path, fields: dict[str, Any]) -> ModelBundle:
+    card = parse_card(folder / CARD_FILE, fields)
+    for name, record in card.files.items():
+        _verify_file(folder, name, record.sha256)
     return ModelBundle(folder, card)
 
 
-def _verify_files(folder: Path, card: dict[str, Any]) -> None:
-    files = card.get("files")
-    if not isinstance(files, dict) or "model.onnx" not in files:
-        raise ModelError(f'{folder / CARD_FILE}: "files" must name model.onnx with its sha256.')
-    for name, facts in files.items():
-        try:
-            digest = compute_sha256(folder / name) if Path(name).name == name and (folder / name).is_file() else None
-        except OSError as error:  # also a name that is too long for the disk
-            raise ModelError(
-                f"{name:.60} of the model {folder.name} cannot be read ({error.strerror}); fetch the model again."
-            ) from error
-        if digest is None:
-            raise ModelError(f"The model {folder.name} lacks its file {name}; fetch it again.")
-        if digest != (facts.get("sha256") if isinstance(facts, dict) else None):
-            raise ModelError(
-                f"{name} of the model {folder.name} is not the file that its card describes (sha256 differs); "
-                "fetch the model again."
-            )
+def _verify_file(folder: Path, name: str, sha256: str) -> None:
+    try:
+        digest = compute_sha256(folder / name) if Path(name).name == name and (folder / name).is_file() else None
+    except OSError as error:  # also a name that is too long for the file system
+        raise ModelError(
+            f"{name:.60} of the model {folder.name} cannot be read ({error.strerror}); fetch the model again."
+        ) from error
+    if digest is None:
+        raise ModelError(f"The model {folder.name} lacks its file {name}; fetch it again.")
+    if digest != sha256:
+        raise ModelError(
+            f"{name} of the model {folder.name} is not the file that its card describes (sha256 differs); "
+            "fetch the model again."
+        )
 
 
 def compute_sha256(path: Path) -> str:
-    """The sha256 of a file in hexadecimal digits."""
+    """Return the sha256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def list_models(kind: str, *folders: Path) -> tuple[list[ModelBundle], list[str]]:
-    """The usable models of a kind below `folders` (default: the shipped ones), and a sentence for each bad one and
-    for each whose kind cannot be told.
+class ModelListing(NamedTuple):
+    """The usable models of some folders, the one to use first, and a sentence for each one that is not usable."""
 
-    The first is the one to use: a copy of a run that was made the default, else the built-in default. Then come the
-    other built-in ones and the other copies, by name.
+    models: list[ModelBundle]
+    errors: list[str]
+
+
+def list_models(kind: str, *folders: Path) -> ModelListing:
+    """Find and verify the models of a kind.
+
+    Args:
+        kind: One of `MODEL_KINDS`: "classifier", "detector" or "generator".
+        folders: Folders that hold model folders; the built-in models for none.
+
+    Returns:
+        The usable models: the copy of a run that was made the default, else the built-in default; then the other
+        built-in ones and the other copies by name. Its errors include those of models of an unknown kind.
+
+    Raises:
+        ModelError: There is no such kind.
     """
-    good, bad = [], []
+    if kind not in MODEL_KINDS:
+        raise ModelError(f"The kind of a model is {kind!r}; expected one of {', '.join(MODEL_KINDS)}.")
+    models, errors = [], []
     for folder in _iter_model_folders(folders or get_model_folders()):
         try:
-            card = _read_card(folder)
-            if card["kind"] == kind:  # hashing the files of the others takes its time
-                good.append(_verify_model(folder, card))
+            fields = _read_card(folder)
+            if fields["kind"] == kind:  # hashing the files of other kinds takes time
+                models.append(_verify_model(folder, fields))
         except ModelError as error:
-            bad.append(str(error))
-    return sorted(good, key=_sort_key), bad
+            errors.append(str(error))
+    return ModelListing(sorted(models, key=_sort_key), errors)
 
 
 def _sort_key(bundle: ModelBundle) -> tuple[bool, bool, str]:
-    default, copied = bool(bundle.card.get("default")), bool(bundle.source_run)
-    return not default, copied != default, bundle.name
+    is_default, is_copy = bundle.card.default, bool(bundle.source_run)
+    return not is_default, is_copy != is_default, bundle.name
 
 
 def _iter_model_folders(folders: tuple[Path, ...]) -> Iterator[Path]:
-    for place in folders:
-        if os.path.isdir(place):
-            yield from sorted(p.parent for p in place.glob(f"*/{CARD_FILE}") if not p.parent.name.startswith("."))
+    for folder in folders:
+        if os.path.isdir(folder):
+            yield from sorted(path.parent for path in folder.glob(f"*/{CARD_FILE}") if path.parent.name[0] != ".")
 
 
 def get_default_model(kind: str, *folders: Path) -> ModelBundle:
-    """The model of a kind to use when nobody chose one; `ModelError` where there is none."""
-    good, bad = list_models(kind, *folders)
-    if not good:
+    """Return the first model of `list_models`; `ModelError` where there is none."""
+    models, errors = list_models(kind, *folders)
+    if not models:
         raise ModelError(
-            " ".join(bad) or f"There is no {kind} in {(folders or get_model_folders())[0]}; train one first."
+            " ".join(errors) or f"There is no {kind} in {(folders or get_model_folders())[0]}; train one first."
         )
-    return good[0]
+    return models[0]

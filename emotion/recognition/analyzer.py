@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import non_max_suppression, to_xyxy
 from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
 from emotion.faces import Box, Face
@@ -18,7 +19,7 @@ from emotion.media.image_reader import ImageSource, as_rgb, rotate
 from emotion.model_store.store import get_default_model, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
-from emotion.recognition.detection import Detector, max_search_scale, search_scale
+from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
@@ -38,6 +39,7 @@ _MIN_ROTATED_SCORE: Final = 0.5  # the same of the surest face of a turn that ma
 _MAX_TRIAL_SIDE: Final = 1280  # pixels, the most that other turns are searched with until one is taken
 _MIN_FACE_PROB: Final = 0.1  # the classifier's face score below which a face is not named
 _MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named beside the first
+_MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
 _CANDIDATE_RATIO: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
 _MIN_SEARCHED_PX: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
 _MIN_FACE_PX: Final = 12.0  # pixels of the image itself, with `FULL_RESOLUTION_SIDE`
@@ -88,7 +90,7 @@ class Analyzer:
     An image may be all that `as_rgb` takes, by default with the colors of an array in the order RGB.
     """
 
-    def __init__(self, detector: Detector, classifier: ExpressionClassifier) -> None:
+    def __init__(self, detector: FaceDetector, classifier: ExpressionClassifier) -> None:
         self.detector = detector
         self.classifier = classifier
         self._face_classifier = _choose_face_classifier(detector, classifier)
@@ -133,7 +135,7 @@ class Analyzer:
         )
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
-        """What the detector finds, see `Detector.detect`; not `filter_by_fused_score` yet."""
+        """What the detector finds, see `FaceDetector.detect`; not `filter_by_fused_score` yet."""
         image = as_rgb(image)
         with self._lock:
             return self.detector.detect(image, threshold, max_side)
@@ -168,12 +170,10 @@ class Analyzer:
             for reading in classified_faces
             if reading.face.box.area >= min_size * min_size
         ]
-        kept: list[ClassifiedFace] = []
-        for reading in sorted(judged, key=lambda reading: -reading.face.detection_score):
-            face = reading.face
-            if face.detection_score >= threshold and all(face.box.iou(other.face.box) < 0.3 for other in kept):
-                kept.append(reading)
-        return tuple(kept)
+        certain = [classified for classified in judged if classified.face.detection_score >= threshold]
+        scores = np.array([classified.face.detection_score for classified in certain])
+        boxes = to_xyxy(classified.face.box for classified in certain)
+        return tuple(certain[index] for index in non_max_suppression(boxes, scores, max_iou=_MAX_FACE_IOU))
 
     def fused_score(self, face: Face, face_prob: float) -> float:
         """How likely a found face is one, where the classifier says `verdict`, 0 to 1."""
@@ -276,26 +276,26 @@ def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
     return _MIN_SEARCHED_PX / search_scale(height, width, max_side)
 
 
-def _choose_face_classifier(detector: Detector, classifier: ExpressionClassifier) -> ExpressionClassifier:
+def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
     """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
     cannot tell or was not measured with the detector and the built-in one was."""
-    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
+    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
     if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and known is None):
         return classifier
     built_in = get_default_model("classifier")
-    measured = known is not None and known["classifier"] == built_in.sha256
+    measured = known is not None and known.classifier == built_in.sha256
     if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not measured):
         return classifier
     return ExpressionClassifier(built_in)
 
 
-def _load_score_fusion(detector: Detector, classifier: ExpressionClassifier) -> ScoreFusion | None:
+def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier) -> ScoreFusion | None:
     """How a detector and a classifier judge together; only for a pair that was measured, or if it must be."""
     if detector.needs_verification:
         return ScoreFusion()
-    known = detector.bundle.card.get("score_fusion") if isinstance(detector, OnnxFaceDetector) else None
-    if known and known["classifier"] == classifier.bundle.sha256:
-        return ScoreFusion(*(float(known[name]) for name in ("detector_weight", "classifier_weight", "bias")))
+    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
+    if known and known.classifier == classifier.bundle.sha256:
+        return ScoreFusion(known.detector_weight, known.classifier_weight, known.bias)
     return None
 
 

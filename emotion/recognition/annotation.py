@@ -195,15 +195,11 @@ def _place_label(
     def cost(place: tuple[int, tuple[int, int]]) -> float:
         rank, (x, y) = place
         chip = Box(x, y, x + label_width, y + label_height)
-        covered = sum(_intersection_area(chip, other) for other in occupied)
+        covered = sum(chip.intersection_area(other) for other in occupied)
         # Its own face is covered only when everything around is taken: half as bad as another's.
-        return covered + 0.5 * _intersection_area(chip, box) + rank * 0.01 * chip.area
+        return covered + 0.5 * chip.intersection_area(box) + rank * 0.01 * chip.area
 
     return min(enumerate(spots), key=cost)[1]
-
-
-def _intersection_area(a: Box, b: Box) -> float:
-    return Box(max(a.x1, b.x1), max(a.y1, b.y1), min(a.x2, b.x2), min(a.y2, b.y2)).area
 
 
 @lru_cache(maxsize=512)

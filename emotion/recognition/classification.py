@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError, SettingsError
 from emotion.faces import Scores
-from emotion.model_store.card import Head
+from emotion.model_store.card import FaceHead, Head
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
 
@@ -25,6 +25,12 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 def compute_probabilities(logits: NDArray[np.floating], head: Head) -> NDArray[np.float64]:
     """What a head says (n, c), calibrated, for its logits (n, c)."""
     return softmax(logits / head.temperature + np.array(head.logit_bias or 0.0))
+
+
+def _face_probabilities(logits: NDArray[np.float32], face_head: FaceHead) -> NDArray[np.float64]:
+    """Compute probabilities (n,) that are 0.5 at the threshold of the card: one setting fits all detectors."""
+    shifted = logits.astype(np.float64) - np.log(face_head.threshold / (1 - face_head.threshold))
+    return (1 + np.tanh(shifted / 2)) / 2  # the logistic function, in the form that no logit overflows
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,10 @@ class ExpressionClassifier:
     """
 
     def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
-        if bundle.kind != "classifier":
-            raise ModelError(f"{bundle.folder} is a {bundle.kind}; expressions are read by a classifier.")
+        card = bundle.classifier_card
         self.bundle = bundle
-        self.input_size = bundle.input_size
-        self._heads = bundle.heads
-        self._face_output: str | None = (bundle.card.get("face_head") or {}).get("output")
+        self.input_size = card.input.size
+        self._heads, self._default_head, self._face_head = card.heads, card.default_head, card.face_head
         self._session = load_session(bundle, num_threads)
         self._input_name = self._session.get_inputs()[0].name
         self._check_shapes()
@@ -66,8 +70,8 @@ class ExpressionClassifier:
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
         wanted |= {head.cam_output: len(head.labels) for head in self._heads.values() if head.cam_output}
-        if self._face_output is not None:
-            wanted[self._face_output] = 1
+        if self._face_head is not None:
+            wanted[self._face_head.output] = 1
         for output, width in wanted.items():
             if widths.get(output) != width:
                 raise ModelError(
@@ -75,16 +79,10 @@ class ExpressionClassifier:
                     f"the network has {widths.get(output, 'no such output')}."
                 )
 
-    def _compute_face_probs(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """0 to 1 with 0.5 at the card's threshold, so that one slider serves this and a detector's own scores."""
-        threshold = float(self.bundle.card["face_head"]["threshold"])
-        from_there = logits.astype(np.float64) - np.log(threshold / (1 - threshold))
-        return (1 + np.tanh(from_there / 2)) / 2  # the logistic function, in the form that no logit overflows
-
     @property
     def has_face_head(self) -> bool:
         """Whether it can say that a crop shows no face."""
-        return self._face_output is not None
+        return self._face_head is not None
 
     def predict_face_probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """How sure it is that each crop, grey uint8 (n, size, size), shows a face, (n,) as in `Prediction`; 1 where it
@@ -99,8 +97,8 @@ class ExpressionClassifier:
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Raw outputs of all heads, (n, classes) by head name and (n, 1) as "face", for grey uint8 (n, size, size)."""
         names = {head.output: name for name, head in self._heads.items()}
-        if self._face_output is not None:
-            names[self._face_output] = "face"
+        if self._face_head is not None:
+            names[self._face_head.output] = "face"
         batch = np.asarray(crops, np.float32)[..., None]
         outputs = self._session.run(list(names), {self._input_name: batch})
         return {name: np.asarray(output) for name, output in zip(names.values(), outputs, strict=True)}
@@ -111,12 +109,12 @@ class ExpressionClassifier:
         Of k looks at each face, (k, n, size, size), the logits are averaged; only the first one tells whether it is a
         face.
         """
-        name, answer, count = head or self.bundle.default_head, self._get_head(head), crops.shape[-3]
+        name, answer, count = head or self._default_head, self._get_head(head), crops.shape[-3]
         if count == 0:
             return ()
         labels, logits = answer.labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
         said = compute_probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), answer)
-        faces = self._compute_face_probs(logits["face"][:count, 0]) if "face" in logits else np.ones(count)
+        faces = _face_probabilities(logits["face"][:count, 0], self._face_head) if self._face_head else np.ones(count)
         return tuple(Prediction(Scores(labels, p), float(f)) for p, f in zip(said, faces, strict=True))
 
     def has_cam(self, head: str | None = None) -> bool:
@@ -125,7 +123,7 @@ class ExpressionClassifier:
 
     def _get_head(self, name: str | None) -> Head:
         """A head by its name, None for the one of the card."""
-        head = self._heads.get(name or self.bundle.default_head)
+        head = self._heads.get(name or self._default_head)
         if head is None:
             raise SettingsError(f"The model has no answer {name!r}; it has {', '.join(self._heads)}.")
         return head

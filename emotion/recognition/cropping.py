@@ -40,7 +40,7 @@ class CropGeometry:
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) or grey (H, W) to grey uint8 (H, W) by the weights of ITU-R BT.601."""
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: float = 0.0) -> NDArray[np.uint8]:
@@ -63,10 +63,10 @@ def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: 
         ]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(image, matrix, (inner, inner), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(image, matrix, (inner, inner), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if factor > 1:
-        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
-    return cut  # type: ignore[return-value]
+        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, image.dtype)
 
 
 def get_roll_correction(landmarks: Landmarks | None) -> float:

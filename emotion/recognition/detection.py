@@ -14,7 +14,7 @@ from emotion.recognition.cropping import CropGeometry
 _MAX_ASPECT_RATIO: Final = 2  # short sides: what an image is longer than that does not make its faces smaller
 
 
-class Detector(Protocol):
+class FaceDetector(Protocol):
     """What every detector offers. None of them is safe to use from two threads at once."""
 
     @property

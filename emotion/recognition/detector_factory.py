@@ -13,7 +13,7 @@ from typing import Final
 
 from emotion.errors import ModelError
 from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, compute_sha256, get_model_folders, list_models
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import FaceDetector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.opencv_detectors import HaarCascade, YuNet
 from emotion.storage import write_atomic
@@ -95,7 +95,7 @@ def trained_detectors() -> dict[str, ModelBundle]:
     """The usable detectors in models/ by name, the default one first."""
     return {
         bundle.name: bundle
-        for bundle in list_models("detector", *get_model_folders(BUILTIN_MODELS))[0]
+        for bundle in list_models("detector", *get_model_folders(BUILTIN_MODELS)).models
         if bundle.name not in THIRD_PARTY
     }
 
@@ -105,7 +105,7 @@ def available_detectors() -> tuple[str, ...]:
     return (*trained_detectors(), *(name for name in THIRD_PARTY if name != "yunet" or find_yunet() is not None))
 
 
-def make_detector(name: str | None = None, num_threads: int = 0) -> Detector:
+def make_detector(name: str | None = None, num_threads: int = 0) -> FaceDetector:
     """A new detector by name, or the one to use here for None; `ModelError` where it is unknown or not here.
 
     `num_threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import non_max_suppression, pairwise_iou
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.model_store.store import ModelBundle
@@ -25,6 +26,8 @@ STRIDES: Final = (8, 16, 32)  # pixels from cell to cell of the three grids
 VALUES_PER_CELL: Final = 15  # of each cell: score, middle x and y, log width and height, five points x and y
 SIZE_MULTIPLE: Final = STRIDES[-1]  # of which the sides of what the network reads are
 _MAX_CANDIDATES: Final = 1000  # more than the faces of any crowd; what a threshold near 0 lets in has no end
+_MAX_LOGIT: Final = 30.0  # a score beyond is 1, and its exponential stays finite
+_MIN_VOTE: Final = 1e-12
 _VOTING_IOU: Final = 0.7  # overlap (IoU) of boxes of one face
 # Long side in pixels up to which a face that fills the image is found: of 40 such portraits all with 320, 36 with 352
 # and 5 with 448 pixels; the network has learned faces of at most 290.
@@ -60,7 +63,8 @@ def pad_to_multiple(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     down, right = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
     if not down and not right:
         return image
-    return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))  # type: ignore[return-value]
+    padded = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    return np.asarray(padded, np.uint8)
 
 
 def decode_predictions(
@@ -76,45 +80,32 @@ def decode_predictions(
     return np.concatenate([rows[:, :1], middle - half, middle + half, points], axis=1, dtype=np.float32)
 
 
-def non_max_suppression(
+def suppress_and_vote(
     rows: NDArray[np.float32], iou_threshold: float = 0.5, containment_threshold: float = 0.8
 ) -> NDArray[np.float32]:
     """Of rows of `decode_predictions`, best first, those that no better one overlaps by more than `iou_threshold` (IoU) or holds by
     more than `containment_threshold` of the smaller one's area: a chin is no second face. Their boxes are steadied by those that
     overlap them most."""
     rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MAX_CANDIDATES]
-    iou, inner, areas = _compute_overlaps(rows)
-    clash = (iou > iou_threshold) | (inner > containment_threshold * np.minimum(areas[:, None], areas))
-    free, kept = np.ones(len(rows), bool), []
-    for i in range(len(rows)):
-        if free[i]:
-            kept.append(i)
-            free &= ~clash[i]
-    return _box_voting(rows, iou, kept)
-
-
-def _compute_overlaps(rows: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
-    """IoU and shared area (n, n) of the boxes of rows with each other, and their areas (n,)."""
-    x1, y1, x2, y2 = rows[:, 1:5].T
-    areas = (x2 - x1) * (y2 - y1)
-    wide = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    tall = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    inner = wide.clip(0) * tall.clip(0)
-    return inner / np.maximum(areas[:, None] + areas - inner, 1e-9), inner, areas
-
-
-def _box_voting(rows: NDArray[np.float32], iou: NDArray, kept_indices: list[int]) -> NDArray[np.float32]:
-    """The rows `kept_indices` of all, with each box as the mean of those that overlap it by at least `_VOTING_IOU`, the certain
-    ones counting more: "box voting" (Gidaris and Komodakis 2015, "Object detection via a multi-region model")."""
-    near = iou[kept_indices]
-    weights = np.where(near >= _VOTING_IOU, near, 0.0) * np.square(
-        1 / (1 + np.exp(-rows[:, 0].clip(-30, 30).astype(float)))
+    selected = non_max_suppression(
+        rows[:, 1:5], rows[:, 0], max_iou=iou_threshold, max_containment=containment_threshold
     )
-    own = np.arange(len(kept_indices)), kept_indices
-    weights[own] = np.maximum(weights[own], 1e-12)  # a box without an area has no IoU with itself
-    steadied = rows[kept_indices]
-    steadied[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(1, keepdims=True)
-    return steadied
+    return _vote_boxes(rows, selected)
+
+
+def _vote_boxes(rows: NDArray[np.float32], selected: list[int]) -> NDArray[np.float32]:
+    """Replace the box of each selected row by the mean of those that overlap it, weighted by IoU and squared score.
+
+    "Box voting" of Gidaris and Komodakis 2015, "Object detection via a multi-region model".
+    """
+    iou = pairwise_iou(rows[selected, 1:5], rows[:, 1:5])
+    scores = 1 / (1 + np.exp(-rows[:, 0].clip(-_MAX_LOGIT, _MAX_LOGIT).astype(float)))
+    weights = np.where(iou >= _VOTING_IOU, iou, 0.0) * np.square(scores)
+    own = np.arange(len(selected)), selected
+    weights[own] = np.maximum(weights[own], _MIN_VOTE)  # a box without an area has no IoU with itself
+    voted = rows[selected]
+    voted[:, 1:5] = weights @ rows[:, 1:5] / weights.sum(1, keepdims=True)
+    return voted
 
 
 class PyramidLevel(NamedTuple):
@@ -164,12 +155,12 @@ class OnnxFaceDetector:
     needs_verification: bool = False
 
     def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
-        if bundle.kind != "detector":
-            raise ModelError(f"{bundle.folder} is a {bundle.kind}; faces are found by a detector.")
+        card = bundle.detector_card
         self.bundle = bundle
         self.name = bundle.name
-        self.crop_geometry = CropGeometry(**bundle.card["crop_geometry"])
-        self._slope, self._offset = (float(bundle.card["score_calibration"][key]) for key in ("slope", "offset"))
+        self.crop_geometry = CropGeometry(card.crop_geometry.scale, card.crop_geometry.y_offset)
+        self.score_fusion = card.score_fusion
+        self._slope, self._offset = card.score_calibration.slope, card.score_calibration.offset
         self._session = load_session(bundle, num_threads)
         self._input_name, shape = self._session.get_inputs()[0].name, self._session.get_inputs()[0].shape
         output = self._session.get_outputs()[0].shape
@@ -180,7 +171,7 @@ class OnnxFaceDetector:
             )
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; an image is searched at all of its `get_pyramid_levels`, tile by tile."""
+        """See `FaceDetector.detect`; an image is searched at all of its `get_pyramid_levels`, tile by tile."""
         height, width = image.shape[:2]
         least = (_logit(threshold) - self._offset) / self._slope
         rows = np.concatenate(
@@ -191,7 +182,7 @@ class OnnxFaceDetector:
             ]
         )
         faces = []
-        for row in non_max_suppression(rows):
+        for row in suppress_and_vote(rows):
             box = Box(*map(float, row[1:5])).clip(width, height)
             if box.area > 0:
                 score = 1 / (1 + math.exp(-(self._slope * float(row[0]) + self._offset)))

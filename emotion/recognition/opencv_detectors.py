@@ -32,7 +32,7 @@ class YuNet:
             raise ModelError(f"The YuNet file {path} cannot be read; replace it or remove it.") from error
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`."""
+        """See `FaceDetector.detect`."""
         height, width = image.shape[:2]
         small, sx, sy = resize_long_side(image, round(max(height, width) * search_scale(height, width, max_side)))
         pad_x, pad_y = (max(0, self._MIN_SIDE - n) for n in (small.shape[1], small.shape[0]))
@@ -80,7 +80,7 @@ class HaarCascade:
         return classifier
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `Detector.detect`; `threshold` is for the classifier, which judges these boxes afterwards."""
+        """See `FaceDetector.detect`; `threshold` is for the classifier, which judges these boxes afterwards."""
         height, width = image.shape[:2]
         grey, sx, sy = resize_long_side(
             to_gray(image), round(max(height, width) * search_scale(height, width, max_side))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
-from emotion.faces import Face
+from emotion.faces import Box, Face, Scores
 from emotion.media.image_array import ImageArray
 
 PROGRAM: Final = f"Emotion Studio {VERSION}"  # in the provenance of every saved result
@@ -30,6 +30,34 @@ def face_to_dict(face: Face) -> dict[str, Any]:
         "scores": {label: round(p, 4) for label, p in scores.items()},
         "uncertainty_reason": face.uncertainty_reason,
     }
+
+
+def face_from_dict(record: Mapping[str, Any]) -> Face:
+    """Make the face of which `face_to_dict` or `frame_to_dict` made `record`; its landmarks are not in it."""
+    scores = Scores(list(record["scores"]), list(record["scores"].values())) if record["scores"] else None
+    return Face(
+        Box(*map(float, record["box"])),
+        record["detection_score"],
+        scores=scores,
+        uncertainty_reason=record["uncertainty_reason"],
+        track_id=record.get("track_id"),
+        smoothed_label=record["label"],
+    )
+
+
+def photo_to_dict(
+    file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
+) -> dict[str, Any]:
+    """One photo as plain JSON values; `rotation`: degrees clockwise by which it was turned to find the faces
+    (width, height and boxes are those of the turned picture); `reduction`: by how much the width and height of the file
+    were divided. Both are there only where they change something."""
+    record: dict[str, Any] = {
+        "file": file,
+        "width": width,
+        "height": height,
+        "faces": [face_to_dict(f) for f in faces],
+    }
+    return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
 
 
 def count_expressions(faces: Sequence[Face]) -> dict[str, int]:

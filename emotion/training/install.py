@@ -50,9 +50,9 @@ def install_model(
                 for file in (PREDICTIONS_FILE, EXAMPLES_FILE, ROBUSTNESS_FILE, STEPS_FILE)
                 if (run_folder / file).is_file()
             ]
-            for file in (*bundle.card["files"], *shown):
+            for file in (*bundle.card.files, *shown):
                 shutil.copy2(run_folder / file, place / file)
-            card = {key: value for key, value in bundle.card.items() if key != "default"}
+            card = {key: value for key, value in bundle.card_fields.items() if key != "default"}
             write_json(
                 place / CARD_FILE, card | {"name": name, "source_run": run_folder.resolve().name, "default": default}
             )
@@ -61,9 +61,9 @@ def install_model(
             f"The model {name} cannot be written ({error.strerror}); make room in {models_folder}."
         ) from error
     if default:
-        for other in list_models(bundle.kind, models_folder)[0]:
-            if other.source_run and other.name != name and other.card.get("default"):
-                write_json(other.folder / CARD_FILE, {**other.card, "default": False})
+        for other in list_models(bundle.kind, models_folder).models:
+            if other.source_run and other.name != name and other.card.default:
+                write_json(other.folder / CARD_FILE, {**other.card_fields, "default": False})
     return open_model(target)
 
 

@@ -20,7 +20,7 @@ from emotion.datasets.label_sets import (
 )
 from emotion.errors import DataError, ModelError
 from emotion.expressions import FERPLUS_LABELS
-from emotion.model_store.card import CARD_FILE
+from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
 from emotion.storage import read_json
 from emotion.training.classifier.zoo import ArchitectureInfo
@@ -79,4 +79,4 @@ def check_teachers(teachers: Sequence[Path], dataset: DatasetInfo, *, has_votes:
         card = read_json(folder / CARD_FILE)
         if card is None:
             raise ModelError(f"There is no {CARD_FILE} in {folder}; choose a finished model.")
-        check_teacher(ModelBundle(folder, card), answers)
+        check_teacher(ModelBundle(folder, parse_card(folder / CARD_FILE, card)), answers)

@@ -46,7 +46,7 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
             f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
         )
     if "accuracy" in test:
-        source = _format_source(bundle.card.get("data", {}).get("source", "its data"))
+        source = _format_source(bundle.card.data.get("source", "its data"))
         _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
     ways = report.get("end_to_end") or []
     if ways:
@@ -140,14 +140,14 @@ def show_robustness(bundle: ModelBundle) -> None:
 
 def show_limitations(bundle: ModelBundle) -> None:
     """What it was taught, and what it cannot know."""
-    data, facts = bundle.card.get("data", {}), []
-    parameters = bundle.card.get("num_parameters")
+    data, facts = bundle.card.data, []
+    parameters = bundle.card.num_parameters
     size = bundle.onnx_path.stat().st_size / 1e6
     if parameters:
-        eight = ", in numbers of 8 bits" if bundle.card.get("quantization") == "int8" else ""
+        eight = ", in numbers of 8 bits" if bundle.classifier_card.quantization == "int8" else ""
         facts.append(
             f"A network of {parameters / 1e6:.1f} million numbers{eight}, "
-            f"{size:.1f} MB{_format_initialization(bundle.card)}."
+            f"{size:.1f} MB{_format_initialization(bundle.card_fields)}."
         )
     voted = "ferplus" in bundle.heads
     if isinstance(data.get("rows"), int):
@@ -157,7 +157,7 @@ def show_limitations(bundle: ModelBundle) -> None:
         facts.append(
             "They are small, grey and from a search of the web (FER-2013); ten people each labelled them anew (FER+)."
         )
-    taught = bundle.card.get("teachers") or []
+    taught = bundle.card.teachers
     if taught:
         facts.append(f"{len(taught)} other networks of this program taught it, too.")
     st.subheader("What it was taught", anchor=False)
@@ -191,7 +191,7 @@ def _format_initialization(card: Mapping[str, Any]) -> str:
 def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """The card and the report as files."""
     with st.container(horizontal=True):
-        for key, label, facts in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
+        for key, label, facts in (("json", "Card (JSON)", bundle.card_fields), ("report", "All scores (JSON)", report)):
             st.download_button(
                 label,
                 json.dumps(dict(facts), indent=1),

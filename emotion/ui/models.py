@@ -32,7 +32,7 @@ def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
     """The share of right answers of a head on the test faces, 0 to 1, as its card says; None where it does not."""
     try:
-        return float(bundle.card["metrics"]["test"][head]["accuracy"])
+        return float(bundle.card.metrics["test"][head]["accuracy"])
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -35,7 +35,8 @@ from emotion.media.video_reader import VideoReader
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
 from emotion.storage import require_free_space, write_atomic, write_json
-from emotion.tracking.stream import Stream, StreamSettings
+from emotion.tracking.settings import StreamSettings
+from emotion.tracking.stream import Stream
 from emotion.video.frame_log import FRAMES_FILE
 from emotion.video.rendering.cover import CoverSelector
 from emotion.video.rendering.highlights import HighlightDetector

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from emotion.demo.camera import FRAME_SIZE, LOOP_SECONDS, DemoCamera, SyntheticFacesCamera
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, load_analyzer
-from emotion.tracking.stream import Stream, StreamSettings
+from emotion.tracking.settings import StreamSettings
+from emotion.tracking.stream import Stream
 
 # As the live page makes it.
 PLACE = (224.0, 116.0), 96.0

@@ -201,4 +201,4 @@ def test_the_command_writes_the_result_beside_the_generator(
     assert (folder / "augmentation_study.json").read_bytes() == (
         tmp_path / "out" / "augmentation_study.json"
     ).read_bytes()
-    assert "augmentation_study.json" in open_model(folder).card["files"], "it belongs to the generator's files"
+    assert "augmentation_study.json" in open_model(folder).card_fields["files"], "it belongs to the generator's files"

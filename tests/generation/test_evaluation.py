@@ -230,10 +230,10 @@ def test_card_and_report_keep_the_evaluation(generator_folder: Path, result: dic
     (folder / "report.json").write_text('{"epochs": 3}')
     measured = result | {"truncation": 0.5}
     bundle = save_evaluation(folder, measured)
-    assert bundle.card["metrics"]["evaluation"] == json.loads(json.dumps(measured))
+    assert bundle.card_fields["metrics"]["evaluation"] == json.loads(json.dumps(measured))
     assert read_json(folder / "report.json") == {"epochs": 3, "evaluation": json.loads(json.dumps(measured))}
     assert Sampler(bundle).truncation == 0.5
-    assert open_model(folder).card["files"].keys() == {"model.onnx", "report.json"}
+    assert open_model(folder).card_fields["files"].keys() == {"model.onnx", "report.json"}
 
 
 def test_only_a_generator_keeps_a_valid_evaluation(
@@ -243,7 +243,7 @@ def test_only_a_generator_keeps_a_valid_evaluation(
         save_evaluation(classifier_bundle.folder, result)
     folder = Path(shutil.copytree(generator_folder, tmp_path / "made"))
     before = (folder / "card.json").read_bytes()
-    with pytest.raises(ModelError, match="at the truncation 7"):
+    with pytest.raises(ModelError, match="is 7; expected a number of at most 1"):
         save_evaluation(folder, result | {"truncation": 7})
     assert (folder / "card.json").read_bytes() == before
     assert not (folder / "report.json").exists()
@@ -277,7 +277,7 @@ def test_the_command_evaluates_and_saves(
     assert evaluation.keys() >= EXPECTED_KEYS
     assert (evaluation["split"], evaluation["truncation"]) == ("test", 1)
     assert evaluation["num_faces"] == 36 - num_other_non_faces
-    assert open_model(folder).card["metrics"]["evaluation"] == evaluation
+    assert open_model(folder).card_fields["metrics"]["evaluation"] == evaluation
     assert main(arguments) == 0
     captured = capsys.readouterr()
     assert "classified as requested: disgust" in captured.out

@@ -71,14 +71,14 @@ def test_a_finished_run_is_a_generator(run: Path, guidance_classifier: ModelBund
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
-    assert bundle.card["guidance_classifier"] == {
+    assert bundle.card_fields["guidance_classifier"] == {
         "name": "guidance",
         "sha256": guidance_classifier.sha256,
         "weight": 0.005,
     }
-    assert bundle.card["best_epoch"] == int(best["epoch"])
-    assert bundle.card["metrics"]["validation"]["frechet"] == float(best["frechet"])
-    assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
+    assert bundle.card_fields["best_epoch"] == int(best["epoch"])
+    assert bundle.card_fields["metrics"]["validation"]["frechet"] == float(best["frechet"])
+    assert bundle.card_fields["data"] == {"source": "fer2013.csv", "rows": 196}
     report = read_json(run / "report.json") or {}
     assert (report["epochs"], report["best_epoch"]) == (3, int(best["epoch"]))
     assert report["export_difference"] < 0.1
@@ -119,7 +119,7 @@ def test_a_finished_run_can_be_installed_and_sampled(
     monkeypatch.setattr(store, "BUILTIN_MODELS", tmp_path / "models")
     assert main(["models", "install", str(run), "--name", "faces", "--default"]) == 0
     bundle = store.get_default_model("generator", tmp_path / "models")
-    assert (bundle.name, bundle.card["default"]) == ("faces", True)
+    assert (bundle.name, bundle.card_fields["default"]) == ("faces", True)
     assert (bundle.folder / "samples.webp").is_file()
     assert main(["generator", "sample", "--seed", "7", "--count", "1", "--out", str(tmp_path / "drawn")]) == 0
     assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
@@ -155,7 +155,7 @@ def test_a_stopped_run_becomes_a_model_by_finish(
     assert "There is no card.json" in capsys.readouterr().err
     assert train(tmp_path / "run", "--epochs", "5", "--export-only") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"validation"}
-    assert open_model(tmp_path / "run").card["best_epoch"] == 1
+    assert open_model(tmp_path / "run").card_fields["best_epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_only_a_classifier_guides_a_training(
 
 def test_the_baseline_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
     assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
-    card = open_model(tmp_path / "run").card
+    card = open_model(tmp_path / "run").card_fields
     assert (card["network"], card["guidance_classifier"]["weight"]) == ("dcgan-upsampling", 0)

@@ -31,7 +31,7 @@ from emotion.live.session import _RESULT_TIMEOUT_SECONDS, LiveSession
 from emotion.live.state import LiveOptions
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
-from emotion.tracking.stream import StreamSettings
+from emotion.tracking.settings import StreamSettings
 from emotion.ui.live.stream import disable_buffering, make_frame_callback
 
 pytestmark = pytest.mark.slow

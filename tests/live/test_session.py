@@ -31,7 +31,8 @@ from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import Prediction
 from emotion.results import serialization, tables
 from emotion.storage import BYTE_ORDER_MARK
-from emotion.tracking.stream import Stream, StreamSettings
+from emotion.tracking.settings import StreamSettings
+from emotion.tracking.stream import Stream
 
 Picture = NDArray[np.uint8]
 RNG = np.random.default_rng(7)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS, FER2013_LABELS, FERPLUS_LABELS
 from emotion.model_store import store
+from emotion.model_store.card import MODEL_KINDS, parse_card
 from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, list_models, open_model
 
 Card = dict[str, Any]
@@ -80,31 +81,37 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "no kind": (lambda c: c.pop("kind"), '"kind" is missing'),
     "unknown kind": (lambda c: c.update(kind="oracle"), "expected one of classifier, detector, generator"),
     "kind is a list": (lambda c: c.update(kind=["classifier"]), '"kind"'),
-    "no files": (lambda c: c.pop("files"), '"files" must name model.onnx'),
+    "no files": (lambda c: c.pop("files"), "the field 'files' of a classifier is missing"),
     "files without the network": (lambda c: c.update(files={}), '"files" must name model.onnx'),
     "wrong sha256": (lambda c: c["files"]["model.onnx"].update(sha256="0" * 64), "sha256 differs"),
-    "no sha256": (lambda c: c["files"]["model.onnx"].pop("sha256"), "sha256 differs"),
-    "sha256 is a number": (lambda c: c["files"]["model.onnx"].update(sha256=7), "sha256 differs"),
-    "facts are a text": (lambda c: c["files"].update({"model.onnx": "x"}), "sha256 differs"),
+    "no sha256": (lambda c: c["files"]["model.onnx"].pop("sha256"), "model.onnx.sha256' of a classifier is missing"),
+    "sha256 is a number": (lambda c: c["files"]["model.onnx"].update(sha256=7), "is 7; expected text"),
+    "facts are a text": (lambda c: c["files"].update({"model.onnx": "x"}), "is 'x'; expected an object"),
     "a missing file": (lambda c: c["files"].update({"model.keras": {"sha256": ""}}), "lacks its file model.keras"),
-    "a name with a folder": (lambda c: c["files"].update({"../card/card.json": {}}), "lacks its file"),
-    "an absolute name": (lambda c: c["files"].update({"/etc/hostname": {}}), "lacks its file"),
-    "the folder itself": (lambda c: c["files"].update({".": {}, "..": {}, "": {}}), "lacks its file"),
-    "a null character": (lambda c: c["files"].update({"a\0b": {}}), "lacks its file"),
-    "a name too long for a disk": (lambda c: c["files"].update({"x" * 5000: {}}), "cannot be read"),
-    "no input": (lambda c: c.pop("input"), "lacks or garbles a field"),
-    "a size in words": (lambda c: c["input"].update(size="big"), "lacks or garbles a field"),
-    "an infinite size": (lambda c: c["input"].update(size=float("inf")), "lacks or garbles a field"),
-    "no size": (lambda c: c["input"].update(size=0), "expected 8 to 512"),
-    "a size for no memory": (lambda c: c["input"].update(size=10**9), "expected 8 to 512"),
+    "a name with a folder": (lambda c: c["files"].update({"../card/card.json": {"sha256": ""}}), "lacks its file"),
+    "an absolute name": (lambda c: c["files"].update({"/etc/hostname": {"sha256": ""}}), "lacks its file"),
+    "the folder itself": (
+        lambda c: c["files"].update({name: {"sha256": ""} for name in (".", "..", "")}),
+        "lacks its file",
+    ),
+    "a null character": (lambda c: c["files"].update({"a\0b": {"sha256": ""}}), "lacks its file"),
+    "a name too long for a disk": (lambda c: c["files"].update({"x" * 5000: {"sha256": ""}}), "cannot be read"),
+    "no input": (lambda c: c.pop("input"), "'input' of a classifier is missing"),
+    "a size in words": (lambda c: c["input"].update(size="big"), "'input.size' is 'big'; expected a whole number"),
+    "an infinite size": (
+        lambda c: c["input"].update(size=float("inf")),
+        "'input.size' is inf; expected a finite number",
+    ),
+    "no size": (lambda c: c["input"].update(size=0), "is 0; expected a number of at least 8"),
+    "a size for no memory": (lambda c: c["input"].update(size=10**9), "expected a number of at most 512"),
     "no heads": (lambda c: c.update(heads={}), '"default_head" is'),
-    "heads are a list": (lambda c: c.update(heads=[1]), "lacks or garbles a field"),
-    "no default head": (lambda c: c.pop("default_head"), "lacks or garbles a field"),
+    "heads are a list": (lambda c: c.update(heads=[1]), r"'heads' is \[1\]; expected an object"),
+    "no default head": (lambda c: c.pop("default_head"), "'default_head' of a classifier is missing"),
     "the default head is no head": (
         lambda c: c.update(default_head="affectnet"),
         "'affectnet'; expected one of the heads ferplus, fer2013",
     ),
-    "the default head is a list": (lambda c: c.update(default_head=["ferplus"]), '"default_head" is'),
+    "the default head is a list": (lambda c: c.update(default_head=["ferplus"]), "'default_head' is .* expected text"),
     "a head named face": (
         lambda c: c["heads"].update(face=dict(c["heads"]["ferplus"], output="x")),
         'none named "face"',
@@ -113,44 +120,49 @@ CARDS: dict[str, tuple[Callable[[Card], object], str]] = {
     "duplicate labels": (lambda c: head(c, labels=["happy", *LABELS[1:]]), "different ones"),
     "own labels that are paths": (
         lambda c: head(c, labels=["/../../x", *LABELS[1:]]) or c.update(label_set="own"),
-        "expected two or more different ones",
+        "expected different ones",
     ),
     "own labels that cannot be shown": (
         lambda c: head(c, labels=["", *LABELS[1:]]) or c.update(label_set="own"),
         "the labels of ferplus are ''",
     ),
-    "one label": (lambda c: head(c, labels=["happy"]), "two or more"),
-    "no labels": (lambda c: head(c, labels=[]), "two or more"),
-    "labels are a text": (lambda c: head(c, labels="happy"), "'h', 'a', 'p'"),
-    "labels are lists": (lambda c: head(c, labels=[["happy"], ["sad"]]), r"\['happy'\]"),
-    "labels are a number": (lambda c: head(c, labels=8), "lacks or garbles a field"),
-    "no output": (lambda c: c["heads"]["ferplus"].pop("output"), "lacks or garbles a field"),
-    "an output is a list": (lambda c: head(c, output=["ferplus"]), "a different name for each head"),
+    "one label": (lambda c: head(c, labels=["happy"]), "a list of at least 2"),
+    "no labels": (lambda c: head(c, labels=[]), "a list of at least 2"),
+    "labels are a text": (lambda c: head(c, labels="happy"), "'happy'; expected a list"),
+    "labels are lists": (lambda c: head(c, labels=[["happy"], ["sad"]]), r"\['happy'\]; expected text"),
+    "labels are a number": (lambda c: head(c, labels=8), "is 8; expected a list"),
+    "no output": (lambda c: c["heads"]["ferplus"].pop("output"), "'heads.ferplus.output' of a classifier is missing"),
+    "an output is a list": (lambda c: head(c, output=["ferplus"]), "expected text"),
     "one output for both": (lambda c: head(c, output="fer2013"), "a different name for each head"),
-    "temperature 0": (lambda c: head(c, temperature=0), "temperature above 0"),
-    "temperature below 0": (lambda c: head(c, temperature=-1), "temperature above 0"),
-    "no temperature": (lambda c: head(c, temperature=None), "lacks or garbles a field"),
-    "temperature NaN": (lambda c: head(c, temperature=float("nan")), "temperature above 0"),
-    "temperature infinite": (lambda c: head(c, temperature=float("inf")), "temperature above 0"),
-    "face without output": (lambda c: c.update(face_head={"threshold": 0.5}), "lacks or garbles a field"),
-    "face is a text": (lambda c: c.update(face_head="face"), "lacks or garbles a field"),
+    "temperature 0": (lambda c: head(c, temperature=0), "is 0; expected a number above 0"),
+    "temperature below 0": (lambda c: head(c, temperature=-1), "is -1; expected a number above 0"),
+    "no temperature": (lambda c: head(c, temperature=None), "is None; expected a number"),
+    "temperature NaN": (lambda c: head(c, temperature=float("nan")), "is nan; expected a finite number"),
+    "temperature infinite": (lambda c: head(c, temperature=float("inf")), "is inf; expected a finite number"),
+    "face without output": (
+        lambda c: c.update(face_head={"threshold": 0.5}),
+        "'face_head.output' of a classifier is missing",
+    ),
+    "face is a text": (lambda c: c.update(face_head="face"), "'face_head' is 'face'; expected an object"),
     "a face at the threshold 1": (
         lambda c: c["face_head"].update(threshold=1),
-        "threshold of a face is 1.0; expected it",
+        "is 1; expected a number below 1",
     ),
-    "a face at the threshold 0": (lambda c: c["face_head"].update(threshold=0), "expected it between 0 and 1"),
-    "a face below all": (lambda c: c["face_head"].update(threshold=-1), "expected it between 0 and 1"),
-    "a threshold NaN": (lambda c: c["face_head"].update(threshold=float("nan")), "the threshold of a face is nan"),
+    "a face at the threshold 0": (lambda c: c["face_head"].update(threshold=0), "is 0; expected a number above 0"),
+    "a face below all": (lambda c: c["face_head"].update(threshold=-1), "is -1; expected a number above 0"),
+    "a threshold NaN": (lambda c: c["face_head"].update(threshold=float("nan")), "is nan; expected a number below 1"),
     "face speaks by a head": (lambda c: c["face_head"].update(output="ferplus"), "a different name for each head"),
 }
 
 
 @pytest.mark.parametrize(("change", "words"), CARDS.values(), ids=CARDS)
-def test_a_spoilt_card_is_refused_in_words(
+def test_a_spoilt_card_names_what_is_wrong(
     make_bundle: MakeBundle, tmp_path: Path, change: Callable[[Card], object], words: str
 ) -> None:
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=words) as caught:
         open_model(make_bundle(tmp_path / "card", change))
+    assert str(caught.value).endswith(".")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_spoilt_file_is_refused(make_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -201,6 +213,7 @@ def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
     (folder / "card.json").write_text(json.dumps(card))
     with suppress(ModelError):
         bundle = open_model(folder)
+        assert bundle.card_fields == json.loads(json.dumps(bundle.card_fields))
         assert all(set(head.labels) <= set(EXPRESSIONS) for head in bundle.heads.values())
         assert bundle.default_head in bundle.heads
 
@@ -246,19 +259,19 @@ def test_only_the_kind_asked_for(make_bundle: MakeBundle, tmp_path: Path) -> Non
 
 
 GENERATORS: dict[str, tuple[Card, str]] = {
-    "no latent": ({"latent_dim": None}, "lacks or garbles a field of a generator"),
-    "latent 0": ({"latent_dim": 0}, "0 numbers become 48 pixels"),
-    "a latent for no memory": ({"latent_dim": 10**9}, "expected 1 to 4096"),
-    "an infinite latent": ({"latent_dim": float("inf")}, "lacks or garbles a field"),
-    "no output": ({"output": {}}, "lacks or garbles a field"),
-    "a size for no memory": ({"output": {"size": 10**6}}, "1000000 pixels a side"),
-    "truncation above 1": ({"truncation": 1.5}, "at the truncation 1.5; expected"),
-    "truncation NaN": ({"truncation": float("nan")}, "at the truncation nan"),
-    "truncation in words": ({"truncation": "much"}, "lacks or garbles a field"),
-    "no labels": ({"labels": []}, "expected different ones of angry"),
-    "labels are a number": ({"labels": 7}, "lacks or garbles a field"),
+    "no latent": ({"latent_dim": None}, "'latent_dim' is None; expected a whole number"),
+    "latent 0": ({"latent_dim": 0}, "is 0; expected a number of at least 1"),
+    "a latent for no memory": ({"latent_dim": 10**9}, "expected a number of at most 4096"),
+    "an infinite latent": ({"latent_dim": float("inf")}, "expected a finite number"),
+    "no output": ({"output": {}}, "'output.size' of a generator is missing"),
+    "a size for no memory": ({"output": {"size": 10**6}}, "is 1000000; expected a number of at most 512"),
+    "truncation above 1": ({"truncation": 1.5}, "is 1.5; expected a number of at most 1"),
+    "truncation NaN": ({"truncation": float("nan")}, "is nan; expected a number of at most 1"),
+    "truncation in words": ({"truncation": "much"}, "is 'much'; expected a number"),
+    "no labels": ({"labels": []}, "expected a list of at least 1"),
+    "labels are a number": ({"labels": 7}, "is 7; expected a list"),
     "unknown labels": ({"labels": ["glad"]}, "the labels are 'glad'"),
-    "labels are lists": ({"labels": [["sad"]]}, r"the labels are \['sad'\]"),
+    "labels are lists": ({"labels": [["sad"]]}, r"\['sad'\]; expected text"),
     "a label twice": ({"labels": ["sad", "sad"]}, "the labels are 'sad', 'sad'"),
 }
 
@@ -268,7 +281,7 @@ def test_a_generator(make_bundle: MakeBundle, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "words"), GENERATORS.values(), ids=GENERATORS)
-def test_a_spoilt_card_of_a_generator_is_refused_in_words(
+def test_a_spoilt_card_of_a_generator_names_what_is_wrong(
     make_bundle: MakeBundle, tmp_path: Path, change: Card, words: str
 ) -> None:
     with pytest.raises(ModelError, match=words):
@@ -287,6 +300,51 @@ def test_the_shipped_models_are_whole() -> None:
     assert bundle.folder.parent == store.BUILTIN_MODELS
     assert bundle.heads["ferplus"].labels == FERPLUS_LABELS
     assert bundle.heads["fer2013"].labels == FER2013_LABELS
+
+
+@pytest.mark.parametrize("kind", MODEL_KINDS)
+def test_the_fields_of_a_card_are_those_of_its_file(kind: str) -> None:
+    bundle = get_default_model(kind)
+    assert bundle.card_fields == json.loads((bundle.folder / "card.json").read_text())
+
+
+@pytest.mark.parametrize("kind", MODEL_KINDS)
+def test_the_card_of_another_kind_is_refused(kind: str) -> None:
+    bundle = get_default_model(kind)
+    cards = {
+        "classifier": lambda: bundle.classifier_card,
+        "detector": lambda: bundle.detector_card,
+        "generator": lambda: bundle.generator_card,
+    }
+    assert cards.pop(kind)() is bundle.card
+    for other, get_card in cards.items():
+        with pytest.raises(ModelError, match=f"is a {kind}; expected a {other}"):
+            get_card()
+
+
+DETECTORS: dict[str, tuple[Card, str]] = {
+    "no calibration": ({"score_calibration": None}, "'score_calibration' is None; expected an object"),
+    "slope 0": ({"score_calibration": {"slope": 0, "offset": 0}}, "is 0; expected a number above 0"),
+    "infinite offset": (
+        {"score_calibration": {"slope": 1, "offset": float("inf")}},
+        "is inf; expected a finite number",
+    ),
+    "scale 0": ({"crop_geometry": {"scale": 0, "y_offset": 0}}, "is 0; expected a number of at least 0.5"),
+    "offset of a whole side": ({"crop_geometry": {"scale": 1, "y_offset": 1}}, "expected a number of at most 0.5"),
+    "unknown geometry": ({"crop_geometry": {"scale": 1, "y_offset": 0, "x": 0}}, "expected no field of this name"),
+    "fusion without weights": ({"score_fusion": {"classifier": "0"}}, "'score_fusion.detector_weight' of a detector"),
+    "negative weight": (
+        {"score_fusion": {"classifier": "0", "detector_weight": 1, "classifier_weight": -1, "bias": 0}},
+        "is -1; expected a number of at least 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), DETECTORS.values(), ids=DETECTORS)
+def test_a_wrong_card_of_a_detector_names_what_is_wrong(change: Card, words: str) -> None:
+    fields = get_default_model("detector").card_fields
+    with pytest.raises(ModelError, match=rf"^card\.json: .*{words}.*\.$"):
+        parse_card(Path("card.json"), fields | change)
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", bytes(3_000_000)])

@@ -220,9 +220,9 @@ def test_a_card_that_does_not_fit_its_network(
 
 
 @pytest.mark.parametrize("kind", ["detector", "generator"])
-def test_a_model_of_another_kind(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(ModelError, match=f"mine is a {kind}; expressions are read by a classifier"):
-        ExpressionClassifier(ModelBundle(tmp_path / "mine", {"kind": kind}))
+def test_a_model_of_another_kind(kind: str) -> None:
+    with pytest.raises(ModelError, match=f"is a {kind}; expected a classifier"):
+        ExpressionClassifier(get_default_model(kind))
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", bytes(100)])
@@ -288,7 +288,7 @@ def test_an_offset_is_added_after_the_temperature(make_bundle: MakeBundle, tmp_p
 @pytest.mark.parametrize("offset", [[1.0], [math.nan] * 8, ["a"] * 8])
 def test_offsets_that_fit_no_labels_are_refused(make_bundle: MakeBundle, tmp_path: Path, offset: list[Any]) -> None:
     folder = make_bundle(tmp_path / "odd", lambda card: card["heads"]["ferplus"].update(logit_bias=offset))
-    with pytest.raises(ModelError, match=r"logit bias of ferplus|lacks or garbles a field"):
+    with pytest.raises(ModelError, match=r"logit bias of 1 numbers|logit_bias.0. is "):
         open_model(folder)
 
 

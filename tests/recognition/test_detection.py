@@ -15,7 +15,7 @@ from emotion.benchmarks.steps import make_frame
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
 from emotion.media.image_reader import read_image, rotate
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import FaceDetector
 from emotion.recognition.detector_factory import find_yunet, make_detector
 from emotion.recognition.opencv_detectors import HaarCascade, YuNet
 
@@ -27,18 +27,18 @@ RNG = np.random.default_rng(4)
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def detector(request: pytest.FixtureRequest) -> Detector:
+def detector(request: pytest.FixtureRequest) -> FaceDetector:
     return make_detector(request.param)
 
 
 @pytest.fixture(scope="module", params=["glance", YUNET])
-def network(request: pytest.FixtureRequest) -> Detector:
+def network(request: pytest.FixtureRequest) -> FaceDetector:
     """One with scores and landmarks."""
     return make_detector(request.param)
 
 
 @pytest.fixture(scope="module")
-def yunet() -> Detector:
+def yunet() -> FaceDetector:
     return make_detector("yunet")
 
 
@@ -74,12 +74,12 @@ def scaled(box: Box, x: float, y: float | None = None) -> Box:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 2), (19, 19), (20, 20), (64, 64), (480, 640)])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_nothing_is_found_in_nothing(detector: Detector, shape: tuple[int, int], level: int) -> None:
+def test_nothing_is_found_in_nothing(detector: FaceDetector, shape: tuple[int, int], level: int) -> None:
     assert detector.detect(np.full((*shape, 3), level, np.uint8), 0.5, 1280) == ()
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (37, 53), (480, 640), (3, 4000)])
-def test_noise_and_ramps(detector: Detector, shape: tuple[int, int]) -> None:
+def test_noise_and_ramps(detector: FaceDetector, shape: tuple[int, int]) -> None:
     noise = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
     ramp = np.broadcast_to(np.linspace(0, 255, shape[1]).astype(np.uint8)[None, :, None], (*shape, 3)).copy()
     for image in (noise, ramp):
@@ -91,7 +91,7 @@ def test_noise_and_ramps(detector: Detector, shape: tuple[int, int]) -> None:
 @settings(max_examples=12)
 @given(width=st.integers(1, 120), height=st.integers(1, 120), side=st.sampled_from([1, 16, 64, 1280]), data=st.data())
 def test_boxes_lie_inside_whatever_the_picture(
-    detector: Detector, sample: Picture, width: int, height: int, side: int, data: st.DataObject
+    detector: FaceDetector, sample: Picture, width: int, height: int, side: int, data: st.DataObject
 ) -> None:
     """A window of the sample, so that faces lie over its edges."""
     x, y = data.draw(st.integers(0, 511 - width)), data.draw(st.integers(0, 511 - height))
@@ -102,7 +102,7 @@ def test_boxes_lie_inside_whatever_the_picture(
 # ------------------------------------------------------------------ the sample's face
 
 
-def test_the_astronaut_is_found(detector: Detector, sample: Picture, sample_face: Box) -> None:
+def test_the_astronaut_is_found(detector: FaceDetector, sample: Picture, sample_face: Box) -> None:
     before = sample.copy()
     faces = detector.detect(sample, 0.6, 1280)
     check(faces, sample)
@@ -111,7 +111,7 @@ def test_the_astronaut_is_found(detector: Detector, sample: Picture, sample_face
 
 
 @pytest.mark.parametrize(("x", "y"), [(0.5, 0.5), (1.5, 1.5), (2, 2), (0.75, 0.9)])
-def test_found_in_every_size(detector: Detector, sample: Picture, sample_face: Box, x: float, y: float) -> None:
+def test_found_in_every_size(detector: FaceDetector, sample: Picture, sample_face: Box, x: float, y: float) -> None:
     image = cv2.resize(sample, None, fx=x, fy=y, interpolation=cv2.INTER_AREA if x < 1 else cv2.INTER_CUBIC)
     faces = detector.detect(image, 0.5, 1280)
     check(faces, image)
@@ -119,11 +119,13 @@ def test_found_in_every_size(detector: Detector, sample: Picture, sample_face: B
 
 
 @pytest.mark.parametrize("side", [300, 400, 512, 5000])
-def test_boxes_are_those_of_the_whole_picture(detector: Detector, sample: Picture, sample_face: Box, side: int) -> None:
+def test_boxes_are_those_of_the_whole_picture(
+    detector: FaceDetector, sample: Picture, sample_face: Box, side: int
+) -> None:
     assert best(detector.detect(sample, 0.5, side), sample_face) > 0.5
 
 
-def test_sides_that_are_reduced_unequally(detector: Detector, sample: Picture, sample_face: Box) -> None:
+def test_sides_that_are_reduced_unequally(detector: FaceDetector, sample: Picture, sample_face: Box) -> None:
     """A long picture: the face lies far to the right, where a wrong factor shows most."""
     wide = np.zeros((512, 3000, 3), np.uint8)
     wide[:, -512:] = sample
@@ -131,25 +133,25 @@ def test_sides_that_are_reduced_unequally(detector: Detector, sample: Picture, s
     assert best(detector.detect(wide, 0.5, 1500), there) > 0.5
 
 
-def test_found_in_the_mirror(detector: Detector, sample: Picture, sample_face: Box) -> None:
+def test_found_in_the_mirror(detector: FaceDetector, sample: Picture, sample_face: Box) -> None:
     mirrored = np.ascontiguousarray(sample[:, ::-1])
     there = Box(512 - sample_face.x2, sample_face.y1, 512 - sample_face.x1, sample_face.y2)
     assert best(detector.detect(mirrored, 0.5, 1280), there) > 0.5
 
 
-def test_found_in_grey(detector: Detector, sample: Picture, sample_face: Box) -> None:
+def test_found_in_grey(detector: FaceDetector, sample: Picture, sample_face: Box) -> None:
     grey = np.repeat(cv2.cvtColor(sample, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     assert best(detector.detect(grey, 0.5, 1280), sample_face) > 0.5
 
 
-def test_it_forgets(detector: Detector, sample: Picture) -> None:
+def test_it_forgets(detector: FaceDetector, sample: Picture) -> None:
     first = detector.detect(sample, 0.5, 1280)
     detector.detect(rotate(sample[:100], 90), 0.9, 64)
     assert detector.detect(sample, 0.5, 1280) == first
 
 
 @pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
-def test_several_faces(detector: Detector, copies: int, faces: int) -> None:
+def test_several_faces(detector: FaceDetector, copies: int, faces: int) -> None:
     found = detector.detect(make_frame(copies), SURE, 640)
     check(found, make_frame(copies))
     assert len(found) >= faces if detector.needs_verification else len(found) == faces
@@ -182,7 +184,7 @@ def test_a_yunet_file_that_is_none(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
-def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sample_face: Box, edge: str) -> None:
+def test_a_face_over_the_edge_ends_there(network: FaceDetector, sample: Picture, sample_face: Box, edge: str) -> None:
     """The networks guess where the face would end outside."""
     x, y = (round(n) for n in sample_face.center)
     windows = {
@@ -204,7 +206,7 @@ def test_a_face_over_the_edge_ends_there(network: Detector, sample: Picture, sam
     assert any(sides[edge](face.box) for face in faces)
 
 
-def test_a_higher_threshold_finds_less(network: Detector, sample: Picture) -> None:
+def test_a_higher_threshold_finds_less(network: FaceDetector, sample: Picture) -> None:
     counts = [len(network.detect(sample, threshold, 1280)) for threshold in (0.05, 0.3, SURE, 0.99)]
     assert counts == sorted(counts, reverse=True)
     assert counts[2] == 1
@@ -212,7 +214,7 @@ def test_a_higher_threshold_finds_less(network: Detector, sample: Picture) -> No
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.5])
-def test_landmarks(network: Detector, sample: Picture, sample_face: Box, factor: float) -> None:
+def test_landmarks(network: FaceDetector, sample: Picture, sample_face: Box, factor: float) -> None:
     """The person's right eye is left in the picture; all points are in pixels of the whole picture."""
     (face,) = network.detect(sample, SURE, round(512 * factor))
     points = face.landmarks
@@ -227,7 +229,7 @@ def test_landmarks(network: Detector, sample: Picture, sample_face: Box, factor:
     assert abs(points.yaw_ratio) < 0.35
 
 
-def test_landmarks_tell_the_direction_of_a_roll(network: Detector, sample: Picture, sample_face: Box) -> None:
+def test_landmarks_tell_the_direction_of_a_roll(network: FaceDetector, sample: Picture, sample_face: Box) -> None:
     """YuNet tells no more: its points follow a roll of 40 degrees by a quarter at best."""
     rolls = []
     for degrees in (-40, 40):
@@ -238,7 +240,7 @@ def test_landmarks_tell_the_direction_of_a_roll(network: Detector, sample: Pictu
     assert rolls[1] - rolls[0] > 5
 
 
-def test_a_face_in_a_thumbnail(network: Detector, sample: Picture, sample_face: Box) -> None:
+def test_a_face_in_a_thumbnail(network: FaceDetector, sample: Picture, sample_face: Box) -> None:
     x1, y1, x2, y2 = sample_face.expand(1.3).to_int_xyxy()
     thumbnail = cv2.resize(sample[y1:y2, x1:x2], (30, 30), interpolation=cv2.INTER_AREA)
     faces = network.detect(np.asarray(thumbnail, np.uint8), 0.3, 1280)
@@ -249,7 +251,7 @@ def test_a_face_in_a_thumbnail(network: Detector, sample: Picture, sample_face: 
 # ------------------------------------------------------------------ real photos, where there are some
 
 
-def test_no_face_where_there_is_none(detector: Detector, media: Path) -> None:
+def test_no_face_where_there_is_none(detector: FaceDetector, media: Path) -> None:
     for path in sorted((media / "noface").iterdir()):
         image = read_image(path)
         faces = detector.detect(image, 0.6, 640)
@@ -258,7 +260,7 @@ def test_no_face_where_there_is_none(detector: Detector, media: Path) -> None:
 
 
 @needs_yunet
-def test_faces_of_real_photos(yunet: Detector, media: Path) -> None:
+def test_faces_of_real_photos(yunet: FaceDetector, media: Path) -> None:
     """The very boxes that the same network gave when the folder was made."""
     facts = json.loads((media / "media.json").read_text(encoding="utf-8"))
     photos = {name: row for name, row in facts.items() if name.startswith("photo/azure_d")}

@@ -19,7 +19,7 @@ from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detection import Detector, max_search_scale, search_scale
+from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import find_yunet, make_detector
 from emotion.recognition.onnx_detector import (
     SIZE_MULTIPLE,
@@ -30,8 +30,8 @@ from emotion.recognition.onnx_detector import (
     decode_predictions,
     get_pyramid_levels,
     make_tiles,
-    non_max_suppression,
     pad_to_multiple,
+    suppress_and_vote,
 )
 from emotion.tracking.region_search import WINDOW_PX, detect_near
 from tests.conftest import ROOT
@@ -173,7 +173,7 @@ def test_doubles_against_a_loop(faces: list[tuple[float, int, int, int, int]], o
     for i, (score, x, y, width, height) in enumerate(faces):
         rows[i, :6] = score, x - 10, y - 10, x - 10 + width, y - 10 + height, i
     expected = [steadied_slowly(rows, i) for i in kept_slowly(rows, overlap, inside)]
-    got = non_max_suppression(rows, overlap, inside)
+    got = suppress_and_vote(rows, overlap, inside)
     np.testing.assert_allclose(got, np.reshape(expected, (-1, VALUES_PER_CELL)), rtol=1e-5, atol=1e-5)
 
 
@@ -182,26 +182,26 @@ def test_nothing_has_no_doubles() -> None:
         0,
         VALUES_PER_CELL,
     )
-    assert non_max_suppression(np.zeros((0, VALUES_PER_CELL), np.float32)).shape == (0, VALUES_PER_CELL)
+    assert suppress_and_vote(np.zeros((0, VALUES_PER_CELL), np.float32)).shape == (0, VALUES_PER_CELL)
 
 
 def test_the_same_face_many_times_is_one_face() -> None:
     rows = np.tile(np.arange(VALUES_PER_CELL, dtype=np.float32), (50, 1))
-    np.testing.assert_array_equal(non_max_suppression(rows), rows[:1])
-    assert len(non_max_suppression(rows, iou_threshold=1.0, containment_threshold=1.0)) == 50
+    np.testing.assert_array_equal(suppress_and_vote(rows), rows[:1])
+    assert len(suppress_and_vote(rows, iou_threshold=1.0, containment_threshold=1.0)) == 50
 
 
 def test_a_chin_is_no_second_face() -> None:
     rows = np.zeros((3, VALUES_PER_CELL), np.float32)
     rows[:, :5] = [(5, 0, 0, 100, 130), (1, 30, 90, 70, 130), (1, 105, 0, 200, 130)]
-    np.testing.assert_array_equal(non_max_suppression(rows), rows[[0, 2]])
+    np.testing.assert_array_equal(suppress_and_vote(rows), rows[[0, 2]])
 
 
 # --- the whole detector ------------------------------------------------------------------------------------
 
 
 def test_a_model_of_another_kind(tiny: ModelBundle) -> None:
-    with pytest.raises(ModelError, match="tiny is a classifier; faces are found by a detector"):
+    with pytest.raises(ModelError, match="tiny is a classifier; expected a detector"):
         OnnxFaceDetector(tiny)
 
 
@@ -312,7 +312,7 @@ def test_the_window_around_a_face_that_fills_a_small_frame(
 @pytest.mark.parametrize("name", ["glance", "haar"])
 @pytest.mark.parametrize("tall", [False, True])
 def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
-    detector: Detector = make_detector(name)
+    detector: FaceDetector = make_detector(name)
     length, factor = 8 * 1280, 80 / sample_face.height
     face = cv2.resize(sample, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)[:590, :590]
     image = np.full((length, 600, 3) if tall else (600, length, 3), (150, 170, 190), np.uint8)

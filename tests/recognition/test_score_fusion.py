@@ -55,8 +55,9 @@ def test_the_sum_of_the_logits(detection: float, face: float, expected: float) -
     [(1.0, 0.04, False), (1.0, 0.06, True), (0.78, 0.07, False), (0.5, 0.35, False), (0.3, 0.65, True)],
 )
 def test_a_sure_witness_does_not_overrule_one_that_says_no(detection: float, face: float, shown: bool) -> None:
-    shipped = get_default_model("detector").card["score_fusion"]
-    fusion = ScoreFusion(*(shipped[name] for name in ("detector_weight", "classifier_weight", "bias")))
+    shipped = get_default_model("detector").detector_card.score_fusion
+    assert shipped
+    fusion = ScoreFusion(shipped.detector_weight, shipped.classifier_weight, shipped.bias)
     assert (fusion.fuse(detection, face) >= 0.6) == shown
 
 

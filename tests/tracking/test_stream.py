@@ -23,7 +23,8 @@ from emotion.model_store.store import get_default_model
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
 from emotion.recognition.detector_factory import find_yunet, make_detector
-from emotion.tracking.stream import Stream, StreamSettings
+from emotion.tracking.settings import StreamSettings
+from emotion.tracking.stream import Stream
 
 Make = Callable
 RNG = np.random.default_rng(11)

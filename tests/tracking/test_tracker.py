@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion.boxes import to_xyxy
 from emotion.faces import Box, Face, Landmarks
-from emotion.tracking.tracker import ACTIVATION_THRESHOLD, Track, Tracker, _assign_faces, _compute_costs, _to_xyxy
+from emotion.tracking.tracker import ACTIVATION_THRESHOLD, Track, Tracker, _assign_faces, _compute_costs
 
 
 def face(x: float, y: float = 100, side: float = 40, score: float = 0.9) -> Face:
@@ -147,7 +148,7 @@ def test_the_assignment_costs_least_of_all(before: list, after: list, age: float
         assert pairs == {}
         return
     costs = _compute_costs(
-        _to_xyxy([t.face.box for t in tracks]), _to_xyxy([f.box for f in finds]), np.full(len(tracks), age)
+        to_xyxy(track.face.box for track in tracks), to_xyxy(find.box for find in finds), np.full(len(tracks), age)
     )
     wide = costs if costs.shape[0] <= costs.shape[1] else costs.T
     best = min(

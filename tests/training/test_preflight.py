@@ -80,7 +80,7 @@ def test_the_command_line_learns_the_labels_of_the_data(
 
     def learn(data: object, plan: object, *_: object, **__: object) -> SimpleNamespace:
         plans.append(plan)
-        return SimpleNamespace(card={"metrics": {}})
+        return SimpleNamespace(card=SimpleNamespace(metrics={}))
 
     monkeypatch.setattr(train, "train_classifier", learn)
     path = own_faces(tmp_path / "mine", {"happy": 10, "sad": 10, "yawn": 10, "grin": 10})

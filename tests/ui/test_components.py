@@ -53,6 +53,8 @@ def test_a_face_in_words() -> None:
 
 def test_accuracy_is_only_what_the_card_says(tiny: ModelBundle) -> None:
     assert models.get_test_accuracy(tiny, "ferplus") is None
-    stated = ModelBundle(tiny.folder, {**tiny.card, "metrics": {"test": {"ferplus": {"accuracy": 0.8}}}})
+    stated = ModelBundle(
+        tiny.folder, tiny.card.model_copy(update={"metrics": {"test": {"ferplus": {"accuracy": 0.8}}}})
+    )
     assert models.get_test_accuracy(stated, "ferplus") == 0.8
     assert models.get_test_accuracy(stated, "fer2013") is None

@@ -87,7 +87,7 @@ def evaluate_end_to_end(
         raise DataError(f"The data set {data.source} has no {split} faces.")
     scored = []
     for name, analyzer in analyzers.items():
-        card = analyzer.classifier.bundle.card
+        card = analyzer.classifier.bundle.card_fields
         head = matching_head(card, data)
         heads = [head, *(["ferplus"] if "ferplus" in card["heads"] and head != "ferplus" else [])]
         on_progress(f"{name} looks at {len(faces)} scenes")

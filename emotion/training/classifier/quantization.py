@@ -52,7 +52,7 @@ def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrit
     require_classifier(bundle)
     check_splits(data.source, count_labels(data))
     task = match_model_labels(bundle, data)
-    head = matching_head(bundle.card, task.data)
+    head = matching_head(bundle.card_fields, task.data)
     with create_result(folder, MODEL, inputs=[bundle.folder], overwrite=overwrite) as work_folder:
         before = split_logits(ExpressionClassifier(bundle), task.data, "validation")
         network = quantize_onnx(bundle.onnx_path, _select_calibration_faces(task.data, bundle.input_size))
@@ -60,11 +60,11 @@ def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrit
             if (bundle.folder / name).is_file():
                 shutil.copy2(bundle.folder / name, work_folder / name)
         write_atomic(work_folder / "model.onnx", network)
-        card_fields = {key: value for key, value in bundle.card.items() if key not in _REGENERATED_FIELDS}
+        card_fields = {key: value for key, value in bundle.card_fields.items() if key not in _REGENERATED_FIELDS}
         card_fields |= {
             "name": folder.name,
             "quantization": "int8",
-            "derived_from": [bundle.sha256, *bundle.card.get("derived_from", [])],
+            "derived_from": [bundle.sha256, *bundle.card.derived_from],
         }
         after = split_logits(open_unfinished(work_folder, card_fields), task.data, "validation")
         agreement = _compare_predictions(before[head].argmax(1), after[head].argmax(1), task.data)

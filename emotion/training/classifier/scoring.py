@@ -14,7 +14,7 @@ from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_d
 from emotion.datasets.duplicates import is_train_duplicate
 from emotion.datasets.label_sets import TaskDataset, get_label_set, map_labels
 from emotion.errors import DataError, ModelError
-from emotion.model_store.card import CARD_FILE, Head, validate_card
+from emotion.model_store.card import CARD_FILE, Head, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.storage import read_json, write_json
@@ -80,8 +80,7 @@ def finalize_run(
 def open_unfinished(folder: Path, card_fields: Mapping[str, Any]) -> ExpressionClassifier:
     """The network in `folder` as the classifier that `card_fields` describe, without a card; `ModelError` where they cannot
     be right."""
-    card = build_card(folder, card_fields)
-    validate_card(folder / CARD_FILE, card)
+    card = parse_card(folder / CARD_FILE, build_card(folder, card_fields))
     return ExpressionClassifier(ModelBundle(folder, card))
 
 
@@ -95,14 +94,14 @@ def _make_predictor(
     classifier: ExpressionClassifier, task: TaskDataset
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
     """What says the place of the label for each of some faces."""
-    name = matching_head(classifier.bundle.card, task.data)
+    name = matching_head(classifier.bundle.card_fields, task.data)
     return lambda faces: predict_logits(classifier, faces)[name].argmax(1)
 
 
 def predict_split(classifier: ExpressionClassifier, task: TaskDataset, split: str, epoch: int) -> Predictions:
     """What a finished classifier says of every face of a split, as the answers of that epoch."""
     rows = task.data.rows_in(split)
-    name = matching_head(classifier.bundle.card, task.data)
+    name = matching_head(classifier.bundle.card_fields, task.data)
     probs = softmax(split_logits(classifier, task.data, split)[name])
     return Predictions(
         task.rows[rows],
@@ -194,7 +193,7 @@ def score_split(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Da
         ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
         result["as_displayed"] = _score_as_displayed(
-            Head.from_dict(head), logits["ferplus"], majority, vote_distribution(part)
+            Head.model_validate(head), logits["ferplus"], majority, vote_distribution(part)
         )
     if "accuracy" not in result and "ferplus" not in result:
         raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
@@ -240,7 +239,7 @@ def evaluate_classifier(
     if bundle.kind != "classifier":
         raise ModelError(f"{folder} is a {bundle.kind}; only a classifier can be evaluated.")
     classifier, task = ExpressionClassifier(bundle), match_model_labels(bundle, data)
-    result = score_split(bundle.card, split_logits(classifier, task.data, split), task.data, split)
+    result = score_split(bundle.card_fields, split_logits(classifier, task.data, split), task.data, split)
     if save_predictions:
         save_final_predictions(folder, predict_split(classifier, task, split, find_best_epoch(read_history(folder))))
     if save_robustness:
@@ -255,14 +254,14 @@ def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> N
     )
     names = ("detector", "split", "n", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops")
     summary = [{name: row[name] for name in names} for row in rows]
-    write_card(bundle.folder, {**bundle.card, "metrics": {**bundle.card["metrics"], "end_to_end": summary}})
+    write_card(bundle.folder, {**bundle.card_fields, "metrics": {**bundle.card.metrics, "end_to_end": summary}})
 
 
 def match_model_labels(bundle: ModelBundle, data: Dataset) -> TaskDataset:
     """The data set in the labels that a classifier learned; as it is where its card does not say."""
     return (
-        map_labels(data, get_label_set(str(bundle.card["label_set"])))
-        if "label_set" in bundle.card
+        map_labels(data, get_label_set(bundle.classifier_card.label_set))
+        if bundle.classifier_card.label_set is not None
         else wrap_dataset(data)
     )
 

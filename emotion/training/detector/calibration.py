@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou, to_xyxy
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import FaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.training.detector.evaluation import MIN_FACE_PX, SCORE_THRESHOLD
-from emotion.training.detector.metrics import box_sizes, iou_and_ioa
 
 _MIN_IOU: Final = 0.4  # IoU of a box that counts as right
 _MIN_SCORE: Final = 0.2  # score of the boxes that are looked at: what the app reads at its usual threshold
@@ -27,7 +27,7 @@ _UPSCALE_FACTOR = 4
 _BORDER_RATIO = 0.5  # of the picture's side
 
 
-def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], threshold: float = 0.7) -> dict[str, Any]:
+def measure_crop_geometry(detector: FaceDetector, images: NDArray[np.uint8], threshold: float = 0.7) -> dict[str, Any]:
     """Run a detector on faces uint8 (n, 48, 48), enlarged four times with a border that repeats the edge.
 
     Returns `n`, `num_detected`, the median `scale` (side of the FER-2013 crop over sqrt(width * height) of the box)
@@ -61,7 +61,7 @@ def measure_crop_geometry(detector: Detector, images: NDArray[np.uint8], thresho
 
 
 def fit_score_fusion(
-    detector: Detector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
+    detector: FaceDetector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
 ) -> dict[str, Any]:
     """`detector_weight`, `classifier_weight` and `bias` of a `ScoreFusion`, fitted to the boxes on `samples` by
     logistic regression, with the `classifier`'s sha256 and the effect at the threshold 0.6: `n` boxes, and the
@@ -90,19 +90,19 @@ def fit_score_fusion(
 
 
 def _collect_logits(
-    detector: Detector, classifier: ExpressionClassifier, sample: AnnotatedImage
+    detector: FaceDetector, classifier: ExpressionClassifier, sample: AnnotatedImage
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Both logits (n, 2) of the boxes on a photo, and which are faces (n,); without what need not be found."""
     faces = detector.detect(sample.image, _MIN_SCORE, max(sample.image.shape))
-    boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
+    boxes = to_xyxy(face.box for face in faces)
     verdicts = classifier.predict(
         crop_faces(to_gray(sample.image), faces, detector.crop_geometry, classifier.input_size)
     )
     logits = [
         (logit(face.detection_score), logit(verdict.face_prob)) for face, verdict in zip(faces, verdicts, strict=True)
     ]
-    true = np.any(iou_and_ioa(boxes, sample.boxes)[0] >= _MIN_IOU, axis=1)
-    ignored = np.any(iou_and_ioa(boxes, sample.ignore_boxes)[1] > 0.5, axis=1)
+    true = np.any(pairwise_iou(boxes, sample.boxes) >= _MIN_IOU, axis=1)
+    ignored = np.any(pairwise_ioa(boxes, sample.ignore_boxes) > 0.5, axis=1)
     counts = (box_sizes(boxes) >= MIN_FACE_PX) & (true | ~ignored)
     return np.array(logits, np.float64).reshape(-1, 2)[counts], true[counts]
 

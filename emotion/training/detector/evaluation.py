@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import box_sizes
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
-from emotion.recognition.detection import Detector
+from emotion.recognition.detection import FaceDetector
 from emotion.recognition.onnx_session import single_core
 from emotion.training.detector.metrics import (
     MatchResult,
     average_precision,
     best_matches,
-    box_sizes,
     concat,
     match_boxes,
     precision_recall,
@@ -42,7 +42,7 @@ _FRAME_SIZES: Final = ((320, 240), (640, 480), (1280, 720))
 
 
 def evaluate_detectors(
-    detectors: Sequence[Detector],
+    detectors: Sequence[FaceDetector],
     samples: Sequence[AnnotatedImage],
     negatives: Sequence[AnnotatedImage],
     on_part: Callable[[str], None] = lambda part: None,
@@ -101,7 +101,7 @@ class ImageDetections(NamedTuple):
 
 
 def run_detector(
-    detector: Detector, sample: AnnotatedImage, min_score: float, max_side: int | None = None
+    detector: FaceDetector, sample: AnnotatedImage, min_score: float, max_side: int | None = None
 ) -> ImageDetections:
     """What a detector finds with a score of at least `min_score` on a photo, which is searched in its own size or with
     the long side `max_side`."""
@@ -112,12 +112,12 @@ def run_detector(
 
 
 def _run_on_samples(
-    detector: Detector, samples: Iterable[AnnotatedImage], max_side: int | None = None
+    detector: FaceDetector, samples: Iterable[AnnotatedImage], max_side: int | None = None
 ) -> list[ImageDetections]:
     return [run_detector(detector, photo, _MIN_SCORE, max_side) for photo in samples]
 
 
-def _score_by_source(detector: Detector, detections: Sequence[ImageDetections]) -> Iterator[Row]:
+def _score_by_source(detector: FaceDetector, detections: Sequence[ImageDetections]) -> Iterator[Row]:
     larger = _run_on_samples(detector, (one.sample for one in detections), FULL_RESOLUTION_SIDE)
     for source in sorted({one.sample.source for one in detections}):
         row: Row = {"source": source}
@@ -143,7 +143,7 @@ def _score_by_size(detections: Sequence[ImageDetections]) -> Iterator[Row]:
 
 
 def _score_corruptions(
-    detector: Detector,
+    detector: FaceDetector,
     detections: Sequence[ImageDetections],
     key: str,
     corruptions: Mapping[str, Callable[[AnnotatedImage], AnnotatedImage]],
@@ -190,7 +190,7 @@ def _blur_sample(sample: AnnotatedImage, sigma: float) -> AnnotatedImage:
 
 
 def _measure_latency(
-    detectors: Sequence[Detector], samples: Sequence[AnnotatedImage], num_rounds: int = 6
+    detectors: Sequence[FaceDetector], samples: Sequence[AnnotatedImage], num_rounds: int = 6
 ) -> Iterator[Row]:
     """On frames with a real face. The detectors take turns, so that a busy moment meets them all; of each turn the
     first frame does not count, since it finds the processor's caches full of another one's numbers."""
@@ -207,7 +207,7 @@ def _measure_latency(
                 yield {"detector": detector.name, "frame_size": f"{width}x{height}", "latency_ms": latency_ms}
 
 
-def _time_detection(detector: Detector, frame: NDArray[np.uint8]) -> float:
+def _time_detection(detector: FaceDetector, frame: NDArray[np.uint8]) -> float:
     started = time.perf_counter()
     detector.detect(frame, SCORE_THRESHOLD, max(frame.shape))
     return time.perf_counter() - started

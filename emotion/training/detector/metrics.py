@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou
+
 
 class MatchResult(NamedTuple):
     """What became of the found boxes and of the true faces of one photo or of many."""
@@ -15,14 +17,6 @@ class MatchResult(NamedTuple):
     scores: NDArray[np.float64]  # (n,) of the found boxes that count
     is_true_positive: NDArray[np.bool_]  # (n,) whether a box lies on a true face that no better box had taken
     face_scores: NDArray[np.float64]  # (m,) the score with which each true face that counts was found, -inf if missed
-
-
-def iou_and_ioa(a: NDArray[np.floating], b: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of boxes (n, 4) and (m, 4): intersection over union, and intersection over the area of `a`, (n, m)."""
-    a, b = np.asarray(a, np.float64).reshape(-1, 1, 4), np.asarray(b, np.float64).reshape(1, -1, 4)
-    inner = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0).prod(-1)
-    area_a, area_b = ((box[..., 2:] - box[..., :2]).clip(0).prod(-1) for box in (a, b))
-    return inner / (area_a + area_b - inner).clip(1e-9), inner / area_a.clip(1e-9)
 
 
 def match_boxes(
@@ -42,12 +36,11 @@ def match_boxes(
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     boxes, scores = np.asarray(boxes, np.float64).reshape(-1, 4)[order], np.asarray(scores, np.float64)[order]
-    true_boxes = np.asarray(true_boxes, np.float64).reshape(-1, 4)
+    true_boxes, ignore = (np.asarray(array, np.float64).reshape(-1, 4) for array in (true_boxes, ignore))
     wanted = (box_sizes(true_boxes) >= min_face_px) & (box_sizes(true_boxes) < max_face_px)
     odd = (box_sizes(boxes) < min_face_px) | (box_sizes(boxes) >= max_face_px)
-    iou, _ = iou_and_ioa(boxes, true_boxes[wanted])
-    iou_other, in_other = iou_and_ioa(boxes, true_boxes[~wanted])
-    _, in_ignored = iou_and_ioa(boxes, ignore)
+    iou, iou_other = pairwise_iou(boxes, true_boxes[wanted]), pairwise_iou(boxes, true_boxes[~wanted])
+    in_other, in_ignored = pairwise_ioa(boxes, true_boxes[~wanted]), pairwise_ioa(boxes, ignore)
     found = np.full(int(wanted.sum()), -np.inf)
     hits, counted = np.zeros(len(boxes), bool), np.ones(len(boxes), bool)
     for i, score in enumerate(scores):
@@ -98,7 +91,7 @@ def best_matches(
     large = np.flatnonzero(box_sizes(true_boxes) >= min_face_px)
     if not len(boxes):
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    iou, _ = iou_and_ioa(true_boxes[large], boxes)
+    iou = pairwise_iou(np.asarray(true_boxes[large], np.float64), np.asarray(boxes, np.float64))
     best = iou.argmax(1)
     near = iou[np.arange(len(large)), best] >= min_iou
     return best[near], large[near]
@@ -120,8 +113,3 @@ def landmark_errors(
     ).mean(1)
     off /= box_sizes(true_boxes[true]).clip(1e-9)
     return off[~np.isnan(off)]
-
-
-def box_sizes(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """sqrt(width * height) of boxes (n, 4), in pixels: the size by which faces are counted."""
-    return np.sqrt((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(-1))

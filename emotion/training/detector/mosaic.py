@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.boxes import box_areas, box_sizes, clip_boxes
 from emotion.datasets.detection_dataset import AnnotatedImage
 
 
@@ -70,7 +71,7 @@ def _warp_randomly(
     tall, wide = sample.image.shape[:2]
     focus, scale = np.array([wide, tall]) * rng.uniform(0.2, 0.8, 2), None
     fit = np.sqrt(width * height / (wide * tall))
-    sizes = np.sqrt(_box_areas(sample.boxes))
+    sizes = box_sizes(sample.boxes)
     big_enough = np.flatnonzero(sizes > 5)
     if big_enough.size:
         i = rng.choice(big_enough)
@@ -99,10 +100,6 @@ def _warp_randomly(
     if flip:
         points = points[:, [1, 0, 2, 4, 3]]
     return _filter_faces(TrainingImage(warped, boxes, points, ignore), width, height, config.min_face_px)
-
-
-def _box_areas(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.prod((boxes[:, 2:] - boxes[:, :2]).clip(0), axis=1)
 
 
 def _affine_matrix(
@@ -163,13 +160,12 @@ def transform_points(points: NDArray[np.float32], matrix: NDArray) -> NDArray[np
 
 def _filter_faces(training_image: TrainingImage, width: int, height: int, min_face_px: float) -> TrainingImage:
     """The faces of which half is inside and that are large enough; of the others what is inside is ignored."""
-    edges = np.array([width, height, width, height], np.float32)
-    inside, ignore = training_image.boxes.clip(0, edges), training_image.ignore.clip(0, edges)
-    visible = _box_areas(inside) / _box_areas(training_image.boxes).clip(1e-6)
-    good = (visible > 0.5) & (_box_areas(inside) >= min_face_px * min_face_px)
+    inside, ignore = (clip_boxes(boxes, width, height) for boxes in (training_image.boxes, training_image.ignore))
+    visible = box_areas(inside) / box_areas(training_image.boxes).clip(1e-6)
+    good = (visible > 0.5) & (box_areas(inside) >= min_face_px * min_face_px)
     ignore = np.concatenate([ignore, inside[~good]])
     return TrainingImage(
-        training_image.image, inside[good], training_image.landmarks[good], ignore[_box_areas(ignore) > 0]
+        training_image.image, inside[good], training_image.landmarks[good], ignore[box_areas(ignore) > 0]
     )
 
 

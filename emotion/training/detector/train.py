@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from emotion.datasets.detection_dataset import AnnotatedImage, normalize_box_style
 from emotion.errors import DataError, ModelError
 from emotion.jobs.reporter import JobReporter
-from emotion.model_store.card import CARD_FILE, validate_card
+from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json, write_json
@@ -116,7 +116,7 @@ def _finalize_run(
 
 def _open_unfinished(folder: Path, card_fields: dict[str, Any]) -> OnnxFaceDetector:
     """Return the detector in `folder`, whose card is written when all is measured."""
-    return OnnxFaceDetector(ModelBundle(folder, build_card(folder, card_fields)))
+    return OnnxFaceDetector(ModelBundle(folder, parse_card(folder / CARD_FILE, build_card(folder, card_fields))))
 
 
 def _fit_score_calibration(
@@ -162,8 +162,8 @@ def save_measurements(folder: Path, report: dict[str, Any] | None = None, **card
     bundle = open_model(folder)
     if bundle.kind != "detector":
         raise ModelError(f"{folder} is a {bundle.kind}; measurements of a detector need a detector.")
-    validate_card(folder / CARD_FILE, {**bundle.card, **card_fields})  # before a valid card is replaced
+    parse_card(folder / CARD_FILE, {**bundle.card_fields, **card_fields})  # before a valid card is replaced
     if report is not None:
         write_json(folder / REPORT_FILE, {**(read_json(folder / REPORT_FILE) or {}), **report})
-    write_card(folder, {**bundle.card, **card_fields})
+    write_card(folder, {**bundle.card_fields, **card_fields})
     return open_model(folder)

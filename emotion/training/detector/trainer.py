@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
-from emotion.recognition.onnx_detector import anchor_points, decode_predictions, non_max_suppression, pad_to_multiple
+from emotion.recognition.onnx_detector import anchor_points, decode_predictions, pad_to_multiple, suppress_and_vote
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches
 from emotion.training.detector.config import MIN_LANDMARK_FACE_PX, DetectorConfig
 from emotion.training.detector.evaluation import rotate_sample
@@ -209,6 +209,6 @@ def _make_detect(network: keras.Model) -> Callable[[AnnotatedImage], NDArray[np.
         image = pad_to_multiple(sample.image)
         logits = predict(tf.constant(image[None], tf.float32)).numpy()[0]
         rows = decode_predictions(logits, anchor_points(*image.shape[:2]), _MIN_VALIDATION_LOGIT)
-        return non_max_suppression(rows)
+        return suppress_and_vote(rows)
 
     return detect

@@ -168,7 +168,7 @@ def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.Da
 
 def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
     """The data set that a generator learned from, if this machine has it."""
-    source = str((bundle.card.get("data") or {}).get("source", ""))
+    source = str(bundle.card.data.get("source", ""))
     return next((one for one in catalog.list_datasets().datasets if source and one.path.name == source), None)
 
 

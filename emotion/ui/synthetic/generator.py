@@ -40,7 +40,7 @@ def show_training_history(bundle: ModelBundle) -> None:
         st.write("This generator left no history of its epochs.")
         return
     epochs = sorted(sheets)
-    best = bundle.card.get("best_epoch")
+    best = bundle.generator_card.best_epoch
     epoch = st.select_slider("After the epoch", epochs, epochs[-1], key="gen_epoch") if len(epochs) > 1 else epochs[0]
     left, right = st.columns(2, gap="large")
     with left:
@@ -68,7 +68,7 @@ def show_training_history(bundle: ModelBundle) -> None:
 
 def show_quality(bundle: ModelBundle) -> None:
     """How good the faces are, beside real ones."""
-    measured = (bundle.card.get("metrics") or {}).get("evaluation")
+    measured = bundle.card.metrics.get("evaluation")
     if not measured:
         st.write("Its faces have not been measured yet: `emotion generator evaluate` does that.")
         return

@@ -14,7 +14,7 @@ import streamlit as st
 from emotion import charts, formatting
 from emotion.errors import EmotionError
 from emotion.model_store import store
-from emotion.model_store.card import CARD_FILE
+from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
 from emotion.results import serialization
 from emotion.results import tables as results_tables
@@ -287,8 +287,10 @@ def _show_test_scores(run: RunSummary) -> None:
     if run.kind != "classifier" or not card:
         return
     with messages.error_box("the scores of this run"):
-        bundle = ModelBundle(run.folder, card)  # not verified: its weights may not be here, its scores are
-        test = card.get("metrics", {}).get("test", {})
+        bundle = ModelBundle(
+            run.folder, parse_card(run.folder / CARD_FILE, card)
+        )  # not verified: its weights may not be here, its scores are
+        test = bundle.card.metrics.get("test", {})
         for head, scores in [(head, test[head]) for head in bundle.heads if head in test]:
             low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
             st.metric(

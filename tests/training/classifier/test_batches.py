@@ -135,7 +135,7 @@ def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path)
     assert main([str(a) for a in arguments]) == 0
     config = json.loads((tmp_path / "pupil" / "config.json").read_text())
     assert (config["teachers"], config["distillation_weight"]) == ([open_model(finished).sha256], 0.7)
-    assert open_model(tmp_path / "pupil").card["teachers"] == [open_model(finished).sha256]
+    assert open_model(tmp_path / "pupil").card_fields["teachers"] == [open_model(finished).sha256]
 
 
 @pytest.mark.slow

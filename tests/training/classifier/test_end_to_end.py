@@ -159,7 +159,7 @@ def test_the_command_prints_rows_and_keeps_them(
     (row,) = json.loads(capsys.readouterr().out)
     assert {"detector", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops"} <= row.keys()
     assert (read_json(folder / "report.json") or {})["end_to_end"] == [row]
-    (told,) = open_model(folder).card["metrics"]["end_to_end"]
+    (told,) = open_model(folder).card_fields["metrics"]["end_to_end"]
     assert told == {name: row[name] for name in told}
     assert main([*command, "--detector", "glance", "--detector", "haar"]) == 0
     said = capsys.readouterr().out

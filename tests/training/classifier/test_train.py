@@ -94,7 +94,13 @@ def test_a_finished_run_is_a_model(finished: Path) -> None:
         "fer2013": FER2013_LABELS,
         "ferplus": FERPLUS_LABELS,
     }
-    assert set(bundle.card["files"]) == {"model.onnx", "model.keras", "history.csv", "config.json", "report.json"}
+    assert set(bundle.card_fields["files"]) == {
+        "model.onnx",
+        "model.keras",
+        "history.csv",
+        "config.json",
+        "report.json",
+    }
     assert list_models("classifier", finished.parent) == ([bundle], [])
     assert Job(finished).read_state().status == "done"
     assert Job(finished).read_state().fraction == 1
@@ -119,7 +125,7 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     )
     assert config["num_negatives"] == len(mine_hard_negatives(files / "not_faces"))
     assert config["duplicates"]["test_rows_in_train"] == 5
-    assert open_model(finished).card["data"]["duplicates"] == config["duplicates"]
+    assert open_model(finished).card_fields["data"]["duplicates"] == config["duplicates"]
 
 
 def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Dataset) -> None:
@@ -150,7 +156,7 @@ def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Da
     assert report["epochs"] == 1
     assert 0 < report["train_minutes"] < 10
     assert report["export_difference"] < 1e-3
-    card = open_model(finished).card["metrics"]
+    card = open_model(finished).card_fields["metrics"]
     assert card["test"]["fer2013"]["accuracy"] == report["test"]["accuracy"]
     assert card["validation"]["ferplus"]["accuracy"] == report["validation"]["ferplus_accuracy"]
 
@@ -199,7 +205,7 @@ def test_temperatures_and_threshold_come_from_the_validation_split(finished: Pat
     expected = fit_temperature(logits["ferplus"][voted], shares[voted])
     assert bundle.heads["ferplus"].temperature == pytest.approx(expected, abs=1e-4)
     kept = logits["face"][~is_non_face(validation), 0]
-    threshold = bundle.card["face_head"]["threshold"]
+    threshold = bundle.card_fields["face_head"]["threshold"]
     assert 0 < threshold < 1
     if 0.001 < threshold < 0.999:
         assert math.log(threshold / (1 - threshold)) == pytest.approx(np.quantile(kept, 0.01), abs=0.1)
@@ -318,7 +324,7 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
         "--tensorboard",
     )
     assert command(*arguments) == 0
-    assert json.loads(capsys.readouterr().out) == open_model(again).card["metrics"]
+    assert json.loads(capsys.readouterr().out) == open_model(again).card_fields["metrics"]
     one, other = (keras.saving.load_model(f / "model.keras", safe_mode=True).get_weights() for f in (finished, again))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -393,7 +399,11 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     assert [row["epoch"] for row in read_history(folder)] == ["1", "2"]
     assert Job(folder).read_state().status == "done"
     bundle = open_model(folder)
-    assert (bundle.default_head, bundle.card["face_head"], bundle.card["network"]) == ("fer2013", None, "seresnet")
+    assert (bundle.default_head, bundle.card_fields["face_head"], bundle.card_fields["network"]) == (
+        "fer2013",
+        None,
+        "seresnet",
+    )
     assert set(json.loads(capsys.readouterr().out)["test"]) == {"fer2013"}
 
 
@@ -453,7 +463,7 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
     assert run is not None
     assert (run.epoch, run.epochs, run.has_model) == (1, 1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
-    assert learned(data, tmp_path / "run", config).card["metrics"]
+    assert learned(data, tmp_path / "run", config).card_fields["metrics"]
 
 
 def test_a_training_does_not_go_on_with_other_faces_held_out(
@@ -473,7 +483,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
 ) -> None:
     """Made a model, gone on with, and killed while it was measured."""
     folder, config = tmp_path / "run", plan_of()
-    assert learned(small, folder, config).card["metrics"]
+    assert learned(small, folder, config).card_fields["metrics"]
     with monkeypatch.context() as patch:
 
         def killed(*_: object) -> None:
@@ -544,20 +554,20 @@ def test_use_copies_a_model_where_the_app_finds_it(
     assert capsys.readouterr().out == f"{models / 'my model'}\n"
     (found,), bad = list_models("classifier", models)
     assert (found.name, bad) == ("my model", [])
-    assert found.card == open_model(finished).card | {
+    assert found.card_fields == open_model(finished).card_fields | {
         "name": "my model",
         "source_run": finished.name,
         "default": False,
     }
     files = {path.name for path in found.folder.iterdir()}
     shown = {"predictions.npz", "tracked_examples.npz", "robustness.json", "steps.csv"}
-    assert files == {"card.json", MANIFEST_FILE, *shown, *found.card["files"]}  # the checkpoint stays behind
+    assert files == {"card.json", MANIFEST_FILE, *shown, *found.card_fields["files"]}  # the checkpoint stays behind
     assert command("models", "install", finished, "--name", "my model") == 1
     assert "my model" in capsys.readouterr().err
     assert command("models", "install", finished, "--name", "second", "--default") == 0
     assert list_models("classifier", models)[0][0].name == "second"
     assert command("models", "install", finished, "--name", "a third", "--default") == 0
-    assert [b.card["default"] for b in list_models("classifier", models)[0]] == [True, False, False]
+    assert [b.card_fields["default"] for b in list_models("classifier", models)[0]] == [True, False, False]
 
 
 @pytest.mark.parametrize("name", ["", " ", ".", "..", "../evil", "a/b", ".hidden", "/tmp/absolute"])

@@ -266,7 +266,7 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
     bundle = open_model(finished)
     assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.default_head) == ("classifier", 48, "four", "four")
     assert bundle.heads["four"].labels == ("angry", "fear", "happy", "sad")
-    assert bundle.card["weights"] == "random"
+    assert bundle.card_fields["weights"] == "random"
     config = json.loads((finished / "config.json").read_text())
     assert config["data"] == str(file)
     assert (config["source"], config["label_set"], config["rows"]) == ("faces.npz", "four", 128)
@@ -275,7 +275,7 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
         0,
         True,
     )
-    assert config["num_parameters"] == bundle.card["num_parameters"] == 1_313_287 - 257 * 3
+    assert config["num_parameters"] == bundle.card_fields["num_parameters"] == 1_313_287 - 257 * 3
     assert config["label_names"] == list(bundle.heads["four"].labels)
     assert [sorted(row) for row in read_history(finished)] == [
         ["accuracy", "epoch", "learning_rate", "loss", "seconds", "val_accuracy", "val_loss"]

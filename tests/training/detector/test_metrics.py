@@ -16,9 +16,7 @@ from emotion.training.detector.metrics import (
     MatchResult,
     average_precision,
     best_matches,
-    box_sizes,
     concat,
-    iou_and_ioa,
     landmark_errors,
     match_boxes,
     precision_recall,
@@ -114,38 +112,6 @@ def average_precision_slowly(pairs: list[tuple[float, bool]], faces: int) -> flo
         steps.append((sum(hits), sum(hits) / len(hits)))
     before = [0, *(hits for hits, _ in steps)]
     return sum((hits - before[i]) * max(p for _, p in steps[i:]) for i, (hits, _) in enumerate(steps)) / faces
-
-
-# --- overlaps ----------------------------------------------------------------------------------------------
-
-
-@given(one=st.lists(boxes, max_size=5), other=st.lists(boxes, max_size=5))
-def test_overlaps_against_a_loop(one: list[Box], other: list[Box]) -> None:
-    union, of_first = iou_and_ioa(array(one), array(other))
-    np.testing.assert_allclose(union, np.reshape([[iou(a, b) for b in other] for a in one], (len(one), len(other))))
-    np.testing.assert_allclose(
-        of_first, np.reshape([[share(a, b) for b in other] for a in one], (len(one), len(other)))
-    )
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ([], [], np.empty((0, 0))),
-        ([], [FACE], np.empty((0, 1))),
-        ([FACE], [], np.empty((1, 0))),
-        ([FACE], [FACE], [[1.0]]),
-        ([(0, 0, 2, 2)], [(1, 1, 3, 3), (2, 0, 4, 2), (0, 0, 4, 4)], [[1 / 7, 0, 1 / 4]]),
-        ([(3, 3, 3, 3)], [(3, 3, 3, 3), (0, 0, 9, 9)], [[0, 0]]),
-    ],
-)
-def test_overlaps_by_hand(one: list[Box], other: list[Box], expected: NDArray) -> None:
-    np.testing.assert_allclose(iou_and_ioa(array(one), array(other))[0], expected)
-
-
-def test_sides() -> None:
-    assert box_sizes(array([])).shape == (0,)
-    np.testing.assert_allclose(box_sizes(array([(0, 0, 4, 9), (1, 1, 1, 5), (5, 5, 2, 2)])), [6, 0, 0])
 
 
 # --- match -------------------------------------------------------------------------------------------------

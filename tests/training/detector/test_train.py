@@ -105,9 +105,9 @@ def run(made: Path, tmp_path: Path) -> Path:
 def test_a_run_becomes_a_detector(run: Path) -> None:
     bundle = open_model(run)
     assert bundle.kind == "detector"
-    assert bundle.card["data"]["images"] == {"wider": 200}
-    assert bundle.card["metrics"]["validation"]["ap"] == 0.75
-    assert bundle.card["metrics"]["validation"]["recall"] == 1
+    assert bundle.card_fields["data"]["images"] == {"wider": 200}
+    assert bundle.card_fields["metrics"]["validation"]["ap"] == 0.75
+    assert bundle.card_fields["metrics"]["validation"]["recall"] == 1
     report = read_json(run / "report.json") or {}
     assert (report["epochs"], report["best_epoch"], report["train_minutes"]) == (2, 2, 2)
     assert report["export_difference"] < 1e-3
@@ -139,7 +139,7 @@ def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: py
     assert {row["frame_size"] for row in rows if "frame_size" in row} == {"320x240", "640x480", "1280x720"}
     after = open_model(run)
     assert after.sha256 == before.sha256
-    assert after.card["created"] == before.card["created"]
+    assert after.card_fields["created"] == before.card_fields["created"]
     report = read_json(run / "report.json") or {}
     assert (report["detectors"], report["epochs"]) == (rows, 2)
 
@@ -170,7 +170,7 @@ def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.Mon
     )
     assert main(crops) == 0
     after = open_model(run)
-    assert after.card == {**before.card, "crop_geometry": {"scale": 1.234, "y_offset": -0.01}}
+    assert after.card_fields == {**before.card_fields, "crop_geometry": {"scale": 1.234, "y_offset": -0.01}}
     assert OnnxFaceDetector(after).crop_geometry == CropGeometry(scale=1.234, y_offset=-0.01)
 
 
