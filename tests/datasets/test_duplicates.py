@@ -6,12 +6,19 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.duplicates import Fingerprints, group_fingerprints, group_near_duplicates
+from emotion.datasets.duplicates import (
+    Fingerprints,
+    duplicate_report,
+    group_duplicates,
+    group_fingerprints,
+    group_near_duplicates,
+    is_train_duplicate,
+)
 from tests.training.making import pictures
 
 Picture = NDArray[np.uint8]
@@ -116,3 +123,37 @@ def test_fingerprints_do_not_depend_on_the_size(faces: Picture) -> None:
 def parts(images: Picture) -> tuple[NDArray, NDArray]:
     prints = Fingerprints.from_images(images)
     return prints.hashes, prints.thumbnails
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), max_size=25))
+def test_duplicates_against_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
+    pool = pictures(6)
+    pool[5] = 128
+    which, labels, split = (np.array([row[i] for row in rows], np.int8) for i in range(3))
+    data = Dataset(pool[which], labels, split)
+    same = [[bool((a == b).all()) for b in data.images] for a in data.images]
+    n = range(len(rows))
+    assert group_duplicates(data.images).tolist() == [next(j for j in n if same[i][j]) for i in n]
+    seen = [split[i] != 0 and any(same[i][j] and split[j] == 0 for j in n) for i in n]
+    assert is_train_duplicate(data).tolist() == seen
+    twins = [(i, j) for i, j in combinations(n, 2) if same[i][j]]
+    assert duplicate_report(data) == {
+        "duplicate_groups": len({which[i] for i, _ in twins}),
+        "groups_with_conflicting_labels": len({which[i] for i, j in twins if labels[i] != labels[j]}),
+        "validation_rows_in_train": sum(s and split[i] == 1 for i, s in enumerate(seen)),
+        "test_rows_in_train": sum(s and split[i] == 2 for i, s in enumerate(seen)),
+        "test_rows_in_validation": sum(split[i] == 2 and any(same[i][j] and split[j] == 1 for j in n) for i in n),
+        "blank_images": int((which == 5).sum()),
+    }
+
+
+def test_fer2013_has_the_duplicates_that_are_known(real: Dataset) -> None:
+    assert duplicate_report(real) == {
+        "duplicate_groups": 1_516,
+        "groups_with_conflicting_labels": 57,
+        "validation_rows_in_train": 280,
+        "test_rows_in_train": 288,
+        "test_rows_in_validation": 44,
+        "blank_images": 13,
+    }
