@@ -1,4 +1,4 @@
-"""Compare, write and refuse data sets in tests."""
+"""Helpers of the tests: compare data sets, write image trees, catch errors."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.training.making import (
 FOLDERS = ("train", "validation", "test")
 
 
-def assert_equal(one: Dataset, other: Dataset) -> None:
-    """All arrays, their types and the labels' names."""
+def assert_equal(data: Dataset, expected: Dataset) -> None:
+    """Compare all arrays, their types and the names of the labels."""
     for name in ("images", "labels", "split", "votes", "has_votes"):
-        a, b = getattr(one, name), getattr(other, name)
+        a, b = getattr(data, name), getattr(expected, name)
         assert (a is None) == (b is None), name
         if a is not None:
             assert a.dtype == b.dtype, name
             np.testing.assert_array_equal(a, b, err_msg=name)
-    assert one.label_names == other.label_names
+    assert data.label_names == expected.label_names
 
 
 def get_error(read: Callable[[], object]) -> str:
-    """The sentence of a DataError: one line, no stack, no array."""
+    """The message of a DataError, which is one short sentence."""
     with pytest.raises(DataError) as caught:
         read()
     message = str(caught.value)
@@ -51,9 +51,9 @@ def load_or_none(path: Path) -> Dataset | None:
         return None
 
 
-def write_tree(root: Path, data: Dataset, *, words: tuple[str, ...] = FER2013_LABELS, splits: bool) -> None:
+def write_tree(root: Path, data: Dataset, *, label_folders: tuple[str, ...] = FER2013_LABELS, splits: bool) -> None:
     for row, (image, label, split) in enumerate(zip(data.images, data.labels, data.split, strict=True)):
-        write_picture(root / (FOLDERS[split] if splits else "") / words[label] / f"{row}.png", image)
+        write_picture(root / (FOLDERS[split] if splits else "") / label_folders[label] / f"{row}.png", image)
 
 
 def count_images(data: Dataset) -> Counter[tuple[bytes, str, int]]:

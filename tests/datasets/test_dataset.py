@@ -18,7 +18,7 @@ from tests.training.making import (
 )
 
 
-def test_rows_and_take() -> None:
+def test_rows_are_selected_by_split_and_by_number() -> None:
     data = dataset(4, 3, 2)
     assert [data.rows_in(split).tolist() for split in datasets_dataset.SPLITS] == [[0, 1, 2, 3], [4, 5, 6], [7, 8]]
     part = data.take(np.array([8, 0]))
@@ -42,31 +42,35 @@ VOTES = hnp.arrays(
 
 @settings(max_examples=200, deadline=None)
 @given(votes=VOTES, data=st.data())
-def test_votes_against_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
-    named = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))
+def test_majority_equals_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
+    has_votes = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))
     faces = Dataset(
-        pictures(len(votes)), np.zeros(len(votes), np.int8), np.zeros(len(votes), np.int8), votes=votes, has_votes=named
+        pictures(len(votes)),
+        np.zeros(len(votes), np.int8),
+        np.zeros(len(votes), np.int8),
+        votes=votes,
+        has_votes=has_votes,
     )
     before = votes.copy()
-    cleaned, majority, faceless = clean_votes(votes), majority_vote(faces), is_non_face(faces)
+    cleaned, majority, non_face = clean_votes(votes), majority_vote(faces), is_non_face(faces)
     for row, counts in enumerate(votes.tolist()):
         kept = [0 if c == 1 else c for c in counts]
         assert cleaned[row].tolist() == kept
         winners = [i for i in range(8) if sum(kept) and Fraction(kept[i], sum(kept)) > Fraction(1, 2)]
-        assert majority[row] == (winners[0] if winners and named[row] else -1)
-        assert faceless[row] == (sum(counts) > 0 and Fraction(counts[9], sum(counts)) > Fraction(1, 2))
+        assert majority[row] == (winners[0] if winners and has_votes[row] else -1)
+        assert non_face[row] == (sum(counts) > 0 and Fraction(counts[9], sum(counts)) > Fraction(1, 2))
     np.testing.assert_array_equal(votes, before)
     assert majority.dtype == cleaned.dtype == np.int8
 
 
-def test_shares_are_of_the_votes_for_an_expression() -> None:
+def test_vote_distribution_counts_votes_for_expressions_only() -> None:
     data = dataset(6)
     assert data.votes is not None
     assert data.has_votes is not None
     data.votes[:] = [
-        [5, 3, 0, 0, 0, 0, 0, 0, 2, 0],  # two could not name it
-        [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],  # a single vote does not count
-        [4, 0, 0, 0, 0, 0, 0, 0, 3, 3],  # most could not name it
+        [5, 3, 0, 0, 0, 0, 0, 0, 2, 0],  # two unknown votes
+        [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],  # a single vote is an outlier
+        [4, 0, 0, 0, 0, 0, 0, 0, 3, 3],  # most votes are for no expression
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
         [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         [0, 10, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -79,18 +83,18 @@ def test_shares_are_of_the_votes_for_an_expression() -> None:
     assert vote_distribution(data.take(np.array([], np.intp))).shape == (0, 8)
 
 
-def test_without_votes_there_is_no_majority_and_only_blank_pictures_are_no_faces() -> None:
+def test_without_votes_only_blank_images_are_non_faces() -> None:
     data = dataset(4, votes=False)
     data.images[1], data.images[2] = 0, 255
     data.images[3] = 7
-    data.images[3, 0, 0] = 9  # a speck of dust on a blank picture
+    data.images[3, 0, 0] = 9  # a speck of dust on a blank image
     assert majority_vote(data).tolist() == [-1] * 4
     assert is_non_face(data).tolist() == [False, True, True, True]
     empty = data.take(np.array([], np.intp))
     assert len(majority_vote(empty)) == len(is_non_face(empty)) == 0
 
 
-def test_fer2013_has_the_rows_that_are_known(real: Dataset) -> None:
+def test_fer2013_has_the_published_counts(real: Dataset) -> None:
     assert len(real) == 35_887
     assert [len(real.rows_in(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]
     assert np.bincount(real.labels).tolist() == [4953, 547, 5121, 8989, 6077, 4002, 6198]

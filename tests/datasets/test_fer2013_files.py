@@ -32,14 +32,14 @@ from tests.training.making import (
 
 
 @pytest.mark.parametrize("rows", [(2, 2, 2), (6, 0, 0), (20, 20, 20), (0, 1, 0)])
-def test_fer2013_csv(tmp_path: Path, rows: tuple[int, int, int]) -> None:
+def test_csv_is_read(tmp_path: Path, rows: tuple[int, int, int]) -> None:
     data = dataset(*rows, votes=False)
     assert_equal(load_dataset(write_fer2013(tmp_path / "fer2013.csv", data)), data)
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_fer2013_csv_as_other_programs_write_it(tmp_path: Path, ending: str, encoding: str) -> None:
+def test_csv_of_other_programs_is_read(tmp_path: Path, ending: str, encoding: str) -> None:
     data = dataset(3, 2, 1, votes=False)
     usages = (" training", "Training", "TRAINING", "publictest", "PublicTest ", "PrivateTest")
     rows = [
@@ -51,7 +51,7 @@ def test_fer2013_csv_as_other_programs_write_it(tmp_path: Path, ending: str, enc
     assert_equal(load_dataset(path), data)
 
 
-def test_npz(tmp_path: Path) -> None:
+def test_npz_is_read(tmp_path: Path) -> None:
     data = dataset(4, 3, 2)
     assert_equal(load_dataset(write_npz(tmp_path / "a.npz", arrays_of(data))), data)
     wide = {name: array.astype(np.int64) for name, array in arrays_of(data).items() if name != "images"}
@@ -93,14 +93,14 @@ BAD_CSV = {
     "pixel -1": (f"{HEAD}\n0,{'-1 ' * 2304},Training", ["line 2", "0 to 255"]),
     "huge pixel": (f"{HEAD}\n0,{'9' * 30}{' 0' * 2303},Training", ["line 2", "whole numbers"]),
     "gigantic pixel": (f"{HEAD}\n0,{'9' * 9000}{' 0' * 2303},Training", ["line 2", "whole numbers"]),
-    "endless field": (f"{HEAD}\n0,{'7 ' * 90_000},Training", ["line 2"]),
+    "oversized field": (f"{HEAD}\n0,{'7 ' * 90_000},Training", ["line 2"]),
     "quote without end": (f'{HEAD}\n0,"{GOOD},Training\n' + f"0,{GOOD},Training\n" * 20, ["line "]),
     "zero byte": (f"{HEAD}\n0,{GOOD},Trai\0ning", ["line 2"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_CSV)
-def test_a_bad_csv_is_refused_with_its_line(tmp_path: Path, case: str) -> None:
+def test_error_of_an_invalid_csv_names_the_line(tmp_path: Path, case: str) -> None:
     text, words = BAD_CSV[case]
     (tmp_path / "fer2013.csv").write_text(text, encoding="utf-8")
     message = get_error(lambda: load_dataset(tmp_path / "fer2013.csv"))
@@ -109,7 +109,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path: Path, case: str) -> None:
         assert word in message
 
 
-def test_a_csv_that_is_something_else_is_refused(tmp_path: Path) -> None:
+def test_other_files_named_csv_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "fer2013.csv"
     for data in (b"PK\x03\x04" + bytes(range(256)) * 20, "emotion,pixels,Usage\n0,1,Training".encode("utf-16")):
         path.write_bytes(data)
@@ -117,13 +117,13 @@ def test_a_csv_that_is_something_else_is_refused(tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(where=st.integers(0, 20_000), what=st.text(max_size=6), remove=st.integers(0, 3000))
-def test_a_damaged_csv_is_load_or_none(
-    tmp_path_factory: pytest.TempPathFactory, where: int, what: str, remove: int
+@given(position=st.integers(0, 20_000), inserted=st.text(max_size=6), num_removed=st.integers(0, 3000))
+def test_damaged_csv_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, position: int, inserted: str, num_removed: int
 ) -> None:
     text = "\n".join(csv_lines(dataset(2, votes=False)))
     path = tmp_path_factory.getbasetemp() / "damaged.csv"
-    text = text[:where] + what + text[where + remove :]
+    text = text[:position] + inserted + text[position + num_removed :]
     path.write_text(text, encoding="utf-8", errors="replace", newline="")
     data = load_or_none(path)
     assert data is None or (data.images.shape[1:] == (48, 48) and set(data.labels) <= set(range(7)))
@@ -162,7 +162,7 @@ BAD_NPZ: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD_NPZ)
-def test_a_bad_npz_is_refused(tmp_path: Path, case: str) -> None:
+def test_error_of_an_invalid_npz_names_the_array(tmp_path: Path, case: str) -> None:
     change, words = BAD_NPZ[case]
     arrays = {name: array for name, array in (npz_arrays() | change).items() if array is not None}
     message = get_error(lambda: load_dataset(write_npz(tmp_path / "faces.npz", arrays)))
@@ -170,7 +170,7 @@ def test_a_bad_npz_is_refused(tmp_path: Path, case: str) -> None:
         assert word in message
 
 
-def test_an_npz_that_is_something_else_is_refused(tmp_path: Path) -> None:
+def test_other_files_named_npz_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
     np.save(tmp_path / "one.npy", pictures(2))
     with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
@@ -180,19 +180,19 @@ def test_an_npz_that_is_something_else_is_refused(tmp_path: Path) -> None:
         assert "faces.npz" in get_error(lambda: load_dataset(path))
 
 
-def test_a_damaged_npz_is_load_or_none(tmp_path: Path) -> None:
+def test_damaged_npz_is_read_or_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    np.savez_compressed(tmp_path / "whole.npz", **npz_arrays())
-    whole = (tmp_path / "whole.npz").read_bytes()
+    np.savez_compressed(tmp_path / "intact.npz", **npz_arrays())
+    intact = (tmp_path / "intact.npz").read_bytes()
     for _ in range(150):
-        data = np.frombuffer(whole, np.uint8)[: rng.integers(1, 2 * len(whole))].copy()
-        places = rng.integers(0, len(data), rng.integers(1, 5))
-        data[places] ^= rng.integers(1, 256, len(places)).astype(np.uint8)
+        data = np.frombuffer(intact, np.uint8)[: rng.integers(1, 2 * len(intact))].copy()
+        positions = rng.integers(0, len(data), rng.integers(1, 5))
+        data[positions] ^= rng.integers(1, 256, len(positions)).astype(np.uint8)
         (tmp_path / "damaged.npz").write_bytes(data.tobytes())
         load_or_none(tmp_path / "damaged.npz")
 
 
-def test_the_votes_of_ferplus(tmp_path: Path) -> None:
+def test_votes_are_read(tmp_path: Path) -> None:
     data = dataset(30, 10, 10)
     assert data.has_votes is not None
     assert not data.has_votes.all()
@@ -226,12 +226,12 @@ BAD_VOTES: dict[str, tuple[Callable[[list[str]], list[str]], list[str]]] = {
     "too many": (line(2, "3", "128"), ["line 2", "anger", "0 to 127"]),
     "huge": (line(2, "3", "9" * 6000), ["line 2", "anger", "0 to 127"]),
     "another order": (lambda lines: [lines[0], lines[3], lines[1], lines[2]], ["line 2", "validation"]),
-    "endless field": (line(2, "fer0", "f" * 140_000), ["line 2"]),
+    "oversized field": (line(2, "fer0", "f" * 140_000), ["line 2"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_VOTES)
-def test_bad_votes_are_refused_with_their_line(tmp_path: Path, case: str) -> None:
+def test_error_of_invalid_votes_names_the_line(tmp_path: Path, case: str) -> None:
     change, words = BAD_VOTES[case]
     path = tmp_path / "fer2013new.csv"
     path.write_text("\n".join(ferplus_lines()))
@@ -242,16 +242,16 @@ def test_bad_votes_are_refused_with_their_line(tmp_path: Path, case: str) -> Non
         assert word in message
 
 
-def test_the_last_row_of_a_short_line_is_refused_too(tmp_path: Path) -> None:
+def test_incomplete_last_line_of_votes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v.csv").write_text("\n".join([*ferplus_lines()[:2], "Training"]))
     assert "line 3" in get_error(lambda: with_votes(dataset(2, votes=False), tmp_path / "v.csv"))
 
 
-def test_the_published_votes_are_those_of_the_npz(real: Dataset) -> None:
+def test_published_votes_equal_those_of_the_npz(real: Dataset) -> None:
     assert_equal(with_votes(replace(real, votes=None, has_votes=None), REAL / "fer2013new.csv"), real)
 
 
-def test_votes_for_pictures_in_another_order_are_refused(real: Dataset) -> None:
-    """Folder trees from elsewhere have as many pictures, but not in the order of the rows."""
-    mixed = real.take(np.argsort(-real.split, kind="stable"))
-    assert "order" in get_error(lambda: with_votes(mixed, REAL / "fer2013new.csv"))
+def test_votes_for_rows_in_another_order_are_refused(real: Dataset) -> None:
+    """Folder trees of other publishers have as many images, in another order."""
+    reordered = real.take(np.argsort(-real.split, kind="stable"))
+    assert "order" in get_error(lambda: with_votes(reordered, REAL / "fer2013new.csv"))

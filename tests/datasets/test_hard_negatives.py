@@ -14,7 +14,7 @@ from tests.training.making import (
 )
 
 
-def test_mistakes_of_the_cascades(tmp_path: Path) -> None:
+def test_false_detections_are_cropped_reproducibly(tmp_path: Path) -> None:
     for number in range(3):
         write_picture(tmp_path / "deep" / f"{number}.png", np.kron(pictures(1, number)[0], np.ones((3, 3), np.uint8)))
     crops = mine_hard_negatives(tmp_path)
@@ -26,6 +26,6 @@ def test_mistakes_of_the_cascades(tmp_path: Path) -> None:
     assert 3 <= len(mine_hard_negatives(tmp_path, max_per_image=1)) <= 6
 
 
-def test_mistakes_need_photos(tmp_path: Path) -> None:
+def test_folder_without_photos_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         assert str(folder) in get_error(lambda folder=folder: mine_hard_negatives(folder))

@@ -21,7 +21,7 @@ from tests.training.making import (
 )
 
 
-def test_a_tree_with_the_names_of_the_rows_has_the_order_of_fer2013(tmp_path: Path) -> None:
+def test_file_names_of_fer2013_give_split_and_order(tmp_path: Path) -> None:
     data = dataset(20, 15, 10)
     for row, (image, label, split) in enumerate(zip(data.images, data.labels, data.split, strict=True)):
         folder = tmp_path / "faces" / ("train" if split == 0 else "test") / FER2013_LABELS[label]
@@ -32,24 +32,24 @@ def test_a_tree_with_the_names_of_the_rows_has_the_order_of_fer2013(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "words", [FER2013_LABELS, ("Anger", "disgusted", "FEARFUL", "Happiness", "sadness", "surprised", "normal")]
+    "label_folders", [FER2013_LABELS, ("Anger", "disgusted", "FEARFUL", "Happiness", "sadness", "surprised", "normal")]
 )
-def test_a_tree_of_train_valid_test(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_tree_with_splits_is_read(tmp_path: Path, label_folders: tuple[str, ...]) -> None:
     data = dataset(30, 14, 14, votes=False)
-    write_tree(tmp_path, data, words=words, splits=True)
+    write_tree(tmp_path, data, label_folders=label_folders, splits=True)
     assert count_images(load_dataset(tmp_path)) == count_images(data)
 
 
-def test_only_the_labels_that_are_there_in_the_order_of_fer2013_and_contempt_last(tmp_path: Path) -> None:
+def test_labels_have_the_order_of_fer2013_with_contempt_last(tmp_path: Path) -> None:
     for name in ("surprise", "contempt", "angry"):
         write_picture(tmp_path / name / "a.png", pictures(1)[0])
     assert load_dataset(tmp_path).label_names == ("angry", "surprise", "contempt")
 
 
-def test_other_shapes_and_colours_become_grey_squares_of_48(tmp_path: Path) -> None:
-    grey = pictures(1)[0]
-    write_picture(tmp_path / "happy" / "a.png", np.repeat(grey[..., None], 3, axis=2))
-    np.testing.assert_array_equal(load_dataset(tmp_path).images, [grey])
+def test_images_become_gray_squares_of_48_pixels(tmp_path: Path) -> None:
+    gray = pictures(1)[0]
+    write_picture(tmp_path / "happy" / "a.png", np.repeat(gray[..., None], 3, axis=2))
+    np.testing.assert_array_equal(load_dataset(tmp_path).images, [gray])
     wide = np.full((96, 200, 3), 255, np.uint8)  # the middle is 52 to 148
     wide[:, 52:148] = 40
     write_picture(tmp_path / "happy" / "a.png", wide)
@@ -60,18 +60,18 @@ def test_other_shapes_and_colours_become_grey_squares_of_48(tmp_path: Path) -> N
     np.testing.assert_array_equal(load_dataset(tmp_path).images, np.full((1, 48, 48), 200))
 
 
-def test_an_unreadable_picture_is_a_note_and_the_others_go_on(tmp_path: Path) -> None:
+def test_unreadable_image_is_left_out_with_a_note(tmp_path: Path) -> None:
     data = dataset(7, 7, 7, votes=False)
     write_tree(tmp_path, data, splits=True)
     (tmp_path / "train" / "happy" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     (tmp_path / "train" / "happy" / "empty.png").touch()
-    (tmp_path / "train" / "happy" / "read me.txt").write_text("no picture, and nobody says it is")
-    got = load_dataset(tmp_path)
-    assert count_images(got) == count_images(data)
-    assert [note.partition(": ")[0] for note in got.notes] == ["train/happy/broken.jpg", "train/happy/empty.png"]
+    (tmp_path / "train" / "happy" / "read me.txt").write_text("not an image")
+    loaded = load_dataset(tmp_path)
+    assert count_images(loaded) == count_images(data)
+    assert [note.partition(": ")[0] for note in loaded.notes] == ["train/happy/broken.jpg", "train/happy/empty.png"]
 
 
-def test_a_folder_that_is_not_understood_is_a_note_and_nothing_hidden_is_read(tmp_path: Path) -> None:
+def test_folder_without_a_meaning_is_left_out_with_a_note_and_hidden_files_without(tmp_path: Path) -> None:
     data = dataset(14, 7, 7, votes=False)
     write_tree(tmp_path, data, splits=True)
     for hidden in ("train/happy/.ipynb_checkpoints/a.png", "train/.cache/happy/a.png", "__MACOSX/train/happy/a.png"):
@@ -80,9 +80,9 @@ def test_a_folder_that_is_not_understood_is_a_note_and_nothing_hidden_is_read(tm
     write_picture(tmp_path / "extra" / "yawn" / "a.png", pictures(1)[0])
     write_picture(tmp_path / "test" / "cover.png", pictures(1)[0])
     (tmp_path / "test" / "sad" / "phone.heic").write_bytes(b"\0\0\0 ftypheic")
-    got = load_dataset(tmp_path)
-    assert count_images(got) == count_images(data)
-    assert [note.partition(": ")[0] for note in got.notes] == ["extra", "test", "test/sad/phone.heic"]
+    loaded = load_dataset(tmp_path)
+    assert count_images(loaded) == count_images(data)
+    assert [note.partition(": ")[0] for note in loaded.notes] == ["extra", "test", "test/sad/phone.heic"]
     shutil.rmtree(tmp_path / "train")
     shutil.rmtree(tmp_path / "validation")
     shutil.rmtree(tmp_path / "test")
@@ -91,7 +91,7 @@ def test_a_folder_that_is_not_understood_is_a_note_and_nothing_hidden_is_read(tm
     assert "test: 1 image is left out" in get_error(lambda: load_dataset(tmp_path))
 
 
-def test_links_among_folders_are_followed_once(tmp_path: Path) -> None:
+def test_linked_folders_are_read_once(tmp_path: Path) -> None:
     write_tree(tmp_path / "else", dataset(14, 7, 7, votes=False), splits=True)
     (tmp_path / "mine").mkdir()
     for split in FOLDERS:
@@ -100,7 +100,7 @@ def test_links_among_folders_are_followed_once(tmp_path: Path) -> None:
     assert len(load_dataset(tmp_path / "mine")) == 28
 
 
-def test_a_bad_tree_is_refused_with_its_path(tmp_path: Path) -> None:
+def test_error_of_an_invalid_tree_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert str(tmp_path / "empty") in get_error(lambda: load_dataset(tmp_path / "empty"))
     (tmp_path / "pictureless" / "train" / "happy").mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_a_bad_tree_is_refused_with_its_path(tmp_path: Path) -> None:
     assert "128 labels" in get_error(lambda: load_dataset(tmp_path / "many"))
 
 
-def test_a_label_is_whatever_its_folder_is_called(tmp_path: Path) -> None:
+def test_folder_names_are_normalized_to_labels(tmp_path: Path) -> None:
     for number, name in enumerate(("Yawn", "contempt", "Anger", " a  smirk ", "yawn")):
         write_picture(tmp_path / "train" / name / f"{number}.png", pictures(1, number)[0])
     write_picture(tmp_path / "train" / "__MACOSX" / "a.png", pictures(1)[0])
@@ -125,7 +125,7 @@ def test_a_label_is_whatever_its_folder_is_called(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrapped", ["", "faces", "archive/faces"])
-def test_folders_around_a_tree_do_not_count(tmp_path: Path, wrapped: str) -> None:
+def test_folders_around_a_tree_are_ignored(tmp_path: Path, wrapped: str) -> None:
     data = dataset(30, 14, 14, votes=False)
     write_tree(tmp_path / wrapped, data, splits=True)
     assert count_images(load_dataset(tmp_path)) == count_images(data)
@@ -135,7 +135,7 @@ def test_folders_around_a_tree_do_not_count(tmp_path: Path, wrapped: str) -> Non
     assert load_dataset(tmp_path / "other").label_names == ("happy", "yawn")
 
 
-def test_pictures_of_a_folder_come_in_the_size_that_was_asked_for(tmp_path: Path) -> None:
+def test_images_have_the_requested_size(tmp_path: Path) -> None:
     wide = np.full((96, 200, 3), 255, np.uint8)
     wide[:, 52:148] = 40
     write_picture(tmp_path / "happy" / "a.png", wide)
