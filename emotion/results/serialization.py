@@ -31,6 +31,28 @@ def face_to_dict(face: Face) -> dict[str, Any]:
     }
 
 
+def photo_to_dict(
+    file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
+) -> dict[str, Any]:
+    """Return a photo and its faces as plain JSON values.
+
+    Args:
+        file: Name of the photo.
+        width: Pixels of the rotated, reduced photo.
+        height: Pixels of the rotated, reduced photo.
+        faces: Boxes in pixels of the rotated, reduced photo.
+        rotation: Degrees clockwise by which the photo was rotated to find the faces; left out for 0.
+        reduction: Factor by which width and height of the file were divided; left out for 1.
+    """
+    record: dict[str, Any] = {
+        "file": file,
+        "width": width,
+        "height": height,
+        "faces": [face_to_dict(face) for face in faces],
+    }
+    return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
+
+
 def count_expressions(faces: Sequence[Face]) -> dict[str, int]:
     """Count the displayed labels, most frequent first, unsure last."""
     counts = Counter(face.display_label for face in faces)
