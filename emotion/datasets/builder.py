@@ -111,7 +111,7 @@ def _crop_photos(
     """Crop the faces of all photos into `staging`; None after a stop."""
     reporter.progress(0, 0, "Looking for photos")
     with open_source(source, lambda: reporter.stop_requested) as photos:
-        require_free_space(staging, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
+        require_free_space(staging.parent, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
         builder = _DatasetBuilder(staging, config)
         for i, photo in enumerate(photos):
             message = f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}"
