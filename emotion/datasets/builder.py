@@ -88,17 +88,9 @@ def build_dataset(
     staging = folder / "set"
     shutil.rmtree(staging, ignore_errors=True)  # left by a job that was killed
     try:
-        reporter.progress(0, 0, "Looking for photos")
-        with open_source(source, lambda: reporter.stop_requested) as photos:
-            require_free_space(folder, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
-            builder = _DatasetBuilder(staging, config)
-            for i, photo in enumerate(photos):
-                message = f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}"
-                reporter.progress(i, len(photos), message)
-                if reporter.stop_requested:
-                    return None
-                builder.add(photo)
-        reporter.progress(len(photos), len(photos), "Looking for duplicates, splitting")
+        builder = _crop_photos(source, staging, config, reporter)
+        if builder is None:
+            return None
         metadata = builder.finish(source, target.name)
         if reporter.stop_requested:
             return None
@@ -111,6 +103,24 @@ def build_dataset(
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _crop_photos(
+    source: Path, staging: Path, config: DatasetBuildConfig, reporter: JobReporter
+) -> _DatasetBuilder | None:
+    """Crop the faces of all photos into `staging`; None after a stop."""
+    reporter.progress(0, 0, "Looking for photos")
+    with open_source(source, lambda: reporter.stop_requested) as photos:
+        require_free_space(staging.parent, len(photos) * (config.size**2 + _BYTES_PER_PHOTO) + _MIN_FREE_BYTES)
+        builder = _DatasetBuilder(staging, config)
+        for i, photo in enumerate(photos):
+            message = f"Photo {i + 1:,} of {len(photos):,}: {photo.name[-_MAX_SHOWN_NAME:]}"
+            reporter.progress(i, len(photos), message)
+            if reporter.stop_requested:
+                return None
+            builder.add(photo)
+    reporter.progress(len(photos), len(photos), "Looking for duplicates, splitting")
+    return builder
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,10 @@ def load_near_duplicates(dataset_path: Path, images: NDArray[np.uint8]) -> NDArr
     """
     path = near_duplicate_cache_path(dataset_path)
     key = _cache_key(images)
-    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile), np.load(path) as file:
+    with (
+        suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
+        np.load(path, allow_pickle=False) as file,
+    ):
         if file["key"].tobytes() == key and file["groups"].shape == images.shape[:1]:
             return file["groups"].astype(np.intp)
     groups = group_near_duplicates(images)

@@ -128,19 +128,11 @@ class Photo(NamedTuple):
         return downscale(read_image(self.analysis.render_preview(anonymize)), _THUMBNAIL_SIDE_PX)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the photo and its faces as plain JSON values.
-
-        `rotation` and `reduction` (see `PhotoAnalysis`) are there only where they change the photo.
-        """
+        """Return the photo and its faces as plain JSON values, see `serialization.photo_to_dict`."""
         analysis = self.analysis
-        record: dict[str, Any] = {
-            "file": self.name,
-            "width": analysis.width,
-            "height": analysis.height,
-            "faces": [serialization.face_to_dict(face) for face in self.faces],
-        }
-        record |= {"rotation": analysis.rotation} if analysis.rotation else {}
-        return record | ({"reduction": analysis.reduction} if analysis.reduction > 1 else {})
+        return serialization.photo_to_dict(
+            self.name, analysis.width, analysis.height, self.faces, analysis.rotation, analysis.reduction
+        )
 
 
 def make_unique_names(names: Sequence[str]) -> list[str]:

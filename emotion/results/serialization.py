@@ -33,7 +33,7 @@ def face_to_dict(face: Face) -> dict[str, Any]:
 
 
 def face_from_dict(record: Mapping[str, Any]) -> Face:
-    """Make the face of which `face_to_dict` or `frame_to_dict` made `record`; its landmarks are not in it."""
+    """Return the face of a record of `face_to_dict` or `frame_to_dict`; it has no landmarks."""
     scores = Scores(list(record["scores"]), list(record["scores"].values())) if record["scores"] else None
     return Face(
         Box(*map(float, record["box"])),
@@ -48,14 +48,21 @@ def face_from_dict(record: Mapping[str, Any]) -> Face:
 def photo_to_dict(
     file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
 ) -> dict[str, Any]:
-    """One photo as plain JSON values; `rotation`: degrees clockwise by which it was turned to find the faces
-    (width, height and boxes are those of the turned picture); `reduction`: by how much the width and height of the file
-    were divided. Both are there only where they change something."""
+    """Return a photo and its faces as plain JSON values.
+
+    Args:
+        file: Name of the photo.
+        width: Pixels of the rotated, reduced photo.
+        height: Pixels of the rotated, reduced photo.
+        faces: Boxes in pixels of the rotated, reduced photo.
+        rotation: Degrees clockwise by which the photo was rotated to find the faces; left out for 0.
+        reduction: Factor by which width and height of the file were divided; left out for 1.
+    """
     record: dict[str, Any] = {
         "file": file,
         "width": width,
         "height": height,
-        "faces": [face_to_dict(f) for f in faces],
+        "faces": [face_to_dict(face) for face in faces],
     }
     return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
 

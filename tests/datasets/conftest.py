@@ -13,8 +13,8 @@ REAL = Path(emotion.__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def real() -> Dataset:
-    """FER-2013 with the FER+ votes, where somebody has put it beside the project."""
+    """FER-2013 with the FER+ votes; skips where it is not beside the project."""
     path = REAL / "fer2013.npz"
     if not path.is_file():
-        pytest.skip("FER-2013 is not here")
+        pytest.skip("There is no FER-2013 beside the project")
     return load_dataset(path)

@@ -1,4 +1,4 @@
-"""From photos to a data set: what is cut, what is left out and why, and that nothing is ever half made."""
+"""Building a data set: crops, rejected photos, splits, and that no incomplete data set is left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from emotion.cli.main import main
 from emotion.datasets import builder
@@ -38,6 +37,7 @@ from emotion.errors import DataError, EmotionError, JobError
 from emotion.faces import Box, Face
 from emotion.jobs import job as jobs
 from emotion.jobs.reporter import JobReporter
+from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_png, rotate
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import AnalyzerSettings as analyzer_settings
@@ -47,57 +47,56 @@ from emotion.recognition.cropping import CropGeometry, crop_square, to_gray
 from emotion.results import photos
 from tests.training.making import pictures
 
-Picture = NDArray[np.uint8]
-PLACE = Box(20, 30, 80, 90)
+FACE_BOX = Box(20, 30, 80, 90)
 
 
-def photo(seed: int, size: int = 120) -> Picture:
-    """A colourful photo, RGB uint8 (size, size, 3), of which no two are alike."""
+def photo(seed: int, size: int = 120) -> ImageArray:
+    """A different photo for each seed, RGB uint8 (size, size, 3)."""
     return np.kron(np.random.default_rng(seed).integers(0, 256, (size // 6, size // 6, 3)), np.ones((6, 6, 1))).astype(
         np.uint8
     )
 
 
-def write(path: Path, image: Picture) -> Path:
+def write(path: Path, image: ImageArray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_png(image))
     return path
 
 
-class Seeing:
-    """An analyzer that finds what it is told by a photo's size, else one face at `PLACE`."""
+class FakeAnalyzer:
+    """Finds the faces that `by_size` has for the width of a photo, else one in `FACE_BOX`."""
 
     def __init__(self, classifier: ExpressionClassifier) -> None:
         self.by_size: dict[int, list[Box]] = {}
-        self.turned: Rotation = 0
+        self.rotation: Rotation = 0
         self.detector, self.classifier = self, classifier
         self.name, self.crop_geometry = "haar", CropGeometry(scale=1.2, y_offset=0.05)
 
-    def analyze_any_orientation(self, image: Picture, settings: Any) -> OrientedResult:
-        boxes = self.by_size.get(image.shape[1], [PLACE])
-        return OrientedResult(rotate(image, self.turned), tuple(Face(box, 0.9) for box in boxes), self.turned, ())
+    def analyze_any_orientation(self, image: ImageArray, settings: Any) -> OrientedResult:
+        boxes = self.by_size.get(image.shape[1], [FACE_BOX])
+        return OrientedResult(rotate(image, self.rotation), tuple(Face(box, 0.9) for box in boxes), self.rotation, ())
 
 
 @pytest.fixture
-def detector(tiny_classifier: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> Seeing:
-    one = Seeing(tiny_classifier)
-    monkeypatch.setattr(analyzer, "load_analyzer", lambda name: one)
-    return one
+def detector(tiny_classifier: ExpressionClassifier, monkeypatch: pytest.MonkeyPatch) -> FakeAnalyzer:
+    fake = FakeAnalyzer(tiny_classifier)
+    monkeypatch.setattr(analyzer, "load_analyzer", lambda name: fake)
+    return fake
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """`made(source, **settings)`: what dataset.json holds; the data set lies in tmp_path/sets/mine."""
+def build(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """`build(source, **settings)` builds tmp_path/sets/mine and returns the content of dataset.json."""
 
     def run(source: Path, **settings: Any) -> dict[str, Any]:
         folder = tmp_path / "sets" / ".mine.building"
         folder.mkdir(parents=True, exist_ok=True)
-        prepared = build_dataset(
+        metadata = build_dataset(
             source, tmp_path / "sets" / "mine", DatasetBuildConfig(**settings), folder, JobReporter(folder)
         )
-        assert prepared is not None
-        assert json.loads((tmp_path / "sets" / "mine" / METADATA_FILE).read_text()) == json.loads(json.dumps(prepared))
-        return prepared
+        assert metadata is not None
+        assert json.loads((tmp_path / "sets" / "mine" / METADATA_FILE).read_text()) == json.loads(json.dumps(metadata))
+        return metadata
 
     return run
 
@@ -106,7 +105,7 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / name).read_text(encoding="utf-8-sig").splitlines()))
 
 
-def thrown(folder: Path) -> dict[str, str]:
+def list_reasons(folder: Path) -> dict[str, str]:
     return {row["name"]: row["reason"] for row in rows(folder, f"{REJECTED}.csv")}
 
 
@@ -114,62 +113,62 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-# ------------------------------------------------------------------ what is made
-
-
-def test_faces_are_cut_as_the_app_cuts_them(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_faces_are_cropped_by_the_geometry_of_the_detector(
+    tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]
+) -> None:
     for number in range(3):
         write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
-    made(tmp_path / "photos", size=64)
+    build(tmp_path / "photos", size=64)
     for row in rows(tmp_path / "sets" / "mine", FACES_FILE):
         crop = cv2.imread(str(tmp_path / "sets" / "mine" / row["file"]), cv2.IMREAD_UNCHANGED)
-        grey = to_gray(photo(int(row["photo"][-5])))
-        np.testing.assert_array_equal(crop, crop_square(grey, detector.crop_geometry.to_square(PLACE), 64))
+        gray = to_gray(photo(int(row["photo"][-5])))
+        np.testing.assert_array_equal(crop, crop_square(gray, detector.crop_geometry.to_square(FACE_BOX), 64))
         assert [int(row[side]) for side in ("x1", "y1", "x2", "y2")] == [20, 30, 80, 90]
 
 
-def test_a_data_set_can_be_used_at_once(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_built_data_set_can_be_loaded(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
     for number in range(40):
         write(tmp_path / "photos" / ("Happiness" if number < 20 else "Big yawn") / f"{number}.png", photo(number))
-    prepared = made(tmp_path / "photos")
+    metadata = build(tmp_path / "photos")
     data = load_dataset(tmp_path / "sets" / "mine")
-    assert data.label_names == ("happy", "big yawn") == tuple(prepared["labels"])
+    assert data.label_names == ("happy", "big yawn") == tuple(metadata["labels"])
     assert data.notes == ()
     counts = Counter(zip(data.split.tolist(), data.labels.tolist(), strict=True))
     assert counts == {(0, 0): 16, (1, 0): 2, (2, 0): 2, (0, 1): 16, (1, 1): 2, (2, 1): 2}
-    assert prepared["counts"] == {
-        place: {name: counts[number, label] for label, name in enumerate(data.label_names)}
-        for number, place in enumerate(SPLITS)
+    assert metadata["counts"] == {
+        split: {name: counts[number, label] for label, name in enumerate(data.label_names)}
+        for number, split in enumerate(SPLITS)
     }
-    assert (prepared["photos"], prepared["faces"], prepared["rejected"]) == (40, 40, {})
+    assert (metadata["photos"], metadata["faces"], metadata["rejected"]) == (40, 40, {})
     assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
 
 
-def test_the_same_photos_give_the_same_data_set(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
-    """Whatever they lie in; another seed shares them out otherwise."""
+def test_equal_photos_and_seed_give_an_equal_data_set(
+    tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]
+) -> None:
     for number in range(30):
         write(tmp_path / "photos" / ("happy" if number % 3 else "sad") / f"{number}.png", photo(number))
-    sha256 = made(tmp_path / "photos")["sha256"]
+    sha256 = build(tmp_path / "photos")["sha256"]
     os.rename(tmp_path / "sets" / "mine", tmp_path / "first")
     archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "photos"))
-    assert made(archive)["sha256"] == sha256
+    assert build(archive)["sha256"] == sha256
     first, second = tree(tmp_path / "first"), tree(tmp_path / "sets" / "mine")
     assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} <= {METADATA_FILE}
     os.rename(tmp_path / "sets" / "mine", tmp_path / "second")
-    assert made(tmp_path / "photos", seed=2)["sha256"] != sha256
+    assert build(tmp_path / "photos", seed=2)["sha256"] != sha256
 
 
-def test_near_duplicates_come_into_one_split(tmp_path: Path, made: Callable[..., Any]) -> None:
+def test_near_duplicates_share_a_split(tmp_path: Path, build: Callable[..., Any]) -> None:
     for number, face in enumerate(pictures(12)):
         for copy in range(3):
-            change = np.clip(face.astype(int) + 4 * copy, 0, 255).astype(np.uint8)
+            changed = np.clip(face.astype(int) + 4 * copy, 0, 255).astype(np.uint8)
             write(
                 tmp_path / "photos" / ("happy" if number % 2 else "sad") / f"{number}-{copy}.png",
-                change[..., None].repeat(3, 2),
+                changed[..., None].repeat(3, 2),
             )
-    prepared = made(tmp_path / "photos", pre_cropped=True, split_ratios=(0.5, 0.25, 0.25))
-    assert prepared["near_duplicates"] == {"groups": 12, "faces": 36}
+    metadata = build(tmp_path / "photos", pre_cropped=True, split_ratios=(0.5, 0.25, 0.25))
+    assert metadata["near_duplicates"] == {"groups": 12, "faces": 36}
     data = load_dataset(tmp_path / "sets" / "mine")
     groups = group_near_duplicates(data.images)
     assert len(np.unique(groups)) == 12
@@ -177,10 +176,7 @@ def test_near_duplicates_come_into_one_split(tmp_path: Path, made: Callable[...,
     assert set(data.split) == {0, 1, 2}
 
 
-# ------------------------------------------------------------------ what is left out
-
-
-def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_every_rejected_photo_has_its_reason(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
     large, small, tiny = Box(0, 0, 80, 80), Box(90, 90, 140, 140), Box(0, 0, 20, 20)
     detector.by_size = {126: [], 132: [small, large], 138: [tiny], 144: [large, tiny]}
     photos = tmp_path / "photos"
@@ -200,9 +196,9 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
         write(photos / f"{name}.png", image)
     (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     os.symlink(photos / "top.png", photos / "sad" / "link.png")
-    prepared = made(photos, multi_face_policy="none")
+    metadata = build(photos, multi_face_policy="none")
     folder = tmp_path / "sets" / "mine"
-    assert thrown(folder) == {
+    assert list_reasons(folder) == {
         "happy/same.png": "duplicate",
         "happy/both.png": "two labels",
         "sad/both.png": "two labels",
@@ -216,7 +212,7 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
         "'=cmd().png": "no label",
     }
     assert [row["photo"] for row in rows(folder, FACES_FILE)] == ["happy/good.png", "sad/main.png"]
-    assert prepared["rejected"] == dict(Counter(thrown(folder).values()))
+    assert metadata["rejected"] == dict(Counter(list_reasons(folder).values()))
     for row in rows(folder, f"{REJECTED}.csv"):
         assert row["message"].endswith(".")
         assert (row["thumbnail"] != "") == (row["reason"] not in ("unreadable", "no label"))
@@ -226,61 +222,56 @@ def test_what_is_left_out_and_why(tmp_path: Path, detector: Seeing, made: Callab
             assert max(image.shape) <= 200
 
 
-def test_the_largest_of_several_faces_is_taken(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_largest_of_several_faces_is_taken(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
     detector.by_size = {120: [Box(0, 0, 40, 40), Box(30, 30, 110, 110), Box(50, 0, 100, 50)]}
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
-    made(tmp_path / "photos")
+    build(tmp_path / "photos")
     (row,) = rows(tmp_path / "sets" / "mine", FACES_FILE)
     assert (row["x1"], row["x2"]) == ("30", "110")
 
 
-def test_a_photo_is_cut_as_it_was_turned_to_find_the_face(
-    tmp_path: Path, detector: Seeing, made: Callable[..., Any]
-) -> None:
-    detector.turned = 90
+def test_rotated_photo_is_cropped_upright(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
+    detector.rotation = 90
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
-    made(tmp_path / "photos")
+    build(tmp_path / "photos")
     upright = to_gray(rotate(photo(1), 90))
     (image,) = load_dataset(tmp_path / "sets" / "mine").images
-    np.testing.assert_array_equal(image, crop_square(upright, detector.crop_geometry.to_square(PLACE), 48))
+    np.testing.assert_array_equal(image, crop_square(upright, detector.crop_geometry.to_square(FACE_BOX), 48))
 
 
-def test_the_app_and_a_data_set_cut_the_same_face(tmp_path: Path, sample_file: Path, made: Callable[..., Any]) -> None:
+def test_crop_equals_that_of_the_photo_page(tmp_path: Path, sample_file: Path, build: Callable[..., Any]) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
-    prepared = made(tmp_path / "photos")
-    reading = photos.analyze_photo(sample_file, load_analyzer(), analyzer_settings())
-    np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, reading.gray_crops)
-    assert prepared["provenance"]["classifier"]["sha256"] == load_analyzer().classifier.bundle.sha256
+    metadata = build(tmp_path / "photos")
+    analysis = photos.analyze_photo(sample_file, load_analyzer(), analyzer_settings())
+    np.testing.assert_array_equal(load_dataset(tmp_path / "sets" / "mine").images, analysis.gray_crops)
+    assert metadata["provenance"]["classifier"]["sha256"] == load_analyzer().classifier.bundle.sha256
 
 
-def test_cut_faces_are_taken_whole(tmp_path: Path, made: Callable[..., Any]) -> None:
+def test_pre_cropped_faces_are_not_changed(tmp_path: Path, build: Callable[..., Any]) -> None:
     for number, face in enumerate(pictures(5)):
         write(tmp_path / "photos" / "happy" / f"{number}.png", face[..., None].repeat(3, 2))
     write(tmp_path / "photos" / "happy" / "tiny.png", photo(1, 18))
-    prepared = made(tmp_path / "photos", pre_cropped=True)
-    assert (prepared["faces"], prepared["provenance"], prepared["rejected"]) == (5, None, {"too small": 1})
+    metadata = build(tmp_path / "photos", pre_cropped=True)
+    assert (metadata["faces"], metadata["provenance"], metadata["rejected"]) == (5, None, {"too small": 1})
     images = load_dataset(tmp_path / "sets" / "mine").images
     assert sorted(image.tobytes() for image in images) == sorted(face.tobytes() for face in pictures(5))
 
 
-def test_without_a_single_face_no_data_set_is_made(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_source_without_faces_is_refused(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
     detector.by_size = {120: []}
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
     with pytest.raises(DataError, match="No face is left of 1 photos in photos: 1 no face"):
-        made(tmp_path / "photos")
+        build(tmp_path / "photos")
     assert [path.name for path in (tmp_path / "sets").iterdir()] == [".mine.building"]
     assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
-
-
-# ------------------------------------------------------------------ settings and names
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"size": 15}, {"size": 513}, {"min_face_px": 0}, {"seed": -1}, {"seed": 2**32}, {"detection_threshold": 1.1}],
 )
-def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="choose"):
         DatasetBuildConfig(**wrong)
 
@@ -288,12 +279,12 @@ def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "/a", "..\\a", ".hidden", "a.", "a ", "a\nb", "x" * 61, "ä", "-a"]
 )
-def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
+def test_invalid_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="cannot be the name"):
         validate_name(name, tmp_path)
 
 
-def test_a_name_that_is_taken(tmp_path: Path) -> None:
+def test_name_of_an_existing_folder_is_refused(tmp_path: Path) -> None:
     assert validate_name("mine (2)", tmp_path) == tmp_path / "mine (2)"
     (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match="already"):
@@ -330,11 +321,8 @@ def test_a_configuration_file_holds_all_settings(
     assert got == [asked]
 
 
-# ------------------------------------------------------------------ nothing is half made
-
-
-class Stopping(JobReporter):
-    """Is asked to stop after so many photos."""
+class StoppingReporter(JobReporter):
+    """Requests a stop after a number of photos."""
 
     def __init__(self, folder: Path, after: int) -> None:
         super().__init__(folder)
@@ -349,52 +337,54 @@ class Stopping(JobReporter):
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_a_stop_leaves_nothing(tmp_path: Path, detector: Seeing, after: int) -> None:
+def test_stopped_build_leaves_nothing(tmp_path: Path, detector: FakeAnalyzer, after: int) -> None:
     for number in range(6):
         write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number))
     folder = tmp_path / "sets" / ".mine.building"
     folder.mkdir(parents=True)
     target = tmp_path / "sets" / "mine"
-    assert build_dataset(tmp_path / "photos", target, DatasetBuildConfig(), folder, Stopping(folder, after)) is None
+    assert (
+        build_dataset(tmp_path / "photos", target, DatasetBuildConfig(), folder, StoppingReporter(folder, after))
+        is None
+    )
     assert list(folder.iterdir()) == []
     assert not target.exists()
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(
-    tmp_path: Path, detector: Seeing, made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_full_disk_gives_a_message_and_leaves_nothing(
+    tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
 
-    def full(path: Path, grey: Picture) -> None:
+    def full(path: Path, gray: ImageArray) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(builder, "_write_png", full)
     with pytest.raises(JobError, match="the disk is full"):
-        made(tmp_path / "photos")
+        build(tmp_path / "photos")
     assert not (tmp_path / "sets" / "mine").exists()
     assert not (tmp_path / "sets" / ".mine.building" / "set").exists()
 
 
-def test_who_comes_second_does_not_overwrite(tmp_path: Path, detector: Seeing, made: Callable[..., Any]) -> None:
+def test_second_build_does_not_overwrite(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:
     write(tmp_path / "photos" / "happy" / "a.png", photo(1))
     write(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png", photo(2))
     with pytest.raises(DataError, match="already"):
-        made(tmp_path / "photos")
+        build(tmp_path / "photos")
     assert list(tree(tmp_path / "sets" / "mine")) == ["train/sad/mine.png"]
 
 
-# ------------------------------------------------------------------ the command and the job
-
-
-def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_counts_and_refuses_a_taken_name(
+    tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
     (tmp_path / "photos" / "happy" / "broken.jpg").write_bytes(b"x")
     words = ["dataset", "build", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
     assert main(words) == 0
-    said = capsys.readouterr().out
-    assert "1 faces of 2 photos" in said
-    assert "Left out: 1 unreadable" in said
+    output = capsys.readouterr().out
+    assert "1 faces of 2 photos" in output
+    assert "Left out: 1 unreadable" in output
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == ["mine"]
     assert main(words) == 1
     assert "already" in capsys.readouterr().err
@@ -402,7 +392,7 @@ def test_the_command(tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFi
     assert "80/10/10" in capsys.readouterr().err
 
 
-def test_command_replaces_a_data_set_of_its_own_only(
+def test_command_replaces_only_data_sets_that_it_built(
     tmp_path: Path, sample_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
@@ -439,7 +429,7 @@ def test_command_replaces_a_data_set_of_its_own_only(
     assert set(before) <= set(tmp_path.rglob("*"))
 
 
-def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_command_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos").mkdir()
     assert main(["dataset", "build", str(tmp_path / "photos"), "--name", "a", "--out", str(tmp_path / "sets")]) == 1
     assert "No photo is in photos" in capsys.readouterr().err
@@ -449,7 +439,7 @@ def test_the_command_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, capsy
     assert "choose another folder" in capsys.readouterr().err
 
 
-def ended(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
+def wait_for_end(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
     deadline = time.monotonic() + seconds
     while job.read_state().is_running:
         assert time.monotonic() < deadline, job.tail_log()
@@ -458,24 +448,24 @@ def ended(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
 
 
 @pytest.fixture
-def many(tmp_path: Path) -> Path:
+def many_photos(tmp_path: Path) -> Path:
     for number in range(300):
         write(tmp_path / "photos" / "happy" / f"{number}.png", photo(number, 300))
     return tmp_path / "photos"
 
 
 @pytest.mark.slow
-def test_a_killed_job_leaves_no_data_set_and_can_begin_again(tmp_path: Path, many: Path) -> None:
-    job = start_from_path(many, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+def test_killed_job_leaves_no_data_set_and_can_be_restarted(tmp_path: Path, many_photos: Path) -> None:
+    job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
     while not job.read_state().message.startswith("Photo"):
         time.sleep(0.01)
-    with pytest.raises(JobError, match="being made already"):
-        start_from_path(many, "mine", DatasetBuildConfig(), tmp_path / "sets")
+    with pytest.raises(JobError, match="being built already"):
+        start_from_path(many_photos, "mine", DatasetBuildConfig(), tmp_path / "sets")
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
-    assert ended(job).status == "interrupted"
+    assert wait_for_end(job).status == "interrupted"
     assert not (tmp_path / "sets" / "mine").exists()
-    assert [one.folder for one in list_build_jobs(tmp_path / "sets")] == [job.folder]
-    assert ended(restart_job(job)).status == "done", job.tail_log()
+    assert [listed.folder for listed in list_build_jobs(tmp_path / "sets")] == [job.folder]
+    assert wait_for_end(restart_job(job)).status == "done", job.tail_log()
     assert len(load_dataset(tmp_path / "sets" / "mine")) == 300
     delete_job(job)
     assert list_build_jobs(tmp_path / "sets") == []
@@ -483,8 +473,8 @@ def test_a_killed_job_leaves_no_data_set_and_can_begin_again(tmp_path: Path, man
 
 
 @pytest.mark.slow
-def test_a_stopped_job_leaves_no_data_set(tmp_path: Path, many: Path) -> None:
-    job = start_from_path(many, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
+def test_stopped_job_leaves_no_data_set(tmp_path: Path, many_photos: Path) -> None:
+    job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
     while not job.read_state().message.startswith("Photo"):
         time.sleep(0.01)
     assert job.stop().status == "stopped"
@@ -492,7 +482,7 @@ def test_a_stopped_job_leaves_no_data_set(tmp_path: Path, many: Path) -> None:
     assert not (job.folder / "set").exists()
 
 
-def test_a_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="nowhere"):
         start_from_path(tmp_path / "nowhere", "mine", DatasetBuildConfig(), tmp_path / "sets")
 

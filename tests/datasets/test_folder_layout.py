@@ -1,3 +1,5 @@
+"""Splits and labels from folder names, for every common layout of a data set."""
+
 from __future__ import annotations
 
 import string
@@ -20,7 +22,7 @@ from emotion.errors import DataError
         (None, ("", "data", "dataset", "set", "happy", "trainer", "tests and more", "contest", "extra")),
     ],
 )
-def test_splits_by_their_names(number: int | None, names: tuple[str, ...]) -> None:
+def test_folder_names_of_splits_are_recognized(number: int | None, names: tuple[str, ...]) -> None:
     assert {name: parse_split(name) for name in names} == dict.fromkeys(names, number)
 
 
@@ -36,7 +38,7 @@ def test_splits_by_their_names(number: int | None, names: tuple[str, ...]) -> No
         ("a/b/c/.d/e.png", True),
     ],
 )
-def test_what_is_hidden(path: str, hidden: bool) -> None:
+def test_hidden_and_system_paths_are_recognized(path: str, hidden: bool) -> None:
     assert is_hidden(path) is hidden
 
 
@@ -52,24 +54,24 @@ def test_what_is_hidden(path: str, hidden: bool) -> None:
         (["train/bored/1.jpg", "test/bored/2.jpg", "happy/3.jpg", "more/4.jpg"], ["bored", "bored", "happy", ""]),
     ],
 )
-def test_an_image_beside_the_folders_of_labels_changes_none_of_them(paths: list[str], labels: list[str]) -> None:
-    assert [placed.label for placed in parse_layout(paths, Path("root")).placements] == labels
+def test_images_beside_the_label_folders_change_no_label(paths: list[str], labels: list[str]) -> None:
+    assert [placement.label for placement in parse_layout(paths, Path("root")).placements] == labels
 
 
-def test_splits_stand_before_or_behind_labels() -> None:
+def test_split_may_be_above_or_below_the_label() -> None:
     paths = ["train/yawn/1.jpg", "Dev Set/yawn/2.jpg", "test/yawn/3.jpg"]
-    assert [placed.split for placed in parse_layout(paths, Path("root")).placements] == [0, 1, 2]
+    assert [placement.split for placement in parse_layout(paths, Path("root")).placements] == [0, 1, 2]
     paths = ["yawn/train/1.jpg", "yawn/valid/2.jpg", "happy/test/3.jpg", "happy/4.jpg"]
-    assert [placed.split for placed in parse_layout(paths, Path("root")).placements] == [0, 1, 2, -1]
+    assert [placement.split for placement in parse_layout(paths, Path("root")).placements] == [0, 1, 2, -1]
 
 
-def test_what_is_not_understood_is_named_with_its_images() -> None:
+def test_notes_count_the_images_without_a_label() -> None:
     paths = ["all/train/yawn/1.jpg", "all/test/yawn/2.jpg", "all/more/yawn/3.jpg", "all/more/4.jpg", "all/test/5.jpg"]
     notes = parse_layout(paths, Path("root")).notes
     assert [note.partition(" left out")[0] for note in notes] == ["all/more: 2 images are", "all/test: 1 image is"]
 
 
-def test_photos_by_year_do_not_teach_the_years() -> None:
+def test_photos_sorted_by_year_are_refused() -> None:
     with pytest.raises(DataError, match="2019 names no known expression"):
         parse_layout(["2019/happy/1.jpg", "2020/sad/2.jpg"], Path("root"))
 
@@ -77,7 +79,7 @@ def test_photos_by_year_do_not_teach_the_years() -> None:
 @given(
     paths=st.lists(st.lists(st.text(string.ascii_letters + " .-", min_size=1), min_size=1, max_size=4).map("/".join))
 )
-def test_every_image_gets_a_place_or_is_counted_in_a_note(paths: list[str]) -> None:
+def test_every_image_has_a_label_or_is_counted_in_a_note(paths: list[str]) -> None:
     layout = parse_layout(paths, Path("root"))
     assert len(layout.placements) == len(paths)
-    assert bool(layout.notes) == any(not placed.label for placed in layout.placements)
+    assert bool(layout.notes) == any(not placement.label for placement in layout.placements)

@@ -1,3 +1,5 @@
+"""Splits of labeled groups: ratios, whole groups, every label in every split."""
+
 from __future__ import annotations
 
 import math
@@ -11,17 +13,17 @@ from hypothesis import strategies as st
 from emotion.datasets.splitting import expected_split_counts, holdout_ratios, parse_split_ratios, split_groups
 from emotion.errors import DataError
 
-SHARES = (0.8, 0.1, 0.1)
+RATIOS = (0.8, 0.1, 0.1)
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=80)
-ANY_SHARES = st.sampled_from([SHARES, (0.5, 0.25, 0.25), (1.0, 0.0, 0.0), (0.6, 0.4, 0.0), (0.34, 0.33, 0.33)])
+ANY_RATIOS = st.sampled_from([RATIOS, (0.5, 0.25, 0.25), (1.0, 0.0, 0.0), (0.6, 0.4, 0.0), (0.34, 0.33, 0.33)])
 
 
-def split_of(labels: list[int], groups: list[int] | None = None, shares=SHARES, seed: int = 1) -> np.ndarray:
-    return split_groups(np.array(labels, np.int8), np.array(groups or range(len(labels))), shares, seed)
+def split_of(labels: list[int], groups: list[int] | None = None, ratios=RATIOS, seed: int = 1) -> np.ndarray:
+    return split_groups(np.array(labels, np.int8), np.array(groups or range(len(labels))), ratios, seed)
 
 
 @pytest.mark.parametrize(
-    ("text", "shares"),
+    ("text", "ratios"),
     [
         ("80/10/10", (0.8, 0.1, 0.1)),
         ("2/1/1", (0.5, 0.25, 0.25)),
@@ -29,14 +31,14 @@ def split_of(labels: list[int], groups: list[int] | None = None, shares=SHARES, 
         (" 8 / 1.5/.5", (0.8, 0.15, 0.05)),
     ],
 )
-def test_shares(text: str, shares: tuple[float, ...]) -> None:
-    assert parse_split_ratios(text) == pytest.approx(shares)
+def test_ratios_are_parsed(text: str, ratios: tuple[float, ...]) -> None:
+    assert parse_split_ratios(text) == pytest.approx(ratios)
 
 
 @pytest.mark.parametrize(
     "text", ["", "80", "80/20", "80/10/10/0", "0/50/50", "a/b/c", "-80/10/10", "nan/1/1", "inf/1/1"]
 )
-def test_shares_that_make_no_sense(text: str) -> None:
+def test_invalid_ratios_are_refused(text: str) -> None:
     with pytest.raises(DataError, match="80/10/10"):
         parse_split_ratios(text)
 
@@ -53,55 +55,57 @@ def test_shares_that_make_no_sense(text: str) -> None:
         (15, (12, 2, 1)),
     ],
 )
-def test_single_pictures_are_shared_out_exactly(rows: int, counts: tuple[int, ...]) -> None:
-    got = np.bincount(split_of([0] * rows), minlength=3)
-    assert tuple(got) == counts
+def test_single_rows_are_split_exactly(rows: int, counts: tuple[int, ...]) -> None:
+    split_counts = np.bincount(split_of([0] * rows), minlength=3)
+    assert tuple(split_counts) == counts
 
 
 @pytest.mark.parametrize("given_splits", [(True, v, t) for v in (True, False) for t in (True, False)])
-def test_what_is_told_before_is_what_is_held_out(given_splits: tuple[bool, ...]) -> None:
-    shares = holdout_ratios(given_splits)
-    assert [share > 0 for share in shares] == [True, *(not there for there in given_splits[1:])]
+def test_expected_counts_equal_the_counts_of_the_split(given_splits: tuple[bool, ...]) -> None:
+    ratios = holdout_ratios(given_splits)
+    assert [ratio > 0 for ratio in ratios] == [True, *(not there for there in given_splits[1:])]
     for rows in range(60):
-        assert expected_split_counts(rows, shares) == tuple(
-            np.bincount(split_of([0] * rows, shares=shares), minlength=3)
+        assert expected_split_counts(rows, ratios) == tuple(
+            np.bincount(split_of([0] * rows, ratios=ratios), minlength=3)
         )
 
 
-@given(rows=ROWS, shares=ANY_SHARES, seed=st.integers(0, 5))
-def test_no_group_is_torn_apart(rows: list[tuple[int, int]], shares: tuple[float, float, float], seed: int) -> None:
+@given(rows=ROWS, ratios=ANY_RATIOS, seed=st.integers(0, 5))
+def test_every_group_is_in_one_split(
+    rows: list[tuple[int, int]], ratios: tuple[float, float, float], seed: int
+) -> None:
     labels, groups = [label for label, _ in rows], [group for _, group in rows]
-    split = split_of(labels, groups, shares, seed)
-    homes = {group: set(split[np.array(groups) == group].tolist()) for group in groups}
-    assert all(len(home) == 1 for home in homes.values())
-    assert all(shares[s] > 0 for s in split)
-    np.testing.assert_array_equal(split, split_of(labels, groups, shares, seed))
+    split = split_of(labels, groups, ratios, seed)
+    splits = {group: set(split[np.array(groups) == group].tolist()) for group in groups}
+    assert all(len(group_splits) == 1 for group_splits in splits.values())
+    assert all(ratios[s] > 0 for s in split)
+    np.testing.assert_array_equal(split, split_of(labels, groups, ratios, seed))
 
 
-@given(sizes=st.lists(st.lists(st.integers(1, 9), max_size=12), min_size=1, max_size=4), shares=ANY_SHARES)
-def test_every_label_is_in_every_split_if_it_can_be(sizes: list[list[int]], shares: tuple[float, float, float]) -> None:
+@given(sizes=st.lists(st.lists(st.integers(1, 9), max_size=12), min_size=1, max_size=4), ratios=ANY_RATIOS)
+def test_label_with_enough_groups_is_in_every_split(sizes: list[list[int]], ratios: tuple[float, float, float]) -> None:
     labels, groups = [], []
     for label, of_label in enumerate(sizes):
         for size in of_label:
             groups += [groups[-1] + 1 if groups else 0] * size
             labels += [label] * size
-    split = split_of(labels, groups, shares)
-    places = sum(share > 0 for share in shares)
+    split = split_of(labels, groups, ratios)
+    num_splits = sum(ratio > 0 for ratio in ratios)
     for label, of_label in enumerate(sizes):
-        seen = set(split[np.array(labels, int) == label].tolist())
-        assert len(seen) == min(places, len(of_label))
+        label_splits = set(split[np.array(labels, int) == label].tolist())
+        assert len(label_splits) == min(num_splits, len(of_label))
 
 
 @given(counts=st.lists(st.integers(0, 60), min_size=1, max_size=5), seed=st.integers(0, 9))
-def test_shares_are_kept_by_every_label(counts: list[int], seed: int) -> None:
+def test_every_label_keeps_the_ratios(counts: list[int], seed: int) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
     split = split_of(labels.tolist(), seed=seed)
     for label, count in enumerate(counts):
-        got = Counter(split[labels == label].tolist())
-        for place, share in enumerate(SHARES):
-            assert math.floor(share * count) <= got[place] + 2
-            assert got[place] <= math.ceil(share * count) + (count <= 10)
+        split_counts = Counter(split[labels == label].tolist())
+        for index, ratio in enumerate(RATIOS):
+            assert math.floor(ratio * count) <= split_counts[index] + 2
+            assert split_counts[index] <= math.ceil(ratio * count) + (count <= 10)
 
 
-def test_another_seed_is_another_split() -> None:
+def test_seed_changes_the_split() -> None:
     assert len({split_of([0] * 40, seed=seed).tobytes() for seed in range(5)}) == 5

@@ -1,3 +1,5 @@
+"""Results of an image batch: continued, replaced, interrupted at any point, and refused."""
+
 from __future__ import annotations
 
 import contextlib
@@ -37,7 +39,7 @@ def write(path: Path, seed: int) -> Path:
 
 @pytest.fixture
 def seen() -> list[int]:
-    """How many images were analyzed."""
+    """The number of analyzed images."""
     return [0]
 
 
@@ -72,11 +74,11 @@ def analyze(
 
 
 def check_whole(folder: Path, *stems: str) -> None:
-    """The folder holds the results of these images, and nothing else."""
+    """Check that the folder has the results of these images and no other files."""
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     images = {name for stem in stems for name in (f"{stem}.png", f"faces/{stem}/01_happy.png")}
     assert files == {*FILES, *images}
-    assert (folder / "faces.csv").read_text("utf-8").startswith(BYTE_ORDER_MARK), "Excel shows other letters otherwise"
+    assert (folder / "faces.csv").read_text("utf-8").startswith(BYTE_ORDER_MARK), "Excel needs it to recognize UTF-8"
     with open(folder / "faces.csv", newline="", encoding="utf-8-sig") as file:
         assert len(list(csv.DictReader(file))) == len(stems)
     assert len(json.loads((folder / "faces.json").read_text())) == len(stems)
@@ -91,7 +93,7 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
     assert (status, err, seen[0], out.startswith(first)) == (0, "", 3, True)
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(a), str(b), str(other)]
     check_whole(tmp_path / "out", "a", "b", "a-2")
-    os.utime(a)  # touched, but the same
+    os.utime(a)  # another time, the same content
     assert analyze(b, a, "--out", "out")[:2] == (0, f"{b}: 1 happy\n{a}: 1 happy\n")
     assert seen[0] == 3
     assert "other settings (" in analyze(a, "--out", "out", "--min-confidence", "0.6")[2]
@@ -115,7 +117,7 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
         (lambda out: None, ["--overwrite", "out/a.png"], "is an input and lies in"),
     ],
 )
-def test_refused_call_touches_nothing(
+def test_refused_call_changes_nothing(
     analyze: Run, tmp_path: Path, change: Callable[[Path], object], options: list[str], words: str
 ) -> None:
     a, b = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "b.png")))
@@ -127,7 +129,7 @@ def test_refused_call_touches_nothing(
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
-def test_files_of_others_in_a_result_are_never_written_over(analyze: Run, tmp_path: Path) -> None:
+def test_foreign_files_are_not_overwritten(analyze: Run, tmp_path: Path) -> None:
     a, b = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "B.png")))
     assert analyze(a, "--out", "out")[0] == 0
     (tmp_path / "out" / "b.PNG").write_text("mine")
@@ -137,7 +139,7 @@ def test_files_of_others_in_a_result_are_never_written_over(analyze: Run, tmp_pa
     assert (tmp_path / "out" / "B-3.png").exists()
 
 
-def test_overwrite_replaces_the_whole_once_it_is_complete(
+def test_overwrite_replaces_the_results_when_complete(
     analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[int]
 ) -> None:
     a, b, c = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "b.png", "c.png")))
@@ -161,7 +163,7 @@ def test_overwrite_replaces_the_whole_once_it_is_complete(
 
 
 def stop_after(patch: pytest.MonkeyPatch, count: int) -> None:
-    """As if somebody pressed Ctrl+C while the image after the first `count` is written."""
+    """Interrupt as Ctrl+C does after `count` images."""
     real, left = ImageResults.add, [count]
 
     def add(self: ImageResults, *arguments: object, **named: object) -> None:
@@ -174,11 +176,11 @@ def stop_after(patch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync", "mkdir"])
-def test_break_within_an_image_leaves_all_before_and_the_next_call_goes_on(
+def test_call_continues_after_an_interruption_at_any_file_operation(
     analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     class Broken(BaseException):
-        """Stops the call at its `step`-th use of the disk, and leaves it as it is."""
+        """Ends the call at its `step`-th file operation."""
 
     paths = [write(tmp_path / f"{i}.png", i) for i in range(3)]
     real, step = getattr(os, call), 0
@@ -204,7 +206,7 @@ def test_break_within_an_image_leaves_all_before_and_the_next_call_goes_on(
     assert 3 < step < 29
 
 
-def test_folder_that_fills_up_ends_the_batch(
+def test_full_disk_ends_the_batch_with_a_message(
     analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[int]
 ) -> None:
     def full(*_: object) -> None:
@@ -217,7 +219,7 @@ def test_folder_that_fills_up_ends_the_batch(
     assert seen[0] == 1
 
 
-def test_sources_count_an_image_that_is_named_twice(tmp_path: Path) -> None:
+def test_equal_paths_are_numbered(tmp_path: Path) -> None:
     a = write(tmp_path / "a.png", 0)
     (tmp_path / "link.png").symlink_to(a)
     assert [s.occurrence for s in InputImage.from_paths([a, tmp_path / "b.png", tmp_path / "link.png"])] == [1, 1, 2]
@@ -225,9 +227,7 @@ def test_sources_count_an_image_that_is_named_twice(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_keeps_what_is_done_and_the_next_call_goes_on(
-    tmp_path: Path, sample_file: Path, number: signal.Signals
-) -> None:
+def test_call_continues_after_a_signal(tmp_path: Path, sample_file: Path, number: signal.Signals) -> None:
     photos = [tmp_path / f"{i:02d}.jpg" for i in range(8)]
     for photo in photos:
         shutil.copy(sample_file, photo)
@@ -235,21 +235,21 @@ def test_signal_keeps_what_is_done_and_the_next_call_goes_on(
     command = [sys.executable, "-m", "emotion", "analyze", *map(str, photos), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(2)]
+    lines = [process.stdout.readline() for _ in range(2)]
     process.send_signal(number)
     rest, err = process.communicate(timeout=120)
-    done = len(said) + rest.count("\n")
+    done = len(lines) + rest.count("\n")
     assert process.returncode == 1
     assert err == f"emotion: Stopped: {done} of 8 images are done and are in {out}; the same command goes on there.\n"
     rows = len((out / "faces.csv").read_text().splitlines()) - 1
-    kept = [len(list(out.glob("*.png"))), len(list((out / "faces").rglob("*.png"))), rows]
-    assert kept == [done, done, done]
+    counts = [len(list(out.glob("*.png"))), len(list((out / "faces").rglob("*.png"))), rows]
+    assert counts == [done, done, done]
     assert len(json.loads((out / "faces.json").read_text())) == done < 8
     times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
     time_before = time.time_ns()
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert len(ended.stdout.splitlines()) == 8
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(completed.stdout.splitlines()) == 8
     assert len(json.loads((out / "faces.json").read_text())) == 8
-    again = [path.name for path in out.glob("*.png") if path.stat().st_mtime_ns >= time_before]
-    assert sorted(again) == [f"{photo.stem}.png" for photo in photos[done:]]
-    assert times.keys().isdisjoint(again)
+    rewritten = [path.name for path in out.glob("*.png") if path.stat().st_mtime_ns >= time_before]
+    assert sorted(rewritten) == [f"{photo.stem}.png" for photo in photos[done:]]
+    assert times.keys().isdisjoint(rewritten)

@@ -1,3 +1,5 @@
+"""Faces as JSON, tables, CSV and ZIP files."""
+
 from __future__ import annotations
 
 import csv
@@ -24,17 +26,15 @@ HAPPY = Face(Box(1.4, 2.6, 30, 40), 0.98765, scores=Scores(["sad", "happy"], [0.
 UNSURE = Face(
     Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), uncertainty_reason="small: 10 pixels wide"
 )
-UNREAD = Face(Box(0, 0, 9, 9), 0.7)
-SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
-
-# ------------------------------------------------------------------ JSON
+UNSCORED = Face(Box(0, 0, 9, 9), 0.7)
+FEARFUL = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
 
 
 @pytest.mark.parametrize(
     ("face", "expected"),
     [
         (
-            UNREAD,
+            UNSCORED,
             {
                 "box": [0, 0, 9, 9],
                 "detection_score": 0.7,
@@ -68,7 +68,7 @@ SEVEN = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
         ),
     ],
 )
-def test_a_face_as_json(face: Face, expected: dict) -> None:
+def test_face_becomes_plain_values(face: Face, expected: dict) -> None:
     assert serialization.face_to_dict(face) == expected
     assert list(serialization.face_to_dict(face)) == [*expected]
     assert json.loads(json.dumps(serialization.face_to_dict(face))) == expected  # plain values only
@@ -77,16 +77,14 @@ def test_a_face_as_json(face: Face, expected: dict) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [([], "[]\n"), ({}, "{}\n"), ({"ä": "日"}, '{\n "ä": "日"\n}\n'), ([1], "[\n 1\n]\n")]
 )
-def test_json_text(value: object, text: str) -> None:
+def test_json_text_keeps_letters_and_ends_with_a_line_break(value: object, text: str) -> None:
     assert serialization.to_json(value) == text
 
 
-def test_json_never_holds_what_is_no_json() -> None:
+def test_nan_is_not_written_as_json() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         serialization.to_json([float("nan")])
 
-
-# ------------------------------------------------------------------ tables
 
 COLUMNS = ["file", "face_index", "label", "confidence", "uncertainty_reason", "detection_score", "x1", "y1", "x2", "y2"]
 
@@ -96,9 +94,9 @@ COLUMNS = ["file", "face_index", "label", "confidence", "uncertainty_reason", "d
     [
         ([], [], []),
         ([("a.jpg", [])], [], []),
-        ([("a.jpg", [UNREAD])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([("a.jpg", [UNSCORED])], [], [["a.jpg", 1, "", None, "", 0.7, 0, 0, 9, 9]]),
         (
-            [("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [SEVEN])],
+            [("a.jpg", [HAPPY, UNSURE]), ("b.jpg", [FEARFUL])],
             ["score_sad", "score_happy", "score_fear"],
             [
                 ["a.jpg", 1, "happy", 0.87656, "", 0.98765, 1, 3, 30, 40, 0.12344, 0.87656, None],
@@ -108,13 +106,13 @@ COLUMNS = ["file", "face_index", "label", "confidence", "uncertainty_reason", "d
         ),
     ],
 )
-def test_faces_table(photos: list, columns: list[str], rows: list[list]) -> None:
+def test_faces_table_has_a_row_per_face(photos: list, columns: list[str], rows: list[list]) -> None:
     table = tables.faces_table(photos)
     assert list(table.columns) == [*COLUMNS, *columns]
     assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
 
 
-def test_a_label_that_is_called_like_a_column() -> None:
+def test_label_named_like_a_column_has_its_own_column() -> None:
     labels = ["label", "happy", "score_label"]
     face = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(labels, [0.5, 0.3, 0.2]), track_id=1)
     names = ["score_label", "score_happy", "score_score_label"]
@@ -129,42 +127,39 @@ def test_a_label_that_is_called_like_a_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("faces", "rows", "sentence"),
+    ("faces", "rows", "text"),
     [
         ([], [], "no face"),
-        ([UNREAD], [("unsure", 1, 1.0)], "1 unsure"),
+        ([UNSCORED], [("unsure", 1, 1.0)], "1 unsure"),
         (
-            [UNSURE, UNSURE, UNREAD, SEVEN, HAPPY, HAPPY],
+            [UNSURE, UNSURE, UNSCORED, FEARFUL, HAPPY, HAPPY],
             [("happy", 2, 1 / 3), ("fear", 1, 1 / 6), ("unsure", 3, 0.5)],
             "2 happy, 1 fear, 3 unsure",
         ),
     ],
 )
-def test_counts(faces: list[Face], rows: list[tuple], sentence: str) -> None:
+def test_displayed_labels_are_counted(faces: list[Face], rows: list[tuple], text: str) -> None:
     table = tables.counts_table(faces)
     assert list(table.columns) == ["expression", "count", "share"]
     assert list(table.itertuples(index=False, name=None)) == rows
-    assert serialization.format_counts(faces) == sentence
+    assert serialization.format_counts(faces) == text
 
 
 @pytest.mark.parametrize(
     ("face", "rows"),
-    [(UNREAD, []), (HAPPY, [("sad", 0.12344), ("happy", 0.87656)]), (SEVEN, [("fear", 0.9), ("sad", 0.1)])],
+    [(UNSCORED, []), (HAPPY, [("sad", 0.12344), ("happy", 0.87656)]), (FEARFUL, [("fear", 0.9), ("sad", 0.1)])],
 )
-def test_scores_table(face: Face, rows: list[tuple]) -> None:
+def test_scores_table_has_the_order_of_the_classifier(face: Face, rows: list[tuple]) -> None:
     table = tables.scores_table(face)
     assert list(table.columns) == ["expression", "probability"]
     assert list(table.itertuples(index=False, name=None)) == rows
 
 
-# ------------------------------------------------------------------ CSV
-
-
-def test_no_faces_make_a_csv_with_its_header() -> None:
+def test_csv_without_faces_has_a_header() -> None:
     assert tables.to_csv(tables.faces_table([])) == MARK + ",".join(COLUMNS) + "\n"
 
 
-def test_csv_has_four_digits() -> None:
+def test_csv_has_four_decimals() -> None:
     text = tables.to_csv(tables.faces_table([("a.jpg", [HAPPY])]))
     assert text.splitlines()[1] == "a.jpg,1,happy,0.8766,,0.9877,1,3,30,40,0.1234,0.8766"
 
@@ -182,7 +177,7 @@ def test_csv_has_four_digits() -> None:
         ('=1+"2",3', '\'=1+"2",3'),
     ],
 )
-def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
+def test_names_are_not_formulas_in_a_csv(name: str, cell: str) -> None:
     table = tables.faces_table([(name, [HAPPY])])
     before = table.copy()
     rows = list(csv.reader(io.StringIO(tables.to_csv(table), newline="")))
@@ -191,8 +186,8 @@ def test_no_spreadsheet_runs_a_name(name: str, cell: str) -> None:
     pd.testing.assert_frame_equal(table, before)
 
 
-def test_a_csv_opens_with_its_umlauts_and_has_one_mark() -> None:
-    """Excel takes a file for UTF-8 by its first three bytes only."""
+def test_csv_has_one_byte_order_mark() -> None:
+    """Excel recognizes UTF-8 by the first three bytes."""
     table = tables.faces_table([("Größe 1.jpg", [HAPPY]), ("ü.jpg", [HAPPY])])
     frames = [json.dumps(serialization.frame_to_dict(second, [HAPPY])) for second in range(3)]
     for text in (tables.to_csv(table), tables.stream_to_csv(frames), tables.stream_to_csv([])):
@@ -205,7 +200,7 @@ def test_a_csv_opens_with_its_umlauts_and_has_one_mark() -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("=+-@\r\n\t,;\"'"), max_size=10), max_size=4))
-def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[str]) -> None:
+def test_any_name_survives_the_csv_and_is_not_a_formula(names: list[str]) -> None:
     text = tables.to_csv(tables.faces_table([(name, [HAPPY]) for name in names]))
     assert "\r" not in text
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(MARK), newline="")))
@@ -214,20 +209,17 @@ def test_every_text_comes_back_from_the_csv_and_none_is_a_formula(names: list[st
     assert not any(cell.startswith(tuple("=+-@")) for row in rows for cell in row.values())
 
 
-def test_two_columns_of_one_name() -> None:
+def test_columns_of_equal_name_are_both_escaped() -> None:
     table = pd.DataFrame([["=1", "a", "=2"]], columns=["name", "b", "name"])
     assert tables.to_csv(table) == MARK + "name,b,name\n'=1,a,'=2\n"
 
 
-def test_negative_numbers_stay_numbers() -> None:
+def test_negative_numbers_are_not_escaped() -> None:
     assert tables.to_csv(pd.DataFrame({"a": [-1, 2], "b": [-0.5, 0.25]})) == MARK + "a,b\n-1,-0.5000\n2,0.2500\n"
 
 
-# ------------------------------------------------------------------ files
-
-
 @pytest.mark.parametrize(
-    ("name", "label"),
+    ("name", "expected"),
     [
         ("", "photo"),
         ("...", "photo"),
@@ -242,19 +234,19 @@ def test_negative_numbers_stay_numbers() -> None:
         ('<img src="x" onerror=alert(1)>', "img-src-x-onerror-alert-1"),
     ],
 )
-def test_file_label(name: str, label: str) -> None:
-    assert serialization.sanitize_filename(name) == label
+def test_file_name_is_sanitized(name: str, expected: str) -> None:
+    assert serialization.sanitize_filename(name) == expected
 
 
 @given(st.text(max_size=100))
-def test_file_labels_are_safe(name: str) -> None:
-    label = serialization.sanitize_filename(name)
-    assert re.fullmatch(r"[\w.-]{1,60}", label)
-    assert label[0] not in ".-"
+def test_sanitized_file_names_are_safe(name: str) -> None:
+    stem = serialization.sanitize_filename(name)
+    assert re.fullmatch(r"[\w.-]{1,60}", stem)
+    assert stem[0] not in ".-"
 
 
 @pytest.mark.parametrize("files", [{}, {"a.txt": b"one", "b/ä.txt": b"", "c.bin": bytes(1000)}])
-def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -> None:
+def test_zip_has_all_files_and_is_reproducible(files: dict[str, bytes]) -> None:
     packed = serialization.zip_files(files)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert archive.testzip() is None
@@ -273,11 +265,11 @@ def test_a_zip_holds_the_files_and_is_always_the_same(files: dict[str, bytes]) -
         (Box(30, 20, 50, 40), (12, 12, 3)),
     ],
 )
-def test_cut_out(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
+def test_crop_with_margin_is_a_view_inside_the_image(box: Box, shape: tuple[int, ...], make_scores: Callable) -> None:
     image = np.arange(30 * 40 * 3, dtype=np.uint32).astype(np.uint8).reshape(30, 40, 3)
-    cut = serialization.crop_with_margin(image, Face(box, 1.0))
-    assert cut.shape == shape
-    assert np.shares_memory(cut, image)
+    crop = serialization.crop_with_margin(image, Face(box, 1.0))
+    assert crop.shape == shape
+    assert np.shares_memory(crop, image)
 
 
 # ------------------------------------------------------------------ of detectors and histories
@@ -339,8 +331,6 @@ def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
     assert list(table.itertuples(index=False, name=None)) == lines
 
 
-# ------------------------------------------------------------------ streams
-
 STREAM = [
     "timestamp",
     "track_id",
@@ -356,8 +346,8 @@ STREAM = [
 ]
 
 
-def test_a_frame_as_json() -> None:
-    frame = serialization.frame_to_dict(1.23456, [replace(UNSURE, track_id=3), UNREAD])
+def test_frame_becomes_plain_values() -> None:
+    frame = serialization.frame_to_dict(1.23456, [replace(UNSURE, track_id=3), UNSCORED])
     assert frame["timestamp"] == 1.235
     assert [(face["track_id"], face["display_label"], face["label"]) for face in frame["faces"]] == [
         (3, "unsure", "sad"),
@@ -372,12 +362,12 @@ def test_a_frame_as_json() -> None:
     [
         ([], [], []),
         ([(0.0, [])], [], []),
-        ([(0.5, [UNREAD])], [], [[0.5, None, "unsure", "", None, "", 0.7, 0, 0, 9, 9]]),
+        ([(0.5, [UNSCORED])], [], [[0.5, None, "unsure", "", None, "", 0.7, 0, 0, 9, 9]]),
         (
             [
                 (0.0, [replace(HAPPY, track_id=1)]),
                 (0.04, []),
-                (0.08, [replace(UNSURE, track_id=2), replace(SEVEN, track_id=1)]),
+                (0.08, [replace(UNSURE, track_id=2), replace(FEARFUL, track_id=1)]),
             ],
             ["score_sad", "score_happy", "score_fear"],
             [
@@ -397,7 +387,7 @@ def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> Non
 @pytest.mark.parametrize("part", [1, 2, 100])
 def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_CHUNK_FRAMES", part)
-    faces = [[], [replace(HAPPY, track_id=1)], [], [replace(UNSURE, track_id=2), replace(SEVEN, track_id=1)]]
+    faces = [[], [replace(HAPPY, track_id=1)], [], [replace(UNSURE, track_id=2), replace(FEARFUL, track_id=1)]]
     frames = [serialization.frame_to_dict(i / 10, some) for i, some in enumerate(faces)]
     for some in (frames, frames[:1], []):
         assert tables.stream_to_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))

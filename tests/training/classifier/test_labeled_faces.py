@@ -18,6 +18,7 @@ from emotion.media.image_reader import encode_png
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import Prediction
+from emotion.training.classifier.labeled_face_scores import Bootstrap
 from emotion.training.classifier.labeled_faces import LABELS_FILE, LabeledFacesReport, evaluate_labeled_faces
 from emotion.training.metrics import calibration_error
 
@@ -130,7 +131,7 @@ def test_intervals_vary_between_persons_and_not_within_one(tmp_path: Path, analy
 def test_report_is_json_and_depends_on_the_seed_only(tmp_path: Path, analyzer: Analyzer) -> None:
     write_folder(tmp_path, [("happy", str(i), (BRIGHT, DIM, DIM)[i % 3]) for i in range(20)])
     first, second, other = (
-        evaluate_labeled_faces(tmp_path, analyzer, num_resamples=10, seed=seed).to_dict() for seed in (1, 1, 2)
+        evaluate_labeled_faces(tmp_path, analyzer, bootstrap=Bootstrap(10, seed)).to_dict() for seed in (1, 1, 2)
     )
     assert first == second != other
     assert json.loads(json.dumps(first, allow_nan=False)) == first
