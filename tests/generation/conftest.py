@@ -7,43 +7,43 @@ import pytest
 
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import ModelBundle, open_model
-from tests.generation.making import use_tiny, write_generator, write_judge, write_teacher
+from tests.generation.making import use_tiny_networks, write_classifier, write_generator, write_guidance_classifier
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small generator. To be looked at only."""
+def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small generator; tests must not change it."""
     return write_generator(tmp_path_factory.mktemp("generators") / "waves")
 
 
 @pytest.fixture(scope="session")
-def sampler(made: Path) -> Sampler:
-    return Sampler(open_model(made))
+def sampler(generator_folder: Path) -> Sampler:
+    return Sampler(open_model(generator_folder))
 
 
 @pytest.fixture(scope="session")
-def judge_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    return open_model(write_judge(tmp_path_factory.mktemp("judges") / "judge"))
+def classifier_bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    return open_model(write_classifier(tmp_path_factory.mktemp("classifiers") / "classifier"))
 
 
 @pytest.fixture(scope="session")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A classifier that can teach; only for tests that load TensorFlow."""
-    return open_model(write_teacher(tmp_path_factory.mktemp("teachers") / "teacher"))
+def guidance_classifier(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
+    """A classifier with model.keras; for tests that load TensorFlow."""
+    return open_model(write_guidance_classifier(tmp_path_factory.mktemp("guidance") / "guidance"))
 
 
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, with networks that learn in no time; imported here, for quick tests need no TensorFlow."""
+    """The module with tiny networks; imported here, because fast tests must not load TensorFlow."""
     from emotion.generation import trainer
 
-    use_tiny(monkeypatch)
+    use_tiny_networks(monkeypatch)
     return trainer
 
 
 @pytest.fixture
-def lessons(trainer: ModuleType) -> ModuleType:
-    """The module of single steps, with the same networks."""
+def train_step_module(trainer: ModuleType) -> ModuleType:
+    """The module of training steps, with the same networks."""
     from emotion.generation import train_step
 
     return train_step

@@ -1,4 +1,4 @@
-"""Generators and classifiers that need no training: small ONNX networks with their cards."""
+"""Small generators and classifiers with cards, as ONNX networks without training."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from emotion.expressions import FER2013_LABELS
 from emotion.model_store.store import compute_sha256
 
 Change = Callable[[dict[str, Any]], object]
-LATENT = 6
+LATENT_DIM = 6
 
 
 def write_generator(folder: Path, change: Change | None = None, labels: Sequence[str] = FER2013_LABELS) -> Path:
-    """A generator of smooth random pictures with a valid card, which `change` may spoil; the expression decides as
-    much as the seed."""
+    """Write a generator of smooth random images with a card, which `change` may modify.
+
+    The expression influences an image as much as the seed does.
+    """
     rng = np.random.default_rng(3)
     waves = np.stack(
         [
@@ -31,24 +33,24 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
         ]
     ).reshape(8, 48 * 48)
     constants = {
-        "weights": rng.normal(0, 25, (LATENT + len(labels), 8)),
+        "weights": rng.normal(0, 25, (LATENT_DIM + len(labels), 8)),
         "waves": waves,
         "middle": np.array(128.0),
         "least": np.array(0.0),
         "most": np.array(255.0),
     }
     nodes = [
-        helper.make_node("Concat", ["latent", "expression"], ["told"], axis=1),
-        helper.make_node("MatMul", ["told", "weights"], ["amounts"]),
-        helper.make_node("MatMul", ["amounts", "waves"], ["picture"]),
-        helper.make_node("Add", ["picture", "middle"], ["bright"]),
+        helper.make_node("Concat", ["latent", "expression"], ["inputs"], axis=1),
+        helper.make_node("MatMul", ["inputs", "weights"], ["factors"]),
+        helper.make_node("MatMul", ["factors", "waves"], ["image"]),
+        helper.make_node("Add", ["image", "middle"], ["bright"]),
         helper.make_node("Clip", ["bright", "least", "most"], ["grey"]),
         helper.make_node("Reshape", ["grey", "shape"], ["faces"]),
     ]
     write_onnx(
         folder / "model.onnx",
         nodes,
-        {"latent": [None, LATENT], "expression": [None, len(labels)]},
+        {"latent": [None, LATENT_DIM], "expression": [None, len(labels)]},
         {"faces": [None, 48, 48, 1]},
         constants,
         {"shape": np.array([-1, 48, 48, 1])},
@@ -58,7 +60,7 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
         {
             "kind": "generator",
             "name": folder.name,
-            "latent_dim": LATENT,
+            "latent_dim": LATENT_DIM,
             "labels": list(labels),
             "truncation": 0.75,
             "output": {"size": 48, "color_mode": "grayscale", "range": [0, 255]},
@@ -68,8 +70,8 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
     )
 
 
-def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str] = FER2013_LABELS) -> Path:
-    """A classifier with ten features, each the answer of a random filter, and one head "fer2013"."""
+def write_classifier(folder: Path, change: Change | None = None, labels: Sequence[str] = FER2013_LABELS) -> Path:
+    """Write a classifier with ten features of random filters and one head "fer2013"."""
     rng = np.random.default_rng(4)
     constants = {
         "scale": np.array(1 / 255),
@@ -80,8 +82,8 @@ def write_judge(folder: Path, change: Change | None = None, labels: Sequence[str
     nodes = [
         helper.make_node("Flatten", ["faces"], ["flat"]),
         helper.make_node("Mul", ["flat", "scale"], ["x"]),
-        helper.make_node("MatMul", ["x", "filters"], ["seen"]),
-        helper.make_node("Relu", ["seen"], ["features"]),
+        helper.make_node("MatMul", ["x", "filters"], ["filtered"]),
+        helper.make_node("Relu", ["filtered"], ["features"]),
         helper.make_node("MatMul", ["features", "head"], ["product"]),
         helper.make_node("Add", ["product", "bias"], ["fer2013"]),
     ]
@@ -108,9 +110,9 @@ def write_onnx(
     inputs: dict[str, list],
     outputs: dict[str, list],
     constants: dict[str, NDArray],
-    whole: dict[str, NDArray],
+    integers: dict[str, NDArray],
 ) -> None:
-    """`constants` become float32, `whole` numbers int64."""
+    """Write a network; `constants` become float32, `integers` int64."""
     path.parent.mkdir(parents=True, exist_ok=True)
     graph = helper.make_graph(
         list(nodes),
@@ -119,7 +121,7 @@ def write_onnx(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [
             *(numpy_helper.from_array(np.asarray(v, np.float32), name) for name, v in constants.items()),
-            *(numpy_helper.from_array(np.asarray(v, np.int64), name) for name, v in whole.items()),
+            *(numpy_helper.from_array(np.asarray(v, np.int64), name) for name, v in integers.items()),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -138,34 +140,33 @@ def write_card(folder: Path, card: dict[str, Any], change: Change | None) -> Pat
 # --- what needs TensorFlow ---------------------------------------------------------------------------------
 
 
-def tiny_pair(classes: int) -> Any:
-    """Two networks that learn in no time, with everything that a resume must bring back: moving averages and the
-    state of a dropout."""
+def build_tiny_networks(num_classes: int) -> Any:
+    """Return networks that train fast, with the state that a resume must restore: moving averages, a dropout's seed."""
     import keras
     from keras import layers
 
     from emotion.generation.networks import LATENT_DIM, GanNetworks
 
-    latent, expression = keras.Input((LATENT_DIM,), name="latent"), keras.Input((classes,), name="expression")
+    latent, expression = keras.Input((LATENT_DIM,), name="latent"), keras.Input((num_classes,), name="expression")
     x = layers.BatchNormalization()(layers.Dense(12 * 12)(layers.Concatenate()([latent, expression])))
     x = layers.UpSampling2D(4)(layers.Reshape((12, 12, 1))(x))
     generator = keras.Model([latent, expression], layers.Conv2D(1, 3, padding="same")(x), name="tiny")
-    seen, asked = keras.Input((48, 48, 1), name="faces"), keras.Input((classes,), name="expression")
-    x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(6, 8, 8)(seen))
-    x = layers.Concatenate()([layers.Dropout(0.2)(layers.Flatten()(x)), asked])
-    return GanNetworks(generator, keras.Model([seen, asked], layers.Dense(1)(x), name="tiny_discriminator"))
+    faces, expression = keras.Input((48, 48, 1), name="faces"), keras.Input((num_classes,), name="expression")
+    x = layers.LeakyReLU(negative_slope=0.2)(layers.Conv2D(6, 8, 8)(faces))
+    x = layers.Concatenate()([layers.Dropout(0.2)(layers.Flatten()(x)), expression])
+    return GanNetworks(generator, keras.Model([faces, expression], layers.Dense(1)(x), name="tiny_discriminator"))
 
 
-def use_tiny(patch: pytest.MonkeyPatch) -> None:
-    """Offer only `tiny_pair`, under all names."""
+def use_tiny_networks(patch: pytest.MonkeyPatch) -> None:
+    """Build tiny networks for every name."""
     from emotion.generation import networks
     from emotion.generation.config import GAN_NETWORKS
 
-    patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(GAN_NETWORKS, tiny_pair))
+    patch.setattr(networks, "GAN_BUILDERS", dict.fromkeys(GAN_NETWORKS, build_tiny_networks))
 
 
-def write_teacher(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
-    """An untrained classifier with model.keras, as a training leaves it."""
+def write_guidance_classifier(folder: Path, labels: Sequence[str] = FER2013_LABELS) -> Path:
+    """Write an untrained classifier with model.keras."""
     import keras
 
     from emotion.training.export import export_classifier

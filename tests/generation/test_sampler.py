@@ -1,4 +1,4 @@
-"""The same seed gives the same face, alone or among others; what is asked wrongly is refused in words."""
+"""Sampler: seeds, latents, repeatable faces, strips, and refused arguments and models."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from emotion.errors import EmotionError, ModelError
 from emotion.expressions import FER2013_LABELS
 from emotion.generation.sampler import MAX_FACES, MAX_SEED, Sampler, latent_from_seed, make_seeds, parse_seed, slerp
 from emotion.model_store.store import ModelBundle, open_model
-from tests.generation.making import LATENT, write_generator
+from tests.generation.making import LATENT_DIM, write_generator
 
 SEEDS = st.integers(0, MAX_SEED)
 
 
 @pytest.mark.parametrize(("text", "seed"), [("0", 0), (" 7 ", 7), ("007", 7), (str(MAX_SEED), MAX_SEED)])
-def test_seeds_are_read(text: str, seed: int) -> None:
+def test_valid_seeds_are_parsed(text: str, seed: int) -> None:
     assert parse_seed(text) == seed
 
 
@@ -31,13 +31,13 @@ def test_seeds_are_read(text: str, seed: int) -> None:
     "text",
     ["", " ", "-1", "+1", "1.0", "1e3", "seven", "0x7", "1_000", "٧", "²", str(MAX_SEED + 1), "9" * 5000, "7\0"],
 )
-def test_what_is_no_seed_is_refused(text: str) -> None:
+def test_invalid_seeds_are_refused(text: str) -> None:
     with pytest.raises(EmotionError, match=f"expected a whole number from 0 to {MAX_SEED}") as caught:
         parse_seed(text)
     assert len(str(caught.value)) < 150
 
 
-def test_seeds_count_on_and_around() -> None:
+def test_seeds_are_consecutive_and_continue_at_zero() -> None:
     assert make_seeds(7, 3) == (7, 8, 9)
     assert make_seeds(MAX_SEED, 2) == (MAX_SEED, 0)
     assert len(make_seeds(5, MAX_FACES)) == MAX_FACES
@@ -45,41 +45,41 @@ def test_seeds_count_on_and_around() -> None:
 
 @pytest.mark.parametrize("count", [0, -1, MAX_FACES + 1, 100_000])
 def test_too_few_or_too_many_faces_are_refused(count: int) -> None:
-    with pytest.raises(EmotionError, match=f"^{count} faces were asked for; expected 1 to {MAX_FACES}"):
+    with pytest.raises(EmotionError, match=f"^{count} faces were requested; expected 1 to {MAX_FACES}"):
         make_seeds(0, count)
 
 
-def test_a_seed_means_the_same_place_forever() -> None:
-    """Faces that people saved by their seeds would change with these numbers."""
+def test_the_latent_of_a_seed_never_changes() -> None:
+    """With other numbers, faces that people recorded by their seeds would change."""
     np.testing.assert_allclose(latent_from_seed(7, 4), [0.0012301, 0.2987455, -0.2741378, -0.8905919], atol=1e-6)
     assert latent_from_seed(7, 128)[:4].tolist() == latent_from_seed(7, 4).tolist()
 
 
 @given(SEEDS, SEEDS, st.floats(0, 1))
-def test_the_way_between_two_places_is_an_arc(first: int, second: int, share: float) -> None:
-    one, other = latent_from_seed(first, 128), latent_from_seed(second, 128)
-    np.testing.assert_allclose(slerp(one, other, 0), one, atol=1e-5)
-    np.testing.assert_allclose(slerp(one, other, 1), other, atol=1e-5)
-    np.testing.assert_allclose(slerp(one, other, share), slerp(other, one, 1 - share), atol=1e-4)
-    lengths = sorted(np.linalg.norm([one, other], axis=1))
-    # A straight way would leave the shell where all seeds lie.
-    assert lengths[0] * 0.95 <= np.linalg.norm(slerp(one, other, share)) <= lengths[1] * 1.05
+def test_interpolated_latents_are_on_an_arc(start_seed: int, end_seed: int, fraction: float) -> None:
+    start, end = latent_from_seed(start_seed, 128), latent_from_seed(end_seed, 128)
+    np.testing.assert_allclose(slerp(start, end, 0), start, atol=1e-5)
+    np.testing.assert_allclose(slerp(start, end, 1), end, atol=1e-5)
+    np.testing.assert_allclose(slerp(start, end, fraction), slerp(end, start, 1 - fraction), atol=1e-4)
+    lengths = sorted(np.linalg.norm([start, end], axis=1))
+    # Linear interpolation would leave the shell of the seeds' latents.
+    assert lengths[0] * 0.95 <= np.linalg.norm(slerp(start, end, fraction)) <= lengths[1] * 1.05
 
 
 @pytest.mark.parametrize("other", [[3, 4], [-3, -4], [0, 0]])
-def test_ways_without_an_arc(other: list[float]) -> None:
-    one, end = np.array([3, 4], np.float32), np.array(other, np.float32)
-    middle = slerp(one, end, 0.5)
+def test_parallel_latents_are_interpolated_linearly(other: list[float]) -> None:
+    start, end = np.array([3, 4], np.float32), np.array(other, np.float32)
+    middle = slerp(start, end, 0.5)
     assert np.isfinite(middle).all()
-    np.testing.assert_array_equal(slerp(one, end, 0), one)
-    np.testing.assert_allclose(slerp(one, end, 1), end, atol=1e-6)
+    np.testing.assert_array_equal(slerp(start, end, 0), start)
+    np.testing.assert_allclose(slerp(start, end, 1), end, atol=1e-6)
 
 
 # --- drawing -----------------------------------------------------------------------------------------------
 
 
 @given(st.lists(SEEDS, max_size=5), st.sampled_from(FER2013_LABELS), st.floats(0, 1))
-def test_a_face_is_the_same_alone_and_among_others(
+def test_a_face_does_not_depend_on_the_other_seeds(
     sampler: Sampler, seeds: list[int], expression: str, truncation: float
 ) -> None:
     faces = sampler.sample(seeds, expression, truncation)
@@ -89,40 +89,40 @@ def test_a_face_is_the_same_alone_and_among_others(
         np.testing.assert_array_equal(sampler.sample([seed], expression, truncation)[0], face)
 
 
-def test_faces_are_drawn_one_by_one_on_one_core(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is what makes them the same everywhere with a network that is large enough for blocks and threads."""
-    asked: list[tuple[int, ...]] = []
+def test_every_face_is_a_run_of_its_own_on_one_core(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This makes faces repeatable with a network that is large enough for blocks and threads."""
+    batch_sizes: list[tuple[int, ...]] = []
     session = sampler._session
 
-    class Spy:
+    class RecordingSession:
         def run(self, names: list[str], feed: dict[str, Any]) -> Any:
-            asked.append((len(feed["latent"]), len(feed["expression"])))
+            batch_sizes.append((len(feed["latent"]), len(feed["expression"])))
             return session.run(names, feed)
 
-    monkeypatch.setattr(sampler, "_session", Spy())
+    monkeypatch.setattr(sampler, "_session", RecordingSession())
     sampler.sample(range(9), "sad")
-    assert asked == [(1, 1)] * 9
+    assert batch_sizes == [(1, 1)] * 9
     assert session.get_session_options().intra_op_num_threads == 1
 
 
-def test_many_may_ask_at_once(sampler: Sampler) -> None:
+def test_a_sampler_is_thread_safe(sampler: Sampler) -> None:
     expected = sampler.sample(range(8), "happy")
     with ThreadPoolExecutor(8) as pool:
         for faces in pool.map(lambda _: sampler.sample(range(8), "happy"), range(16)):
             np.testing.assert_array_equal(faces, expected)
 
 
-def test_seed_expression_and_truncation_all_count(sampler: Sampler) -> None:
-    asked = [(seed, name, amount) for seed in (1, 2) for name in ("sad", "fear") for amount in (1, 0.5)]
-    faces = [sampler.sample([seed], name, amount)[0] for seed, name, amount in asked]
+def test_seed_expression_and_truncation_all_affect_the_face(sampler: Sampler) -> None:
+    arguments = [(seed, name, factor) for seed in (1, 2) for name in ("sad", "fear") for factor in (1, 0.5)]
+    faces = [sampler.sample([seed], name, factor)[0] for seed, name, factor in arguments]
     assert len({face.tobytes() for face in faces}) == 8
-    np.testing.assert_array_equal(sampler.sample([1], "sad"), sampler.sample([1], "sad", 0.75))  # as the card says
-    alike = sampler.sample([1, 2, 3], "sad", 0)
-    assert (alike == alike[0]).all()
+    np.testing.assert_array_equal(sampler.sample([1], "sad"), sampler.sample([1], "sad", 0.75))  # the card's default
+    average = sampler.sample([1, 2, 3], "sad", 0)
+    assert (average == average[0]).all()
 
 
-def test_a_face_is_what_the_network_says_rounded(sampler: Sampler) -> None:
-    feed = {"latent": latent_from_seed(5, LATENT)[None], "expression": np.eye(7, dtype=np.float32)[[3]]}
+def test_a_face_is_the_rounded_output_of_the_network(sampler: Sampler) -> None:
+    feed = {"latent": latent_from_seed(5, LATENT_DIM)[None], "expression": np.eye(7, dtype=np.float32)[[3]]}
     (raw,) = sampler._session.run(None, feed)
     np.testing.assert_array_equal(sampler.sample([5], "happy", 1)[0], np.round(raw[0, ..., 0]))
 
@@ -135,14 +135,14 @@ def test_a_truncation_out_of_range_is_refused(sampler: Sampler, truncation: floa
 
 @pytest.mark.parametrize("expression", ["", "glad", "contempt", "Happy"])
 def test_an_unknown_expression_is_refused(sampler: Sampler, expression: str) -> None:
-    with pytest.raises(EmotionError, match=r"knows no .* ask for one of angry, disgust"):
+    with pytest.raises(EmotionError, match=r"has no label .* choose one of angry, disgust"):
         sampler.sample([1], expression)
 
 
 # --- strips ------------------------------------------------------------------------------------------------
 
 
-def test_a_morph_passes_all_expressions(sampler: Sampler) -> None:
+def test_a_morph_passes_every_expression(sampler: Sampler) -> None:
     strip = sampler.morph(7, num_steps=4, truncation=1)
     assert strip.faces.shape == (25, 48, 48)
     np.testing.assert_allclose(strip.weights.sum(axis=1), 1, atol=1e-6)
@@ -153,22 +153,22 @@ def test_a_morph_passes_all_expressions(sampler: Sampler) -> None:
     assert len({face.tobytes() for face in strip.faces}) == 25
 
 
-def test_a_walk_leads_from_one_to_the_other(sampler: Sampler) -> None:
+def test_a_walk_leads_from_one_seed_to_the_other(sampler: Sampler) -> None:
     strip = sampler.walk(1, 2, "sad", 5)
     assert strip.faces.shape == (5, 48, 48)
     np.testing.assert_array_equal(strip.faces[[0, -1]], sampler.sample([1, 2], "sad"))
     np.testing.assert_array_equal(sampler.interpolate_many(1, 2, "sad", [0.5]).faces[0], strip.faces[2])
     assert (strip.weights == sampler.encode_expression("sad")).all()
-    nothing = sampler.walk(1, 2, "sad", 0)
-    assert (nothing.faces.shape, nothing.weights.shape) == ((0, 48, 48), (0, 7))
+    empty = sampler.walk(1, 2, "sad", 0)
+    assert (empty.faces.shape, empty.weights.shape) == ((0, 48, 48), (0, 7))
 
 
 # --- models ------------------------------------------------------------------------------------------------
 
 
-def test_another_kind_of_model_is_refused(judge_bundle: ModelBundle) -> None:
+def test_only_a_generator_can_be_sampled(classifier_bundle: ModelBundle) -> None:
     with pytest.raises(ModelError, match="is a classifier; faces are drawn by a generator"):
-        Sampler(judge_bundle)
+        Sampler(classifier_bundle)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_another_kind_of_model_is_refused(judge_bundle: ModelBundle) -> None:
     ],
     ids=["latent", "size", "labels"],
 )
-def test_a_card_that_tells_of_another_network_is_refused(tmp_path: Path, change: Callable[[dict], object]) -> None:
+def test_a_card_that_does_not_match_the_network_is_refused(tmp_path: Path, change: Callable[[dict], object]) -> None:
     bundle = open_model(write_generator(tmp_path / "made", change))
     with pytest.raises(ModelError, match="The card of the model made gives the inputs"):
         Sampler(bundle)

@@ -1,4 +1,4 @@
-"""From a data set to a generator's folder that the app can use."""
+"""The command train-gan: from a data set to a generator that the app can use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emotion.model_store import store
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json
 from emotion.training.runs.folder import read_history
-from tests.generation.making import use_tiny
+from tests.generation.making import use_tiny_networks
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 pytestmark = [
@@ -37,10 +37,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def train(files: Path, teacher: ModelBundle) -> Iterator[Callable[..., int]]:
-    """`train(folder, *arguments)`: `train-gan` with networks that learn in no time."""
+def train(files: Path, guidance_classifier: ModelBundle) -> Iterator[Callable[..., int]]:
+    """Return `train(folder, *arguments)`, which runs `train-gan` with tiny networks."""
     with pytest.MonkeyPatch.context() as patch:
-        use_tiny(patch)
+        use_tiny_networks(patch)
         arguments = [
             "train-gan",
             "--data",
@@ -48,29 +48,33 @@ def train(files: Path, teacher: ModelBundle) -> Iterator[Callable[..., int]]:
             "--votes",
             str(files / "fer2013new.csv"),
             "--teacher",
-            str(teacher.folder),
+            str(guidance_classifier.folder),
         ]
         yield lambda folder, *more: main([*arguments, "--out", str(folder), *more])
 
 
 @pytest.fixture(scope="module")
-def made(train: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(train: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     assert train(folder, "--epochs", "3") == 0
     return folder
 
 
 @pytest.fixture
-def run(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "run"))
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
-def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
+def test_a_finished_run_is_a_generator(run: Path, guidance_classifier: ModelBundle) -> None:
     bundle = open_model(run)
     history = read_history(run)
     best = min(history, key=lambda row: float(row["frechet"]))
     assert bundle.kind == "generator"
-    assert bundle.card["guidance_classifier"] == {"name": "teacher", "sha256": teacher.sha256, "weight": 0.005}
+    assert bundle.card["guidance_classifier"] == {
+        "name": "guidance",
+        "sha256": guidance_classifier.sha256,
+        "weight": 0.005,
+    }
     assert bundle.card["best_epoch"] == int(best["epoch"])
     assert bundle.card["metrics"]["validation"]["frechet"] == float(best["frechet"])
     assert bundle.card["data"] == {"source": "fer2013.csv", "rows": 196}
@@ -78,33 +82,39 @@ def test_a_run_becomes_a_generator(run: Path, teacher: ModelBundle) -> None:
     assert (report["epochs"], report["best_epoch"]) == (3, int(best["epoch"]))
     assert report["export_difference"] < 0.1
     config = read_json(run / "config.json") or {}
-    assert (config["epochs"], config["guidance_classifier"], config["labels"][3]) == (3, teacher.sha256, "happy")
+    assert (config["epochs"], config["guidance_classifier"], config["labels"][3]) == (
+        3,
+        guidance_classifier.sha256,
+        "happy",
+    )
     assert read_json(run / "state.json") is not None
     faces = Sampler(bundle).sample([1, 2], "happy")
     assert not np.array_equal(*faces)
 
 
-def test_the_sheets_of_some_epochs_travel_with_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_sheets_are_part_of_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = open_model(run).card
     assert card["sheet_epochs"] == [1, 2, 3]
     assert "samples.webp" in card["files"]
-    strip = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
-    assert strip is not None
-    assert strip.shape == (3 * 7 * 48, 8 * 48)
+    stacked = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
+    assert stacked is not None
+    assert stacked.shape == (3 * 7 * 48, 8 * 48)
     for i, epoch in enumerate(card["sheet_epochs"]):
         sheet = cv2.imread(str(run / "samples" / f"epoch-{epoch:03d}.png"), cv2.IMREAD_GRAYSCALE)
         assert sheet is not None
-        part = strip[i * sheet.shape[0] : (i + 1) * sheet.shape[0]]
+        part = stacked[i * sheet.shape[0] : (i + 1) * sheet.shape[0]]
         assert np.abs(part.astype(int) - sheet).mean() < 12
     from emotion.generation import sample_sheets
 
     monkeypatch.setattr(sample_sheets, "_MAX_SHEETS", 2)
-    assert sample_sheets._save_sheets(run, 3) == [1, 3]
+    assert sample_sheets.save_sheets(run, 3) == [1, 3]
     (run / "samples" / "epoch-001.png").unlink()
-    assert sample_sheets._save_sheets(run, 3) == [3]
+    assert sample_sheets.save_sheets(run, 3) == [3]
 
 
-def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_can_be_installed_and_sampled(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "BUILTIN_MODELS", tmp_path / "models")
     assert main(["use", str(run), "--name", "faces", "--default"]) == 0
     bundle = store.get_default_model("generator", tmp_path / "models")
@@ -114,24 +124,24 @@ def test_it_can_be_used(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list((tmp_path / "drawn").glob("[!.]*"))) == 9
 
 
-def test_the_same_command_again_learns_nothing_more(run: Path, train: Callable[..., int]) -> None:
-    before = (run / "history.csv").read_bytes(), Sampler(open_model(run)).sample([1, 2], "sad")
+def test_a_finished_training_does_not_continue(run: Path, train: Callable[..., int]) -> None:
+    history, faces = (run / "history.csv").read_bytes(), Sampler(open_model(run)).sample([1, 2], "sad")
     assert train(run, "--epochs", "3") == 0
-    assert (run / "history.csv").read_bytes() == before[0]
-    np.testing.assert_array_equal(Sampler(open_model(run)).sample([1, 2], "sad"), before[1])
+    assert (run / "history.csv").read_bytes() == history
+    np.testing.assert_array_equal(Sampler(open_model(run)).sample([1, 2], "sad"), faces)
 
 
 @pytest.mark.parametrize(
-    "other", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--teacher-weight", "0.1"]]
+    "changes", [["--epochs", "4"], ["--epochs", "3", "--seed", "2"], ["--epochs", "3", "--teacher-weight", "0.1"]]
 )
-def test_other_settings_want_another_folder(
-    run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], other: list[str]
+def test_other_settings_need_another_folder(
+    run: Path, train: Callable[..., int], capsys: pytest.CaptureFixture[str], changes: list[str]
 ) -> None:
-    assert train(run, *other) == 1
+    assert train(run, *changes) == 1
     assert "holds a training with other settings; choose another folder" in capsys.readouterr().err
 
 
-def test_an_unfinished_run_is_no_model_until_it_is_finished(
+def test_a_stopped_run_becomes_a_model_by_finish(
     train: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from emotion.jobs.reporter import JobReporter
@@ -148,9 +158,9 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
-        (["--network", "stylegan"], "There is no network 'stylegan'; choose one of residual, dcgan-upsampling, tiny"),
+        (["--network", "stylegan"], "There is no network 'stylegan'; choose one of residual, dcgan-upsampling"),
         (["--epochs", "0"], "0 epochs"),
         (["--teacher", "nowhere"], "There is no card.json in nowhere"),
         (["--data", "nowhere.csv"], "There is no nowhere.csv"),
@@ -159,25 +169,25 @@ def test_an_unfinished_run_is_no_model_until_it_is_finished(
         (["--finish"], "Nothing has been learned in"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_in_one_sentence(
-    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+def test_invalid_arguments_are_refused_in_one_sentence(
+    train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert train(tmp_path / "run", *arguments) == 1
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     state = read_json(tmp_path / "run" / "state.json") or {}
     assert state["status"] == "failed"
 
 
-def test_only_a_classifier_teaches(
+def test_only_a_classifier_guides_a_training(
     run: Path, train: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "new", "--teacher", str(run)) == 1
-    assert "is a generator; a teacher must be a classifier" in capsys.readouterr().err
+    assert "is a generator; a generator is guided by a classifier" in capsys.readouterr().err
 
 
-def test_the_plain_network_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
+def test_the_baseline_is_trained_by_the_same_command(train: Callable[..., int], tmp_path: Path) -> None:
     assert train(tmp_path / "run", "--network", "dcgan-upsampling", "--epochs", "1") == 0
     card = open_model(tmp_path / "run").card
     assert (card["network"], card["guidance_classifier"]["weight"]) == ("dcgan-upsampling", 0)

@@ -1,4 +1,4 @@
-"""A training that is stopped or killed goes on as if nothing had been; and what both networks learn from."""
+"""GAN training: exact resuming, history, best epoch, batches, losses, and refused data and settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from emotion.generation.sample_sheets import sheet_path
 from emotion.generation.sampler import latent_from_seed
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
-from tests.generation.making import use_tiny, write_judge
+from tests.generation.making import use_tiny_networks, write_classifier
 from tests.training.making import dataset, run_context
 
 pytestmark = [
@@ -36,8 +36,8 @@ pytestmark = [
 TESTS = Path(__file__).parents[1]
 
 
-def config_of(trainer: ModuleType, **changes: Any) -> Any:
-    """A short training; the defaults of the real one where nothing is said."""
+def make_config(trainer: ModuleType, **changes: Any) -> Any:
+    """Return the configuration of a short training."""
     return trainer.GanConfig(
         **{
             "network": "residual",
@@ -50,58 +50,60 @@ def config_of(trainer: ModuleType, **changes: Any) -> Any:
     )
 
 
-def some_data() -> Dataset:
+def make_data() -> Dataset:
     return dataset(84, 28)
 
 
-def weights(network: Any) -> list[NDArray]:
+def get_weights(network: Any) -> list[NDArray]:
     return [np.array(v) for v in network.variables]
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    """The history without the time that it took."""
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the history without durations."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(folder)]
 
 
-def checkpoint(folder: Path) -> dict[str, NDArray]:
+def read_checkpoint(folder: Path) -> dict[str, NDArray]:
     with np.load(folder / CHECKPOINT_FILE, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
-def sheets(folder: Path) -> dict[str, bytes]:
+def read_sheets(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sheet_path(folder, 1).parent.iterdir()}
 
 
-def same_run(one: Path, other: Path) -> None:
-    """Weights, both optimizers, random state, averaged and best generator, the rows and the sheets."""
-    a, b = checkpoint(one), checkpoint(other)
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-    assert rows(one) == rows(other)
-    assert sheets(one) == sheets(other)
+def assert_same_run(folder: Path, expected_folder: Path) -> None:
+    """Compare the checkpoints (weights, optimizers, random state), the histories and the sample sheets."""
+    actual, expected = read_checkpoint(folder), read_checkpoint(expected_folder)
+    assert actual.keys() == expected.keys()
+    for name in actual:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+    assert read_rows(folder) == read_rows(expected_folder)
+    assert read_sheets(folder) == read_sheets(expected_folder)
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, teacher: ModelBundle) -> tuple[Path, list[NDArray]]:
-    """The folder and the returned weights of a training without a break."""
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, guidance_classifier: ModelBundle
+) -> tuple[Path, list[NDArray]]:
+    """Return the folder and the weights of an uninterrupted training."""
     from emotion.generation import trainer
 
-    folder = tmp_path_factory.mktemp("unbroken")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        use_tiny(patch)
-        network = trainer.train_gan(some_data(), config_of(trainer), run_context(folder), teacher)
-    return folder, weights(network)
+        use_tiny_networks(patch)
+        network = trainer.train_gan(make_data(), make_config(trainer), run_context(folder), guidance_classifier)
+    return folder, get_weights(network)
 
 
-# --- going on ----------------------------------------------------------------------------------------------
+# --- resuming ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stops", [(1,), (1, 2, 3)])
-def test_a_stopped_training_goes_on_bit_by_bit(
+def test_a_stopped_training_resumes_exactly(
     trainer: ModuleType,
-    unbroken: tuple[Path, list[NDArray]],
-    teacher: ModelBundle,
+    uninterrupted: tuple[Path, list[NDArray]],
+    guidance_classifier: ModelBundle,
     tmp_path: Path,
     stops: tuple[int, ...],
 ) -> None:
@@ -109,12 +111,14 @@ def test_a_stopped_training_goes_on_bit_by_bit(
 
     for stop in stops:
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
-            trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, stop_after=stop), teacher)
+            trainer.train_gan(
+                make_data(), make_config(trainer), run_context(tmp_path, stop_after=stop), guidance_classifier
+            )
         assert len(read_history(tmp_path)) == stop
-    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
-    for one, other in zip(weights(network), unbroken[1], strict=True):
+    network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
+    for one, other in zip(get_weights(network), uninterrupted[1], strict=True):
         np.testing.assert_array_equal(one, other)
-    same_run(tmp_path, unbroken[0])
+    assert_same_run(tmp_path, uninterrupted[0])
 
 
 CHILD = """
@@ -123,33 +127,33 @@ from pathlib import Path
 import pytest
 from emotion.model_store.store import open_model
 from emotion.generation import trainer
-from tests.generation.making import use_tiny
-from tests.generation.test_trainer import config_of, some_data
+from tests.generation.making import use_tiny_networks
+from tests.generation.test_trainer import make_config, make_data
 from tests.training.making import run_context
-use_tiny(pytest.MonkeyPatch())
-trainer.train_gan(some_data(), config_of(trainer), run_context(Path(sys.argv[1])), open_model(sys.argv[2]))
+use_tiny_networks(pytest.MonkeyPatch())
+trainer.train_gan(make_data(), make_config(trainer), run_context(Path(sys.argv[1])), open_model(sys.argv[2]))
 """
 
 
-def test_a_killed_training_goes_on_bit_by_bit(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle, tmp_path: Path
+def test_a_killed_training_resumes_exactly(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", CHILD, str(tmp_path), str(teacher.folder)]
+    command = [sys.executable, "-c", CHILD, str(tmp_path), str(guidance_classifier.folder)]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(TESTS.parent)}) as child:
         until = time.monotonic() + 240
         while not read_history(tmp_path) and child.poll() is None:
             assert time.monotonic() < until, "the child does not train"
             time.sleep(0.001)
         child.kill()
-    left = rows(tmp_path)
-    assert left == rows(unbroken[0])[: len(left)]
+    left = read_rows(tmp_path)
+    assert left == read_rows(uninterrupted[0])[: len(left)]
     assert left
-    trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
-    same_run(tmp_path, unbroken[0])
+    trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
+    assert_same_run(tmp_path, uninterrupted[0])
 
 
-def test_the_projects_own_networks_go_on_bit_by_bit(teacher: ModelBundle, tmp_path: Path) -> None:
-    """They are large enough for TensorFlow to use all cores, which must not show."""
+def test_the_residual_networks_resume_exactly(guidance_classifier: ModelBundle, tmp_path: Path) -> None:
+    """They are large enough for TensorFlow to use all cores, which must not change the result."""
     from emotion.generation import trainer
     from emotion.training.runs.step_monitor import TrainingStopped
 
@@ -158,32 +162,40 @@ def test_the_projects_own_networks_go_on_bit_by_bit(teacher: ModelBundle, tmp_pa
         (tmp_path / name).mkdir()
         if stop:
             with pytest.raises(TrainingStopped):
-                trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name, stop_after=stop), teacher)
-        trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name), teacher)
-    same_run(tmp_path / "whole", tmp_path / "broken")
+                trainer.train_gan(
+                    dataset(35, 14), config, run_context(tmp_path / name, stop_after=stop), guidance_classifier
+                )
+        trainer.train_gan(dataset(35, 14), config, run_context(tmp_path / name), guidance_classifier)
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 
-def test_finishing_learns_no_more(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle, tmp_path: Path
+def test_export_only_trains_no_further_epoch(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
     from emotion.training.runs.step_monitor import TrainingStopped
 
     with pytest.raises(EmotionError, match=r"has no whole epoch yet; train at least one"):
-        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
+        trainer.train_gan(
+            make_data(), make_config(trainer), run_context(tmp_path, export_only=True), guidance_classifier
+        )
     with pytest.raises(TrainingStopped):
-        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, stop_after=2), teacher)
-    before = checkpoint(tmp_path)
-    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
-    assert rows(tmp_path) == rows(unbroken[0])[:2]
+        trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path, stop_after=2), guidance_classifier)
+    before = read_checkpoint(tmp_path)
+    network = trainer.train_gan(
+        make_data(), make_config(trainer), run_context(tmp_path, export_only=True), guidance_classifier
+    )
+    assert read_rows(tmp_path) == read_rows(uninterrupted[0])[:2]
     for i, value in enumerate(network.weights):
         np.testing.assert_array_equal(np.array(value), before[f"b{i}"])
 
 
-# --- what is kept ------------------------------------------------------------------------------------------
+# --- history, sheets, best epoch ---------------------------------------------------------------------------
 
 
-def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Path, list[NDArray]]) -> None:
-    history = read_history(unbroken[0])
+def test_the_history_has_every_metric_of_every_epoch(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]]
+) -> None:
+    history = read_history(uninterrupted[0])
     assert [row["epoch"] for row in history] == list("1234")
     assert list(history[0]) == [
         "epoch",
@@ -199,31 +211,31 @@ def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Pat
     ]
     for i, row in enumerate(history):
         assert all(math.isfinite(float(cell)) for cell in row.values())
-        assert float(row["learning_rate"]) == pytest.approx(config_of(trainer).learning_rate_at(i), rel=1e-4)
+        assert float(row["learning_rate"]) == pytest.approx(make_config(trainer).learning_rate_at(i), rel=1e-4)
         assert all(
             float(row[name]) > 0 for name in ("g_loss", "d_loss", "gradient_penalty", "guidance_loss", "frechet")
         )
 
 
-def test_the_rate_is_steady_and_then_falls(trainer: ModuleType, lessons: ModuleType) -> None:
-    config = config_of(trainer, epochs=100, constant_lr_fraction=0.4)
+def test_the_learning_rate_is_constant_and_then_decays(trainer: ModuleType, train_step_module: ModuleType) -> None:
+    config = make_config(trainer, epochs=100, constant_lr_fraction=0.4)
     rates = [config.learning_rate_at(epoch) for epoch in range(100)]
     assert rates[:41] == [2e-4] * 41
     assert all(a > b for a, b in pairwise(rates[40:]))
     assert 1e-5 < rates[-1] < 1.2e-5
-    assert config_of(trainer, epochs=1).learning_rate_at(0) == 2e-4
+    assert make_config(trainer, epochs=1).learning_rate_at(0) == 2e-4
     assert {make_gan_config("dcgan-upsampling", epochs=30).learning_rate_at(e) for e in range(30)} == {2e-4}
 
 
-def test_a_sheet_shows_the_same_people_with_all_expressions(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], teacher: ModelBundle
+def test_a_sheet_has_the_same_seeds_with_all_expressions(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], guidance_classifier: ModelBundle
 ) -> None:
-    folder = unbroken[0]
-    assert sorted(sheets(folder)) == [f"epoch-{n:03d}.png" for n in range(1, 5)]
+    folder = uninterrupted[0]
+    assert sorted(read_sheets(folder)) == [f"epoch-{n:03d}.png" for n in range(1, 5)]
     sheet = cv2.imread(str(sheet_path(folder, 4)), cv2.IMREAD_UNCHANGED)
     assert sheet is not None
     assert sheet.shape == (7 * 48, 8 * 48)
-    training = trainer.GanTraining(some_data(), some_data(), config_of(trainer), folder, teacher)
+    training = trainer.GanTraining(make_data(), make_data(), make_config(trainer), folder, guidance_classifier)
     for row, column in ((0, 0), (6, 7), (3, 2)):
         asked = np.eye(7, dtype=np.float32)[[row]]
         raw = np.asarray(training.network([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
@@ -235,7 +247,7 @@ def test_a_sheet_shows_the_same_people_with_all_expressions(
 @pytest.mark.parametrize(("scores", "best"), [([3, 1, 2, 1], 1), ([4, 3, 2, 1], 3), ([1, 1, 1, 1], 0)])
 def test_the_generator_of_the_best_epoch_is_kept(
     trainer: ModuleType,
-    teacher: ModelBundle,
+    guidance_classifier: ModelBundle,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     scores: list[int],
@@ -248,55 +260,57 @@ def test_the_generator_of_the_best_epoch_is_kept(
         return {"frechet": float(scores[len(seen) - 1]), "class_consistency": 0.0, "diversity": 0.0}
 
     monkeypatch.setattr(trainer.GanTraining, "validate", validate)
-    network = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
+    network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
     for got, expected in zip(network.weights, seen[best], strict=True):
         np.testing.assert_array_equal(np.array(got), expected)
-    assert checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
+    assert read_checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
 
 
-def test_a_diverging_training_says_so_and_keeps_the_best_epoch(
-    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_diverging_training_is_an_error_and_keeps_the_best_epoch(
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = trainer.GanConfig.learning_rate_at
     monkeypatch.setattr(
         trainer.GanConfig, "learning_rate_at", lambda self, epoch: 1e30 if epoch == 2 else rate(self, epoch)
     )
     messages = []
-    for _ in range(2):  # and again, when it is told to go on
+    for _ in range(2):  # and again when it is resumed
         with pytest.raises(
             EmotionError, match=r"diverged in epoch 3, .* best epoch before it, [12], is kept"
         ) as caught:
-            trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
+            trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
-    assert len(rows(tmp_path)) == 2
-    kept = checkpoint(tmp_path)
+    assert len(read_rows(tmp_path)) == 2
+    kept = read_checkpoint(tmp_path)
     assert all(np.isfinite(value).all() for value in kept.values())
-    finished = trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path, export_only=True), teacher)
-    assert all(np.isfinite(value).all() for value in weights(finished))
+    finished = trainer.train_gan(
+        make_data(), make_config(trainer), run_context(tmp_path, export_only=True), guidance_classifier
+    )
+    assert all(np.isfinite(value).all() for value in get_weights(finished))
 
 
-def test_a_last_step_that_spoils_the_generator_is_noticed(
-    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_divergence_of_the_last_step_is_detected(
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_step = trainer.GanTraining.train_step
 
-    def spoil(self: Any, batch: Any, index: int) -> dict[str, float]:
+    def diverge(self: Any, batch: Any, index: int) -> dict[str, float]:
         losses = train_step(self, batch, index)
         self.network.weights[-1].assign(np.full(self.network.weights[-1].shape, np.nan, np.float32))
         return losses
 
-    monkeypatch.setattr(trainer.GanTraining, "train_step", spoil)
+    monkeypatch.setattr(trainer.GanTraining, "train_step", diverge)
     with pytest.raises(EmotionError, match=r"diverged in epoch 1, .*nothing was learned"):
-        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), teacher)
+        trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
     assert not (tmp_path / CHECKPOINT_FILE).exists()
 
 
-# --- what is learned ---------------------------------------------------------------------------------------
+# --- batches and steps -------------------------------------------------------------------------------------
 
 
-def test_batches_depend_on_seed_epoch_and_place_alone(trainer: ModuleType) -> None:
-    data, config = some_data(), config_of(trainer)
+def test_batches_depend_only_on_seed_epoch_and_index(trainer: ModuleType) -> None:
+    data, config = make_data(), make_config(trainer)
     one = trainer.GanBatches(data.images, data.labels, config, 3)
     assert len(one) == len(data) // 16
     for other, same in (
@@ -308,77 +322,85 @@ def test_batches_depend_on_seed_epoch_and_place_alone(trainer: ModuleType) -> No
     assert not np.array_equal(one[0][2], one[1][2])
 
 
-def test_faces_keep_their_labels_and_are_mirrored_half_of_the_time(trainer: ModuleType) -> None:
+def test_half_of_the_faces_are_mirrored_and_all_keep_their_labels(trainer: ModuleType) -> None:
     labels = np.repeat(np.arange(7), 40).astype(np.int8)
     images = np.zeros((280, 48, 48), np.uint8)
     images[:, 0, 0], images[:, 1, 1] = labels * 10 + 5, np.arange(280) % 40 + 1
-    batches = trainer.GanBatches(images, labels, config_of(trainer, batch_size=280), 0)
-    faces, got, latents, amounts = batches[0]
+    batches = trainer.GanBatches(images, labels, make_config(trainer, batch_size=280), 0)
+    faces, got, latents, factors = batches[0]
     mirrored = faces[:, 0, 0] == 0
     assert 0.35 < mirrored.mean() < 0.65
     upright = np.where(mirrored[:, None, None], faces[:, :, ::-1], faces)
     np.testing.assert_array_equal(upright[:, 0, 0], got * 10 + 5)
-    assert (latents.shape, latents.dtype, amounts.shape) == ((280, 128), np.float32, (2, 280, 4))
+    assert (latents.shape, latents.dtype, factors.shape) == ((280, 128), np.float32, (2, 280, 4))
     assert abs(latents.mean()) < 0.05
     assert abs(latents.std() - 1) < 0.05
-    assert np.abs(amounts).max() <= 1
+    assert np.abs(factors).max() <= 1
 
 
-def test_rare_expressions_are_drawn_as_often_as_the_root_of_their_number(trainer: ModuleType) -> None:
+def test_labels_are_drawn_in_proportion_to_the_square_root_of_their_count(trainer: ModuleType) -> None:
     labels = np.repeat([0, 1], [9000, 1000]).astype(np.int8)
-    batches = trainer.GanBatches(np.zeros((10000, 1, 1), np.uint8), labels, config_of(trainer, batch_size=10000), 0)
+    batches = trainer.GanBatches(np.zeros((10000, 1, 1), np.uint8), labels, make_config(trainer, batch_size=10000), 0)
     assert batches[0][1].mean() == pytest.approx(1 / (1 + 3), abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("amounts", "moved"), [((0, 0), (0, 0)), ((1, 0), (3, 0)), ((-0.4, 0.7), (-1, 2)), ((-1, -1), (-3, -3))]
+    ("factors", "moved"), [((0, 0), (0, 0)), ((1, 0), (3, 0)), ((-0.4, 0.7), (-1, 2)), ((-1, -1), (-3, -3))]
 )
-def test_faces_are_moved_by_whole_pixels(
-    lessons: ModuleType, amounts: tuple[float, float], moved: tuple[int, int]
+def test_faces_are_shifted_by_whole_pixels(
+    train_step_module: ModuleType, factors: tuple[float, float], moved: tuple[int, int]
 ) -> None:
     face = np.random.default_rng(0).normal(0, 0.5, (48, 48)).astype(np.float32)
-    got = np.asarray(lessons.diff_augment(face[None, ..., None], np.array([[*amounts, 0, 0]], np.float32)))[0, ..., 0]
+    got = np.asarray(train_step_module.diff_augment(face[None, ..., None], np.array([[*factors, 0, 0]], np.float32)))[
+        0, ..., 0
+    ]
     rows, columns = (np.clip(np.arange(48) - move, 0, 47) for move in moved)
     np.testing.assert_allclose(got, face[rows][:, columns], atol=1e-6)
 
 
-def test_brightness_and_contrast_change_by_a_fifth_and_a_quarter(lessons: ModuleType) -> None:
+def test_brightness_and_contrast_change_by_a_fifth_and_a_quarter(train_step_module: ModuleType) -> None:
     faces = np.random.default_rng(0).normal(0.1, 0.5, (3, 48, 48, 1)).astype(np.float32)
-    amounts = np.array([[0, 0, 1, 0], [0, 0, 0, -1], [0, 0, 0, 0]], np.float32)
-    got = np.asarray(lessons.diff_augment(faces, amounts))
+    factors = np.array([[0, 0, 1, 0], [0, 0, 0, -1], [0, 0, 0, 0]], np.float32)
+    got = np.asarray(train_step_module.diff_augment(faces, factors))
     np.testing.assert_allclose(got[0], faces[0] + 0.2, atol=1e-5)
     np.testing.assert_allclose(got[1], (faces[1] - faces[1].mean()) * 0.75 + faces[1].mean(), atol=1e-5)
     np.testing.assert_allclose(got[2], faces[2], atol=1e-6)
 
 
-def test_losses_are_the_published_ones(lessons: ModuleType) -> None:
+def test_losses_are_the_published_ones(train_step_module: ModuleType) -> None:
     true, false = np.array([[2.0], [-1]], np.float32), np.array([[0.5], [1]], np.float32)
 
     def soft(x: NDArray) -> float:
         return float(np.log1p(np.exp(x)).mean())
 
-    d, g = lessons.adversarial_losses(true, false, True)
+    d, g = train_step_module.adversarial_losses(true, false, True)
     assert (float(d), float(g)) == (pytest.approx(soft(false - true)), pytest.approx(soft(true - false)))
-    d, g = lessons.adversarial_losses(true, false, False)
+    d, g = train_step_module.adversarial_losses(true, false, False)
     assert (float(d), float(g)) == (pytest.approx(soft(-true) + soft(false)), pytest.approx(soft(-false)))
 
 
-def test_the_penalty_is_the_mean_squared_gradient_of_both_kinds(lessons: ModuleType) -> None:
+def test_the_gradient_penalty_is_the_mean_squared_gradient_of_both_kinds(train_step_module: ModuleType) -> None:
     import tensorflow as tf
 
     slopes = np.random.default_rng(0).normal(0, 0.1, (48, 48, 1)).astype(np.float32)
 
-    def critic(inputs: list[Any], training: bool) -> Any:  # a plane for real faces, twice as steep for synthetic ones
+    def discriminator(inputs: list[Any], training: bool) -> Any:  # linear; twice the gradient for synthetic faces
         faces, asked = inputs
         return tf.reduce_sum(faces * slopes, axis=(1, 2, 3))[:, None] * asked
 
-    steep = tf.constant([[1.0], [1.0], [2.0], [2.0]])
-    got = lessons.gradient_penalty(critic, tf.zeros((4, 48, 48, 1)), tf.ones((4, 48, 48, 1)), steep)
+    gradient_factors = tf.constant([[1.0], [1.0], [2.0], [2.0]])
+    got = train_step_module.gradient_penalty(
+        discriminator, tf.zeros((4, 48, 48, 1)), tf.ones((4, 48, 48, 1)), gradient_factors
+    )
     assert float(got) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
 
 
-def test_the_average_follows_the_generator(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
-    training = trainer.GanTraining(some_data(), some_data(), config_of(trainer, ema_decay=0.9), tmp_path, teacher)
+def test_the_averaged_generator_is_the_exponential_moving_average(
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
+) -> None:
+    training = trainer.GanTraining(
+        make_data(), make_data(), make_config(trainer, ema_decay=0.9), tmp_path, guidance_classifier
+    )
     batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, training.config, 0)
     expected = [np.array(v, np.float64) for v in training.network.variables]
     for step in range(1, 5):
@@ -392,31 +414,32 @@ def test_the_average_follows_the_generator(trainer: ModuleType, teacher: ModelBu
         np.testing.assert_allclose(np.array(got), wanted, atol=1e-5)
 
 
-def test_the_teacher_is_heard_and_never_changed(
-    trainer: ModuleType, lessons: ModuleType, teacher: ModelBundle, tmp_path: Path
+def test_guidance_trains_the_generator_and_leaves_the_classifier_unchanged(
+    trainer: ModuleType, train_step_module: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
-    """With nothing but the teacher to please, a generator learns what it wants to see."""
+    """With no other loss, the guidance loss falls."""
     import tensorflow as tf
 
-    config = config_of(trainer, guidance_weight=1.0, learning_rate=3e-3, r1_gamma=0.0, guidance_batch_size=16)
-    training = trainer.GanTraining(some_data(), some_data(), config, tmp_path, teacher)
+    config = make_config(trainer, guidance_weight=1.0, learning_rate=3e-3, r1_gamma=0.0, guidance_batch_size=16)
+    training = trainer.GanTraining(make_data(), make_data(), config, tmp_path, guidance_classifier)
     training.networks.discriminator.set_weights(
         [np.zeros_like(w) for w in training.networks.discriminator.get_weights()]
     )
     for optimizer in training.optimizers[1:]:
         optimizer.learning_rate = 0.0
     batches = trainer.GanBatches(training.train_data.images, training.train_data.labels, config, 0)
-    faces = tf.constant(some_data().images[:4, ..., None], tf.float32)
-    before = np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces))
+    faces = tf.constant(make_data().images[:4, ..., None], tf.float32)
+    before = np.array(train_step_module.load_guidance_classifier(guidance_classifier, make_data().label_names)(faces))
     losses = [training.train_step(batches[i % len(batches)], i)["guidance_loss"] for i in range(60)]
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.05
     np.testing.assert_array_equal(
-        np.array(lessons.load_guidance_classifier(teacher, some_data().label_names)(faces)), before
+        np.array(train_step_module.load_guidance_classifier(guidance_classifier, make_data().label_names)(faces)),
+        before,
     )
 
 
-def test_the_plain_network_is_taught_by_nobody(
-    trainer: ModuleType, lessons: ModuleType, teacher: ModelBundle, tmp_path: Path
+def test_the_baseline_is_trained_without_later_methods(
+    trainer: ModuleType, train_step_module: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
 ) -> None:
     config = make_gan_config("dcgan-upsampling", epochs=1, batch_size=16, guidance_classifier="x")
     assert (
@@ -432,13 +455,13 @@ def test_the_plain_network_is_taught_by_nobody(
         0,
         0,
     )
-    trainer.train_gan(some_data(), config, run_context(tmp_path), teacher)
+    trainer.train_gan(make_data(), config, run_context(tmp_path), guidance_classifier)
     (row,) = read_history(tmp_path)
     assert (float(row["gradient_penalty"]), float(row["guidance_loss"])) == (0, 0)
     assert make_gan_config("dcgan-upsampling", guidance_weight=0.1).guidance_weight == 0.1
 
 
-# --- what is refused ---------------------------------------------------------------------------------------
+# --- refused data and settings -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -446,41 +469,41 @@ def test_the_plain_network_is_taught_by_nobody(
     [
         (
             dataset(14, 7, votes=False),
-            "14 faces to learn from and 7 to measure with; at least 16 training and 2 validation",
+            "14 training and 7 validation faces; at least 16 and 2",
         ),
-        (dataset(21, 1, votes=False), "21 faces to learn from and 1 to measure with"),
-        (dataset(21, 0, 7, votes=False), "21 faces to learn from and 0 to measure with"),
+        (dataset(21, 1, votes=False), "21 training and 1 validation faces"),
+        (dataset(21, 0, 7, votes=False), "21 training and 0 validation faces"),
     ],
 )
 def test_too_few_faces_are_refused(
-    trainer: ModuleType, teacher: ModelBundle, tmp_path: Path, data: Dataset, words: str
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, data: Dataset, words: str
 ) -> None:
     with pytest.raises(DataError, match=words):
-        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
+        trainer.train_gan(data, make_config(trainer), run_context(tmp_path), guidance_classifier)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_face_is_left_out(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
+def test_non_faces_are_left_out(trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path) -> None:
     data = dataset(28, 7, votes=False)
     data.images[:14] = 90
-    with pytest.raises(DataError, match="14 faces to learn from"):
-        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
+    with pytest.raises(DataError, match="14 training and 7 validation faces"):
+        trainer.train_gan(data, make_config(trainer), run_context(tmp_path), guidance_classifier)
 
 
-def test_an_expression_without_a_face_is_refused(trainer: ModuleType, teacher: ModelBundle, tmp_path: Path) -> None:
+def test_a_label_without_a_training_face_is_refused(
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path
+) -> None:
     data = dataset(70, 14, votes=False)
     data.labels[data.labels == 1] = 3
-    with pytest.raises(DataError, match="No training face shows disgust; a generator learns only what it has seen"):
-        trainer.train_gan(data, config_of(trainer), run_context(tmp_path), teacher)
+    with pytest.raises(DataError, match="no training face of disgust; a generator needs faces of every label"):
+        trainer.train_gan(data, make_config(trainer), run_context(tmp_path), guidance_classifier)
 
 
-def test_a_classifier_without_its_keras_file_cannot_teach(trainer: ModuleType, tmp_path: Path) -> None:
-    bundle = open_model(write_judge(tmp_path / "judge"))
-    with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; a teacher needs one"):
-        trainer.train_gan(some_data(), config_of(trainer), run_context(tmp_path), bundle)
-    trainer.train_gan(
-        some_data(), config_of(trainer, epochs=1, guidance_weight=0.0), run_context(tmp_path), bundle
-    )  # but measure
+def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp_path: Path) -> None:
+    bundle = open_model(write_classifier(tmp_path / "judge"))
+    with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; guidance needs one"):
+        trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), bundle)
+    trainer.train_gan(make_data(), make_config(trainer, epochs=1, guidance_weight=0.0), run_context(tmp_path), bundle)
 
 
 @pytest.mark.parametrize(
@@ -497,6 +520,6 @@ def test_a_classifier_without_its_keras_file_cannot_teach(trainer: ModuleType, t
         ({"guidance_weight": math.inf}, "weight is inf"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
+def test_invalid_settings_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
     with pytest.raises(EmotionError, match=word):
-        config_of(trainer, **changes)
+        make_config(trainer, **changes)
