@@ -23,18 +23,18 @@ test: lint
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
-# Decode 10,000 corrupted images and 1,000 corrupted videos: make fuzz SEED=2
+# 10,000 damaged images and 1,000 damaged videos through the decoders: make fuzz SEED=2
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz images --count 10000 --seed $(SEED)
-	$(BIN)/python -m tests.fuzz films --count 1000 --seed $(SEED)
+	$(BIN)/python -m tests.fuzz videos --count 1000 --seed $(SEED)
 
 # Ten users, two of them with a camera; writes a table and a chart into out/load.
 MINUTES ?= 10
 load-test: $(VENV)/.dev
 	$(BIN)/python -m tests.load --minutes $(MINUTES)
 
-# Kill a hundred trainings, video analyses and data set builds; full disks (as root only), races: make chaos-test SEED=2
+# A hundred kills of trainings, video analyses and data set builds, full disks (root only), races: make chaos-test SEED=2
 chaos-test: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos --seed $(SEED)
 

@@ -35,7 +35,7 @@ class DemoCamera:
 
     def frame_at(self, timestamp: float) -> ImageArray:
         """Return the frame RGB uint8 (480, 640, 3) at `timestamp` in seconds; periodic in `LOOP_SECONDS`."""
-        width, _ = FRAME_SIZE
+        width = FRAME_SIZE[0]
         t = timestamp % LOOP_SECONDS
         second_weight = _fade_weight(t, *_SECOND_FACE_SPAN)
         seam = round(width * (1 - 0.5 * second_weight))

@@ -1,3 +1,5 @@
+"""Benchmark of steps: rows, frames, restored settings, cold start, and the command."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +19,7 @@ from emotion.recognition.opencv_detectors import HaarCascade
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "draw", "total"]
-# As they were before any of these tests.
+# Read before any of these tests changes them.
 THREADS = cv2.getNumThreads()
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
@@ -28,7 +30,7 @@ def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_haar")
-def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_have_every_step_for_one_and_for_eight_faces(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     start = {"step": "start", "detector": "haar", "num_faces": 1, "ms": 1.0}
     monkeypatch.setattr(steps, "_measure_cold_start", lambda name: start)
     rows = steps.benchmark_steps(tiny, num_repeats=1)
@@ -43,7 +45,7 @@ def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_haar")
-def test_the_machine_is_left_as_it_was(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_and_cores_are_restored_after_an_error(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "_measure_steps", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         steps.benchmark_steps(tiny, num_repeats=1)
@@ -51,26 +53,26 @@ def test_the_machine_is_left_as_it_was(tiny: ModelBundle, monkeypatch: pytest.Mo
     assert CORES is None or os.sched_getaffinity(0) == CORES
 
 
-@pytest.mark.parametrize(("copies", "faces"), [(1, 1), (8, 8)])
-def test_frames_hold_what_they_say(copies: int, faces: int) -> None:
-    image = steps.make_frame(copies)
+@pytest.mark.parametrize("num_faces", [1, 8])
+def test_frames_have_as_many_faces_as_requested(num_faces: int) -> None:
+    image = steps.make_frame(num_faces)
     assert (image.shape, image.dtype) == ((480, 640, 3), np.uint8)
     boxes = [face.box for face in HaarCascade().detect(image, 0.5, 640)]
     tiles = {
-        (int(box.center[0] // (640 if copies == 1 else 160)), int(box.center[1] // (480 if copies == 1 else 240)))
+        (int(box.center[0] // (640 if num_faces == 1 else 160)), int(box.center[1] // (480 if num_faces == 1 else 240)))
         for box in boxes
     }
-    assert len(tiles) == faces
+    assert len(tiles) == num_faces
 
 
-def test_the_median_is_of_the_calls_after_the_warm_up() -> None:
+def test_the_warm_up_calls_do_not_count() -> None:
     calls: list[int] = []
     assert steps._measure_median_ms(lambda: calls.append(1), 5) < 1000
     assert len(calls) == 8
 
 
 @pytest.mark.slow
-def test_from_a_cold_start() -> None:
+def test_a_cold_start_has_duration_and_peak_memory() -> None:
     rows = [steps._measure_cold_start(name) for name in available_detectors()]
     for row in rows:
         assert (row["step"], row["num_faces"]) == ("start", 1)
@@ -80,12 +82,12 @@ def test_from_a_cold_start() -> None:
 
 
 @pytest.mark.slow
-def test_the_command() -> None:
+def test_the_command_prints_every_step_of_every_detector() -> None:
     command = [sys.executable, "-m", "emotion", "benchmark", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
     names = available_detectors()
     assert [(row["step"], row["detector"]) for row in rows] == [
-        *((what, name) for name in names for _ in (1, 8) for what in STEPS),
+        *((step, name) for name in names for _ in (1, 8) for step in STEPS),
         *(("start", name) for name in names),
     ]

@@ -1,3 +1,5 @@
+"""Benchmark of videos: rows, and the generated videos."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,7 +13,7 @@ from emotion.recognition.detector_factory import make_detector
 
 
 @pytest.mark.slow
-def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_have_every_case(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "CASES", video.CASES[:2])
     monkeypatch.setattr(video, "available_detectors", lambda: ("haar",))
     rows = video.benchmark_videos(0.5, tiny.folder)
@@ -26,11 +28,13 @@ def test_rows(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row.get("memory_mb", 100) > 20
 
 
-@pytest.mark.parametrize(("size", "faces"), [((640, 360), 1), ((960, 540), 4)])
-def test_the_films_hold_what_they_say(tmp_path: Path, size: tuple[int, int], faces: int) -> None:
-    video.write_video(tmp_path / "film.mp4", size, faces, 0.5)
+@pytest.mark.parametrize(("size_wh", "num_faces"), [((640, 360), 1), ((960, 540), 4)])
+def test_generated_videos_have_as_many_faces_as_requested(
+    tmp_path: Path, size_wh: tuple[int, int], num_faces: int
+) -> None:
+    video.write_video(tmp_path / "video.mp4", size_wh, num_faces, 0.5)
     detector = make_detector("glance", num_threads=1)
-    with VideoReader(tmp_path / "film.mp4") as film:
-        found = [len(detector.detect(frame.image(), 0.6, 640)) for frame in film.frames()]
-        assert (film.info.width, film.info.height) == size
-    assert found == [faces] * 15
+    with VideoReader(tmp_path / "video.mp4") as reader:
+        detected = [len(detector.detect(frame.image(), 0.6, 640)) for frame in reader.frames()]
+        assert (reader.info.width, reader.info.height) == size_wh
+    assert detected == [num_faces] * 15

@@ -1,0 +1,1 @@
+"""Chaos tests of the long tasks: `python -m tests.chaos --help`."""

@@ -1,4 +1,4 @@
-"""`make chaos-test`: a hundred kills, twenty full disks, races and strangers; 1 where something came out otherwise."""
+"""Chaos tests of `make chaos-test`: kills, full disks, races, reused process ids; exits with 1 after a violation."""
 
 from __future__ import annotations
 
@@ -12,83 +12,106 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos.faults import Broken, ended, full_disk, kills, many_processes, orphan, race, size_of, stranger
-from tests.chaos.tasks import tasks
+from tests.chaos.faults import (
+    InvariantViolation,
+    fill_disk,
+    kill_repeatedly,
+    orphan_child,
+    race_processes,
+    race_threads,
+    reuse_pid,
+    size_of,
+    wait_for_end,
+)
+from tests.chaos.tasks import Task, make_tasks
 
-SHARES = {"training": 0.4, "film": 0.3, "preparation": 0.2, "gan": 0.1}
-ON_FULL_DISKS = ("training", "film", "preparation")
+PARTS = ("kills", "disks", "races", "pids")
+KILL_SHARES = {"training": 0.4, "video": 0.3, "dataset build": 0.2, "gan": 0.1}
+DISK_TASKS = ("training", "video", "dataset build")
+NUM_PID_TRIALS = 20
+
+
+class Report:
+    """Prints the outcome of each trial and counts the violations."""
+
+    def __init__(self) -> None:
+        self.num_violations = 0
+
+    def run(self, title: str, count: int, trial: Callable[[], str]) -> None:
+        """Run trials and print one line; `trial` returns details for it."""
+        started = time.monotonic()
+        try:
+            details, failed = trial(), 0
+        except InvariantViolation as error:
+            details, failed = str(error), 1
+        self.num_violations += failed
+        minutes = (time.monotonic() - started) / 60
+        suffix = f"; {details}" if details else ""
+        print(f"{title}: {count} tried, {failed} failed{suffix}; {minutes:.1f} minutes", flush=True)
 
 
 def main() -> int:
-    """Try all of it and say what became of it."""
+    """Run the requested parts and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="kills, disks, races, strangers (all of them)")
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"{', '.join(PARTS)} (default: all)"
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--disks", type=int, default=20)
     parser.add_argument("--races", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    wanted, bad = options.parts or ["kills", "disks", "races", "strangers"], 0
-
-    def tried(what: str, count: int, run: Callable[[], str]) -> None:
-        nonlocal bad
-        begun = time.monotonic()
-        try:
-            said, failed = run(), 0
-        except Broken as error:
-            said, failed = str(error), 1
-            bad += 1
-        minutes = (time.monotonic() - begun) / 60
-        print(f"{what}: {count} tried, {failed} failed{'; ' + said if said else ''}; {minutes:.1f} minutes", flush=True)
-
+    parts, report = options.parts or PARTS, Report()
     with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        known = tasks(place / "source")
-        if "kills" in wanted:
-            for task, share in SHARES.items():
+        folder = Path(name)
+        tasks = make_tasks(folder / "source")
+        if "kills" in parts:
+            for task_name, share in KILL_SHARES.items():
                 count = max(1, round(options.kills * share))
-
-                def kill(task: str = task, count: int = count) -> str:
-                    _, runs = kills(known[task], count, place / "kills" / task, options.seed)
-                    return f"{runs} runs came to their end, the same as an undisturbed one"
-
-                tried(f"kills of a {task}", count, kill)
-        if "disks" in wanted:
-            tried("full disks", options.disks, lambda: disks(known, options.disks, place / "disks"))
-        if "races" in wanted:
-            tried(
-                "starts of one name by 50 threads at once",
-                options.races,
-                lambda: each(race, options.races, place / "races"),
-            )
-            tried("takings of one folder by 50 processes at once", 1, lambda: many_processes(place / "many") or "")
-        if "strangers" in wanted:
-            tried("strangers with a job's number", 20, lambda: each(stranger, 20, place))
-            tried("orphans of killed jobs", 20, lambda: each(orphan, 20, place))
+                trial = make_kill_trial(tasks[task_name], count, folder / "kills" / task_name, options.seed)
+                report.run(f"kills of a {task_name}", count, trial)
+        if "disks" in parts:
+            report.run("full disks", options.disks, lambda: fill_disks(tasks, options.disks, folder / "disks"))
+        if "races" in parts:
+            races = options.races
+            report.run("races of 50 threads", races, lambda: repeat(race_threads, races, folder / "races"))
+            report.run("races of 50 processes", 1, lambda: race_processes(folder / "processes") or "")
+        if "pids" in parts:
+            report.run("reused process ids", NUM_PID_TRIALS, lambda: repeat(reuse_pid, NUM_PID_TRIALS, folder))
+            report.run("orphans of killed jobs", NUM_PID_TRIALS, lambda: repeat(orphan_child, NUM_PID_TRIALS, folder))
     print(f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, seed {options.seed}")
-    return 1 if bad else 0
+    return 1 if report.num_violations else 0
 
 
-def each(run: Callable[[int, Path], object], count: int, place: Path) -> str:
-    """Run it as often as that."""
-    for number in range(count):
-        run(number, place)
+def make_kill_trial(task: Task, count: int, folder: Path, seed: int) -> Callable[[], str]:
+    def trial() -> str:
+        _, num_runs = kill_repeatedly(task, count, folder, seed)
+        return f"{num_runs} complete runs with the result of an undisturbed one"
+
+    return trial
+
+
+def repeat(trial: Callable[[int, Path], object], count: int, folder: Path) -> str:
+    for index in range(count):
+        trial(index, folder)
     return ""
 
 
-def disks(known: dict, count: int, place: Path) -> str:
-    """Full disks for the tasks in turn; what they said, each sentence once."""
+def fill_disks(tasks: dict[str, Task], count: int, folder: Path) -> str:
+    """Fill disks during the tasks in turn; returns the number of different error messages."""
     if os.name != "posix" or os.geteuid() != 0 or subprocess.run(["which", "mount"], capture_output=True).returncode:
-        raise Broken("NOT TRIED: only root can make a small disk")
-    said, calm = set[str](), {}
-    for name in ON_FULL_DISKS:
-        job = known[name].start(place / f"calm-{name}")
-        ended(job)
-        calm[name] = known[name].result(job), size_of(place / f"calm-{name}")
-    for number in range(count):
-        name = ON_FULL_DISKS[number % len(ON_FULL_DISKS)]
-        said.add(full_disk(known[name], number, place, *calm[name])[:60])
-    return f"{len(said)} different sentences"
+        raise InvariantViolation("NOT TRIED: only root can mount a small disk")
+    undisturbed = {}
+    for name in DISK_TASKS:
+        task_folder = folder / f"undisturbed-{name}"
+        job = tasks[name].start(task_folder)
+        wait_for_end(job)
+        undisturbed[name] = tasks[name].result(job), size_of(task_folder)
+    messages = set[str]()
+    for index in range(count):
+        name = DISK_TASKS[index % len(DISK_TASKS)]
+        messages.add(fill_disk(tasks[name], index, folder, *undisturbed[name])[:60])
+    return f"{len(messages)} different error messages"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The long tasks of the program, small: how to start one, what of it must outlast a kill, and what comes of it."""
+"""The long tasks of the program in small: how to start and resume each, what a kill must not lose, and its result."""
 
 from __future__ import annotations
 
@@ -24,26 +24,35 @@ from emotion.video import exports, library
 from emotion.video.analysis import VideoAnalysis
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
+NUM_PHOTOS = 100
+
 
 @dataclass(frozen=True)
 class Task:
-    """`start(folder)` begins it in a new, empty folder, `again(job)` once more after it was broken off; `kept(job)`
-    counts what nothing may take away any more; `result(job)` is the same for every whole run."""
+    """A long task.
+
+    Attributes:
+        name: For messages.
+        start: Starts the task in a new folder.
+        resume: Starts an interrupted task again.
+        count_kept: Counts the results that no interruption may lose.
+        result: Describes the result; equal for every complete run.
+    """
 
     name: str
     start: Callable[[Path], Job]
-    again: Callable[[Job], Job]
-    kept: Callable[[Job], int]
+    resume: Callable[[Job], Job]
+    count_kept: Callable[[Job], int]
     result: Callable[[Job], str]
 
 
-def tasks(source: Path) -> dict[str, Task]:
-    """All of them; what they read is made in `source`."""
+def make_tasks(source: Path) -> dict[str, Task]:
+    """Return all tasks by name; their inputs are written into `source`."""
     source.mkdir(parents=True, exist_ok=True)
     data = dataset(256, 70, 70)
     write_fer2013(source / "fer2013.csv", data)
     write_ferplus(source / "fer2013new.csv", data)
-    write_video(source / "film.mp4", (320, 240), 1, 8.0)
+    write_video(source / "video.mp4", (320, 240), 1, 8.0)
     _write_photos(source / "photos")
     training = ["classifier", "train", "--network", "mlp", "--data", str(source / "fer2013.csv"), "--epochs", "30"]
     gan = [
@@ -57,29 +66,29 @@ def tasks(source: Path) -> dict[str, Task]:
         "3",
     ]
     return {
-        "training": _learning("training", training),
-        "film": _film(source / "film.mp4"),
-        "preparation": _preparation(source / "photos"),
-        "gan": _learning("gan", gan),
+        "training": _make_training("training", training),
+        "video": _make_video_analysis(source / "video.mp4"),
+        "dataset build": _make_dataset_build(source / "photos"),
+        "gan": _make_training("gan", gan),
     }
 
 
 def _write_photos(folder: Path) -> None:
-    """A hundred photos of one face, each a little different, under two labels."""
+    """Write slightly rotated photos of one face under two labels."""
     image = cv2.resize(read_image(SAMPLE_IMAGE), (256, 256), interpolation=cv2.INTER_AREA)
-    for number in range(100):
-        place = folder / ("happy" if number % 2 else "proud")
-        place.mkdir(parents=True, exist_ok=True)
-        turn = cv2.getRotationMatrix2D((112, 58), 0.3 * number - 15, 1)
-        cv2.imwrite(str(place / f"{number}.jpg"), cv2.warpAffine(image, turn, (256, 256))[..., ::-1])
+    for index in range(NUM_PHOTOS):
+        label_folder = folder / ("happy" if index % 2 else "proud")
+        label_folder.mkdir(parents=True, exist_ok=True)
+        rotation = cv2.getRotationMatrix2D((112, 58), 0.3 * index - 15, 1)
+        cv2.imwrite(str(label_folder / f"{index}.jpg"), cv2.warpAffine(image, rotation, (256, 256))[..., ::-1])
 
 
-def _learning(name: str, words: list[str]) -> Task:
-    """A training: its whole epochs stay, and it ends with the same weights."""
+def _make_training(name: str, arguments: list[str]) -> Task:
+    """Return a training: it keeps whole epochs, and ends with the same weights."""
 
     def start(folder: Path) -> Job:
         folder.mkdir(parents=True)
-        return jobs.start_job([*words, "--out", str(folder)], folder)
+        return jobs.start_job([*arguments, "--out", str(folder)], folder)
 
     def result(job: Job) -> str:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in read_history(job.folder)]
@@ -90,46 +99,43 @@ def _learning(name: str, words: list[str]) -> Task:
     return Task(
         name,
         start,
-        lambda job: jobs.start_job([*words, "--out", str(job.folder)], job.folder),
+        lambda job: jobs.start_job([*arguments, "--out", str(job.folder)], job.folder),
         lambda job: len(read_history(job.folder)),
         result,
     )
 
 
-def _film(path: Path) -> Task:
-    """A film: the frames that were read stay; it is read anew in a folder of its own."""
+def _make_video_analysis(path: Path) -> Task:
+    """Return a video analysis: it keeps the analyzed frames; a resumed one starts in a new folder."""
 
     def start(folder: Path) -> Job:
-        return library.submit(path, "film.mp4", library.VideoSettings(), detector="glance", parent=folder)
+        return library.submit(path, "video.mp4", library.VideoSettings(), detector="glance", parent=folder)
 
     def result(job: Job) -> str:
         return exports.to_csv(VideoAnalysis.open(job.folder))
 
-    def kept(job: Job) -> int:
+    def count_kept(job: Job) -> int:
         rows = list(csv.reader(exports.to_csv(VideoAnalysis.open(job.folder)).splitlines()))
-        assert len({len(row) for row in rows}) <= 1, "a row is not whole"
+        assert len({len(row) for row in rows}) <= 1, "a row is incomplete"
         return len(rows)
 
-    return Task("film", start, lambda job: start(job.folder.parent), kept, result)
+    return Task("video", start, lambda job: start(job.folder.parent), count_kept, result)
 
 
-def _preparation(source: Path) -> Task:
-    """A data set: it is there as a whole, or not at all."""
+def _make_dataset_build(source: Path) -> Task:
+    """Return a data set build: the data set exists completely or not at all."""
 
     def start(folder: Path) -> Job:
         return start_from_path(source, "mine", DatasetBuildConfig(), folder)
 
-    def kept(job: Job) -> int:
-        made = (job.folder.parent / "mine").is_dir()
-        return len(list((job.folder.parent / "mine").rglob("*.png"))) if made else 0
+    def find_faces(job: Job) -> list[Path]:
+        return sorted((job.folder.parent / "mine").rglob("*.png"))
 
     def result(job: Job) -> str:
-        place = job.folder.parent / "mine"
-        return json.dumps(
-            {
-                str(p.relative_to(place)): hashlib.sha256(p.read_bytes()).hexdigest()
-                for p in sorted(place.rglob("*.png"))
-            }
-        )
+        folder = job.folder.parent / "mine"
+        digests = {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in find_faces(job)
+        }
+        return json.dumps(digests)
 
-    return Task("preparation", start, restart_job, kept, result)
+    return Task("dataset build", start, restart_job, lambda job: len(find_faces(job)), result)

@@ -1,3 +1,5 @@
+"""Charts of faces, videos and synthetic faces, and of detectors and generators: rows, scales, ticks."""
+
 from typing import Any
 
 import pandas as pd
@@ -10,13 +12,13 @@ from emotion.formatting import format_percent
 from emotion.results.tables import STREAM_COLUMNS, score_columns
 
 
-def bars(chart: Any) -> list[dict[str, Any]]:
-    """The rows that a chart draws."""
+def chart_rows(chart: Any) -> list[dict[str, Any]]:
+    """Return the rows of the only data set of a chart."""
     (rows,) = chart.to_dict()["datasets"].values()
     return rows
 
 
-def counts(**numbers: int) -> pd.DataFrame:
+def make_counts(**numbers: int) -> pd.DataFrame:
     total = max(1, sum(numbers.values()))
     return pd.DataFrame(
         {
@@ -27,31 +29,31 @@ def counts(**numbers: int) -> pd.DataFrame:
     )
 
 
-def test_scores_stand_in_order_with_sign_word_and_percent() -> None:
+def test_scores_are_sorted_and_have_symbol_name_and_percentage() -> None:
     table = pd.DataFrame({"expression": ["sad", "happy", "neutral"], "probability": [0.126, 0.87, 0.004]})
     chart = charts.plot_scores(table)
-    assert [(row["name"], row["text"]) for row in bars(chart)] == [
+    assert [(row["name"], row["text"]) for row in chart_rows(chart)] == [
         ("● happy", "87 %"),
         ("■ sad", "13 %"),
         ("○ neutral", "0 %"),
     ]
-    assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is left as it was"
+    assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is not modified"
 
 
-def test_labels_with_quotes_get_their_percents() -> None:
+def test_labels_with_quotes_have_their_percentages() -> None:
     table = pd.DataFrame({"expression": ["don't know", 'so "so"', "back\\slash"], "probability": [0.6, 0.3, 0.1]})
     drawn = vl_convert.vegalite_to_svg(charts.plot_scores(table).to_json())
     assert all(f">{number} %<" in drawn for number in (60, 30, 10))
 
 
-def test_scores_have_the_colours_of_the_expressions() -> None:
+def test_scores_have_the_colors_of_the_expressions() -> None:
     table = pd.DataFrame({"expression": list(EXPRESSIONS), "probability": [0.125] * 8})
     scale = charts.plot_scores(table).to_dict()["layer"][0]["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {n: e.color for n, e in EXPRESSIONS.items()}
 
 
-def test_a_group_is_one_whole_bar() -> None:
-    rows = bars(charts.plot_group_shares(counts(happy=9, neutral=3, unsure=1)))
+def test_a_group_fills_one_bar() -> None:
+    rows = chart_rows(charts.plot_group_shares(make_counts(happy=9, neutral=3, unsure=1)))
     assert rows[0]["start"] == 0
     assert rows[-1]["end"] == pytest.approx(1)
     assert [row["end"] for row in rows[:-1]] == pytest.approx([row["start"] for row in rows[1:]])
@@ -59,21 +61,21 @@ def test_a_group_is_one_whole_bar() -> None:
     assert [row["name"] for row in rows] == ["● happy", "○ neutral", "? unsure"]
 
 
-def test_a_count_without_room_is_left_to_the_legend() -> None:
-    rows = bars(charts.plot_group_shares(counts(happy=99, sad=1)))
+def test_a_count_without_room_is_omitted() -> None:
+    rows = chart_rows(charts.plot_group_shares(make_counts(happy=99, sad=1)))
     assert [row["text"] for row in rows] == ["99", ""]
 
 
 @pytest.mark.parametrize("draw", [charts.plot_scores, charts.plot_group_shares])
-def test_no_rows(draw: Any) -> None:
+def test_an_empty_table_is_drawn(draw: Any) -> None:
     empty = pd.DataFrame({"expression": [], "probability": [], "count": [], "share": []})
     assert draw(empty).to_dict()["layer"]
 
 
 @pytest.mark.parametrize("name", [*EXPRESSIONS, UNCERTAIN.name])
-def test_ink_stands_out(name: str) -> None:
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def test_the_text_color_has_enough_contrast(name: str) -> None:
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -81,10 +83,10 @@ def test_ink_stands_out(name: str) -> None:
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_charts_leave_text_and_ground_to_the_theme() -> None:
+def test_charts_do_not_set_a_background() -> None:
     for chart in (
         charts.plot_scores(pd.DataFrame({"expression": ["sad"], "probability": [1.0]})),
-        charts.plot_group_shares(counts(sad=1)),
+        charts.plot_group_shares(make_counts(sad=1)),
     ):
         assert "background" not in chart.to_dict().get("config", {})
 
@@ -92,17 +94,19 @@ def test_charts_leave_text_and_ground_to_the_theme() -> None:
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (0.9949, "99 %"), (0.997, ">99 %"), (1, "100 %")]
 )
-def test_percent(share: float, text: str) -> None:
+def test_shares_are_formatted_in_percent(share: float, text: str) -> None:
     assert format_percent(share) == text
 
 
-def dots(*values: tuple[str, str, float | None]) -> pd.DataFrame:
+def make_detector_table(*values: tuple[str, str, float | None]) -> pd.DataFrame:
     rows = [(d, "frame_size", n, f"time for {n}", "milliseconds", v) for d, n, v in values]
     return pd.DataFrame(rows, columns=["detector", "section", "name", "case", "metric", "value"])
 
 
-def test_each_detector_has_a_colour_and_a_shape() -> None:
-    chart = charts.plot_detector_metrics(dots(("glance", "a", 0.5), ("haar", "a", 0.251), ("haar", "b", None)))
+def test_each_detector_has_a_color_and_a_shape() -> None:
+    chart = charts.plot_detector_metrics(
+        make_detector_table(("glance", "a", 0.5), ("haar", "a", 0.251), ("haar", "b", None))
+    )
     encoding = chart.to_dict()["encoding"]
     for channel in ("color", "shape"):
         scale = encoding[channel]["scale"]
@@ -110,69 +114,74 @@ def test_each_detector_has_a_colour_and_a_shape() -> None:
         assert len(set(scale["range"][:2])) == 2
     assert encoding["x"]["scale"]["domain"] == [0, 1]
     assert encoding["y"]["sort"] == ["a"]
-    assert {(row["detector"], row["text"]) for row in bars(chart)} == {("glance", "50 %"), ("haar", "25 %")}
+    assert {(row["detector"], row["text"]) for row in chart_rows(chart)} == {("glance", "50 %"), ("haar", "25 %")}
 
 
-def test_times_are_told_in_milliseconds() -> None:
-    chart = charts.plot_detector_metrics(dots(("glance", "320x240", 2.04)), in_milliseconds=True)
-    assert [row["text"] for row in bars(chart)] == ["2.0 ms"]
+def test_durations_are_in_milliseconds() -> None:
+    chart = charts.plot_detector_metrics(make_detector_table(("glance", "320x240", 2.04)), in_milliseconds=True)
+    assert [row["text"] for row in chart_rows(chart)] == ["2.0 ms"]
     assert chart.to_dict()["encoding"]["x"]["axis"]["title"] == "milliseconds"
 
 
-def test_a_line_for_each_measure() -> None:
+def test_each_metric_has_a_line() -> None:
     table = pd.DataFrame({"epoch": [1, 2, 1], "metric": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
     chart = charts.plot_accuracy_history(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
-    assert [row["text"] for row in bars(chart)] == ["50 %", "75 %", "10 %"]
+    assert [row["text"] for row in chart_rows(chart)] == ["50 %", "75 %", "10 %"]
 
 
 # ------------------------------------------------------------------ the last half minute
 
 
-def past(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("happy", "sad")) -> pd.DataFrame:
-    """A history: (timestamp, track_id, display_label, confidence)."""
-    rows = [(t, n, shown, shown, sure, "", 0.9, 0, 0, 9, 9, *[0.5] * len(labels)) for t, n, shown, sure in samples]
+def make_history(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("happy", "sad")) -> pd.DataFrame:
+    """Return a history of samples (timestamp, track_id, display_label, confidence)."""
+    rows = [
+        (timestamp, track_id, label, label, confidence, "", 0.9, 0, 0, 9, 9, *[0.5] * len(labels))
+        for timestamp, track_id, label, confidence in samples
+    ]
     return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
 
 
-def test_each_face_has_a_lane_with_the_sign_of_now() -> None:
-    table = past((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
+def test_each_track_has_a_lane_with_its_latest_symbol() -> None:
+    table = make_history((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
     chart = charts.plot_live_timeline(table)
     assert chart.to_dict()["encoding"]["y"]["sort"] == ["2 ●", "10 ■"]
-    assert [(row["lane"], row["name"]) for row in bars(chart)] == [
+    assert [(row["lane"], row["name"]) for row in chart_rows(chart)] == [
         ("2 ●", "■ sad"),
         ("2 ●", "● happy"),
         ("10 ■", "■ sad"),
     ]
 
 
-def test_what_follows_and_looks_alike_is_one_ribbon() -> None:
+def test_consecutive_equal_samples_are_one_segment() -> None:
     samples = [(round(-4 + i / 5, 1), 1, "happy" if i < 10 else "sad", 0.9) for i in range(20)]
-    one, other = bars(charts.plot_live_timeline(past(*samples)))
-    assert (one["start"], one["end"], other["start"]) == (-4, -2, -2)
-    assert other["end"] == 0  # the newest is shown to now
-    assert (one["text"], one["opacity"]) == ("90 %", 1)
+    first, second = chart_rows(charts.plot_live_timeline(make_history(*samples)))
+    assert (first["start"], first["end"], second["start"]) == (-4, -2, -2)
+    assert second["end"] == 0  # the latest sample lasts until now
+    assert (first["text"], first["opacity"]) == ("90 %", 1)
 
 
-def test_nothing_is_drawn_where_nobody_was() -> None:
-    chart = charts.plot_live_timeline(past((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9)))
-    assert [(row["start"], row["end"]) for row in bars(chart)] == [
+def test_a_gap_is_left_empty() -> None:
+    chart = charts.plot_live_timeline(
+        make_history((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9))
+    )
+    assert [(row["start"], row["end"]) for row in chart_rows(chart)] == [
         (-20, pytest.approx(-19.2)),
         (-10, pytest.approx(-9.4)),
     ]
 
 
-def test_less_certain_is_paler_and_unsure_is_thin() -> None:
-    sure, pale, unsure = bars(
-        charts.plot_live_timeline(past((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
+def test_less_confident_segments_are_paler_and_uncertain_ones_thin() -> None:
+    sure, pale, unsure = chart_rows(
+        charts.plot_live_timeline(make_history((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
     )
     assert sure["opacity"] > pale["opacity"] > 0.3
     assert unsure["height"] < sure["height"] / 2
 
 
-def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
+def test_legend_and_height_do_not_depend_on_the_displayed_expressions() -> None:
     one, other = (
-        charts.plot_live_timeline(past((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
+        charts.plot_live_timeline(make_history((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
         for shown in ("sad", "unsure")
     )
     for part in ("color", "x"):
@@ -185,8 +194,8 @@ def test_the_legend_and_the_height_stay_when_expressions_change() -> None:
     assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
 
 
-def test_a_label_that_is_called_like_a_column_keeps_its_name() -> None:
-    chart = charts.plot_live_timeline(past((-1.0, 1, "label", 0.9), labels=("label", "sad"))).to_dict()
+def test_a_label_with_the_name_of_a_column_is_drawn() -> None:
+    chart = charts.plot_live_timeline(make_history((-1.0, 1, "label", 0.9), labels=("label", "sad"))).to_dict()
     assert chart["encoding"]["color"]["scale"]["domain"] == [
         symbol_and_name("label"),
         symbol_and_name("sad"),
@@ -194,17 +203,17 @@ def test_a_label_that_is_called_like_a_column_keeps_its_name() -> None:
     ]
 
 
-def test_a_history_of_nobody() -> None:
-    chart = charts.plot_live_timeline(past(labels=())).to_dict()
+def test_an_empty_history_is_drawn() -> None:
+    chart = charts.plot_live_timeline(make_history(labels=())).to_dict()
     assert chart["height"] > 0
     assert "background" not in chart.get("config", {})
     assert len(chart["encoding"]["color"]["scale"]["domain"]) == len(EXPRESSIONS) + 1
 
 
-# ------------------------------------------------------------------ films
+# ------------------------------------------------------------------ videos
 
 
-def crowd(*rows: tuple[float, float, str, float], value: str = "mean_faces") -> pd.DataFrame:
+def make_time_table(*rows: tuple[float, float, str, float], value: str = "mean_faces") -> pd.DataFrame:
     numbers = {"start": float, "end": float, value: float}
     return pd.DataFrame(rows, columns=["start", "end", "expression", value]).astype(numbers)
 
@@ -222,17 +231,21 @@ def crowd(*rows: tuple[float, float, str, float], value: str = "mean_faces") -> 
         (45, [0, 20, 40, 60]),
     ],
 )
-def test_the_count_axis_has_whole_numbers_once(faces: float, ticks: list[int]) -> None:
-    axis = charts.plot_expressions_over_time(crowd((0, 1, "happy", faces)), 1).to_dict()["layer"][0]["encoding"]["y"]
+def test_the_count_axis_has_whole_numbers(faces: float, ticks: list[int]) -> None:
+    axis = charts.plot_expressions_over_time(make_time_table((0, 1, "happy", faces)), 1).to_dict()["layer"][0][
+        "encoding"
+    ]["y"]
     assert axis["axis"]["values"] == ticks
     assert axis["scale"]["domain"] == [0, ticks[-1]]
 
 
-def test_a_cast_is_stacked_stretch_by_stretch() -> None:
-    table = crowd((0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1))
+def test_expressions_are_stacked_for_each_time_bin() -> None:
+    table = make_time_table(
+        (0, 1, "happy", 2), (0, 1, "unsure", 0.5), (0, 1, "sad", 0), (1, 2, "happy", 0), (1, 2, "sad", 1)
+    )
     chart = charts.plot_expressions_over_time(table, 2).to_dict()
     (rows,) = chart["datasets"].values()
-    assert [(r["start"], r["name"], r["low"], r["high"], r["text_label"]) for r in rows] == [
+    assert [(row["start"], row["name"], row["low"], row["high"], row["text_label"]) for row in rows] == [
         (0, "● happy", 0, 2, "2"),
         (0, "? unsure", 2, 2.5, "0.5"),
         (1, "■ sad", 0, 1, "1"),
@@ -243,17 +256,17 @@ def test_a_cast_is_stacked_stretch_by_stretch() -> None:
     assert rows[2]["time_span"] == "0:01.0 to 0:02.0"
 
 
-def test_a_click_in_the_cast_names_its_second() -> None:
-    chart = charts.plot_expressions_over_time(crowd((0, 1, "happy", 2)), 1).to_dict()
+def test_a_click_selects_the_start_of_its_time_bin() -> None:
+    chart = charts.plot_expressions_over_time(make_time_table((0, 1, "happy", 2)), 1).to_dict()
     (click,) = chart["params"]
     assert click["name"] == charts.TIME_SELECTION
     assert click["select"]["fields"] == ["start"]
 
 
-def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
-    nothing = float("nan")
-    table = crowd(
-        (0, 1, "happy", 0.75), (0, 1, "sad", 0.25), (1, 2, "happy", nothing), (1, 2, "sad", nothing), value="share"
+def test_undefined_shares_leave_a_gap() -> None:
+    undefined = float("nan")
+    table = make_time_table(
+        (0, 1, "happy", 0.75), (0, 1, "sad", 0.25), (1, 2, "happy", undefined), (1, 2, "sad", undefined), value="share"
     )
     chart = charts.plot_expressions_over_time(table, 2, as_percent=True).to_dict()
     (rows,) = chart["datasets"].values()
@@ -261,21 +274,21 @@ def test_shares_leave_a_gap_where_nothing_may_be_shown() -> None:
     assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
-def test_labels_that_are_none_of_ours_stand_in_every_legend_of_a_film() -> None:
+def test_custom_labels_are_in_every_legend_of_a_video() -> None:
     rows = [(0.0, 1.0, "unsure", 0.2), (0.0, 1.0, "bored", 0.5), (0.0, 1.0, "happy", 0.3)]
-    table = crowd(*rows).assign(share=[0.2, 0.5, 0.3], name="Face 1", confidence=0.9)
-    legends = ["● happy", symbol_and_name("bored"), "? unsure"]
+    table = make_time_table(*rows).assign(share=[0.2, 0.5, 0.3], name="Face 1", confidence=0.9)
+    legend_names = ["● happy", symbol_and_name("bored"), "? unsure"]
     for chart in (charts.plot_expressions_over_time(table, 1), charts.plot_people_shares(table)):
-        assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == legends
-    assert charts.plot_video_timeline(table, 1).to_dict()["encoding"]["color"]["scale"]["domain"] == legends
+        assert chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] == legend_names
+    assert charts.plot_video_timeline(table, 1).to_dict()["encoding"]["color"]["scale"]["domain"] == legend_names
 
 
-def test_nobody_and_no_time() -> None:
-    chart = charts.plot_expressions_over_time(crowd(), 0).to_dict()
+def test_an_empty_video_is_drawn() -> None:
+    chart = charts.plot_expressions_over_time(make_time_table(), 0).to_dict()
     assert chart["height"] > 0
 
 
-def test_each_face_has_a_whole_bar_with_signs() -> None:
+def test_each_person_has_a_full_bar_with_symbols() -> None:
     table = pd.DataFrame(
         [("Everyone", "happy", 0.7), ("Everyone", "unsure", 0.3), ("<b>", "happy", 1.0)],
         columns=["name", "expression", "share"],
@@ -291,18 +304,18 @@ def test_each_face_has_a_whole_bar_with_signs() -> None:
     assert "background" not in chart.get("config", {})
 
 
-def test_what_is_seen_along_a_row_stands_below_it() -> None:
-    rows = [(position, *seen) for position in (0.1, 0.5, 0.9) for seen in (("happy", 0.7), ("sad", 0.3))]
+def test_predictions_along_a_strip_have_its_positions() -> None:
+    rows = [(position, *prediction) for position in (0.1, 0.5, 0.9) for prediction in (("happy", 0.7), ("sad", 0.3))]
     table = pd.DataFrame(rows, columns=["position", "expression", "probability"])
     spec = charts.plot_strip_predictions(table, [(0.1, "○"), (0.9, "●")]).to_dict()
     assert spec["encoding"]["x"]["scale"] == {"domain": [0, 1], "nice": False}
     assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
     assert spec["encoding"]["color"]["scale"]["domain"] == [symbol_and_name("happy"), symbol_and_name("sad")]
-    (drawn,) = spec["datasets"].values()
-    assert {row["text_label"] for row in drawn} == {"70 %", "30 %"}
+    (strip_rows,) = spec["datasets"].values()
+    assert {row["text_label"] for row in strip_rows} == {"70 %", "30 %"}
 
 
-def test_a_line_marks_the_chosen_epoch() -> None:
+def test_a_line_marks_the_selected_epoch() -> None:
     table = pd.DataFrame({"epoch": [1, 2], "metric": "distance", "value": [2.0, 1.0]})
     rule, _ = charts.plot_generator_history(table, 2, log_scale=True).to_dict()["layer"]
     assert rule["mark"]["type"] == "rule"
@@ -310,10 +323,10 @@ def test_a_line_marks_the_chosen_epoch() -> None:
     assert [{"epoch": 2}] in datasets.values()
 
 
-def test_every_way_to_learn_has_its_interval() -> None:
+def test_every_condition_has_its_interval() -> None:
     rows = [("all", "real", 0.5, 0.4, 0.6), ("all", "both", 0.55, 0.45, 0.65)]
     table = pd.DataFrame(rows, columns=["metric", "condition", "mean", "low", "high"])
     spec = charts.plot_intervals(table, "learned from").to_dict()
-    (shown,) = spec["datasets"].values()
-    assert [row["text_label"] for row in shown] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
+    (interval_rows,) = spec["datasets"].values()
+    assert [row["text_label"] for row in interval_rows] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

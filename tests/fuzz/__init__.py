@@ -1,1 +1,1 @@
-"""Spoiled pictures and films by the thousand, decoded by a process that is watched: `python -m tests.fuzz --help`."""
+"""Fuzzing of the image and video decoders in a monitored process: `python -m tests.fuzz --help`."""

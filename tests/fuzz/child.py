@@ -1,4 +1,4 @@
-"""Decodes one file after the other and says what became of each; whoever started it watches whether it lives."""
+"""The monitored process: decodes one damaged file after the other and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -11,71 +11,75 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.corpus import SUFFIX, spoiled
+from tests.fuzz.corpus import SUFFIX, make_damaged_file
 
-_SPAN = 400  # characters that a sentence may have
+MAX_MESSAGE_CHARS = 400
 
 
-def memory(name: str) -> float:
-    """A line of what Linux says of this process, in MB."""
+def read_memory(name: str) -> float:
+    """Return a field of the process's status on Linux in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-def ours(kind: str) -> Callable[[Path, bool], object]:
-    """The program's decoder: path, and whether it shall be read as an open file."""
+def project_decoder(kind: str) -> Callable[[Path, bool], object]:
+    """Return the project's decoder, a function of a path and of whether to read it as an open file."""
     if kind == "images":
         from emotion.media.image_reader import read_image
 
-        return lambda path, opened: read_image(io.BytesIO(path.read_bytes()) if opened else path, name="the photo")
+        return lambda path, as_file: read_image(io.BytesIO(path.read_bytes()) if as_file else path, name="the photo")
     from emotion.media.video_reader import VideoReader
 
-    def film(path: Path, opened: bool) -> None:
-        with VideoReader(path, "the film") as reader:
+    def decode_video(path: Path, as_file: bool) -> None:
+        with VideoReader(path, "the video") as reader:
             for frame in reader.frames():
                 frame.image()
 
-    return film
+    return decode_video
 
 
-def bare(kind: str) -> Callable[[Path, bool], object]:
-    """What one would write without thinking: the control."""
+def bare_decoder(kind: str) -> Callable[[Path, bool], object]:
+    """Return a decoder without limits: the control."""
     if kind == "images":
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None
-        return lambda path, opened: Image.open(path).convert("RGB")
+        return lambda path, as_file: Image.open(path).convert("RGB")
     import av
 
-    return lambda path, opened: [frame.to_ndarray(format="rgb24") for frame in av.open(str(path)).decode(video=0)]
+    return lambda path, as_file: [frame.to_ndarray(format="rgb24") for frame in av.open(str(path)).decode(video=0)]
 
 
-def what_became(decode: Callable[[], object]) -> dict[str, Any]:
-    """Of one file: `read`, `refused` with its sentence, or `fault`; seconds, and MB that it took for a moment."""
+def measure(decode: Callable[[], object]) -> dict[str, Any]:
+    """Return the outcome (decoded, refused with its message, or fault), the seconds and the peak memory in MB."""
     from emotion.errors import EmotionError
 
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before, start = memory("VmRSS"), time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    memory, started = read_memory("VmRSS"), time.perf_counter()
     try:
         decode()
-        told = {"became": "read"}
+        outcome = {"outcome": "decoded"}
     except EmotionError as error:
-        text = str(error)
-        good = text.startswith('"the ') and "\n" not in text and len(text) < _SPAN and "/tmp" not in text
-        told = {"became": "refused" if good else "fault", "text": text}
-    except Exception:
-        told = {"became": "fault", "text": traceback.format_exc()}
-    return told | {"seconds": time.perf_counter() - start, "megabytes": memory("VmHWM") - before}
+        outcome = {"outcome": "refused" if is_readable(str(error)) else "fault", "text": str(error)}
+    except Exception:  # any other exception is what the fuzzing looks for
+        outcome = {"outcome": "fault", "text": traceback.format_exc()}
+    return outcome | {"seconds": time.perf_counter() - started, "megabytes": read_memory("VmHWM") - memory}
 
 
-def main(kind: str, seed: int, start: int, stop: int, folder: Path, how: str) -> None:
-    """Files `start` to `stop` - 1; a line of JSON before each and one after it."""
-    decode = (bare if how == "bare" else ours)(kind)
-    path = folder / f"spoiled-{start}{SUFFIX[kind]}"
-    for number in range(start, stop):
-        path.write_bytes(spoiled(kind, seed, number))
-        print(json.dumps({"begins": number}), flush=True)
-        print(json.dumps(what_became(lambda number=number: decode(path, number % 2 == 1))), flush=True)
+def is_readable(message: str) -> bool:
+    """Return whether a message is one short line that names the file and no internal path."""
+    is_short_line = "\n" not in message and len(message) < MAX_MESSAGE_CHARS
+    return message.startswith('"the ') and is_short_line and "/tmp" not in message
+
+
+def main(kind: str, seed: int, start: int, stop: int, folder: Path, decoder: str) -> None:
+    """Decode the files `start` to `stop` - 1; print a line of JSON before and after each."""
+    decode = (bare_decoder if decoder == "bare" else project_decoder)(kind)
+    path = folder / f"damaged-{start}{SUFFIX[kind]}"
+    for index in range(start, stop):
+        path.write_bytes(make_damaged_file(kind, seed, index))
+        print(json.dumps({"begins": index}), flush=True)
+        print(json.dumps(measure(lambda index=index: decode(path, index % 2 == 1))), flush=True)
     path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""What is spoiled and how: the same kind, seed and number are the same file, on every machine with these versions."""
+"""Damaged files: the same kind, seed and index give the same file on every machine with the same codec versions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Final
 
 import numpy as np
 
-SUFFIX: Final = {"images": ".jpg", "films": ".mp4"}
+SUFFIX: Final = {"images": ".jpg", "videos": ".mp4"}
+_HEADER_BYTES: Final = 400
+_MAX_NOISE_BYTES: Final = 200
 _EXTREMES: Final = [b"\0" * 4, b"\xff" * 4, b"\x7f" + b"\xff" * 3, b"\x80" + b"\0" * 3, b"\0\0\xff\xff", b"\0\1\0\0"]
 
 
 @cache
 def originals(kind: str) -> tuple[bytes, ...]:
-    """Whole files of every kind that is read."""
+    """Return valid files of every supported format."""
     if kind == "images":
         from tests.media.test_image_reader import WHOLE
 
@@ -33,48 +35,49 @@ def originals(kind: str) -> tuple[bytes, ...]:
 
 @cache
 def bombs(kind: str) -> tuple[bytes, ...]:
-    """Small files that say that they are large, or are when they are unpacked."""
-    if kind == "films":
+    """Return small files that decode, or claim to decode, to a huge image."""
+    if kind == "videos":
         return ()
     from tests.media.test_image_reader import BOMBS
 
     return tuple(make(size) for make, _, size, _ in BOMBS.values())
 
 
-def spoiled(kind: str, seed: int, number: int) -> bytes:
-    """The file of that number: first the bombs, then originals with something wrong."""
-    if number < len(bombs(kind)):
-        return bombs(kind)[number]
-    rng = np.random.Generator(np.random.PCG64([seed, number, zlib.crc32(kind.encode())]))
+def make_damaged_file(kind: str, seed: int, index: int) -> bytes:
+    """Return the file of an index: first the bombs, then originals with one to three damages."""
+    if index < len(bombs(kind)):
+        return bombs(kind)[index]
+    rng = np.random.Generator(np.random.PCG64([seed, index, zlib.crc32(kind.encode())]))
     files = originals(kind)
-    data = bytearray(files[number % len(files)])
+    data = bytearray(files[index % len(files)])
     for _ in range(int(rng.integers(1, 4))):
-        data = _worse(rng, data, files)
+        data = _damage(rng, data, files)
     return bytes(data)
 
 
-def _worse(rng: np.random.Generator, data: bytearray, files: tuple[bytes, ...]) -> bytearray:
-    """One more thing that is wrong; headers, which decide most, are met as often as the rest."""
+def _damage(rng: np.random.Generator, data: bytearray, files: tuple[bytes, ...]) -> bytearray:
+    """Damage the data once; half of the damages are in the header, which matters most to a decoder."""
     if not data:
         return data
-    reach = len(data) if rng.random() < 0.5 else min(len(data), 400)
-    a, b = sorted(int(i) for i in rng.integers(0, reach + 1, 2))
-    how = int(rng.integers(8))
-    if how <= 1:
+    reach = len(data) if rng.random() < 0.5 else min(len(data), _HEADER_BYTES)
+    start, end = sorted(int(i) for i in rng.integers(0, reach + 1, 2))
+    kind = int(rng.integers(8))
+    if kind <= 1:  # flip bits, or replace bytes
         for at in rng.integers(0, reach, int(rng.integers(1, 20))):
-            data[at] = int(rng.integers(256)) if how else data[at] ^ (1 << int(rng.integers(8)))
-    elif how == 2:
-        del data[a:b]
-    elif how == 3:
-        data[a:a] = data[a:b]
-    elif how == 4:
-        del data[a:]
-    elif how == 5:
-        data[a : min(b, a + 200)] = rng.bytes(min(b, a + 200) - a)
-    elif how == 6:
+            data[at] = int(rng.integers(256)) if kind else data[at] ^ (1 << int(rng.integers(8)))
+    elif kind == 2:
+        del data[start:end]
+    elif kind == 3:  # duplicate a section
+        data[start:start] = data[start:end]
+    elif kind == 4:  # truncate
+        del data[start:]
+    elif kind == 5:  # overwrite with noise
+        end = min(end, start + _MAX_NOISE_BYTES)
+        data[start:end] = rng.bytes(end - start)
+    elif kind == 6:  # overwrite a number with an extreme one, in either byte order
         extreme = _EXTREMES[int(rng.integers(len(_EXTREMES)))]
-        data[a : a + 4] = extreme if rng.random() < 0.5 else extreme[::-1]
-    else:
+        data[start : start + 4] = extreme if rng.random() < 0.5 else extreme[::-1]
+    else:  # continue with another file
         other = files[int(rng.integers(len(files)))]
-        data[a:] = other[int(rng.integers(len(other))) :]
+        data[start:] = other[int(rng.integers(len(other))) :]
     return data

@@ -1,75 +1,73 @@
-"""A sample of what `make fuzz` tries, and that what it looks for would be found."""
+"""A sample of what `make fuzz` tries, and proof that violations are detected."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz import watch as fuzz_watch
-from tests.fuzz.corpus import bombs, originals, spoiled
-from tests.fuzz.watch import Tried, watch
+from tests.fuzz import monitor
+from tests.fuzz.corpus import bombs, make_damaged_file, originals
+from tests.fuzz.monitor import FuzzJob, FuzzResult, run_monitored
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        sys.platform != "linux", reason="THE FUZZ TESTS DID NOT RUN: they measure memory as Linux tells it"
-    ),
+    pytest.mark.skipif(sys.platform != "linux", reason="THE FUZZ TESTS DID NOT RUN: they read memory from /proc"),
 ]
 
 
-def test_the_same_number_is_the_same_file_and_seldom_whole() -> None:
-    files = [spoiled("images", 1, number) for number in range(200)]
-    assert files == [spoiled("images", 1, number) for number in range(200)]
-    assert files[len(bombs("images")) :] != [spoiled("images", 2, n) for n in range(len(bombs("images")), 200)]
+def test_damaged_files_are_repeatable_and_different() -> None:
+    files = [make_damaged_file("images", 1, index) for index in range(200)]
+    assert files == [make_damaged_file("images", 1, index) for index in range(200)]
+    first = len(bombs("images"))
+    assert files[first:] != [make_damaged_file("images", 2, index) for index in range(first, 200)]
     assert len({*files}) > 190
     assert len({*files} & {*originals("images")}) < 5
 
 
-@pytest.mark.parametrize(("kind", "count"), [("images", 600), ("films", 40)])
-def test_a_sample(kind: str, count: int) -> None:
-    tried = watch(kind, 7, 0, count)
-    assert tried.failed == []
-    assert tried.count == count
-    assert min(tried.read, tried.refused) > 0.05 * count, "both are met"
+@pytest.mark.parametrize(("kind", "count"), [("images", 600), ("videos", 40)])
+def test_a_sample_has_no_violation(kind: str, count: int) -> None:
+    result = run_monitored(FuzzJob(kind, 7, 0, count))
+    assert result.violations == []
+    assert result.count == count
+    assert min(result.num_decoded, result.num_refused) > 0.05 * count, "both outcomes occur"
 
 
-def test_the_control_fails() -> None:
-    """A decoder without limits takes in the bombs, and dies of what it does not expect."""
-    tried = watch("images", 7, 0, 40, how="bare")
-    assert [line for line in tried.failed if "large" in line]
-    assert [line for line in tried.failed if "Traceback" in line]
-    assert tried.count == 40
+def test_a_decoder_without_limits_has_violations() -> None:
+    result = run_monitored(FuzzJob("images", 7, 0, 40, "bare"))
+    assert [line for line in result.violations if "large" in line]
+    assert [line for line in result.violations if "Traceback" in line]
+    assert result.count == 40
 
 
-def test_death_and_silence_are_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    code = tmp_path / "tests" / "fuzz"
-    code.mkdir(parents=True)
-    (code / "__init__.py").touch()
-    (code / "child.py").write_text(
+def test_crashes_and_timeouts_are_detected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "tests" / "fuzz"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "child.py").write_text(
         "import json, os, sys, time\n"
-        "for n in range(int(sys.argv[3]), int(sys.argv[4])):\n"
-        "    print(json.dumps({'begins': n}), flush=True)\n"
-        "    if n == 1: os.abort()\n"
-        "    if n == 3: time.sleep(60)\n"
-        "    print(json.dumps({'became': 'read', 'seconds': 0, 'megabytes': 0}), flush=True)\n"
+        "for index in range(int(sys.argv[3]), int(sys.argv[4])):\n"
+        "    print(json.dumps({'begins': index}), flush=True)\n"
+        "    if index == 1: os.abort()\n"
+        "    if index == 3: time.sleep(60)\n"
+        "    print(json.dumps({'outcome': 'decoded', 'seconds': 0, 'megabytes': 0}), flush=True)\n"
     )
-    monkeypatch.setattr(fuzz_watch, "ROOT", tmp_path)
-    monkeypatch.setattr(fuzz_watch, "SECONDS", {"images": 0.25})
-    tried = watch("images", 1, 0, 6)
-    assert (tried.read, len(tried.failed)) == (4, 2)
-    assert "1: the process died (-6)" in tried.failed[0]
-    assert "3: no answer after 1 s" in tried.failed[1]
+    monkeypatch.setattr(monitor, "ROOT", tmp_path)
+    monkeypatch.setattr(monitor, "MAX_SECONDS", {"images": 0.25})
+    result = run_monitored(FuzzJob("images", 1, 0, 6))
+    assert (result.num_decoded, len(result.violations)) == (4, 2)
+    assert "1: the process died (-6)" in result.violations[0]
+    assert "3: no answer after 1 s" in result.violations[1]
 
 
-def test_what_counts_as_failed() -> None:
-    tried = Tried()
-    for became, seconds, megabytes in (
-        ("read", 1, 10),
+def test_slow_large_and_faulty_outcomes_are_violations() -> None:
+    result = FuzzResult()
+    for outcome, seconds, megabytes in (
+        ("decoded", 1, 10),
         ("refused", 4.9, 299),
-        ("read", 5.1, 1),
+        ("decoded", 5.1, 1),
         ("refused", 1, 301),
         ("fault", 1, 1),
     ):
-        tried.add(tried.count, "images", {"became": became, "seconds": seconds, "megabytes": megabytes})
-    assert (tried.read, tried.refused, len(tried.failed), tried.count) == (1, 1, 3, 5)
-    assert (tried.slowest, tried.largest) == (5.1, 301)
+        result.add(result.count, "images", {"outcome": outcome, "seconds": seconds, "megabytes": megabytes})
+    assert (result.num_decoded, result.num_refused, len(result.violations), result.count) == (1, 1, 3, 5)
+    assert (result.max_seconds, result.max_megabytes) == (5.1, 301)

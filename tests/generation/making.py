@@ -44,8 +44,8 @@ def write_generator(folder: Path, change: Change | None = None, labels: Sequence
         helper.make_node("MatMul", ["inputs", "weights"], ["factors"]),
         helper.make_node("MatMul", ["factors", "waves"], ["image"]),
         helper.make_node("Add", ["image", "middle"], ["bright"]),
-        helper.make_node("Clip", ["bright", "least", "most"], ["grey"]),
-        helper.make_node("Reshape", ["grey", "shape"], ["faces"]),
+        helper.make_node("Clip", ["bright", "least", "most"], ["clipped"]),
+        helper.make_node("Reshape", ["clipped", "shape"], ["faces"]),
     ]
     write_onnx(
         folder / "model.onnx",

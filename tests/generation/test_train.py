@@ -167,7 +167,7 @@ def test_a_stopped_run_becomes_a_model_by_finish(
         (["--data", "nowhere.csv"], "There is no nowhere.csv"),
         (["--guidance-weight", "-1"], "weight is -1.0"),
         (["--learning-rate", "0"], "rate 0.0"),
-        (["--export-only"], "Nothing has been learned in"),
+        (["--export-only"], "has no whole epoch yet"),
     ],
 )
 def test_invalid_arguments_are_refused_in_one_sentence(

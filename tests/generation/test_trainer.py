@@ -232,16 +232,18 @@ def test_a_sheet_has_the_same_seeds_with_all_expressions(
 ) -> None:
     folder = uninterrupted[0]
     assert sorted(read_sheets(folder)) == [f"epoch-{n:03d}.png" for n in range(1, 5)]
-    sheet = cv2.imread(str(sheet_path(folder, 4)), cv2.IMREAD_UNCHANGED)
+    best_epoch = int(min(read_history(folder), key=lambda row: float(row["frechet"]))["epoch"])
+    sheet = cv2.imread(str(sheet_path(folder, best_epoch)), cv2.IMREAD_UNCHANGED)
     assert sheet is not None
     assert sheet.shape == (7 * 48, 8 * 48)
-    training = trainer.GanTraining(make_data(), make_data(), make_config(trainer), folder, guidance_classifier)
+    run = run_context(folder, export_only=True)
+    best_network = trainer.train_gan(make_data(), make_config(trainer), run, guidance_classifier)
     for row, column in ((0, 0), (6, 7), (3, 2)):
-        asked = np.eye(7, dtype=np.float32)[[row]]
-        raw = np.asarray(training.network([latent_from_seed(column, 128)[None], asked], training=False))[0, ..., 0]
+        one_hot = np.eye(7, dtype=np.float32)[[row]]
+        raw = np.asarray(best_network([latent_from_seed(column, 128)[None], one_hot], training=False))[0, ..., 0]
         expected = np.clip(np.round(127.5 + 127.5 * raw), 0, 255)
-        got = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
-        assert np.abs(got - expected).max() <= 1
+        actual = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
+        assert np.abs(actual - expected).max() <= 1
 
 
 @pytest.mark.parametrize(("scores", "best"), [([3, 1, 2, 1], 1), ([4, 3, 2, 1], 3), ([1, 1, 1, 1], 0)])
@@ -261,8 +263,8 @@ def test_the_generator_of_the_best_epoch_is_kept(
 
     monkeypatch.setattr(trainer.GanTraining, "validate", validate)
     network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
-    for got, expected in zip(network.weights, seen[best], strict=True):
-        np.testing.assert_array_equal(np.array(got), expected)
+    for actual, expected in zip(network.weights, seen[best], strict=True):
+        np.testing.assert_array_equal(np.array(actual), expected)
     assert read_checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
 
 
@@ -327,11 +329,11 @@ def test_half_of_the_faces_are_mirrored_and_all_keep_their_labels(trainer: Modul
     images = np.zeros((280, 48, 48), np.uint8)
     images[:, 0, 0], images[:, 1, 1] = labels * 10 + 5, np.arange(280) % 40 + 1
     batches = trainer.GanBatches(images, labels, make_config(trainer, batch_size=280), 0)
-    faces, got, latents, factors = batches[0]
+    faces, drawn_labels, latents, factors = batches[0]
     mirrored = faces[:, 0, 0] == 0
     assert 0.35 < mirrored.mean() < 0.65
     upright = np.where(mirrored[:, None, None], faces[:, :, ::-1], faces)
-    np.testing.assert_array_equal(upright[:, 0, 0], got * 10 + 5)
+    np.testing.assert_array_equal(upright[:, 0, 0], drawn_labels * 10 + 5)
     assert (latents.shape, latents.dtype, factors.shape) == ((280, 128), np.float32, (2, 280, 4))
     assert abs(latents.mean()) < 0.05
     assert abs(latents.std() - 1) < 0.05
@@ -351,32 +353,38 @@ def test_faces_are_shifted_by_whole_pixels(
     train_step_module: ModuleType, factors: tuple[float, float], moved: tuple[int, int]
 ) -> None:
     face = np.random.default_rng(0).normal(0, 0.5, (48, 48)).astype(np.float32)
-    got = np.asarray(train_step_module.diff_augment(face[None, ..., None], np.array([[*factors, 0, 0]], np.float32)))[
-        0, ..., 0
-    ]
+    actual = np.asarray(
+        train_step_module.diff_augment(face[None, ..., None], np.array([[*factors, 0, 0]], np.float32))
+    )[0, ..., 0]
     rows, columns = (np.clip(np.arange(48) - move, 0, 47) for move in moved)
-    np.testing.assert_allclose(got, face[rows][:, columns], atol=1e-6)
+    np.testing.assert_allclose(actual, face[rows][:, columns], atol=1e-6)
 
 
 def test_brightness_and_contrast_change_by_a_fifth_and_a_quarter(train_step_module: ModuleType) -> None:
     faces = np.random.default_rng(0).normal(0.1, 0.5, (3, 48, 48, 1)).astype(np.float32)
     factors = np.array([[0, 0, 1, 0], [0, 0, 0, -1], [0, 0, 0, 0]], np.float32)
-    got = np.asarray(train_step_module.diff_augment(faces, factors))
-    np.testing.assert_allclose(got[0], faces[0] + 0.2, atol=1e-5)
-    np.testing.assert_allclose(got[1], (faces[1] - faces[1].mean()) * 0.75 + faces[1].mean(), atol=1e-5)
-    np.testing.assert_allclose(got[2], faces[2], atol=1e-6)
+    actual = np.asarray(train_step_module.diff_augment(faces, factors))
+    np.testing.assert_allclose(actual[0], faces[0] + 0.2, atol=1e-5)
+    np.testing.assert_allclose(actual[1], (faces[1] - faces[1].mean()) * 0.75 + faces[1].mean(), atol=1e-5)
+    np.testing.assert_allclose(actual[2], faces[2], atol=1e-6)
 
 
 def test_losses_are_the_published_ones(train_step_module: ModuleType) -> None:
-    true, false = np.array([[2.0], [-1]], np.float32), np.array([[0.5], [1]], np.float32)
+    real_logits, fake_logits = np.array([[2.0], [-1]], np.float32), np.array([[0.5], [1]], np.float32)
 
-    def soft(x: NDArray) -> float:
+    def mean_softplus(x: NDArray) -> float:
         return float(np.log1p(np.exp(x)).mean())
 
-    d, g = train_step_module.adversarial_losses(true, false, True)
-    assert (float(d), float(g)) == (pytest.approx(soft(false - true)), pytest.approx(soft(true - false)))
-    d, g = train_step_module.adversarial_losses(true, false, False)
-    assert (float(d), float(g)) == (pytest.approx(soft(-true) + soft(false)), pytest.approx(soft(-false)))
+    d, g = train_step_module.adversarial_losses(real_logits, fake_logits, True)
+    assert (float(d), float(g)) == (
+        pytest.approx(mean_softplus(fake_logits - real_logits)),
+        pytest.approx(mean_softplus(real_logits - fake_logits)),
+    )
+    d, g = train_step_module.adversarial_losses(real_logits, fake_logits, False)
+    assert (float(d), float(g)) == (
+        pytest.approx(mean_softplus(-real_logits) + mean_softplus(fake_logits)),
+        pytest.approx(mean_softplus(-fake_logits)),
+    )
 
 
 def test_the_gradient_penalty_is_the_mean_squared_gradient_of_both_kinds(train_step_module: ModuleType) -> None:
@@ -385,14 +393,14 @@ def test_the_gradient_penalty_is_the_mean_squared_gradient_of_both_kinds(train_s
     slopes = np.random.default_rng(0).normal(0, 0.1, (48, 48, 1)).astype(np.float32)
 
     def discriminator(inputs: list[Any], training: bool) -> Any:  # linear; twice the gradient for synthetic faces
-        faces, asked = inputs
-        return tf.reduce_sum(faces * slopes, axis=(1, 2, 3))[:, None] * asked
+        faces, one_hot = inputs
+        return tf.reduce_sum(faces * slopes, axis=(1, 2, 3))[:, None] * one_hot
 
     gradient_factors = tf.constant([[1.0], [1.0], [2.0], [2.0]])
-    got = train_step_module.gradient_penalty(
+    actual = train_step_module.gradient_penalty(
         discriminator, tf.zeros((4, 48, 48, 1)), tf.ones((4, 48, 48, 1)), gradient_factors
     )
-    assert float(got) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
+    assert float(actual) == pytest.approx(2 * (slopes**2).sum() * (1 + 4) / 2, rel=1e-5)
 
 
 def test_the_averaged_generator_is_the_exponential_moving_average(
@@ -410,8 +418,8 @@ def test_the_averaged_generator_is_the_exponential_moving_average(
             kept * a + (1 - kept) * np.array(v)
             for a, v in zip(expected, training.networks.generator.variables, strict=True)
         ]
-    for got, wanted in zip(training.network.variables, expected, strict=True):
-        np.testing.assert_allclose(np.array(got), wanted, atol=1e-5)
+    for actual, expected_value in zip(training.network.variables, expected, strict=True):
+        np.testing.assert_allclose(np.array(actual), expected_value, atol=1e-5)
 
 
 def test_guidance_trains_the_generator_and_leaves_the_classifier_unchanged(
@@ -500,7 +508,7 @@ def test_a_label_without_a_training_face_is_refused(
 
 
 def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp_path: Path) -> None:
-    bundle = open_model(write_classifier(tmp_path / "judge"))
+    bundle = open_model(write_classifier(tmp_path / "classifier"))
     with pytest.raises(ModelError, match=r"holds no model.keras of a classifier; guidance needs one"):
         trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), bundle)
     trainer.train_gan(make_data(), make_config(trainer, epochs=1, guidance_weight=0.0), run_context(tmp_path), bundle)

@@ -1,1 +1,1 @@
-"""Many visitors for many minutes: `python -m tests.load --help`."""
+"""Load test of the app with many visitors: `python -m tests.load --help`."""

@@ -1,4 +1,4 @@
-"""What visitors do, each in a browser window of his own, and how long the page makes them wait."""
+"""Simulated visitors, each in a browser context of its own, and how long the pages make them wait."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from emotion.demo.camera import DemoCamera
+from emotion.demo.sample_image import SAMPLE_FACE_CENTER, SAMPLE_FACE_PX, SAMPLE_IMAGE
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
 FLAGS = [
     "--no-sandbox",
     "--headless",
@@ -21,27 +21,29 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+CAMERA_START_SECONDS = 9.5  # of the demo camera's loop: two faces are present from here on
+NUM_CAMERA_FRAMES = 90
 
 
-def camera(folder: Path) -> Path:
-    """What the browser takes for a camera: two faces that move about."""
-    demo = DemoCamera(read_image(SAMPLE), (224.0, 116.0), 96.0)
-    frames = [encode_jpeg(demo.frame_at(9.5 + i / 30), 90) for i in range(90)]
-    film = folder / "faces.mjpeg"
-    film.write_bytes(b"".join([*frames, *frames[::-1]]))
-    return film
+def write_camera_video(folder: Path) -> Path:
+    """Write the video that the browser uses as its camera: two moving faces."""
+    demo = DemoCamera(read_image(SAMPLE_IMAGE), SAMPLE_FACE_CENTER, SAMPLE_FACE_PX)
+    frames = [encode_jpeg(demo.frame_at(CAMERA_START_SECONDS + i / 30), 90) for i in range(NUM_CAMERA_FRAMES)]
+    video_path = folder / "faces.mjpeg"
+    video_path.write_bytes(b"".join([*frames, *frames[::-1]]))
+    return video_path
 
 
-def photos() -> Iterator[bytes]:
-    """Photos without end, no two alike."""
-    image = read_image(SAMPLE).copy()
-    for number in itertools.count():
-        image[number % 512, number // 512 % 512] ^= 1
+def unique_photos() -> Iterator[bytes]:
+    """Yield photos without end, no two of them equal."""
+    image = read_image(SAMPLE_IMAGE).copy()
+    for index in itertools.count():
+        image[index % 512, index // 512 % 512] ^= 1
         yield encode_png(rotate(image, 0))
 
 
 class Visitor:
-    """Somebody who goes from page to page."""
+    """A visitor who changes pages and uploads photos."""
 
     pages = ("Home", "Photos", "Films", "Synthetic faces", "Runs", "Training")
 
@@ -49,14 +51,14 @@ class Visitor:
         self.page = context.new_page()
         self.page.goto(url)
         self._random = random.Random(seed)
-        self._photos = photos()
+        self._photos = unique_photos()
 
     def step(self) -> tuple[str, float]:
-        """One thing that he does, and the seconds until he sees what he wanted."""
-        what: Callable[[], None] = self._random.choice([self._walk, self._walk, self._upload])
-        start = time.monotonic()
-        what()
-        return what.__name__.strip("_"), time.monotonic() - start
+        """Do one random action; return its name and the seconds until its result is visible."""
+        action: Callable[[], None] = self._random.choice([self._walk, self._walk, self._upload])
+        started = time.monotonic()
+        action()
+        return action.__name__.strip("_"), time.monotonic() - started
 
     def _walk(self) -> None:
         name = self._random.choice(self.pages)
@@ -72,8 +74,8 @@ class Visitor:
         self.page.locator(".box").first.wait_for()
 
 
-class Streamer:
-    """Somebody who looks into his camera all the time."""
+class CameraVisitor:
+    """A visitor with an active camera on the live page."""
 
     def __init__(self, context: Any, url: str) -> None:
         self.page = context.new_page()
@@ -83,7 +85,7 @@ class Streamer:
         self._frame.locator("video").wait_for()
 
     def step(self) -> tuple[str, float]:
-        """A look at the cards."""
-        start = time.monotonic()
+        """Wait for the card of a face; return the action's name and the seconds."""
+        started = time.monotonic()
         self.page.locator(".card").first.wait_for()
-        return "look", time.monotonic() - start
+        return "look", time.monotonic() - started

@@ -1,0 +1,1 @@
+"""Startup benchmark of the app: `python -m tests.startup_benchmark`."""

@@ -1,5 +1,4 @@
-"""`make startup-benchmark`: how long the app takes to its first page, from page to page and to the faces of a camera,
-and how much memory it takes."""
+"""Startup benchmark of `make startup-benchmark`: first page, page changes, camera, and memory of the app."""
 
 from __future__ import annotations
 
@@ -11,14 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, SYSTEM_BROWSERS, started
-from tests.load.__main__ import server_of
+from tests.load.__main__ import find_server
 from tests.load.visitors import FLAGS as CAMERA_FLAGS
-from tests.load.visitors import Streamer, camera
+from tests.load.visitors import CameraVisitor, write_camera_video
 
-OUT = ROOT / "out" / "startup"
+OUTPUT_FOLDER = ROOT / "out" / "startup"
 TITLES = {
     "Home": "Emotion Studio",
     "Live": "Live",
@@ -30,104 +30,127 @@ TITLES = {
     "Training": "Training",
     "Runs": "Runs",
 }
-STARTS, ROUNDS, SESSIONS, CAMERAS = 3, 4, 5, 2
+NUM_STARTS, NUM_ROUNDS, NUM_SESSIONS, NUM_CAMERAS = 3, 4, 5, 2
+PAGE_TIMEOUT_MS = 60_000
+REST_MS = 700  # after a page change, so that the scripts of two pages do not overlap
+SETTLE_SECONDS = 4.0  # before the memory is read
+CAMERA_SECONDS = 10.0  # before the frame rate is read
 
 
-def visit(browser: Browser, url: str) -> Page:
-    """A visitor of its own, who sees Home."""
+def open_home(browser: Browser, url: str) -> Page:
+    """Open the app in a browser context of its own and wait for the home page."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PAGE_TIMEOUT_MS)
     page.goto(url)
     page.get_by_role("heading", level=1).wait_for()
     return page
 
 
-def starts(browser: Browser) -> list[float]:
-    """Seconds from the command to the title of Home in a browser that is open already."""
-    seconds = []
-    for _ in range(STARTS):
-        begun = time.monotonic()
+def measure_starts(browser: Browser) -> list[float]:
+    """Return the seconds from the start of the app to the home page, in a running browser."""
+    durations = []
+    for _ in range(NUM_STARTS):
+        start = time.monotonic()
         with started() as url:
-            visit(browser, url)
-            seconds.append(time.monotonic() - begun)
-    return seconds
+            open_home(browser, url)
+            durations.append(time.monotonic() - start)
+    return durations
 
 
-def changes(page: Page) -> dict[str, list[float]]:
-    """Seconds from a click in the menu to the title of the page that it leads to, page by page."""
-    seconds: dict[str, list[float]] = {name: [] for name in TITLES}
-    for _ in range(ROUNDS):
+def measure_page_changes(page: Page) -> dict[str, list[float]]:
+    """Return page -> seconds from a click in the menu to the page's title, for each round."""
+    durations: dict[str, list[float]] = {name: [] for name in TITLES}
+    for _ in range(NUM_ROUNDS):
         for name in [*list(TITLES)[1:], "Home"]:
             link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=False).first
-            begun = time.monotonic()
+            start = time.monotonic()
             link.click()
             page.get_by_role("heading", level=1, name=TITLES[name], exact=True).wait_for()
-            seconds[name].append(time.monotonic() - begun)
-            page.wait_for_timeout(700)
-    return seconds
+            durations[name].append(time.monotonic() - start)
+            page.wait_for_timeout(REST_MS)
+    return durations
 
 
-def megabytes(server: Any) -> float:
-    """Memory of the serving process, at rest."""
-    time.sleep(4)
+def read_memory(server: psutil.Process) -> float:
+    """Return the memory of the idle server process in MB."""
+    time.sleep(SETTLE_SECONDS)
     return server.memory_info().rss / 2**20
 
 
-def cameras(chromium: BrowserType, found: str) -> list[tuple[float, str]]:
-    """Of visitors who switch on their cameras one after the other, in an app that has just started: the seconds from
-    the address to the first card, and what the page says of its stream when all of them have been on for a while."""
+def measure_memory(browser: Browser, url: str) -> tuple[float, float]:
+    """Return the memory with one visitor, and that of each additional one, in MB."""
+    open_home(browser, url)
+    server = find_server(url)
+    idle = read_memory(server)
+    pages = [open_home(browser, url) for _ in range(NUM_SESSIONS)]
+    per_session = (read_memory(server) - idle) / NUM_SESSIONS
+    for page in pages:
+        page.context.close()
+    return idle, per_session
+
+
+def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float, str]]:
+    """Start an app and one camera after the other.
+
+    Returns:
+        For each camera the seconds to its first card, and what the page says of the frame rate at the end.
+    """
     with tempfile.TemporaryDirectory() as folder, started() as url:
-        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={camera(Path(folder))}"]
-        browser = chromium.launch(executable_path=found, args=flags)
-        streamers, seconds = [], []
-        for _ in range(CAMERAS):
-            begun = time.monotonic()
-            streamers.append(Streamer(browser.new_context(), url))
-            streamers[-1].step()
-            seconds.append(time.monotonic() - begun)
-        time.sleep(10)
-        said = [one.page.get_by_text("pictures a second come").inner_text() for one in streamers]
+        flags = [*CAMERA_FLAGS, f"--use-file-for-fake-video-capture={write_camera_video(Path(folder))}"]
+        browser = chromium.launch(executable_path=executable, args=flags)
+        visitors, durations = [], []
+        for _ in range(NUM_CAMERAS):
+            start = time.monotonic()
+            visitors.append(CameraVisitor(browser.new_context(), url))
+            visitors[-1].step()
+            durations.append(time.monotonic() - start)
+        time.sleep(CAMERA_SECONDS)
+        frame_rates = [visitor.page.get_by_text("pictures a second come").inner_text() for visitor in visitors]
         browser.close()
-    return list(zip(seconds, said, strict=True))
+    return list(zip(durations, frame_rates, strict=True))
 
 
 def main() -> None:
-    """Measure, print, and leave out/startup/startup.json."""
+    """Measure, write out/startup/startup.json and print a summary."""
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        cold = starts(browser)
+        executable = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), playwright.chromium.executable_path)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        starts = measure_starts(browser)
         with started() as url:
-            page, server = visit(browser, url), server_of(url)
-            idle = megabytes(server)
-            others = [visit(browser, url) for _ in range(SESSIONS)]
-            each = (megabytes(server) - idle) / SESSIONS
-            for other in others:
-                other.context.close()
-            first = changes(page)
+            idle, per_session = measure_memory(browser, url)
+            page_changes = measure_page_changes(open_home(browser, url))
         browser.close()
-        live = cameras(playwright.chromium, found)
-    again = [value for values in first.values() for value in values[1:]]
+        cameras = measure_cameras(playwright.chromium, executable)
+    repeated = [seconds for durations in page_changes.values() for seconds in durations[1:]]
     result = {
-        "seconds_to_first_page": cold,
-        "seconds_of_a_change": first,
-        "median_change": statistics.median(again),
-        "p95_change": sorted(again)[int(0.95 * len(again))],
-        "slowest_first_change": max(values[0] for values in first.values()),
+        "seconds_to_first_page": starts,
+        "seconds_of_a_change": page_changes,
+        "median_change": statistics.median(repeated),
+        "p95_change": sorted(repeated)[int(0.95 * len(repeated))],
+        "slowest_first_change": max(durations[0] for durations in page_changes.values()),
         "megabytes_idle": idle,
-        "megabytes_a_session": each,
-        "cameras": live,
+        "megabytes_a_session": per_session,
+        "cameras": cameras,
     }
-    OUT.mkdir(parents=True, exist_ok=True)
-    Path(OUT / "startup.json").write_text(json.dumps(result, indent=1))
-    print(f"to the first page     {statistics.median(cold):5.2f} s (of {STARTS} starts; slowest {max(cold):.2f})")
-    print(f"from page to page     {result['median_change']:5.2f} s (median), {result['p95_change']:.2f} s (95 of 100)")
-    print(f"the first time        {result['slowest_first_change']:5.2f} s (slowest page)")
-    for name, values in first.items():
-        print(f"  {name:<20}{statistics.median(values[1:]):5.2f} s, the first time {values[0]:.2f}")
-    for number, (seconds, said) in enumerate(live, 1):
-        print(f"camera {number}              {seconds:5.1f} s from the address to its faces; {said}")
-    print(f"memory, one visitor   {idle:5.0f} MB, each further one {each:.0f} MB")
+    OUTPUT_FOLDER.mkdir(parents=True, exist_ok=True)
+    (OUTPUT_FOLDER / "startup.json").write_text(json.dumps(result, indent=1))
+    print_summary(result)
+
+
+def print_summary(result: dict[str, Any]) -> None:
+    starts = result["seconds_to_first_page"]
+    print(
+        f"first page            {statistics.median(starts):5.2f} s (median of {NUM_STARTS}; slowest {max(starts):.2f})"
+    )
+    print(f"page change           {result['median_change']:5.2f} s (median), {result['p95_change']:.2f} s (p95)")
+    print(f"first change          {result['slowest_first_change']:5.2f} s (slowest page)")
+    for name, durations in result["seconds_of_a_change"].items():
+        print(f"  {name:<20}{statistics.median(durations[1:]):5.2f} s, first {durations[0]:.2f}")
+    for number, (seconds, frame_rate) in enumerate(result["cameras"], 1):
+        print(f"camera {number}              {seconds:5.1f} s to its faces; {frame_rate}")
+    print(
+        f"memory, one visitor   {result['megabytes_idle']:5.0f} MB, each other {result['megabytes_a_session']:.0f} MB"
+    )
 
 
 if __name__ == "__main__":
