@@ -135,7 +135,7 @@ def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path
 
 def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     asked = iter([False] * 7 + [True])
-    with pytest.raises(TrainingStopped, match="Stopped in epoch 2; which starts again"):
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 2, which starts again"):
         train(classifier, tmp_path, plan_of(), stopping=lambda: next(asked))
     assert len(read_history(tmp_path)) == 1
     train(classifier, tmp_path, plan_of())
