@@ -79,7 +79,7 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
     """What faces are (rows) and what was said of them (columns), as shares of the rows with the counts in the cells; a
     click gives the selection `CELL_SELECTION` with `row` and `column`.
 
-    `table` as from `tables.confusion_table`; `dark`: the ground that it stands on.
+    `table` as from `prediction_tables.confusion_table`; `dark`: the ground that it stands on.
     """
     tooltips = [
         alt.Tooltip("true:N", title="is"),
@@ -99,7 +99,7 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
 
 
 def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
-    """Recall, precision and F1 of each label as points in its row; `table` as from `tables.class_metrics_table`."""
+    """Recall, precision and F1 of each label as points in its row; `table` as from `prediction_tables.class_metrics_table`."""
     names, metrics = list(dict.fromkeys(table["name"])), list(dict.fromkeys(table["metric"]))
     legend = alt.Legend(title=None, orient="top", labelFontSize=13, symbolSize=110)
     return (
@@ -191,7 +191,7 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
 
 
 def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
-    """How often runs are right while pictures get worse in one way; `table`: rows of `tables.robustness_table` of one
+    """How often runs are right while pictures get worse in one way; `table`: rows of `prediction_tables.robustness_table` of one
     corruption. `unit`: what the severity is in."""
     runs = list(dict.fromkeys(table["run"]))
     chart = (

@@ -90,7 +90,7 @@ def plot_learning_rate(table: pd.DataFrame) -> alt.Chart:
 def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
     """What was said of one face after each epoch, as whole bars of probability in the colours of the expressions.
 
-    `table` as from `tables.epoch_probabilities_table`.
+    `table` as from `prediction_tables.epoch_probabilities_table`.
     """
     words = list(dict.fromkeys(table["expression"]))
     names = list(dict.fromkeys(table["name"]))

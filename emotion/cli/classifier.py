@@ -257,7 +257,7 @@ def _evaluate_end_to_end(options: argparse.Namespace, data: Dataset) -> int:
     from emotion.recognition.detector_factory import available_detectors, make_detector
     from emotion.training.classifier.end_to_end import evaluate_end_to_end
     from emotion.training.classifier.scoring import match_model_labels, save_end_to_end
-    from emotion.training.tables import end_to_end_table
+    from emotion.training.prediction_tables import end_to_end_table
 
     bundle = open_model(options.model)
     classifier = ExpressionClassifier(bundle)
@@ -301,7 +301,8 @@ def _format_scores(result: dict[str, Any]) -> str:
 
 
 def _list_runs(options: argparse.Namespace) -> int:
-    from emotion.training.manager import RUNS_FOLDER, list_runs, to_json
+    from emotion.training.run_listing import list_runs, to_json
+    from emotion.training.runs.folder import RUNS_FOLDER
 
     folder = options.folder or RUNS_FOLDER
     if options.folder is not None and not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):

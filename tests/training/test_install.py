@@ -12,7 +12,7 @@ from emotion.cli.main import main
 from emotion.errors import ModelError
 from emotion.model_store.store import get_default_model, list_models
 from emotion.training.install import install_model, remove_model
-from emotion.training.manager import list_runs
+from emotion.training.run_listing import list_runs
 
 Make = Callable[..., Path]
 

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE
-from emotion.model_store.store import compute_sha256
+from emotion.model_store.store import BUILTIN_MODELS, compute_sha256
 from emotion.storage import read_json, write_atomic, write_json
 
 ModelKind = Literal["classifier", "detector", "generator"]
 
+RUNS_FOLDER: Final = BUILTIN_MODELS.parent / "runs"
 CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
 CONFIG_FILE: Final = "config.json"
