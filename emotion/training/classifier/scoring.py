@@ -38,7 +38,6 @@ from emotion.training.runs.folder import (
 from emotion.training.runs.prediction_recorder import save_final_predictions
 from emotion.training.runs.predictions import Predictions
 
-
 _FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
 _FACE_THRESHOLDS: Final = (0.001, 0.999)
 
