@@ -4,9 +4,9 @@ import streamlit as st
 
 from emotion.errors import EmotionError
 from emotion.model_store import store
-from emotion.training import manager
+from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.manager import RunSummary
+from emotion.training.run_listing import RunSummary
 from emotion.ui import messages, page
 from emotion.ui.training import data, form, progress, run_table
 
@@ -88,7 +88,7 @@ with page.page_layout():
     st.write("Teach a network to read expressions, and watch how it learns. It goes on when this page is closed.")
     queue = progress.list_active_runs()
     progress.show_active_runs(queue)
-    runs = manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
+    runs = run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
     progress.show_ended_runs(runs)
     if queue:
         with st.expander("Another training: it waits for its turn", icon=":material/add:"):

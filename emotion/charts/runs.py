@@ -95,7 +95,7 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
     A click sets the selection `CELL_SELECTION` with `row` and `column`.
 
     Args:
-        table: As from `training.tables.confusion_table`.
+        table: As from `training.prediction_tables.confusion_table`.
         dark: Whether the theme is dark.
     """
     tooltips = [
@@ -116,7 +116,7 @@ def plot_confusion_matrix(table: pd.DataFrame, *, dark: bool = False) -> alt.Lay
 
 
 def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
-    """Plot recall, precision and F1 of each label; `table` as from `training.tables.class_metrics_table`."""
+    """Plot recall, precision and F1 of each label; `table` as from `training.prediction_tables.class_metrics_table`."""
     names, metrics = list(dict.fromkeys(table["name"])), list(dict.fromkeys(table["metric"]))
     color, shape = encode_series("metric", metrics, make_series_legend("top"))
     chart = (
@@ -217,7 +217,7 @@ def plot_robustness(table: pd.DataFrame, unit: str) -> alt.Chart:
     """Plot the accuracy of runs by severity of one corruption.
 
     Args:
-        table: Rows of one corruption, as from `training.tables.robustness_table`.
+        table: Rows of one corruption, as from `training.prediction_tables.robustness_table`.
         unit: Unit of the severity.
     """
     runs = list(dict.fromkeys(table["run"]))

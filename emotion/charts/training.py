@@ -104,7 +104,7 @@ def plot_prediction_history(table: pd.DataFrame) -> alt.Chart:
     """Plot the predictions for one face after each epoch as stacked bars in the colors of the expressions.
 
     Args:
-        table: As from `training.tables.epoch_probabilities_table`.
+        table: As from `training.prediction_tables.epoch_probabilities_table`.
     """
     labels, names = list(dict.fromkeys(table["expression"])), list(dict.fromkeys(table["name"]))
     rows = table.assign(text=[format_percent(p) for p in table["probability"]], order=table["name"].map(names.index))

@@ -14,7 +14,7 @@ from emotion.cli.output import print_progress, print_result
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
-    from emotion.training.manager import RunSummary
+    from emotion.training.run_listing import RunSummary
 
 
 @click.command(cls=StudioCommand)
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run, each on one line.")
 def runs(folder: Path | None, as_json: bool) -> None:
     """List the training runs: those of the workspace, then those of the built-in models."""
-    from emotion.training.manager import RUNS_FOLDER, list_runs, to_json
+    from emotion.training.run_listing import list_runs, to_json
+    from emotion.training.runs.folder import RUNS_FOLDER
 
     if folder is not None and not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         raise EmotionError(f"There is no folder {folder} that can be read; give the one that holds the runs.")

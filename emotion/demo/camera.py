@@ -75,7 +75,7 @@ class SyntheticFacesCamera:
 
     def frame_at(self, timestamp: float) -> ImageArray:
         """Return the frame RGB uint8 (480, 640, 3) at `timestamp` in seconds; periodic in `LOOP_SECONDS`."""
-        width, _ = FRAME_SIZE
+        width, height = FRAME_SIZE
         t = timestamp % LOOP_SECONDS
         second_weight = _fade_weight(t, *_SECOND_FACE_SPAN)
         sway, nod = _wave(t, 4), _wave(t, 6)

@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, in one file, so that one rename makes it whole."""
+"""Save and load the state of a training between two epochs, in one file, so that one rename completes it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Arrays = list[NDArray[Any]]
 
 
 def copy_values(variables: Sequence[Any]) -> Arrays:
-    """Copies of Keras variables' values."""
+    """Return copies of the values of Keras variables."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def save_checkpoint(folder: Path, variables: Sequence[Any], best_weights: Arrays, progress: Sequence[float]) -> None:
-    """Write the variables' values, the best weights so far and a few numbers."""
+    """Write the values of all variables, the best weights so far and the numbers of `progress`."""
     arrays = {f"v{i}": value for i, value in enumerate(copy_values(variables))}
     arrays |= {f"b{i}": value for i, value in enumerate(best_weights)}
     arrays["progress"] = np.array(progress, np.float64)
@@ -35,9 +35,19 @@ def save_checkpoint(folder: Path, variables: Sequence[Any], best_weights: Arrays
 def load_checkpoint(
     folder: Path, variables: Sequence[Any], best_weights: Arrays, num_progress: int
 ) -> tuple[Arrays, list[float]] | None:
-    """Set the variables as they were and return the best weights and the `num_progress` numbers; None without a file.
+    """Restore the variables from the checkpoint of a run.
 
-    Raises `EmotionError` where the file is damaged or of another training.
+    Args:
+        folder: The run folder.
+        variables: The variables to set.
+        best_weights: Arrays in the shapes of the best weights.
+        num_progress: How many numbers `progress` has.
+
+    Returns:
+        The best weights and `progress`, None without a file.
+
+    Raises:
+        EmotionError: The file is damaged or of another training.
     """
     path = folder / CHECKPOINT_FILE
     if not path.exists():
@@ -46,10 +56,10 @@ def load_checkpoint(
         with np.load(path, allow_pickle=False) as file:
             saved = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise EmotionError(f"{path} is damaged; remove it to train again from the beginning.") from error
-    wanted = {f"v{i}": v.shape for i, v in enumerate(variables)}
-    wanted |= {f"b{i}": v.shape for i, v in enumerate(best_weights)} | {"progress": (num_progress,)}
-    if {key: value.shape for key, value in saved.items()} != wanted:
+        raise EmotionError(f"{path} is damaged; remove it to train from the beginning.") from error
+    expected = {f"v{i}": v.shape for i, v in enumerate(variables)}
+    expected |= {f"b{i}": v.shape for i, v in enumerate(best_weights)} | {"progress": (num_progress,)}
+    if {key: value.shape for key, value in saved.items()} != expected:
         raise EmotionError(f"{path} belongs to another network or other data; choose another folder.")
     for i, variable in enumerate(variables):
         variable.assign(saved[f"v{i}"])

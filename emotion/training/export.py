@@ -1,4 +1,4 @@
-"""Turn a trained network into files: model.keras and model.onnx, checked to agree."""
+"""Export a trained network to model.keras and model.onnx, and compare their outputs."""
 
 from __future__ import annotations
 
@@ -16,30 +16,40 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.storage import atomic_path, write_atomic
 
-# Both compute in float32, in another order.
+# In logits; both compute in float32, but in different orders.
 TOLERANCE = 1e-3
-FEATURES_LAYER = "features"  # the name of a classifier's layer of means over the picture
+_GRAY_TOLERANCE = 0.1  # in gray levels
+FEATURES_LAYER = "features"  # the layer of a classifier with the means over the image
 
 
 def export_classifier(network: keras.Model, folder: Path, input_size: int) -> float:
-    """Write model.keras and model.onnx of a classifier and return their largest difference in logits.
+    """Write model.keras and model.onnx of a classifier.
 
-    The exported outputs are named after the heads; the batch size is free, the side is `input_size`. Where the heads read
-    the mean of a layer over the picture, model.onnx has the maps of `build_cam_outputs`, too. Raises `ModelError` where the two
-    do not agree within `TOLERANCE`.
+    The ONNX outputs are named after the heads and, where there are any, after the maps of `build_cam_outputs`; the
+    batch size is free.
+
+    Args:
+        network: The trained network.
+        folder: The folder of the files.
+        input_size: The side of the input in pixels.
+
+    Returns:
+        The largest difference of the two in logits.
+
+    Raises:
+        ModelError: The difference is `TOLERANCE` or more.
     """
     faces = np.random.default_rng(0).integers(0, 256, (16, input_size, input_size, 1)).astype(np.float32)
     _save_keras(network, folder)
-    telling = keras.Model(network.inputs, dict(network.output) | build_cam_outputs(network))
-    return _export_onnx(telling, folder, [faces], [(None, input_size, input_size, 1)], list(telling.output))
+    with_maps = keras.Model(network.inputs, dict(network.output) | build_cam_outputs(network))
+    return _export_onnx(with_maps, folder, [faces], [(None, input_size, input_size, 1)], list(with_maps.output))
 
 
 def build_cam_outputs(network: keras.Model) -> dict[str, Any]:
-    """Where in the picture the logits of each expression come from: "HEAD_map" -> (n, h, w, classes), whose mean over
-    the picture are the logits of HEAD. Empty where a head reads anything but the mean of a layer "features".
+    """Return class activation maps "HEAD_map" (n, h, w, classes), whose mean over the image are the logits of HEAD.
 
-    A dense layer of a mean is the mean of the dense layer (Zhou et al. 2016, "Learning deep features for
-    discriminative localization").
+    Empty where a network has no `FEATURES_LAYER`. A dense layer of a mean is the mean of the dense layer (Zhou et al.
+    2016, "Learning deep features for discriminative localization").
     """
     if not has_cam(network):
         return {}
@@ -52,7 +62,7 @@ def build_cam_outputs(network: keras.Model) -> dict[str, Any]:
 
 
 def has_cam(network: keras.Model) -> bool:
-    """Whether `build_cam_outputs` a network are any."""
+    """Return whether a network has class activation maps."""
     return any(
         layer.name == FEATURES_LAYER and isinstance(layer, keras.layers.GlobalAveragePooling2D)
         for layer in network.layers
@@ -62,27 +72,27 @@ def has_cam(network: keras.Model) -> bool:
 def export_detector(network: keras.Model, folder: Path) -> float:
     """Write model.keras and model.onnx of a face detector and return their largest difference.
 
-    Batch size, height and width are free. Raises `ModelError` where the two do not agree within `TOLERANCE`.
+    Batch size, height and width are free. Raises `ModelError` where the difference is `TOLERANCE` or more.
     """
-    photos = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
+    images = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
     _save_keras(network, folder)
-    return _export_onnx(network, folder, [photos], [(None, None, None, 3)], ["faces"])
+    return _export_onnx(network, folder, [images], [(None, None, None, 3)], ["faces"])
 
 
 def export_generator(network: keras.Model, folder: Path) -> float:
-    """Write model.keras and model.onnx of a generator and return their largest difference in grey levels.
+    """Write model.keras and model.onnx of a generator and return their largest difference in gray levels.
 
-    The batch size is free. Raises `ModelError` where the two differ by more than a tenth of a grey level.
+    The batch size is free. Raises `ModelError` where the difference is `_GRAY_TOLERANCE` or more.
     """
     rng = np.random.default_rng(0)
     latents, weights = (rng.standard_normal((16, put.shape[-1])).astype(np.float32) for put in network.inputs)
     shapes = [(None, value.shape[1]) for value in (latents, weights)]
     _save_keras(network, folder)
-    return _export_onnx(network, folder, [latents, weights], shapes, ["faces"], 0.1)
+    return _export_onnx(network, folder, [latents, weights], shapes, ["faces"], _GRAY_TOLERANCE)
 
 
 def _save_keras(network: keras.Model, folder: Path) -> None:
-    # A copy that was never compiled: the optimizer would double the size of the file.
+    # A copy that is not compiled: the optimizer would double the size of the file.
     bare = keras.Model.from_config(network.get_config())
     bare.set_weights(network.get_weights())
     with atomic_path(folder / "model.keras") as path:
@@ -97,17 +107,17 @@ def _export_onnx(
     output_names: list[str],
     tolerance: float = TOLERANCE,
 ) -> float:
-    answers = network(samples if len(samples) > 1 else samples[0], training=False)
-    expected = {name: np.asarray(answers[name] if isinstance(answers, dict) else answers) for name in output_names}
+    outputs = network(samples if len(samples) > 1 else samples[0], training=False)
+    expected = {name: np.asarray(outputs[name] if isinstance(outputs, dict) else outputs) for name in output_names}
     exported = _to_onnx(network, input_shapes, output_names)
     write_atomic(folder / "model.onnx", exported.SerializeToString())
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     feed = {value.name: sample for value, sample in zip(network.inputs, samples, strict=True)}
-    got = dict(zip(output_names, session.run(output_names, feed), strict=True))
-    difference = max(float(np.abs(got[name] - expected[name]).max()) for name in output_names)
+    exported_outputs = dict(zip(output_names, session.run(output_names, feed), strict=True))
+    difference = max(float(np.abs(exported_outputs[name] - expected[name]).max()) for name in output_names)
     if not difference < tolerance:
         raise ModelError(
-            f"The exported network differs from the trained one by {difference:.2g}; at most {tolerance} is right."
+            f"The exported network differs from the trained one by {difference:.2g}; expected less than {tolerance}."
         )
     return difference
 
@@ -115,7 +125,7 @@ def _export_onnx(
 def _to_onnx(
     network: keras.Model, input_shapes: Sequence[tuple[int | None, ...]], output_names: list[str]
 ) -> onnx.ModelProto:
-    """Keras' own export, with the inputs and the outputs under their names in the network."""
+    """Export by Keras, with the names that inputs and outputs have in the network."""
     read = [value.name for value in network.inputs]
     specs = [
         keras.InputSpec(shape=shape, dtype="float32", name=name) for shape, name in zip(input_shapes, read, strict=True)
@@ -140,7 +150,7 @@ def _to_onnx(
 
 
 def _order_output_names(output_names: list[str], onnx_model: onnx.ModelProto) -> list[str]:
-    """The heads in the order of the exported outputs, which carry their names or stand in sorted order."""
+    """Return the names in the order of the exported outputs, which contain them or are sorted by them."""
     found = [
         next((n for n in output_names if n in output.name.split(":")[0].split("/")), None)
         for output in onnx_model.graph.output

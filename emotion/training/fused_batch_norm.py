@@ -1,4 +1,4 @@
-"""Batch normalisation in one operation, which a processor trains a third faster."""
+"""Batch normalization in one operation, which trains a third faster on a CPU."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import tensorflow as tf
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer, up to rounding, for channels last: over pictures it learns by TensorFlow's one operation.
+    """The layer of Keras for channels last, equal up to rounding, in one operation of TensorFlow while training.
 
-    Keras computes mean, variance and result by a dozen operations, each of which walks through all values; in the
-    face detector's training that was about half of the time (Ioffe & Szegedy 2015, "Batch normalization").
+    Keras computes mean, variance and result by a dozen operations over all values; in the training of the face detector
+    that was about half of the time (Ioffe & Szegedy 2015, "Batch normalization").
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """As Keras' own; `inputs` float32 (n, h, w, channels) take the short way while it is learned."""
+        """Normalize as Keras does; float32 (n, h, w, channels) by the fused operation while training."""
         if not (training and self.trainable) or len(inputs.shape) != 4 or inputs.dtype != "float32":
             return super().call(inputs, training=training, mask=mask)
         normal, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
         )
-        # TensorFlow estimates the variance of all pictures from that of the batch, Keras keeps that of the batch.
+        # TensorFlow returns an unbiased estimate of the variance, Keras keeps the variance of the batch.
         values = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
         kept: list[tuple[Any, Any]] = [
             (self.moving_mean, mean),

@@ -1,4 +1,4 @@
-"""Put finished runs to use as models, and take them out again; a model that came with the program stays as it is."""
+"""Copy finished runs into the models and remove such copies; shipped models are never changed."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ def install_model(
     Args:
         run_folder: The folder of the run.
         models_folder: The folder of all models.
-        name: What the model is called.
-        default: Whether the app uses it when nobody chose another one.
-        overwrite: Whether a model of this name that was copied from a run is replaced.
+        name: The name of the model.
+        default: Whether the app uses it unless another one is selected.
+        overwrite: Whether an earlier copy with this name is replaced.
 
     Returns:
         The model in `models_folder`.
 
     Raises:
-        ModelError: The run is not finished, the name is taken or cannot be one, or the copy cannot be written.
+        ModelError: The run is not finished, the name is taken or not valid, or the copy cannot be written.
     """
     bundle = open_model(run_folder)
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise ModelError(f"{name!r} cannot name a model; choose a plain word.")
     target = models_folder / name
     if os.path.lexists(target) and not (overwrite and _is_installed_copy(target)):
-        more = ", or let this one replace it" if _is_installed_copy(target) else ""
-        raise ModelError(f"There is a model {name} already in {models_folder}; choose another name{more}.")
+        more = ", or replace it" if _is_installed_copy(target) else ""
+        raise ModelError(f"There is already a model {name} in {models_folder}; choose another name{more}.")
     try:
-        with create_result(target, MODEL, inputs=[run_folder], overwrite=overwrite) as place:
-            shown = [
+        with create_result(target, MODEL, inputs=[run_folder], overwrite=overwrite) as work_folder:
+            displayed = [
                 file
                 for file in (PREDICTIONS_FILE, EXAMPLES_FILE, ROBUSTNESS_FILE, STEPS_FILE)
                 if (run_folder / file).is_file()
             ]
-            for file in (*bundle.card.files, *shown):
-                shutil.copy2(run_folder / file, place / file)
+            for file in (*bundle.card.files, *displayed):
+                shutil.copy2(run_folder / file, work_folder / file)
             card = {key: value for key, value in bundle.card_fields.items() if key != "default"}
             write_json(
-                place / CARD_FILE, card | {"name": name, "source_run": run_folder.resolve().name, "default": default}
+                work_folder / CARD_FILE,
+                card | {"name": name, "source_run": run_folder.resolve().name, "default": default},
             )
     except OSError as error:
         raise ModelError(
@@ -68,7 +69,7 @@ def install_model(
 
 
 def remove_model(folder: Path, models_folder: Path) -> None:
-    """Remove a model that `install_model` copied; the run that it was made of stays.
+    """Remove a model that `install_model` copied; its run stays.
 
     Args:
         folder: The folder of the model.
@@ -79,17 +80,17 @@ def remove_model(folder: Path, models_folder: Path) -> None:
     """
     folder = Path(os.path.abspath(folder))
     if folder.parent != Path(os.path.abspath(models_folder)) or not _is_installed_copy(folder):
-        raise ModelError(f"{folder.name} is no model that was made of a run; only those can be removed.")
+        raise ModelError(f"{folder.name} is not a copy of a run; only copies can be removed.")
     hidden = folder.with_name(f".{secrets.token_hex(4)}.part")
     try:
-        folder.rename(hidden)  # in one step, so that nobody opens half a model
+        folder.rename(hidden)  # in one step, so that no reader sees a part of the model
         shutil.rmtree(hidden)
     except OSError as error:
-        raise ModelError(f"{folder} cannot be removed ({error.strerror}): check its rights.") from error
+        raise ModelError(f"{folder} cannot be removed ({error.strerror}); check its permissions.") from error
 
 
 def _is_installed_copy(folder: Path) -> bool:
-    """Whether `install_model` made it: only its copies carry this mark."""
+    """Return whether `install_model` wrote it: only its copies have a `source_run`."""
     with suppress(EmotionError):
         return not folder.is_symlink() and bool((read_json(folder / CARD_FILE) or {}).get("source_run"))
     return False

@@ -1,4 +1,4 @@
-"""What all networks need of Keras: types, and settings for repeatable results."""
+"""The type of what Keras' layers return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training needs of its data set, told from the counts of the catalogue before anything is loaded."""
+"""Check whether a data set and teachers suit a training, from catalog and cards alone."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def check_dataset(
     """Check that a network can learn a set of labels from a data set.
 
     Args:
-        entry: What is known of the data set.
-        card: The network.
-        chosen: The set of labels.
-        votes: Whether FER+ votes are given beside the data set.
+        dataset: The entry of the data set in the catalog.
+        architecture: The network.
+        label_set: The labels to learn.
+        has_votes: Whether FER+ votes are given in a file of their own.
 
     Raises:
-        DataError: A label or a split has no face, or the votes are missing; as the training itself would say it.
+        DataError: A label or a split has no face, or the votes are missing; with the message of the training.
     """
     counts = np.array(dataset.counts)
     if label_set.is_vote_based:
@@ -55,7 +55,7 @@ def check_dataset(
 
 
 def max_batch_size(dataset: DatasetInfo, label_set: LabelSet) -> int:
-    """How many training faces have one of the labels, at least 1; all of them where votes tell the labels."""
+    """Return how many training faces have one of the labels, at least 1; all of them where votes decide the labels."""
     counts = np.array(dataset.counts)
     if not label_set.is_vote_based:
         with suppress(DataError):
@@ -64,19 +64,21 @@ def max_batch_size(dataset: DatasetInfo, label_set: LabelSet) -> int:
 
 
 def check_teachers(teachers: Sequence[Path], dataset: DatasetInfo, *, has_votes: bool = False) -> None:
-    """Check that models can teach the labels of a data set, by their cards alone.
+    """Check by their cards that models can be teachers for the labels of a data set.
 
     Args:
         teachers: The folders of the models.
-        entry: What is known of the data set.
-        votes: Whether FER+ votes are given beside the data set.
+        dataset: The entry of the data set in the catalog.
+        has_votes: Whether FER+ votes are given in a file of their own.
 
     Raises:
-        EmotionError: A model has no card, lacks an answer, or has other labels.
+        EmotionError: A model has no card, lacks a head, or has other labels.
     """
-    answers = {"fer2013": dataset.labels} | ({"ferplus": FERPLUS_LABELS} if dataset.has_ferplus or has_votes else {})
+    head_labels = {"fer2013": dataset.labels} | (
+        {"ferplus": FERPLUS_LABELS} if dataset.has_ferplus or has_votes else {}
+    )
     for folder in teachers:
         card = read_json(folder / CARD_FILE)
         if card is None:
             raise ModelError(f"There is no {CARD_FILE} in {folder}; choose a finished model.")
-        check_teacher(ModelBundle(folder, parse_card(folder / CARD_FILE, card)), answers)
+        check_teacher(ModelBundle(folder, parse_card(folder / CARD_FILE, card)), head_labels)

@@ -1,4 +1,4 @@
-"""Runs -> tidy tables and sentences: what trainings wrote while they went on, and what their answers tell."""
+"""Tables of runs: their list, the curves of their history, their settings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import pandas as pd
-from numpy.typing import NDArray
 
 from emotion.datasets.label_sets import LABEL_SETS
-from emotion.expressions import symbol_and_name
 from emotion.formatting import format_percent
-from emotion.training.manager import RunSummary
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import best_epoch_row
 from emotion.training.runs.predictions import Predictions
 
@@ -24,20 +22,20 @@ CurveMetric = Literal["accuracy", "loss", "learning_rate"]
 TRAIN_SERIES: Final = "training"
 VALIDATION_SERIES: Final = "validation"
 STEP_SERIES: Final = "batches"
-_MIN_OVERFIT_GAP: Final = 0.10  # between training and validation: less than that is what every network has
-_MIN_STALE_EPOCHS: Final = 3  # epochs without a better one before it is worth a word
-# Where the columns of a history stand that compare with each other; the first pair that is there counts.
+_MIN_OVERFIT_GAP: Final = 0.10  # between training and validation accuracy; every network has a smaller one
+_MIN_STALE_EPOCHS: Final = 3  # epochs without a better one before overfitting is reported
+# Pairs of training and validation columns of a history; the first pair that a history has is used.
 _METRIC_COLUMNS: Final[dict[CurveMetric, tuple[tuple[str, str], ...]]] = {
     "accuracy": (
         ("accuracy", "val_accuracy"),
         ("fer2013_accuracy", "val_fer2013_accuracy"),
-        ("accuracy", "val_fer2013_accuracy"),  # with one answer alone Keras does not name it
+        ("accuracy", "val_fer2013_accuracy"),  # Keras does not name the head of a network with one
         ("", "val_ap"),
     ),
     "loss": (("loss", "val_loss"), ("loss", "val_fer2013_loss")),
     "learning_rate": (("learning_rate", ""),),
 }
-# They follow from others.
+# They follow from other settings.
 _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "rows", "version", "created", "kind"}
 
 
@@ -45,9 +43,12 @@ _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "row
 
 
 def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.DataFrame:
-    """A row a run, in the order given: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the
-    validation split, NaN unknown; third, since a narrow screen shows only the first), `network`, `labels`,
-    `best_epoch`, `epochs`, `state`, `train_minutes`, `created` (a date)."""
+    """Return a row for each run, in the given order.
+
+    Columns: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the validation split, NaN unknown; third,
+    since a narrow screen shows only the first ones), `network`, `labels`, `best_epoch`, `epochs`, `state`,
+    `train_minutes`, `created` (a date).
+    """
     lines = [
         (
             "★" if name == current_run else "",
@@ -79,26 +80,24 @@ def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.Data
 
 
 def format_epochs(run: RunSummary) -> str:
-    """ "12 of 40", or "40" where it learned all of them."""
+    """Return the epochs as "12 of 40", or "40" where all are done."""
     return str(run.epoch) if run.epoch >= run.epochs else f"{run.epoch} of {run.epochs}"
 
 
 def describe_labels(config: Mapping[str, Any]) -> str:
-    """The labels of a run in a few words; "" where it does not say."""
+    """Return the labels of a run in a few words, "" where they are unknown."""
     chosen = config.get("label_set")
     if chosen == "own":
         names = config.get("label_names")
         return f"{len(names)} of its data" if isinstance(names, list) else "of its data"
-    if (
-        chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True
-    ):  # the project's own network gives both answers
+    if chosen in (None, "fer2013") and config.get("has_ferplus_votes") is True:  # such a network has both heads
         return "7, 8 (FER+)"
     title = LABEL_SETS[chosen].title if isinstance(chosen, str) and chosen in LABEL_SETS else ""
     return title.replace(" expressions", "")
 
 
 def format_run_card(name: str, run: RunSummary, predictions: Predictions | None) -> str:
-    """What a run is and how well it does, as Markdown to keep."""
+    """Return settings and scores of a run as Markdown."""
     lines = [f"# {name}", "", f"- Network: {run.network or 'unknown'}", f"- State: {run.state}"]
     lines += [f"- Epochs: {format_epochs(run)}", f"- Minutes: {run.train_minutes:.0f}"]
     if run.best_accuracy is not None:
@@ -124,7 +123,7 @@ def format_run_card(name: str, run: RunSummary, predictions: Predictions | None)
 
 
 def find_metric_columns(rows: Rows, metric: CurveMetric) -> tuple[str, str]:
-    """The names of the training and of the validation column of a history; "" where it has none."""
+    """Return the training and the validation column of a history, "" where it has none."""
     there = set[str]().union(*rows) if rows else set[str]()
     whole = [pair for pair in _METRIC_COLUMNS[metric] if {*pair} - {""} <= there]
     if whole:
@@ -136,7 +135,7 @@ def find_metric_columns(rows: Rows, metric: CurveMetric) -> tuple[str, str]:
 
 
 def extract_series(rows: Rows, column: str) -> list[tuple[int, float]]:
-    """(epoch, value) of a column, without what is missing or no number any more."""
+    """Return (epoch, value) of a column, without missing and damaged values."""
     found = []
     for row in rows:
         epoch, value = _parse_float(row.get("epoch")), _parse_float(row.get(column))
@@ -154,22 +153,18 @@ def _parse_float(cell: str | None) -> float | None:
 
 
 def smooth_values(values: Sequence[float], weight: float) -> list[float]:
-    """Exponential means that begin at the first value, not at 0; weight 0 (none) to below 1."""
-    out, total, norm = [], 0.0, 0.0
-    for value in values:
-        total, norm = weight * total + (1 - weight) * value, weight * norm + 1 - weight
-        out.append(total / norm)
-    return out
+    """Return exponentially weighted means; `weight` of the values before is 0 (no smoothing) to below 1."""
+    return pd.Series(values, dtype=float).ewm(alpha=1 - weight, adjust=True).mean().tolist()
 
 
 def find_best_epoch(rows: Rows) -> int | None:
-    """The epoch that is kept, see `best_epoch_row`; None where none was measured."""
+    """Return the epoch of `best_epoch_row`, None without one."""
     best = best_epoch_row(rows)
     return int(float(best["epoch"])) if best else None
 
 
 def curves_table(histories: Mapping[str, Rows], metric: CurveMetric, smoothing: float = 0.0) -> pd.DataFrame:
-    """Columns `run`, `split`, `epoch`, `value` (smoothed), `raw`, `best` (the epoch to keep), for every run."""
+    """Return columns `run`, `split`, `epoch`, `value` (smoothed), `raw`, `best` (whether it is the best epoch)."""
     lines = []
     for run, rows in histories.items():
         best = find_best_epoch(rows)
@@ -184,7 +179,7 @@ def curves_table(histories: Mapping[str, Rows], metric: CurveMetric, smoothing: 
 
 
 def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.DataFrame:
-    """Columns `split`, `epoch` (1.5 is half through the second), `value`, `best`: a training by step and epoch."""
+    """Return columns `split`, `epoch` (1.5 is the middle of the second), `value`, `best` of a training by step and epoch."""
     learns, held_out = find_metric_columns(history, metric)
     best = find_best_epoch(history)
     lines = [(TRAIN_SERIES, float(epoch), value, False) for epoch, value in extract_series(history, learns)]
@@ -200,7 +195,7 @@ def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.Dat
 
 
 def detect_overfitting(history: Rows, epochs: int) -> str | None:
-    """A word when a training learns its faces by heart: "Best epoch 14 of 23, gap 31 points: stop?"; else None."""
+    """Return a warning about overfitting as "Best epoch 14 of 23, gap 31 points: stop?", else None."""
     learns, held_out = (dict(extract_series(history, column)) for column in find_metric_columns(history, "accuracy"))
     both = sorted(learns.keys() & held_out.keys())
     best = find_best_epoch(history)
@@ -216,17 +211,17 @@ def detect_overfitting(history: Rows, epochs: int) -> str | None:
 
 
 def format_settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings of a training in words: nested ones with the name of what they belong to."""
-    found: dict[str, str] = {}
+    """Return the settings of a training in words, nested ones with the name of their group."""
+    formatted: dict[str, str] = {}
     for name, value in config.items():
         words = name.replace("_", " ")
         if name in _NON_SETTING_KEYS:
             continue
         if isinstance(value, Mapping):
-            found |= {f"{words}: {inner}": said for inner, said in format_settings(value).items()}
+            formatted |= {f"{words}: {inner}": text for inner, text in format_settings(value).items()}
         else:
-            found[words] = _format_value(value)
-    return found
+            formatted[words] = _format_value(value)
+    return formatted
 
 
 def _format_value(value: Any) -> str:
@@ -238,113 +233,9 @@ def _format_value(value: Any) -> str:
 
 
 def diff_settings(configs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `setting` and one for each run: only the settings that are not the same in all; "" where one has none."""
-    said = {run: format_settings(config) for run, config in configs.items()}
-    names = list(dict.fromkeys(name for settings in said.values() for name in settings))
-    differ = [name for name in names if len({settings.get(name, "") for settings in said.values()}) > 1]
-    lines = [[name, *(settings.get(name, "") for settings in said.values())] for name in differ]
-    return pd.DataFrame(lines, columns=["setting", *said])
-
-
-# ------------------------------------------------------------------ answers
-
-
-def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame:
-    """Columns `true`, `predicted` (words with symbols), `count`, `share` (of the faces that are `true`, 0 where there are
-    none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
-    totals = matrix.sum(axis=1)
-    lines = [
-        (
-            symbol_and_name(true),
-            symbol_and_name(predicted),
-            int(matrix[i, j]),
-            float(matrix[i, j] / max(1, totals[i])),
-            i,
-            j,
-        )
-        for i, true in enumerate(class_names)
-        for j, predicted in enumerate(class_names)
-    ]
-    return pd.DataFrame(lines, columns=["true", "predicted", "count", "share", "row", "column"])
-
-
-def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `name` (word with sign), `metric`, `value` (0 to 1), `n` (faces): precision, recall and F1 by label, as
-    `Predictions.per_class` gives them."""
-    lines = [
-        (symbol_and_name(scores["label"]), said, scores[key], int(scores["n"]))
-        for scores in per_class
-        for key, said in (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
-    ]
-    return pd.DataFrame(lines, columns=["name", "metric", "value", "n"])
-
-
-def robustness_table(results: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
-    """Columns `run`, `corruption`, `severity`, `unit`, `accuracy`, `macro_recall` of what robustness.json holds; a
-    damaged row, like a missing file, is left out."""
-    columns = ["run", "corruption", "severity", "unit", "accuracy", "macro_recall"]
-    lines = []
-    for run, result in results.items():
-        rows = (result or {}).get("rows")
-        for row in rows if isinstance(rows, list) else ():
-            try:
-                numbers = float(row["severity"]), float(row["accuracy"]), float(row.get("macro_recall", "nan"))
-                lines.append((run, str(row["corruption"]), numbers[0], str(row.get("unit", "")), *numbers[1:]))
-            except (TypeError, KeyError, ValueError, AttributeError):
-                continue
-    return pd.DataFrame(lines, columns=columns)
-
-
-def end_to_end_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What became of test faces in scenes: `detector`, `faces`, and the shares `found`, `right of found`,
-    `right of all`, `right on crops`."""
-    names = {
-        "detection_rate": "found",
-        "accuracy_detected": "right of found",
-        "accuracy_all": "right of all",
-        "accuracy_crops": "right on crops",
-    }
-    shares = [
-        {"detector": row["detector"], "faces": row["n"], **{word: row[name] for name, word in names.items()}}
-        for row in rows
-    ]
-    return pd.DataFrame(shares, columns=["detector", "faces", *names.values()])
-
-
-def end_to_end_intervals(rows: Sequence[Mapping[str, Any]], metric_names: Mapping[str, str]) -> pd.DataFrame:
-    """Columns `metric`, `condition` (the detector), `mean`, `low`, `high` of rates that `evaluate_end_to_end` gives;
-    `metric_names`: their titles by key, in the order to show."""
-    lines = [
-        (said, row["detector"], row[name], *row[f"{name}_interval"])
-        for name, said in metric_names.items()
-        for row in rows
-        if row[name] is not None
-    ]
-    return pd.DataFrame(lines, columns=["metric", "condition", "mean", "low", "high"])
-
-
-def end_to_end_by_size(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `run` (the detector), `severity` (pixels) and `accuracy` (the detection rate), for a robustness curve."""
-    lines = [(row["detector"], one["value"], one["detection_rate"]) for row in rows for one in row["by_face_size"]]
-    return pd.DataFrame(lines, columns=["run", "severity", "accuracy"])
-
-
-def epoch_probabilities_table(
-    probabilities: NDArray, epochs: Sequence[int], class_names: Sequence[str]
-) -> pd.DataFrame:
-    """Columns `epoch`, `expression`, `name` (with sign), `probability` of one face, from probabilities (e, k)."""
-    lines = [
-        (int(epoch), name, symbol_and_name(name), float(p))
-        for epoch, row in zip(epochs, probabilities, strict=True)
-        for name, p in zip(class_names, row, strict=True)
-    ]
-    return pd.DataFrame(lines, columns=["epoch", "expression", "name", "probability"])
-
-
-def format_votes(votes: NDArray | None, class_names: Sequence[str]) -> str:
-    """The FER+ votes (10,) of a face in words, most first: "happy 7, neutral 2, unknown 1"; "" without votes."""
-    if votes is None or not votes.any():
-        return ""
-    words = [*class_names, "unknown", "not a face"]
-    order = sorted(range(len(words)), key=lambda i: -int(votes[i]))
-    return ", ".join(f"{words[i]} {int(votes[i])}" for i in order if votes[i])
+    """Return columns `setting` and one for each run with the settings that differ; "" where a run has none."""
+    formatted = {run: format_settings(config) for run, config in configs.items()}
+    names = list(dict.fromkeys(name for settings in formatted.values() for name in settings))
+    differ = [name for name in names if len({settings.get(name, "") for settings in formatted.values()}) > 1]
+    lines = [[name, *(settings.get(name, "") for settings in formatted.values())] for name in differ]
+    return pd.DataFrame(lines, columns=["setting", *formatted])

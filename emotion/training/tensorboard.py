@@ -1,4 +1,4 @@
-"""The history of a run for TensorBoard, which need not be installed to write it."""
+"""Write the history of a run for TensorBoard, which need not be installed for that."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ EVENTS_FOLDER: Final = "tensorboard"  # a folder in the run folder
 
 
 class TensorBoardWriter:
-    """Adds the rows of a history to the event files of a run; a training that goes on begins another file."""
+    """Writes rows of a history into the event files of a run; a resumed training starts another file."""
 
     def __init__(self, folder: Path) -> None:
-        with tf.Graph().as_default():  # the writer refuses to be made outside of one
+        with tf.Graph().as_default():  # the writer cannot be created in eager mode
             self._writer = tf.compat.v1.summary.FileWriter(str(folder / EVENTS_FOLDER))
 
     def write(self, row: Mapping[str, float]) -> None:
-        """Every column of an epoch but its number, which is the step."""
+        """Write the columns of an epoch; its number is the step."""
         values = [
             tf.compat.v1.Summary.Value(tag=f"epoch_{name}", simple_value=float(value))
             for name, value in row.items()

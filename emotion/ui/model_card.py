@@ -16,7 +16,7 @@ from emotion.formatting import format_percent
 from emotion.model_store.store import ModelBundle
 from emotion.results import serialization
 from emotion.storage import read_json
-from emotion.training import tables
+from emotion.training import prediction_tables, tables
 from emotion.training.classifier.zoo import list_architectures
 from emotion.training.runs.folder import REPORT_FILE
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
@@ -82,7 +82,7 @@ def show_per_class_metrics(report: Mapping[str, Any]) -> None:
         return
     st.subheader("By expression", anchor=False)
     rows = [{"label": name, **one} for name, one in scores.items()]
-    table = tables.class_metrics_table(rows)
+    table = prediction_tables.class_metrics_table(rows)
     said = ", ".join(f"{one['label']} recall {format_percent(one['recall'])}" for one in rows)
     components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=said)
     rare = [f"{one['label']} ({one['n']})" for one in rows if one["n"] < 100]
@@ -127,7 +127,7 @@ def show_robustness(bundle: ModelBundle) -> None:
         stress = read_json(bundle.folder / ROBUSTNESS_FILE)
     except JobError:
         return  # damaged, as good as not measured
-    table = tables.robustness_table({bundle.name: stress})
+    table = prediction_tables.robustness_table({bundle.name: stress})
     for kind, title in _CORRUPTION_TITLES.items():
         some = pd.DataFrame(table[table["corruption"] == kind])
         if len(some):

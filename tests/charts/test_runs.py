@@ -8,7 +8,7 @@ import pytest
 import vl_convert
 
 from emotion import charts
-from emotion.training import tables
+from emotion.training import prediction_tables, tables
 
 HISTORY = [
     {"epoch": str(i), "accuracy": str(0.1 * i), "val_accuracy": str(v), "loss": str(1 / i), "learning_rate": "0.01"}
@@ -66,7 +66,7 @@ def test_the_axis_of_a_loss_can_be_logarithmic() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_counts_in_a_matrix_have_enough_contrast(dark: bool) -> None:
-    table = tables.confusion_table(np.array([[90, 10], [50, 50]]), NAMES)
+    table = prediction_tables.confusion_table(np.array([[90, 10], [50, 50]]), NAMES)
     spec = charts.plot_confusion_matrix(table, dark=dark).to_dict()
     low_color, high_color = (
         np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)])
@@ -89,14 +89,14 @@ def contrast(color: Any, other_color: Any) -> float:
 
 
 def test_a_click_in_the_matrix_selects_its_cell() -> None:
-    spec = charts.plot_confusion_matrix(tables.confusion_table(np.eye(2), NAMES)).to_dict()
+    spec = charts.plot_confusion_matrix(prediction_tables.confusion_table(np.eye(2), NAMES)).to_dict()
     (param,) = spec["params"]
     assert param["name"] == charts.CELL_SELECTION
     assert param["select"]["fields"] == ["row", "column"]
 
 
 def make_class_metrics() -> pd.DataFrame:
-    return tables.class_metrics_table(
+    return prediction_tables.class_metrics_table(
         [{"label": n, "recall": 0.5, "precision": 0.25, "f1": 1 / 3, "n": 4} for n in NAMES]
     )
 
@@ -105,28 +105,28 @@ CHARTS = {
     "curve": lambda: plot_curve(HISTORY),
     "rate": lambda: charts.plot_learning_rate(tables.step_curves_table(HISTORY, [], "learning_rate")),
     "runs": lambda: charts.plot_run_curves(tables.curves_table({"a": HISTORY}, "accuracy"), as_percent=True),
-    "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.eye(2), NAMES)),
+    "matrix": lambda: charts.plot_confusion_matrix(prediction_tables.confusion_table(np.eye(2), NAMES)),
     "class metrics": lambda: charts.plot_class_metrics(make_class_metrics()),
     "reliability": lambda: charts.plot_reliability_diagram(
         pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.2, 0.8], "n": [5, 9]})
     ),
     "robustness": lambda: charts.plot_robustness(
-        tables.robustness_table(
+        prediction_tables.robustness_table(
             {"a": {"rows": [{"corruption": "blur", "severity": 1, "unit": "px", "accuracy": 0.5}]}}
         ),
         "px",
     ),
     "predictions": lambda: charts.plot_prediction_history(
-        tables.epoch_probabilities_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)
+        prediction_tables.epoch_probabilities_table(np.full((3, 2), 0.5), [1, 2, 3], NAMES)
     ),
 }
 EMPTY_CHARTS = {
     "curve": lambda: plot_curve([]),
     "rate": lambda: charts.plot_learning_rate(tables.step_curves_table([], [], "learning_rate")),
     "runs": lambda: charts.plot_run_curves(tables.curves_table({}, "accuracy"), as_percent=True),
-    "matrix": lambda: charts.plot_confusion_matrix(tables.confusion_table(np.zeros((0, 0)), [])),
+    "matrix": lambda: charts.plot_confusion_matrix(prediction_tables.confusion_table(np.zeros((0, 0)), [])),
     "predictions": lambda: charts.plot_prediction_history(
-        tables.epoch_probabilities_table(np.zeros((0, 2)), [], NAMES)
+        prediction_tables.epoch_probabilities_table(np.zeros((0, 2)), [], NAMES)
     ),
 }
 

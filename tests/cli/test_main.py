@@ -508,4 +508,4 @@ def test_use_copies_a_run_into_models(
         "model.onnx",
     ]
     status, _, err = run("models", "install", "run", "--name", "mine")
-    assert (status, "There is a model mine already" in err) == (1, True)
+    assert (status, "There is already a model mine" in err) == (1, True)

@@ -19,7 +19,7 @@ from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.recognition import detector_factory
 from emotion.storage import BYTE_ORDER_MARK
-from emotion.training import manager
+from emotion.training import run_listing
 from emotion.ui.synthetic import faces
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -29,7 +29,7 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only models that the app finds: one classifier, which always answers the same to the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
-    for module in (store, manager, detector_factory):
+    for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")

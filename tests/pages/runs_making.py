@@ -45,6 +45,7 @@ def make_run(
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     settings = {
+        "kind": "classifier",
         "network": "mlp",
         "data": str(data),
         "source": Path(str(data)).name,

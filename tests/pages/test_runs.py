@@ -324,7 +324,7 @@ def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Pat
     page = look(finished(models, runs))
     page.app.text_input(key="runs_name_mine").set_value("best")
     page.app.button(key="runs_use_mine").click().run()
-    assert "choose another name, or let this one replace it" in page.words
+    assert "choose another name, or replace it" in page.words
     page.app.toggle(key="runs_replace_mine").set_value(True)
     page.app.button(key="runs_use_mine").click().run()
     assert not page.app.error

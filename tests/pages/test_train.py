@@ -14,7 +14,7 @@ import streamlit as st
 from emotion.datasets import catalog
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
-from emotion.training import manager
+from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import list_architectures
 from emotion.ui.training.data import format_label_mapping
@@ -146,13 +146,13 @@ def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path)
 
 def test_a_name_that_is_taken_is_refused_in_a_sentence(runs: Path, open_page: Open, monkeypatch: Any) -> None:
     def refuse(*_: Any) -> None:
-        raise JobError("There is a run mlp already; choose another name or delete that one.")
+        raise JobError("There is already a run mlp; choose another name or delete that run.")
 
     monkeypatch.setattr(manager, "start_training", refuse)
     page = open_page("train")
     page.app.button(key="train_start").click().run()
     assert not page.app.exception
-    assert "There is a run mlp already" in page.words
+    assert "There is already a run mlp" in page.words
 
 
 def test_a_free_name_is_suggested(runs: Path, open_page: Open) -> None:
@@ -313,7 +313,7 @@ def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
 
 def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work(make_run(runs / "first", epochs=2))
-    second = at_work(make_run(runs / "second", epochs=2), message=manager.WAITING_MESSAGE)
+    second = at_work(make_run(runs / "second", epochs=2), message=run_listing.WAITING_MESSAGE)
     stopped: list[Path] = []
     monkeypatch.setattr(manager, "stop", lambda folder, **rest: stopped.append(folder))
     page = open_page("train")
@@ -345,20 +345,20 @@ def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path
     assert not page.app.exception
     assert "Failed after" not in page.words
     assert (run / "config.json").is_file()
-    assert [one.folder for one in manager.list_runs(runs, runs / "none")] == [run]
+    assert [one.folder for one in run_listing.list_runs(runs, runs / "none")] == [run]
 
 
 def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(runs / "mine", epochs=2, planned=5, data="x", job="stopped")
 
     def refuse(_: Path) -> None:
-        raise JobError("The run mine is at work already.")
+        raise JobError("The run mine is already active.")
 
     monkeypatch.setattr(manager, "resume", refuse)
     page = open_page("train")
     page.app.button(key="train_resume_mine").click().run()
     assert not page.app.exception
-    assert "The run mine is at work already." in page.words
+    assert "The run mine is already active." in page.words
 
 
 def test_what_is_done_leads_to_the_runs_page(runs: Path, open_page: Open, went: list[str]) -> None:

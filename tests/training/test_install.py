@@ -12,7 +12,7 @@ from emotion.cli.main import main
 from emotion.errors import ModelError
 from emotion.model_store.store import get_default_model, list_models
 from emotion.training.install import install_model, remove_model
-from emotion.training.manager import list_runs
+from emotion.training.run_listing import list_runs
 
 Make = Callable[..., Path]
 
@@ -55,10 +55,10 @@ def test_only_a_copy_is_replaced_and_only_when_asked(
 ) -> None:
     other = make_bundle(tmp_path / "runs" / "other")
     install_model(run, models, "best")
-    with pytest.raises(ModelError, match=r"There is a model best already .* or let this one replace it"):
+    with pytest.raises(ModelError, match=r"There is already a model best .* or replace it"):
         install_model(other, models, "best")
     assert install_model(other, models, "best", overwrite=True).source_run == "other"
-    with pytest.raises(ModelError, match=r"There is a model built-in already .* choose another name\.$"):
+    with pytest.raises(ModelError, match=r"There is already a model built-in .* choose another name\.$"):
         install_model(other, models, "built-in", overwrite=True)
     assert names(models) == ["built-in", "aaa", "best"]
 
@@ -69,7 +69,7 @@ def test_nothing_but_a_copy_is_removed(models: Path, run: Path, name: str) -> No
     (models / "link").symlink_to(models / "best")
     (models / "damaged").mkdir()
     (models / "damaged" / "card.json").write_text("{")
-    with pytest.raises(ModelError, match="only those can be removed"):
+    with pytest.raises(ModelError, match="only copies can be removed"):
         remove_model(models / name, models)
     assert run.is_dir()
     assert sorted(path.name for path in models.iterdir()) == ["aaa", "best", "built-in", "damaged", "link"]
@@ -104,6 +104,6 @@ def test_the_command_line_replaces_and_removes(
     assert main(["models", "install", str(run), "--name", "best"]) == 1
     assert main(["models", "install", str(run), "--name", "best", "--overwrite"]) == 0
     assert main(["models", "remove", "built-in"]) == 1
-    assert "only those can be removed" in capsys.readouterr().err
+    assert "only copies can be removed" in capsys.readouterr().err
     assert main(["models", "remove", "best"]) == 0
     assert names(models) == ["built-in", "aaa"]

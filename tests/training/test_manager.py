@@ -17,10 +17,10 @@ from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.model_store.store import open_model
-from emotion.training import manager
+from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.robustness import read_robustness
-from emotion.training.manager import WAITING_MESSAGE, active_runs, list_runs, load_run
+from emotion.training.run_listing import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
 
 PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
@@ -93,14 +93,14 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
     assert not run.is_active
     assert not run.can_resume
     assert [row["epoch"] for row in run.load_history()] == ["1", "2", "3"]
-    with pytest.raises(JobError, match="has learned all its 3 epochs"):
+    with pytest.raises(JobError, match="has trained all of its 3 epochs"):
         manager.resume(job.folder)
 
 
 def test_pause_go_on_stop_resume(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
     until(lambda: view(job.folder).epoch >= 1)
-    with pytest.raises(JobError, match="is at work already"):
+    with pytest.raises(JobError, match="is already active"):
         manager.resume(job.folder)
     manager.pause(job.folder)
     until(lambda: view(job.folder).state == "paused")
@@ -116,7 +116,7 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
     assert stopped.state == "stopped"
     assert stopped.can_resume
     assert not (job.folder / "pause").exists()
-    with pytest.raises(JobError, match="only a training that runs can pause"):
+    with pytest.raises(JobError, match="only an active training can be paused"):
         manager.pause(job.folder)
     manager.resume(job.folder)
     until(lambda: view(job.folder).epoch > stopped.epoch)
@@ -187,7 +187,7 @@ def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
         thread.join()
     assert len(made) == 1
     assert len(refused) == 19
-    assert all("There is a run the-same already; choose another name" in sentence for sentence in refused)
+    assert all("There is already a run the-same; choose another name" in sentence for sentence in refused)
     until(lambda: view(made[0].folder).state == "done")
 
 
@@ -214,7 +214,7 @@ def test_names_that_cannot(name: str, runs: Path) -> None:
 
 
 def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(JobError, match="No data set was named"):
+    with pytest.raises(JobError, match="The plan has no data set"):
         manager.start_training(replace(PLAN, data=""), "first", runs)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 10}))
     with pytest.raises(JobError, match="make room"):
@@ -254,7 +254,7 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     mine, shipped = tmp_path / "runs", tmp_path / "models"
     write = {
         mine / "empty": {},
-        mine / "begun": {"config.json": '{"network": "mlp", "epochs": 9}'},
+        mine / "begun": {"config.json": '{"kind": "classifier", "network": "mlp", "epochs": 9}'},
         mine / "damaged": {"config.json": "{", "history.csv": "epoch,val_accuracy\n1,0.25\n\x00\n2,", "card.json": "["},
         mine / "diverged": {
             "state.json": '{"status": "diverged", "pid": 5, "process_started_at": 1, "error": "It did."}'
@@ -263,7 +263,7 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
         shipped / "good": {
             "model.onnx": "",
             "card.json": '{"kind": "classifier"}',
-            "config.json": '{"network": "seresnet", "epochs": 2}',
+            "config.json": '{"kind": "classifier", "network": "seresnet", "epochs": 2}',
             "history.csv": "epoch,seconds,val_fer2013_accuracy,val_ferplus_accuracy\n1,60,0.5,0.7\n2,60,0.55,0.6\n",
         },
         shipped / "ladder" / "mlp": {"config.json": '{"network": "mlp"}', "card.json": '{"kind": "classifier"}'},
@@ -276,7 +276,8 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     found = {run.folder.name: run for run in list_runs(mine, shipped)}
     assert set(found) == {"begun", "damaged", "diverged", "strange", "good", "mlp"}
     assert [run.is_builtin for run in list_runs(mine, shipped)] == [False] * 4 + [True] * 2
-    assert (found["begun"].state, found["begun"].epochs, found["begun"].epoch) == ("interrupted", 9, 0)
+    begun = found["begun"]
+    assert (begun.kind, begun.state, begun.epochs, begun.epoch) == ("classifier", "interrupted", 9, 0)
     assert (found["damaged"].epoch, found["damaged"].best_accuracy) == (1, 0.25)
     assert (found["diverged"].state, found["diverged"].error) == ("diverged", "It did.")
     assert (found["strange"].network, found["strange"].epochs) == ("", 0)
@@ -284,7 +285,7 @@ def test_runs_of_all_kinds_are_shown(tmp_path: Path) -> None:
     good = found["good"]
     assert (good.state, good.best_epoch, good.best_accuracy, good.train_minutes) == ("done", 1, 0.5, 2)
     assert (good.kind, good.has_model, good.can_resume) == ("classifier", True, False)
-    assert all(json.loads(manager.to_json(run)) for run in found.values())
+    assert all(json.loads(run_listing.to_json(run)) for run in found.values())
     assert list_runs(tmp_path / "nowhere", tmp_path / "nowhere") == []
 
 
@@ -320,7 +321,9 @@ def test_the_shipped_runs_can_be_shown() -> None:
 
 
 def test_the_shipped_ladder_is_whole() -> None:
-    ladder = {run.folder.name: run for run in list_runs(Path("nowhere")) if run.folder.parent == manager.LADDER_FOLDER}
+    ladder = {
+        run.folder.name: run for run in list_runs(Path("nowhere")) if run.folder.parent == run_listing.LADDER_FOLDER
+    }
     assert {"mlp", "cnn-4conv"} <= set(ladder)
     for run in ladder.values():
         card = json.loads((run.folder / "card.json").read_text())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion import formatting
-from emotion.training import tables
+from emotion.training import prediction_tables, tables
 from emotion.training.tables import STEP_SERIES, TRAIN_SERIES, VALIDATION_SERIES
 
 
@@ -170,7 +170,7 @@ def test_only_settings_that_differ() -> None:
 
 
 def test_a_confusion_matrix_as_cells() -> None:
-    table = tables.confusion_table(np.array([[3, 1], [0, 0]]), ["happy", "sad"])
+    table = prediction_tables.confusion_table(np.array([[3, 1], [0, 0]]), ["happy", "sad"])
     assert table[["count", "share", "row", "column"]].to_numpy().tolist() == [
         [3, 0.75, 0, 0],
         [1, 0.25, 0, 1],
@@ -182,9 +182,12 @@ def test_a_confusion_matrix_as_cells() -> None:
 
 def test_votes_in_words() -> None:
     names = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
-    assert tables.format_votes(np.array([2, 7, 0, 0, 0, 0, 0, 0, 1, 0]), names) == "happy 7, neutral 2, unknown 1"
-    assert tables.format_votes(np.zeros(10), names) == ""
-    assert tables.format_votes(None, names) == ""
+    assert (
+        prediction_tables.format_votes(np.array([2, 7, 0, 0, 0, 0, 0, 0, 1, 0]), names)
+        == "happy 7, neutral 2, unknown 1"
+    )
+    assert prediction_tables.format_votes(np.zeros(10), names) == ""
+    assert prediction_tables.format_votes(None, names) == ""
 
 
 STRESS = [
@@ -199,7 +202,7 @@ STRESS = [
 @pytest.mark.parametrize("stress", STRESS)
 def test_damaged_stress_is_no_stress(stress: Any) -> None:
     good = {"rows": [{"corruption": "blur", "severity": 1, "unit": "pixels", "accuracy": 0.5}]}
-    table = tables.robustness_table({"bad": stress, "good": good})
+    table = prediction_tables.robustness_table({"bad": stress, "good": good})
     assert table["run"].tolist() == ["good"]
     assert math.isnan(table["macro_recall"][0])
 

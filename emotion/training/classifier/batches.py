@@ -1,4 +1,4 @@
-"""What a classifier learns from: the targets of each head, augmented batches, and what teachers say of them."""
+"""Targets by head, augmented batches, and the soft targets of teachers for a classifier's training."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from emotion.training.classifier.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Targets:
-    """What each head should say for each row, and how much the row counts there (0: not at all)."""
+    """Target probabilities (n, classes) and sample weights (n,) by head; a weight of 0 excludes a row."""
 
     values: dict[str, NDArray[np.float32]]
     sample_weights: dict[str, NDArray[np.float32]]
 
 
 def get_head_sizes(data: Dataset, has_negatives: bool) -> dict[str, int]:
-    """The heads that this data can teach: name -> number of logits."""
+    """Return the heads that the data can train and their numbers of logits."""
     heads = {"fer2013": len(data.label_names)}
     if data.votes is not None:
         heads["ferplus"] = len(FERPLUS_LABELS)
@@ -37,7 +37,7 @@ def get_head_sizes(data: Dataset, has_negatives: bool) -> dict[str, int]:
 
 
 def encode_targets(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
-    """One-hot labels, soft FER+ votes and face-or-not for labelled faces."""
+    """Return smoothed labels, shares of the FER+ votes, and whether a row shows a face."""
     classes = len(data.label_names)
     blank = is_non_face(data)
     one_hot = np.eye(classes, dtype=np.float32)[data.labels]
@@ -45,8 +45,10 @@ def encode_targets(data: Dataset, config: TrainingConfig, heads: dict[str, int])
     weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
     if "ferplus" in heads:
         shares = vote_distribution(data)
-        values["ferplus"] = shares * (1 - config.ferplus_label_smoothing) + config.ferplus_label_smoothing / 8
-        # Rows that most voters could not name, or that show no face, teach nothing here.
+        values["ferplus"] = shares * (1 - config.ferplus_label_smoothing) + config.ferplus_label_smoothing / len(
+            FERPLUS_LABELS
+        )
+        # Rows that most voters could not label, or that show no face, are excluded.
         weights["ferplus"] = np.asarray((shares > 0).any(1), np.float32)
     if "face" in heads:
         values["face"] = (~blank).astype(np.float32)[:, None]
@@ -55,7 +57,7 @@ def encode_targets(data: Dataset, config: TrainingConfig, heads: dict[str, int])
 
 
 def make_negative_targets(num_negatives: int, heads: dict[str, int]) -> Targets:
-    """For crops that show no face only the face head learns."""
+    """Return targets for crops without a face, which train only the face head."""
     return Targets(
         {name: np.zeros((num_negatives, width), np.float32) for name, width in heads.items()},
         {name: np.full(num_negatives, name == "face", np.float32) for name in heads},
@@ -63,7 +65,7 @@ def make_negative_targets(num_negatives: int, heads: dict[str, int]) -> Targets:
 
 
 class ClassifierBatches:
-    """Augmented batches of one epoch; what they hold depends on seed, epoch and position alone."""
+    """The augmented batches of one epoch; they depend on seed, epoch and index alone."""
 
     def __init__(
         self,
@@ -99,10 +101,10 @@ class ClassifierBatches:
 
 
 class TeacherEnsemble:
-    """Finished classifiers that say together what a face shows: the mean of their calibrated probabilities.
+    """The mean of the calibrated probabilities of trained classifiers.
 
-    They see the very pictures that the pupil sees (Beyer et al. 2022, "Knowledge distillation: a good teacher is
-    patient and consistent"). Raises `ModelError` where one of them lacks a head of `heads`, or has other labels.
+    They get the same augmented images as the trained network (Beyer et al. 2022, "Knowledge distillation: a good
+    teacher is patient and consistent"). Raises `ModelError` where one of them lacks a head of `heads` or its labels.
     """
 
     def __init__(self, bundles: Sequence[ModelBundle], heads: Mapping[str, Sequence[str]]) -> None:
@@ -112,21 +114,21 @@ class TeacherEnsemble:
             check_teacher(bundle, heads)
 
     def predict(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Probabilities (n, classes) by head for grey faces uint8 (n, s, s) of any size."""
+        """Return probabilities (n, classes) by head for gray faces uint8 (n, s, s) of any size."""
         probs: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self._heads}
         for classifier in self._classifiers:
             logits, heads = classifier.logits(resize_images(faces, classifier.input_size)), classifier.bundle.heads
-            for name, answers in probs.items():
-                answers.append(softmax(logits[name], heads[name].temperature))
-        return {name: np.mean(answers, axis=0).astype(np.float32) for name, answers in probs.items()}
+            for name, values in probs.items():
+                values.append(softmax(logits[name], heads[name].temperature))
+        return {name: np.mean(values, axis=0).astype(np.float32) for name, values in probs.items()}
 
 
 def mix_soft_targets(
     targets: Targets, teacher_probs: Mapping[str, NDArray[np.float32]], distillation_weight: float
 ) -> Targets:
-    """Targets of which the teachers, who said `teacher_probs`, have the `distillation_weight` 0 to 1 in the loss.
+    """Return targets in which `teacher_probs` have the share `distillation_weight`, 0 to 1, of the loss.
 
-    They also speak of faces whose votes teach nothing, and never of what shows no face.
+    Teachers also count for faces without usable votes, but not for rows that show no face.
     """
     values: dict[str, Any] = dict(targets.values)
     weights: dict[str, Any] = dict(targets.sample_weights)

@@ -23,10 +23,11 @@ MIN_LEARNING_RATE: Final = 1e-4
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All settings of a training. `weights` is "random", "imagenet" or the path of a file of ImageNet weights.
+    """All settings of a training that a person can choose.
 
-    `early_stopping_patience`: epochs without a smaller validation loss before it ends by itself, 0 for never.
-    `horizontal_flip`: every face is seen from both sides in turn. Raises `EmotionError` where the settings make no sense.
+    `weights` is "random", "imagenet" or the path of a file of ImageNet weights. `early_stopping_patience` is the number
+    of epochs without a smaller validation loss before the training ends, 0 for never. With `horizontal_flip` every face
+    is mirrored in every second epoch. Raises `EmotionError` where the settings are not valid.
     """
 
     network: str
@@ -77,15 +78,15 @@ class TrainingPlan:
 
     @classmethod
     def from_defaults(cls, network: str) -> TrainingPlan:
-        """What the network was made with; the data set is still to be named."""
+        """Return the defaults of a network, without a data set."""
         architecture = get_architecture(network)
         return cls(network=network, label_set=architecture.label_set, **architecture.defaults)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TrainingPlan:
-        """The plan of a run's config.json; what is not written there is as the network's defaults say.
+        """Return the plan of a run's config.json, with the defaults of the network for missing fields.
 
-        Raises `EmotionError` where it is no training of one of these networks, or a field has a wrong type.
+        Raises `EmotionError` where the network is unknown or a field has a wrong type.
         """
         network = config.get("network")
         if not isinstance(network, str):
@@ -101,7 +102,7 @@ class TrainingPlan:
         return replace(plan, **known)
 
     def to_config(self) -> dict[str, Any]:
-        """What config.json holds of it."""
+        """Return the fields of config.json."""
         return asdict(self) | {
             "label_names": list(LABEL_SETS[self.label_set].labels),
             "size": get_architecture(self.network).input_size,
@@ -148,7 +149,7 @@ def _check_numbers(plan: TrainingPlan) -> None:
 
 
 def parse_augmentation(pairs: Sequence[str]) -> Augmentation:
-    """The augmentation of words as "rotation=10"; what is not named is not done. "none" and "full" stand alone."""
+    """Return the augmentation of pairs as "rotation=10", without what is not named; "none" and "full" stand alone."""
     if list(pairs) in (["none"], []):
         return NO_AUGMENTATION
     if list(pairs) == ["full"]:
@@ -169,7 +170,7 @@ def parse_augmentation(pairs: Sequence[str]) -> Augmentation:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What decides a training; saved as config.json before the first step."""
+    """The settings of a training of one of `NATIVE_NETWORKS`; saved in config.json before the first step."""
 
     network: str = "seresnet"
     epochs: int = 80
@@ -177,7 +178,7 @@ class TrainingConfig:
     learning_rate: float = 0.1  # the peak, for SGD with Nesterov momentum 0.9
     warmup_ratio: float = 0.1  # share of the steps before the peak; then a cosine to 0
     weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
-    label_smoothing: float = 0.1  # a third of FER-2013's labels are not what most FER+ voters saw
+    label_smoothing: float = 0.1  # a third of FER-2013's labels differ from the majority of FER+ votes
     ferplus_label_smoothing: float = 0.05
     ferplus_loss_weight: float = 1.0  # loss = FER-2013 + ferplus_loss_weight x FER+ + face_loss_weight x face
     face_loss_weight: float = 0.3

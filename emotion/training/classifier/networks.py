@@ -1,4 +1,4 @@
-"""The networks that can be trained here. Grey faces uint8-valued in, one logits output per head."""
+"""The multi-head networks of this project: gray faces 0 to 255 in, logits by head out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from keras import layers
 
 from emotion.training.keras_setup import Tensor
 
-# Operations that run side by side make the last bits of a result depend on which ends first. One after the other,
-# each of them on all cores, a training that is repeated or resumed gives the same weights, and takes no longer.
-with suppress(RuntimeError):  # it is too late in a process that has computed something already
+# Operations that run in parallel make the last bits of a result depend on their order. In sequence, each on all cores,
+# a training that is repeated or resumed gives the same weights, and takes no longer.
+with suppress(RuntimeError):  # it cannot be set after the first operation of a process
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
@@ -23,11 +23,17 @@ def seresnet(
 ) -> keras.Model:
     """The project's own classifier: four squeeze-and-excitation residual blocks, 1.3 M parameters.
 
-    Input float32 (n, h, w, 1), grey 0 to 255, any size from 32 (it is fully convolutional; learned at 48).
-    Outputs: a dict head name -> logits (n, classes). `widths`: channels of the first, of the second and of the last
-    two blocks. He et al. 2016, "Deep residual learning"; Hu et al. 2018, "Squeeze-and-excitation networks". The
-    picture is halved early, since convolutions at 48 px cost the most time and give the least; the last two blocks
-    share one size.
+    He et al. 2016, "Deep residual learning"; Hu et al. 2018, "Squeeze-and-excitation networks". The image is halved
+    early, since convolutions at 48 px cost the most time and improve the least; the last two blocks have one size.
+
+    Args:
+        heads: The number of classes by head.
+        dropout: The dropout rate before the heads.
+        widths: Channels of the first, of the second and of the last two blocks.
+
+    Returns:
+        A network of float32 (n, h, w, 1), gray 0 to 255, of any size from 32 (it is fully convolutional and trained at
+        48), to logits (n, classes) by head.
     """
     early, middle, late = widths
     faces = keras.Input((None, None, 1), name="faces")
@@ -44,18 +50,18 @@ def seresnet(
 
 
 def seresnet_wide(heads: Mapping[str, int]) -> keras.Model:
-    """`seresnet` with half as much work again in every face, 2.6 M parameters."""
+    """`seresnet` with half more computation for every face, 2.6 M parameters."""
     return seresnet(heads, widths=(64, 160, 256))
 
 
 def standardize(faces: Tensor) -> Tensor:
-    """Every picture to mean 0 and deviation 1, inside the graph, so that no caller can forget it."""
+    """Standardize every image to mean 0 and deviation 1, inside the graph, so that no caller can forget it."""
     ops = keras.ops
     mean = ops.mean(faces, axis=(1, 2, 3), keepdims=True)
-    centred = ops.subtract(faces, mean)
-    variance = ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True)
-    # A floor of 4 grey levels, or the noise of a blank picture would look like a face.
-    return ops.divide(centred, ops.maximum(ops.sqrt(variance), 4.0))
+    centered = ops.subtract(faces, mean)
+    variance = ops.mean(ops.square(centered), axis=(1, 2, 3), keepdims=True)
+    # A floor of 4 gray levels, or the noise of a blank image would be amplified.
+    return ops.divide(centered, ops.maximum(ops.sqrt(variance), 4.0))
 
 
 def _conv_bn(x: Tensor, filters: int, kernel_size: int = 3) -> Tensor:
@@ -64,7 +70,7 @@ def _conv_bn(x: Tensor, filters: int, kernel_size: int = 3) -> Tensor:
 
 
 def _se_residual_block(x: Tensor, filters: int) -> Tensor:
-    """Two convolutions, weighted by channel, added to what came in."""
+    """Add two convolutions, weighted by channel, to the input."""
     y = layers.ReLU()(_conv_bn(x, filters))
     y = _conv_bn(y, filters)
     weights = layers.GlobalAveragePooling2D(keepdims=True)(y)

@@ -1,10 +1,10 @@
-"""What a trained classifier is worth: calibrate and score it, keep what it says."""
+"""Calibrate and score a trained classifier, and write its predictions, report and card."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,82 +27,89 @@ from emotion.training.metrics import (
     fit_temperature,
     score_head,
 )
-from emotion.training.runs.folder import REPORT_FILE, best_epoch_row, build_card, read_history, write_card
+from emotion.training.runs.folder import (
+    REPORT_FILE,
+    best_epoch_row,
+    build_card,
+    read_history,
+    summarize_history,
+    write_card,
+)
 from emotion.training.runs.prediction_recorder import save_final_predictions
 from emotion.training.runs.predictions import Predictions
 
+_FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
+_FACE_THRESHOLDS: Final = (0.001, 0.999)
+
 
 class LogitsModel(Protocol):
-    """A classifier: grey uint8 (n, size, size) to logits by head name."""
+    """A classifier of gray uint8 faces (n, size, size)."""
 
     input_size: int
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Raw outputs by head name."""
+        """Return logits (n, classes) by head."""
         ...
 
 
 def finalize_run(
     task: TaskDataset, folder: Path, card_fields: dict[str, Any], metadata: Mapping[str, Any]
 ) -> ModelBundle:
-    """Calibrate and score the classifier in `folder`, whose card shall be `card_fields`, and keep what it says; the report
-    gets `metadata`, too. The card is written last: what breaks off before leaves no model that looks finished."""
+    """Calibrate and score an exported classifier and write its predictions, report and card.
+
+    The card is written last: what is interrupted before leaves no folder that looks like a finished model.
+
+    Args:
+        task: The faces with the labels that the classifier learned.
+        folder: The run folder.
+        card_fields: The fields of the card before calibration; they are changed.
+        metadata: Further fields of the report.
+
+    Returns:
+        The model in `folder`.
+    """
     data = task.data
     classifier = open_unfinished(folder, card_fields)
-    validation = split_logits(classifier, data, "validation")
+    logits = {split: split_logits(classifier, data, split) for split in ("validation", "test")}
+    validation = logits["validation"]
     card_fields["heads"] = _calibrate_heads(card_fields["heads"], validation, data)
     card_fields["face_head"] = (
         _fit_face_threshold(validation, data.take(data.rows_in("validation"))) if "face" in validation else None
     )
-    scores = {
-        split: score_split(card_fields, split_logits(classifier, data, split), data, split)
-        for split in ("validation", "test")
-    }
+    is_duplicate = is_train_duplicate(data)
+    scores = {split: score_split(card_fields, logits[split], data, split, is_duplicate) for split in logits}
     history = read_history(folder)
-    best = find_best_epoch(history)
-    save_final_predictions(folder, predict_split(classifier, task, "validation", best))
-    evaluate_robustness(_make_predictor(classifier, task), task, folder)
-    write_json(
-        folder / REPORT_FILE,
-        {
-            **scores,
-            **metadata,
-            "epochs": len(history),
-            "best_epoch": best,
-            "train_minutes": sum(float(row.get("seconds") or 0) for row in history) / 60,
-        },
-    )
+    best_epoch = find_best_epoch(history)
+    head = matching_head(card_fields, data)
+    save_final_predictions(folder, _make_predictions(validation[head], task, "validation", best_epoch))
+    evaluate_robustness(_make_predictor(classifier, head), task, folder)
+    write_json(folder / REPORT_FILE, {**scores, **metadata, **summarize_history(history, best_epoch)})
     card_fields["metrics"] = {split: _select_card_metrics(scores[split]) for split in ("test", "validation")}
     write_card(folder, card_fields)
     return open_model(folder)
 
 
 def open_unfinished(folder: Path, card_fields: Mapping[str, Any]) -> ExpressionClassifier:
-    """The network in `folder` as the classifier that `card_fields` describe, without a card; `ModelError` where they cannot
-    be right."""
+    """Return the classifier in a folder without a card; `ModelError` where `card_fields` are not valid."""
     card = parse_card(folder / CARD_FILE, build_card(folder, card_fields))
     return ExpressionClassifier(ModelBundle(folder, card))
 
 
 def find_best_epoch(history: Sequence[Mapping[str, str]]) -> int:
-    """The epoch that is kept, see `best_epoch_row`; 0 without any."""
+    """Return the epoch of `best_epoch_row`, 0 without one."""
     best = best_epoch_row(history)
     return int(float(best["epoch"])) if best else 0
 
 
-def _make_predictor(
-    classifier: ExpressionClassifier, task: TaskDataset
-) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
-    """What says the place of the label for each of some faces."""
-    name = matching_head(classifier.bundle.card_fields, task.data)
-    return lambda faces: predict_logits(classifier, faces)[name].argmax(1)
+def _make_predictor(classifier: ExpressionClassifier, head: str) -> Callable[[NDArray[np.uint8]], NDArray[np.integer]]:
+    """Return a function that predicts the classes (n,) of faces."""
+    return lambda faces: predict_logits(classifier, faces)[head].argmax(1)
 
 
-def predict_split(classifier: ExpressionClassifier, task: TaskDataset, split: str, epoch: int) -> Predictions:
-    """What a finished classifier says of every face of a split, as the answers of that epoch."""
+def _make_predictions(logits: NDArray, task: TaskDataset, split: str, epoch: int) -> Predictions:
+    """Return the predictions for a split, whose logits (n, k) these are, as those of an epoch."""
     rows = task.data.rows_in(split)
-    name = matching_head(classifier.bundle.card_fields, task.data)
-    probs = softmax(split_logits(classifier, task.data, split)[name])
+    probs = softmax(logits)
     return Predictions(
         task.rows[rows],
         task.data.labels[rows],
@@ -118,7 +125,7 @@ def predict_split(classifier: ExpressionClassifier, task: TaskDataset, split: st
 def split_logits(
     classifier: LogitsModel, data: Dataset, split: str, batch_size: int = 256
 ) -> dict[str, NDArray[np.float32]]:
-    """The logits by head for every row of a split, without any averaging."""
+    """Return the logits by head for every row of a split; `DataError` where it has none."""
     images = data.images[data.rows_in(split)]
     if len(images) == 0:
         raise DataError(f"The data set {data.source} has no {split} rows.")
@@ -128,7 +135,7 @@ def split_logits(
 def predict_logits(
     classifier: LogitsModel, images: NDArray[np.uint8], batch_size: int = 256
 ) -> dict[str, NDArray[np.float32]]:
-    """The logits by head for grey faces uint8 (n, h, w) of any size, n at least 1."""
+    """Return the logits by head for gray faces uint8 (n, h, w) of any size, n at least 1."""
     parts = [
         classifier.logits(resize_images(images[i : i + batch_size], classifier.input_size))
         for i in range(0, len(images), batch_size)
@@ -137,43 +144,65 @@ def predict_logits(
 
 
 def matching_head(card: Mapping[str, Any], data: Dataset) -> str:
-    """The name of the answer with the labels of the data set; `DataError` where the model has none."""
+    """Return the name of the head with the labels of a data set; `DataError` where the model has none."""
     for name, head in card["heads"].items():
         if tuple(head["labels"]) == data.label_names:
             return name
-    raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
+    raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
 
 
 def _calibrate_heads(heads: dict[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
-    """The heads with temperatures fitted on the validation split: that of FER+ so that a certainty is the share of people
-    who would say the same, with what rare expressions get ahead; others so that it is how often they are right."""
+    """Return the heads with temperatures that are fitted on the validation split.
+
+    The probabilities of `ferplus` become the shares of the votes, those of other heads the share of correct
+    predictions; `ferplus` also gets a bias for rare expressions.
+    """
     validation, fitted = data.take(data.rows_in("validation")), {}
     for name, head in heads.items():
         labels = vote_distribution(validation) if name == "ferplus" else validation.labels
         rows = np.flatnonzero((labels > 0).any(1) if name == "ferplus" else labels >= 0)
         fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
     majority = majority_vote(validation)
-    named = np.flatnonzero(majority >= 0)
-    if "ferplus" in fitted and named.size:
+    has_majority = np.flatnonzero(majority >= 0)
+    if "ferplus" in fitted and has_majority.size:
         prior = vote_distribution(data.take(data.rows_in("train"))).sum(0)
-        calm = logits["ferplus"][named] / fitted["ferplus"]["temperature"]
-        bias = fit_logit_bias(calm, majority[named], prior / max(1e-9, prior.sum()))
+        calibrated = logits["ferplus"][has_majority] / fitted["ferplus"]["temperature"]
+        bias = fit_logit_bias(calibrated, majority[has_majority], prior / max(1e-9, prior.sum()))
         fitted["ferplus"]["logit_bias"] = [round(float(value), 4) for value in bias]
     return fitted
 
 
 def _fit_face_threshold(logits: Mapping[str, NDArray], validation: Dataset) -> dict[str, Any]:
-    """The face head with the probability that 99 of 100 faces of the validation split reach."""
-    kept = logits["face"][~is_non_face(validation), 0]
-    threshold = float(1 / (1 + np.exp(-np.quantile(kept, 0.01)))) if kept.size else 0.5
-    return {"output": "face", "threshold": round(min(0.999, max(0.001, threshold)), 4)}
+    """Return the face head with the threshold that 99 % of the validation faces reach."""
+    face_logits = logits["face"][~is_non_face(validation), 0]
+    threshold = float(1 / (1 + np.exp(-np.quantile(face_logits, _FACE_QUANTILE)))) if face_logits.size else 0.5
+    low, high = _FACE_THRESHOLDS
+    return {"output": "face", "threshold": round(min(high, max(low, threshold)), 4)}
 
 
-def score_split(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset, split: str) -> dict[str, Any]:
-    """Everything that is reported of a classifier on a split; `logits` are those of `split_logits`.
+def score_split(
+    card: Mapping[str, Any],
+    logits: Mapping[str, NDArray],
+    data: Dataset,
+    split: str,
+    is_duplicate: NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
+    """Score a classifier on a split.
 
-    The FER-2013 head is scored on all rows (at the top level, and without rows whose very pixels are in
-    Training), the FER+ head on rows with a majority (`ferplus`, `ferplus_accuracy`).
+    Args:
+        card: Its card, calibrated.
+        logits: The logits of the split by head, as from `split_logits`.
+        data: The data set in the labels of the classifier.
+        split: The name of the split.
+        is_duplicate: Rows (n,) of the data set that are also in the training split, where they are known.
+
+    Returns:
+        The scores of the head with the labels of the data set on all rows, and `accuracy_deduplicated` without rows
+        that are also in the training split; `ferplus` and `ferplus_accuracy` on rows with a majority of the votes;
+        `as_displayed` for what the app shows.
+
+    Raises:
+        DataError: No head has the labels of the data set.
     """
     rows = data.rows_in(split)
     part = data.take(rows)
@@ -183,72 +212,95 @@ def score_split(card: Mapping[str, Any], logits: Mapping[str, NDArray], data: Da
     if main is not None:
         head = heads[main]
         result |= {"head": main} | score_head(logits[main], part.labels, head["labels"], head["temperature"])
-        fresh = ~is_train_duplicate(data)[rows]
-        result["n_deduplicated"] = int(fresh.sum())
-        right = logits[main].argmax(1) == part.labels
-        result["accuracy_deduplicated"] = float(right[fresh].mean()) if fresh.any() else None
+        is_unique = ~(is_train_duplicate(data) if is_duplicate is None else is_duplicate)[rows]
+        result["n_deduplicated"] = int(is_unique.sum())
+        is_correct = logits[main].argmax(1) == part.labels
+        result["accuracy_deduplicated"] = float(is_correct[is_unique].mean()) if is_unique.any() else None
     if "ferplus" in heads and part.votes is not None:
         majority, head = majority_vote(part), heads["ferplus"]
-        named = np.flatnonzero(majority >= 0)
-        ferplus = score_head(logits["ferplus"][named], majority[named], head["labels"], head["temperature"])
+        voted = np.flatnonzero(majority >= 0)
+        ferplus = score_head(logits["ferplus"][voted], majority[voted], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
         result["as_displayed"] = _score_as_displayed(
             Head.model_validate(head), logits["ferplus"], majority, vote_distribution(part)
         )
     if "accuracy" not in result and "ferplus" not in result:
-        raise DataError(f"No answer of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
+        raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
     return result
 
 
 def _score_as_displayed(
     head: Head, logits: NDArray, majority: NDArray[np.integer], vote_shares: NDArray[np.floating]
 ) -> dict[str, Any]:
-    """What people see of the FER+ answer, which gives rare expressions something ahead: as `score_head` and with
-    `accuracy_by_coverage` for the faces with a `majority`; with `votes_n`, `votes_ece` and `votes_reliability`, where the share of
-    the votes for the answer counts instead of whether it is right, for all faces that people could name."""
+    """Score the displayed FER+ prediction, which has a bias for rare expressions.
+
+    As `score_head`, with `coverage`, for faces with a majority; `votes_n`, `votes_ece` and `votes_reliability` compare
+    the confidence with the share of the votes for the prediction, for all faces with votes.
+    """
     probs = compute_probabilities(logits, head)
-    named, voted = majority >= 0, (vote_shares > 0).any(1)
-    result = score_head(np.log(np.maximum(probs[named], 1e-12)), majority[named], head.labels)
-    if named.any():
-        result["coverage"] = accuracy_by_coverage(probs[named].max(1), probs[named].argmax(1) == majority[named])
-    sure, agreeing = probs[voted].max(1), vote_shares[voted, probs[voted].argmax(1)]
-    votes = {"votes_ece": calibration_error(sure, agreeing), "votes_reliability": bin_by_confidence(sure, agreeing)}
+    known, voted = majority >= 0, (vote_shares > 0).any(1)
+    result = score_head(np.log(np.maximum(probs[known], 1e-12)), majority[known], head.labels)
+    if known.any():
+        result["coverage"] = accuracy_by_coverage(probs[known].max(1), probs[known].argmax(1) == majority[known])
+    confidence, agreement = probs[voted].max(1), vote_shares[voted, probs[voted].argmax(1)]
+    votes = {
+        "votes_ece": calibration_error(confidence, agreement),
+        "votes_reliability": bin_by_confidence(confidence, agreement),
+    }
     return {**result, "votes_n": int(voted.sum()), **votes}
 
 
 def _select_card_metrics(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What the card repeats of a report, by head."""
+    """Return the scores by head that the card repeats from the report."""
     names = ("n", "accuracy", "accuracy_interval", "balanced_accuracy", "ece", "accuracy_deduplicated")
     heads = {scores.get("head", ""): scores, "ferplus": scores.get("ferplus", {})}
     if scores.get("head") == "ferplus":
         heads["ferplus"] = scores
     heads["as_displayed"] = scores.get("as_displayed", {})
     return {
-        head: {name: one[name] for name in names if name in one} for head, one in heads.items() if "accuracy" in one
+        head: {name: values[name] for name in names if name in values}
+        for head, values in heads.items()
+        if "accuracy" in values
     }
 
 
 def evaluate_classifier(
     folder: Path, data: Dataset, split: str, *, save_predictions: bool = False, save_robustness: bool = False
 ) -> dict[str, Any]:
-    """Score a model or finished run on a split of a data set, in the labels that it learned; see `score_split`.
+    """Score a model on a split of a data set, in the labels that it learned.
 
-    `save_predictions` and `save_robustness` write predictions.npz and robustness.json into its folder.
+    Args:
+        folder: The folder of a model or finished run.
+        data: The data set.
+        split: The name of the split.
+        save_predictions: Write predictions.npz into `folder`.
+        save_robustness: Write robustness.json into `folder`.
+
+    Returns:
+        The scores of `score_split`.
+
+    Raises:
+        ModelError: `folder` is no classifier.
+        DataError: The split is empty, or no head has the labels of the data set.
     """
     bundle = open_model(folder)
     if bundle.kind != "classifier":
         raise ModelError(f"{folder} is a {bundle.kind}; only a classifier can be evaluated.")
     classifier, task = ExpressionClassifier(bundle), match_model_labels(bundle, data)
-    result = score_split(bundle.card_fields, split_logits(classifier, task.data, split), task.data, split)
-    if save_predictions:
-        save_final_predictions(folder, predict_split(classifier, task, split, find_best_epoch(read_history(folder))))
-    if save_robustness:
-        evaluate_robustness(_make_predictor(classifier, task), task, folder, split)
+    logits = split_logits(classifier, task.data, split)
+    result = score_split(bundle.card_fields, logits, task.data, split)
+    if save_predictions or save_robustness:
+        head = matching_head(bundle.card_fields, task.data)
+        if save_predictions:
+            epoch = find_best_epoch(read_history(folder))
+            save_final_predictions(folder, _make_predictions(logits[head], task, split, epoch))
+        if save_robustness:
+            evaluate_robustness(_make_predictor(classifier, head), task, folder, split)
     return result
 
 
 def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put the rows of `evaluate_end_to_end` into the report of a classifier, and their shares into its card."""
+    """Write the rows of `evaluate_end_to_end` into the report of a classifier, and their rates into its card."""
     write_json(
         bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), "end_to_end": list(rows)}
     )
@@ -258,7 +310,7 @@ def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> N
 
 
 def match_model_labels(bundle: ModelBundle, data: Dataset) -> TaskDataset:
-    """The data set in the labels that a classifier learned; as it is where its card does not say."""
+    """Return a data set in the labels that a classifier learned, unchanged where its card has no label set."""
     return (
         map_labels(data, get_label_set(bundle.classifier_card.label_set))
         if bundle.classifier_card.label_set is not None
@@ -267,5 +319,5 @@ def match_model_labels(bundle: ModelBundle, data: Dataset) -> TaskDataset:
 
 
 def wrap_dataset(data: Dataset) -> TaskDataset:
-    """All faces of a data set with its own labels and its votes."""
+    """Return all faces of a data set with its labels and votes."""
     return TaskDataset(data, np.arange(len(data), dtype=np.int32), get_label_set("own"), {})

@@ -24,7 +24,7 @@ class ValidationSet:
 
     @classmethod
     def from_dataset(cls, data: Dataset, negative_crops: NDArray[np.uint8] | None) -> ValidationSet:
-        """From the validation rows of a data set and held-out not-a-face crops."""
+        """Make one of the validation rows of a data set and of crops uint8 (m, 48, 48) without a face."""
         validation = data.take(data.rows_in("validation"))
         more = np.empty((0, *validation.images.shape[1:]), np.uint8) if negative_crops is None else negative_crops
         return cls(
@@ -35,11 +35,11 @@ class ValidationSet:
         )
 
     def predict_logits(self, network: keras.Model) -> dict[str, NDArray[np.float32]]:
-        """What a network answers to all faces, by head."""
+        """Return the logits (n + m, classes) of a network by head."""
         return network.predict(self.faces[..., None].astype(np.float32), batch_size=512, verbose=0)  # pyright: ignore[reportArgumentType]
 
     def compute_metrics(self, logits: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
-        """`val_…` columns of the history."""
+        """Return the `val_…` columns of the history."""
         n, row = len(self.labels), {}
         labels = {"fer2013": self.labels, "ferplus": self.ferplus_labels}
         for head in logits.keys() & labels.keys():
@@ -58,5 +58,5 @@ class ValidationSet:
 
 
 def held_out_mask(negative_crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:
-    """Every tenth not-a-face crop measures the face head instead of teaching it."""
+    """Return which crops without a face measure the face head instead of training it: every tenth."""
     return np.arange(0 if negative_crops is None else len(negative_crops)) % 10 == 9

@@ -1,4 +1,4 @@
-"""What is known of each network before it is built: a table of facts, which a test compares with the networks."""
+"""The networks of classifiers and their properties, without Keras; a test compares them with the built networks."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _SINGLE_HEAD_SETS: Final = ("fer2013", "ferplus", "four", "four-normal", "own")
 
 @dataclass(frozen=True)
 class ArchitectureInfo:
-    """A network by name. `num_parameters` for its own `label_set`; `num_features` is the width before the answers."""
+    """A network. `num_parameters` is for its own `label_set`, `num_features` the width before the last layer."""
 
     name: str
     title: str
     origin: str
-    reported_accuracy: str  # what its authors said of it, or what was measured here
+    reported_accuracy: str  # by its authors, or measured here
     num_parameters: int
-    input_size: int  # side in pixels of what it reads
+    input_size: int  # side in pixels
     color_mode: str
-    label_set: str  # the labels that it was made for
+    label_set: str  # the labels that it was designed for
     defaults: Mapping[str, Any]  # fields of `TrainingPlan`
     num_features: int
-    train_ms_per_image: float  # of one core to learn from one face, as `estimate_cost` reads it
-    activation_bytes: int  # bytes that one face takes while the network learns from it
+    train_ms_per_image: float  # on one core, see `estimate_cost`
+    activation_bytes: int  # memory of one face while training
     pretrained_note: str | None = None
     label_sets: tuple[str, ...] = _SINGLE_HEAD_SETS
     locked_fields: tuple[str, ...] = field(default=())  # fields of `TrainingPlan` that cannot be changed
-    is_native: bool = False  # whether it gives all answers of this program, by the recipe of this program
+    is_native: bool = False  # whether it has all heads, and the recipe, of this project
 
     def count_parameters(self, num_classes: int) -> int:
-        """How many numbers it learns with that many labels."""
+        """Return the number of parameters for a number of classes."""
         return self.num_parameters + (self.num_features + 1) * (num_classes - len(LABEL_SETS[self.label_set].labels))
 
 
@@ -201,12 +201,12 @@ _BY_NAME: Final = MappingProxyType({info.name: info for info in _ARCHITECTURES})
 
 
 def list_architectures() -> list[ArchitectureInfo]:
-    """All networks, the simplest first, without loading Keras."""
+    """Return all networks, the simplest first."""
     return list(_ARCHITECTURES)
 
 
 def get_architecture(name: str) -> ArchitectureInfo:
-    """The architecture of a network; `EmotionError` where there is none of that name."""
+    """Return the properties of a network; `EmotionError` where there is none of that name."""
     if name not in _BY_NAME:
         raise EmotionError(f"There is no network {name!r}; choose one of {', '.join(_BY_NAME)}.")
     return _BY_NAME[name]

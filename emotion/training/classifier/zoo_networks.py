@@ -1,4 +1,4 @@
-"""Build the networks of the zoo with Keras. All read grey faces of 0 to 255 and answer with logits."""
+"""Build the single-head networks of the zoo: gray faces 0 to 255 in, logits out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from keras import layers
 from emotion.errors import ModelError
 from emotion.training.classifier import networks
 from emotion.training.classifier.zoo import get_architecture
-
-Tensor = Any  # Keras does not annotate what its layers return
+from emotion.training.keras_setup import Tensor
 
 
 def build_network(name: str, head: str, num_classes: int, weights: str = "random") -> keras.Model:
-    """The network of a card: float32 (n, size, size, 1), grey 0 to 255, to a dict `head` -> logits (n, classes).
+    """Build a network of float32 (n, size, size, 1), gray 0 to 255, to logits (n, classes) of `head`.
 
-    `weights`: "random", "imagenet" or a file of them. Raises `ModelError` where they cannot be had.
+    `weights` is "random", "imagenet" or a file of ImageNet weights. Raises `ModelError` where they cannot be loaded.
     """
     if name in networks.CLASSIFIER_NETWORKS:
         return networks.CLASSIFIER_NETWORKS[name]({head: num_classes})
@@ -35,14 +34,14 @@ def build_network(name: str, head: str, num_classes: int, weights: str = "random
 
 
 def _mlp(x: Tensor) -> Tensor:
-    """Two hidden layers on the bare pixels."""
+    """Two hidden layers on the pixels."""
     x = layers.Flatten()(x)  # (n, 2304)
     x = layers.Dense(512, activation="relu")(x)
     return layers.Dense(256, activation="relu")(x)
 
 
 def _cnn_3conv(x: Tensor) -> Tensor:
-    """As its notebook has it, pixel for pixel; most of its 6.9 million parameters are in the first dense layer."""
+    """The network of its notebook; most of its 6.9 million parameters are in the first dense layer."""
     x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
     x = layers.MaxPooling2D(2)(x)  # 125
     x = layers.Conv2D(32, 3, activation="relu")(x)
@@ -79,7 +78,7 @@ _CUSTOM_BACKBONES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProx
         "cnn-augmented": _cnn_augmented,
     }
 )
-# As each of them was shown its pictures when it learned ImageNet: the means by channel, or -1 to 1.
+# The preprocessing of their ImageNet training: means by channel, or -1 to 1.
 _IMAGENET_OFFSETS: Final = (-103.939, -116.779, -123.68)
 _PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
     {
@@ -92,7 +91,7 @@ _PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], floa
 
 
 def _apply_pretrained(faces: Tensor, name: str, weights: str) -> Tensor:
-    """A network of ImageNet without its answers. Its weights stay as they are, and all learn where they are random."""
+    """A network of ImageNet without its classifier. Its weights are frozen unless they are random."""
     make, scale, offset = _PRETRAINED_BACKBONES[name]
     size = get_architecture(name).input_size
     base = _load_backbone(make, name, weights, size)
@@ -111,14 +110,16 @@ def _load_backbone(constructor: Callable[..., keras.Model], name: str, weights: 
             return constructor(include_top=False, weights="imagenet", input_shape=shape)
         except Exception as error:  # Keras promises no type for what a network does
             raise ModelError(
-                f"The ImageNet weights of {name} could not be fetched ({_shorten_message(error)}); connect to the "
-                "internet, give their file, or begin at random."
+                f"The ImageNet weights of {name} could not be downloaded ({_shorten_message(error)}); connect to the "
+                "internet, give their file, or start with random weights."
             ) from error
     base = constructor(include_top=False, weights=None, input_shape=shape)
     if weights != "random":
         path = Path(weights)
         if not path.is_file():
-            raise ModelError(f"There is no {path}; give the file of ImageNet weights without top, or begin at random.")
+            raise ModelError(
+                f"There is no {path}; give a file of ImageNet weights without top, or start with random weights."
+            )
         try:
             base.load_weights(path)
         except Exception as error:  # h5py and Keras promise no type for damaged bytes

@@ -1,1 +1,1 @@
-"""Runs on disk, without Keras: what the app reads of a training."""
+"""Run folders: their files, predictions and steps; without Keras."""

@@ -1,4 +1,4 @@
-"""Read and write run folders: what a training left there, whether it ended well or not. Nothing here learns."""
+"""Read and write the files of a run folder: config, history, report and card."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from emotion.environment import get_workspace
 from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
@@ -16,26 +17,27 @@ from emotion.storage import read_json, write_atomic, write_json
 
 ModelKind = Literal["classifier", "detector", "generator"]
 
+RUNS_FOLDER: Final = get_workspace() / "runs"
 CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
 CONFIG_FILE: Final = "config.json"
 REPORT_FILE: Final = "report.json"
-STUDY_FILE: Final = "augmentation_study.json"  # of a generator: whether its faces help to train a classifier
-SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: what it drew after some of its epochs
+STUDY_FILE: Final = "augmentation_study.json"  # of a generator: whether its images help to train a classifier
+SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: images from some of its epochs
 
 
 def read_history(folder: Path) -> list[dict[str, str]]:
-    """The rows of history.csv, see `read_csv_rows`."""
+    """Return the rows of history.csv, see `read_csv_rows`."""
     return read_csv_rows(folder / HISTORY_FILE)
 
 
 def read_csv_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table as text, a number or nothing in every column; a missing file is no rows.
+    """Return the rows of a table as text, a number or nothing in every column; a missing file is no rows.
 
-    Damaged lines are left out, and so is a last one without its line break, which may lack half a number.
+    Damaged lines are left out, and so is a last one without a line break, which may lack a part of a number.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")  # an editor may add the mark
+        text = path.read_text(encoding="utf-8-sig", errors="replace")  # an editor may add a byte order mark
     except FileNotFoundError:
         return []
     lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()]
@@ -55,24 +57,26 @@ def _is_number_or_empty(cell: str) -> bool:
 
 
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
-    """The first of the best epochs of a history, the one that is kept: by the mean of its validation accuracies, or
-    of a detector by `selection_score`. None where nothing was measured."""
-    measured = [(merit, row) for row in rows if (merit := _score_epoch(row)) is not None]
-    return max(measured, key=lambda one: one[0])[1] if measured else None
+    """Return the first of the best epochs of a history, None where nothing was measured.
+
+    A classifier has the highest mean of its validation accuracies then, a detector the highest `selection_score`.
+    """
+    scored = [(score, row) for row in rows if (score := _score_epoch(row)) is not None]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def _score_epoch(row: Mapping[str, str]) -> float | None:
     if row.get("val_ap"):
-        merit = selection_score(row)
+        score = selection_score(row)
     else:
         cells = [cell for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")]
-        shares = [float(cell) for cell in cells if cell and _is_number_or_empty(cell)]
-        merit = sum(shares) / len(shares) if shares else math.nan
-    return merit if math.isfinite(merit) and float(row.get("epoch") or 0) > 0 else None
+        accuracies = [float(cell) for cell in cells if cell and _is_number_or_empty(cell)]
+        score = sum(accuracies) / len(accuracies) if accuracies else math.nan
+    return score if math.isfinite(score) and float(row.get("epoch") or 0) > 0 else None
 
 
 def append_history(folder: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch to history.csv; rows behind it (a crash between two writes) are written anew."""
+    """Add an epoch to history.csv instead of it and later ones, which a crash between two writes may have left."""
     rows = [r for r in read_history(folder) if 0 < float(r.get("epoch") or 0) < row["epoch"]]
     lines = [list(row), *([r.get(k, "") for k in row] for r in rows), [_format_number(v) for v in row.values()]]
     write_atomic(folder / HISTORY_FILE, "".join(",".join(map(str, line)) + "\n" for line in lines))
@@ -96,15 +100,15 @@ def write_config(
     Raises:
         EmotionError: `folder` holds a training with other settings.
     """
-    before = read_json(folder / CONFIG_FILE)
-    begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
-    if before is not None and begun:
-        wanted = _to_jsonable(config)
-        other = [name for name in wanted if name not in before or before[name] != wanted[name]]
-        if other:
+    existing = read_json(folder / CONFIG_FILE)
+    is_started = any((folder / name).exists() for name in (CHECKPOINT_FILE, HISTORY_FILE, CARD_FILE))
+    if existing is not None and is_started:
+        settings = _to_jsonable(config)
+        changed = [name for name in settings if name not in existing or existing[name] != settings[name]]
+        if changed:
             raise EmotionError(
                 f"{folder} holds a training with other settings; choose another folder (it differs in "
-                f"{', '.join(other)})."
+                f"{', '.join(changed)})."
             )
     write_json(folder / CONFIG_FILE, {"kind": kind, **(metadata or {}), **config})
 
@@ -125,8 +129,7 @@ def _to_jsonable(value: Any) -> Any:
 
 
 def build_card(folder: Path, card_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card says: the given facts, size and sha256 of every file of the folder, and, unless the facts have them
-    already, the date and the versions."""
+    """Return a card: the given fields, size and sha256 of the files in the folder, and date and versions unless given."""
     names = ("model.keras", "model.onnx", HISTORY_FILE, CONFIG_FILE, REPORT_FILE, SAMPLE_SHEETS_FILE, STUDY_FILE)
     files = [folder / name for name in names if (folder / name).is_file()]
     return {
@@ -138,18 +141,19 @@ def build_card(folder: Path, card_fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def remove_card(folder: Path) -> None:
-    """Take away the card of an earlier time, before its files are written anew: broken off then, it would describe what
-    is no more, and the run would seem to be finished."""
+    """Remove a card before its files are written again: after an interruption it would describe other files."""
     (folder / CARD_FILE).unlink(missing_ok=True)
 
 
 def write_card(folder: Path, card_fields: Mapping[str, Any]) -> None:
-    """Write what is `build_card` into card.json; with it the folder is a finished model, so it comes last."""
+    """Write card.json; with it the folder is a finished model, so it is written last."""
     write_json(folder / CARD_FILE, build_card(folder, card_fields))
 
 
 def selection_score(metrics: Mapping[str, Any]) -> float:
-    """By what an epoch of a detector is chosen: its average precision, less the distance of its landmarks where it is
-    known. What a hundredth of a face's side is worth is one point of precision."""
-    off = float(metrics.get("val_landmark_error") or math.nan)
-    return float(metrics["val_ap"]) - (0.0 if math.isnan(off) else off)
+    """Return the score by which the best epoch of a detector is chosen: average precision minus landmark error.
+
+    An error of a hundredth of the face's side counts as one point of precision; an unknown one as 0.
+    """
+    error = float(metrics.get("val_landmark_error") or math.nan)
+    return float(metrics["val_ap"]) - (0.0 if math.isnan(error) else error)

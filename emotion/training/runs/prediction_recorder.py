@@ -1,4 +1,4 @@
-"""Keep what a network said of the validation faces after each epoch: predictions.npz, tracked_examples.npz. No Keras here."""
+"""Record predictions of the validation split after each epoch in predictions.npz and tracked_examples.npz."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError
 from emotion.training.runs.predictions import Predictions, TrackedExamples
 
-_NUM_EXAMPLES: Final = 12  # examples
+_NUM_EXAMPLES: Final = 12
 
 
 class PredictionRecorder:
-    """Held by a training; `append` is called after each epoch, before its checkpoint is written.
+    """Writes the predictions of a training; `append` is called after each epoch, before its checkpoint is written.
 
-    `rows` int32 (n,) are the rows of the whole data set that `validation` holds. Records of epochs after `last_epoch`, the last
-    whole one, are dropped; where an earlier file is damaged or of other faces, they begin anew.
+    `rows` int32 (n,) are the rows of `validation` in the whole data set. Predictions after `last_epoch`, the last whole
+    epoch, are removed, and all of them where the file is damaged or of other faces.
     """
 
     def __init__(
@@ -49,50 +49,52 @@ class PredictionRecorder:
 
     def _load_existing(self, last_epoch: int) -> None:
         try:
-            answers, examples = Predictions.load(self._folder), TrackedExamples.load(self._folder)
+            predictions, examples = Predictions.load(self._folder), TrackedExamples.load(self._folder)
         except DataError:
-            return  # only pictures of the past are lost; the epochs to come are kept
-        mine = self._predictions
-        if answers is not None and answers.class_names == mine.class_names and np.array_equal(answers.rows, mine.rows):
-            kept = answers.epochs <= last_epoch
-            best = answers.best_epoch if answers.best_epoch <= last_epoch else 0  # it will be learned again
+            return  # only the display of past epochs is lost
+        if predictions is not None and _have_same_faces(predictions, self._predictions):
+            kept = predictions.epochs <= last_epoch
+            best_epoch = predictions.best_epoch if predictions.best_epoch <= last_epoch else 0  # it is trained again
             self._predictions = replace(
-                answers, epochs=answers.epochs[kept], predicted=answers.predicted[kept], best_epoch=best
+                predictions,
+                epochs=predictions.epochs[kept],
+                predicted=predictions.predicted[kept],
+                best_epoch=best_epoch,
             )
         if examples is not None and np.array_equal(examples.images, self._examples.images):
             kept = examples.epochs <= last_epoch
             self._examples = replace(examples, epochs=examples.epochs[kept], probabilities=examples.probabilities[kept])
 
     def append(self, epoch: int, probabilities: NDArray[np.floating], best_epoch: int) -> None:
-        """Write what was said after `last_epoch` (from 1): probabilities (n, k); `best_epoch` is the best epoch so far."""
-        said = probabilities.argmax(1).astype(np.int8)
-        self._predictions = self._predictions.with_epoch(epoch, said, probabilities, best_epoch)
+        """Write the probabilities (n, k) after `epoch` (from 1); `best_epoch` is the best one so far."""
+        predicted = probabilities.argmax(1).astype(np.int8)
+        self._predictions = self._predictions.with_epoch(epoch, predicted, probabilities, best_epoch)
         self._examples = self._examples.with_epoch(epoch, probabilities[self._example_indices])
         self._predictions.save(self._folder)
         self._examples.save(self._folder)
 
 
 def save_final_predictions(folder: Path, predictions: Predictions) -> None:
-    """Write `predictions`, those of a finished network: one epoch, its best; other epochs of the same faces stay."""
+    """Write the predictions of a finished network for its best epoch; other epochs of the same faces stay."""
     try:
-        before = Predictions.load(folder)
+        recorded = Predictions.load(folder)
     except DataError:
-        before = None  # it is what shall be mended
-    if (
-        before is not None
-        and before.class_names == predictions.class_names
-        and np.array_equal(before.rows, predictions.rows)
-    ):
-        others = before.epochs != predictions.best_epoch
-        order = np.argsort(epochs := np.append(before.epochs[others], predictions.epochs))
-        said = np.concatenate([before.predicted[others], predictions.predicted])
-        predictions = replace(predictions, epochs=epochs[order], predicted=said[order])
+        recorded = None  # a damaged file is replaced
+    if recorded is not None and _have_same_faces(recorded, predictions):
+        others = recorded.epochs != predictions.best_epoch
+        order = np.argsort(epochs := np.append(recorded.epochs[others], predictions.epochs))
+        predicted = np.concatenate([recorded.predicted[others], predictions.predicted])
+        predictions = replace(predictions, epochs=epochs[order], predicted=predicted[order])
     predictions.save(folder)
 
 
+def _have_same_faces(first: Predictions, second: Predictions) -> bool:
+    return first.class_names == second.class_names and np.array_equal(first.rows, second.rows)
+
+
 def pick_examples(labels: NDArray[np.integer], num_classes: int, seed: int = 0) -> NDArray[np.intp]:
-    """The places of up to twelve faces, always the same ones, of every label in turn."""
+    """Return the indices of up to twelve faces, always the same ones, from the classes in turn."""
     rng = np.random.default_rng(seed)
-    of_each = [rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)]
-    turns = [found[turn] for turn in range(_NUM_EXAMPLES) for found in of_each if turn < len(found)]
-    return np.array(turns[:_NUM_EXAMPLES], np.intp)
+    by_class = [rng.permutation(np.flatnonzero(labels == label)) for label in range(num_classes)]
+    examples = [indices[i] for i in range(_NUM_EXAMPLES) for indices in by_class if i < len(indices)]
+    return np.array(examples[:_NUM_EXAMPLES], np.intp)

@@ -1,4 +1,4 @@
-"""What a network said of every face of the validation split, epoch by epoch; all figures are computed from it."""
+"""The predictions of a classifier for the validation split by epoch, and the metrics computed from them."""
 
 from __future__ import annotations
 
@@ -20,50 +20,60 @@ ROBUSTNESS_FILE: Final = "robustness.json"
 
 @dataclass(frozen=True)
 class Misclassification:
-    """A face that was named wrong: `row` of the data set, place `index` in the answers, and the probabilities."""
+    """A face with a wrong prediction: its `row` in the data set and its `index` among the predictions."""
 
     index: int
     row: int
     label: int
     predicted: int
-    confidence: float  # in what it said
-    label_prob: float  # of the right label
+    confidence: float  # the probability of `predicted`
+    label_prob: float  # the probability of `label`
 
 
 @dataclass(frozen=True)
 class PredictionComparison:
-    """Two runs on the faces that both answered: bool arrays (n,) by `rows` of the data set."""
+    """Two runs on the faces that both predicted, `rows` of the data set."""
 
     rows: NDArray[np.int32]
-    predicted: NDArray[np.int8]  # names of the first run
-    other_predicted: NDArray[np.int8]  # as places in the names of the first run, -1 where it has no such label
+    predicted: NDArray[np.int8]  # classes of the first run
+    other_predicted: NDArray[np.int8]  # also as classes of the first run, -1 where it has no such class
     labels: NDArray[np.int8]  # of the first run
 
     @property
     def agreement_rate(self) -> float:
-        """The share of faces that both name alike, 0 to 1; 0 for no face."""
+        """The share of faces with the same prediction, 0 to 1; 0 for no face."""
         return float((self.predicted == self.other_predicted).mean()) if len(self.rows) else 0.0
 
     @property
     def only_first_correct(self) -> NDArray[np.int32]:
-        """Rows that only the first names right."""
+        """Rows that only the first run predicts correctly."""
         return self.rows[(self.predicted == self.labels) & (self.other_predicted != self.labels)]
 
     @property
     def only_other_correct(self) -> NDArray[np.int32]:
-        """Rows that only the other names right."""
+        """Rows that only the other run predicts correctly."""
         return self.rows[(self.predicted != self.labels) & (self.other_predicted == self.labels)]
 
     @property
     def neither_correct(self) -> NDArray[np.int32]:
-        """Rows that both name wrong."""
+        """Rows that both runs predict wrongly."""
         return self.rows[(self.predicted != self.labels) & (self.other_predicted != self.labels)]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """`rows` int32 (n,) of the data set, `labels` int8 (n,), `epochs` int32 (e,), `predicted` int8 (e, n), `probabilities`
-    float16 (n, k) of the epoch `best_epoch`, `class_names` (k,) of the labels."""
+    """The predictions of a run.
+
+    Attributes:
+        rows: int32 (n,), the rows of the data set.
+        labels: int8 (n,).
+        epochs: int32 (e,), from 1.
+        predicted: int8 (e, n), the class after each epoch.
+        probabilities: float16 (n, k) of the epoch `best_epoch`.
+        best_epoch: The best epoch so far.
+        split: The name of the split.
+        class_names: The k names of the classes.
+    """
 
     rows: NDArray[np.int32]
     labels: NDArray[np.int8]
@@ -76,13 +86,13 @@ class Predictions:
 
     @classmethod
     def load(cls, folder: Path) -> Predictions | None:
-        """Those of a run, None where it has none. Raises `DataError` where the file is damaged."""
+        """Read the file of a run, None without one; `DataError` where it is damaged."""
         path = folder / PREDICTIONS_FILE
         arrays = _read_npz(path)
         if arrays is None:
             return None
         try:
-            found = cls(
+            predictions = cls(
                 arrays["rows"],
                 arrays["labels"],
                 arrays["epochs"],
@@ -92,10 +102,10 @@ class Predictions:
                 str(arrays["split"]),
                 tuple(str(name) for name in arrays["class_names"]),
             )
-            found._validate()
+            predictions._validate()
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(_damaged_message(path)) from error
-        return found
+        return predictions
 
     def _validate(self) -> None:
         n, e, k = len(self.rows), len(self.epochs), len(self.class_names)
@@ -105,7 +115,7 @@ class Predictions:
             raise ValueError(f"shapes {shapes}")
         for values in (self.labels, self.predicted):
             if values.size and (values.min() < 0 or values.max() >= k):
-                raise ValueError("labels beyond the names")
+                raise ValueError("labels without a name")
 
     def save(self, folder: Path) -> None:
         """Replace the file of a run."""
@@ -126,7 +136,7 @@ class Predictions:
     def with_epoch(
         self, epoch: int, predicted: NDArray[np.int8], probabilities: NDArray, best_epoch: int
     ) -> Predictions:
-        """With one more epoch in place of those from it on; `probabilities` (n, k) count where it is the best."""
+        """Return a copy with an epoch instead of it and later ones; `probabilities` (n, k) are kept where it is the best."""
         kept = self.epochs < epoch
         return replace(
             self,
@@ -139,92 +149,83 @@ class Predictions:
     # ------------------------------------------------------------------ figures
 
     def at_epoch(self, epoch: int | None = None) -> NDArray[np.int8]:
-        """What it said (n,) after an epoch; None for the best. `DataError` where that epoch was not kept."""
-        wanted = self.best_epoch if epoch is None else epoch
-        places = np.flatnonzero(self.epochs == wanted)
-        if places.size == 0:
+        """Return the predictions (n,) after an epoch, None for the best; `DataError` where it was not recorded."""
+        epoch = self.best_epoch if epoch is None else epoch
+        indices = np.flatnonzero(self.epochs == epoch)
+        if indices.size == 0:
             raise DataError(
-                f"There are no answers of epoch {wanted}; those of {_format_epoch_range(self.epochs)} were kept."
+                f"There are no predictions of epoch {epoch}; choose one of {_format_epoch_range(self.epochs)}."
             )
-        return self.predicted[places[0]]
+        return self.predicted[indices[0]]
 
     def accuracy(self, epoch: int | None = None) -> float:
-        """The share of right answers, 0 to 1."""
+        """Return the share of correct predictions, 0 to 1."""
         return float((self.at_epoch(epoch) == self.labels).mean()) if len(self.rows) else 0.0
 
     def confusion_matrix(self, epoch: int | None = None) -> NDArray[np.int64]:
-        """Counts (k, k): rows are the labels, columns what was said."""
+        """Return counts (k, k): rows are labels, columns predictions."""
         k = len(self.class_names)
         cells = self.labels.astype(np.int64) * k + self.at_epoch(epoch)
         return np.bincount(cells, minlength=k * k).reshape(k, k)
 
     def confusion_cell(self, label: int, predicted: int, epoch: int | None = None) -> NDArray[np.intp]:
-        """The places of the faces in one cell of the confusion matrix, the surest first where it is the best epoch."""
-        found = np.flatnonzero((self.labels == label) & (self.at_epoch(epoch) == predicted))
-        return found[np.argsort(-self.probabilities[found, predicted].astype(np.float64), kind="stable")]
+        """Return the indices of the faces in a cell of the confusion matrix, by falling probability in the best epoch."""
+        indices = np.flatnonzero((self.labels == label) & (self.at_epoch(epoch) == predicted))
+        return indices[np.argsort(-self.probabilities[indices, predicted].astype(np.float64), kind="stable")]
 
     def per_class(self, epoch: int | None = None) -> list[dict[str, Any]]:
-        """For each label `label`, `precision`, `recall`, `f1` (0 to 1, 0 where nothing was there to divide), `n`."""
-        from sklearn.metrics import precision_recall_fscore_support
+        """Return `label` and its `ClassScores` for each class; a score without a denominator is 0."""
+        from emotion.training.metrics import scores_by_class
 
-        columns = precision_recall_fscore_support(
-            self.labels,
-            self.at_epoch(epoch),
-            labels=range(len(self.class_names)),
-            zero_division=0,  # pyright: ignore[reportArgumentType]
-        )
-        precision, recall, f1, support = (np.asarray(column) for column in columns)
-        return [
-            {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "n": int(n)}
-            for name, p, r, f, n in zip(self.class_names, precision, recall, f1, support, strict=True)
-        ]
+        scores = scores_by_class(self.labels, self.at_epoch(epoch), self.class_names)
+        return [{"label": name, **values} for name, values in scores.items()]
 
     def reliability_bins(self, num_bins: int = 15) -> list[dict[str, Any]]:
-        """For each filled bin of confidence `low`, `high`, `n`, `confidence`, `accuracy`; of the best epoch."""
+        """Return `metrics.reliability_bins` of the best epoch."""
         from emotion.training.metrics import reliability_bins
 
         return reliability_bins(self.probabilities.astype(np.float64), self.labels, num_bins)
 
     def ece(self, num_bins: int = 15) -> float:
-        """The expected calibration error of the best epoch, 0 to 1."""
+        """Return the expected calibration error of the best epoch, 0 to 1."""
         from emotion.training.metrics import expected_calibration_error
 
         return expected_calibration_error(self.probabilities.astype(np.float64), self.labels, num_bins)
 
     def misclassifications(self, n: int = 24) -> list[Misclassification]:
-        """Up to `n` wrong answers of the best epoch, the surest first."""
+        """Return up to `n` wrong predictions of the best epoch, by falling confidence."""
         probabilities = self.probabilities.astype(np.float64)
-        said = probabilities.argmax(1)
-        wrong = np.flatnonzero(said != self.labels)
-        chosen = wrong[np.argsort(-probabilities[wrong, said[wrong]], kind="stable")][:n]
+        predicted = probabilities.argmax(1)
+        wrong = np.flatnonzero(predicted != self.labels)
+        chosen = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:n]
         return [
             Misclassification(
                 int(i),
                 int(self.rows[i]),
                 int(self.labels[i]),
-                int(said[i]),
-                float(probabilities[i, said[i]]),
+                int(predicted[i]),
+                float(probabilities[i, predicted[i]]),
                 float(probabilities[i, self.labels[i]]),
             )
             for i in chosen
         ]
 
     def compare(self, other: Predictions) -> PredictionComparison:
-        """What both said of the faces that both answered, at their best epochs."""
-        rows, mine, theirs = np.intersect1d(self.rows, other.rows, return_indices=True)
-        places = np.array(
+        """Compare the best epochs of two runs on the faces that both predicted."""
+        rows, own, others = np.intersect1d(self.rows, other.rows, return_indices=True)
+        classes = np.array(
             [self.class_names.index(name) if name in self.class_names else -1 for name in other.class_names], np.int8
         )
         return PredictionComparison(
-            rows.astype(np.int32), self.at_epoch()[mine], places[other.at_epoch()[theirs]], self.labels[mine]
+            rows.astype(np.int32), self.at_epoch()[own], classes[other.at_epoch()[others]], self.labels[own]
         )
 
     def conflicts_with(self, other: Predictions) -> bool:
-        """Whether a row has another true label there, so that the rows are those of another data set."""
-        _, mine, theirs = np.intersect1d(self.rows, other.rows, return_indices=True)
-        names, others = np.array(self.class_names), np.array(other.class_names)
-        one, two = names[self.labels[mine]], others[other.labels[theirs]]
-        return bool((one != two).any())
+        """Return whether a row has different labels, so that the runs have different data sets."""
+        _, own, others = np.intersect1d(self.rows, other.rows, return_indices=True)
+        own_labels = np.array(self.class_names)[self.labels[own]]
+        other_labels = np.array(other.class_names)[other.labels[others]]
+        return bool((own_labels != other_labels).any())
 
 
 def _format_epoch_range(epochs: Sequence[int] | NDArray) -> str:
@@ -233,8 +234,8 @@ def _format_epoch_range(epochs: Sequence[int] | NDArray) -> str:
 
 @dataclass(frozen=True)
 class TrackedExamples:
-    """A few fixed validation faces uint8 (m, size, size), their `labels` int8 (m,), and what was said of them after
-    each of `epochs` int32 (e,): `probabilities` float16 (e, m, k)."""
+    """Fixed validation faces `images` uint8 (m, size, size) with `labels` int8 (m,), and their `probabilities` float16
+    (e, m, k) after each of `epochs` int32 (e,)."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int8]
@@ -243,19 +244,20 @@ class TrackedExamples:
 
     @classmethod
     def load(cls, folder: Path) -> TrackedExamples | None:
-        """Those of a run, None where it has none. Raises `DataError` where the file is damaged."""
+        """Read the file of a run, None without one; `DataError` where it is damaged."""
         path = folder / EXAMPLES_FILE
         arrays = _read_npz(path)
         if arrays is None:
             return None
         try:
-            one = cls(arrays["images"], arrays["labels"], arrays["epochs"], arrays["probabilities"])
-            m = len(one.images)
-            if one.probabilities.shape[:2] != (len(one.epochs), m) or one.labels.shape != (m,) or one.images.ndim != 3:
+            examples = cls(arrays["images"], arrays["labels"], arrays["epochs"], arrays["probabilities"])
+            m = len(examples.images)
+            shape = (examples.probabilities.shape[:2], examples.labels.shape, examples.images.ndim)
+            if shape != ((len(examples.epochs), m), (m,), 3):
                 raise ValueError("shapes")
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(_damaged_message(path)) from error
-        return one
+        return examples
 
     def save(self, folder: Path) -> None:
         """Replace the file of a run."""
@@ -270,7 +272,7 @@ class TrackedExamples:
         )
 
     def with_epoch(self, epoch: int, probabilities: NDArray) -> TrackedExamples:
-        """With one more epoch in place of those from it on."""
+        """Return a copy with an epoch instead of it and later ones."""
         kept = self.epochs < epoch
         return replace(
             self,
@@ -288,7 +290,7 @@ def _read_npz(path: Path) -> dict[str, NDArray] | None:
     except FileNotFoundError:
         return None
     except Exception as error:
-        # No list of types, for NumPy promises none: damaged bytes bring out zlib.error, TokenError and more.
+        # NumPy documents no types: damaged bytes raise zlib.error, TokenError and others.
         raise DataError(_damaged_message(path)) from error
 
 
@@ -298,4 +300,4 @@ def _write_npz(path: Path, arrays: dict[str, NDArray | np.generic]) -> None:
 
 
 def _damaged_message(path: Path) -> str:
-    return f"{path} is damaged; make it again with emotion classifier evaluate {path.parent} --save-predictions."
+    return f"{path} is damaged; write it again with emotion classifier evaluate {path.parent} --save-predictions."

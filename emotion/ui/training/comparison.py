@@ -22,7 +22,7 @@ from emotion.recognition import detector_factory
 from emotion.recognition.analyzer import AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.training.manager import RunSummary
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.ui import components, messages, photo_cache, session
 from emotion.ui.training import predictions

@@ -18,7 +18,7 @@ from emotion.datasets.catalog import DatasetInfo, list_datasets
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError, ModelError
 from emotion.model_store import store
-from emotion.training import manager
+from emotion.training import manager, run_listing
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan
 from emotion.training.classifier.cost_estimate import estimate_cost
 from emotion.training.classifier.zoo import ArchitectureInfo, list_architectures
@@ -248,7 +248,7 @@ def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
 def _choose_teachers(architecture: ArchitectureInfo, plan: TrainingPlan) -> dict[str, Any]:
     """Finished classifiers of this program, as folders, and what share their answers have in what it learns."""
     own = {one.name for one in list_architectures() if one.is_native}
-    runs = manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
+    runs = run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
     known = {os.path.abspath(run.folder): run.name for run in runs if run.has_model and run.network in own}
     key = f"train_teachers_{architecture.name}"
     names = {one: known.get(one, Path(one).name) for one in [*known, *state.get(key, [])]}

@@ -20,8 +20,8 @@ from emotion.errors import DataError, EmotionError
 from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name
 from emotion.formatting import format_percent
 from emotion.recognition.anonymizer import pixelate_all
-from emotion.training import tables
-from emotion.training.manager import RunSummary
+from emotion.training import prediction_tables
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import PREDICTIONS_FILE, Predictions, TrackedExamples
 from emotion.ui import components, messages, session
 from emotion.ui.training import run_table
@@ -155,7 +155,7 @@ def _show_face(preds: Predictions, validation_faces: ValidationFaces, index: int
             f"It is **{messages.escape_markdown(symbol_and_name(true))}**, "
             f"said was **{messages.escape_markdown(symbol_and_name(preds.class_names[predicted[index]]))}**."
         ]
-        votes = tables.format_votes(
+        votes = prediction_tables.format_votes(
             None if validation_faces.votes is None else validation_faces.votes[index], FERPLUS_LABELS
         )
         lines += [f"FER+ votes: {messages.escape_markdown(votes)}."] if votes else []
@@ -189,7 +189,7 @@ def show_confusion(run: RunSummary, preds: Predictions) -> None:
             )
         matrix = preds.confusion_matrix(epoch)
         st.caption(f"Epoch {epoch}: {format_percent(preds.accuracy(epoch))} of {len(preds.rows):,} faces right.")
-        table = tables.confusion_table(matrix, preds.class_names)
+        table = prediction_tables.confusion_table(matrix, preds.class_names)
         chart = charts.plot_confusion_matrix(table, dark=st.context.theme.type == "dark")
         alt_text = f"Confusion matrix of epoch {epoch}, {format_percent(preds.accuracy(epoch))} right"
         components.show_chart(chart, key=key, alt_text=alt_text, on_select=lambda: _on_cell_click(key))
@@ -224,7 +224,7 @@ def _on_cell_click(key: str) -> None:
 def show_per_class_metrics(preds: Predictions) -> None:
     """Precision, recall and F1 of each label."""
     scores = preds.per_class()
-    table = tables.class_metrics_table(scores)
+    table = prediction_tables.class_metrics_table(scores)
     chart = charts.plot_class_metrics(table)
     said = ", ".join(f"{one['label']} recall {format_percent(one['recall'])}" for one in scores)
     components.show_chart(chart, key="runs_classes", alt_text=said)
@@ -302,7 +302,7 @@ def show_tracked_examples(folder: Path, class_names: Sequence[str], key: str) ->
         selected=chosen,
         on_select=lambda number: state.update({key: number}),
     )
-    table = tables.epoch_probabilities_table(
+    table = prediction_tables.epoch_probabilities_table(
         found.probabilities[:, chosen - 1].astype(np.float64), found.epochs.tolist(), class_names
     )
     true = class_names[int(found.labels[chosen - 1])]

@@ -10,8 +10,8 @@ import streamlit as st
 
 from emotion import charts, formatting
 from emotion.errors import EmotionError
-from emotion.training import manager, tables
-from emotion.training.manager import RunSummary
+from emotion.training import manager, run_listing, tables
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.tables import CurveMetric, Rows
 from emotion.ui import components, messages
@@ -32,7 +32,7 @@ state = st.session_state
 
 def list_active_runs() -> list[RunSummary]:
     """The trainings that are at work or wait, in their turns; detectors and generators are trained elsewhere."""
-    return [run for run in manager.active_runs(manager.RUNS_FOLDER) if run.kind == "classifier"]
+    return [run for run in run_listing.active_runs(manager.RUNS_FOLDER) if run.kind == "classifier"]
 
 
 def show_active_runs(queue: list[RunSummary]) -> None:

@@ -23,7 +23,7 @@ from emotion.training import install, manager, tables
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import list_architectures
 from emotion.training.detector import tables as detector_tables
-from emotion.training.manager import RunSummary
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import REPORT_FILE
 from emotion.training.runs.predictions import EXAMPLES_FILE, ROBUSTNESS_FILE, Predictions
 from emotion.training.tables import CurveMetric

@@ -16,8 +16,8 @@ from emotion.errors import JobError
 from emotion.model_store import store
 from emotion.results import tables as results_tables
 from emotion.storage import read_json
-from emotion.training import manager, tables
-from emotion.training.manager import RunSummary
+from emotion.training import manager, prediction_tables, run_listing, tables
+from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import HISTORY_FILE, read_history
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.training.tables import CurveMetric, Rows
@@ -50,7 +50,7 @@ state = st.session_state
 
 def list_runs() -> dict[str, RunSummary]:
     """All runs but generators of faces, each by a name that no other has: one's own first, then the shipped ones."""
-    found = [run for run in manager.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if run.kind != "generator"]
+    found = [run for run in run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if run.kind != "generator"]
     names = [run.name for run in found]
     by_name: dict[str, RunSummary] = {}
     for run in found:
@@ -209,7 +209,7 @@ def _read_robustness(run: RunSummary) -> dict[str, Any] | None:
 
 def show_robustness(runs: RunsByName) -> None:
     """How often runs are right while pictures get worse."""
-    table = tables.robustness_table({name: _read_robustness(run) for name, run in runs.items()})
+    table = prediction_tables.robustness_table({name: _read_robustness(run) for name, run in runs.items()})
     lacking = [name for name in runs if name not in set(table["run"])]
     if lacking:
         st.caption(

@@ -29,7 +29,7 @@ from emotion.jobs.reporter import job_context
 from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import compute_sha256, list_models, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
-from emotion.training import install, manager
+from emotion.training import install, run_listing
 from emotion.training.classifier import scoring
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.robustness import read_robustness
@@ -459,7 +459,7 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
         patch.setattr(scoring, "evaluate_robustness", full)
         with pytest.raises(OSError, match="No space"):
             learned(data, tmp_path / "run", config)
-    run = manager.load_run(tmp_path / "run")
+    run = run_listing.load_run(tmp_path / "run")
     assert run is not None
     assert (run.epoch, run.epochs, run.has_model) == (1, 1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
@@ -492,7 +492,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         patch.setattr(scoring, "evaluate_robustness", killed)
         with pytest.raises(KeyboardInterrupt):
             learned(small, folder, config)
-    run = manager.load_run(folder)
+    run = run_listing.load_run(folder)
     assert run is not None
     assert (run.epoch, run.has_model) == (1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume

@@ -37,7 +37,9 @@ HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
     """A short training; the defaults of the real one where nothing is said."""
-    return trainer.TrainingConfig(**{"network": "tiny", "epochs": 4, "batch_size": 32, "learning_rate": 0.02} | changes)
+    return trainer.TrainingConfig(
+        **{"network": "seresnet", "epochs": 4, "batch_size": 32, "learning_rate": 0.02} | changes
+    )
 
 
 def data_and_crops() -> tuple[Dataset, NDArray[np.uint8]]:
@@ -328,7 +330,9 @@ def test_the_smallest_training_there_is(trainer: ModuleType, tmp_path: Path) -> 
 def test_too_few_rows_are_refused_before_the_first_step(
     trainer: ModuleType, tmp_path: Path, training: int, validation: int
 ) -> None:
-    with pytest.raises(DataError, match=f"{training} training and {validation} validation rows; at least 32 and 1"):
+    with pytest.raises(
+        DataError, match=f"{training} training and {validation} validation faces have these labels; at least 32"
+    ):
         trainer.fit_classifier(dataset(training, validation, 5), config_of(trainer), run_context(tmp_path))
     assert list(tmp_path.iterdir()) == []
 

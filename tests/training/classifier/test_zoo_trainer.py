@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import shutil
@@ -136,8 +137,8 @@ def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path
 
 def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
     asked = iter([False] * 7 + [True])
-    with pytest.raises(TrainingStopped, match="Stopped in epoch 2; which starts again"):
-        train(classifier, tmp_path, plan_of(), stopping=lambda: next(asked))
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 2, which starts again"):
+        train(classifier, tmp_path, plan_of(), stop_requested=lambda: next(asked))
     assert len(read_history(tmp_path)) == 1
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)
@@ -387,11 +388,13 @@ def test_a_diverging_training_keeps_its_best_epoch(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def check(losses: Any, epoch: int, best: int, rate: float) -> None:
-        if epoch == 2:
-            raise DivergenceError("The training diverged in epoch 3, the loss is not a finite number.")
+    measure = classifier.SingleHeadTraining.measure
+    diverges = iter([False, False, True])
 
-    monkeypatch.setattr(classifier, "check_finite", check)
+    def measure_or_diverge(self: Any, logits: Any) -> dict[str, float]:
+        return measure(self, logits) | ({"val_loss": math.nan} if next(diverges) else {})
+
+    monkeypatch.setattr(classifier.SingleHeadTraining, "measure", measure_or_diverge)
     folder = tmp_path / "run"
     assert (
         command(
@@ -462,7 +465,7 @@ def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, mon
         train_classifier(data(), plan_of(), tmp_path, report)
     state = Job(tmp_path).read_state()
     assert (state.status, state.error) == ("failed", "The disk is full: make room, then start it again.")
-    monkeypatch.setattr(classifier, "save_checkpoint", save)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
     train(classifier, tmp_path, plan_of())
     same_run(tmp_path, unbroken)
 

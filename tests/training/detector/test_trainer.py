@@ -123,10 +123,9 @@ def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_p
     assert float(history[-1]["learning_rate"]) == pytest.approx(0, abs=1e-6)  # the end of the cosine
     assert [(done, total) for done, total, _ in reporter.messages] == [(1, 2), (2, 2)]
     assert reporter.messages[1][2].startswith("epoch 2 of 2, precision ")
-    assert [(row["epoch"], row["step"], row["accuracy"]) for row in read_steps(tmp_path)] == [
-        ("1", "2", ""),
-        ("2", "2", ""),
-    ]
+    steps = read_steps(tmp_path)
+    assert {row["epoch"] for row in steps} == {"1", "2"}
+    assert {row["accuracy"] for row in steps} == {""}  # a detector has none
     assert (tmp_path / CHECKPOINT_FILE).is_file()
     assert network.count_params() > 100_000
 

@@ -66,7 +66,7 @@ def test_the_figures(tmp_path: Path) -> None:
     for label in range(3):
         for said in range(3):
             assert len(one.confusion_cell(label, said)) == one.confusion_matrix()[label, said]
-    with pytest.raises(DataError, match="no answers of epoch 7; those of 1 to 2 were kept"):
+    with pytest.raises(DataError, match="no predictions of epoch 7; choose one of 1 to 2"):
         one.at_epoch(7)
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.getbasetemp()
     for name, kind in ((PREDICTIONS_FILE, Predictions), (EXAMPLES_FILE, TrackedExamples)):
         (folder / name).write_bytes(junk)
-        with pytest.raises(DataError, match="is damaged; make it again"):
+        with pytest.raises(DataError, match="is damaged; write it again"):
             kind.load(folder)
         (folder / name).unlink()
 

@@ -75,7 +75,7 @@ def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) ->
     watch.start_epoch(3, 4)
     watch.end_step(1, LOGS, lambda: 0.1)
     stopping = True
-    with pytest.raises(TrainingStopped, match="Stopped in epoch 3; which starts again"):
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 3, which starts again"):
         watch.end_step(2, LOGS, lambda: 0.1)
     watch.end_step(4, LOGS, lambda: 0.1)
 
