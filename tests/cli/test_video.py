@@ -148,7 +148,7 @@ def test_photos_and_films_together(
         ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
         ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
         ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
-        ("clip.mp4 --out out --head affectnet", 1, "The model has no head 'affectnet'"),
+        ("clip.mp4 --out out --head affectnet", 1, "'affectnet'; it has "),
         ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
     ],
 )

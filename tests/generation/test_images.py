@@ -146,8 +146,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
 
 @pytest.mark.parametrize("truncation", ["2", "-1", "nan", "much"])
 def test_a_truncation_out_of_range_is_a_wrong_argument(made: Path, tmp_path: Path, truncation: str) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["generator", "sample", "--model", str(made), "--out", str(tmp_path), "--truncation", truncation])
+    assert main(["generator", "sample", "--model", str(made), "--out", str(tmp_path), "--truncation", truncation]) == 2
 
 
 def test_a_row_is_as_wide_as_its_faces(sampler: Sampler) -> None:

@@ -144,7 +144,7 @@ def test_overwrite_replaces_the_whole_once_it_is_complete(
     with monkeypatch.context() as patch:
         stop_after(patch, 1)
         status, _, err = analyze(b, c, "--out", "out", "--overwrite")
-    assert (status, "1 of 2 images are done and are in" in err) == (1, True)
+    assert (status, "1 of 2 images are done and are in" in err) == (130, True)
     check_whole(tmp_path / "out", "a")
     assert analyze(b, c, "--out", "out", "--overwrite")[0] == 0
     assert seen[0] == 3
@@ -238,8 +238,8 @@ def test_signal_keeps_what_is_done_and_the_next_call_goes_on(
     process.send_signal(number)
     rest, err = process.communicate(timeout=120)
     done = len(said) + rest.count("\n")
-    assert process.returncode == 1
-    assert err == f"emotion: Stopped: {done} of 8 images are done and are in {out}; the same command goes on there.\n"
+    assert process.returncode == 130
+    assert err == f"emotion: Stopped: {done} of 8 images are done and are in {out}; run the same command again to go on.\n"
     rows = len((out / "faces.csv").read_text().splitlines()) - 1
     kept = [len(list(out.glob("*.png"))), len(list((out / "faces").rglob("*.png"))), rows]
     assert kept == [done, done, done]
