@@ -56,7 +56,7 @@ class _FaceAssignment(click.ParamType):
         face, equals, text = str(value).partition("=")
         if not equals:
             self.fail(f"{value} is not of the form {self.name}.", param, ctx)
-        return POSITIVE.convert(face, param, ctx), self._value_type.convert(text, param, ctx)
+        return POSITIVE(face, param, ctx), self._value_type(text, param, ctx)
 
 
 @video.command()
