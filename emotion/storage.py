@@ -1,4 +1,4 @@
-"""The folder of the project, and files that no reader ever sees half of."""
+"""Atomic writes, JSON files, folder locks and free disk space."""
 
 from __future__ import annotations
 
@@ -21,32 +21,35 @@ PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK_FILE: Final = ".lock"  # exists in a folder while `folder_lock` holds it
 _LOCK_POLL_SECONDS: Final = 0.02
 
-# Begins the text of every CSV file for people: without it Excel does not take the file for UTF-8.
+# At the start of every CSV file for people: without it Excel does not read the file as UTF-8.
 BYTE_ORDER_MARK: Final = "\ufeff"
+
+_WINDOWS_RETRIES: Final = 25  # of an access to a file that another process has open: half a second in all
+_LOCK_POLL_SECONDS: Final = 0.02
 
 T = TypeVar("T")
 
 
 def escape_formula(value: object) -> object:
-    """Put a quote before a text that a spreadsheet would run as a formula, as the cell of a CSV file."""
+    """Quote the text of a CSV cell that a spreadsheet would evaluate as a formula."""
     if not isinstance(value, str):
         return value
-    value = value.replace("\r", "\n")  # a lone one breaks the line for many readers, but Python would not quote it
+    value = value.replace("\r", "\n")  # many readers break the line at a single one, and `csv` does not quote it
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\n")) else value
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) so that `path` holds all of it or what it held before, at any moment."""
+    """Write bytes, or text as UTF-8, so that readers of `path` get either all of it or the previous content."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` (same suffix), for libraries that write files: renamed to it at the end.
+    """Yield a temporary path beside `path`, with the same suffix, that replaces `path` at the end.
 
-    After an error nothing is left of it and `path` is as before. What a killed process leaves, the next
-    `start` in that folder sweeps away.
+    After an error the temporary file is removed and `path` is unchanged. `start_job` removes what a killed process
+    leaves.
     """
     temporary = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
     try:
@@ -58,7 +61,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
-    with suppress(OSError):  # Windows cannot open a folder; elsewhere the rename itself reaches the disk
+    with suppress(OSError):  # Windows cannot open a folder; elsewhere this writes the rename to the disk
         handle = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -67,32 +70,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def retry_on_windows_lock(action: Callable[[], T]) -> T:
-    """Windows refuses to replace or read a file that is just in use elsewhere: try for half a second."""
-    for _ in range(25 if sys.platform == "win32" else 0):
+    """Call `action`; on Windows repeat it for a while, since it refuses access to files that are in use elsewhere."""
+    for _ in range(_WINDOWS_RETRIES if sys.platform == "win32" else 0):
         try:
             return action()
         except PermissionError:
-            time.sleep(0.02)
+            time.sleep(_LOCK_POLL_SECONDS)
     return action()
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as readable JSON, atomically."""
+    """Write `value` as indented JSON, atomically."""
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in `path`, None if there is no such file. Raises `JobError` if it cannot be read."""
+    """Return the JSON object of a file, None where there is no file; raise `JobError` where it cannot be read."""
     try:
         value = json.loads(retry_on_windows_lock(path.read_bytes))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise JobError(f"{path} cannot be read ({error.strerror}): check the file and its rights.") from error
+        raise JobError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise JobError(f"{path} is damaged, a JSON object was expected: remove or mend the file.")
+        raise JobError(f"{path} is damaged, a JSON object was expected: remove or repair the file.")
     return value
 
 
@@ -115,8 +118,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
 def require_free_space(folder: Path, needed_bytes: int) -> None:
     """Raise `JobError` if the disk that holds (or will hold) `folder` has less than `needed_bytes` free."""
     folder = folder.absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed_bytes:
         raise JobError(
             f"{folder} needs {needed_bytes / 1e6:,.0f} MB, its disk has {free / 1e6:,.0f} MB free: make room."

@@ -1,4 +1,4 @@
-"""The command `analyze`: images one after the other, videos as in `cli.video`."""
+"""The command `analyze`: images one after the other, videos as in `cli.video_analysis`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from emotion.cli import video
+from emotion.cli import video_analysis
 from emotion.cli.command import FRACTION, POSITIVE, Interrupted, StudioCommand, json_option, with_options
 from emotion.cli.output import print_progress
-from emotion.cli.video import AnalyzeOptions
+from emotion.cli.video_analysis import AnalyzeOptions
 from emotion.errors import EmotionError, ResultFolderError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _IMAGE_MAX_SIDE: Final = (
 
 
 def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
-    suffixes = ", ".join(f"*{suffix}" for suffix in video.VIDEO_SUFFIXES)
+    suffixes = ", ".join(f"*{suffix}" for suffix in video_analysis.VIDEO_SUFFIXES)
     for option in (
         click.option(
             "--as-video", is_flag=True, help=f"Read every file as a video, not only {suffixes}; for animated GIFs."
@@ -75,10 +75,10 @@ def analyze(options: AnalyzeOptions) -> None:
     """
     if options.fast and options.frame_stride is not None:
         raise click.UsageError("--fast and --frame-stride exclude each other; give one of them.")
-    video_paths = video.select_videos(options)
-    video.require_output_folder(video_paths, options)
+    video_paths = video_analysis.select_videos(options)
+    video_analysis.require_output_folder(video_paths, options)
     if len(options.paths) == len(video_paths) == 1 and options.out:
-        complete = video.analyze_videos(video_paths, [options.out], options, overwrite=options.overwrite)
+        complete = video_analysis.analyze_videos(video_paths, [options.out], options, overwrite=options.overwrite)
     else:
         image_paths = [path for path in options.paths if path not in video_paths]
         complete = _analyze_batch(image_paths, video_paths, options)
@@ -101,8 +101,8 @@ def _analyze_batch(image_paths: Sequence[str], video_paths: Sequence[str], optio
     complete = True
     if video_paths and results:
         results.begin()
-        folders = [results.output_folder / name for name in video.assign_subfolders(video_paths)]
-        complete = video.analyze_videos(video_paths, folders, options, overwrite=False)
+        folders = [results.output_folder / name for name in video_analysis.assign_subfolders(video_paths)]
+        complete = video_analysis.analyze_videos(video_paths, folders, options, overwrite=False)
     if analyzer and settings:
         interruption = Interruption()
         with interruption.catch_signals():

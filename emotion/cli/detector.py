@@ -173,11 +173,18 @@ def calibrate(options: CalibrateOptions) -> None:
     """
     if options.crops == options.fusion:
         raise click.UsageError("Give one of --crops and --fusion.")
-    measured = _calibrate_crops(options) if options.crops else _calibrate_fusion(options)
+    if options.crops:
+        _calibrate_crops(options)
+    else:
+        _calibrate_fusion(options)
+
+
+def _print_measured(measured: dict[str, Any], options: CalibrateOptions) -> None:
+    """Print a calibration; before it is saved, which refuses implausible values."""
     print_result(measured, lambda: format_metrics(measured), as_json=options.as_json)
 
 
-def _calibrate_crops(options: CalibrateOptions) -> dict[str, Any]:
+def _calibrate_crops(options: CalibrateOptions) -> None:
     import numpy as np
 
     from emotion.datasets.loaders import load_dataset
@@ -196,13 +203,13 @@ def _calibrate_crops(options: CalibrateOptions) -> dict[str, Any]:
     data = load_dataset(options.data)
     rows = np.random.default_rng(0).permutation(data.rows_in("train"))[: options.num_faces]
     measured = measure_crop_geometry(measured_detector, data.images[rows])
+    _print_measured(measured, options)
     if options.save:
         geometry = {key: round(measured[key], _GEOMETRY_DIGITS) for key in ("scale", "y_offset")}
         save_measurements(folder, crop_geometry=geometry)
-    return measured
 
 
-def _calibrate_fusion(options: CalibrateOptions) -> dict[str, Any]:
+def _calibrate_fusion(options: CalibrateOptions) -> None:
     from emotion.datasets.detection_dataset import load_annotated_images, normalize_box_style
     from emotion.model_store.store import get_default_model, open_model
     from emotion.recognition.classification import ExpressionClassifier
@@ -215,6 +222,6 @@ def _calibrate_fusion(options: CalibrateOptions) -> dict[str, Any]:
     classifier = ExpressionClassifier(open_model(options.model) if options.model else get_default_model("classifier"))
     images = normalize_box_style(load_annotated_images(options.data, "train"))
     measured = fit_score_fusion(trained, classifier, [image for image in images if image.is_validation])
+    _print_measured(measured, options)
     if options.save:
         save_measurements(folder, score_fusion=measured)
-    return measured

@@ -1,4 +1,4 @@
-"""The commands `emotion generator`: train, sample, evaluate and study generators of synthetic faces."""
+"""The commands `emotion generator`: train, sample and evaluate; `study` is in `generator_study`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from emotion.cli.command import FRACTION, StudioGroup, ferplus_option, json_option, save_option, with_options
+from emotion.cli.generator_study import open_or_default, study
 from emotion.cli.output import format_metrics, print_progress, print_result
 from emotion.cli.progress import run_job
 from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.generation.sampler import Sampler
-    from emotion.model_store.store import ModelBundle
 
 
 @click.group(cls=StudioGroup)
@@ -23,10 +23,7 @@ def generator() -> None:
     """Train generators of synthetic faces, sample from them and evaluate them."""
 
 
-def _open_or_default(folder: Path | None, kind: str) -> ModelBundle:
-    from emotion.model_store.store import get_default_model, open_model
-
-    return open_model(folder) if folder else get_default_model(kind)
+generator.add_command(study)
 
 
 # ------------------------------------------------------------------ train
@@ -83,7 +80,7 @@ def train(options: TrainOptions) -> None:
     claim_result_folder(options.out, GENERATOR, inputs=inputs)
     with run_job(options.out) as report:
         data = load_dataset(options.data, options.ferplus_csv)
-        guidance = _open_or_default(options.guidance_classifier, "classifier")
+        guidance = open_or_default(options.guidance_classifier, "classifier")
         weight = {} if options.guidance_weight is None else {"guidance_weight": options.guidance_weight}
         config = make_gan_config(
             options.network,
@@ -148,7 +145,7 @@ def sample(options: SampleOptions) -> None:
     from emotion.jobs.result_folder import create_result
     from emotion.jobs.result_manifest import SYNTHETIC_IMAGES
 
-    sampler = Sampler(_open_or_default(options.model, "generator"))
+    sampler = Sampler(open_or_default(options.model, "generator"))
     if options.add_to_dataset:
         _add_to_dataset(sampler, options.add_to_dataset, options)
         return
@@ -175,7 +172,7 @@ def _add_to_dataset(sampler: Sampler, folder: Path, options: SampleOptions) -> N
     added = add_to_dataset(
         folder,
         sampler,
-        FaceFilter(ExpressionClassifier(_open_or_default(options.filter_classifier, "classifier")), options.min_prob),
+        FaceFilter(ExpressionClassifier(open_or_default(options.filter_classifier, "classifier")), options.min_prob),
         options.expression,
         options.count,
         first_seed=parse_seed(options.seed),
@@ -230,83 +227,10 @@ def evaluate(options: EvaluateOptions) -> None:
     result = evaluate_generator(
         bundle,
         load_dataset(options.data, options.ferplus_csv),
-        _open_or_default(options.feature_classifier, "classifier"),
+        open_or_default(options.feature_classifier, "classifier"),
         EvaluationConfig(options.split, truncation=options.truncation, trains_classifiers=options.train),
         on_progress=print_progress,
     )
     if options.save:
         save_evaluation(bundle.folder, result)
     print_result(result, lambda: generator_table(result).to_string(index=False), as_json=options.as_json)
-
-
-# ------------------------------------------------------------------ study
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """The options of `emotion generator study`."""
-
-    model: Path
-    data: Path
-    ferplus_csv: Path | None
-    filter_classifier: Path | None
-    target_class: str
-    ratio: float
-    min_prob: float
-    epochs: int
-    seeds: int
-    out: Path
-    save: bool
-    as_json: bool
-
-
-@generator.command()
-@click.argument("model", metavar="MODEL_OR_RUN", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="The data set of its training.")
-@ferplus_option
-@click.option(
-    "--filter-classifier",
-    type=click.Path(path_type=Path),
-    metavar="MODEL_OR_RUN",
-    help="Classifier that accepts faces, preferably not the guidance classifier (default: the built-in one).",
-)
-@click.option("--target-class", default="disgust", help="The expression that gets more faces.")
-@click.option("--ratio", type=float, default=3.0, help="Synthetic faces per real one.")
-@click.option("--min-prob", type=FRACTION, default=0.7, help="Minimum probability of the expression to be accepted.")
-@click.option("--epochs", type=int, default=12, help="Epochs of each network.")
-@click.option("--seeds", type=int, default=5, help="Networks of each variant.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the results.")
-@click.option("--save", is_flag=True, help="Write the result into the folder of the generator, for its page.")
-@json_option
-@with_options(StudyOptions)
-def study(options: StudyOptions) -> None:
-    """Study whether synthetic faces improve a classifier, or resume the study in DIR."""
-    from emotion.datasets.loaders import load_dataset
-    from emotion.generation.augmentation_study import StudyConfig, run_augmentation_study
-    from emotion.generation.sampler import Sampler
-    from emotion.jobs.result_folder import claim_result_folder
-    from emotion.jobs.result_manifest import AUGMENTATION_STUDY
-    from emotion.model_store.store import open_model
-    from emotion.recognition.classification import ExpressionClassifier
-    from emotion.storage import write_json
-    from emotion.training.runs.folder import STUDY_FILE, write_card
-
-    config = StudyConfig(options.target_class, options.ratio, options.min_prob, options.epochs, options.seeds)
-    bundle = open_model(options.model)
-    filter_classifier = ExpressionClassifier(_open_or_default(options.filter_classifier, "classifier"))
-    inputs = filter(None, [options.model, options.data, options.ferplus_csv, options.filter_classifier])
-    claim_result_folder(options.out, AUGMENTATION_STUDY, inputs=inputs)
-    with run_job(options.out) as report:
-        data = load_dataset(options.data, options.ferplus_csv)
-        result = run_augmentation_study(
-            Sampler(bundle),
-            filter_classifier,
-            data,
-            config,
-            options.out,
-            report,
-        )
-    if options.save:
-        write_json(bundle.folder / STUDY_FILE, result)
-        write_card(bundle.folder, bundle.card_fields)  # the card lists the file, so that a copy of the generator has it
-    print_result(result, result["conclusion"], as_json=options.as_json)

@@ -32,7 +32,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run one command in an empty folder; returns exit status, stdout and stderr."""
+    """Run a command in an empty folder; it returns the exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -44,13 +44,13 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def analyze(run: Run, tiny: ModelBundle) -> Run:
-    """`analyze` with the tiny model and the detector that is everywhere."""
+    """`analyze` with the tiny model and a detector that is always available."""
     return lambda *arguments: run("analyze", "--model", tiny.folder, "--detector", "haar", *arguments)
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data set of random pictures: 30 to learn from, 12 validation, 12 test."""
+    """A data set of random images: 30 train, 12 validation, 12 test."""
     rng = np.random.default_rng(0)
     usage = np.repeat([0, 1, 2], (30, 12, 12)).astype(np.int8)
     images = rng.integers(0, 256, (54, 48, 48), dtype=np.uint8)
@@ -58,7 +58,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "faces.npz"
 
 
-# ------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------ refusals
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def data(tmp_path: Path) -> Path:
         ("benchmark steps --camera a.mp4", 2, "--camera is for the target live only"),
     ],
 )
-def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
+def test_invalid_arguments_are_refused(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
     data.with_name("cli.txt").write_text("no data set")
     data.with_name("empty.json").write_text("{}")
     code, out, err = run(*arguments.split())
@@ -122,10 +122,10 @@ def test_arguments_that_cannot_be(run: Run, data: Path, arguments: str, status: 
         assert err.startswith("emotion: ")
         assert err.count("\n") == 1
     else:
-        assert not (data.parent / "run").exists()  # nothing begun
+        assert not (data.parent / "run").exists()
 
 
-def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: Path) -> None:
+def test_only_a_classifier_can_be_quantized(run: Run, data: Path) -> None:
     detector = get_default_model("detector").folder
     status, _, err = run("classifier", "quantize", detector, "--data", data, "--out", "small")
     assert (status, err) == (1, f"emotion: {detector} is a detector; only a classifier can be shrunk.\n")
@@ -140,8 +140,8 @@ def test_a_model_that_reads_no_faces_of_one_size_is_not_shrunk(run: Run, data: P
         "classifier evaluate . --data faces.npz --ferplus-csv {}",
     ],
 )
-def test_a_place_where_nobody_may_look(run: Run, data: Path, command: str) -> None:
-    """Root may look everywhere, but a name that is too long is refused to it as well."""
+def test_a_folder_that_cannot_be_read_is_a_plain_error(run: Run, data: Path, command: str) -> None:
+    """Too long a name is an error for root as well, unlike missing permissions."""
     assert data.is_file()
     status, _, err = run(*command.format("x" * 300).split())
     assert (status, err.startswith("emotion: "), err.count("\n")) == (1, True, 1)
@@ -201,7 +201,7 @@ def test_an_interrupted_command_ends_without_a_traceback(run: Run, monkeypatch: 
     assert run("benchmark") == (130, "", "emotion: Interrupted.\n")
 
 
-def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "benchmark_steps", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("benchmark")
@@ -210,7 +210,7 @@ def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 # ------------------------------------------------------------------ analyze
 
 
-def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: Path) -> None:
+def test_json_is_one_object_per_line(analyze: Run, sample_file: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 32), "grey").save("blank.png")
     status, out, err = analyze("--json", "blank.png", sample_file, "--min-confidence", "0")
     assert (status, err) == (0, "")
@@ -238,27 +238,27 @@ def test_json_has_one_object_a_line(analyze: Run, sample_file: Path, tmp_path: P
         ("blank.png blank.png", "blank.png: no face\n" * 2),
     ],
 )
-def test_sentences(analyze: Run, sample_file: Path, arguments: str, line: str) -> None:
+def test_an_image_is_summarized_in_one_line(analyze: Run, sample_file: Path, arguments: str, line: str) -> None:
     Image.new("RGB", (64, 32), "grey").save("blank.png")
     Path("photo.jpg").write_bytes(sample_file.read_bytes())
     assert analyze(*arguments.split()) == (0, line, "")
 
 
 @pytest.mark.parametrize(("head", "labels"), [("ferplus", 8), ("fer2013", 7)])
-def test_which_answer(analyze: Run, sample_file: Path, head: str, labels: int) -> None:
+def test_the_head_decides_the_labels(analyze: Run, sample_file: Path, head: str, labels: int) -> None:
     _, out, _ = analyze("--json", "--head", head, sample_file)
     assert len(json.loads(out)["faces"][0]["scores"]) == labels
 
 
-def test_unsure_is_shown_with_its_reason(analyze: Run, sample_file: Path) -> None:
+def test_an_unsure_face_has_a_reason(analyze: Run, sample_file: Path) -> None:
     _, out, _ = analyze("--json", "--min-confidence", "1", sample_file)
     face = json.loads(out)["faces"][0]
     assert face["uncertainty_reason"].startswith("between ")
     assert face["label"] in face["scores"]
 
 
-def test_a_bad_file_among_good_ones(analyze: Run, sample_file: Path) -> None:
-    Path("bad.jpg").write_text("no photo")
+def test_unreadable_files_do_not_stop_the_others(analyze: Run, sample_file: Path) -> None:
+    Path("bad.jpg").write_text("no image")
     Path("folder").mkdir()
     names = [sample_file, "bad.jpg", sample_file, "missing.jpg", "folder", sample_file]
     status, out, err = analyze("--json", *names, "--out", "out")
@@ -272,7 +272,7 @@ def test_a_bad_file_among_good_ones(analyze: Run, sample_file: Path) -> None:
 
 
 @pytest.mark.parametrize("blur", [False, True])
-def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
+def test_out_holds_tables_annotated_images_and_crops(analyze: Run, sample_file: Path, blur: bool) -> None:
     status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--anonymize"] * blur)
     assert status == 0
     record = json.loads(out)
@@ -293,18 +293,18 @@ def test_files_in_out(analyze: Run, sample_file: Path, blur: bool) -> None:
     assert read_image(folder / "astronaut.png").shape == read_image(sample_file).shape
 
 
-def test_out_that_is_a_file(analyze: Run, sample_file: Path) -> None:
+def test_out_must_be_a_folder(analyze: Run, sample_file: Path) -> None:
     Path("out").write_text("")
     status, _, err = analyze(sample_file, "--out", "out")
     assert (status, "out is a file, a folder was expected" in err) == (1, True)
 
 
-def test_no_out_where_nothing_was_read(analyze: Run) -> None:
+def test_no_folder_is_made_without_results(analyze: Run) -> None:
     assert analyze("missing.jpg", "--out", "out")[0] == 1
     assert not Path("out").exists()
 
 
-def test_a_photo_on_its_side_says_so(
+def test_a_rotated_image_is_reported(
     run: Run, fake_detector: Callable, fake_classifier: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     face = Face(Box(0, 0, 30, 30), 0.9)
@@ -317,7 +317,7 @@ def test_a_photo_on_its_side_says_so(
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode on this system")
-def test_a_name_in_no_encoding(analyze: Run, sample_file: Path) -> None:
+def test_a_file_name_in_no_encoding_can_be_printed(analyze: Run, sample_file: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     Path(name).write_bytes(sample_file.read_bytes())
     status, out, err = analyze("--json", name, os.fsdecode(b"\xff.jpg"), "--out", "out")
@@ -326,7 +326,7 @@ def test_a_name_in_no_encoding(analyze: Run, sample_file: Path) -> None:
     assert json.loads(Path("out/faces.json").read_text())[0]["file"] == "caf\ufffd.jpg"
 
 
-def test_as_a_program_of_its_own(tiny: ModelBundle, sample_file: Path) -> None:
+def test_the_module_runs_as_a_program(tiny: ModelBundle, sample_file: Path) -> None:
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar", "--json"]
     done = subprocess.run([*command, str(sample_file), "nowhere.jpg"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
@@ -334,23 +334,23 @@ def test_as_a_program_of_its_own(tiny: ModelBundle, sample_file: Path) -> None:
     assert done.stderr == 'emotion: "nowhere.jpg" was not found: check the name and the folder.\n'
 
 
-# ------------------------------------------------------------------ the others
+# ------------------------------------------------------------------ standard output
 
 
-def test_who_reads_it_may_leave() -> None:
+def test_a_closed_pipe_is_no_error_message() -> None:
     command = [sys.executable, "-m", "emotion", "classifier", "list", "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout
         assert program.stderr
         program.stdout.close()
-        complaint = program.stderr.read()
+        error_output = program.stderr.read()
     assert program.returncode == 1
-    assert complaint == b""
+    assert error_output == b""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-@pytest.mark.parametrize("arguments", [[], ["--json"]])  # the second is more than is kept until the end
-def test_output_on_a_full_disk(arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--json"]])  # JSON is larger than the buffer
+def test_output_to_a_full_disk_is_a_plain_error(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "emotion", "classifier", "list", *arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
@@ -358,12 +358,12 @@ def test_output_on_a_full_disk(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (1, words)
 
 
-def test_output_that_is_closed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `>&-`
+def test_a_closed_standard_output_is_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python does for `>&-`
     assert run("classifier", "list") == (0, "", "")
 
 
-def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_full_disk_is_not_reported_as_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -373,7 +373,7 @@ def test_a_disk_that_is_full_elsewhere_is_not_taken_for_the_output(run: Run, mon
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_a_name_that_the_encoding_lacks(tiny: ModelBundle, tmp_path: Path, arguments: list[str]) -> None:
+def test_characters_outside_the_encoding_are_escaped(tiny: ModelBundle, tmp_path: Path, arguments: list[str]) -> None:
     Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar"]
     done = subprocess.run(
@@ -388,7 +388,7 @@ def test_a_name_that_the_encoding_lacks(tiny: ModelBundle, tmp_path: Path, argum
     assert not arguments or json.loads(done.stdout)["file"] == str(tmp_path / "é😀.png")
 
 
-def test_evaluate(run: Run, tiny: ModelBundle, data: Path) -> None:
+def test_a_classifier_is_evaluated(run: Run, tiny: ModelBundle, data: Path) -> None:
     status, out, err = run("classifier", "evaluate", tiny.folder, "--data", data, "--split", "test", "--json")
     assert (status, err) == (0, "")
     scores = json.loads(out)
@@ -403,7 +403,7 @@ def test_evaluate(run: Run, tiny: ModelBundle, data: Path) -> None:
 def test_networks_are_listed(run: Run) -> None:
     status, out, err = run("classifier", "list", "--json")
     assert (status, err) == (0, "")
-    facts = {one["name"]: one for one in json.loads(out)}
+    facts = {facts["name"]: facts for facts in json.loads(out)}
     assert facts["cnn-3conv-250"]["num_parameters"] == 6_926_375
     assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
     assert facts["vgg16"]["defaults"]["lr_schedule"] == "plateau"
@@ -419,7 +419,7 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     first, *shipped = map(json.loads, out.splitlines())
     assert (first["name"], first["epoch"], first["epochs"], first["best_accuracy"]) == ("mine", 2, 4, 0.5)
-    assert "classifier" in {one["name"] for one in shipped}
+    assert "classifier" in {run["name"] for run in shipped}
     assert "50.0% in epoch 2" in run("runs", "--folder", tmp_path / "runs")[1]
     assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
 
@@ -478,13 +478,15 @@ ROWS = [
         (ROWS, "haar   1 faces  detect        1.25 ms\nhaar   1 faces  start       900.00 ms, 150 MB\n"),
     ],
 )
-def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch, rows: list[dict], text: str) -> None:
+def test_the_benchmark_prints_its_rows(run: Run, monkeypatch: pytest.MonkeyPatch, rows: list[dict], text: str) -> None:
     monkeypatch.setattr(steps, "benchmark_steps", lambda: rows)
     assert run("benchmark") == (0, text, "")
     assert json.loads(run("benchmark", "--json")[1]) == rows
 
 
-def test_fetch_without_a_network(run: Run, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_without_a_network_is_a_plain_error(
+    run: Run, user_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def offline(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no route")
 
@@ -494,7 +496,7 @@ def test_fetch_without_a_network(run: Run, user_cache: Path, monkeypatch: pytest
     assert "could not be fetched (no network?)" in err
 
 
-def test_use_copies_a_run_into_models(
+def test_a_run_is_installed_as_a_model(
     run: Run, make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"

@@ -38,9 +38,9 @@ FILES = {
 
 def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
     image = cv2.resize(sample, (side, side), interpolation=cv2.INTER_AREA)
-    with VideoWriter(path, side, side) as film:
+    with VideoWriter(path, side, side) as video:
         for i in range(frames):
-            film.write(image, i / 8)
+            video.write(image, i / 8)
     return path
 
 
@@ -53,7 +53,7 @@ def clip(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
 def analyze(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: ModelBundle
 ) -> Run:
-    """`analyze` with the tiny model and the detector that is everywhere, in an empty folder."""
+    """`analyze` in an empty folder, with the tiny model and a detector that is always available."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -64,18 +64,18 @@ def analyze(
     return run
 
 
-def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
+def test_a_video_is_analyzed(analyze: Run, clip: Path, tmp_path: Path) -> None:
     status, out, err = analyze("clip.mp4", "--out", "out")
     assert (status, err) == (0, "")
     first, second, *_ = out.splitlines()
-    assert re.fullmatch(r"clip\.mp4: \d faces? in 0:02", first)  # the tiny model takes a thing or two for one
+    assert re.fullmatch(r"clip\.mp4: \d faces? in 0:02", first)  # the tiny model accepts false detections
     assert second.startswith("  Face 1, 0:00 to 0:0")
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES | {"annotated.mp4"}
     assert VideoAnalysis.open(tmp_path / "out").state.status == "done"
 
 
 @pytest.mark.parametrize(
-    ("options", "frames", "film"),
+    ("options", "frames", "has_video"),
     [
         ("--frame-stride 5", 3, True),
         ("--fast", 12, True),
@@ -83,11 +83,13 @@ def test_a_film(analyze: Run, clip: Path, tmp_path: Path) -> None:
         ("--anonymize --frame-stride 3", 4, True),
     ],
 )
-def test_options(analyze: Run, clip: Path, tmp_path: Path, options: str, frames: int, film: bool) -> None:
+def test_options_are_followed(
+    analyze: Run, clip: Path, tmp_path: Path, options: str, frames: int, has_video: bool
+) -> None:
     status, out, _ = analyze("clip.mp4", "--out", "out", "--json", *options.split())
     value = json.loads(out)
     assert (status, value["file"], value["num_frames"], value["status"]) == (0, "clip.mp4", frames, "done")
-    assert (tmp_path / "out" / "annotated.mp4").exists() == film
+    assert (tmp_path / "out" / "annotated.mp4").exists() == has_video
     settings = VideoAnalysis.open(tmp_path / "out").settings
     assert settings.anonymize == ("--anonymize" in options)
     assert settings.recognition.max_side == 640
@@ -124,7 +126,7 @@ def test_faces_are_renamed_and_hidden_afterwards(
     assert "Anna" in (tmp_path / "plain" / "faces.csv").read_text(encoding="utf-8")
 
 
-def test_photos_and_films_together(
+def test_images_and_videos_are_analyzed_together(
     analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8], sample_file: Path
 ) -> None:
     (tmp_path / "photo.png").write_bytes(encode_png(sample))
@@ -148,12 +150,14 @@ def test_photos_and_films_together(
         ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
         ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
         ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
-        ("clip.mp4 --out out --head affectnet", 1, "The model has no head 'affectnet'"),
+        ("clip.mp4 --out out --head affectnet", 1, "'affectnet'; it has "),
         ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
     ],
 )
-def test_what_is_refused(analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, words: str) -> None:
-    (tmp_path / "text.mp4").write_text("no film")
+def test_invalid_calls_are_refused(
+    analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, words: str
+) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
     code, out, err = analyze(*arguments.split())
     assert (code, out, words in err) == (status, "", True), err
     assert "Traceback" not in err
@@ -161,7 +165,7 @@ def test_what_is_refused(analyze: Run, clip: Path, tmp_path: Path, arguments: st
         assert err.count("\n") == 1
 
 
-def test_one_that_fails_does_not_end_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
+def test_an_unreadable_video_does_not_stop_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
     status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
     assert status == 1
@@ -169,7 +173,7 @@ def test_one_that_fails_does_not_end_the_others(analyze: Run, clip: Path, tmp_pa
     assert out.startswith("clip.mp4: ")
 
 
-def test_a_gif_is_a_photo_unless_it_is_said_to_be_a_film(analyze: Run, tmp_path: Path) -> None:
+def test_a_gif_is_an_image_without_as_video(analyze: Run, tmp_path: Path) -> None:
     from PIL import Image
 
     frames = [Image.new("L", (64, 64), grey) for grey in (10, 60, 120, 180)]
@@ -216,13 +220,13 @@ def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     assert not [*(tmp_path / "out").rglob("*.mp4")]
 
 
-def test_nothing_is_drawn_where_nobody_looks(analyze: Run, clip: Path) -> None:
+def test_no_progress_bar_without_a_terminal(analyze: Run, clip: Path) -> None:
     assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="terminals and signals of POSIX")
-def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
+def test_a_terminal_shows_a_progress_bar_and_an_interrupt_keeps_the_result(
     tmp_path: Path, sample: NDArray[np.uint8], tiny: ModelBundle
 ) -> None:
     import pty
@@ -265,12 +269,12 @@ def test_a_terminal_sees_a_bar_and_ctrl_c_keeps_what_is_done(
     assert analysis.summary["status"] == analysis.state.status == "stopped"
     assert {path.name for path in (tmp_path / "out").iterdir()} >= FILES
     assert analysis.annotated_video is not None
-    with VideoReader(analysis.annotated_video) as film:
-        assert len([*film.frames()]) == analysis.num_frames > 0
+    with VideoReader(analysis.annotated_video) as video:
+        assert len([*video.frames()]) == analysis.num_frames > 0
 
 
 def _read(screen: int) -> bytes:
     try:
         return os.read(screen, 4000)
-    except OSError:  # its other side is closed
+    except OSError:  # the other end is closed
         return b""

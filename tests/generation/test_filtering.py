@@ -144,7 +144,7 @@ def test_the_command_adds_faces_to_a_data_set(
         str(classifier_bundle.folder),
     ]
     assert main([*arguments, "--expression", "sad", "--count", "2", "--min-prob", "0"]) == 0
-    assert "2 of 2 drawn faces are in" in capsys.readouterr().out
+    assert "2 of 2 sampled faces are in" in capsys.readouterr().out
     assert len(list((tmp_path / "set" / "train" / "sad").glob("*.png"))) == 2
     assert main(arguments) == 1
     assert "one expression at a time" in capsys.readouterr().err

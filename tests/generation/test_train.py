@@ -153,7 +153,7 @@ def test_a_stopped_run_becomes_a_model_by_finish(
     assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().err
     assert main(["generator", "sample", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1
     assert "There is no card.json" in capsys.readouterr().err
-    assert train(tmp_path / "run", "--epochs", "5", "--export-only") == 0
+    assert train(tmp_path / "run", "--epochs", "5", "--export-only", "--json") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"validation"}
     assert open_model(tmp_path / "run").card_fields["best_epoch"] == 1
 

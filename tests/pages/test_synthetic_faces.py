@@ -51,7 +51,7 @@ def strip_of(page: Any, name: str) -> list[str]:
 def test_without_a_generator_it_says_how_to_get_one(open_page: Open, runs: Path) -> None:
     page = open_page("synthetic_faces")
     assert "There is no generator in models/ yet." in page.words
-    assert "train-gan" in page.words
+    assert "emotion generator train" in page.words
     assert not page.app.exception
 
 

@@ -147,7 +147,7 @@ def test_overwrite_replaces_the_results_when_complete(
     with monkeypatch.context() as patch:
         stop_after(patch, 1)
         status, _, err = analyze(b, c, "--out", "out", "--overwrite")
-    assert (status, "1 of 2 images are done and are in" in err) == (1, True)
+    assert (status, "1 of 2 images are done and are in" in err) == (130, True)
     check_whole(tmp_path / "out", "a")
     assert analyze(b, c, "--out", "out", "--overwrite")[0] == 0
     assert seen[0] == 3
@@ -239,8 +239,10 @@ def test_call_continues_after_a_signal(tmp_path: Path, sample_file: Path, number
     process.send_signal(number)
     rest, err = process.communicate(timeout=120)
     done = len(lines) + rest.count("\n")
-    assert process.returncode == 1
-    assert err == f"emotion: Stopped: {done} of 8 images are done and are in {out}; the same command goes on there.\n"
+    assert process.returncode == 130
+    assert (
+        err == f"emotion: Stopped: {done} of 8 images are done and are in {out}; run the same command again to go on.\n"
+    )
     rows = len((out / "faces.csv").read_text().splitlines()) - 1
     counts = [len(list(out.glob("*.png"))), len(list((out / "faces").rglob("*.png"))), rows]
     assert counts == [done, done, done]

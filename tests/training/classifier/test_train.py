@@ -322,6 +322,7 @@ def test_a_second_call_trains_nothing_more_and_keeps_the_weights(
         "--out",
         again,
         "--tensorboard",
+        "--json",
     )
     assert command(*arguments) == 0
     assert json.loads(capsys.readouterr().out) == open_model(again).card_fields["metrics"]
@@ -380,7 +381,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
 ) -> None:
     folder = tmp_path / "run"
     monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
-    arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2)
+    arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2, "--json")
     end_epoch = trainer.MultiHeadTraining.end_epoch
 
     def ask_to_stop(self: Any, row: dict[str, float], best_epoch: int) -> None:

@@ -160,7 +160,16 @@ def crops(tmp_path: Path) -> list[str]:
     faces[:, 21:27, 21:27] = 255
     rest = {"label": np.zeros(30, np.int8), "usage": np.repeat([0, 1, 2], 10).astype(np.int8)}
     np.savez(tmp_path / "faces.npz", images=faces, **rest)
-    return ["detector", "calibrate", "--crops", str(tmp_path / "run"), "--data", str(tmp_path / "faces.npz"), "--save"]
+    return [
+        "detector",
+        "calibrate",
+        "--crops",
+        str(tmp_path / "run"),
+        "--data",
+        str(tmp_path / "faces.npz"),
+        "--save",
+        "--json",
+    ]
 
 
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
