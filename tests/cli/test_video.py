@@ -115,7 +115,7 @@ def test_faces_are_renamed_and_hidden_afterwards(
         (("out", "--hide", "99"), 1, "There is no face 99"),
         (("out", "--name", "Anna"), 2, "Anna is no FACE=NAME"),
         (("out", "--merge", "1=1"), 1, "are one face already"),
-        (("nothing",), 1, "There is no film in nothing"),
+        (("nothing",), 1, "There is no video in nothing"),
     ):
         code, out, err = redraw(*arguments)
         assert (code, out, words in err) == (status, "", True), err
@@ -149,7 +149,7 @@ def test_photos_and_films_together(
         ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
         ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
         ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
-        ("clip.mp4 --out out --head affectnet", 1, "The model has no answer 'affectnet'"),
+        ("clip.mp4 --out out --head affectnet", 1, "The model has no head 'affectnet'"),
         ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
     ],
 )

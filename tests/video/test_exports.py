@@ -213,7 +213,7 @@ def test_a_gif_goes_on_to_the_end_only(read: Read, moving: Path) -> None:
 
 
 def test_no_gif_without_the_film(made: VideoAnalysis) -> None:
-    with pytest.raises(EmotionError, match="no film with labels"):
+    with pytest.raises(EmotionError, match="no annotated video"):
         exports.to_gif(made, 0, 1)
 
 
@@ -279,7 +279,7 @@ def test_the_report_tells_hidden_faces_from_none(made: VideoAnalysis, tmp_path: 
     assert "All faces that were found in it are hidden." in text
     assert "No face was found" not in text
     write_lines(tmp_path, line(0, 0.0))
-    assert "No face was found in this film." in exports.render_report(VideoAnalysis(tmp_path))
+    assert "No face was found in this video." in exports.render_report(VideoAnalysis(tmp_path))
 
 
 def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:

@@ -130,7 +130,7 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
         lambda: analysis.hide(track),
         lambda: analysis.unmerge(track),
     ):
-        with pytest.raises(EmotionError, match=f"There is no face {track} in this film; it has 2 faces"):
+        with pytest.raises(EmotionError, match=f"There is no face {track} in this video; it has 2 faces"):
             act()
     assert not (analysis.folder / "people.json").exists()
 
@@ -176,7 +176,7 @@ def test_damaged_files_are_said(read: Read, moving: Path, name: str) -> None:
 
 
 def test_there_is_no_analysis(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="There is no film in"):
+    with pytest.raises(JobError, match="There is no video in"):
         VideoAnalysis.open(tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Mode
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
     with pytest.raises(VideoError, match=r'"x\.mp4" is empty'):
         start(io.BytesIO())
-    with pytest.raises(JobError, match="cannot be kept"):
+    with pytest.raises(JobError, match="cannot be written to"):
         start(tmp_path / "missing.mp4")
     with pytest.raises(ModelError):
         start(moving, model=tmp_path)

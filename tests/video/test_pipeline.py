@@ -278,7 +278,7 @@ def test_the_disk_gets_full_while_frames_are_written(
 
     monkeypatch.setattr(pipeline, "write_atomic", full)
     monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
-    with pytest.raises(JobError, match=r"No space left on device.* what was read until then is kept"):
+    with pytest.raises(JobError, match=r"No space left on device.* the results so far are kept"):
         read(moving)
     analysis = VideoAnalysis(tmp_path / "out")
     assert 0 < analysis.num_frames < 40
