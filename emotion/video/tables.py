@@ -169,7 +169,7 @@ def compute_group_shares(faces: pd.DataFrame, duration: float, labels: Sequence[
         faces: A table of `apply_identities`.
         duration: Of the video, in seconds.
         labels: The labels of the model.
-        min_faces: Only frames with at least as many faces count, so that nobody stands out.
+        min_faces: Only frames with at least as many faces count, so that no person stands out.
 
     Returns:
         `GROUP_SHARE_COLUMNS`, one row per bin (`start` to `end` in seconds) and label, unsure included. `num_faces` is

@@ -166,7 +166,7 @@ def test_one_that_fails_does_not_end_the_others(analyze: Run, clip: Path, tmp_pa
     (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
     status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
     assert status == 1
-    assert err.startswith('emotion: "bad.mp4" is not a film')
+    assert err.startswith('emotion: "bad.mp4" is not a video of a supported format')
     assert out.startswith("clip.mp4: ")
 
 
