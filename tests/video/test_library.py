@@ -72,7 +72,7 @@ def test_people(read: Read, moving: Path) -> None:
     assert two.thumbnail == analysis.folder / "thumbnails" / "2.jpg"
 
 
-def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_of_images_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analysis, read_paths = read(moving), list[Path]()
     monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
     assert len(analysis.people()) == 2
@@ -135,7 +135,7 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
     assert not (analysis.folder / "people.json").exists()
 
 
-def test_a_view_grows_while_the_film_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_a_view_grows_while_the_video_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
     whole = read(moving)
     lines = [*whole.frame_log.iter_lines()]
     growing = tmp_path / "growing"
@@ -303,7 +303,7 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_killed_film_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
+def test_a_killed_video_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
     job = start_long()
     analysis = VideoAnalysis.open(job.folder)
     until(lambda: analysis.num_frames > 20)
