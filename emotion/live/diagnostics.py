@@ -98,7 +98,7 @@ def _check_secure_context(browser: BrowserReport) -> Check:
         else Check(
             name,
             "failed",
-            "Browsers allow cameras only on pages from the same computer or over HTTPS; this page came over plain HTTP. "
+            "Browsers allow cameras only on pages from the same computer or over HTTPS; this page uses plain HTTP. "
             "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS as the README shows.",
         )
     )

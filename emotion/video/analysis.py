@@ -24,7 +24,7 @@ from emotion.video.rendering.thumbnails import ThumbnailIndex
 from emotion.video.settings import VideoRequest, VideoSettings
 from emotion.video.summary import VideoSummary, read_summary
 
-MIN_GROUP_FACES: Final = 3  # visible at a time, so that the expressions of a group are nobody's own
+MIN_GROUP_FACES: Final = 3  # visible at a time, so that a group hides its members
 _MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
 _END_TOLERANCE_SECONDS: Final = 1.0  # by which the stated duration of a video may exceed its last frame
 

@@ -116,7 +116,7 @@ def test_faces_are_renamed_and_hidden_afterwards(
         (("out", "--hide", "99"), 1, "There is no face 99"),
         (("out", "--name", "Anna"), 2, "Anna is not of the form FACE=NAME"),
         (("out", "--merge", "1=1"), 1, "are one face already"),
-        (("nothing",), 1, "There is no film in nothing"),
+        (("nothing",), 1, "There is no video in nothing"),
     ):
         code, out, err = redraw(*arguments)
         assert (code, out, words in err) == (status, "", True), err
@@ -150,7 +150,7 @@ def test_images_and_videos_are_analyzed_together(
         ("missing.mp4 --out out", 1, '"missing.mp4" was not found'),
         ("text.mp4 --out out", 1, '"text.mp4" is plain text'),
         ("clip.mp4 --out text.mp4", 1, "text.mp4 is a file, a folder was expected"),
-        ("clip.mp4 --out out --head affectnet", 1, "'affectnet'; it has "),
+        ("clip.mp4 --out out --head affectnet", 1, "The model has no head 'affectnet'"),
         ("clip.mp4 --out out --detector dlib", 1, "There is no detector 'dlib'"),
     ],
 )
@@ -169,7 +169,7 @@ def test_an_unreadable_video_does_not_stop_the_others(analyze: Run, clip: Path, 
     (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
     status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
     assert status == 1
-    assert err.startswith('emotion: "bad.mp4" is not a film')
+    assert err.startswith('emotion: "bad.mp4" is not a video of a supported format')
     assert out.startswith("clip.mp4: ")
 
 

@@ -56,16 +56,16 @@ def result_of(text: str) -> dict[str, str]:
     return {f"inner/{text}-1.png": text, f"{text}-0.png": text, "sheet.png": text}
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, there: bool) -> None:
+@pytest.mark.parametrize("existing", [False, True])
+def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, existing: bool) -> None:
     out = tmp_path / "a" / "out"
-    if there:
+    if existing:
         out.mkdir(parents=True)
     make(out, "one")
     assert files_in(out) == result_of("one")
-    mark = read_manifest(out)
-    assert mark is not None
-    assert (mark.kind, mark.is_complete, set(mark.files)) == (SYNTHETIC_IMAGES, True, set(result_of("one")))
+    manifest = read_manifest(out)
+    assert manifest is not None
+    assert (manifest.kind, manifest.is_complete, set(manifest.files)) == (SYNTHETIC_IMAGES, True, set(result_of("one")))
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
 
@@ -102,9 +102,9 @@ def test_new_result_other_folder_is_refused_untouched(
     out.mkdir()
     prepare(out)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    with pytest.raises(EmotionError, match=words) as said:
+    with pytest.raises(EmotionError, match=words) as caught:
         make(out, "two", overwrite=overwrite)
-    assert str(said.value).count("\n") == 0
+    assert str(caught.value).count("\n") == 0
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
@@ -116,17 +116,17 @@ def test_new_result_overwrite_replaces_the_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("there", ["no folder", "empty folder", "result"])
-def test_new_result_after_an_error_folder_is_as_before(tmp_path: Path, there: str) -> None:
+@pytest.mark.parametrize("existing", ["no folder", "empty folder", "result"])
+def test_new_result_after_an_error_folder_is_as_before(tmp_path: Path, existing: str) -> None:
     out = tmp_path / "out"
-    if there != "no folder":
+    if existing != "no folder":
         out.mkdir()
-    if there == "result":
+    if existing == "result":
         make(out, "one")
     with pytest.raises(FileNotFoundError):
         make(out, "no/file", overwrite=True)
-    assert out.exists() == (there != "no folder")
-    assert not out.exists() or files_in(out) == (result_of("one") if there == "result" else {})
+    assert out.exists() == (existing != "no folder")
+    assert not out.exists() or files_in(out) == (result_of("one") if existing == "result" else {})
     assert [p.name for p in tmp_path.iterdir()] == ["out"] * out.exists()
 
 
@@ -155,13 +155,13 @@ def test_clear_leaves_files_of_others_and_their_folders(tmp_path: Path) -> None:
 
 def test_folder_in_use_elsewhere_is_refused(tmp_path: Path) -> None:
     claim_result_folder(tmp_path, VIDEO)
-    told = json.loads((tmp_path / MANIFEST_FILE).read_text())
+    manifest = json.loads((tmp_path / MANIFEST_FILE).read_text())
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         import psutil
 
         owner = ProcessRecord("running", child.pid, psutil.Process(child.pid).create_time(), None)
-        (tmp_path / MANIFEST_FILE).write_text(json.dumps({**told, "owner": owner._asdict()}))
+        (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, "owner": owner._asdict()}))
         with pytest.raises(ResultFolderError, match="Another process is at work"):
             check_result_folder(tmp_path, VIDEO)
     finally:
@@ -199,12 +199,12 @@ def test_added_files_belong_to_a_complete_result(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
     complete_result(tmp_path, ResultManifest(DATASET))
     add_files(tmp_path, ["b", "a"])
-    mark = read_manifest(tmp_path)
-    assert mark is not None
-    assert mark.files == ("a", "b")
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert manifest.files == ("a", "b")
 
 
-KILLS = """
+KILL_AT_EACH_STEP = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -214,10 +214,10 @@ from tests.jobs.test_result_folder import files_in, make, result_of
 
 folder = Path(sys.argv[2])
 
-def dying(call, left):
+def kill_after(call, remaining):
     def act(*arguments, **named):
-        left[0] -= 1
-        if left[0] == 0:
+        remaining[0] -= 1
+        if remaining[0] == 0:
             os._exit(9)
         return call(*arguments, **named)
     return act
@@ -227,9 +227,9 @@ for step in range(1, 100):
     make(out, "old")
     child = os.fork()
     if child == 0:
-        left = [step]
+        remaining = [step]
         for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
-            setattr(os, name, dying(getattr(os, name), left))
+            setattr(os, name, kill_after(getattr(os, name), remaining))
         make(out, "new", overwrite=True)
         os._exit(0)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -248,7 +248,7 @@ print(step)
 @pytest.mark.skipif(os.name == "nt", reason="forks")
 def test_kill_at_any_step_of_a_replacement_leaves_one_result_whole(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KILLS, str(ROOT), str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", KILL_AT_EACH_STEP, str(ROOT), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 6
@@ -320,8 +320,8 @@ def test_commands_refuse_a_folder_of_others(
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__exit__", lambda *_: None)
     words = command.split() + ["--overwrite"] * overwrite
     assert main.main(words) == 1
-    said = capsys.readouterr()
-    assert "holds files that are no " in said.err
-    assert (said.out, said.err.count("\n")) == ("", 1)
+    caught = capsys.readouterr()
+    assert "holds files that are no " in caught.err
+    assert (caught.out, caught.err.count("\n")) == ("", 1)
     assert files_in(Path("mine")) == before
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]

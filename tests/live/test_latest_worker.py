@@ -6,80 +6,80 @@ import time
 from emotion.live.latest_worker import LatestItemWorker
 
 
-def wait_until(true: object, seconds: float = 5.0) -> None:
+def wait_until(condition: object, seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < end, "waited in vain"
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.002)
 
 
-def test_the_newest_replaces_what_waits() -> None:
-    busy, go, done = threading.Event(), threading.Event(), list[int]()
+def test_newest_item_replaces_the_waiting_one() -> None:
+    busy, release, done = threading.Event(), threading.Event(), list[int]()
 
-    def work(item: int) -> None:
+    def handle(item: int) -> None:
         done.append(item)
         busy.set()
-        go.wait(5)
+        release.wait(5)
 
-    mailbox = LatestItemWorker(work, "test")
-    assert mailbox.put(0) is None
+    worker = LatestItemWorker(handle, "test")
+    assert worker.put(0) is None
     assert busy.wait(5)
-    assert [mailbox.put(i) for i in range(1, 10)] == [None, *range(1, 9)]
-    go.set()
-    assert mailbox.close()
+    assert [worker.put(i) for i in range(1, 10)] == [None, *range(1, 9)]
+    release.set()
+    assert worker.close()
     assert done == [0, 9]
-    assert mailbox.put(11) == 11
-    assert mailbox.close()
+    assert worker.put(11) == 11
+    assert worker.close()
 
 
-def test_the_thread_ends_when_nothing_comes_and_starts_again() -> None:
+def test_idle_thread_ends_and_starts_again() -> None:
     threads, done = threading.active_count(), list[int]()
-    mailbox = LatestItemWorker(done.append, "test", idle_seconds=0.05)
+    worker = LatestItemWorker(done.append, "test", idle_seconds=0.05)
     for i in range(3):
-        mailbox.put(i)
+        worker.put(i)
         wait_until(lambda: len(done) == i + 1 and threading.active_count() == threads)  # noqa: B023
     assert done == [0, 1, 2]
-    assert mailbox.close()
+    assert worker.close()
 
 
-def test_work_that_raises_is_not_the_end() -> None:
+def test_thread_survives_errors_of_the_handler() -> None:
     done = list[int]()
 
-    def work(item: int) -> None:
+    def handle(item: int) -> None:
         done.append(item)
         raise RuntimeError("on purpose")
 
-    mailbox = LatestItemWorker(work, "test")
+    worker = LatestItemWorker(handle, "test")
     for i in range(3):
-        mailbox.put(i)
+        worker.put(i)
         wait_until(lambda: len(done) == i + 1)  # noqa: B023
-    assert mailbox.close()
+    assert worker.close()
 
 
-def test_closing_does_not_wait_for_ever() -> None:
-    go = threading.Event()
-    mailbox = LatestItemWorker(lambda _: go.wait(10), "test")
-    mailbox.put(1)
-    assert not mailbox.close(0.05)
-    go.set()
-    assert mailbox.close(5)
+def test_close_waits_no_longer_than_its_timeout() -> None:
+    release = threading.Event()
+    worker = LatestItemWorker(lambda _: release.wait(10), "test")
+    worker.put(1)
+    assert not worker.close(0.05)
+    release.set()
+    assert worker.close(5)
 
 
-def test_many_who_put() -> None:
-    """Every item is either worked on or given back, never both."""
-    done, back = list[int](), list[int]()
-    mailbox = LatestItemWorker(done.append, "test")
+def test_concurrent_puts_lose_no_item() -> None:
+    """Every item is either handled or returned by `put`, never both."""
+    done, replaced_items = list[int](), list[int]()
+    worker = LatestItemWorker(done.append, "test")
 
     def put(start: int) -> None:
         for i in range(start, start + 200):
-            replaced = mailbox.put(i)
+            replaced = worker.put(i)
             if replaced is not None:
-                back.append(replaced)
+                replaced_items.append(replaced)
 
     threads = [threading.Thread(target=put, args=(1 + 200 * n,)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert mailbox.close(5)
-    assert sorted(done + back) == [*range(1, 801)]
+    assert worker.close(5)
+    assert sorted(done + replaced_items) == [*range(1, 801)]

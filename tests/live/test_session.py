@@ -165,7 +165,7 @@ def test_a_frame_comes_back_with_its_faces(make: Callable) -> None:
     assert min(view.stats.detect_ms, view.stats.classify_ms, view.draw_ms) > 0
 
 
-def test_boxes_fit_the_mirrored_picture(make: Callable) -> None:
+def test_boxes_fit_the_mirrored_image(make: Callable) -> None:
     session, image = make(LiveOptions(mirror=True)), paint((20, 30))
     out = session.process_frame(image, 0.0)
     (face,) = session.state().faces
@@ -277,7 +277,7 @@ BAD: list[Any] = [
 
 @pytest.mark.parametrize("blur", [False, True])
 @pytest.mark.parametrize("image", BAD)
-def test_what_is_no_picture(make: Callable, image: Any, blur: bool) -> None:
+def test_what_is_no_image(make: Callable, image: Any, blur: bool) -> None:
     session = make(replace(BARE, anonymize=blur))
     out = session.process_frame(image, 0.0)
     assert not np.any(out) if blur else out is image
@@ -490,7 +490,7 @@ def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: S
     wait_until(lambda: session._worker._pending is None)
 
 
-def test_sizes_change_and_pictures_turn_without_waiting(make: Callable) -> None:
+def test_sizes_change_and_images_turn_without_waiting(make: Callable) -> None:
     session, shapes = make(), [(120, 160), (160, 120), (240, 320), (1, 1), (31, 45)]
     came = set()
     for i in range(60):
@@ -793,7 +793,7 @@ def test_it_ends_after_its_time(make: Callable, monkeypatch: pytest.MonkeyPatch)
     assert session.stop_recording().num_frames in (5, 6)
 
 
-def test_a_film_that_cannot_be_written_costs_only_the_film(make: Callable, tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_written_costs_only_the_video(make: Callable, tmp_path: Path) -> None:
     session = make()
     session.start_recording(tmp_path / "gone" / "a.mp4")
     for i in range(5):
@@ -804,7 +804,7 @@ def test_a_film_that_cannot_be_written_costs_only_the_film(make: Callable, tmp_p
     assert "cannot be written" in (got.warning or "")
 
 
-def test_a_slow_film_drops_frames_and_delays_nothing(make: Callable, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_slow_video_drops_frames_and_delays_nothing(make: Callable, tmp_path: Path, monkeypatch: Any) -> None:
     go = threading.Event()
     write = recording.VideoWriter.write
     monkeypatch.setattr(recording.VideoWriter, "write", lambda *args: go.wait(10) and write(*args))

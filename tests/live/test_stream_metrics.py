@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from emotion.live.stream_metrics import MonotonicFrameClock, StreamMetrics, StreamRates
 
 
-def test_nothing_came() -> None:
+def test_rates_without_frames_are_zero() -> None:
     metrics = StreamMetrics()
     assert metrics.measure(5.0) == StreamRates(0.0, 0.0, None, None)
 
 
-def test_rates_and_ages_are_those_of_two_seconds() -> None:
+def test_rates_and_latencies_are_of_the_last_two_seconds() -> None:
     metrics = StreamMetrics()
     for i in range(250):
         metrics.record_arrival(100 + i / 25)
@@ -28,7 +28,7 @@ def test_rates_and_ages_are_those_of_two_seconds() -> None:
     assert metrics.measure(120.0)[:3] == (0.0, 0.0, None)
 
 
-def test_rates_are_right_from_the_beginning() -> None:
+def test_rates_are_right_from_the_first_frame() -> None:
     metrics = StreamMetrics()
     for i in range(13):
         metrics.record_arrival(i / 25)

@@ -85,7 +85,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_heic_is_refused_in_a_sentence(kind: str) -> None:
+def test_unreadable_heic_is_refused_with_one_sentence(kind: str) -> None:
     data, words = REFUSED[kind]
     with pytest.raises(ImageError, match=r'^"IMG_1\.HEIC" .*: .*\.$') as caught:
         read_image(data, name="IMG_1.HEIC")
@@ -102,7 +102,7 @@ def test_large_heic_is_reduced_to_the_limit() -> None:
         read_image(KINDS["8 bit"][0], limits=ImageLimits(max_pixels=W * H // 4, max_heif_pixels=W * H - 1))
 
 
-def test_heic_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pillow_heif_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageError, match=r'^"a\.heic" is a HEIC image.*: install it with `pip install pillow-heif`'):
         read_image(KINDS["8 bit"][0], name="a.heic")
@@ -124,7 +124,7 @@ def test_the_command_line_reads_heic(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("name", ["a.heic", "B.HEIF"])
-def test_heic_is_found_in_folders_of_data_sets(name: str, tmp_path: Path) -> None:
+def test_heic_is_found_in_image_folders(name: str, tmp_path: Path) -> None:
     (tmp_path / "happy").mkdir()
     (tmp_path / "happy" / name).write_bytes(KINDS["gray"][0])
     with open_source(tmp_path) as photos:

@@ -243,7 +243,7 @@ WHOLE = {name: data for name, (data, _) in {**EXACT, **CLOSE}.items()}
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_every_mode_and_depth_to_the_pixel(name: str) -> None:
+def test_lossless_modes_and_depths_are_exact(name: str) -> None:
     data, expected = EXACT[name]
     pixels = read_image(data)
     assert pixels.shape == expected.shape
@@ -252,7 +252,7 @@ def test_every_mode_and_depth_to_the_pixel(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLOSE)
-def test_lossy_kinds_come_close(name: str) -> None:
+def test_lossy_formats_are_close(name: str) -> None:
     data, expected = CLOSE[name]
     assert np.abs(read_image(data).astype(float) - expected).max() <= 12
 
@@ -264,7 +264,7 @@ def test_16_bits_are_scaled_where_bare_pillow_clips() -> None:
     assert (read_image(EXACT["TIFF int, 16 bits used"][0]) == 255).mean() < 0.01
 
 
-def test_inks_that_no_adobe_inverted() -> None:
+def test_cmyk_without_adobe_marker_is_not_inverted() -> None:
     data = saved(Image.fromarray(CMYK, "CMYK"), "JPEG", quality=100)
     at = data.index(b"\xff\xee")
     plain = data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
@@ -283,7 +283,7 @@ def test_inks_that_no_adobe_inverted() -> None:
         (bytes([82, 79, 256 - 108]), (0, 0, 230), (90, 50, 255)),  # CIELAB 32, 79, -108: pure blue
     ],
 )
-def test_lab(lab: bytes, low: tuple[int, ...], high: tuple[int, ...]) -> None:
+def test_lab_is_converted(lab: bytes, low: tuple[int, ...], high: tuple[int, ...]) -> None:
     fields = {256: 4, 257: 4, 259: 1, 262: 8, 273: -7, 277: 3, 278: 4, 279: 48}
     entries = [(tag, 4, 1, value) for tag, value in fields.items()] + [(258, 3, 3, -1)]
     pixels = read_image(tiff(entries, struct.pack("<3H", 8, 8, 8) + lab * 16))
@@ -291,7 +291,7 @@ def test_lab(lab: bytes, low: tuple[int, ...], high: tuple[int, ...]) -> None:
     assert (pixels <= high).all(), pixels[0, 0]
 
 
-def test_values_that_are_no_numbers_are_refused() -> None:
+def test_non_finite_values_are_refused() -> None:
     for bad in (np.nan, np.inf, -np.inf):
         values = np.zeros((4, 4), np.float32)
         values[2, 2] = bad
@@ -316,7 +316,7 @@ def exif(orientation: int, *more: tuple[int, int, int, int]) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "WEBP", "TIFF", *(["AVIF"] if AVIF else [])])
 @pytest.mark.parametrize("orientation", TURNS)
-def test_every_orientation_in_every_kind_that_has_one(kind: str, orientation: int) -> None:
+def test_every_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     note = {"tiffinfo": {274: orientation}} if kind == "TIFF" else {"exif": exif(orientation)}
     data = saved(RGB, kind, **options, **note)
@@ -335,11 +335,11 @@ def test_every_orientation_in_every_kind_that_has_one(kind: str, orientation: in
     [b"", b"Exif\0\0", b"Exif\0\0II*\0", exif(0), exif(9), exif(60000), b"Exif\0\0" + b"\xff" * 60],
     ids=["empty", "no directory", "header only", "0", "9", "60000", "noise"],
 )
-def test_unreadable_exif_costs_no_picture(block: bytes) -> None:
+def test_unreadable_exif_is_ignored(block: bytes) -> None:
     assert np.array_equal(read_image(saved(RGB, "PNG", exif=block)), RGB)
 
 
-def test_odd_exif_turns_the_picture_where_bare_pillow_gives_up() -> None:
+def test_odd_exif_orientation_is_applied() -> None:
     data = saved(RGB, "PNG", exif=exif(6, (0x11A, 2, 4, 0x41414141), (0x9286, 4, 1, 7)))
     assert np.array_equal(read_image(data), TURNS[6](RGB))
     with pytest.raises(Exception):  # noqa: B017, PT011 (the control: any failure will do)
@@ -347,7 +347,7 @@ def test_odd_exif_turns_the_picture_where_bare_pillow_gives_up() -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
-def test_first_frame_only(kind: str) -> None:
+def test_first_frame_of_an_animation_is_read(kind: str) -> None:
     frames = [Image.fromarray(np.full((H, W, 3), v, np.uint8)) for v in (200, 90, 10)]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
@@ -358,7 +358,7 @@ def test_first_frame_only(kind: str) -> None:
 # --- Sources, names, limits
 
 
-def test_every_source_gives_the_same(tmp_path: Path) -> None:
+def test_all_sources_give_the_same_pixels(tmp_path: Path) -> None:
     data = WHOLE["PNG RGBA"]
     path = tmp_path / "a photo.jpg"  # the wrong extension on purpose
     path.write_bytes(data)
@@ -378,7 +378,7 @@ class Broken(io.BytesIO):
         raise OSError("the disk is gone")
 
 
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     closed = io.BytesIO(b"x")
     closed.close()
@@ -418,7 +418,7 @@ def test_names_are_only_labels(name: str, shown: str) -> None:
     assert refused(b"", name=name).startswith(shown + " is empty")
 
 
-def test_limits_are_said_and_kept_at_the_border() -> None:
+def test_limits_are_exact_and_named() -> None:
     data = saved(np.zeros((10, 20, 3), np.uint8), "PNG")
     assert read_image(data, limits=ImageLimits(200, 20, len(data))).shape == (10, 20, 3)
     assert "20 x 10 pixels and at most 0.000199 million" in refused(data, limits=ImageLimits(199, 20))
@@ -457,7 +457,7 @@ STRANGERS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", STRANGERS)
 @pytest.mark.parametrize("extension", ["jpg", "png"])
-def test_what_is_no_picture_is_called_by_its_name(name: str, extension: str, tmp_path: Path) -> None:
+def test_foreign_formats_are_named(name: str, extension: str, tmp_path: Path) -> None:
     data, words = STRANGERS[name]
     path = tmp_path / f"photo.{extension}"
     path.write_bytes(data)
@@ -466,7 +466,7 @@ def test_what_is_no_picture_is_called_by_its_name(name: str, extension: str, tmp
     assert text.startswith(f'"photo.{extension}" is ')
 
 
-def test_polyglots_are_what_their_beginning_says() -> None:
+def test_first_bytes_decide_the_format() -> None:
     for name, tail in (("PNG RGB", b"PK\x03\x04rest"), ("GIF", b"<script>"), ("WebP", b"%PDF-1.7")):
         assert np.array_equal(read_image(WHOLE[name] + tail), EXACT[name][1])
     jpeg = WHOLE["JPEG"]
@@ -478,7 +478,7 @@ def test_polyglots_are_what_their_beginning_says() -> None:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_never_half_a_picture(name: str) -> None:
+def test_truncated_files_are_never_read_partially(name: str) -> None:
     """Cut anywhere: refused, or (where only an end mark went) still the whole picture."""
     data, whole = WHOLE[name], read_image(WHOLE[name])
     cuts = {int(len(data) * f / 12) for f in range(12)} | {len(data) - n for n in (1, 2, 3, 4, 8, 12, 16, 40)}
@@ -487,13 +487,13 @@ def test_never_half_a_picture(name: str) -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-def test_one_wrong_byte_of_a_png_is_found() -> None:
+def test_corrupt_byte_of_a_png_is_detected() -> None:
     data = WHOLE["PNG RGB"]
     for at in range(0, len(data) - 12, 7):
         refused(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
 
 
-def test_byte_mutants() -> None:
+def test_mutated_files_are_read_or_refused() -> None:
     rng = random.Random(20)
     read = tried = 0
     with warnings.catch_warnings():
@@ -517,7 +517,7 @@ def test_byte_mutants() -> None:
 
 
 @pytest.mark.parametrize("odd", [b"", b"\xff", b"\xff\xd8", b"II*\0", b"MM\0*", b"II+\0", b"BM", b"GIF89a", b"P6"])
-def test_beginnings_of_files(odd: bytes) -> None:
+def test_file_prefixes_are_read_or_refused(odd: bytes) -> None:
     for tail in (b"", b"\0", b"\0" * 30, b"\xff" * 30):
         assert not error_or_whole(odd + tail)
 
@@ -647,7 +647,7 @@ BOMBS: dict[str, tuple[Callable[[int], bytes], int, int, str]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_at_once(name: str) -> None:
+def test_bombs_are_refused_quickly(name: str) -> None:
     make, harmless, size, words = BOMBS[name]
     if harmless:
         assert error_or_whole(make(harmless)), "the control is not read"
@@ -660,11 +660,11 @@ def test_bombs_are_refused_at_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_circle_of_directories_ends(count: int) -> None:
+def test_cyclic_tiff_directories_end(count: int) -> None:
     error_or_whole(grey_tiff(8, [(34665, 4, count, 8)]))
 
 
-def test_an_orientation_of_millions_of_fractions_is_passed_over() -> None:
+def test_huge_exif_tag_is_ignored() -> None:
     count = 2 * 10**6
     block = b"Exif\0\0" + tiff([(274, 5, count, -1)], b"\1\0\0\0" * 2 * count)
     start = time.perf_counter()
@@ -672,7 +672,7 @@ def test_an_orientation_of_millions_of_fractions_is_passed_over() -> None:
     assert time.perf_counter() - start < 2
 
 
-def test_many_frames_cost_nothing() -> None:
+def test_many_frames_are_read_quickly() -> None:
     frame = WHOLE["GIF"][WHOLE["GIF"].index(b",") : -1]
     data = WHOLE["GIF"][:-1] + frame * 20_000 + b";"
     start = time.perf_counter()
@@ -723,7 +723,7 @@ def measured(how: str, path: Path) -> tuple[str, float]:
     return result, float(growth)
 
 
-def test_memory_of_bombs(tmp_path: Path) -> None:
+def test_bombs_need_little_memory(tmp_path: Path) -> None:
     """64 million pixels in 190 kB: the bare decoders take it in, which is the control; here it is refused."""
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     small.write_bytes(png(8000, 8000, 8, 2, zeros(8000 * 24_001)))
@@ -740,7 +740,7 @@ def test_memory_of_bombs(tmp_path: Path) -> None:
         assert growth < 50
 
 
-def test_memory_of_the_largest_picture(tmp_path: Path) -> None:
+def test_largest_image_needs_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "largest.png"
     path.write_bytes(png(8000, 5000, 8, 6, zeros(5000 * 32_001)))
     result, growth = measured("read_image", path)
@@ -751,7 +751,7 @@ def test_memory_of_the_largest_picture(tmp_path: Path) -> None:
 # --- Manners: warnings, threads
 
 
-def test_warnings_of_pillow_stay_inside_and_those_of_others_pass() -> None:
+def test_only_warnings_of_pillow_are_muted() -> None:
     cut = exif(6, (0x10E, 2, 500, 9000))
     data = saved(RGB, "PNG", exif=cut)
     with warnings.catch_warnings(record=True) as control:
@@ -790,7 +790,7 @@ def test_threads_get_the_same_pixels() -> None:
 # --- Pictures in memory
 
 
-def test_file_array_pillow_and_bgr_are_equal() -> None:
+def test_file_array_pillow_and_bgr_give_the_same_pixels() -> None:
     for name in ("PNG RGB", "PNG RGBA", "PNG grey", "PNG grey 16", "PNG 1 bit", "PNG palette with alphas"):
         data, expected = EXACT[name]
         lazy = Image.open(io.BytesIO(data))
@@ -814,7 +814,7 @@ MODES = "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr HSV LAB I F I;16 I;16B I;1
 
 
 @pytest.mark.parametrize("mode", MODES.split())
-def test_every_mode_of_pillow(mode: str) -> None:
+def test_every_pillow_mode_is_converted(mode: str) -> None:
     image = Image.new(mode, (5, 3))
     before = image.tobytes()
     assert as_rgb(image).shape == (3, 5, 3)
@@ -853,7 +853,7 @@ def test_every_mode_of_pillow(mode: str) -> None:
     ],
     ids=lambda wrong: type(wrong).__name__,
 )
-def test_what_is_no_picture_in_memory(bad) -> None:
+def test_invalid_arrays_are_refused(bad) -> None:
     with pytest.raises(ImageError, match=r"^The image .*: .*\.$"):
         as_rgb(bad)
 
@@ -872,7 +872,7 @@ PICTURES = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(PICTURES)
-def test_as_rgb_properties(array: NDArray) -> None:
+def test_as_rgb_returns_rgb_or_raises(array: NDArray) -> None:
     before = array.copy()
     rgb = as_rgb(array)
     assert np.array_equal(array, before), "the input was changed"
@@ -890,7 +890,7 @@ def test_as_rgb_properties(array: NDArray) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(4))))
-def test_alpha_lies_on_white(rgba: NDArray) -> None:
+def test_alpha_is_blended_over_white(rgba: NDArray) -> None:
     rgb = as_rgb(rgba)
     exact = 255 - rgba[..., 3:] / 255 * (255.0 - rgba[..., :3])
     assert np.abs(rgb - exact).max() <= 0.5 + 1e-9
@@ -900,7 +900,7 @@ def test_alpha_lies_on_white(rgba: NDArray) -> None:
 # --- Writing and turning
 
 
-def test_nothing_but_pixels_is_written() -> None:
+def test_encoded_files_have_no_metadata() -> None:
     written = encode_png(RGB)
     kinds, at = set(), 8
     while at < len(written):
@@ -916,7 +916,7 @@ def test_nothing_but_pixels_is_written() -> None:
     assert encode_png(RGB) == written
 
 
-def test_thin_lines_keep_their_colour_in_jpeg() -> None:
+def test_thin_lines_keep_their_color_in_jpeg() -> None:
     lined = np.full((16, 16, 3), 255, np.uint8)
     lined[:, 7] = (213, 94, 0)
     read = read_image(encode_jpeg(lined)).astype(int)
@@ -925,7 +925,7 @@ def test_thin_lines_keep_their_colour_in_jpeg() -> None:
 
 
 @pytest.mark.parametrize("encode", [encode_png, encode_jpeg])
-def test_only_pictures_are_written(encode: Callable[[NDArray], bytes]) -> None:
+def test_encoding_other_values_is_refused(encode: Callable[[NDArray], bytes]) -> None:
     for bad in (np.zeros((0, 0, 3), np.uint8), np.full((4, 4, 3), 256)):
         with pytest.raises(ImageError):
             encode(bad)
@@ -941,7 +941,7 @@ def test_rotate_is_clockwise(degrees: int) -> None:
 
 
 @pytest.mark.parametrize("degrees", [-90, 45, 360])
-def test_rotate_other_angles(degrees: int) -> None:
+def test_rotate_refuses_other_angles(degrees: int) -> None:
     with pytest.raises(ValueError, match="expected 0, 90, 180 or 270"):
         rotate(RGB, degrees)  # type: ignore[arg-type]
 
@@ -963,7 +963,7 @@ def test_a_large_jpeg_is_decoded_reduced(mode: str, progressive: bool, pixels: i
     assert np.abs(means - blocks).max() <= 12
 
 
-def test_a_reduced_jpeg_is_turned_as_the_whole_one() -> None:
+def test_reduced_jpeg_has_the_same_orientation() -> None:
     data = saved(RGB, "JPEG", quality=95, exif=exif(6))
     found = decode_image(data, limits=ImageLimits(max_pixels=H * W // 4))
     assert found.pixels.shape == (W // 2, H // 2, 3)
@@ -1000,7 +1000,7 @@ def test_photos_of_phones_are_read_and_larger_ones_refused() -> None:
             assert f"has {width} x {height} pixels" in refused(data)
 
 
-def test_memory_of_a_photo_of_200_million_pixels(tmp_path: Path) -> None:
+def test_jpeg_of_200_million_pixels_needs_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "phone.jpg"
     path.write_bytes(saved(Image.new("L", (16_320, 12_240), 99), "JPEG"))
     result, growth = measured("read_image", path)

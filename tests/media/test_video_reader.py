@@ -104,7 +104,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt", "options"), KINDS, ids=[kind[0] for kind in KINDS])
-def test_every_frame_of_every_kind(
+def test_every_format_yields_every_frame(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     path = make_film(tmp_path / name, 12, codec=codec, pix_fmt=pix_fmt, options=options)
@@ -121,14 +121,14 @@ def test_every_frame_of_every_kind(
     assert film_seen.seconds[0] == 0.0
 
 
-def test_the_facts_of_a_film(tmp_path: Path) -> None:
+def test_info_of_a_video_is_read(tmp_path: Path) -> None:
     with VideoReader(make_film(tmp_path / "a.mp4", 50, sound="aac")) as film:
         assert film.info == VideoInfo(64, 48, pytest.approx(2.0), 25.0, 50, "h264", "mp4", 0, True)
         assert dataclasses.asdict(film.info)["has_audio"] is True
         assert film.num_corrupt_packets == 0
 
 
-def test_odd_sizes_and_grey(tmp_path: Path) -> None:
+def test_odd_sizes_and_gray_are_read(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mkv", 2, size=(63, 47), codec="ffv1", pix_fmt="gray16le")
     with VideoReader(path) as film:
         image = next(film.frames()).image()
@@ -137,7 +137,7 @@ def test_odd_sizes_and_grey(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("colours", [0, 1, 5, 8, 9, 12, 14])  # RGB, BT.709, BT.601, YCgCo, BT.2020, and rare ones
-def test_all_kinds_of_colours_are_read(tmp_path: Path, colours: int) -> None:
+def test_all_color_formats_are_read(tmp_path: Path, colours: int) -> None:
     def prepare(stream: Any) -> None:
         stream.codec_context.colorspace = colours
 
@@ -147,7 +147,7 @@ def test_all_kinds_of_colours_are_read(tmp_path: Path, colours: int) -> None:
     assert image[4, 4, 0] > image[4, 4, 1] + 80
 
 
-def test_large_films_that_do_not_tell_their_colours_are_taken_as_players_take_them(tmp_path: Path) -> None:
+def test_large_videos_without_a_color_space_are_read_as_bt709(tmp_path: Path) -> None:
     """The film is coded by BT.601, tagged as nothing; a player takes a large one for BT.709, which looks different."""
     small, large = (
         make_film(tmp_path / f"{height}.mp4", 1, size=(64, height), options={"qp": "0"}) for height in (576, 720)
@@ -180,7 +180,7 @@ TURNS = [
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv"])
 @pytest.mark.parametrize(("turn", "shown", "degrees"), TURNS)
-def test_frames_stand_upright(
+def test_frames_are_upright(
     tmp_path: Path, turn: tuple[int, int, int, int], shown: str, degrees: int, kind: str
 ) -> None:
     path = make_film(tmp_path / f"a.{kind}", 2, prepare=lambda stream: stream.set_display_matrix(matrix(*turn)))
@@ -195,13 +195,13 @@ def test_frames_stand_upright(
 
 
 @pytest.mark.parametrize(("degrees", "shown"), [(10, "RG--"), (80, "-R-G"), (100, "-R-G"), (-95, "G-R-")])
-def test_a_slanted_matrix_is_a_quarter_turn(tmp_path: Path, degrees: float, shown: str) -> None:
+def test_display_matrix_is_rounded_to_quarter_turns(tmp_path: Path, degrees: float, shown: str) -> None:
     path = make_film(tmp_path / "a.mp4", 1, prepare=lambda stream: stream.set_display_rotation(-degrees))
     with VideoReader(path) as film:
         assert corners(next(film.frames()).image()) == shown
 
 
-def test_notes_that_are_unknown_to_pyav_do_not_hide_the_turn(tmp_path: Path) -> None:
+def test_unknown_side_data_does_not_hide_the_rotation(tmp_path: Path) -> None:
     """Cameras that film in JPEG leave their EXIF in each frame."""
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side
@@ -229,7 +229,7 @@ def test_notes_that_are_unknown_to_pyav_do_not_hide_the_turn(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "avi"])
-def test_pixels_are_made_square(tmp_path: Path, pixel: Fraction, shown: tuple[int, int], kind: str) -> None:
+def test_pixels_become_square(tmp_path: Path, pixel: Fraction, shown: tuple[int, int], kind: str) -> None:
     def prepare(stream: Any) -> None:
         stream.codec_context.sample_aspect_ratio = pixel
 
@@ -243,20 +243,20 @@ def test_pixels_are_made_square(tmp_path: Path, pixel: Fraction, shown: tuple[in
 # ------------------------------------------------------------------ times
 
 
-def test_times_that_are_far_from_even(tmp_path: Path) -> None:
+def test_uneven_timestamps_are_kept(tmp_path: Path) -> None:
     times = [0, 0.5, 0.54, 2, 2.04, 7.123]
     for name in ("a.mp4", "a.mkv"):
         film = make_film(tmp_path / name, times)
         assert seen(film) == ([0, 1, 2, 3, 4, 5], pytest.approx(times, abs=0.001), 0, "")
 
 
-def test_a_film_begins_at_its_first_frame(tmp_path: Path) -> None:
+def test_a_video_begins_at_its_first_frame(tmp_path: Path) -> None:
     assert seen(make_film(tmp_path / "a.mp4", [3, 3.04, 3.08])).seconds == pytest.approx([0, 0.04, 0.08])
     assert seen(make_film(tmp_path / "a.mkv", [3, 3.04, 3.08])).seconds == pytest.approx([0, 0.04, 0.08])
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mkv", "aac")])
-def test_a_film_begins_at_its_sound_if_that_comes_first(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_video_begins_at_its_audio_if_that_comes_first(tmp_path: Path, name: str, codec: str) -> None:
     """A player begins there, too, so that its clock and the film's are one."""
     times = [0.5 + i / 25 for i in range(25)]
     with VideoReader(make_film(tmp_path / name, times, sound=codec, sound_seconds=(0, 1.5))) as film:
@@ -267,7 +267,7 @@ def test_a_film_begins_at_its_sound_if_that_comes_first(tmp_path: Path, name: st
     assert seen(late).seconds == pytest.approx([i / 25 for i in range(25)], abs=0.03)
 
 
-def test_the_end_is_when_the_last_frame_is_over(tmp_path: Path) -> None:
+def test_end_time_is_the_end_of_the_last_frame(tmp_path: Path) -> None:
     def last_for(seconds: float) -> Path:
         """A GIF whose last frame is shown so long."""
         data = bytearray(make_film(tmp_path / "a.gif", 3, codec="gif", pix_fmt="rgb8").read_bytes())
@@ -287,7 +287,7 @@ def test_the_end_is_when_the_last_frame_is_over(tmp_path: Path) -> None:
         assert film.end_time == 30.0
 
 
-def test_an_edit_cuts_the_last_frame_short(tmp_path: Path) -> None:
+def test_edit_list_shortens_the_last_frame(tmp_path: Path) -> None:
     data = bytearray(make_film(tmp_path / "a.mp4", 10).read_bytes())
     at = boxes(data, "moov trak edts elst") + 16
     assert struct.unpack_from(">I", data, at) == (400,)
@@ -298,7 +298,7 @@ def test_an_edit_cuts_the_last_frame_short(tmp_path: Path) -> None:
         assert film.end_time == pytest.approx(0.375)
 
 
-def test_a_run_up_of_the_sound_is_no_beginning() -> None:
+def test_audio_priming_does_not_shift_the_start() -> None:
     def begins(*starts: int | None) -> float | None:
         streams = [SimpleNamespace(start_time=start, time_base=Fraction(1, 1000)) for start in starts]
         container: Any = SimpleNamespace(streams=SimpleNamespace(audio=streams[1:]))
@@ -327,12 +327,12 @@ def test_a_run_up_of_the_sound_is_no_beginning() -> None:
         ([0.0, 36000.0], [0.0, 36000.0]),
     ],
 )
-def test_a_clock_of_odd_stamps(stamps: list[float | None], seconds: list[float]) -> None:
+def test_odd_timestamps_are_normalized(stamps: list[float | None], seconds: list[float]) -> None:
     clock = _TimestampNormalizer(None, 0.1)
     assert [clock.normalize(stamp) for stamp in stamps] == pytest.approx(seconds)
 
 
-def test_a_beginning_that_is_told_too_late_is_not_believed() -> None:
+def test_start_time_after_the_first_frame_is_ignored() -> None:
     clock = _TimestampNormalizer(900.0, 0.1)
     assert [clock.normalize(stamp) for stamp in (2.0, 2.1)] == pytest.approx([0.0, 0.1])
 
@@ -342,14 +342,14 @@ def test_a_beginning_that_is_told_too_late_is_not_believed() -> None:
     st.none() | st.floats(-1e6, 1e6),
     st.floats(0.001, 1),
 )
-def test_time_never_falls(stamps: list[float | None], start: float | None, step: float) -> None:
+def test_timestamps_never_decrease(stamps: list[float | None], start: float | None, step: float) -> None:
     clock = _TimestampNormalizer(start, step)
     seconds = [clock.normalize(stamp) for stamp in stamps]
     assert all(second >= 0 for second in seconds)
     assert all(a <= b for a, b in pairwise(seconds))
 
 
-def test_time_stamps_that_begin_again(tmp_path: Path) -> None:
+def test_restarting_timestamps_continue(tmp_path: Path) -> None:
     """As in films that were joined without care."""
     times = [*(i / 25 for i in range(75)), *(1000 + i / 25 for i in range(5))]
     data = make_film(tmp_path / "a.mkv", times, codec="mjpeg", pix_fmt="yuvj420p").read_bytes()
@@ -363,7 +363,7 @@ def test_time_stamps_that_begin_again(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ limits
 
 
-def test_a_hole_of_ten_hours(tmp_path: Path) -> None:
+def test_gap_over_the_limit_is_refused(tmp_path: Path) -> None:
     for name, options in (("a.mkv", {}), ("a.mp4", {"video_track_timescale": "1000"})):
         came = seen(make_film(tmp_path / name, [0, 0.04, 0.08, 36000, 36000.04], file_options=options))
         assert came.seconds == pytest.approx([0, 0.04, 0.08])
@@ -372,7 +372,7 @@ def test_a_hole_of_ten_hours(tmp_path: Path) -> None:
         )
 
 
-def test_a_film_longer_than_the_limit_gives_what_comes_before(tmp_path: Path) -> None:
+def test_video_over_the_limit_yields_the_frames_before_it(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", 50)
     came = seen(path, limits=VideoLimits(max_seconds=1.0))
     assert len(came.indices) == 25
@@ -387,7 +387,7 @@ def test_frames_over_the_limit_are_refused_by_the_header(tmp_path: Path, size: t
     assert f"{size[0]} x {size[1]} pixels and at most 4096 on a side" in sentence
 
 
-def test_the_limit_counts_the_pixels_as_shown(tmp_path: Path) -> None:
+def test_size_limit_counts_displayed_pixels(tmp_path: Path) -> None:
     def prepare(stream: Any) -> None:
         stream.codec_context.sample_aspect_ratio = Fraction(4)
 
@@ -429,7 +429,7 @@ CHANGING = [
 
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt", "options"), CHANGING, ids=[kind[0] for kind in CHANGING])
-def test_frames_that_change_their_size(
+def test_frames_may_change_their_size(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     path = join(tmp_path / name, codec, pix_fmt, [(64, 64), (128, 96), (96, 160)], options)
@@ -443,7 +443,7 @@ def test_frames_that_change_their_size(
 
 @pytest.mark.parametrize(("name", "codec", "pix_fmt", "options"), CHANGING, ids=[kind[0] for kind in CHANGING])
 @pytest.mark.parametrize("size", [(320, 64), (640, 480)])
-def test_frames_that_grow_over_the_limit_end_the_film(
+def test_frames_that_grow_over_the_limit_end_the_video(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]
 ) -> None:
     path = join(tmp_path / name, codec, pix_fmt, [(64, 64), size, (64, 64)], options)
@@ -479,18 +479,18 @@ def spoil(path: Path, which: Sequence[int], seed: int = 3) -> Path:
 @pytest.mark.parametrize(
     ("name", "codec", "pix_fmt"), [("a.mp4", "libx264", "yuv420p"), ("a.avi", "mjpeg", "yuvj420p")]
 )
-def test_a_bad_frame_does_not_end_the_film(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+def test_corrupt_frame_does_not_end_the_video(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
     path = spoil(make_film(tmp_path / name, 12, codec=codec, pix_fmt=pix_fmt, options={"g": "1"}), [4, 5])
     good = [i for i in range(12) if i not in (4, 5)]
     assert seen(path) == (good, pytest.approx([i / 25 for i in good]), 2, "")
 
 
-def test_a_film_of_garbage(tmp_path: Path) -> None:
+def test_video_without_decodable_frames_is_refused(tmp_path: Path) -> None:
     path = spoil(make_film(tmp_path / "a.mp4", 12, options={"g": "1"}), range(12))
     assert "holds no frame that can be decoded" in refused(path)
 
 
-def test_endless_garbage_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_ends_after_many_corrupt_packets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.media.video_reader._MAX_CORRUPT_PACKETS", 20)
     assert _MAX_CORRUPT_PACKETS > 1000
     path = spoil(make_film(tmp_path / "a.mp4", 60, options={"g": "1"}), range(10, 50))
@@ -499,7 +499,7 @@ def test_endless_garbage_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.gif", "a.webm"])
-def test_films_cut_off_at_any_place(tmp_path: Path, name: str) -> None:
+def test_truncated_videos_end_or_are_refused(tmp_path: Path, name: str) -> None:
     codec = {"a.gif": "gif", "a.webm": "libvpx"}.get(name, "mpeg4")
     path = make_film(tmp_path / name, 20, codec=codec, pix_fmt="rgb8" if codec == "gif" else "yuv420p")
     data, cut, counts = path.read_bytes(), tmp_path / f"cut{path.suffix}", []
@@ -515,7 +515,7 @@ def test_films_cut_off_at_any_place(tmp_path: Path, name: str) -> None:
         assert len(set(counts)) > 2
 
 
-def test_an_index_in_front_saves_what_is_there(tmp_path: Path) -> None:
+def test_truncated_video_with_a_leading_index_yields_its_frames(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", 20, options={"g": "1"}, file_options={"movflags": "+faststart"})
     at = packets_of(path)[12][0]
     path.write_bytes(path.read_bytes()[: at + 10])
@@ -553,7 +553,7 @@ def with_box(data: bytes, names: str, new: bytes) -> bytes:
     return bytes(out)
 
 
-def test_a_header_that_lies(tmp_path: Path) -> None:
+def test_wrong_header_values_are_survived(tmp_path: Path) -> None:
     """About how long the film is, in two places, and about how large its frames are."""
     data = bytearray(make_film(tmp_path / "a.mp4", 10).read_bytes())
     struct.pack_into(">I", data, boxes(data, "moov mvhd") + 24, 2**31)
@@ -571,7 +571,7 @@ STBL = "moov trak mdia minf stbl "
 
 
 @pytest.mark.parametrize("claim", ["constant", "compact", "edits", "packed", "fragment", "free", "boxes"])
-def test_an_index_that_is_a_bomb(tmp_path: Path, claim: str) -> None:
+def test_index_bomb_is_refused(tmp_path: Path, claim: str) -> None:
     """A few bytes that make FFmpeg write down millions of samples: 3.5 GB in the first case."""
     data = make_film(tmp_path / "a.mp4", 12).read_bytes()
     if claim in ("constant", "free"):
@@ -599,7 +599,7 @@ def test_an_index_that_is_a_bomb(tmp_path: Path, claim: str) -> None:
     assert time.monotonic() - start < 10
 
 
-def test_plain_sound_of_many_samples_is_no_bomb(tmp_path: Path) -> None:
+def test_long_pcm_audio_is_no_bomb(tmp_path: Path) -> None:
     """It has an index of so many entries, too, of which FFmpeg takes a thousand for one."""
     path = make_film(tmp_path / "a.mov", 3, sound="pcm_s16le", sound_rate=192_000, sound_seconds=(0, 30))
     assert seen(path).indices == [0, 1, 2]
@@ -608,7 +608,7 @@ def test_plain_sound_of_many_samples_is_no_bomb(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ what is no film
 
 
-def test_an_animated_webp_is_an_image_and_not_a_damaged_film(tmp_path: Path) -> None:
+def test_an_animated_webp_is_an_image_and_not_a_damaged_video(tmp_path: Path) -> None:
     path = tmp_path / "a.webp"
     frames = [Image.new("RGB", (64, 64), color) for color in ("red", "blue")]
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
@@ -617,7 +617,7 @@ def test_an_animated_webp_is_an_image_and_not_a_damaged_film(tmp_path: Path) -> 
     assert (read_image(path) == (255, 0, 0)).all()
 
 
-def test_files_without_moving_pictures(tmp_path: Path) -> None:
+def test_files_without_video_are_refused(tmp_path: Path) -> None:
     def sound(name: str, cover: bool) -> Path:
         with av.open(str(tmp_path / name), "w", format="mp4") as container:
             track: Any = container.add_stream("aac", rate=48_000, layout="mono")
@@ -641,13 +641,13 @@ def test_files_without_moving_pictures(tmp_path: Path) -> None:
     assert "damaged" in refused(make_film(tmp_path / "none.mkv", 0))
 
 
-def test_pictures_that_nothing_can_decode(tmp_path: Path) -> None:
+def test_unknown_codec_is_refused(tmp_path: Path) -> None:
     data = make_film(tmp_path / "a.mp4", 3).read_bytes().replace(b"avc1", b"zzzz")
     (tmp_path / "b.mp4").write_bytes(data)
     assert "holds video of an unknown codec" in refused(tmp_path / "b.mp4")
 
 
-def test_the_best_of_several_streams(tmp_path: Path) -> None:
+def test_best_video_stream_is_chosen(tmp_path: Path) -> None:
     """A small picture to seek by comes first."""
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         streams: list[Any] = [container.add_stream("mjpeg", rate=25) for _ in range(2)]
@@ -661,7 +661,7 @@ def test_the_best_of_several_streams(tmp_path: Path) -> None:
         assert film.info.width == 128
 
 
-def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "was not found: check the name and the folder" in refused(tmp_path / "gone.mp4")
     assert "is a folder" in refused(tmp_path)
     (tmp_path / "empty.mp4").touch()
@@ -676,7 +676,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "plain text" in refused(Path("concat:x|y.mp4"))
 
 
-def test_no_rights(tmp_path: Path) -> None:
+def test_file_without_read_permission_is_refused(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mp4", 1)
     path.chmod(0)
     if os.access(path, os.R_OK):
@@ -684,21 +684,21 @@ def test_no_rights(tmp_path: Path) -> None:
     assert "cannot be opened: check that you may read it" in refused(path)
 
 
-def test_names_that_look_like_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_with_colons_are_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("data:a.mp4", "concat:a.mp4", "http:a.mp4", "-i.mp4", "%03d.mp4"):
         make_film(tmp_path / "a.mp4", 1).rename(name)
         assert seen(Path(name)).indices == [0]
 
 
-def test_messages_name_the_film_as_people_do(tmp_path: Path) -> None:
+def test_messages_contain_the_display_name(tmp_path: Path) -> None:
     (tmp_path / "source.mp4").write_text("hello")
     assert refused(tmp_path / "source.mp4", name="C:\\clips\\party\n.mp4").startswith('"party.mp4" is plain text')
     assert video_display_name("x" * 100 + ".mp4") == '"' + "x" * 44 + "…" + "x" * 11 + '.mp4"'
     assert video_display_name("\x1b\n") == "The video"
 
 
-def test_notes_in_no_known_alphabet(tmp_path: Path) -> None:
+def test_undecodable_metadata_is_survived(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.mkv", 1)
     data = path.read_bytes()
     assert b"Lavf" in data
@@ -737,7 +737,7 @@ LISTS = {
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can a test see who opens a file")
 @pytest.mark.parametrize("disguise", ["", ".mp4"])
 @pytest.mark.parametrize("name", LISTS)
-def test_lists_lead_to_no_other_file(tmp_path: Path, name: str, disguise: str) -> None:
+def test_playlists_open_no_other_file(tmp_path: Path, name: str, disguise: str) -> None:
     secret = make_film(tmp_path / "secret.mp4", 3)
     path = tmp_path / (name + disguise)
     path.write_text(LISTS[name])
@@ -760,7 +760,7 @@ def alias(path: Path) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can a test see who opens a file")
-def test_an_index_that_points_to_another_file(tmp_path: Path) -> None:
+def test_external_data_references_are_not_opened(tmp_path: Path) -> None:
     secret = make_film(tmp_path / "secret.mov", 5, codec="mjpeg", pix_fmt="yuvj420p")
     (tmp_path / "a.mov").write_bytes(with_box(secret.read_bytes(), "moov trak mdia minf dinf dref", alias(secret)))
     watch = Watch(secret)
@@ -774,7 +774,7 @@ def test_an_index_that_points_to_another_file(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ one frame at a time
 
 
-def test_frames_go_on_where_they_were_left(tmp_path: Path) -> None:
+def test_frames_continue_after_an_interruption(tmp_path: Path) -> None:
     with VideoReader(make_film(tmp_path / "a.mp4", 6)) as film:
         assert next(film.frames()).index == 0
         assert next(film.frames()).index == 1
@@ -782,7 +782,7 @@ def test_frames_go_on_where_they_were_left(tmp_path: Path) -> None:
         assert list(film.frames()) == []
 
 
-def test_a_closed_film_has_no_frames(tmp_path: Path) -> None:
+def test_a_closed_video_has_no_frames(tmp_path: Path) -> None:
     film = VideoReader(make_film(tmp_path / "a.mp4", 30))
     frames = film.frames()
     frame = next(frames)
@@ -793,14 +793,14 @@ def test_a_closed_film_has_no_frames(tmp_path: Path) -> None:
     assert corners(frame.image()) == "RG--"  # what was given stays
 
 
-def test_a_refused_film_is_closed(tmp_path: Path) -> None:
+def test_a_refused_video_is_closed(tmp_path: Path) -> None:
     path = spoil(make_film(tmp_path / "a.mp4", 3), range(3))
     refused(path)
     here = os.listdir("/proc/self/fd") if sys.platform == "linux" else []
     assert str(path) not in [os.path.realpath(f"/proc/self/fd/{handle}") for handle in here]
 
 
-def test_pictures_are_made_only_when_asked_for(tmp_path: Path) -> None:
+def test_frames_are_converted_on_demand(tmp_path: Path) -> None:
     with VideoReader(make_film(tmp_path / "a.mp4", 3)) as film:
         frames = list(film.frames())
         one, other = frames[1].image(), frames[1].image()
@@ -811,7 +811,7 @@ def test_pictures_are_made_only_when_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_frame_that_was_read_is_freed(tmp_path: Path, turned: bool) -> None:
+def test_read_frames_are_freed(tmp_path: Path, turned: bool) -> None:
     """A frame of a 4K video takes 12 MB as decoded and 25 MB as an image: 48 of them are 1.8 GB."""
 
     def prepare(stream: Any) -> None:
@@ -841,7 +841,7 @@ def test_a_frame_that_was_read_is_freed(tmp_path: Path, turned: bool) -> None:
 
 
 @pytest.mark.slow
-def test_thirty_thousand_tiny_frames(tmp_path: Path) -> None:
+def test_many_frames_are_read_in_constant_memory(tmp_path: Path) -> None:
     path = make_film(tmp_path / "a.avi", 30_000, size=(16, 16), codec="mpeg4", rate=100)
     with VideoReader(path) as film:
         count, used = 0, []
@@ -888,7 +888,7 @@ FUZZED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "codec", "pix_fmt", "options"), FUZZED, ids=[kind[0] for kind in FUZZED])
-def test_damaged_films_end_or_are_refused(
+def test_damaged_videos_end_or_are_refused(
     tmp_path: Path, name: str, codec: str, pix_fmt: str, options: dict[str, str]
 ) -> None:
     sound = "aac" if name == "a.mp4" else None

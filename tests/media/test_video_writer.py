@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
         [i / 29.97 for i in range(60)],
     ],
 )
-def test_the_times_are_true(tmp_path: Path, times: list[float]) -> None:
+def test_timestamps_are_kept(tmp_path: Path, times: list[float]) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for i, seconds in enumerate(times):
             film.write(np.full_like(GREY, 4 * i), seconds)
@@ -48,7 +48,7 @@ def test_the_times_are_true(tmp_path: Path, times: list[float]) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_times_that_stand_still_or_go_back_still_rise(tmp_path: Path) -> None:
+def test_timestamps_always_increase(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for seconds in (1.0, 1.0, 0.2, 1.04):
             film.write(GREY, seconds)
@@ -58,7 +58,7 @@ def test_times_that_stand_still_or_go_back_still_rise(tmp_path: Path) -> None:
     assert seen[-1] == pytest.approx(1.04, abs=1e-4)
 
 
-def test_a_browser_can_begin_before_the_end_is_there(tmp_path: Path) -> None:
+def test_index_is_at_the_start_of_the_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(GREY, 0.0)
     data = (tmp_path / "a.mp4").read_bytes()
@@ -87,7 +87,7 @@ def test_odd_sizes_are_made_even(tmp_path: Path, size: tuple[int, int], even: tu
         ((500, 1), (slice(0, 48), slice(31, 32))),
     ],
 )
-def test_other_sizes_lie_between_black_borders(shape: tuple[int, int], part: tuple[slice, slice]) -> None:
+def test_other_sizes_get_black_borders(shape: tuple[int, int], part: tuple[slice, slice]) -> None:
     out = letterbox(np.full((*shape, 3), 200, np.uint8), 64, 48)
     assert out.shape == (48, 64, 3)
     inside = np.zeros((48, 64), bool)
@@ -96,7 +96,7 @@ def test_other_sizes_lie_between_black_borders(shape: tuple[int, int], part: tup
     assert np.array_equal(out[..., 0] == 0, ~inside)
 
 
-def test_frames_of_many_sizes_make_one_film(tmp_path: Path) -> None:
+def test_frames_of_many_sizes_make_one_video(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for i, shape in enumerate([(48, 64), (64, 48), (480, 640), (7, 9)]):
             film.write(np.full((*shape, 3), 90, np.uint8), i / 10)
@@ -104,7 +104,7 @@ def test_frames_of_many_sizes_make_one_film(tmp_path: Path) -> None:
     assert [picture.shape for picture in pictures] == [(48, 64, 3)] * 4
 
 
-def test_an_error_keeps_what_was_there(tmp_path: Path) -> None:
+def test_error_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"before")
     film = VideoWriter(tmp_path / "a.mp4", 64, 48)
     film.write(GREY, 0.0)
@@ -123,14 +123,14 @@ def test_closing_twice_is_harmless(tmp_path: Path) -> None:
     assert len(read(tmp_path / "a.mp4")[0]) == 1
 
 
-def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_unwritable_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"a\.mp4 cannot be written to .*choose another folder\.$"):
         VideoWriter(tmp_path / "gone" / "a.mp4", 64, 48)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the encoder holds back is written at the end at the latest, and fails then."""
     opened = av.open
     monkeypatch.setattr(av, "open", lambda path, *args, **more: opened("/dev/full", *args, **more | {"options": {}}))
@@ -186,7 +186,7 @@ def copy(source: Path, target: Path, every: int = 1, most: int = 10**9) -> Video
     ],
     ids=["one", "60", "29.97", "24", "uneven"],
 )
-def test_a_film_is_as_long_as_its_source(tmp_path: Path, times: list[float], every: int, sound: str | None) -> None:
+def test_a_video_is_as_long_as_its_source(tmp_path: Path, times: list[float], every: int, sound: str | None) -> None:
     last = times[-1] + (times[1] - times[0] if len(times) > 2 and times[2] < 0.3 else 0.04)
     source = make_film(tmp_path / "a.mp4", times, sound=sound, sound_seconds=(0, last))
     copy(source, tmp_path / "b.mp4", every)
@@ -195,7 +195,7 @@ def test_a_film_is_as_long_as_its_source(tmp_path: Path, times: list[float], eve
     assert after == pytest.approx(before, abs=1 / 60)
 
 
-def test_without_an_end_the_last_frame_is_shown_as_long_as_the_one_before(tmp_path: Path) -> None:
+def test_last_frame_lasts_as_long_as_the_one_before(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         for seconds in (0.0, 0.1, 0.3):
             film.write(GREY, seconds)
@@ -210,7 +210,7 @@ def test_without_an_end_the_last_frame_is_shown_as_long_as_the_one_before(tmp_pa
     assert lengths(tmp_path / "a.mp4")["video to"] == pytest.approx(0.4, abs=0.001)
 
 
-def test_an_end_before_the_last_frame_is_none(tmp_path: Path) -> None:
+def test_end_time_before_the_last_frame_is_ignored(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(GREY, 0.0)
         film.write(GREY, 1.0)
@@ -218,7 +218,7 @@ def test_an_end_before_the_last_frame_is_none(tmp_path: Path) -> None:
     assert lengths(tmp_path / "a.mp4")["video to"] == pytest.approx(2.0, abs=0.001)
 
 
-def test_colours_come_back_and_are_told(tmp_path: Path) -> None:
+def test_colors_are_kept_and_tagged(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48) as film:
         film.write(picture(3), 0.0)
     with av.open(str(tmp_path / "a.mp4")) as container:
@@ -274,7 +274,7 @@ SOUNDS = [
 
 
 @pytest.mark.parametrize(("name", "codec", "kept"), SOUNDS, ids=[f"{sound[1]}-{sound[0]}" for sound in SOUNDS])
-def test_sound_is_kept_in_time(tmp_path: Path, name: str, codec: str, kept: str) -> None:
+def test_audio_stays_in_sync(tmp_path: Path, name: str, codec: str, kept: str) -> None:
     pictures = "libvpx" if name.endswith("webm") else "libx264"
     start = 0.0 if name.endswith("avi") else 0.7
     source = make_film(tmp_path / name, 50, codec=pictures, sound=codec, sound_seconds=(start, 1.6))
@@ -289,7 +289,7 @@ def test_sound_is_kept_in_time(tmp_path: Path, name: str, codec: str, kept: str)
     assert 0 < data.find(b"moov") < data.find(b"mdat")
 
 
-def test_what_can_be_copied_is_copied(tmp_path: Path) -> None:
+def test_compatible_audio_is_copied(tmp_path: Path) -> None:
     def packets(path: Path) -> list[bytes]:
         with av.open(str(path)) as container:
             return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
@@ -300,7 +300,7 @@ def test_what_can_be_copied_is_copied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["aac", "libopus"])
-def test_sound_before_the_first_frame_is_kept(tmp_path: Path, codec: str) -> None:
+def test_audio_before_the_first_frame_is_kept(tmp_path: Path, codec: str) -> None:
     times = [0.8 + i / 25 for i in range(25)]
     source = make_film(tmp_path / "a.mp4", times, sound=codec, sound_seconds=(0.3, 1.7))
     copy(source, tmp_path / "b.mp4")
@@ -311,7 +311,7 @@ def test_sound_before_the_first_frame_is_kept(tmp_path: Path, codec: str) -> Non
 
 
 @pytest.mark.parametrize("codec", ["aac", "libopus"])
-def test_sound_ends_with_a_film_that_was_stopped(tmp_path: Path, codec: str) -> None:
+def test_audio_ends_with_a_shortened_video(tmp_path: Path, codec: str) -> None:
     source = make_film(tmp_path / "a.mp4", 100, sound=codec)
     copy(source, tmp_path / "b.mp4", most=25)
     after = lengths(tmp_path / "b.mp4")
@@ -321,7 +321,7 @@ def test_sound_ends_with_a_film_that_was_stopped(tmp_path: Path, codec: str) -> 
 
 
 @pytest.mark.parametrize("codec", ["aac", "libopus"])
-def test_sound_that_goes_on_after_the_last_frame_is_kept(tmp_path: Path, codec: str) -> None:
+def test_audio_after_the_last_frame_is_kept(tmp_path: Path, codec: str) -> None:
     source = make_film(tmp_path / "a.mkv", 25, sound=codec, sound_seconds=(0, 3))
     copy(source, tmp_path / "b.mp4")
     after = lengths(tmp_path / "b.mp4")
@@ -329,7 +329,7 @@ def test_sound_that_goes_on_after_the_last_frame_is_kept(tmp_path: Path, codec: 
     assert after["whole"] == pytest.approx(lengths(source)["whole"], abs=0.03)
 
 
-def test_sound_and_pictures_lie_close_together(tmp_path: Path) -> None:
+def test_audio_and_video_are_interleaved(tmp_path: Path) -> None:
     """Or a browser would have to fetch all of one before the other plays."""
     copy(make_film(tmp_path / "a.mp4", 250, sound="aac"), tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as container:
@@ -339,7 +339,7 @@ def test_sound_and_pictures_lie_close_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["aac", "libopus"])
-def test_a_hole_in_the_sound_stays_a_hole(tmp_path: Path, codec: str) -> None:
+def test_gap_in_the_audio_stays_silent(tmp_path: Path, codec: str) -> None:
     source = make_film(tmp_path / "a.mkv", 100, sound=codec, sound_seconds=[(0, 1), (2, 3)])
     copy(source, tmp_path / "b.mp4")
     came = heard(tmp_path / "b.mp4")
@@ -347,7 +347,7 @@ def test_a_hole_in_the_sound_stays_a_hole(tmp_path: Path, codec: str) -> None:
     assert came.holes == [pytest.approx((1.0, 2.0), abs=0.08)]
 
 
-def test_stereo_stays_stereo_and_more_becomes_stereo(tmp_path: Path) -> None:
+def test_more_than_two_channels_become_stereo(tmp_path: Path) -> None:
     for layout, rate, expected in (("mono", 8000, (1, 16_000)), ("5.1", 96_000, (2, 48_000))):
         source = make_film(tmp_path / "a.mkv", 25, sound="flac", sound_rate=rate, sound_layout=layout)
         copy(source, tmp_path / "b.mp4")
@@ -370,7 +370,7 @@ def spoil_sound(path: Path, part: slice) -> None:
 
 @pytest.mark.parametrize("part", [slice(0, None), slice(20, 30)])
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "libopus"), ("a.mkv", "flac")])
-def test_broken_sound_never_ends_the_film(tmp_path: Path, name: str, codec: str, part: slice) -> None:
+def test_damaged_audio_does_not_end_the_video(tmp_path: Path, name: str, codec: str, part: slice) -> None:
     source = make_film(tmp_path / name, 75, sound=codec)
     spoil_sound(source, part)
     copy(source, tmp_path / "b.mp4")
@@ -381,7 +381,7 @@ def test_broken_sound_never_ends_the_film(tmp_path: Path, name: str, codec: str,
         assert heard(tmp_path / "b.mp4").end == pytest.approx(3.0, abs=0.05)
 
 
-def test_sound_of_an_unknown_kind_is_left_out_and_told(tmp_path: Path) -> None:
+def test_unknown_audio_codec_is_left_out_with_a_warning(tmp_path: Path) -> None:
     source = make_film(tmp_path / "a.mp4", 10, sound="ac3")
     source.write_bytes(source.read_bytes().replace(b"ac-3", b"zzzz"))
     writer = copy(source, tmp_path / "b.mp4")
@@ -389,14 +389,14 @@ def test_sound_of_an_unknown_kind_is_left_out_and_told(tmp_path: Path) -> None:
     assert len(read(tmp_path / "b.mp4")[0]) == 10
 
 
-def test_a_film_that_is_gone_has_no_sound(tmp_path: Path) -> None:
+def test_missing_audio_source_gives_a_silent_video(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "b.mp4", 64, 48, tmp_path / "gone.mp4") as writer:
         writer.write(GREY, 0.0)
     assert writer.audio_warning == '"gone.mp4" was not found: check the name and the folder.'
     assert list(lengths(tmp_path / "b.mp4")) == ["whole", "video from", "video to"]
 
 
-def test_sound_that_the_file_cannot_hold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_that_mp4_does_not_support_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as a header that only its decoder finds wrong."""
     source = make_film(tmp_path / "a.mkv", 10, sound="flac")
     monkeypatch.setattr("emotion.media.audio_track._is_browser_compatible", lambda track: True)
@@ -411,7 +411,7 @@ def refuse(*_: object) -> None:
     raise av.error.InvalidDataError(1, "no")
 
 
-def test_a_discarded_film_closes_its_sound(tmp_path: Path) -> None:
+def test_a_discarded_video_closes_its_audio(tmp_path: Path) -> None:
     source = make_film(tmp_path / "a.mp4", 10, sound="aac")
     writer = VideoWriter(tmp_path / "b.mp4", 64, 48, source)
     writer.write(GREY, 0.0)

@@ -18,7 +18,7 @@ def started(act: Callable[[], object]) -> threading.Thread:
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 3))
-def test_everything_comes_in_order(items: list[int], room: int) -> None:
+def test_items_arrive_in_order(items: list[int], room: int) -> None:
     pipe: BoundedChannel[int] = BoundedChannel(room)
     maker = started(lambda: [*map(pipe.put, items), pipe.close()])
     assert list(pipe.receive()) == items
@@ -26,7 +26,7 @@ def test_everything_comes_in_order(items: list[int], room: int) -> None:
     assert not maker.is_alive()
 
 
-def test_no_more_wait_than_there_is_room_for() -> None:
+def test_capacity_bounds_the_waiting_items() -> None:
     pipe: BoundedChannel[int] = BoundedChannel(2)
     put = list[int]()
     maker = started(lambda: [put.append(n) for n in range(5) if pipe.put(n)])
@@ -41,7 +41,7 @@ def test_no_more_wait_than_there_is_room_for() -> None:
     assert not maker.is_alive()
 
 
-def test_an_error_of_the_maker_comes_after_all_that_it_made() -> None:
+def test_error_of_the_sender_follows_its_items() -> None:
     pipe: BoundedChannel[int] = BoundedChannel()
     pipe.put(1)
     pipe.close(ValueError("broken"))
@@ -51,7 +51,7 @@ def test_an_error_of_the_maker_comes_after_all_that_it_made() -> None:
         next(items)
 
 
-def test_who_puts_hears_that_nobody_takes() -> None:
+def test_put_returns_false_after_abandon() -> None:
     pipe: BoundedChannel[int] = BoundedChannel(1)
     assert pipe.put(1)
     answers = list[bool]()
@@ -62,7 +62,7 @@ def test_who_puts_hears_that_nobody_takes() -> None:
     assert list(pipe.receive()) == []
 
 
-def test_who_waits_can_be_stopped() -> None:
+def test_receive_stops_while_waiting() -> None:
     pipe: BoundedChannel[int] = BoundedChannel()
     asked = iter([False, False, True])
     assert list(pipe.receive(lambda: next(asked))) == []

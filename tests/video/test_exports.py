@@ -43,7 +43,7 @@ def made(tmp_path: Path, tiny: ModelBundle) -> VideoAnalysis:
 # ------------------------------------------------------------------ CSV and JSON
 
 
-def test_csv(made: VideoAnalysis, tiny: ModelBundle) -> None:
+def test_csv_has_one_row_per_face_and_frame(made: VideoAnalysis, tiny: ModelBundle) -> None:
     rows = list(csv.DictReader(io.StringIO(exports.to_csv(made).removeprefix(BYTE_ORDER_MARK))))
     assert list(rows[0]) == [*FACE_TABLE_COLUMNS, *score_columns(FERPLUS_LABELS)]
     assert len(rows) == 35
@@ -76,13 +76,13 @@ def test_csv(made: VideoAnalysis, tiny: ModelBundle) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
-def test_a_name_is_no_formula(made: VideoAnalysis, name: str) -> None:
+def test_names_are_no_formulas_in_csv(made: VideoAnalysis, name: str) -> None:
     made.rename(1, name)
     rows = list(csv.DictReader(io.StringIO(exports.to_csv(made).removeprefix(BYTE_ORDER_MARK))))
     assert rows[0]["name"] == "'" + name
 
 
-def test_json(made: VideoAnalysis, tiny: ModelBundle) -> None:
+def test_json_holds_provenance_people_and_frames(made: VideoAnalysis, tiny: ModelBundle) -> None:
     made.rename(1, "Anna")
     value = json.loads(exports.to_json(made))
     assert value["model"] == {"name": "tiny", "sha256": tiny.sha256}
@@ -143,7 +143,7 @@ def test_subtitles_join_merged_faces(made: VideoAnalysis) -> None:
     ("least", "expected"),
     [(0.9, ["00:00:00.000 --> 00:00:03.000\nFace 1: unsure"]), (0.8, ["80 %", "unsure", "80 %"])],
 )
-def test_subtitles_do_not_write_what_is_less_certain_than_the_settings_ask(
+def test_subtitles_replace_uncertain_labels(
     made: VideoAnalysis, tiny: ModelBundle, least: float, expected: list[str]
 ) -> None:
     settings = VideoSettings(AnalyzerSettings(min_confidence=least))
@@ -152,7 +152,7 @@ def test_subtitles_do_not_write_what_is_less_certain_than_the_settings_ask(
     assert [cue[-len(end) :] for cue, end in zip(found, expected, strict=True)] == expected
 
 
-def test_names_cannot_make_cues(made: VideoAnalysis) -> None:
+def test_names_cannot_add_cues(made: VideoAnalysis) -> None:
     made.rename(1, "a --> b\n\n00:00:01.000 --> 00:00:02.000\n<v Eve>")
     text = exports.to_vtt(made)
     assert text.count("-->") == 4
@@ -160,7 +160,7 @@ def test_names_cannot_make_cues(made: VideoAnalysis) -> None:
     assert len(text.split("\n\n")) == 6
 
 
-def test_times_of_long_films(made: VideoAnalysis) -> None:
+def test_timestamps_of_long_videos_have_hours(made: VideoAnalysis) -> None:
     write_lines(made.folder, line(0, 3599.5, (1, "sad")), line(1, 3600.25, (1, "happy")))
     assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80 %" in exports.to_vtt(VideoAnalysis(made.folder))
 
@@ -168,7 +168,7 @@ def test_times_of_long_films(made: VideoAnalysis) -> None:
 # ------------------------------------------------------------------ pictures
 
 
-def test_crops(read: Read, moving: Path) -> None:
+def test_thumbnails_are_zipped_per_face(read: Read, moving: Path) -> None:
     analysis = read(moving)
     analysis.rename(1, "../../Anna: <x>")
     analysis.rename(2, "Anna-x")
@@ -183,7 +183,7 @@ def test_crops(read: Read, moving: Path) -> None:
         assert len(archive.namelist()) == 3
 
 
-def test_gif(read: Read, moving: Path) -> None:
+def test_gif_shows_the_selected_seconds(read: Read, moving: Path) -> None:
     analysis = read(moving)
     content = exports.to_gif(analysis, 1.0, 3.0)
     with Image.open(io.BytesIO(content)) as picture:
@@ -201,19 +201,19 @@ def test_gif(read: Read, moving: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "end"), [(-1, 1), (2, 2), (3, 2), (0, 10.5), (float("nan"), 1), (0, float("inf")), (90, 95)]
 )
-def test_ranges_that_cannot_be(read: Read, moving: Path, start: float, end: float) -> None:
+def test_invalid_gif_ranges_are_refused(read: Read, moving: Path, start: float, end: float) -> None:
     analysis = read(moving, frame_stride=100)
     with pytest.raises(EmotionError, match="choose"):
         exports.to_gif(analysis, start, end)
 
 
-def test_a_gif_goes_on_to_the_end_only(read: Read, moving: Path) -> None:
+def test_gif_ends_with_the_video(read: Read, moving: Path) -> None:
     with Image.open(io.BytesIO(exports.to_gif(read(moving, frame_stride=100), 3.5, 8))) as picture:
         assert sum(one.info["duration"] for one in ImageSequence.Iterator(picture)) == pytest.approx(500, abs=100)
 
 
-def test_no_gif_without_the_film(made: VideoAnalysis) -> None:
-    with pytest.raises(EmotionError, match="no film with labels"):
+def test_gif_needs_the_annotated_video(made: VideoAnalysis) -> None:
+    with pytest.raises(EmotionError, match="no annotated video"):
         exports.to_gif(made, 0, 1)
 
 
@@ -247,7 +247,7 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> None:
+def test_report_is_complete_and_fetches_nothing(read: Read, moving: Path) -> None:
     analysis = read(moving)
     page = Page(exports.render_report(analysis))
     assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == ["lanes", "crowd", "parts"]
@@ -272,17 +272,17 @@ def test_the_report_is_whole_and_fetches_nothing(read: Read, moving: Path) -> No
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
-def test_the_report_tells_hidden_faces_from_none(made: VideoAnalysis, tmp_path: Path, tiny: ModelBundle) -> None:
+def test_report_distinguishes_hidden_faces_from_none(made: VideoAnalysis, tmp_path: Path, tiny: ModelBundle) -> None:
     for track in (1, 2):
         made.hide(track)
     text = exports.render_report(made)
     assert "All faces that were found in it are hidden." in text
     assert "No face was found" not in text
     write_lines(tmp_path, line(0, 0.0))
-    assert "No face was found in this film." in exports.render_report(VideoAnalysis(tmp_path))
+    assert "No face was found in this video." in exports.render_report(VideoAnalysis(tmp_path))
 
 
-def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
+def test_names_are_escaped_in_the_report(read: Read, moving: Path) -> None:
     analysis = read(moving)
     plain = Page(exports.render_report(analysis))
     analysis.rename(1, HOSTILE)
@@ -297,7 +297,7 @@ def test_names_do_nothing_in_the_report(read: Read, moving: Path) -> None:
     assert any("\\u003c/script\\u003e" in name for name in names)
 
 
-def test_all_files_at_once(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_all_results_are_written_and_zipped(read: Read, moving: Path, tmp_path: Path) -> None:
     analysis = read(moving)
     exports.write_results(analysis, analysis.folder)
     texts = ["faces.csv", "provenance.json", "faces.json", "expressions.vtt", "report.html"]

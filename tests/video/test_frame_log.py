@@ -115,7 +115,7 @@ def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
     assert log.to_dataframe()["track_id"].tolist() == [7]
 
 
-def test_a_hole_in_the_film_is_not_the_time_of_one_frame(tmp_path: Path) -> None:
+def test_a_hole_in_the_video_is_not_the_time_of_one_frame(tmp_path: Path) -> None:
     write_lines(tmp_path, line(0, 0.0), line(1, 0.1), line(2, 0.2), line(3, 36_000.0))
     log = FrameLog(tmp_path)
     log.refresh()

@@ -72,7 +72,7 @@ def test_people(read: Read, moving: Path) -> None:
     assert two.thumbnail == analysis.folder / "thumbnails" / "2.jpg"
 
 
-def test_the_index_of_pictures_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_of_images_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analysis, read_paths = read(moving), list[Path]()
     monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
     assert len(analysis.people()) == 2
@@ -130,12 +130,12 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
         lambda: analysis.hide(track),
         lambda: analysis.unmerge(track),
     ):
-        with pytest.raises(EmotionError, match=f"There is no face {track} in this film; it has 2 faces"):
+        with pytest.raises(EmotionError, match=f"There is no face {track} in this video; it has 2 faces"):
             act()
     assert not (analysis.folder / "people.json").exists()
 
 
-def test_a_view_grows_while_the_film_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_a_view_grows_while_the_video_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
     whole = read(moving)
     lines = [*whole.frame_log.iter_lines()]
     growing = tmp_path / "growing"
@@ -176,7 +176,7 @@ def test_damaged_files_are_said(read: Read, moving: Path, name: str) -> None:
 
 
 def test_there_is_no_analysis(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="There is no film in"):
+    with pytest.raises(JobError, match="There is no video in"):
         VideoAnalysis.open(tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Mode
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
     with pytest.raises(VideoError, match=r'"x\.mp4" is empty'):
         start(io.BytesIO())
-    with pytest.raises(JobError, match="cannot be kept"):
+    with pytest.raises(JobError, match="cannot be written to"):
         start(tmp_path / "missing.mp4")
     with pytest.raises(ModelError):
         start(moving, model=tmp_path)
@@ -303,7 +303,7 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_killed_film_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
+def test_a_killed_video_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
     job = start_long()
     analysis = VideoAnalysis.open(job.folder)
     until(lambda: analysis.num_frames > 20)

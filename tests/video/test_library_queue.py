@@ -99,7 +99,7 @@ def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
         pass
 
 
-def test_a_killed_film_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_killed_video_holds_up_nobody(tmp_path: Path) -> None:
     one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
     killed = subprocess.Popen([sys.executable, "-c", HOLD, str(one)], stdout=subprocess.PIPE, text=True)
     try:

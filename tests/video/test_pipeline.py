@@ -74,7 +74,7 @@ def test_every_frame(read: Read, moving: Path) -> None:
     assert (facts.width, facts.height, facts.codec) == (240, 180, "h264")
 
 
-def test_the_film_has_all_frames_at_their_times_and_boxes_on_them(read: Read, moving: Path) -> None:
+def test_the_video_has_all_frames_at_their_times_and_boxes_on_them(read: Read, moving: Path) -> None:
     analysis = read(moving)
     assert analysis.annotated_video is not None
     before, after = frames_of(moving), frames_of(analysis.annotated_video)
@@ -83,7 +83,7 @@ def test_the_film_has_all_frames_at_their_times_and_boxes_on_them(read: Read, mo
     assert min(changed) > 60  # each has its box
 
 
-def test_the_film_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) -> None:
+def test_the_video_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) -> None:
     analysis = read(moving)
     with av.open(str(analysis.annotated_video)) as made, av.open(str(moving)) as source:
         stream = made.streams.video[0]
@@ -92,7 +92,7 @@ def test_the_film_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) 
         assert made.metadata["comment"] == analysis.request.provenance_line
 
 
-def test_without_the_film(read: Read, moving: Path) -> None:
+def test_without_the_video(read: Read, moving: Path) -> None:
     analysis = read(moving, write_video=False)
     assert analysis.annotated_video is None
     assert analysis.num_frames == 40
@@ -107,7 +107,7 @@ def test_how_many_frames_are_looked_at(read: Read, moving: Path, every: int, loo
     assert analysis.summary["frames_written"] == 40
 
 
-def test_the_same_film_gives_the_same_files(read: Read, moving: Path) -> None:
+def test_the_same_video_gives_the_same_files(read: Read, moving: Path) -> None:
     one, other = read(moving, "one", frame_stride=2), read(moving, "other", frame_stride=2)
     assert exports.to_csv(one) == exports.to_csv(other)
     assert exports.to_vtt(one) == exports.to_vtt(other)
@@ -135,7 +135,7 @@ def test_crops_and_moments(read: Read, moving: Path) -> None:
     assert read_image(sad.thumbnail).mean() < read_image(change.thumbnail).mean()
 
 
-def test_a_face_in_a_last_picture_that_stands_for_long(read: Read, tmp_path: Path) -> None:
+def test_a_face_in_a_last_image_that_stands_for_long(read: Read, tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "still.mp4", 240, 180) as film:
         for i in range(40):
             film.write(paint([]), i / 8)
@@ -145,7 +145,7 @@ def test_a_face_in_a_last_picture_that_stands_for_long(read: Read, tmp_path: Pat
     assert face.first_seen == pytest.approx(5.0, abs=0.01)
 
 
-def test_a_film_without_a_face(read: Read, tmp_path: Path) -> None:
+def test_a_video_without_a_face(read: Read, tmp_path: Path) -> None:
     analysis = read(make_film(tmp_path / "empty.mp4", lambda t: []))
     assert analysis.num_frames == 20
     assert analysis.face_table().empty
@@ -250,7 +250,7 @@ def test_progress_tells_how_far_it_is(read: Read, moving: Path, tmp_path: Path) 
     assert len(report.texts) == 40
 
 
-def test_a_film_beyond_the_limit_is_read_up_to_it(
+def test_a_video_beyond_the_limit_is_read_up_to_it(
     read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = pipeline.VideoReader
@@ -278,7 +278,7 @@ def test_the_disk_gets_full_while_frames_are_written(
 
     monkeypatch.setattr(pipeline, "write_atomic", full)
     monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
-    with pytest.raises(JobError, match=r"No space left on device.* what was read until then is kept"):
+    with pytest.raises(JobError, match=r"No space left on device.* the results so far are kept"):
         read(moving)
     analysis = VideoAnalysis(tmp_path / "out")
     assert 0 < analysis.num_frames < 40
@@ -286,7 +286,7 @@ def test_the_disk_gets_full_while_frames_are_written(
     assert len(frames_of(analysis.annotated_video)) >= 1
 
 
-def test_the_film_cannot_be_written_to_its_end(
+def test_the_video_cannot_be_written_to_its_end(
     read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = VideoWriter.write, [0]
@@ -315,7 +315,7 @@ def test_too_little_room_is_said_before_anything_is_read(
     assert not (tmp_path / "out" / "frames.jsonl").exists()
 
 
-def test_what_is_no_film_is_refused(read: Read, tmp_path: Path) -> None:
+def test_what_is_no_video_is_refused(read: Read, tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_text("#EXTM3U\nsecret.txt\n")
     with pytest.raises(VideoError, match=r'"no\.mp4" is plain text'):
         read(tmp_path / "no.mp4")
@@ -346,7 +346,7 @@ def test_another_reading_begins_anew(read: Read, moving: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["annotated.mp4", "frames.jsonl"])
-def test_a_film_is_not_overwritten_by_its_own_result(read: Read, moving: Path, tmp_path: Path, name: str) -> None:
+def test_a_video_is_not_overwritten_by_its_own_result(read: Read, moving: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
     film = tmp_path / "out" / name
     film.write_bytes(moving.read_bytes())
@@ -355,7 +355,7 @@ def test_a_film_is_not_overwritten_by_its_own_result(read: Read, moving: Path, t
     assert film.read_bytes() == moving.read_bytes()
 
 
-def test_a_large_film_is_held_back_by_few_frames(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
+def test_a_large_video_is_held_back_by_few_frames(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
     monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * paint([]).nbytes)
     easel = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
     given = [len(list(easel.push(paint([]), i / 10, () if i == 0 else None))) for i in range(10)]

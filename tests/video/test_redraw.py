@@ -227,8 +227,8 @@ def running(folder: Path) -> None:
         (no_source, "was not found"),
         (lambda folder: (folder / "regions.jsonl").unlink(), r"regions\.jsonl is missing or damaged"),
         (lambda folder: (folder / "regions.jsonl").write_text("[1]\n"), r"regions\.jsonl is missing or damaged"),
-        (lambda folder: (folder / "annotated.mp4").unlink(), "has no video with labels"),
-        (lambda folder: (folder / "summary.json").unlink(), "has no video with labels"),
+        (lambda folder: (folder / "annotated.mp4").unlink(), "has no annotated video"),
+        (lambda folder: (folder / "summary.json").unlink(), "has no annotated video"),
         (running, "is being analyzed"),
     ],
 )

@@ -43,7 +43,7 @@ def test_what_is_not_there_is_refused_at_once(tmp_path: Path, tiny: ModelBundle)
         VideoRequest.from_video(tmp_path, "x", VideoSettings(), "dlib", tiny.folder)
     with pytest.raises(ModelError, match="There is no"):
         VideoRequest.from_video(tmp_path, "x", VideoSettings(), "haar", tmp_path)
-    with pytest.raises(EmotionError, match="The model has no answer 'affectnet'; it has ferplus, fer2013"):
+    with pytest.raises(EmotionError, match="The model has no head 'affectnet'; it has ferplus, fer2013"):
         VideoRequest.from_video(tmp_path, "x", VideoSettings(AnalyzerSettings(head="affectnet")), "haar", tiny.folder)
     with pytest.raises(VideoError):
         VideoSettings(frame_stride=-1)
@@ -66,7 +66,7 @@ def test_any_name_becomes_a_line_that_can_be_kept(
     "text", ["{", "[]", "{}", '{"name": "x", "video_path": 7, "settings": {}}', '{"settings": []}']
 )
 def test_a_damaged_request(tmp_path: Path, text: str) -> None:
-    with pytest.raises(JobError, match="There is no film in"):
+    with pytest.raises(JobError, match="There is no video in"):
         VideoRequest.read(tmp_path)
     (tmp_path / "request.json").write_text(text)
     with pytest.raises(JobError, match="damaged"):

@@ -225,7 +225,7 @@ def test_slow_readings_leave_no_stripes(folder: Path) -> None:
     assert set(together["num_faces"]) == {3}
 
 
-def test_a_picture_that_stands_for_a_while_counts_where_it_stands(folder: Path) -> None:
+def test_a_image_that_stands_for_a_while_counts_where_it_stands(folder: Path) -> None:
     write_lines(folder, line(0, 0.0, (1, "sad")), line(1, 0.8, (1, "happy")), line(2, 1.0), line(3, 1.2))
     log = FrameLog(folder)
     log.refresh()

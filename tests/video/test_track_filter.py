@@ -105,18 +105,18 @@ def test_fast_does_not_count_who_is_there_for_one_look(fps: int) -> None:
     assert not any(shown)
 
 
-def test_who_is_in_a_picture_that_stands_for_long_counts() -> None:
+def test_who_is_in_a_image_that_stands_for_long_counts() -> None:
     faces: list[Look] = [{}, {7: 0.9, 8: 0.2}, {9: 0.9}, {}, {}, {}]
     assert play(*faces, at=[0, 0.1, 2.1, 2.2, 2.3, 2.4]) == [[], [1], [], [], [], []]
     assert play(*faces, at=[0, 0.1, 0.2, 2.2, 2.3, 2.4]) == [[], [], [1], [], [], []]
 
 
-def test_who_had_gone_before_a_picture_that_stands_for_long_does_not_count() -> None:
+def test_who_had_gone_before_a_image_that_stands_for_long_does_not_count() -> None:
     assert play({}, {7: 0.9}, None, {}, None, {}, at=[0, 0.05, 0.1, 0.15, 0.9, 0.95]) == [[], [], None, [], None, []]
 
 
 @pytest.mark.parametrize(("end", "numbers"), [(None, []), (0.6, []), (2.5, [1])])
-def test_how_long_the_last_picture_stands(end: float | None, numbers: list[int]) -> None:
+def test_how_long_the_last_image_stands(end: float | None, numbers: list[int]) -> None:
     assert play(*[{}] * 5, {7: 0.9}, end=end)[-1] == numbers
 
 

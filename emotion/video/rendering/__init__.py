@@ -1,1 +1,1 @@
-"""What a video is shown by: drawn frames, thumbnails, highlights."""
+"""Images of a video: annotated frames, cover, thumbnails, highlights."""

@@ -118,7 +118,7 @@ def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
 # ------------------------------------------------------------------ crops
 
 
-def test_the_best_picture_wins(tmp_path: Path, make_scores: Make) -> None:
+def test_the_best_image_wins(tmp_path: Path, make_scores: Make) -> None:
     crops, rng = ThumbnailStore(tmp_path, False), np.random.default_rng(0)
     sharp = rng.integers(100, 256, (240, 320, 3), np.uint8)
     cases = [

@@ -49,7 +49,7 @@ def test_after_the_last_look(seconds: float, expected: dict[int, float]) -> None
     assert places(interpolate_faces(BEFORE, None, seconds)) == expected
 
 
-def test_nobody_ever_looked_or_at_other_pictures() -> None:
+def test_nobody_ever_looked_or_at_other_images() -> None:
     assert interpolate_faces(None, None, 1.0) == ()
     assert interpolate_faces(BEFORE, AFTER, 1.5, (7, 7, 3)) == ()
     assert interpolate_faces(BEFORE, BEFORE, 1.0) == BEFORE.faces
