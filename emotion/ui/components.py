@@ -1,10 +1,10 @@
-"""Components shared by the pages: the annotated image, the thumbnails, charts, and text for a face."""
+"""Components shared by the pages: annotated image, thumbnails, charts, downloads, and texts for a face."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -14,11 +14,10 @@ from emotion.faces import Face
 from emotion.formatting import format_percent
 from emotion.media.image_reader import encode_jpeg
 from emotion.recognition.annotation import MAX_FULL_LABELS
-from emotion.results import photos
-from emotion.results.photos import ImageArray, PhotoAnalysis
+from emotion.results.photos import ImageArray, PhotoAnalysis, downscale
 from emotion.storage import PROJECT_ROOT
 
-if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
+if TYPE_CHECKING:  # importing altair takes a third of a second, and the first page has no chart
     import altair as alt
 
 
@@ -47,13 +46,23 @@ def show_annotated_image(
     selected: int,
     on_select: Callable[[int], None],
 ) -> None:
-    """Show a photo with its boxes; a click on one calls `on_select` with its number, counted from 1."""
+    """Show a photo with a box for each face.
+
+    Args:
+        analysis: The analyzed photo.
+        faces: Its faces with the labels to show.
+        key: Key of the component.
+        alt_text: Description of the photo.
+        anonymize: Whether its faces are pixelated.
+        selected: Number of the selected face, counted from 1; 0 for none.
+        on_select: Called with the number of a clicked face.
+    """
     data = {
         "src": to_data_url(analysis.render_preview(anonymize)),
         "alt": alt_text,
         "width": analysis.width,
         "height": analysis.height,
-        # A tuple: of a list Streamlit asks whether it is a table, and loads pandas for that.
+        # A tuple: for a list Streamlit imports pandas, to check whether it is a table.
         "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
         "selected": selected,
         "max_labels": MAX_FULL_LABELS,
@@ -97,14 +106,21 @@ def show_thumbnails(
     selected: int,
     on_select: Callable[[int], None],
 ) -> None:
-    """Show thumbnails of `side_px` pixels in an area that scrolls above `max_height_px`.
+    """Show thumbnails to select from.
 
-    A click calls `on_select` as in `show_annotated_image`.
+    Args:
+        thumbnails: The thumbnails.
+        key: Key of the component.
+        label: Label for screen readers.
+        side_px: Width and height of a thumbnail.
+        max_height_px: Height from which on the area scrolls.
+        selected: Number of the selected thumbnail, counted from 1; 0 for none.
+        on_select: Called with the number of a clicked thumbnail.
     """
     data = {
         "thumbnails": [
-            {**item._asdict(), "image": to_data_url(encode_jpeg(photos.downscale(item.image, 2 * side_px), 85))}
-            for item in thumbnails
+            {**thumbnail._asdict(), "image": to_data_url(encode_jpeg(downscale(thumbnail.image, 2 * side_px), 85))}
+            for thumbnail in thumbnails
         ],
         "label": label,
         "side_px": side_px,
@@ -117,10 +133,32 @@ def show_thumbnails(
 def show_chart(
     chart: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, on_select: Callable[[], None] | None = None
 ) -> None:
-    """A chart of `emotion.charts` over the whole width, in the colours of the page; `on_select` is called after a click
-    in it, when what was chosen stands in the session's state below `key`."""
-    # Streamlit's own chart theme writes labels in a grey that is too pale to read on white.
+    """Show a chart of `emotion.charts` over the whole width.
+
+    Args:
+        chart: The chart.
+        key: Key of the chart.
+        alt_text: Description of the chart.
+        on_select: Called after a click in the chart, when the session state has the selection under `key`.
+    """
+    # Streamlit's chart theme has gray labels with too little contrast.
     st.altair_chart(chart, key=key, theme=None, width="stretch", alt=alt_text, on_select=on_select or "ignore")
+
+
+def download_button(
+    label: str, data: Callable[[], bytes | str] | bytes | str | BinaryIO, file_name: str, key: str
+) -> None:
+    """Show a button that saves a file.
+
+    Args:
+        label: Text of the button.
+        data: The content, or a function that makes it when the button is clicked. It must not be in a fragment that
+            refreshes itself: each run would replace the file that a click has just requested.
+        file_name: Suggested name of the file.
+        key: Key of the widget.
+    """
+    data_or_factory: Any = data
+    st.download_button(label, data_or_factory, file_name, key=key, on_click="ignore", icon=":material/download:")
 
 
 def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], None]) -> Callable[[], None]:
@@ -135,25 +173,25 @@ def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], N
 
 
 def to_data_url(jpeg: bytes) -> str:
-    """A JPEG as an address that a component can show without asking for a file."""
+    """Encode a JPEG as a data URL, which a component shows without another request."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def format_size(size: tuple[int, int]) -> str:
-    """A width and height in words: "640 × 480 pixels"."""
+    """Format a width and height: "640 × 480 pixels"."""
     return f"{size[0]} × {size[1]} pixels"
 
 
 def format_prediction(face: Face) -> str:
-    """What a face is called: "happy 87 %" or "unsure"."""
+    """Format the label of a face: "happy 87 %" or "unsure"."""
     if face.uncertainty_reason is not None or face.confidence is None:
         return face.display_label
     return f"{face.label} {format_percent(face.confidence)}"
 
 
 def format_uncertainty(face: Face) -> str:
-    """Why a face is unsure, as a sentence; "" where it is not."""
+    """Format why a face is unsure; "" where it is not."""
     if face.uncertainty_reason is None or face.confidence is None:
         return ""
-    best = f"{face.label} at {format_percent(face.confidence)}"
-    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best}."
+    best_guess = f"{face.label} at {format_percent(face.confidence)}"
+    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best_guess}."

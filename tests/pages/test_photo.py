@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
 from emotion.results import photos
-from emotion.ui import photo_cache
+from emotion.ui import photo_cache, streamlit_workarounds
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
@@ -62,7 +62,7 @@ def test_what_is_no_longer_shown_takes_no_memory(
 ) -> None:
     forgotten, read = list[str](), list[str]()
     original = photos.analyze_photo
-    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
+    monkeypatch.setattr(streamlit_workarounds, "release_upload", forgotten.append)
     monkeypatch.setattr(photos, "analyze_photo", lambda *given: (read.append(given[-1]), original(*given))[1])
     page = open_page("photo")
     page.upload(("three.png", three_faces))

@@ -25,7 +25,7 @@ from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.media.video_writer import VideoWriter
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import Prediction
-from emotion.ui import components, gc_tuning, photo_cache
+from emotion.ui import components, streamlit_workarounds
 from emotion.ui.video import frames as video_frames
 from emotion.ui.video import people
 from emotion.ui.video import timeline as video_timeline
@@ -257,7 +257,7 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
 
 def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
-    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
+    monkeypatch.setattr(streamlit_workarounds, "release_upload", forgotten.append)
     page = open_page("video")
     page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
     assert len(set(forgotten)) == 2
@@ -782,6 +782,6 @@ def test_a_page_that_ends_early_is_set_aside_for_the_collector_too(
     open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(gc_tuning, "freeze_objects", lambda: calls.append(1))
+    monkeypatch.setattr(streamlit_workarounds, "freeze_objects", lambda: calls.append(1))
     open_page("video")
     assert len(calls) == 2, "Home, and Films without a film, which stops in the middle"
