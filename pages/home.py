@@ -6,7 +6,7 @@ import streamlit as st
 
 from emotion.formatting import format_percent
 from emotion.recognition import detector_factory
-from emotion.ui import messages, models, photo_cache, photos
+from emotion.ui import annotated_photo, messages, models, photo_cache
 from emotion.ui import page as ui_page
 
 VIDEO_ILLUSTRATION, LIVE_ILLUSTRATION = (
@@ -21,7 +21,7 @@ def show_sample() -> None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
     with messages.error_box("the sample"):
-        photos.show_annotated_photo(
+        annotated_photo.show_annotated_photo(
             content, name, key="home_picture", alt_text="An astronaut in front of a space shuttle"
         )
 

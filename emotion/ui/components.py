@@ -36,6 +36,13 @@ _ANNOTATED_IMAGE: Final = load_component("annotated_image")
 _THUMBNAILS: Final = load_component("thumbnails")
 
 
+class Selection(NamedTuple):
+    """The selected item of a component, counted from 1 (0 for none), and what is called with a clicked one."""
+
+    number: int
+    on_select: Callable[[int], None]
+
+
 def show_annotated_image(
     analysis: PhotoAnalysis,
     faces: Sequence[Face],
@@ -43,8 +50,7 @@ def show_annotated_image(
     key: str,
     alt_text: str,
     anonymize: bool,
-    selected: int,
-    on_select: Callable[[int], None],
+    selection: Selection | None = None,
 ) -> None:
     """Show a photo with a box for each face.
 
@@ -54,8 +60,7 @@ def show_annotated_image(
         key: Key of the component.
         alt_text: Description of the photo.
         anonymize: Whether its faces are pixelated.
-        selected: Number of the selected face, counted from 1; 0 for none.
-        on_select: Called with the number of a clicked face.
+        selection: Selected face; without it, a click selects no face.
     """
     data = {
         "src": to_data_url(analysis.render_preview(anonymize)),
@@ -64,10 +69,10 @@ def show_annotated_image(
         "height": analysis.height,
         # A tuple: for a list Streamlit imports pandas, to check whether it is a table.
         "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
-        "selected": selected,
+        "selected": selection.number if selection else 0,
         "max_labels": MAX_FULL_LABELS,
     }
-    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), on_select))
+    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), selection))
 
 
 def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
@@ -103,8 +108,7 @@ def show_thumbnails(
     label: str,
     side_px: int,
     max_height_px: int,
-    selected: int,
-    on_select: Callable[[int], None],
+    selection: Selection,
 ) -> None:
     """Show thumbnails to select from.
 
@@ -114,8 +118,7 @@ def show_thumbnails(
         label: Label for screen readers.
         side_px: Width and height of a thumbnail.
         max_height_px: Height from which on the area scrolls.
-        selected: Number of the selected thumbnail, counted from 1; 0 for none.
-        on_select: Called with the number of a clicked thumbnail.
+        selection: Selected thumbnail.
     """
     data = {
         "thumbnails": [
@@ -125,9 +128,9 @@ def show_thumbnails(
         "label": label,
         "side_px": side_px,
         "max_height_px": max_height_px,
-        "selected": selected,
+        "selected": selection.number,
     }
-    _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), on_select))
+    _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), selection))
 
 
 def show_chart(
@@ -161,13 +164,13 @@ def download_button(
     st.download_button(label, data_or_factory, file_name, key=key, on_click="ignore", icon=":material/download:")
 
 
-def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], None]) -> Callable[[], None]:
+def _make_select_callback(key: str, num_items: int, selection: Selection | None) -> Callable[[], None]:
     """Make the callback for a selection in a component; the browser may send any value."""
 
     def on_change() -> None:
         number = st.session_state[key].get("selected")
-        if isinstance(number, (int, float)) and 1 <= number <= num_items:
-            on_select(int(number))
+        if selection and isinstance(number, (int, float)) and 1 <= number <= num_items:
+            selection.on_select(int(number))
 
     return on_change
 

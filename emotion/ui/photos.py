@@ -39,33 +39,6 @@ def format_face_count(num_faces: int) -> str:
     return {0: "no face", 1: "1 face"}.get(num_faces, f"{num_faces} faces")
 
 
-def show_annotated_photo(content: bytes, name: str, *, key: str, alt_text: str) -> tuple[Face, ...]:
-    """Analyze a photo and show it without selection.
-
-    Args:
-        content: The bytes of the file.
-        name: Name of the photo in error messages.
-        key: Key of the component.
-        alt_text: What the image is; the counts of the expressions are appended.
-
-    Returns:
-        Its faces.
-    """
-    settings = session.get_settings()
-    analysis = photo_cache.analyze_photo(content, name)
-    faces = analysis.apply_min_confidence(settings.analyzer_settings.min_confidence)
-    components.show_annotated_image(
-        analysis,
-        faces,
-        key=key,
-        alt_text=f"{alt_text}: {serialization.format_counts(faces)}",
-        anonymize=settings.anonymize,
-        selected=0,
-        on_select=lambda _: None,
-    )
-    return faces
-
-
 def show_result(photo: Photo, settings: SessionSettings) -> None:
     """Show a photo with its faces."""
     selected = state["photo_face"] = max(1, min(state.get("photo_face", 1), len(photo.faces)))
@@ -96,9 +69,8 @@ def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
         photo.faces,
         key="photo_picture",
         anonymize=settings.anonymize,
-        selected=selected,
+        selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
         alt_text=f"{photo.name}: {serialization.format_counts(photo.faces)}",
-        on_select=lambda n: select_face(state["photo_index"], n),
     )
     if photo.analysis.reduction > 1:
         st.caption(
@@ -127,8 +99,7 @@ def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
         label="Faces",
         side_px=76,
         max_height_px=620,
-        selected=selected,
-        on_select=lambda n: select_face(state["photo_index"], n),
+        selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
     )
 
 
@@ -276,6 +247,5 @@ def show_thumbnails(analyzed_photos: list[Photo]) -> None:
         label="Photos",
         side_px=104,
         max_height_px=330,
-        selected=state["photo_index"],
-        on_select=lambda n: select_face(n, 1),
+        selection=components.Selection(state["photo_index"], lambda n: select_face(n, 1)),
     )

@@ -30,27 +30,27 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_the_collector_has_little_to_look_through_afterwards() -> None:
+def test_freezing_leaves_few_collectable_objects() -> None:
     before = len(gc.get_objects())
     streamlit_workarounds.freeze_objects()
     assert len(gc.get_objects()) < before / 20
     assert gc.get_freeze_count() > before / 2
 
 
-def test_garbage_from_before_is_not_kept() -> None:
+def test_earlier_garbage_is_freed_before_freezing() -> None:
     seen = weakref.ref(Circle())
     streamlit_workarounds.freeze_objects()
     assert seen() is None
 
 
-def test_later_garbage_is_collected_as_ever() -> None:
+def test_later_garbage_is_collected() -> None:
     streamlit_workarounds.freeze_objects()
     seen = weakref.ref(Circle())
     gc.collect()
     assert seen() is None
 
 
-def test_nothing_is_done_again_without_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_freezing_repeats_only_after_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     streamlit_workarounds.freeze_objects()
     count = gc.get_freeze_count()
     kept = [Circle() for _ in range(10_000)]
@@ -61,7 +61,7 @@ def test_nothing_is_done_again_without_new_modules(monkeypatch: pytest.MonkeyPat
     assert gc.get_freeze_count() > count + len(kept) / 2
 
 
-def test_what_became_garbage_later_is_freed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_garbage_is_freed_by_the_full_collection(monkeypatch: pytest.MonkeyPatch) -> None:
     circle = Circle()
     seen = weakref.ref(circle)
     streamlit_workarounds.freeze_objects()

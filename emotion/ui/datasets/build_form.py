@@ -174,17 +174,7 @@ def _choose_config() -> DatasetBuildConfig | None:
             )
             min_face = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_min_face")
         with right:
-            size = st.select_slider(
-                "Size of the faces, pixels",
-                _FACE_SIZES,
-                48,
-                key="data_size",
-                help="48 is that of FER-2013, and the input size of most networks here.",
-            )
-            ratios = st.text_input("Training / validation / test", "80/10/10", key="data_split")
-            seed = st.number_input(
-                "Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed gives the same splits."
-            )
+            size, ratios, seed = _choose_output()
         settings = session.get_settings()
         st.caption(
             f"Faces are searched as on the Photos page, now with {messages.escape_markdown(settings.detector)}: "
@@ -192,9 +182,9 @@ def _choose_config() -> DatasetBuildConfig | None:
         )
     try:
         return DatasetBuildConfig(
-            int(size),
+            size,
             parse_split_ratios(ratios),
-            int(seed),
+            seed,
             "none" if multi_face == "none" else "largest",
             int(min_face),
             pre_cropped,
@@ -204,3 +194,17 @@ def _choose_config() -> DatasetBuildConfig | None:
     except DataError as error:
         st.error(messages.escape_markdown(str(error)), icon=":material/error:")
         return None
+
+
+def _choose_output() -> tuple[int, str, int]:
+    """Choose the size of the faces in pixels, the split ratios and the seed."""
+    size = st.select_slider(
+        "Size of the faces, pixels",
+        _FACE_SIZES,
+        48,
+        key="data_size",
+        help="48 is that of FER-2013, and the input size of most networks here.",
+    )
+    ratios = st.text_input("Training / validation / test", "80/10/10", key="data_split")
+    seed = st.number_input("Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed gives the same splits.")
+    return int(size), ratios, int(seed)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from emotion.results import serialization
-from emotion.ui import messages, photo_cache, photos
+from emotion.ui import annotated_photo, messages, photo_cache
 
 NOTHING_KEPT = "Nothing is kept unless you save it."
 
@@ -15,14 +15,16 @@ def show_single_image() -> None:
         st.caption("For browsers or networks that block streams. " + NOTHING_KEPT)
         return
     with messages.error_box("the image"):
-        faces = photos.show_annotated_photo(upload.getvalue(), "the image", key="live_photo", alt_text="The image")
+        faces = annotated_photo.show_annotated_photo(
+            upload.getvalue(), "the image", key="live_photo", alt_text="The image"
+        )
         st.markdown(f"##### {serialization.format_counts(faces).capitalize()}", anchors=False)
 
 
 def show_example() -> None:
     """Show the sample photo, until the camera is enabled."""
     content = photo_cache.read_sample_photo()[1]
-    photos.show_annotated_photo(content, "the sample", key="live_example", alt_text="An example")
+    annotated_photo.show_annotated_photo(content, "the sample", key="live_example", alt_text="An example")
     st.caption(
         "An example. Your camera gets such boxes as it moves; each face keeps its number. No camera? "
         "Choose the demo above."

@@ -54,9 +54,11 @@ def show_sheet(sampler: Sampler, seeds: tuple[int, ...], labels: tuple[str, ...]
             key=f"gen_sheet_{label}",
             label=f"{label} faces",
             max_height_px=620,
-            selected=row.index(selected_face) + 1 if selected_face in row else 0,
+            selection=components.Selection(
+                row.index(selected_face) + 1 if selected_face in row else 0,
+                lambda number, label=label: _select_face(seeds[number - 1], label),
+            ),
             side_px=76,
-            on_select=lambda number, label=label: _select_face(seeds[number - 1], label),
         )
 
 

@@ -129,8 +129,7 @@ def _show_faces(
         label="Faces",
         side_px=validation_faces.FACE_PX,
         max_height_px=460,
-        selected=selected,
-        on_select=lambda number: state.update({key: number}),
+        selection=components.Selection(selected, lambda number: state.update({key: number})),
     )
     if thumbnails:
         row = int(visible[selected - 1])

@@ -46,8 +46,7 @@ def show_tracked_examples(folder: Path, class_names: Sequence[str], key: str) ->
         label="The same faces after every epoch",
         side_px=FACE_PX,
         max_height_px=420,
-        selected=selected,
-        on_select=lambda number: state.update({key: number}),
+        selection=components.Selection(selected, lambda number: state.update({key: number})),
     )
     table = tables.epoch_probabilities_table(
         examples.probabilities[:, selected - 1].astype(np.float64), examples.epochs.tolist(), class_names

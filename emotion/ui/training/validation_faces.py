@@ -116,8 +116,7 @@ def show_faces(
         label="Faces",
         side_px=FACE_PX,
         max_height_px=420,
-        selected=selected,
-        on_select=lambda number: state.update({key: number}),
+        selection=components.Selection(selected, lambda number: state.update({key: number})),
     )
     if visible:
         _show_face(preds, faces, visible[selected - 1], predicted)
