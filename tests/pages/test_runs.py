@@ -210,7 +210,7 @@ def test_clicked_cell_shows_faces_with_votes(runs: Path, look: Any, tmp_path: Pa
 
 GONE = {
     "moved": (lambda path: path.unlink(), "is not on this machine"),
-    "another": (lambda path: write_other(path), "is not the one any more"),
+    "another": (lambda path: write_other(path), "was changed since this run was trained"),
     "damaged": (lambda path: path.write_bytes(b"no npz"), "not a readable .npz"),
 }
 

@@ -392,7 +392,7 @@ def test_running_analysis_can_be_stopped(
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page = open_video(name)
     page.app.button(key="video_stop").click().run()
-    assert "Stopped before its end. What was read until 0:04 is kept." in page.words
+    assert "Stopped before its end. The results until 0:04 are kept." in page.words
     assert page.shown("video_timeline")["has_player"]
 
 
@@ -609,7 +609,7 @@ def test_audience_needs_a_minimum_of_faces(party: Path, add: Add, open_video: Vi
 
 def test_no_face_is_reported_without_an_error(analyze_sample: Read, add: Add, open_video: Visit) -> None:
     page = open_video(add(analyze_sample(lambda image: [])))
-    assert "in the 40 frames that were looked at" in page.words
+    assert "in the 40 frames that were analyzed" in page.words
     assert page.app.get("video")
     assert page.shown("video_timeline") is None
     assert not page.app.error
@@ -642,7 +642,7 @@ def test_partial_analysis_is_reported_and_shown(
     ended(here / name, state, error)
     page = open_video(name)
     assert words in page.words
-    assert "is kept" in page.words
+    assert "are kept" in page.words
     assert not page.shown("video_timeline")["has_player"]
     assert len(page.shown("video_timeline")["lanes"]) == 3
     assert not page.app.get("video")
