@@ -210,14 +210,14 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
 
     with st.container(horizontal=True):
         show_download(
-            "picture",
+            "image",
             "Image",
             lambda: photos.make_annotated_png(photo, anonymize=anonymize),
             f"{photo.stem}-faces.png",
         )
         if is_multiple:
             show_download(
-                "pictures",
+                "images",
                 "All images",
                 lambda: photos.make_annotated_zip(analyzed_photos, anonymize=anonymize),
                 "images.zip",

@@ -43,7 +43,7 @@ def photos() -> Iterator[bytes]:
 class Visitor:
     """Somebody who goes from page to page."""
 
-    pages = ("Home", "Photos", "Films", "Synthetic faces", "Runs", "Training")
+    pages = ("Home", "Photos", "Videos", "Synthetic faces", "Runs", "Training")
 
     def __init__(self, context: Any, url: str, seed: int) -> None:
         self.page = context.new_page()

@@ -23,7 +23,7 @@ TITLES = {
     "Home": "Emotion Studio",
     "Live": "Live",
     "Photos": "Photos",
-    "Films": "Films",
+    "Videos": "Videos",
     "Synthetic faces": "Synthetic faces",
     "How good is it?": "How good is it?",
     "Data": "Data",
@@ -86,7 +86,7 @@ def cameras(chromium: BrowserType, found: str) -> list[tuple[float, str]]:
             streamers[-1].step()
             seconds.append(time.monotonic() - begun)
         time.sleep(10)
-        said = [one.page.get_by_text("pictures a second come").inner_text() for one in streamers]
+        said = [one.page.get_by_text("images a second").inner_text() for one in streamers]
         browser.close()
     return list(zip(seconds, said, strict=True))
 

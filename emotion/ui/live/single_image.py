@@ -10,7 +10,7 @@ NOTHING_KEPT = "Nothing is kept unless you save it."
 
 def show_single_image() -> None:
     """Take one image with the camera, and analyze it like a photo."""
-    upload = st.camera_input("Take a picture", key="live_single", label_visibility="collapsed")
+    upload = st.camera_input("Take an image", key="live_single", label_visibility="collapsed")
     if upload is None:
         st.caption("For browsers or networks that block streams. " + NOTHING_KEPT)
         return
