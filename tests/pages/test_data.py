@@ -263,7 +263,7 @@ def test_blank_view_lists_blank_images(sets: Path, mine: Path, open_page: Open, 
     assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},train\n"
     page.app.button(key="data_back").click().run()
     look(page, "mine", "Blank")
-    assert page.app.success[0].value == "No picture is blank."
+    assert page.app.success[0].value == "No image is blank."
 
 
 def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:

@@ -213,7 +213,7 @@ def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, 
     assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Predicted as requested by {judge}", "81 %")
     assert "They *did* not help." in page.words
     assert "5 small networks for each condition, 6 epochs each" in page.words
-    assert ("had a part in the generator's lessons" in page.words) is taught
+    assert ("guided the training of the generator" in page.words) is taught
     assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
 
 
