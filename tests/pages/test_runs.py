@@ -203,7 +203,7 @@ def test_clicked_cell_shows_faces_with_votes(runs: Path, look: Any, tmp_path: Pa
     page = cell(part(look(run), "Confusion"), run, 0, 0)
     strip = page.shown("runs_cell_mine_face_strip")
     assert strip is not None
-    assert {item["title"] for item in strip["thumbnails"]} == {"said angry, is angry"}
+    assert {item["title"] for item in strip["thumbnails"]} == {"predicted angry, labeled angry"}
     assert f"angry, predicted ▲ angry: {len(strip['thumbnails'])}" in page.words
     assert "FER+ votes: happy 7, neutral 2, unknown 1." in page.words
 
