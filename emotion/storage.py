@@ -25,7 +25,6 @@ _LOCK_POLL_SECONDS: Final = 0.02
 BYTE_ORDER_MARK: Final = "\ufeff"
 
 _WINDOWS_RETRIES: Final = 25  # of an access to a file that another process has open: half a second in all
-_LOCK_POLL_SECONDS: Final = 0.02
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ import streamlit as st
 
 from emotion.formatting import format_percent
 from emotion.recognition import detector_factory
-from emotion.results import serialization
-from emotion.ui import components, messages, models, photo_cache
+from emotion.ui import annotated_photo, messages, models, photo_cache
 from emotion.ui import page as ui_page
 
 VIDEO_ILLUSTRATION, LIVE_ILLUSTRATION = (
@@ -16,39 +15,31 @@ VIDEO_ILLUSTRATION, LIVE_ILLUSTRATION = (
 
 
 def show_sample() -> None:
-    """The sample as the Photos page reads it."""
+    """Show the sample photo as the Photos page analyzes it."""
     name, content = photo_cache.read_sample_photo()
     if settings.bundle is None:
         st.image(content, alt="An astronaut in front of a space shuttle")
         return
     with messages.error_box("the sample"):
-        reading = photo_cache.analyze_photo(content, name)
-        faces = reading.apply_min_confidence(settings.analyzer_settings.min_confidence)
-        components.show_annotated_image(
-            reading,
-            faces,
-            key="home_picture",
-            anonymize=settings.anonymize,
-            selected=0,
-            on_select=lambda _: None,
-            alt_text=f"An astronaut in front of a space shuttle: {serialization.format_counts(faces)}",
+        annotated_photo.show_annotated_photo(
+            content, name, key="home_picture", alt_text="An astronaut in front of a space shuttle"
         )
 
 
 def show_video_illustration() -> None:
-    """What becomes of a film, as a drawing."""
+    """Show a drawing of an analyzed video."""
     st.image(VIDEO_ILLUSTRATION, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead")
 
 
 def show_live_illustration() -> None:
-    """What becomes of a camera, as a drawing."""
+    """Show a drawing of the live page."""
     st.image(
-        LIVE_ILLUSTRATION, width="stretch", alt="A camera's picture with a frame around a face, and a card beside it"
+        LIVE_ILLUSTRATION, width="stretch", alt="The image of a camera with a frame around a face, and a card beside it"
     )
 
 
 def show_page_card(title: str, text: str, page: str, icon: str, show_preview: Callable[[], None]) -> None:
-    """A card of one page: what it does, a button that leads there, and something to see."""
+    """Show a card of one page: what it does, a button that opens it, and a preview."""
     with st.container(border=True):
         left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
         with left:
@@ -61,15 +52,15 @@ def show_page_card(title: str, text: str, page: str, icon: str, show_preview: Ca
 
 
 def show_status() -> None:
-    """What is at work, in a few lines."""
-    for sentence in settings.model_errors:
-        st.warning(messages.escape_markdown(sentence), icon=":material/info:")
+    """Show the classifier and the detector in use, and the models that cannot be used."""
+    for error in settings.model_errors:
+        st.warning(messages.escape_markdown(error), icon=":material/info:")
     if settings.bundle is None and not settings.model_errors:
         st.warning("There is no classifier in models/ yet; train one first.", icon=":material/info:")
     if settings.bundle is not None:
         head = settings.analyzer_settings.head or settings.bundle.default_head
-        right = models.get_test_accuracy(settings.bundle, head)
-        measured = f", right for {format_percent(right)} of the faces it was tested on" if right is not None else ""
+        accuracy = models.get_test_accuracy(settings.bundle, head)
+        measured = f", right for {format_percent(accuracy)} of the test faces" if accuracy is not None else ""
         st.markdown(f":material/check_circle: Classifier: {models.describe_head(settings.bundle, head)}{measured}.")
     st.markdown(f":material/check_circle: Face detector: {detector_factory.detector_description(settings.detector)}")
 
@@ -87,16 +78,16 @@ with ui_page.page_layout() as settings:
     )
     show_page_card(
         "Photos",
-        "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; pictures and "
+        "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; images and "
         "tables are yours to save.",
         "photo",
         ":material/photo_library:",
         show_sample,
     )
     show_page_card(
-        "Films",
-        "Drop a film. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
-        "The film with its labels, tables and subtitles are yours to save.",
+        "Videos",
+        "Drop a video. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
+        "The video with its labels, tables and subtitles are yours to save.",
         "video",
         ":material/movie:",
         show_video_illustration,
@@ -112,5 +103,6 @@ with ui_page.page_layout() as settings:
             "- An expression is what a face shows at one moment; it is not what a person feels.\n"
             "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
             "- Where the guess is weak, the face is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are forgotten when the page is closed; films stay until you delete them."
+            "- Photos stay on this machine and are forgotten when the page is closed; "
+            "videos stay until you delete them."
         )

@@ -1,4 +1,4 @@
-"""Model card: how good the classifier in use is, what it was taught, what it does not know."""
+"""Model card: how good the classifier in use is, what it learned from, what it does not know."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Runs: every training beside the others, and one of them in all that it says."""
+"""Runs: the trainings beside each other, and one of them in detail."""
 
 import streamlit as st
 
@@ -11,20 +11,20 @@ with page.page_layout():
     runs = run_table.list_runs()
     if not runs:
         st.info(
-            "There is no run yet. Train a network on the Training page; what it writes is shown here.",
+            "There is no run yet. Train a network on the Training page; its results are shown here.",
             icon=":material/info:",
         )
         st.stop()
     selected_runs = run_table.choose_runs(runs)
     if len(selected_runs) == 1:
-        st.caption("Choose several in the table to lay them over each other.")
+        st.caption("Choose several in the table to compare them.")
         run_detail.show_run(*next(iter(selected_runs.items())))
         st.stop()
     views = {
         "Curves": run_table.show_comparison,
         "Where they disagree": comparison.show_disagreement,
         "On a photo": comparison.show_photo_comparison,
-        "Hard pictures": run_table.show_robustness,
+        "Hard images": run_table.show_robustness,
     }
     view = st.segmented_control(
         "What to look at",

@@ -1,10 +1,10 @@
-"""Components shared by the pages: the annotated image, the thumbnails, charts, and text for a face."""
+"""Components shared by the pages: annotated image, thumbnails, charts, downloads, and texts for a face."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -18,7 +18,7 @@ from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.results.photos import PhotoAnalysis
 from emotion.storage import PROJECT_ROOT
 
-if TYPE_CHECKING:  # altair takes a third of a second, and the first page has no chart
+if TYPE_CHECKING:  # importing altair takes a third of a second, and the first page has no chart
     import altair as alt
 
 
@@ -37,6 +37,13 @@ _ANNOTATED_IMAGE: Final = load_component("annotated_image")
 _THUMBNAILS: Final = load_component("thumbnails")
 
 
+class Selection(NamedTuple):
+    """The selected item of a component, counted from 1 (0 for none), and what is called with a clicked one."""
+
+    number: int
+    on_select: Callable[[int], None]
+
+
 def show_annotated_image(
     analysis: PhotoAnalysis,
     faces: Sequence[Face],
@@ -44,21 +51,29 @@ def show_annotated_image(
     key: str,
     alt_text: str,
     anonymize: bool,
-    selected: int,
-    on_select: Callable[[int], None],
+    selection: Selection | None = None,
 ) -> None:
-    """Show a photo with its boxes; a click on one calls `on_select` with its number, counted from 1."""
+    """Show a photo with a box for each face.
+
+    Args:
+        analysis: The analyzed photo.
+        faces: Its faces with the labels to show.
+        key: Key of the component.
+        alt_text: Description of the photo.
+        anonymize: Whether its faces are pixelated.
+        selection: Selected face; without it, a click selects no face.
+    """
     data = {
         "src": to_data_url(analysis.render_preview(anonymize)),
         "alt": alt_text,
         "width": analysis.width,
         "height": analysis.height,
-        # A tuple: of a list Streamlit asks whether it is a table, and loads pandas for that.
+        # A tuple: for a list Streamlit imports pandas, to check whether it is a table.
         "faces": tuple(_face_to_dict(number, face) for number, face in enumerate(faces, 1)),
-        "selected": selected,
+        "selected": selection.number if selection else 0,
         "max_labels": MAX_FULL_LABELS,
     }
-    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), on_select))
+    _ANNOTATED_IMAGE(key=key, data=data, on_selected_change=_make_select_callback(key, len(faces), selection))
 
 
 def _face_to_dict(number: int, face: Face) -> dict[str, Any]:
@@ -94,66 +109,93 @@ def show_thumbnails(
     label: str,
     side_px: int,
     max_height_px: int,
-    selected: int,
-    on_select: Callable[[int], None],
+    selection: Selection,
 ) -> None:
-    """Show thumbnails of `side_px` pixels in an area that scrolls above `max_height_px`.
+    """Show thumbnails to select from.
 
-    A click calls `on_select` as in `show_annotated_image`.
+    Args:
+        thumbnails: The thumbnails.
+        key: Key of the component.
+        label: Label for screen readers.
+        side_px: Width and height of a thumbnail.
+        max_height_px: Height from which on the area scrolls.
+        selection: Selected thumbnail.
     """
     data = {
         "thumbnails": [
-            {**item._asdict(), "image": to_data_url(encode_jpeg(downscale(item.image, 2 * side_px), 85))}
-            for item in thumbnails
+            {**thumbnail._asdict(), "image": to_data_url(encode_jpeg(downscale(thumbnail.image, 2 * side_px), 85))}
+            for thumbnail in thumbnails
         ],
         "label": label,
         "side_px": side_px,
         "max_height_px": max_height_px,
-        "selected": selected,
+        "selected": selection.number,
     }
-    _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), on_select))
+    _THUMBNAILS(key=key, data=data, on_selected_change=_make_select_callback(key, len(thumbnails), selection))
 
 
 def show_chart(
     chart: alt.Chart | alt.LayerChart, *, key: str, alt_text: str, on_select: Callable[[], None] | None = None
 ) -> None:
-    """A chart of `emotion.charts` over the whole width, in the colours of the page; `on_select` is called after a click
-    in it, when what was chosen stands in the session's state below `key`."""
-    # Streamlit's own chart theme writes labels in a grey that is too pale to read on white.
+    """Show a chart of `emotion.charts` over the whole width.
+
+    Args:
+        chart: The chart.
+        key: Key of the chart.
+        alt_text: Description of the chart.
+        on_select: Called after a click in the chart, when the session state has the selection under `key`.
+    """
+    # Streamlit's chart theme has gray labels with too little contrast.
     st.altair_chart(chart, key=key, theme=None, width="stretch", alt=alt_text, on_select=on_select or "ignore")
 
 
-def _make_select_callback(key: str, num_items: int, on_select: Callable[[int], None]) -> Callable[[], None]:
+def download_button(
+    label: str, data: Callable[[], bytes | str] | bytes | str | BinaryIO, file_name: str, key: str
+) -> None:
+    """Show a button that saves a file.
+
+    Args:
+        label: Text of the button.
+        data: The content, or a function that makes it when the button is clicked. It must not be in a fragment that
+            refreshes itself: each run would replace the file that a click has just requested.
+        file_name: Suggested name of the file.
+        key: Key of the widget.
+    """
+    data_or_factory: Any = data
+    st.download_button(label, data_or_factory, file_name, key=key, on_click="ignore", icon=":material/download:")
+
+
+def _make_select_callback(key: str, num_items: int, selection: Selection | None) -> Callable[[], None]:
     """Make the callback for a selection in a component; the browser may send any value."""
 
     def on_change() -> None:
         number = st.session_state[key].get("selected")
-        if isinstance(number, (int, float)) and 1 <= number <= num_items:
-            on_select(int(number))
+        if selection and isinstance(number, (int, float)) and 1 <= number <= num_items:
+            selection.on_select(int(number))
 
     return on_change
 
 
 def to_data_url(jpeg: bytes) -> str:
-    """A JPEG as an address that a component can show without asking for a file."""
+    """Encode a JPEG as a data URL, which a component shows without another request."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def format_size(size: tuple[int, int]) -> str:
-    """A width and height in words: "640 × 480 pixels"."""
+    """Format a width and height: "640 × 480 pixels"."""
     return f"{size[0]} × {size[1]} pixels"
 
 
 def format_prediction(face: Face) -> str:
-    """What a face is called: "happy 87 %" or "unsure"."""
+    """Format the label of a face: "happy 87 %" or "unsure"."""
     if face.uncertainty_reason is not None or face.confidence is None:
         return face.display_label
     return f"{face.label} {format_percent(face.confidence)}"
 
 
 def format_uncertainty(face: Face) -> str:
-    """Why a face is unsure, as a sentence; "" where it is not."""
+    """Format why a face is unsure; "" where it is not."""
     if face.uncertainty_reason is None or face.confidence is None:
         return ""
-    best = f"{face.label} at {format_percent(face.confidence)}"
-    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best}."
+    best_guess = f"{face.label} at {format_percent(face.confidence)}"
+    return f"{face.uncertainty_reason[:1].upper()}{face.uncertainty_reason[1:]}. The best guess is {best_guess}."

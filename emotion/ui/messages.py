@@ -1,4 +1,4 @@
-"""Errors and text of others, shown safely on a page."""
+"""Errors and untrusted text, shown safely on a page."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ _log: Final = logging.getLogger("emotion")
 
 
 def escape_markdown(text: str) -> str:
-    """Text of others as Markdown that shows exactly this text: no links, colours, formulas or icons."""
-    # Backslashes do not stop the links, dashes, arrows and ":icons:" that are looked for in the finished text;
-    # a word joiner, which cannot be seen, does.
+    """Escape untrusted text as Markdown that shows exactly this text: no links, colors, formulas or icons."""
+    # Backslashes do not stop the links, dashes, arrows and ":icons:" that Streamlit replaces in the rendered text; an
+    # invisible word joiner does.
     joined = re.sub(r"([:@<>-]|www)", "\\1\u2060", " ".join(text.split()))
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:^=\"'])", r"\\\1", joined)
 
 
 @contextmanager
 def error_box(action: str = "this") -> Iterator[None]:
-    """Show an `EmotionError` as its sentence; log everything else with its traceback and say so politely.
+    """Show the message of an `EmotionError`; log any other error with its traceback and show a generic message.
 
-    The page goes on after the block; what follows must not need what the block failed to make.
+    The page continues after the block, which may have assigned nothing.
+
+    Args:
+        action: What failed, in "Something went wrong with {action}".
     """
     try:
         yield
     except EmotionError as error:
         st.error(escape_markdown(str(error)), icon=":material/error:")
-    except Exception:
+    except Exception:  # the boundary of a part of the page: the other parts must still be shown
         _log.exception("failed: %s", action)
         st.error(
             f"Something went wrong with {escape_markdown(action)}. "
-            "It is a fault of this program; its log has the details.",
+            "It is an error of this program; its log has the details.",
             icon=":material/error:",
         )

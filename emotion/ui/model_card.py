@@ -1,4 +1,4 @@
-"""What the page about the classifier in use needs of Streamlit: its card in figures, charts and plain words."""
+"""The model card of the classifier in use: metrics, charts, training data and limitations."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
 from emotion.ui.training import run_table
 
+_RARE_FACES: Final = 100  # test faces below which figures are rough
 _CORRUPTION_TITLES: Final = {"downscale": "Small faces", "blur": "Blurred faces"}
 
 
 def read_report(bundle: ModelBundle) -> dict[str, Any]:
-    """What its training wrote at the end; {} where that is missing or damaged, since the rest is worth seeing."""
+    """Read the report of the training; {} where it is missing or damaged, since the rest is worth showing."""
     try:
         return read_json(bundle.folder / REPORT_FILE) or {}
     except JobError:
@@ -35,33 +36,33 @@ def read_report(bundle: ModelBundle) -> dict[str, Any]:
 
 
 def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
-    """How often it is right, with what that means."""
+    """Show the accuracies with their confidence intervals and their test faces."""
     test, columns = report.get("test", {}), st.columns(3, gap="medium")
-    shown = test.get("as_displayed") or test.get("ferplus")
-    if shown:
+    displayed = test.get("as_displayed") or test.get("ferplus")
+    if displayed:
         _show_metric(
             columns[0],
             "Faces that people agree on",
-            shown,
-            f"{shown['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
+            displayed,
+            f"{displayed['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
         )
     if "accuracy" in test:
         source = _format_source(bundle.card.data.get("source", "its data"))
         _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
-    ways = report.get("end_to_end") or []
-    if ways:
+    end_to_end = report.get("end_to_end") or []
+    if end_to_end:
         _show_metric(
             columns[2],
-            "From picture to label",
-            ways[0],
-            f"{ways[0]['n']:,} of these faces, small and large, also "
-            f"turned ones, somewhere in a picture: found by {ways[0]['detector']}, cut out and read.",
+            "From image to label",
+            end_to_end[0],
+            f"{end_to_end[0]['n']:,} of these faces, small and large, also rotated ones, somewhere in an image: "
+            f"detected by {end_to_end[0]['detector']}, cropped and classified.",
             "accuracy_all",
         )
 
 
 def _format_source(name: Any) -> str:
-    """The data set of a card as people call it."""
+    """Format the usual name of the data set of a card."""
     return "FER-2013" if Path(str(name)).stem == "fer2013" else messages.escape_markdown(str(name))
 
 
@@ -75,138 +76,137 @@ def _show_metric(
 
 
 def show_per_class_metrics(report: Mapping[str, Any]) -> None:
-    """Which expressions it knows well, and which it does not."""
+    """Show precision and recall of each expression."""
     test = report.get("test", {})
     scores = (test.get("as_displayed") or test.get("ferplus") or test).get("per_class")
     if not scores:
         return
     st.subheader("By expression", anchor=False)
-    rows = [{"label": name, **one} for name, one in scores.items()]
+    rows = [{"label": name, **metrics} for name, metrics in scores.items()]
     table = prediction_tables.class_metrics_table(rows)
-    said = ", ".join(f"{one['label']} recall {format_percent(one['recall'])}" for one in rows)
-    components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=said)
-    rare = [f"{one['label']} ({one['n']})" for one in rows if one["n"] < 100]
-    words = "Recall: how many of these faces it finds. Precision: how often it is right when it says this."
-    st.caption(f"{words} So few test faces that their figures are rough: {', '.join(rare)}." if rare else words)
+    alt_text = ", ".join(f"{row['label']} recall {format_percent(row['recall'])}" for row in rows)
+    components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=alt_text)
+    rare = [f"{row['label']} ({row['n']})" for row in rows if row["n"] < _RARE_FACES]
+    caption = "Recall: how many of these faces it finds. Precision: how often it is right when it predicts this."
+    st.caption(f"{caption} So few test faces that their figures are rough: {', '.join(rare)}." if rare else caption)
     run_table.show_table_download(table, "by-expression", "card_classes_save")
 
 
 def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
-    """What its percents are worth, and what the unsure threshold does."""
+    """Show the reliability of the confidence, and the effect of the unsure threshold."""
     test = report.get("test", {})
-    shown = test.get("as_displayed") or test.get("ferplus") or test
-    if not shown.get("reliability"):
+    displayed = test.get("as_displayed") or test.get("ferplus") or test
+    if not displayed.get("reliability"):
         return
     st.subheader("What its percents are worth", anchor=False)
-    if shown.get("votes_reliability"):
-        rows, off, right = shown["votes_reliability"], shown["votes_ece"], "people who say the same"
-        words = "On the dashed line, of a face called happy at 80 % eight people in ten say that it looks happy."
+    if displayed.get("votes_reliability"):
+        rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], "people who say the same"
+        explanation = "On the dashed line, of a face called happy at 80 % eight people in ten say that it looks happy."
     else:
-        rows, off, right = shown["reliability"], shown["ece"], "how often it is right"
-        words = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
-    chart = charts.plot_reliability_diagram(pd.DataFrame(rows), right)
-    components.show_chart(chart, key="card_reliability", alt_text=f"Certainty, and {right}")
-    st.caption(f"{words} It is {off * 100:.1f} points off on average.")
-    if shown.get("coverage"):
-        st.subheader("When it says unsure", anchor=False)
-        rows = pd.DataFrame(shown["coverage"])
-        here = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
+        rows, ece, quantity = displayed["reliability"], displayed["ece"], "how often it is right"
+        explanation = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
+    chart = charts.plot_reliability_diagram(pd.DataFrame(rows), quantity)
+    components.show_chart(chart, key="card_reliability", alt_text=f"Confidence, and {quantity}")
+    st.caption(f"{explanation} It is {ece * 100:.1f} points off on average.")
+    if displayed.get("coverage"):
+        st.subheader("When it is unsure", anchor=False)
+        rows = pd.DataFrame(displayed["coverage"])
+        current = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
         components.show_chart(
-            charts.plot_coverage(rows, min_confidence), key="card_coverage", alt_text="Labels and their rightness"
+            charts.plot_coverage(rows, min_confidence),
+            key="card_coverage",
+            alt_text="Share of the faces with a label, and its accuracy",
         )
         st.caption(
             f"At the threshold in the sidebar, {format_percent(min_confidence)}, "
-            f"it names {format_percent(here['coverage'])} of these faces "
-            f"and is right for {format_percent(here['accuracy'])} of them; the others are called unsure."
+            f"it labels {format_percent(current['coverage'])} of these faces "
+            f"and is right for {format_percent(current['accuracy'])} of them; the others are called unsure."
         )
 
 
 def show_robustness(bundle: ModelBundle) -> None:
-    """How much is lost on small and on blurred faces."""
+    """Show the accuracy on small and on blurred faces."""
     try:
-        stress = read_json(bundle.folder / ROBUSTNESS_FILE)
+        robustness = read_json(bundle.folder / ROBUSTNESS_FILE)
     except JobError:
-        return  # damaged, as good as not measured
-    table = prediction_tables.robustness_table({bundle.name: stress})
-    for kind, title in _CORRUPTION_TITLES.items():
-        some = pd.DataFrame(table[table["corruption"] == kind])
-        if len(some):
+        return  # damaged, treated as not measured
+    table = prediction_tables.robustness_table({bundle.name: robustness})
+    for corruption, title in _CORRUPTION_TITLES.items():
+        rows = pd.DataFrame(table[table["corruption"] == corruption])
+        if len(rows):
             st.subheader(title, anchor=False)
-            unit = str(some["unit"].iloc[0])
+            unit = str(rows["unit"].iloc[0])
             components.show_chart(
-                charts.plot_robustness(some, unit), key=f"card_{kind}", alt_text=f"{title}: right answers by {unit}"
+                charts.plot_robustness(rows, unit), key=f"card_{corruption}", alt_text=f"{title}: accuracy by {unit}"
             )
 
 
 def show_limitations(bundle: ModelBundle) -> None:
-    """What it was taught, and what it cannot know."""
-    data, facts = bundle.card.data, []
-    parameters = bundle.card.num_parameters
-    size = bundle.onnx_path.stat().st_size / 1e6
-    if parameters:
-        eight = ", in numbers of 8 bits" if bundle.classifier_card.quantization == "int8" else ""
-        facts.append(
-            f"A network of {parameters / 1e6:.1f} million numbers{eight}, "
-            f"{size:.1f} MB{_format_initialization(bundle.card_fields)}."
-        )
-    voted = "ferplus" in bundle.heads
-    if isinstance(data.get("rows"), int):
-        source = _format_source(data.get("source", ""))
-        facts.append(f"Its data are {data['rows']:,} faces ({source}); the test faces among them taught nothing.")
-    if voted:
-        facts.append(
-            "They are small, grey and from a search of the web (FER-2013); ten people each labelled them anew (FER+)."
-        )
-    taught = bundle.card.teachers
-    if taught:
-        facts.append(f"{len(taught)} other networks of this program taught it, too.")
-    st.subheader("What it was taught", anchor=False)
-    st.markdown("\n".join(f"- {fact}" for fact in facts))
+    """Show what the classifier learned from, and its limitations."""
+    st.subheader("What it learned from", anchor=False)
+    st.markdown("\n".join(f"- {fact}" for fact in _list_training_facts(bundle)))
     st.subheader("What it does not know", anchor=False)
-    unknown = [
-        "**Who is on the photos.** They carry no age, sex or skin colour, so nobody could measure whether it is fair "
-        "to all; people who were rare on these photos are most likely read worse.",
-        "**What a person feels.** Its labels are what others saw in a single picture, not the moment before and after.",
-        "**Other poses.** Turned, covered, dark and small faces are read worse than those that look at the camera.",
+    limitations = [
+        "**Who is on the photos.** They carry no age, sex or skin color, so it cannot be measured whether it is fair "
+        "to all; people who are rare on these photos most likely get worse predictions.",
+        "**What a person feels.** Its labels are what others saw in a single image, not the moment before and after.",
+        "**Other poses.** Predictions for turned, covered, dark and small faces are worse than for those that look at "
+        "the camera.",
     ]
-    if voted:
-        unknown.append(
-            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred it learned from."
+    if "ferplus" in bundle.heads:
+        limitations.append(
+            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred faces that it learned from."
         )
-    st.markdown("\n".join(f"- {words}" for words in unknown))
+    st.markdown("\n".join(f"- {limitation}" for limitation in limitations))
     st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
 
 
+def _list_training_facts(bundle: ModelBundle) -> list[str]:
+    card, facts = bundle.classifier_card, list[str]()
+    if card.num_parameters:
+        quantized = ", quantized to 8 bits" if card.quantization == "int8" else ""
+        facts.append(
+            f"A network of {card.num_parameters / 1e6:.1f} million parameters{quantized}, "
+            f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB{_format_initialization(bundle.card_fields)}."
+        )
+    data = card.data
+    if isinstance(data.get("rows"), int):
+        source = _format_source(data.get("source", ""))
+        facts.append(
+            f"Its data are {data['rows']:,} faces ({source}); it did not learn from the test faces among them."
+        )
+    if "ferplus" in bundle.heads:
+        facts.append(
+            "They are small, gray and from a search of the web (FER-2013); ten people each labeled them again (FER+)."
+        )
+    if card.teachers:
+        facts.append(f"{len(card.teachers)} other networks of this program taught it, too.")
+    return facts
+
+
 def _format_initialization(card: Mapping[str, Any]) -> str:
-    """What its training began with, as the end of a sentence; "" where that is not known."""
+    """Format the initialization of its training as the end of a sentence; "" where that is not known."""
     weights = card.get("weights")
-    if weights is None:  # a card of before; most networks can only begin at random
-        at_random = any(one.name == card.get("network") and one.pretrained_note is None for one in list_architectures())
-        weights = "random" if at_random else ""
+    if weights is None:  # not recorded; networks without pretrained weights can only start at random
+        is_random = any(
+            info.name == card.get("network") and info.pretrained_note is None for info in list_architectures()
+        )
+        weights = "random" if is_random else ""
     if weights == "random":
-        return ", trained from nothing"
+        return ", trained from random weights"
     return ", trained on top of ImageNet weights" if weights else ""
 
 
 def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
-    """The card and the report as files."""
+    """Show downloads of the card and the report."""
+    stem = serialization.sanitize_filename(bundle.name)
     with st.container(horizontal=True):
-        for key, label, facts in (("json", "Card (JSON)", bundle.card_fields), ("report", "All scores (JSON)", report)):
-            st.download_button(
-                label,
-                json.dumps(dict(facts), indent=1),
-                f"{serialization.sanitize_filename(bundle.name)}-{key}.json",
-                on_click="ignore",
-                icon=":material/download:",
-                key=f"card_save_{key}",
+        for key, label, data in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
+            components.download_button(
+                label, json.dumps(dict(data), indent=1), f"{stem}-{key}.json", f"card_save_{key}"
             )
         run = next((run for run in run_table.list_runs().values() if run.folder == bundle.folder), None)
         if run is not None:
-            st.download_button(
-                "Card (Markdown)",
-                lambda: tables.format_run_card(bundle.name, run, None),
-                f"{serialization.sanitize_filename(bundle.name)}.md",
-                on_click="ignore",
-                icon=":material/download:",
-                key="card_save_md",
+            components.download_button(
+                "Card (Markdown)", lambda: tables.format_run_card(bundle.name, run, None), f"{stem}.md", "card_save_md"
             )

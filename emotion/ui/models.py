@@ -1,4 +1,4 @@
-"""The classifiers that a page can offer, and what they are called."""
+"""The available classifiers, and texts about them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ _HEAD_NAMES: Final = {"ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_classifiers(
-    fingerprint: tuple[tuple[str, int], ...], _folders: tuple[Path, ...]
-) -> tuple[list[ModelBundle], list[str]]:
-    """Hashing the files of all models takes longer than the rest of a page; `fingerprint` tells when they changed."""
-    return store.list_models("classifier", *_folders)
+def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> tuple[list[ModelBundle], list[str]]:
+    """Cache the listing: hashing all model files takes longer than the rest of a page."""
+    return store.list_models("classifier", _folder)
 
 
 def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
-    """The usable classifiers, the one to use first, and a sentence for each refused model folder."""
-    folders = store.get_model_folders()
-    files = [path for folder in folders for path in folder.glob("*/*")]
-    fingerprint = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files))
-    return _list_classifiers(fingerprint, folders)
+    """List the usable classifiers, the default one first, and a message for each other model folder."""
+    folder = store.BUILTIN_MODELS
+    fingerprint = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in folder.glob("*/*")))
+    return _list_classifiers(fingerprint, folder)
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
-    """The share of right answers of a head on the test faces, 0 to 1, as its card says; None where it does not."""
+    """Return the test accuracy of a head from the model card, 0 to 1; None where the card lacks it."""
     try:
         return float(bundle.card.metrics["test"][head]["accuracy"])
     except (KeyError, TypeError, ValueError):
@@ -38,5 +35,5 @@ def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
 
 
 def describe_head(bundle: ModelBundle, head: str) -> str:
-    """An answer of a classifier in words: "8 expressions (FER+)"."""
+    """Describe a head of a classifier: "8 expressions (FER+)"."""
     return f"{len(bundle.heads[head].labels)} expressions ({_HEAD_NAMES.get(head, head)})"

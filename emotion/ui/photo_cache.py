@@ -1,4 +1,4 @@
-"""Photos as the pages read them: kept for the session, in turn with other visitors, and forgotten when asked."""
+"""Cached analyses and thumbnails of the photos of a session; visitors take turns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.delta_generator import DeltaGenerator
 
 from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
@@ -24,34 +23,40 @@ SAMPLE_PHOTO: Final = SAMPLE_IMAGE
 
 
 def analyze_photo(content: bytes, name: str) -> PhotoAnalysis:
-    """Read one photo with what is chosen in the sidebar; kept for the session by its content and the settings.
+    """Analyze a photo with the settings of the sidebar; cached for the session by content and settings.
 
-    `name` is what an `ImageError` calls it.
+    Args:
+        content: The bytes of the file.
+        name: Name of the photo in error messages.
+
+    Raises:
+        ImageError: If it cannot be read.
+        ModelError: If there is no classifier.
     """
     session_settings, analyzer = session.get_settings(), session.get_analyzer()
     settings = replace(session_settings.analyzer_settings, min_confidence=0)  # the analysis does not depend on it
     key = (hashlib.sha256(content).hexdigest(), session_settings.detector, analyzer.classifier.bundle.sha256, settings)
-    known: set[object] = st.session_state.setdefault("analyzed_photos", set())
-    if key in known:  # most likely kept; who only looks at it again waits for nobody
+    analyzed: set[object] = st.session_state.setdefault("analyzed_photos", set())
+    if key in analyzed:  # most likely cached, so that it needs no turn
         return _analyze_photo(key, content, name, analyzer, settings)
-    words = []
+    slots: list[DeltaGenerator] = []
 
-    def wait(before: int) -> None:
-        words[:] = words or [st.empty()]
-        yours = f"{before} before yours" if before else "yours is next"
-        words[0].caption(f"Many photos are being read right now; {yours}.")
+    def show_position(num_ahead: int) -> None:
+        slots[:] = slots or [st.empty()]
+        position = f"{num_ahead} before yours" if num_ahead else "yours is next"
+        slots[0].caption(f"Many photos are being analyzed right now; {position}.")
 
-    with _get_semaphore().acquire(wait):
-        for place in words:
-            place.empty()
+    with _get_semaphore().acquire(show_position):
+        for slot in slots:
+            slot.empty()
         analysis = _analyze_photo(key, content, name, analyzer, settings)
-    known.add(key)
+    analyzed.add(key)
     return analysis
 
 
 @st.cache_resource(show_spinner=False)
 def _get_semaphore() -> FairSemaphore:
-    """All visitors share the processors: more photos at once would only all be slower, and take more memory."""
+    """Limit the photos analyzed at the same time: more than processors only take more time each, and more memory."""
     return FairSemaphore(os.cpu_count() or 1)
 
 
@@ -63,9 +68,9 @@ def _analyze_photo(
 
 
 def get_thumbnail(photo: Photo, anonymize: bool) -> ImageArray:
-    """A small picture of a photo as it may be shown, RGB uint8; kept for the session."""
-    hidden = photo.analysis.anonymized_boxes if anonymize else ()
-    return _make_thumbnail(photo.analysis.preview_jpeg, hidden, photo)
+    """Return a thumbnail of a photo, RGB uint8; cached for the session."""
+    hidden_boxes = photo.analysis.anonymized_boxes if anonymize else ()
+    return _make_thumbnail(photo.analysis.preview_jpeg, hidden_boxes, photo)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")
@@ -74,19 +79,12 @@ def _make_thumbnail(preview: bytes, hidden_boxes: tuple[Box, ...], _photo: Photo
 
 
 def clear_photos() -> None:
-    """Free the memory of what this session read in photos that it no longer shows."""
+    """Free the cached analyses and thumbnails of this session."""
     _analyze_photo.clear()
     _make_thumbnail.clear()
     st.session_state.pop("analyzed_photos", None)
 
 
-def release_upload(file_id: str) -> None:
-    """Free the memory of an upload now; Streamlit would keep it until the session ends."""
-    context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, file_id)
-
-
 def read_sample_photo() -> tuple[str, bytes]:
-    """Name and content of a photo to try the program with."""
+    """Return the name and the content of the sample photo."""
     return SAMPLE_PHOTO.name, SAMPLE_PHOTO.read_bytes()

@@ -1,4 +1,4 @@
-"""A photo that was read, as the Photos page shows it: its faces, one of them closely, tables and files."""
+"""Analyzed photos on a page: annotated image, faces, details of one face, table and downloads."""
 
 from __future__ import annotations
 
@@ -18,60 +18,63 @@ from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import photos, serialization, tables
 from emotion.results.photos import Photo
-from emotion.ui import components, session
+from emotion.ui import components, photo_cache, session
 from emotion.ui.session import SessionSettings
 
-_FACE_PX: Final = 100  # pixels of a picture of the chosen face: three stand side by side
+_FACE_PX: Final = 100  # width of an image of the selected face, of which three fit side by side
+_SALIENCY_PX: Final = 192
+_WIDE_RATIO: Final = 2  # from this width to height on, a photo gets the whole width of the page
+_MAX_FULL_ROWS: Final = 20  # more rows scroll
 
 state = st.session_state
 
 
 def select_face(photo_number: int, face_number: int) -> None:
-    """Choose a photo and a face in it, both counted from 1."""
+    """Select a photo and a face in it, both counted from 1."""
     state.update(photo_index=photo_number, photo_face=face_number)
 
 
 def format_face_count(num_faces: int) -> str:
-    """A number of faces in words."""
+    """Format a number of faces: "no face", "1 face", "2 faces"."""
     return {0: "no face", 1: "1 face"}.get(num_faces, f"{num_faces} faces")
 
 
 def show_result(photo: Photo, settings: SessionSettings) -> None:
-    """One photo with all that was read in it."""
-    chosen = state["photo_face"] = max(1, min(state.get("photo_face", 1), len(photo.faces)))
-    # Small faces need the whole width, and only then is there room for their numbers.
-    crowd = len(photo.faces) > MAX_FULL_LABELS or photo.analysis.width > 2 * photo.analysis.height
-    if crowd:
-        _show_photo(photo, chosen, settings)
+    """Show a photo with its faces."""
+    selected = state["photo_face"] = max(1, min(state.get("photo_face", 1), len(photo.faces)))
+    # Small faces need the whole width, which also leaves room for their numbers.
+    is_wide = photo.analysis.width > _WIDE_RATIO * photo.analysis.height
+    needs_full_width = len(photo.faces) > MAX_FULL_LABELS or is_wide
+    if needs_full_width:
+        _show_photo(photo, selected, settings)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        if not crowd:
-            _show_photo(photo, chosen, settings)
+        if not needs_full_width:
+            _show_photo(photo, selected, settings)
         if len(photo.faces) > 1:
-            _show_crops(photo, chosen, settings)
+            _show_crops(photo, selected, settings)
     with right:
         if not photo.faces:
             _show_no_faces()
             return
         if len(photo.faces) > 1:
             _show_group(photo.faces)
-        _show_details(photo, chosen, settings)
+        _show_details(photo, selected, settings)
 
 
 def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
-    """The picture with its boxes."""
+    """Show the annotated photo, and how it was reduced or rotated."""
     components.show_annotated_image(
         photo.analysis,
         photo.faces,
         key="photo_picture",
         anonymize=settings.anonymize,
-        selected=selected,
+        selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
         alt_text=f"{photo.name}: {serialization.format_counts(photo.faces)}",
-        on_select=lambda n: select_face(state["photo_index"], n),
     )
     if photo.analysis.reduction > 1:
         st.caption(
-            f"This photo is very large and was read at 1/{photo.analysis.reduction} of its width and height: "
+            f"This photo is very large and was analyzed at 1/{photo.analysis.reduction} of its width and height: "
             f"{photo.analysis.width} × {photo.analysis.height} pixels."
         )
     if photo.analysis.rotation:
@@ -79,9 +82,9 @@ def _show_photo(photo: Photo, selected: int, settings: SessionSettings) -> None:
 
 
 def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
-    """Its faces in reading order, to choose from."""
+    """Show the faces in reading order, to select one."""
     crops = photo.analysis.render_crops(settings.anonymize)
-    items = [
+    thumbnails = [
         components.Thumbnail(
             crop,
             f"{n} {symbol_and_name(face.display_label)}",
@@ -91,20 +94,19 @@ def _show_crops(photo: Photo, selected: int, settings: SessionSettings) -> None:
         for n, (crop, face) in enumerate(zip(crops, photo.faces, strict=True), 1)
     ]
     components.show_thumbnails(
-        items,
+        thumbnails,
         key="photo_crops",
         label="Faces",
         side_px=76,
         max_height_px=620,
-        selected=selected,
-        on_select=lambda n: select_face(state["photo_index"], n),
+        selection=components.Selection(selected, lambda n: select_face(state["photo_index"], n)),
     )
 
 
 def _show_no_faces() -> None:
-    """Nothing was found, and what may help."""
+    """Show what may help to find faces."""
     st.info(
-        "**No face found,** neither upright nor turned by 90, 180 or 270 degrees. What may help:\n"
+        "**No face found,** neither upright nor rotated by 90, 180 or 270 degrees. What may help:\n"
         "- faces that are larger, brighter, and seen from the front\n"
         "- in the sidebar, a lower face threshold, or a search that finds all",
         icon=":material/person_search:",
@@ -112,17 +114,17 @@ def _show_no_faces() -> None:
 
 
 def _show_group(faces: tuple[Face, ...]) -> None:
-    """The whole group in a sentence and a bar."""
-    said = serialization.format_counts(faces)
-    st.markdown(f"##### {format_face_count(len(faces))}: {said}", anchors=False)
+    """Show the counts of the expressions of all faces."""
+    counts = serialization.format_counts(faces)
+    st.markdown(f"##### {format_face_count(len(faces))}: {counts}", anchors=False)
     components.show_chart(
-        charts.plot_group_shares(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {said}"
+        charts.plot_group_shares(tables.counts_table(faces)), key="photo_group", alt_text=f"The whole group: {counts}"
     )
 
 
 def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> None:
-    """One face as people see it and as the classifier read it, and all its scores."""
-    face, blur = photo.faces[selected - 1], settings.anonymize
+    """Show the selected face as in the photo and as the classifier gets it, with all its scores."""
+    face, anonymize = photo.faces[selected - 1], settings.anonymize
     if len(photo.faces) > 1:
         st.pagination(len(photo.faces), key="photo_face")
     st.markdown(
@@ -133,26 +135,29 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
         st.markdown(components.format_uncertainty(face))
     with st.container(horizontal=True):
         st.image(
-            photo.analysis.render_crops(blur)[selected - 1], "As in the photo", width=_FACE_PX, alt=f"Face {selected}"
+            photo.analysis.render_crops(anonymize)[selected - 1],
+            "As in the photo",
+            width=_FACE_PX,
+            alt=f"Face {selected}",
         )
-        if not blur:
-            grey = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
-            st.image(grey, "As it was read", width=_FACE_PX, alt=f"Face {selected} in grey, 48 by 48 pixels")
+        if not anonymize:
+            gray = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
+            st.image(gray, "Input of the classifier", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
             _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     scores = tables.scores_table(face)
-    said = ", ".join(
-        f"{e} {format_percent(p)}" for e, p in zip(scores["expression"], scores["probability"], strict=True)
+    alt_text = ", ".join(
+        f"{label} {format_percent(p)}" for label, p in zip(scores["expression"], scores["probability"], strict=True)
     )
-    components.show_chart(charts.plot_scores(scores), key="photo_scores", alt_text=said)
+    components.show_chart(charts.plot_scores(scores), key="photo_scores", alt_text=alt_text)
 
 
 def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> None:
-    """What in the face speaks for its best guess, where the classifier can tell."""
-    reader = session.get_analyzer().classifier
-    if face.scores is not None and reader.has_cam(head):
+    """Show what in the face speaks for its top label, where the classifier has class activation maps."""
+    classifier = session.get_analyzer().classifier
+    if face.scores is not None and classifier.has_cam(head):
         label = face.scores.label
         st.image(
-            overlay_class_activation(reader, gray, label, head, 192),
+            overlay_class_activation(classifier, gray, label, head, _SALIENCY_PX),
             f"What speaks for {label}",
             width=_FACE_PX,
             alt=f"The face, with what speaks for {label} painted over it",
@@ -160,18 +165,18 @@ def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> Non
 
 
 def show_table(analyzed_photos: list[Photo]) -> None:
-    """All faces of all photos, to sort and to choose from."""
+    """Show a sortable table of all faces of all photos, to select one."""
     table = tables.faces_table([(photo.name, photo.faces) for photo in analyzed_photos])
     table["display_label"] = [symbol_and_name(face.display_label) for photo in analyzed_photos for face in photo.faces]
     table[["confidence", "detection_score"]] *= 100
-    places = [(i, n) for i, photo in enumerate(analyzed_photos, 1) for n in range(1, len(photo.faces) + 1)]
+    positions = [(i, n) for i, photo in enumerate(analyzed_photos, 1) for n in range(1, len(photo.faces) + 1)]
 
     def on_select() -> None:
         rows = state["photo_table"].selection.rows
-        if rows and 0 <= rows[0] < len(places):
-            select_face(*places[rows[0]])
+        if rows and 0 <= rows[0] < len(positions):
+            select_face(*positions[rows[0]])
 
-    percents = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
+    percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
     columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
     with st.expander("All faces in a table", icon=":material/table_rows:"):
         st.dataframe(
@@ -180,43 +185,67 @@ def show_table(analyzed_photos: list[Photo]) -> None:
             on_select=on_select,
             selection_mode="single-row",
             hide_index=True,
-            height="content" if len(table) <= 20 else "auto",
+            height="content" if len(table) <= _MAX_FULL_ROWS else "auto",
             column_order=["file", *columns] if len(analyzed_photos) > 1 else columns,
             column_config={
                 "file": "Photo",
                 "face_index": st.column_config.NumberColumn("Face", width="small"),
                 "display_label": "Expression",
-                "confidence": percents("Confidence", help="How likely the best guess is, as the classifier says."),
+                "confidence": percent_column(
+                    "Confidence", help="How likely the best guess is, according to the classifier."
+                ),
                 "label": "Best guess",
                 "uncertainty_reason": st.column_config.TextColumn("Why unsure", width="medium"),
-                "detection_score": percents("Is a face", help="How certain it is that this is a face at all."),
+                "detection_score": percent_column("Is a face", help="How certain it is that this is a face at all."),
             },
         )
 
 
 def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) -> None:
-    """Files to save; those that take long are made when they are asked for."""
-    several = len(analyzed_photos) > 1
+    """Show downloads; files that take long to make are made on the click."""
+    is_multiple = len(analyzed_photos) > 1
 
-    def show_download(key: str, label: str, data: str | Callable[[], bytes], file: str) -> None:
-        st.download_button(label, data, file, key=f"photo_save_{key}", on_click="ignore", icon=":material/download:")
+    def show_download(key: str, label: str, data: str | Callable[[], bytes], file_name: str) -> None:
+        components.download_button(label, data, file_name, f"photo_save_{key}")
 
     with st.container(horizontal=True):
         show_download(
-            "picture",
-            "Picture",
+            "image",
+            "Image",
             lambda: photos.make_annotated_png(photo, anonymize=anonymize),
             f"{photo.stem}-faces.png",
         )
-        if several:
+        if is_multiple:
             show_download(
-                "pictures",
-                "All pictures",
+                "images",
+                "All images",
                 lambda: photos.make_annotated_zip(analyzed_photos, anonymize=anonymize),
-                "pictures.zip",
+                "images.zip",
             )
         show_download(
             "faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
         )
         show_download("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
         show_download("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")
+
+
+def show_thumbnails(analyzed_photos: list[Photo]) -> None:
+    """Show thumbnails of several photos with their numbers of faces, to select one."""
+    all_faces = [face for photo in analyzed_photos for face in photo.faces]
+    st.markdown(f"**{len(analyzed_photos)} photos, {len(all_faces)} faces:** {serialization.format_counts(all_faces)}")
+    thumbnails = [
+        components.Thumbnail(
+            photo_cache.get_thumbnail(photo, session.get_settings().anonymize),
+            f"{photo.name}\n{format_face_count(len(photo.faces))}",
+            f"{photo.name}: {serialization.format_counts(photo.faces)}",
+        )
+        for photo in analyzed_photos
+    ]
+    components.show_thumbnails(
+        thumbnails,
+        key="photo_strip",
+        label="Photos",
+        side_px=104,
+        max_height_px=330,
+        selection=components.Selection(state["photo_index"], lambda n: select_face(n, 1)),
+    )

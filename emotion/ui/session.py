@@ -1,4 +1,4 @@
-"""What was chosen in the sidebar, and the models that are loaded for it."""
+"""The settings of the sidebar, and the models that are loaded for them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from emotion.recognition.classification import ExpressionClassifier
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What was chosen in the sidebar: it holds for all pages of a session."""
+    """The settings of the sidebar, which hold for all pages of a session."""
 
     detector: str
-    bundle: ModelBundle | None  # None where no usable classifier is there
-    model_errors: tuple[str, ...]  # a sentence for each model folder that cannot be used
-    analyzer_settings: AnalyzerSettings  # with the `min_confidence` that was chosen
+    bundle: ModelBundle | None  # None without a usable classifier
+    model_errors: tuple[str, ...]  # a message for each model folder that cannot be used
+    analyzer_settings: AnalyzerSettings  # with the `min_confidence` of the sidebar
     anonymize: bool
 
 
 def get_settings() -> SessionSettings:
-    """What was chosen in the sidebar of this session."""
+    """Return the settings of this session."""
     return st.session_state["settings"]
 
 
 def get_bundle() -> ModelBundle:
-    """The classifier that was chosen; `ModelError` where there is none."""
+    """Return the selected classifier.
+
+    Raises:
+        ModelError: If there is none.
+    """
     settings = get_settings()
     if settings.bundle is None:
         raise ModelError(" ".join(settings.model_errors) or "There is no classifier in models/ yet; train one first.")
@@ -38,7 +42,11 @@ def get_bundle() -> ModelBundle:
 
 
 def get_analyzer() -> Analyzer:
-    """The analyzer that was chosen, loaded once for all sessions; `ModelError` where there is none."""
+    """Return the analyzer for the selected detector and classifier, loaded once for all sessions.
+
+    Raises:
+        ModelError: If there is no classifier.
+    """
     bundle = get_bundle()
     return _load_analyzer(get_settings().detector, bundle.sha256, bundle)
 

@@ -21,7 +21,7 @@ _SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Find all": FULL_RESOLUTION
 
 
 def show_sidebar() -> None:
-    """Draw the settings that all pages share, and keep what is chosen for `get_settings`."""
+    """Show the settings that all pages share, and store them for `get_settings`."""
     with error_box("the settings"), st.sidebar:
         st.session_state.update(settings=_choose_settings(), sidebar_drawn=True)
         return
@@ -44,7 +44,7 @@ def _choose_settings() -> SessionSettings:
     anonymize = st.toggle(
         "Blur faces",
         key="side_anonymize",
-        help="Makes every face unrecognisable, in all that is shown and in all that is saved.",
+        help="Makes every face unrecognizable, in all that is shown and in all that is saved.",
     )
     bundle, head, errors = _choose_classifier()
     detector = _choose_detector()
@@ -64,8 +64,7 @@ def _choose_settings() -> SessionSettings:
         default="Normal",
         required=True,
         key="side_search",
-        help="How large the picture is while faces are looked for. Find all also finds very small ones, "
-        "and takes longer.",
+        help="How large the image is during face detection. Find all also finds very small faces, and takes longer.",
     )
     settings = AnalyzerSettings(
         detection_threshold / 100, min_confidence / 100, _SEARCH_SIZES[search or "Normal"], head
@@ -74,7 +73,7 @@ def _choose_settings() -> SessionSettings:
 
 
 def _choose_detector() -> str:
-    """Which detector looks for faces; where YuNet is missing, a way to fetch it."""
+    """Choose the detector; offer to download YuNet where it is missing."""
     try:
         names = detector_factory.available_detectors()
     except ModelError as error:
@@ -85,7 +84,7 @@ def _choose_detector() -> str:
         names,
         format_func=lambda name: str(_DETECTOR_NAMES.get(name, name)),
         key=f"side_detector_{len(names)}",
-        help="What looks for the faces before their expression is read.",
+        help="What finds the faces before their expressions are classified.",
     )
     st.caption(detector_factory.detector_description(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
@@ -93,30 +92,30 @@ def _choose_detector() -> str:
         if st.button("Fetch YuNet", icon=":material/download:", key="side_download_yunet"):
             with error_box("fetching YuNet"), st.spinner("Fetching YuNet"):
                 detector_factory.download_yunet()
-                st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"  # who fetches it wants to see it
+                st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"
                 st.rerun()
     return name
 
 
 def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...]]:
-    """The classifier and its answer, and why others were refused."""
+    """Choose the classifier and its head; return also a message for each model that cannot be used."""
     bundles, errors = list_classifiers()
     if errors:
-        st.caption(f":material/info: {len(errors)} of the model folders cannot be used; Home says why.")
+        st.caption(f":material/info: {len(errors)} of the model folders cannot be used; Home shows why.")
     if not bundles:
         return None, None, tuple(errors)
     bundle = bundles[0]
     if len(bundles) > 1:
-        names = [b.name for b in bundles]
-        name = st.selectbox("Classifier", names, key="side_classifier", help="What reads the expression of a face.")
+        names = [bundle.name for bundle in bundles]
+        name = st.selectbox("Classifier", names, key="side_classifier", help="What predicts the expression of a face.")
         bundle = bundles[names.index(name)]
     heads = sorted(bundle.heads, key=lambda head: head != bundle.default_head)
     head = st.selectbox(
-        "Answer",
+        "Label set",
         heads,
-        format_func=lambda h: describe_head(bundle, h),
+        format_func=lambda name: describe_head(bundle, name),
         key=f"side_head_{bundle.name}",
-        help="The classifier learned two lists of expressions at once. FER+ also knows contempt, and was "
-        "labelled by ten people for each picture.",
+        help="The classifier learned two lists of expressions. FER+ also has contempt, and was labeled by ten "
+        "people for each image.",
     )
     return bundle, head, tuple(errors)

@@ -102,7 +102,7 @@ def app() -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def film(app: str, browser: Any) -> Iterator[str]:
+def video_url(app: str, browser: Any) -> Iterator[str]:
     """The address of the sample after it was read; it is removed at the end."""
     from playwright.sync_api import expect
 
@@ -114,7 +114,7 @@ def film(app: str, browser: Any) -> Iterator[str]:
         page.get_by_role("button", name="Try a sample").click()
         expect(page.get_by_role("button", name="Stop and keep what is done")).to_be_visible()
         expect(page.locator(".timeline.live")).to_be_visible()
-        page.reload()  # the film goes on without the page, and the page finds it again
+        page.reload()  # the analysis goes on without the page, and the page finds it again
         expect(page.get_by_text("Take away")).to_be_visible(timeout=300_000)
         yield page.url
     finally:

@@ -47,7 +47,7 @@ def sideways(page: Page) -> int:
 
 
 @pytest.mark.parametrize("width", [1360, 400])
-def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: str, width: int) -> None:
+def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: str, width: int) -> None:
     page = open_page(f"{app}/data", width=width)
     page.get_by_role("radio", name="A ZIP").click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(archive)
@@ -66,7 +66,7 @@ def test_a_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == "label,train,validation,test,all"
     assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) >= 10
-    for view in ("Faces", "Changes", "Duplicates", "Blank", "Agreement"):
+    for view in ("Faces", "Augmentation", "Duplicates", "Blank", "Agreement"):
         page.get_by_role("radio", name=view).click()
         expect(page.get_by_role("radio", name=view)).to_be_checked()
         assert sideways(page) == 0

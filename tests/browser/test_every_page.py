@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 pytestmark = pytest.mark.slow
 SCREENS = Path(__file__).resolve().parents[2] / "out" / "screens"
 PAGES = ("home", "webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs")
-LOOKS = [(1280, "light"), (400, "dark")]  # both widths and both colours; all four take minutes more, and found the same
+LOOKS = [(1280, "light"), (400, "dark")]  # both widths and both color; all four take minutes more, and found the same
 
 
 class Visit(NamedTuple):
@@ -28,7 +28,7 @@ class Visit(NamedTuple):
 
 @pytest.fixture(params=LOOKS, ids=[f"{width}-{scheme}" for width, scheme in LOOKS])
 def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterator[Callable[[str], Visit]]:
-    """`visit(name)` in a window of one width and colour scheme."""
+    """`visit(name)` in a window of one width and color scheme."""
     width, scheme = request.param
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
@@ -104,7 +104,7 @@ def told(violation: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_first_visit(visit: Callable[[str], Visit], name: str) -> None:
+def test_first_visit_has_no_violations(visit: Callable[[str], Visit], name: str) -> None:
     page, complaints = visit(name)
     check(page, name)
     assert complaints == []
@@ -119,20 +119,22 @@ def photos(page: Page) -> None:
 
 def demo(page: Page) -> None:
     page.get_by_role("radio", name="Demo").click()
-    expect(page.get_by_text("pictures a second come")).to_be_visible()
-    expect(page.get_by_role("group", name="Faces in the picture").get_by_text("1 ").first).to_be_visible()
+    expect(page.get_by_text("images a second")).to_be_visible()
+    expect(page.get_by_role("group", name="Faces in the image").get_by_text("1 ").first).to_be_visible()
 
 
 @pytest.mark.parametrize(("name", "fill"), [("photo", photos), ("webcam", demo)])
-def test_with_data(visit: Callable[[str], Visit], name: str, fill: Callable[[Page], None]) -> None:
+def test_page_with_data_has_no_violations(
+    visit: Callable[[str], Visit], name: str, fill: Callable[[Page], None]
+) -> None:
     page, complaints = visit(name)
     fill(page)
     check(page, f"{name}-full")
     assert complaints == []
 
 
-def test_with_a_film(visit: Callable[[str], Visit], film: str) -> None:
-    page, complaints = visit(film.rsplit("/", 1)[1])
+def test_video_page_has_no_violations(visit: Callable[[str], Visit], video_url: str) -> None:
+    page, complaints = visit(video_url.rsplit("/", 1)[1])
     expect(page.locator(".lane .ribbon").first).to_be_visible()
     settled(page)
     check(page, "video-full")

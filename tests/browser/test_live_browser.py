@@ -1,4 +1,4 @@
-"""The Live page in a real browser, whose camera is a film of two moving faces."""
+"""The Live page in a real browser, whose camera is a video of two moving faces."""
 
 import base64
 import csv
@@ -48,9 +48,9 @@ def with_camera(
     """A browser with a camera that it may use: two faces that smile, moved about for three seconds and back."""
     demo = demo_of(sample)
     frames = [encode_jpeg(demo.frame_at(9.5 + i / 30), 90) for i in range(90)]
-    film = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
-    film.write_bytes(b"".join([*frames, *frames[::-1]]))
-    return start_browser(FAKE, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+    camera_file = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
+    camera_file.write_bytes(b"".join([*frames, *frames[::-1]]))
+    return start_browser(FAKE, "--use-fake-ui-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
 
 
 def demo_of(sample: NDArray[np.uint8]) -> DemoCamera:
@@ -86,18 +86,18 @@ def playing(page: Page) -> Locator:
 
 
 def labels(page: Page, video: Locator) -> list[int]:
-    """How many pixels of both halves of the picture, were it 640 wide, have the colour of the label that is named on
+    """How many pixels of both halves of the picture, were it 640 wide, have the color of the label that is named on
     the cards."""
     word = page.locator(".card .title").first.inner_text().split()[2]
-    colour = [int(get_style(word).color[i : i + 2], 16) for i in (1, 3, 5)]
+    color = [int(get_style(word).color[i : i + 2], 16) for i in (1, 3, 5)]
     picture = cv2.resize(read_image(base64.b64decode(video.evaluate(DRAW).split(",", 1)[1])), (640, 480)).astype(int)
-    near = np.abs(picture - colour).max(axis=2) < 50
+    near = np.abs(picture - color).max(axis=2) < 50
     return [int(half.sum()) for half in np.array_split(near, 2, axis=1)]
 
 
-def test_the_camera_comes_back_with_labels(app: str, open_page: Open, with_camera: Browser) -> None:
+def test_camera_stream_returns_with_labels(app: str, open_page: Open, with_camera: Browser) -> None:
     page = open_page(f"{app}/webcam", within=with_camera)
-    expect(page.get_by_text("An example. Your picture gets such boxes")).to_be_visible()
+    expect(page.get_by_text("An example. Your camera gets such boxes")).to_be_visible()
     video = enable(page)
     expect(page.locator(".card")).to_have_count(2)
     poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
@@ -107,11 +107,11 @@ def test_the_camera_comes_back_with_labels(app: str, open_page: Open, with_camer
     expect(card.locator(".row")).to_have_count(4)
     assert card.get_attribute("aria-label") == card.locator(".title").inner_text()
     assert (card.locator("img").get_attribute("src") or "").startswith("data:image/jpeg;base64,")
-    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    expect(page.get_by_text("images a second")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
-def test_two_cameras_just_after_the_start(with_camera: Browser, tmp_path: Path) -> None:
+def test_two_cameras_work_right_after_the_start(with_camera: Browser, tmp_path: Path) -> None:
     """Both get their cards, though each wants the page anew several times while the other keeps the server busy."""
     log = tmp_path / "app.log"
     with started(log=log) as url:
@@ -122,7 +122,7 @@ def test_two_cameras_just_after_the_start(with_camera: Browser, tmp_path: Path) 
             stream(page).get_by_role("button", name="Enable camera").click()
         for page in pages:
             expect(page.locator(".card")).to_have_count(2)
-            expect(page.get_by_text("pictures a second come")).to_be_visible()
+            expect(page.get_by_text("images a second")).to_be_visible()
         for context in contexts:
             context.close()
     assert "does not exist anymore" not in log.read_text()
@@ -152,14 +152,14 @@ def test_a_recording_fits_the_stream(app: str, open_page: Open, with_camera: Bro
     assert len(rows) <= 2 * len(set(times))
 
 
-def test_stop_leave_return_and_start_again(app: str, open_page: Open, with_camera: Browser) -> None:
+def test_stream_survives_stop_and_change_of_page(app: str, open_page: Open, with_camera: Browser) -> None:
     page = open_page(f"{app}/webcam", within=with_camera)
     enable(page)
     stream(page).get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("No picture for")).to_be_visible()
+    expect(page.get_by_text("No image for")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     enable(page)
-    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    expect(page.get_by_text("images a second")).to_be_visible()
     page.get_by_role("link", name="Photos").click()
     expect(page.get_by_role("heading", name="Photos")).to_be_visible()
     page.get_by_role("link", name="Live").click()
@@ -169,7 +169,7 @@ def test_stop_leave_return_and_start_again(app: str, open_page: Open, with_camer
     poll(page, lambda: min(labels(page, video)) > 800, "a label at both faces")
 
 
-def test_blur_reaches_what_comes_back(
+def test_blur_anonymizes_the_returned_stream(
     app: str, open_page: Open, with_camera: Browser, sample: NDArray[np.uint8]
 ) -> None:
     page = open_page(f"{app}/webcam", within=with_camera)
@@ -207,9 +207,9 @@ def test_blur_reaches_what_comes_back(
 
 
 def fine(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a mosaic takes from an RGB picture: grey float32 (480, 640) without its coarse shades."""
-    grey = cv2.cvtColor(cv2.resize(picture, (640, 480)), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    return grey - cv2.GaussianBlur(grey, (0, 0), 6)
+    """What a mosaic takes from an RGB picture: gray float32 (480, 640) without its coarse shades."""
+    gray = cv2.cvtColor(cv2.resize(picture, (640, 480)), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return gray - cv2.GaussianBlur(gray, (0, 0), 6)
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -218,19 +218,19 @@ def test_the_demo_needs_no_camera(app: str, open_page: Open, width: int) -> None
     page.get_by_role("radio", name="Demo").click()
     playing(page)
     poll(page, lambda: page.locator(".card").count() in (1, 2), "a card")
-    expect(page.get_by_text("pictures a second come")).to_be_visible()
+    expect(page.get_by_text("images a second")).to_be_visible()
     assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-def test_the_recording_of_the_demo_can_be_saved_while_it_goes_on(app: str, open_page: Open) -> None:
+def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open) -> None:
     """Each file arrives again and again, and what the cards say meanwhile agrees with their bars."""
     page = open_page(f"{app}/webcam")
     page.get_by_role("radio", name="Demo").click()
     playing(page)
     expect(page.locator(".card").first).to_be_visible()
-    expect(page.get_by_text("640 × 480 pixels come")).to_be_visible()
-    page.get_by_text("with the film").click()
+    expect(page.get_by_text("640 × 480 pixels ·")).to_be_visible()
+    page.get_by_text("with the video").click()
     page.get_by_role("button", name="Record", exact=True).click()
     stop = page.get_by_role("button", name="Stop recording")
     poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
@@ -238,7 +238,7 @@ def test_the_recording_of_the_demo_can_be_saved_while_it_goes_on(app: str, open_
     expect(page.get_by_text("in 640 × 480 pixels")).to_be_visible()
     said = set()
     for _ in range(3):
-        for name, start in (("Film (MP4)", b"ftyp"), ("Table (CSV)", b"time"), ("Data (JSON)", b'"pro')):
+        for name, start in (("Video (MP4)", b"ftyp"), ("Table (CSV)", b"time"), ("Data (JSON)", b'"pro')):
             with page.expect_download() as download:
                 page.get_by_role("button", name=name).click()
             content = Path(download.value.path()).read_bytes()
@@ -270,7 +270,7 @@ def check_card(title: str, reason: str, *bars: str) -> None:
         ([FAKE], BUSY, "Another program or tab uses the camera"),
     ],
 )
-def test_the_doctor_finds_what_is_wrong(
+def test_diagnostics_find_the_failure(
     app: str, open_page: Open, start_browser: Callable[..., Browser], flags: list[str], script: str, words: str
 ) -> None:
     page = open_page("about:blank", within=start_browser(*flags))

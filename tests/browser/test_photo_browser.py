@@ -65,12 +65,12 @@ def test_a_photo_gets_boxes_scores_and_files(app: str, open_page: Open, sample_f
     assert text.startswith("file,face_index,label,confidence,uncertainty_reason,detection_score,")
     assert text.splitlines()[1].startswith(f"{sample_file.name},1,")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Picture").click()
+        page.get_by_role("button", name="Image").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
     assert download.value.suggested_filename == "astronaut-faces.png"
 
 
-def test_a_face_is_chosen_by_mouse_and_keyboard(app: str, open_page: Open, three_faces: bytes) -> None:
+def test_face_is_selected_by_mouse_and_keyboard(app: str, open_page: Open, three_faces: bytes) -> None:
     page = open_page(f"{app}/photo")
     upload(page, ("three.png", three_faces))
     expect(page.locator(".box")).to_have_count(3)
@@ -112,7 +112,7 @@ def test_a_narrow_window_does_not_scroll_sideways(
     assert overflow(page) == 0
 
 
-def test_blur_reaches_the_picture(app: str, open_page: Open, sample_file: Path) -> None:
+def test_blur_anonymizes_the_photo(app: str, open_page: Open, sample_file: Path) -> None:
     page = open_page(f"{app}/photo")
     upload(page, sample_file)
     image = page.locator(".stage img")
@@ -120,10 +120,10 @@ def test_blur_reaches_the_picture(app: str, open_page: Open, sample_file: Path) 
     clear = image.get_attribute("src") or ""
     page.get_by_text("Blur faces").click()
     expect(image).not_to_have_attribute("src", clear)
-    expect(page.get_by_text("As it was read")).to_have_count(0)
+    expect(page.get_by_text("Input of the classifier")).to_have_count(0)
 
 
-def test_a_page_can_be_the_first_that_is_opened(start_app: Callable[[], Any], open_page: Open) -> None:
+def test_each_page_can_be_opened_first(start_app: Callable[[], Any], open_page: Open) -> None:
     with start_app() as url:
         page = open_page(f"{url}/photo")
         expect(page.get_by_role("heading", name="Photos")).to_be_visible()

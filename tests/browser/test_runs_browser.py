@@ -28,7 +28,7 @@ def choose(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1360, 400])
-def test_the_shipped_networks_are_shown(app: str, open_page: Open, width: int) -> None:
+def test_shipped_runs_are_shown(app: str, open_page: Open, width: int) -> None:
     page = open_page(f"{app}/runs", width=width)
     expect(page.locator(CHARTS).first).to_be_visible()
     choose(page, "classifier")

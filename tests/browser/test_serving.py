@@ -76,9 +76,7 @@ def test_only_known_hosts_get_a_session(server: str, host: str, origin: str | No
     assert status_for(server, host.format(port=port), origin and origin.format(port=port)) == status
 
 
-def test_those_who_open_it_to_others_name_their_hosts(
-    start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_allowed_hosts_can_be_configured(start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "localhost studio.example.org")
     with start_app("--server.address=0.0.0.0") as url:
         port = urlsplit(url).port
@@ -117,7 +115,7 @@ def test_uploads_need_a_token_a_session_and_a_bound(server: str, upload: Callabl
         assert upload(session, 1000).status == 204, "and the next good one works"
 
 
-def test_nobody_gets_what_another_one_uploaded(server: str, upload: Callable[..., Answer]) -> None:
+def test_uploads_are_private_to_their_session(server: str, upload: Callable[..., Answer]) -> None:
     with socket_of(server, server) as socket:
         session, name = session_of(socket), str(uuid.uuid4())
         assert upload(session, 1000, name=name).status == 204
@@ -145,7 +143,7 @@ def test_nobody_gets_what_another_one_uploaded(server: str, upload: Callable[...
         "/_stcore/nothing",
     ],
 )
-def test_no_path_leads_to_a_file_of_the_machine(server: str, path: str) -> None:
+def test_no_path_serves_a_file_of_the_machine(server: str, path: str) -> None:
     answer = ask(server, "GET", path)
     assert answer.status in (200, 400, 403, 404), "and no fault of the server"
     assert "st.navigation" not in answer.body, "the program itself"
@@ -154,7 +152,7 @@ def test_no_path_leads_to_a_file_of_the_machine(server: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("public", [False, True])
-def test_strangers_get_no_page_that_touches_folders(
+def test_public_mode_has_no_pages_that_access_folders(
     start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, public: bool
 ) -> None:
     monkeypatch.setenv("EMOTION_PUBLIC", "1" if public else "")

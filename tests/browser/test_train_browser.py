@@ -85,9 +85,7 @@ def click_cell(page: Page) -> None:
     expect(hint).to_have_count(0)
 
 
-def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
-    app: str, open_page: Open, data: Path, name: str
-) -> None:
+def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page: Open, data: Path, name: str) -> None:
     page = open_page(f"{app}/train", width=1360)
     start(page, data, name)
 
@@ -127,7 +125,7 @@ def test_a_network_is_taught_stopped_resumed_looked_into_and_used(
 
 @pytest.mark.parametrize("width", [1360, 400])
 @pytest.mark.parametrize("place", ["train", "runs"])
-def test_no_page_is_wider_than_its_window(app: str, open_page: Open, place: str, width: int) -> None:
+def test_training_pages_fit_the_window(app: str, open_page: Open, place: str, width: int) -> None:
     page = open_page(f"{app}/{place}", width=width)
     expect(page.get_by_text("3 · How long" if place == "train" else "How the networks")).to_be_visible()
     expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)

@@ -32,7 +32,8 @@ from emotion.live.state import LiveOptions
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
 from emotion.tracking.settings import StreamSettings
-from emotion.ui.live.stream import disable_buffering, make_frame_callback
+from emotion.ui.live.stream import make_frame_callback
+from emotion.ui.streamlit_workarounds import disable_buffering
 
 pytestmark = pytest.mark.slow
 T = TypeVar("T")

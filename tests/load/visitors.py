@@ -45,7 +45,7 @@ def unique_photos() -> Iterator[bytes]:
 class Visitor:
     """A visitor who changes pages and uploads photos."""
 
-    pages = ("Home", "Photos", "Films", "Synthetic faces", "Runs", "Training")
+    pages = ("Home", "Photos", "Videos", "Synthetic faces", "Runs", "Training")
 
     def __init__(self, context: Any, url: str, seed: int) -> None:
         self.page = context.new_page()

@@ -128,5 +128,5 @@ def three_faces(sample: NDArray[np.uint8]) -> bytes:
 
 @pytest.fixture(scope="session")
 def no_face() -> bytes:
-    """A PNG with a slope of grey."""
+    """A PNG with a slope of gray."""
     return encode_png(np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 120, 0).repeat(3, 2))

@@ -23,7 +23,7 @@ from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
-from emotion.ui.datasets import build, selection, views
+from emotion.ui.datasets import agreement, build_form, selection
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
@@ -34,7 +34,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data/sets/ of this test only."""
     folder = tmp_path / "data" / "sets"
     folder.mkdir(parents=True)
-    for module in (catalog, build_jobs, selection, build):
+    for module in (catalog, build_jobs, selection, build_form):
         monkeypatch.setattr(module, "DATASETS_FOLDER", folder)
     monkeypatch.delenv(catalog.DATA_ENV_VAR, raising=False)
     st.cache_resource.clear()
@@ -109,7 +109,7 @@ def charts(page: Any) -> int:
 # ------------------------------------------------------------------ the list
 
 
-def test_before_there_is_any(open_page: Open) -> None:
+def test_data_page_without_data_sets_shows_the_steps(open_page: Open) -> None:
     page = open_page("data")
     assert not page.app.exception
     assert "FER-2013" in page.words
@@ -117,7 +117,7 @@ def test_before_there_is_any(open_page: Open) -> None:
     assert page.app.button(key="data_start").disabled
 
 
-def test_data_sets_as_cards(mine: Path, sets: Path, open_page: Open) -> None:
+def test_each_data_set_has_a_card(mine: Path, sets: Path, open_page: Open) -> None:
     fer(sets.parent / "fer.npz")
     (sets.parent / "broken.npz").write_bytes(b"x")
     page = open_page("data")
@@ -129,19 +129,19 @@ def test_data_sets_as_cards(mine: Path, sets: Path, open_page: Open) -> None:
     assert "FER-2013 is what most" not in page.words
 
 
-def test_an_address_that_names_nothing(open_page: Open) -> None:
+def test_unknown_data_set_in_the_url_shows_a_message(open_page: Open) -> None:
     page = open_page("data")
     for name in ("nowhere", "../../etc"):
         page.app.query_params["dataset"] = name
         page.app.run()
-        assert "not here, or not any more" in page.words
+        assert "may have been deleted" in page.words
         assert not page.app.error
 
 
 # ------------------------------------------------------------------ one data set
 
 
-def test_counts(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_counts_view_shows_faces_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
     look(page, "mine")
     assert charts(page) == 1
@@ -151,7 +151,7 @@ def test_counts(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     assert page.app.button(key="data_look_mine")
 
 
-def test_a_data_set_can_be_trained_on_at_once(mine: Path, open_page: Open) -> None:
+def test_train_on_it_opens_the_training_page(mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine")
     page.app.button(key="data_train").click().run()
@@ -160,14 +160,14 @@ def test_a_data_set_can_be_trained_on_at_once(mine: Path, open_page: Open) -> No
     assert str(mine) in [box.value for box in page.app.selectbox]
 
 
-def test_a_label_without_faces_is_said(sets: Path, open_page: Open) -> None:
+def test_label_without_faces_is_reported(sets: Path, open_page: Open) -> None:
     np.savez(sets.parent / "few.npz", images=faces(3), label=np.zeros(3, int), usage=np.zeros(3, int))
     page = open_page("data")
     look(page, "few")
     assert "Without a face: angry (validation), angry (test), disgust (train)" in page.words
 
 
-def test_faces_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_faces_view_filters_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
     look(page, "mine", "Faces")
     assert read_image(saved["mine-faces.png"]).shape == (3 * 96, 12 * 96, 3)
@@ -186,7 +186,7 @@ def test_faces_by_label_and_split(mine: Path, open_page: Open, saved: dict[str, 
     assert saved["mine-faces.png"] == first  # all of them are shown, in the order of their rows
 
 
-def test_faces_are_blurred_where_that_is_wanted(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_faces_view_is_anonymized_with_blur(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
     look(page, "mine", "Faces")
     plain = saved["mine-faces.png"]
@@ -196,9 +196,9 @@ def test_faces_are_blurred_where_that_is_wanted(mine: Path, open_page: Open, sav
     assert np.unique(hidden[:96, :96, 0]).size <= 36 < np.unique(read_image(plain)[:96, :96, 0]).size
 
 
-def test_changes_are_those_of_the_trainer(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_augmentation_view_uses_the_training_augmentation(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
-    look(page, "mine", "Changes")
+    look(page, "mine", "Augmentation")
     for slider in page.app.slider:
         if str(slider.key).startswith("data_change_"):
             slider.set_value((1.0, 1.0) if slider.key == "data_change_scale" else 0.0)
@@ -214,7 +214,7 @@ def test_changes_are_those_of_the_trainer(mine: Path, open_page: Open, saved: di
     assert (bright[:, 48:] != sheet[:, 48:]).any()
 
 
-def test_duplicates_across_splits_side_by_side(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_duplicates_across_splits_are_shown_first(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
     look(page, "fer", "Duplicates")
@@ -227,13 +227,13 @@ def test_duplicates_across_splits_side_by_side(sets: Path, open_page: Open, save
     ]
 
 
-def test_without_duplicates(mine: Path, open_page: Open) -> None:
+def test_data_set_without_duplicates_is_reported(mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine", "Duplicates")
     assert page.app.success[0].value == "No face is there twice."
 
 
-def test_agreement_of_two_labellings(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_agreement_view_compares_fer2013_and_ferplus(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
     look(page, "fer", "Agreement")
@@ -247,27 +247,27 @@ def test_agreement_of_two_labellings(sets: Path, open_page: Open, saved: dict[st
     sheet = read_image(saved["fer-angry-neutral.png"])  # the largest disagreement is chosen
     np.testing.assert_array_equal(sheet[::2, ::2, 0], faces(70)[0])
     page.app.selectbox(key="data_agreement_majority").set_value(8).run()
-    assert "No face is called so by both" in page.words
+    assert "No face has these two labels" in page.words
 
 
-def test_agreement_without_votes(mine: Path, open_page: Open) -> None:
+def test_agreement_view_without_votes_explains_ferplus(mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine", "Agreement")
     assert "has no FER+ votes" in page.words
 
 
-def test_blank_pictures(sets: Path, mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_blank_view_lists_blank_images(sets: Path, mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
     look(page, "fer", "Blank")
-    assert "1 of 70 pictures are of a single grey" in page.words
+    assert "1 of 70 images are of a single gray" in page.words
     assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},train\n"
     page.app.button(key="data_back").click().run()
     look(page, "mine", "Blank")
-    assert page.app.success[0].value == "No picture is blank."
+    assert page.app.success[0].value == "No image is blank."
 
 
-def test_what_was_left_out(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
+def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
     look(page, "mine", "Left out")
     assert "2 of 32 photos gave no face" in page.words
@@ -279,14 +279,14 @@ def test_what_was_left_out(mine: Path, open_page: Open, saved: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
-def test_a_list_that_was_changed_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
+def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
     (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{picture}\n")
     page = open_page("data")
     look(page, "mine", "Left out")
     assert not pictures(page)
 
 
-def test_a_data_set_that_vanishes_or_breaks(sets: Path, mine: Path, open_page: Open) -> None:
+def test_missing_or_damaged_data_set_is_reported(sets: Path, mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine")
     (mine / "dataset.json").write_text("{")
@@ -296,10 +296,10 @@ def test_a_data_set_that_vanishes_or_breaks(sets: Path, mine: Path, open_page: O
     assert not page.app.exception
     shutil.rmtree(mine)
     page.app.run()
-    assert "not here, or not any more" in page.words
+    assert "may have been deleted" in page.words
 
 
-def test_delete(sets: Path, mine: Path, open_page: Open) -> None:
+def test_data_set_is_deleted_after_confirmation(sets: Path, mine: Path, open_page: Open) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
     look(page, "fer")
@@ -331,7 +331,7 @@ def fill(page: Any, name: str) -> None:
     page.app.button(key="data_start").click().run()
 
 
-def test_a_folder_becomes_a_data_set(tmp_path: Path, sets: Path, open_page: Open) -> None:
+def test_folder_starts_a_build_job(tmp_path: Path, sets: Path, open_page: Open) -> None:
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(str(photos(tmp_path / "photos", {"happy": 12, "Grin": 3}))).run()
     fill(page, "first")
@@ -353,7 +353,7 @@ def uploaded(files: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def test_a_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
+def test_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("A ZIP").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(4)]
@@ -365,13 +365,13 @@ def test_a_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
     assert len(load_dataset(sets / "zipped")) == 4
 
 
-def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> None:
+def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("Photos").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
     page.app.text_input(key="data_label").set_value("huge").run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_MAX_UPLOAD_BYTES", 10)
+        patch.setattr(build_form, "_MAX_UPLOAD_BYTES", 10)
         page.upload(("a.png", images[0]))
         assert "give the rest as a folder or a ZIP" in page.words
     page.upload()
@@ -396,7 +396,9 @@ def test_photos_of_one_label_after_the_other(sets: Path, open_page: Open) -> Non
         ("", ".", "80/10/10", "cannot be the name"),
     ],
 )
-def test_what_cannot_be_started(sets: Path, open_page: Open, name: str, path: str, split: str, said: str) -> None:
+def test_invalid_build_form_cannot_be_started(
+    sets: Path, open_page: Open, name: str, path: str, split: str, said: str
+) -> None:
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(path).run()
     page.app.text_input(key="data_split").set_value(split).run()
@@ -406,14 +408,14 @@ def test_what_cannot_be_started(sets: Path, open_page: Open, name: str, path: st
     assert list(sets.iterdir()) == []
 
 
-def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path, sets: Path, open_page: Open) -> None:
+def test_failed_build_job_can_be_restarted_or_removed(tmp_path: Path, sets: Path, open_page: Open) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(str(tmp_path / "photos")).run()
     fill(page, "late")
     assert ended(sets, "late").read_state().status == "failed"
     page.app.run()
-    assert "late could not be made. No photo is in photos" in page.app.warning[0].value.replace("\\", "")
+    assert "late could not be built. No photo is in photos" in page.app.warning[0].value.replace("\\", "")
     photos(tmp_path / "again", {"happy": 3})
     (tmp_path / "photos" / "happy").rmdir()
     (tmp_path / "photos").rmdir()
@@ -424,7 +426,7 @@ def test_a_preparation_that_failed_can_begin_again_or_be_removed(tmp_path: Path,
     assert (sets / "late").is_dir()
 
 
-def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: Open) -> None:
+def test_damaged_build_job_can_be_removed(sets: Path, open_page: Open) -> None:
     folder = sets / ".dead.building"
     folder.mkdir()
     with pytest.raises(RuntimeError), job_context(folder):
@@ -438,7 +440,7 @@ def test_the_rest_of_a_broken_preparation_can_be_removed(sets: Path, open_page: 
     assert not page.app.warning
 
 
-def test_the_page_alone(models: Path) -> None:
+def test_data_page_runs_without_the_entrance(models: Path) -> None:
     app = AppTest.from_file(Path(__file__).resolve().parents[2] / "pages" / "data.py", default_timeout=30).run()
     assert not app.exception
 
@@ -456,10 +458,10 @@ def test_the_page_alone(models: Path) -> None:
         (None, None),
     ],
 )
-def test_a_click_in_the_matrix_chooses_its_cell(
+def test_click_in_the_agreement_matrix_selects_its_cell(
     said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = {"data_agreement": said}
-    monkeypatch.setattr(views, "state", state)
-    views._on_cell_click()
+    monkeypatch.setattr(agreement, "state", state)
+    agreement._on_cell_click()
     assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 Open = Callable[[str], Any]
 
 
-def test_says_what_it_does_and_what_a_label_means(open_page: Open) -> None:
+def test_home_explains_pages_and_labels(open_page: Open) -> None:
     home = open_page("home")
     assert [title.value for title in home.app.title] == ["Emotion Studio"]
     for words in ("Everything stays on this machine", "not what a person feels", "must not decide", "called unsure"):
@@ -22,7 +22,7 @@ def test_says_what_it_does_and_what_a_label_means(open_page: Open) -> None:
     assert not home.app.error
 
 
-def test_shows_the_sample_as_it_is_read(open_page: Open) -> None:
+def test_home_shows_the_analyzed_sample(open_page: Open) -> None:
     picture = open_page("home").shown("home_picture")
     assert len(picture["faces"]) == 1
     assert picture["src"].startswith("data:image/jpeg;base64,")
@@ -37,13 +37,13 @@ print([title.value for title in app.title], {"altair", "pandas", "tensorflow"} &
 """
 
 
-def test_the_first_page_comes_before_what_draws_charts_and_tables() -> None:
+def test_first_page_imports_no_chart_or_table_library() -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_VISIT], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['Emotion Studio'] set()"
 
 
-@pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("films", "Films")])
-def test_leads_to_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, key: str, title: str) -> None:
+@pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("videos", "Videos")])
+def test_home_buttons_open_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, key: str, title: str) -> None:
     monkeypatch.setattr("emotion.ui.live.stream.show_camera", lambda *_, **__: None)  # a test has no WebRTC
     home = open_page("home")
     home.app.button(key=f"home_{key}").click().run()
@@ -51,7 +51,7 @@ def test_leads_to_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, ke
     assert not home.app.error
 
 
-def test_names_the_detector_and_the_answer(open_page: Open) -> None:
+def test_home_names_detector_and_label_set(open_page: Open) -> None:
     home = open_page("home")
     assert "8 expressions (FER+)" in home.words
     assert "Haar cascade" in home.words
@@ -59,7 +59,7 @@ def test_names_the_detector_and_the_answer(open_page: Open) -> None:
     assert "7 expressions (FER-2013)" in home.words
 
 
-def test_states_the_accuracy_of_the_answer_that_is_chosen(models: Path, open_page: Open) -> None:
+def test_home_shows_the_accuracy_of_the_selected_head(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     card["metrics"] = {"test": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
@@ -69,7 +69,7 @@ def test_states_the_accuracy_of_the_answer_that_is_chosen(models: Path, open_pag
     assert "right for 71 %" in home.words
 
 
-def test_says_which_model_was_refused_and_works_on(models: Path, open_page: Open) -> None:
+def test_home_reports_unusable_models(models: Path, open_page: Open) -> None:
     (models / "broken").mkdir()
     (models / "broken" / "card.json").write_text("{")
     home = open_page("home")
@@ -87,13 +87,13 @@ def test_without_a_classifier(models: Path, open_page: Open) -> None:
     assert len(home.app.get("imgs") or home.app.image) == 3, "the sample as it is, and two drawings"
 
 
-def test_two_classifiers_can_be_chosen_from(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
+def test_sidebar_offers_two_classifiers(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:
     make_bundle(models / "other", lambda card: card.update(default=True))
     home = open_page("home")
     assert home.app.selectbox(key="side_classifier").options == ["other", "tiny"]
 
 
-def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_yunet_download_is_reported(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_factory, "YUNET_URL", "http://127.0.0.1:9/none")
     home = open_page("home")
     home.app.button(key="side_download_yunet").click().run()
@@ -102,9 +102,7 @@ def test_fetching_yunet_can_fail(open_page: Open, user_cache: Path, monkeypatch:
     assert home.app.title[0].value == "Emotion Studio"
 
 
-def test_yunet_is_at_work_once_it_is_fetched(
-    open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_downloaded_yunet_is_selected(open_page: Open, user_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = ["haar"]
     monkeypatch.setattr(detector_factory, "available_detectors", lambda: tuple(here))
     monkeypatch.setattr(detector_factory, "download_yunet", lambda: here.insert(0, "yunet"))
@@ -116,18 +114,18 @@ def test_yunet_is_at_work_once_it_is_fetched(
     assert "side_download_yunet" not in {button.key for button in home.app.button}
 
 
-def test_yunet_that_was_switched_off_is_not_offered(open_page: Open) -> None:
+def test_disabled_yunet_is_not_offered(open_page: Open) -> None:
     assert "side_download_yunet" not in {button.key for button in open_page("home").app.button}
 
 
-def test_a_wrong_path_to_yunet_is_said(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_yunet_path_is_reported(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_YUNET", "/no/such/file.onnx")
     home = open_page("home")
     assert "is no file" in home.words
     assert home.shown("home_picture")
 
 
-def test_a_fault_is_said_politely_and_logged(
+def test_unexpected_error_is_logged_and_shown_politely(
     open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(name: str) -> str:

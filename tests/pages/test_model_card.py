@@ -56,30 +56,30 @@ def measured(models: Path) -> dict[str, Any]:
     return told
 
 
-def test_its_figures_with_what_they_mean(measured: dict[str, Any], open_page: Open) -> None:
+def test_model_card_shows_accuracies_with_intervals(measured: dict[str, Any], open_page: Open) -> None:
     page = open_page("model_card")
     assert not page.app.error
     values = {metric.label: metric.value for metric in page.app.metric}
     test = measured["test"]
     assert values["Faces that people agree on"] == f"{test['as_displayed']['accuracy'] * 100:.1f} % right"
     assert values["All test faces"] == f"{test['accuracy'] * 100:.1f} % right"
-    assert values["From picture to label"] == "56.0 % right"
+    assert values["From image to label"] == "56.0 % right"
     low, high = (f"{100 * end:.1f}" for end in test["accuracy_interval"])
     assert f"most likely {low} to {high} %" in page.words
-    for words in ("not who is hired", "age, sex or skin colour", "ten people each", "up to 30 degrees"):
+    for words in ("not who is hired", "age, sex or skin color", "ten people each", "up to 30 degrees"):
         assert words in page.words
 
 
-def test_the_threshold_of_the_sidebar_is_explained(measured: dict[str, Any], open_page: Open) -> None:
+def test_model_card_explains_the_unsure_threshold(measured: dict[str, Any], open_page: Open) -> None:
     page = open_page("model_card")
     for wanted in (55, 80):
         page.app.slider(key="side_min_confidence").set_value(wanted).run()
         row = next(r for r in measured["test"]["as_displayed"]["coverage"] if r["threshold"] == wanted / 100)
-        assert f"the sidebar, {wanted} %, it names {round(100 * row['coverage'])} % of these faces" in page.words
+        assert f"the sidebar, {wanted} %, it labels {round(100 * row['coverage'])} % of these faces" in page.words
         assert f"right for {round(100 * row['accuracy'])} % of them" in page.words
 
 
-def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> None:
+def test_model_card_omits_missing_metrics(models: Path, open_page: Open) -> None:
     for content in (None, "{", json.dumps({"test": {}})):
         if content is not None:
             (models / "tiny" / "report.json").write_text(content)
@@ -90,7 +90,7 @@ def test_what_was_not_measured_is_not_shown(models: Path, open_page: Open) -> No
         assert "By expression" not in page.words
 
 
-def test_of_a_classifier_with_other_data_it_says_nothing_of_fer(models: Path, open_page: Open) -> None:
+def test_model_card_of_other_data_does_not_mention_fer(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     card |= {
         "default_head": "fer2013",
@@ -107,21 +107,23 @@ def test_of_a_classifier_with_other_data_it_says_nothing_of_fer(models: Path, op
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"network": "seresnet"}, "MB, trained from nothing."),  # cards of before do not say what it began with
+        ({"network": "seresnet"}, "MB, trained from random weights."),
         ({"network": "vgg16"}, "MB."),
         ({"network": ["no name"]}, "MB."),
-        ({"network": "vgg16", "weights": "random"}, "MB, trained from nothing."),
+        ({"network": "vgg16", "weights": "random"}, "MB, trained from random weights."),
         ({"network": "vgg16", "weights": "imagenet"}, "MB, trained on top of ImageNet weights."),
         ({"network": "vgg16", "weights": "mine/vgg16.h5"}, "MB, trained on top of ImageNet weights."),
     ],
 )
-def test_what_its_training_began_with(models: Path, open_page: Open, facts: dict[str, Any], words: str) -> None:
+def test_model_card_describes_the_initialization(
+    models: Path, open_page: Open, facts: dict[str, Any], words: str
+) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     (models / "tiny" / "card.json").write_text(json.dumps(card | {"num_parameters": 2e6} | facts))
-    assert f"A network of 2.0 million numbers, 0.1 {words}" in open_page("model_card").words
+    assert f"A network of 2.0 million parameters, 0.1 {words}" in open_page("model_card").words
 
 
-def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> None:
+def test_model_card_formats_data_set_names(models: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     (models / "tiny" / "card.json").write_text(json.dumps(card | {"data": {"source": "fer2013.npz", "rows": 300}}))
     words = open_page("model_card").words
@@ -129,12 +131,12 @@ def test_data_are_called_as_people_call_them(models: Path, open_page: Open) -> N
     assert "npz" not in words
 
 
-def test_without_a_classifier_it_says_so(models: Path, open_page: Open) -> None:
+def test_model_card_without_classifier_shows_an_error(models: Path, open_page: Open) -> None:
     (models / "tiny" / "card.json").write_text("{")
     page = open_page("model_card")
     assert "not readable JSON" in page.app.error[0].value.replace("\\", "")
 
 
-def test_home_leads_to_it(open_page: Open) -> None:
+def test_home_links_to_the_model_card(open_page: Open) -> None:
     links = open_page("home").app.get("page_link")
     assert [link.proto.label for link in links] == ["How good is it?"]

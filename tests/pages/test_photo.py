@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
 from emotion.results import photos
-from emotion.ui import photo_cache
+from emotion.ui import photo_cache, streamlit_workarounds
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
@@ -39,12 +39,12 @@ def test_the_sample(open_page: Open) -> None:
     assert len(face["scores"]) == 8
     assert face["scores"] == sorted(face["scores"], key=lambda score: -score["score"])
     assert page.shown("photo_crops") is None, "one face needs no strip"
-    assert [image.captions for image in page.app.image] == [["As in the photo"], ["As it was read"]]
+    assert [image.captions for image in page.app.image] == [["As in the photo"], ["Input of the classifier"]]
     page.app.button(key="photo_clear").click().run()
     assert page.shown("photo_picture") is None
 
 
-def test_many_faces_are_chosen_by_number(open_page: Open, three_faces: bytes) -> None:
+def test_faces_are_selected_by_number(open_page: Open, three_faces: bytes) -> None:
     page = open_page("photo")
     page.upload(("three.png", three_faces))
     boxes = [face["box"] for face in page.shown("photo_picture")["faces"]]
@@ -57,12 +57,12 @@ def test_many_faces_are_chosen_by_number(open_page: Open, three_faces: bytes) ->
     assert page.shown("photo_picture")["selected"] == page.shown("photo_crops")["selected"] == 2
 
 
-def test_what_is_no_longer_shown_takes_no_memory(
+def test_replaced_photos_are_released(
     open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten, read = list[str](), list[str]()
     original = photos.analyze_photo
-    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
+    monkeypatch.setattr(streamlit_workarounds, "release_upload", forgotten.append)
     monkeypatch.setattr(photos, "analyze_photo", lambda *given: (read.append(given[-1]), original(*given))[1])
     page = open_page("photo")
     page.upload(("three.png", three_faces))
@@ -78,7 +78,7 @@ def test_what_is_no_longer_shown_takes_no_memory(
     assert not page.app.error
 
 
-def test_a_face_that_is_gone_is_no_longer_chosen(open_page: Open, three_faces: bytes, sample_file: Path) -> None:
+def test_selection_of_a_missing_face_is_reset(open_page: Open, three_faces: bytes, sample_file: Path) -> None:
     page = open_page("photo")
     page.upload(("three.png", three_faces))
     page.app.pagination(key="photo_face").set_value(3).run()
@@ -86,7 +86,9 @@ def test_a_face_that_is_gone_is_no_longer_chosen(open_page: Open, three_faces: b
     assert "Face 1: " in page.words
 
 
-def test_several_photos_and_a_bad_file(open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path) -> None:
+def test_bad_file_among_photos_is_reported(
+    open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path
+) -> None:
     page = open_page("photo")
     page.upload(("a.png", three_faces), (NASTY, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face))
     assert "3 photos, 4 faces:" in page.words
@@ -103,14 +105,14 @@ def test_several_photos_and_a_bad_file(open_page: Open, three_faces: bytes, no_f
     assert len(page.shown("photo_picture")["faces"]) == 1
 
 
-def test_only_bad_files(open_page: Open) -> None:
+def test_only_bad_files_show_only_errors(open_page: Open) -> None:
     page = open_page("photo")
     page.upload(("a.pdf", b"%PDF-1.4"), ("b.png", b""))
     assert len(page.app.error) == 2
     assert page.shown("photo_picture") is None
 
 
-def test_no_face_is_a_calm_result(open_page: Open, no_face: bytes) -> None:
+def test_no_face_is_reported_without_an_error(open_page: Open, no_face: bytes) -> None:
     page = open_page("photo")
     page.upload(("wall.png", no_face))
     assert "No face found" in page.app.info[0].value
@@ -120,7 +122,7 @@ def test_no_face_is_a_calm_result(open_page: Open, no_face: bytes) -> None:
     assert "photo_table" not in page.app.session_state
 
 
-def test_a_photo_on_its_side_is_turned(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
+def test_rotated_photo_is_turned_upright(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
     page = open_page("photo")
     page.upload(("side.png", encode_png(np.rot90(sample[:256, 100:356]))))
     assert "turned clockwise by 90 degrees" in page.words
@@ -128,7 +130,7 @@ def test_a_photo_on_its_side_is_turned(open_page: Open, sample: NDArray[np.uint8
     assert read_image(saved["side-faces.png"]).shape == (256, 256, 3)
 
 
-def test_the_unsure_threshold_reads_nothing_again(
+def test_unsure_threshold_does_not_repeat_the_analysis(
     open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page("photo")
@@ -145,7 +147,7 @@ def test_the_unsure_threshold_reads_nothing_again(
     assert not page.app.error
 
 
-def test_the_face_threshold_and_the_search_reach_the_detector(
+def test_face_threshold_and_search_reach_the_detector(
     open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -173,19 +175,21 @@ def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: byte
     assert clear[0]["src"] != blurred[0]["src"]
     for before, after in zip(clear[1:], blurred[1:], strict=True):
         assert all(a["image"] != b["image"] for a, b in zip(before["thumbnails"], after["thumbnails"], strict=True))
-    assert [image.captions for image in page.app.image] == [["As in the photo"]], "the grey crop is not shown"
+    assert [image.captions for image in page.app.image] == [["As in the photo"]], "the gray crop is not shown"
     crops = unzip(saved["faces.zip"])
     assert all(len(np.unique(read_image(crop).reshape(-1, 3), axis=0)) <= 36 for crop in crops.values())
     x1, y1, x2, y2 = blurred[0]["faces"][0]["box"]
     middle = np.s_[(y1 + y2) // 2 - 3 : (y1 + y2) // 2 + 3, (x1 + x2) // 2 - 3 : (x1 + x2) // 2 + 3]
-    picture = read_image(unzip(saved["pictures.zip"])["a.png"])
+    picture = read_image(unzip(saved["images.zip"])["a.png"])
     assert np.abs(picture[middle].astype(int) - read_image(three_faces)[middle]).max() > 0
 
 
-def test_files_to_take_away(open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]) -> None:
+def test_downloads_have_the_expected_content(
+    open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]
+) -> None:
     page = open_page("photo")
     page.upload(("=a.png", three_faces), ("b b.jpg", sample_file.read_bytes()), ("b b.jpg", b"no"))
-    assert sorted(saved) == ["a-faces.png", "faces.csv", "faces.json", "faces.zip", "pictures.zip"]
+    assert sorted(saved) == ["a-faces.png", "faces.csv", "faces.json", "faces.zip", "images.zip"]
     rows = list(csv.DictReader(io.StringIO(saved["faces.csv"])))
     assert [(row["file"], row["face_index"]) for row in rows] == [
         ("'=a.png", "1"),
@@ -200,25 +204,27 @@ def test_files_to_take_away(open_page: Open, three_faces: bytes, sample_file: Pa
     names = {f"{label}", "unsure"}
     assert [name.split("/")[0] for name in crops] == ["a"] * 3 + ["b-b"]
     assert {name.split("_")[1].removesuffix(".png") for name in crops if name.startswith("a/")} <= names
-    assert list(unzip(saved["pictures.zip"])) == ["a.png", "b-b.png"]
+    assert list(unzip(saved["images.zip"])) == ["a.png", "b-b.png"]
     assert read_image(saved["a-faces.png"]).shape == read_image(three_faces).shape
 
 
-def test_one_photo_has_no_folders(open_page: Open, sample_file: Path, saved: dict[str, Any]) -> None:
+def test_zip_of_one_photo_has_no_folders(open_page: Open, sample_file: Path, saved: dict[str, Any]) -> None:
     page = open_page("photo")
     page.upload(("a.jpg", sample_file.read_bytes()))
     (name,) = unzip(saved["faces.zip"])
     assert name.startswith("01_")
-    assert "pictures.zip" not in saved
+    assert "images.zip" not in saved
 
 
-def test_the_same_name_twice(open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]) -> None:
+def test_equal_file_names_become_unique(
+    open_page: Open, three_faces: bytes, sample_file: Path, saved: dict[str, Any]
+) -> None:
     page = open_page("photo")
     page.upload(("a.jpg", three_faces), ("a.jpg", sample_file.read_bytes()))
     assert [record["file"] for record in json.loads(saved["faces.json"])] == ["a.jpg", "a.jpg (2)"]
 
 
-def test_the_table_is_tidy(open_page: Open, three_faces: bytes) -> None:
+def test_table_has_one_row_per_face(open_page: Open, three_faces: bytes) -> None:
     page = open_page("photo")
     page.upload(("a.png", three_faces))
     (table,) = page.app.dataframe
@@ -227,7 +233,7 @@ def test_the_table_is_tidy(open_page: Open, three_faces: bytes) -> None:
     assert not page.app.expander[0].proto.expanded
 
 
-def test_photos_outlive_a_change_of_page(open_page: Open, three_faces: bytes) -> None:
+def test_photos_survive_a_change_of_page(open_page: Open, three_faces: bytes) -> None:
     page = open_page("photo")
     page.upload(("a.png", three_faces))
     page.app.switch_page("pages/home.py").run()
@@ -235,7 +241,7 @@ def test_photos_outlive_a_change_of_page(open_page: Open, three_faces: bytes) ->
     assert len(page.shown("photo_picture")["faces"]) == 3
 
 
-def test_a_fault_in_one_photo_spares_the_others(
+def test_error_in_one_photo_does_not_affect_the_others(
     open_page: Open, sample_file: Path, no_face: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = photos.analyze_photo
@@ -252,14 +258,14 @@ def test_a_fault_in_one_photo_spares_the_others(
     assert len(page.shown("photo_picture")["faces"]) == 1
 
 
-def test_more_photos_than_can_be_kept(open_page: Open, no_face: bytes) -> None:
+def test_too_many_photos_are_cut_off(open_page: Open, no_face: bytes) -> None:
     page = open_page("photo")
     page.upload(*((f"{i}.png", no_face) for i in range(102)))
-    assert "These are 102 photos; the first 100 are read." in page.words
+    assert "These are 102 photos; the first 100 are analyzed." in page.words
     assert len(page.shown("photo_strip")["thumbnails"]) == 100
 
 
-def test_a_page_can_be_run_alone(models: Path) -> None:
+def test_photo_page_runs_without_the_entrance(models: Path) -> None:
     app = AppTest.from_file(Path(__file__).parents[2] / "pages" / "photo.py", default_timeout=30).run()
     app.button(key="photo_sample").click().run()
     app.slider(key="side_min_confidence").set_value(95).run()
@@ -267,7 +273,7 @@ def test_a_page_can_be_run_alone(models: Path) -> None:
     assert "Face 1: ? unsure" in "".join(markdown.value for markdown in app.markdown)
 
 
-def test_without_a_classifier_there_is_one_sentence(models: Path, open_page: Open) -> None:
+def test_photo_page_without_classifier_shows_one_error(models: Path, open_page: Open) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
     page = open_page("photo")
     assert "sha256 differs" in page.words
@@ -275,7 +281,7 @@ def test_without_a_classifier_there_is_one_sentence(models: Path, open_page: Ope
     assert not page.app.file_uploader
 
 
-def test_an_orientation_tag_is_followed(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
+def test_exif_orientation_is_applied(open_page: Open, sample: NDArray[np.uint8], saved: dict[str, Any]) -> None:
     jpeg = encode_jpeg(np.ascontiguousarray(np.rot90(sample)))
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     page = open_page("photo")
@@ -289,7 +295,7 @@ def unzip(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_a_photo_waits_for_its_turn_and_only_once(
+def test_photo_waits_for_its_turn_only_once(
     open_page: Open, sample_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = list[int]()
@@ -313,7 +319,7 @@ def test_a_photo_waits_for_its_turn_and_only_once(
     assert heard == [1, 0]
 
 
-def test_what_speaks_for_the_label_where_the_classifier_can_tell(
+def test_saliency_is_shown_where_the_classifier_supports_it(
     models: Path, make_bundle: Callable[..., Path], open_page: Open
 ) -> None:
     make_bundle(models / "tiny", maps=True)
@@ -321,18 +327,18 @@ def test_what_speaks_for_the_label_where_the_classifier_can_tell(
     page.app.button(key="photo_sample").click().run()
     label = page.shown("photo_picture")["faces"][0]["scores"][0]["name"]
     captions = [image.captions[0] for image in page.app.image]
-    assert captions[:2] == ["As in the photo", "As it was read"]
+    assert captions[:2] == ["As in the photo", "Input of the classifier"]
     assert captions[2].startswith("What speaks for ")
     assert captions[2].removeprefix("What speaks for ") in label
     page.app.toggle(key="side_anonymize").set_value(True).run()
     assert [image.captions[0] for image in page.app.image] == ["As in the photo"]
 
 
-def test_a_very_large_photo_says_by_how_much_it_was_reduced(open_page: Open, sample_file: Path) -> None:
+def test_reduction_of_a_very_large_photo_is_reported(open_page: Open, sample_file: Path) -> None:
     large = io.BytesIO()
     Image.new("L", (8160, 6144), 99).save(large, "JPEG")
     page = open_page("photo")
     page.upload(("phone.jpg", large.getvalue()))
-    assert "read at 1/2 of its width and height: 4080 × 3072 pixels" in page.words
+    assert "analyzed at 1/2 of its width and height: 4080 × 3072 pixels" in page.words
     page.upload(("a.png", sample_file.read_bytes()))
     assert "of its width and height" not in page.words

@@ -21,7 +21,7 @@ MEASURED = [
     {"detector": "glance", "negatives": 40, "false_positives": 2},
     {"detector": "glance", "face_size": "16-24 px", "recall": None, "precision": None, "num_faces": 0},
 ]
-ANSWERED = ["How it learned", "Confusion", "By expression", "Certainty", "Mistakes", "Hard pictures", "Examples"]
+ANSWERED = ["How it learned", "Confusion", "By expression", "Calibration", "Mistakes", "Hard images", "Examples"]
 
 
 @pytest.fixture
@@ -89,14 +89,14 @@ def table(page: Any) -> Any:
 # ------------------------------------------------------------------ the shipped networks
 
 
-def test_a_classifier_without_history_or_scores(runs: Path, open_page: Open) -> None:
+def test_run_without_history_or_scores_is_shown(runs: Path, open_page: Open) -> None:
     page = open_page("runs")
     assert not page.app.error
     assert "no history" in page.words
     assert not page.app.metric
 
 
-def test_a_classifier_with_scores(models: Path, runs: Path, open_page: Open) -> None:
+def test_run_with_scores_shows_test_accuracy(models: Path, runs: Path, open_page: Open) -> None:
     card = json.loads((models / "tiny" / "card.json").read_text())
     card["metrics"] = {"test": {"fer2013": {"accuracy": 0.7061, "accuracy_interval": [0.691, 0.72], "n": 3589}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
@@ -110,23 +110,23 @@ def test_a_classifier_with_scores(models: Path, runs: Path, open_page: Open) -> 
     assert first.to_numpy().tolist() == [["★", "tiny", 50]]
 
 
-def test_a_detector_beside_the_others(models: Path, look: Any, saved: dict[str, Any]) -> None:
+def test_detector_run_shows_the_comparison(models: Path, look: Any, saved: dict[str, Any]) -> None:
     page = look(detector(models / "glance", {"train_minutes": 34.2, "detectors": MEASURED}))
     assert not page.app.error
-    assert "made 2026-01-02 · 0.0 MB" in page.words
+    assert "created 2026-01-02 · 0.0 MB" in page.words
     assert "2 false positives on 40 photos without a face" in page.words
     assert charts(page) == 1  # of the sources; no chart of nothing
     assert saved["detectors.csv"].startswith("case,metric,glance,haar\n")
     assert charts(part(page, "How it learned")) == 1
 
 
-def test_a_detector_that_was_not_measured(models: Path, look: Any) -> None:
+def test_detector_run_without_report_is_shown(models: Path, look: Any) -> None:
     page = look(detector(models / "glance", {}))
     assert not page.app.error
     assert charts(page) == 1
 
 
-def test_no_run_at_all(models: Path, runs: Path, open_page: Open) -> None:
+def test_runs_page_without_runs_explains_what_to_do(models: Path, runs: Path, open_page: Open) -> None:
     for file in (models / "tiny").iterdir():
         file.unlink()
     page = open_page("runs")
@@ -149,7 +149,7 @@ DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "label_set": [], "epo
 
 @pytest.mark.parametrize("content", DAMAGE, ids=range(len(DAMAGE)))
 @pytest.mark.parametrize("file", FILES)
-def test_whatever_is_damaged_the_page_comes(runs: Path, look: Any, file: str, content: bytes) -> None:
+def test_runs_page_survives_damaged_files(runs: Path, look: Any, file: str, content: bytes) -> None:
     run = make_run(runs / "mine", job="done")
     (run / file).write_bytes(content)
     page = look(run)
@@ -163,22 +163,22 @@ def test_whatever_is_damaged_the_page_comes(runs: Path, look: Any, file: str, co
 # ------------------------------------------------------------------ one run
 
 
-def test_a_run_has_all_its_parts(runs: Path, look: Any) -> None:
+def test_run_has_all_views(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "mine", job="done"))
     assert parts(page) == ANSWERED
     assert charts(page) == 2  # right answers and loss
-    assert "right on 50 % of faces held out" in page.words
+    assert "right on 50 % of the validation faces" in page.words
     assert charts(part(page, "By expression")) == 1
-    assert charts(part(page, "Hard pictures")) == 2
+    assert charts(part(page, "Hard images")) == 2
     assert charts(part(page, "Examples")) == 1
     strip = page.shown("runs_examples_strip")
     assert strip is not None
     assert len(strip["thumbnails"]) == 7
-    part(page, "Certainty")
+    part(page, "Calibration")
     assert [m.label for m in page.app.metric] == ["Calibration error (ECE)"]
 
 
-def test_the_confusion_of_every_epoch(runs: Path, look: Any, tmp_path: Path) -> None:
+def test_confusion_matrix_of_each_epoch_is_shown(runs: Path, look: Any, tmp_path: Path) -> None:
     run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
     page = part(look(run), "Confusion")
     (slider,) = page.app.select_slider
@@ -198,19 +198,19 @@ def cell(page: Any, run: Path, row: int, column: int) -> Any:
     return page
 
 
-def test_a_cell_shows_its_faces_with_their_votes(runs: Path, look: Any, tmp_path: Path) -> None:
+def test_clicked_cell_shows_faces_with_votes(runs: Path, look: Any, tmp_path: Path) -> None:
     run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
     page = cell(part(look(run), "Confusion"), run, 0, 0)
     strip = page.shown("runs_cell_mine_face_strip")
     assert strip is not None
-    assert {item["title"] for item in strip["thumbnails"]} == {"said angry, is angry"}
-    assert f"angry, said ▲ angry: {len(strip['thumbnails'])}" in page.words
+    assert {item["title"] for item in strip["thumbnails"]} == {"predicted angry, labeled angry"}
+    assert f"angry, predicted ▲ angry: {len(strip['thumbnails'])}" in page.words
     assert "FER+ votes: happy 7, neutral 2, unknown 1." in page.words
 
 
 GONE = {
     "moved": (lambda path: path.unlink(), "is not on this machine"),
-    "another": (lambda path: write_other(path), "is not the one any more"),
+    "another": (lambda path: write_other(path), "was changed since this run was trained"),
     "damaged": (lambda path: path.write_bytes(b"no npz"), "not a readable .npz"),
 }
 
@@ -225,7 +225,7 @@ def write_other(path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", GONE)
-def test_without_its_data_set_there_is_a_sentence(runs: Path, look: Any, tmp_path: Path, how: str) -> None:
+def test_missing_data_set_of_a_run_is_explained(runs: Path, look: Any, tmp_path: Path, how: str) -> None:
     change, said = GONE[how]
     data = write_data(tmp_path / "small.npz")
     run = make_run(runs / "mine", data=data, job="done")
@@ -236,14 +236,14 @@ def test_without_its_data_set_there_is_a_sentence(runs: Path, look: Any, tmp_pat
     assert charts(page) == 1
 
 
-def test_a_data_set_that_was_moved_to_the_known_places_is_found(runs: Path, look: Any, tmp_path: Path) -> None:
+def test_moved_data_set_of_a_run_is_found(runs: Path, look: Any, tmp_path: Path) -> None:
     run = make_run(runs / "mine", data=tmp_path / "gone" / "small.npz", job="done")
     write_data(tmp_path / "data" / "small.npz")
     page = cell(part(look(run), "Confusion"), run, 0, 0)
     assert page.shown("runs_cell_mine_face_strip") is not None
 
 
-def test_blurred_faces_stay_blurred(runs: Path, look: Any, tmp_path: Path) -> None:
+def test_faces_of_a_run_are_anonymized_with_blur(runs: Path, look: Any, tmp_path: Path) -> None:
     run = make_run(runs / "mine", data=write_data(tmp_path / "small.npz"), job="done")
     page = part(look(run), "Mistakes")
     shown = page.shown("runs_mistake_mine_strip")
@@ -257,7 +257,7 @@ def test_blurred_faces_stay_blurred(runs: Path, look: Any, tmp_path: Path) -> No
     assert same == []
 
 
-def test_what_can_be_taken_away(runs: Path, look: Any, saved: dict[str, Any]) -> None:
+def test_run_downloads_have_the_expected_content(runs: Path, look: Any, saved: dict[str, Any]) -> None:
     page = part(look(make_run(runs / "mine", job="done")), "Confusion")
     assert "| happy | " in saved["mine-card.md"]
     assert json.loads(saved["mine-settings.json"])["network"] == "mlp"
@@ -279,7 +279,7 @@ def finished(models: Path, runs: Path, name: str = "mine") -> Path:
     return run
 
 
-def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None:
+def test_installed_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None:
     page = look(finished(models, runs))
     page.app.text_input(key="runs_name_mine").set_value("better")
     page.app.toggle(key="runs_default_mine").set_value(True)
@@ -290,7 +290,7 @@ def test_a_run_is_used_in_all_pages(models: Path, runs: Path, look: Any) -> None
     assert [bundle.name for bundle in list_models("classifier", models)[0]] == ["better", "tiny"]
 
 
-def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, runs: Path, look: Any) -> None:
+def test_installed_model_is_listed_once_and_can_be_removed(models: Path, runs: Path, look: Any) -> None:
     run = finished(models, runs)
     page = look(run)
     page.app.text_input(key="runs_name_mine").set_value("better")
@@ -307,7 +307,7 @@ def test_a_used_model_is_named_once_and_removed_where_it_was_used(models: Path, 
     assert run.exists()
 
 
-def test_a_used_model_outlives_its_run_and_can_still_be_removed(models: Path, runs: Path, look: Any) -> None:
+def test_installed_model_survives_the_deletion_of_its_run(models: Path, runs: Path, look: Any) -> None:
     page = look(finished(models, runs))
     page.app.button(key="runs_use_mine").click().run()
     page.app.button(key="runs_delete_mine").click().run()
@@ -319,7 +319,7 @@ def test_a_used_model_outlives_its_run_and_can_still_be_removed(models: Path, ru
     assert not [one for one in page.app.button if str(one.key).startswith("runs_remove")]
 
 
-def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Path, look: Any) -> None:
+def test_model_of_the_same_name_is_replaced_on_request(models: Path, runs: Path, look: Any) -> None:
     install_model(finished(models, runs, "old"), models, "best")
     page = look(finished(models, runs))
     page.app.text_input(key="runs_name_mine").set_value("best")
@@ -332,7 +332,7 @@ def test_a_model_of_the_same_name_is_replaced_when_asked(models: Path, runs: Pat
 
 
 @pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])
-def test_a_name_that_cannot_be_is_refused(models: Path, runs: Path, look: Any, name: str) -> None:
+def test_invalid_model_name_is_rejected(models: Path, runs: Path, look: Any, name: str) -> None:
     page = look(finished(models, runs))
     page.app.text_input(key="runs_name_mine").set_value(name)
     page.app.button(key="runs_use_mine").click().run()
@@ -341,7 +341,7 @@ def test_a_name_that_cannot_be_is_refused(models: Path, runs: Path, look: Any, n
     assert sorted(p.name for p in models.iterdir()) == ["tiny"]
 
 
-def test_a_run_is_deleted_only_after_a_question(runs: Path, look: Any) -> None:
+def test_run_is_deleted_after_confirmation(runs: Path, look: Any) -> None:
     run, other = make_run(runs / "mine", job="done"), make_run(runs / "other", job="done")
     page = look(run)
     assert run.exists()
@@ -360,7 +360,7 @@ def test_shipped_runs_cannot_be_deleted(models: Path, look: Any) -> None:
 # ------------------------------------------------------------------ several
 
 
-def test_the_ladder_is_what_tells_most(models: Path, runs: Path, open_page: Open) -> None:
+def test_shipped_runs_are_the_default_selection(models: Path, runs: Path, open_page: Open) -> None:
     make_run(models / "ladder" / "mlp", seed=1)
     make_run(models / "ladder" / "cnn-4conv", seed=2, label_set="four")
     make_run(models / "ladder" / "cnn-augmented", seed=3, network="cnn-augmented")
@@ -372,13 +372,13 @@ def test_the_ladder_is_what_tells_most(models: Path, runs: Path, open_page: Open
     assert differ["setting"].tolist() == ["network", "seed"]
 
 
-def test_runs_of_one_name_are_told_apart(models: Path, runs: Path, look: Any) -> None:
+def test_runs_with_equal_names_get_unique_names(models: Path, runs: Path, look: Any) -> None:
     make_run(models / "ladder" / "mlp")
     page = look(make_run(runs / "mlp", job="done"))
     assert table(page)["run"].tolist() == ["mlp (runs/mlp)", "tiny", "mlp (ladder/mlp)"]
 
 
-def test_curves_smoothing_and_scales(runs: Path, look: Any, saved: dict[str, Any]) -> None:
+def test_curves_can_be_smoothed_and_scaled(runs: Path, look: Any, saved: dict[str, Any]) -> None:
     page = look(make_run(runs / "a", job="done"), make_run(runs / "b", seed=2, job="done", epochs=3))
     plain = saved["curves.csv"]
     page.app.slider(key="runs_smoothing").set_value(0.9).run()
@@ -398,19 +398,21 @@ def together(page: Any, name: str) -> Any:
     return page
 
 
-def test_where_two_runs_disagree(runs: Path, look: Any, tmp_path: Path) -> None:
+def test_disagreement_of_two_runs_is_shown(runs: Path, look: Any, tmp_path: Path) -> None:
     data = write_data(tmp_path / "small.npz")
     page = look(*(make_run(runs / name, data=data, seed=i, job="done") for i, name in enumerate("ab")))
     together(page, "Where they disagree")
-    assert "of 70 faces that both answered" in page.words
-    strip = page.shown("runs_duel_strip")
+    assert "of 70 faces that both predicted" in page.words
+    strip = page.shown("runs_pair_face_strip")
     assert strip is not None
     assert all(item["caption"].count("✓") == 1 and item["caption"].count("✗") == 1 for item in strip["thumbnails"])
     assert charts(page) == 2
 
 
 @pytest.mark.parametrize("other", [{"source": "others"}, {}])
-def test_faces_of_two_data_sets_are_not_compared(runs: Path, look: Any, tmp_path: Path, other: dict[str, str]) -> None:
+def test_runs_of_different_data_sets_are_not_compared(
+    runs: Path, look: Any, tmp_path: Path, other: dict[str, str]
+) -> None:
     """Their rows have the same numbers: only the name of the data set, or the labels, tell."""
     data = write_data(tmp_path / "small.npz")
     one, two = make_run(runs / "a", data=data, job="done"), make_run(runs / "b", data=data, seed=1, job="done", **other)
@@ -419,27 +421,27 @@ def test_faces_of_two_data_sets_are_not_compared(runs: Path, look: Any, tmp_path
         assert answers is not None
         replace(answers, labels=answers.labels[::-1].copy()).save(two)
     page = together(look(one, two), "Where they disagree")
-    assert "answered different faces" in page.words
+    assert "predictions for different faces" in page.words
 
 
-def test_the_same_photo_for_two_models(models: Path, runs: Path, look: Any) -> None:
+def test_two_models_are_compared_on_a_photo(models: Path, runs: Path, look: Any) -> None:
     page = together(look(finished(models, runs, "a"), finished(models, runs, "b")), "On a photo")
     assert charts(page) == 2  # one face, two models
 
 
-def test_runs_without_weights_cannot_read_a_photo(runs: Path, look: Any) -> None:
+def test_runs_without_weights_cannot_be_compared_on_a_photo(runs: Path, look: Any) -> None:
     page = together(look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done")), "On a photo")
     assert "Choose two or three finished classifiers" in page.words
 
 
-def test_hard_pictures_side_by_side(runs: Path, look: Any) -> None:
+def test_robustness_of_runs_is_compared(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done", has_robustness=False))
-    together(page, "Hard pictures")
+    together(page, "Hard images")
     assert charts(page) == 2
     assert "Not measured for b" in page.words
 
 
-def test_names_of_others_are_shown_as_they_are(runs: Path, look: Any) -> None:
+def test_untrusted_run_names_are_escaped(runs: Path, look: Any) -> None:
     run = make_run(runs / "mine", job="done")
     nasty = "<img src=x onerror=alert(1)> **b** :red[x]"
     (run / "job.json").write_text(json.dumps({"label": nasty, "created": 1.0}))

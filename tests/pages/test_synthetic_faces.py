@@ -37,7 +37,7 @@ def with_story(card: dict[str, Any]) -> None:
 def generator(models: Path, runs: Path) -> Path:
     """The generator that the app has, with a story of two kept sheets."""
     folder = write_generator(models / "waves", with_story)
-    pair = np.vstack([np.full((7 * 48, 8 * 48), grey, np.uint8) for grey in (40, 200)])
+    pair = np.vstack([np.full((7 * 48, 8 * 48), gray, np.uint8) for gray in (40, 200)])
     (folder / "samples.webp").write_bytes(cv2.imencode(".webp", pair)[1].tobytes())
     rows = "".join(f"{i},{1 / i},{0.5},{8 / i},{0.1 * i},0.9\n" for i in range(1, 6))
     (folder / "history.csv").write_text("epoch,g_loss,d_loss,frechet,class_consistency,diversity\n" + rows)
@@ -48,23 +48,23 @@ def strip_of(page: Any, name: str) -> list[str]:
     return [item["caption"] for item in page.shown(f"gen_sheet_{name}")["thumbnails"]]
 
 
-def test_without_a_generator_it_says_how_to_get_one(open_page: Open, runs: Path) -> None:
+def test_page_without_generator_explains_how_to_train_one(open_page: Open, runs: Path) -> None:
     page = open_page("synthetic_faces")
     assert "There is no generator in models/ yet." in page.words
     assert "emotion generator train" in page.words
     assert not page.app.exception
 
 
-def test_a_sheet_appears_at_once(open_page: Open, generator: Path) -> None:
+def test_sheet_is_shown_on_the_first_visit(open_page: Open, generator: Path) -> None:
     page = open_page("synthetic_faces")
     assert not page.app.exception
     assert not page.app.error
     assert strip_of(page, "happy") == [str(seed) for seed in range(153, 161)]
     assert "Seed 153, happy" in page.words
-    assert "Asked for" in page.words
+    assert "Requested" in page.words
 
 
-def test_the_same_seed_gives_the_same_bytes_everywhere(
+def test_equal_seeds_give_equal_bytes_everywhere(
     open_page: Open, generator: Path, saved: dict[str, Any], tmp_path: Path
 ) -> None:
     open_page("synthetic_faces")
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_bytes_everywhere(
     assert Image.open(io.BytesIO(saved["sheet.png"])).size == (8 * 96, 96 + 15)
 
 
-def test_all_expressions_side_by_side(open_page: Open, generator: Path) -> None:
+def test_all_expressions_are_shown_in_rows(open_page: Open, generator: Path) -> None:
     page = open_page("synthetic_faces")
     page.app.button_group(key="gen_expression").set_value("all seven").run()
     assert not page.app.exception
@@ -109,7 +109,7 @@ def test_all_expressions_side_by_side(open_page: Open, generator: Path) -> None:
         ("٣", "'٣'"),
     ],
 )
-def test_what_is_no_seed_gets_a_sentence(open_page: Open, generator: Path, text: str, said: str) -> None:
+def test_invalid_seed_is_reported(open_page: Open, generator: Path, text: str, said: str) -> None:
     page = open_page("synthetic_faces")
     page.app.text_input(key="gen_seed").set_value(text).run()
     assert "expected a whole number from 0 to 4294967295" in page.words
@@ -118,20 +118,20 @@ def test_what_is_no_seed_gets_a_sentence(open_page: Open, generator: Path, text:
     assert strip_of(page, "happy")[0] == "12"
 
 
-def test_another_seed_is_drawn_by_lot(open_page: Open, generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_draws_a_random_seed(open_page: Open, generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.ui.synthetic.faces.random.randrange", lambda most: 4321)
     page = open_page("synthetic_faces")
     page.app.button(key="gen_seed_new").click().run()
     assert strip_of(page, "happy")[0] == "4321"
 
 
-def test_sixty_four_faces(open_page: Open, generator: Path) -> None:
+def test_sixty_four_faces_are_shown(open_page: Open, generator: Path) -> None:
     page = open_page("synthetic_faces")
     page.app.button_group(key="gen_count").set_value("64").run()
     assert strip_of(page, "happy") == [str(seed) for seed in range(153, 217)]
 
 
-def test_every_way_to_change_a_face(open_page: Open, generator: Path, saved: dict[str, Any]) -> None:
+def test_each_variation_of_a_face_is_shown(open_page: Open, generator: Path, saved: dict[str, Any]) -> None:
     page = open_page("synthetic_faces")
     frames = Image.open(io.BytesIO(saved["morph-153.gif"])).n_frames
     assert frames == 2 * (6 * 6 + 1) - 2, "there and back"
@@ -145,29 +145,29 @@ def test_every_way_to_change_a_face(open_page: Open, generator: Path, saved: dic
     assert not page.app.exception
 
 
-def test_the_story_shows_the_sheet_of_the_epoch(open_page: Open, generator: Path) -> None:
+def test_training_history_shows_the_samples_of_the_epoch(open_page: Open, generator: Path) -> None:
     page = open_page("synthetic_faces")
-    assert "after epoch 5. The epoch 5 was kept." in page.words
+    assert "after epoch 5. Epoch 5 was kept." in page.words
     page.app.select_slider(key="gen_epoch").set_value(1).run()
-    assert "after epoch 1. The epoch 5 was kept." in page.words
+    assert "after epoch 1. Epoch 5 was kept." in page.words
 
 
-def test_a_generator_without_a_story(open_page: Open, models: Path, runs: Path) -> None:
+def test_generator_without_history_is_explained(open_page: Open, models: Path, runs: Path) -> None:
     write_generator(models / "waves")
     page = open_page("synthetic_faces")
-    assert "left no history" in page.words
+    assert "has no training history" in page.words
     assert "have not been measured yet" in page.words
     assert not page.app.exception
 
 
-def test_one_of_several_generators(open_page: Open, generator: Path, runs: Path) -> None:
+def test_one_of_several_generators_is_selected(open_page: Open, generator: Path, runs: Path) -> None:
     write_generator(runs / "mine")
     page = open_page("synthetic_faces")
     page.app.selectbox(key="gen_model").set_value("mine").run()
-    assert "left no history" in page.words
+    assert "has no training history" in page.words
 
 
-def test_a_damaged_generator_is_said_and_the_other_one_used(open_page: Open, generator: Path, runs: Path) -> None:
+def test_damaged_generator_is_reported_and_the_other_used(open_page: Open, generator: Path, runs: Path) -> None:
     (write_generator(runs / "mine") / "model.onnx").write_bytes(b"broken")
     page = open_page("synthetic_faces")
     assert "mine" in page.words
@@ -175,7 +175,7 @@ def test_a_damaged_generator_is_said_and_the_other_one_used(open_page: Open, gen
     assert not page.app.exception
 
 
-def test_real_faces_stand_beside_it_where_they_are(
+def test_nearest_real_faces_are_shown_if_available(
     open_page: Open, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maker = Sampler(open_model(generator))
@@ -193,8 +193,10 @@ def test_real_faces_stand_beside_it_where_they_are(
     assert captions[:2] == ["Seed 153", "● happy"], "the very same face is the nearest"
 
 
-@pytest.mark.parametrize(("taught", "judge"), [(False, "another classifier"), (True, "the classifier that taught it")])
-def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
+@pytest.mark.parametrize(
+    ("taught", "judge"), [(False, "another classifier"), (True, "the classifier that guided its training")]
+)
+def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
     per_class = dict.fromkeys(FER2013_LABELS, 0.5)
     measured = {
         "class_consistency": 0.81,
@@ -219,14 +221,14 @@ def test_the_measures_and_the_answer(open_page: Open, models: Path, runs: Path, 
     }
     (folder / "augmentation_study.json").write_text(json.dumps(told))
     page = open_page("synthetic_faces")
-    assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Seen as asked by {judge}", "81 %")
+    assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Predicted as requested by {judge}", "81 %")
     assert "They *did* not help." in page.words
     assert "5 small networks for each condition, 6 epochs each" in page.words
-    assert ("had a part in the generator's lessons" in page.words) is taught
+    assert ("guided the training of the generator" in page.words) is taught
     assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
 
 
-def test_a_group_of_people_who_do_not_exist(open_page: Open, generator: Path) -> None:
+def test_group_photo_of_synthetic_people_is_analyzed(open_page: Open, generator: Path) -> None:
     page = open_page("photo")
     page.app.button(key="photo_group").click().run()
     assert not page.app.exception
@@ -235,5 +237,5 @@ def test_a_group_of_people_who_do_not_exist(open_page: Open, generator: Path) ->
     assert Image.open(io.BytesIO(content)).size == (1248, 624)
 
 
-def test_no_group_without_a_generator(open_page: Open, runs: Path) -> None:
+def test_group_photo_needs_a_generator(open_page: Open, runs: Path) -> None:
     assert "photo_group" not in {button.key for button in open_page("photo").app.button}

@@ -70,7 +70,7 @@ def keys(page: Any) -> set[str]:
 # ------------------------------------------------------------------ the form
 
 
-def test_the_form_tells_what_a_network_is_and_costs(runs: Path, open_page: Open) -> None:
+def test_training_form_describes_network_and_cost(runs: Path, open_page: Open) -> None:
     page = open_page("train")
     assert not page.app.exception
     assert not page.app.error
@@ -81,7 +81,7 @@ def test_the_form_tells_what_a_network_is_and_costs(runs: Path, open_page: Open)
 
 
 @pytest.mark.parametrize("name", [card.name for card in list_architectures()])
-def test_every_network_can_be_started_as_it_was_made(
+def test_each_network_can_be_started_with_its_defaults(
     started: list[Any], open_page: Open, tmp_path: Path, name: str
 ) -> None:
     page = open_page("train")
@@ -97,7 +97,7 @@ def test_every_network_can_be_started_as_it_was_made(
     assert called == name
 
 
-def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) -> None:
+def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open) -> None:
     page = open_page("train")
     page.app.button_group(key="train_network").set_value("cnn-augmented").run()
     page.app.selectbox(key="train_label_set_cnn-augmented").set_value("four").run()
@@ -131,7 +131,7 @@ def test_what_is_chosen_is_what_is_trained(started: list[Any], open_page: Open) 
     assert (plan.augmentation.rotation, plan.augmentation.min_scale, plan.augmentation.max_scale) == (30, 0.9, 1.1)
 
 
-def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path) -> None:
+def test_custom_path_is_checked_and_trained(started: list[Any], open_page: Open, tmp_path: Path) -> None:
     page = open_page("train")
     page.app.selectbox(key="train_data").set_value("Another place").run()
     assert page.app.button(key="train_start").disabled
@@ -144,7 +144,7 @@ def test_a_path_of_ones_own(started: list[Any], open_page: Open, tmp_path: Path)
     assert [plan.data for plan, _ in started] == [str(other)]
 
 
-def test_a_name_that_is_taken_is_refused_in_a_sentence(runs: Path, open_page: Open, monkeypatch: Any) -> None:
+def test_taken_run_name_is_rejected(runs: Path, open_page: Open, monkeypatch: Any) -> None:
     def refuse(*_: Any) -> None:
         raise JobError("There is already a run mlp; choose another name or delete that run.")
 
@@ -155,13 +155,13 @@ def test_a_name_that_is_taken_is_refused_in_a_sentence(runs: Path, open_page: Op
     assert "There is already a run mlp" in page.words
 
 
-def test_a_free_name_is_suggested(runs: Path, open_page: Open) -> None:
+def test_suggested_run_name_is_free(runs: Path, open_page: Open) -> None:
     make_run(runs / "mlp", job="done")
     page = open_page("train")
     assert page.app.text_input(key="train_name_mlp-2").value == "mlp-2"
 
 
-def test_labels_in_words() -> None:
+def test_label_mapping_is_described() -> None:
     assert format_label_mapping(LABEL_SETS["own"], None).startswith("It learns whatever")
     assert format_label_mapping(LABEL_SETS["four"], None).count("happy") == 1
     assert "voters" in format_label_mapping(LABEL_SETS["ferplus"], None)
@@ -177,7 +177,7 @@ def own_faces(folder: Path, labels: dict[str, int]) -> Path:
 OWN = {"angry": 10, "happy": 10, "sad": 10, "surprise": 10, "neutral": 10}
 
 
-def test_a_data_set_of_ones_own_starts_with_its_own_labels(
+def test_custom_data_set_starts_with_its_own_labels(
     started: list[tuple[TrainingPlan, str]], open_page: Open, tmp_path: Path
 ) -> None:
     mine = own_faces(tmp_path / "data" / "sets" / "mine", OWN)
@@ -205,7 +205,7 @@ def test_a_data_set_of_ones_own_starts_with_its_own_labels(
         ({"yawn": 20, "unsure": 20}, "own", "The label 'unsure' of mine cannot be shown"),
     ],
 )
-def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
+def test_unlearnable_settings_disable_the_start(
     started: list[Any], open_page: Open, tmp_path: Path, labels: dict[str, int], chosen: str, sentence: str
 ) -> None:
     mine = own_faces(tmp_path / "data" / "sets" / "mine", labels)
@@ -221,7 +221,7 @@ def test_what_cannot_be_learned_is_said_in_the_form_and_start_is_off(
 # ------------------------------------------------------------------ runs to repeat
 
 
-def test_before_the_first_training_there_are_shipped_ones(models: Path, runs: Path, open_page: Open) -> None:
+def test_shipped_runs_are_offered_before_the_first_training(models: Path, runs: Path, open_page: Open) -> None:
     make_run(
         models / "ladder" / "first",
         epochs=4,
@@ -241,16 +241,14 @@ def test_before_the_first_training_there_are_shipped_ones(models: Path, runs: Pa
     assert page.app.text_input(key="train_path").value == "x.npz"
 
 
-def test_the_data_set_of_a_shipped_run_is_looked_for_here(
-    models: Path, runs: Path, open_page: Open, tmp_path: Path
-) -> None:
+def test_data_set_of_a_shipped_run_is_found_by_name(models: Path, runs: Path, open_page: Open, tmp_path: Path) -> None:
     make_run(models / "ladder" / "first", data="small.npz")
     page = open_page("train")
     page.app.button(key="train_repeat_first").click().run()
     assert page.app.selectbox(key="train_data").value == str(tmp_path / "data" / "small.npz")
 
 
-def test_repeating_from_the_runs_page_fills_the_form(
+def test_repeat_on_the_runs_page_fills_the_form(
     runs: Path, started: list[Any], open_page: Open, tmp_path: Path, went: list[str]
 ) -> None:
     run = make_run(runs / "mine", data=tmp_path / "data" / "small.npz", job="done", batch_size=16, optimizer="sgd")
@@ -269,7 +267,7 @@ def test_repeating_from_the_runs_page_fills_the_form(
 # ------------------------------------------------------------------ at work
 
 
-def test_a_training_that_runs_is_shown(runs: Path, open_page: Open) -> None:
+def test_running_training_is_shown(runs: Path, open_page: Open) -> None:
     at_work(make_run(runs / "mine", epochs=2, planned=5), seconds_left=40)
     page = open_page("train")
     assert not page.app.exception
@@ -282,7 +280,7 @@ def test_a_training_that_runs_is_shown(runs: Path, open_page: Open) -> None:
     assert len(strip["thumbnails"]) == 7
 
 
-def test_before_its_first_figures_it_says_what_it_does(runs: Path, open_page: Open) -> None:
+def test_running_training_without_history_shows_its_status(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2), message="Loading")
     for file in ("history.csv", "steps.csv", "predictions.npz", "tracked_examples.npz"):
         (run / file).unlink()
@@ -292,7 +290,7 @@ def test_before_its_first_figures_it_says_what_it_does(runs: Path, open_page: Op
     assert charts(page) == 0
 
 
-def test_pause_and_go_on(runs: Path, open_page: Open) -> None:
+def test_training_is_paused_and_continued(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2))
     page = open_page("train")
     page.app.button(key="train_pause_mine").click().run()
@@ -302,7 +300,7 @@ def test_pause_and_go_on(runs: Path, open_page: Open) -> None:
     assert not (run / manager.PAUSE_FILE).exists()
 
 
-def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
+def test_overfitting_is_reported(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2, planned=40))
     lines = ["epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"]
     lines += [f"{i},1,0.1,1,{0.1 * i},1,{0.4 - 0.01 * i}" for i in range(1, 8)]
@@ -311,7 +309,7 @@ def test_a_word_when_it_learns_by_heart(runs: Path, open_page: Open) -> None:
     assert "Best epoch 1 of 7, gap 37 points: stop?" in page.words
 
 
-def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queued_training_can_be_removed(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work(make_run(runs / "first", epochs=2))
     second = at_work(make_run(runs / "second", epochs=2), message=run_listing.WAITING_MESSAGE)
     stopped: list[Path] = []
@@ -322,8 +320,10 @@ def test_the_queue_and_leaving_it(runs: Path, open_page: Open, monkeypatch: pyte
     assert stopped == [second]
 
 
-@pytest.mark.parametrize(("job", "word"), [("stopped", "Stopped"), ("interrupted", "Broken off"), ("failed", "Failed")])
-def test_what_ended_early_can_be_resumed(
+@pytest.mark.parametrize(
+    ("job", "word"), [("stopped", "Stopped"), ("interrupted", "Interrupted"), ("failed", "Failed")]
+)
+def test_ended_training_can_be_resumed(
     runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch, job: str, word: str
 ) -> None:
     run = make_run(runs / "mine", epochs=2, planned=5, data="x", job=job)
@@ -335,7 +335,7 @@ def test_what_ended_early_can_be_resumed(
     assert resumed == [run]
 
 
-def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path, open_page: Open) -> None:
+def test_failed_start_can_only_be_dismissed(runs: Path, open_page: Open) -> None:
     run = make_run(runs / "mine", epochs=1, planned=5, data="x", job="failed")
     (run / "history.csv").unlink()
     page = open_page("train")
@@ -348,7 +348,7 @@ def test_a_run_that_was_refused_offers_no_resume_and_can_be_dismissed(runs: Path
     assert [one.folder for one in run_listing.list_runs(runs, runs / "none")] == [run]
 
 
-def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_action_on_a_training_is_reported(runs: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(runs / "mine", epochs=2, planned=5, data="x", job="stopped")
 
     def refuse(_: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_refusal_is_a_sentence(runs: Path, open_page: Open, monkeypatch: pytes
     assert "The run mine is already active." in page.words
 
 
-def test_what_is_done_leads_to_the_runs_page(runs: Path, open_page: Open, went: list[str]) -> None:
+def test_completed_training_opens_the_runs_page(runs: Path, open_page: Open, went: list[str]) -> None:
     make_run(runs / "mine", job="done")
     page = open_page("train")
     assert "train_resume_mine" not in keys(page)
@@ -371,7 +371,7 @@ def test_what_is_done_leads_to_the_runs_page(runs: Path, open_page: Open, went: 
     assert page.app.subheader[0].value == "mine"
 
 
-def test_a_run_of_a_damaged_folder_does_not_hide_the_page(runs: Path, open_page: Open) -> None:
+def test_damaged_run_folder_does_not_break_the_page(runs: Path, open_page: Open) -> None:
     run = at_work(make_run(runs / "mine", epochs=2))
     (run / "tracked_examples.npz").write_bytes(b"PK")
     (run / "steps.csv").write_bytes(b"\xff\xfe\n1\n")
@@ -390,9 +390,7 @@ def choose_own(page: Any) -> Any:
     return page
 
 
-def test_the_own_classifier_learns_all_labels_of_a_data_set(
-    started: list[Any], open_page: Open, tmp_path: Path
-) -> None:
+def test_native_classifier_learns_all_labels(started: list[Any], open_page: Open, tmp_path: Path) -> None:
     page = choose_own(open_page("train"))
     assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["fer2013"].title]
     (tmp_path / "data" / "small.npz").unlink()
@@ -406,7 +404,7 @@ def test_the_own_classifier_learns_all_labels_of_a_data_set(
     assert [plan.label_set for plan, _ in started] == ["own"]
 
 
-def test_teachers_are_chosen_and_repeated(
+def test_teachers_are_selected_and_repeated(
     models: Path, started: list[tuple[TrainingPlan, str]], open_page: Open, tmp_path: Path
 ) -> None:
     teacher = str(models / "tiny")
@@ -435,7 +433,7 @@ def test_teachers_are_chosen_and_repeated(
     assert [plan.distillation_weight for plan, _ in started] == [0.5, 0.9]
 
 
-def test_teachers_of_one_name_can_be_told_apart(models: Path, runs: Path, open_page: Open) -> None:
+def test_teachers_with_equal_names_show_their_folders(models: Path, runs: Path, open_page: Open) -> None:
     (models / "tiny" / "config.json").write_text(json.dumps({"network": "seresnet"}))
     shutil.copytree(models / "tiny", runs / "tiny")
     page = choose_own(open_page("train"))

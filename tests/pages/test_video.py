@@ -25,7 +25,7 @@ from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.media.video_writer import VideoWriter
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import Prediction
-from emotion.ui import components, gc_tuning, photo_cache
+from emotion.ui import components, streamlit_workarounds
 from emotion.ui.video import frames as video_frames
 from emotion.ui.video import people
 from emotion.ui.video import timeline as video_timeline
@@ -45,17 +45,17 @@ PLACES = [Box(10 + 60 * i, 20, 50 + 60 * i, 60) for i in range(3)]
 
 
 def level(image: NDArray[np.uint8]) -> int:
-    """Which frame of `write_film` this is."""
+    """Which frame of `write_video` this is."""
     return round((float(image[-8:].mean()) - 20) / 5)
 
 
-def write_film(path: Path, frames: int = 40) -> Path:
+def write_video(path: Path, frames: int = 40) -> Path:
     """Four seconds: each frame a little brighter than the one before it, with stripes where the faces are."""
-    with VideoWriter(path, 200, 80) as film:
+    with VideoWriter(path, 200, 80) as video:
         for i in range(frames):
             image = np.full((80, 200, 3), 20 + 5 * i, np.uint8)
             image[:64, ::8] += 30
-            film.write(image, i / RATE)
+            video.write(image, i / RATE)
     return path
 
 
@@ -78,17 +78,17 @@ class Telling:
 
 
 @pytest.fixture(scope="session")
-def read_film(
+def analyze_sample(
     tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
 ) -> Read:
-    """`read_film(see=seen, blur=False)`: the folder of a film that was read."""
+    """`analyze_sample(see=seen, blur=False)`: the folder of a video that was read."""
     place = tmp_path_factory.mktemp("read")
-    film = write_film(place / "source.mp4")
+    video = write_video(place / "source.mp4")
 
     def make(see: See = seen, name: str = "party.mp4", blur: bool = False) -> Path:
         folder = job.create_job_folder(place, name)
         source = folder / "source.mp4"
-        shutil.copy(film, source)
+        shutil.copy(video, source)
         settings = VideoSettings(AnalyzerSettings(), anonymize=blur)
         request = VideoRequest(name, source, settings, "haar", place, _receipt("fake", settings))
         analyzer = Analyzer(fake_detector(see), Telling(make_scores))  # type: ignore[arg-type]
@@ -100,13 +100,13 @@ def read_film(
 
 
 @pytest.fixture(scope="session")
-def party(read_film: Read) -> Path:
-    return read_film()
+def party(analyze_sample: Read) -> Path:
+    return analyze_sample()
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the app keeps its films: an empty folder of this test only."""
+    """Where the app keeps its videos: an empty folder of this test only."""
     place = tmp_path / "data" / "videos"
     monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
     return place
@@ -114,7 +114,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def add(here: Path) -> Add:
-    """`add(folder)`: the film is one of the app's; its id."""
+    """`add(folder)`: the video is one of the app's; its id."""
 
     def copy(folder: Path) -> str:
         there = job.create_job_folder(here, "copy")
@@ -134,7 +134,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
     def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
-            raise VideoError(f'"{name}" is no film.')
+            raise VideoError(f'"{name}" is no video.')
         asked.append((name, settings, content))
         folder = job.create_job_folder(here, name)
         VideoRequest(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
@@ -151,7 +151,7 @@ def _receipt(detector: str, settings: VideoSettings) -> dict[str, Any]:
 
 
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
-    """The film counts as being read, by this process."""
+    """The video counts as being read, by this process."""
     me = psutil.Process()
     state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
@@ -172,12 +172,12 @@ def ended(folder: Path, state: str, error: str | None = None) -> None:
 
 
 @pytest.fixture
-def open_film(open_page: Open) -> Visit:
-    """`open_film(id)`: the Films page with that film in its address."""
+def open_video(open_page: Open) -> Visit:
+    """`open_video(id)`: the Videos page with that video in its address."""
 
-    def visit(film: str) -> Any:
+    def visit(video: str) -> Any:
         page = open_page("video")
-        page.app.query_params["video"] = film
+        page.app.query_params["video"] = video
         page.app.run()
         assert not page.app.exception
         return page
@@ -185,39 +185,39 @@ def open_film(open_page: Open) -> Visit:
     return visit
 
 
-# ------------------------------------------------------------------ no film
+# ------------------------------------------------------------------ no video
 
 
 def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
     page = open_page("video")
-    assert page.app.title[0].value == "Films"
-    assert page.app.file_uploader[0].label == "Drop films of people here"
+    assert page.app.title[0].value == "Videos"
+    assert page.app.file_uploader[0].label == "Drop videos of people here"
     assert "A timeline: a ribbon for each face" in page.words
     assert not page.app.error
     assert not here.exists(), "looking makes no folders"
 
 
 @pytest.mark.parametrize(
-    "film", ["20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY]
+    "video", ["20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY]
 )
-def test_an_address_that_names_no_film(here: Path, open_film: Visit, film: str) -> None:
+def test_unknown_video_in_the_url_shows_a_message(here: Path, open_video: Visit, video: str) -> None:
     here.mkdir(parents=True)
-    page = open_film(film)
-    assert "This film is not here, or not any more." in page.words
+    page = open_video(video)
+    assert "There is no such video; it may have been deleted." in page.words
     assert page.app.file_uploader
     assert not page.app.error
 
 
-def test_a_folder_beside_the_films_is_none_of_them(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_url_cannot_leave_the_videos_folder(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     shutil.move(here / name, here.parent / name)
-    for film in (f"../{name}", f"{name}/../{name}", name):
-        assert "This film is not here" in open_film(film).words
+    for video in (f"../{name}", f"{name}/../{name}", name):
+        assert "There is no such video" in open_video(video).words
 
 
-def test_without_a_classifier_past_films_can_be_seen(models: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_videos_can_be_opened_without_a_classifier(models: Path, party: Path, add: Add, open_video: Visit) -> None:
     (models / "tiny" / "model.onnx").write_bytes(b"changed")
-    page = open_film(add(party))
+    page = open_video(add(party))
     assert page.shown("video_timeline")
     page.app.button(key="video_again").click().run()
     assert "sha256 differs" in page.words
@@ -226,28 +226,28 @@ def test_without_a_classifier_past_films_can_be_seen(models: Path, party: Path, 
 # ------------------------------------------------------------------ uploads
 
 
-def test_an_upload_is_read_with_what_is_chosen(here: Path, open_page: Open, started: list[Any]) -> None:
+def test_upload_is_submitted_with_the_settings(here: Path, open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
     page.app.toggle(key="side_anonymize").set_value(True)
     page.app.slider(key="side_min_confidence").set_value(60)
     page.app.segmented_control(key="video_speed").set_value("Fast").run()
-    page.upload((NASTY, b"a film"))
+    page.upload((NASTY, b"a video"))
     ((name, settings, content),) = started
-    assert (name, content) == (NASTY, b"a film")
+    assert (name, content) == (NASTY, b"a video")
     assert (settings.frame_stride, settings.anonymize, settings.write_video) == (library.FAST_STRIDE, True, True)
     assert (settings.recognition.min_confidence, settings.recognition.detection_threshold) == (0.6, 0.6)
-    film = page.app.query_params["video"]
-    assert (here / film).is_dir()
+    video = page.app.query_params["video"]
+    assert (here / video).is_dir()
     assert NASTY in page.words
     assert "0:01 of 0:04, 1 face" in page.words
 
 
-def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> None:
+def test_bad_upload_among_several_is_reported(open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
     page.upload(("a.mp4", b"one"), (NASTY, b"bad"), ("b.mp4", b"two"))
     assert [name for name, _, _ in started] == ["a.mp4", "b.mp4"]
     assert len(page.app.error) == 1
-    assert f'"{NASTY}" is no film.' in page.words
+    assert f'"{NASTY}" is no video.' in page.words
     assert "25 %, about 12 s left" in page.words
     assert "video" not in page.app.query_params
     page.app.run()
@@ -255,15 +255,15 @@ def test_several_uploads_and_a_bad_one(open_page: Open, started: list[Any]) -> N
     assert not page.app.error
 
 
-def test_an_upload_is_not_kept_in_memory(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submitted_upload_is_released(open_page: Open, started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten = []
-    monkeypatch.setattr(photo_cache, "release_upload", forgotten.append)
+    monkeypatch.setattr(streamlit_workarounds, "release_upload", forgotten.append)
     page = open_page("video")
     page.upload(("a.mp4", b"one"), ("b.mp4", b"bad"))
     assert len(set(forgotten)) == 2
 
 
-def test_the_sample_is_made_and_read(here: Path, open_page: Open, started: list[Any]) -> None:
+def test_sample_video_is_written_and_submitted(here: Path, open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
     page.app.button(key="video_sample").click().run()
     ((name, settings, content),) = started
@@ -272,13 +272,13 @@ def test_the_sample_is_made_and_read(here: Path, open_page: Open, started: list[
     assert settings.frame_stride == 1
 
 
-def test_a_film_is_really_read(here: Path, open_page: Open, tmp_path: Path) -> None:
+def test_video_is_analyzed_end_to_end(here: Path, open_page: Open, tmp_path: Path) -> None:
     page = open_page("video")
-    page.upload(("short.mp4", write_film(tmp_path / "short.mp4", 5).read_bytes()))
+    page.upload(("short.mp4", write_video(tmp_path / "short.mp4", 5).read_bytes()))
     assert not page.app.error
-    film = page.app.query_params["video"]
+    video = page.app.query_params["video"]
     patient_until = time.monotonic() + 60
-    while not VideoAnalysis.open(here / film).is_finished and time.monotonic() < patient_until:
+    while not VideoAnalysis.open(here / video).is_finished and time.monotonic() < patient_until:
         time.sleep(0.2)
     page.app.run()
     assert "in the 5 frames" in page.words
@@ -287,7 +287,7 @@ def test_a_film_is_really_read(here: Path, open_page: Open, tmp_path: Path) -> N
 # ------------------------------------------------------------------ the list
 
 
-def test_past_films_are_listed_and_opened(party: Path, add: Add, open_page: Open) -> None:
+def test_videos_are_listed_and_opened(party: Path, add: Add, open_page: Open) -> None:
     one, other = add(party), add(party)
     page = open_page("video")
     assert page.words.count("party.mp4") == 2
@@ -300,7 +300,7 @@ def test_past_films_are_listed_and_opened(party: Path, add: Add, open_page: Open
     assert page.app.button(key=f"video_open_{other}")
 
 
-def test_a_film_is_deleted_after_a_question(here: Path, party: Path, add: Add, open_page: Open) -> None:
+def test_video_is_deleted_after_confirmation(here: Path, party: Path, add: Add, open_page: Open) -> None:
     one, other = add(party), add(party)
     page = open_page("video")
     page.app.button(key=f"video_delete_{one}").click().run()
@@ -313,7 +313,7 @@ def test_a_film_is_deleted_after_a_question(here: Path, party: Path, add: Add, o
     assert "A timeline: a ribbon" in page.words
 
 
-def test_a_damaged_film_leaves_the_others(here: Path, party: Path, add: Add, open_page: Open) -> None:
+def test_damaged_video_does_not_affect_the_others(here: Path, party: Path, add: Add, open_page: Open) -> None:
     good, bad = add(party), add(party)
     (here / bad / "request.json").write_text("{")
     page = open_page("video")
@@ -328,18 +328,18 @@ def test_a_damaged_film_leaves_the_others(here: Path, party: Path, add: Add, ope
 # ------------------------------------------------------------------ running
 
 
-def test_a_running_film_shows_how_far_it_is(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_running_analysis_shows_its_progress(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     lines = (here / name / "frames.jsonl").read_text().splitlines(keepends=True)
     (here / name / "frames.jsonl").write_text("".join(lines[:15]))
     (here / name / "annotated.mp4").unlink()
     running(here / name)
-    page = open_film(name)
+    page = open_video(name)
     assert "25 %, about 12 s left" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
     timeline = page.shown("video_timeline")
     assert timeline["is_live"]
     assert not timeline["has_player"]
-    assert timeline["duration"] == pytest.approx(4, abs=0.2), "the axis is that of the whole film"
+    assert timeline["duration"] == pytest.approx(4, abs=0.2), "the axis is that of the whole video"
     assert timeline["timestamp"] == pytest.approx(1.4)
     assert timeline["highlights"] == []
     before = timeline["lanes"][0]["segments"][-1][1]
@@ -355,28 +355,28 @@ def images(page: Any) -> list[str]:
     return [image.url for element in (page.app.get("imgs") or page.app.image) for image in element.proto.imgs]
 
 
-def test_a_running_film_shows_its_last_frame_in_the_page_itself(
-    here: Path, party: Path, add: Add, open_film: Visit, open_page: Open
+def test_running_analysis_embeds_its_last_frame(
+    here: Path, party: Path, add: Add, open_video: Visit, open_page: Open
 ) -> None:
     name = add(party)
     running(here / name)
     last = components.to_data_url((here / name / "preview.jpg").read_bytes())
-    assert images(open_film(name))[0] == last
+    assert images(open_video(name))[0] == last
     (here / name / "preview.jpg").unlink()
     (here / name / "cover.jpg").unlink()
-    for page in (open_film(name), open_page("video")):
+    for page in (open_video(name), open_page("video")):
         first = images(page)[0]
         assert first.startswith("data:image/jpeg;base64,")
         image = read_image(base64.b64decode(first.split(",")[1]))
         assert image.std() > 5, "the first frame, no gray rectangle"
     (here / name / "source.mp4").write_bytes(b"no video")
     video_frames.st.cache_data.clear()
-    page = open_film(name)
+    page = open_video(name)
     assert images(page) == []
     assert not page.app.error
 
 
-def test_the_card_of_a_film_shows_a_frame_with_faces(here: Path, party: Path, add: Add, open_page: Open) -> None:
+def test_video_card_shows_a_frame_with_faces(here: Path, party: Path, add: Add, open_page: Open) -> None:
     name = add(party)
     (here / name / "cover.jpg").write_bytes(encode_jpeg(np.full((90, 160, 3), (200, 0, 0), np.uint8)))
     (shown,) = images(open_page("video"))
@@ -384,24 +384,24 @@ def test_the_card_of_a_film_shows_a_frame_with_faces(here: Path, party: Path, ad
     assert (red > 150, green < 60) == (True, True)
 
 
-def test_a_running_film_can_be_stopped(
-    here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+def test_running_analysis_can_be_stopped(
+    here: Path, party: Path, add: Add, open_video: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = add(party)
     running(here / name)
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
-    page = open_film(name)
+    page = open_video(name)
     page.app.button(key="video_stop").click().run()
-    assert "Stopped before its end. What was read until 0:04 is kept." in page.words
+    assert "Stopped before its end. The results until 0:04 are kept." in page.words
     assert page.shown("video_timeline")["has_player"]
 
 
-def test_a_film_that_waits(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_queued_video_shows_its_status(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     for path in ("frames.jsonl", "video_info.json", "preview.jpg", "annotated.mp4", "highlights.json", "summary.json"):
         (here / name / path).unlink()
     running(here / name, "Waiting for another video", 0, 0)
-    page = open_film(name)
+    page = open_video(name)
     assert "Waiting for another video" in page.words
     assert page.shown("video_timeline")["lanes"] == []
     assert not page.app.error
@@ -410,8 +410,8 @@ def test_a_film_that_waits(here: Path, party: Path, add: Add, open_film: Visit) 
 # ------------------------------------------------------------------ done
 
 
-def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: Visit) -> None:
-    page = open_film(add(party))
+def test_video_has_lanes_highlights_and_people(party: Path, add: Add, open_video: Visit) -> None:
+    page = open_video(add(party))
     timeline = page.shown("video_timeline")
     assert timeline["has_player"]
     assert not timeline["is_live"]
@@ -428,43 +428,43 @@ def test_a_film_has_lanes_moments_and_people(party: Path, add: Add, open_film: V
     turn = next(moment for moment in timeline["highlights"] if "from happy to sad" in moment["title"])
     assert turn["timestamp"] == pytest.approx(2.3, abs=0.7)
     assert "happy" in timeline["lanes"][0]["description"]
-    assert page.app.get("video")[0].proto.alt == "The film party.mp4 with its labels"
+    assert page.app.get("video")[0].proto.alt == "The video party.mp4 with its labels"
     assert [box.label for box in page.app.text_input] == ["Name of Face 1", "Name of Face 2", "Name of Face 3"]
     (table,) = page.app.dataframe
     assert list(table.value["First seen"]) == ["0:00.0", "0:01.0", "0:01.0"]
     assert not page.app.error
 
 
-def test_a_classifier_may_have_labels_of_its_own(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_custom_labels_are_shown(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     for file in ("frames.jsonl", "highlights.json"):
         path = here / name / file
         path.write_text(path.read_text().replace('"happy"', '"bored"'))
-    page = open_film(name)
+    page = open_video(name)
     timeline = page.shown("video_timeline")
     assert [style["name"] for style in timeline["styles"]] == ["sad", "bored"]
     assert [timeline["styles"][which]["name"] for _, _, which in timeline["lanes"][0]["segments"]] == ["bored", "sad"]
     assert not page.app.error
 
 
-def test_names_outlive_the_session(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_names_survive_the_session(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     page.app.text_input(key=f"video_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
     assert page.shown("video_timeline")["lanes"][0]["name"] == NASTY[:50]
     assert VideoAnalysis.open(here / name).people()[0].name == NASTY[:50]
-    again = open_film(name)
+    again = open_video(name)
     assert again.app.text_input(key=f"video_name_{name}_1").value == NASTY[:50]
     again.app.text_input(key=f"video_name_{name}_1").set_value("").run()
     assert again.shown("video_timeline")["lanes"][0]["name"] == "Face 1"
     assert again.app.text_input(key=f"video_name_{name}_1").value == ""
 
 
-def test_a_film_that_was_drawn_before_a_change_is_redrawn(
-    here: Path, party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
+def test_outdated_video_can_be_redrawn(
+    here: Path, party: Path, add: Add, open_video: Visit, saved: dict[str, Any]
 ) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     assert "drawn before these changes" not in page.words
     page.app.text_input(key=f"video_name_{name}_1").set_value("\U00010600").run()
     assert "The video was drawn before these changes" in page.words
@@ -482,14 +482,14 @@ def test_a_film_that_was_drawn_before_a_change_is_redrawn(
     assert bytes(saved["party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes() != before
 
 
-def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
-    here: Path, party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+def test_redraw_shows_its_progress_and_can_be_stopped(
+    here: Path, party: Path, add: Add, open_video: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = add(party)
     VideoAnalysis.open(here / name).hide(2)
     (here / name / "redraw").mkdir()
     running(here / name / "redraw")
-    page = open_film(name)
+    page = open_video(name)
     assert "Redrawing the video: 25 %" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
     assert page.app.get("video"), "the old video can be watched meanwhile"
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
@@ -501,9 +501,9 @@ def test_a_redrawing_shows_how_far_it_is_and_can_be_stopped(
     assert [one.value for one in page.app.error] == [r"There is no room\."]
 
 
-def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
+def test_subtitles_can_be_limited_to_one_face(party: Path, add: Add, open_video: Visit, saved: dict[str, Any]) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     assert page.app.selectbox(key=f"video_subtitles_{name}").options == ["All faces", "Face 1", "Face 2", "Face 3"]
     assert saved["party.vtt"].count("Face 1: ") + saved["party.vtt"].count("Face 3: ") >= 2
     page.app.selectbox(key=f"video_subtitles_{name}").set_value(3).run()
@@ -511,9 +511,9 @@ def test_subtitles_of_all_faces_or_of_one(party: Path, add: Add, open_film: Visi
     assert "Face 1: " not in saved["party-Face-3.vtt"]
 
 
-def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visit) -> None:
+def test_face_is_hidden_and_shown_again(party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     page.app.button(key=f"video_hide_{name}_2").click().run()
     assert [lane["track_id"] for lane in page.shown("video_timeline")["lanes"]] == [1, 3]
     assert len(page.app.text_input) == 2
@@ -521,9 +521,9 @@ def test_a_face_is_hidden_and_shown_again(party: Path, add: Add, open_film: Visi
     assert [lane["track_id"] for lane in page.shown("video_timeline")["lanes"]] == [1, 2, 3]
 
 
-def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> None:
+def test_all_faces_may_be_hidden(party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     for track in (1, 2, 3):
         page.app.button(key=f"video_hide_{name}_{track}").click().run()
     assert page.shown("video_timeline") is None
@@ -531,12 +531,12 @@ def test_all_faces_may_be_hidden(party: Path, add: Add, open_film: Visit) -> Non
     assert page.app.button(key=f"video_unhide_{name}_3")
 
 
-def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: Visit) -> None:
+def test_faces_are_merged_and_unmerged(analyze_sample: Read, add: Add, open_video: Visit) -> None:
     def one_then_two(image: NDArray[np.uint8]) -> list[Face]:
         return [Face(box, 0.9) for box in (PLACES[:1] if level(image) < 15 else PLACES[1:])]
 
-    name = add(read_film(one_then_two))
-    page = open_film(name)
+    name = add(analyze_sample(one_then_two))
+    page = open_video(name)
     offered = {track: page.app.selectbox(key=f"video_merge_{name}_{track}").options for track in (1, 2, 3)}
     assert offered == {1: ["Face 2", "Face 3"], 2: ["Face 1"], 3: ["Face 1"]}, "2 and 3 are seen in the same frames"
     page.app.text_input(key=f"video_name_{name}_2").set_value("Anna").run()
@@ -549,33 +549,33 @@ def test_faces_are_merged_and_taken_apart(read_film: Read, add: Add, open_film: 
     assert len(page.shown("video_timeline")["lanes"]) == 3
 
 
-def test_a_change_that_fails_is_said(party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_edit_is_reported(party: Path, add: Add, open_video: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise VideoError("There is no room for a name.")
 
     monkeypatch.setattr(VideoAnalysis, "rename", fail)
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     page.app.text_input(key=f"video_name_{name}_1").set_value("Anna").run()
     assert "There is no room for a name." in page.words
     assert len(page.shown("video_timeline")["lanes"]) == 3
 
 
-def test_who_is_seen_for_a_moment_is_folded_away(read_film: Read, add: Add, open_film: Visit) -> None:
+def test_briefly_seen_faces_are_hidden_by_default(analyze_sample: Read, add: Add, open_video: Visit) -> None:
     def glimpse(image: NDArray[np.uint8]) -> list[Face]:
         return [Face(box, 0.9) for box in (PLACES[:2] if 10 <= level(image) < 14 else PLACES[:1])]
 
-    page = open_film(add(read_film(glimpse)))
+    page = open_video(add(analyze_sample(glimpse)))
     assert len(page.shown("video_timeline")["lanes"]) == 1
     assert page.app.toggle(key="video_brief").label == "Show 1 face seen only briefly"
     page.app.toggle(key="video_brief").set_value(True).run()
     assert len(page.shown("video_timeline")["lanes"]) == 2
 
 
-def test_a_click_in_a_chart_moves_the_player_once(
-    party: Path, add: Add, open_film: Visit, monkeypatch: pytest.MonkeyPatch
+def test_click_in_a_chart_moves_the_player_once(
+    party: Path, add: Add, open_video: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = open_film(add(party))
+    page = open_video(add(party))
     assert page.shown("video_timeline")["seek"] is None
 
     class Clicked:
@@ -600,16 +600,16 @@ def test_a_click_in_a_chart_moves_the_player_once(
     video_timeline.seek_from_chart("video_cast")
 
 
-def test_the_audience_is_shown_from_some_faces_up(party: Path, add: Add, open_film: Visit) -> None:
-    page = open_film(add(party))
+def test_audience_needs_a_minimum_of_faces(party: Path, add: Add, open_video: Visit) -> None:
+    page = open_video(add(party))
     assert "never" not in page.words
     page.app.slider(key="video_min_faces").set_value(4).run()
     assert "There are never 4 faces at once, so there is no audience to show." in page.words
 
 
-def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -> None:
-    page = open_film(add(read_film(lambda image: [])))
-    assert "in the 40 frames that were looked at" in page.words
+def test_no_face_is_reported_without_an_error(analyze_sample: Read, add: Add, open_video: Visit) -> None:
+    page = open_video(add(analyze_sample(lambda image: [])))
+    assert "in the 40 frames that were analyzed" in page.words
     assert page.app.get("video")
     assert page.shown("video_timeline") is None
     assert not page.app.error
@@ -621,14 +621,18 @@ def test_no_face_is_a_calm_result(read_film: Read, add: Add, open_film: Visit) -
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
         ("failed", NASTY, NASTY),
         ("stopped", None, "Stopped before its end."),
-        ("running", None, "ended while it read this film. What was read until 0:04 is kept. Read again begins anew."),
+        (
+            "running",
+            None,
+            "The results until 0:04 are kept. Analyze again starts from the beginning.",
+        ),
     ],
 )
-def test_what_ended_early_is_said_and_shown(
+def test_partial_analysis_is_reported_and_shown(
     here: Path,
     party: Path,
     add: Add,
-    open_film: Visit,
+    open_video: Visit,
     state: str,
     error: str | None,
     words: str,
@@ -636,29 +640,31 @@ def test_what_ended_early_is_said_and_shown(
     name = add(party)
     (here / name / "annotated.mp4").unlink()
     ended(here / name, state, error)
-    page = open_film(name)
+    page = open_video(name)
     assert words in page.words
-    assert "is kept" in page.words
+    assert "are kept" in page.words
     assert not page.shown("video_timeline")["has_player"]
     assert len(page.shown("video_timeline")["lanes"]) == 3
     assert not page.app.get("video")
 
 
-def test_a_film_that_could_not_be_read_at_all(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_unreadable_video_is_reported(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     for path in ("frames.jsonl", "video_info.json", "preview.jpg", "annotated.mp4", "highlights.json", "summary.json"):
         (here / name / path).unlink()
     shutil.rmtree(here / name / "thumbnails")
     ended(here / name, "failed", "There is no picture in it.")
-    page = open_film(name)
+    page = open_video(name)
     assert "There is no picture in it." in page.words
-    assert "No frame of this film was read." in page.words
+    assert "No frame of this video was analyzed." in page.words
     assert len(page.app.error) == 1
 
 
-def test_it_is_read_again_with_what_is_chosen_now(party: Path, add: Add, open_film: Visit, started: list[Any]) -> None:
+def test_repeated_analysis_uses_the_current_settings(
+    party: Path, add: Add, open_video: Visit, started: list[Any]
+) -> None:
     name = add(party)
-    page = open_film(name)
+    page = open_video(name)
     page.app.toggle(key="side_anonymize").set_value(True).run()
     page.app.button(key="video_again").click().run()
     ((again, settings, content),) = started
@@ -675,10 +681,10 @@ def crowd(folder: Path, faces: int) -> None:
     (folder / "frames.jsonl").write_text("".join(json.dumps(frame) + "\n" for frame in frames))
 
 
-def test_a_crowd_is_shown_in_parts(here: Path, party: Path, add: Add, open_film: Visit) -> None:
+def test_many_people_are_paginated(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     crowd(here / name, 45)
-    page = open_film(name)
+    page = open_video(name)
     assert len(page.shown("video_timeline")["lanes"]) == 40
     assert "The 40 of 45 faces that are seen longest" in page.words
     assert len(page.app.dataframe[0].value) == 45
@@ -692,15 +698,15 @@ def test_a_crowd_is_shown_in_parts(here: Path, party: Path, add: Add, open_film:
 # ------------------------------------------------------------------ blur
 
 
-def test_what_was_read_without_blur_is_hidden_while_blur_is_on(
-    party: Path, add: Add, open_film: Visit, saved: dict[str, Any]
+def test_images_without_blur_are_hidden_with_blur(
+    party: Path, add: Add, open_video: Visit, saved: dict[str, Any]
 ) -> None:
-    page = open_film(add(party))
+    page = open_video(add(party))
     clear = page.shown("video_timeline")
     saved.clear()
     page.app.toggle(key="side_anonymize").set_value(True).run()
     hidden = page.shown("video_timeline")
-    assert "This film was read without blur" in page.words
+    assert "This video was analyzed without blur" in page.words
     assert not page.app.get("video")
     assert not hidden["has_player"]
     for kind in ("lanes", "highlights"):
@@ -709,8 +715,8 @@ def test_what_was_read_without_blur_is_hidden_while_blur_is_on(
     assert sorted(saved) == ["party.csv", "party.json", "party.vtt"]
 
 
-def test_a_film_that_was_read_blurred_is_shown(read_film: Read, add: Add, open_film: Visit) -> None:
-    page = open_film(add(read_film(blur=True)))
+def test_video_analyzed_with_blur_is_shown(analyze_sample: Read, add: Add, open_video: Visit) -> None:
+    page = open_video(add(analyze_sample(blur=True)))
     page.app.toggle(key="side_anonymize").set_value(True).run()
     assert page.app.get("video")
     assert "without blur" not in page.words
@@ -719,9 +725,11 @@ def test_a_film_that_was_read_blurred_is_shown(read_film: Read, add: Add, open_f
 # ------------------------------------------------------------------ take away
 
 
-def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Visit, saved: dict[str, Any]) -> None:
-    name = add(read_film(name="=a party.mp4"))
-    page = open_film(name)
+def test_downloads_have_the_expected_content(
+    here: Path, analyze_sample: Read, add: Add, open_video: Visit, saved: dict[str, Any]
+) -> None:
+    name = add(analyze_sample(name="=a party.mp4"))
+    page = open_video(name)
     assert not page.app.error
     assert sorted(saved) == [
         "a-party-faces.mp4",
@@ -746,14 +754,14 @@ def test_files_to_take_away(here: Path, read_film: Read, add: Add, open_film: Vi
 # ------------------------------------------------------------------ small parts
 
 
-def test_a_bar_of_shares_is_whole() -> None:
+def test_share_bar_has_full_width() -> None:
     bar = people.make_share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
     assert bar.startswith("<svg")
     assert 'x="0.00" width="50.00"' in bar
     assert 'x="75.00" width="25.00" height="4" fill="url(#unsure)"' in bar
 
 
-def test_the_sample_film(tmp_path: Path) -> None:
+def test_sample_video_has_one_face(tmp_path: Path) -> None:
     sample_video.write_sample_video(tmp_path / "samples" / "one.mp4")
     again = tmp_path / "two.mp4"
     sample_video.write_sample_video(again)
@@ -762,7 +770,7 @@ def test_the_sample_film(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture"])
-def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> None:
+def test_damaged_image_counts_as_missing(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "1.jpg").write_bytes(data)
     assert video_frames.get_face_thumbnail(tmp_path / "1.jpg", False) is None
     assert video_frames.read_thumbnail(tmp_path / "1.jpg", True) is None
@@ -770,7 +778,7 @@ def test_a_damaged_picture_is_as_good_as_none(tmp_path: Path, data: bytes) -> No
     assert video_frames.read_thumbnail(None, False) is None
 
 
-def test_a_portrait_is_square(party: Path) -> None:
+def test_face_thumbnail_is_square(party: Path) -> None:
     crop = next(iter(sorted((party / "thumbnails").glob("*.jpg"))))
     jpeg = video_frames.get_face_thumbnail(crop, False)
     assert jpeg is not None
@@ -778,10 +786,10 @@ def test_a_portrait_is_square(party: Path) -> None:
     assert image.shape[0] == image.shape[1]
 
 
-def test_a_page_that_ends_early_is_set_aside_for_the_collector_too(
+def test_objects_are_frozen_after_a_page_that_stops(
     open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(gc_tuning, "freeze_objects", lambda: calls.append(1))
+    monkeypatch.setattr(streamlit_workarounds, "freeze_objects", lambda: calls.append(1))
     open_page("video")
-    assert len(calls) == 2, "Home, and Films without a film, which stops in the middle"
+    assert len(calls) == 2, "Home, and Videos without a video, which stops in the middle"

@@ -37,7 +37,8 @@ from emotion.recognition import detector_factory
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import stream
+from emotion.ui.live import ice_servers
+from emotion.ui.live.controller import LiveController
 from tests.generation.making import write_generator
 
 Open = Callable[[str], Any]
@@ -166,7 +167,7 @@ def playing(live: Any, rtc: Rtc) -> Any:
     return live
 
 
-def lives(page: Any) -> stream.LiveController:
+def lives(page: Any) -> LiveController:
     return page.app.session_state["live_controller"]
 
 
@@ -186,9 +187,9 @@ def pictures(cards: dict[str, Any]) -> list[Picture]:
 # ------------------------------------------------------------------ what is asked of WebRTC
 
 
-def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
+def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> None:
     assert live.app.title[0].value == "Live"
-    assert "The pictures stay on this machine" in live.words
+    assert "The images stay on this machine" in live.words
     assert not live.app.error
     assert not live.app.warning
     assert live.shown("live_cards") is None
@@ -208,9 +209,7 @@ def test_before_the_camera_is_on(live: Any, rtc: Rtc) -> None:
     assert "desired_playing_state" not in asked, "it begins with a click"
 
 
-def test_parts_that_refresh_themselves_stay_the_same(
-    rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a run of the page that was overtaken would, at its end, have Streamlit forget those of the newer run."""
     known: list[str] = []
     register = MemoryFragmentStorage.register
@@ -233,7 +232,7 @@ def test_parts_that_refresh_themselves_stay_the_same(
     assert len(runs[0]) == 3
 
 
-def test_another_size_is_another_camera(live: Any, rtc: Rtc) -> None:
+def test_another_size_restarts_the_camera(live: Any, rtc: Rtc) -> None:
     first = rtc.last["key"]
     live.app.segmented_control(key="live_size").set_value("Large").run()
     assert rtc.last["key"] != first
@@ -259,18 +258,16 @@ SERVERS = [
 ]
 
 
-def test_servers_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stream.ICE_ENV_VAR, json.dumps(SERVERS))
+def test_ice_servers_come_from_the_environment(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, json.dumps(SERVERS))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(stream.ICE_ENV_VAR, "")
+    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, "")
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": []}
 
 
-def test_no_name_of_a_browser_is_looked_up(
-    rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mdns_names_are_not_resolved(rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     async def look_up(subscriber: object) -> Any:
         pytest.fail("the network was asked")
 
@@ -280,11 +277,11 @@ def test_no_name_of_a_browser_is_looked_up(
     assert asyncio.run(asyncio.run(ice.get_or_create_mdns_protocol(page)).resolve("name.local")) is None
 
 
-def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ice_servers_come_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
     live.app.secrets = {"ice_servers": SERVERS}
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS}
-    monkeypatch.setenv(stream.ICE_ENV_VAR, json.dumps(SERVERS[:1]))
+    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, json.dumps(SERVERS[:1]))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS[:1]}, "the environment goes first"
 
@@ -313,16 +310,16 @@ def test_servers_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pytest.Monke
         '[{"urls": "stun:x"}, null]',
     ],
 )
-def test_servers_that_make_no_sense(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stream.ICE_ENV_VAR, text)
+def test_invalid_ice_servers_are_rejected(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, text)
     with pytest.raises(EmotionError, match="expected a list of objects with urls"):
-        stream.load_ice_servers()
+        ice_servers.load_ice_servers()
 
 
 @pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])
-def test_servers_that_make_no_sense_are_said(live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_ice_servers_are_reported(live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = len(rtc.asked)
-    monkeypatch.setenv(stream.ICE_ENV_VAR, text)
+    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, text)
     live.app.run()
     (error,) = live.app.error
     assert "expected a list of objects with urls" in error.value
@@ -330,7 +327,7 @@ def test_servers_that_make_no_sense_are_said(live: Any, rtc: Rtc, text: str, mon
     assert len(rtc.asked) == asked, "the browser is not troubled with it"
 
 
-def test_secrets_that_make_no_sense(live: Any) -> None:
+def test_invalid_secrets_are_reported(live: Any) -> None:
     live.app.secrets = {"ice_servers": "stun:x"}
     live.app.run()
     (error,) = live.app.error
@@ -340,13 +337,13 @@ def test_secrets_that_make_no_sense(live: Any) -> None:
 # ------------------------------------------------------------------ frames
 
 
-def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None:
+def test_frames_get_boxes_cards_statistics_and_a_chart(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.run()
     assert live.shown("live_example") is None
     assert live.shown("live_cards")["faces"] == []
-    assert "as soon as the picture comes" in live.shown("live_cards")["empty"]
-    assert "No picture yet" in live.words
+    assert "as soon as the camera is on" in live.shown("live_cards")["empty"]
+    assert "No image yet" in live.words
     two = [paint((40, 60), (200, 90))] * 5
     back = rtc.play(live, *two)
     assert np.array_equal(back[0], two[0][:, ::-1]), "nothing is known of the first one, which is mirrored"
@@ -364,24 +361,24 @@ def test_frames_get_boxes_cards_figures_and_a_chart(live: Any, rtc: Rtc) -> None
         assert np.abs(one.astype(int) - serialization.crop_with_margin(mirrored, face.face)).mean() < 20, (
             "all but for the JPEG"
         )
-    assert "320 × 240 pixels come · " in live.words
-    assert "pictures a second come" in live.words
+    assert "320 × 240 pixels · " in live.words
+    assert "images a second" in live.words
     assert "ms after its image" in live.words
     assert "failed" not in live.words
     (chart,) = live.app.get("vega_lite_chart") or live.app.get("arrow_vega_lite_chart")
     assert chart.proto.alt.startswith("The last 30 seconds: ")
-    assert "nobody" not in chart.proto.alt
+    assert "no face yet" not in chart.proto.alt
     assert not live.app.error
 
 
-def test_nobody_in_the_picture(playing: Any, rtc: Rtc) -> None:
+def test_empty_frame_shows_a_hint(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     assert playing.shown("live_cards")["faces"] == []
     assert "What helps: look at the camera" in playing.shown("live_cards")["empty"]
     assert playing.app.button(key="live_calibrate").disabled
 
 
-def test_a_crowd_is_counted(playing: Any, rtc: Rtc) -> None:
+def test_more_faces_than_cards_are_counted(playing: Any, rtc: Rtc) -> None:
     crowd = [(x, y) for y in (10, 70, 130) for x in (10, 70, 130, 190, 250)]
     rtc.play(playing, *[paint(*crowd)] * 5)
     cards = playing.shown("live_cards")
@@ -391,7 +388,7 @@ def test_a_crowd_is_counted(playing: Any, rtc: Rtc) -> None:
     assert playing.shown("live_cards")["more"] == "and 1 more face"
 
 
-def test_a_pause(playing: Any, rtc: Rtc) -> None:
+def test_paused_stream_is_not_analyzed(playing: Any, rtc: Rtc) -> None:
     playing.app.toggle(key="live_pause").set_value(True).run()
     looked = lives(playing).session._stream.stats.frames
     image = paint((100, 60))
@@ -414,7 +411,7 @@ def test_a_pause(playing: Any, rtc: Rtc) -> None:
     assert not playing.app.button(key="live_snapshot").disabled
 
 
-def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch) -> None:
     def classify(*args: Any) -> None:
         raise RuntimeError("<b>on purpose</b>")
 
@@ -426,7 +423,7 @@ def test_faults_are_counted_and_shown(playing: Any, rtc: Rtc, monkeypatch: pytes
     assert not playing.app.exception
 
 
-def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
+def test_invalid_frame_does_not_end_the_stream(playing: Any, rtc: Rtc) -> None:
     class Broken:
         width, height, time = 64, 48, 0.0
 
@@ -442,7 +439,7 @@ def test_what_is_no_frame_ends_no_stream(playing: Any, rtc: Rtc) -> None:
 # ------------------------------------------------------------------ saving
 
 
-def test_a_snapshot(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert "snapshot.png" not in saved
     click(playing, "live_snapshot")
     picture, record = read_image(saved["snapshot.png"]), json.loads(saved["snapshot.json"])
@@ -453,7 +450,7 @@ def test_a_snapshot(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert np.array_equal(read_image(saved["snapshot.png"]), picture), "until the next one is taken"
 
 
-def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     images = [paint((40 + i, 60), *[(200, 90)] * (i > 10)) for i in range(30)]
@@ -464,7 +461,7 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 3 seconds, 30 pictures, 2 different faces, in 320 × 240 pixels." in playing.words
+    assert "Recorded 3 seconds, 30 images, 2 different faces, in 320 × 240 pixels." in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
     times = sorted({float(row["timestamp"]) for row in rows})
@@ -472,17 +469,17 @@ def test_a_recording(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert [frame["timestamp"] for frame in record["frames"]] == pytest.approx(times, abs=2e-3)
     assert (rows[0]["track_id"], rows[0]["x2"]) == ("1", str(320 - 40))
     assert {row["track_id"] for row in rows} == {"1", "2"}
-    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
-        shown = [float(frame.time or 0) for frame in film.decode(video=0)]
+    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as video:
+        shown = [float(frame.time or 0) for frame in video.decode(video=0)]
     assert len(shown) == 30 - lives(playing).recording.dropped_frames
     assert shown[-1] == pytest.approx(2.9, abs=0.2)
-    film = lives(playing).recording.video_path
+    video = lives(playing).recording.video_path
     click(playing, "live_record")
-    assert not film.exists(), "what cannot be reached any more takes no room"
+    assert not video.exists(), "what cannot be reached any more takes no room"
     assert "Recorded" not in playing.words
 
 
-def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[str, Any]) -> None:
+def test_recording_without_frames_offers_no_files(playing: Any, saved: dict[str, Any]) -> None:
     click(playing, "live_record")
     playing.app.toggle(key="live_pause").set_value(True).run()
     assert not playing.app.button(key="live_record").disabled, "a recording can be stopped in a pause"
@@ -493,7 +490,7 @@ def test_a_recording_without_an_image_makes_no_files(playing: Any, saved: dict[s
     assert not {"live.csv", "live.json"} & saved.keys()
 
 
-def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+def test_video_checkbox_is_read_at_the_click(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     playing.app.checkbox(key="live_write_video").set_value(True)
     click(playing, "live_record")  # both reach the server together: the button was drawn before the check
     rtc.play(playing, paint((40, 60)))
@@ -503,7 +500,7 @@ def test_the_checkbox_counts_as_it_is_at_the_click(playing: Any, rtc: Rtc, saved
     assert "live.mp4" in saved
 
 
-def test_a_film_without_a_place_costs_only_the_film(
+def test_recording_continues_without_space_for_the_video(
     playing: Any, rtc: Rtc, monkeypatch: pytest.MonkeyPatch, saved: dict[str, Any]
 ) -> None:
     def full(**rest: Any) -> str:
@@ -521,7 +518,7 @@ def test_a_film_without_a_place_costs_only_the_film(
     assert "live.mp4" not in saved
 
 
-def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> None:
+def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None:
     lives(playing).folder.rmdir()
     playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
@@ -529,11 +526,11 @@ def test_a_film_that_could_not_be_written_is_said(playing: Any, rtc: Rtc) -> Non
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 pictures, 1 different face, in 320 × 240 pixels." in playing.words
+    assert "Recorded 0 seconds, 2 images, 1 different face, in 320 × 240 pixels." in playing.words
     assert "cannot be written" in playing.words
 
 
-def test_another_detector_begins_anew_and_keeps_what_was_saved(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+def test_another_detector_restarts_the_session_and_keeps_files(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_snapshot")
     playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
@@ -575,7 +572,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     assert {"live.csv", "live.json"} <= saved.keys()
     assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
     assert "The snapshot shows faces" in playing.words
-    assert "The film shows faces" in playing.words
+    assert "The video shows faces" in playing.words
     assert not playing.app.image
     back = rtc.play(playing, image, image, paint((44, 60)))
     assert not any(shows_a_face(one, image, paint((44, 60))) for one in back)
@@ -587,11 +584,11 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as film:
-        assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in film.decode(video=0))
+    with av.open(io.BytesIO(saved["live.mp4"].getvalue())) as video:
+        assert not any(shows_a_face(frame.to_ndarray(format="rgb24"), image) for frame in video.decode(video=0))
 
 
-def test_the_cards_show_what_speaks_for_the_labels(
+def test_cards_show_saliency(
     models: Path, make_bundle: Callable[..., Path], rtc: Rtc, painted: None, open_page: Open
 ) -> None:
     make_bundle(models / "tiny", maps=True)
@@ -614,11 +611,11 @@ def test_the_cards_show_what_speaks_for_the_labels(
     page.app.session_state["live_controller"].session.close()
 
 
-def test_without_maps_no_card_says_why(playing: Any) -> None:
+def test_saliency_needs_class_activation_maps(playing: Any) -> None:
     assert "live_saliency" not in {toggle.key for toggle in playing.app.toggle}
 
 
-def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
+def test_blur_anonymizes_the_first_frame(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.toggle(key="side_anonymize").set_value(True).run()
     images = [paint((40 + 3 * i, 60)) for i in range(8)]
@@ -630,7 +627,7 @@ def test_blur_hides_from_the_first_frame_on(live: Any, rtc: Rtc) -> None:
 # ------------------------------------------------------------------ the resting face
 
 
-def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
+def test_calibration_changes_the_scores(playing: Any, rtc: Rtc) -> None:
     image = paint((40, 60))
     click(playing, "live_calibrate")
     rtc.play(playing, image)
@@ -649,7 +646,7 @@ def test_a_resting_face(playing: Any, rtc: Rtc) -> None:
     assert not has(playing, "live_uncalibrate")
 
 
-def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> None:
+def test_stopped_camera_ends_the_calibration(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 10)
     assert "Look relaxed for 2 more seconds." in playing.words
@@ -663,18 +660,18 @@ def test_a_camera_that_stops_ends_the_resting_face(playing: Any, rtc: Rtc) -> No
     assert not playing.app.button(key="live_calibrate").disabled
 
 
-def test_who_goes_at_once_leaves_no_resting_face(playing: Any, rtc: Rtc) -> None:
+def test_calibration_needs_a_face_that_stays(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, paint((40, 60)), *[paint()] * 40)
     assert "Look relaxed" not in playing.words
-    assert "No resting face was taken: nobody was seen well enough" in playing.words
+    assert "No resting face was taken: no face was clear enough" in playing.words
     rtc.play(playing, *[paint((40, 60))] * 3)
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 40)
     assert "No resting face was taken" not in playing.words
 
 
-def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
+def test_calibration_needs_a_face(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     lives(playing).calibrate()  # the face went between the drawing of the button and the click
     playing.app.run()
@@ -688,14 +685,14 @@ def test_nobody_there_to_rest(playing: Any, rtc: Rtc) -> None:
 # ------------------------------------------------------------------ start, stop, leave and return
 
 
-def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
+def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     rtc.state = NOBODY
     playing.app.run()
     live = lives(playing)
     assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
     rtc.now += 60
     playing.app.run()
-    assert "No picture for 60 seconds" in playing.words
+    assert "No image for 60 seconds" in playing.words
     assert not playing.app.warning
     assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
     rtc.state = ASKED
@@ -720,7 +717,7 @@ def test_stop_and_start_again(playing: Any, rtc: Rtc) -> None:
         (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
     ],
 )
-def test_the_doctor_waits_and_then_speaks(
+def test_diagnostics_warn_after_a_delay(
     live: Any, rtc: Rtc, state: WebRtcStreamerState, seconds: int, words: str | None
 ) -> None:
     rtc.state = state
@@ -732,13 +729,13 @@ def test_the_doctor_waits_and_then_speaks(
     assert live.app.expander[0].proto.expanded == bool(words)
 
 
-def test_what_the_doctor_says_moves_no_button(playing: Any) -> None:
+def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
     click(playing, "live_snapshot")
     order = [getattr(part, "label", "") for part in playing.app.main]
     assert order.index("The camera does not come?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
 
 
-def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
     monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
     step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
@@ -749,7 +746,7 @@ def test_the_doctor_hears_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch
         assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None
 
 
-def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
+def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     click(playing, "live_snapshot")
     kept = lives(playing)
     playing.app.switch_page("pages/photo.py").run()
@@ -767,7 +764,7 @@ def test_leave_and_return(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None
 
 
 @pytest.mark.slow
-def test_fifty_starts_and_stops(live: Any, rtc: Rtc) -> None:
+def test_fifty_restarts_leave_no_threads(live: Any, rtc: Rtc) -> None:
     before = threading.active_count()
     for _ in range(50):
         for state in (ASKED, PLAYING, NOBODY):
@@ -781,7 +778,7 @@ def test_fifty_starts_and_stops(live: Any, rtc: Rtc) -> None:
     assert len(live.shown("live_cards")["faces"]) == 1
 
 
-def test_two_visitors(playing: Any, rtc: Rtc, open_page: Open) -> None:
+def test_visitors_have_separate_sessions(playing: Any, rtc: Rtc, open_page: Open) -> None:
     mine, camera = lives(playing), rtc.last["video_frame_callback"]
     other = open_page("webcam")
     yours = lives(other)
@@ -796,7 +793,7 @@ def test_two_visitors(playing: Any, rtc: Rtc, open_page: Open) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open) -> None:
+def test_ended_session_releases_everything(rtc: Rtc, painted: None, open_page: Open) -> None:
     before = threading.active_count()
     page = open_page("webcam")
     rtc.state = PLAYING
@@ -808,7 +805,7 @@ def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open)
     rtc.play(page, *[paint((40, 60))] * 3)
     folder, session = lives(page).folder, weakref.ref(lives(page).session)
     assert folder.is_dir()
-    wait_until(lambda: threading.active_count() <= before + 1)  # its worker rests, only that of the film stays
+    wait_until(lambda: threading.active_count() <= before + 1)  # its worker rests, only that of the video stays
     rtc.asked.clear()
     del page
     wait_until(lambda: gc.collect() + 1 and session() is None and not folder.exists())
@@ -818,7 +815,7 @@ def test_who_leaves_takes_all_with_him(rtc: Rtc, painted: None, open_page: Open)
 # ------------------------------------------------------------------ demo and single picture
 
 
-def test_the_demo_plays_by_itself(live: Any, rtc: Rtc) -> None:
+def test_demo_starts_by_itself(live: Any, rtc: Rtc) -> None:
     live.app.segmented_control(key="live_source").set_value("Demo").run()
     asked = rtc.last
     assert asked["mode"] is webrtc.WebRtcMode.RECVONLY
@@ -838,7 +835,7 @@ def test_the_demo_plays_by_itself(live: Any, rtc: Rtc) -> None:
     assert len(live.shown("live_cards")["faces"]) == 1
 
 
-def test_the_demo_shows_people_of_the_generator(live: Any, rtc: Rtc, models: Path) -> None:
+def test_demo_shows_synthetic_people(live: Any, rtc: Rtc, models: Path) -> None:
     write_generator(models / "waves")
     live.app.segmented_control(key="live_source").set_value("Demo").run()
     assert not live.app.exception
@@ -848,7 +845,7 @@ def test_the_demo_shows_people_of_the_generator(live: Any, rtc: Rtc, models: Pat
     assert np.abs(one - other)[150:330, 230:410].mean() > 5, "another face, at nearly the same place"
 
 
-def test_another_source_is_another_session(playing: Any, rtc: Rtc) -> None:
+def test_another_source_starts_another_session(playing: Any, rtc: Rtc) -> None:
     old = lives(playing).session
     rtc.state = NOBODY
     playing.app.segmented_control(key="live_source").set_value("Demo").run()
@@ -864,13 +861,13 @@ def single(rtc: Rtc, open_page: Open) -> Any:
     """The page with a camera for single pictures, and the detector that is always there."""
     page = open_page("webcam")
     lives(page).session.close()
-    page.app.segmented_control(key="live_source").set_value("Single picture").run()
+    page.app.segmented_control(key="live_source").set_value("Single image").run()
     return page
 
 
-def test_a_single_picture(single: Any, rtc: Rtc, sample: Picture) -> None:
+def test_single_image_is_analyzed(single: Any, rtc: Rtc, sample: Picture) -> None:
     asked = len(rtc.asked)
-    assert "no stream through" in single.words
+    assert "block streams" in single.words
     camera = single.app.camera_input(key="live_single")
     camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
     assert len(single.shown("live_photo")["faces"]) == 1
@@ -881,10 +878,10 @@ def test_a_single_picture(single: Any, rtc: Rtc, sample: Picture) -> None:
     assert single.shown("live_photo")["src"] != clear
 
 
-def test_a_single_picture_that_is_none(single: Any) -> None:
+def test_invalid_single_image_is_reported(single: Any) -> None:
     single.app.camera_input(key="live_single").set_value(("shot.jpg", b"\xff\xd8 no picture", "image/jpeg")).run()
     (error,) = single.app.error
-    assert "the picture" in error.value
+    assert "the image" in error.value
     assert not single.app.exception
 
 
@@ -899,7 +896,7 @@ def test_without_a_classifier(models: Any, rtc: Rtc, open_page: Open) -> None:
     assert not rtc.asked
 
 
-def test_a_detector_that_fails_at_the_start(
+def test_failing_detector_is_reported_at_the_start(
     rtc: Rtc, painted: None, fake_detector: Callable, open_page: Open, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     def fail(image: Picture) -> list[Face]:
@@ -915,9 +912,9 @@ def test_a_detector_that_fails_at_the_start(
 
 @pytest.mark.parametrize(
     ("broken", "what", "stays"),
-    [("show_cards", "the faces", "live_snapshot"), ("run_diagnostics", "what stands below the picture", None)],
+    [("show_cards", "the faces", "live_snapshot"), ("run_diagnostics", "the messages", None)],
 )
-def test_a_part_that_fails_takes_nothing_with_it(
+def test_failing_part_of_the_page_does_not_affect_the_others(
     playing: Any, broken: str, what: str, stays: str | None, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     def fail(*args: Any) -> None:

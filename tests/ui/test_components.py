@@ -16,28 +16,28 @@ from emotion.ui import components, messages, models
         "-> <- >= -- ... # 1. a@b.co www.x.org \\n ^[1] | \"q\" 'q' {x} !y",
     ],
 )
-def test_plain_hides_nothing_and_leaves_no_sign_alone(text: str) -> None:
+def test_escape_markdown_keeps_text_and_escapes_signs(text: str) -> None:
     marked = messages.escape_markdown(text)
     assert re.sub(r"\\(.)", r"\1", marked).replace("\u2060", "") == text
     assert not re.search(r"(?<!\\)[*_`$<>\[\]&~]", marked)
     assert "www." not in marked.replace("\\", "")
 
 
-def test_plain_is_one_line() -> None:
+def test_escape_markdown_returns_one_line() -> None:
     assert messages.escape_markdown("a\n\n# b") == "a \\# b"
 
 
 @pytest.mark.parametrize(("sent", "chosen"), [(2, [2]), (2.0, [2]), (0, []), (4, []), (-1, []), (None, []), ("2", [])])
-def test_a_browser_can_only_choose_what_is_there(
+def test_selection_callback_ignores_invalid_values(
     sent: object, chosen: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     got: list[int] = []
     monkeypatch.setattr(st, "session_state", {"key": {"selected": sent}})
-    components._make_select_callback("key", 3, got.append)()
+    components._make_select_callback("key", 3, components.Selection(0, got.append))()
     assert got == chosen
 
 
-def test_a_face_in_words() -> None:
+def test_face_texts_are_formatted() -> None:
     scores = Scores(["happy", "sad"], [0.871, 0.129])
     sure, unsure = (
         Face(Box(0, 0, 9, 9), 0.9, scores=scores),
@@ -51,7 +51,7 @@ def test_a_face_in_words() -> None:
     assert components.format_prediction(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
 
 
-def test_accuracy_is_only_what_the_card_says(tiny: ModelBundle) -> None:
+def test_accuracy_is_none_without_a_valid_card(tiny: ModelBundle) -> None:
     assert models.get_test_accuracy(tiny, "ferplus") is None
     stated = ModelBundle(
         tiny.folder, tiny.card.model_copy(update={"metrics": {"test": {"ferplus": {"accuracy": 0.8}}}})

@@ -1,4 +1,4 @@
-"""What the page of synthetic faces needs of Streamlit: the generator, drawn faces, real faces beside them."""
+"""Cached generators and synthetic faces, the real faces nearest to them, and widgets for seeds and faces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.loaders import load_dataset
 from emotion.demo import synthetic_scene
-from emotion.environment import get_workspace
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
 from emotion.generation import filtering, images, metrics
@@ -28,9 +27,11 @@ from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.ui import components, session
 
-GENERATOR_RUNS: Final = get_workspace() / "runs"
-_LARGE_FACE_PX: Final = 256  # pixels of the large face
-_TRUNCATION: Final = 0.8  # of people whom nobody chose: a little more alike, and seldom odd
+GENERATOR_RUNS: Final = store.BUILTIN_MODELS.parent / "runs"
+_LARGE_FACE_PX: Final = 256
+_NUM_NEAREST: Final = 4
+_MORPH_STEPS: Final = 8
+_TRUNCATION: Final = 0.8  # of automatically drawn people: a little more alike, and rarely odd
 _GROUP_LABELS: Final = (
     "happy",
     "surprise",
@@ -40,16 +41,15 @@ _GROUP_LABELS: Final = (
     "happy",
     "fear",
     "disgust",
-)  # on the group photo
+)  # of the group photo
 
 
 class RealFaces(NamedTuple):
-    """Faces that the generator learned from and that look most like a synthetic one: grey uint8 (n, size, size), their
-    labels, and what they are called."""
+    """The training faces of a generator that are nearest to a synthetic face."""
 
-    faces: FaceImages
+    faces: FaceImages  # gray uint8 (n, size, size)
     labels: tuple[str, ...]
-    source: str
+    source: str  # name of the data set
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -58,8 +58,8 @@ def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[Mod
 
 
 def list_generators() -> tuple[list[ModelBundle], list[str]]:
-    """The usable generators, shipped and trained here, and a sentence for each that cannot be used."""
-    cards = [card for folder in (*store.get_model_folders(), GENERATOR_RUNS) for card in folder.glob("*/card.json")]
+    """List the usable generators, shipped and trained ones, and a message for each other one."""
+    cards = [*store.BUILTIN_MODELS.glob("*/card.json"), *GENERATOR_RUNS.glob("*/card.json")]
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
@@ -69,7 +69,7 @@ def _load_sampler(folder: str, mtime_ns: int, _bundle: ModelBundle) -> Sampler:
 
 
 def load_sampler(bundle: ModelBundle) -> Sampler:
-    """A generator, loaded once for all sessions, and anew when its card was written."""
+    """Load a generator, once for all sessions and again when its card has changed."""
     return _load_sampler(str(bundle.folder), (bundle.folder / CARD_FILE).stat().st_mtime_ns, bundle)
 
 
@@ -81,7 +81,7 @@ def _generate_faces(
 
 
 def generate_faces(sampler: Sampler, seeds: tuple[int, ...], label: str, truncation: float) -> FaceImages:
-    """A face for each seed, with an expression."""
+    """Generate a face with an expression for each seed, see `Sampler.sample`."""
     return _generate_faces(sampler.bundle.sha256, seeds, label, truncation, sampler)
 
 
@@ -91,28 +91,30 @@ def _interpolate_faces(sha256: str, method: str, args: tuple[Any, ...], _sampler
 
 
 def morph(sampler: Sampler, seed: int, num_steps: int, truncation: float) -> FaceStrip:
-    """See `Sampler.morph`."""
+    """Generate a person through all expressions, see `Sampler.morph`."""
     return _interpolate_faces(sampler.bundle.sha256, "morph", (seed, num_steps, truncation), sampler)
 
 
 def walk(sampler: Sampler, seeds: tuple[int, int], label: str, num_faces: int, truncation: float) -> FaceStrip:
-    """See `Sampler.walk`."""
+    """Generate faces from one person to another, see `Sampler.walk`."""
     return _interpolate_faces(sampler.bundle.sha256, "walk", (*seeds, label, num_faces, truncation), sampler)
 
 
 def classify_faces(faces: FaceImages) -> list[Scores]:
-    """What the classifier of the sidebar sees in faces."""
+    """Classify gray faces (n, size, size) with the classifier of the sidebar."""
     classifier: ExpressionClassifier = session.get_analyzer().classifier
     crops = np.stack([cv2.resize(face, (classifier.input_size, classifier.input_size)) for face in faces])
-    return [verdict.scores for verdict in classifier.predict(crops, session.get_settings().analyzer_settings.head)]
+    return [
+        prediction.scores for prediction in classifier.predict(crops, session.get_settings().analyzer_settings.head)
+    ]
 
 
 def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataFrame:
     """Return the scores of a row of faces for `charts.plot_strip_predictions`; `positions`: their centers, 0 to 1."""
     rows = [
-        (position, word, share)
+        (position, label, score)
         for position, scores in zip(positions, classify_faces(faces), strict=True)
-        for word, share in scores.items()
+        for label, score in scores.items()
     ]
     return pd.DataFrame(rows, columns=["position", "expression", "probability"])
 
@@ -121,23 +123,25 @@ def make_scores_table(faces: FaceImages, positions: Sequence[float]) -> pd.DataF
 
 
 class SyntheticPeople(NamedTuple):
-    """A generator and the seeds of the people whose faces it draws best."""
+    """A generator and the seeds of its best people."""
 
     sampler: Sampler
     seeds: tuple[int, ...]
 
     def draw_morphs(self, num_people: int) -> list[FaceImages]:
-        """The faces (n, size, size) of the first `count` people on their way through all expressions."""
-        return [morph(self.sampler, seed, 8, _TRUNCATION).faces for seed in self.seeds[:num_people]]
+        """Generate the first people through all expressions, each uint8 (n, size, size)."""
+        return [morph(self.sampler, seed, _MORPH_STEPS, _TRUNCATION).faces for seed in self.seeds[:num_people]]
 
 
 def get_synthetic_people() -> SyntheticPeople | None:
-    """People who do not exist; None where there is no generator."""
-    found, _ = list_generators()
-    if not found:
+    """Return synthetic people of the first generator; None where there is none."""
+    generators, _ = list_generators()
+    if not generators:
         return None
-    maker, classifier = load_sampler(found[0]), session.get_analyzer().classifier
-    return SyntheticPeople(maker, _find_best_seeds(found[0].sha256, classifier.bundle.sha256, maker, classifier))
+    sampler, classifier = load_sampler(generators[0]), session.get_analyzer().classifier
+    return SyntheticPeople(
+        sampler, _find_best_seeds(generators[0].sha256, classifier.bundle.sha256, sampler, classifier)
+    )
 
 
 @st.cache_data(max_entries=4, show_spinner="Drawing people who do not exist")
@@ -148,11 +152,11 @@ def _find_best_seeds(
 
 
 def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
-    """Name and content of a photo of many synthetic people, one expression after the other."""
-    names = [name for name in _GROUP_LABELS if name in people.sampler.labels]
+    """Return name and content of a group photo of synthetic people with different expressions."""
+    labels = [label for label in _GROUP_LABELS if label in people.sampler.labels]
     faces = [
-        generate_faces(people.sampler, (seed,), name, _TRUNCATION)[0]
-        for seed, name in zip(people.seeds, names, strict=False)
+        generate_faces(people.sampler, (seed,), label, _TRUNCATION)[0]
+        for seed, label in zip(people.seeds, labels, strict=False)
     ]
     return "synthetic-people.png", encode_png(synthetic_scene.group_photo(faces))
 
@@ -162,36 +166,42 @@ def make_group_photo(people: SyntheticPeople) -> tuple[str, bytes]:
 
 @st.cache_resource(max_entries=1, show_spinner="Opening the data set")
 def _load_training_faces(fingerprint: tuple[Any, ...], _dataset_info: catalog.DatasetInfo) -> Dataset:
-    data = load_dataset(_dataset_info.path)
-    return data.take(data.rows_in("train"))
+    dataset = load_dataset(_dataset_info.path)
+    return dataset.take(dataset.rows_in("train"))
 
 
 def find_training_dataset(bundle: ModelBundle) -> catalog.DatasetInfo | None:
-    """The data set that a generator learned from, if this machine has it."""
+    """Find the data set that a generator learned from; None where it is not on this machine."""
     source = str(bundle.card.data.get("source", ""))
-    return next((one for one in catalog.list_datasets().datasets if source and one.path.name == source), None)
+    return next((info for info in catalog.list_datasets().datasets if source and info.path.name == source), None)
 
 
 @st.cache_data(max_entries=100, show_spinner="Looking for real faces like it")
 def find_nearest_faces(
     sha256: str, seed: int, label: str, truncation: float, _face: NDArray[np.uint8], _dataset_info: catalog.DatasetInfo
 ) -> RealFaces:
-    """The four training faces that look most like a synthetic one."""
-    data = _load_training_faces(catalog.cache_key(_dataset_info.path), _dataset_info)
-    rows, _ = metrics.nearest_training_faces(_face[None], data.images, 4)
-    return RealFaces(data.images[rows[0]], tuple(data.label_names[i] for i in data.labels[rows[0]]), _dataset_info.name)
+    """Find the training faces that are nearest to a synthetic face."""
+    dataset = _load_training_faces(catalog.cache_key(_dataset_info.path), _dataset_info)
+    rows, _ = metrics.nearest_training_faces(_face[None], dataset.images, _NUM_NEAREST)
+    return RealFaces(
+        dataset.images[rows[0]], tuple(dataset.label_names[i] for i in dataset.labels[rows[0]]), _dataset_info.name
+    )
 
 
 # ------------------------------------------------------------------ widgets
 
 
 def randomize_seed(key: str) -> None:
-    """Another seed into a text field."""
+    """Put a random seed into the text field `key`."""
     st.session_state[key] = str(random.randrange(100_000))
 
 
 def choose_seed(label: str, key: str, default: int) -> int:
-    """A field for a seed, and a button for another one; `EmotionError` where it holds none."""
+    """Choose a seed in a text field with a button for a random one.
+
+    Raises:
+        EmotionError: If the text is not a seed.
+    """
     st.session_state.setdefault(key, str(default))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
@@ -206,24 +216,24 @@ def choose_seed(label: str, key: str, default: int) -> int:
 
 
 def make_thumbnails(faces: FaceImages, seeds: tuple[int, ...], label: str) -> list[components.Thumbnail]:
-    """Small pictures for a strip, each with its seed."""
-    look = get_style(label)
+    """Make a thumbnail with the seed as caption for each gray face."""
+    color = get_style(label).color
     return [
-        components.Thumbnail(np.dstack([face] * 3), str(seed), f"Seed {seed}, {symbol_and_name(label)}", look.color)
+        components.Thumbnail(np.dstack([face] * 3), str(seed), f"Seed {seed}, {symbol_and_name(label)}", color)
         for face, seed in zip(faces, seeds, strict=True)
     ]
 
 
 def enlarge_face(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A face as it is shown alone."""
+    """Enlarge a gray face for display."""
     return np.asarray(cv2.resize(face, (_LARGE_FACE_PX, _LARGE_FACE_PX), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def show_download(key: str, label: str, data: Any, file_name: str) -> None:
-    """A button that saves a file; `data` may be what makes it."""
-    st.download_button(label, data, file_name, key=f"gen_save_{key}", on_click="ignore", icon=":material/download:")
+    """Show a button that saves a file; `data` is its content, or a function that makes it."""
+    components.download_button(label, data, file_name, f"gen_save_{key}")
 
 
 def show_row(faces: FaceImages, alt_text: str) -> None:
-    """Faces side by side over the whole width."""
+    """Show faces side by side over the whole width."""
     st.image(images.make_row(faces), width="stretch", alt=alt_text)

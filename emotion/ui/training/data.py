@@ -1,9 +1,10 @@
-"""The part of the Training form that chooses the data set and its labels, and says what cannot be learned."""
+"""The part of the Training form that chooses the data set and its labels, and shows what cannot be learned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,63 +23,78 @@ CUSTOM_PATH: Final = "Another place"
 state = st.session_state
 
 
-def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> tuple[str, str, str, DatasetInfo | None]:
-    """Choose the data set, its votes and the labels: path, path of the votes or "", name of the label set, and what is
-    known of the data set. What cannot be learned is shown beside the setting that causes it, and added to `errors`.
+@dataclass(frozen=True)
+class DatasetChoice:
+    """What a training learns from; the fields are those of `TrainingPlan`, and what is known of the data set."""
+
+    path: str
+    ferplus_csv: str  # "" where the data set has the FER+ votes itself, or none
+    label_set: str
+    info: DatasetInfo | None  # None where the path cannot be read
+
+
+def choose_dataset(architecture: ArchitectureInfo, errors: list[str]) -> DatasetChoice:
+    """Choose the data set, its FER+ votes and its labels.
+
+    Args:
+        architecture: The network that learns.
+        errors: Messages of settings that cannot be learned; each is also shown beside the setting that causes it.
     """
-    path, votes, entry = _choose_dataset_path(errors)
-    key, of = f"train_label_set_{architecture.name}", f"train_label_set_of_{architecture.name}"
-    names = _list_label_sets(architecture, entry)
-    if state.get(key) not in names or state.get(of) != path:  # another data set begins with its own labels
+    path, ferplus_csv, info = _choose_path(errors)
+    key, path_key = f"train_label_set_{architecture.name}", f"train_label_set_of_{architecture.name}"
+    names = _list_label_sets(architecture, info)
+    if state.get(key) not in names or state.get(path_key) != path:  # another data set starts with its own labels
         state.pop(key, None)
-    state[of] = path
-    first = default_label_set(architecture.label_set, entry.labels) if entry else architecture.label_set
-    labels = st.selectbox(
+    state[path_key] = path
+    default = default_label_set(architecture.label_set, info.labels) if info else architecture.label_set
+    label_set = st.selectbox(
         "Labels",
         names,
         key=key,
         format_func=lambda name: LABEL_SETS[name].title,
-        index=0 if key in state else names.index(first),
+        index=0 if key in state else names.index(default),
     )
-    st.caption(format_label_mapping(LABEL_SETS[labels], entry))
-    if entry:
+    st.caption(format_label_mapping(LABEL_SETS[label_set], info))
+    if info:
         with collect_errors(errors):
-            check_dataset(entry, architecture, LABEL_SETS[labels], has_votes=bool(votes))
-    return path, votes, labels, entry
+            check_dataset(info, architecture, LABEL_SETS[label_set], has_votes=bool(ferplus_csv))
+    return DatasetChoice(path, ferplus_csv, label_set, info)
 
 
-def _choose_dataset_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
-    """Path, path of the votes or "", and what is known of the data set."""
-    found = {str(entry.path): entry for entry in list_datasets().datasets}
-    options = [*found, CUSTOM_PATH]
+def _choose_path(errors: list[str]) -> tuple[str, str, DatasetInfo | None]:
+    """Choose the path of the data set and the path of the votes or ""; return also what is known of the data set."""
+    datasets = {str(info.path): info for info in list_datasets().datasets}
+    options = [*datasets, CUSTOM_PATH]
     if state.get("train_data") not in options:
         state.pop("train_data", None)
-    largest = max(found.values(), key=lambda entry: entry.num_faces, default=None)
-    chosen = st.selectbox(
+    largest = max(datasets.values(), key=lambda info: info.num_faces, default=None)
+    selected = st.selectbox(
         "Data set",
         options,
         key="train_data",
         index=options.index(str(largest.path) if largest else CUSTOM_PATH),
-        format_func=lambda path: f"{found[path].name} ({found[path].num_faces:,} faces)" if path in found else path,
+        format_func=lambda path: (
+            f"{datasets[path].name} ({datasets[path].num_faces:,} faces)" if path in datasets else path
+        ),
     )
-    if chosen != CUSTOM_PATH:
-        return chosen, "", found[chosen]
+    if selected != CUSTOM_PATH:
+        return selected, "", datasets[selected]
     path = st.text_input(
         "Path on this machine",
         key="train_path",
         placeholder="fer2013.csv, an .npz, or a folder train/happy/…",
         help="FER-2013 is not part of this program. A set of your own photos can be made on the Data page.",
     ).strip()
-    entry = None
+    info = None
     if path:
         with collect_errors(errors), st.spinner("Looking into it"):
-            entry = get_dataset_info(Path(path))
-    votes = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_ferplus_csv").strip()
-    if votes:
+            info = get_dataset_info(Path(path))
+    ferplus_csv = st.text_input("FER+ votes (fer2013new.csv), where they lie apart", key="train_ferplus_csv").strip()
+    if ferplus_csv:
         with collect_errors(errors):
-            if not Path(votes).is_file():
-                raise DataError(f"There is no {votes}; give fer2013new.csv of FER+.")
-    return path, votes, entry
+            if not Path(ferplus_csv).is_file():
+                raise DataError(f"There is no {ferplus_csv}; give fer2013new.csv of FER+.")
+    return path, ferplus_csv, info
 
 
 @contextmanager
@@ -91,25 +107,21 @@ def collect_errors(errors: list[str]) -> Iterator[None]:
         st.error(messages.escape_markdown(str(error)), icon=":material/error:")
 
 
-def _list_label_sets(architecture: ArchitectureInfo, dataset_info: DatasetInfo | None) -> list[str]:
-    """The names of those that can be chosen; the project's own classifier always learns all labels of a data set."""
-    return (
-        [native_label_set(dataset_info.labels)]
-        if architecture.is_native and dataset_info
-        else list(architecture.label_sets)
-    )
+def _list_label_sets(architecture: ArchitectureInfo, info: DatasetInfo | None) -> list[str]:
+    """List the names of the label sets to choose from; the native classifier always learns all labels of a data set."""
+    return [native_label_set(info.labels)] if architecture.is_native and info else list(architecture.label_sets)
 
 
-def format_label_mapping(label_set: LabelSet, dataset_info: DatasetInfo | None) -> str:
-    """Which labels of a data set become which, and which are left out, as Markdown."""
+def format_label_mapping(label_set: LabelSet, info: DatasetInfo | None) -> str:
+    """Format which labels of a data set become which, and which are left out, as Markdown."""
     if label_set.is_vote_based:
         return messages.escape_markdown(f"{label_set.description[:1].upper()}{label_set.description[1:]}.")
-    there = list(dataset_info.labels) if dataset_info else list(label_set.mapping)
-    mapping = label_set.mapping or {name: name for name in there}
-    kept = [(name, mapping.get(name)) for name in there if mapping.get(name)]
-    out = [name for name in there if not mapping.get(name)]
-    words = ", ".join(
+    labels = list(info.labels) if info else list(label_set.mapping)
+    mapping = label_set.mapping or {label: label for label in labels}
+    kept = [(label, mapping.get(label)) for label in labels if mapping.get(label)]
+    dropped = [label for label in labels if not mapping.get(label)]
+    learned = ", ".join(
         f"{symbol_and_name(str(new))}" if new == old else f"{old} → {symbol_and_name(str(new))}" for old, new in kept
     )
-    said = f"It learns {words}." if words else "It learns whatever labels the data set has."
-    return messages.escape_markdown(said + (f" Left out: {', '.join(out)}." if out else ""))
+    sentence = f"It learns {learned}." if learned else "It learns whatever labels the data set has."
+    return messages.escape_markdown(sentence + (f" Left out: {', '.join(dropped)}." if dropped else ""))

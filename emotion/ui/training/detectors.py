@@ -1,4 +1,4 @@
-"""A face detector beside the others, as the Runs page shows it; all of them were measured in one run."""
+"""Comparison of face detectors on the Runs page, all measured in one evaluation."""
 
 from __future__ import annotations
 
@@ -16,63 +16,56 @@ from emotion.ui import components, messages
 _CHARTS: Final = {
     "source": ("Photos of different kinds: average precision", "average precision, IoU 0.5"),
     "face_size": ("Large and small faces: recall", "recall"),
-    "rotation": ("Turned photos: recall", "recall"),
+    "rotation": ("Rotated photos: recall", "recall"),
     "blur": ("Blurred photos: recall", "recall"),
 }
 
 
 def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows of `evaluate_detectors`, as charts and as a table."""
-    numbers = tables.detectors_long_table(rows)
+    """Show the rows of `evaluate_detectors` as charts and as a table."""
+    values = tables.detectors_long_table(rows)
     columns = st.columns(2, gap="large")
     for i, (section, (title, metric)) in enumerate(_CHARTS.items()):
         with columns[i % 2]:
-            _show_chart(title, _filter_rows(numbers, section=section, metric=metric), f"runs_{section}")
+            _show_chart(title, _filter_rows(values, section=section, metric=metric), f"runs_{section}")
     with columns[0]:
         _show_chart(
-            "Time for a picture, on one core",
-            _filter_rows(numbers, section="frame_size"),
+            "Time for an image, on one core",
+            _filter_rows(values, section="frame_size"),
             "runs_time",
             in_milliseconds=True,
         )
     with columns[1]:
         st.markdown("##### How to read this", anchors=False)
-        ghosts = [
+        false_positives = [
             f"- {messages.escape_markdown(row['detector'])}: {row['false_positives']} false positives "
             f"on {row['negatives']} photos without a face"
             for row in rows
             if "negatives" in row
         ]
-        explained = [
-            "- **Average precision**: 100 % would be every face found, and nothing else taken for one.",
-            "- **Recall**: the share of the faces that are found at the threshold that the app begins with.",
-            "- Faces count from 16 pixels up. None of these photos was learned from.",
+        explanations = [
+            "- **Average precision**: 100 % would be every face found, and nothing else detected.",
+            "- **Recall**: the share of the faces that are found at the threshold that the app starts with.",
+            "- Faces count from 16 pixels up. None of these photos was used for training.",
         ]
-        st.markdown("\n".join(explained + ghosts))
+        st.markdown("\n".join(explanations + false_positives))
     table = tables.detectors_table(rows)
     with st.expander("All numbers", icon=":material/table_rows:"):
         st.dataframe(table, hide_index=True, key="runs_detectors")
-    st.download_button(
-        "Table (CSV)",
-        results_tables.to_csv(table),
-        "detectors.csv",
-        on_click="ignore",
-        icon=":material/download:",
-        key="runs_save",
-    )
+    components.download_button("Table (CSV)", results_tables.to_csv(table), "detectors.csv", "runs_save")
 
 
 def _filter_rows(table: pd.DataFrame, **criteria: str) -> pd.DataFrame:
-    """The lines that have these values."""
+    """Return the rows whose columns have these values."""
     return pd.DataFrame(table[(table[list(criteria)] == list(criteria.values())).all(axis=1)])
 
 
 def _show_chart(title: str, table: pd.DataFrame, key: str, *, in_milliseconds: bool = False) -> None:
-    """One chart with its title."""
+    """Show a chart with its title, unless it has no values."""
     if bool(table["value"].notna().any()):
         st.markdown(f"##### {title}", anchors=False)
-        lines = table[["detector", "case", "value"]].itertuples(index=False)
-        said = "; ".join(f"{detector}, {case}: {value:.3g}" for detector, case, value in lines)
+        rows = table[["detector", "case", "value"]].itertuples(index=False)
+        alt_text = "; ".join(f"{detector}, {case}: {value:.3g}" for detector, case, value in rows)
         components.show_chart(
-            charts.plot_detector_metrics(table, in_milliseconds=in_milliseconds), key=key, alt_text=said
+            charts.plot_detector_metrics(table, in_milliseconds=in_milliseconds), key=key, alt_text=alt_text
         )

@@ -14,29 +14,31 @@ from emotion.ui import components
 from emotion.ui.training import run_table
 
 _METRIC_NAMES: Final = {
-    "detection_rate": "found at all",
-    "accuracy_detected": "right, of those found",
+    "detection_rate": "detected",
+    "accuracy_detected": "right, of those detected",
     "accuracy_all": "right, of all",
-    "accuracy_crops": "right, cut out by hand",
+    "accuracy_crops": "right, cropped by hand",
 }
 
 
 def show_end_to_end(results: Sequence[Mapping[str, Any]]) -> None:
-    """What becomes of a face in a picture, with each detector."""
+    """Show the detection rate and the accuracy of detector and classifier together, for each detector."""
     if not results:
         return
-    st.subheader("From picture to label", anchor=False)
+    st.subheader("From image to label", anchor=False)
     table = prediction_tables.end_to_end_intervals(results, _METRIC_NAMES)
-    said = "; ".join(f"{row['detector']}: right for {format_percent(row['accuracy_all'])} of all" for row in results)
-    components.show_chart(charts.plot_intervals(table, "detector"), key="card_way", alt_text=said)
-    widths, turns = ([one["value"] for one in results[0][part]] for part in ("by_face_size", "by_rotation"))
-    st.caption(
-        f"{results[0]['n']:,} {results[0]['split']} faces, each somewhere in a "
-        f"picture: {min(widths)} to {max(widths)} pixels wide, turned by up to {max(turns)} degrees."
+    alt_text = "; ".join(
+        f"{row['detector']}: right for {format_percent(row['accuracy_all'])} of all" for row in results
     )
-    sides = prediction_tables.end_to_end_by_size(results)
+    components.show_chart(charts.plot_intervals(table, "detector"), key="card_way", alt_text=alt_text)
+    widths, angles = ([group["value"] for group in results[0][key]] for key in ("by_face_size", "by_rotation"))
+    st.caption(
+        f"{results[0]['n']:,} {results[0]['split']} faces, each somewhere in an "
+        f"image: {min(widths)} to {max(widths)} pixels wide, rotated by up to {max(angles)} degrees."
+    )
+    by_size = prediction_tables.end_to_end_by_size(results)
     components.show_chart(
-        charts.plot_robustness(sides, "pixels a side"), key="card_sides", alt_text="Faces found, by their size"
+        charts.plot_robustness(by_size, "pixels a side"), key="card_sides", alt_text="Faces found, by their size"
     )
     st.caption("How many of them are found, by their size.")
-    run_table.show_table_download(prediction_tables.end_to_end_table(results), "picture-to-label", "card_way_save")
+    run_table.show_table_download(prediction_tables.end_to_end_table(results), "image-to-label", "card_way_save")

@@ -1,4 +1,4 @@
-"""Trainings that are at work, as the Training page shows them: curves that grow, time left, pause, stop, the queue."""
+"""Running, queued and ended trainings on the Training page: progress, curves, pause, stop, resume."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from emotion.errors import EmotionError
 from emotion.training import manager, run_listing, tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
-from emotion.training.tables import CurveMetric, Rows
+from emotion.training.tables import Rows
 from emotion.ui import components, messages
-from emotion.ui.training import predictions, run_table
+from emotion.ui.training import run_table
+from emotion.ui.training.run_table import CURVE_TITLES
+from emotion.ui.training.tracked_examples import show_tracked_examples
 
-_REFRESH_SECONDS: Final = 2  # seconds between two looks at the files
+_REFRESH_SECONDS: Final = 2
 _STATUS_TEXT: Final = {
     "done": "Done",
     "stopped": "Stopped",
-    "interrupted": "Broken off",
+    "interrupted": "Interrupted",
     "failed": "Failed",
-    "diverged": "Ended: the loss was no number any more; the best epoch before is kept",
+    "diverged": "Ended: the loss was not a number; the best epoch before is kept",
 }
-_MAX_ENDED_RUNS: Final = 3  # ended trainings that are named; the Runs page has all
+_MAX_ENDED_RUNS: Final = 3  # the Runs page has all
 
 state = st.session_state
 
 
 def list_active_runs() -> list[RunSummary]:
-    """The trainings that are at work or wait, in their turns; detectors and generators are trained elsewhere."""
+    """List the running and queued trainings of classifiers in the order of the queue."""
     return [run for run in run_listing.active_runs(manager.RUNS_FOLDER) if run.kind == "classifier"]
 
 
 def show_active_runs(queue: list[RunSummary]) -> None:
-    """The training in work with its curves, and those that wait; it reads files only, again and again."""
+    """Show the running training with its curves, and the queue; refreshed from the files of the runs."""
     if queue:
         st.fragment(_show_live, run_every=_REFRESH_SECONDS)([run.folder.name for run in queue])
     _show_last_error()
@@ -47,7 +49,7 @@ def _show_live(folder_names: list[str]) -> None:
     with messages.error_box("the trainings"):
         queue = list_active_runs()
     if [run.folder.name for run in queue] != folder_names:
-        st.rerun()  # one has ended: the whole page looks different now
+        st.rerun()  # one has ended, which changes the whole page
     for run in queue:
         with st.container(border=True), messages.error_box("this training"):
             if run.state == "waiting":
@@ -75,31 +77,29 @@ def _show_running(run: RunSummary) -> None:
             _show_button("Pause", ":material/pause:", "pause", run, manager.pause)
         _show_button("Stop and keep", ":material/done:", "keep", run, _stop_and_keep)
         _show_button("Stop for now", ":material/stop:", "stop", run, manager.stop)
-    word = tables.detect_overfitting(history, run.epochs)
-    if word:
-        st.warning(word, icon=":material/trending_down:")
+    warning = tables.detect_overfitting(history, run.epochs)
+    if warning:
+        st.warning(warning, icon=":material/trending_down:")
     _show_curves(run, history, steps)
-    names = run.config.get("label_names")
-    if isinstance(names, list):
-        predictions.show_tracked_examples(
-            run.folder, [str(name) for name in names], f"train_examples_{run.folder.name}"
-        )
+    label_names = run.config.get("label_names")
+    if isinstance(label_names, list):
+        show_tracked_examples(run.folder, [str(name) for name in label_names], f"train_examples_{run.folder.name}")
     st.caption("This page may be closed: the training goes on, and after a stop it can be resumed.")
 
 
 def _format_status(run: RunSummary, steps: Rows) -> str:
-    """ "Epoch 3 of 20, step 40 of 400 · right on 35 % · about 4 min left"."""
+    """Format the status: "Epoch 3 of 20, step 40 of 400 · best so far 35 % in epoch 2 · about 4 min left"."""
     epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Begins"
     step, total = _get_current_step(run, steps)
     epoch += f", step {step} of {total}" if step else ""
-    right = formatting.format_accuracy(run.best_accuracy)
-    best = f"best so far {right} in epoch {run.best_epoch}" if right else ""
-    paused = "paused" if run.state == "paused" else formatting.format_time_left(run.seconds_left)
-    return " · ".join(filter(None, [epoch, best, paused]))
+    accuracy = formatting.format_accuracy(run.best_accuracy)
+    best = f"best so far {accuracy} in epoch {run.best_epoch}" if accuracy else ""
+    time_left = "paused" if run.state == "paused" else formatting.format_time_left(run.seconds_left)
+    return " · ".join(filter(None, [epoch, best, time_left]))
 
 
 def _get_current_step(run: RunSummary, steps: Rows) -> tuple[int, int]:
-    """The step of the epoch in work and how many it has; 0 of 1 before its first row."""
+    """Return the step of the current epoch and its number of steps; 0 of 1 before its first row."""
     last = steps[-1] if steps else {}
     if float(last.get("epoch") or 0) != run.epoch + 1:
         return 0, 1
@@ -107,7 +107,7 @@ def _get_current_step(run: RunSummary, steps: Rows) -> tuple[int, int]:
 
 
 def _compute_progress(run: RunSummary, steps: Rows) -> float:
-    """How much of it is done, 0 to 1."""
+    """Return the completed fraction of a training, 0 to 1."""
     step, total = _get_current_step(run, steps)
     return min(1.0, (run.epoch + min(1.0, step / total)) / max(1, run.epochs))
 
@@ -117,24 +117,23 @@ def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
         st.write(messages.escape_markdown(run.status_text or "It begins; the first figures come in a moment."))
         return
     columns = st.columns(2, gap="large")
-    measures: tuple[tuple[str, CurveMetric], ...] = (("Right answers", "accuracy"), ("Loss", "loss"))
-    for column, (title, measure) in zip(columns, measures, strict=True):
+    for column, (metric, title) in zip(columns, CURVE_TITLES.items(), strict=True):
         with column:
             st.markdown(f"##### {title}", anchors=False)
             chart = charts.plot_training_curve(
-                tables.step_curves_table(history, steps, measure), as_percent=measure == "accuracy"
+                tables.step_curves_table(history, steps, metric), as_percent=metric == "accuracy"
             )
-            components.show_chart(chart, key=f"train_{measure}", alt_text=f"{title} by step and epoch")
+            components.show_chart(chart, key=f"train_{metric}", alt_text=f"{title} by step and epoch")
     with st.expander("Learning rate", icon=":material/show_chart:"):
         rates = tables.step_curves_table(history, steps, "learning_rate")
         components.show_chart(charts.plot_learning_rate(rates), key="train_rate", alt_text="Learning rate by epoch")
 
 
-# ------------------------------------------------------------------ what can be done
+# ------------------------------------------------------------------ actions
 
 
 def _show_button(label: str, icon: str, key: str, run: RunSummary, action: Callable[[Path], Any]) -> None:
-    """Its action is a callback: a fragment that is drawn anew every two seconds would lose the click."""
+    """Show a button whose action is a callback: a fragment that refreshes itself can lose a click."""
     st.button(label, icon=icon, key=f"train_{key}_{run.folder.name}", on_click=_run_action, args=(action, run.folder))
 
 
@@ -150,25 +149,25 @@ def _stop_and_keep(folder: Path) -> None:
 
 
 def _show_last_error() -> None:
-    """Why the last thing that was asked for was refused."""
+    """Show why the last action failed."""
     error = state.pop("train_error", None)
     if error:
         st.error(messages.escape_markdown(error), icon=":material/error:")
 
 
 def show_ended_runs(runs: list[RunSummary]) -> None:
-    """The newest trainings that are over: how they ended, resume them, look into them."""
-    rest = [
+    """Show the newest trainings that have ended: how, and whether they can be resumed."""
+    ended = [
         run for run in runs if not (run.is_builtin or run.is_active or run.is_dismissed) and run.kind == "classifier"
     ]
-    for run in rest[:_MAX_ENDED_RUNS]:
+    for run in ended[:_MAX_ENDED_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            right = formatting.format_accuracy(run.best_accuracy)
-            said = f" Right on {right} in epoch {run.best_epoch}." if right else ""
-            how = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
+            accuracy = formatting.format_accuracy(run.best_accuracy)
+            best = f" Right on {accuracy} in epoch {run.best_epoch}." if accuracy else ""
+            status = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
             st.markdown(
                 f"**{messages.escape_markdown(run.name)}**  \n"
-                f"{messages.escape_markdown(how + said)} {messages.escape_markdown(run.error or '')}",
+                f"{messages.escape_markdown(status + best)} {messages.escape_markdown(run.error or '')}",
                 width="stretch",
             )
             if run.can_resume:

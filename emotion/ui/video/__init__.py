@@ -1,1 +1,1 @@
-"""The parts of the video page."""
+"""The parts of the Videos page."""

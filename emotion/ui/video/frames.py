@@ -1,4 +1,4 @@
-"""Frames and faces of a video as small images, hidden where faces are not to be seen."""
+"""Frames and faces of a video as small JPEG images, pixelated where faces are anonymized."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from emotion.video.analysis import VideoAnalysis
 
 
 def should_anonymize(analysis: VideoAnalysis) -> bool:
-    """Whether faces are to be blurred that are not blurred in the files of this film."""
+    """Check whether faces must be pixelated here because they are not in the files of the video."""
     return session.get_settings().anonymize and not analysis.settings.anonymize
 
 
 def read_thumbnail(path: Path | None, anonymize: bool) -> bytes | None:
-    """A small JPEG of a film's folder as it may be shown, None where there is none."""
+    """Read a JPEG from the folder of a video; None where there is none."""
     try:
         return _anonymize_jpeg(path.read_bytes(), anonymize) if path else None
     except OSError:
@@ -31,7 +31,7 @@ def read_thumbnail(path: Path | None, anonymize: bool) -> bytes | None:
 
 
 def get_face_thumbnail(path: Path | None, anonymize: bool) -> bytes | None:
-    """A face as a square JPEG, None where there is none."""
+    """Read the thumbnail of a face as a square JPEG; None where there is none."""
     jpeg = read_thumbnail(path, anonymize)
     return _crop_square(jpeg) if jpeg else None
 
@@ -43,7 +43,7 @@ def _crop_square(jpeg: bytes) -> bytes | None:
     except EmotionError:
         return None
     side = min(image.shape[:2])
-    top, left = (image.shape[0] - side) // 3, (image.shape[1] - side) // 2  # eyes lie above the middle
+    top, left = (image.shape[0] - side) // 3, (image.shape[1] - side) // 2  # the eyes are above the middle
     return encode_jpeg(np.ascontiguousarray(image[top : top + side, left : left + side]), 88)
 
 
@@ -51,26 +51,26 @@ def show_frame(jpeg: bytes | None, alt_text: str) -> None:
     """Show a frame of a video; nothing for None.
 
     Args:
-        jpeg: The frame. It is sent as part of the page: a file of its own would be removed, by the next run of the
-            page, before a slow browser has asked for it.
-        alt_text: What it shows.
+        jpeg: The frame, sent as part of the page: the next run of the page can remove a media file before a slow
+            browser has requested it.
+        alt_text: Description of the frame.
     """
     if jpeg:
         st.image(components.to_data_url(jpeg), width="stretch", alt=alt_text)
 
 
 def get_latest_frame(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
-    """The last processed frame with its labels, JPEG; the first frame of the video until there is one."""
+    """Return the last processed frame with its labels, or else the first frame of the video, as JPEG."""
     return _get_frame(analysis, analysis.preview, anonymize)
 
 
 def get_cover_frame(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
-    """A frame with faces, JPEG, see `VideoAnalysis.cover`; the first frame of the video until there is one."""
+    """Return a frame with faces (`VideoAnalysis.cover`), or else the first frame of the video, as JPEG."""
     return _get_frame(analysis, analysis.cover, anonymize)
 
 
 def get_video_thumbnail(analysis: VideoAnalysis, anonymize: bool) -> bytes | None:
-    """`get_cover_frame` for the card of a video, JPEG 320 x 180; None where the video cannot be opened."""
+    """Return `get_cover_frame` in 320 x 180 pixels; None where the video cannot be opened."""
     jpeg = get_cover_frame(analysis, anonymize)
     return _letterbox_jpeg(jpeg) if jpeg else None
 
@@ -102,5 +102,5 @@ def _letterbox_jpeg(jpeg: bytes) -> bytes | None:
 def _anonymize_jpeg(jpeg: bytes, anonymize: bool) -> bytes | None:
     try:
         return encode_jpeg(pixelate_all(read_image(jpeg)), 88) if anonymize else jpeg
-    except EmotionError:  # a damaged picture is as good as none
+    except EmotionError:  # a damaged image counts as missing
         return None

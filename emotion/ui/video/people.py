@@ -1,4 +1,4 @@
-"""The people of a film on its page: names, hiding and merging, and what they show one by one and together."""
+"""The people of a video: names, hiding and merging, and charts of their expressions."""
 
 from __future__ import annotations
 
@@ -17,52 +17,59 @@ from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Person
 from emotion.video.tables import build_share_table
 
-_PEOPLE_PER_PAGE: Final = 4  # on one page of the list
-_MAX_BARS: Final = 12  # faces in the chart of shares; the table has them all
+_PEOPLE_PER_PAGE: Final = 4
+_MAX_BARS: Final = 12  # people in the chart of shares; the table has all
 _MAX_GROUP_SIZE: Final = 20
-_BRIEF_SECONDS: Final = 0.5  # seconds: who is seen for less is often no face at all
+_BRIEF_SECONDS: Final = 0.5  # tracks that are shorter are often not faces
 
 state = st.session_state
 
 
-# ------------------------------------------------------------------ who is in it
+# ------------------------------------------------------------------ list
 
 
 def select_visible(people: Sequence[Person]) -> list[Person]:
-    """Those who are to be shown: nobody who was hidden, and who was there for a moment only if that is wanted."""
-    shown = [person for person in people if not person.is_hidden]
-    longer = [person for person in shown if person.duration >= _BRIEF_SECONDS]
-    brief = len(shown) - len(longer)
-    if not longer or not brief:
-        return shown
-    wanted = st.toggle(
-        f"Show {brief} {'face' if brief == 1 else 'faces'} seen only briefly",
+    """Return the people to show: without hidden ones and, unless chosen, without those seen only briefly."""
+    not_hidden = [person for person in people if not person.is_hidden]
+    longer = [person for person in not_hidden if person.duration >= _BRIEF_SECONDS]
+    num_brief = len(not_hidden) - len(longer)
+    if not longer or not num_brief:
+        return not_hidden
+    include_brief = st.toggle(
+        f"Show {num_brief} {'face' if num_brief == 1 else 'faces'} seen only briefly",
         key="video_brief",
-        help="For less than half a second: often these are no faces. Tables and files have them in any case.",
+        help="For less than half a second: often these are not faces. Tables and files have them in any case.",
     )
-    return shown if wanted else longer
+    return not_hidden if include_brief else longer
 
 
 def show_people(
     analysis: VideoAnalysis, people: Sequence[Person], visible_people: Sequence[Person], anonymize: bool
 ) -> None:
-    """Who is in the film: picture, name, share of expressions, and what can be done with them."""
-    pages = max(1, -(-len(visible_people) // _PEOPLE_PER_PAGE))
-    page = state["video_people"] = min(state.get("video_people", 1), pages)  # some may just have been hidden or merged
-    if pages > 1:
-        page = st.pagination(pages, key="video_people")
+    """Show the people with image, name, shares of expressions and a menu.
+
+    Args:
+        analysis: The video.
+        people: All people, of which the hidden ones can be shown again.
+        visible_people: The people to list.
+        anonymize: Whether images are pixelated.
+    """
+    num_pages = max(1, -(-len(visible_people) // _PEOPLE_PER_PAGE))
+    page = state["video_people"] = min(state.get("video_people", 1), num_pages)  # hiding and merging shorten it
+    if num_pages > 1:
+        page = st.pagination(num_pages, key="video_people")
     on_page = visible_people[(page - 1) * _PEOPLE_PER_PAGE : page * _PEOPLE_PER_PAGE]
-    together = analysis.find_cooccurring_tracks(person.track_id for person in on_page)
+    cooccurring = analysis.find_cooccurring_tracks(person.track_id for person in on_page)
     for person in on_page:
         others = [
-            other for other in visible_people if other.track_id not in (person.track_id, *together[person.track_id])
+            other for other in visible_people if other.track_id not in (person.track_id, *cooccurring[person.track_id])
         ]
         _show_person(analysis, person, others, anonymize)
-    away = [person for person in people if person.is_hidden]
-    if away:
+    hidden = [person for person in people if person.is_hidden]
+    if hidden:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption("Hidden:", width="content")
-            for person in away:
+            for person in hidden:
                 st.button(
                     f"Show {messages.escape_markdown(person.name)}",
                     key=f"video_unhide_{analysis.folder.name}_{person.track_id}",
@@ -73,41 +80,41 @@ def show_people(
 def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Person], anonymize: bool) -> None:
     key = f"{analysis.folder.name}_{person.track_id}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        picture = frames.get_face_thumbnail(person.thumbnail, anonymize)
-        if picture:
-            st.image(picture, width=64, alt=person.name)
+        jpeg = frames.get_face_thumbnail(person.thumbnail, anonymize)
+        if jpeg:
+            st.image(jpeg, width=64, alt=person.name)
         with st.container(gap="xsmall", width="stretch"):
-            name = f"video_name_{key}"
-            state[name] = person.name if person.has_custom_name else ""  # a merge may have brought it
+            name_key = f"video_name_{key}"
+            state[name_key] = person.name if person.has_custom_name else ""  # a merge can change it
             st.text_input(
                 f"Name of {person.name}",
-                key=name,
+                key=name_key,
                 placeholder=f"{person.name}, a name?",
                 max_chars=60,
                 label_visibility="collapsed",
-                on_change=lambda: _make_edit_callback(analysis.rename, person.track_id, state[name])(),
+                on_change=lambda: _make_edit_callback(analysis.rename, person.track_id, state[name_key])(),
             )
             st.image(
                 make_share_bar(person.expression_shares),
                 width="stretch",
                 alt=selection.format_shares(person.expression_shares),
             )
-            words = [
-                f"{symbol_and_name(word)} {format_percent(share)}"
-                for word, share in [*person.expression_shares.items()][:3]
+            shares = [
+                f"{symbol_and_name(label)} {format_percent(share)}"
+                for label, share in [*person.expression_shares.items()][:3]
             ]
-            st.caption(messages.escape_markdown(" · ".join(words)))
+            st.caption(messages.escape_markdown(" · ".join(shares)))
         with st.popover("", icon=":material/more_vert:", help="Hide or merge this face", width="content"):
             _show_menu(analysis, person, others, key)
 
 
 def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person], key: str) -> None:
-    """Hide this face, or merge it with one of `others`: those that are never seen in the same frame."""
+    """Show the actions on a person; it can be merged with `others`, who are never in the same frame."""
     st.button(
         "Hide this face",
         icon=":material/visibility_off:",
         key=f"video_hide_{key}",
-        help="Leaves it out of timeline, charts and all files; out of the video when that is drawn again.",
+        help="Leaves it out of timeline, charts and all files; out of the video when that is redrawn.",
         on_click=_make_edit_callback(analysis.hide, person.track_id),
     )
     names = {other.track_id: other.name for other in others}
@@ -118,8 +125,8 @@ def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person]
             index=None,
             key=f"video_merge_{key}",
             placeholder="Choose a face",
-            format_func=lambda track: str(names.get(track, track)),
-            help="Faces that are seen in the same frame are different people and are not offered.",
+            format_func=lambda track_id: str(names.get(track_id, track_id)),
+            help="Faces in the same frame are different people and are not offered.",
             on_change=lambda: _make_edit_callback(analysis.merge, person.track_id, state[f"video_merge_{key}"])(),
         )
     if person.merged_track_ids:
@@ -132,21 +139,21 @@ def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person]
 
 
 def _make_edit_callback(edit: Callable[..., None], *args: Any) -> Callable[[], None]:
-    """A change of the cast for a widget to call; what is wrong with it is said above the page."""
+    """Make a callback that edits the people; its error is shown at the top of the page."""
 
-    def run() -> None:
+    def on_edit() -> None:
         with messages.error_box("this change"):
             edit(*args)
 
-    return run
+    return on_edit
 
 
 def make_share_bar(shares: Mapping[str, float]) -> str:
-    """A bar divided by expression as SVG text; unsure is striped."""
+    """Draw shares of expressions as a bar in SVG; unsure is striped."""
     parts, start = [], 0.0
-    for word, share in shares.items():
-        colour = "url(#unsure)" if word == UNCERTAIN.name else get_style(word).color
-        parts.append(f'<rect x="{100 * start:.2f}" width="{100 * share:.2f}" height="4" fill="{colour}"/>')
+    for label, share in shares.items():
+        color = "url(#unsure)" if label == UNCERTAIN.name else get_style(label).color
+        parts.append(f'<rect x="{100 * start:.2f}" width="{100 * share:.2f}" height="4" fill="{color}"/>')
         start += share
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 4" width="600" height="24"><defs>'
@@ -157,48 +164,48 @@ def make_share_bar(shares: Mapping[str, float]) -> str:
     )
 
 
-# ------------------------------------------------------------------ what they show
+# ------------------------------------------------------------------ charts
 
 
 def show_face_counts(analysis: VideoAnalysis) -> None:
-    """How many faces show what, over the time of the film."""
-    st.markdown("##### The whole cast", anchors=False)
-    said = f"How many faces show what, over {format_clock(analysis.duration)}. Altogether: "
+    """Show how many faces show each expression over time."""
+    st.markdown("##### All faces", anchors=False)
+    alt_text = f"How many faces show what, over {format_clock(analysis.duration)}. Altogether: "
     components.show_chart(
         charts.plot_expressions_over_time(analysis.face_counts(), analysis.duration),
         key="video_cast",
-        alt_text=said + selection.format_shares(analysis.expression_shares()),
+        alt_text=alt_text + selection.format_shares(analysis.expression_shares()),
         on_select=lambda: timeline.seek_from_chart("video_cast"),
     )
     st.caption("How many faces show what; a click jumps there.")
 
 
 def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
-    """How each face, and all together, divide their time, and when each was seen."""
+    """Show the shares of expressions of each person and of all, and when each was seen."""
     st.markdown("##### Share of the time", anchors=False)
-    most = sorted(visible_people, key=lambda person: -person.duration)[:_MAX_BARS]
-    everyone = analysis.expression_shares()
-    said = [f"Everyone: {selection.format_shares(everyone)}"] if len(most) > 1 else []
-    said += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in most]
-    table = build_share_table([(person.name, person.expression_shares) for person in most], everyone)
-    components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(said))
-    summary = [
+    longest = sorted(visible_people, key=lambda person: -person.duration)[:_MAX_BARS]
+    all_shares = analysis.expression_shares()
+    descriptions = [f"Everyone: {selection.format_shares(all_shares)}"] if len(longest) > 1 else []
+    descriptions += [f"{person.name}: {selection.format_shares(person.expression_shares)}" for person in longest]
+    table = build_share_table([(person.name, person.expression_shares) for person in longest], all_shares)
+    components.show_chart(charts.plot_people_shares(table), key="video_shares", alt_text="; ".join(descriptions))
+    rows = [
         (
-            p.name,
-            format_clock_tenths(p.first_seen),
-            format_clock_tenths(p.last_seen),
-            round(p.duration, 1),
-            selection.format_shares(p.expression_shares),
+            person.name,
+            format_clock_tenths(person.first_seen),
+            format_clock_tenths(person.last_seen),
+            round(person.duration, 1),
+            selection.format_shares(person.expression_shares),
         )
-        for p in visible_people
+        for person in visible_people
     ]
     columns = ["Face", "First seen", "Last seen", "Seconds", "Expressions"]
     with st.expander("First and last seen", icon=":material/table_rows:"):
-        st.dataframe(pd.DataFrame(summary, columns=columns), key="video_table", hide_index=True)
+        st.dataframe(pd.DataFrame(rows, columns=columns), key="video_table", hide_index=True)
 
 
 def show_group_shares(analysis: VideoAnalysis) -> None:
-    """What an audience shows together; nothing where so few are seen that it would be about single people."""
+    """Show the expressions of an audience over time; nothing with so few faces that single people would be shown."""
     st.markdown("##### Audience", anchors=False)
     min_faces = st.slider(
         "Only moments with at least so many faces",

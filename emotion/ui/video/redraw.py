@@ -35,7 +35,7 @@ def show_redraw(analysis: VideoAnalysis) -> None:
 
 
 def _format_undrawable_names(analysis: VideoAnalysis) -> str:
-    """Which names the font of the video cannot draw, as a sentence; "" for none."""
+    """Format which names the font of the video cannot draw; "" for none."""
     names = [person.name for person in analysis.people() if not person.is_hidden and not is_drawable(person.name)]
     if not names:
         return ""
@@ -46,7 +46,7 @@ def _format_undrawable_names(analysis: VideoAnalysis) -> str:
 
 @st.fragment(run_every=1)
 def _show_progress(analysis: VideoAnalysis) -> None:
-    """How far the job is; the whole page is drawn when it ends."""
+    """Show the progress of the job; rerun the page when it ends."""
     with messages.error_box("the redrawing"):
         state = redraw.get_state(analysis.folder)
         if state is None or not state.is_running:

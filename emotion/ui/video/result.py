@@ -1,99 +1,101 @@
-"""A film that was read, as the Films page shows it: its frames, its people over time, what can be taken away."""
+"""An analyzed video: its status, the player, the people, the charts and the downloads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
 from emotion.formatting import format_clock
 from emotion.results import serialization
-from emotion.ui import messages
+from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, player, redraw, selection, timeline
 from emotion.ui.video import people as video_people
 from emotion.video import exports
 from emotion.video.analysis import VideoAnalysis
 
+_MIN_RANGE_SECONDS: Final = 0.2  # the slider needs a range
+_DEFAULT_GIF_SECONDS: Final = 4.0
+_ROUNDING_SECONDS: Final = 0.001  # sums of tenths of seconds exceed the limit by less
+
 
 def show_status(analysis: VideoAnalysis) -> None:
-    """How it ended where it did not end well, and what of it is hidden."""
-    now = analysis.state
-    if now.status != "done":
-        until = f" What was read until {format_clock(analysis.last_timestamp)} is kept." if analysis.num_frames else ""
-        said = now.error or f"{selection.format_status(analysis)}."
-        if now.status == "interrupted":  # what a job says then is of those that can be resumed
-            said, until = "The program was ended while it read this film.", f"{until} Read again begins anew."
-        show = st.info if now.status == "stopped" else st.error
-        show(messages.escape_markdown(said + until), icon=":material/info:")
+    """Show how the analysis ended, unless it completed, and whether images are hidden."""
+    job_state = analysis.state
+    if job_state.status != "done":
+        kept = f" The results until {format_clock(analysis.last_timestamp)} are kept." if analysis.num_frames else ""
+        message = job_state.error or f"{selection.format_status(analysis)}."
+        if job_state.status == "interrupted":  # the message of the job is about resuming, which videos do not offer
+            message = "The program ended during the analysis of this video."
+            kept += " Analyze again starts from the beginning."
+        show = st.info if job_state.status == "stopped" else st.error
+        show(messages.escape_markdown(message + kept), icon=":material/info:")
     if frames.should_anonymize(analysis):
         st.info(
-            'This film was read without blur: while "Blur faces" is on, its pictures stay hidden. Read it again to '
-            "watch it blurred.",
+            'This video was analyzed without blur: while "Blur faces" is on, its images stay hidden. Analyze it '
+            "again to watch it blurred.",
             icon=":material/visibility_off:",
         )
 
 
 def show_result(analysis: VideoAnalysis) -> None:
-    """The film beside its people, the timeline below, and what all of them show together."""
-    cover, everybody = frames.should_anonymize(analysis), analysis.people()
+    """Show the video beside its people, the timeline, and charts of all people."""
+    anonymize, people = frames.should_anonymize(analysis), analysis.people()
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        if cover or analysis.annotated_video is None:
-            frames.show_frame(frames.get_cover_frame(analysis, cover), "A frame of the video")
+        if anonymize or analysis.annotated_video is None:
+            frames.show_frame(frames.get_cover_frame(analysis, anonymize), "A frame of the video")
         else:
             player.show_player(analysis)
             redraw.show_redraw(analysis)
     with right:
-        if not everybody:
+        if not people:
             _show_no_faces(analysis)
             return
-        shown = video_people.select_visible(everybody)
-        video_people.show_people(analysis, everybody, shown, cover)
-    if shown:
-        timeline.show_timeline(analysis, shown, anonymize=cover)
+        visible_people = video_people.select_visible(people)
+        video_people.show_people(analysis, people, visible_people, anonymize)
+    if visible_people:
+        timeline.show_timeline(analysis, visible_people, anonymize=anonymize)
         left, right = st.columns(2, gap="large")
         with left:
             video_people.show_face_counts(analysis)
         with right:
-            video_people.show_shares(analysis, shown)
+            video_people.show_shares(analysis, visible_people)
         video_people.show_group_shares(analysis)
-    _show_downloads(analysis, cover)
+    _show_downloads(analysis, anonymize)
 
 
 def _show_no_faces(analysis: VideoAnalysis) -> None:
-    """Nobody was found, and what may help."""
+    """Show what may help to find faces."""
     if not analysis.num_frames:
-        st.info("No frame of this film was read.", icon=":material/movie:")
+        st.info("No frame of this video was analyzed.", icon=":material/movie:")
         return
     st.info(
-        f"**No face found** in the {analysis.num_frames} frames that were looked at. What may help:\n"
+        f"**No face found** in the {analysis.num_frames} frames that were analyzed. What may help:\n"
         "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower face threshold, or a search that finds all; then read it again",
+        "- in the sidebar, a lower face threshold, or a search that finds all; then analyze it again",
         icon=":material/person_search:",
     )
 
 
 def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
-    """Files to save, made when they are asked for; those with faces only where faces may be shown."""
+    """Show downloads, which are made on the click; those with faces only without anonymization."""
     st.markdown("##### Take away", anchors=False)
-    stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "film"
+    stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "video"
 
-    def show_download(key: str, label: str, make: Callable[[VideoAnalysis], Any], file: str) -> None:
-        # Another thread makes it, and gets an analysis of its own.
-        st.download_button(
-            label,
-            lambda: make(VideoAnalysis.open(analysis.folder)),
-            f"{stem}{file}",
-            key=f"video_save_{key}",
-            on_click="ignore",
-            icon=":material/download:",
+    def show_download(key: str, label: str, export: Callable[[VideoAnalysis], Any], suffix: str) -> None:
+        # The file is made in another thread, which needs an analysis of its own.
+        components.download_button(
+            label, lambda: export(VideoAnalysis.open(analysis.folder)), f"{stem}{suffix}", f"video_save_{key}"
         )
 
     path = None if anonymize else analysis.annotated_video
     with st.container(horizontal=True):
         if path is not None:
-            show_download("video", "Film with labels", lambda _: player.open_video_file(path), "-faces.mp4")
+            show_download(
+                "video", "Video with labels", lambda _: streamlit_workarounds.open_media_file(path), "-faces.mp4"
+            )
         show_download("csv", "Table (CSV)", exports.to_csv, ".csv")
         show_download("json", "Data (JSON)", exports.to_json, ".json")
         if not anonymize:
@@ -106,38 +108,38 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
 
 
 def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
-    """Subtitles of all faces, or of one that is chosen."""
+    """Show the download of subtitles, of all faces or of a selected one."""
     people = {person.track_id: person.name for person in analysis.people() if not person.is_hidden}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        track = None
+        track_id = None
         if len(people) > 1:
-            track = st.selectbox(
+            track_id = st.selectbox(
                 "Subtitles of",
                 [None, *people],
                 key=f"video_subtitles_{analysis.folder.name}",
                 width=240,
-                format_func=lambda one: "All faces" if one is None else str(people.get(one, one)),
+                format_func=lambda option: "All faces" if option is None else str(people.get(option, option)),
             )
-        name = "" if track is None else f"-{serialization.sanitize_filename(people[track])}"
-        show_download("vtt", "Subtitles (VTT)", lambda one: exports.to_vtt(one, track), f"{name}.vtt")
+        suffix = "" if track_id is None else f"-{serialization.sanitize_filename(people[track_id])}"
+        show_download("vtt", "Subtitles (VTT)", lambda fresh: exports.to_vtt(fresh, track_id), f"{suffix}.vtt")
 
 
 def _show_gif_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
-    """A part of the film as an animated picture."""
-    end = round(max(analysis.duration, 0.2), 1)
-    with st.expander("A part as an animated picture", icon=":material/gif_box:"):
+    """Show the download of a part of the video as a GIF."""
+    duration = round(max(analysis.duration, _MIN_RANGE_SECONDS), 1)
+    with st.expander("A part as an animated GIF", icon=":material/gif_box:"):
         start, stop = st.slider(
             "From and to, in seconds",
             0.0,
-            end,
-            (0.0, min(end, 4.0)),
+            duration,
+            (0.0, min(duration, _DEFAULT_GIF_SECONDS)),
             0.1,
             format="%.1f s",
             key=f"video_range_{analysis.folder.name}",
         )
-        most = exports.MAX_GIF_SECONDS
-        if 0 < round(stop - start, 1) <= most:
-            last = min(stop, start + most - 0.001)  # tenths of seconds add up to a trifle more
-            show_download("gif", "Animated GIF", lambda one: exports.to_gif(one, start, last), ".gif")
+        max_seconds = exports.MAX_GIF_SECONDS
+        if 0 < round(stop - start, 1) <= max_seconds:
+            end = min(stop, start + max_seconds - _ROUNDING_SECONDS)
+            show_download("gif", "Animated GIF", lambda fresh: exports.to_gif(fresh, start, end), ".gif")
         else:
-            st.caption(f"It can be up to {most:g} seconds long: move the ends of the range.")
+            st.caption(f"It can be up to {max_seconds:g} seconds long: move the ends of the range.")

@@ -18,7 +18,7 @@ from emotion.ui.video.selection import format_shares, state
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.people import Highlight, Person
 
-_MAX_LANES: Final = 40  # a film of a crowd has more; those that are seen longest count
+_MAX_LANES: Final = 40  # of the people that are seen longest; a video of a crowd has more
 _TIMELINE: Final = components.load_component("timeline")
 
 
@@ -43,7 +43,7 @@ def show_timeline(
     _TIMELINE(
         key="video_timeline",
         data={
-            "label": "Time in the film",
+            "label": "Time in the video",
             "duration": round(analysis.duration, 3),
             "has_player": not is_live and not anonymize and analysis.annotated_video is not None,
             "is_live": is_live,

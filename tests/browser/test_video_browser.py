@@ -16,9 +16,9 @@ PLAYER = "video[data-testid=stVideo]"
 
 
 @pytest.fixture
-def page(film: str, open_page: Open) -> Page:
-    """The film, ready to be played."""
-    page = open_page(film)
+def page(video_url: str, open_page: Open) -> Page:
+    """The page of the sample video, ready to be played."""
+    page = open_page(video_url)
     expect(page.locator(".lane .ribbon").first).to_be_visible()
     page.wait_for_function(f"() => document.querySelector('{PLAYER}').readyState >= 2")
     return page
@@ -34,17 +34,17 @@ def wait_for(page: Page, condition: str) -> None:
     page.wait_for_function(f"() => {{ const t = document.querySelector('{PLAYER}').currentTime; return {condition}; }}")
 
 
-def test_the_film_plays_and_is_not_black(page: Page) -> None:
-    page.evaluate(f"() => {{ const film = document.querySelector('{PLAYER}'); film.muted = true; film.play(); }}")
+def test_video_plays_and_is_not_black(page: Page) -> None:
+    page.evaluate(f"() => {{ const video = document.querySelector('{PLAYER}'); video.muted = true; video.play(); }}")
     wait_for(page, "t > 0.5")
     wait_for(page, "t > 1")
     expect(page.locator(".time")).not_to_have_text("0:00.0")
     light = page.evaluate(
         f"""() => {{
-            const film = document.querySelector('{PLAYER}'), canvas = document.createElement('canvas');
-            [canvas.width, canvas.height] = [film.videoWidth, film.videoHeight];
+            const video = document.querySelector('{PLAYER}'), canvas = document.createElement('canvas');
+            [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
             const pen = canvas.getContext('2d');
-            pen.drawImage(film, 0, 0);
+            pen.drawImage(video, 0, 0);
             const values = pen.getImageData(0, 0, canvas.width, canvas.height).data;
             return values.reduce((sum, value) => sum + value, 0) / values.length;
         }}"""
@@ -52,7 +52,7 @@ def test_the_film_plays_and_is_not_black(page: Page) -> None:
     assert light > 90, "opaque black would be 64"
 
 
-def test_a_click_on_a_moment_or_a_ribbon_moves_the_player(page: Page) -> None:
+def test_click_on_a_highlight_or_a_lane_moves_the_player(page: Page) -> None:
     moment = page.locator(".highlight").last
     seconds = page.evaluate(
         "() => { const [m, s] = [...document.querySelectorAll('*')].map(e => e.shadowRoot).filter(Boolean)"
@@ -70,8 +70,8 @@ def test_a_click_on_a_moment_or_a_ribbon_moves_the_player(page: Page) -> None:
     expect(page.locator(".time")).to_have_text("0:03.0")
 
 
-def test_the_timeline_is_moved_by_keys(page: Page) -> None:
-    axis = page.get_by_role("slider", name="Time in the film")
+def test_timeline_is_controlled_by_keys(page: Page) -> None:
+    axis = page.get_by_role("slider", name="Time in the video")
     axis.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -90,7 +90,7 @@ def test_the_timeline_is_moved_by_keys(page: Page) -> None:
     wait_for(page, "t > 0.2")
 
 
-def test_a_click_in_the_cast_moves_the_player_and_leaves_it_there(page: Page) -> None:
+def test_click_in_the_counts_chart_moves_the_player_once(page: Page) -> None:
     chart = page.get_by_test_id("stVegaLiteChart").first.locator("canvas, svg.marks").first
     area = chart.bounding_box()
     assert area is not None
@@ -102,7 +102,7 @@ def test_a_click_in_the_cast_moves_the_player_and_leaves_it_there(page: Page) ->
     assert now(page) == there
 
 
-def test_a_name_outlives_a_reload(page: Page, film: str) -> None:
+def test_name_survives_a_reload(page: Page, video_url: str) -> None:
     box = page.get_by_role("textbox", name="Name of Face 1")
     box.fill(NASTY)
     box.press("Enter")
@@ -115,23 +115,23 @@ def test_a_name_outlives_a_reload(page: Page, film: str) -> None:
     expect(page.locator(".lane .name").first).to_have_text("Face 1")
 
 
-def test_a_file_is_made_when_it_is_asked_for(page: Page) -> None:
+def test_download_is_made_on_the_click(page: Page) -> None:
     with page.expect_download() as download:
-        page.get_by_role("button", name="Film with labels").click()
+        page.get_by_role("button", name="Video with labels").click()
     assert download.value.suggested_filename == "Sample-one-face-moved-about-faces.mp4"
     with open(download.value.path(), "rb") as file:
         assert file.read(8)[4:] == b"ftyp"
 
 
 @pytest.mark.parametrize("width", [400, 1360])
-def test_nothing_is_wider_than_the_window(film: str, app: str, open_page: Open, width: int) -> None:
-    page = open_page(film, width=width)
+def test_video_page_fits_the_window(video_url: str, app: str, open_page: Open, width: int) -> None:
+    page = open_page(video_url, width=width)
     expect(page.locator(".lane .ribbon").first).to_be_visible()
     expect(page.get_by_text("Take away")).to_be_visible()
     for address in (None, f"{app}/video"):
         if address:
             page.goto(address)
-            expect(page.get_by_text("Drop films of people here")).to_be_visible()
+            expect(page.get_by_text("Drop videos of people here")).to_be_visible()
             expect(page.get_by_text("one face, moved about").first).to_be_visible()
         wide = page.evaluate(
             "() => Math.max(...['html', '[data-testid=stMain]'].map(q => document.querySelector(q))"

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from emotion.ui import gc_tuning
+from emotion.ui import streamlit_workarounds
 
 
 class Circle:
@@ -24,53 +24,55 @@ class Circle:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if no page had been shown yet."""
     gc.unfreeze()
-    monkeypatch.setattr(gc_tuning, "_num_modules", 0)
-    monkeypatch.setattr(gc_tuning, "_last_freeze_timestamp", 0.0)
+    monkeypatch.setattr(streamlit_workarounds, "_num_modules", 0)
+    monkeypatch.setattr(streamlit_workarounds, "_last_freeze_timestamp", 0.0)
     yield
     gc.unfreeze()
 
 
-def test_the_collector_has_little_to_look_through_afterwards() -> None:
+def test_freezing_leaves_few_collectable_objects() -> None:
     before = len(gc.get_objects())
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     assert len(gc.get_objects()) < before / 20
     assert gc.get_freeze_count() > before / 2
 
 
-def test_garbage_from_before_is_not_kept() -> None:
+def test_earlier_garbage_is_freed_before_freezing() -> None:
     seen = weakref.ref(Circle())
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     assert seen() is None
 
 
-def test_later_garbage_is_collected_as_ever() -> None:
-    gc_tuning.freeze_objects()
+def test_later_garbage_is_collected() -> None:
+    streamlit_workarounds.freeze_objects()
     seen = weakref.ref(Circle())
     gc.collect()
     assert seen() is None
 
 
-def test_nothing_is_done_again_without_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    gc_tuning.freeze_objects()
+def test_freezing_repeats_only_after_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    streamlit_workarounds.freeze_objects()
     count = gc.get_freeze_count()
     kept = [Circle() for _ in range(10_000)]
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     assert gc.get_freeze_count() <= count
     monkeypatch.setitem(sys.modules, "a_new_module", ModuleType("a_new_module"))
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     assert gc.get_freeze_count() > count + len(kept) / 2
 
 
-def test_what_became_garbage_later_is_freed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_garbage_is_freed_by_the_full_collection(monkeypatch: pytest.MonkeyPatch) -> None:
     circle = Circle()
     seen = weakref.ref(circle)
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     del circle
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     gc.collect()
     assert seen() is not None, "it was set aside"
     monkeypatch.setattr(
-        gc_tuning.time, "monotonic", lambda: gc_tuning._last_freeze_timestamp + gc_tuning._FULL_COLLECT_SECONDS + 1
+        streamlit_workarounds.time,
+        "monotonic",
+        lambda: streamlit_workarounds._last_freeze_timestamp + streamlit_workarounds._FULL_COLLECT_SECONDS + 1,
     )
-    gc_tuning.freeze_objects()
+    streamlit_workarounds.freeze_objects()
     assert seen() is None

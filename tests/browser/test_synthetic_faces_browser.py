@@ -24,7 +24,7 @@ Open = Callable[..., Page]
 
 
 def sheet(page: Page, name: str) -> NDArray[np.float64]:
-    """The faces of the sheet that is shown for an expression, grey (n, h, w)."""
+    """The faces of the sheet that is shown for an expression, gray (n, h, w)."""
     group = page.get_by_role("group", name=f"{name} faces")
     expect(group.locator("img")).to_have_count(8)
     sources = group.locator("img").evaluate_all("images => images.map(image => image.src)")
@@ -38,18 +38,18 @@ def apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return 1 - float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*flat, strict=True)]))
 
 
-def test_another_expression_is_another_picture_of_the_same_person(app: str, open_page: Open) -> None:
+def test_another_expression_changes_the_face_of_the_seed(app: str, open_page: Open) -> None:
     page = open_page(f"{app}/synthetic_faces")
     happy = sheet(page, "happy")
     page.get_by_role("radio", name="angry").click()
     angry = sheet(page, "angry")
-    expect(page.get_by_text("Asked for ▲ angry, seen as")).to_be_visible()
+    expect(page.get_by_text("Requested ▲ angry, predicted")).to_be_visible()
     assert all(np.abs(a - b).mean() > 3 for a, b in zip(happy, angry, strict=True))
     others = apart(happy, np.roll(happy, 1, axis=0))
     assert apart(happy, angry) < 0.6 * others
 
 
-def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_page: Open, tmp_path: Path) -> None:
+def test_seed_gives_equal_bytes_from_page_zip_and_cli(app: str, open_page: Open, tmp_path: Path) -> None:
     page = open_page(f"{app}/synthetic_faces")
     seed = page.get_by_role("textbox", name="First seed")
     seed.fill("7")
@@ -71,7 +71,7 @@ def test_one_seed_gives_equal_bytes_from_page_zip_and_command(app: str, open_pag
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_whole_page_fits(app: str, open_page: Open, width: int) -> None:
+def test_synthetic_faces_page_fits_the_window(app: str, open_page: Open, width: int) -> None:
     page = open_page(f"{app}/synthetic_faces", width=width)
     expect(page.get_by_role("heading", name="Do they help to learn?")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(0)

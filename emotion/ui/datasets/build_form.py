@@ -1,0 +1,212 @@
+"""The form that builds a data set from photos."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from emotion.datasets.build_config import DatasetBuildConfig
+from emotion.datasets.build_jobs import (
+    JOB_SUFFIX,
+    UploadedPhoto,
+    start_from_path,
+    start_from_photos,
+    start_from_zip,
+)
+from emotion.datasets.metadata import DATASETS_FOLDER
+from emotion.datasets.photo_sources import sanitize_label
+from emotion.datasets.splitting import parse_split_ratios
+from emotion.errors import DataError
+from emotion.expressions import symbol_and_name
+from emotion.jobs.job import Job
+from emotion.ui import messages, session, streamlit_workarounds
+
+_SOURCES: Final = ("A folder on this machine", "A ZIP", "Photos")
+_MULTI_FACE_POLICIES: Final = {"largest": "Take the largest", "none": "Leave the photo out"}
+_FACE_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, the input sizes of the networks
+_MAX_UPLOAD_BYTES: Final = 500 * 2**20  # of photos that a session holds in memory until the start
+
+StartJob = Callable[[str, DatasetBuildConfig], Job]  # name and configuration of a data set -> the job that builds it
+
+state = st.session_state
+
+
+def show_form() -> None:
+    """Show where the photos are, the configuration, the name and the start."""
+    source = st.segmented_control(
+        "Where are the photos?", _SOURCES, default=_SOURCES[0], required=True, key="data_place"
+    )
+    start_job: StartJob | None
+    if source == _SOURCES[1]:
+        start_job = _choose_zip()
+    elif source == _SOURCES[2]:
+        start_job = _choose_photos()
+    else:
+        start_job = _choose_folder()
+    config = _choose_config()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        uploader_id = state.setdefault("data_uploader_id", 0)
+        name = st.text_input(
+            "Name of the data set", _suggest_name(), max_chars=60, key=f"data_name_{uploader_id}", width=320
+        )
+        clicked = st.button(
+            "Start",
+            icon=":material/play_arrow:",
+            key="data_start",
+            disabled=start_job is None or config is None,
+            help="Give photos first." if start_job is None else None,
+        )
+    if clicked and start_job and config:
+        _submit(start_job, name.strip(), config)
+
+
+def _submit(start_job: StartJob, name: str, config: DatasetBuildConfig) -> None:
+    started = False
+    with messages.error_box("starting"), st.spinner("Copying the photos"):
+        start_job(name, config)
+        started = True
+    if started:
+        state.pop("data_photos", None)
+        state["data_uploader_id"] += 1  # empties the uploader
+        st.rerun()
+
+
+def _suggest_name() -> str:
+    number = 1
+    while (DATASETS_FOLDER / f"my-faces-{number}").exists() or (
+        DATASETS_FOLDER / f".my-faces-{number}{JOB_SUFFIX}"
+    ).exists():
+        number += 1
+    return f"my-faces-{number}"
+
+
+def _choose_folder() -> StartJob | None:
+    path = st.text_input(
+        "Folder or ZIP on this machine",
+        placeholder="/home/me/photos",
+        key="data_path",
+        help="A folder for each label in it, such as happy/ and sad/; any words will do. Nothing there is changed.",
+    ).strip()
+    return (lambda name, config: start_from_path(Path(os.path.expanduser(path)), name, config)) if path else None
+
+
+def _choose_zip() -> StartJob | None:
+    file = st.file_uploader(
+        "Drop a ZIP here",
+        key=f"data_zip_{state.setdefault('data_drop', 0)}",
+        help="With a folder for each label in it, up to 200 MB. It is deleted as soon as the data set is made.",
+    )
+    if file is None:
+        return None
+
+    def start_job(name: str, config: DatasetBuildConfig) -> Job:
+        job = start_from_zip(file, name, config)
+        streamlit_workarounds.release_upload(file.file_id)
+        return job
+
+    return start_job
+
+
+def _choose_photos() -> StartJob | None:
+    """Collect photos of one label after the other until the start."""
+    collected: list[UploadedPhoto] = state.setdefault("data_photos", [])
+    uploader_id = state.setdefault("data_uploader_id", 0)
+    label = st.text_input(
+        "Label of the next photos",
+        placeholder="happy",
+        max_chars=60,
+        key="data_label",
+        width=320,
+        help="Any word. Drop photos of one label, then give the next label.",
+    )
+    files = st.file_uploader(
+        "Drop its photos here",
+        accept_multiple_files=True,
+        key=f"data_photos_{uploader_id}",
+        disabled=not sanitize_label(label),
+    )
+    if files and sum(len(photo.content) for photo in collected) + sum(file.size for file in files) > _MAX_UPLOAD_BYTES:
+        st.error(
+            f"These photos have more than {_MAX_UPLOAD_BYTES / 2**20:.0f} MB together; "
+            "give the rest as a folder or a ZIP.",
+            icon=":material/error:",
+        )
+    elif files and sanitize_label(label):
+        collected += [UploadedPhoto(sanitize_label(label), file.name, file.getvalue()) for file in files]
+        for file in files:
+            streamlit_workarounds.release_upload(file.file_id)
+        state["data_uploader_id"] = uploader_id + 1  # or the next run would add them again
+        st.rerun()
+    if not collected:
+        return None
+    counts = Counter(photo.label for photo in collected)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            messages.escape_markdown(
+                "So far: " + ", ".join(f"{symbol_and_name(label)} {n}" for label, n in counts.items())
+            )
+        )
+        st.button("Forget them", icon=":material/close:", key="data_forget", on_click=collected.clear)
+    return lambda name, config: start_from_photos(collected, name, config)
+
+
+def _choose_config() -> DatasetBuildConfig | None:
+    """Choose the configuration; None, after showing the reason, where it is invalid."""
+    with st.expander("How", icon=":material/tune:"):
+        left, right = st.columns(2, gap="large")
+        with left:
+            pre_cropped = st.toggle(
+                "The photos are cropped faces already",
+                key="data_pre_cropped",
+                help="No face is searched in them: the middle square of each is taken.",
+            )
+            multi_face = st.segmented_control(
+                "Several faces on a photo",
+                list(_MULTI_FACE_POLICIES),
+                default="largest",
+                required=True,
+                disabled=pre_cropped,
+                format_func=lambda policy: _MULTI_FACE_POLICIES[policy],
+                key="data_multi_face",
+            )
+            min_face = st.slider("Smallest face, pixels", 16, 128, 32, 4, key="data_min_face")
+        with right:
+            size, ratios, seed = _choose_output()
+        settings = session.get_settings()
+        st.caption(
+            f"Faces are searched as on the Photos page, now with {messages.escape_markdown(settings.detector)}: "
+            "see the sidebar."
+        )
+    try:
+        return DatasetBuildConfig(
+            size,
+            parse_split_ratios(ratios),
+            seed,
+            "none" if multi_face == "none" else "largest",
+            int(min_face),
+            pre_cropped,
+            settings.detector,
+            settings.analyzer_settings.detection_threshold,
+        )
+    except DataError as error:
+        st.error(messages.escape_markdown(str(error)), icon=":material/error:")
+        return None
+
+
+def _choose_output() -> tuple[int, str, int]:
+    """Choose the size of the faces in pixels, the split ratios and the seed."""
+    size = st.select_slider(
+        "Size of the faces, pixels",
+        _FACE_SIZES,
+        48,
+        key="data_size",
+        help="48 is that of FER-2013, and the input size of most networks here.",
+    )
+    ratios = st.text_input("Training / validation / test", "80/10/10", key="data_split")
+    seed = st.number_input("Seed", 0, 2**32 - 1, 1, key="data_seed", help="The same seed gives the same splits.")
+    return int(size), ratios, int(seed)

@@ -1,0 +1,149 @@
+"""The stream of the Live page with its settings, cards, buttons and messages."""
+
+from dataclasses import replace
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from emotion.live.state import LiveOptions
+from emotion.tracking.settings import StreamSettings
+from emotion.ui import messages, session
+from emotion.ui.live import cards as live_cards
+from emotion.ui.live import controls, single_image
+from emotion.ui.live import stream as live_stream
+from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
+
+state = st.session_state
+
+
+def show_stream(source: str) -> None:
+    """Show the stream of a source, its controls and its results.
+
+    Args:
+        source: "Camera" or "Demo".
+    """
+    settings = session.get_settings()
+    with st.container():  # for the messages while models are loaded
+        live = get_controller(source, _get_options())
+    left, right = st.columns([3, 2], gap="medium")
+    # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
+    # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
+    # run has just created. Messages come and go below the buttons, so that they do not move them.
+    video, buttons, saved, notes = (left.container() for _ in range(4))
+    history_slot, settings_slot = left.empty(), left.container()
+    saliency, cards, example = (right.container() for _ in range(3))
+    with settings_slot:
+        size = _show_settings() if source == "Camera" else CAMERA_SIZES["Normal"]
+    with video:
+        if source == "Camera":
+            live_stream.show_camera(live, size)
+        else:
+            live_stream.show_demo(live)
+        if live.is_used:
+            st.toggle("Pause", key="live_pause", help="The images pass without being analyzed.")
+    shown_items = live.saved_items
+    with saved:
+        _show_downloads(live)
+    with buttons:
+        st.fragment(_show_buttons, run_every=1.0)(live, shown_items)
+    with notes:
+        st.fragment(_show_messages, run_every=1.0)(live)
+    with saliency:
+        if (
+            live.is_used
+            and not settings.anonymize
+            and session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
+        ):
+            st.toggle(
+                "Show why", key="live_saliency", help="Paints a heatmap of what speaks for its label on each face."
+            )
+    with cards:
+        st.fragment(_show_live_state, run_every=0.5)(live, history_slot)
+    if not live.is_used:
+        with example:
+            single_image.show_example()
+
+
+def _get_options() -> LiveOptions:
+    """Return the options of this page and of the sidebar."""
+    # A frame of a camera is small, and its faces are large: half the size of a photo suffices, and is fast.
+    settings = session.get_settings()
+    max_side = min(settings.analyzer_settings.max_side, 2560) // (4 if settings.detector == "haar" else 2)
+    stream = StreamSettings(
+        recognition=replace(settings.analyzer_settings, max_side=max_side),
+        half_life=state.get("live_smoothing", 0.5),
+    )
+    return LiveOptions(stream, state.get("live_mirror", True), settings.anonymize, state.get("live_pause", False))
+
+
+def _show_settings() -> tuple[int, int]:
+    """Choose the size of the image and the smoothing; return the size."""
+    with st.expander("Image and smoothing", icon=":material/tune:"):
+        size = st.segmented_control(
+            "Size of the image",
+            list(CAMERA_SIZES),
+            default="Normal",
+            required=True,
+            key="live_size",
+            help="Larger images show smaller faces, and take more time. A new size restarts the camera.",
+        )
+        st.slider(
+            "Smoothing",
+            0.0,
+            2.0,
+            0.5,
+            0.1,
+            format="%.1f s",
+            key="live_smoothing",
+            help="After this time an older prediction for a face counts half. 0 shows each prediction as it is.",
+        )
+        st.toggle("Mirrored", True, key="live_mirror", help="As in a mirror: your left is on the left.")
+    return CAMERA_SIZES[size or "Normal"]
+
+
+def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -> None:
+    """Show the cards, the statistics and, in `history_slot`, the last half minute, all of one moment; nothing before a
+    stream was requested."""
+    if not controller.is_used:
+        return
+    with messages.error_box("the faces"):
+        live_state = controller.session.state(
+            max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
+        )
+        live_cards.show_cards(live_state)
+        st.caption(live_cards.format_stats(live_state))
+        if live_state.counters.last_error and live_state.counters.errors:
+            st.caption(f"Last error: {messages.escape_markdown(live_state.counters.last_error)}")
+        with history_slot:
+            live_cards.show_history(live_state)
+
+
+def _show_buttons(controller: LiveController, shown_items: object) -> None:
+    """Show the buttons under the stream; rerun the page when the saved items are not `shown_items`."""
+    if controller.is_used:
+        with messages.error_box("the buttons"):
+            live_state = controller.session.state()
+            controls.show_buttons(controller, live_state)
+            controls.show_calibration(controller, live_state)
+    if controller.saved_items != shown_items:
+        st.rerun()
+
+
+def _show_downloads(controller: LiveController) -> None:
+    """Show the saved items; outside of the fragments, see `components.download_button`."""
+    with messages.error_box("the recording"):
+        controls.show_recording_downloads(controller)
+    with messages.error_box("the snapshot"):
+        controls.show_snapshot_downloads(controller)
+
+
+def _show_messages(controller: LiveController) -> None:
+    """Show what is wrong with the camera, and the messages of the last action."""
+    with messages.error_box("the messages"):
+        live_state = controller.session.state()
+        if controller.source == "Camera":
+            live_cards.show_diagnostics(live_cards.run_diagnostics(controller, live_state))
+        if controller.is_finishing:
+            st.caption("Finishing the recording")
+        for message in filter(None, (controller.message, live_state.recording and live_state.recording.warning)):
+            st.caption(messages.escape_markdown(message))

@@ -1,0 +1,104 @@
+"""Upload of photos, their analysis, and what the page offers before the first one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Final
+
+import streamlit as st
+
+from emotion.results import photos
+from emotion.results.photos import Photo
+from emotion.ui import messages, photo_cache, session, streamlit_workarounds
+from emotion.ui.synthetic import faces
+
+_PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
+
+state = st.session_state
+
+
+def _set_photos(files: list[tuple[str, bytes]], uploader_id: int, upload_ids: Collection[str] = ()) -> None:
+    """Replace the photos of the page.
+
+    Args:
+        files: Name and content of each photo.
+        uploader_id: Number in the key of the uploader; another number empties it.
+        upload_ids: Ids of the files in the uploader.
+    """
+    for upload_id in set(state.get("photo_uploads", ())) - set(upload_ids):
+        streamlit_workarounds.release_upload(upload_id)
+    if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
+        photo_cache.clear_photos()
+    state.update(
+        photo_files=files, photo_index=1, photo_face=1, photo_uploader_id=uploader_id, photo_uploads=tuple(upload_ids)
+    )
+
+
+def _on_upload(uploader_id: int) -> None:
+    """Make the files in the uploader the photos of the page."""
+    uploads = state[f"photo_uploader_{uploader_id}"]
+    _set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
+
+
+def choose_files() -> list[tuple[str, bytes]]:
+    """Choose photos by upload, the sample or the group; they stay when the visitor changes the page.
+
+    Returns:
+        Name and content of each photo.
+    """
+    uploader_id = state.setdefault("photo_uploader_id", 0)
+    st.file_uploader(
+        "Drop photos of people here",
+        accept_multiple_files=True,
+        key=f"photo_uploader_{uploader_id}",
+        on_change=_on_upload,
+        args=(uploader_id,),
+        help="JPEG up to 250 million pixels, HEIC up to 50, PNG, WebP, GIF, BMP, TIFF or AVIF up to 40. They stay on "
+        "this machine and are forgotten when the page is closed.",
+    )
+    with st.container(horizontal=True):
+        if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
+            _set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
+            st.rerun()
+        generators, _ = faces.list_generators()
+        if generators and st.button("Try a group", icon=":material/groups:", key="photo_group"):
+            with messages.error_box("the group"):
+                if people := faces.get_synthetic_people():
+                    _set_photos([faces.make_group_photo(people)], uploader_id + 1)
+                st.rerun()
+        if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
+            _set_photos([], uploader_id + 1)
+            st.rerun()
+    return state.get("photo_files", [])
+
+
+def analyze_photos(files: list[tuple[str, bytes]]) -> list[Photo]:
+    """Analyze photos with a progress bar; show an error for each that cannot be read."""
+    min_confidence = session.get_settings().analyzer_settings.min_confidence
+    analyzed, bar, start = list[Photo](), st.empty(), time.monotonic()
+    for i, (name, (_, content)) in enumerate(zip(photos.make_unique_names([n for n, _ in files]), files, strict=True)):
+        if i and (elapsed := time.monotonic() - start) > _PROGRESS_DELAY_SECONDS:
+            seconds_left = elapsed / i * (len(files) - i)
+            bar.progress(i / len(files), f"Analyzing photo {i + 1} of {len(files)}, about {seconds_left:.0f} s left")
+        with messages.error_box(f'the photo "{name}"'):
+            analysis = photo_cache.analyze_photo(content, name)
+            analyzed.append(Photo(name, content, analysis, analysis.apply_min_confidence(min_confidence)))
+    bar.empty()
+    return analyzed
+
+
+def show_empty() -> None:
+    """Show what the page does, before there is a photo."""
+    name, content = photo_cache.read_sample_photo()
+    left, right = st.columns([1, 3], gap="medium", vertical_alignment="center")
+    left.image(
+        photo_cache.analyze_photo(content, name).render_preview(session.get_settings().anonymize),
+        width=240,
+        alt="The sample: an astronaut",
+    )
+    right.markdown(
+        "- A box with the expression on every face, in photos of one person or of many\n"
+        "- All scores when you point at a face, and the input of the classifier when you choose it\n"
+        "- Images, faces and tables to save"
+    )

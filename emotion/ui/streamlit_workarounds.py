@@ -1,0 +1,197 @@
+"""All work-arounds for Streamlit, streamlit-webrtc and aioice: why each is needed, and when it can go."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import mmap
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import streamlit as st
+from streamlit import net_util
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from emotion.storage import PROJECT_ROOT
+
+_FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are freed this often
+_PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
+_READABLE_CAPTIONS: Final = (
+    "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"
+    "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
+)
+
+_RelayT = TypeVar("_RelayT", bound=Any)
+
+_lock = threading.Lock()
+_num_modules, _last_freeze_timestamp = 0, 0.0  # at the last freeze; the timestamp is that of time.monotonic
+
+
+# ------------------------------------------------------------------ network
+
+
+def disable_ip_lookup() -> None:
+    """Stop Streamlit from looking up the IP addresses of this machine.
+
+    To decide on a WebSocket from another origin, Streamlit opens a socket to 8.8.8.8 and requests
+    checkip.amazonaws.com; any site in a browser on this machine can cause that. The pages have the origin of the
+    server, and `server.corsAllowedOrigins` lists other allowed origins.
+
+    Upstream: https://github.com/streamlit/streamlit/issues/7721, open in Streamlit 1.67. Remove when it is fixed.
+    """
+    net_util.get_internal_ip = net_util.get_external_ip = lambda: None
+
+
+def disable_mdns_lookup() -> None:
+    """Stop video streams from sending multicast DNS queries to the local network.
+
+    A browser without camera permission hides its address behind a random name, NAME.local, which aioice resolves by
+    multicast. The browser connects to the server in any case, and the stream takes its address from that.
+
+    Upstream: aioice 0.13 has no option for it; no issue is known. Remove when it has one.
+    """
+    from aioice import ice
+
+    async def make_null_resolver(subscriber: object) -> _NullMdnsResolver:
+        return _NullMdnsResolver()
+
+    patched: Any = ice
+    patched.get_or_create_mdns_protocol = make_null_resolver
+
+
+class _NullMdnsResolver:
+    """Replacement for aioice's multicast resolver."""
+
+    async def resolve(self, hostname: str, timeout: float | None = 1.0) -> str | None:
+        """Resolve no name."""
+        return None
+
+
+def disable_buffering(relay: _RelayT) -> _RelayT:
+    """Let a relay of frames drop all but the newest frame.
+
+    A buffered relay keeps every frame: on a machine that cannot keep up, delay and memory grow without bound.
+
+    Upstream: aiortc has `subscribe(buffered=False)` (https://github.com/aiortc/aiortc/pull/498), streamlit-webrtc 0.79
+    does not pass it on; no issue is known. Remove when `webrtc_streamer` offers it.
+
+    Args:
+        relay: The `aiortc.contrib.media.MediaRelay` of streamlit-webrtc; it is changed in place.
+
+    Returns:
+        The same relay.
+    """
+    relay.subscribe = partial(relay.subscribe, buffered=False)
+    return relay
+
+
+# ------------------------------------------------------------------ pages
+
+
+def run_entrance_for_bare_page() -> None:
+    """Run `app.py` where Streamlit runs a file of `pages/` without it; return in all other cases.
+
+    Until `st.navigation` was called once in the process, Streamlit treats `pages/` as its own multipage folder and
+    runs the bare file for the first visitor who opens the address of a page. `app.py` calls `st.navigation` and leads
+    back to the page.
+
+    Upstream: no issue is known; `PagesManager.uses_pages_directory` is private to Streamlit 1.67. Remove when Streamlit
+    has an option that turns the folder detection off.
+    """
+    if PagesManager.uses_pages_directory:
+        entrance = PROJECT_ROOT / "app.py"
+        exec(compile(entrance.read_bytes(), entrance, "exec"), {"__name__": "__main__"})
+        st.stop()
+
+
+def make_captions_readable() -> None:
+    """Give captions a contrast of at least 4.5 to 1, as WCAG 2.1 requires; Streamlit's have 4.0 to 1.
+
+    Upstream: no issue is known. Remove when the theme has an option for the color of captions (1.67 has none).
+    """
+    st.html(_READABLE_CAPTIONS)
+
+
+def preload_charts() -> None:
+    """Import the chart library in the background, soon after the first page.
+
+    Importing altair takes nearly a second, which would otherwise delay the first page that has a chart.
+
+    Upstream: not an error of Streamlit. Remove when importing altair takes less than 0.1 s.
+    """
+    if "emotion.charts" not in sys.modules:
+        timer = threading.Timer(_PRELOAD_DELAY_SECONDS, importlib.import_module, ("emotion.charts",))
+        timer.daemon = True
+        timer.start()
+
+
+# ------------------------------------------------------------------ memory
+
+
+def release_upload(file_id: str) -> None:
+    """Free the memory of an uploaded file; Streamlit keeps it until the session ends.
+
+    Upstream: https://github.com/streamlit/streamlit/issues/12607 and #3553 (1.67 has no public way). Remove when
+    `st.file_uploader` can release a file.
+    """
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file_id)
+
+
+def freeze_objects() -> None:
+    """Exclude all objects that are alive from garbage collection; call it at the end of each page run.
+
+    Streamlit runs a full collection after each run of a page and of each fragment. Nearly all objects of the process
+    belong to modules and stay, and traversing them blocks all threads for 140 ms, three times a second for each visitor
+    with a camera. Objects are frozen whenever modules were imported, and every ten minutes everything is collected
+    once, so that frozen objects that became garbage are freed.
+
+    Upstream: https://github.com/streamlit/streamlit/issues/3099. The option `runner.postScriptGC = false` (1.67) would
+    avoid the collection, but memory of closed sessions would stay until Python collects by itself. Remove when
+    Streamlit collects only when a session ends.
+    """
+    global _num_modules, _last_freeze_timestamp
+    if not _lock.acquire(blocking=False):  # another page run is freezing
+        return
+    try:
+        if len(sys.modules) > _num_modules or time.monotonic() - _last_freeze_timestamp > _FULL_COLLECT_SECONDS:
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            _num_modules, _last_freeze_timestamp = len(sys.modules), time.monotonic()
+    finally:
+        _lock.release()
+
+
+class _MemoryMappedFile(io.BytesIO):
+    """A file whose content is mapped into memory instead of read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        with open(path, "rb") as file:
+            self._view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def getvalue(self) -> bytes:
+        """Return the whole content as a view."""
+        return self._view  # type: ignore[return-value]
+
+
+def open_media_file(path: Path) -> io.BytesIO:
+    """Open a finished file for `st.video` and `st.download_button` without reading it.
+
+    Given a path, Streamlit reads the whole file into memory on each run of the page.
+
+    Upstream: no issue is known (related: https://github.com/streamlit/streamlit/issues/9688, open in 1.67). Remove when
+    media files are served from disk.
+    """
+    if sys.platform == "win32":  # a mapped file cannot be deleted there
+        return io.BytesIO(path.read_bytes())
+    return _MemoryMappedFile(path)

@@ -1,0 +1,51 @@
+"""Shipped runs, offered on the Training page to open or to repeat."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emotion.errors import EmotionError
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.run_listing import RunSummary
+from emotion.ui import messages
+from emotion.ui.training import form, run_table
+
+
+def show_builtin_runs(runs: list[RunSummary]) -> None:
+    """Show the shipped classifier runs; the page offers them until the first training."""
+    builtin = [run for run in runs if run.is_builtin and not run.source_run and run.kind == "classifier"]
+    if not builtin:
+        return
+    st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)
+    columns = st.columns(3, gap="medium")
+    for i, run in enumerate(builtin):
+        with columns[i % 3], st.container(border=True):
+            _show_card(run)
+
+
+def _show_card(run: RunSummary) -> None:
+    accuracy = f"{run.best_accuracy * 100:.1f} % right, epoch {run.best_epoch}" if run.best_accuracy else ""
+    minutes = f"{run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else ""
+    st.markdown(
+        f"**{messages.escape_markdown(run.name)}**  \n"
+        f"{messages.escape_markdown(' · '.join(filter(None, [accuracy, minutes])))}"
+    )
+    with st.container(horizontal=True):
+        if st.button("Look", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
+            run_table.select_runs(run.folder)
+            st.switch_page("pages/runs.py")
+        st.button(
+            "Repeat",
+            icon=":material/replay:",
+            key=f"train_repeat_{run.folder.name}",
+            on_click=_on_repeat,
+            args=(run,),
+        )
+
+
+def _on_repeat(run: RunSummary) -> None:
+    """Fill the form with the settings of a run."""
+    try:
+        form.fill_form(TrainingPlan.from_config(run.config))
+    except EmotionError as error:
+        st.session_state["train_error"] = str(error)

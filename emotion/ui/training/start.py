@@ -1,0 +1,64 @@
+"""The end of the Training form: the estimated cost, the name of the run, the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from emotion.datasets.catalog import DatasetInfo
+from emotion.formatting import format_duration
+from emotion.training import manager
+from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.cost_estimate import estimate_cost
+from emotion.ui import messages
+
+
+def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
+    """Show the number of parameters, the time and the memory that a training takes."""
+    if info is None:
+        st.caption("Time and memory are estimated for a data set that is found.")
+        return
+    cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
+    columns = st.columns(3)
+    columns[0].metric("Parameters", f"{cost.num_parameters:,}", border=True, help="Numbers that it learns.")
+    columns[1].metric(
+        "Time, about",
+        format_duration(cost.seconds_per_epoch * plan.epochs),
+        border=True,
+        help=f"{format_duration(cost.seconds_per_epoch)} an epoch, "
+        + ("as an earlier run took here." if cost.is_measured else "guessed from the speed of this machine."),
+    )
+    columns[2].metric("Memory, about", f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help="While it learns.")
+
+
+def show_start(plan: TrainingPlan, errors: list[str]) -> None:
+    """Show the name of the run and the start button, which is disabled while the form has errors."""
+    suggested = _suggest_run_name(plan.network)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name of the run", suggested, max_chars=60, key=f"train_name_{suggested}", width=320)
+        clicked = st.button(
+            "Start training",
+            icon=":material/school:",
+            key="train_start",
+            disabled=not plan.data or bool(errors),
+            help=messages.escape_markdown(errors[0]) if errors else None if plan.data else "Choose a data set first.",
+        )
+    if clicked and _start_training(plan, name):
+        st.rerun()
+
+
+def _suggest_run_name(network: str) -> str:
+    """Return a name that no run has: "mlp", "mlp-2"."""
+    runs_folder = Path(manager.RUNS_FOLDER)
+    taken = {folder.name for folder in runs_folder.iterdir()} if runs_folder.is_dir() else set[str]()
+    names = (network if n == 1 else f"{network}-{n}" for n in range(1, len(taken) + 3))
+    return next(name for name in names if name not in taken)
+
+
+def _start_training(plan: TrainingPlan, name: str) -> bool:
+    """Start or queue a training; return False, after showing the reason, where that fails."""
+    with messages.error_box("starting the training"):
+        manager.start_training(plan, name, manager.RUNS_FOLDER)
+        return True
+    return False

@@ -1,0 +1,35 @@
+"""Title, summary and actions of one video."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emotion.ui import messages
+from emotion.ui.video import selection
+from emotion.ui.video.upload import submit_videos
+from emotion.ui.video.video_list import show_delete
+from emotion.video.analysis import VideoAnalysis
+
+
+def show_header(analysis: VideoAnalysis) -> None:
+    """Show the name and the summary of a video, and the buttons to go back, analyze it again or delete it."""
+    st.subheader(messages.escape_markdown(analysis.name), anchor=False)
+    st.caption(messages.escape_markdown(selection.format_summary(analysis)))
+    should_repeat = False
+    with st.container(horizontal=True):
+        if st.button("All videos", icon=":material/arrow_back:", key="video_back"):
+            selection.select_video(None)
+            st.rerun()
+        if analysis.is_finished:
+            should_repeat = st.button(
+                "Analyze again",
+                icon=":material/replay:",
+                key="video_again",
+                help="With the current settings of the sidebar; this analysis stays.",
+            )
+            show_delete(analysis)
+    if should_repeat:
+        submit_videos(
+            [(analysis.request.video_path, analysis.name)],
+            selection.EVERY_FRAME if analysis.settings.frame_stride else selection.FAST,
+        )

@@ -1,0 +1,36 @@
+"""A video whose analysis is running."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from emotion.jobs import job
+from emotion.ui import messages
+from emotion.ui.video import frames, selection, timeline
+from emotion.video.analysis import VideoAnalysis
+
+
+def show_running(analysis: VideoAnalysis) -> None:
+    """Show the progress of a running analysis; rerun the page when it ends."""
+    st.fragment(_show_progress, run_every=1)(analysis)
+
+
+def _show_progress(analysis: VideoAnalysis) -> None:
+    with messages.error_box("this video"):
+        job_state, anonymize = analysis.state, frames.should_anonymize(analysis)
+        if not job_state.is_running:
+            st.rerun()
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            frames.show_frame(
+                frames.get_latest_frame(analysis, anonymize), f"The last processed frame: {job_state.message}"
+            )
+        with right:
+            st.progress(job_state.fraction, messages.escape_markdown(selection.format_status(analysis)))
+            st.markdown(messages.escape_markdown(job_state.message or "Starting"))
+            if st.button("Stop and keep what is done", icon=":material/stop:", key="video_stop"):
+                with st.spinner("Stopping"):
+                    job.open_job(analysis.folder).stop()
+                st.rerun()
+            st.caption("This page may be closed: the analysis goes on, and the video stays in the list.")
+        timeline.show_timeline(analysis, analysis.people(), anonymize=anonymize, is_live=True)

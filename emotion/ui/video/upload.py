@@ -1,0 +1,81 @@
+"""Upload of videos, and what the page offers before the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from emotion.jobs.job import Job
+from emotion.ui import messages, streamlit_workarounds
+from emotion.ui.video import selection
+
+state = st.session_state
+
+
+def show_upload() -> None:
+    """Show the upload of videos and the sample."""
+    uploader_id = state.setdefault("video_uploader_id", 0)
+    files = st.file_uploader(
+        "Drop videos of people here",
+        accept_multiple_files=True,
+        key=f"video_uploader_{uploader_id}",
+        help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. They "
+        "stay on this machine until you delete them.",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        speed = st.segmented_control(
+            "Analyzed frames",
+            list(selection.FRAME_STRIDES),
+            default=selection.EVERY_FRAME,
+            required=True,
+            key="video_speed",
+            help="Every frame is exact. Fast analyzes about eight frames of each second and misses what is shorter.",
+        )
+        sample = st.button(
+            "Try a sample",
+            icon=":material/movie:",
+            key="video_sample",
+            help="Twelve seconds made of one photo: one face, moved about.",
+        )
+    if files:
+        state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
+        submit_videos([(file, file.name) for file in files], speed or selection.EVERY_FRAME)
+    if sample:
+        with messages.error_box("the sample"):
+            submit_videos(
+                [(selection.get_sample_video(), "Sample: one face, moved about")], speed or selection.EVERY_FRAME
+            )
+
+
+def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], speed: str) -> None:
+    """Submit videos for analysis; show an error for each that is rejected.
+
+    Args:
+        videos: Upload or path, and name, of each video.
+        speed: A key of `selection.FRAME_STRIDES`.
+    """
+    jobs = list[Job]()
+    for video, name in videos:
+        with messages.error_box(f'the video "{name}"'), st.spinner("Copying the video"):
+            jobs.append(selection.submit_video(video, name, speed))
+        if isinstance(video, UploadedFile):
+            streamlit_workarounds.release_upload(video.file_id)
+    if len(jobs) == len(videos):
+        selection.select_video(jobs[0].folder if len(jobs) == 1 else None)
+        st.rerun()
+
+
+def show_empty() -> None:
+    """Show what the page does, before there is a video."""
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    left.image(
+        selection.ILLUSTRATION, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead"
+    )
+    right.markdown(
+        "- The video with a box and an expression on every face, to play here and to keep\n"
+        "- A timeline: a ribbon for each face, and the highlights; a click jumps there\n"
+        "- Names for the faces, their shares of the time, tables, subtitles, a report"
+    )
