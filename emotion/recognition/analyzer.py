@@ -31,8 +31,8 @@ Rotation = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
 
 # The mean score of detector and classifier from which an image counts as upright, and the factor by which the sum of
-# the scores of another rotation must be higher. Chosen on 360 photos, 120 of them not in the detector's training: of 104 of
-# these with faces 102 stay as they are, and of 312 rotated copies 282 are rotated back.
+# the scores of another rotation must be higher. Chosen on 360 photos, 120 of them not in the detector's training: of
+# 104 of these with faces 102 stay as they are, and of 312 rotated copies 282 are rotated back.
 _UPRIGHT_SCORE: Final = 0.8
 _ROTATION_MARGIN: Final = 1.5
 _MIN_ROTATED_SCORE: Final = 0.5  # the least score of the most certain face of a rotation

@@ -88,7 +88,7 @@ def is_drawable(text: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def _find_font(text: str, size: int) -> Font | None:
-    """Return Pillow's own font where it has all glyphs (it has those of English), else a font of the system, else None."""
+    """Return Pillow's own font where it has all glyphs, else a font of the system, else None."""
     for name in _FONT_FILES:
         font = _load_font(name, size)
         if font is not None:

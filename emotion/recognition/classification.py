@@ -74,8 +74,8 @@ class ExpressionClassifier:
             for n, wanted in zip(shape, (self.input_size, self.input_size, 1), strict=False)
         ):
             raise ModelError(
-                f"The card of the model {self.bundle.name} gives its input {self.input_size} x {self.input_size} pixels; "
-                f"the network has {' x '.join(map(str, shape))}."
+                f"The card of the model {self.bundle.name} gives its input {self.input_size} x {self.input_size} "
+                f"pixels; the network has {' x '.join(map(str, shape))}."
             )
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
@@ -147,8 +147,8 @@ class ExpressionClassifier:
     def class_activation_map(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
         """Compute where a crop supports a label.
 
-        The class activation map of Zhou et al. 2016, "Learning deep features for discriminative localization", minus the
-        mean of the maps of all labels, since a common offset changes no probability.
+        The class activation map of Zhou et al. 2016, "Learning deep features for discriminative localization", minus
+        the mean of the maps of all labels, since a common offset changes no probability.
 
         Args:
             crop: Gray uint8 (size, size).

@@ -30,7 +30,7 @@ class ScoreFusion:
     bias: float = 0.0
 
     def fuse(self, detection_score: float, face_prob: float) -> float:
-        """Return the fused score, 0 to 1, of the detector's score and the classifier's face probability, both 0 to 1."""
+        """Fuse the detector's score and the classifier's face probability, both 0 to 1, into a score from 0 to 1."""
         if not self.detector_weight:
             return face_prob
         fused = 1 / (
