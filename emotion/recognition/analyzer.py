@@ -1,4 +1,4 @@
-"""The flow from a picture to labelled faces. It forgets everything between two pictures."""
+"""Analyze images: detect faces, classify their expressions, and explain uncertain labels. No state between images."""
 
 from __future__ import annotations
 
@@ -24,37 +24,48 @@ from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
 
-# An `AnalyzerSettings.max_side` with which no image is reduced and those of at most 4096 pixels are searched enlarged twice: faces
-# from 12 pixels are found. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
+# An `AnalyzerSettings.max_side` with which no image is reduced, and images of at most 4096 pixels are enlarged twice:
+# faces from 12 pixels are detected. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
 FULL_RESOLUTION_SIDE: Final = 16384
 Rotation = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
 
-# How sure detector and classifier together must be of the faces, on average, for the photo to be taken as upright; and
-# how many times more all faces of another turn must weigh. Chosen on 360 photos, 120 of them unknown to the detector:
-# of 104 of these with faces 102 stay as they are, and turned wrong 282 of 312 are turned back.
+# The mean score of detector and classifier from which an image counts as upright, and the factor by which the sum of
+# the scores of another rotation must be higher. Chosen on 360 photos, 120 of them not in the detector's training: of
+# 104 of these with faces 102 stay as they are, and of 312 rotated copies 282 are rotated back.
 _UPRIGHT_SCORE: Final = 0.8
 _ROTATION_MARGIN: Final = 1.5
-_MIN_ROTATED_SCORE: Final = 0.5  # the same of the surest face of a turn that may be taken
-_MAX_TRIAL_SIDE: Final = 1280  # pixels, the most that other turns are searched with until one is taken
-_MIN_FACE_PROB: Final = 0.1  # the classifier's face score below which a face is not named
-_MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named beside the first
+_MIN_ROTATED_SCORE: Final = 0.5  # the least score of the most certain face of a rotation
+_MAX_TRIAL_SIDE: Final = 1280  # pixels; the other rotations are searched reduced to this side until one is chosen
+_MIN_FACE_PROB: Final = 0.1  # the face probability of the classifier below which there is no label
+_MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named, too
 _MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
-_CANDIDATE_RATIO: Final = 0.6  # share of the least score of a face that is enough to hide what may be one
-_MIN_SEARCHED_PX: Final = 20.0  # pixels where it is searched; a smaller face comes out in a finer search
-_MIN_FACE_PX: Final = 12.0  # pixels of the image itself, with `FULL_RESOLUTION_SIDE`
+_CANDIDATE_RATIO: Final = 0.6  # share of the detection threshold from which a region is anonymized
+_SMALL_FACE_PX: Final = 24  # half of the side that the classifier reads
+_MAX_YAW_RATIO: Final = 0.35  # of `Landmarks.yaw_ratio`, a head turned far to the side
+_DARK_LEVEL: Final = 45  # mean gray level of a crop
+_BLURRED_SHARPNESS: Final = 0.02  # of `measure_sharpness`
+_MIN_SEARCHED_PX: Final = 20.0  # pixels of the searched image
+_MIN_FACE_PX: Final = 12.0  # pixels of the original image, with `FULL_RESOLUTION_SIDE`
 
 
 @dataclass(frozen=True)
 class AnalyzerSettings:
-    """What a person can choose for an analysis."""
+    """Settings of detector and classifier.
 
-    detection_threshold: float = 0.6  # least score of a face, 0 to 1
-    # A label with less confidence is shown as unsure, 0 to 1. Of the validation faces on which most people agree, the
-    # shipped classifier names nine of ten from there on, and is right for nine of ten of those.
+    Attributes:
+        detection_threshold: The least score of a face, 0 to 1.
+        min_confidence: The least confidence of a label, 0 to 1; one with less is displayed as "unsure". Of the
+            validation faces with a majority, the built-in classifier reaches 0.5 for nine of ten, and is right for nine
+            of ten of these.
+        max_side: Larger images are searched reduced to this long side in pixels, see `search_scale`.
+        head: The head of the classifier; the default one of its card for None.
+    """
+
+    detection_threshold: float = 0.6
     min_confidence: float = 0.5
-    max_side: int = 1280  # larger images are searched reduced to this long side in pixels, see `search_scale`
-    head: str | None = None  # the classifier's answer to show; None takes the one of its card
+    max_side: int = 1280
+    head: str | None = None
 
     def __post_init__(self) -> None:
         check_number("detection_threshold", self.detection_threshold, 0, 1)
@@ -67,7 +78,7 @@ class AnalyzerSettings:
 
 
 class ClassifiedFace(NamedTuple):
-    """What the classifier says of a face, and the grey uint8 square that it read."""
+    """A face, the gray uint8 crop (size, size) that the classifier read, and its prediction."""
 
     face: Face
     crop: NDArray[np.uint8]
@@ -75,8 +86,14 @@ class ClassifiedFace(NamedTuple):
 
 
 class OrientedResult(NamedTuple):
-    """A picture as it was read, whichever way up it came: RGB uint8 (H, W, 3), turned clockwise by the degrees
-    `rotation`; its faces; and the boxes of all that may be one, see `Analyzer.candidate_boxes`."""
+    """An image in the rotation in which its faces are upright.
+
+    Attributes:
+        image: RGB uint8 (H, W, 3), rotated.
+        faces: The faces in reading order, in pixels of `image`.
+        rotation: The clockwise rotation in degrees.
+        candidate_boxes: The regions that may show a face, see `Analyzer.candidate_boxes`.
+    """
 
     image: NDArray[np.uint8]
     faces: tuple[Face, ...]
@@ -85,9 +102,13 @@ class OrientedResult(NamedTuple):
 
 
 class Analyzer:
-    """Image -> faces. Shared by all sessions; safe to call from many threads.
+    """Image -> faces; without state, so one can be shared by all threads.
 
-    An image may be all that `as_rgb` takes, by default with the colors of an array in the order RGB.
+    All methods take an image as `as_rgb` does.
+
+    Args:
+        detector: The face detector.
+        classifier: The classifier of expressions.
     """
 
     def __init__(self, detector: FaceDetector, classifier: ExpressionClassifier) -> None:
@@ -95,7 +116,7 @@ class Analyzer:
         self.classifier = classifier
         self._face_classifier = _choose_face_classifier(detector, classifier)
         self.score_fusion = _load_score_fusion(detector, self._face_classifier)  # None where the detector alone decides
-        self._lock = threading.Lock()  # OpenCV's detectors keep state while they search
+        self._lock = threading.Lock()  # the detectors of OpenCV are not thread-safe
 
     def analyze(
         self, image: ImageSource, settings: AnalyzerSettings | None = None, *, order: ColorOrder = "rgb"
@@ -120,155 +141,190 @@ class Analyzer:
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
     ) -> tuple[ClassifiedFace, ...]:
-        """The faces of an image as they were read, surest first where detector and classifier decide together;
-        `tta` as in `classify`."""
+        """Detect and classify faces, the most certain first where scores are fused; `tta` as in `classify`."""
         image = as_rgb(image)
-        found = self.detect(image, self.min_proposal_score(settings.detection_threshold), settings.max_side)
-        return self._classify_detections(image, found, settings, tta)
+        faces = self.detect(image, self.min_proposal_score(settings.detection_threshold), settings.max_side)
+        return self._classify_detections(image, faces, settings, tta)
 
     def _classify_detections(
         self, image: NDArray[np.uint8], faces: tuple[Face, ...], settings: AnalyzerSettings, tta: bool
     ) -> tuple[ClassifiedFace, ...]:
-        readings = self.classify(to_gray(image), faces, settings.head, tta=tta)
+        classified = self.classify(to_gray(image), faces, settings.head, tta=tta)
         return self.filter_by_fused_score(
-            readings, settings.detection_threshold, min_face_size(image.shape, settings.max_side)
+            classified, settings.detection_threshold, min_face_size(image.shape, settings.max_side)
         )
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
-        """What the detector finds, see `FaceDetector.detect`; not `filter_by_fused_score` yet."""
+        """Detect faces, see `FaceDetector.detect`; scores are not fused."""
         image = as_rgb(image)
         with self._lock:
             return self.detector.detect(image, threshold, max_side)
 
     def min_proposal_score(self, threshold: float) -> float:
-        """The detector's least score of what may turn out to be a face, where `min_confidence` is that of a face."""
+        """Return the detector's score from which the fused score of a detection can reach `threshold`."""
         return self.score_fusion.min_proposal_score(threshold) if self.score_fusion else threshold
 
     def candidate_boxes(self, image: ImageSource, settings: AnalyzerSettings) -> tuple[Box, ...]:
-        """The boxes in an image of all that may be a face, also where that is not sure enough to be shown
-        as one: what is to be hidden where faces are."""
+        """Return the boxes of all regions that may show a face, for anonymizing; their scores may be low."""
         return tuple(face.box for face in self._detect_candidates(image, settings))
 
     def _detect_candidates(self, image: ImageSource, settings: AnalyzerSettings) -> tuple[Face, ...]:
-        least = min(
+        min_score = min(
             _CANDIDATE_RATIO * settings.detection_threshold, self.min_proposal_score(settings.detection_threshold)
         )
-        return self.detect(image, least, settings.max_side)
+        return self.detect(image, min_score, settings.max_side)
 
     def filter_by_fused_score(
         self, classified_faces: tuple[ClassifiedFace, ...], threshold: float, min_size: float
     ) -> tuple[ClassifiedFace, ...]:
-        """The readings of faces, surest first, with what detector and classifier together say as detection score;
-        without those that lie on a better one or are smaller than `least` (pixels, the root of the area). All of them
-        where the detector alone decides."""
+        """Select the faces whose fused score reaches a threshold.
+
+        Args:
+            classified_faces: The classified detections.
+            threshold: The least fused score, 0 to 1.
+            min_size: The least size of a face in pixels, the root of its area.
+
+        Returns:
+            The selected faces without duplicates, with the fused score as detection score, the highest first; all of
+            `classified_faces` where scores are not fused.
+        """
         if self.score_fusion is None:
             return classified_faces
-        judged = [
-            reading._replace(
-                face=replace(reading.face, detection_score=self.fused_score(reading.face, reading.prediction.face_prob))
+        scored = [
+            classified._replace(
+                face=replace(
+                    classified.face,
+                    detection_score=self.fused_score(classified.face, classified.prediction.face_prob),
+                )
             )
-            for reading in classified_faces
-            if reading.face.box.area >= min_size * min_size
+            for classified in classified_faces
+            if classified.face.box.area >= min_size * min_size
         ]
-        certain = [classified for classified in judged if classified.face.detection_score >= threshold]
+        certain = [classified for classified in scored if classified.face.detection_score >= threshold]
         scores = np.array([classified.face.detection_score for classified in certain])
         boxes = to_xyxy(classified.face.box for classified in certain)
         return tuple(certain[index] for index in non_max_suppression(boxes, scores, max_iou=_MAX_FACE_IOU))
 
     def fused_score(self, face: Face, face_prob: float) -> float:
-        """How likely a found face is one, where the classifier says `verdict`, 0 to 1."""
+        """Return the fused score of a detection, 0 to 1; the detector's where scores are not fused."""
         return self.score_fusion.fuse(face.detection_score, face_prob) if self.score_fusion else face.detection_score
 
     def classify(
         self, gray: NDArray[np.uint8], faces: tuple[Face, ...], head: str | None, *, tta: bool = False
     ) -> tuple[ClassifiedFace, ...]:
-        """What one call of the classifier says of faces in a grey picture (H, W), in their order. `tta`: after
-        three looks at each, which takes three times as long."""
-        cut = tta_crops if tta else crop_faces
-        crops = cut(gray, faces, self.detector.crop_geometry, self.classifier.input_size)
-        verdicts = self.classifier.predict(crops, head)
+        """Classify faces of a gray image (H, W); with `tta` from three crops of each, in three times the time."""
+        make_crops = tta_crops if tta else crop_faces
+        crops = make_crops(gray, faces, self.detector.crop_geometry, self.classifier.input_size)
+        predictions = self.classifier.predict(crops, head)
         if self._face_classifier is not self.classifier:
-            seen = self._face_classifier.predict_face_probs(
+            face_probs = self._face_classifier.predict_face_probs(
                 crop_faces(gray, faces, self.detector.crop_geometry, self._face_classifier.input_size)
             )
-            verdicts = [replace(verdict, face_prob=float(face)) for verdict, face in zip(verdicts, seen, strict=True)]
-        return tuple(ClassifiedFace(*parts) for parts in zip(faces, crops[0] if tta else crops, verdicts, strict=True))
+            predictions = tuple(
+                replace(prediction, face_prob=float(face_prob))
+                for prediction, face_prob in zip(predictions, face_probs, strict=True)
+            )
+        return tuple(map(ClassifiedFace, faces, crops[0] if tta else crops, predictions))
 
     def analyze_any_orientation(
         self, image: ImageSource, settings: AnalyzerSettings | None = None, *, order: ColorOrder = "rgb"
     ) -> OrientedResult:
-        """As `analyze`; where the faces are not plain, the image turned clockwise by 90, 180 and 270 degrees is
-        tried, and taken where its faces are much plainer and one of them is sure."""
+        """Analyze an image in the rotation in which its faces are upright.
+
+        Where the faces are not certain, the image is also analyzed rotated by 90, 180 and 270 degrees; a rotation is
+        chosen where the scores of its faces are much higher.
+
+        Args:
+            image: As in `analyze`.
+            settings: As in `analyze`.
+            order: As in `analyze`.
+
+        Returns:
+            The rotated image and its faces.
+
+        Raises:
+            ImageError: The image cannot be read.
+            SettingsError: The model does not have the head of the settings.
+        """
         settings, image = settings or AnalyzerSettings(), as_rgb(image, order=order)
         best = self._analyze_rotated(image, 0, settings)
         if best.upright_score <= _UPRIGHT_SCORE * len(best.classified_faces):
-            most = _ROTATION_MARGIN * best.upright_score
-            trial = replace(settings, max_side=min(settings.max_side, _MAX_TRIAL_SIDE))
-            quarters: tuple[Rotation, ...] = (90, 270, 180)
-            for quarter in quarters:
-                turned = self._analyze_rotated(image, quarter, trial)
+            min_upright_score = _ROTATION_MARGIN * best.upright_score
+            trial_settings = replace(settings, max_side=min(settings.max_side, _MAX_TRIAL_SIDE))
+            rotations: tuple[Rotation, ...] = (90, 270, 180)
+            for rotation in rotations:
+                rotated = self._analyze_rotated(image, rotation, trial_settings)
                 if (
-                    turned.upright_score > most
-                    and max(map(self._upright_score, turned.classified_faces)) >= _MIN_ROTATED_SCORE
+                    rotated.upright_score > min_upright_score
+                    and max(map(self._upright_score, rotated.classified_faces)) >= _MIN_ROTATED_SCORE
                 ):
-                    most, best = turned.upright_score, turned
-            if best.rotation and trial != settings:
+                    min_upright_score, best = rotated.upright_score, rotated
+            if best.rotation and trial_settings != settings:
                 best = self._analyze_rotated(image, best.rotation, settings)
-        suspected = tuple(face.box for face in best.candidates)
+        candidate_boxes = tuple(face.box for face in best.candidates)
         return OrientedResult(
-            best.image, _label_faces(best.classified_faces, settings.min_confidence), best.rotation, suspected
+            best.image, _label_faces(best.classified_faces, settings.min_confidence), best.rotation, candidate_boxes
         )
 
     def _analyze_rotated(
         self, image: NDArray[np.uint8], rotation: Rotation, settings: AnalyzerSettings
     ) -> _RotatedAnalysis:
-        turned = rotate(image, rotation) if rotation else image
-        # One search gives both: a detector's surer finds are the same whatever less sure ones are asked for.
-        suspects = self._detect_candidates(turned, settings)
-        found = tuple(
-            face for face in suspects if face.detection_score >= self.min_proposal_score(settings.detection_threshold)
-        )
-        readings = self._classify_detections(turned, found, settings, tta=True)
-        return _RotatedAnalysis(turned, readings, rotation, suspects, sum(map(self._upright_score, readings)))
+        rotated = rotate(image, rotation) if rotation else image
+        # One search gives both: the detections above a threshold do not depend on those below it.
+        candidates = self._detect_candidates(rotated, settings)
+        min_score = self.min_proposal_score(settings.detection_threshold)
+        faces = tuple(face for face in candidates if face.detection_score >= min_score)
+        classified = self._classify_detections(rotated, faces, settings, tta=True)
+        return _RotatedAnalysis(rotated, classified, rotation, candidates, sum(map(self._upright_score, classified)))
 
     def _upright_score(self, classified_face: ClassifiedFace) -> float:
-        """How sure both are that it is a face the right way up, 0 to 1: the classifier learned upright ones only, the
-        detector takes a face on its side, or the knot of a tie, for one as well. One that only proposes has no say."""
+        """Return the product of both scores, 0 to 1.
+
+        The classifier was trained on upright faces only; the detector also accepts faces on their side. The score of a
+        detector that needs verification is ignored.
+        """
         return classified_face.prediction.face_prob * (
             1.0 if self.detector.needs_verification else classified_face.face.detection_score
         )
 
 
 class _RotatedAnalysis(NamedTuple):
-    """What was found in a picture that was turned by `rotation` degrees clockwise."""
+    """The faces of an image that was rotated clockwise."""
 
     image: NDArray[np.uint8]
     classified_faces: tuple[ClassifiedFace, ...]
     rotation: Rotation
-    candidates: tuple[Face, ...]  # all that may be a face
-    upright_score: float  # of the readings, together
+    candidates: tuple[Face, ...]  # see `Analyzer.candidate_boxes`
+    upright_score: float  # the sum over `classified_faces`
 
 
 def _label_faces(classified_faces: tuple[ClassifiedFace, ...], min_confidence: float) -> tuple[Face, ...]:
-    """The faces with their scores, and a reason where those are below `min_confidence`, in reading order."""
-    labelled = (
-        face.with_scores(verdict.scores, explain_uncertainty(face, crop, verdict, min_confidence))
-        for face, crop, verdict in classified_faces
+    """Give the faces their scores and reasons of uncertainty, and sort them in reading order."""
+    labeled = (
+        face.with_scores(prediction.scores, explain_uncertainty(face, crop, prediction, min_confidence))
+        for face, crop, prediction in classified_faces
     )
-    return sort_reading_order(tuple(labelled))
+    return sort_reading_order(tuple(labeled))
 
 
 def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:
-    """An analyzer with a detector by name and a model folder; None takes the best detector here and the
-    shipped classifier. Raises `ModelError` where one of them is not to be had."""
+    """Load a detector and a classifier.
+
+    Args:
+        detector: The name of a detector, see `available_detectors`; the best one of this machine for None.
+        model: The folder of a classifier; the default one for None.
+
+    Raises:
+        ModelError: One of them is unknown, missing or damaged.
+    """
     bundle = open_model(model) if model else get_default_model("classifier")
     return Analyzer(make_detector(detector), ExpressionClassifier(bundle))
 
 
 def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
-    """Pixels of the smallest face (the root of its area) in an image (H, W, ...) that is searched with `max_side`.
+    """Return the smallest size in pixels of a face in an image (H, W, ...) that is searched with `max_side`.
 
-    In a smaller one the classifier sees nothing, and to a detector the dot of an i looks like a head.
+    A smaller crop has no detail for the classifier, and detectors take the dot of an i for a head.
     """
     height, width = shape[:2]
     if max_side >= FULL_RESOLUTION_SIDE:
@@ -277,67 +333,75 @@ def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
 
 
 def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
-    """The classifier that says whether a crop shows a face: the given one, or the built-in one where the given one
-    cannot tell or was not measured with the detector and the built-in one was."""
-    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and known is None):
+    """Choose the classifier of face probabilities.
+
+    It is the given one; it is the built-in one where the given one has no face head, or where only the built-in one was
+    calibrated with the detector.
+    """
+    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
+    if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and weights is None):
         return classifier
     built_in = get_default_model("classifier")
-    measured = known is not None and known.classifier == built_in.sha256
-    if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not measured):
+    is_calibrated = weights is not None and weights.classifier == built_in.sha256
+    if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not is_calibrated):
         return classifier
     return ExpressionClassifier(built_in)
 
 
 def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier) -> ScoreFusion | None:
-    """How a detector and a classifier judge together; only for a pair that was measured, or if it must be."""
+    """Return the fusion of both scores for a calibrated pair, or for a detector that needs verification; else None."""
     if detector.needs_verification:
         return ScoreFusion()
-    known = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if known and known.classifier == classifier.bundle.sha256:
-        return ScoreFusion(known.detector_weight, known.classifier_weight, known.bias)
+    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
+    if weights and weights.classifier == classifier.bundle.sha256:
+        return ScoreFusion(weights.detector_weight, weights.classifier_weight, weights.bias)
     return None
 
 
 def explain_uncertainty(
     face: Face, crop: NDArray[np.uint8], prediction: Prediction, min_confidence: float
 ) -> str | None:
-    """Why the label is not to be trusted, in words for a person; None where its confidence reaches `min_confidence` and the
-    crop looks like a face.
+    """Explain why a label is not reliable.
 
-    `crop` is the grey uint8 square that the classifier read. The causes are looked at from the most to the
-    least certain to have spoiled the answer. Two labels are named where the second one is at least half as probable
-    as the first.
+    Args:
+        face: The detected face.
+        crop: The gray uint8 crop (size, size) that the classifier read.
+        prediction: The prediction for the crop.
+        min_confidence: The least confidence of a reliable label, 0 to 1.
+
+    Returns:
+        The most likely cause for a person to read; two labels where the second one is at least half as probable as the
+        first. None where the confidence is high enough and the crop shows a face.
     """
     if prediction.face_prob < _MIN_FACE_PROB:
         return "hardly a face"
     if prediction.scores.confidence >= min_confidence:
         return None
-    if min(face.box.width, face.box.height) < 24:
+    if min(face.box.width, face.box.height) < _SMALL_FACE_PX:
         return f"small: {min(face.box.width, face.box.height):.0f} pixels wide"
-    if face.landmarks is not None and abs(face.landmarks.yaw_ratio) > 0.35:
+    if face.landmarks is not None and abs(face.landmarks.yaw_ratio) > _MAX_YAW_RATIO:
         return "turned to the side"
-    if crop.mean() < 45:
+    if crop.mean() < _DARK_LEVEL:
         return "dark"
-    if measure_sharpness(crop) < 0.02:
+    if measure_sharpness(crop) < _BLURRED_SHARPNESS:
         return "blurred"
     (first, p), (second, q) = sorted(prediction.scores.items(), key=lambda item: -item[1])[:2]
     return f"between {first} and {second}" if q >= _MIN_RIVAL_RATIO * p else "low confidence"
 
 
 def measure_sharpness(crop: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian of a grey crop over the variance of its grey levels; sharp faces have over 0.1.
+    """Compute the variance of the Laplacian of a gray crop over its variance; it exceeds 0.1 for sharp faces.
 
-    Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy"; divided by the contrast so that
-    a pale picture is not taken for a blurred one.
+    The method of Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy", divided by the contrast so
+    that a pale image does not count as blurred.
     """
     return float(cv2.Laplacian(crop, cv2.CV_64F).var() / max(1.0, float(crop.var())))
 
 
 def sort_reading_order(faces: tuple[Face, ...]) -> tuple[Face, ...]:
-    """Faces by rows from top to bottom, in each row from left to right.
+    """Sort faces by rows from top to bottom, and within a row from left to right.
 
-    A row holds the faces whose centre lies above the lower edge of its topmost face.
+    A row consists of the faces whose center lies above the lower edge of its topmost face.
     """
     rest = sorted(faces, key=lambda face: face.box.center[1])
     ordered: list[Face] = []

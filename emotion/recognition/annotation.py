@@ -1,4 +1,4 @@
-"""Draw on pictures: boxes with numbers and labels, blurred faces. Every function returns a new picture."""
+"""Draw boxes and labels on images, and pixelate faces. Every function returns a new image."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from emotion.media.image_reader import ImageSource, as_rgb
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 LabelRect = tuple[int, int, int, int]  # x, y, width, height in pixels
 
-MAX_FULL_LABELS = 12  # with more faces than this, chips show only number and sign
-_MAX_NAME_LENGTH = 24  # characters of a name in a chip
+MAX_FULL_LABELS = 12  # with more faces, labels show only number and symbol
+_MAX_NAME_LENGTH = 24  # characters
 _MISSING_GLYPH = "\U0010fffd"  # a private character that no font has
-# For letters that Pillow's own font, "", lacks: what Linux, Windows and macOS come with.
+# For characters that Pillow's own font, "", lacks: fonts of Linux, Windows and macOS.
 _FONT_FILES = (
     "",
     "DejaVuSans.ttf",
@@ -40,30 +40,37 @@ _FONT_FILES = (
 def annotate(
     image: ImageSource, faces: Sequence[Face], *, anonymize: bool = False, names: Mapping[int, str] | None = None
 ) -> ImageArray:
-    """A copy of an image (all that `as_rgb` takes) as RGB uint8 (H, W, 3) with a box and a chip for each face, numbered
-    by its track or, where it has none, from 1 in the given order.
+    """Draw a box and a label for each face on a copy of an image.
 
-    Colour, sign and word say the same thing, so that colour is never needed. `anonymize` makes the faces
-    unrecognisable first. `names`: what is drawn instead of the number of a track, where `is_drawable` allows it.
+    Color, symbol and text of a label are redundant, so that color is never needed to read it.
+
+    Args:
+        image: An image, as `as_rgb` takes it.
+        faces: The faces; those without a track ID are numbered from 1.
+        anonymize: Whether the faces are pixelated first.
+        names: Text to draw instead of a track ID; ignored where no font can draw it.
+
+    Returns:
+        RGB uint8 (H, W, 3).
     """
     out = pixelate(image, [face.box for face in faces]) if anonymize else as_rgb(image).copy()
     height, width = out.shape[:2]
-    thick = max(2, round(max(height, width) / 500))
+    thickness = max(2, round(max(height, width) / 500))
     for face in faces:
-        _draw_box(out, face, thick)
-    taken = [face.box for face in faces]
-    for place, face in enumerate(faces, 1):
-        number = place if face.track_id is None else _format_track_name(face.track_id, names or {})
-        chip = _render_label(
-            format_label(number, face, short=len(faces) > MAX_FULL_LABELS),
+        _draw_box(out, face, thickness)
+    occupied = [face.box for face in faces]
+    for position, face in enumerate(faces, 1):
+        prefix = position if face.track_id is None else _format_track_name(face.track_id, names or {})
+        label = _render_label(
+            format_label(prefix, face, short=len(faces) > MAX_FULL_LABELS),
             face.display_label,
             _choose_font_size(face, out),
         )
         x, y = _place_label(
-            face.box, chip.shape[1], chip.shape[0], width, height, [b for b in taken if b is not face.box]
+            face.box, label.shape[1], label.shape[0], width, height, [box for box in occupied if box is not face.box]
         )
-        _paste_label(out, chip, x, y)
-        taken.append(Box(x, y, x + chip.shape[1], y + chip.shape[0]))
+        _paste_label(out, label, x, y)
+        occupied.append(Box(x, y, x + label.shape[1], y + label.shape[0]))
     return out
 
 
@@ -81,8 +88,7 @@ def is_drawable(text: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def _find_font(text: str, size: int) -> Font | None:
-    """Pillow's own font where that has all glyphs (it has those of English), else a font of the system; None where no
-    font has them."""
+    """Return Pillow's own font where it has all glyphs, else a font of the system, else None."""
     for name in _FONT_FILES:
         font = _load_font(name, size)
         if font is not None:
@@ -107,7 +113,7 @@ def _render_glyph(font: Font, character: str) -> bytes:
 
 
 def format_label(prefix: int | str, face: Face, *, short: bool) -> str:
-    """What stands beside the sign: "3 happy 87 %", "3 unsure", or only "3"; `prefix` may be a name."""
+    """Format the text of a label: "3 happy 87 %", "3 unsure", or only "3"; `prefix` may be a name."""
     if short:
         return str(prefix)
     if face.uncertainty_reason is not None or face.confidence is None:
@@ -116,8 +122,16 @@ def format_label(prefix: int | str, face: Face, *, short: bool) -> str:
 
 
 def pixelate(image: ImageSource, boxes: Sequence[Box], num_cells: int = 6) -> ImageArray:
-    """A copy of an image as RGB uint8 (H, W, 3) in which each box, a fifth larger, is a mosaic of `num_cells` x `num_cells`
-    flat squares; where boxes overlap, a smaller one shows no more than a larger one leaves."""
+    """Pixelate boxes, enlarged by a fifth, on a copy of an image.
+
+    Args:
+        image: An image, as `as_rgb` takes it.
+        boxes: The boxes in pixels; they may overlap and reach outside.
+        num_cells: The number of cells of the mosaic in each row and column.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+    """
     out = as_rgb(image).copy()
     height, width = out.shape[:2]
     for box in boxes:
@@ -129,20 +143,20 @@ def pixelate(image: ImageSource, boxes: Sequence[Box], num_cells: int = 6) -> Im
 
 
 def _choose_font_size(face: Face, image: ImageArray) -> int:
-    """Grows with the face, never too small to read nor larger than the picture bears."""
+    """Scale the font with the face, within limits that depend on the image."""
     side = max(image.shape[:2])
     return int(np.clip(face.box.width / 6, max(12, side // 90), max(12, side // 32)))
 
 
 def _draw_box(image: ImageArray, face: Face, thickness: int) -> None:
-    """A rounded box with a dark rim, dashed where the label is unsure."""
+    """Draw a rounded box with a dark outline, dashed for an uncertain label."""
     x1, y1, x2, y2 = face.box.to_int_xyxy()
     radius = max(2, min(x2 - x1, y2 - y1) // 10)
     path = _make_rounded_rect(x1, y1, x2 - 1, y2 - 1, radius)
-    colour = hex_to_rgb(get_style(face.display_label).color)
+    color = hex_to_rgb(get_style(face.display_label).color)
     cv2.polylines(image, [path], True, (20, 20, 20), thickness + 2, cv2.LINE_AA)
     if face.uncertainty_reason is None:
-        cv2.polylines(image, [path], True, colour, thickness, cv2.LINE_AA)
+        cv2.polylines(image, [path], True, color, thickness, cv2.LINE_AA)
         return
     white = (235, 235, 235)
     for a, b in _split_dashes(path, 5 * thickness):
@@ -165,7 +179,7 @@ def _make_rounded_rect(x1: int, y1: int, x2: int, y2: int, radius: int) -> NDArr
 
 
 def _split_dashes(polyline: NDArray[np.int32], dash_length: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Every other piece of `dash_length` pixels along a closed path."""
+    """Return every other segment of `dash_length` pixels along a closed path."""
     closed = np.vstack([polyline, polyline[:1]]).astype(float)
     steps = np.hypot(*np.diff(closed, axis=0).T)
     along = np.concatenate([[0], np.cumsum(steps)])
@@ -178,7 +192,7 @@ def _split_dashes(polyline: NDArray[np.int32], dash_length: int) -> list[tuple[t
 def _place_label(
     box: Box, label_width: int, label_height: int, image_width: int, image_height: int, occupied: Sequence[Box]
 ) -> tuple[int, int]:
-    """The corner of a chip (w, h): above, below, beside or in the box, where it covers least of others."""
+    """Choose the corner of a label above, below, beside or in its box, where it covers the least of other boxes."""
     x1, y1, x2, y2 = box.to_int_xyxy()
     spots = [
         (x1, y1 - label_height - 2),
@@ -192,19 +206,19 @@ def _place_label(
     ]
     spots = [(max(0, min(x, image_width - label_width)), max(0, min(y, image_height - label_height))) for x, y in spots]
 
-    def cost(place: tuple[int, tuple[int, int]]) -> float:
-        rank, (x, y) = place
-        chip = Box(x, y, x + label_width, y + label_height)
-        covered = sum(chip.intersection_area(other) for other in occupied)
-        # Its own face is covered only when everything around is taken: half as bad as another's.
-        return covered + 0.5 * chip.intersection_area(box) + rank * 0.01 * chip.area
+    def compute_cost(ranked_spot: tuple[int, tuple[int, int]]) -> float:
+        rank, (x, y) = ranked_spot
+        label = Box(x, y, x + label_width, y + label_height)
+        covered = sum(label.intersection_area(other) for other in occupied)
+        # Covering its own face costs half as much as covering another one.
+        return covered + 0.5 * label.intersection_area(box) + rank * 0.01 * label.area
 
-    return min(enumerate(spots), key=cost)[1]
+    return min(enumerate(spots), key=compute_cost)[1]
 
 
 @lru_cache(maxsize=512)
 def _render_label(text: str, label: str, font_size: int) -> NDArray[np.float32]:
-    """A label as RGBA float32 (h, w, 4), 0 to 1: dark text on the colour, or light on dark, with its sign."""
+    """Render a label as RGBA float32 (h, w, 4), 0 to 1: its symbol and its text in black or white on its color."""
     look = get_style(label)
     font = _find_font(text, font_size) or ImageFont.load_default(font_size)
     left, _, right, _ = font.getbbox(text)
@@ -229,7 +243,7 @@ def _draw_symbol(
     color: tuple[int, int, int],
     background: tuple[int, int, int],
 ) -> None:
-    """The sign of an expression as a shape, since the plain font has no such characters."""
+    """Draw the symbol of an expression as a shape, since the default font lacks these characters."""
 
     def ring(n: int, start: float, radii: Callable[[int], float]) -> list[tuple[float, float]]:
         angles = [math.radians(start + 360 * i / n) for i in range(n)]
@@ -249,7 +263,7 @@ def _draw_symbol(
         "●": lambda: draw.ellipse(disc, fill=color),
         "○": lambda: draw.ellipse(disc, fill=background, outline=color, width=line),
         "◐": lambda: (draw.ellipse(disc, fill=background, outline=color), draw.pieslice(disc, 90, 270, fill=color))[0],
-        # Of labels that are none of ours: the same shapes hollow, and some more.
+        # Symbols of labels that are not in `EXPRESSIONS`: the same shapes hollow, and more.
         "△": lambda: draw.polygon(ring(3, -90, lambda i: 1), fill=background, outline=color, width=line),
         "▽": lambda: draw.polygon(ring(3, 90, lambda i: 1), fill=background, outline=color, width=line),
         "◇": lambda: draw.polygon(ring(4, -90, lambda i: 1), fill=background, outline=color, width=line),
@@ -266,7 +280,7 @@ def _draw_symbol(
 
 
 def _paste_label(image: ImageArray, label: NDArray[np.float32], x: int, y: int) -> None:
-    """Blend a chip into the picture; what does not fit is left out."""
+    """Blend a label into the image; parts outside are left out."""
     h, w = min(label.shape[0], image.shape[0] - y), min(label.shape[1], image.shape[1] - x)
     if h <= 0 or w <= 0:
         return
@@ -275,11 +289,11 @@ def _paste_label(image: ImageArray, label: NDArray[np.float32], x: int, y: int) 
 
 
 def hex_to_rgb(color: str) -> tuple[int, int, int]:
-    """Red, green and blue (0 to 255) of "#rrggbb"."""
+    """Convert "#rrggbb" to red, green and blue, 0 to 255."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def _luminance(rgb: tuple[int, int, int]) -> float:
-    """Relative luminance of WCAG 2, 0 to 1; ink is chosen by it so that the contrast is at least 4.5."""
+    """Compute the relative luminance of WCAG 2, 0 to 1; it decides the text color for a contrast of at least 4.5."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,4 +1,4 @@
-"""From crops to scores: an exported network on the CPU, all faces of a picture in one call."""
+"""Classify face crops by an exported network on the CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotion.recognition.onnx_session import load_session
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities (n, c) of logits (n, c); a temperature over 1 makes them less certain."""
+    """Compute probabilities (n, classes) from logits (n, classes); a temperature over 1 makes them less certain."""
     scaled = np.asarray(logits, np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     exp = np.exp(scaled)
@@ -23,7 +23,7 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 
 def compute_probabilities(logits: NDArray[np.floating], head: Head) -> NDArray[np.float64]:
-    """What a head says (n, c), calibrated, for its logits (n, c)."""
+    """Compute the calibrated probabilities (n, labels) of a head from its logits (n, labels)."""
     return softmax(logits / head.temperature + np.array(head.logit_bias or 0.0))
 
 
@@ -35,17 +35,27 @@ def _face_probabilities(logits: NDArray[np.float32], face_head: FaceHead) -> NDA
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one crop: the scores, and how sure it is that it shows a face (0 to 1, 0.5 where
-    99 of 100 faces lie above; 1 from a classifier that cannot tell)."""
+    """The result for one crop.
+
+    Attributes:
+        scores: The probabilities of the labels.
+        face_prob: The probability that the crop shows a face, 0 to 1: above 0.5 for 99 of 100 faces, and 1 from a
+            classifier without a face head.
+    """
 
     scores: Scores
     face_prob: float
 
 
 class ExpressionClassifier:
-    """A verified classifier on ONNX Runtime. Safe to use from many threads at once.
+    """A classifier on ONNX Runtime; safe to use from many threads.
 
-    `num_threads`: how many cores one call may use; 0 takes all.
+    Args:
+        bundle: The model.
+        num_threads: The number of cores for one call; 0 for all.
+
+    Raises:
+        ModelError: The model is not a classifier, or its network does not fit its card.
     """
 
     def __init__(self, bundle: ModelBundle, num_threads: int = 0) -> None:
@@ -64,8 +74,8 @@ class ExpressionClassifier:
             for n, wanted in zip(shape, (self.input_size, self.input_size, 1), strict=False)
         ):
             raise ModelError(
-                f"The card of the model {self.bundle.name} gives its input {self.input_size} x {self.input_size} pixels; "
-                f"the network has {' x '.join(map(str, shape))}."
+                f"The card of the model {self.bundle.name} gives its input {self.input_size} x {self.input_size} "
+                f"pixels; the network has {' x '.join(map(str, shape))}."
             )
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         wanted = {head.output: len(head.labels) for head in self._heads.values()}
@@ -81,21 +91,20 @@ class ExpressionClassifier:
 
     @property
     def has_face_head(self) -> bool:
-        """Whether it can say that a crop shows no face."""
+        """Whether the classifier distinguishes faces from other images."""
         return self._face_head is not None
 
     def predict_face_probs(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """How sure it is that each crop, grey uint8 (n, size, size), shows a face, (n,) as in `Prediction`; 1 where it
-        cannot tell."""
-        return np.array([verdict.face_prob for verdict in self.predict(crops)])
+        """Return the face probabilities (n,), see `Prediction`, of gray uint8 crops (n, size, size)."""
+        return np.array([prediction.face_prob for prediction in self.predict(crops)])
 
     @property
     def head_names(self) -> tuple[str, ...]:
-        """The answers to choose from."""
+        """The names of the heads."""
         return tuple(self._heads)
 
     def logits(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Raw outputs of all heads, (n, classes) by head name and (n, 1) as "face", for grey uint8 (n, size, size)."""
+        """Return the logits (n, labels) by head name, and (n, 1) as "face", of gray uint8 crops (n, size, size)."""
         names = {head.output: name for name, head in self._heads.items()}
         if self._face_head is not None:
             names[self._face_head.output] = "face"
@@ -104,43 +113,60 @@ class ExpressionClassifier:
         return {name: np.asarray(output) for name, output in zip(names.values(), outputs, strict=True)}
 
     def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
-        """One verdict for each crop, grey uint8 (n, size, size); none for n = 0.
+        """Classify crops.
 
-        Of k looks at each face, (k, n, size, size), the logits are averaged; only the first one tells whether it is a
-        face.
+        Args:
+            crops: Gray uint8 (n, size, size), or k variants of each as (k, n, size, size), of which the logits are
+                averaged; only the first variant counts for the face probability.
+            head: The name of a head; the default one for None.
+
+        Returns:
+            The predictions of the n crops.
+
+        Raises:
+            SettingsError: The classifier does not have the head.
         """
-        name, answer, count = head or self._default_head, self._get_head(head), crops.shape[-3]
+        name, selected, count = head or self._default_head, self._get_head(head), crops.shape[-3]
         if count == 0:
             return ()
-        labels, logits = answer.labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
-        said = compute_probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), answer)
+        labels, logits = selected.labels, self.logits(crops.reshape(-1, *crops.shape[-2:]))
+        probs = compute_probabilities(logits[name].reshape(-1, count, len(labels)).mean(0), selected)
         faces = _face_probabilities(logits["face"][:count, 0], self._face_head) if self._face_head else np.ones(count)
-        return tuple(Prediction(Scores(labels, p), float(f)) for p, f in zip(said, faces, strict=True))
+        return tuple(Prediction(Scores(labels, p), float(f)) for p, f in zip(probs, faces, strict=True))
 
     def has_cam(self, head: str | None = None) -> bool:
-        """Whether `class_activation_map` can be asked about an answer."""
+        """Whether a head has class activation maps."""
         return bool(self._get_head(head).cam_output)
 
     def _get_head(self, name: str | None) -> Head:
-        """A head by its name, None for the one of the card."""
         head = self._heads.get(name or self._default_head)
         if head is None:
             raise SettingsError(f"The model has no answer {name!r}; it has {', '.join(self._heads)}.")
         return head
 
     def class_activation_map(self, crop: NDArray[np.uint8], label: str, head: str | None = None) -> NDArray[np.float32]:
-        """How much each part of a crop, grey uint8 (size, size), speaks for a label rather than for the others:
-        (h, w), above 0 for it, coarser than the crop.
+        """Compute where a crop supports a label.
 
-        The class activation map of Zhou et al. 2016, "Learning deep features for discriminative localization", less
-        the mean of the maps of all labels: what is added to all of them changes no probability. Raises `ModelError`
-        where the network has no maps, see `has_cam`.
+        The class activation map of Zhou et al. 2016, "Learning deep features for discriminative localization", minus
+        the mean of the maps of all labels, since a common offset changes no probability.
+
+        Args:
+            crop: Gray uint8 (size, size).
+            label: A label of the head.
+            head: The name of a head; the default one for None.
+
+        Returns:
+            The map (h, w), coarser than the crop; positive values support the label.
+
+        Raises:
+            ModelError: The network has no maps, see `has_cam`.
+            SettingsError: The head does not have the label.
         """
-        answer = self._get_head(head)
-        if not answer.cam_output:
+        selected = self._get_head(head)
+        if not selected.cam_output:
             raise ModelError(f"The model {self.bundle.name} has no map of what it looked at; choose another one.")
-        if label not in answer.labels:
-            raise SettingsError(f"The model has no label {label!r}; it has {', '.join(answer.labels)}.")
+        if label not in selected.labels:
+            raise SettingsError(f"The model has no label {label!r}; it has {', '.join(selected.labels)}.")
         batch = np.asarray(crop, np.float32)[None, ..., None]
-        maps = np.asarray(self._session.run([answer.cam_output], {self._input_name: batch})[0])[0]
-        return maps[..., answer.labels.index(label)] - maps.mean(axis=-1)
+        maps = np.asarray(self._session.run([selected.cam_output], {self._input_name: batch})[0])[0]
+        return maps[..., selected.labels.index(label)] - maps.mean(axis=-1)

@@ -1,4 +1,4 @@
-"""From a bounding box to the small grey square that the classifier reads: one path for learning and serving."""
+"""Cut the square gray crops that the classifier reads, in the same way for training and inference."""
 
 from __future__ import annotations
 
@@ -78,8 +78,10 @@ def get_roll_correction(landmarks: Landmarks | None) -> float:
 def crop_faces(
     gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int, rotation_degrees: float = 0.0
 ) -> NDArray[np.uint8]:
-    """All faces of a grey picture (H, W) as one batch, uint8 (n, size, size); n may be 0. `rotation_degrees`: degrees by which each
-    is turned anticlockwise besides."""
+    """Cut all faces of a gray image (H, W) as a batch, uint8 (n, size, size).
+
+    Each crop is also rotated counterclockwise by `rotation_degrees`.
+    """
     crops = np.empty((len(faces), size, size), np.uint8)
     for i, face in enumerate(faces):
         crops[i] = crop_square(
@@ -89,7 +91,10 @@ def crop_faces(
 
 
 def tta_crops(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
-    """Three looks at each face as a batch each, uint8 (3, n, size, size): as it is, and mirrored and turned a little to
-    either side. What an answer owes to an inexact box or to a tilt is not the same in all of them."""
-    turned = [crop_faces(gray, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TTA_ROTATION, -_TTA_ROTATION)]
-    return np.stack([crop_faces(gray, faces, geometry, size), *turned])
+    """Cut three variants of each face for test-time augmentation, uint8 (3, n, size, size).
+
+    They are the plain crop and two that are mirrored and rotated to either side: errors from an inexact box or a tilt
+    differ between them.
+    """
+    rotated = [crop_faces(gray, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TTA_ROTATION, -_TTA_ROTATION)]
+    return np.stack([crop_faces(gray, faces, geometry, size), *rotated])

@@ -1,6 +1,6 @@
-"""The project's own face detector: an exported single-shot network, read on the CPU.
+"""The face detector of this project: an exported single-shot network on the CPU.
 
-The network's answers are described here, where they are read; `training.detector_network` makes them.
+The layout of the network's output is defined here; `training.detector.network` makes it.
 """
 
 from __future__ import annotations
@@ -83,9 +83,16 @@ def decode_predictions(
 def suppress_and_vote(
     rows: NDArray[np.float32], iou_threshold: float = 0.5, containment_threshold: float = 0.8
 ) -> NDArray[np.float32]:
-    """Of rows of `decode_predictions`, best first, those that no better one overlaps by more than `iou_threshold` (IoU) or holds by
-    more than `containment_threshold` of the smaller one's area: a chin is no second face. Their boxes are steadied by those that
-    overlap them most."""
+    """Suppress overlapping detections, and average each remaining box with those that overlap it most.
+
+    Args:
+        rows: Detections (n, 15) of `decode_predictions`.
+        iou_threshold: See `boxes.non_max_suppression`.
+        containment_threshold: See `boxes.non_max_suppression`; a box of the chin alone is suppressed.
+
+    Returns:
+        The remaining rows (m, 15), the highest score first.
+    """
     rows = rows[np.argsort(-rows[:, 0], kind="stable")][:_MAX_CANDIDATES]
     selected = non_max_suppression(
         rows[:, 1:5], rows[:, 0], max_iou=iou_threshold, max_containment=containment_threshold
@@ -192,8 +199,10 @@ class OnnxFaceDetector:
     def _detect_tile(
         self, image: NDArray[np.uint8], tile: tuple[slice, slice], level: PyramidLevel, min_logit: float
     ) -> NDArray[np.float32]:
-        """Rows of `decode_predictions` in pixels of `image`, of which one tile is searched; without the faces that a border inside
-        the image cuts, since its neighbor holds all of them."""
+        """Search one tile; return rows of `decode_predictions` in pixels of `image`.
+
+        Faces at a border inside the image are left out, since the neighboring tile shows all of them.
+        """
         part = image[tile]
         small, sx, sy = resize_long_side(part, max(1, round(max(part.shape[:2]) * level.scale)))
         tall, wide = small.shape[:2]

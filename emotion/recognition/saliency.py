@@ -1,4 +1,4 @@
-"""A picture of what in a face speaks for its label."""
+"""Render class activation maps over face crops."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ _DIM_STRENGTH: Final = 0.6  # of the light that is taken from where nothing does
 def overlay_class_activation(
     classifier: ExpressionClassifier, crop: NDArray[np.uint8], label: str, head: str | None, output_size: int
 ) -> NDArray[np.uint8]:
-    """A grey crop uint8 (size, size) with what speaks for a label in its colour and the rest in the shade: RGB uint8
-    (`output_size`, `output_size`, 3). Raises `ModelError` where the classifier has no maps, see `ExpressionClassifier.has_cam`."""
+    """Tint the parts of a gray uint8 crop (size, size) that support a label in its color, and darken the others.
+
+    Returns:
+        RGB uint8 (`output_size`, `output_size`, 3).
+
+    Raises:
+        ModelError: The classifier has no maps, see `ExpressionClassifier.has_cam`.
+    """
     evidence = np.maximum(classifier.class_activation_map(crop, label, head), 0)
     strength = cv2.resize(
         evidence / max(1e-6, float(evidence.max())), (output_size, output_size), interpolation=cv2.INTER_CUBIC

@@ -1,4 +1,4 @@
-"""Two witnesses of a face: the detector that found a box, and the classifier that read what is in it."""
+"""Fuse the score of the detector and the face probability of the classifier."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ _PROPOSAL_RATIO: Final = (
 
 @dataclass(frozen=True)
 class ScoreFusion:
-    """How likely a box is a face: the logistic function of `detector_weight` x the detector's logit + `classifier_weight` x the
-    classifier's + `bias`, but not more than the mean of both scores allows: one that is sure cannot overrule one
-    that says no. With a `detector_weight` of 0 the classifier alone decides."""
+    """A logistic regression over both logits, limited by the mean of both scores.
+
+    The limit keeps one certain score from overruling a very low one. With a `detector_weight` of 0 the face probability
+    of the classifier is the result.
+    """
 
     detector_weight: float = 0.0
     classifier_weight: float = 1.0
     bias: float = 0.0
 
     def fuse(self, detection_score: float, face_prob: float) -> float:
-        """0 to 1, of the detector's score and the classifier's, both 0 to 1."""
+        """Fuse the detector's score and the classifier's face probability, both 0 to 1, into a score from 0 to 1."""
         if not self.detector_weight:
             return face_prob
-        both = 1 / (
+        fused = 1 / (
             1
             + math.exp(
                 -(self.detector_weight * logit(detection_score) + self.classifier_weight * logit(face_prob) + self.bias)
             )
         )
-        return min(both, (detection_score + face_prob) / 2 / _MIN_MEAN_RATIO) if face_prob >= _MIN_FACE_PROB else 0.0
+        return min(fused, (detection_score + face_prob) / 2 / _MIN_MEAN_RATIO) if face_prob >= _MIN_FACE_PROB else 0.0
 
     def min_proposal_score(self, threshold: float) -> float:
         """The detector's score from which a box may reach `threshold`."""

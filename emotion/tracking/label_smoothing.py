@@ -1,4 +1,4 @@
-"""What a stream remembers of one face's expression: a calm average, the label that it holds, the resting face."""
+"""Smooth the expression of a tracked face: averaged scores, label hysteresis, calibration to a neutral face."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ class TrackState:
 
         Args:
             face: A tracked face, without scores.
-            seconds: The time of the frame.
-            threshold: The least confidence of a label, 0 to 1; see `LabelHysteresis.update`.
-            margin: See `LabelHysteresis.update`.
-            hold: See `LabelHysteresis.update`.
+            timestamp: The time of the frame.
+            min_confidence: See `LabelHysteresis.update`.
+            switch_margin: See `LabelHysteresis.update`.
+            switch_delay: See `LabelHysteresis.update`.
 
         Returns:
-            The face with the scores of now. Label, reason and scores agree: a label that is displayed has at least
-            the probability `threshold - HYSTERESIS`, and an unsure face has no label of the probability `min_confidence`.
+            The face with the smoothed scores. A displayed label has at least the probability
+            `min_confidence - HYSTERESIS`; no label of an uncertain face has the probability `min_confidence`.
         """
         if self._classified_face is None:
             return replace(face, uncertainty_reason="not read yet")
@@ -151,7 +151,7 @@ class TrackState:
         self._calibration_mean = TimeDecayedMean()
 
     def finish_calibration(self) -> bool:
-        """Read the scores against what was heard since `start_calibration`, unless that was next to nothing; whether so."""
+        """Shift the scores by the predictions since `start_calibration`; return whether there were enough of them."""
         enough = self._calibration_mean is not None and self._calibration_mean.weight >= _MIN_CALIBRATION_SAMPLES
         if self._calibration_mean is not None and enough:
             self._neutral_shift = neutral_calibration_shift(self._calibration_mean.mean, self._labels.index(NEUTRAL))
@@ -170,8 +170,11 @@ class TrackState:
 
 
 class LabelHysteresis:
-    """The label that is displayed. It needs the threshold to appear, and `HYSTERESIS` less to stay or to follow another
-    one; of several labels, the one that is displayed gives way to one that leads by `switch_margin`, or for `switch_delay` seconds."""
+    """Choose the displayed label.
+
+    A label appears at `min_confidence`, and stays or replaces another one from `HYSTERESIS` less. It is replaced by one
+    that leads by `switch_margin`, or for `switch_delay` seconds.
+    """
 
     def __init__(self) -> None:
         self._label: str | None = None
@@ -185,10 +188,10 @@ class LabelHysteresis:
 
         Args:
             scores: What is known at that time.
-            seconds: The time, not before that of the last call.
-            threshold: The least probability of a label that appears where none is displayed, 0 to 1.
-            margin: The lead (a probability) by which another label is displayed at once.
-            hold: The seconds for which another label leads by less before it is displayed.
+            timestamp: The time, not before that of the last call.
+            min_confidence: The least probability, 0 to 1, of a label that appears where none is displayed.
+            switch_margin: The lead in probability with which another label is displayed immediately.
+            switch_delay: The seconds for which another label leads by less before it is displayed.
         """
         best, least = scores.label, min_confidence if self._label is None else min_confidence - HYSTERESIS
         if best != self._candidate:

@@ -188,7 +188,7 @@ def test_crops_that_cannot_be_right_spoil_no_card(run: Path, crops: list[str], c
     assert main(crops) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["scale"] == pytest.approx(48 * 4 / SIDE)
-    assert "expected a scale of 0.5 to 2" in printed.err
+    assert "the field 'crop_geometry.scale' is " in printed.err
     assert (run / CARD_FILE).read_bytes() == before
 
 
