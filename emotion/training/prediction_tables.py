@@ -12,8 +12,8 @@ from emotion.expressions import symbol_and_name
 
 
 def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame:
-    """Columns `true`, `predicted` (words with symbols), `count`, `share` (of the faces that are `true`, 0 where there are
-    none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
+    """Columns `true`, `predicted` (words with symbols), `count`, `share` (of the faces that are `true`, 0 where there
+    are none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
     totals = matrix.sum(axis=1)
     lines = [
         (

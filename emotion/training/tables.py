@@ -45,10 +45,9 @@ _NON_SETTING_KEYS: Final = {"duplicates", "split", "label_names", "source", "row
 def runs_table(runs: Mapping[str, RunSummary], current_run: str = "") -> pd.DataFrame:
     """Return a row for each run, in the given order.
 
-    Columns: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the validation split, NaN unknown; third,
-    since a narrow screen shows only the first ones), `network`, `labels`, `best_epoch`, `epochs`, `state`,
-    `train_minutes`, `created` (a date).
-    """
+    Columns: `in_use` (a star), `run`, `accuracy` (0 to 1, of the best epoch on the validation split, NaN unknown;
+    third, since a narrow screen shows only the first ones), `network`, `labels`, `best_epoch`, `epochs`, `state`,
+    `train_minutes`, `created` (a date)."""
     lines = [
         (
             "★" if name == current_run else "",
@@ -107,7 +106,8 @@ def format_run_card(name: str, run: RunSummary, predictions: Predictions | None)
     if predictions is not None:
         lines += [
             "",
-            f"## Answers on the split {predictions.split}, {len(predictions.rows):,} faces, epoch {predictions.best_epoch}",
+            f"## Predictions on the split {predictions.split}, {len(predictions.rows):,} faces, "
+            f"epoch {predictions.best_epoch}",
             "",
         ]
         lines += [f"Calibration error (ECE): {predictions.ece():.3f}", ""]
@@ -179,7 +179,8 @@ def curves_table(histories: Mapping[str, Rows], metric: CurveMetric, smoothing: 
 
 
 def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.DataFrame:
-    """Return columns `split`, `epoch` (1.5 is the middle of the second), `value`, `best` of a training by step and epoch."""
+    """Return columns `split`, `epoch` (1.5 is the middle of the second), `value`, `best` of a training by step and
+    epoch."""
     learns, held_out = find_metric_columns(history, metric)
     best = find_best_epoch(history)
     lines = [(TRAIN_SERIES, float(epoch), value, False) for epoch, value in extract_series(history, learns)]

@@ -31,7 +31,7 @@ _REFERENCE_GFLOPS: Final = (
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What a training will most likely cost; `memory_bytes` of memory. `is_measured`: told by an earlier run on this machine."""
+    """The expected cost of a training; `is_measured`: derived from an earlier run on this machine."""
 
     num_parameters: int
     seconds_per_epoch: float
@@ -44,9 +44,8 @@ def estimate_cost(
 ) -> CostEstimate:
     """For `num_rows` faces that have one of the labels, about eight of ten of which teach.
 
-    `num_classes`: how many labels it has, for the label set "own". `runs_folder`: a folder whose finished epochs of the same
-    network tell the time better than the table does.
-    """
+    `num_classes`: how many labels it has, for the label set "own". `runs_folder`: a folder whose finished epochs of
+    the same network tell the time better than the table does."""
     architecture = get_architecture(plan.network)
     width = len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[architecture.label_set].labels)
     parameters = architecture.count_parameters(width)

@@ -35,7 +35,7 @@ class FaceScene(NamedTuple):
 
 
 def compose_face_scene(face: NDArray[np.uint8], rng: np.random.Generator) -> FaceScene:
-    """A grey face uint8 (s, s) somewhere in a picture of 480 x 360, in one of the `FACE_SIZES_PX` and `ROTATION_DEGREES`."""
+    """Paste a gray face uint8 (s, s) into an image of 480 x 360, at a random place, size and rotation."""
     side, turn = int(rng.choice(FACE_SIZES_PX)), int(rng.choice(ROTATION_DEGREES))
     reach = side * (0.5 + _BLEND_MARGIN) * 1.2
     x, y = (
@@ -74,8 +74,9 @@ def evaluate_end_to_end(
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """A row for each detector: of up to `max_faces` faces of a split, always the same ones in the same scenes, the
-    `detection_rate`, `accuracy_detected`, `accuracy_all` (not found is not right) and `accuracy_crops`, that of the ready crops,
-    each with its 95 % `…_interval`; `by_face_size` and `by_rotation` with `detection_rate` and `accuracy_detected`.
+    `detection_rate`, `accuracy_detected`, `accuracy_all` (not found is not right) and `accuracy_crops`, that of the
+    ready crops, each with its 95 % `…_interval`; `by_face_size` and `by_rotation` with `detection_rate` and
+    `accuracy_detected`.
 
     All by the labels of the data set; where it has FER+ votes, `ferplus` holds the same shares for what is shown and
     the majority of the votes. `false_boxes`: boxes that are no test face, by scene. Raises `DataError` where the
@@ -162,7 +163,7 @@ def _compute_rates(
     crop_predicted: NDArray[np.integer],
     labels: NDArray[np.integer],
 ) -> dict[str, Any]:
-    """The shares of faces that have a label (not -1), with their intervals; `predicted` is -1 where nothing was found."""
+    """Return detection rate and accuracies with intervals; `predicted` is -1 where no face was found."""
     known = labels >= 0
     right = int((predicted == labels)[known].sum())
     seen, count = int((is_detected & known).sum()), int(known.sum())

@@ -45,10 +45,9 @@ def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrit
     """Write the classifier `bundle` with 8-bit weights and activations into the new model folder `folder`, which may be
     a model that is there already with `overwrite`.
 
-    The ranges are those of training faces; temperatures and threshold are fitted anew on the validation split, and all
-    scores are its own. Raises `ModelError` where it is no classifier, or loses more than `MAX_ACCURACY_DROP` on the validation
-    split.
-    """
+    The ranges are those of training faces; temperatures and threshold are fitted anew on the validation split, and
+    all scores are its own. Raises `ModelError` where it is no classifier, or loses more than `MAX_ACCURACY_DROP` on
+    the validation split."""
     require_classifier(bundle)
     check_splits(data.source, count_labels(data))
     task = match_model_labels(bundle, data)

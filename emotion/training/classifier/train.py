@@ -33,8 +33,9 @@ def train_classifier(
 ) -> ModelBundle:
     """Train a classifier and finish its run folder as a model, from its checkpoint on where there is one.
 
-    The epoch, the temperatures and the face threshold are chosen on the validation split; the test split is scored once,
-    at the end. Where the training diverges, the best epoch before becomes the model, and the error is raised after that.
+    The epoch, the temperatures and the face threshold are chosen on the validation split; the test split is scored
+    once, at the end. Where the training diverges, the best epoch before becomes the model, and the error is raised
+    after that.
 
     Args:
         data: The faces, in the size that the network reads.

@@ -12,7 +12,7 @@ from emotion.training.detector.mosaic import MosaicConfig
 NETWORK_NAME: Final = "glance"
 # sqrt(width * height) of the smallest face whose landmarks are measured; those of smaller faces are guesses.
 MIN_LANDMARK_FACE_PX: Final = 32.0
-# The tilt of a face is learned from single images, all of them rotated, and from faces that are large enough to show it.
+# The tilt of a face is learned from single images, all of them rotated, with faces large enough to show it.
 LANDMARK_AUGMENTATION: Final = MosaicConfig(min_face_px=MIN_LANDMARK_FACE_PX, mosaic_prob=0.0, rotation_prob=1.0)
 
 
@@ -40,6 +40,7 @@ class DetectorConfig:
         check_types(self)
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
-                f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} with the "
+                f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} with "
+                f"the "
                 f"seed {self.seed} cannot be trained; the first three must be above 0, the seed not below."
             )

@@ -30,10 +30,9 @@ def match_boxes(
 ) -> MatchResult:
     """Match found boxes (n, 4) to true ones (m, 4) at an IoU of at least `min_iou`, the most certain first.
 
-    True faces smaller than `min_face_px` or not below `max_face_px` (sqrt(width * height) in pixels) need not be found. A box
-    counts neither as right nor as wrong where it lies on one of them, is itself of such a size, or lies by half in
-    an ignored region.
-    """
+    True faces smaller than `min_face_px` or not below `max_face_px` (sqrt(width * height) in pixels) need not be
+    found. A box counts neither as right nor as wrong where it lies on one of them, is itself of such a size, or lies
+    by half in an ignored region."""
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     boxes, scores = np.asarray(boxes, np.float64).reshape(-1, 4)[order], np.asarray(scores, np.float64)[order]
     true_boxes, ignore = (np.asarray(array, np.float64).reshape(-1, 4) for array in (true_boxes, ignore))
@@ -86,8 +85,8 @@ def precision_recall(matches: MatchResult, threshold: float) -> tuple[float, flo
 def best_matches(
     boxes: NDArray[np.floating], true_boxes: NDArray[np.floating], min_face_px: float, min_iou: float = 0.4
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of found boxes (n, 4) and of the true ones (m, 4), of at least `min_face_px` pixels, that they overlap best: of
-    each true one the box with the highest IoU, where that is at least `min_iou`."""
+    """Indices of found boxes (n, 4) and of the true ones (m, 4), of at least `min_face_px` pixels, that they overlap
+    best: of each true one the box with the highest IoU, where that is at least `min_iou`."""
     large = np.flatnonzero(box_sizes(true_boxes) >= min_face_px)
     if not len(boxes):
         return np.empty(0, np.intp), np.empty(0, np.intp)
@@ -104,9 +103,9 @@ def landmark_errors(
     true_landmarks: NDArray[np.floating],
     min_face_px: float,
 ) -> NDArray[np.float64]:
-    """Mean distance of the points (n, 10) of found boxes (n, 4) from the known `true_landmarks` (m, 5, 2) of the true boxes
-    (m, 4) that they lie on, in sides of these: one number for each true face of at least `min_face_px` pixels that was found
-    and whose landmarks are known."""
+    """Mean distance of the points (n, 10) of found boxes (n, 4) from the known `true_landmarks` (m, 5, 2) of the true
+    boxes (m, 4) that they lie on, in sides of these: one number for each true face of at least `min_face_px` pixels
+    that was found and whose landmarks are known."""
     found, true = best_matches(boxes, true_boxes, min_face_px)
     off = np.linalg.norm(
         np.asarray(landmarks, np.float64).reshape(-1, 5, 2)[found] - true_landmarks[true], axis=2

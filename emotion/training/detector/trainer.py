@@ -168,9 +168,9 @@ def validate_network(
         min_face_px: The size of the smallest face whose box is measured, sqrt(width * height).
 
     Returns:
-        `val_ap_SOURCE`, the average precision by source at IoU 0.5, or 0.3 for sources with loose boxes; `val_ap`, their
-        mean over the sources with hand-made boxes; `val_landmark_error`, the mean distance of the landmarks in sides of
-        the face, on images that are rotated to either side.
+        `val_ap_SOURCE`, the average precision by source at IoU 0.5, or 0.3 for sources with loose boxes; `val_ap`,
+        their mean over the sources with hand-made boxes; `val_landmark_error`, the mean distance of the landmarks in
+        sides of the face, on images that are rotated to either side.
     """
     detect = _make_detect(network)
     matched_by_source: dict[str, list] = {}

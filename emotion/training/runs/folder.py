@@ -129,7 +129,7 @@ def _to_jsonable(value: Any) -> Any:
 
 
 def build_card(folder: Path, card_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a card: the given fields, size and sha256 of the files in the folder, and date and versions unless given."""
+    """Return a card: the given fields, size and sha256 of the files, and date and versions unless given."""
     names = ("model.keras", "model.onnx", HISTORY_FILE, CONFIG_FILE, REPORT_FILE, SAMPLE_SHEETS_FILE, STUDY_FILE)
     files = [folder / name for name in names if (folder / name).is_file()]
     return {

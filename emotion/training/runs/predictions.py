@@ -136,7 +136,7 @@ class Predictions:
     def with_epoch(
         self, epoch: int, predicted: NDArray[np.int8], probabilities: NDArray, best_epoch: int
     ) -> Predictions:
-        """Return a copy with an epoch instead of it and later ones; `probabilities` (n, k) are kept where it is the best."""
+        """Return a copy in which an epoch replaces itself and all later ones."""
         kept = self.epochs < epoch
         return replace(
             self,
@@ -169,7 +169,7 @@ class Predictions:
         return np.bincount(cells, minlength=k * k).reshape(k, k)
 
     def confusion_cell(self, label: int, predicted: int, epoch: int | None = None) -> NDArray[np.intp]:
-        """Return the indices of the faces in a cell of the confusion matrix, by falling probability in the best epoch."""
+        """Return the indices of the faces in a cell of the confusion matrix, most probable first."""
         indices = np.flatnonzero((self.labels == label) & (self.at_epoch(epoch) == predicted))
         return indices[np.argsort(-self.probabilities[indices, predicted].astype(np.float64), kind="stable")]
 

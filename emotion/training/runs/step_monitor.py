@@ -40,9 +40,8 @@ class TrainingStopped(Exception):
 def read_steps(folder: Path) -> list[dict[str, str]]:
     """Return the rows of steps.csv as text, damaged ones left out; no file is no rows.
 
-    `epoch`, `step` of `num_steps`, `seconds` since the epoch began without pauses; `loss` and `accuracy` are means since
-    the row before, `accuracy` is empty where the training has none.
-    """
+    `epoch`, `step` of `num_steps`, `seconds` since the epoch began without pauses; `loss` and `accuracy` are means
+    since the row before, `accuracy` is empty where the training has none."""
     return read_csv_rows(folder / STEPS_FILE)
 
 

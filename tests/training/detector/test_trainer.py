@@ -271,7 +271,7 @@ def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_on
 
 
 def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A photo counts by the root of its faces, at most `max_crowd_sampling_weight` times: here 1, 1, 2 and, for 100 faces, 3 times."""
+    """An image is sampled by the root of its face count, at most `max_crowd_sampling_weight` times."""
     photos = [replace(labelled(f"{n}.png"), boxes=np.zeros((n, 4), np.float32)) for n in (0, 1, 4, 100)]
     drawn: list[str] = []
 
