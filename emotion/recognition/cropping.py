@@ -39,7 +39,7 @@ class CropGeometry:
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) or grey (H, W) to grey uint8 (H, W) by the weights of ITU-R BT.601."""
+    """RGB uint8 (H, W, 3) or gray (H, W) to gray uint8 (H, W) by the weights of ITU-R BT.601."""
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 

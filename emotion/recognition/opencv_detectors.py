@@ -82,16 +82,16 @@ class HaarCascade:
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         """See `FaceDetector.detect`; `threshold` is for the classifier, which judges these boxes afterwards."""
         height, width = image.shape[:2]
-        grey, sx, sy = resize_long_side(
+        gray, sx, sy = resize_long_side(
             to_gray(image), round(max(height, width) * search_scale(height, width, max_side))
         )
-        if min(grey.shape) < self._min_face_px:
+        if min(gray.shape) < self._min_face_px:
             return ()
-        grey = cv2.equalizeHist(grey)
+        gray = cv2.equalizeHist(gray)
         # A live page has no time for every size, and a face that one frame misses is found in the next.
         step = 1.1 if max_side > 320 else 1.15
         rows = self._classifier.detectMultiScale(
-            grey, step, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)
+            gray, step, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)
         )
         boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
         return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

@@ -12,8 +12,8 @@ from emotion.expressions import get_style
 from emotion.recognition.annotation import hex_to_rgb
 from emotion.recognition.classification import ExpressionClassifier
 
-_TINT_STRENGTH: Final = 0.4  # of the colour of the label, where most speaks for it
-_DIM_STRENGTH: Final = 0.6  # of the light that is taken from where nothing does: a grey label on grey is seen by that
+_TINT_STRENGTH: Final = 0.4  # of the color of the label, where most speaks for it
+_DIM_STRENGTH: Final = 0.6  # of the light that is taken from where nothing does: a gray label on gray is seen by that
 
 
 def overlay_class_activation(

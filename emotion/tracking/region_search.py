@@ -19,9 +19,9 @@ from emotion.recognition.detection import search_scale
 WINDOW_PX: Final = 224
 _WINDOW_FACE_RATIO: Final = 2.25  # a window's side in face sides, so faces over 99 pixels are searched reduced to that
 _THUMBNAIL_SIZE: Final = (32, 24)  # width, height of the thumbnail in which changes are seen
-_MIN_PIXEL_CHANGE: Final = 25.0  # grey levels; noise of a camera in the dark stays below in a thumbnail
+_MIN_PIXEL_CHANGE: Final = 25.0  # gray levels; noise of a camera in the dark stays below in a thumbnail
 _MIN_CHANGED_FRACTION: Final = 0.01  # share of the thumbnail: a face at the far end of a room
-_MIN_CUT_CHANGE: Final = 10.0  # grey levels, the mean over the thumbnail: less is no cut
+_MIN_CUT_CHANGE: Final = 10.0  # gray levels, the mean over the thumbnail: less is no cut
 # Between two shots of a film the correlation was below 0.27, within one above 0.66.
 _MAX_CUT_CORRELATION: Final = 0.5
 
@@ -66,14 +66,14 @@ def _is_fully_visible(box: Box, window: tuple[int, int, int, int], width: int, h
 
 
 class MotionGate:
-    """Sees by a tiny grey thumbnail whether a film was cut and whether something new may have come."""
+    """Sees by a tiny gray thumbnail whether a film was cut and whether something new may have come."""
 
     def __init__(self) -> None:
         self._thumbnail: NDArray[np.float32] | None = None
         self._searched_thumbnail: NDArray[np.float32] | None = None
 
     def update(self, gray: NDArray[np.uint8]) -> bool:
-        """Look at the next picture, grey uint8 (H, W); True where it has nothing to do with the one before.
+        """Look at the next picture, gray uint8 (H, W); True where it has nothing to do with the one before.
 
         A cut changes both the brightness and the pattern; a lamp only the first, noise in the dark the second.
         """

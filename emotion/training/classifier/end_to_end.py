@@ -60,7 +60,7 @@ def compose_face_scene(face: NDArray[np.uint8], rng: np.random.Generator) -> Fac
 
 
 def _make_background(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Soft clouds of colour, finer or coarser, float32 (H, W, 3) from 0 to 255: nothing that looks like a face."""
+    """Soft clouds of color, finer or coarser, float32 (H, W, 3) from 0 to 255: nothing that looks like a face."""
     cells = int(rng.choice([1, 3, 8]))
     clouds = rng.uniform(40, 215, (cells, cells + 1, 3)).astype(np.float32)
     return cv2.resize(clouds, (_SCENE_WIDTH, _SCENE_HEIGHT), interpolation=cv2.INTER_CUBIC).clip(0, 255)  # type: ignore[return-value]
@@ -132,11 +132,11 @@ class _SceneResult(NamedTuple):
 
 def _analyze_scene(analyzer: Analyzer, scene: FaceScene, heads: Sequence[str]) -> _SceneResult:
     """What the app sees in a scene."""
-    grey, readings = to_gray(scene.image), analyzer.classify_all(scene.image, AnalyzerSettings(head=heads[0]))
+    gray, readings = to_gray(scene.image), analyzer.classify_all(scene.image, AnalyzerSettings(head=heads[0]))
     ours = [reading.face for reading in readings if _matches_face(reading.face.box, scene.face_box)][:1]
     labels = {}
     for head in heads if ours else ():
-        ((_, _, prediction),) = analyzer.classify(grey, tuple(ours), head, tta=True)
+        ((_, _, prediction),) = analyzer.classify(gray, tuple(ours), head, tta=True)
         labels[head] = list(prediction.scores).index(prediction.scores.label)
     return _SceneResult(labels, len(readings) - len(ours), scene.face_size_px, scene.rotation_degrees)
 

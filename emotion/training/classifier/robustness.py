@@ -93,7 +93,7 @@ def evaluate_robustness(
     predict: Callable[[FaceBatch], NDArray[np.integer]], task: TaskDataset, folder: Path, split: str = "validation"
 ) -> dict[str, Any]:
     """Write robustness.json: `rows` of corruption, severity, unit, accuracy and macro_recall on up to a thousand
-    faces of a split, always the same ones. `predict`: grey faces uint8 (n, h, w) to the places (n,) of their
+    faces of a split, always the same ones. `predict`: gray faces uint8 (n, h, w) to the places (n,) of their
     labels."""
     data = task.data
     rows = np.random.default_rng(0).permutation(data.rows_in(split))[:_MAX_FACES]

@@ -202,19 +202,19 @@ def _occlude_faces(training_image: TrainingImage, config: MosaicConfig, rng: np.
 
 
 def _degrade(image: NDArray[np.uint8], config: MosaicConfig, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Light and colour, then rarely grey, blur, noise and JPEG."""
+    """Light and color, then rarely gray, blur, noise and JPEG."""
     levels = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.uniform(-0.4, 0.4))
-    gains = np.exp(rng.uniform(-0.12, 0.12, 3))  # by channel: the colour of the light
+    gains = np.exp(rng.uniform(-0.12, 0.12, 3))  # by channel: the color of the light
     contrast, brightness = 1 + rng.uniform(-0.35, 0.35), rng.uniform(-30, 30)
     table = ((levels * gains * 255 - 128) * contrast + 128 + brightness).clip(0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[None])  # type: ignore[assignment]
-    grey, blur, noise, jpeg = rng.random(4) < (
+    gray, blur, noise, jpeg = rng.random(4) < (
         config.grayscale_prob,
         config.blur_prob,
         config.noise_prob,
         config.jpeg_prob,
     )
-    if grey:
+    if gray:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
     elif rng.random() < 0.3:
         washed = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
