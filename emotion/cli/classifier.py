@@ -15,6 +15,8 @@ from emotion.cli.output import print_progress, print_result
 
 if TYPE_CHECKING:
     from emotion.datasets.dataset import Dataset
+    from emotion.training.classifier.labeled_face_scores import LabeledFacesScore
+    from emotion.training.classifier.labeled_faces import LabeledFacesReport
     from emotion.training.classifier.zoo import ArchitectureInfo
 
 # Pixels; a damaged card must not make the data set fill the memory.
@@ -60,7 +62,9 @@ class EvaluateOptions:
     """The options of `emotion classifier evaluate`."""
 
     model: Path
-    data: Path
+    data: Path | None
+    faces: Path | None
+    head: str | None
     ferplus_csv: Path | None
     split: Literal["validation", "test"]
     save_predictions: bool
@@ -73,7 +77,14 @@ class EvaluateOptions:
 
 @classifier.command()
 @click.argument("model", metavar="MODEL_OR_RUN", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="fer2013.csv, an .npz or a folder.")
+@click.option("--data", type=click.Path(path_type=Path), help="fer2013.csv, an .npz or a folder.")
+@click.option(
+    "--faces",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Instead of --data: a folder of images with labels.json, a label and a person for each file.",
+)
+@click.option("--head", help="With --faces: ferplus or fer2013 (default: the one that is displayed).")
 @ferplus_option
 @click.option("--split", type=click.Choice(("validation", "test")), default="validation")
 @click.option("--save-predictions", is_flag=True, help="Write the prediction of each face into predictions.npz.")
@@ -90,10 +101,18 @@ class EvaluateOptions:
 @json_option
 @with_options(EvaluateOptions)
 def evaluate(options: EvaluateOptions) -> None:
-    """Evaluate a classifier on a split of a data set."""
+    """Evaluate a classifier on a split of a data set, or on a folder of labeled faces.
+
+    Of the images of --faces, those of 48 x 48 pixels are face crops; in the others, the face is detected first.
+    """
+    if options.faces is not None and options.data is None:
+        _evaluate_faces(options, options.faces)
+        return
+    if options.data is None or options.faces is not None:
+        raise click.UsageError("Give --data for a data set, or --faces for a folder with labels.json.")
     from emotion.training.classifier.scoring import evaluate_classifier
 
-    data = _load_data(options)
+    data = _load_data(options, options.data)
     if options.end_to_end:
         _evaluate_end_to_end(options, data)
         return
@@ -107,7 +126,42 @@ def evaluate(options: EvaluateOptions) -> None:
     print_result(result, lambda: _format_scores(result), as_json=options.as_json)
 
 
-def _load_data(options: EvaluateOptions) -> Dataset:
+def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
+    from emotion.model_store.store import open_model
+    from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+    from emotion.recognition.classification import ExpressionClassifier
+    from emotion.recognition.detector_factory import make_detector
+    from emotion.training.classifier.labeled_faces import evaluate_labeled_faces
+
+    detector = make_detector(options.detectors[0]) if options.detectors else make_detector()
+    analyzer = Analyzer(detector, ExpressionClassifier(open_model(options.model)))
+    report = evaluate_labeled_faces(folder, analyzer, settings=AnalyzerSettings(head=options.head))
+    print_result(report.to_dict(), lambda: _format_faces_report(report), as_json=options.as_json)
+
+
+def _format_faces_report(report: LabeledFacesReport) -> str:
+    parts = {"images, detected and classified": report.pipeline, "crops, classified": report.crops}
+    return "\n\n".join(_format_faces_score(title, score) for title, score in parts.items() if score is not None)
+
+
+def _format_faces_score(title: str, score: LabeledFacesScore) -> str:
+    estimates = {
+        "detection rate": score.detection_rate,
+        "accuracy": score.accuracy,
+        "macro recall": score.macro_recall,
+        "calibration error": score.calibration_error,
+        "coverage": score.coverage,
+        "accuracy when covered": score.covered_accuracy,
+    } | {f"  {label}": recall for label, recall in score.recall.items()}
+    lines = [f"{score.num_images} {title}; {score.num_persons} persons, 95 % intervals over persons"]
+    lines += [
+        f"{name:<24}{estimate.value:7.1%}  ({estimate.low:.1%} to {estimate.high:.1%})"
+        for name, estimate in estimates.items()
+    ]
+    return "\n".join(lines)
+
+
+def _load_data(options: EvaluateOptions, path: Path) -> Dataset:
     """Load the data set in the resolution of the network: a folder of images holds more than the default pixels."""
     from emotion.datasets.dataset import IMAGE_SIZE
     from emotion.datasets.loaders import load_dataset
@@ -118,7 +172,7 @@ def _load_data(options: EvaluateOptions) -> Dataset:
     size = model_input.get("size") if isinstance(model_input, dict) else None
     if not isinstance(size, int) or not _MIN_INPUT_SIZE <= size <= _MAX_INPUT_SIZE:
         size = IMAGE_SIZE  # the card is validated later, with a better message
-    return load_dataset(options.data, options.ferplus_csv, size)
+    return load_dataset(path, options.ferplus_csv, size)
 
 
 def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from emotion.cli.main import main
 from emotion.errors import DataError, EmotionError, ImageError, SettingsError
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box
 from emotion.media.image_reader import encode_png
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import BUILTIN_MODELS, ModelBundle
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import Prediction
 from emotion.training.classifier.labeled_face_scores import Bootstrap
@@ -177,3 +178,27 @@ def test_invalid_arguments_and_missing_images_are_refused(
     (tmp_path / "set" / "0000.png").unlink()
     with pytest.raises(error, match=message):
         evaluate_labeled_faces(tmp_path, analyzer, **arguments)
+
+
+def test_command_prints_both_reports(sample_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_folder(tmp_path / "faces", [("happy", "b", BRIGHT), ("sad", "c", DIM)], size=48, subset="crops")
+    (folder / "photos").mkdir()
+    (folder / "photos" / "a.jpg").write_bytes(sample_file.read_bytes())
+    labels = json.loads((folder / LABELS_FILE).read_text())
+    labels["photos/a.jpg"] = {"label": "happy", "person": "a"}
+    (folder / LABELS_FILE).write_text(json.dumps(labels))
+    command = ["classifier", "evaluate", str(BUILTIN_MODELS / "classifier"), "--faces", str(folder)]
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["pipeline"]["num_images"], report["crops"]["num_images"]) == (1, 2)
+    assert report["pipeline"]["accuracy"]["value"] == 1
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert "1 images, detected and classified; 1 persons" in text
+    assert "2 crops, classified; 2 persons" in text
+
+
+@pytest.mark.parametrize("options", [[], ["--data", "fer2013.csv", "--faces", "faces"]])
+def test_command_takes_a_data_set_or_faces(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classifier", "evaluate", str(BUILTIN_MODELS / "classifier"), *options]) == 2
+    assert "Give --data for a data set, or --faces for a folder with labels.json." in capsys.readouterr().err
