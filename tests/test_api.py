@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -217,6 +218,7 @@ def test_a_temporary_result_is_saved_by_the_suffix_and_removed_with_the_object(v
         result.save(tmp_path / "a.mp4")
     assert folder.is_dir()
     del result
+    gc.collect()  # the traceback of the error above refers to the result
     assert not folder.exists()
 
 

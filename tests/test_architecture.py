@@ -61,9 +61,26 @@ def imports_of(module: str, tree: ast.Module) -> Iterator[Import]:
 IMPORTS = [found for module, tree in TREES.items() for found in imports_of(module, tree)]
 OURS = [found for found in IMPORTS if found.name.split(".")[0] in ("emotion", "app", "pages")]
 HEAVY = {"tensorflow", "keras", "tf2onnx"}
-LEARNS = {
-    found.module for found in IMPORTS if found.name.split(".")[0] in HEAVY and not found.late and not found.typing
-}
+
+
+def _learning_modules() -> set[str]:
+    """Modules that load Keras: those that import it, and parts of trainers that only such modules import."""
+    top_level = [found for found in IMPORTS if not found.late and not found.typing]
+    modules = {found.module for found in top_level if found.name.split(".")[0] in HEAVY}
+    while True:
+        parts = {found.module for found in top_level if found.name in modules} - modules
+        parts = {
+            part
+            for part in parts
+            if part.startswith(("emotion.training.", "emotion.generation."))
+            and {found.module for found in top_level if found.name == part} <= modules
+        }
+        if not parts:
+            return modules
+        modules |= parts
+
+
+LEARNS = _learning_modules()
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:

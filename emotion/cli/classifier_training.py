@@ -153,7 +153,7 @@ def train(options: TrainOptions) -> None:
                 bundle = _run_training(plan, options, report)
     if bundle is None:
         raise Interrupted("Stopped before the training began. Run the same command again to go on.")
-    metrics = bundle.card_fields["metrics"]
+    metrics = bundle.card.metrics
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 

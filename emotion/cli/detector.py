@@ -71,7 +71,7 @@ def train(options: TrainOptions) -> None:
         report.progress(0, options.epochs, "Loading the images")
         images = load_annotated_images(options.data, "train")
         bundle = train_detector(images, _make_config(options, initial), options.out, report, initial)
-    metrics = bundle.card_fields["metrics"]
+    metrics = bundle.card.metrics
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 

@@ -91,7 +91,7 @@ def train(options: TrainOptions) -> None:
             **weight,
         )
         bundle = train_generator(data, config, options.out, report, guidance, export_only=options.export_only)
-    metrics = bundle.card_fields["metrics"]
+    metrics = bundle.card.metrics
     print_result(metrics, lambda: format_metrics(metrics), as_json=options.as_json)
 
 

@@ -75,13 +75,13 @@ class BuildRequest:
         """Read what `write` wrote; raise `EmotionError` where the file is missing or not valid."""
         value = read_json(path)
         if value is None:
-            raise DataError(f"There is no {path}; give the file of a build request.")
+            raise DataError(f"{path} is missing; build the data set anew.")
         try:
             source, name, parent, config = (value[key] for key in ("source", "name", "parent", "config"))
             settings = DatasetBuildConfig(**config | {"split_ratios": tuple(config["split_ratios"])})
             return cls(Path(source), str(name), Path(parent), settings)
         except (TypeError, KeyError) as error:
-            raise DataError(f"{path} is damaged: remove this data set job and start another one.") from error
+            raise DataError(f"{path} is damaged; build the data set anew.") from error
 
 
 def start_from_path(source: Path, name: str, config: DatasetBuildConfig, parent: Path | None = None) -> Job:

@@ -19,7 +19,7 @@ class YuNet:
     """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
 
     name: str = "yunet"
-    # Measured by `measure-crops yunet`.
+    # Measured by `emotion detector calibrate yunet --crops`.
     crop_geometry: CropGeometry = CropGeometry(scale=1.13, y_offset=0.02)
     needs_verification: bool = False
     # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
@@ -56,7 +56,7 @@ class HaarCascade:
     from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
 
     name: str = "haar"
-    # Measured by `measure-crops haar`.
+    # Measured by `emotion detector calibrate haar --crops`.
     crop_geometry: CropGeometry = CropGeometry(scale=1.04, y_offset=0.005)
     needs_verification: bool = True
 

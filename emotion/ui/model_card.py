@@ -201,7 +201,7 @@ def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     """Show downloads of the card and the report."""
     stem = serialization.sanitize_filename(bundle.name)
     with st.container(horizontal=True):
-        for key, label, data in (("json", "Card (JSON)", bundle.card), ("report", "All scores (JSON)", report)):
+        for key, label, data in (("json", "Card (JSON)", bundle.card_fields), ("report", "All scores (JSON)", report)):
             components.download_button(
                 label, json.dumps(dict(data), indent=1), f"{stem}-{key}.json", f"card_save_{key}"
             )

@@ -19,14 +19,10 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from emotion.storage import PROJECT_ROOT
+from emotion.environment import APP_FILE
 
 _FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are freed this often
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
-_READABLE_CAPTIONS: Final = (
-    "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"
-    "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
-)
 
 _RelayT = TypeVar("_RelayT", bound=Any)
 
@@ -106,7 +102,7 @@ def run_entrance_for_bare_page() -> None:
     has an option that turns the folder detection off.
     """
     if PagesManager.uses_pages_directory:
-        entrance = PROJECT_ROOT / "app.py"
+        entrance = APP_FILE
         exec(compile(entrance.read_bytes(), entrance, "exec"), {"__name__": "__main__"})
         st.stop()
 
@@ -116,7 +112,10 @@ def make_captions_readable() -> None:
 
     Upstream: no issue is known. Remove when the theme has an option for the color of captions (1.67 has none).
     """
-    st.html(_READABLE_CAPTIONS)
+    st.html(
+        "<style>[data-testid=stImageCaption], [data-testid=stCaptionContainer] {color: inherit}"
+        "[data-testid=stCaptionContainer] {opacity: 0.75}</style>"
+    )
 
 
 def preload_charts() -> None:

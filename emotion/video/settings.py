@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from emotion.errors import JobError, SettingsError, VideoError
+from emotion.errors import EmotionError, JobError, SettingsError, VideoError
 from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.classification import ExpressionClassifier
@@ -40,7 +40,7 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if self.frame_stride is not None and self.frame_stride < 1:
-            raise VideoError(
+            raise SettingsError(
                 f"A frame stride of {self.frame_stride} is not possible; give 1 for all frames or a larger number."
             )
 
@@ -135,7 +135,7 @@ class VideoRequest:
                 Path(record["model"]),
                 dict(record["provenance"]),
             )
-        except (KeyError, TypeError, ValueError, SettingsError) as error:
+        except (KeyError, TypeError, ValueError, EmotionError) as error:
             raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this video and analyze it again.") from error
 
     def load_analyzer(self) -> Analyzer:

@@ -18,7 +18,7 @@ def test_rows_have_every_case(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(video, "available_detectors", lambda: ("haar",))
     rows = video.benchmark_videos(0.5, tiny.folder)
     assert [(row["size"], row["num_faces"], row["mode"]) for row in rows] == [
-        ("640x360", 1, "every 1"),
+        ("640x360", 1, "frame-stride 1"),
         ("640x360", 1, "fast"),
     ]
     for row in rows:

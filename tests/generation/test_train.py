@@ -94,7 +94,7 @@ def test_a_finished_run_is_a_generator(run: Path, guidance_classifier: ModelBund
 
 
 def test_sample_sheets_are_part_of_the_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = open_model(run).card
+    card = open_model(run).card_fields
     assert card["sheet_epochs"] == [1, 2, 3]
     assert "samples.webp" in card["files"]
     stacked = cv2.imread(str(run / "samples.webp"), cv2.IMREAD_GRAYSCALE)
@@ -148,7 +148,7 @@ def test_a_stopped_run_becomes_a_model_by_finish(
     from emotion.jobs.reporter import JobReporter
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobReporter, "stop_requested", property(lambda self: True))
+        patch.setattr(JobReporter, "stop_requested", property(lambda self: (tmp_path / "run" / "history.csv").exists()))
         assert train(tmp_path / "run", "--epochs", "5") == 130
     assert "Stopped after epoch 1 of 5. Run the same command again to go on." in capsys.readouterr().err
     assert main(["generator", "sample", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 1

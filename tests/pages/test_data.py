@@ -434,7 +434,7 @@ def test_damaged_build_job_can_be_removed(sets: Path, open_page: Open) -> None:
     page = open_page("data")
     assert "dead" in page.app.warning[0].value
     page.app.button(key="data_again_.dead.building").click().run()
-    assert "request.json is damaged" in page.words
+    assert "request.json is missing" in page.words
     page.app.button(key="data_clear_.dead.building").click().run()
     assert not folder.exists()
     assert not page.app.warning

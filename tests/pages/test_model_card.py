@@ -109,7 +109,6 @@ def test_model_card_of_other_data_does_not_mention_fer(models: Path, open_page: 
     [
         ({"network": "seresnet"}, "MB, trained from random weights."),
         ({"network": "vgg16"}, "MB."),
-        ({"network": ["no name"]}, "MB."),
         ({"network": "vgg16", "weights": "random"}, "MB, trained from random weights."),
         ({"network": "vgg16", "weights": "imagenet"}, "MB, trained on top of ImageNet weights."),
         ({"network": "vgg16", "weights": "mine/vgg16.h5"}, "MB, trained on top of ImageNet weights."),

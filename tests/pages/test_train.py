@@ -164,7 +164,7 @@ def test_suggested_run_name_is_free(runs: Path, open_page: Open) -> None:
 def test_label_mapping_is_described() -> None:
     assert format_label_mapping(LABEL_SETS["own"], None).startswith("It learns whatever")
     assert format_label_mapping(LABEL_SETS["four"], None).count("happy") == 1
-    assert "voters" in format_label_mapping(LABEL_SETS["ferplus"], None)
+    assert "votes" in format_label_mapping(LABEL_SETS["ferplus"], None)
 
 
 def own_faces(folder: Path, labels: dict[str, int]) -> Path:
@@ -201,8 +201,8 @@ def test_custom_data_set_starts_with_its_own_labels(
         (OWN, "ferplus", "The data set mine has no FER+ votes"),
         ({"yawn": 10, "grin": 10}, "four", "No face of mine has one of the labels angry, fear, happy, sad"),
         ({"yawn": 1, "grin": 1}, "own", "The data set mine has no validation rows"),
-        ({"yawn": 20}, "own", "mine has one label only, yawn"),
-        ({"yawn": 20, "unsure": 20}, "own", "The label 'unsure' of mine cannot be shown"),
+        ({"yawn": 20}, "own", "mine has only the label yawn"),
+        ({"yawn": 20, "unsure": 20}, "own", "The label 'unsure' of mine is reserved"),
     ],
 )
 def test_unlearnable_settings_disable_the_start(

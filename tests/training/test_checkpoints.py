@@ -113,7 +113,7 @@ def test_a_cut_off_checkpoint_is_refused_wherever_it_is_cut(tmp_path: Path) -> N
     whole = path.read_bytes()
     for length in {0, 1, 4, len(whole) - 1, *range(0, len(whole), 61)}:
         path.write_bytes(whole[:length])
-        with pytest.raises(EmotionError, match=r"checkpoint\.npz is damaged; remove it to train again"):
+        with pytest.raises(EmotionError, match=r"checkpoint\.npz is damaged; remove it to train from the beginning"):
             load_checkpoint(tmp_path, given, best, num_progress=3)
 
 

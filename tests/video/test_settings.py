@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.errors import EmotionError, JobError, ModelError, VideoError
+from emotion.errors import EmotionError, JobError, ModelError, SettingsError
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import AnalyzerSettings
 from emotion.results import serialization
@@ -45,7 +45,7 @@ def test_what_is_not_there_is_refused_at_once(tmp_path: Path, tiny: ModelBundle)
         VideoRequest.from_video(tmp_path, "x", VideoSettings(), "haar", tmp_path)
     with pytest.raises(EmotionError, match="The model has no head 'affectnet'; it has ferplus, fer2013"):
         VideoRequest.from_video(tmp_path, "x", VideoSettings(AnalyzerSettings(head="affectnet")), "haar", tiny.folder)
-    with pytest.raises(VideoError):
+    with pytest.raises(SettingsError):
         VideoSettings(frame_stride=-1)
 
 
@@ -73,10 +73,11 @@ def test_a_damaged_request(tmp_path: Path, text: str) -> None:
         VideoRequest.read(tmp_path)
 
 
-def test_settings_of_another_version(tmp_path: Path, tiny: ModelBundle) -> None:
+@pytest.mark.parametrize("change", [{"speed": "warp"}, {"frame_stride": 0}])
+def test_settings_of_another_version_are_refused(tmp_path: Path, tiny: ModelBundle, change: dict[str, object]) -> None:
     VideoRequest.from_video(tmp_path / "x", "x", VideoSettings(), "haar", tiny.folder).write(tmp_path)
     value = json.loads((tmp_path / "request.json").read_text())
-    value["settings"]["speed"] = "warp"
+    value["settings"] |= change
     (tmp_path / "request.json").write_text(json.dumps(value))
     with pytest.raises(JobError, match="damaged"):
         VideoRequest.read(tmp_path)

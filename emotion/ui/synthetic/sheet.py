@@ -26,7 +26,7 @@ def choose_generator() -> Sampler:
         st.caption(messages.escape_markdown(error))
     if not generators:
         st.info(
-            "There is no generator in models/ yet. `python -m emotion train-gan --data fer2013.npz --out runs/faces` "
+            "There is no generator in models/ yet. `emotion generator train --data fer2013.npz --out runs/faces` "
             "trains one; it appears here when it is done.",
             icon=":material/face_retouching_natural:",
         )

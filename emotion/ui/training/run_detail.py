@@ -53,8 +53,8 @@ def show_run(name: str, run: RunSummary) -> None:
     run_table.run_fragment(views[view or next(iter(views))])
     if preds is None and run.kind == "classifier":
         st.caption(
-            "Its predictions were not saved. Run `python -m emotion evaluate RUN --data DATA --answers` to get the "
-            "confusion matrix, the mistakes and more."
+            "Its predictions were not saved; `emotion classifier evaluate RUN --data DATA --save-predictions` "
+            "writes them, for the confusion matrix, the mistakes and more."
         )
 
 

@@ -219,7 +219,7 @@ def show_robustness(runs: RunsByName) -> None:
     if missing:
         st.caption(
             messages.escape_markdown(
-                f"Not measured for {', '.join(missing)}; run python -m emotion evaluate RUN --stress."
+                f"Not measured for {', '.join(missing)}; run emotion classifier evaluate RUN --data DATA --robustness."
             )
         )
     columns = st.columns(2, gap="large")

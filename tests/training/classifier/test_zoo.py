@@ -103,12 +103,12 @@ def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: p
     (tmp_path / "junk.h5").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"junk.h5 has no weights of vgg16 without top"):
         zoo_networks.build_network("vgg16", "here", 4, str(tmp_path / "junk.h5"))
-    with pytest.raises(ModelError, match=r"There is no nowhere\.h5; give the file"):
+    with pytest.raises(ModelError, match=r"There is no nowhere\.h5; give a file"):
         zoo_networks.build_network("vgg16", "here", 4, "nowhere.h5")
 
     def offline(**_: Any) -> Any:
         raise Exception("URL fetch failure on https://somewhere: no route")
 
     monkeypatch.setattr(zoo_networks, "_PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
-    with pytest.raises(ModelError, match=r"could not be fetched .*no route.*; connect to the internet"):
+    with pytest.raises(ModelError, match=r"could not be downloaded .*no route.*; connect to the internet"):
         zoo_networks.build_network("vgg16", "here", 4, "imagenet")

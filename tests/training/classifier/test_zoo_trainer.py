@@ -521,9 +521,9 @@ def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest
     shutil.copytree(finished, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["data"] = str(tmp_path / "gone.npz")
-    write_json(tmp_path / "run" / "config.json", config)
+    write_json(tmp_path / "config.json", config)
     run = tmp_path / "run"
-    assert command("classifier", "train", "--config", run / "config.json", "--out", run) == 1
+    assert command("classifier", "train", "--config", tmp_path / "config.json", "--out", run) == 1
     assert "There is no" in capsys.readouterr().err
     assert open_model(tmp_path / "run")  # still a model
 

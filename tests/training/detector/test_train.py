@@ -212,7 +212,7 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
     classifier = make_bundle(tmp_path / "classifier")
     before = (classifier / CARD_FILE).read_bytes()
-    with pytest.raises(ModelError, match="is a classifier; only a detector can keep this"):
+    with pytest.raises(ModelError, match="is a classifier; measurements of a detector need a detector"):
         save_measurements(classifier, crop_geometry={"scale": 1.0, "y_offset": 0.0})
     assert (classifier / CARD_FILE).read_bytes() == before
 
@@ -220,7 +220,7 @@ def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Pa
 def test_scores_without_a_meaning_are_refused(run: Path) -> None:
     """Where no box is right, no slope can be fitted."""
     faceless = [replace(photo, boxes=photo.boxes[:0]) for photo in (square("a.png", 1), square("b.png", 2))]
-    with pytest.raises(DataError, match="held-out photos 0 are right; with both"):
+    with pytest.raises(DataError, match="calibration needs right and wrong ones"):
         detector_train._fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
 
 
