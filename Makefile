@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test quick fuzz load-test startup-benchmark chaos-test docs setup lint lock clean
+.PHONY: app test check fuzz load-test startup-benchmark chaos-test docs setup lint lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
@@ -19,8 +19,8 @@ SHARED := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-re
 test: lint
 	$(BIN)/python -m pytest $(SHARED)
 
-# Without training and without the real browser.
-quick: $(VENV)/.dev
+# The static checks, and the tests without training and without the real browser.
+check: lint
 	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 # 10,000 damaged images and 1,000 damaged videos through the decoders: make fuzz SEED=2
