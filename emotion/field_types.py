@@ -1,4 +1,4 @@
-"""Check the fields of a configuration against their annotations."""
+"""Check the field values of a configuration dataclass against their type annotations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from emotion.errors import EmotionError
 
 _TYPE_NAMES: Final[Mapping[Any, str]] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _NUMBER_TYPES: Final[Mapping[Any, type]] = {int: Integral, float: Real}
-_MAX_VALUE_LENGTH: Final = 60  # characters of a value that are shown
+_MAX_VALUE_LENGTH: Final = 60  # characters of a value in an error message
 
 
 def check_types(config: object) -> None:
-    """Check the fields of a dataclass of numbers, text, tuples of these, literals and other dataclasses.
+    """Check that the fields of a dataclass have values of their annotated types.
+
+    Args:
+        config: A dataclass of numbers, strings, tuples of these, literals and nested dataclasses.
 
     Raises:
-        EmotionError: A field has a value of another type; it names the field, the value and what was expected.
+        EmotionError: A field has a value of another type; the message contains the field, the value and the
+            expected type.
     """
     hints = _resolve_hints(type(config))
     for field in fields(config):  # type: ignore[arg-type]
         value, hint = getattr(config, field.name), hints[field.name]
         if not _matches_hint(value, hint):
-            shown = repr(value)
-            shown = shown if len(shown) <= _MAX_VALUE_LENGTH else f"{shown[:_MAX_VALUE_LENGTH]}…"
-            raise EmotionError(f"{field.name} is {shown}; expected {_describe_hint(hint)}.")
+            text = repr(value)
+            text = text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
+            raise EmotionError(f"{field.name} is {text}; expected {_describe_hint(hint)}.")
         if is_dataclass(value):
             check_types(value)
 
@@ -39,9 +43,10 @@ def _resolve_hints(config_type: type) -> Mapping[str, Any]:
 
 def _matches_hint(value: Any, hint: Any) -> bool:
     if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        kinds = kinds[:1] * len(value) if isinstance(value, tuple) and kinds[-1] is ... else kinds
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_matches_hint, value, kinds))
+        item_hints = get_args(hint)
+        if isinstance(value, tuple) and item_hints[-1] is ...:
+            item_hints = item_hints[:1] * len(value)
+        return isinstance(value, tuple) and len(value) == len(item_hints) and all(map(_matches_hint, value, item_hints))
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if hint in _NUMBER_TYPES:
@@ -51,9 +56,9 @@ def _matches_hint(value: Any, hint: Any) -> bool:
 
 def _describe_hint(hint: Any) -> str:
     if get_origin(hint) is tuple:
-        kinds = get_args(hint)
-        count = "a list, each" if kinds[-1] is ... else f"{len(kinds)} values, each"
-        return f"{count} {_describe_hint(kinds[0])}"
+        item_hints = get_args(hint)
+        count = "a list, each" if item_hints[-1] is ... else f"{len(item_hints)} values, each"
+        return f"{count} {_describe_hint(item_hints[0])}"
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, get_args(hint)))}"
     return _TYPE_NAMES.get(hint, f"settings of {getattr(hint, '__name__', hint)}")

@@ -1,4 +1,4 @@
-"""Hide faces in frame after frame, also those that one frame misses."""
+"""Pixelate faces in the frames of a video, including faces that the detector misses in single frames."""
 
 from __future__ import annotations
 
@@ -12,58 +12,87 @@ from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.recognition.annotation import pixelate
 
-_HOLD_SECONDS: Final = 1.0  # seconds for which the place of a face that is not found any more stays hidden
-_MARGIN_FACTOR: Final = 1.5  # a lost face has moved: its place is hidden by that factor larger
-_MIN_MATCH_IOU: Final = 0.3  # overlap (IoU) from which a find is the face that was there
+_HOLD_SECONDS: Final = 1.0  # seconds for which the last box of an undetected face stays pixelated
+_MARGIN_FACTOR: Final = 1.5  # enlarges the last box of an undetected face, since the face may have moved
+_MIN_MATCH_IOU: Final = 0.3  # from this IoU on, two boxes belong to the same face
 
 
 def pixelate_all(image: ImageSource) -> NDArray[np.uint8]:
-    """A mosaic of the whole of an image, RGB uint8 (H, W, 3), too coarse for a face that fills it."""
+    """Pixelate a whole image, so coarsely that a face that fills it is unrecognizable.
+
+    Args:
+        image: The image, in any form that `as_rgb` accepts.
+
+    Returns:
+        The pixelated copy, RGB uint8 (H, W, 3).
+    """
     image = as_rgb(image)
     return pixelate(image, [Box(0, 0, image.shape[1], image.shape[0])])
 
 
 class Anonymizer:
-    """Hides more than is shown as a face: a stream waits for a second look at what is uncertain, looks for new faces
-    a few times a second and lets go of one that turned away. None of that may show a face for a moment."""
+    """Pixelate more than the tracked faces of a video.
+
+    The tracker confirms uncertain detections only in a later frame, searches for new faces only a few times per second
+    and drops faces that turn away. Each of these delays could leave a face visible in some frames.
+    """
 
     def __init__(self, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
-        self._recent_boxes: list[tuple[float, Box]] = []  # when it was seen last, and where
+        self._recent_boxes: list[tuple[float, Box]] = []  # timestamp and box of the last detection
         self._image_shape: tuple[int, ...] = ()
 
     def apply(
         self, image: ImageSource, known_boxes: list[Box], timestamp: float, settings: AnalyzerSettings
     ) -> NDArray[np.uint8]:
-        """A copy of an image, RGB uint8 (H, W, 3), without a recognisable face: see `regions`."""
+        """Pixelate the `regions` of a frame.
+
+        Args:
+            image: The frame, in any form that `as_rgb` accepts.
+            known_boxes: The boxes of the tracked faces in the frame.
+            timestamp: The time of the frame in seconds.
+            settings: The settings of the detection.
+
+        Returns:
+            The pixelated copy, RGB uint8 (H, W, 3).
+        """
         image = as_rgb(image)
-        now, before = self.regions(image, known_boxes, timestamp, settings)
-        return pixelate(image, [*now, *before])
+        current_boxes, previous_boxes = self.regions(image, known_boxes, timestamp, settings)
+        return pixelate(image, [*current_boxes, *previous_boxes])
 
     def regions(
         self, image: ImageSource, known_boxes: list[Box], timestamp: float, settings: AnalyzerSettings
     ) -> tuple[list[Box], list[Box]]:
-        """Where to hide faces in an image: the boxes `known_boxes` of this frame and all that the detector
-        suspects in it; and, with some room, where faces were in the last second. Searches the whole picture and
-        raises what the detector raises."""
+        """Return the boxes to pixelate in a frame, after a search of the whole image.
+
+        Args:
+            image: The frame, in any form that `as_rgb` accepts.
+            known_boxes: The boxes of the tracked faces in the frame.
+            timestamp: The time of the frame in seconds.
+            settings: The settings of the detection.
+
+        Returns:
+            `known_boxes` with all candidate boxes of the detector, and the enlarged boxes of faces that were detected
+            within the last second but not in this frame.
+        """
         image = as_rgb(image)
         if image.shape != self._image_shape:
             self._recent_boxes, self._image_shape = [], image.shape
-        now = [*known_boxes, *self._analyzer.candidate_boxes(image, settings)]
-        lost = [
-            (seen, box)
-            for seen, box in self._recent_boxes
-            if abs(timestamp - seen) <= _HOLD_SECONDS and is_unmatched(box, now)
+        current_boxes = [*known_boxes, *self._analyzer.candidate_boxes(image, settings)]
+        undetected = [
+            (last_detected, box)
+            for last_detected, box in self._recent_boxes
+            if abs(timestamp - last_detected) <= _HOLD_SECONDS and is_unmatched(box, current_boxes)
         ]
-        self._recent_boxes = [*lost, *((timestamp, box) for box in now)]
-        return now, [with_margin(box) for _, box in lost]
+        self._recent_boxes = [*undetected, *((timestamp, box) for box in current_boxes)]
+        return current_boxes, [with_margin(box) for _, box in undetected]
 
 
 def is_unmatched(box: Box, boxes: list[Box]) -> bool:
-    """Whether none of the finds is the face that was, or will be, at `box`."""
+    """Return whether none of `boxes`, of another frame, belongs to the face of `box`."""
     return all(box.iou(other) < _MIN_MATCH_IOU for other in boxes)
 
 
 def with_margin(box: Box) -> Box:
-    """What to hide of a frame where the face of `box` is not found, but may be."""
+    """Enlarge the box of a face to pixelate in a frame in which the face is not detected."""
     return box.expand(_MARGIN_FACTOR)

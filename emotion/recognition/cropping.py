@@ -1,4 +1,4 @@
-"""Cut the square gray crops that the classifier reads, in the same way for training and inference."""
+"""Cut the square gray face crops of the classifier, in the same way for training and inference."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from numpy.typing import NDArray
 
 from emotion.faces import Box, Face, Landmarks
 
-# Below this roll the pictures of FER-2013 are as tilted themselves; de-rolling would only blur.
+# The images of FER-2013 contain smaller roll angles themselves; correcting these would only blur the crop.
 MIN_ROLL_DEGREES = 15.0
-# A crop is sampled at a whole multiple of its size and then averaged, so that nothing aliases; above this
-# multiple (faces wider than 576 px for 48 px crops) more samples change nothing that 48 px can show.
+# A crop is sampled at an integer multiple of its size and then averaged, which prevents aliasing. Above this multiple
+# (faces wider than 576 px for 48 px crops) more samples make no visible difference at 48 px.
 _MAX_OVERSAMPLING = 12
 _TTA_ROTATION = 15.0  # degrees
 
 
 @dataclass(frozen=True, slots=True)
 class CropGeometry:
-    """How a detector's boxes relate to the crops of FER-2013, on which the classifier learned.
+    """Map the boxes of a detector to the crops of FER-2013, on which the classifier is trained.
 
-    The crop is a square of `scale` * sqrt(width * height) of the box; its centre lies `y_offset` * side below the
-    centre of the box (negative: above).
+    Attributes:
+        scale: Side of the square crop, relative to sqrt(width * height) of the box.
+        y_offset: Offset of the center of the crop from that of the box, in sides of the crop; positive is downward.
     """
 
     scale: float = 1.0
     y_offset: float = 0.0
 
     def to_square(self, box: Box) -> Box:
-        """The square to cut for `box`; may reach outside the picture."""
+        """Return the square to crop for `box`; it may extend beyond the image."""
         side = max(1.0, self.scale * math.sqrt(box.area))
         x, y = box.center
         y += self.y_offset * side
@@ -39,22 +40,28 @@ class CropGeometry:
 
 
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) or gray (H, W) to gray uint8 (H, W) by the weights of ITU-R BT.601."""
+    """Convert RGB uint8 (H, W, 3) to gray uint8 (H, W) with the weights of ITU-R BT.601; return gray as it is."""
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: float = 0.0) -> NDArray[np.uint8]:
-    """Cut `to_square` out of an image (H, W) or (H, W, 3) and resample it to (size, size[, 3]) uint8.
+    """Crop a square from an image and resample it.
 
-    `roll_degrees` degrees (clockwise in the picture) are turned back around the centre. What lies outside the picture
-    repeats its border.
+    Args:
+        image: Gray uint8 (H, W) or RGB uint8 (H, W, 3).
+        square: The square in pixels; beyond the image its border pixels are repeated.
+        size: Side of the crop in pixels.
+        roll_degrees: Clockwise roll in the image to undo around the center of the square.
+
+    Returns:
+        The crop, uint8 (size, size) or (size, size, 3).
     """
     factor = min(_MAX_OVERSAMPLING, max(1, round(square.width / size)))
     inner = size * factor
-    step = square.width / inner  # picture pixels per sample
+    step = square.width / inner  # image pixels per sample
     cos, sin = math.cos(math.radians(roll_degrees)) * step, math.sin(math.radians(roll_degrees)) * step
     x, y = square.center
-    # Pixel centres lie at whole numbers in OpenCV, half a pixel off the edges that boxes count from.
+    # OpenCV puts coordinate 0 at the center of the first pixel, boxes put it at the edge: half a pixel apart.
     middle = (inner - 1) / 2
     matrix = np.array(
         [
@@ -70,7 +77,7 @@ def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: 
 
 
 def get_roll_correction(landmarks: Landmarks | None) -> float:
-    """Degrees to turn back before a face is read: the roll of the eyes where it is over the limit, else 0."""
+    """Return the roll to undo in a crop, in degrees: that of the eyes if above `MIN_ROLL_DEGREES`, else 0."""
     roll = landmarks.roll_degrees if landmarks else 0.0
     return roll if abs(roll) > MIN_ROLL_DEGREES else 0.0
 
@@ -78,23 +85,40 @@ def get_roll_correction(landmarks: Landmarks | None) -> float:
 def crop_faces(
     gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int, rotation_degrees: float = 0.0
 ) -> NDArray[np.uint8]:
-    """Cut all faces of a gray image (H, W) as a batch, uint8 (n, size, size).
+    """Crop all faces of an image as a batch.
 
-    Each crop is also rotated counterclockwise by `rotation_degrees`.
+    Args:
+        gray: The image, gray uint8 (H, W).
+        faces: The n faces.
+        geometry: The relation of their boxes to the crops.
+        size: Side of a crop in pixels.
+        rotation_degrees: Additional counterclockwise rotation of each crop.
+
+    Returns:
+        The crops, uint8 (n, size, size).
     """
     crops = np.empty((len(faces), size, size), np.uint8)
-    for i, face in enumerate(faces):
-        crops[i] = crop_square(
+    for index, face in enumerate(faces):
+        crops[index] = crop_square(
             gray, geometry.to_square(face.box), size, get_roll_correction(face.landmarks) + rotation_degrees
         )
     return crops
 
 
 def tta_crops(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry, size: int) -> NDArray[np.uint8]:
-    """Cut three variants of each face for test-time augmentation, uint8 (3, n, size, size).
+    """Crop three variants of each face for test-time augmentation.
 
     They are the plain crop and two that are mirrored and rotated to either side: errors from an inexact box or a tilt
     differ between them.
+
+    Args:
+        gray: The image, gray uint8 (H, W).
+        faces: The n faces.
+        geometry: The relation of their boxes to the crops.
+        size: Side of a crop in pixels.
+
+    Returns:
+        The crops, uint8 (3, n, size, size).
     """
-    rotated = [crop_faces(gray, faces, geometry, size, turn)[:, :, ::-1] for turn in (_TTA_ROTATION, -_TTA_ROTATION)]
+    rotated = [crop_faces(gray, faces, geometry, size, angle)[:, :, ::-1] for angle in (_TTA_ROTATION, -_TTA_ROTATION)]
     return np.stack([crop_faces(gray, faces, geometry, size), *rotated])

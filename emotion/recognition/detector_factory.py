@@ -1,4 +1,4 @@
-"""Which detectors this machine has, which one is at work, and why."""
+"""List, download and create the face detectors of this machine, and select the default one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from emotion.storage import write_atomic
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"
 YUNET_SHA256: Final = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 YUNET_URL: Final = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/" + YUNET_FILE
-# Not trained here; a model folder cannot take their names.
+# Detectors from other sources; trained detectors with these names are ignored.
 THIRD_PARTY: Final = ("yunet", "haar")
 
 
 def get_cache_folder() -> Path:
-    """Where files fetched once are kept for this user, as each system has it; `ModelError` for one without a home."""
+    """Return the folder of downloaded files by the convention of the operating system.
+
+    Raises:
+        ModelError: The user has no home folder.
+    """
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or _get_home_folder() / "AppData" / "Local") / "emotion-studio"
     if sys.platform == "darwin":
@@ -42,33 +46,45 @@ def _get_home_folder() -> Path:
 
 
 def find_yunet() -> Path | None:
-    """YuNet's file: named by EMOTION_YUNET (`none` switches it off), in models/, in the cache, or None.
+    """Return the path of the YuNet file, or None.
 
-    Raises `ModelError` where EMOTION_YUNET names no file.
+    EMOTION_YUNET is the path, or `none` to disable YuNet. Without it, models/ and then the cache folder are searched.
+
+    Raises:
+        ModelError: EMOTION_YUNET is not the path of a file.
     """
-    named = os.environ.get("EMOTION_YUNET", "")
-    if named:
-        if named.lower() == "none":
+    configured = os.environ.get("EMOTION_YUNET", "")
+    if configured:
+        if configured.lower() == "none":
             return None
-        if not os.path.isfile(named):
-            raise ModelError(f"EMOTION_YUNET names {named}, which is no file; correct it or set it to none.")
-        return Path(named)
-    places = [BUILTIN_MODELS / YUNET_FILE]
-    with suppress(ModelError):  # nothing was ever fetched for a user without a home
-        places.append(get_cache_folder() / YUNET_FILE)
-    # Unlike that of `Path`, this is only False where nobody may look: most people need no YuNet.
-    return next((path for path in places if os.path.isfile(path)), None)
+        if not os.path.isfile(configured):
+            raise ModelError(f"EMOTION_YUNET names {configured}, which is no file; correct it or set it to none.")
+        return Path(configured)
+    candidates = [BUILTIN_MODELS / YUNET_FILE]
+    with suppress(ModelError):  # without a home folder there is no cache to search
+        candidates.append(get_cache_folder() / YUNET_FILE)
+    # `Path.is_file` raises for an unreadable folder, `os.path.isfile` does not; YuNet is optional.
+    return next((path for path in candidates if os.path.isfile(path)), None)
 
 
 def download_yunet(timeout: float = 5.0) -> Path:
-    """Download YuNet once into the cache and return its path; `ModelError` offline or where it is not the
-    published file. Nothing else in the project opens a connection by itself."""
+    """Download YuNet into the cache folder unless it is there already.
+
+    Args:
+        timeout: Timeout of the connection in seconds.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ModelError: The download fails, the file is not the published one, or it cannot be written.
+    """
     path = get_cache_folder() / YUNET_FILE
     if _is_published(path):
         return path
     try:
-        with urllib.request.urlopen(YUNET_URL, timeout=timeout) as answer:
-            data = answer.read(2_000_000)
+        with urllib.request.urlopen(YUNET_URL, timeout=timeout) as response:
+            data = response.read(2_000_000)
     except (OSError, http.client.HTTPException) as error:
         raise ModelError(
             "The YuNet face detector could not be fetched (no network?); connect this machine to the internet and try "
@@ -87,12 +103,12 @@ def download_yunet(timeout: float = 5.0) -> Path:
 def _is_published(path: Path) -> bool:
     try:
         return compute_sha256(path) == YUNET_SHA256
-    except OSError:  # there is none, or it may not be read
+    except OSError:  # missing or unreadable
         return False
 
 
 def trained_detectors() -> dict[str, ModelBundle]:
-    """The usable detectors in models/ by name, the default one first."""
+    """Return the usable trained detectors by name, the default one first."""
     return {
         bundle.name: bundle
         for bundle in list_models("detector", *get_model_folders(BUILTIN_MODELS)).models
@@ -101,14 +117,19 @@ def trained_detectors() -> dict[str, ModelBundle]:
 
 
 def available_detectors() -> tuple[str, ...]:
-    """The names that `make_detector` takes on this machine; the first is at work unless a person chooses."""
+    """Return the names that `make_detector` accepts on this machine, the default one first."""
     return (*trained_detectors(), *(name for name in THIRD_PARTY if name != "yunet" or find_yunet() is not None))
 
 
 def make_detector(name: str | None = None, num_threads: int = 0) -> FaceDetector:
-    """A new detector by name, or the one to use here for None; `ModelError` where it is unknown or not here.
+    """Create a detector.
 
-    `num_threads`: how many cores one search may use, 0 takes all; OpenCV's detectors have their own setting.
+    Args:
+        name: One of `available_detectors`; None for the default one.
+        num_threads: Number of threads of an ONNX detector, 0 for one per core; the detectors of OpenCV ignore it.
+
+    Raises:
+        ModelError: The detector is unknown, missing on this machine or disabled, or it cannot be loaded.
     """
     name = name or available_detectors()[0]
     if name == "haar":
@@ -120,14 +141,14 @@ def make_detector(name: str | None = None, num_threads: int = 0) -> FaceDetector
         if path is None:
             raise ModelError("YuNet is not on this machine; run `emotion models download-yunet` or use another one.")
         return YuNet(path)
-    own = trained_detectors()
-    if name not in own:
-        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*own, *THIRD_PARTY))}.")
-    return OnnxFaceDetector(own[name], num_threads)
+    trained = trained_detectors()
+    if name not in trained:
+        raise ModelError(f"There is no detector {name!r}; expected one of {', '.join((*trained, *THIRD_PARTY))}.")
+    return OnnxFaceDetector(trained[name], num_threads)
 
 
 def detector_description(name: str) -> str:
-    """One sentence for a person: what it is, and why it may be at work."""
+    """Describe a detector in one sentence for the user."""
     return {
         "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",
         "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",

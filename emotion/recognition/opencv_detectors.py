@@ -1,4 +1,4 @@
-"""The face detectors that OpenCV brings: YuNet and the Haar cascade."""
+"""Face detectors based on OpenCV: YuNet and the Haar cascade."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from emotion.recognition.detection import resize_long_side, search_scale
 
 
 class YuNet:
-    """YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") by `cv2.FaceDetectorYN`."""
+    """Detect faces by YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector")."""
 
     name: str = "yunet"
     # Measured by `emotion detector calibrate yunet --crops`.
     crop_geometry: CropGeometry = CropGeometry(scale=1.13, y_offset=0.02)
     needs_verification: bool = False
-    # The network pads to 32 and finds nothing in less; enlarging such a thumbnail is cheap.
+    # Pixels: the network pads to multiples of 32 and detects nothing in smaller images, so these are padded further.
     _MIN_SIDE = 64
 
     def __init__(self, path: Path) -> None:
@@ -52,8 +52,12 @@ class YuNet:
 
 
 class HaarCascade:
-    """Viola and Jones' cascade ("Rapid object detection using a boosted cascade of simple features", 2001)
-    from the OpenCV wheel: always there, slower, with false boxes; its boxes carry the score 1."""
+    """Detect frontal faces by the Haar cascade in the OpenCV package.
+
+    It needs no download, but it is slower than YuNet and its boxes include false ones, all with the score 1.
+
+    Source: Viola and Jones 2001, "Rapid object detection using a boosted cascade of simple features".
+    """
 
     name: str = "haar"
     # Measured by `emotion detector calibrate haar --crops`.
@@ -63,15 +67,20 @@ class HaarCascade:
     def __init__(
         self, cascade_file: str = "haarcascade_frontalface_alt2.xml", min_neighbors: int = 2, min_face_px: int = 24
     ) -> None:
-        """`min_neighbors`: how many raw finds make a box; `min_face_px`: side of the smallest face in pixels of the
-        reduced picture."""
+        """Configure the cascade.
+
+        Args:
+            cascade_file: Name of a file in the cascade folder of OpenCV.
+            min_neighbors: Minimum number of raw detections that form a box.
+            min_face_px: Side of the smallest face in pixels of the reduced image.
+        """
         self._cascade_file = cascade_file
         self._min_neighbors = min_neighbors
         self._min_face_px = min_face_px
 
     @cached_property
     def _classifier(self) -> cv2.CascadeClassifier:
-        folder = Path(cv2.data.haarcascades)  # pyright: ignore[reportAttributeAccessIssue]  (its stubs lack it)
+        folder = Path(cv2.data.haarcascades)  # pyright: ignore[reportAttributeAccessIssue]  (missing in its stubs)
         classifier = cv2.CascadeClassifier(str(folder / self._cascade_file))
         if classifier.empty():
             raise ModelError(
@@ -80,7 +89,7 @@ class HaarCascade:
         return classifier
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        """See `FaceDetector.detect`; `threshold` is for the classifier, which judges these boxes afterwards."""
+        """See `FaceDetector.detect`; `threshold` has no effect, since the classifier verifies these boxes."""
         height, width = image.shape[:2]
         gray, sx, sy = resize_long_side(
             to_gray(image), round(max(height, width) * search_scale(height, width, max_side))
@@ -88,10 +97,11 @@ class HaarCascade:
         if min(gray.shape) < self._min_face_px:
             return ()
         gray = cv2.equalizeHist(gray)
-        # A live page has no time for every size, and a face that one frame misses is found in the next.
-        step = 1.1 if max_side > 320 else 1.15
+        # The small sizes are those of live video: a coarser pyramid is faster, and a face that it misses in one frame is
+        # detected in a later one.
+        scale_factor = 1.1 if max_side > 320 else 1.15
         rows = self._classifier.detectMultiScale(
-            gray, step, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)
+            gray, scale_factor, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)
         )
         boxes = (Box(x * sx, y * sy, (x + w) * sx, (y + h) * sy) for x, y, w, h in rows)
         return tuple(Face(box.clip(width, height), 1.0) for box in boxes)

@@ -1,4 +1,4 @@
-"""Fuse the score of the detector and the face probability of the classifier."""
+"""Fuse the score of the detector with the face probability of the classifier."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-_MAX_LOGIT: Final = 6.0  # logit: beyond that a witness says nothing more
-# Share of the least score that the mean of both scores must reach, and the classifier's score below which nothing is a
-# face. At a least score of 0.6, they leave out 10 of the 21 false boxes and 27 of the 497 faces from 20 pixels on 790
-# held-out and empty training photos.
+_MAX_LOGIT: Final = 6.0  # limits the influence of a single saturated score
+# Fraction of the threshold that the mean of both scores must reach, and the minimum face probability of the classifier.
+# At a threshold of 0.6, they exclude 10 of the 21 false boxes and 27 of the 497 faces of at least 20 pixels on 790
+# photos (held-out ones and training ones without faces).
 _MIN_MEAN_RATIO: Final = 3 / 4
 _MIN_FACE_PROB: Final = 0.05
-_PROPOSAL_RATIO: Final = (
-    1 / 3
-)  # share of the least score of a face from which a box is worth a look of the second witness
+# Fraction of the threshold that the score of a box must reach to be passed to the classifier.
+_PROPOSAL_RATIO: Final = 1 / 3
 
 
 @dataclass(frozen=True)
 class ScoreFusion:
-    """A logistic regression over both logits, limited by the mean of both scores.
+    """Logistic regression over the logits of both scores, limited by the mean of both scores.
 
-    The limit keeps one certain score from overruling a very low one. With a `detector_weight` of 0 the face probability
-    of the classifier is the result.
+    The limit prevents a high score from overriding a very low one.
+
+    Attributes:
+        detector_weight: Weight of the logit of the detector's score; with 0, the result is the face probability.
+        classifier_weight: Weight of the logit of the classifier's face probability.
+        bias: Constant term of the regression.
     """
 
     detector_weight: float = 0.0
@@ -42,12 +45,12 @@ class ScoreFusion:
         return min(fused, (detection_score + face_prob) / 2 / _MIN_MEAN_RATIO) if face_prob >= _MIN_FACE_PROB else 0.0
 
     def min_proposal_score(self, threshold: float) -> float:
-        """The detector's score from which a box may reach `threshold`."""
+        """Return the minimum score of a detection to pass to the classifier when fused scores must reach `threshold`."""
         return threshold * _PROPOSAL_RATIO if self.detector_weight else threshold
 
 
 def logit(probability: float) -> float:
-    """log(p / (1 - p)), at most 6 and at least -6."""
+    """Return log(p / (1 - p)), limited to -6 to 6."""
     edge = 1 / (1 + math.exp(_MAX_LOGIT))
     probability = min(1 - edge, max(edge, probability))
     return math.log(probability / (1 - probability))
