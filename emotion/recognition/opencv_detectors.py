@@ -97,8 +97,8 @@ class HaarCascade:
         if min(gray.shape) < self._min_face_px:
             return ()
         gray = cv2.equalizeHist(gray)
-        # The small sizes are those of live video: a coarser pyramid is faster, and a face that it misses in one frame is
-        # detected in a later one.
+        # Live video uses the small sizes: a coarser pyramid is faster, and a face missed in one frame is detected in a
+        # later one.
         scale_factor = 1.1 if max_side > 320 else 1.15
         rows = self._classifier.detectMultiScale(
             gray, scale_factor, self._min_neighbors, minSize=(self._min_face_px, self._min_face_px)

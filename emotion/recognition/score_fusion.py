@@ -45,7 +45,7 @@ class ScoreFusion:
         return min(fused, (detection_score + face_prob) / 2 / _MIN_MEAN_RATIO) if face_prob >= _MIN_FACE_PROB else 0.0
 
     def min_proposal_score(self, threshold: float) -> float:
-        """Return the minimum score of a detection to pass to the classifier when fused scores must reach `threshold`."""
+        """Return the minimum score of a detection to pass to the classifier for a fused score of `threshold`."""
         return threshold * _PROPOSAL_RATIO if self.detector_weight else threshold
 
 

@@ -1,4 +1,4 @@
-"""Smooth the expression of a tracked face: averaged scores, label hysteresis, calibration to a neutral face."""
+"""Smooth the predictions of a tracked face: averaged scores, label hysteresis and neutral calibration."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ from emotion.recognition.analyzer import ClassifiedFace, explain_uncertainty
 from emotion.recognition.classification import Prediction, softmax
 
 NEUTRAL: Final = "neutral"
-# By how much a label that is displayed may fall below the least confidence: between two labels no average is sure.
+# How far the probability of a displayed label may fall below the minimum confidence: during a change between two labels
+# the average gives neither a high probability.
 HYSTERESIS: Final = 0.1
-_MIN_PROB: Final = 1e-30  # probabilities below count as this much, so that their logarithm exists
-_MIN_FACE_PROB: Final = 1e-9  # the same for the certainty that it is a face, and for that it is none
-_NEUTRAL_TARGET_PROB: Final = 0.8  # how neutral a resting face should read
-_MAX_SHIFT: Final = 4.0  # by how much, in logarithms, a resting face may move one label against another
-_MIN_CALIBRATION_SAMPLES: Final = 5  # fewer tell nothing of a resting face
+_MIN_PROB: Final = 1e-30  # lower limit of a probability, which keeps its logarithm finite
+_MIN_FACE_PROB: Final = 1e-9  # limit of a face probability to both sides, which keeps its logit finite
+_NEUTRAL_TARGET_PROB: Final = 0.8  # probability of neutral for a neutral face after the calibration
+_MAX_SHIFT: Final = 4.0  # maximum shift of one log probability relative to another by the calibration
+_MIN_CALIBRATION_SAMPLES: Final = 5  # fewer predictions do not represent a neutral face
 
 
 @dataclass(frozen=True)
 class TrackInfo:
-    """Of one face: its scores before they are read against its resting face (as shown where it has none), how
-    sure the classifier is that it is a face (0 to 1), and whether it has a resting face."""
+    """Averages of a tracked face.
+
+    Attributes:
+        raw_scores: The averaged scores without the neutral calibration.
+        face_prob: The averaged face probability, 0 to 1.
+        is_calibrated: Whether the face has a neutral calibration.
+    """
 
     raw_scores: Scores
     face_prob: float
@@ -34,9 +40,9 @@ class TrackInfo:
 
 
 class TimeDecayedMean:
-    """Exponential average in real time: a reading counts half as much after `half_life` seconds as a new one.
+    """Exponential moving average in which the weight of a value halves every `half_life` seconds.
 
-    The sum of the weights is kept beside the weighted sum, so that the first reading weighs no more than others.
+    It is the weighted sum over the sum of the weights, so that the first value does not weigh more than the others.
     """
 
     def __init__(self) -> None:
@@ -45,7 +51,13 @@ class TimeDecayedMean:
         self._timestamp = 0.0
 
     def update(self, value: NDArray[np.float64], timestamp: float, half_life: float) -> None:
-        """Count `value` of that time; a half-life of 0 keeps nothing older, an infinite one gives the plain mean."""
+        """Add a value.
+
+        Args:
+            value: The value, float (n,).
+            timestamp: Its time in seconds, not before that of the last value.
+            half_life: Seconds; 0 discards all earlier values, infinity gives the plain mean.
+        """
         decay = 0.5 ** ((timestamp - self._timestamp) / half_life) if half_life > 0 else 0.0
         self._total = value + self._total * decay if self.weight else value
         self.weight = 1 + self.weight * decay
@@ -53,58 +65,68 @@ class TimeDecayedMean:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The average; there must be a reading."""
+        """The average; undefined before the first `update`."""
         return self._total / self.weight
 
 
 class TrackState:
-    """Of one track. What it averages are logarithms of probabilities: they differ from the network's logits over
-    the head's temperature only by a number that is the same for all labels, which the softmax takes out again."""
+    """Smoothed prediction, displayed label and neutral calibration of one track.
+
+    Log probabilities are averaged: they differ from the logits of the network, divided by the temperature of the head,
+    only by a constant that is the same for all labels, which the softmax cancels.
+    """
 
     def __init__(self) -> None:
-        self.last_updated = -math.inf  # seconds of the last reading
-        self._lost_since: float | None = None  # seconds when it was seen last, while it is not
+        self.last_updated = -math.inf  # timestamp of the last prediction in seconds
+        self._lost_since: float | None = None  # timestamp of the last detection in seconds, while the face is lost
         self._labels: tuple[str, ...] = ()
         self._average = TimeDecayedMean()
         self._calibration_mean: TimeDecayedMean | None = None
         self._neutral_shift: NDArray[np.float64] | None = None
         self._hysteresis = LabelHysteresis()
-        self._classified_face: ClassifiedFace | None = None  # the last one
+        self._classified_face: ClassifiedFace | None = None  # that of the last prediction
 
     def update(self, classified_face: ClassifiedFace, timestamp: float, half_life: float) -> None:
-        """Count what the classifier says of this face at that time; `ValueError` where it says no number."""
-        scores, face = (
-            classified_face.prediction.scores,
-            min(max(classified_face.prediction.face_prob, _MIN_FACE_PROB), 1 - _MIN_FACE_PROB),
-        )
-        values = np.log(np.maximum([*scores.values()], _MIN_PROB))
-        if not np.isfinite([*values, face]).all():
+        """Add a prediction to the averages.
+
+        Args:
+            classified_face: The face with its prediction.
+            timestamp: The time of the frame in seconds.
+            half_life: See `TimeDecayedMean.update`.
+
+        Raises:
+            ValueError: A probability is not finite.
+        """
+        scores = classified_face.prediction.scores
+        face_prob = min(max(classified_face.prediction.face_prob, _MIN_FACE_PROB), 1 - _MIN_FACE_PROB)
+        log_probs = np.log(np.maximum([*scores.values()], _MIN_PROB))
+        if not np.isfinite([*log_probs, face_prob]).all():
             raise ValueError(f"the classifier answered {dict(scores)}")
         if self._labels != tuple(scores):
-            if self._labels:  # another head was chosen: nothing of before can be compared
+            if self._labels:  # the user selected another head, whose labels are not comparable
                 self._reset()
                 self.clear_calibration()
             self._labels = tuple(scores)
-        self._average.update(np.array([*values, math.log(face / (1 - face))]), timestamp, half_life)
+        self._average.update(np.array([*log_probs, math.log(face_prob / (1 - face_prob))]), timestamp, half_life)
         if self._calibration_mean is not None:
-            self._calibration_mean.update(values, timestamp, math.inf)
+            self._calibration_mean.update(log_probs, timestamp, math.inf)
         self._classified_face, self.last_updated = classified_face, timestamp
 
     def apply_to(
         self, face: Face, timestamp: float, min_confidence: float, switch_margin: float, switch_delay: float
     ) -> Face:
-        """The face of a frame of that time with what is to be displayed of it.
+        """Return a tracked face with its smoothed scores and the label to display.
 
         Args:
-            face: A tracked face, without scores.
-            timestamp: The time of the frame.
+            face: The tracked face, without scores.
+            timestamp: The time of the frame in seconds.
             min_confidence: See `LabelHysteresis.update`.
             switch_margin: See `LabelHysteresis.update`.
             switch_delay: See `LabelHysteresis.update`.
 
         Returns:
-            The face with the smoothed scores. A displayed label has at least the probability
-            `min_confidence - HYSTERESIS`; no label of an uncertain face has the probability `min_confidence`.
+            The face with the smoothed scores. A displayed label has a probability of at least
+            `min_confidence - HYSTERESIS`; all labels of an uncertain face have one below `min_confidence`.
         """
         if self._classified_face is None:
             return replace(face, uncertainty_reason="not read yet")
@@ -112,54 +134,57 @@ class TrackState:
         label = self._hysteresis.update(scores, timestamp, min_confidence, switch_margin, switch_delay)
         if label is not None:
             return face.with_scores(scores, None, label)
-        verdict = Prediction(scores, self.face_prob)
+        smoothed = Prediction(scores, self.face_prob)
+        classified_face = self._classified_face
         return face.with_scores(
-            scores, explain_uncertainty(self._classified_face.face, self._classified_face.crop, verdict, min_confidence)
+            scores, explain_uncertainty(classified_face.face, classified_face.crop, smoothed, min_confidence)
         )
 
     @property
     def info(self) -> TrackInfo | None:
-        """What is known besides the shown scores; None before the first reading."""
+        """The averages besides the displayed scores; None before the first prediction."""
         if self._classified_face is None:
             return None
         return TrackInfo(self._to_scores(self._average.mean[:-1]), self.face_prob, self._neutral_shift is not None)
 
     @property
     def scores(self) -> Scores:
-        """The average read against the resting face, if there is one."""
+        """The averaged scores, with the neutral calibration if there is one."""
         mean = self._average.mean[:-1]
         return self._to_scores(mean if self._neutral_shift is None else mean + self._neutral_shift)
 
     @property
     def face_prob(self) -> float:
-        """How sure the classifier is, on average, that this is a face: 0 to 1, 1 before the first reading."""
+        """The averaged face probability, 0 to 1; 1 before the first prediction."""
         return float(0.5 + 0.5 * np.tanh(self._average.mean[-1] / 2)) if self._average.weight else 1.0
 
     def mark_lost(self, timestamp: float) -> None:
-        """The face is not seen any more; it was seen last at that time."""
+        """Record that the face is lost; `timestamp` is that of its last detection in seconds."""
         self._lost_since = timestamp if self._lost_since is None else self._lost_since
 
     def mark_seen(self, timestamp: float, max_gap: float) -> None:
-        """The face is seen. After more than `max_gap` seconds without it, average and label start anew; the resting
-        face stays."""
+        """Record that the face is detected.
+
+        After a gap of more than `max_gap` seconds the averages and the label are reset; the calibration is kept.
+        """
         if self._lost_since is not None and timestamp - self._lost_since > max_gap:
             self._reset()
         self._lost_since = None
 
     def start_calibration(self) -> None:
-        """From now on every reading is one of the resting face."""
+        """Collect the following predictions as those of a neutral face."""
         self._calibration_mean = TimeDecayedMean()
 
     def finish_calibration(self) -> bool:
         """Shift the scores by the predictions since `start_calibration`; return whether there were enough of them."""
-        enough = self._calibration_mean is not None and self._calibration_mean.weight >= _MIN_CALIBRATION_SAMPLES
-        if self._calibration_mean is not None and enough:
+        has_enough = self._calibration_mean is not None and self._calibration_mean.weight >= _MIN_CALIBRATION_SAMPLES
+        if self._calibration_mean is not None and has_enough:
             self._neutral_shift = neutral_calibration_shift(self._calibration_mean.mean, self._labels.index(NEUTRAL))
         self._calibration_mean = None
-        return enough
+        return has_enough
 
     def clear_calibration(self) -> None:
-        """Show the scores as the classifier gives them."""
+        """Remove the neutral calibration, and stop one in progress."""
         self._calibration_mean = self._neutral_shift = None
 
     def _reset(self) -> None:
@@ -170,52 +195,59 @@ class TrackState:
 
 
 class LabelHysteresis:
-    """Choose the displayed label.
+    """Select the displayed label.
 
-    A label appears at `min_confidence`, and stays or replaces another one from `HYSTERESIS` less. It is replaced by one
-    that leads by `switch_margin`, or for `switch_delay` seconds.
+    A label appears from a probability of `min_confidence` on, and stays or replaces another one from `HYSTERESIS` less
+    on. It is replaced by a label that leads by `switch_margin`, or that leads for `switch_delay` seconds.
     """
 
     def __init__(self) -> None:
         self._label: str | None = None
-        self._candidate: str | None = None  # the most probable label
-        self._candidate_since = 0.0  # seconds from which on it is
+        self._candidate: str | None = None  # the label with the highest probability
+        self._candidate_since = 0.0  # timestamp in seconds since which it has been
 
     def update(
         self, scores: Scores, timestamp: float, min_confidence: float, switch_margin: float, switch_delay: float
     ) -> str | None:
-        """The label to display at that time; None where no label is probable enough.
+        """Return the label to display, or None if no label is probable enough.
 
         Args:
-            scores: What is known at that time.
-            timestamp: The time, not before that of the last call.
-            min_confidence: The least probability, 0 to 1, of a label that appears where none is displayed.
-            switch_margin: The lead in probability with which another label is displayed immediately.
-            switch_delay: The seconds for which another label leads by less before it is displayed.
+            scores: The smoothed scores.
+            timestamp: The time of the frame in seconds, not before that of the last call.
+            min_confidence: The minimum probability, 0 to 1, of a label while none is displayed.
+            switch_margin: The lead in probability from which on another label is displayed immediately.
+            switch_delay: The seconds for which another label must lead by less before it is displayed.
         """
-        best, least = scores.label, min_confidence if self._label is None else min_confidence - HYSTERESIS
-        if best != self._candidate:
-            self._candidate, self._candidate_since = best, timestamp
-        own = scores.get(self._label or "", 0.0)
-        if scores.confidence < least:
+        top_label, min_prob = scores.label, min_confidence if self._label is None else min_confidence - HYSTERESIS
+        if top_label != self._candidate:
+            self._candidate, self._candidate_since = top_label, timestamp
+        displayed_prob = scores.get(self._label or "", 0.0)
+        if scores.confidence < min_prob:
             self._label = None
         elif (
-            own < least or scores.confidence - own >= switch_margin or timestamp - self._candidate_since >= switch_delay
+            displayed_prob < min_prob
+            or scores.confidence - displayed_prob >= switch_margin
+            or timestamp - self._candidate_since >= switch_delay
         ):
-            self._label = best
+            self._label = top_label
         return self._label
 
 
 def neutral_calibration_shift(log_probs: NDArray[np.float64], neutral_index: int) -> NDArray[np.float64]:
-    """What to add to the logarithms z of a face's probabilities so that its resting ones read as neutral.
+    """Return the shift of a face's log probabilities that makes the prediction for its neutral face neutral.
 
-    The difference is `reference - rest`: the reference is an answer of 0.8 for neutral and equal shares for the
-    others, so z = rest becomes it. Only what makes a resting face look less neutral is taken out: neutral never
-    falls, other labels never rise, or each label that a face never shows would grow out of nothing. The whole is
-    made smaller where it would move one label against another by more than 4 (odds of 55 to 1): a clear smile
-    has odds of some hundred to one against neutral, and still reads as one.
+    The shift is `reference - log_probs`, where the reference is a probability of 0.8 for neutral and equal ones for
+    the other labels. Neutral is never decreased and other labels are never increased; otherwise each label with a low
+    probability on the neutral face would be increased without evidence. The shift is scaled down where it would move
+    one label relative to another by more than 4 (odds of 55 to 1): a clear smile has odds of several hundred to one
+    against neutral, and is still classified as one.
 
-    `log_probs`: float (labels,), means of logarithms; `neutral_index`: which of them. Returns float (labels,).
+    Args:
+        log_probs: Mean log probabilities of the neutral face, float (labels,).
+        neutral_index: Index of the neutral label.
+
+    Returns:
+        The shift to add to log probabilities, float (labels,).
     """
     reference = np.full(len(log_probs), math.log((1 - _NEUTRAL_TARGET_PROB) / (len(log_probs) - 1)))
     reference[neutral_index] = math.log(_NEUTRAL_TARGET_PROB)
