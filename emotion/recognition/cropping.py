@@ -61,7 +61,7 @@ def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: 
     step = square.width / inner  # image pixels per sample
     cos, sin = math.cos(math.radians(roll_degrees)) * step, math.sin(math.radians(roll_degrees)) * step
     x, y = square.center
-    # OpenCV puts coordinate 0 at the center of the first pixel, boxes put it at the edge: half a pixel apart.
+    # Coordinate 0 is the center of the first pixel in OpenCV, but its edge in boxes: hence the half pixel.
     middle = (inner - 1) / 2
     matrix = np.array(
         [

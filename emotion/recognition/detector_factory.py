@@ -70,6 +70,8 @@ def find_yunet() -> Path | None:
 def download_yunet(timeout: float = 5.0) -> Path:
     """Download YuNet into the cache folder unless it is there already.
 
+    No other function of the package opens a network connection on its own.
+
     Args:
         timeout: Timeout of the connection in seconds.
 
