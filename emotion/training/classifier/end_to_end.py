@@ -112,8 +112,8 @@ def evaluate_end_to_end(
         heads = [head, *(["ferplus"] if "ferplus" in card["heads"] and head != "ferplus" else [])]
         on_progress(f"{name} looks at {len(faces)} scenes")
         scenes = [
-            _analyze_scene(analyzer, compose_face_scene(image, _make_scene_rng(i)), heads)
-            for i, image in enumerate(faces.images)
+            _analyze_scene(analyzer, compose_face_scene(image, _make_scene_rng(index)), heads)
+            for index, image in enumerate(faces.images)
         ]
         crop_predictions = _predict_crops(analyzer, faces.images, heads)
         labels = {head: faces.labels, "ferplus": majority_vote(faces)}

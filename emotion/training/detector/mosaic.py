@@ -84,10 +84,10 @@ def _warp_randomly(
     face_sizes = box_sizes(sample.boxes)
     candidates = np.flatnonzero(face_sizes > 5)
     if candidates.size:
-        i = rng.choice(candidates)
+        index = rng.choice(candidates)
         max_size = min(config.max_face_px, 0.9 * min(width, height))
-        scale = np.exp(rng.uniform(np.log(config.min_face_px + 2), np.log(max_size))) / face_sizes[i]
-        focus = sample.boxes[i].reshape(2, 2).mean(0)
+        scale = np.exp(rng.uniform(np.log(config.min_face_px + 2), np.log(max_size))) / face_sizes[index]
+        focus = sample.boxes[index].reshape(2, 2).mean(0)
     else:
         scale = fit_scale * np.exp(rng.uniform(np.log(0.7), np.log(2.5)))
     # An image scaled far below the region's size would leave most of the region empty.
@@ -100,16 +100,16 @@ def _warp_randomly(
     pixels = sample.image
     warp_matrix = matrix
     if scale < 0.7:  # linear interpolation at a strong reduction would skip source pixels
-        w, h = max(1, round(source_width * scale)), max(1, round(source_height * scale))
-        pixels = np.asarray(cv2.resize(pixels, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
-        warp_matrix = matrix @ np.diag([source_width / w, source_height / h, 1.0])
-    fill = [float(v) for v in rng.integers(0, 256, 3)] if rng.random() < 0.5 else [0.0, 0.0, 0.0]
-    warped = warp_affine(pixels, warp_matrix, (width, height), fill)
+        reduced_width, reduced_height = max(1, round(source_width * scale)), max(1, round(source_height * scale))
+        pixels = np.asarray(cv2.resize(pixels, (reduced_width, reduced_height), interpolation=cv2.INTER_AREA), np.uint8)
+        warp_matrix = matrix @ np.diag([source_width / reduced_width, source_height / reduced_height, 1.0])
+    fill = [float(level) for level in rng.integers(0, 256, 3)] if rng.random() < 0.5 else [0.0, 0.0, 0.0]
+    warped_image = warp_affine(pixels, warp_matrix, (width, height), fill)
     boxes, ignore = transform_boxes(sample.boxes, matrix), transform_boxes(sample.ignore_boxes, matrix)
-    points = transform_points(sample.landmarks, matrix)
+    landmarks = transform_points(sample.landmarks, matrix)
     if flip:
-        points = points[:, [1, 0, 2, 4, 3]]
-    return _filter_faces(TrainingImage(warped, boxes, points, ignore), width, height, config.min_face_px)
+        landmarks = landmarks[:, [1, 0, 2, 4, 3]]
+    return _filter_faces(TrainingImage(warped_image, boxes, landmarks, ignore), width, height, config.min_face_px)
 
 
 def _affine_matrix(
@@ -225,8 +225,10 @@ def _occlude_faces(training_image: TrainingImage, config: MosaicConfig, rng: np.
         else:
             left, top = x1 + w * rng.uniform(-0.2, 0.8), y1 + h * rng.uniform(-0.2, 0.8)
             right, bottom = left + w * rng.uniform(0.2, 0.5), top + h * rng.uniform(0.2, 0.5)
-        a, b, c, d = (max(0, round(float(v))) for v in (top, bottom, left, right))
-        pixels[a:b, c:d] = rng.integers(0, 256, 3)
+        row_start, row_end, column_start, column_end = (
+            max(0, round(float(edge))) for edge in (top, bottom, left, right)
+        )
+        pixels[row_start:row_end, column_start:column_end] = rng.integers(0, 256, 3)
     return pixels
 
 

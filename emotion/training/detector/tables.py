@@ -60,7 +60,7 @@ def detectors_long_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     for row in rows:
         for section, title, metrics in _REPORT_SECTIONS:
             for metric, metric_title in metrics.items() if section in row else ():
-                if metric not in row:  # only rotated photos have a roll
+                if metric not in row:  # only rows of rotated images have a roll
                     continue
                 name = _SOURCE_TITLES.get(row[section], str(row[section]))
                 table_rows.append((row["detector"], section, name, f"{title} {name}", metric_title, row[metric]))
