@@ -1,4 +1,4 @@
-"""Tables of what trained classifiers predict: confusion, scores by label, robustness, end-to-end rates, votes."""
+"""Build tables of classifier predictions: confusion, metrics per class, robustness, end-to-end rates, votes."""
 
 from __future__ import annotations
 
@@ -12,101 +12,146 @@ from emotion.expressions import symbol_and_name
 
 
 def confusion_table(matrix: NDArray, class_names: Sequence[str]) -> pd.DataFrame:
-    """Columns `true`, `predicted` (words with symbols), `count`, `share` (of the faces that are `true`, 0 where there
-    are none), `row`, `column`: every cell of a confusion matrix (k, k), rows what a face is."""
+    """Build a table with one row for each cell of a confusion matrix.
+
+    Args:
+        matrix: Counts (k, k), rows by true and columns by predicted class.
+        class_names: The names (k) of the classes.
+
+    Returns:
+        Columns `true` and `predicted` (symbol and name), `count`, `share` (of the faces of the true class, 0 if there
+        are none), `row` and `column`.
+    """
     totals = matrix.sum(axis=1)
-    lines = [
+    table_rows = [
         (
             symbol_and_name(true),
             symbol_and_name(predicted),
-            int(matrix[i, j]),
-            float(matrix[i, j] / max(1, totals[i])),
-            i,
-            j,
+            int(matrix[row, column]),
+            float(matrix[row, column] / max(1, totals[row])),
+            row,
+            column,
         )
-        for i, true in enumerate(class_names)
-        for j, predicted in enumerate(class_names)
+        for row, true in enumerate(class_names)
+        for column, predicted in enumerate(class_names)
     ]
-    return pd.DataFrame(lines, columns=["true", "predicted", "count", "share", "row", "column"])
+    return pd.DataFrame(table_rows, columns=["true", "predicted", "count", "share", "row", "column"])
 
 
 def class_metrics_table(per_class: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `name` (word with sign), `metric`, `value` (0 to 1), `n` (faces): precision, recall and F1 by label, as
-    `Predictions.per_class` gives them."""
-    lines = [
-        (symbol_and_name(scores["label"]), said, scores[key], int(scores["n"]))
+    """Build a table of recall, precision and F1 per class.
+
+    Args:
+        per_class: The metrics of `Predictions.per_class`.
+
+    Returns:
+        Columns `name` (symbol and name), `metric`, `value` (0 to 1) and `n` (number of faces).
+    """
+    table_rows = [
+        (symbol_and_name(scores["label"]), title, scores[key], int(scores["n"]))
         for scores in per_class
-        for key, said in (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
+        for key, title in (("recall", "recall"), ("precision", "precision"), ("f1", "F1"))
     ]
-    return pd.DataFrame(lines, columns=["name", "metric", "value", "n"])
+    return pd.DataFrame(table_rows, columns=["name", "metric", "value", "n"])
 
 
 def robustness_table(results: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
-    """Columns `run`, `corruption`, `severity`, `unit`, `accuracy`, `macro_recall` of what robustness.json holds; a
-    damaged row, like a missing file, is left out."""
+    """Build a table of robustness results; malformed rows and missing results are left out.
+
+    Args:
+        results: The contents of robustness.json by run, None where a run has no such file.
+
+    Returns:
+        Columns `run`, `corruption`, `severity`, `unit`, `accuracy` and `macro_recall`.
+    """
     columns = ["run", "corruption", "severity", "unit", "accuracy", "macro_recall"]
-    lines = []
+    table_rows = []
     for run, result in results.items():
         rows = (result or {}).get("rows")
         for row in rows if isinstance(rows, list) else ():
             try:
                 numbers = float(row["severity"]), float(row["accuracy"]), float(row.get("macro_recall", "nan"))
-                lines.append((run, str(row["corruption"]), numbers[0], str(row.get("unit", "")), *numbers[1:]))
+                table_rows.append((run, str(row["corruption"]), numbers[0], str(row.get("unit", "")), *numbers[1:]))
             except (TypeError, KeyError, ValueError, AttributeError):
                 continue
-    return pd.DataFrame(lines, columns=columns)
+    return pd.DataFrame(table_rows, columns=columns)
 
 
 def end_to_end_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What became of test faces in scenes: `detector`, `faces`, and the shares `found`, `right of found`,
-    `right of all`, `right on crops`."""
-    names = {
+    """Build a table of end-to-end rates.
+
+    Args:
+        rows: Rows of `evaluate_end_to_end`.
+
+    Returns:
+        Columns `detector`, `faces` (their number) and the rates `found`, `right of found`, `right of all` and
+        `right on crops`.
+    """
+    titles = {
         "detection_rate": "found",
         "accuracy_detected": "right of found",
         "accuracy_all": "right of all",
         "accuracy_crops": "right on crops",
     }
-    shares = [
-        {"detector": row["detector"], "faces": row["n"], **{word: row[name] for name, word in names.items()}}
+    table_rows = [
+        {"detector": row["detector"], "faces": row["n"], **{title: row[name] for name, title in titles.items()}}
         for row in rows
     ]
-    return pd.DataFrame(shares, columns=["detector", "faces", *names.values()])
+    return pd.DataFrame(table_rows, columns=["detector", "faces", *titles.values()])
 
 
 def end_to_end_intervals(rows: Sequence[Mapping[str, Any]], metric_names: Mapping[str, str]) -> pd.DataFrame:
-    """Columns `metric`, `condition` (the detector), `mean`, `low`, `high` of rates that `evaluate_end_to_end` gives;
-    `metric_names`: their titles by key, in the order to show."""
-    lines = [
-        (said, row["detector"], row[name], *row[f"{name}_interval"])
-        for name, said in metric_names.items()
+    """Build a table of end-to-end rates with their confidence intervals.
+
+    Args:
+        rows: Rows of `evaluate_end_to_end`.
+        metric_names: Titles of the rates by key, in display order.
+
+    Returns:
+        Columns `metric`, `condition` (the detector), `mean`, `low` and `high`.
+    """
+    table_rows = [
+        (title, row["detector"], row[name], *row[f"{name}_interval"])
+        for name, title in metric_names.items()
         for row in rows
         if row[name] is not None
     ]
-    return pd.DataFrame(lines, columns=["metric", "condition", "mean", "low", "high"])
+    return pd.DataFrame(table_rows, columns=["metric", "condition", "mean", "low", "high"])
 
 
 def end_to_end_by_size(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `run` (the detector), `severity` (pixels) and `accuracy` (the detection rate), for a robustness curve."""
-    lines = [(row["detector"], one["value"], one["detection_rate"]) for row in rows for one in row["by_face_size"]]
-    return pd.DataFrame(lines, columns=["run", "severity", "accuracy"])
+    """Build a table with columns `run` (detector), `severity` (face size in pixels) and `accuracy` (detection rate)."""
+    table_rows = [
+        (row["detector"], group["value"], group["detection_rate"]) for row in rows for group in row["by_face_size"]
+    ]
+    return pd.DataFrame(table_rows, columns=["run", "severity", "accuracy"])
 
 
 def epoch_probabilities_table(
     probabilities: NDArray, epochs: Sequence[int], class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Columns `epoch`, `expression`, `name` (with sign), `probability` of one face, from probabilities (e, k)."""
-    lines = [
-        (int(epoch), name, symbol_and_name(name), float(p))
+    """Build a table of the class probabilities of one face by epoch.
+
+    Args:
+        probabilities: Probabilities (e, k) by epoch and class.
+        epochs: The epochs (e) of the rows.
+        class_names: The names (k) of the classes.
+
+    Returns:
+        Columns `epoch`, `expression`, `name` (symbol and name) and `probability`.
+    """
+    table_rows = [
+        (int(epoch), name, symbol_and_name(name), float(probability))
         for epoch, row in zip(epochs, probabilities, strict=True)
-        for name, p in zip(class_names, row, strict=True)
+        for name, probability in zip(class_names, row, strict=True)
     ]
-    return pd.DataFrame(lines, columns=["epoch", "expression", "name", "probability"])
+    return pd.DataFrame(table_rows, columns=["epoch", "expression", "name", "probability"])
 
 
 def format_votes(votes: NDArray | None, class_names: Sequence[str]) -> str:
-    """The FER+ votes (10,) of a face in words, most first: "happy 7, neutral 2, unknown 1"; "" without votes."""
+    """Format the FER+ votes (10,) of a face in descending order, as "happy 7, neutral 2"; "" without votes."""
     if votes is None or not votes.any():
         return ""
-    words = [*class_names, "unknown", "not a face"]
-    order = sorted(range(len(words)), key=lambda i: -int(votes[i]))
-    return ", ".join(f"{words[i]} {int(votes[i])}" for i in order if votes[i])
+    vote_names = [*class_names, "unknown", "not a face"]
+    order = sorted(range(len(vote_names)), key=lambda index: -int(votes[index]))
+    return ", ".join(f"{vote_names[index]} {int(votes[index])}" for index in order if votes[index])

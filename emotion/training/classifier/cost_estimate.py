@@ -1,4 +1,4 @@
-"""Estimate how long a training takes on this machine."""
+"""Estimate the duration and memory of a training on this machine."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import ArchitectureInfo, get_architecture
 from emotion.training.runs.folder import CONFIG_FILE, read_history
 
-_BASE_MEMORY_BYTES: Final = 900_000_000  # bytes that TensorFlow takes before it learns anything
+_BASE_MEMORY_BYTES: Final = 900_000_000  # bytes that TensorFlow takes before training starts
 
+_FULL_TRAINING_FACTOR: Final = 3  # duration of training all layers relative to training the head only
 
-_FULL_TRAINING_FACTOR: Final = 3  # times as long as to look only: to learn in all layers
-
-
-_REFERENCE_GFLOPS: Final = (
-    108.0  # GFLOPS of one core of the machine that `ArchitectureInfo.train_ms_per_image` was measured on
-)
+# GFLOPS of one core of the machine on which `ArchitectureInfo.train_ms_per_image` is measured.
+_REFERENCE_GFLOPS: Final = 108.0
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """The expected cost of a training; `is_measured`: derived from an earlier run on this machine."""
+    """Hold the expected cost of a training; `is_measured` if it is derived from an earlier run on this machine."""
 
     num_parameters: int
     seconds_per_epoch: float
@@ -42,36 +39,49 @@ class CostEstimate:
 def estimate_cost(
     plan: TrainingPlan, num_rows: int, *, num_classes: int | None = None, runs_folder: Path | None = None
 ) -> CostEstimate:
-    """For `num_rows` faces that have one of the labels, about eight of ten of which teach.
+    """Estimate the cost of a training.
 
-    `num_classes`: how many labels it has, for the label set "own". `runs_folder`: a folder whose finished epochs of
-    the same network tell the time better than the table does."""
+    Args:
+        plan: The training to estimate.
+        num_rows: The number of labeled faces in all splits, about 80 % of which are training faces.
+        num_classes: The number of classes, for the label set "own".
+        runs_folder: A folder with earlier runs; finished epochs of the same network give a better estimate than the
+            reference durations.
+
+    Returns:
+        The estimated cost.
+    """
     architecture = get_architecture(plan.network)
-    width = len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[architecture.label_set].labels)
-    parameters = architecture.count_parameters(width)
-    frozen = plan.weights != "random"  # then only what stands on top learns, and what lies below need not be kept
-    trainable = 65 * 1536 if frozen else parameters
-    size = (
-        parameters * 4
-        + trainable * 16
-        + num_rows * 48 * 48 * 2
-        + plan.batch_size * architecture.activation_bytes // (4 if frozen else 1)
+    num_outputs = (
+        len(LABEL_SETS[plan.label_set].labels) or num_classes or len(LABEL_SETS[architecture.label_set].labels)
     )
-    seconds = _find_seconds_per_row(architecture, runs_folder) if runs_folder is not None else None
-    if seconds is not None:
-        return CostEstimate(parameters, seconds * num_rows, _BASE_MEMORY_BYTES + size, is_measured=True)
-    each = (
+    num_parameters = architecture.count_parameters(num_outputs)
+    # Pretrained weights are frozen: only the head is trained, and fewer activations stay in memory.
+    is_frozen = plan.weights != "random"
+    num_trainable = 65 * 1536 if is_frozen else num_parameters
+    training_bytes = (
+        num_parameters * 4
+        + num_trainable * 16
+        + num_rows * 48 * 48 * 2
+        + plan.batch_size * architecture.activation_bytes // (4 if is_frozen else 1)
+    )
+    seconds_per_row = _find_seconds_per_row(architecture, runs_folder) if runs_folder is not None else None
+    if seconds_per_row is not None:
+        return CostEstimate(
+            num_parameters, seconds_per_row * num_rows, _BASE_MEMORY_BYTES + training_bytes, is_measured=True
+        )
+    ms_per_row = (
         architecture.train_ms_per_image
-        * (_FULL_TRAINING_FACTOR if architecture.pretrained_note and not frozen else 1)
+        * (_FULL_TRAINING_FACTOR if architecture.pretrained_note and not is_frozen else 1)
         * _REFERENCE_GFLOPS
         / measure_gflops()
     )
-    seconds = num_rows * each / 1000 / (os.cpu_count() or 1)
-    return CostEstimate(parameters, seconds, _BASE_MEMORY_BYTES + size)
+    seconds_per_epoch = num_rows * ms_per_row / 1000 / (os.cpu_count() or 1)
+    return CostEstimate(num_parameters, seconds_per_epoch, _BASE_MEMORY_BYTES + training_bytes)
 
 
 def _find_seconds_per_row(architecture: ArchitectureInfo, runs_folder: Path) -> float | None:
-    """Seconds a row of an epoch in the newest run of the network with two whole epochs; None where there is none."""
+    """Return the seconds per row and epoch in the newest run of the network with two full epochs, None without one."""
     from emotion.storage import read_json
 
     folders = sorted(runs_folder.iterdir(), key=os.path.getmtime, reverse=True) if runs_folder.is_dir() else []
@@ -79,7 +89,8 @@ def _find_seconds_per_row(architecture: ArchitectureInfo, runs_folder: Path) -> 
         try:
             config = read_json(folder / CONFIG_FILE) or {}
             rows = config.get("rows")
-            seconds = [float(row.get("seconds") or 0) for row in read_history(folder)][1:]  # the first one traces, too
+            # The first epoch includes graph tracing.
+            seconds = [float(row.get("seconds") or 0) for row in read_history(folder)][1:]
         except (EmotionError, OSError):
             continue
         if config.get("network") == architecture.name and isinstance(rows, int) and rows > 0 and seconds:
@@ -89,15 +100,16 @@ def _find_seconds_per_row(architecture: ArchitectureInfo, runs_folder: Path) -> 
 
 @lru_cache(maxsize=1)
 def measure_gflops() -> float:
-    """GFLOPS of one core of this machine in the product of two matrices, measured in a twentieth of a second.
+    """Measure the GFLOPS of one core of this machine in matrix multiplication, within 0.05 seconds.
 
-    Matrices so small that one core does it alone: what else is at work now hardly counts in the best of many.
+    The matrices are small enough to be multiplied on a single core, and the best of many repetitions hardly depends
+    on other load.
     """
     side = 96
-    one = np.random.default_rng(0).random((side, side)).astype(np.float32)
-    best, until = math.inf, time.perf_counter() + 0.05
-    while time.perf_counter() < until:
-        started = time.perf_counter()
-        np.matmul(one, one)
-        best = min(best, time.perf_counter() - started)
-    return 2 * side**3 / best / 1e9
+    matrix = np.random.default_rng(0).random((side, side)).astype(np.float32)
+    best_seconds, deadline = math.inf, time.perf_counter() + 0.05
+    while time.perf_counter() < deadline:
+        start = time.perf_counter()
+        np.matmul(matrix, matrix)
+        best_seconds = min(best_seconds, time.perf_counter() - start)
+    return 2 * side**3 / best_seconds / 1e9

@@ -1,4 +1,4 @@
-"""Quantize a trained classifier to 8 bits: a third of the time, a quarter of the size, nearly the same predictions."""
+"""Quantize a trained classifier to 8 bits: a third of the latency, a quarter of the size, similar predictions."""
 
 from __future__ import annotations
 
@@ -29,25 +29,30 @@ from emotion.training.classifier.scoring import (
 )
 from emotion.training.runs.folder import CONFIG_FILE, HISTORY_FILE
 
-MAX_ACCURACY_DROP: Final = 0.005  # of the right answers on the validation split
-_NUM_CALIBRATION_FACES: Final = 512  # training faces that tell how large the numbers within the network get
-_REGENERATED_FIELDS: Final = (
-    "files",
-    "created",
-    "versions",
-    "metrics",
-    "default",
-    "source_run",
-)  # of a card: made anew
+MAX_ACCURACY_DROP: Final = 0.005  # of the validation accuracy, absolute
+_NUM_CALIBRATION_FACES: Final = 512  # training faces from which the activation ranges are estimated
+# Card fields that describe the model before quantization.
+_REGENERATED_FIELDS: Final = ("files", "created", "versions", "metrics", "default", "source_run")
 
 
 def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrite: bool = False) -> ModelBundle:
-    """Write the classifier `bundle` with 8-bit weights and activations into the new model folder `folder`, which may be
-    a model that is there already with `overwrite`.
+    """Write a classifier with 8-bit weights and activations to a new model folder.
 
-    The ranges are those of training faces; temperatures and threshold are fitted anew on the validation split, and
-    all scores are its own. Raises `ModelError` where it is no classifier, or loses more than `MAX_ACCURACY_DROP` on
-    the validation split."""
+    Activation ranges are calibrated on training faces. Temperatures and threshold are fitted again on the validation
+    split, and all metrics are those of the quantized model.
+
+    Args:
+        bundle: The classifier to quantize.
+        data: The data set for calibration and evaluation.
+        folder: The new model folder.
+        overwrite: Whether `folder` may be an existing model, which is replaced.
+
+    Returns:
+        The quantized model.
+
+    Raises:
+        ModelError: The model is not a classifier, or loses more than `MAX_ACCURACY_DROP` of validation accuracy.
+    """
     require_classifier(bundle)
     check_splits(data.source, count_labels(data))
     task = match_model_labels(bundle, data)
@@ -78,17 +83,25 @@ def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrit
 
 
 def require_classifier(bundle: ModelBundle) -> None:
-    """`ModelError` where a model is no classifier; no other can be shrunk, nor reads faces of one size."""
+    """Raise `ModelError` unless a model is a classifier, the only kind that quantization supports."""
     if bundle.kind != "classifier":
         raise ModelError(f"{bundle.folder} is a {bundle.kind}; only a classifier can be shrunk.")
 
 
 def quantize_onnx(onnx_path: Path, calibration_faces: NDArray[np.uint8]) -> bytes:
-    """An ONNX network with 8-bit convolutions and sums; `calibration_faces` (n, s, s) show what numbers are met in it.
+    """Quantize the convolutions and additions of an ONNX network to 8 bits.
 
-    The last products stay as they are: they cost nothing, and what an answer may be like is not for faces alone to
-    show, since other things are looked at, too. Weights have 7 bits, since processors without VNNI add two products
-    in 16 bits, where larger ones would overflow: the answers shall be the same everywhere.
+    The output layers stay in floating point: they cost little time, and the network also classifies images that are
+    not faces, whose logits may lie outside of the range of the calibration faces. Weights use 7 bits, since processors
+    without VNNI add two products in 16 bits, which larger weights would overflow; predictions are then the same on
+    all processors.
+
+    Args:
+        onnx_path: The network to quantize.
+        calibration_faces: Gray faces uint8 (n, s, s) from which the activation ranges are estimated.
+
+    Returns:
+        The serialized ONNX network.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -101,14 +114,14 @@ def quantize_onnx(onnx_path: Path, calibration_faces: NDArray[np.uint8]) -> byte
             )
 
         def get_next(self) -> dict[str, Any]:
-            return next(self._faces, None)  # type: ignore[return-value]  # None ends it
+            return next(self._faces, None)  # type: ignore[return-value]  # None ends the calibration
 
     with tempfile.TemporaryDirectory() as scratch:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
         quant_pre_process(onnx_path, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared).graph
-        made = {name: node.name for node in graph.node for name in node.output}
-        last = [made[value.name] for value in graph.output]
+        node_by_output = {name: node.name for node in graph.node for name in node.output}
+        output_nodes = [node_by_output[value.name] for value in graph.output]
         quantize_static(
             prepared,
             quantized,
@@ -119,20 +132,20 @@ def quantize_onnx(onnx_path: Path, calibration_faces: NDArray[np.uint8]) -> byte
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv", "Add"],
-            nodes_to_exclude=last,
+            nodes_to_exclude=output_nodes,
         )
         return quantized.read_bytes()
 
 
 def _select_calibration_faces(data: Dataset, size: int) -> NDArray[np.uint8]:
-    """Training faces (n, size, size), the same every time."""
+    """Return training faces (n, size, size), the same ones on each call."""
     training = data.take(data.rows_in("train"))
     rows = np.random.default_rng(0).permutation(np.flatnonzero(~is_non_face(training)))[:_NUM_CALIBRATION_FACES]
     return resize_images(training.images[rows], size)
 
 
 def _compare_predictions(before: NDArray[np.intp], after: NDArray[np.intp], data: Dataset) -> dict[str, float]:
-    """Of the answers to the validation split: how many are right, how many were, and how many are the same."""
+    """Return the validation accuracies before and after quantization and the share of equal predictions."""
     labels = data.labels[data.rows_in("validation")]
     return {
         "accuracy_before": float((before == labels).mean()),

@@ -1,4 +1,4 @@
-"""How well a classifier does where faces are blurred, dark, turned, covered, small or noisy."""
+"""Evaluate a classifier on blurred, darkened, rotated, occluded, downscaled and noisy faces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from emotion.training.runs.predictions import ROBUSTNESS_FILE
 
 FaceBatch = NDArray[np.uint8]
 
-_MAX_FACES: Final = 1000  # faces: one in a hundred is worth a point, and the slowest network takes a minute or two
+# Enough for accuracies to about one percentage point, at one or two minutes for the slowest network.
+_MAX_FACES: Final = 1000
 
 
 class Corruption(NamedTuple):
-    """One way to spoil faces: `apply(face uint8 (s, s), rng)` of the same shape."""
+    """Hold a corruption of one severity; `apply(face, rng)` maps a gray face uint8 (s, s) to one of the same shape."""
 
     kind: str
     severity: float
@@ -29,10 +30,10 @@ class Corruption(NamedTuple):
 
 
 def iter_corruptions() -> Iterator[Corruption]:
-    """Every kind of change, from none of it to much; pixels are those of a face of 48."""
-    for kind, unit, amounts, make in _CORRUPTIONS:
-        for amount in amounts:
-            yield Corruption(kind, amount, unit, make(amount))
+    """Yield all corruptions by kind and severity; severities in pixels refer to a face of 48 x 48."""
+    for kind, unit, severities, make_corruption in _CORRUPTIONS:
+        for severity in severities:
+            yield Corruption(kind, severity, unit, make_corruption(severity))
 
 
 def _blur(sigma: float) -> Any:
@@ -44,35 +45,35 @@ def _brightness(offset: float) -> Any:
 
 
 def _rotation(degrees: float) -> Any:
-    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        middle = (len(face) - 1) / 2
-        way = degrees if rng.random() < 0.5 else -degrees
-        matrix = cv2.getRotationMatrix2D((middle, middle), way, 1.0)
+    def corrupt(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        center = (len(face) - 1) / 2
+        angle = degrees if rng.random() < 0.5 else -degrees
+        matrix = cv2.getRotationMatrix2D((center, center), angle, 1.0)
         return cv2.warpAffine(face, matrix, face.shape[::-1], borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
 
-    return change
+    return corrupt
 
 
 def _occlusion(area_fraction: float) -> Any:
-    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def corrupt(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         side = round(len(face) * area_fraction**0.5)
         y, x = rng.integers(0, len(face) - side + 1, 2)
         face = face.copy()
         face[y : y + side, x : x + side] = 128
         return face
 
-    return change
+    return corrupt
 
 
 def _downscale(size_px: float) -> Any:
-    def change(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def corrupt(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         side = len(face)
         if size_px >= side:
             return face
         small = cv2.resize(face, (int(size_px), int(size_px)), interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
-    return change
+    return corrupt
 
 
 def _noise(sigma: float) -> Any:
@@ -92,20 +93,31 @@ _CORRUPTIONS: Final = (
 def evaluate_robustness(
     predict: Callable[[FaceBatch], NDArray[np.integer]], task: TaskDataset, folder: Path, split: str = "validation"
 ) -> dict[str, Any]:
-    """Write robustness.json: `rows` of corruption, severity, unit, accuracy and macro_recall on up to a thousand
-    faces of a split, always the same ones. `predict`: gray faces uint8 (n, h, w) to the places (n,) of their
-    labels."""
+    """Evaluate a classifier under all corruptions and write robustness.json.
+
+    Args:
+        predict: Maps gray faces uint8 (n, h, w) to label indices (n,).
+        task: The labeled data; up to 1000 faces of it are used, the same ones on each call.
+        folder: The run folder to write to.
+        split: The split of the faces.
+
+    Returns:
+        `split`, `n` (number of faces) and `rows` with `corruption`, `severity`, `unit`, `accuracy` and
+        `macro_recall`, as written.
+    """
     data = task.data
     rows = np.random.default_rng(0).permutation(data.rows_in(split))[:_MAX_FACES]
     images, labels = data.images[rows], data.labels[rows]
-    untouched = _score_predictions(predict(images), labels)
-    lines = []
-    for case in iter_corruptions():
+    clean_scores = _score_predictions(predict(images), labels)
+    result_rows = []
+    for corruption in iter_corruptions():
         rng = np.random.default_rng(1)
-        changed = np.stack([case.apply(image, rng) for image in images])
-        right = untouched if np.array_equal(changed, images) else _score_predictions(predict(changed), labels)
-        lines.append({"corruption": case.kind, "severity": case.severity, "unit": case.unit, **right})
-    result = {"split": split, "n": len(rows), "rows": lines}
+        corrupted = np.stack([corruption.apply(image, rng) for image in images])
+        scores = clean_scores if np.array_equal(corrupted, images) else _score_predictions(predict(corrupted), labels)
+        result_rows.append(
+            {"corruption": corruption.kind, "severity": corruption.severity, "unit": corruption.unit, **scores}
+        )
+    result = {"split": split, "n": len(rows), "rows": result_rows}
     write_json(folder / ROBUSTNESS_FILE, result)
     return result
 
@@ -116,5 +128,5 @@ def _score_predictions(predicted: NDArray[np.integer], labels: NDArray[np.intege
 
 
 def read_robustness(folder: Path) -> dict[str, Any] | None:
-    """What `evaluate_robustness` wrote, None without the file. Raises `JobError` where it is damaged."""
+    """Read the result of `evaluate_robustness`, None without the file; raise `JobError` if it is damaged."""
     return read_json(folder / ROBUSTNESS_FILE)

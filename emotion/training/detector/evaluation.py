@@ -1,4 +1,4 @@
-"""Score face detectors on labelled photos, all in one run, as rows of one table."""
+"""Evaluate face detectors on annotated images: precision, recall, robustness and latency as rows of one table."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from emotion.training.detector.mosaic import transform_boxes, transform_points, 
 
 Row = dict[str, Any]
 
-MIN_FACE_PX: Final = 16.0  # sqrt(width * height) in pixels; smaller ones need not be found
-SCORE_THRESHOLD: Final = 0.6  # what the app begins with
-_MIN_ROLL_FACE_PX: Final = 32.0  # sqrt(width * height) in pixels, from which on it matters how a face is turned
-_MIN_SCORE: Final = 0.02  # what a precision-recall curve goes down to
+MIN_FACE_PX: Final = 16.0  # sqrt(width * height) in pixels; smaller true faces do not count
+SCORE_THRESHOLD: Final = 0.6  # the default of the app
+_MIN_ROLL_FACE_PX: Final = 32.0  # sqrt(width * height) in pixels; smaller true faces do not count for the roll
+_MIN_SCORE: Final = 0.02  # the lowest score on a precision-recall curve
 _FACE_SIZE_BINS: Final = (16, 24, 32, 64, 128, 1000)
 _ROTATIONS: Final = (0, 15, 30, 45)  # degrees clockwise
-_BLUR_SIGMAS: Final = (0, 1, 2, 3)  # deviation of the Gaussian in pixels
+_BLUR_SIGMAS: Final = (0, 1, 2, 3)  # standard deviations of the Gaussian in pixels
 _FRAME_SIZES: Final = ((320, 240), (640, 480), (1280, 720))
 
 
@@ -47,46 +47,62 @@ def evaluate_detectors(
     negatives: Sequence[AnnotatedImage],
     on_part: Callable[[str], None] = lambda part: None,
 ) -> list[Row]:
-    """Rows of `detector` and one of these: `source` with `ap50`, `ap30`, `ap50_find_all`, `num_faces`; `face_size`
-    ("16-24 px"), `rotation` ("15 degrees") or `blur` ("1 px") with `recall` and `precision` at the threshold 0.6 and
-    an IoU of at least 0.4, for `rotation` with `roll`, the median roll in degrees of the eyes of such faces of at
-    least 32 pixels, too; `negatives` (the number of photos without a face) with `false_positives`; `frame_size`
-    ("640x480") with `latency_ms`.
+    """Evaluate detectors on annotated images.
 
-    Photos are searched in their own size, for `ap50_find_all` as the app does where it is to find all; faces below
-    16 pixels and ignored regions do not count. Times are the median on one core. `on_part(name)` is called before
-    each part. Raises `DataError` without a face to find.
+    Images are processed at their original size, for `ap50_find_all` at the app's full resolution. Faces below 16
+    pixels and ignored regions do not count. Latencies are medians on one core.
+
+    Args:
+        detectors: The detectors to compare.
+        samples: Images with faces.
+        negatives: Images without faces.
+        on_part: Called with the name of each part before it is evaluated.
+
+    Returns:
+        Rows with `detector` and one of these groups of keys; a rate over no faces is None:
+
+        - `source` with `ap50`, `ap30`, `ap50_find_all` and `num_faces`,
+        - `face_size` ("16-24 px"), `rotation` ("15 degrees") or `blur` ("1 px") with `recall`, `precision` (at the
+          threshold 0.6 and an IoU of at least 0.4) and `num_faces`; `rotation` also with `roll`, the median roll in
+          degrees of detected faces of at least 32 pixels,
+        - `negatives` (the number of images without faces) with `false_positives`,
+        - `frame_size` ("640x480") with `latency_ms`.
+
+    Raises:
+        DataError: No image has a face that counts.
     """
-    if not any((box_sizes(photo.boxes) >= MIN_FACE_PX).any() for photo in samples):
+    if not any((box_sizes(sample.boxes) >= MIN_FACE_PX).any() for sample in samples):
         raise DataError(f"These {len(samples)} photos show no face of at least {MIN_FACE_PX:.0f} pixels.")
     rows: list[Row] = []
     for detector in detectors:
         on_part(detector.name)
-        searched = _run_on_samples(detector, samples)
-        parts = [*_score_by_source(detector, searched), *_score_by_size(searched)]
+        detections = _run_on_samples(detector, samples)
+        parts = [*_score_by_source(detector, detections), *_score_by_size(detections)]
         parts += _score_corruptions(
-            detector, searched, "rotation", {f"{d} degrees": partial(rotate_sample, degrees=d) for d in _ROTATIONS}
+            detector, detections, "rotation", {f"{d} degrees": partial(rotate_sample, degrees=d) for d in _ROTATIONS}
         )
         parts += _score_corruptions(
-            detector, searched, "blur", {f"{b} px": partial(_blur_sample, sigma=b) for b in _BLUR_SIGMAS}
+            detector, detections, "blur", {f"{b} px": partial(_blur_sample, sigma=b) for b in _BLUR_SIGMAS}
         )
-        ghosts = _run_on_samples(detector, negatives)
+        negative_detections = _run_on_samples(detector, negatives)
         parts.append(
             {
                 "negatives": len(negatives),
-                "false_positives": sum(int((one.scores >= SCORE_THRESHOLD).sum()) for one in ghosts),
+                "false_positives": sum(int((result.scores >= SCORE_THRESHOLD).sum()) for result in negative_detections),
             }
         )
         rows += [{"detector": detector.name, **row} for row in parts]
     on_part("latency")
     rows += _measure_latency(detectors, samples)
-    # JSON has no nan: a share of no faces is None.
+    # JSON has no nan, so a rate over no faces is None.
     return [{k: None if v != v else v for k, v in row.items()} for row in rows]
 
 
 class ImageDetections(NamedTuple):
-    """A photo and the boxes (n, 4) with scores (n,) and rolls (n,) in degrees that a detector found on it; nan where
-    it gives no landmarks."""
+    """Hold an image and the boxes (n, 4), scores (n,) and rolls (n,) of the faces that a detector finds in it.
+
+    Rolls are in degrees, nan for faces without landmarks.
+    """
 
     sample: AnnotatedImage
     boxes: NDArray[np.float64]
@@ -94,7 +110,7 @@ class ImageDetections(NamedTuple):
     roll_degrees: NDArray[np.float64]
 
     def match(self, min_iou: float, min_face_px: float = MIN_FACE_PX, max_face_px: float = np.inf) -> MatchResult:
-        """See `match_boxes`."""
+        """Match the detections to the true faces of the image with `match_boxes`."""
         return match_boxes(
             self.boxes, self.scores, self.sample.boxes, self.sample.ignore_boxes, min_iou, min_face_px, max_face_px
         )
@@ -103,8 +119,7 @@ class ImageDetections(NamedTuple):
 def run_detector(
     detector: FaceDetector, sample: AnnotatedImage, min_score: float, max_side: int | None = None
 ) -> ImageDetections:
-    """What a detector finds with a score of at least `min_score` on a photo, which is searched in its own size or with
-    the long side `max_side`."""
+    """Run a detector on an image at its original size, or with its longer side limited to `max_side` pixels."""
     faces = detector.detect(sample.image, min_score, max_side or max(sample.image.shape))
     boxes = np.array([[f.box.x1, f.box.y1, f.box.x2, f.box.y2] for f in faces], np.float64).reshape(-1, 4)
     rolls = np.array([f.landmarks.roll_degrees if f.landmarks else np.nan for f in faces], np.float64)
@@ -114,20 +129,20 @@ def run_detector(
 def _run_on_samples(
     detector: FaceDetector, samples: Iterable[AnnotatedImage], max_side: int | None = None
 ) -> list[ImageDetections]:
-    return [run_detector(detector, photo, _MIN_SCORE, max_side) for photo in samples]
+    return [run_detector(detector, sample, _MIN_SCORE, max_side) for sample in samples]
 
 
 def _score_by_source(detector: FaceDetector, detections: Sequence[ImageDetections]) -> Iterator[Row]:
-    larger = _run_on_samples(detector, (one.sample for one in detections), FULL_RESOLUTION_SIDE)
-    for source in sorted({one.sample.source for one in detections}):
+    full_resolution = _run_on_samples(detector, (result.sample for result in detections), FULL_RESOLUTION_SIDE)
+    for source in sorted({result.sample.source for result in detections}):
         row: Row = {"source": source}
-        for name, all_found, overlap in (
+        for name, all_detections, min_iou in (
             ("ap50", detections, 0.5),
             ("ap30", detections, 0.3),
-            ("ap50_find_all", larger, 0.5),
+            ("ap50_find_all", full_resolution, 0.5),
         ):
-            matched = concat(one.match(overlap) for one in all_found if one.sample.source == source)
-            row |= {name: round(average_precision(matched), 4), "num_faces": len(matched.face_scores)}
+            matches = concat(result.match(min_iou) for result in all_detections if result.sample.source == source)
+            row |= {name: round(average_precision(matches), 4), "num_faces": len(matches.face_scores)}
         yield row
 
 
@@ -139,7 +154,10 @@ def _precision_recall_row(matches: MatchResult) -> Row:
 def _score_by_size(detections: Sequence[ImageDetections]) -> Iterator[Row]:
     for low, high in pairwise(_FACE_SIZE_BINS):
         name = f"{low}-{high} px" if high < 1000 else f"over {low} px"
-        yield {"face_size": name, **_precision_recall_row(concat(one.match(0.4, low, high) for one in detections))}
+        yield {
+            "face_size": name,
+            **_precision_recall_row(concat(result.match(0.4, low, high) for result in detections)),
+        }
 
 
 def _score_corruptions(
@@ -148,34 +166,41 @@ def _score_corruptions(
     key: str,
     corruptions: Mapping[str, Callable[[AnnotatedImage], AnnotatedImage]],
 ) -> Iterator[Row]:
-    """Rows for photos that are changed; the first change is none, and was searched already."""
-    for i, (name, change) in enumerate(corruptions.items()):
-        changed = detections if i == 0 else _run_on_samples(detector, (change(one.sample) for one in detections))
-        row = {key: name, **_precision_recall_row(concat(one.match(0.4) for one in changed))}
-        yield row | {"roll": _median_roll(changed)} if key == "rotation" else row
+    """Yield a row for each corruption; the first one changes nothing, so `detections` are reused for it."""
+    for index, (name, corrupt) in enumerate(corruptions.items()):
+        corrupted = (
+            detections if index == 0 else _run_on_samples(detector, (corrupt(result.sample) for result in detections))
+        )
+        row = {
+            key: name,
+            **_precision_recall_row(concat(result.match(0.4) for result in corrupted)),
+        }
+        yield row | {"roll": _median_roll(corrupted)} if key == "rotation" else row
 
 
 def _median_roll(detections: Iterable[ImageDetections]) -> float:
     rolls = []
-    for one in detections:
-        sure = one.scores >= SCORE_THRESHOLD
-        found, _ = best_matches(one.boxes[sure], one.sample.boxes, _MIN_ROLL_FACE_PX)
-        rolls.append(one.roll_degrees[sure][found])
-    known = np.concatenate(rolls)
-    known = known[~np.isnan(known)]
-    return round(float(np.median(known)), 1) if known.size else float("nan")
+    for result in detections:
+        is_shown = result.scores >= SCORE_THRESHOLD
+        face_indices, _ = best_matches(result.boxes[is_shown], result.sample.boxes, _MIN_ROLL_FACE_PX)
+        rolls.append(result.roll_degrees[is_shown][face_indices])
+    all_rolls = np.concatenate(rolls)
+    all_rolls = all_rolls[~np.isnan(all_rolls)]
+    return round(float(np.median(all_rolls)), 1) if all_rolls.size else float("nan")
 
 
 def rotate_sample(sample: AnnotatedImage, degrees: float) -> AnnotatedImage:
-    """A photo turned clockwise on a sheet that holds all of it; boxes stay upright, around the turned ellipses
-    that faces fill."""
+    """Rotate an image clockwise on a canvas that contains all of it.
+
+    The boxes are the axis-aligned bounding boxes of the rotated ellipses that faces fill.
+    """
     height, width = sample.image.shape[:2]
     angle = np.deg2rad(degrees)
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    wide, tall = np.abs(linear) @ np.array([width, height])
-    middle = np.array([wide, tall]) / 2 - linear @ np.array([width, height]) / 2
-    matrix = np.column_stack([linear, middle])
-    pixels = warp_affine(sample.image, matrix, (round(wide), round(tall)))
+    canvas_width, canvas_height = np.abs(linear) @ np.array([width, height])
+    shift = np.array([canvas_width, canvas_height]) / 2 - linear @ np.array([width, height]) / 2
+    matrix = np.column_stack([linear, shift])
+    pixels = warp_affine(sample.image, matrix, (round(canvas_width), round(canvas_height)))
     return replace(
         sample,
         image=pixels,
@@ -192,17 +217,22 @@ def _blur_sample(sample: AnnotatedImage, sigma: float) -> AnnotatedImage:
 def _measure_latency(
     detectors: Sequence[FaceDetector], samples: Sequence[AnnotatedImage], num_rounds: int = 6
 ) -> Iterator[Row]:
-    """On frames with a real face. The detectors take turns, so that a busy moment meets them all; of each turn the
-    first frame does not count, since it finds the processor's caches full of another one's numbers."""
-    face = max(samples, key=lambda photo: float(box_sizes(photo.boxes).max(initial=0)))
+    """Measure the latency on frames with a real face.
+
+    The detectors alternate, so that other load on the machine affects them all. The first frame of each turn does not
+    count, since the processor's caches still hold the data of another detector.
+    """
+    largest_sample = max(samples, key=lambda sample: float(box_sizes(sample.boxes).max(initial=0)))
     with single_core():
         for width, height in _FRAME_SIZES:
-            frame = np.asarray(cv2.resize(face.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-            times: list[list[float]] = [[] for _ in detectors]
+            frame = np.asarray(
+                cv2.resize(largest_sample.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+            )
+            timings: list[list[float]] = [[] for _ in detectors]
             for _ in range(num_rounds):
-                for detector, seconds in zip(detectors, times, strict=True):
+                for detector, seconds in zip(detectors, timings, strict=True):
                     seconds += [_time_detection(detector, frame) for _ in range(6)][1:]
-            for detector, seconds in zip(detectors, times, strict=True):
+            for detector, seconds in zip(detectors, timings, strict=True):
                 latency_ms = round(float(np.median(seconds)) * 1e3, 2)
                 yield {"detector": detector.name, "frame_size": f"{width}x{height}", "latency_ms": latency_ms}
 

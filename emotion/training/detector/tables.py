@@ -1,4 +1,4 @@
-"""Tables of what detectors were measured to find."""
+"""Build tables of detector evaluations and of training histories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-# Titles of the rows that `evaluate_detectors` gives: key of the case, its title, and those of its metrics.
+# Titles of the rows of `evaluate_detectors`: key of the section, its title, and the titles of its metrics by key.
 _REPORT_SECTIONS: Final = (
     (
         "source",
@@ -26,7 +26,7 @@ _REPORT_SECTIONS: Final = (
 )
 
 
-# What people may know of the photos that detectors are measured on.
+# Titles of the evaluation data sets by their keys.
 _SOURCE_TITLES: Final = {
     "wider": "crowds and events (WIDER)",
     "fddb_sy32": "news portraits (FDDB)",
@@ -36,7 +36,7 @@ _SOURCE_TITLES: Final = {
 }
 
 
-# What stands in the columns of a history, in words; those of single sources of photos are made of their names.
+# Titles of the columns of a history; those of single data sets are derived from `_SOURCE_TITLES`.
 _HISTORY_LABELS: Final = {
     "fer2013_accuracy": "FER-2013, faces it learns",
     "val_fer2013_accuracy": "FER-2013, faces held out",
@@ -47,41 +47,50 @@ _HISTORY_LABELS: Final = {
 
 
 def detectors_long_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `detector`, `section`, `name`, `case`, `metric`, `value`: one line for each number that
-    `evaluate_detectors` gives; `section` is one of source, face_size, rotation, blur, negatives, frame_size; `case`
-    is a title that can stand alone, `name` one under the title of the section."""
-    lines = []
+    """Build a long table with one row for each metric of an evaluation.
+
+    Args:
+        rows: Rows of `evaluate_detectors`.
+
+    Returns:
+        Columns `detector`, `section` (source, face_size, rotation, blur, negatives or frame_size), `name` (a title
+        within the section), `case` (a title that includes the section), `metric` and `value`.
+    """
+    table_rows = []
     for row in rows:
         for section, title, metrics in _REPORT_SECTIONS:
             for metric, metric_title in metrics.items() if section in row else ():
-                if metric not in row:  # only rotated photos have a roll
+                if metric not in row:  # only rows of rotated images have a roll
                     continue
                 name = _SOURCE_TITLES.get(row[section], str(row[section]))
-                lines.append((row["detector"], section, name, f"{title} {name}", metric_title, row[metric]))
-    return pd.DataFrame(lines, columns=["detector", "section", "name", "case", "metric", "value"])
+                table_rows.append((row["detector"], section, name, f"{title} {name}", metric_title, row[metric]))
+    return pd.DataFrame(table_rows, columns=["detector", "section", "name", "case", "metric", "value"])
 
 
 def detectors_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Columns `case`, `metric` and one for each detector, of the rows that `evaluate_detectors` gives."""
-    wide: dict[tuple[str, str], dict[str, Any]] = {}
+    """Build a table with columns `case`, `metric` and one per detector from the rows of `evaluate_detectors`."""
+    values_by_case: dict[tuple[str, str], dict[str, Any]] = {}
     for detector, _, _, case, metric, value in detectors_long_table(rows).itertuples(index=False):
-        wide.setdefault((case, metric), {})[detector] = value
+        values_by_case.setdefault((case, metric), {})[detector] = value
     detectors = list(dict.fromkeys(row["detector"] for row in rows))
     return pd.DataFrame(
-        [[case, metric, *(values.get(name) for name in detectors)] for (case, metric), values in wide.items()],
+        [
+            [case, metric, *(values.get(name) for name in detectors)]
+            for (case, metric), values in values_by_case.items()
+        ],
         columns=["case", "metric", *detectors],
     )
 
 
 def history_table(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """Columns `epoch`, `metric` (in words), `value` (0 to 1): the accuracies or precisions of a history."""
-    lines = [
+    """Build a table with columns `epoch`, `metric` (title) and `value` (0 to 1) of the metrics in a history."""
+    table_rows = [
         (int(float(row["epoch"])), _get_history_label(name), float(value))
         for row in rows
         for name, value in row.items()
         if (name in _HISTORY_LABELS or name.startswith("val_ap_")) and value and row.get("epoch")
     ]
-    return pd.DataFrame(lines, columns=["epoch", "metric", "value"])
+    return pd.DataFrame(table_rows, columns=["epoch", "metric", "value"])
 
 
 def _get_history_label(column: str) -> str:
