@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[3]
-HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
+HEADS = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
 
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
