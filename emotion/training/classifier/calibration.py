@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
-from emotion.training.metrics import fit_logit_bias, fit_temperature
+from emotion.errors import DataError
+from emotion.model_store.card import Head
+from emotion.training.classifier.labeled_face_scores import RecognizedFaces
+from emotion.training.metrics import cross_entropy, fit_logit_bias, fit_temperature
 
 _FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
 _FACE_THRESHOLDS: Final = (0.001, 0.999)
 _VOTE_HEADS: Final = ("ferplus", "expression")  # whose targets are the FER+ votes
 _MIN_PRIOR: Final = 1e-4
+_MIN_PROBABILITY: Final = 1e-12
 
 
 def calibrate_heads(heads: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
@@ -58,3 +63,58 @@ def fit_face_threshold(logits: Mapping[str, NDArray], data: Dataset) -> dict[str
     threshold = float(1 / (1 + np.exp(-np.quantile(face_logits, _FACE_QUANTILE)))) if face_logits.size else 0.5
     low, high = _FACE_THRESHOLDS
     return {"output": "face", "threshold": round(min(high, max(low, threshold)), 4)}
+
+
+def calibrate_with_labeled_faces(
+    head: Head, logits: NDArray[np.floating], majority: NDArray[np.integer], recognized: Sequence[RecognizedFaces]
+) -> Head:
+    """Return a head whose temperature and prior suit candid and posed faces alike.
+
+    Expressions are rare on candid faces and equally frequent on posed ones, so no prior is right for both. The one with
+    the smallest sum of the mean cross-entropies of all sources is used: a power of the prior of the training split,
+    between none and all of it.
+
+    Args:
+        head: A head with `prior`.
+        logits: Its logits (n, classes) on the validation split.
+        majority: The FER+ labels (n,) of the split, -1 for none.
+        recognized: Sources of labeled faces, as the classifier with this head recognized them.
+
+    Raises:
+        DataError: The head has no prior, or there is neither a face with a majority nor a labeled one.
+    """
+    if head.prior is None:
+        raise DataError("The displayed head has no prior; train a classifier with FER+ votes and FER-2013 labels.")
+    voted = np.flatnonzero(majority >= 0)
+    sources = [(logits[voted], majority[voted]), *(_restore_logits(head, source) for source in recognized)]
+    sources = [(values, labels) for values, labels in sources if len(labels)]
+    if not sources:
+        raise DataError("Neither the data set nor the folder has a face with a label of the displayed head.")
+    log_prior = np.log(np.maximum(head.prior, _MIN_PRIOR))
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        temperature, power = np.exp(parameters[0]), np.clip(parameters[1], 0, 1)
+        return sum(cross_entropy(values / temperature + power * log_prior, labels) for values, labels in sources)
+
+    found = minimize(loss, np.array([0.0, 0.5]), method="Nelder-Mead")
+    bias = np.clip(found.x[1], 0, 1) * log_prior
+    return head.model_copy(
+        update={
+            "temperature": round(float(np.exp(found.x[0])), 4),
+            "logit_bias": tuple(round(float(value), 4) for value in bias - bias.max()),
+        }
+    )
+
+
+def _restore_logits(head: Head, recognized: RecognizedFaces) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return logits (n, classes) and labels (n,) of the faces that were found and have a label of the head."""
+    rows = [
+        ([result.scores[label] for label in head.labels], head.labels.index(face.label))
+        for face, result in zip(recognized.faces, recognized.results, strict=True)
+        if result.scores is not None and face.label in head.labels
+    ]
+    if not rows:
+        return np.empty((0, len(head.labels))), np.empty(0, np.intp)
+    probs = np.array([probabilities for probabilities, _ in rows])
+    logits = (np.log(np.maximum(probs, _MIN_PROBABILITY)) - np.array(head.logit_bias or 0.0)) * head.temperature
+    return logits, np.array([label for _, label in rows])

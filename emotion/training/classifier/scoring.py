@@ -265,6 +265,26 @@ def evaluate_classifier(
     return result
 
 
+def replace_heads(bundle: ModelBundle, data: Dataset, heads: Mapping[str, Head]) -> dict[str, Any]:
+    """Replace calibrated heads in the card of a classifier, and score it again on validation and test split.
+
+    Returns:
+        The scores by split, which the report and the card hold, too.
+    """
+    task = match_model_labels(bundle, data)
+    fields = {name: head.model_dump(mode="json", exclude_none=True) for name, head in heads.items()}
+    card_fields = {**bundle.card_fields, "heads": {**bundle.card_fields["heads"], **fields}}
+    classifier, is_duplicate = ExpressionClassifier(bundle), is_train_duplicate(task.data)
+    scores = {
+        split: score_split(card_fields, split_logits(classifier, task.data, split), task.data, split, is_duplicate)
+        for split in ("validation", "test")
+    }
+    write_json(bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), **scores})
+    metrics = {split: _select_card_metrics(scores[split]) for split in scores}
+    write_card(bundle.folder, {**card_fields, "metrics": {**bundle.card.metrics, **metrics}})
+    return scores
+
+
 def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the rows of `evaluate_end_to_end` into the report of a classifier, and their rates into its card."""
     write_json(
