@@ -55,7 +55,9 @@ def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result in DIR as a whole.")
 @click.option("--detector", help="glance, yunet or haar (default: the best one available).")
 @click.option("--model", type=click.Path(path_type=Path), help="A classifier or finished run (default: the built-in).")
-@click.option("--head", help="Head of the classifier: ferplus (8 expressions) or fer2013 (7).")
+@click.option(
+    "--head", help="Head of the classifier: expression (the default) or ferplus (8 expressions), or fer2013 (7)."
+)
 @click.option("--detection-threshold", type=FRACTION, default=0.6, help="Minimum score of a face, 0 to 1.")
 @click.option("--min-confidence", type=FRACTION, default=0.5, help="Below this confidence a label is unsure.")
 @click.option(

@@ -84,7 +84,7 @@ class EvaluateOptions:
     metavar="DIR",
     help="Instead of --data: a folder of images with labels.json, a label and a person for each file.",
 )
-@click.option("--head", help="With --faces: ferplus or fer2013 (default: the one that is displayed).")
+@click.option("--head", help="With --faces: expression, ferplus or fer2013 (default: the displayed one).")
 @ferplus_option
 @click.option("--split", type=click.Choice(("validation", "test")), default="validation")
 @click.option("--save-predictions", is_flag=True, help="Write the prediction of each face into predictions.npz.")

@@ -179,6 +179,8 @@ def _list_training_facts(bundle: ModelBundle) -> list[str]:
         facts.append(
             "They are small, gray and from a search of the web (FER-2013); ten people each labeled them again (FER+)."
         )
+    if "expression" in bundle.heads:
+        facts.append("What it displays is learned from both labels, since ten people often call an angry face neutral.")
     if card.teachers:
         facts.append(f"{len(card.teachers)} other networks of this program taught it, too.")
     return facts
