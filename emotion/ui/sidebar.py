@@ -115,7 +115,7 @@ def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...
         heads,
         format_func=lambda name: describe_head(bundle, name),
         key=f"side_head_{bundle.name}",
-        help="What the classifier learned its expressions from. FER-2013: the label of each face there. FER+: the votes "
-        "of ten people for each face. Expression: both together, which recognizes the most kinds of faces.",
+        help="What the classifier learned its expressions from. FER-2013: the label of each face there. FER+: the "
+        "votes of ten people for each face. Expression: both together, which recognizes the most kinds of faces.",
     )
     return bundle, head, tuple(errors)

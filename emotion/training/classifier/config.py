@@ -8,17 +8,20 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
+from emotion.datasets.dataset import IMAGE_SIZE
 from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
 from emotion.training.classifier.zoo import get_architecture, list_architectures
 
 NATIVE_NETWORKS: Final = tuple(info.name for info in list_architectures() if info.is_native)
-OPTIMIZERS: Final = ("adam", "sgd", "rmsprop")
+OPTIMIZERS: Final = ("adam", "adamw", "sgd", "rmsprop")
 LR_SCHEDULES: Final = ("constant", "cosine", "plateau")
 PLATEAU_FACTOR: Final = 0.2  # the rate times this after `PLATEAU_PATIENCE` epochs without a smaller loss
 PLATEAU_PATIENCE: Final = 5
 MIN_LEARNING_RATE: Final = 1e-4
+# Decoupled: with momentum 0.9 the first is as much as an L2 penalty's usual 5e-4.
+_WEIGHT_DECAY: Final = {"sgd": 5e-3, "adamw": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,10 @@ class TrainingConfig:
     network: str = "seresnet"
     epochs: int = 80
     batch_size: int = 128
-    learning_rate: float = 0.1  # the peak, for SGD with Nesterov momentum 0.9
+    optimizer: str = "sgd"  # with Nesterov momentum 0.9, or "adamw"
+    learning_rate: float = 0.1  # the peak
     warmup_ratio: float = 0.1  # share of the steps before the peak; then a cosine to 0
-    weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
+    weight_decay: float = _WEIGHT_DECAY["sgd"]
     label_smoothing: float = 0.1  # a third of FER-2013's labels differ from the majority of FER+ votes
     ferplus_label_smoothing: float = 0.05
     # The loss is that of FER-2013 plus those of the other heads, each times its weight.
@@ -204,6 +208,8 @@ class TrainingConfig:
         check_types(self)
         if self.network not in NATIVE_NETWORKS:
             raise EmotionError(f"There is no network {self.network!r}; choose {_format_choices(NATIVE_NETWORKS)}.")
+        if self.optimizer not in _WEIGHT_DECAY:
+            raise EmotionError(f"{self.optimizer!r} cannot train it; choose {_format_choices(tuple(_WEIGHT_DECAY))}.")
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0 or self.seed < 0:
             raise EmotionError(
                 f"{self.epochs} epochs of batches of {self.batch_size} at the learning rate {self.learning_rate} "
@@ -219,8 +225,15 @@ class TrainingConfig:
         `teachers` and `init_from` are the sha256 of those of the plan. What is trained already needs no small images.
         """
         names = ("network", "epochs", "batch_size", "learning_rate", "seed", "augmentation", "distillation_weight")
-        config = cls(**{name: getattr(plan, name) for name in names}, teachers=teachers, init_from=init_from)
-        return replace(config, progressive_sizes=config.progressive_sizes[-1:]) if init_from else config
+        size = get_architecture(plan.network).input_size
+        return cls(
+            **{name: getattr(plan, name) for name in names},
+            optimizer=plan.optimizer,
+            weight_decay=_WEIGHT_DECAY[plan.optimizer],
+            progressive_sizes=(size,) if init_from or size != IMAGE_SIZE else cls.progressive_sizes,
+            teachers=teachers,
+            init_from=init_from,
+        )
 
     def image_size_at(self, epoch: int) -> int:
         """Return the side in pixels of the training faces in `epoch` (from 0)."""

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from emotion.training.classifier.mobilenet import face_mobilenet
 from emotion.training.keras_setup import Tensor
 
 # Operations that run in parallel make the last bits of a result depend on their order. In sequence, each on all cores,
@@ -82,5 +83,5 @@ def _se_residual_block(x: Tensor, filters: int) -> Tensor:
 
 
 CLASSIFIER_NETWORKS: Mapping[str, Callable[[Mapping[str, int]], keras.Model]] = MappingProxyType(
-    {"seresnet": seresnet, "seresnet-wide": seresnet_wide}
+    {"seresnet": seresnet, "seresnet-wide": seresnet_wide, "face-mobilenet": face_mobilenet}
 )

@@ -77,7 +77,7 @@ class MultiHeadRecipe(Recipe):
         check_splits(data.source, count_labels(data))
         check_labels(data.source, data.label_names)
         self.task, self._plan, self._negative_crops = wrap_dataset(data), plan, negative_crops
-        self._init_file = find_weights_file(Path(plan.init_from)) if plan.init_from else None
+        self._init_file = find_weights_file(Path(plan.init_from), plan.network) if plan.init_from else None
         self._config = TrainingConfig.from_plan(
             plan,
             tuple(bundle.sha256 for bundle in teachers),
@@ -124,8 +124,8 @@ class MultiHeadRecipe(Recipe):
         data = self.task.data
         fields = {
             "input": _describe_input(
-                data.images.shape[1],
-                "each image is standardized to mean 0 and standard deviation 1 inside the network",
+                get_architecture(self._plan.network).input_size,
+                "normalized inside the network",
             ),
             "default_head": next(head for head in ("expression", "ferplus", "fer2013") if head in heads),
             "heads": self._describe_heads(heads),
@@ -198,11 +198,21 @@ class SingleHeadRecipe(Recipe):
         }
 
 
-def find_weights_file(path: Path) -> Path:
-    """Return the Keras file of a model folder, or `path` itself; `ModelError` where there is no such file."""
-    file = path / _KERAS_FILE if path.is_dir() else path
-    if not file.is_file() or file.suffix != ".keras":
-        raise ModelError(f"There is no {_KERAS_FILE} in {path}; give a finished run, a model folder or a .keras file.")
+def find_weights_file(path: Path, network: str) -> Path:
+    """Return the file of the initial weights of a network.
+
+    Args:
+        path: A finished run or model folder, a .keras file, or one of the network's `init_format`.
+        network: The network that is trained.
+
+    Raises:
+        ModelError: There is no such file, or the network cannot begin with it.
+    """
+    file, suffixes = path / _KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
+    if not file.is_file():
+        raise ModelError(f"There is no {file}; give a finished run, a model folder or a file of weights.")
+    if file.suffix not in suffixes:
+        raise ModelError(f"{network} cannot begin with {file}; expected a file that ends with .keras.")
     return file
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.training.classifier import networks
 from emotion.training.classifier.batches import (
@@ -24,6 +25,7 @@ from emotion.training.classifier.classifier_training import ClassifierTraining, 
 from emotion.training.classifier.config import TrainingConfig
 from emotion.training.classifier.initial_weights import load_initial_weights
 from emotion.training.classifier.losses import BalancedCrossentropy
+from emotion.training.classifier.mobilenet import load_face_recognition_weights
 from emotion.training.classifier.scoring import wrap_dataset
 from emotion.training.classifier.validation import ValidationSet, held_out_mask
 from emotion.training.fused_batch_norm import with_fused_batch_norm
@@ -32,6 +34,7 @@ from emotion.training.optimizers import NOT_DECAYED, warmup_cosine
 from emotion.training.runs.run_context import RunContext
 
 _MOMENTUM: Final = 0.9
+_NUM_PROBE_FACES: Final = 1024  # from which the moments of the activations are measured
 
 
 def fit_classifier(
@@ -52,7 +55,7 @@ def fit_classifier(
         run: Where to write, and who follows it.
         negative_crops: uint8 (m, 48, 48) without a face; they train the face head, a tenth of them measures it.
         teachers: Classifiers whose probabilities have the share `config.distillation_weight` in the loss.
-        init_file: The Keras file of a trained network of the same architecture; None for random weights.
+        init_file: The file of the initial weights, see `recipes.find_weights_file`; None for random weights.
 
     Returns:
         The network with the weights of the best epoch.
@@ -111,11 +114,11 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     def _compile(self) -> None:
         config = self.config
         schedule = warmup_cosine(config, config.epochs * (len(self.images) // config.batch_size))
-        optimizer = keras.optimizers.SGD(
-            schedule,  # pyright: ignore[reportArgumentType]
-            momentum=_MOMENTUM,
-            nesterov=True,
-            weight_decay=config.weight_decay,
+        options: dict[str, Any] = {"learning_rate": schedule, "weight_decay": config.weight_decay}
+        optimizer = (
+            keras.optimizers.AdamW(**options)
+            if config.optimizer == "adamw"
+            else keras.optimizers.SGD(momentum=_MOMENTUM, nesterov=True, **options)
         )
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
         loss_weights = {
@@ -141,8 +144,13 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         optimizer.build(self.network.trainable_variables)
 
     def load_initial_weights(self, path: Path) -> None:
-        """Copy the weights of a trained network of the same architecture, see `initial_weights`."""
-        load_initial_weights(self.export_network, path, self.heads)
+        """Copy the weights of a trained network of the same architecture, or those of face recognition."""
+        if path.suffix == ".json":
+            rows = np.random.default_rng(self.config.seed).permutation(len(self.images))[:_NUM_PROBE_FACES]
+            faces = resize_images(self.images[rows], self.config.progressive_sizes[-1])
+            load_face_recognition_weights(self.export_network, path, faces)
+        else:
+            load_initial_weights(self.export_network, path, self.heads)
         self.network.set_weights(self.export_network.get_weights())
 
     def start_epoch(self, epoch: int) -> ClassifierBatches:

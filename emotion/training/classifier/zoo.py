@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ class ArchitectureInfo:
     label_sets: tuple[str, ...] = _SINGLE_HEAD_SETS
     locked_fields: tuple[str, ...] = field(default=())  # fields of `TrainingPlan` that cannot be changed
     is_native: bool = False  # whether it has all heads, and the recipe, of this project
+    init_format: str = ""  # the ending of a file, besides .keras, whose weights it can begin with
 
     def count_parameters(self, num_classes: int) -> int:
         """Return the number of parameters for a number of classes."""
@@ -90,8 +91,9 @@ def _make_native_info(
     epochs: int,
     train_ms_per_image: float,
     activation_bytes: int,
+    **changes: Any,
 ) -> ArchitectureInfo:
-    return ArchitectureInfo(
+    info = ArchitectureInfo(
         name,
         title,
         "this project",
@@ -116,6 +118,7 @@ def _make_native_info(
         locked_fields=("optimizer", "lr_schedule", "early_stopping_patience", "horizontal_flip", "weights"),
         is_native=True,
     )
+    return replace(info, **changes)
 
 
 _ARCHITECTURES: Final = (
@@ -196,6 +199,27 @@ _ARCHITECTURES: Final = (
         3_000_000,
     ),
     _make_native_info("seresnet-wide", "A wider one", "no figure", 2_622_572, 256, 60, 12.0, 3_600_000),
+    _make_native_info(
+        "face-mobilenet",
+        "MobileNet on face recognition",
+        "no figure",
+        3_300_000,
+        1024,
+        12,
+        10.0,
+        9_000_000,
+        input_size=112,
+        init_format=".json",
+        defaults=_make_defaults(
+            epochs=12,
+            batch_size=64,
+            optimizer="adamw",
+            learning_rate=5e-4,
+            lr_schedule="cosine",
+            augmentation=Augmentation(),
+            horizontal_flip=True,
+        ),
+    ),
 )
 _BY_NAME: Final = MappingProxyType({info.name: info for info in _ARCHITECTURES})
 

@@ -76,17 +76,22 @@ def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
         load_initial_weights(build({"fer2013": 7}), path, {"fer2013": 7})
 
 
-@pytest.mark.parametrize("name", ["", "missing.keras", "folder", "weights.h5"])
-def test_what_is_no_keras_file_is_refused_before_keras_is_loaded(tmp_path: Path, name: str) -> None:
-    (tmp_path / "folder").mkdir()
+@pytest.mark.parametrize("name", ["", "missing.keras"])
+def test_a_missing_file_is_refused_before_keras_is_loaded(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"There is no .*\.keras; give a finished run"):
+        find_weights_file(tmp_path / name, "seresnet")
+
+
+def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.h5").touch()
-    with pytest.raises(ModelError, match=r"There is no model.keras in .*; give a finished run"):
-        find_weights_file(tmp_path / name)
+    with pytest.raises(ModelError, match=r"seresnet cannot begin with .*weights.h5; expected a file that ends"):
+        find_weights_file(tmp_path / "weights.h5", "seresnet")
 
 
 def test_a_model_folder_names_its_keras_file(tmp_path: Path) -> None:
-    (tmp_path / "model.keras").touch()
-    assert find_weights_file(tmp_path) == find_weights_file(tmp_path / "model.keras") == tmp_path / "model.keras"
+    path = tmp_path / "model.keras"
+    path.touch()
+    assert find_weights_file(tmp_path, "seresnet") == find_weights_file(path, "seresnet") == path
 
 
 def test_networks_of_the_zoo_refuse_initial_weights_of_a_classifier() -> None:
