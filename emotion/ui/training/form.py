@@ -52,6 +52,7 @@ def fill_form(plan: TrainingPlan) -> None:
             f"train_distillation_weight_{name}": plan.distillation_weight,
             f"train_teachers_{name}": [os.path.abspath(folder) for folder in plan.teachers if Path(folder).is_dir()],
             f"train_weights_{name}": plan.weights if plan.weights in WEIGHT_SOURCES else "file",
+            f"train_init_from_{name}": plan.init_from,
         }
     )
     path = Path(plan.data)

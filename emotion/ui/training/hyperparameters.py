@@ -16,6 +16,7 @@ from emotion.errors import EmotionError, ModelError
 from emotion.model_store import store
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan
+from emotion.training.classifier.recipes import find_weights_file
 from emotion.training.classifier.zoo import ArchitectureInfo, list_architectures
 from emotion.training.preflight import check_teachers, max_batch_size
 from emotion.ui import augmentation_controls, messages
@@ -128,6 +129,7 @@ def _choose_initialization(
         options["weights"] = _choose_weights(architecture, errors)
     if architecture.is_native:
         options |= _choose_teachers(architecture, defaults)
+        options["init_from"] = _choose_init_from(architecture, errors)
         if dataset.info:
             teachers = [Path(folder) for folder in options["teachers"]]
             with collect_errors(errors):
@@ -168,6 +170,20 @@ def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
     with collect_errors(errors):
         if not Path(path).is_file():
             raise ModelError(f"There is no file {path or 'named yet'}; give the ImageNet weights without top.")
+    return path
+
+
+def _choose_init_from(architecture: ArchitectureInfo, errors: list[str]) -> str:
+    """Enter the classifier or the file whose weights a native network begins with; "" for random ones."""
+    path = st.text_input(
+        "Begins with the weights of",
+        key=f"train_init_from_{architecture.name}",
+        placeholder="random weights",
+        help="The folder of a trained classifier with the same network, or a file of weights.",
+    ).strip()
+    if path:
+        with collect_errors(errors):
+            find_weights_file(Path(path), architecture.name)
     return path
 
 
