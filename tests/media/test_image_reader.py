@@ -152,9 +152,9 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
     "PNG 1 bit": (png_of(GRAY > 99, 1, 0), gray_to_rgb((GRAY > 99) * np.uint8(255))),
     "PNG 2 bits": (png_of(GRAY >> 6, 2, 0), gray_to_rgb((GRAY >> 6) * np.uint8(85))),
     "PNG 4 bits": (png_of(GRAY >> 4, 4, 0), gray_to_rgb((GRAY >> 4) * np.uint8(17))),
-    "PNG grey": (saved(GRAY, "PNG"), gray_to_rgb(GRAY)),
-    "PNG grey 16": (png_of(WIDE, 16, 0), gray_to_rgb((WIDE >> 8).astype(np.uint8))),
-    "PNG grey 16 with a hole": (
+    "PNG gray": (saved(GRAY, "PNG"), gray_to_rgb(GRAY)),
+    "PNG gray 16": (png_of(WIDE, 16, 0), gray_to_rgb((WIDE >> 8).astype(np.uint8))),
+    "PNG gray 16 with a hole": (
         png_of(WIDE, 16, 0, chunk(b"tRNS", struct.pack(">H", WIDE[3, 5]))),
         gray_to_rgb(np.where(WIDE[3, 5] == WIDE, 255, WIDE >> 8).astype(np.uint8)),
     ),
@@ -164,7 +164,7 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
         np.where((RGB[3, 5] == RGB).all(axis=2)[..., None], np.uint8(255), RGB),
     ),
     "PNG RGB 16": (png_of(RGB.astype(np.uint16) * 257, 16, 2), RGB),
-    "PNG grey and alpha": (png_of(np.dstack([GRAY, ALPHA]), 8, 4), blend_over_white(gray_to_rgb(GRAY), ALPHA)),
+    "PNG gray and alpha": (png_of(np.dstack([GRAY, ALPHA]), 8, 4), blend_over_white(gray_to_rgb(GRAY), ALPHA)),
     "PNG RGBA": (saved(np.dstack([RGB, ALPHA]), "PNG"), blend_over_white(RGB, ALPHA)),
     "PNG RGBA 16": (
         png_of(np.dstack([RGB, ALPHA]).astype(np.uint16) * 257, 16, 6),
@@ -186,7 +186,7 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
         np.where((INDEX == 2)[..., None], np.uint8(255), PALETTE[INDEX]),
     ),
     "BMP 1 bit": (saved(Image.fromarray(GRAY > 99), "BMP"), gray_to_rgb((GRAY > 99) * np.uint8(255))),
-    "BMP grey": (saved(GRAY, "BMP"), gray_to_rgb(GRAY)),
+    "BMP gray": (saved(GRAY, "BMP"), gray_to_rgb(GRAY)),
     "BMP RGB": (saved(RGB, "BMP"), RGB),
     "BMP palette": (saved(palette_image(), "BMP"), PALETTE[INDEX]),
     "PPM": (saved(RGB, "PPM"), RGB),
@@ -201,8 +201,8 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
     "TIFF LZW": (saved(RGB, "TIFF", compression="tiff_lzw"), RGB),
     "TIFF deflate": (saved(RGB, "TIFF", compression="tiff_adobe_deflate"), RGB),
     "TIFF RGBA": (saved(np.dstack([RGB, ALPHA]), "TIFF"), blend_over_white(RGB, ALPHA)),
-    "TIFF grey 16": (saved(WIDE, "TIFF"), gray_to_rgb((WIDE >> 8).astype(np.uint8))),
-    "TIFF grey 16 big-endian": (
+    "TIFF gray 16": (saved(WIDE, "TIFF"), gray_to_rgb((WIDE >> 8).astype(np.uint8))),
+    "TIFF gray 16 big-endian": (
         tiff(
             [(t, 4, 1, v) for t, v in {256: W, 257: H, 258: 16, 262: 1, 273: -1, 278: H, 279: W * H * 2}.items()],
             WIDE.astype(">u2").tobytes(),
@@ -233,7 +233,7 @@ EXACT: dict[str, tuple[bytes, NDArray]] = {
 CLOSE: dict[str, tuple[bytes, NDArray]] = {
     "JPEG": (saved(RGB, "JPEG", quality=98, subsampling=0), RGB),
     "JPEG progressive": (saved(RGB, "JPEG", quality=98, subsampling=0, progressive=True), RGB),
-    "JPEG grey": (saved(GRAY, "JPEG", quality=98), gray_to_rgb(GRAY)),
+    "JPEG gray": (saved(GRAY, "JPEG", quality=98), gray_to_rgb(GRAY)),
     "JPEG CMYK of Adobe": (saved(Image.fromarray(CMYK, "CMYK"), "JPEG", quality=100), CMYK_RGB),
     "MPO": (saved(RGB, "MPO", quality=98, subsampling=0, save_all=True, append_images=[]), RGB),
     "TIFF CMYK": (saved(Image.fromarray(CMYK, "CMYK"), "TIFF"), CMYK_RGB),
@@ -793,7 +793,7 @@ def test_threads_get_the_same_pixels() -> None:
 
 
 def test_file_array_pillow_and_bgr_give_the_same_pixels() -> None:
-    for name in ("PNG RGB", "PNG RGBA", "PNG grey", "PNG grey 16", "PNG 1 bit", "PNG palette with alphas"):
+    for name in ("PNG RGB", "PNG RGBA", "PNG gray", "PNG grey 16", "PNG 1 bit", "PNG palette with alphas"):
         data, expected = EXACT[name]
         lazy = Image.open(io.BytesIO(data))
         assert np.array_equal(as_rgb(lazy), expected), name
@@ -804,8 +804,8 @@ def test_file_array_pillow_and_bgr_give_the_same_pixels() -> None:
     rgba = np.dstack([RGB, ALPHA])
     assert np.array_equal(as_rgb(rgba), EXACT["PNG RGBA"][1])
     assert np.array_equal(as_rgb(rgba[..., [2, 1, 0, 3]], order="bgr"), EXACT["PNG RGBA"][1])
-    assert np.array_equal(as_rgb(WIDE), EXACT["PNG grey 16"][1])
-    assert np.array_equal(as_rgb(WIDE.astype(">u2")), EXACT["PNG grey 16"][1])
+    assert np.array_equal(as_rgb(WIDE), EXACT["PNG gray 16"][1])
+    assert np.array_equal(as_rgb(WIDE.astype(">u2")), EXACT["PNG gray 16"][1])
     assert np.array_equal(as_rgb(GRAY > 99), EXACT["PNG 1 bit"][1])
     assert np.array_equal(as_rgb(RGB.astype(np.float32) / 255), RGB)
     jpeg = VALID_FILES["JPEG"]

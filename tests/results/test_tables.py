@@ -302,7 +302,7 @@ def test_measures_of_detectors_stand_side_by_side() -> None:
     assert lines["photos of crowds and events (WIDER)", "average precision, IoU 0.5"] == (0.75, 0.25)
     assert lines["photos without a face: 40", "false positives"][0] == 2
     assert lines["time for 320x240", "milliseconds"][1] == 12.5
-    assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
+    assert "photos of mine" in {case for case, _ in lines}  # a source that is not built in
     long = detector_tables.detectors_long_table(MEASURED)
     assert len(long) == 3 * 3 + 2
     assert set(long["section"]) == {"source", "negatives", "frame_size"}
@@ -393,11 +393,11 @@ def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.
         assert tables.stream_to_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
 
 
-@pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
+@pytest.mark.parametrize("provenance", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
 @pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
-def test_stream_json(receipt: dict, frames: list[dict]) -> None:
-    text = serialization.stream_to_json(receipt, map(json.dumps, frames))
-    assert json.loads(text) == {**receipt, "frames": frames}
+def test_stream_json(provenance: dict, frames: list[dict]) -> None:
+    text = serialization.stream_to_json(provenance, map(json.dumps, frames))
+    assert json.loads(text) == {**provenance, "frames": frames}
     assert text.endswith("\n")
 
 
@@ -428,7 +428,7 @@ def test_the_table_of_a_generator() -> None:
     table = generation_tables.generator_table(result)
     assert list(table.columns) == ["metric", "synthetic", "real"]
     lines = {metric: (synthetic, real) for metric, synthetic, real in table.itertuples(index=False)}
-    assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
+    assert len(lines) == len(table) == 7 + 2 + 1  # no line for trainings without results
     assert lines["classified as requested"] == (0.8, 0.7)
     assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)
     assert lines["classified as requested: sad"] == (0.75, 0.7)
