@@ -181,8 +181,8 @@ def test_less_confident_segments_are_paler_and_uncertain_ones_thin() -> None:
 
 def test_legend_and_height_do_not_depend_on_the_displayed_expressions() -> None:
     first, second = (
-        charts.plot_live_timeline(make_history((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
-        for shown in ("sad", "unsure")
+        charts.plot_live_timeline(make_history((-1.0, 1, label, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
+        for label in ("sad", "unsure")
     )
     for part in ("color", "x"):
         assert first["encoding"][part] == second["encoding"][part]

@@ -315,16 +315,16 @@ def test_upright_face_with_a_high_score_ends_the_rotation_search(fake_detector: 
     assert (image is NOISE, len(faces), rotation, len(detector.calls)) == (True, 1, 0, 1)
 
 
-@pytest.mark.parametrize(("other", "expected"), [(0.55, 0), (0.65, 90)])
+@pytest.mark.parametrize(("rotated_score", "expected"), [(0.55, 0), (0.65, 90)])
 def test_rotation_needs_a_clearly_better_score_than_the_upright_image(
-    fake_detector: Make, fake_classifier: Make, other: float, expected: int
+    fake_detector: Make, fake_classifier: Make, rotated_score: float, expected: int
 ) -> None:
     """The unrotated image is wider than high."""
     image = np.zeros((40, 60, 3), np.uint8)
     image[:5, :5] = 255
     detector = fake_detector(
         lambda candidate: (
-            [Face(A, 0.4)] if candidate.shape[1] == 60 else [Face(A, other)] if candidate[0, -1, 0] else []
+            [Face(A, 0.4)] if candidate.shape[1] == 60 else [Face(A, rotated_score)] if candidate[0, -1, 0] else []
         )
     )
     assert (
@@ -449,10 +449,10 @@ def test_threads_sharing_an_analyzer_get_the_same_results(sample: ImageArray, ti
         parallel = list(pool.map(lambda i: analyzer.analyze(images[i % 4], settings), range(32)))
     for i, faces in enumerate(parallel):
         assert [face.box for face in faces] == [face.box for face in serial[i % 4]]
-        for one, other in zip(faces, serial[i % 4], strict=True):
-            assert one.scores
-            assert other.scores
-            np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=1e-6)
+        for actual, expected in zip(faces, serial[i % 4], strict=True):
+            assert actual.scores
+            assert expected.scores
+            np.testing.assert_allclose(list(actual.scores.values()), list(expected.scores.values()), atol=1e-6)
 
 
 def test_detector_is_called_by_one_thread_at_a_time(fake_detector: Make, fake_classifier: Make) -> None:

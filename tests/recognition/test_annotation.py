@@ -46,13 +46,13 @@ def label_boxes(monkeypatch: pytest.MonkeyPatch) -> list[Box]:
 # ------------------------------------------------------------------ input and output
 
 
-@pytest.mark.parametrize("blur", [False, True])
+@pytest.mark.parametrize("anonymize", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 40])
-def test_annotate_returns_a_copy(count: int, blur: bool) -> None:
+def test_annotate_returns_a_copy(count: int, anonymize: bool) -> None:
     image = RNG.integers(0, 256, (400, 600, 3), dtype=np.uint8)
     image.flags.writeable = False
     before = image.copy()
-    out = annotate(image, grid(8, 5, 40, 25)[:count], anonymize=blur)
+    out = annotate(image, grid(8, 5, 40, 25)[:count], anonymize=anonymize)
     np.testing.assert_array_equal(image, before)
     assert (out.shape, out.dtype) == (image.shape, np.uint8)
     assert not np.shares_memory(out, image)
@@ -66,12 +66,12 @@ def test_annotate_returns_a_copy(count: int, blur: bool) -> None:
         st.tuples(st.floats(-100, 150), st.floats(-100, 150), st.floats(0, 200), st.floats(0, 200)), max_size=4
     ),
     unsure=st.booleans(),
-    blur=st.booleans(),
+    anonymize=st.booleans(),
 )
-def test_any_box_can_be_annotated(shape: tuple[int, int], boxes: list, unsure: bool, blur: bool) -> None:
+def test_any_box_can_be_annotated(shape: tuple[int, int], boxes: list, unsure: bool, anonymize: bool) -> None:
     image = np.full((*shape, 3), 99, np.uint8)
     faces = [happy(Box(x, y, x + w, y + h), unsure="dark" if unsure else None) for x, y, w, h in boxes]
-    assert annotate(image, [*faces, Face(Box(0, 0, 9, 9), 0.5)], anonymize=blur).shape == image.shape
+    assert annotate(image, [*faces, Face(Box(0, 0, 9, 9), 0.5)], anonymize=anonymize).shape == image.shape
     assert np.all(image == 99)
 
 
@@ -206,7 +206,7 @@ def rgb(color: str) -> tuple[int, int, int]:
     return tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))  # type: ignore[return-value]
 
 
-def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+def contrast(first: tuple[int, ...], second: tuple[int, ...]) -> float:
     """Return the contrast ratio of WCAG 2.2, implemented independently of the program."""
 
     def luminance(color: tuple[int, ...]) -> float:
@@ -214,7 +214,7 @@ def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
         linear = np.where(parts <= 0.04045, parts / 12.92, np.power((parts + 0.055) / 1.055, 2.4))
         return float(linear @ (0.2126, 0.7152, 0.0722))
 
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -249,8 +249,8 @@ def test_symbols_differ_without_color() -> None:
         label_image = annotation._render_label("", name, 40)
         background = np.array(rgb(get_style(name).color)) / 255
         shapes.append(np.abs(label_image[5:-5, 5:45, :3] - background).max(axis=2) > 0.2)
-    for one, other in itertools.combinations(shapes, 2):
-        assert (one ^ other).sum() > 0.15 * min(one.sum(), other.sum())
+    for first, second in itertools.combinations(shapes, 2):
+        assert (first ^ second).sum() > 0.15 * min(first.sum(), second.sum())
 
 
 # ------------------------------------------------------------------ anonymization
@@ -335,8 +335,8 @@ def test_small_box_does_not_refine_the_cells_of_a_large_one() -> None:
     for boxes in ([large, small], [small, large]):
         out = pixelate(image, boxes)
         np.testing.assert_array_equal(out, pixelate(pixelate(image, boxes[:1]), boxes[1:]))
-    alone = pixelate(image, [large])[72:108, 72:108].astype(float)
-    assert pixelate(image, [large, small])[72:108, 72:108].std() <= alone.std() + 1
+    large_only = pixelate(image, [large])[72:108, 72:108].astype(float)
+    assert pixelate(image, [large, small])[72:108, 72:108].std() <= large_only.std() + 1
 
 
 def test_labels_are_drawn_after_pixelation() -> None:

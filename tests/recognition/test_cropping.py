@@ -22,7 +22,7 @@ from emotion.recognition.cropping import (
 )
 
 RNG = np.random.default_rng(11)
-WHOLE = Box(0, 0, 48, 48)
+FULL_BOX = Box(0, 0, 48, 48)
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:
@@ -45,9 +45,9 @@ def eyes(roll: float) -> Landmarks:
 )
 def test_crop_of_the_target_size_is_unchanged(image: NDArray[np.uint8]) -> None:
     """The classifier sees the same pixels as in its training images."""
-    np.testing.assert_array_equal(crop_square(image, WHOLE, 48), image)
+    np.testing.assert_array_equal(crop_square(image, FULL_BOX, 48), image)
     if image.ndim == 2:
-        crops = crop_faces(image, (Face(WHOLE, 1.0),), CropGeometry(), 48)
+        crops = crop_faces(image, (Face(FULL_BOX, 1.0),), CropGeometry(), 48)
         np.testing.assert_array_equal(crops[0], image)
 
 
@@ -89,13 +89,13 @@ def test_roll_is_corrected(sample: NDArray[np.uint8], sample_face: Box) -> None:
 
 # ------------------------------------------------------------------ positions of the box
 
-far = st.floats(-3000, 3000, allow_nan=False)
+coordinates = st.floats(-3000, 3000, allow_nan=False)
 
 
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    x=far,
-    y=far,
+    x=coordinates,
+    y=coordinates,
     side=st.floats(0.01, 4000),
     roll=st.floats(-180, 180),
     is_color=st.booleans(),
@@ -110,8 +110,8 @@ def test_crop_of_any_box_contains_only_levels_of_the_image(
 
 
 @given(
-    x=far,
-    y=far,
+    x=coordinates,
+    y=coordinates,
     width=st.floats(0, 2000),
     height=st.floats(0, 2000),
     roll=st.floats(-180, 180),

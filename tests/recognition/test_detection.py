@@ -270,8 +270,8 @@ def test_photos_without_faces_have_no_certain_faces(detector: FaceDetector, medi
 @needs_yunet
 def test_faces_of_photos_match_the_reference_boxes(yunet: FaceDetector, media: Path) -> None:
     """The reference boxes come from the same network."""
-    facts = json.loads((media / "media.json").read_text(encoding="utf-8"))
-    photos = {name: row for name, row in facts.items() if name.startswith("photo/azure_d")}
+    entries = json.loads((media / "media.json").read_text(encoding="utf-8"))
+    photos = {name: row for name, row in entries.items() if name.startswith("photo/azure_d")}
     assert photos
     for name, row in photos.items():
         image = read_image(media / name)

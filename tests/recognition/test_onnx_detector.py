@@ -286,11 +286,11 @@ def share_found(analyzer: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box
 
 
 @pytest.mark.parametrize("share", SHARES)
-@pytest.mark.parametrize("which", ["portraits", "other_portraits"])
+@pytest.mark.parametrize("fixture_name", ["portraits", "other_portraits"])
 def test_detection_rate_does_not_depend_on_the_image_size(
-    request: pytest.FixtureRequest, shipped: Analyzer, which: str, share: float
+    request: pytest.FixtureRequest, shipped: Analyzer, fixture_name: str, share: float
 ) -> None:
-    faces = request.getfixturevalue(which)
+    faces = request.getfixturevalue(fixture_name)
     sizes = [
         size
         for size in SIZES

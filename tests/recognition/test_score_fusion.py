@@ -51,14 +51,14 @@ def test_fused_logit_is_the_weighted_sum_of_logits(detection: float, face: float
 
 
 @pytest.mark.parametrize(
-    ("detection", "face", "shown"),
+    ("detection", "face", "accepted"),
     [(1.0, 0.04, False), (1.0, 0.06, True), (0.78, 0.07, False), (0.5, 0.35, False), (0.3, 0.65, True)],
 )
-def test_high_score_does_not_override_a_very_low_one(detection: float, face: float, shown: bool) -> None:
+def test_high_score_does_not_override_a_very_low_one(detection: float, face: float, accepted: bool) -> None:
     shipped = get_default_model("detector").detector_card.score_fusion
     assert shipped
     fusion = ScoreFusion(shipped.detector_weight, shipped.classifier_weight, shipped.bias)
-    assert (fusion.fuse(detection, face) >= 0.6) == shown
+    assert (fusion.fuse(detection, face) >= 0.6) == accepted
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, 1e-300, -1.0])

@@ -435,8 +435,8 @@ def test_the_table_of_a_generator() -> None:
     assert lines["classified as requested: fear"][0] == 0.85
     assert np.isnan(lines["classified as requested: fear"][1])
     assert lines["diversity: sad"] == (0.9, 1.0)
-    more = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
-    assert len(more) == len(table) + 1
+    extended = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
+    assert len(extended) == len(table) + 1
 
 
 def test_a_label_is_no_formula_either() -> None:
