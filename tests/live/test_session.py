@@ -422,7 +422,7 @@ def test_slow_classifier_delays_no_frame(
         start = time.monotonic()
         session.process_frame(draw_scene((20 + i, 30)), i / 30, wait=False)
         times.append(time.monotonic() - start)
-        time.sleep(0.02)
+        time.sleep(0.02)  # the frame interval of a camera
     assert np.median(times) < delay / 10
     assert session.state().counters.num_frames == 40
 
@@ -477,7 +477,7 @@ def test_no_anonymized_face_is_visible_without_waiting(
         if draw < 0.1:
             raise ValueError("on purpose")
         if draw < 0.3:
-            time.sleep(0.02)
+            time.sleep(0.02)  # a slow detector
         return find_drawn_faces(image)
 
     session = make_session(replace(OPTIONS, anonymize=anonymize), fail_randomly)
@@ -501,7 +501,7 @@ def test_no_anonymized_face_is_visible_without_waiting(
                 if image.shape == out.shape and is_face_visible(out, image, find_drawn_faces(image)[0].box)
             ]
             assert not visible_images
-        time.sleep(0.004)
+        time.sleep(0.004)  # the frame interval of a fast camera
     assert session.state().stats.frames > 20
     assert session.state().counters.num_frames == 120
     assert session.state().counters.errors > 0
@@ -622,7 +622,7 @@ def test_no_anonymized_face_is_visible_in_any_frame(
         if draw < 0.1:
             raise ValueError("on purpose")
         if draw < 0.2:
-            time.sleep(0.04)
+            time.sleep(0.04)  # a slow detector
         is_whole_frame = image.shape == (120, 160, 3)
         # A new face is found in every search of a whole frame; a found one can be missed in some frames.
         is_missed = is_whole_frame and rng.random() < 0.1

@@ -270,17 +270,10 @@ def test_haar_corrects_every_rotation(haar: Analyzer, sample: ImageArray, sample
     assert faces == haar.analyze(sample, AnalyzerSettings(max_side=320))
 
 
-@needs_yunet
-def test_yunet_corrects_every_rotation(shipped: ExpressionClassifier, sample: ImageArray) -> None:
+@pytest.mark.parametrize("name", ["glance", pytest.param("yunet", marks=needs_yunet)])
+def test_network_detectors_correct_every_rotation(shipped: ExpressionClassifier, sample: ImageArray, name: str) -> None:
     """YuNet also finds rotated faces; the classifier, trained on upright ones, rejects them."""
-    check_every_rotation(Analyzer(make_detector("yunet"), shipped), sample)
-
-
-def test_default_detector_corrects_every_rotation(shipped: ExpressionClassifier, sample: ImageArray) -> None:
-    check_every_rotation(Analyzer(make_detector("glance"), shipped), sample)
-
-
-def check_every_rotation(analyzer: Analyzer, sample: ImageArray) -> None:
+    analyzer = Analyzer(make_detector(name), shipped)
     upright = [face.display_label for face in analyzer.analyze(sample)]
     for degrees in (0, 90, 180, 270):
         image, faces, rotation, _ = analyzer.analyze_any_orientation(rotate(sample, degrees))  # type: ignore[arg-type]

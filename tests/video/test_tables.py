@@ -193,15 +193,10 @@ def test_group_shares_need_a_minimum_number_of_faces(folder: Path) -> None:
     assert result.groupby("start")["num_faces"].first().tolist() == [0, 3, 4]
 
 
-def test_hidden_faces_do_not_count_for_group_shares(folder: Path) -> None:
+@pytest.mark.parametrize("edits", [IdentityEdits(hidden=frozenset({3})), IdentityEdits(merged_into={3: 2})])
+def test_hidden_and_merged_faces_do_not_count_for_group_shares(folder: Path, edits: IdentityEdits) -> None:
     three_faces = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = make_faces(folder, *[three_faces] * 5, edits=IdentityEdits(hidden=frozenset({3})))
-    assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
-
-
-def test_merged_tracks_count_once_for_group_shares(folder: Path) -> None:
-    three_faces = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = make_faces(folder, *[three_faces] * 5, edits=IdentityEdits(merged_into={3: 2}))
+    table = make_faces(folder, *[three_faces] * 5, edits=edits)
     assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
 
 
