@@ -41,7 +41,7 @@ EXPRESSIONS: Final[Mapping[str, ExpressionStyle]] = MappingProxyType(
 UNCERTAIN: Final = ExpressionStyle("unsure", "#6B6B6B", "?")
 
 
-_CUSTOM_SYMBOLS: Final = "△◇▽□☆◑▷◎"  # of labels that are not in `EXPRESSIONS`
+CUSTOM_SYMBOLS: Final = "△◇▽□☆◑▷◎"  # of labels that are not in `EXPRESSIONS`
 
 
 # The order of the columns of fer2013.csv and of fer2013new.csv (without its "unknown" and "NF").
@@ -95,7 +95,7 @@ def _make_custom_style(name: str) -> ExpressionStyle:
     # Half lightness and half saturation contrast with white and with black in every hue.
     rgb = colorsys.hls_to_rgb(digest % 360 / 360, 0.5, 0.5)
     color = "#" + "".join(f"{round(255 * channel):02X}" for channel in rgb)
-    return ExpressionStyle(name, color, _CUSTOM_SYMBOLS[digest // 360 % len(_CUSTOM_SYMBOLS)])
+    return ExpressionStyle(name, color, CUSTOM_SYMBOLS[digest // 360 % len(CUSTOM_SYMBOLS)])
 
 
 def symbol_and_name(name: str) -> str:

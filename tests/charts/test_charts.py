@@ -180,18 +180,18 @@ def test_less_confident_segments_are_paler_and_uncertain_ones_thin() -> None:
 
 
 def test_legend_and_height_do_not_depend_on_the_displayed_expressions() -> None:
-    one, other = (
-        charts.plot_live_timeline(make_history((-1.0, 1, shown, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
-        for shown in ("sad", "unsure")
+    first, second = (
+        charts.plot_live_timeline(make_history((-1.0, 1, label, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
+        for label in ("sad", "unsure")
     )
     for part in ("color", "x"):
-        assert one["encoding"][part] == other["encoding"][part]
-    assert one["height"] == other["height"]
-    scale = one["encoding"]["color"]["scale"]
+        assert first["encoding"][part] == second["encoding"][part]
+    assert first["height"] == second["height"]
+    scale = first["encoding"]["color"]["scale"]
     assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
         symbol_and_name(n): e.color for n, e in {**EXPRESSIONS, UNCERTAIN.name: UNCERTAIN}.items()
     }
-    assert one["encoding"]["x"]["scale"]["domain"] == [-30, 0]
+    assert first["encoding"]["x"]["scale"]["domain"] == [-30, 0]
 
 
 def test_a_label_with_the_name_of_a_column_is_drawn() -> None:

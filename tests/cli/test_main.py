@@ -62,7 +62,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "status", "message"),
     [
         ("dance", 2, "No such command 'dance'"),
         ("anlyze a.jpg", 2, "Did you mean 'analyze'?"),
@@ -111,11 +111,11 @@ def data(tmp_path: Path) -> Path:
         ("benchmark steps --camera a.mp4", 2, "--camera is for the target live only"),
     ],
 )
-def test_invalid_arguments_are_refused(run: Run, data: Path, arguments: str, status: int, words: str) -> None:
+def test_invalid_arguments_are_refused(run: Run, data: Path, arguments: str, status: int, message: str) -> None:
     data.with_name("cli.txt").write_text("no data set")
     data.with_name("empty.json").write_text("{}")
     code, out, err = run(*arguments.split())
-    assert (code, words in err) == (status, True), err
+    assert (code, message in err) == (status, True), err
     assert (out == "") is (status != 0)
     assert "Traceback" not in err
     if status == 1:
@@ -185,12 +185,14 @@ def resolve(path: tuple[str, ...]) -> click.Command:
     return command
 
 
-@pytest.mark.parametrize(("shell", "words"), [("bash", "complete"), ("zsh", "#compdef emotion"), ("fish", "complete")])
-def test_shells_get_a_completion_script(run: Run, monkeypatch: pytest.MonkeyPatch, shell: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("shell", "message"), [("bash", "complete"), ("zsh", "#compdef emotion"), ("fish", "complete")]
+)
+def test_shells_get_a_completion_script(run: Run, monkeypatch: pytest.MonkeyPatch, shell: str, message: str) -> None:
     monkeypatch.setenv("_EMOTION_COMPLETE", f"{shell}_source")
     status, out, _ = run()
     assert status == 0
-    assert words in out
+    assert message in out
 
 
 def test_an_interrupted_command_ends_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,9 +273,9 @@ def test_unreadable_files_do_not_stop_the_others(analyze: Run, sample_file: Path
     assert len(list(Path("out").glob("*.png"))) == 3
 
 
-@pytest.mark.parametrize("blur", [False, True])
-def test_out_holds_tables_annotated_images_and_crops(analyze: Run, sample_file: Path, blur: bool) -> None:
-    status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--anonymize"] * blur)
+@pytest.mark.parametrize("anonymize", [False, True])
+def test_out_holds_tables_annotated_images_and_crops(analyze: Run, sample_file: Path, anonymize: bool) -> None:
+    status, out, _ = analyze("--json", sample_file, "--out", "some/out", *["--anonymize"] * anonymize)
     assert status == 0
     record = json.loads(out)
     label = "unsure" if record["faces"][0]["uncertainty_reason"] else record["faces"][0]["label"]
@@ -289,7 +291,7 @@ def test_out_holds_tables_annotated_images_and_crops(analyze: Run, sample_file: 
     assert json.loads((folder / "faces.json").read_text()) == [record]
     assert len((folder / "faces.csv").read_text().splitlines()) == 2
     crop = read_image(folder / "faces" / "astronaut" / f"01_{label}.png")
-    assert (len(np.unique(crop.reshape(-1, 3), axis=0)) <= 36) is blur
+    assert (len(np.unique(crop.reshape(-1, 3), axis=0)) <= 36) is anonymize
     assert read_image(folder / "astronaut.png").shape == read_image(sample_file).shape
 
 
@@ -354,8 +356,8 @@ def test_output_to_a_full_disk_is_a_plain_error(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "emotion", "classifier", "list", *arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
-    words = "emotion: The output cannot be written (No space left on device); send it elsewhere.\n"
-    assert (done.returncode, done.stderr) == (1, words)
+    message = "emotion: The output cannot be written (No space left on device); send it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_a_closed_standard_output_is_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,12 +405,12 @@ def test_a_classifier_is_evaluated(run: Run, tiny: ModelBundle, data: Path) -> N
 def test_networks_are_listed(run: Run) -> None:
     status, out, err = run("classifier", "list", "--json")
     assert (status, err) == (0, "")
-    facts = {facts["name"]: facts for facts in json.loads(out)}
-    assert facts["cnn-3conv-250"]["num_parameters"] == 6_926_375
-    assert facts["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
-    assert facts["vgg16"]["defaults"]["lr_schedule"] == "plateau"
+    networks = {network["name"]: network for network in json.loads(out)}
+    assert networks["cnn-3conv-250"]["num_parameters"] == 6_926_375
+    assert networks["cnn-4conv"]["labels"] == ["angry", "fear", "happy", "sad"]
+    assert networks["vgg16"]["defaults"]["lr_schedule"] == "plateau"
     text = run("classifier", "list")[1]
-    assert [line.split()[0] for line in text.splitlines()] == list(facts)
+    assert [line.split()[0] for line in text.splitlines()] == list(networks)
 
 
 def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
@@ -425,7 +427,7 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
 
 
 def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is learned here: `learn` is replaced, and what it is given is looked at."""
+    """The training is replaced by a function that records its arguments."""
     pytest.importorskip("tensorflow")
     from emotion.training import loop
     from emotion.training.classifier import train

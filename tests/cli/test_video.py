@@ -36,7 +36,7 @@ FILES = {
 }
 
 
-def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
+def write_video(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -> Path:
     image = cv2.resize(sample, (side, side), interpolation=cv2.INTER_AREA)
     with VideoWriter(path, side, side) as video:
         for i in range(frames):
@@ -46,7 +46,7 @@ def write(path: Path, sample: NDArray[np.uint8], frames: int, side: int = 256) -
 
 @pytest.fixture
 def clip(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
-    return write(tmp_path / "clip.mp4", sample, 12)
+    return write_video(tmp_path / "clip.mp4", sample, 12)
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def analyze(
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        words = ["analyze", "--model", tiny.folder, "--detector", "haar", *arguments]
-        status = main.main([str(word) for word in words])
+        command = ["analyze", "--model", tiny.folder, "--detector", "haar", *arguments]
+        status = main.main([str(argument) for argument in command])
         return status, *capsys.readouterr()
 
     return run
@@ -98,8 +98,8 @@ def test_options_are_followed(
 def test_faces_are_renamed_and_hidden_afterwards(
     analyze: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def redraw(*words: str) -> tuple[int, str, str]:
-        status = main.main(["video", "redraw", *words])
+    def redraw(*arguments: str) -> tuple[int, str, str]:
+        status = main.main(["video", "redraw", *arguments])
         return status, *capsys.readouterr()
 
     analyze("clip.mp4", "--out", "out")
@@ -112,14 +112,14 @@ def test_faces_are_renamed_and_hidden_afterwards(
     assert "Anna B." not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert redraw("out", "--show", "1")[0] == 0
     assert "Anna B." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    for arguments, status, words in (
+    for arguments, status, message in (
         (("out", "--hide", "99"), 1, "There is no face 99"),
         (("out", "--name", "Anna"), 2, "Anna is not of the form FACE=NAME"),
         (("out", "--merge", "1=1"), 1, "are one face already"),
         (("nothing",), 1, "There is no video in nothing"),
     ):
         code, out, err = redraw(*arguments)
-        assert (code, out, words in err) == (status, "", True), err
+        assert (code, out, message in err) == (status, "", True), err
     assert not (tmp_path / "nothing").exists()
     analyze("clip.mp4", "--out", "plain", "--no-annotated-video")
     assert redraw("plain", "--name", "1=Anna")[0] == 0
@@ -131,7 +131,7 @@ def test_images_and_videos_are_analyzed_together(
 ) -> None:
     (tmp_path / "photo.png").write_bytes(encode_png(sample))
     (tmp_path / "sub").mkdir()
-    write(tmp_path / "sub" / "clip.mp4", sample, 3)
+    write_video(tmp_path / "sub" / "clip.mp4", sample, 3)
     status, out, err = analyze("clip.mp4", "photo.png", "sub/clip.mp4", "--out", "out")
     assert (status, err) == (0, "")
     assert "photo.png: " in out
@@ -141,7 +141,7 @@ def test_images_and_videos_are_analyzed_together(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "status", "message"),
     [
         ("clip.mp4", 1, "clip.mp4 is a video: give the folder of its results by --out DIR."),
         ("clip.mp4 --out out --frame-stride 0", 2, "0 is not in the range x>=1"),
@@ -155,11 +155,11 @@ def test_images_and_videos_are_analyzed_together(
     ],
 )
 def test_invalid_calls_are_refused(
-    analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, words: str
+    analyze: Run, clip: Path, tmp_path: Path, arguments: str, status: int, message: str
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     code, out, err = analyze(*arguments.split())
-    assert (code, out, words in err) == (status, "", True), err
+    assert (code, out, message in err) == (status, "", True), err
     assert "Traceback" not in err
     if status == 1:
         assert err.count("\n") == 1
@@ -176,7 +176,7 @@ def test_an_unreadable_video_does_not_stop_the_others(analyze: Run, clip: Path, 
 def test_a_gif_is_an_image_without_as_video(analyze: Run, tmp_path: Path) -> None:
     from PIL import Image
 
-    frames = [Image.new("L", (64, 64), grey) for grey in (10, 60, 120, 180)]
+    frames = [Image.new("L", (64, 64), gray) for gray in (10, 60, 120, 180)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
     assert analyze("a.gif") == (0, "a.gif: no face\n", "")
     status, out, _ = analyze("a.gif", "--as-video", "--out", "out")
@@ -202,7 +202,7 @@ def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8]
 ) -> None:
     (tmp_path / "photo.png").write_bytes(encode_png(sample[::4, ::4]))
-    write(tmp_path / "faces.mp4", sample, 2)
+    write_video(tmp_path / "faces.mp4", sample, 2)
     call = ("clip.mp4", "photo.png", "faces.mp4", "--out", "out", "--json")
     status, first, _ = analyze(*call)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.mp4")}
@@ -231,7 +231,7 @@ def test_a_terminal_shows_a_progress_bar_and_an_interrupt_keeps_the_result(
 ) -> None:
     import pty
 
-    write(tmp_path / "long.mp4", sample, 900, 320)
+    write_video(tmp_path / "long.mp4", sample, 900, 320)
     command = [
         sys.executable,
         "-m",
@@ -248,20 +248,20 @@ def test_a_terminal_shows_a_progress_bar_and_an_interrupt_keeps_the_result(
     screen, terminal = pty.openpty()
     process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.PIPE, text=True)
     os.close(terminal)
-    seen = b""
+    output = b""
     deadline = time.monotonic() + 120
     try:
-        while b"face" not in seen and time.monotonic() < deadline:
-            seen += os.read(screen, 4000)
+        while b"face" not in output and time.monotonic() < deadline:
+            output += os.read(screen, 4000)
         process.send_signal(signal.SIGINT)
         while part := _read(screen):
-            seen += part
+            output += part
         assert process.wait(60) == 130
     finally:
         process.kill()
         process.wait()
         os.close(screen)
-    text = seen.decode()
+    text = output.decode()
     assert "[------------------------]" in text
     assert " of 1:53, " in text
     assert "Stopped: the result so far of " in text.splitlines()[-1]

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +45,7 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import CropGeometry, crop_square, to_gray
 from emotion.results import photos
 from tests.training.making import pictures
+from tests.waiting import wait_until
 
 FACE_BOX = Box(20, 30, 80, 90)
 
@@ -185,16 +185,16 @@ def test_every_rejected_photo_has_its_reason(tmp_path: Path, detector: FakeAnaly
         "happy/same": photo(1),
         "happy/both": photo(2),
         "sad/both": photo(2),
-        "sad/nobody": photo(3, 126),
+        "sad/no-face": photo(3, 126),
         "sad/group": photo(4, 132),
         "sad/far": photo(5, 138),
         "sad/main": photo(6, 144),
-        "sad/grey": np.full((120, 120, 3), 77, np.uint8),
+        "sad/gray": np.full((120, 120, 3), 77, np.uint8),
         "top": photo(7),
         "=cmd()": photo(8),
     }.items():
         write(photos / f"{name}.png", image)
-    (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (photos / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     os.symlink(photos / "top.png", photos / "sad" / "link.png")
     metadata = build(photos, multi_face_policy="none")
     folder = tmp_path / "sets" / "mine"
@@ -202,10 +202,10 @@ def test_every_rejected_photo_has_its_reason(tmp_path: Path, detector: FakeAnaly
         "happy/same.png": "duplicate",
         "happy/both.png": "two labels",
         "sad/both.png": "two labels",
-        "sad/nobody.png": "no face",
+        "sad/no-face.png": "no face",
         "sad/group.png": "several faces",
         "sad/far.png": "too small",
-        "sad/grey.png": "blank",
+        "sad/gray.png": "blank",
         "sad/broken.jpg": "unreadable",
         "sad/link.png": "unreadable",
         "top.png": "no label",
@@ -295,30 +295,30 @@ def test_name_of_an_existing_folder_is_refused(tmp_path: Path) -> None:
     size=st.integers(16, 512),
     training=st.integers(1, 99),
     seed=st.integers(0, 2**32 - 1),
-    whole=st.booleans(),
-    several=st.sampled_from(["largest", "none"]),
+    is_pre_cropped=st.booleans(),
+    policy=st.sampled_from(["largest", "none"]),
     detector=st.sampled_from(["", "haar"]),
 )
 def test_a_configuration_file_holds_all_settings(
-    size: int, training: int, seed: int, whole: bool, several: Any, detector: str
+    size: int, training: int, seed: int, is_pre_cropped: bool, policy: Any, detector: str
 ) -> None:
     shares = parse_split_ratios(f"{training}/{100 - training}/0")
-    asked = DatasetBuildConfig(size, shares, seed, several, 24, whole, detector, 0.5)
-    got: list[DatasetBuildConfig] = []
+    config = DatasetBuildConfig(size, shares, seed, policy, 24, is_pre_cropped, detector, 0.5)
+    configs: list[DatasetBuildConfig] = []
 
     def keep(
         source: Path, target: Path, settings: DatasetBuildConfig, folder: Path, report: JobReporter, *, overwrite: bool
     ) -> dict[str, Any]:
         assert not overwrite
-        got.append(settings)
+        configs.append(settings)
         return {"photos": 0, "faces": 0, "counts": {}, "rejected": {}}
 
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as temporary:
         patch.setattr(builder, "build_dataset", keep)
         folder = Path(temporary)
-        BuildRequest(Path("x"), "mine", folder, asked).write(folder / "request.json")
+        BuildRequest(Path("x"), "mine", folder, config).write(folder / "request.json")
         assert main(["dataset", "build", "--config", str(folder / "request.json")]) == 0
-    assert got == [asked]
+    assert configs == [config]
 
 
 class StoppingReporter(JobReporter):
@@ -380,15 +380,15 @@ def test_command_prints_counts_and_refuses_a_taken_name(
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
     (tmp_path / "photos" / "happy" / "broken.jpg").write_bytes(b"x")
-    words = ["dataset", "build", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
-    assert main(words) == 0
+    arguments = ["dataset", "build", str(tmp_path / "photos"), "--name", "mine", "--out", str(tmp_path / "sets")]
+    assert main(arguments) == 0
     output = capsys.readouterr().out
     assert "1 faces of 2 photos" in output
     assert "Left out: 1 unreadable" in output
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == ["mine"]
-    assert main(words) == 1
+    assert main(arguments) == 1
     assert "already" in capsys.readouterr().err
-    assert main([*words[:4], "other", *words[5:], "--json", "--split-ratios", "50/50"]) == 1
+    assert main([*arguments[:4], "other", *arguments[5:], "--json", "--split-ratios", "50/50"]) == 1
     assert "80/10/10" in capsys.readouterr().err
 
 
@@ -397,7 +397,7 @@ def test_command_replaces_only_data_sets_that_it_built(
 ) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     shutil.copy(sample_file, tmp_path / "photos" / "happy")
-    words = [
+    arguments = [
         "dataset",
         "build",
         str(tmp_path / "photos"),
@@ -407,24 +407,24 @@ def test_command_replaces_only_data_sets_that_it_built(
         str(tmp_path / "sets"),
         "--overwrite",
     ]
-    assert main(words) == 0
+    assert main(arguments) == 0
     (tmp_path / "photos" / "happy").rename(tmp_path / "photos" / "sad")
-    assert main(words) == 0
+    assert main(arguments) == 0
     assert [p.name for p in (tmp_path / "sets" / "mine" / "train").iterdir()] == ["sad"]
     assert [p.name for p in (tmp_path / "sets").iterdir()] == ["mine"]
     (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").write_bytes(sample_file.read_bytes())
     before = sorted(tmp_path.rglob("*"))
     capsys.readouterr()
-    assert main(words) == 1
+    assert main(arguments) == 1
     assert "holds train/sad/mine.png, which is no part of its data set" in capsys.readouterr().err
-    inner = ["dataset", "build", str(tmp_path / "sets" / "mine" / "train"), *words[3:]]
+    inner = ["dataset", "build", str(tmp_path / "sets" / "mine" / "train"), *arguments[3:]]
     (tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png").unlink()
     before.remove(tmp_path / "sets" / "mine" / "train" / "sad" / "mine.png")
     assert main(inner) == 1
     assert "is an input and lies in" in capsys.readouterr().err
     (tmp_path / "sets" / ".mine.building").mkdir()
     (tmp_path / "sets" / ".mine.building" / "mine.txt").write_text("mine")
-    assert main(words) == 1
+    assert main(arguments) == 1
     assert (tmp_path / "sets" / ".mine.building" / "mine.txt").exists()
     assert set(before) <= set(tmp_path.rglob("*"))
 
@@ -440,10 +440,7 @@ def test_failed_command_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def wait_for_end(job: jobs.Job, seconds: float = 60) -> jobs.JobState:
-    deadline = time.monotonic() + seconds
-    while job.read_state().is_running:
-        assert time.monotonic() < deadline, job.tail_log()
-        time.sleep(0.05)
+    wait_until(lambda: not job.read_state().is_running, seconds, f"the end of {job.folder}")
     return job.read_state()
 
 
@@ -457,8 +454,7 @@ def many_photos(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_killed_job_leaves_no_data_set_and_can_be_restarted(tmp_path: Path, many_photos: Path) -> None:
     job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
-    while not job.read_state().message.startswith("Photo"):
-        time.sleep(0.01)
+    wait_until(lambda: job.read_state().message.startswith("Photo"), 60, "the first photo")
     with pytest.raises(JobError, match="being built already"):
         start_from_path(many_photos, "mine", DatasetBuildConfig(), tmp_path / "sets")
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
@@ -475,8 +471,7 @@ def test_killed_job_leaves_no_data_set_and_can_be_restarted(tmp_path: Path, many
 @pytest.mark.slow
 def test_stopped_job_leaves_no_data_set(tmp_path: Path, many_photos: Path) -> None:
     job = start_from_path(many_photos, "mine", DatasetBuildConfig(pre_cropped=True), tmp_path / "sets")
-    while not job.read_state().message.startswith("Photo"):
-        time.sleep(0.01)
+    wait_until(lambda: job.read_state().message.startswith("Photo"), 60, "the first photo")
     assert job.stop().status == "stopped"
     assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == [".mine.building"]
     assert not (job.folder / "set").exists()
@@ -490,7 +485,7 @@ def test_job_that_cannot_start_leaves_nothing(tmp_path: Path, monkeypatch: pytes
         raise JobError("No.")
 
     monkeypatch.setattr(jobs, "start_job", refuse)
-    for name, words in (("mine", "No"), ("../mine", "cannot be the name")):
-        with pytest.raises(EmotionError, match=words):
+    for name, message in (("mine", "No"), ("../mine", "cannot be the name")):
+        with pytest.raises(EmotionError, match=message):
             start_from_path(tmp_path, name, DatasetBuildConfig(), tmp_path / "sets")
     assert list((tmp_path / "sets").iterdir()) == []

@@ -148,10 +148,10 @@ def test_missing_or_empty_json_is_refused(tmp_path: Path) -> None:
 def test_error_names_the_missing_or_damaged_photo(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train.json").write_text(json.dumps({"gone.png": entry()}))
-    for content, words in ((None, "was not found"), (b"\x89PNG\r\n\x1a\n", "damaged|not a complete image")):
+    for content, message in ((None, "was not found"), (b"\x89PNG\r\n\x1a\n", "damaged|not a complete image")):
         if content is not None:
             (tmp_path / "train" / "gone.png").write_bytes(content)
-        with pytest.raises(EmotionError, match=rf'^"gone\.png" .*({words})[^\n]*\.$'):
+        with pytest.raises(EmotionError, match=rf'^"gone\.png" .*({message})[^\n]*\.$'):
             load_annotated_images(tmp_path, "train")
 
 

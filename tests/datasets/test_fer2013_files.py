@@ -62,7 +62,7 @@ def test_npz_is_read(tmp_path: Path) -> None:
     assert_equal(load_dataset(write_npz(tmp_path / "d.npz", arrays_of(without))), without)
 
 
-GOOD = pixels_text(pictures(1)[0])
+VALID_PIXELS = pixels_text(pictures(1)[0])
 
 HEAD = "emotion,pixels,Usage"
 
@@ -70,43 +70,43 @@ BAD_CSV = {
     "empty": ("", ["line 1", "emotion,pixels"]),
     "no rows": (f"{HEAD}\n", ["no rows"]),
     "only blank rows": (f"{HEAD}\n\n\n", ["no rows"]),
-    "no heading": (f"0,{GOOD},Training", ["line 1", "emotion,pixels"]),
-    "other heading": (f"label,pixels,Usage\n0,{GOOD},Training", ["line 1"]),
-    "short row": (f"{HEAD}\n0,{GOOD},Training\n0,{GOOD}", ["line 3", "2 columns", "expected 3"]),
-    "label 7": (f"{HEAD}\n7,{GOOD},Training", ["line 2", "label", "'7'", "0 to 6"]),
-    "label -1": (f"{HEAD}\n-1,{GOOD},Training", ["line 2", "'-1'", "0 to 6"]),
-    "label in words": (f"{HEAD}\nhappy,{GOOD},Training", ["line 2", "'happy'"]),
-    "label half": (f"{HEAD}\n1.5,{GOOD},Training", ["line 2", "'1.5'"]),
-    "label empty": (f"{HEAD}\n,{GOOD},Training", ["line 2", "''"]),
-    "label superscript": (f"{HEAD}\n²,{GOOD},Training", ["line 2", "'²'"]),
-    "label huge": (f"{HEAD}\n{'9' * 5000},{GOOD},Training", ["line 2", "0 to 6"]),
-    "usage unknown": (f"{HEAD}\n0,{GOOD},Training\n1,{GOOD},Test", ["line 3", "'Test'", "PublicTest"]),
-    "usage empty": (f"{HEAD}\n0,{GOOD},", ["line 2", "''", "PublicTest"]),
-    "usage long": (f"{HEAD}\n0,{GOOD},{'x' * 9000}", ["line 2", "PublicTest"]),
+    "no heading": (f"0,{VALID_PIXELS},Training", ["line 1", "emotion,pixels"]),
+    "other heading": (f"label,pixels,Usage\n0,{VALID_PIXELS},Training", ["line 1"]),
+    "short row": (f"{HEAD}\n0,{VALID_PIXELS},Training\n0,{VALID_PIXELS}", ["line 3", "2 columns", "expected 3"]),
+    "label 7": (f"{HEAD}\n7,{VALID_PIXELS},Training", ["line 2", "label", "'7'", "0 to 6"]),
+    "label -1": (f"{HEAD}\n-1,{VALID_PIXELS},Training", ["line 2", "'-1'", "0 to 6"]),
+    "label as text": (f"{HEAD}\nhappy,{VALID_PIXELS},Training", ["line 2", "'happy'"]),
+    "label half": (f"{HEAD}\n1.5,{VALID_PIXELS},Training", ["line 2", "'1.5'"]),
+    "label empty": (f"{HEAD}\n,{VALID_PIXELS},Training", ["line 2", "''"]),
+    "label superscript": (f"{HEAD}\n²,{VALID_PIXELS},Training", ["line 2", "'²'"]),
+    "label huge": (f"{HEAD}\n{'9' * 5000},{VALID_PIXELS},Training", ["line 2", "0 to 6"]),
+    "usage unknown": (f"{HEAD}\n0,{VALID_PIXELS},Training\n1,{VALID_PIXELS},Test", ["line 3", "'Test'", "PublicTest"]),
+    "usage empty": (f"{HEAD}\n0,{VALID_PIXELS},", ["line 2", "''", "PublicTest"]),
+    "usage long": (f"{HEAD}\n0,{VALID_PIXELS},{'x' * 9000}", ["line 2", "PublicTest"]),
     "no pixels": (f"{HEAD}\n0,,Training", ["line 2", "0 pixels", "2304"]),
-    "one pixel less": (f"{HEAD}\n0,{GOOD.partition(' ')[2]},Training", ["line 2", "2303 pixels", "2304"]),
-    "one pixel more": (f"{HEAD}\n0,{GOOD} 0,Training", ["line 2", "2305 pixels", "2304"]),
-    "letters": (f"{HEAD}\n0,{GOOD}\n0,{GOOD.replace(' ', ' x', 1)},Training", ["line 2", "2 columns"]),
-    "letters among pixels": (f"{HEAD}\n0,{GOOD.replace(' ', ' x', 1)},Training", ["line 2", "whole numbers"]),
-    "half pixels": (f"{HEAD}\n0,{GOOD.replace(' ', '.5 ', 1)},Training", ["line 2", "whole numbers"]),
+    "one pixel less": (f"{HEAD}\n0,{VALID_PIXELS.partition(' ')[2]},Training", ["line 2", "2303 pixels", "2304"]),
+    "one pixel more": (f"{HEAD}\n0,{VALID_PIXELS} 0,Training", ["line 2", "2305 pixels", "2304"]),
+    "letters": (f"{HEAD}\n0,{VALID_PIXELS}\n0,{VALID_PIXELS.replace(' ', ' x', 1)},Training", ["line 2", "2 columns"]),
+    "letters among pixels": (f"{HEAD}\n0,{VALID_PIXELS.replace(' ', ' x', 1)},Training", ["line 2", "whole numbers"]),
+    "half pixels": (f"{HEAD}\n0,{VALID_PIXELS.replace(' ', '.5 ', 1)},Training", ["line 2", "whole numbers"]),
     "pixel 256": (f"{HEAD}\n0,{'256 ' * 2304},Training", ["line 2", "0 to 255"]),
     "pixel -1": (f"{HEAD}\n0,{'-1 ' * 2304},Training", ["line 2", "0 to 255"]),
     "huge pixel": (f"{HEAD}\n0,{'9' * 30}{' 0' * 2303},Training", ["line 2", "whole numbers"]),
     "gigantic pixel": (f"{HEAD}\n0,{'9' * 9000}{' 0' * 2303},Training", ["line 2", "whole numbers"]),
     "oversized field": (f"{HEAD}\n0,{'7 ' * 90_000},Training", ["line 2"]),
-    "quote without end": (f'{HEAD}\n0,"{GOOD},Training\n' + f"0,{GOOD},Training\n" * 20, ["line "]),
-    "zero byte": (f"{HEAD}\n0,{GOOD},Trai\0ning", ["line 2"]),
+    "quote without end": (f'{HEAD}\n0,"{VALID_PIXELS},Training\n' + f"0,{VALID_PIXELS},Training\n" * 20, ["line "]),
+    "zero byte": (f"{HEAD}\n0,{VALID_PIXELS},Trai\0ning", ["line 2"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_CSV)
 def test_error_of_an_invalid_csv_names_the_line(tmp_path: Path, case: str) -> None:
-    text, words = BAD_CSV[case]
-    (tmp_path / "fer2013.csv").write_text(text, encoding="utf-8")
+    content, texts = BAD_CSV[case]
+    (tmp_path / "fer2013.csv").write_text(content, encoding="utf-8")
     message = get_error(lambda: load_dataset(tmp_path / "fer2013.csv"))
     assert "fer2013.csv" in message
-    for word in words:
-        assert word in message
+    for text in texts:
+        assert text in message
 
 
 def test_other_files_named_csv_are_refused(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ BAD_NPZ: dict[str, tuple[dict[str, Any], list[str]]] = {
     "label -1": ({"label": np.array([0, 1, 2, -1, 0, 0])}, ["label", "row 3", "-1"]),
     "half labels": ({"label": np.full(6, 0.5)}, ["label", "float64"]),
     "labels NaN": ({"label": np.full(6, np.nan)}, ["label", "float64"]),
-    "labels in words": ({"label": np.full(6, "happy")}, ["label", "<U5"]),
+    "labels as text": ({"label": np.full(6, "happy")}, ["label", "<U5"]),
     "usage 3": ({"usage": np.array([0, 0, 0, 0, 0, 3])}, ["usage", "row 5", "0 to 2"]),
     "two columns of usage": ({"usage": np.zeros((6, 2), np.int8)}, ["usage", "(6, 2)"]),
     "votes of five rows": ({"ferplus": np.zeros((5, 10), np.int8)}, ["ferplus", "(5, 10)"]),
@@ -157,17 +157,17 @@ BAD_NPZ: dict[str, tuple[dict[str, Any], list[str]]] = {
     "negative votes": ({"ferplus": np.full((6, 10), -1)}, ["votes", "row 0", "-1"]),
     "huge votes": ({"ferplus": np.full((6, 10), 300)}, ["votes", "row 0", "300"]),
     "names of two rows": ({"ferplus_named": np.ones(2, bool)}, ["ferplus_named", "(2,)"]),
-    "names in words": ({"ferplus_named": np.full(6, "fer.png")}, ["ferplus_named"]),
+    "names as text": ({"ferplus_named": np.full(6, "fer.png")}, ["ferplus_named"]),
 }
 
 
 @pytest.mark.parametrize("case", BAD_NPZ)
 def test_error_of_an_invalid_npz_names_the_array(tmp_path: Path, case: str) -> None:
-    change, words = BAD_NPZ[case]
+    change, texts = BAD_NPZ[case]
     arrays = {name: array for name, array in (npz_arrays() | change).items() if array is not None}
     message = get_error(lambda: load_dataset(write_npz(tmp_path / "faces.npz", arrays)))
-    for word in ("faces.npz", *words):
-        assert word in message
+    for text in ("faces.npz", *texts):
+        assert text in message
 
 
 def test_other_files_named_npz_are_refused(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_votes_are_read(tmp_path: Path) -> None:
     data = dataset(30, 10, 10)
     assert data.has_votes is not None
     assert not data.has_votes.all()
-    bare = replace(data, votes=None, has_votes=None)
-    assert_equal(with_votes(bare, write_ferplus(tmp_path / "fer2013new.csv", data)), data)
+    without_votes = replace(data, votes=None, has_votes=None)
+    assert_equal(with_votes(without_votes, write_ferplus(tmp_path / "fer2013new.csv", data)), data)
     fer2013 = write_fer2013(tmp_path / "fer2013.csv", data)
     assert_equal(load_dataset(fer2013, tmp_path / "fer2013new.csv"), data)
     assert load_dataset(fer2013).votes is None
@@ -232,14 +232,14 @@ BAD_VOTES: dict[str, tuple[Callable[[list[str]], list[str]], list[str]]] = {
 
 @pytest.mark.parametrize("case", BAD_VOTES)
 def test_error_of_invalid_votes_names_the_line(tmp_path: Path, case: str) -> None:
-    change, words = BAD_VOTES[case]
+    change, texts = BAD_VOTES[case]
     path = tmp_path / "fer2013new.csv"
     path.write_text("\n".join(ferplus_lines()))
     assert with_votes(dataset(2, 1, votes=False), path).votes is not None
     path.write_text("\n".join(change(ferplus_lines())))
     message = get_error(lambda: with_votes(dataset(2, 1, votes=False), path))
-    for word in ("fer2013new.csv", *words):
-        assert word in message
+    for text in ("fer2013new.csv", *texts):
+        assert text in message
 
 
 def test_incomplete_last_line_of_votes_is_refused(tmp_path: Path) -> None:

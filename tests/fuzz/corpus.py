@@ -20,16 +20,16 @@ _EXTREMES: Final = [b"\0" * 4, b"\xff" * 4, b"\x7f" + b"\xff" * 3, b"\x80" + b"\
 def originals(kind: str) -> tuple[bytes, ...]:
     """Return valid files of every supported format."""
     if kind == "images":
-        from tests.media.test_image_reader import WHOLE
+        from tests.media.test_image_reader import VALID_FILES
 
-        return tuple(WHOLE.values())
-    from tests.media.test_video_reader import FUZZED
-    from tests.media.videos import make_film
+        return tuple(VALID_FILES.values())
+    from tests.media.test_video_reader import DAMAGED_FORMATS
+    from tests.media.videos import make_video
 
     with TemporaryDirectory() as folder:
         return tuple(
-            make_film(Path(folder) / name, 15, codec=codec, pix_fmt=pix_fmt, options=options).read_bytes()
-            for name, codec, pix_fmt, options in FUZZED
+            make_video(Path(folder) / name, 15, codec=codec, pix_fmt=pix_fmt, options=options).read_bytes()
+            for name, codec, pix_fmt, options in DAMAGED_FORMATS
         )
 
 

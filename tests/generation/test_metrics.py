@@ -99,37 +99,41 @@ def test_a_network_without_a_dense_layer_is_refused(tmp_path: Path) -> None:
 
 @given(st.integers(0, 1000), st.floats(-2, 2), st.floats(0.1, 3))
 def test_frechet_distance_is_the_textbook_formula(seed: int, middle: float, spread: float) -> None:
-    one, other = (
+    first, second = (
         random_features(60, seed=seed),
         random_features(50, middle, spread, seed + 1) @ random_features(5, seed=seed + 2),
     )
-    a, b = np.cov(one.T), np.cov(other.T)
-    expected = np.square(one.mean(0) - other.mean(0)).sum() + np.trace(a + b - 2 * np.real(scipy.linalg.sqrtm(a @ b)))
-    assert frechet_distance(one, other) == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert frechet_distance(other, one) == pytest.approx(frechet_distance(one, other), rel=1e-6, abs=1e-6)
+    a, b = np.cov(first.T), np.cov(second.T)
+    expected = np.square(first.mean(0) - second.mean(0)).sum() + np.trace(
+        a + b - 2 * np.real(scipy.linalg.sqrtm(a @ b))
+    )
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert frechet_distance(second, first) == pytest.approx(frechet_distance(first, second), rel=1e-6, abs=1e-6)
 
 
 def test_frechet_distance_of_known_distributions() -> None:
-    one = random_features(100)
-    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(one, one + 3) == pytest.approx(5 * 9)
-    assert frechet_distance(one, 3 * (one - one.mean(0)) + one.mean(0)) == pytest.approx(4 * np.trace(np.cov(one.T)))
-    flat = one * [1, 1, 1, 0, 0]  # features that are always 0
+    first = random_features(100)
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(first, first + 3) == pytest.approx(5 * 9)
+    assert frechet_distance(first, 3 * (first - first.mean(0)) + first.mean(0)) == pytest.approx(
+        4 * np.trace(np.cov(first.T))
+    )
+    flat = first * [1, 1, 1, 0, 0]  # features that are always 0
     assert frechet_distance(flat, flat) == pytest.approx(0, abs=1e-9)
 
 
 def test_kid_is_the_textbook_formula() -> None:
-    one, other = random_features(7), random_features(9, 1, seed=1)
+    first, second = random_features(7), random_features(9, 1, seed=1)
 
     def kernel(a: NDArray, b: NDArray) -> float:
         return float((a @ b / 5 + 1) ** 3)
 
     expected = (
-        sum(kernel(a, b) for i, a in enumerate(one) for j, b in enumerate(one) if i != j) / (7 * 6)
-        + sum(kernel(a, b) for i, a in enumerate(other) for j, b in enumerate(other) if i != j) / (9 * 8)
-        - 2 * sum(kernel(a, b) for a in one for b in other) / (7 * 9)
+        sum(kernel(a, b) for i, a in enumerate(first) for j, b in enumerate(first) if i != j) / (7 * 6)
+        + sum(kernel(a, b) for i, a in enumerate(second) for j, b in enumerate(second) if i != j) / (9 * 8)
+        - 2 * sum(kernel(a, b) for a in first for b in second) / (7 * 9)
     )
-    assert kid(one, other) == pytest.approx(expected)
+    assert kid(first, second) == pytest.approx(expected)
 
 
 def test_kid_has_no_bias() -> None:
@@ -184,8 +188,8 @@ def test_random_features_tell_different_images_apart() -> None:
     assert features.shape == (300, 128)
     np.testing.assert_array_equal(features, random_conv_features(faces))
     np.testing.assert_allclose(features[:5], random_conv_features(faces[:5]), atol=1e-9)  # also in another batch
-    other = random_conv_features(random_faces(300, 1))
-    assert frechet_distance(features, other) * 5 < frechet_distance(
+    second = random_conv_features(random_faces(300, 1))
+    assert frechet_distance(features, second) * 5 < frechet_distance(
         features, random_conv_features(smooth.astype(np.uint8))
     )
 

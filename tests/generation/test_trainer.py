@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,7 @@ from emotion.model_store.store import ModelBundle, open_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
 from tests.generation.making import use_tiny_networks, write_classifier
 from tests.training.making import dataset, run_context
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -116,8 +116,8 @@ def test_a_stopped_training_resumes_exactly(
             )
         assert len(read_history(tmp_path)) == stop
     network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
-    for one, other in zip(get_weights(network), uninterrupted[1], strict=True):
-        np.testing.assert_array_equal(one, other)
+    for actual, expected in zip(get_weights(network), uninterrupted[1], strict=True):
+        np.testing.assert_array_equal(actual, expected)
     assert_same_run(tmp_path, uninterrupted[0])
 
 
@@ -140,14 +140,11 @@ def test_a_killed_training_resumes_exactly(
 ) -> None:
     command = [sys.executable, "-c", CHILD, str(tmp_path), str(guidance_classifier.folder)]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(TESTS.parent)}) as child:
-        until = time.monotonic() + 240
-        while not read_history(tmp_path) and child.poll() is None:
-            assert time.monotonic() < until, "the child does not train"
-            time.sleep(0.001)
+        wait_until(lambda: read_history(tmp_path) or child.poll() is not None, 240, "the first epoch")
         child.kill()
-    left = read_rows(tmp_path)
-    assert left == read_rows(uninterrupted[0])[: len(left)]
-    assert left
+    rows = read_rows(tmp_path)
+    assert rows == read_rows(uninterrupted[0])[: len(rows)]
+    assert rows
     trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
     assert_same_run(tmp_path, uninterrupted[0])
 
@@ -255,15 +252,15 @@ def test_the_generator_of_the_best_epoch_is_kept(
     scores: list[int],
     best: int,
 ) -> None:
-    seen: list[list[NDArray]] = []
+    networks: list[list[NDArray]] = []
 
     def validate(self: Any) -> dict[str, float]:
-        seen.append([np.array(v) for v in self.network.weights])
-        return {"frechet": float(scores[len(seen) - 1]), "class_consistency": 0.0, "diversity": 0.0}
+        networks.append([np.array(v) for v in self.network.weights])
+        return {"frechet": float(scores[len(networks) - 1]), "class_consistency": 0.0, "diversity": 0.0}
 
     monkeypatch.setattr(trainer.GanTraining, "validate", validate)
     network = trainer.train_gan(make_data(), make_config(trainer), run_context(tmp_path), guidance_classifier)
-    for actual, expected in zip(network.weights, seen[best], strict=True):
+    for actual, expected in zip(network.weights, networks[best], strict=True):
         np.testing.assert_array_equal(np.array(actual), expected)
     assert read_checkpoint(tmp_path)["progress"].tolist() == [4, -scores[best], best + 1]
 
@@ -473,7 +470,7 @@ def test_the_baseline_is_trained_without_later_methods(
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (
             dataset(14, 7, votes=False),
@@ -484,9 +481,9 @@ def test_the_baseline_is_trained_without_later_methods(
     ],
 )
 def test_too_few_faces_are_refused(
-    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, data: Dataset, words: str
+    trainer: ModuleType, guidance_classifier: ModelBundle, tmp_path: Path, data: Dataset, message: str
 ) -> None:
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         trainer.train_gan(data, make_config(trainer), run_context(tmp_path), guidance_classifier)
     assert list(tmp_path.iterdir()) == []
 
@@ -515,7 +512,7 @@ def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp
 
 
 @pytest.mark.parametrize(
-    ("changes", "word"),
+    ("changes", "message"),
     [
         ({"network": "stylegan"}, "stylegan"),
         ({"epochs": 0}, "0 epochs"),
@@ -528,6 +525,6 @@ def test_a_classifier_without_a_keras_file_cannot_guide(trainer: ModuleType, tmp
         ({"guidance_weight": math.inf}, "weight is inf"),
     ],
 )
-def test_invalid_settings_are_refused(trainer: ModuleType, changes: dict[str, Any], word: str) -> None:
-    with pytest.raises(EmotionError, match=word):
+def test_invalid_settings_are_refused(trainer: ModuleType, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(EmotionError, match=message):
         make_config(trainer, **changes)

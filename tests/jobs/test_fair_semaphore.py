@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from emotion.jobs.fair_semaphore import FairSemaphore
+from tests.waiting import wait_until
 
 TIMEOUT = 20.0  # seconds, more than a busy machine needs
 
@@ -34,13 +34,6 @@ class Threads:
     def leave(self, index: int) -> None:
         self._leave_events[index].set()
         self._threads[index].join(TIMEOUT)
-
-
-def wait_until(condition: object) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.002)
 
 
 def test_slots_are_given_in_order_of_arrival() -> None:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +28,7 @@ from emotion.jobs.job import Job, JobState, create_job_folder, list_jobs, open_j
 from emotion.jobs.process_record import ProcessRecord
 from emotion.jobs.reporter import job_context
 from emotion.storage import read_json, write_atomic
+from tests.waiting import wait_until
 
 ROOT = Path(jobs.__file__).parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
@@ -49,8 +50,8 @@ with job_context(folder) as report:
         report.progress(step + 1, 2000, f"step {step + 1}")
 """
 WORKER_THAT_IGNORES_SIGTERM = """
-code_of_worker = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-worker = subprocess.Popen([sys.executable, "-c", code_of_worker], stdout=subprocess.PIPE)
+worker_code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+worker = subprocess.Popen([sys.executable, "-c", worker_code], stdout=subprocess.PIPE)
 worker.stdout.readline()
 (folder / "worker.pid").write_text(str(worker.pid))
 """
@@ -66,13 +67,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def run(code: str, folder: Path) -> Job:
     """Start a job that runs `code` after `PREAMBLE`."""
     return start_job([str(folder)], folder, command=(sys.executable, "-c", PREAMBLE + code))
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.02)
 
 
 def wait_for_end(job: Job) -> JobState:
@@ -114,7 +108,7 @@ def test_job_reports_progress_and_ends_as_done(folder: Path) -> None:
     assert job.label == "a test"
     assert open_job(folder) == job
     pid = pid_of(folder)
-    wait_until(lambda: not psutil.pid_exists(pid))  # no zombie stays
+    wait_until(lambda: not psutil.pid_exists(pid))  # no zombie remains
 
 
 def test_parent_never_overwrites_done(folder: Path) -> None:
@@ -166,7 +160,7 @@ def test_stop_keeps_finished_steps(folder: Path) -> None:
     assert (state.status, state.error) == ("stopped", None)
     assert state.done == len((folder / "steps.txt").read_text().splitlines())
     assert not (folder / "stop").exists()
-    assert job.stop().status == "stopped"  # once more changes nothing
+    assert job.stop().status == "stopped"  # a second stop changes nothing
 
 
 @posix
@@ -205,7 +199,7 @@ def test_error_after_a_stop_request_counts_as_stopped(folder: Path) -> None:
     wait_until(lambda: job.read_state().done)
     state = job.stop()
     assert state.status == "stopped"
-    assert state.error is not None  # but it is not hidden either
+    assert state.error is not None  # the error is still recorded
 
 
 @posix
@@ -215,7 +209,7 @@ def test_forked_worker_ends_on_the_signal(folder: Path) -> None:
         "    reader, writer = os.pipe()\n"
         "    worker = os.fork()\n"
         "    if not worker: os.write(writer, b'!'), time.sleep(60)\n"
-        "    os.read(reader, 1)\n"  # Python forgets signals that come in the middle of a fork
+        "    os.read(reader, 1)\n"  # Python loses signals during a fork
         "    os.kill(worker, signal.SIGTERM)\n"
         "    assert os.WTERMSIG(os.waitpid(worker, 0)[1]) == signal.SIGTERM\n"
         "    assert not report.stop_requested\n",
@@ -238,7 +232,7 @@ def test_killed_job_is_interrupted_and_a_restart_ends_its_orphans(folder: Path) 
     assert state.done >= 1
     assert state.error
     assert not has_ended(worker)
-    (folder / ".0a1b2c3d.part.keras").touch()  # as a kill in the middle of writing leaves it
+    (folder / ".0a1b2c3d.part.keras").touch()  # as after a kill during a write
     again = run("with job_context(folder): pass", folder)
     assert has_ended(worker)
     assert wait_for_end(again).status == "done"
@@ -262,7 +256,9 @@ def test_process_with_a_reused_pid_is_never_signaled(folder: Path, status: str) 
         expected = "interrupted" if status == "running" else "done"
         assert open_job(folder).read_state().status == expected
         assert open_job(folder).stop(grace_seconds=0).status == expected
-        assert wait_for_end(run("with job_context(folder): pass", folder)).status == "done"  # nor by starting again
+        assert (
+            wait_for_end(run("with job_context(folder): pass", folder)).status == "done"
+        )  # a restart does not signal it either
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.1)
     finally:
@@ -272,7 +268,7 @@ def test_process_with_a_reused_pid_is_never_signaled(folder: Path, status: str) 
 
 @posix
 def test_zombie_counts_as_ended(folder: Path) -> None:
-    zombie = subprocess.Popen([sys.executable, "-c", ""])  # nobody waits for it
+    zombie = subprocess.Popen([sys.executable, "-c", ""])  # its parent does not wait for it
     started = psutil.Process(zombie.pid).create_time()
     storage.write_json(folder / "state.json", {"status": "running", "pid": zombie.pid, "process_started_at": started})
     wait_until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
@@ -338,10 +334,10 @@ def test_ctrl_c_in_a_terminal_stops_after_a_step(tmp_path: Path) -> None:
 
 @posix
 def test_stop_of_a_job_in_a_terminal_spares_its_process_group(folder: Path) -> None:
-    (folder / "stop").touch()  # of an earlier time: must not end the new one
+    (folder / "stop").touch()  # an old stop file must not end the new job
     child = run_in_terminal(WORKER_THAT_IGNORES_SIGTERM + STEPS, folder)
     wait_until(lambda: (folder / "state.json").exists() and open_job(folder).read_state().done)
-    assert os.getpgid(child.pid) == os.getpgid(0)  # this very test is in the group
+    assert os.getpgid(child.pid) == os.getpgid(0)  # this test is in the group
     assert open_job(folder).stop().status == "stopped"
     assert has_ended(pid_of(folder, "worker.pid"))
     child.wait(10)
@@ -402,7 +398,8 @@ def test_job_context_lets_errors_pass(tmp_path: Path) -> None:
 
 
 def test_concurrent_job_folders_have_different_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs.secrets, "choice", lambda letters: random.choice(letters[:3]))  # 81 names a second
+    rng = random.Random(5)
+    monkeypatch.setattr(jobs.secrets, "choice", lambda letters: rng.choice(letters[:3]))  # 81 names per second
     barrier = threading.Barrier(50)
 
     def make(_: int) -> Path:
@@ -417,11 +414,11 @@ def test_concurrent_job_folders_have_different_names(tmp_path: Path, monkeypatch
 
 
 def test_jobs_are_listed_newest_first(tmp_path: Path) -> None:
-    made = [create_job_folder(tmp_path, str(i)) for i in range(4)]
-    for folder in made[:3]:
+    folders = [create_job_folder(tmp_path, str(i)) for i in range(4)]
+    for folder in folders[:3]:
         with job_context(folder):
             pass
-    (made[2] / "state.json").write_text("{ damaged")
+    (folders[2] / "state.json").write_text("{ damaged")
     (tmp_path / "a file").touch()
     assert [job.label for job in list_jobs(tmp_path)] == ["2", "1", "0"]
     assert [job.read_state().status for job in list_jobs(tmp_path)] == ["interrupted", "done", "done"]
@@ -440,7 +437,7 @@ def test_kill_during_a_write_leaves_a_complete_file(tmp_path: Path) -> None:
         path.unlink(missing_ok=True)
         child = subprocess.Popen([sys.executable, "-c", loop, str(path)], env=environment)
         wait_until(path.exists)
-        time.sleep(rng.uniform(0, 0.15))
+        time.sleep(rng.uniform(0, 0.15))  # at a random moment of the writes
         child.kill()
         child.wait()
         value = read_json(path)
@@ -509,17 +506,17 @@ def test_tail_log_returns_the_last_lines(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------ properties
 
-words = st.text(st.characters())  # with lone surrogates, as odd file names have them
+texts = st.text(st.characters())  # with lone surrogates, as odd file names have them
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
 odd = values | st.floats() | st.sampled_from(["running", "done", 0, 1, -1, 2**40, os.getpid()])
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.dictionaries(words, values, max_size=5))
+@given(st.dictionaries(texts, values, max_size=5))
 def test_json_round_trip_preserves_the_value(value: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as name:
         storage.write_json(Path(name, "a.json"), value)

@@ -45,11 +45,11 @@ def files_in(folder: Path) -> dict[str, str]:
 
 
 def make(folder: Path, text: str, *, overwrite: bool = False, kind: str = SYNTHETIC_IMAGES) -> None:
-    with create_result(folder, kind, overwrite=overwrite) as place:
-        (place / "sheet.png").write_text(text)
-        (place / f"{text}-0.png").write_text(text)
-        (place / "inner").mkdir(exist_ok=True)
-        (place / "inner" / f"{text}-1.png").write_text(text)
+    with create_result(folder, kind, overwrite=overwrite) as path:
+        (path / "sheet.png").write_text(text)
+        (path / f"{text}-0.png").write_text(text)
+        (path / "inner").mkdir(exist_ok=True)
+        (path / "inner" / f"{text}-1.png").write_text(text)
 
 
 def result_of(text: str) -> dict[str, str]:
@@ -70,7 +70,7 @@ def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, existing: bool
 
 
 @pytest.mark.parametrize(
-    ("prepare", "overwrite", "words"),
+    ("prepare", "overwrite", "message"),
     [
         (lambda out: (out / "sheet.png").write_text("mine"), True, "holds files that are no set of synthetic images"),
         (lambda out: (out / "notes.txt").write_text("mine"), True, "choose a new or an empty folder"),
@@ -96,13 +96,13 @@ def test_new_result_new_or_empty_folder_is_marked(tmp_path: Path, existing: bool
     ],
 )
 def test_new_result_other_folder_is_refused_untouched(
-    tmp_path: Path, prepare: Callable[[Path], object], overwrite: bool, words: str
+    tmp_path: Path, prepare: Callable[[Path], object], overwrite: bool, message: str
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     prepare(out)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    with pytest.raises(EmotionError, match=words) as caught:
+    with pytest.raises(EmotionError, match=message) as caught:
         make(out, "two", overwrite=overwrite)
     assert str(caught.value).count("\n") == 0
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
@@ -315,11 +315,11 @@ def test_commands_refuse_a_folder_of_others(
         Path("mine", name).write_text("mine")
     before = files_in(Path("mine"))
     write_generator(Path("model"))
-    monkeypatch.setattr("emotion.media.video_reader.VideoReader.__enter__", lambda film: film)
+    monkeypatch.setattr("emotion.media.video_reader.VideoReader.__enter__", lambda video: video)
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__init__", lambda *_: None)
     monkeypatch.setattr("emotion.media.video_reader.VideoReader.__exit__", lambda *_: None)
-    words = command.split() + ["--overwrite"] * overwrite
-    assert main.main(words) == 1
+    arguments = command.split() + ["--overwrite"] * overwrite
+    assert main.main(arguments) == 1
     caught = capsys.readouterr()
     assert "holds files that are no " in caught.err
     assert (caught.out, caught.err.count("\n")) == ("", 1)

@@ -94,7 +94,7 @@ def first_failure_index(browser: BrowserReport, connection: ConnectionState) -> 
             ConnectionState(requested_for=60.0, is_connected=False, num_frames=9, idle_for=30.0),
             None,
         ),  # it is being stopped
-        # frames overrule earlier facts
+        # arriving frames override earlier facts
         (BrowserReport(False, "denied", 0, "NotReadableError"), RUNNING, None),
         (BrowserReport(True, "denied", 0), ConnectionState(requested_for=1.0, is_connected=True), None),
         (BrowserReport(False, None, 1, ""), NO_REQUEST, None),
@@ -158,10 +158,10 @@ def test_messages_contain_advice(step: int) -> None:
             "for 33 seconds",
         ),
     }
-    browser, connection, words = cases[step]
+    browser, connection, message = cases[step]
     failure = first_failure(run_checks(browser, connection))
     assert isinstance(failure, Check)
-    assert words in failure.message
+    assert message in failure.message
 
 
 ANYTHING = st.recursive(

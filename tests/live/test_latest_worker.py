@@ -1,58 +1,51 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from emotion.live.latest_worker import LatestItemWorker
-
-
-def wait_until(condition: object, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.002)
+from tests.waiting import wait_until
 
 
 def test_newest_item_replaces_the_waiting_one() -> None:
-    busy, release, done = threading.Event(), threading.Event(), list[int]()
+    called, release, handled = threading.Event(), threading.Event(), list[int]()
 
     def handle(item: int) -> None:
-        done.append(item)
-        busy.set()
+        handled.append(item)
+        called.set()
         release.wait(5)
 
     worker = LatestItemWorker(handle, "test")
     assert worker.put(0) is None
-    assert busy.wait(5)
+    assert called.wait(5)
     assert [worker.put(i) for i in range(1, 10)] == [None, *range(1, 9)]
     release.set()
     assert worker.close()
-    assert done == [0, 9]
+    assert handled == [0, 9]
     assert worker.put(11) == 11
     assert worker.close()
 
 
 def test_idle_thread_ends_and_starts_again() -> None:
-    threads, done = threading.active_count(), list[int]()
-    worker = LatestItemWorker(done.append, "test", idle_seconds=0.05)
+    threads, handled = threading.active_count(), list[int]()
+    worker = LatestItemWorker(handled.append, "test", idle_seconds=0.05)
     for i in range(3):
         worker.put(i)
-        wait_until(lambda: len(done) == i + 1 and threading.active_count() == threads)  # noqa: B023
-    assert done == [0, 1, 2]
+        wait_until(lambda: len(handled) == i + 1 and threading.active_count() == threads)  # noqa: B023
+    assert handled == [0, 1, 2]
     assert worker.close()
 
 
 def test_thread_survives_errors_of_the_handler() -> None:
-    done = list[int]()
+    handled = list[int]()
 
     def handle(item: int) -> None:
-        done.append(item)
+        handled.append(item)
         raise RuntimeError("on purpose")
 
     worker = LatestItemWorker(handle, "test")
     for i in range(3):
         worker.put(i)
-        wait_until(lambda: len(done) == i + 1)  # noqa: B023
+        wait_until(lambda: len(handled) == i + 1)  # noqa: B023
     assert worker.close()
 
 
@@ -65,10 +58,10 @@ def test_close_waits_no_longer_than_its_timeout() -> None:
     assert worker.close(5)
 
 
-def test_concurrent_puts_lose_no_item() -> None:
+def test_concurrent_puts_drop_no_item_silently() -> None:
     """Every item is either handled or returned by `put`, never both."""
-    done, replaced_items = list[int](), list[int]()
-    worker = LatestItemWorker(done.append, "test")
+    handled, replaced_items = list[int](), list[int]()
+    worker = LatestItemWorker(handled.append, "test")
 
     def put(start: int) -> None:
         for i in range(start, start + 200):
@@ -82,4 +75,4 @@ def test_concurrent_puts_lose_no_item() -> None:
     for thread in threads:
         thread.join()
     assert worker.close(5)
-    assert sorted(done + replaced_items) == [*range(1, 801)]
+    assert sorted(handled + replaced_items) == [*range(1, 801)]

@@ -35,17 +35,17 @@ def test_rates_are_right_from_the_first_frame() -> None:
     assert metrics.measure(0.5).fps_in == pytest.approx(25, abs=2)
 
 
-def test_the_times_of_the_frames_are_kept() -> None:
+def test_intervals_of_the_frames_are_kept() -> None:
     clock = MonotonicFrameClock()
-    late = (0.0, 0.03, 0.01, 0.2, 0.0)  # by which they come after the camera took them
-    times = [clock.timestamp(7 + i / 25, 500 + i / 25 + wait) for i, wait in enumerate(late)]
+    delays = (0.0, 0.03, 0.01, 0.2, 0.0)  # between capture and arrival
+    times = [clock.timestamp(7 + i / 25, 500 + i / 25 + delay) for i, delay in enumerate(delays)]
     assert [b - a for a, b in pairwise(times)] == pytest.approx([0.04] * 4)
 
 
-def test_a_clock_that_starts_again_goes_on() -> None:
+def test_restarted_camera_clock_continues() -> None:
     clock = MonotonicFrameClock()
     assert clock.timestamp(90.0, 500.0) == 500
-    assert clock.timestamp(0.0, 500.5) == 500.5  # connected again
+    assert clock.timestamp(0.0, 500.5) == 500.5  # after a reconnect
     assert clock.timestamp(0.1, 500.7) == pytest.approx(500.6)
 
 
@@ -54,11 +54,11 @@ def test_a_clock_that_starts_again_goes_on() -> None:
         st.tuples(st.none() | st.floats(), st.floats(0, 10)),
     )
 )
-def test_it_always_goes_on_and_stays_near(frames: list[tuple[float | None, float]]) -> None:
+def test_timestamps_increase_and_stay_close_to_the_wall_clock(frames: list[tuple[float | None, float]]) -> None:
     clock, now, last = MonotonicFrameClock(), 1000.0, -math.inf
     for seconds, step in frames:
         now += step
-        at = clock.timestamp(seconds, now)
-        assert at > last
-        assert abs(at - now) <= 1.001 + 0.001 * len(frames)
-        last = at
+        timestamp = clock.timestamp(seconds, now)
+        assert timestamp > last
+        assert abs(timestamp - now) <= 1.001 + 0.001 * len(frames)
+        last = timestamp

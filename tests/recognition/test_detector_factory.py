@@ -28,103 +28,101 @@ from emotion.recognition.detector_factory import (
 )
 from emotion.recognition.opencv_detectors import HaarCascade
 
-GOOD = b"the network as it was published"
+CONTENT = b"the network as it was published"
 
 
 @pytest.fixture(autouse=True)
-def _alone(user_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No YuNet anywhere, and no network: a test that needs one of them makes it."""
+def _without_yunet(user_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide any YuNet file and forbid connections."""
     monkeypatch.setattr(detector_factory, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("a connection was opened"))
 
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, float]]]:
-    """`serve(answer)`: what the network gives, bytes or an exception; returns the list of what was asked."""
+    """`serve(response)`: respond with bytes or an exception; returns the list of (url, timeout) of all requests."""
 
-    def serve(answer: bytes | Exception) -> list[tuple[str, float]]:
-        asked: list[tuple[str, float]] = []
+    def serve(response: bytes | Exception) -> list[tuple[str, float]]:
+        requests: list[tuple[str, float]] = []
 
         def urlopen(url: str, timeout: float) -> io.BytesIO:
-            asked.append((url, timeout))
-            if isinstance(answer, Exception):
-                raise answer
-            return io.BytesIO(answer)
+            requests.append((url, timeout))
+            if isinstance(response, Exception):
+                raise response
+            return io.BytesIO(response)
 
         monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-        return asked
+        return requests
 
     return serve
 
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`GOOD` is the published file."""
-    monkeypatch.setattr(detector_factory, "YUNET_SHA256", hashlib.sha256(GOOD).hexdigest())
+    """Make `CONTENT` the published file."""
+    monkeypatch.setattr(detector_factory, "YUNET_SHA256", hashlib.sha256(CONTENT).hexdigest())
 
 
-def put(folder: Path, content: bytes = GOOD) -> Path:
+def write_yunet(folder: Path, content: bytes = CONTENT) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / YUNET_FILE).write_bytes(content)
     return folder / YUNET_FILE
 
 
-# ------------------------------------------------------------------ where YuNet may be
+# ------------------------------------------------------------------ finding YuNet
 
 
-def test_no_yunet_is_no_error() -> None:
+def test_missing_yunet_is_no_error() -> None:
     assert find_yunet() is None
     assert available_detectors() == ("haar",)
     assert isinstance(make_detector(), HaarCascade)
 
 
-def test_yunet_in_models_or_in_the_cache(tmp_path: Path) -> None:
-    cached = put(get_cache_folder())
+def test_yunet_is_found_in_models_and_in_the_cache(tmp_path: Path) -> None:
+    cached = write_yunet(get_cache_folder())
     assert find_yunet() == cached
-    shipped = put(tmp_path / "models")
+    shipped = write_yunet(tmp_path / "models")
     assert find_yunet() == shipped
     assert available_detectors() == THIRD_PARTY == ("yunet", "haar")
 
 
-@pytest.mark.parametrize("none", ["none", "None", "NONE"])
-def test_yunet_switched_off(monkeypatch: pytest.MonkeyPatch, none: str) -> None:
-    put(get_cache_folder())
-    monkeypatch.setenv("EMOTION_YUNET", none)
+@pytest.mark.parametrize("value", ["none", "None", "NONE"])
+def test_yunet_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    write_yunet(get_cache_folder())
+    monkeypatch.setenv("EMOTION_YUNET", value)
     assert find_yunet() is None
     assert make_detector().name == "haar"
 
 
-def test_yunet_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(get_cache_folder())
-    named = put(tmp_path / "elsewhere")
-    monkeypatch.setenv("EMOTION_YUNET", str(named))
-    assert find_yunet() == named
-    monkeypatch.setenv("EMOTION_YUNET", "")  # as if it were not set
+def test_environment_variable_names_the_yunet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_yunet(get_cache_folder())
+    path = write_yunet(tmp_path / "elsewhere")
+    monkeypatch.setenv("EMOTION_YUNET", str(path))
+    assert find_yunet() == path
+    monkeypatch.setenv("EMOTION_YUNET", "")  # an empty variable counts as unset
     assert find_yunet() == get_cache_folder() / YUNET_FILE
 
 
 @pytest.fixture
 def unreadable_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may look everywhere, but a name that is too long is refused to it as well."""
+    """Too long a name fails even for root, who may read every folder."""
     for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / ("x" * 300)))
 
 
 @pytest.mark.usefixtures("unreadable_home")
-def test_who_needs_no_yunet_needs_no_home() -> None:
+def test_missing_home_folder_is_no_error_without_yunet() -> None:
     assert find_yunet() is None
     assert make_detector().name == "haar"
 
 
 @pytest.mark.usefixtures("user_cache")
-def test_who_has_no_home_at_all_finds_faces_and_is_told_where_nothing_can_be_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nobody() -> Path:
+def test_without_a_home_folder_only_the_download_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(Path, "home", home)
     assert "haar" in available_detectors()
     with pytest.raises(ModelError, match="This user has no home folder; set HOME"):
         download_yunet()
@@ -133,12 +131,12 @@ def test_who_has_no_home_at_all_finds_faces_and_is_told_where_nothing_can_be_kep
     assert get_cache_folder() == tmp_path / "emotion-studio"
 
 
-@pytest.mark.parametrize("named", ["missing.onnx", ".", "x" * 300])
-def test_yunet_named_where_it_is_not(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
-    monkeypatch.setenv("EMOTION_YUNET", named)
-    for ask in (find_yunet, available_detectors, make_detector):
+@pytest.mark.parametrize("path", ["missing.onnx", ".", "x" * 300])
+def test_environment_variable_with_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("EMOTION_YUNET", path)
+    for function in (find_yunet, available_detectors, make_detector):
         with pytest.raises(ModelError, match=r"EMOTION_YUNET names .*, which is no file; correct it or set it to none"):
-            ask()
+            function()
     assert make_detector("haar").name == "haar"  # which needs no file
 
 
@@ -146,7 +144,9 @@ def test_yunet_named_where_it_is_not(monkeypatch: pytest.MonkeyPatch, named: str
 @pytest.mark.parametrize(
     ("xdg", "folder"), [(None, ".cache/emotion-studio"), ("", ".cache/emotion-studio"), ("/x/y", "/x/y/emotion-studio")]
 )
-def test_cache_folder(monkeypatch: pytest.MonkeyPatch, user_cache: Path, xdg: str | None, folder: str) -> None:
+def test_cache_folder_follows_xdg(
+    monkeypatch: pytest.MonkeyPatch, user_cache: Path, xdg: str | None, folder: str
+) -> None:
     if xdg is None:
         monkeypatch.delenv("XDG_CACHE_HOME")
     else:
@@ -154,66 +154,66 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, user_cache: Path, xdg: st
     assert get_cache_folder() == user_cache / folder
 
 
-# ------------------------------------------------------------------ making one
+# ------------------------------------------------------------------ making detectors
 
 
 @pytest.mark.parametrize("name", ["Haar", "dlib", "../haar"])
-def test_a_detector_that_is_none(name: str) -> None:
+def test_unknown_detector_is_an_error(name: str) -> None:
     with pytest.raises(ModelError, match=r"There is no detector .*; expected one of yunet, haar"):
         make_detector(name)
 
 
-def test_yunet_where_it_is_not() -> None:
+def test_missing_yunet_is_an_error_if_requested() -> None:
     with pytest.raises(ModelError, match="YuNet is not on this machine; run `emotion models download-yunet`"):
         make_detector("yunet")
 
 
-def test_yunet_where_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fetching it would not help."""
+def test_switched_off_yunet_is_an_error_if_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message does not recommend the download, which would not help."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
     with pytest.raises(ModelError, match="EMOTION_YUNET=none switches YuNet off; unset it"):
         make_detector("yunet")
 
 
-def test_a_yunet_that_cannot_be_read() -> None:
-    put(get_cache_folder(), b"half a file")
+def test_unreadable_yunet_is_an_error() -> None:
+    write_yunet(get_cache_folder(), b"half a file")
     with pytest.raises(ModelError, match=re.escape(f"{get_cache_folder() / YUNET_FILE} cannot be read; replace it")):
         make_detector()
     assert make_detector("haar").name == "haar"
 
 
-def test_every_call_makes_a_new_one() -> None:
+def test_every_call_makes_a_new_detector() -> None:
     assert make_detector("haar") is not make_detector("haar")
 
 
 @pytest.mark.parametrize("name", ["glance", *THIRD_PARTY])
-def test_each_is_described_in_a_sentence(name: str) -> None:
+def test_each_detector_is_described_in_a_sentence(name: str) -> None:
     assert detector_description(name).endswith(".")
 
 
-def test_a_detector_of_ones_own_is_not_described_as_the_built_in_one() -> None:
+def test_custom_detector_has_its_own_description() -> None:
     assert detector_description("mine") == "Mine, a detector of your own, trained with this program."
 
 
-# ------------------------------------------------------------------ fetching it
+# ------------------------------------------------------------------ download
 
 
 @pytest.mark.usefixtures("published")
-def test_fetched_once_and_kept(serve: Callable) -> None:
-    asked = serve(GOOD)
+def test_yunet_is_downloaded_once(serve: Callable) -> None:
+    requests = serve(CONTENT)
     path = download_yunet(timeout=2)
     assert path == get_cache_folder() / YUNET_FILE == find_yunet()
-    assert path.read_bytes() == GOOD
+    assert path.read_bytes() == CONTENT
     assert download_yunet() == path
-    assert asked == [(detector_factory.YUNET_URL, 2)]
+    assert requests == [(detector_factory.YUNET_URL, 2)]
     assert detector_factory.YUNET_URL.startswith("https://")
 
 
 @pytest.mark.usefixtures("published")
-def test_a_spoilt_file_in_the_cache_is_fetched_anew(serve: Callable) -> None:
-    put(get_cache_folder(), b"half a file")
-    serve(GOOD)
-    assert download_yunet().read_bytes() == GOOD
+def test_damaged_file_in_the_cache_is_downloaded_again(serve: Callable) -> None:
+    write_yunet(get_cache_folder(), b"half a file")
+    serve(CONTENT)
+    assert download_yunet().read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -228,32 +228,32 @@ def test_a_spoilt_file_in_the_cache_is_fetched_anew(serve: Callable) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_offline_gives_a_sentence(serve: Callable, error: Exception) -> None:
+def test_failed_download_is_an_error_with_advice(serve: Callable, error: Exception) -> None:
     serve(error)
     with pytest.raises(ModelError, match=r"could not be fetched \(no network\?\); .* use another detector: haar\."):
         download_yunet()
     assert find_yunet() is None
 
 
-def test_offline_names_the_detectors_that_are_here(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_names_the_available_detectors(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(urllib.error.URLError("no route to host"))
     monkeypatch.setattr(detector_factory, "trained_detectors", lambda: {"glance": None})
     with pytest.raises(ModelError, match=r"use another detector: glance, haar\."):
         download_yunet()
 
 
-@pytest.mark.parametrize("answer", [b"", b"<html>log in first</html>", GOOD, bytes(3_000_000)])
-def test_another_file_is_not_kept(serve: Callable, answer: bytes) -> None:
-    """With the real sha256, which none of these has."""
-    serve(answer)
+@pytest.mark.parametrize("response", [b"", b"<html>log in first</html>", CONTENT, bytes(3_000_000)])
+def test_file_with_another_checksum_is_not_kept(serve: Callable, response: bytes) -> None:
+    """The expected sha256 is the real one, which none of these has."""
+    serve(response)
     with pytest.raises(ModelError, match=r"is not the published one \(sha256 differs\); it was not kept"):
         download_yunet()
     assert not get_cache_folder().exists() or not list(get_cache_folder().iterdir())
 
 
 @pytest.mark.usefixtures("published")
-def test_a_cache_that_cannot_be_written_to(serve: Callable) -> None:
-    serve(GOOD)
+def test_unwritable_cache_is_an_error(serve: Callable) -> None:
+    serve(CONTENT)
     get_cache_folder().parent.mkdir(parents=True)
     get_cache_folder().write_text("a file where a folder should be")
     with pytest.raises(ModelError, match="YuNet cannot be kept in"):
@@ -261,13 +261,12 @@ def test_a_cache_that_cannot_be_written_to(serve: Callable) -> None:
 
 
 @pytest.mark.usefixtures("published", "unreadable_home")
-def test_a_cache_that_may_not_be_looked_into(serve: Callable) -> None:
-    serve(GOOD)
+def test_unreadable_cache_is_an_error(serve: Callable) -> None:
+    serve(CONTENT)
     with pytest.raises(ModelError, match="YuNet cannot be kept in"):
         download_yunet()
 
 
-def test_the_published_sum_is_pinned() -> None:
+def test_published_checksum_is_pinned() -> None:
     assert YUNET_SHA256 == "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-    named = os.environ.get("EMOTION_YUNET")
-    assert named is None  # the fixture took it away: no test here depends on the machine
+    assert "EMOTION_YUNET" not in os.environ  # removed by the fixture: no test here depends on the machine

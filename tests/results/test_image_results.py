@@ -38,7 +38,7 @@ def write(path: Path, seed: int) -> Path:
 
 
 @pytest.fixture
-def seen() -> list[int]:
+def num_analyzed() -> list[int]:
     """The number of analyzed images."""
     return [0]
 
@@ -51,7 +51,7 @@ def analyze(
     fake_detector: Callable,
     fake_classifier: Callable,
     tiny: object,
-    seen: list[int],
+    num_analyzed: list[int],
 ) -> Run:
     """`analyze` with a face in each image, in an empty folder."""
     monkeypatch.chdir(tmp_path)
@@ -59,7 +59,7 @@ def analyze(
     classifier.bundle = tiny
 
     def find(image: object) -> Sequence[Box]:
-        seen[0] += 1
+        num_analyzed[0] += 1
         return [Box(5, 5, 30, 30)]
 
     fake = Analyzer(fake_detector(find), classifier)
@@ -85,22 +85,22 @@ def check_whole(folder: Path, *stems: str) -> None:
     assert all(read_image(folder / name).size for name in images)
 
 
-def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int]) -> None:
+def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, num_analyzed: list[int]) -> None:
     a, b, other = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "b.png", "other/a.png")))
     status, first, err = analyze(a, "--out", "out", "--json")
-    assert (status, err, seen[0]) == (0, "", 1)
+    assert (status, err, num_analyzed[0]) == (0, "", 1)
     status, out, err = analyze(a, b, other, "--out", "out", "--json")
-    assert (status, err, seen[0], out.startswith(first)) == (0, "", 3, True)
+    assert (status, err, num_analyzed[0], out.startswith(first)) == (0, "", 3, True)
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(a), str(b), str(other)]
     check_whole(tmp_path / "out", "a", "b", "a-2")
     os.utime(a)  # another time, the same content
     assert analyze(b, a, "--out", "out")[:2] == (0, f"{b}: 1 happy\n{a}: 1 happy\n")
-    assert seen[0] == 3
+    assert num_analyzed[0] == 3
     assert "other settings (" in analyze(a, "--out", "out", "--min-confidence", "0.6")[2]
 
 
 @pytest.mark.parametrize(
-    ("change", "options", "words"),
+    ("change", "options", "message"),
     [
         (
             lambda out: None,
@@ -118,14 +118,14 @@ def test_second_call_adds_and_skips(analyze: Run, tmp_path: Path, seen: list[int
     ],
 )
 def test_refused_call_changes_nothing(
-    analyze: Run, tmp_path: Path, change: Callable[[Path], object], options: list[str], words: str
+    analyze: Run, tmp_path: Path, change: Callable[[Path], object], options: list[str], message: str
 ) -> None:
     a, b = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "b.png")))
     assert analyze(a, "--out", "out")[0] == 0
     change(tmp_path / "out")
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     status, out, err = analyze("--out", "out", *options, b, a)
-    assert (status, out, err.count("\n"), words in err) == (1, "", 1, True), err
+    assert (status, out, err.count("\n"), message in err) == (1, "", 1, True), err
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
 
 
@@ -140,7 +140,7 @@ def test_foreign_files_are_not_overwritten(analyze: Run, tmp_path: Path) -> None
 
 
 def test_overwrite_replaces_the_results_when_complete(
-    analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[int]
+    analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_analyzed: list[int]
 ) -> None:
     a, b, c = (write(tmp_path / name, i) for i, name in enumerate(("a.png", "b.png", "c.png")))
     assert analyze(a, "--out", "out")[0] == 0
@@ -150,7 +150,7 @@ def test_overwrite_replaces_the_results_when_complete(
     assert (status, "1 of 2 images are done and are in" in err) == (130, True)
     check_whole(tmp_path / "out", "a")
     assert analyze(b, c, "--out", "out", "--overwrite")[0] == 0
-    assert seen[0] == 3
+    assert num_analyzed[0] == 3
     check_whole(tmp_path / "out", "b", "c")
     with monkeypatch.context() as patch:
         stop_after(patch, 1)
@@ -207,7 +207,7 @@ def test_call_continues_after_an_interruption_at_any_file_operation(
 
 
 def test_full_disk_ends_the_batch_with_a_message(
-    analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: list[int]
+    analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_analyzed: list[int]
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -216,7 +216,7 @@ def test_full_disk_ends_the_batch_with_a_message(
     monkeypatch.setattr(image_results, "write_atomic", full)
     status, out, err = analyze(*paths, "--out", "out")
     assert (status, out, err.count("\n"), "No space left on device" in err) == (1, "", 1, True)
-    assert seen[0] == 1
+    assert num_analyzed[0] == 1
 
 
 def test_equal_paths_are_numbered(tmp_path: Path) -> None:

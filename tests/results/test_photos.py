@@ -105,8 +105,8 @@ def test_analysis_of_a_large_photo_is_small(
     analyzer: Analyzer, fake_detector: Callable, fake_classifier: Callable
 ) -> None:
     wide = np.zeros((500, 3000, 3), np.uint8)
-    big = Analyzer(fake_detector([Box(100, 0, 900, 500)]), fake_classifier())
-    analysis = photos.analyze_photo(encode_png(wide), big, AnalyzerSettings())
+    large_face_analyzer = Analyzer(fake_detector([Box(100, 0, 900, 500)]), fake_classifier())
+    analysis = photos.analyze_photo(encode_png(wide), large_face_analyzer, AnalyzerSettings())
     assert (analysis.width, analysis.height) == (3000, 500)
     assert read_image(analysis.preview_jpeg).shape == (233, 1400, 3)
     assert max(analysis.crops[0].shape) == 320
@@ -145,15 +145,15 @@ def test_error_names_the_file(analyzer: Analyzer) -> None:
         photos.analyze_photo(b"no photo", analyzer, AnalyzerSettings(), "cat.jpg")
 
 
-def measure_detail(shown: ImageArray, box: Box) -> float:
+def measure_detail(image: ImageArray, box: Box) -> float:
     """Median difference of adjacent pixels in a box; a pixelated one has large flat cells."""
     x1, y1, x2, y2 = box.to_int_xyxy()
-    part = shown[y1:y2, x1:x2].astype(float).mean(axis=2)
+    part = image[y1:y2, x1:x2].astype(float).mean(axis=2)
     return float(np.median(np.abs(np.diff(part, axis=1))))
 
 
 def test_anonymized_photo_is_pixelated_in_every_output(photo: Photo) -> None:
-    for shown, boxes, exact in (
+    for image, boxes, exact in (
         (read_image(photo.analysis.render_preview(True)), BOXES, False),
         (read_image(photos.make_annotated_png(photo, anonymize=True)), [box.expand(0.6) for box in BOXES], True),
         *((crop, [Box(0, 0, crop.shape[1], crop.shape[0])], True) for crop in photo.analysis.render_crops(True)),
@@ -163,7 +163,7 @@ def test_anonymized_photo_is_pixelated_in_every_output(photo: Photo) -> None:
         ),
     ):
         for box in boxes:
-            assert measure_detail(shown, box) <= (0 if exact else 3)
+            assert measure_detail(image, box) <= (0 if exact else 3)
     assert measure_detail(read_image(photo.analysis.render_preview(False)), BOXES[0]) > 20
     assert measure_detail(photo.analysis.render_crops(False)[0], Box(0, 0, 38, 38)) > 20
     assert photo.analysis.render_crops(False) == photo.analysis.crops
@@ -181,23 +181,25 @@ def test_face_below_the_detection_threshold_is_pixelated(
     analyzer = Analyzer(detector, fake_classifier(("happy", 0.9, 1.0)))
     analysis = photos.analyze_photo(encode_png(IMAGE), analyzer, AnalyzerSettings(detection_threshold=detection))
     assert len(analysis.faces) == 1
-    for shown in (
+    for image in (
         read_image(analysis.render_preview(True)),
         read_image(
             photos.make_annotated_png(Photo("a.png", encode_png(IMAGE), analysis, analysis.faces), anonymize=True)
         ),
     ):
-        assert measure_detail(shown, BOXES[1].expand(0.6)) <= 3
+        assert measure_detail(image, BOXES[1].expand(0.6)) <= 3
 
 
 def test_preview_is_pixelated_in_the_face_only(fake_detector: Callable, fake_classifier: Callable) -> None:
     image = RNG.integers(0, 256, (700, 2800, 3), dtype=np.uint8)
     box = Box(2000, 100, 2600, 600)
-    far = Analyzer(fake_detector([box]), fake_classifier())
-    analysis = photos.analyze_photo(encode_jpeg(image), far, AnalyzerSettings())
-    shown, plain = (read_image(analysis.render_preview(blur)) for blur in (True, False))
-    assert measure_detail(shown, Box(1000, 50, 1300, 300)) < 3 < 10 < measure_detail(plain, Box(1000, 50, 1300, 300))
-    assert measure_detail(shown, Box(100, 50, 900, 300)) > 10  # outside the face
+    wide_analyzer = Analyzer(fake_detector([box]), fake_classifier())
+    analysis = photos.analyze_photo(encode_jpeg(image), wide_analyzer, AnalyzerSettings())
+    pixelated, plain = (read_image(analysis.render_preview(anonymize)) for anonymize in (True, False))
+    assert (
+        measure_detail(pixelated, Box(1000, 50, 1300, 300)) < 3 < 10 < measure_detail(plain, Box(1000, 50, 1300, 300))
+    )
+    assert measure_detail(pixelated, Box(100, 50, 900, 300)) > 10  # outside the face
 
 
 def test_thumbnails_are_small(photo: Photo, analyzer: Analyzer) -> None:
@@ -269,10 +271,10 @@ def test_crops_have_the_full_size(photo: Photo) -> None:
 
 
 def test_annotated_image_has_the_size_and_pixels_of_the_photo(photo: Photo) -> None:
-    shown = read_image(photos.make_annotated_png(photo, anonymize=False))
-    assert shown.shape == IMAGE.shape
-    np.testing.assert_array_equal(shown[80:, :], IMAGE[80:, :])
-    assert np.any(shown != IMAGE)
+    image = read_image(photos.make_annotated_png(photo, anonymize=False))
+    assert image.shape == IMAGE.shape
+    np.testing.assert_array_equal(image[80:, :], IMAGE[80:, :])
+    assert np.any(image != IMAGE)
 
 
 @pytest.mark.parametrize(("names", "rows"), [([], 0), (["a.png"], 2), (["a.png", "=b.png"], 4)])

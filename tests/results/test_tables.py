@@ -283,7 +283,7 @@ MEASURED = [
 ]
 
 
-def test_no_measures_of_detectors() -> None:
+def test_detector_tables_without_results_have_their_columns() -> None:
     assert list(detector_tables.detectors_long_table([]).columns) == [
         "detector",
         "section",
@@ -295,14 +295,14 @@ def test_no_measures_of_detectors() -> None:
     assert detector_tables.detectors_table([]).to_dict("list") == {"case": [], "metric": []}
 
 
-def test_measures_of_detectors_stand_side_by_side() -> None:
+def test_detectors_table_has_a_column_per_detector() -> None:
     table = detector_tables.detectors_table(MEASURED)
     assert list(table.columns) == ["case", "metric", "glance", "haar"]
     lines = {(row["case"], row["metric"]): (row["glance"], row["haar"]) for row in table.to_dict("records")}
     assert lines["photos of crowds and events (WIDER)", "average precision, IoU 0.5"] == (0.75, 0.25)
     assert lines["photos without a face: 40", "false positives"][0] == 2
     assert lines["time for 320x240", "milliseconds"][1] == 12.5
-    assert "photos of mine" in {case for case, _ in lines}  # a source that is not known by name
+    assert "photos of mine" in {case for case, _ in lines}  # a source that is not built in
     long = detector_tables.detectors_long_table(MEASURED)
     assert len(long) == 3 * 3 + 2
     assert set(long["section"]) == {"source", "negatives", "frame_size"}
@@ -325,7 +325,7 @@ def test_measures_of_detectors_stand_side_by_side() -> None:
         ([{"val_ap": "0.5"}], []),
     ],
 )
-def test_history_table(rows: list[dict[str, str]], lines: list[tuple]) -> None:
+def test_history_table_has_a_row_per_metric_and_epoch(rows: list[dict[str, str]], lines: list[tuple]) -> None:
     table = detector_tables.history_table(rows)
     assert list(table.columns) == ["epoch", "metric", "value"]
     assert list(table.itertuples(index=False, name=None)) == lines
@@ -378,33 +378,34 @@ def test_frame_becomes_plain_values() -> None:
         ),
     ],
 )
-def test_stream_table(frames: list, columns: list[str], rows: list[list]) -> None:
+def test_stream_table_has_a_row_per_face(frames: list, columns: list[str], rows: list[list]) -> None:
     table = tables.stream_table(serialization.frame_to_dict(*frame) for frame in frames)
     assert list(table.columns) == [*STREAM, *columns] == [*tables.STREAM_COLUMNS, *columns]
     assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == rows
 
 
-@pytest.mark.parametrize("part", [1, 2, 100])
-def test_stream_csv_does_not_depend_on_its_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_CHUNK_FRAMES", part)
+@pytest.mark.parametrize("chunk_frames", [1, 2, 100])
+def test_stream_csv_does_not_depend_on_the_chunk_size(chunk_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_CHUNK_FRAMES", chunk_frames)
     faces = [[], [replace(HAPPY, track_id=1)], [], [replace(UNSURE, track_id=2), replace(FEARFUL, track_id=1)]]
-    frames = [serialization.frame_to_dict(i / 10, some) for i, some in enumerate(faces)]
-    for some in (frames, frames[:1], []):
-        assert tables.stream_to_csv([json.dumps(frame) for frame in some]) == tables.to_csv(tables.stream_table(some))
+    frames = [serialization.frame_to_dict(i / 10, frame_faces) for i, frame_faces in enumerate(faces)]
+    for selected in (frames, frames[:1], []):
+        csv = tables.stream_to_csv([json.dumps(frame) for frame in selected])
+        assert csv == tables.to_csv(tables.stream_table(selected))
 
 
-@pytest.mark.parametrize("receipt", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
+@pytest.mark.parametrize("provenance", [{}, {"program": "x", "settings": [{"a": {"b": 1}}]}, {"name": "}"}])
 @pytest.mark.parametrize("frames", [[], [{"seconds": 0, "faces": []}], [{"seconds": i, "faces": []} for i in range(3)]])
-def test_stream_json(receipt: dict, frames: list[dict]) -> None:
-    text = serialization.stream_to_json(receipt, map(json.dumps, frames))
-    assert json.loads(text) == {**receipt, "frames": frames}
+def test_stream_json_has_provenance_and_frames(provenance: dict, frames: list[dict]) -> None:
+    text = serialization.stream_to_json(provenance, map(json.dumps, frames))
+    assert json.loads(text) == {**provenance, "frames": frames}
     assert text.endswith("\n")
 
 
 # ------------------------------------------------------------------ synthetic faces
 
 
-def test_the_table_of_a_generator() -> None:
+def test_generator_table_compares_synthetic_and_real_faces() -> None:
     result = {
         "num_faces": 100,
         "class_consistency": 0.8,
@@ -428,16 +429,16 @@ def test_the_table_of_a_generator() -> None:
     table = generation_tables.generator_table(result)
     assert list(table.columns) == ["metric", "synthetic", "real"]
     lines = {metric: (synthetic, real) for metric, synthetic, real in table.itertuples(index=False)}
-    assert len(lines) == len(table) == 7 + 2 + 1  # no line for the trainings that were not asked for
+    assert len(lines) == len(table) == 7 + 2 + 1  # no line for trainings without results
     assert lines["classified as requested"] == (0.8, 0.7)
     assert lines["recall: real faces among synthetic ones"] == (0.4, 0.88)
     assert lines["classified as requested: sad"] == (0.75, 0.7)
     assert lines["classified as requested: fear"][0] == 0.85
     assert np.isnan(lines["classified as requested: fear"][1])
     assert lines["diversity: sad"] == (0.9, 1.0)
-    more = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
-    assert len(more) == len(table) + 1
+    extended = generation_tables.generator_table(result | {"trained_on_synthetic": 0.3, "trained_on_real": 0.5})
+    assert len(extended) == len(table) + 1
 
 
-def test_a_label_is_no_formula_either() -> None:
+def test_labels_are_not_formulas_in_a_csv() -> None:
     assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == MARK + "'=1+1,sad\n0.5000,0.2500\n"

@@ -1,5 +1,4 @@
-"""Small films of grey squares, and a detector and a classifier that take them for faces: bright ones are happy,
-dull ones sad."""
+"""Small videos of gray squares, and fake models for them: bright squares are happy, dark ones sad."""
 
 from __future__ import annotations
 
@@ -18,49 +17,49 @@ from emotion.media.video_writer import VideoWriter
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import Prediction
 
-HAPPY, SAD, UNSURE = 230, 130, 180  # grey levels
+HAPPY, SAD, UNSURE = 230, 130, 180  # gray levels
 SIZE = (240, 180)  # width, height
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 
 class Square(NamedTuple):
-    """Where a face is, and its grey level."""
+    """A face: its position, size and gray level."""
 
     x: int = 40
     y: int = 30
     side: int = 40
-    grey: int = HAPPY
+    gray: int = HAPPY
 
 
-def paint(squares: Sequence[Square], size: tuple[int, int] = SIZE) -> Picture:
+def draw_scene(squares: Sequence[Square], size: tuple[int, int] = SIZE) -> ImageArray:
     image = np.full((size[1], size[0], 3), 24, np.uint8)
     for square in squares:
-        image[square.y : square.y + square.side, square.x : square.x + square.side] = square.grey
+        image[square.y : square.y + square.side, square.x : square.x + square.side] = square.gray
     return image
 
 
-def make_film(
+def make_video(
     path: Path,
-    at: Callable[[float], Sequence[Square]],
+    squares_at: Callable[[float], Sequence[Square]],
     seconds: float = 2.0,
-    rate: int = 10,
+    fps: int = 10,
     size: tuple[int, int] = SIZE,
 ) -> Path:
-    with VideoWriter(path, *size) as film:
-        for i in range(round(seconds * rate)):
-            film.write(paint(at(i / rate), size), i / rate)
+    with VideoWriter(path, *size) as writer:
+        for i in range(round(seconds * fps)):
+            writer.write(draw_scene(squares_at(i / fps), size), i / fps)
     return path
 
 
-def see(image: Picture) -> list[Face]:
-    """The squares of a picture."""
-    bright = (image.mean(axis=2) > 70).astype(np.uint8)
-    stats = cv2.connectedComponentsWithStats(bright)[2][1:]
+def find_squares(image: ImageArray) -> list[Face]:
+    """Return the squares of an image as faces."""
+    mask = (image.mean(axis=2) > 70).astype(np.uint8)
+    stats = cv2.connectedComponentsWithStats(mask)[2][1:]
     return [Face(Box(x, y, x + w, y + h), 0.95) for x, y, w, h, area in stats.tolist() if area > 100]
 
 
-class Reader:
-    """Happy from grey 205 on, sad below 155, and between them it does not know."""
+class FakeClassifier:
+    """Predicts "happy" from gray level 205, "sad" below 155, and equal scores of both between them."""
 
     input_size = 48
     head_names = ("ferplus",)
@@ -72,38 +71,40 @@ class Reader:
         return tuple(Prediction(_scores(float(crop[20:28, 20:28].mean())), 0.99) for crop in crops)
 
 
-def _scores(grey: float) -> Scores:
+def _scores(gray: float) -> Scores:
     values = dict.fromkeys(FERPLUS_LABELS, 0.01)
-    share = 0.9 if grey >= 205 else 0.04 if grey < 155 else 0.47
-    values |= {"happy": share, "sad": 0.94 - share}
+    happy_score = 0.9 if gray >= 205 else 0.04 if gray < 155 else 0.47
+    values |= {"happy": happy_score, "sad": 0.94 - happy_score}
     return Scores(list(values), list(values.values()))
 
 
-def line(index: int, seconds: float, *faces: tuple[int, str], box: tuple[int, int, int, int] = (0, 0, 40, 40)) -> str:
-    """A line of frames.jsonl: `faces` are (track_id, display_label)."""
+def make_line(
+    index: int, seconds: float, *faces: tuple[int, str], box: tuple[int, int, int, int] = (0, 0, 40, 40)
+) -> str:
+    """Return a line of frames.jsonl; `faces` are (track_id, display_label)."""
     return json.dumps(
         {
             "index": index,
             "timestamp": seconds,
             "faces": [
                 {
-                    "track_id": track,
-                    "display_label": shown,
+                    "track_id": track_id,
+                    "display_label": display_label,
                     "box": list(box),
                     "detection_score": 0.9,
-                    "label": "sad" if shown == "unsure" else shown,
-                    "confidence": 0.4 if shown == "unsure" else 0.8,
-                    "scores": dict.fromkeys(FERPLUS_LABELS, 0.0) | {"happy": 0.1, "sad": 0.1, shown: 0.8}
-                    if shown != "unsure"
+                    "label": "sad" if display_label == "unsure" else display_label,
+                    "confidence": 0.4 if display_label == "unsure" else 0.8,
+                    "scores": dict.fromkeys(FERPLUS_LABELS, 0.0) | {"happy": 0.1, "sad": 0.1, display_label: 0.8}
+                    if display_label != "unsure"
                     else dict.fromkeys(FERPLUS_LABELS, 0.125),
-                    "uncertainty_reason": "dark" if shown == "unsure" else None,
+                    "uncertainty_reason": "dark" if display_label == "unsure" else None,
                 }
-                for track, shown in faces
+                for track_id, display_label in faces
             ],
         }
     )
 
 
-def write_lines(folder: Path, *lines: str) -> None:
+def write_frame_lines(folder: Path, *lines: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "frames.jsonl").write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
+    (folder / "frames.jsonl").write_text("".join(f"{line_text}\n" for line_text in lines), encoding="utf-8")

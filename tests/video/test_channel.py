@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -9,60 +8,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.video.channel import BoundedChannel
+from tests.waiting import wait_until
 
 
-def started(act: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=act, daemon=True)
+def start_thread(function: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=function, daemon=True)
     thread.start()
     return thread
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 3))
-def test_items_arrive_in_order(items: list[int], room: int) -> None:
-    pipe: BoundedChannel[int] = BoundedChannel(room)
-    maker = started(lambda: [*map(pipe.put, items), pipe.close()])
-    assert list(pipe.receive()) == items
-    maker.join(5)
-    assert not maker.is_alive()
+def test_items_arrive_in_order(items: list[int], capacity: int) -> None:
+    channel: BoundedChannel[int] = BoundedChannel(capacity)
+    sender = start_thread(lambda: [*map(channel.put, items), channel.close()])
+    assert list(channel.receive()) == items
+    sender.join(5)
+    assert not sender.is_alive()
 
 
 def test_capacity_bounds_the_waiting_items() -> None:
-    pipe: BoundedChannel[int] = BoundedChannel(2)
-    put = list[int]()
-    maker = started(lambda: [put.append(n) for n in range(5) if pipe.put(n)])
-    deadline = time.monotonic() + 5
-    while len(put) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.05)
-    assert put == [0, 1]
-    assert next(iter(pipe.receive())) == 0
-    pipe.abandon()
-    maker.join(5)
-    assert not maker.is_alive()
+    channel: BoundedChannel[int] = BoundedChannel(2)
+    sent = list[int]()
+    sender = start_thread(lambda: [sent.append(n) for n in range(5) if channel.put(n)])
+    wait_until(lambda: len(sent) == 2)
+    sender.join(0.05)
+    assert sender.is_alive()
+    assert sent == [0, 1]
+    assert next(iter(channel.receive())) == 0
+    channel.abandon()
+    sender.join(5)
+    assert not sender.is_alive()
 
 
 def test_error_of_the_sender_follows_its_items() -> None:
-    pipe: BoundedChannel[int] = BoundedChannel()
-    pipe.put(1)
-    pipe.close(ValueError("broken"))
-    items = pipe.receive()
+    channel: BoundedChannel[int] = BoundedChannel()
+    channel.put(1)
+    channel.close(ValueError("broken"))
+    items = channel.receive()
     assert next(items) == 1
     with pytest.raises(ValueError, match="broken"):
         next(items)
 
 
 def test_put_returns_false_after_abandon() -> None:
-    pipe: BoundedChannel[int] = BoundedChannel(1)
-    assert pipe.put(1)
-    answers = list[bool]()
-    maker = started(lambda: answers.append(pipe.put(2)))
-    pipe.abandon()
-    maker.join(5)
-    assert answers == [False]
-    assert list(pipe.receive()) == []
+    channel: BoundedChannel[int] = BoundedChannel(1)
+    assert channel.put(1)
+    results = list[bool]()
+    sender = start_thread(lambda: results.append(channel.put(2)))
+    channel.abandon()
+    sender.join(5)
+    assert results == [False]
+    assert list(channel.receive()) == []
 
 
 def test_receive_stops_while_waiting() -> None:
-    pipe: BoundedChannel[int] = BoundedChannel()
-    asked = iter([False, False, True])
-    assert list(pipe.receive(lambda: next(asked))) == []
+    channel: BoundedChannel[int] = BoundedChannel()
+    stop_values = iter([False, False, True])
+    assert list(channel.receive(lambda: next(stop_values))) == []

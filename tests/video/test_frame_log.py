@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from emotion.expressions import FERPLUS_LABELS
 from emotion.results.tables import score_columns
 from emotion.video.frame_log import LOG_COLUMNS, FrameLog
-from tests.video.scenes import line, write_lines
+from tests.video.scenes import make_line, write_frame_lines
 
-TWO = (line(0, 0.0, (1, "sad"), (2, "happy")), line(2, 0.2, (1, "unsure")), line(4, 0.4))
+LINES = (make_line(0, 0.0, (1, "sad"), (2, "happy")), make_line(2, 0.2, (1, "unsure")), make_line(4, 0.4))
 
 
-def test_what_is_read(tmp_path: Path) -> None:
-    write_lines(tmp_path, *TWO)
+def test_log_has_the_faces_of_every_frame(tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, *LINES)
     log = FrameLog(tmp_path)
     assert log.refresh()
     assert not log.refresh()
@@ -32,10 +32,10 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert table["duration"].tolist() == pytest.approx([0.2] * 3)
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 40]
     assert table.loc[1, "score_happy"] == 0.8
-    assert [*log.iter_lines()] == list(TWO)
+    assert [*log.iter_lines()] == list(LINES)
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_missing_log_is_empty(tmp_path: Path) -> None:
     log = FrameLog(tmp_path)
     assert not log.refresh()
     assert (log.num_frames, log.last_timestamp, log.labels, [*log.iter_lines()]) == (0, 0.0, (), [])
@@ -43,10 +43,15 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert len(log.to_dataframe()) == len(log.durations()) == 0
 
 
-def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
-    unread = json.loads(line(0, 0.0, (1, "unsure")))
-    unread["faces"][0] |= {"label": None, "confidence": None, "scores": {}, "uncertainty_reason": "not read yet"}
-    write_lines(tmp_path, json.dumps(unread), line(1, 0.1, (1, "happy")))
+def test_faces_without_scores_are_read(tmp_path: Path) -> None:
+    without_scores = json.loads(make_line(0, 0.0, (1, "unsure")))
+    without_scores["faces"][0] |= {
+        "label": None,
+        "confidence": None,
+        "scores": {},
+        "uncertainty_reason": "not read yet",
+    }
+    write_frame_lines(tmp_path, json.dumps(without_scores), make_line(1, 0.1, (1, "happy")))
     log = FrameLog(tmp_path)
     log.refresh()
     table = log.to_dataframe()
@@ -55,20 +60,22 @@ def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_line_comes_in_pieces(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_incomplete_line_is_read_when_it_is_complete(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     folder = tmp_path_factory.mktemp("log")
-    whole = "".join(f"{one}\n" for one in TWO).encode()
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    content = "".join(f"{text}\n" for text in LINES).encode()
+    sizes = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=6)))
     log = FrameLog(folder)
-    for cut in (*cuts, len(whole)):
-        (folder / "frames.jsonl").write_bytes(whole[:cut])  # the same file, grown
+    for size in (*sizes, len(content)):
+        (folder / "frames.jsonl").write_bytes(content[:size])  # the growing file
         log.refresh()
-        assert log.num_frames == whole[:cut].count(b"\n")
+        assert log.num_frames == content[:size].count(b"\n")
     assert len(log.to_dataframe()) == 3
 
 
 @pytest.mark.parametrize(
-    "damaged",
+    "damaged_line",
     [
         "",
         "{",
@@ -80,50 +87,52 @@ def test_a_line_comes_in_pieces(tmp_path_factory: pytest.TempPathFactory, data: 
         '{"index": 1, "timestamp": NaN, "faces": []}',
         '{"index": 1, "timestamp": 1, "faces": [{}]}',
         "[" * 100_000,
-        line(1, 0.1, (1, "sad"))[:-9],
-        line(1, 0.1, (1, "sad")).replace('"box": [0, ', '"box": ["a", '),
-        line(1, 0.1, (1, "sad")).replace('"track_id": 1', '"track_id": null'),
+        make_line(1, 0.1, (1, "sad"))[:-9],
+        make_line(1, 0.1, (1, "sad")).replace('"box": [0, ', '"box": ["a", '),
+        make_line(1, 0.1, (1, "sad")).replace('"track_id": 1', '"track_id": null'),
         "\x00\x00",
-        line(1, 0.1, (1, "sad")).replace('"detection_score": 0.9', '"detection_score": []'),
+        make_line(1, 0.1, (1, "sad")).replace('"detection_score": 0.9', '"detection_score": []'),
     ],
 )
-def test_damaged_lines_are_left_out(tmp_path: Path, damaged: str) -> None:
-    write_lines(tmp_path, TWO[0], damaged, TWO[2])
+def test_damaged_lines_are_skipped(tmp_path: Path, damaged_line: str) -> None:
+    write_frame_lines(tmp_path, LINES[0], damaged_line, LINES[2])
     log = FrameLog(tmp_path)
     log.refresh()
     assert log.num_frames == 2
-    assert [*log.iter_lines()] == [TWO[0], TWO[2]]
+    assert [*log.iter_lines()] == [LINES[0], LINES[2]]
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / "frames.jsonl").write_bytes(TWO[0].encode() + b"\n\xff\xfe{\n" + TWO[1].encode())  # cut off
+def test_invalid_utf8_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "frames.jsonl").write_bytes(
+        LINES[0].encode() + b"\n\xff\xfe{\n" + LINES[1].encode()
+    )  # the last line is incomplete
     log = FrameLog(tmp_path)
     log.refresh()
     assert log.num_frames == 1
-    assert [*log.iter_lines()] == [TWO[0]]
+    assert [*log.iter_lines()] == [LINES[0]]
 
 
-def test_a_file_that_is_begun_anew(tmp_path: Path) -> None:
-    write_lines(tmp_path, *TWO)
+def test_replaced_file_is_read_again(tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, *LINES)
     log = FrameLog(tmp_path)
     log.refresh()
     (tmp_path / "frames.jsonl").unlink()
     assert log.refresh()
     assert log.num_frames == 0
-    write_lines(tmp_path, line(0, 0.0, (7, "happy")))
+    write_frame_lines(tmp_path, make_line(0, 0.0, (7, "happy")))
     log.refresh()
     assert log.to_dataframe()["track_id"].tolist() == [7]
 
 
-def test_a_hole_in_the_video_is_not_the_time_of_one_frame(tmp_path: Path) -> None:
-    write_lines(tmp_path, line(0, 0.0), line(1, 0.1), line(2, 0.2), line(3, 36_000.0))
+def test_duration_of_a_frame_before_a_gap_is_limited(tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, make_line(0, 0.0), make_line(1, 0.1), make_line(2, 0.2), make_line(3, 36_000.0))
     log = FrameLog(tmp_path)
     log.refresh()
     assert log.durations().tolist() == pytest.approx([0.1, 0.1, 1.0, 0.1])
 
 
-def test_slow_readings_stand_for_their_whole_time(tmp_path: Path) -> None:
-    write_lines(tmp_path, *(line(90 * i, 3.0 * i) for i in range(4)))
+def test_frames_at_long_intervals_last_until_the_next_one(tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, *(make_line(90 * i, 3.0 * i) for i in range(4)))
     log = FrameLog(tmp_path)
     log.refresh()
-    assert log.durations().tolist() == pytest.approx([3.0, 3.0, 3.0, 1.0])  # nobody knows how long the last one
+    assert log.durations().tolist() == pytest.approx([3.0, 3.0, 3.0, 1.0])  # the end of the last frame is unknown

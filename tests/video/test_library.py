@@ -24,70 +24,78 @@ from emotion.model_store.store import ModelBundle
 from emotion.video import exports, library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoSettings
-from tests.video.conftest import Read
-from tests.video.scenes import line
+from tests.video.conftest import Analyze
+from tests.video.scenes import make_line
+from tests.waiting import wait_until
 
-HOSTILE = ["<script>alert(1)</script>", "../../etc/passwd", "=cmd|' /C calc'!A0", "a\x00b\nc", "--help", "🙂" * 90, ""]
+HOSTILE_NAMES = [
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "=cmd|' /C calc'!A0",
+    "a\x00b\nc",
+    "--help",
+    "🙂" * 90,
+    "",
+]
 
 
 @pytest.fixture(scope="session")
-def astronaut(tmp_path_factory: pytest.TempPathFactory, sample: NDArray[np.uint8]) -> Path:
-    """Three seconds of a face that moves, and a second without it."""
-    path = tmp_path_factory.mktemp("films") / "astronaut.mp4"
+def face_video(tmp_path_factory: pytest.TempPathFactory, sample: NDArray[np.uint8]) -> Path:
+    """Return a video of three seconds with a moving face and one second without it."""
+    path = tmp_path_factory.mktemp("videos") / "face.mp4"
     small = cv2.resize(sample, (256, 256), interpolation=cv2.INTER_AREA)
-    with VideoWriter(path, 320, 256) as film:
+    with VideoWriter(path, 320, 256) as video:
         for i in range(32):
             image = np.full((256, 320, 3), 96, np.uint8)
             if i < 24:
                 image[:, i : i + 256] = small
-            film.write(image, i / 8)
+            video.write(image, i / 8)
     return path
 
 
-def wait_for(analysis: VideoAnalysis, seconds: float = 120.0) -> VideoAnalysis:
-    deadline = time.monotonic() + seconds
-    while not analysis.is_finished:
-        assert time.monotonic() < deadline, analysis.state
-        time.sleep(0.05)
+def wait_until_finished(analysis: VideoAnalysis, seconds: float = 120.0) -> VideoAnalysis:
+    wait_until(lambda: analysis.is_finished, seconds, f"the end of {analysis.name}")
     return analysis
 
 
-# ------------------------------------------------------------------ what people change
+# ------------------------------------------------------------------ identity edits
 
 
-def test_people(read: Read, moving: Path) -> None:
-    analysis = read(moving)
-    one, two = analysis.people()
-    assert (one.track_id, one.name, one.has_custom_name, one.is_hidden, one.merged_track_ids) == (
+def test_people_have_names_times_and_shares(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
+    first, second = analysis.people()
+    assert (first.track_id, first.name, first.has_custom_name, first.is_hidden, first.merged_track_ids) == (
         1,
         "Face 1",
         False,
         False,
         (),
     )
-    assert (one.first_seen, one.last_seen, one.duration) == pytest.approx((0.0, 3.9, 4.0), abs=0.15)
-    assert one.expression_shares["sad"] == pytest.approx(0.55, abs=0.1)
-    assert sum(one.expression_shares.values()) == pytest.approx(1)
-    assert (two.first_seen, two.last_seen) == pytest.approx((1.0, 1.9), abs=0.15)
-    assert two.thumbnail == analysis.folder / "thumbnails" / "2.jpg"
+    assert (first.first_seen, first.last_seen, first.duration) == pytest.approx((0.0, 3.9, 4.0), abs=0.15)
+    assert first.expression_shares["sad"] == pytest.approx(0.55, abs=0.1)
+    assert sum(first.expression_shares.values()) == pytest.approx(1)
+    assert (second.first_seen, second.last_seen) == pytest.approx((1.0, 1.9), abs=0.15)
+    assert second.thumbnail == analysis.folder / "thumbnails" / "2.jpg"
 
 
-def test_the_index_of_images_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis, read_paths = read(moving), list[Path]()
+def test_thumbnail_index_is_read_once_for_all_people(
+    analyze: Analyze, moving_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis, read_paths = analyze(moving_video), list[Path]()
     monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
     assert len(analysis.people()) == 2
     assert len(read_paths) == 1
     exports.zip_thumbnails(analysis)
-    assert len(read_paths) == 3  # once for the people, once for the pictures
+    assert len(read_paths) == 3  # once for the people, once for the images
 
 
-def test_names_merging_and_hiding(read: Read, parted: Path) -> None:
-    analysis = read(parted)
+def test_edits_apply_to_tables_and_exports(analyze: Analyze, video_of_two_places: Path) -> None:
+    analysis = analyze(video_of_two_places)
     rows = len(analysis.face_table())
     analysis.rename(1, "Anna")
     assert set(analysis.face_table()["name"]) == {"Anna", "Face 2"}
     assert set(analysis.segments()["name"]) == {"Anna", "Face 2"}
-    assert {one.name for one in analysis.highlights()} == {"Anna", "Face 2"}
+    assert {highlight.name for highlight in analysis.highlights()} == {"Anna", "Face 2"}
     analysis.merge(2, 1)
     assert set(analysis.face_table()["track_id"]) == {1}
     assert len(analysis.face_table()) == rows
@@ -97,19 +105,19 @@ def test_names_merging_and_hiding(read: Read, parted: Path) -> None:
     assert len(analysis.people()) == 2
     analysis.hide(1)
     assert set(analysis.face_table()["track_id"]) == {2}
-    assert [one.is_hidden for one in analysis.people()] == [True, False]
-    assert {one.track_id for one in analysis.highlights()} == {2}
+    assert [person.is_hidden for person in analysis.people()] == [True, False]
+    assert {highlight.track_id for highlight in analysis.highlights()} == {2}
     assert "Anna" not in exports.to_csv(analysis)
     assert "Anna" not in exports.to_vtt(analysis)
     assert "Anna" not in exports.render_report(analysis)
     analysis.hide(2)
     assert analysis.face_table().empty
     analysis.hide(1, False)
-    assert set(VideoAnalysis(analysis.folder).face_table()["name"]) == {"Anna"}  # it is kept
+    assert set(VideoAnalysis(analysis.folder).face_table()["name"]) == {"Anna"}  # the edits are written
 
 
-def test_merging_into_a_hidden_face_and_circles(read: Read, parted: Path) -> None:
-    analysis = read(parted)
+def test_face_merged_into_a_hidden_one_is_hidden(analyze: Analyze, video_of_two_places: Path) -> None:
+    analysis = analyze(video_of_two_places)
     analysis.hide(1)
     analysis.merge(2, 1)
     assert analysis.face_table().empty
@@ -121,9 +129,9 @@ def test_merging_into_a_hidden_face_and_circles(read: Read, parted: Path) -> Non
 
 
 @pytest.mark.parametrize("track", [0, 3, -1, 10**12])
-def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
-    analysis = read(moving)
-    for act in (
+def test_edit_of_an_unknown_face_is_refused(analyze: Analyze, moving_video: Path, track: int) -> None:
+    analysis = analyze(moving_video)
+    for action in (
         lambda: analysis.rename(track, "x"),
         lambda: analysis.merge(track, 1),
         lambda: analysis.merge(1, track),
@@ -131,51 +139,56 @@ def test_unknown_faces(read: Read, moving: Path, track: int) -> None:
         lambda: analysis.unmerge(track),
     ):
         with pytest.raises(EmotionError, match=f"There is no face {track} in this video; it has 2 faces"):
-            act()
+            action()
     assert not (analysis.folder / "people.json").exists()
 
 
-def test_a_view_grows_while_the_video_is_read(read: Read, moving: Path, tmp_path: Path) -> None:
-    whole = read(moving)
-    lines = [*whole.frame_log.iter_lines()]
-    growing = tmp_path / "growing"
-    growing.mkdir()
-    shutil.copy(whole.folder / "request.json", growing)
-    view = VideoAnalysis.open(growing)
-    assert (view.num_frames, view.labels, view.people(), view.summary) == (0, (), [], {})
-    assert view.video_info is view.preview is None
-    with open(growing / "frames.jsonl", "w") as file:
+def test_analysis_grows_with_its_files(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
+    complete = analyze(moving_video)
+    lines = [*complete.frame_log.iter_lines()]
+    growing_folder = tmp_path / "growing"
+    growing_folder.mkdir()
+    shutil.copy(complete.folder / "request.json", growing_folder)
+    growing_analysis = VideoAnalysis.open(growing_folder)
+    assert (
+        growing_analysis.num_frames,
+        growing_analysis.labels,
+        growing_analysis.people(),
+        growing_analysis.summary,
+    ) == (0, (), [], {})
+    assert growing_analysis.video_info is growing_analysis.preview is None
+    with open(growing_folder / "frames.jsonl", "w") as file:
         for i, text in enumerate(lines):
             file.write(text[:30])
             file.flush()
-            assert view.num_frames == i
+            assert growing_analysis.num_frames == i
             file.write(text[30:] + "\n")
             file.flush()
-            assert view.refresh()
-            assert view.num_frames == i + 1
-    assert view.face_table().equals(whole.face_table())
-    assert view.segments().equals(whole.segments())
+            assert growing_analysis.refresh()
+            assert growing_analysis.num_frames == i + 1
+    assert growing_analysis.face_table().equals(complete.face_table())
+    assert growing_analysis.segments().equals(complete.segments())
 
 
-def test_a_damaged_last_line(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_incomplete_last_line_is_ignored(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
     table = analysis.face_table()
     with open(analysis.folder / "frames.jsonl", "a") as file:
-        file.write(line(99, 9.9, (1, "sad"))[:40])
-    again = VideoAnalysis(analysis.folder)
-    assert again.face_table().equals(table)
-    assert json.loads(exports.to_json(again))["frames"][-1]["index"] == 39
+        file.write(make_line(99, 9.9, (1, "sad"))[:40])
+    reopened = VideoAnalysis(analysis.folder)
+    assert reopened.face_table().equals(table)
+    assert json.loads(exports.to_json(reopened))["frames"][-1]["index"] == 39
 
 
 @pytest.mark.parametrize("name", ["video_info.json", "highlights.json", "summary.json", "people.json", "request.json"])
-def test_damaged_files_are_said(read: Read, moving: Path, name: str) -> None:
-    analysis = read(moving)
+def test_damaged_file_is_named(analyze: Analyze, moving_video: Path, name: str) -> None:
+    analysis = analyze(moving_video)
     (analysis.folder / name).write_text("{")
     with pytest.raises(JobError, match=name):
         exports.to_json(VideoAnalysis(analysis.folder))
 
 
-def test_there_is_no_analysis(tmp_path: Path) -> None:
+def test_folder_without_analysis_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="There is no video in"):
         VideoAnalysis.open(tmp_path)
 
@@ -183,37 +196,37 @@ def test_there_is_no_analysis(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ jobs
 
 
-def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, tiny: ModelBundle) -> None:
-    parent = tmp_path / "films"
-    upload = io.BytesIO(astronaut.read_bytes())
-    upload.read(100)  # wherever it stands
+def test_uploaded_video_is_analyzed_and_deleted(tmp_path: Path, face_video: Path, tiny: ModelBundle) -> None:
+    parent = tmp_path / "videos"
+    upload = io.BytesIO(face_video.read_bytes())
+    upload.read(100)  # the position does not matter
     job = library.submit(upload, "Holiday <1>.MP4", VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
-    analysis = wait_for(VideoAnalysis.open(job.folder))
+    analysis = wait_until_finished(VideoAnalysis.open(job.folder))
     assert analysis.state.status == "done", job.tail_log()
     assert analysis.state.fraction == 1
     assert (analysis.name, analysis.num_frames) == ("Holiday <1>.MP4", 32)
-    assert (job.folder / "source.mp4").read_bytes() == astronaut.read_bytes()
-    (person,) = [one for one in analysis.people() if one.duration > 1]
+    assert (job.folder / "source.mp4").read_bytes() == face_video.read_bytes()
+    (person,) = [person for person in analysis.people() if person.duration > 1]
     assert person.last_seen < 3.4
     assert person.thumbnail is not None
     assert analysis.annotated_video is not None
-    with VideoReader(analysis.annotated_video) as film:
-        assert len([*film.frames()]) == 32
-    assert [one.folder for one in library.list_videos(parent)] == [job.folder]
+    with VideoReader(analysis.annotated_video) as video:
+        assert len([*video.frames()]) == 32
+    assert [video.folder for video in library.list_videos(parent)] == [job.folder]
     assert abs(analysis.created_at.timestamp() - time.time()) < 600
     library.delete(job.folder)
     assert not job.folder.exists()
     assert library.list_videos(parent) == []
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_names_are_only_labels(
-    tmp_path: Path, moving: Path, tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, moving_video: Path, tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(jobs, "start_job", lambda arguments, folder: jobs.Job(folder))
-    parent = tmp_path / "films"
-    job = library.submit(moving, name, VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
-    assert [path.name for path in tmp_path.iterdir()] == ["films"]
+    parent = tmp_path / "videos"
+    job = library.submit(moving_video, name, VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
+    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
     assert sorted(path.name for path in job.folder.iterdir()) == [
         ".emotion-result.json",
         "job.json",
@@ -223,11 +236,11 @@ def test_names_are_only_labels(
     assert VideoAnalysis.open(job.folder).name.isprintable()
 
 
-def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: ModelBundle) -> None:
-    parent = tmp_path / "films"
+def test_refused_upload_leaves_no_files(tmp_path: Path, moving_video: Path, tiny: ModelBundle) -> None:
+    parent = tmp_path / "videos"
 
-    def start(upload: io.BytesIO | Path, **more: object) -> None:
-        library.submit(upload, "x.mp4", VideoSettings(), parent=parent, **{"detector": "haar", **more})  # type: ignore[arg-type]
+    def start(upload: io.BytesIO | Path, **options: object) -> None:
+        library.submit(upload, "x.mp4", VideoSettings(), parent=parent, **{"detector": "haar", **options})  # type: ignore[arg-type]
 
     with pytest.raises(VideoError, match=r'"x\.mp4" is plain text'):
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
@@ -236,65 +249,58 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, moving: Path, tiny: Mode
     with pytest.raises(JobError, match="cannot be written to"):
         start(tmp_path / "missing.mp4")
     with pytest.raises(ModelError):
-        start(moving, model=tmp_path)
+        start(moving_video, model=tmp_path)
     with pytest.raises(ModelError):
-        start(moving, detector="dlib")
+        start(moving_video, detector="dlib")
     assert list(parent.iterdir()) == []
 
 
-def test_a_full_disk_refuses_an_upload(tmp_path: Path, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_to_a_full_disk_is_refused(tmp_path: Path, moving_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.storage.shutil.disk_usage", lambda path: type("", (), {"free": 1_000_000}))
     with pytest.raises(JobError, match="1 MB free: make room"):
-        library.submit(io.BytesIO(moving.read_bytes()), "x.mp4", VideoSettings(), parent=tmp_path / "films")
-    assert list((tmp_path / "films").iterdir()) == []
+        library.submit(io.BytesIO(moving_video.read_bytes()), "x.mp4", VideoSettings(), parent=tmp_path / "videos")
+    assert list((tmp_path / "videos").iterdir()) == []
 
 
 @pytest.fixture
-def long_film(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
-    """Takes minutes with the cascade."""
+def long_video(tmp_path: Path, sample: NDArray[np.uint8]) -> Path:
+    """Return a video whose analysis with the cascade takes minutes."""
     path = tmp_path / "long.mp4"
     image = cv2.resize(sample, (512, 512), interpolation=cv2.INTER_AREA)
-    with VideoWriter(path, 512, 512) as film:
+    with VideoWriter(path, 512, 512) as video:
         for i in range(1500):
-            film.write(image, i / 30)
+            video.write(image, i / 30)
     return path
 
 
-Started = Callable[[], jobs.Job]
+StartJob = Callable[[], jobs.Job]
 
 
 @pytest.fixture
-def start_long(tmp_path: Path, long_film: Path, tiny: ModelBundle) -> Started:
+def start_long(tmp_path: Path, long_video: Path, tiny: ModelBundle) -> StartJob:
     def start() -> jobs.Job:
         settings = VideoSettings()
-        return library.submit(long_film, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
+        return library.submit(long_video, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
 
     return start
 
 
-def until(asked: Callable[[], object], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not asked():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
-def test_stop_delete_and_queue(start_long: Started) -> None:
+def test_videos_are_queued_stopped_and_deleted(start_long: StartJob) -> None:
     first, second = start_long(), start_long()
-    one, two = VideoAnalysis.open(first.folder), VideoAnalysis.open(second.folder)
-    until(lambda: one.num_frames > 20)
-    until(lambda: two.state.message == "Waiting for another video")
-    assert two.num_frames == 0
-    assert one.preview is not None
-    assert read_image(one.preview).shape[1] == 512
+    analysis, waiting = VideoAnalysis.open(first.folder), VideoAnalysis.open(second.folder)
+    wait_until(lambda: analysis.num_frames > 20, 120)
+    wait_until(lambda: waiting.state.message == "Waiting for another video", 120)
+    assert waiting.num_frames == 0
+    assert analysis.preview is not None
+    assert read_image(analysis.preview).shape[1] == 512
     state = first.stop(grace_seconds=30)
     assert state.status == "stopped"
-    assert one.summary["status"] == "stopped"
-    assert one.annotated_video is not None
-    with VideoReader(one.annotated_video) as film:
-        assert len([*film.frames()]) == one.summary["frames_written"] == one.num_frames
-    until(lambda: two.num_frames > 5)  # it was its turn
+    assert analysis.summary["status"] == "stopped"
+    assert analysis.annotated_video is not None
+    with VideoReader(analysis.annotated_video) as video:
+        assert len([*video.frames()]) == analysis.summary["frames_written"] == analysis.num_frames
+    wait_until(lambda: waiting.num_frames > 5, 120)  # it started next
     assert psutil.pid_exists(int(json.loads((second.folder / "state.json").read_text())["pid"]))
     library.delete(second.folder)
     assert not second.folder.exists()
@@ -303,36 +309,37 @@ def test_stop_delete_and_queue(start_long: Started) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_killed_video_keeps_its_rows_and_holds_up_nobody(start_long: Started) -> None:
+def test_killed_video_keeps_its_rows_and_does_not_block_others(start_long: StartJob) -> None:
     job = start_long()
     analysis = VideoAnalysis.open(job.folder)
-    until(lambda: analysis.num_frames > 20)
+    wait_until(lambda: analysis.num_frames > 20, 120)
     os.kill(int(json.loads((job.folder / "state.json").read_text())["pid"]), signal.SIGKILL)
-    until(lambda: analysis.is_finished)
+    wait_until(lambda: analysis.is_finished, 120)
     assert analysis.state.status == "interrupted"
     assert analysis.num_frames > 20
     assert analysis.annotated_video is None
     assert len(exports.to_csv(analysis).splitlines()) > 20
     assert exports.render_report(analysis)
     other = VideoAnalysis.open(start_long().folder)
-    until(lambda: other.num_frames > 0)
+    wait_until(lambda: other.num_frames > 0, 120)
     library.delete(other.folder)
     library.delete(job.folder)
 
 
-@pytest.mark.parametrize("every", [1, library.FAST_STRIDE])
-def test_with_the_shipped_models(tmp_path: Path, astronaut: Path, every: int) -> None:
-    """The astronaut smiles for three seconds; nobody is there in the fourth."""
-    made = [
-        library.submit(astronaut, "a.mp4", VideoSettings(frame_stride=every), parent=tmp_path / "f") for _ in range(2)
+@pytest.mark.parametrize("frame_stride", [1, library.FAST_STRIDE])
+def test_default_models_find_the_smiling_face(tmp_path: Path, face_video: Path, frame_stride: int) -> None:
+    """The face smiles for three seconds and is absent in the fourth."""
+    submitted = [
+        library.submit(face_video, "a.mp4", VideoSettings(frame_stride=frame_stride), parent=tmp_path / "f")
+        for _ in range(2)
     ]
-    one, other = (wait_for(VideoAnalysis.open(job.folder)) for job in made)
-    assert one.state.status == "done", made[0].tail_log()
-    assert exports.to_csv(one) == exports.to_csv(other)
-    (person,) = one.people()
+    first, second = (wait_until_finished(VideoAnalysis.open(job.folder)) for job in submitted)
+    assert first.state.status == "done", submitted[0].tail_log()
+    assert exports.to_csv(first) == exports.to_csv(second)
+    (person,) = first.people()
     assert (person.first_seen, person.last_seen) == pytest.approx((0.0, 2.9), abs=0.3)
-    assert max(person.expression_shares, key=lambda word: person.expression_shares[word]) == "happy"
+    assert max(person.expression_shares, key=lambda label: person.expression_shares[label]) == "happy"
     assert person.expression_shares["happy"] > 0.8
-    boxes = one.face_table().loc[:, ["x1", "x2"]].to_numpy().mean(axis=1)
-    assert boxes[-1] - boxes[0] == pytest.approx(23, abs=5)  # it moves by a pixel a frame
-    assert "happy" in exports.to_vtt(one)
+    boxes = first.face_table().loc[:, ["x1", "x2"]].to_numpy().mean(axis=1)
+    assert boxes[-1] - boxes[0] == pytest.approx(23, abs=5)  # the face moves by a pixel per frame
+    assert "happy" in exports.to_vtt(first)

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -16,81 +15,75 @@ from emotion.jobs import queue
 from emotion.jobs.reporter import JobReporter
 from emotion.video import library
 from emotion.video.library import WAITING_MESSAGE, wait_for_slot
+from tests.waiting import wait_until
 
-HOLD = """
+HOLD_SLOT = """
 import sys, time
 from pathlib import Path
 from emotion.video.library import wait_for_slot
 from emotion.jobs.reporter import JobReporter
 folder = Path(sys.argv[1])
-with wait_for_slot(folder, JobReporter(folder)) as mine:
-    print(mine, flush=True)
+with wait_for_slot(folder, JobReporter(folder)) as has_slot:
+    print(has_slot, flush=True)
     time.sleep(60)
 """
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_poll_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_POLL_SECONDS", 0.02)
 
 
-def folder(parent: Path, name: str) -> Path:
-    made = parent / name
-    made.mkdir()
-    return made
+def make_folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
 
 
-def until(asked: object, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not asked():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def get_message(folder: Path) -> str:
+    return jobs.Job(folder).read_state().message
 
 
-def text(job: Path) -> str:
-    return jobs.Job(job).read_state().message
+def test_single_video_does_not_wait(tmp_path: Path) -> None:
+    first = make_folder(tmp_path, "first")
+    with wait_for_slot(first, JobReporter(first)) as has_slot:
+        assert has_slot
+    assert get_message(first) == ""  # it never had the waiting message
 
 
-def test_alone_nobody_waits(tmp_path: Path) -> None:
-    one = folder(tmp_path, "one")
-    with wait_for_slot(one, JobReporter(one)) as mine:
-        assert mine
-    assert text(one) == ""  # not even for a moment
+def test_second_video_waits_for_the_first(tmp_path: Path) -> None:
+    first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
+    results = list[bool]()
 
+    def wait_second() -> None:
+        with wait_for_slot(second, JobReporter(second)) as has_slot:
+            results.append(has_slot)
 
-def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
-    one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
-    got = list[bool]()
-
-    def second() -> None:
-        with wait_for_slot(two, JobReporter(two)) as mine:
-            got.append(mine)
-
-    with wait_for_slot(one, JobReporter(one)):
-        waiting = threading.Thread(target=second)
+    with wait_for_slot(first, JobReporter(first)):
+        waiting = threading.Thread(target=wait_second)
         waiting.start()
-        until(lambda: text(two) == WAITING_MESSAGE)
-        assert got == []
+        wait_until(lambda: get_message(second) == WAITING_MESSAGE)
+        assert results == []
     waiting.join(10)
-    assert got == [True]
+    assert results == [True]
 
 
-def test_who_is_stopped_while_waiting_leaves(tmp_path: Path) -> None:
-    one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
-    (two / "stop").touch()
-    with wait_for_slot(one, JobReporter(one)), wait_for_slot(two, JobReporter(two)) as mine:
-        assert not mine
+def test_stop_while_waiting_gives_no_slot(tmp_path: Path) -> None:
+    first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
+    (second / "stop").touch()
+    with wait_for_slot(first, JobReporter(first)), wait_for_slot(second, JobReporter(second)) as has_slot:
+        assert not has_slot
 
 
-def test_an_error_within_is_its_own(tmp_path: Path) -> None:
-    one = folder(tmp_path, "one")
-    with pytest.raises(OSError, match="mine"), wait_for_slot(one, JobReporter(one)):
+def test_error_inside_frees_the_slot(tmp_path: Path) -> None:
+    first = make_folder(tmp_path, "first")
+    with pytest.raises(OSError, match="mine"), wait_for_slot(first, JobReporter(first)):
         raise OSError("mine")
-    with wait_for_slot(one, JobReporter(one)) as mine:
-        assert mine
+    with wait_for_slot(first, JobReporter(first)) as has_slot:
+        assert has_slot
 
 
-def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
+def test_unwritable_parent_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(JobError, match="cannot be written to"),
@@ -99,45 +92,47 @@ def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
         pass
 
 
-def test_a_killed_video_holds_up_nobody(tmp_path: Path) -> None:
-    one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
-    killed = subprocess.Popen([sys.executable, "-c", HOLD, str(one)], stdout=subprocess.PIPE, text=True)
+def test_killed_video_does_not_block_others(tmp_path: Path) -> None:
+    first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
+    killed = subprocess.Popen([sys.executable, "-c", HOLD_SLOT, str(first)], stdout=subprocess.PIPE, text=True)
     try:
         assert killed.stdout is not None
         assert killed.stdout.readline() == "True\n"
-        report = JobReporter(two)
+        report = JobReporter(second)
         threading.Timer(0.3, killed.kill).start()
-        with wait_for_slot(two, report) as mine:
-            assert mine
+        with wait_for_slot(second, report) as has_slot:
+            assert has_slot
             assert killed.wait(5) != 0
     finally:
         killed.kill()
         killed.wait()
-    assert text(two) == WAITING_MESSAGE
+    assert get_message(second) == WAITING_MESSAGE
 
 
 @pytest.mark.parametrize(
-    ("older", "text", "first"),
+    ("older_status", "older_message", "is_first"),
     [
         ("alive", WAITING_MESSAGE, False),
-        ("alive", "", False),  # it just starts
-        ("alive", "0:07 of 0:09", True),  # it is read: the lock tells when it ends
+        ("alive", "", False),  # starting
+        ("alive", "0:07 of 0:09", True),  # being analyzed, the lock shows its end
         ("killed", WAITING_MESSAGE, True),
         ("done", WAITING_MESSAGE, True),
-        ("training", "", True),  # no film
+        ("training", "", True),  # not a video
     ],
 )
-def test_who_was_asked_for_first_is_first(tmp_path: Path, older: str, text: str, first: bool) -> None:
-    for name, created, said in (("old", 1000.0, text), ("new", 2000.0, WAITING_MESSAGE)):
-        job, me = folder(tmp_path, name), psutil.Process()
+def test_waiting_videos_have_the_order_of_their_creation(
+    tmp_path: Path, older_status: str, older_message: str, is_first: bool
+) -> None:
+    for name, created, message in (("old", 1000.0, older_message), ("new", 2000.0, WAITING_MESSAGE)):
+        folder, me = make_folder(tmp_path, name), psutil.Process()
         state = {"status": "running", "pid": me.pid, "process_started_at": me.create_time(), "error": None}
-        if name == "old" and older == "killed":
+        if name == "old" and older_status == "killed":
             state |= {"pid": 2**22 + 7, "process_started_at": 5.0}
-        if name == "old" and older == "done":
+        if name == "old" and older_status == "done":
             state["status"] = "done"
-        if older != "training" or name == "new":
-            (job / "request.json").write_text("{}")
-        for file, value in (("job", {"created": created}), ("state", state), ("progress", {"message": said})):
-            (job / f"{file}.json").write_text(json.dumps(value))
+        if older_status != "training" or name == "new":
+            (folder / "request.json").write_text("{}")
+        for file, value in (("job", {"created": created}), ("state", state), ("progress", {"message": message})):
+            (folder / f"{file}.json").write_text(json.dumps(value))
     assert queue.is_first(library._list_earlier_jobs(tmp_path / "old"), WAITING_MESSAGE)
-    assert queue.is_first(library._list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == first
+    assert queue.is_first(library._list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == is_first

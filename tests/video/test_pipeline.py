@@ -23,130 +23,139 @@ from emotion.video import exports, pipeline
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.rendering.renderer import FrameRenderer
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
-from tests.video.conftest import Read
-from tests.video.scenes import HAPPY, Square, make_film, paint, see
+from tests.video.conftest import Analyze
+from tests.video.scenes import HAPPY, Square, draw_scene, find_squares, make_video
 
 Frames = list[tuple[float, NDArray[np.uint8]]]
 
 
-def frames_of(path: Path) -> Frames:
-    with VideoReader(path) as film:
-        return [(frame.timestamp, frame.image()) for frame in film.frames()]
+def read_frames(path: Path) -> Frames:
+    with VideoReader(path) as video:
+        return [(frame.timestamp, frame.image()) for frame in video.frames()]
 
 
-class Stopper(JobReporter):
-    """Asks to stop when it was told of that many frames."""
+class StoppingReporter(JobReporter):
+    """Requests a stop after a number of frames."""
 
     def __init__(self, folder: Path, frames: int) -> None:
         super().__init__(folder)
-        self._left = frames
-        self.texts = list[str]()
+        self._remaining = frames
+        self.messages = list[str]()
 
     @property
     def stop_requested(self) -> bool:
-        return self._left <= 0
+        return self._remaining <= 0
 
     def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
-        self._left -= 1
-        self.texts.append(message)
+        self._remaining -= 1
+        self.messages.append(message)
         super().progress(done, total, message, counts_time=counts_time)
 
 
-# ------------------------------------------------------------------ what comes out
+# ------------------------------------------------------------------ results
 
 
-def test_every_frame(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_every_frame_is_analyzed(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
     assert (analysis.num_frames, analysis.summary["status"], analysis.summary["frames_decoded"]) == (40, "done", 40)
     table = analysis.face_table()
     assert sorted(set(table["track_id"])) == [1, 2]
     first = table[table["track_id"] == 1]
     assert len(first) >= 39
-    shown = first["display_label"].tolist()
-    assert shown[0] == "sad"
-    assert shown[-1] == "happy"
-    change = shown.index("happy")
-    assert 20 <= change <= 26  # of ten frames a second, from second 2 on, a little late since labels are held
-    assert "sad" not in shown[change:]
+    labels = first["display_label"].tolist()
+    assert labels[0] == "sad"
+    assert labels[-1] == "happy"
+    change_index = labels.index("happy")
+    assert 20 <= change_index <= 26  # at ten frames per second the change is at frame 20; smoothing delays it
+    assert "sad" not in labels[change_index:]
     assert analysis.last_timestamp == pytest.approx(3.9)
-    facts = analysis.video_info
-    assert facts is not None
-    assert (facts.width, facts.height, facts.codec) == (240, 180, "h264")
+    video_info = analysis.video_info
+    assert video_info is not None
+    assert (video_info.width, video_info.height, video_info.codec) == (240, 180, "h264")
 
 
-def test_the_video_has_all_frames_at_their_times_and_boxes_on_them(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_annotated_video_has_all_frames_with_their_timestamps_and_boxes(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
     assert analysis.annotated_video is not None
-    before, after = frames_of(moving), frames_of(analysis.annotated_video)
-    assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before], abs=1e-3)
-    changed = [np.abs(b.astype(int) - a).max() for (_, b), (_, a) in zip(before[2:], after[2:], strict=True)]
-    assert min(changed) > 60  # each has its box
+    before_frames, after_frames = read_frames(moving_video), read_frames(analysis.annotated_video)
+    assert [seconds for seconds, _ in after_frames] == pytest.approx(
+        [seconds for seconds, _ in before_frames], abs=1e-3
+    )
+    changed = [
+        np.abs(b.astype(int) - a).max() for (_, b), (_, a) in zip(before_frames[2:], after_frames[2:], strict=True)
+    ]
+    assert min(changed) > 60  # each frame has its box
 
 
-def test_the_video_lasts_as_long_and_says_what_made_it(read: Read, moving: Path) -> None:
-    analysis = read(moving)
-    with av.open(str(analysis.annotated_video)) as made, av.open(str(moving)) as source:
-        stream = made.streams.video[0]
+def test_annotated_video_has_duration_and_provenance(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
+    with av.open(str(analysis.annotated_video)) as annotated, av.open(str(moving_video)) as source:
+        stream = annotated.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        assert made.duration == pytest.approx(source.duration, abs=2000)  # microseconds
-        assert made.metadata["comment"] == analysis.request.provenance_line
+        assert annotated.duration == pytest.approx(source.duration, abs=2000)  # microseconds
+        assert annotated.metadata["comment"] == analysis.request.provenance_line
 
 
-def test_without_the_video(read: Read, moving: Path) -> None:
-    analysis = read(moving, write_video=False)
+def test_annotated_video_is_optional(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video, write_video=False)
     assert analysis.annotated_video is None
     assert analysis.num_frames == 40
     assert analysis.preview is not None
     assert analysis.summary["frames_written"] == 0
 
 
-@pytest.mark.parametrize(("every", "looked"), [(1, 40), (3, 14), (FAST_STRIDE, 40), (100, 1)])
-def test_how_many_frames_are_looked_at(read: Read, moving: Path, every: int, looked: int) -> None:
-    analysis = read(moving, frame_stride=every)
-    assert analysis.num_frames == looked
+@pytest.mark.parametrize(("frame_stride", "num_analyzed"), [(1, 40), (3, 14), (FAST_STRIDE, 40), (100, 1)])
+def test_frame_stride_decides_how_many_frames_are_analyzed(
+    analyze: Analyze, moving_video: Path, frame_stride: int, num_analyzed: int
+) -> None:
+    analysis = analyze(moving_video, frame_stride=frame_stride)
+    assert analysis.num_frames == num_analyzed
     assert analysis.summary["frames_written"] == 40
 
 
-def test_the_same_video_gives_the_same_files(read: Read, moving: Path) -> None:
-    one, other = read(moving, "one", frame_stride=2), read(moving, "other", frame_stride=2)
-    assert exports.to_csv(one) == exports.to_csv(other)
-    assert exports.to_vtt(one) == exports.to_vtt(other)
-    assert one.segments().equals(other.segments())
-    names = sorted(path.relative_to(one.folder) for path in one.folder.glob("*/*"))
-    assert names == sorted(path.relative_to(other.folder) for path in other.folder.glob("*/*"))
+def test_analysis_is_repeatable(analyze: Analyze, moving_video: Path) -> None:
+    first_analysis, second_analysis = (
+        analyze(moving_video, "first", frame_stride=2),
+        analyze(moving_video, "second", frame_stride=2),
+    )
+    assert exports.to_csv(first_analysis) == exports.to_csv(second_analysis)
+    assert exports.to_vtt(first_analysis) == exports.to_vtt(second_analysis)
+    assert first_analysis.segments().equals(second_analysis.segments())
+    names = sorted(path.relative_to(first_analysis.folder) for path in first_analysis.folder.glob("*/*"))
+    assert names == sorted(path.relative_to(second_analysis.folder) for path in second_analysis.folder.glob("*/*"))
     assert len(names) >= 6
     for name in names:
-        assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
+        assert (first_analysis.folder / name).read_bytes() == (second_analysis.folder / name).read_bytes(), name
 
 
-def test_crops_and_moments(read: Read, moving: Path) -> None:
-    analysis = read(moving)
+def test_thumbnails_and_highlights_are_written(analyze: Analyze, moving_video: Path) -> None:
+    analysis = analyze(moving_video)
     names = sorted(path.name for path in (analysis.folder / "thumbnails").glob("*.jpg"))
     assert names == ["1-happy.jpg", "1-sad.jpg", "1.jpg", "2-happy.jpg", "2.jpg"]
-    moments = [(one.kind, one.label, one.previous_label) for one in analysis.highlights() if one.track_id == 1]
-    assert ("change", "happy", "sad") in moments
-    assert ("peak", "sad", None) in moments
-    change = next(one for one in analysis.highlights() if one.kind == "change")
-    assert 2.0 <= change.timestamp <= 2.6
-    assert change.thumbnail is not None
-    assert read_image(change.thumbnail)[:, :, 1].max() > 200  # of that very frame: already bright
-    sad = next(one for one in analysis.highlights() if one.kind == "peak" and one.label == "sad")
+    highlights = [(item.kind, item.label, item.previous_label) for item in analysis.highlights() if item.track_id == 1]
+    assert ("change", "happy", "sad") in highlights
+    assert ("peak", "sad", None) in highlights
+    happy = next(item for item in analysis.highlights() if item.kind == "change")
+    assert 2.0 <= happy.timestamp <= 2.6
+    assert happy.thumbnail is not None
+    assert read_image(happy.thumbnail)[:, :, 1].max() > 200  # of the same frame, which is already bright
+    sad = next(item for item in analysis.highlights() if item.kind == "peak" and item.label == "sad")
     assert sad.thumbnail is not None
-    assert read_image(sad.thumbnail).mean() < read_image(change.thumbnail).mean()
+    assert read_image(sad.thumbnail).mean() < read_image(happy.thumbnail).mean()
 
 
-def test_a_face_in_a_last_image_that_stands_for_long(read: Read, tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "still.mp4", 240, 180) as film:
+def test_face_in_a_long_last_frame_counts(analyze: Analyze, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "still.mp4", 240, 180) as video:
         for i in range(40):
-            film.write(paint([]), i / 8)
-        film.write(paint([Square()]), 5.0)
-        film.close(5.6)
-    (face,) = read(tmp_path / "still.mp4").people()
+            video.write(draw_scene([]), i / 8)
+        video.write(draw_scene([Square()]), 5.0)
+        video.close(5.6)
+    (face,) = analyze(tmp_path / "still.mp4").people()
     assert face.first_seen == pytest.approx(5.0, abs=0.01)
 
 
-def test_a_video_without_a_face(read: Read, tmp_path: Path) -> None:
-    analysis = read(make_film(tmp_path / "empty.mp4", lambda t: []))
+def test_video_without_faces_has_empty_results(analyze: Analyze, tmp_path: Path) -> None:
+    analysis = analyze(make_video(tmp_path / "empty.mp4", lambda t: []))
     assert analysis.num_frames == 20
     assert analysis.face_table().empty
     assert analysis.segments().empty
@@ -161,184 +170,192 @@ def test_a_video_without_a_face(read: Read, tmp_path: Path) -> None:
     assert len(exports.zip_thumbnails(analysis)) > 0
 
 
-# ------------------------------------------------------------------ hidden faces
+# ------------------------------------------------------------------ anonymization
 
 
 FACE = Square(60, 40, 72)
 
 
-def detail(image: NDArray[np.uint8], square: Square = FACE) -> float:
-    """How much the neighbours in a row of a square differ: little in a mosaic."""
+def measure_detail(image: NDArray[np.uint8], square: Square = FACE) -> float:
+    """Return the mean difference of horizontal neighbors in a square; it is small after pixelation."""
     part = image[square.y + 4 : square.y + square.side - 4, square.x + 4 : square.x + square.side - 4]
     return float(np.abs(np.diff(part.mean(axis=2), axis=1)).mean())
 
 
-def dotted(seconds: float) -> list[Square]:
-    """A face with features, seen from 0.5 s on."""
-    places = range(8, 64, 10)
-    dots = [Square(FACE.x + x, FACE.y + y, 5, 90) for x in places for y in places]
+def get_dotted_face(seconds: float) -> list[Square]:
+    """Return a face with features, visible from 0.5 s."""
+    offsets = range(8, 64, 10)
+    dots = [Square(FACE.x + x, FACE.y + y, 5, 90) for x in offsets for y in offsets]
     return [FACE, *dots] if seconds >= 0.5 else []
 
 
-def test_blur_hides_faces_everywhere_and_from_the_first_frame(
-    tmp_path: Path, request_for: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
+def test_anonymized_faces_are_pixelated_in_every_output_from_the_first_frame(
+    tmp_path: Path, make_request: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
 ) -> None:
-    film = make_film(tmp_path / "dotted.mp4", dotted)
+    video = make_video(tmp_path / "dotted.mp4", get_dotted_face)
     calls = [0]
 
-    def late(image: NDArray[np.uint8]) -> Sequence[Face]:
-        """Finds the face only from the third frame on in which it is."""
-        found = see(image)
+    def find_late(image: NDArray[np.uint8]) -> Sequence[Face]:
+        """Find the face only after its first frames."""
+        found = find_squares(image)
         calls[0] += bool(found)
         return found if calls[0] > 4 else ()
 
-    tested = Analyzer(fake_detector(late), analyzer.classifier)
-    calm = {"recognition": AnalyzerSettings(max_side=640, min_confidence=0.4)}  # its dots leave the reader in doubt
-    for name, settings in (("blurred", {"anonymize": True} | calm), ("open", calm)):
+    blind_analyzer = Analyzer(fake_detector(find_late), analyzer.classifier)
+    settings_for_dots = {
+        "recognition": AnalyzerSettings(max_side=640, min_confidence=0.4)
+    }  # the dots lower the confidence
+    for name, settings in (("pixelated", {"anonymize": True} | settings_for_dots), ("open", settings_for_dots)):
         calls[0] = 0
         (tmp_path / name).mkdir()
         folder = tmp_path / name
-        pipeline.analyze_video(request_for(film, **settings), tested, folder, JobReporter(folder))
-    shown = [detail(image) for seconds, image in frames_of(tmp_path / "open" / "annotated.mp4") if seconds >= 0.5]
-    hidden = [detail(image) for seconds, image in frames_of(tmp_path / "blurred" / "annotated.mp4") if seconds >= 0.5]
-    assert len(hidden) == 15
-    assert max(hidden) < min(shown) / 3, hidden
+        pipeline.analyze_video(make_request(video, **settings), blind_analyzer, folder, JobReporter(folder))
+    open_details = [
+        measure_detail(image) for seconds, image in read_frames(tmp_path / "open" / "annotated.mp4") if seconds >= 0.5
+    ]
+    pixelated = [
+        measure_detail(image)
+        for seconds, image in read_frames(tmp_path / "pixelated" / "annotated.mp4")
+        if seconds >= 0.5
+    ]
+    assert len(pixelated) == 15
+    assert max(pixelated) < min(open_details) / 3, pixelated
     for name in ("preview.jpg", "thumbnails/1.jpg", "thumbnails/1-happy.jpg"):
-        plain, mosaic = (read_image(tmp_path / kind / name) for kind in ("open", "blurred"))
-        assert plain.shape == mosaic.shape
-        place = FACE if name == "preview.jpg" else Square(10, 10, 80)
-        assert detail(mosaic, place) < detail(plain, place) / 2, name
+        open_image, pixelated_image = (read_image(tmp_path / kind / name) for kind in ("open", "pixelated"))
+        assert open_image.shape == pixelated_image.shape
+        square = FACE if name == "preview.jpg" else Square(10, 10, 80)
+        assert measure_detail(pixelated_image, square) < measure_detail(open_image, square) / 2, name
 
 
-def test_a_frame_in_which_nobody_can_tell_is_hidden_whole(
-    tmp_path: Path, request_for: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
+def test_frame_is_pixelated_entirely_if_the_detector_fails(
+    tmp_path: Path, make_request: Callable[..., VideoRequest], fake_detector: Callable[..., Any], analyzer: Analyzer
 ) -> None:
-    def broken(image: NDArray[np.uint8]) -> Sequence[Face]:
-        raise RuntimeError("no memory")
+    def fail(image: NDArray[np.uint8]) -> Sequence[Face]:
+        raise RuntimeError("out of memory")
 
-    film = make_film(tmp_path / "dotted.mp4", lambda t: dotted(1.0), 1.0)
+    video = make_video(tmp_path / "dotted.mp4", lambda t: get_dotted_face(1.0), 1.0)
     out = tmp_path / "out"
     out.mkdir()
-    request = request_for(film, anonymize=True)
-    pipeline.analyze_video(request, Analyzer(fake_detector(broken), analyzer.classifier), out, JobReporter(out))
-    hidden = [detail(image) for _, image in frames_of(out / "annotated.mp4")]
-    assert max(hidden) < min(detail(image) for _, image in frames_of(film)) / 3
+    request = make_request(video, anonymize=True)
+    pipeline.analyze_video(request, Analyzer(fake_detector(fail), analyzer.classifier), out, JobReporter(out))
+    pixelated = [measure_detail(image) for _, image in read_frames(out / "annotated.mp4")]
+    assert max(pixelated) < min(measure_detail(image) for _, image in read_frames(video)) / 3
     assert VideoAnalysis(out).summary["errors"] >= 10
 
 
-# ------------------------------------------------------------------ ends
+# ------------------------------------------------------------------ stops and errors
 
 
-def test_stop_keeps_what_is_done(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_stop_keeps_the_results_so_far(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    analysis = read(moving, report=Stopper(tmp_path / "out", 25))
+    analysis = analyze(moving_video, report=StoppingReporter(tmp_path / "out", 25))
     assert analysis.summary["status"] == "stopped"
     assert analysis.num_frames == 25
     assert analysis.annotated_video is not None
-    assert len(frames_of(analysis.annotated_video)) == 25
+    assert len(read_frames(analysis.annotated_video)) == 25
     assert analysis.duration == pytest.approx(2.5, abs=0.11)
     assert exports.to_csv(analysis).count("\n") > 25
     assert analysis.highlights()
 
 
-def test_progress_tells_how_far_it_is(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_progress_has_time_and_number_of_faces(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    report = Stopper(tmp_path / "out", 1000)
-    read(moving, report=report)
-    assert report.texts[5] == "0:01 of 0:04, 1 face"
-    assert report.texts[15] == "0:02 of 0:04, 2 faces"
-    assert len(report.texts) == 40
+    report = StoppingReporter(tmp_path / "out", 1000)
+    analyze(moving_video, report=report)
+    assert report.messages[5] == "0:01 of 0:04, 1 face"
+    assert report.messages[15] == "0:02 of 0:04, 2 faces"
+    assert len(report.messages) == 40
 
 
-def test_a_video_beyond_the_limit_is_read_up_to_it(
-    read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_too_long_video_is_analyzed_up_to_the_limit(
+    analyze: Analyze, moving_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline.VideoReader
-    monkeypatch.setattr(pipeline, "VideoReader", lambda path, name: real(path, name, VideoLimits(max_seconds=2.0)))
-    with pytest.raises(VideoError, match=r'"moving.mp4" .* minutes') as refused:
-        read(moving)
+    original = pipeline.VideoReader
+    monkeypatch.setattr(pipeline, "VideoReader", lambda path, name: original(path, name, VideoLimits(max_seconds=2.0)))
+    with pytest.raises(VideoError, match=r'"moving.mp4" .* minutes') as caught:
+        analyze(moving_video)
     analysis = VideoAnalysis(tmp_path / "out")
     assert analysis.num_frames == 20
     assert analysis.summary["status"] == "failed"
-    assert analysis.summary["error"] == str(refused.value)
+    assert analysis.summary["error"] == str(caught.value)
     assert analysis.annotated_video is not None
-    assert len(frames_of(analysis.annotated_video)) == 20
+    assert len(read_frames(analysis.annotated_video)) == 20
 
 
-def test_the_disk_gets_full_while_frames_are_written(
-    read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_full_disk_keeps_the_results_so_far(
+    analyze: Analyze, moving_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = pipeline.write_atomic, [0]
+    original, calls = pipeline.write_atomic, [0]
 
-    def full(path: Path, data: bytes | str) -> None:
+    def fail_on_full_disk(path: Path, data: bytes | str) -> None:
         calls[0] += 1
         if calls[0] > 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(path, data)
+        original(path, data)
 
-    monkeypatch.setattr(pipeline, "write_atomic", full)
+    monkeypatch.setattr(pipeline, "write_atomic", fail_on_full_disk)
     monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
     with pytest.raises(JobError, match=r"No space left on device.* the results so far are kept"):
-        read(moving)
+        analyze(moving_video)
     analysis = VideoAnalysis(tmp_path / "out")
     assert 0 < analysis.num_frames < 40
     assert analysis.annotated_video is not None
-    assert len(frames_of(analysis.annotated_video)) >= 1
+    assert len(read_frames(analysis.annotated_video)) >= 1
 
 
-def test_the_video_cannot_be_written_to_its_end(
-    read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_failed_video_keeps_the_frame_results(
+    analyze: Analyze, moving_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = VideoWriter.write, [0]
+    original, calls = VideoWriter.write, [0]
 
-    def full(self: VideoWriter, image: NDArray[np.uint8], seconds: float) -> None:
+    def fail_on_full_disk(self: VideoWriter, image: NDArray[np.uint8], seconds: float) -> None:
         calls[0] += 1
         if calls[0] > 10:
-            raise VideoError("The film cannot be written; make room.")
-        real(self, image, seconds)
+            raise VideoError("The video cannot be written; make room.")
+        original(self, image, seconds)
 
-    monkeypatch.setattr(VideoWriter, "write", full)
+    monkeypatch.setattr(VideoWriter, "write", fail_on_full_disk)
     with pytest.raises(VideoError, match="make room"):
-        read(moving)
+        analyze(moving_video)
     analysis = VideoAnalysis(tmp_path / "out")
     assert analysis.num_frames >= 10
     assert analysis.annotated_video is None
     assert analysis.summary["status"] == "failed"
 
 
-def test_too_little_room_is_said_before_anything_is_read(
-    read: Read, moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_disk_space_is_reported_before_the_analysis(
+    analyze: Analyze, moving_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emotion.storage.shutil.disk_usage", lambda path: type("", (), {"free": 10_000_000}))
     with pytest.raises(JobError, match="10 MB free: make room"):
-        read(moving)
+        analyze(moving_video)
     assert not (tmp_path / "out" / "frames.jsonl").exists()
 
 
-def test_what_is_no_video_is_refused(read: Read, tmp_path: Path) -> None:
+def test_invalid_video_is_refused(analyze: Analyze, tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_text("#EXTM3U\nsecret.txt\n")
     with pytest.raises(VideoError, match=r'"no\.mp4" is plain text'):
-        read(tmp_path / "no.mp4")
+        analyze(tmp_path / "no.mp4")
     assert VideoAnalysis(tmp_path / "out").num_frames == 0
 
 
-def test_no_thread_is_left(read: Read, moving: Path, tmp_path: Path) -> None:
-    before = threading.active_count()
-    read(moving)
+def test_analysis_leaves_no_threads(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
+    num_threads = threading.active_count()
+    analyze(moving_video)
     (tmp_path / "other").mkdir()
-    read(moving, "other", Stopper(tmp_path / "other", 3))
-    assert threading.active_count() == before
+    analyze(moving_video, "other", StoppingReporter(tmp_path / "other", 3))
+    assert threading.active_count() == num_threads
 
 
-# ------------------------------------------------------------------ again
+# ------------------------------------------------------------------ repeated analysis
 
 
-def test_another_reading_begins_anew(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_new_analysis_replaces_the_old_results(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    read(moving, report=Stopper(tmp_path / "out", 30)).rename(1, "Anna")
+    analyze(moving_video, report=StoppingReporter(tmp_path / "out", 30)).rename(1, "Anna")
     (tmp_path / "out" / "mine.txt").write_text("stays")
-    other = make_film(tmp_path / "other.mp4", lambda t: [Square(60, 40, 40, HAPPY)], 0.5)
-    analysis = read(other)
+    second_analysis = make_video(tmp_path / "other.mp4", lambda t: [Square(60, 40, 40, HAPPY)], 0.5)
+    analysis = analyze(second_analysis)
     assert analysis.num_frames == 5
     assert [person.name for person in analysis.people()] == ["Face 1"]
     assert sorted(path.name for path in (tmp_path / "out" / "thumbnails").glob("*.jpg")) == ["1-happy.jpg", "1.jpg"]
@@ -346,18 +363,18 @@ def test_another_reading_begins_anew(read: Read, moving: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["annotated.mp4", "frames.jsonl"])
-def test_a_video_is_not_overwritten_by_its_own_result(read: Read, moving: Path, tmp_path: Path, name: str) -> None:
+def test_source_video_is_not_overwritten(analyze: Analyze, moving_video: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
-    film = tmp_path / "out" / name
-    film.write_bytes(moving.read_bytes())
+    video = tmp_path / "out" / name
+    video.write_bytes(moving_video.read_bytes())
     with pytest.raises(EmotionError, match="holds files that are no video analysis"):
-        read(film)
-    assert film.read_bytes() == moving.read_bytes()
+        analyze(video)
+    assert video.read_bytes() == moving_video.read_bytes()
 
 
-def test_a_large_video_is_held_back_by_few_frames(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
-    monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * paint([]).nbytes)
-    easel = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
-    given = [len(list(easel.push(paint([]), i / 10, () if i == 0 else None))) for i in range(10)]
-    assert given == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-    assert len(list(easel.flush())) == 3
+def test_number_of_pending_frames_is_limited_by_their_size(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
+    monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
+    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
+    num_returned = [len(list(renderer.push(draw_scene([]), i / 10, () if i == 0 else None))) for i in range(10)]
+    assert num_returned == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+    assert len(list(renderer.flush())) == 3

@@ -20,232 +20,242 @@ from emotion.recognition.annotation import pixelate
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.library import delete, submit_redraw
 from emotion.video.redraw import is_outdated, redraw_video
-from tests.video.conftest import Read
-from tests.video.scenes import HAPPY, SAD, Square, make_film
+from tests.video.conftest import Analyze
+from tests.video.scenes import HAPPY, SAD, Square, make_video
 
-Image = NDArray[np.uint8]
-FIRST, SECOND = (slice(20, 60), slice(20, 60)), (slice(100, 140), slice(150, 190))  # rows, columns
+ImageArray = NDArray[np.uint8]
+FIRST_FACE, SECOND_FACE = (slice(20, 60), slice(20, 60)), (slice(100, 140), slice(150, 190))  # rows, columns
 
 
-def pair(seconds: float) -> list[Square]:
-    """Two faces side by side."""
+def get_two_faces(seconds: float) -> list[Square]:
+    """Return two faces side by side."""
     return [Square(20, 20, 40, SAD), Square(150, 100, 40, HAPPY)]
 
 
 @pytest.fixture(scope="session")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_film(tmp_path_factory.mktemp("films") / "two.mp4", pair, 1.5)
+def two_faces_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("videos") / "two.mp4", get_two_faces, 1.5)
 
 
-class Stopper(JobReporter):
-    """Asks to stop when it was told of that many frames."""
+class StoppingReporter(JobReporter):
+    """Requests a stop after a number of frames."""
 
     def __init__(self, folder: Path, frames: int) -> None:
         super().__init__(folder)
-        self.left = frames
+        self.remaining = frames
 
     @property
     def stop_requested(self) -> bool:
-        return self.left <= 0
+        return self.remaining <= 0
 
     def progress(self, done: float, total: float, message: str = "", *, counts_time: bool = True) -> None:
-        self.left -= 1
+        self.remaining -= 1
         assert 0 < done <= total
         super().progress(done, total, message)
 
 
-def frames_of(path: Path) -> list[tuple[float, Image]]:
-    with VideoReader(path) as film:
-        return [(frame.timestamp, frame.image()) for frame in film.frames()]
+def read_frames(path: Path) -> list[tuple[float, ImageArray]]:
+    with VideoReader(path) as video:
+        return [(frame.timestamp, frame.image()) for frame in video.frames()]
 
 
-def again(analysis: VideoAnalysis, frames: int = 10**6) -> bool:
-    return redraw_video(analysis.folder, Stopper(analysis.folder / "redraw", frames))
+def redraw(analysis: VideoAnalysis, frames: int = 10**6) -> bool:
+    return redraw_video(analysis.folder, StoppingReporter(analysis.folder / "redraw", frames))
 
 
-def differ(one: Image, other: Image, place: tuple[slice, slice], margin: int = 30) -> float:
-    rows, columns = (slice(max(0, side.start - margin), side.stop + margin) for side in place)
-    return float(np.abs(one[rows, columns].astype(int) - other[rows, columns]).mean())
+def get_difference(first: ImageArray, second: ImageArray, region: tuple[slice, slice], margin: int = 30) -> float:
+    rows, columns = (slice(max(0, side.start - margin), side.stop + margin) for side in region)
+    return float(np.abs(first[rows, columns].astype(int) - second[rows, columns]).mean())
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_without_changes_the_same_video_is_drawn(read: Read, moving: Path, every: int) -> None:
-    analysis = read(moving, frame_stride=every)
+@pytest.mark.parametrize("frame_stride", [1, 3])
+def test_video_without_changes_is_redrawn_equally(analyze: Analyze, moving_video: Path, frame_stride: int) -> None:
+    analysis = analyze(moving_video, frame_stride=frame_stride)
     assert not is_outdated(analysis)
     assert analysis.annotated_video is not None
-    before = frames_of(analysis.annotated_video)
-    assert again(analysis)
-    after = frames_of(analysis.annotated_video)
-    assert [seconds for seconds, _ in after] == pytest.approx([seconds for seconds, _ in before])
-    # Boxes between two looks are known to the pixel only.
-    assert max(np.abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(after, before, strict=True)) < 0.5
+    before_frames = read_frames(analysis.annotated_video)
+    assert redraw(analysis)
+    after_frames = read_frames(analysis.annotated_video)
+    assert [seconds for seconds, _ in after_frames] == pytest.approx([seconds for seconds, _ in before_frames])
+    # Interpolated boxes are rounded to pixels.
+    assert (
+        max(np.abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(after_frames, before_frames, strict=True)) < 0.5
+    )
     assert sorted(path.name for path in (analysis.folder / "redraw").iterdir()) == ["people.json", "progress.json"]
 
 
-def test_names_and_hidden_faces_reach_video_and_cover(read: Read, two: Path) -> None:
-    analysis = read(two)
+def test_names_and_hidden_faces_change_video_and_cover(analyze: Analyze, two_faces_video: Path) -> None:
+    analysis = analyze(two_faces_video)
     assert analysis.annotated_video is not None
     assert analysis.cover is not None
-    source, before, cover = frames_of(two), frames_of(analysis.annotated_video), read_image(analysis.cover)
+    source_frames, before_frames, old_cover = (
+        read_frames(two_faces_video),
+        read_frames(analysis.annotated_video),
+        read_image(analysis.cover),
+    )
     analysis.rename(1, "Anna")
     assert is_outdated(analysis)
-    assert again(analysis)
+    assert redraw(analysis)
     assert not is_outdated(analysis)
-    named = frames_of(analysis.annotated_video)
-    assert differ(named[5][1], before[5][1], FIRST) > 1
-    assert differ(named[5][1], before[5][1], SECOND) < 1
-    assert differ(read_image(analysis.cover), cover, FIRST) > 1
+    named_frames = read_frames(analysis.annotated_video)
+    assert get_difference(named_frames[5][1], before_frames[5][1], FIRST_FACE) > 1
+    assert get_difference(named_frames[5][1], before_frames[5][1], SECOND_FACE) < 1
+    assert get_difference(read_image(analysis.cover), old_cover, FIRST_FACE) > 1
     analysis.hide(2)
     assert is_outdated(analysis)
-    assert again(analysis)
-    hidden = frames_of(analysis.annotated_video)
-    assert differ(hidden[5][1], named[5][1], FIRST) < 1
-    assert differ(before[5][1], source[5][1], SECOND) > 10, "there was a box"
-    assert differ(hidden[5][1], source[5][1], SECOND) < 4, "and it is gone"
+    assert redraw(analysis)
+    hidden_frames = read_frames(analysis.annotated_video)
+    assert get_difference(hidden_frames[5][1], named_frames[5][1], FIRST_FACE) < 1
+    assert get_difference(before_frames[5][1], source_frames[5][1], SECOND_FACE) > 10, "the box was drawn"
+    assert get_difference(hidden_frames[5][1], source_frames[5][1], SECOND_FACE) < 4, "the box is removed"
 
 
-def test_merged_faces_have_one_number(read: Read, parted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis, drawn = read(parted), set[tuple[int | None, str]]()
+def test_merged_faces_have_one_track_id(
+    analyze: Analyze, video_of_two_places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis, drawn_names = analyze(video_of_two_places), set[tuple[int | None, str]]()
     analysis.merge(2, 1)
     analysis.rename(1, "Ben")
 
-    def annotate(image: Image, faces: Any, *, names: dict[int, str]) -> Image:
-        drawn.update((face.track_id, names[face.track_id]) for face in faces)
+    def annotate(image: ImageArray, faces: Any, *, names: dict[int, str]) -> ImageArray:
+        drawn_names.update((face.track_id, names[face.track_id]) for face in faces)
         return image
 
     monkeypatch.setattr("emotion.video.rendering.renderer.annotate", annotate)
-    assert again(analysis)
-    assert drawn == {(1, "Ben")}
+    assert redraw(analysis)
+    assert drawn_names == {(1, "Ben")}
 
 
 @pytest.mark.parametrize(
-    ("change", "outdated"),
+    ("edit", "outdated"),
     [
-        (lambda one: one.rename(1, ""), False),
-        (lambda one: (one.hide(2), one.hide(2, False)), False),
-        (lambda one: (one.hide(2), one.rename(2, "Nobody")), True),
-        (lambda one: one.merge(2, 1), True),
-        (lambda one: (one.merge(2, 1), one.unmerge(1)), False),
+        (lambda analysis: analysis.rename(1, ""), False),
+        (lambda analysis: (analysis.hide(2), analysis.hide(2, False)), False),
+        (lambda analysis: (analysis.hide(2), analysis.rename(2, "Ben")), True),
+        (lambda analysis: analysis.merge(2, 1), True),
+        (lambda analysis: (analysis.merge(2, 1), analysis.unmerge(1)), False),
     ],
 )
-def test_what_makes_a_video_outdated(
-    read: Read, parted: Path, change: Callable[[VideoAnalysis], Any], outdated: bool
+def test_visible_edits_make_a_video_outdated(
+    analyze: Analyze, video_of_two_places: Path, edit: Callable[[VideoAnalysis], Any], outdated: bool
 ) -> None:
-    analysis = read(parted)
-    change(analysis)
+    analysis = analyze(video_of_two_places)
+    edit(analysis)
     assert is_outdated(analysis) == outdated
-    assert again(analysis)
+    assert redraw(analysis)
     assert not is_outdated(analysis)
 
 
-def test_the_name_of_a_hidden_face_needs_no_redrawing(read: Read, parted: Path) -> None:
-    analysis = read(parted)
+def test_name_of_a_hidden_face_does_not_make_a_video_outdated(analyze: Analyze, video_of_two_places: Path) -> None:
+    analysis = analyze(video_of_two_places)
     analysis.hide(2)
-    assert again(analysis)
-    analysis.rename(2, "Nobody")
+    assert redraw(analysis)
+    analysis.rename(2, "Ben")
     assert not is_outdated(analysis)
-    without = read(parted, "without", write_video=False)
-    without.rename(1, "Anna")
-    assert not is_outdated(without), "there is no video"
+    unannotated = analyze(video_of_two_places, "without", write_video=False)
+    unannotated.rename(1, "Anna")
+    assert not is_outdated(unannotated), "there is no video"
 
 
-def test_a_hidden_face_stays_pixelated(read: Read, two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis = read(two, anonymize=True)
+def test_hidden_face_stays_pixelated(analyze: Analyze, two_faces_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = analyze(two_faces_video, anonymize=True)
     assert analysis.annotated_video is not None
     lines = [json.loads(line) for line in (analysis.folder / "regions.jsonl").read_text().splitlines()]
     assert len(lines) == 15
-    monkeypatch.setattr(Analyzer, "candidate_boxes", lambda *_: pytest.fail("nothing is searched for again"))
+    monkeypatch.setattr(Analyzer, "candidate_boxes", lambda *_: pytest.fail("no face is detected again"))
     pixelated: list[int] = []
     monkeypatch.setattr(
         "emotion.video.rendering.renderer.pixelate",
         lambda image, boxes: pixelated.append(len(boxes)) or pixelate(image, boxes),
     )
     analysis.hide(2)
-    assert again(analysis)
+    assert redraw(analysis)
     assert pixelated[:15] == [len(boxes) for boxes in lines]
     assert min(pixelated) >= 2
 
 
-def test_a_frame_of_which_nothing_is_known_is_pixelated_as_a_whole(read: Read, two: Path) -> None:
-    analysis = read(two, anonymize=True)
+def test_frame_without_known_regions_is_pixelated_entirely(analyze: Analyze, two_faces_video: Path) -> None:
+    analysis = analyze(two_faces_video, anonymize=True)
     path = analysis.folder / "regions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]) + "null\n")
-    assert again(analysis)
+    assert redraw(analysis)
     assert analysis.annotated_video is not None
-    source = frames_of(two)
-    bright = [int((image[SECOND] > 150).sum()) for _, image in frames_of(analysis.annotated_video)]
-    assert (source[3][1][SECOND] > 150).sum() > 0
-    assert min(bright[:4]) > max(bright[6:])
+    source_frames = read_frames(two_faces_video)
+    bright_counts = [int((image[SECOND_FACE] > 150).sum()) for _, image in read_frames(analysis.annotated_video)]
+    assert (source_frames[3][1][SECOND_FACE] > 150).sum() > 0
+    assert min(bright_counts[:4]) > max(bright_counts[6:])
 
 
-def test_the_old_video_stays_when_it_is_stopped(read: Read, two: Path) -> None:
-    analysis = read(two)
+def test_stopped_redraw_keeps_the_old_video(analyze: Analyze, two_faces_video: Path) -> None:
+    analysis = analyze(two_faces_video)
     assert analysis.annotated_video is not None
-    before = analysis.annotated_video.read_bytes(), analysis.cover
+    old_files = analysis.annotated_video.read_bytes(), analysis.cover
     analysis.rename(1, "Anna")
-    assert not again(analysis, frames=3)
-    assert (analysis.annotated_video.read_bytes(), analysis.cover) == before
+    assert not redraw(analysis, frames=3)
+    assert (analysis.annotated_video.read_bytes(), analysis.cover) == old_files
     assert is_outdated(analysis)
     assert [path.name for path in (analysis.folder / "redraw").iterdir()] == ["progress.json"]
 
 
-def test_a_video_that_was_stopped_is_redrawn_as_far_as_it_goes(read: Read, moving: Path, tmp_path: Path) -> None:
+def test_video_of_a_stopped_analysis_is_redrawn_to_its_end(
+    analyze: Analyze, moving_video: Path, tmp_path: Path
+) -> None:
     (tmp_path / "out").mkdir()
-    analysis = read(moving, report=Stopper(tmp_path / "out", 12))
+    analysis = analyze(moving_video, report=StoppingReporter(tmp_path / "out", 12))
     assert analysis.annotated_video is not None
-    frames = len(frames_of(analysis.annotated_video))
+    frames = len(read_frames(analysis.annotated_video))
     assert 0 < frames < 40
     analysis.rename(1, "Anna")
-    assert again(analysis)
-    assert len(frames_of(analysis.annotated_video)) == frames
+    assert redraw(analysis)
+    assert len(read_frames(analysis.annotated_video)) == frames
 
 
-def other_source(folder: Path) -> None:
+def replace_source(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text())
-    make_film(Path(request["video_path"]), pair, 0.5)
+    make_video(Path(request["video_path"]), get_two_faces, 0.5)
 
 
-def no_source(folder: Path) -> None:
+def delete_source(folder: Path) -> None:
     os.unlink(json.loads((folder / "request.json").read_text())["video_path"])
 
 
-def shorter_source(folder: Path) -> None:
-    other_source(folder)
-    with VideoReader(Path(json.loads((folder / "request.json").read_text())["video_path"])) as film:
-        (folder / "video_info.json").write_text(json.dumps(vars(film.info)))
+def shorten_source(folder: Path) -> None:
+    replace_source(folder)
+    with VideoReader(Path(json.loads((folder / "request.json").read_text())["video_path"])) as video:
+        (folder / "video_info.json").write_text(json.dumps(vars(video.info)))
 
 
-def running(folder: Path) -> None:
+def mark_running(folder: Path) -> None:
     ProcessRecord.from_current_process("running", None).write(folder)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("damage", "message"),
     [
-        (other_source, "is not the video that was analyzed"),
-        (shorter_source, "has fewer frames than when it was analyzed"),
-        (no_source, "was not found"),
+        (replace_source, "is not the video that was analyzed"),
+        (shorten_source, "has fewer frames than when it was analyzed"),
+        (delete_source, "was not found"),
         (lambda folder: (folder / "regions.jsonl").unlink(), r"regions\.jsonl is missing or damaged"),
         (lambda folder: (folder / "regions.jsonl").write_text("[1]\n"), r"regions\.jsonl is missing or damaged"),
         (lambda folder: (folder / "annotated.mp4").unlink(), "has no annotated video"),
         (lambda folder: (folder / "summary.json").unlink(), "has no annotated video"),
-        (running, "is being analyzed"),
+        (mark_running, "is being analyzed"),
     ],
 )
-def test_what_cannot_be_redrawn_is_said_and_changes_nothing(
-    read: Read, tmp_path: Path, spoil: Callable[[Path], Any], words: str
+def test_failed_redraw_changes_nothing(
+    analyze: Analyze, tmp_path: Path, damage: Callable[[Path], Any], message: str
 ) -> None:
-    analysis = read(make_film(tmp_path / "own.mp4", pair, 1.0), anonymize=True)
-    spoil(analysis.folder)
-    before = analysis.annotated_video.read_bytes() if analysis.annotated_video else None
-    with pytest.raises(EmotionError, match=words):
-        again(analysis)
-    assert (analysis.annotated_video.read_bytes() if analysis.annotated_video else None) == before
+    analysis = analyze(make_video(tmp_path / "own.mp4", get_two_faces, 1.0), anonymize=True)
+    damage(analysis.folder)
+    old_content = analysis.annotated_video.read_bytes() if analysis.annotated_video else None
+    with pytest.raises(EmotionError, match=message):
+        redraw(analysis)
+    assert (analysis.annotated_video.read_bytes() if analysis.annotated_video else None) == old_content
     assert not list((analysis.folder / "redraw").glob("*.mp4"))
 
 
-def test_faces_of_one_frame_are_not_merged(read: Read, two: Path) -> None:
-    analysis = read(two)
+def test_faces_of_one_frame_are_not_merged(analyze: Analyze, two_faces_video: Path) -> None:
+    analysis = analyze(two_faces_video)
     analysis.rename(1, "Anna")
     with pytest.raises(EmotionError, match="Face 2 and Anna are seen in the same frame, so they are two people"):
         analysis.merge(2, 1)
@@ -255,19 +265,19 @@ def test_faces_of_one_frame_are_not_merged(read: Read, two: Path) -> None:
     assert analysis.find_cooccurring_tracks([1, 2]) == {1: {2}, 2: {1}}
 
 
-def test_the_cover_is_a_frame_with_a_face(read: Read, tmp_path: Path) -> None:
-    film = make_film(tmp_path / "late.mp4", lambda t: [Square(100, 60, 60)] if 1 <= t < 2 else [], 4.0)
-    analysis = read(film)
+def test_cover_is_a_frame_with_a_face(analyze: Analyze, tmp_path: Path) -> None:
+    video = make_video(tmp_path / "late.mp4", lambda t: [Square(100, 60, 60)] if 1 <= t < 2 else [], 4.0)
+    analysis = analyze(video)
     assert analysis.cover is not None
     assert analysis.preview is not None
     assert (read_image(analysis.cover) > 150).mean() > 0.05
-    assert (read_image(analysis.preview) > 150).mean() < 0.01, "the last frame shows nobody"
-    nobody = read(make_film(tmp_path / "empty.mp4", lambda t: [], 1.0), "nobody")
-    assert nobody.cover == nobody.preview
+    assert (read_image(analysis.preview) > 150).mean() < 0.01, "the last frame shows no face"
+    empty_analysis = analyze(make_video(tmp_path / "empty.mp4", lambda t: [], 1.0), "empty")
+    assert empty_analysis.cover == empty_analysis.preview
 
 
-def test_a_video_is_deleted_while_it_is_redrawn(read: Read, two: Path) -> None:
-    analysis = read(two)
+def test_video_can_be_deleted_during_a_redraw(analyze: Analyze, two_faces_video: Path) -> None:
+    analysis = analyze(two_faces_video)
     ProcessRecord.from_current_process("done", None).write(analysis.folder)
     analysis.rename(1, "Anna")
     job = submit_redraw(analysis.folder)

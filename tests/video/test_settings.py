@@ -14,9 +14,9 @@ from emotion.results import serialization
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 
 
-def test_it_is_kept_with_all_that_was_chosen(tmp_path: Path, tiny: ModelBundle) -> None:
+def test_request_is_read_as_written(tmp_path: Path, tiny: ModelBundle) -> None:
     settings = VideoSettings(AnalyzerSettings(0.5, 0.3, 320, "fer2013"), FAST_STRIDE, True, False)
-    request = VideoRequest.from_video(tmp_path / "a film.mp4", "a film.mp4", settings, "haar", tiny.folder)
+    request = VideoRequest.from_video(tmp_path / "a video.mp4", "a video.mp4", settings, "haar", tiny.folder)
     request.write(tmp_path)
     assert VideoRequest.read(tmp_path) == request
     analyzer = request.load_analyzer()
@@ -24,21 +24,21 @@ def test_it_is_kept_with_all_that_was_chosen(tmp_path: Path, tiny: ModelBundle) 
     assert analyzer.classifier.bundle.sha256 == tiny.sha256
 
 
-def test_the_receipt_names_everything(tmp_path: Path, tiny: ModelBundle) -> None:
-    receipt = VideoRequest.from_video(
+def test_provenance_names_program_models_and_settings(tmp_path: Path, tiny: ModelBundle) -> None:
+    provenance = VideoRequest.from_video(
         tmp_path / "x", "x", VideoSettings(frame_stride=3), "haar", tiny.folder
     ).provenance
-    assert receipt["program"] == serialization.PROGRAM
-    assert receipt["model"] == {"name": "tiny", "sha256": tiny.sha256}
-    assert receipt["detector"] == {"name": "haar", "sha256": None}
-    assert receipt["settings"]["frame_stride"] == 3
-    assert receipt["settings"]["recognition"]["min_confidence"] == 0.5
+    assert provenance["program"] == serialization.PROGRAM
+    assert provenance["model"] == {"name": "tiny", "sha256": tiny.sha256}
+    assert provenance["detector"] == {"name": "haar", "sha256": None}
+    assert provenance["settings"]["frame_stride"] == 3
+    assert provenance["settings"]["recognition"]["min_confidence"] == 0.5
     shipped = VideoRequest.from_video(tmp_path / "x", "x", VideoSettings()).provenance
     assert len(shipped["model"]["sha256"]) == 64
     assert len(shipped["detector"]["sha256"]) == 64
 
 
-def test_what_is_not_there_is_refused_at_once(tmp_path: Path, tiny: ModelBundle) -> None:
+def test_missing_models_and_invalid_settings_are_refused(tmp_path: Path, tiny: ModelBundle) -> None:
     with pytest.raises(ModelError, match="There is no detector 'dlib'"):
         VideoRequest.from_video(tmp_path, "x", VideoSettings(), "dlib", tiny.folder)
     with pytest.raises(ModelError, match="There is no"):
@@ -50,22 +50,22 @@ def test_what_is_not_there_is_refused_at_once(tmp_path: Path, tiny: ModelBundle)
 
 
 @given(st.text(max_size=300))
-def test_any_name_becomes_a_line_that_can_be_kept(
+def test_any_name_becomes_one_printable_line(
     tmp_path_factory: pytest.TempPathFactory, tiny: ModelBundle, name: str
 ) -> None:
     folder = tmp_path_factory.mktemp("request")
     request = VideoRequest.from_video(folder / "source.mp4", name, VideoSettings(), "haar", tiny.folder)
     request.write(folder)
-    read = VideoRequest.read(folder).name
-    assert read == request.name
-    assert read.isprintable()
-    assert 1 <= len(read) <= 200
+    name_read = VideoRequest.read(folder).name
+    assert name_read == request.name
+    assert name_read.isprintable()
+    assert 1 <= len(name_read) <= 200
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"name": "x", "video_path": 7, "settings": {}}', '{"settings": []}']
 )
-def test_a_damaged_request(tmp_path: Path, text: str) -> None:
+def test_missing_or_damaged_request_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(JobError, match="There is no video in"):
         VideoRequest.read(tmp_path)
     (tmp_path / "request.json").write_text(text)
@@ -83,11 +83,11 @@ def test_settings_of_another_version_are_refused(tmp_path: Path, tiny: ModelBund
         VideoRequest.read(tmp_path)
 
 
-@pytest.mark.parametrize("part", ["program", "model", "detector", "settings"])
-def test_a_receipt_that_lacks_something(tmp_path: Path, tiny: ModelBundle, part: str) -> None:
+@pytest.mark.parametrize("key", ["program", "model", "detector", "settings"])
+def test_incomplete_provenance_is_an_error(tmp_path: Path, tiny: ModelBundle, key: str) -> None:
     VideoRequest.from_video(tmp_path / "x", "x", VideoSettings(), "haar", tiny.folder).write(tmp_path)
     value = json.loads((tmp_path / "request.json").read_text())
-    del value["provenance"][part]
+    del value["provenance"][key]
     (tmp_path / "request.json").write_text(json.dumps(value))
     with pytest.raises(JobError, match="damaged"):
         VideoRequest.read(tmp_path)

@@ -30,7 +30,7 @@ from emotion.video.tables import (
     find_cooccurring_tracks,
     time_bins,
 )
-from tests.video.scenes import line, write_lines
+from tests.video.scenes import make_line, write_frame_lines
 
 Faces = Sequence[tuple[int, str]]
 
@@ -40,32 +40,34 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def log_of(
+def make_log(
     folder: Path, *frames: Faces, step: float = 0.1, box: tuple[int, int, int, int] = (0, 0, 40, 40)
 ) -> FrameLog:
-    write_lines(folder, *(line(i, round(i * step, 3), *faces, box=box) for i, faces in enumerate(frames)))
+    write_frame_lines(folder, *(make_line(i, round(i * step, 3), *faces, box=box) for i, faces in enumerate(frames)))
     log = FrameLog(folder)
     log.refresh()
     return log
 
 
-def shown(folder: Path, *frames: Faces, cast: IdentityEdits | None = None, step: float = 0.1) -> pd.DataFrame:
-    return apply_identities(log_of(folder, *frames, step=step).to_dataframe(), cast or IdentityEdits())
+def make_faces(folder: Path, *frames: Faces, edits: IdentityEdits | None = None, step: float = 0.1) -> pd.DataFrame:
+    return apply_identities(make_log(folder, *frames, step=step).to_dataframe(), edits or IdentityEdits())
 
 
-def ribbons(table: pd.DataFrame) -> list[tuple[int, float, float, str]]:
+def get_segments(table: pd.DataFrame) -> list[tuple[int, float, float, str]]:
     rows = compute_segments(table)
     return [
-        (track, round(start, 3), round(end, 3), word)
-        for track, start, end, word in zip(*(rows[c] for c in ("track_id", "start", "end", "expression")), strict=True)
+        (track_id, round(start, 3), round(end, 3), label)
+        for track_id, start, end, label in zip(
+            *(rows[c] for c in ("track_id", "start", "end", "expression")), strict=True
+        )
     ]
 
 
-# ------------------------------------------------------------------ the table
+# ------------------------------------------------------------------ face table
 
 
-def test_no_faces(folder: Path) -> None:
-    empty = shown(folder, [], [])
+def test_tables_without_faces_have_their_columns(folder: Path) -> None:
+    empty = make_faces(folder, [], [])
     assert list(build_face_table(empty).columns) == list(FACE_TABLE_COLUMNS)
     assert list(compute_segments(empty).columns) == list(SEGMENT_COLUMNS)
     assert list(compute_group_shares(empty, 0.2, (), 3).columns) == list(GROUP_SHARE_COLUMNS)
@@ -77,23 +79,23 @@ def test_no_faces(folder: Path) -> None:
     assert compute_expression_shares(empty) == {}
 
 
-def test_columns_and_cast(folder: Path) -> None:
-    cast = IdentityEdits(names={1: "Anna"}, merged_into={3: 1}, hidden=frozenset({2}))
-    table = build_face_table(shown(folder, [(1, "sad"), (2, "sad")], [(3, "happy")], cast=cast))
+def test_face_table_applies_the_edits(folder: Path) -> None:
+    edits = IdentityEdits(names={1: "Anna"}, merged_into={3: 1}, hidden=frozenset({2}))
+    table = build_face_table(make_faces(folder, [(1, "sad"), (2, "sad")], [(3, "happy")], edits=edits))
     assert list(table.columns) == [*FACE_TABLE_COLUMNS, *score_columns(FERPLUS_LABELS)]
     assert table["track_id"].tolist() == [1, 1]
     assert table["name"].tolist() == ["Anna", "Anna"]
     assert table["display_label"].tolist() == ["sad", "happy"]
 
 
-def test_all_are_hidden(folder: Path) -> None:
-    table = shown(folder, [(1, "sad")], cast=IdentityEdits(hidden=frozenset({1})))
+def test_table_of_hidden_faces_is_empty(folder: Path) -> None:
+    table = make_faces(folder, [(1, "sad")], edits=IdentityEdits(hidden=frozenset({1})))
     assert len(table) == len(compute_segments(table)) == 0
 
 
-# ------------------------------------------------------------------ ribbons
+# ------------------------------------------------------------------ segments
 
-SAD, HAPPY, NOBODY = [(1, "sad")], [(1, "happy")], []
+SAD, HAPPY, NO_FACES = [(1, "sad")], [(1, "happy")], []
 
 
 @pytest.mark.parametrize(
@@ -102,146 +104,156 @@ SAD, HAPPY, NOBODY = [(1, "sad")], [(1, "happy")], []
         ([SAD], [(1, 0, 0.04, "sad")]),
         ([SAD, SAD], [(1, 0, 0.2, "sad")]),
         ([SAD, SAD, HAPPY], [(1, 0, 0.2, "sad"), (1, 0.2, 0.3, "happy")]),
-        ([SAD, NOBODY, NOBODY, SAD], [(1, 0, 0.4, "sad")]),  # missed for a moment
-        ([SAD, NOBODY, NOBODY, HAPPY], [(1, 0, 0.3, "sad"), (1, 0.3, 0.4, "happy")]),
-        ([SAD, *[NOBODY] * 6, SAD], [(1, 0, 0.1, "sad"), (1, 0.7, 0.8, "sad")]),
-        ([[(2, "sad")], [(1, "sad"), (2, "sad")]], [(2, 0, 0.2, "sad"), (1, 0.1, 0.2, "sad")]),  # who came first
+        ([SAD, NO_FACES, NO_FACES, SAD], [(1, 0, 0.4, "sad")]),  # a short gap
+        ([SAD, NO_FACES, NO_FACES, HAPPY], [(1, 0, 0.3, "sad"), (1, 0.3, 0.4, "happy")]),
+        ([SAD, *[NO_FACES] * 6, SAD], [(1, 0, 0.1, "sad"), (1, 0.7, 0.8, "sad")]),
+        (
+            [[(2, "sad")], [(1, "sad"), (2, "sad")]],
+            [(2, 0, 0.2, "sad"), (1, 0.1, 0.2, "sad")],
+        ),  # in the order of appearance
         ([SAD, [(1, "unsure")], SAD], [(1, 0, 0.1, "sad"), (1, 0.1, 0.2, "unsure"), (1, 0.2, 0.3, "sad")]),
     ],
 )
-def test_ribbons(folder: Path, frames: list[Faces], expected: list[tuple[int, float, float, str]]) -> None:
-    assert ribbons(shown(folder, *frames)) == expected
+def test_equal_labels_are_joined_to_segments(
+    folder: Path, frames: list[Faces], expected: list[tuple[int, float, float, str]]
+) -> None:
+    assert get_segments(make_faces(folder, *frames)) == expected
 
 
-def test_ribbons_of_slow_readings_do_not_fall_apart(folder: Path) -> None:
-    assert ribbons(shown(folder, SAD, SAD, SAD, step=2.0)) == [(1, 0, 5.0, "sad")]
+def test_segments_with_long_intervals_are_joined(folder: Path) -> None:
+    assert get_segments(make_faces(folder, SAD, SAD, SAD, step=2.0)) == [(1, 0, 5.0, "sad")]
 
 
-def test_the_confidence_of_a_ribbon(folder: Path) -> None:
-    assert compute_segments(shown(folder, SAD, SAD))["confidence"].tolist() == pytest.approx([0.8])
+def test_segment_has_the_mean_confidence(folder: Path) -> None:
+    assert compute_segments(make_faces(folder, SAD, SAD))["confidence"].tolist() == pytest.approx([0.8])
 
 
-def test_two_that_are_one_at_the_same_time_count_once(folder: Path) -> None:
-    small, large = line(0, 0.0, (1, "sad")), line(0, 0.0, (2, "happy"), box=(0, 0, 90, 90))
-    both = small[: small.rindex("]")] + ", " + large[large.index('"faces": [') + 10 :]
-    write_lines(folder, both, both.replace('"index": 0, "timestamp": 0.0', '"index": 1, "timestamp": 0.5'))
+def test_merged_faces_in_one_frame_count_once(folder: Path) -> None:
+    small_face, large_face = make_line(0, 0.0, (1, "sad")), make_line(0, 0.0, (2, "happy"), box=(0, 0, 90, 90))
+    two_faces = small_face[: small_face.rindex("]")] + ", " + large_face[large_face.index('"faces": [') + 10 :]
+    write_frame_lines(
+        folder, two_faces, two_faces.replace('"index": 0, "timestamp": 0.0', '"index": 1, "timestamp": 0.5')
+    )
     log = FrameLog(folder)
     log.refresh()
     table = apply_identities(log.to_dataframe(), IdentityEdits(merged_into={2: 1}))
     assert len(table) == 4
     assert deduplicate_per_frame(table)["display_label"].tolist() == ["happy", "happy"]
-    assert ribbons(table) == [(1, 0, 1.0, "happy")]
+    assert get_segments(table) == [(1, 0, 1.0, "happy")]
 
 
-words = st.sampled_from(["sad", "happy", "unsure"])
-frames = st.lists(st.dictionaries(st.integers(1, 4), words, max_size=4).map(lambda d: [*d.items()]), max_size=25)
+labels_strategy = st.sampled_from(["sad", "happy", "unsure"])
+frames = st.lists(
+    st.dictionaries(st.integers(1, 4), labels_strategy, max_size=4).map(lambda d: [*d.items()]), max_size=25
+)
 
 
 @given(frames, st.sampled_from([0.04, 0.125, 1.0]))
-def test_ribbons_hold_every_frame_once(
-    tmp_path_factory: pytest.TempPathFactory, seen: list[Faces], step: float
+def test_segments_contain_every_frame_once(
+    tmp_path_factory: pytest.TempPathFactory, frames_of_faces: list[Faces], step: float
 ) -> None:
-    table = shown(tmp_path_factory.mktemp("lanes"), *seen, step=step)
+    table = make_faces(tmp_path_factory.mktemp("lanes"), *frames_of_faces, step=step)
     rows = compute_segments(table)
-    for track, part in rows.groupby("track_id"):
-        starts, ends = part["start"].to_numpy(), part["end"].to_numpy()
-        assert (starts[1:] >= ends[:-1] - 1e-9).all()  # one after the other
+    for track_id, segments in rows.groupby("track_id"):
+        starts, ends = segments["start"].to_numpy(), segments["end"].to_numpy()
+        assert (starts[1:] >= ends[:-1] - 1e-9).all()  # without overlap
         assert (ends >= starts).all()
-        for seconds, word in table.loc[table["track_id"] == track, ["timestamp", "display_label"]].to_numpy():
-            within = part[(part["start"] <= seconds) & ((seconds < part["end"]) | (part["start"] == seconds))]
-            assert within["expression"].tolist() == [word]
+        for seconds, label in table.loc[table["track_id"] == track_id, ["timestamp", "display_label"]].to_numpy():
+            matching = segments[
+                (segments["start"] <= seconds) & ((seconds < segments["end"]) | (segments["start"] == seconds))
+            ]
+            assert matching["expression"].tolist() == [label]
     assert sum(compute_expression_shares(table).values()) == pytest.approx(1.0 if len(table) else 0.0)
 
 
-# ------------------------------------------------------------------ shares, audience, crowd
+# ------------------------------------------------------------------ shares and counts
 
 
-def test_shares_are_of_time(folder: Path) -> None:
-    assert compute_expression_shares(shown(folder, SAD, SAD, [(1, "unsure")], HAPPY)) == pytest.approx(
+def test_shares_are_weighted_by_time(folder: Path) -> None:
+    assert compute_expression_shares(make_faces(folder, SAD, SAD, [(1, "unsure")], HAPPY)) == pytest.approx(
         {"sad": 0.5, "happy": 0.25, "unsure": 0.25}
     )
 
 
-def test_the_audience_shows_nothing_of_few(folder: Path) -> None:
-    three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = shown(folder, *[three[:2]] * 5, *[three] * 5, *[three[:2]] * 3, *[[*three, (4, "unsure")]] * 2)
+def test_group_shares_need_a_minimum_number_of_faces(folder: Path) -> None:
+    three_faces = [(1, "sad"), (2, "happy"), (3, "happy")]
+    table = make_faces(
+        folder, *[three_faces[:2]] * 5, *[three_faces] * 5, *[three_faces[:2]] * 3, *[[*three_faces, (4, "unsure")]] * 2
+    )
     result = compute_group_shares(table, 1.5, FERPLUS_LABELS, 3)
     assert list(result.columns) == list(GROUP_SHARE_COLUMNS)
     assert sorted(set(result["start"])) == [0.0, 0.5, 1.0]
     assert len(result) == 3 * 9
-    by = result.set_index(["start", "expression"])["share"]
-    assert by[0.0].isna().all()
-    assert by[0.5, "happy"] == pytest.approx(2 / 3)
-    assert by[0.5, "sad"] == pytest.approx(1 / 3)
-    assert by[0.5, "fear"] == 0
-    assert by[1.0, "unsure"] == pytest.approx(1 / 4)  # the frames with two faces do not count
+    indexed = result.set_index(["start", "expression"])["share"]
+    assert indexed[0.0].isna().all()
+    assert indexed[0.5, "happy"] == pytest.approx(2 / 3)
+    assert indexed[0.5, "sad"] == pytest.approx(1 / 3)
+    assert indexed[0.5, "fear"] == 0
+    assert indexed[1.0, "unsure"] == pytest.approx(1 / 4)  # frames with two faces do not count
     assert result.groupby("start")["num_faces"].first().tolist() == [0, 3, 4]
 
 
-def test_who_is_hidden_does_not_count_for_the_audience(folder: Path) -> None:
-    three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = shown(folder, *[three] * 5, cast=IdentityEdits(hidden=frozenset({3})))
-    assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
-
-
-def test_two_tracks_of_one_person_do_not_make_an_audience(folder: Path) -> None:
-    three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    table = shown(folder, *[three] * 5, cast=IdentityEdits(merged_into={3: 2}))
+@pytest.mark.parametrize("edits", [IdentityEdits(hidden=frozenset({3})), IdentityEdits(merged_into={3: 2})])
+def test_hidden_and_merged_faces_do_not_count_for_group_shares(folder: Path, edits: IdentityEdits) -> None:
+    three_faces = [(1, "sad"), (2, "happy"), (3, "happy")]
+    table = make_faces(folder, *[three_faces] * 5, edits=edits)
     assert compute_group_shares(table, 0.5, FERPLUS_LABELS, 3)["share"].isna().all()
 
 
 @given(frames, st.integers(1, 4))
-def test_shares_of_the_audience_sum_to_one(
-    tmp_path_factory: pytest.TempPathFactory, seen: list[Faces], least: int
+def test_group_shares_sum_to_one(
+    tmp_path_factory: pytest.TempPathFactory, frames_of_faces: list[Faces], min_faces: int
 ) -> None:
-    table = shown(tmp_path_factory.mktemp("audience"), *seen)
-    result = compute_group_shares(table, len(seen) / 10, FERPLUS_LABELS, least)
-    sums = result.groupby("start")["share"].sum(min_count=1)
-    enough = result.groupby("start")["num_faces"].first() > 0
-    assert sums[enough].to_numpy() == pytest.approx(np.ones(enough.sum()))
-    assert sums[~enough].isna().all()
+    table = make_faces(tmp_path_factory.mktemp("shares"), *frames_of_faces)
+    result = compute_group_shares(table, len(frames_of_faces) / 10, FERPLUS_LABELS, min_faces)
+    share_sums = result.groupby("start")["share"].sum(min_count=1)
+    is_large_enough = result.groupby("start")["num_faces"].first() > 0
+    assert share_sums[is_large_enough].to_numpy() == pytest.approx(np.ones(is_large_enough.sum()))
+    assert share_sums[~is_large_enough].isna().all()
 
 
-def test_how_many_show_what(folder: Path) -> None:
-    log = log_of(folder, *[[(1, "sad"), (2, "happy")]] * 5, *[[(1, "sad")]] * 2, *[[]] * 3)
+def test_face_counts_are_means_per_label(folder: Path) -> None:
+    log = make_log(folder, *[[(1, "sad"), (2, "happy")]] * 5, *[[(1, "sad")]] * 2, *[[]] * 3)
     result = compute_face_counts(
         apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.0, FERPLUS_LABELS
     )
-    by = result.set_index(["start", "expression"])["mean_faces"]
-    assert by[0.0, "sad"] == pytest.approx(1.0)
-    assert by[0.0, "happy"] == pytest.approx(1.0)
-    assert by[0.5, "sad"] == pytest.approx(0.4)
-    assert by[0.5, "happy"] == 0
+    indexed = result.set_index(["start", "expression"])["mean_faces"]
+    assert indexed[0.0, "sad"] == pytest.approx(1.0)
+    assert indexed[0.0, "happy"] == pytest.approx(1.0)
+    assert indexed[0.5, "sad"] == pytest.approx(0.4)
+    assert indexed[0.5, "happy"] == 0
 
 
-def test_slow_readings_leave_no_stripes(folder: Path) -> None:
-    three = [(1, "sad"), (2, "happy"), (3, "happy")]
-    log = log_of(folder, *[three] * 5, step=1.3)
+def test_counts_with_long_intervals_have_no_gaps(folder: Path) -> None:
+    three_faces = [(1, "sad"), (2, "happy"), (3, "happy")]
+    log = make_log(folder, *[three_faces] * 5, step=1.3)
     faces, duration = apply_identities(log.to_dataframe(), IdentityEdits()), 5 * 1.3
-    many = compute_face_counts(faces, log.timestamps(), log.durations(), duration, FERPLUS_LABELS)
-    assert many.groupby("start")["mean_faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
-    together = compute_group_shares(faces, duration, FERPLUS_LABELS, 3)
-    assert together.groupby("start")["share"].sum(min_count=1).to_numpy() == pytest.approx(np.ones(13))
-    assert set(together["num_faces"]) == {3}
+    counts = compute_face_counts(faces, log.timestamps(), log.durations(), duration, FERPLUS_LABELS)
+    assert counts.groupby("start")["mean_faces"].sum().to_numpy() == pytest.approx(np.full(13, 3.0))
+    group_shares = compute_group_shares(faces, duration, FERPLUS_LABELS, 3)
+    assert group_shares.groupby("start")["share"].sum(min_count=1).to_numpy() == pytest.approx(np.ones(13))
+    assert set(group_shares["num_faces"]) == {3}
 
 
-def test_a_image_that_stands_for_a_while_counts_where_it_stands(folder: Path) -> None:
-    write_lines(folder, line(0, 0.0, (1, "sad")), line(1, 0.8, (1, "happy")), line(2, 1.0), line(3, 1.2))
+def test_long_frame_counts_in_every_time_bin(folder: Path) -> None:
+    write_frame_lines(
+        folder, make_line(0, 0.0, (1, "sad")), make_line(1, 0.8, (1, "happy")), make_line(2, 1.0), make_line(3, 1.2)
+    )
     log = FrameLog(folder)
     log.refresh()
     result = compute_face_counts(
         apply_identities(log.to_dataframe(), IdentityEdits()), log.timestamps(), log.durations(), 1.4, FERPLUS_LABELS
     )
-    by = result.set_index(["start", "expression"])["mean_faces"]
-    assert by[0.0, "sad"] == pytest.approx(1.0)
-    assert (by[0.5, "sad"], by[0.5, "happy"]) == pytest.approx((0.6, 0.4))
-    assert by[1.0, "happy"] == 0
+    indexed = result.set_index(["start", "expression"])["mean_faces"]
+    assert indexed[0.0, "sad"] == pytest.approx(1.0)
+    assert (indexed[0.5, "sad"], indexed[0.5, "happy"]) == pytest.approx((0.6, 0.4))
+    assert indexed[1.0, "happy"] == 0
 
 
 @pytest.mark.parametrize(
     ("duration", "count", "step"), [(0, 0, 0), (0.2, 1, 0.2), (10, 20, 0.5), (200, 200, 1), (1800, 180, 10)]
 )
-def test_stretches(duration: float, count: int, step: float) -> None:
+def test_time_bins_cover_the_duration(duration: float, count: int, step: float) -> None:
     starts, ends = time_bins(duration)
     assert len(starts) == len(ends) == count
     if count:
@@ -249,7 +261,7 @@ def test_stretches(duration: float, count: int, step: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "whole", "tenths"),
+    ("seconds", "clock", "tenths"),
     [
         (0, "0:00", "0:00.0"),
         (5.967, "0:06", "0:06.0"),
@@ -259,28 +271,31 @@ def test_stretches(duration: float, count: int, step: float) -> None:
         (754.25, "12:34", "12:34.3"),
     ],
 )
-def test_times_are_rounded_and_not_cut(seconds: float, whole: str, tenths: str) -> None:
-    assert (format_clock(seconds), format_clock_tenths(seconds)) == (whole, tenths)
+def test_clock_times_are_rounded(seconds: float, clock: str, tenths: str) -> None:
+    assert (format_clock(seconds), format_clock_tenths(seconds)) == (clock, tenths)
 
 
 @given(
     st.dictionaries(st.integers(0, 9), st.sets(st.integers(1, 6)), max_size=8),
     st.dictionaries(st.integers(1, 6), st.integers(1, 6), max_size=3),
 )
-def test_who_is_seen_together(seen: dict[int, set[int]], merges: dict[int, int]) -> None:
-    cast = IdentityEdits()
-    for track, into in merges.items():
-        if cast.canonical_track(track) != cast.canonical_track(into):
-            cast = cast.merge(track, into)
-    rows = [(frame, track) for frame, tracks in sorted(seen.items()) for track in sorted(tracks)]
+def test_cooccurring_tracks_match_a_loop(frames_of_faces: dict[int, set[int]], merges: dict[int, int]) -> None:
+    edits = IdentityEdits()
+    for track_id, target_id in merges.items():
+        if edits.canonical_track(track_id) != edits.canonical_track(target_id):
+            edits = edits.merge(track_id, target_id)
+    rows = [(frame, track_id) for frame, tracks in sorted(frames_of_faces.items()) for track_id in sorted(tracks)]
     faces = pd.DataFrame(rows, columns=["frame", "track_id"], dtype=np.int64)
-    roots = [{cast.canonical_track(track) for track in tracks} for tracks in seen.values()]
-    asked = {cast.canonical_track(track) for track in range(1, 7)}
-    expected = {one: frozenset(set().union(*(some for some in roots if one in some)) - {one}) for one in asked}
-    assert find_cooccurring_tracks(faces, cast, asked) == expected
+    canonical_ids = [{edits.canonical_track(track_id) for track_id in tracks} for tracks in frames_of_faces.values()]
+    queried = {edits.canonical_track(track_id) for track_id in range(1, 7)}
+    expected = {
+        track_id: frozenset(set().union(*(ids for ids in canonical_ids if track_id in ids)) - {track_id})
+        for track_id in queried
+    }
+    assert find_cooccurring_tracks(faces, edits, queried) == expected
 
 
-def test_everyone_stands_before_several() -> None:
+def test_share_table_starts_with_everyone_if_there_are_several() -> None:
     table = build_share_table(
         [("Everyone", {"sad": 1.0}), ("B", {"happy": 0.5, "sad": 0.5})], {"sad": 0.8, "happy": 0.2}
     )

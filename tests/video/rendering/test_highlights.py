@@ -13,141 +13,151 @@ from emotion.faces import Box, Face, Scores
 from emotion.media.image_reader import read_image
 from emotion.video.rendering.highlights import MAX_HIGHLIGHTS, HighlightDetector
 from emotion.video.rendering.thumbnails import ThumbnailIndex, ThumbnailStore
-from tests.video.scenes import paint
+from tests.video.scenes import draw_scene
 
 Make = Callable[[str, float], Scores]
 
 
-def face(scores: Scores | None, track: int = 1, side: int = 80, unsure: str | None = None) -> Face:
+def make_face(scores: Scores | None, track: int = 1, side: int = 80, unsure: str | None = None) -> Face:
     return Face(Box(20, 20, 20 + side, 20 + side), 0.9, scores=scores, uncertainty_reason=unsure, track_id=track)
 
 
-def found(folder: Path, moments: HighlightDetector) -> list[tuple[float, str, str, str | None]]:
-    moments.finish()
-    moments.write()
+def read_highlights(folder: Path, detector: HighlightDetector) -> list[tuple[float, str, str, str | None]]:
+    detector.finish()
+    detector.write()
     values = json.loads((folder / "highlights.json").read_text())["highlights"]
-    for one in values:
-        assert (folder / one["thumbnail"]).is_file()
+    for item in values:
+        assert (folder / item["thumbnail"]).is_file()
     assert len(list((folder / "highlights").iterdir())) == len(values)
-    return [(one["timestamp"], one["kind"], one["label"], one["previous_label"]) for one in values]
+    return [(item["timestamp"], item["kind"], item["label"], item["previous_label"]) for item in values]
 
 
-def play(folder: Path, make: Make, *script: tuple[float, str, float], rate: int = 10) -> HighlightDetector:
-    """`script`: until which second, what is shown, how surely; "" where nobody is there."""
-    moments = HighlightDetector(folder, False)
+def detect_highlights(
+    folder: Path, make_scores: Make, *parts: tuple[float, str, float], rate: int = 10
+) -> HighlightDetector:
+    """Update a detector with parts of (end in seconds, label, confidence); the label is "" without a face."""
+    detector = HighlightDetector(folder, False)
     start = 0
-    for until, word, sure in script:
-        for i in range(start, round(until * rate)):
-            one = face(make(word or "sad", sure), unsure="dark" if word == "unsure" else None) if word else None
-            if word == "unsure":
-                one = face(make("sad", sure), unsure="dark")
-            moments.update(np.full((120, 160, 3), i % 250, np.uint8), (one,) if one else (), i / rate)
-        start = round(until * rate)
-    return moments
+    for end, label, confidence in parts:
+        for i in range(start, round(end * rate)):
+            face = (
+                make_face(make_scores(label or "sad", confidence), unsure="dark" if label == "unsure" else None)
+                if label
+                else None
+            )
+            if label == "unsure":
+                face = make_face(make_scores("sad", confidence), unsure="dark")
+            detector.update(np.full((120, 160, 3), i % 250, np.uint8), (face,) if face else (), i / rate)
+        start = round(end * rate)
+    return detector
 
 
-def test_changes_and_peaks(tmp_path: Path, make_scores: Make) -> None:
-    moments = play(tmp_path, make_scores, (2, "sad", 0.7), (2.1, "sad", 0.9), (3, "sad", 0.7), (5, "happy", 0.8))
-    assert found(tmp_path, moments) == [
+def test_changes_and_peaks_are_found(tmp_path: Path, make_scores: Make) -> None:
+    detector = detect_highlights(
+        tmp_path, make_scores, (2, "sad", 0.7), (2.1, "sad", 0.9), (3, "sad", 0.7), (5, "happy", 0.8)
+    )
+    assert read_highlights(tmp_path, detector) == [
         (2.0, "peak", "sad", None),
         (3.0, "change", "happy", "sad"),
         (3.0, "peak", "happy", None),
     ]
     crop = read_image(next((tmp_path / "highlights").glob("00002000-1-peak.jpg")))
-    assert abs(int(crop.mean()) - 20) <= 2  # of that very frame, the twentieth
+    assert abs(int(crop.mean()) - 20) <= 2  # of the same frame, the twentieth
 
 
 @pytest.mark.parametrize(
-    ("script", "kinds"),
+    ("parts", "kinds"),
     [
         ([(0.6, "happy", 0.9)], []),  # too short for a peak
         ([(0.9, "happy", 0.9)], ["peak"]),
-        ([(2, "sad", 0.9), (2.4, "happy", 0.9), (4, "sad", 0.9)], ["peak", "peak"]),  # a flicker is no change
-        ([(2, "sad", 0.9), (2.4, "", 0), (4, "happy", 0.9)], ["peak", "change", "peak"]),  # missed for a moment
-        ([(2, "sad", 0.9), (4, "", 0), (6, "happy", 0.9)], ["peak", "peak"]),  # was away: nobody saw it change
+        ([(2, "sad", 0.9), (2.4, "happy", 0.9), (4, "sad", 0.9)], ["peak", "peak"]),  # too short for a change
+        ([(2, "sad", 0.9), (2.4, "", 0), (4, "happy", 0.9)], ["peak", "change", "peak"]),  # a short gap
+        ([(2, "sad", 0.9), (4, "", 0), (6, "happy", 0.9)], ["peak", "peak"]),  # the change was not visible
         ([(2, "sad", 0.9), (2.6, "unsure", 0.3), (4, "happy", 0.9)], ["peak", "change", "peak"]),
         ([(2, "sad", 0.9), (2.6, "unsure", 0.3), (4, "sad", 0.9)], ["peak"]),
         ([(5, "unsure", 0.3)], []),
     ],
 )
-def test_what_counts(
-    tmp_path: Path, make_scores: Make, script: list[tuple[float, str, float]], kinds: list[str]
+def test_short_changes_and_uncertain_labels_are_no_highlights(
+    tmp_path: Path, make_scores: Make, parts: list[tuple[float, str, float]], kinds: list[str]
 ) -> None:
-    assert [kind for _, kind, _, _ in found(tmp_path, play(tmp_path, make_scores, *script))] == kinds
+    assert [
+        kind for _, kind, _, _ in read_highlights(tmp_path, detect_highlights(tmp_path, make_scores, *parts))
+    ] == kinds
 
 
-def test_the_most_telling_are_kept(tmp_path: Path, make_scores: Make) -> None:
-    script = [(2.0 * i, ("happy", "neutral")[i % 2], 0.8) for i in range(1, 61)]
-    script[30] = (62.0, "surprise", 0.9)
-    result = found(tmp_path, play(tmp_path, make_scores, *script))
+def test_number_of_highlights_is_limited_to_the_best(tmp_path: Path, make_scores: Make) -> None:
+    parts = [(2.0 * i, ("happy", "neutral")[i % 2], 0.8) for i in range(1, 61)]
+    parts[30] = (62.0, "surprise", 0.9)
+    result = read_highlights(tmp_path, detect_highlights(tmp_path, make_scores, *parts))
     assert len(result) == MAX_HIGHLIGHTS
-    assert ("peak", "surprise") in [(kind, word) for _, kind, word, _ in result]
+    assert ("peak", "surprise") in [(kind, label) for _, kind, label, _ in result]
     assert [seconds for seconds, *_ in result] == sorted(seconds for seconds, *_ in result)
 
 
-def test_what_was_written_and_is_no_longer_among_the_best_goes(tmp_path: Path, make_scores: Make) -> None:
-    moments = HighlightDetector(tmp_path, False)
-    image = paint([])
+def test_files_of_replaced_highlights_are_deleted(tmp_path: Path, make_scores: Make) -> None:
+    detector = HighlightDetector(tmp_path, False)
+    image = draw_scene([])
     for i in range(900):
-        word, sure = ("happy", "sad")[(i // 10) % 2], 0.5 + i / 2000
-        moments.update(image, (face(make_scores(word, sure)),), i / 10)
+        label, confidence = ("happy", "sad")[(i // 10) % 2], 0.5 + i / 2000
+        detector.update(image, (make_face(make_scores(label, confidence)),), i / 10)
         if i % 50 == 0:
-            moments.write()
-            named = {one["thumbnail"] for one in json.loads((tmp_path / "highlights.json").read_text())["highlights"]}
+            detector.write()
+            named = {item["thumbnail"] for item in json.loads((tmp_path / "highlights.json").read_text())["highlights"]}
             assert {f"highlights/{path.name}" for path in (tmp_path / "highlights").iterdir()} == named
-    assert len(found(tmp_path, moments)) == MAX_HIGHLIGHTS
+    assert len(read_highlights(tmp_path, detector)) == MAX_HIGHLIGHTS
 
 
-def test_mosaics(tmp_path: Path, make_scores: Make) -> None:
+def test_anonymized_crops_are_pixelated(tmp_path: Path, make_scores: Make) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (120, 160, 3), np.uint8)
-    for blur in (False, True):
-        folder = tmp_path / str(blur)
+    for anonymize in (False, True):
+        folder = tmp_path / str(anonymize)
         folder.mkdir()
-        moments, crops = HighlightDetector(folder, blur), ThumbnailStore(folder, blur)
+        detector, store = HighlightDetector(folder, anonymize), ThumbnailStore(folder, anonymize)
         for i in range(20):
-            moments.update(image, (face(make_scores("happy", 0.9)),), i / 10)
-            crops.update(image, (face(make_scores("happy", 0.9)),))
-        found(folder, moments)
-        crops.write()
+            detector.update(image, (make_face(make_scores("happy", 0.9)),), i / 10)
+            store.update(image, (make_face(make_scores("happy", 0.9)),))
+        read_highlights(folder, detector)
+        store.write()
         for path in (*folder.glob("highlights/*.jpg"), *folder.glob("thumbnails/*.jpg")):
             steps = np.abs(np.diff(read_image(path).astype(int), axis=1)).mean()
-            assert (steps < 5) == blur, path
+            assert (steps < 5) == anonymize, path
 
 
-# ------------------------------------------------------------------ crops
+# ------------------------------------------------------------------ thumbnails
 
 
-def test_the_best_image_wins(tmp_path: Path, make_scores: Make) -> None:
-    crops, rng = ThumbnailStore(tmp_path, False), np.random.default_rng(0)
-    sharp = rng.integers(100, 256, (240, 320, 3), np.uint8)
+def test_best_thumbnail_is_kept(tmp_path: Path, make_scores: Make) -> None:
+    store, rng = ThumbnailStore(tmp_path, False), np.random.default_rng(0)
+    sharp_image = rng.integers(100, 256, (240, 320, 3), np.uint8)
     cases = [
-        (sharp // 4, face(make_scores("happy", 0.5), side=60)),
-        (sharp, face(make_scores("happy", 0.9), side=150)),  # the best
-        (sharp // 3, face(make_scores("happy", 0.9), side=60)),
-        (sharp // 3, face(make_scores("happy", 0.4), side=150)),
-        (np.full_like(sharp, 60), face(make_scores("happy", 0.9), side=150)),  # nothing to see in it
+        (sharp_image // 4, make_face(make_scores("happy", 0.5), side=60)),
+        (sharp_image, make_face(make_scores("happy", 0.9), side=150)),  # the best
+        (sharp_image // 3, make_face(make_scores("happy", 0.9), side=60)),
+        (sharp_image // 3, make_face(make_scores("happy", 0.4), side=150)),
+        (np.full_like(sharp_image, 60), make_face(make_scores("happy", 0.9), side=150)),  # without detail
     ]
-    for image, one in cases:
-        crops.update(image, (one,))
-    crops.update(sharp // 2, (face(None), face(make_scores("sad", 0.3), unsure="dark", side=100)))
-    crops.write()
+    for image, face in cases:
+        store.update(image, (face,))
+    store.update(sharp_image // 2, (make_face(None), make_face(make_scores("sad", 0.3), unsure="dark", side=100)))
+    store.write()
     assert sorted(path.name for path in (tmp_path / "thumbnails").glob("*.jpg")) == [
         "1-happy.jpg",
         "1-unsure.jpg",
         "1.jpg",
     ]
     for name in ("1-happy.jpg", "1.jpg"):
-        picture = read_image(tmp_path / "thumbnails" / name)
-        assert max(picture.shape) == 160
-        assert picture.mean() > 150
+        thumbnail = read_image(tmp_path / "thumbnails" / name)
+        assert max(thumbnail.shape) == 160
+        assert thumbnail.mean() > 150
 
 
-def test_the_best_of_faces_that_are_one(tmp_path: Path, make_scores: Make) -> None:
-    crops, image = ThumbnailStore(tmp_path, False), np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    crops.update(image, (face(make_scores("happy", 0.6), 1), face(make_scores("happy", 0.9), 2)))
+def test_best_thumbnail_of_merged_tracks_is_found(tmp_path: Path, make_scores: Make) -> None:
+    store, image = ThumbnailStore(tmp_path, False), np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    store.update(image, (make_face(make_scores("happy", 0.6), 1), make_face(make_scores("happy", 0.9), 2)))
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) is None
-    crops.write()
+    store.write()
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2)) == tmp_path / "thumbnails" / "2.jpg"
     assert ThumbnailIndex.read(tmp_path).find_best((1,), "happy") == tmp_path / "thumbnails" / "1-happy.jpg"
     assert ThumbnailIndex.read(tmp_path).find_best((1, 2), "sad") is None
@@ -157,15 +167,17 @@ def test_the_best_of_faces_that_are_one(tmp_path: Path, make_scores: Make) -> No
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(-50, 400), st.floats(-50, 300), st.floats(-5, 200)), max_size=6))
-def test_boxes_anywhere(tmp_path_factory: pytest.TempPathFactory, make_scores: Make, boxes: list) -> None:
+def test_any_boxes_give_thumbnails_and_highlights(
+    tmp_path_factory: pytest.TempPathFactory, make_scores: Make, boxes: list
+) -> None:
     folder = tmp_path_factory.mktemp("crops")
-    crops, moments, image = ThumbnailStore(folder, True), HighlightDetector(folder, True), paint([])
+    store, detector, image = ThumbnailStore(folder, True), HighlightDetector(folder, True), draw_scene([])
     faces = tuple(
         Face(Box(x, y, x + side, y + side), 0.9, scores=make_scores("happy", 0.9), track_id=i)
         for i, (x, y, side) in enumerate(boxes, 1)
     )
     for i in range(10):
-        crops.update(image, faces)
-        moments.update(image, faces, i / 10)
-    crops.write()
-    found(folder, moments)
+        store.update(image, faces)
+        detector.update(image, faces, i / 10)
+    store.write()
+    read_highlights(folder, detector)

@@ -18,18 +18,21 @@ from emotion.video.frame_log import FRAMES_FILE, FrameLog
 from emotion.video.rendering.renderer import FaceSnapshot, FrameRenderer, RenderedFrame, interpolate_faces
 from emotion.video.settings import FAST_STRIDE, VideoSettings
 from emotion.video.workers import FrameSampler
-from tests.video.scenes import paint
+from tests.video.scenes import draw_scene
 
 
-def face(track: int, x: float) -> Face:
+def make_face(track: int, x: float) -> Face:
     return Face(Box(x, 0, x + 10, 10), 0.9, track_id=track)
 
 
-def places(faces: tuple[Face, ...]) -> dict[Any, float]:
-    return {one.track_id: round(one.box.x1, 6) for one in faces}
+def get_positions(faces: tuple[Face, ...]) -> dict[Any, float]:
+    return {item.track_id: round(item.box.x1, 6) for item in faces}
 
 
-BEFORE, AFTER = FaceSnapshot(1.0, (face(1, 0), face(2, 50))), FaceSnapshot(2.0, (face(1, 40), face(3, 80)))
+FIRST, SECOND = (
+    FaceSnapshot(1.0, (make_face(1, 0), make_face(2, 50))),
+    FaceSnapshot(2.0, (make_face(1, 40), make_face(3, 80))),
+)
 
 
 @pytest.mark.parametrize(
@@ -37,82 +40,89 @@ BEFORE, AFTER = FaceSnapshot(1.0, (face(1, 0), face(2, 50))), FaceSnapshot(2.0, 
     [
         (1.0, {1: 0, 2: 50}),
         (1.25, {1: 10, 2: 50}),
-        (1.75, {1: 30, 2: 50}),  # who is lost stays until the next look, which is when who is new comes
+        (1.75, {1: 30, 2: 50}),  # a lost face stays, and a new one appears, at the next analyzed frame
     ],
 )
-def test_between_two_looks(seconds: float, expected: dict[int, float]) -> None:
-    assert places(interpolate_faces(BEFORE, AFTER, seconds)) == expected
+def test_boxes_between_analyzed_frames_are_interpolated(seconds: float, expected: dict[int, float]) -> None:
+    assert get_positions(interpolate_faces(FIRST, SECOND, seconds)) == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(1.5, {1: 0, 2: 50}), (2.0, {1: 0, 2: 50}), (2.1, {})])
-def test_after_the_last_look(seconds: float, expected: dict[int, float]) -> None:
-    assert places(interpolate_faces(BEFORE, None, seconds)) == expected
+def test_boxes_stay_for_a_second_after_the_last_analyzed_frame(seconds: float, expected: dict[int, float]) -> None:
+    assert get_positions(interpolate_faces(FIRST, None, seconds)) == expected
 
 
-def test_nobody_ever_looked_or_at_other_images() -> None:
+def test_faces_are_not_interpolated_across_sizes_or_without_snapshots() -> None:
     assert interpolate_faces(None, None, 1.0) == ()
-    assert interpolate_faces(BEFORE, AFTER, 1.5, (7, 7, 3)) == ()
-    assert interpolate_faces(BEFORE, BEFORE, 1.0) == BEFORE.faces
+    assert interpolate_faces(FIRST, SECOND, 1.5, (7, 7, 3)) == ()
+    assert interpolate_faces(FIRST, FIRST, 1.0) == FIRST.faces
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.booleans())
-def test_every_frame_comes_back_once_and_in_order(looks: list[bool], blur: bool) -> None:
-    class Nobody:
-        """Finds nothing."""
+def test_every_frame_is_returned_once_and_in_order(analyzed: list[bool], anonymize: bool) -> None:
+    class EmptyDetector:
+        """A detector that finds no faces."""
 
         def detect(self, *_: object) -> tuple[Face, ...]:
             return ()
 
-    easel = FrameRenderer(Nobody(), VideoSettings(anonymize=blur))  # type: ignore[arg-type]
-    image = paint([])
+    renderer = FrameRenderer(EmptyDetector(), VideoSettings(anonymize=anonymize))  # type: ignore[arg-type]
+    image = draw_scene([])
     times = list[float]()
-    for i, look in enumerate(looks):
-        times += [drawn.timestamp for drawn in easel.push(image, i / 10, () if look else None)]
+    for i, is_analyzed in enumerate(analyzed):
+        times += [rendered.timestamp for rendered in renderer.push(image, i / 10, () if is_analyzed else None)]
         assert i + 1 - len(times) <= 32
-    times += [drawn.timestamp for drawn in easel.flush()]
-    assert times == [i / 10 for i in range(len(looks))]
+    times += [rendered.timestamp for rendered in renderer.flush()]
+    assert times == [i / 10 for i in range(len(analyzed))]
 
 
-def test_a_frame_that_was_looked_at_does_not_wait(analyzer: Analyzer) -> None:
-    easel = FrameRenderer(analyzer, VideoSettings())
-    assert [drawn.timestamp for drawn in easel.push(paint([]), 0.0, ())] == [0.0]
+def test_analyzed_frame_is_returned_immediately(analyzer: Analyzer) -> None:
+    renderer = FrameRenderer(analyzer, VideoSettings())
+    assert [rendered.timestamp for rendered in renderer.push(draw_scene([]), 0.0, ())] == [0.0]
 
 
-def test_boxes_go_straight_from_look_to_look(analyzer: Analyzer) -> None:
-    easel = FrameRenderer(analyzer, VideoSettings(frame_stride=4))
-    image, drawn = paint([]), list[Any]()
+def test_boxes_move_linearly_between_analyzed_frames(analyzer: Analyzer) -> None:
+    renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=4))
+    image, rendered = draw_scene([]), list[Any]()
     for i in range(5):
-        drawn += easel.push(image, i / 10, {0: (face(1, 0),), 4: (face(1, 40),)}.get(i))
-    assert [places(one.faces) for one in drawn] == [{1: 0}, {1: 10}, {1: 20}, {1: 30}, {1: 40}]
-    changed = np.abs(drawn[2].render().astype(int) - image).max(axis=(0, 2))
-    assert changed[20] > 60  # it is drawn there
-    assert not image.max() > 24  # and not into what came
+        rendered += renderer.push(image, i / 10, {0: (make_face(1, 0),), 4: (make_face(1, 40),)}.get(i))
+    assert [get_positions(item.faces) for item in rendered] == [{1: 0}, {1: 10}, {1: 20}, {1: 30}, {1: 40}]
+    changed = np.abs(rendered[2].render().astype(int) - image).max(axis=(0, 2))
+    assert changed[20] > 60  # the box is drawn there
+    assert not image.max() > 24  # the input is unchanged
 
 
-def test_what_is_drawn_is_what_the_table_says(analyzer: Analyzer, make_scores: Any, tmp_path: Path) -> None:
-    """Of a face that changes at every look: in each frame the picture shows what the timeline shows at that time."""
-    easel, drawn, lines = FrameRenderer(analyzer, VideoSettings(frame_stride=4)), list[RenderedFrame](), list[str]()
+def test_rendered_labels_match_the_frame_log(analyzer: Analyzer, make_scores: Any, tmp_path: Path) -> None:
+    """The face changes in every analyzed frame; each frame has the label of the log at its time."""
+    renderer, rendered, lines = (
+        FrameRenderer(analyzer, VideoSettings(frame_stride=4)),
+        list[RenderedFrame](),
+        list[str](),
+    )
     for i in range(25):
-        known = None
+        faces = None
         if i % 4 == 0:
             scores = make_scores(("happy", "sad", "angry")[i // 4 % 3], 0.8)
-            known = (face(1, i).with_scores(scores, "dark" if i == 12 else None, "fear" if i == 8 else None),)
-            lines.append(json.dumps({"index": i, **serialization.frame_to_dict(i / 10, known)}) + "\n")
-        drawn += easel.push(paint([]), i / 10, known)
-    drawn += easel.flush()
+            faces = (make_face(1, i).with_scores(scores, "dark" if i == 12 else None, "fear" if i == 8 else None),)
+            lines.append(json.dumps({"index": i, **serialization.frame_to_dict(i / 10, faces)}) + "\n")
+        rendered += renderer.push(draw_scene([]), i / 10, faces)
+    rendered += renderer.flush()
     (tmp_path / FRAMES_FILE).write_text("".join(lines))
     log = FrameLog(tmp_path)
     assert log.refresh()
     table = log.to_dataframe()
     assert [*table["display_label"]] == ["happy", "sad", "fear", "unsure", "sad", "angry", "happy"]
-    for frame in drawn:
+    for frame in rendered:
         row = table[table["timestamp"] <= frame.timestamp + 1e-9].iloc[-1]
-        (one,) = frame.faces
-        assert (one.display_label, one.confidence) == (row["display_label"], pytest.approx(row["confidence"], abs=1e-4))
+        (item,) = frame.faces
+        assert (item.display_label, item.confidence) == (
+            row["display_label"],
+            pytest.approx(row["confidence"], abs=1e-4),
+        )
 
 
 @pytest.mark.parametrize(
-    ("every", "rate", "due"),
+    ("frame_stride", "rate", "num_due"),
     [
         (1, 30, 30),
         (2, 30, 15),
@@ -127,23 +137,23 @@ def test_what_is_drawn_is_what_the_table_says(analyzer: Analyzer, make_scores: A
         (FAST_STRIDE, 5, 5),
     ],
 )
-def test_pace(every: int, rate: int, due: int) -> None:
-    pace = FrameSampler(every)
-    assert sum(pace.should_process(i, i / rate) for i in range(rate)) == due
+def test_frame_stride_decides_the_number_of_analyzed_frames(frame_stride: int, rate: int, num_due: int) -> None:
+    sampler = FrameSampler(frame_stride)
+    assert sum(sampler.should_process(i, i / rate) for i in range(rate)) == num_due
 
 
 @given(st.floats(6.1, 120), st.integers(0, 10_000))
-def test_fast_looks_are_never_so_far_apart_that_a_face_cannot_be_seen_to_last(rate: float, first: int) -> None:
-    pace = FrameSampler(FAST_STRIDE)
+def test_interval_of_the_fast_stride_is_short_enough_to_measure_durations(rate: float, first: int) -> None:
+    sampler = FrameSampler(FAST_STRIDE)
     seconds = [i / rate for i in range(first, first + 200)]
-    looks = [t for i, t in enumerate(seconds) if pace.should_process(i, t)]
-    assert max(b - a for a, b in pairwise(looks)) <= track_filter._MAX_INTERVAL_SECONDS
-    assert len(looks) <= 13 * (seconds[-1] - seconds[0]) + 1
+    analyzed = [t for i, t in enumerate(seconds) if sampler.should_process(i, t)]
+    assert max(b - a for a, b in pairwise(analyzed)) <= track_filter._MAX_INTERVAL_SECONDS
+    assert len(analyzed) <= 13 * (seconds[-1] - seconds[0]) + 1
 
 
-def test_fast_is_by_time_not_by_number() -> None:
-    pace = FrameSampler(FAST_STRIDE)
-    assert [pace.should_process(i, t) for i, t in enumerate([0.0, 0.001, 0.002, 5.0, 5.05, 5.2])] == [
+def test_fast_stride_depends_on_time() -> None:
+    sampler = FrameSampler(FAST_STRIDE)
+    assert [sampler.should_process(i, t) for i, t in enumerate([0.0, 0.001, 0.002, 5.0, 5.05, 5.2])] == [
         True,
         False,
         False,
