@@ -45,6 +45,7 @@ class PlanOptions:
     horizontal_flip: bool | None
     weights: str | None
     init_from: str | None
+    trained_heads: tuple[str, ...]
     seed: int | None
     tensorboard: bool | None
 
@@ -114,6 +115,13 @@ _PLAN_OPTIONS: Final = (
         type=click.Path(),
         metavar="MODEL_OR_RUN",
         help="Begin seresnet or seresnet-wide with the weights of this trained classifier.",
+    ),
+    click.option(
+        "--only-head",
+        "trained_heads",
+        multiple=True,
+        metavar="HEAD",
+        help="With --init-from: train only this head, expression for example, and freeze the rest; repeat for several.",
     ),
     click.option("--seed", type=int),
     click.option("--tensorboard/--no-tensorboard", default=None, help="Write event files into DIR/tensorboard."),

@@ -52,6 +52,7 @@ class TrainingPlan:
     teachers: tuple[str, ...] = ()  # folders of classifiers that teach it, the project's own classifier only
     distillation_weight: float = 0.5  # their share in the loss
     init_from: str = ""  # a finished run, model folder or .keras file, for the project's own networks only
+    trained_heads: tuple[str, ...] = ()  # heads that are trained on the frozen network of `init_from`; () for all of it
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -75,6 +76,8 @@ class TrainingPlan:
             raise EmotionError(f"{architecture.name} has no face head; leave the photos without faces out.")
         if self.init_from and not architecture.is_native:
             raise EmotionError(f"{architecture.name} begins at random or with ImageNet weights; leave init_from out.")
+        if self.trained_heads and not self.init_from:
+            raise EmotionError("Without initial weights the whole network has to be trained; give init_from, too.")
         if self.teachers and not architecture.is_native:
             raise EmotionError(f"{architecture.name} learns from labels alone; leave the teachers out.")
         defaults = architecture.defaults
@@ -103,8 +106,7 @@ class TrainingPlan:
             known["teachers"] = config["teacher_folders"]
         if "init_from_path" in config:  # `init_from` is the sha256 there
             known["init_from"] = config["init_from_path"]
-        if isinstance(known.get("teachers"), list):
-            known["teachers"] = tuple(known["teachers"])
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         if isinstance(known.get("augmentation"), Mapping):
             known["augmentation"] = _augmentation_from_dict(known["augmentation"])
         return replace(plan, **known)
@@ -203,6 +205,7 @@ class TrainingConfig:
     teachers: tuple[str, ...] = ()  # the sha256 of the classifiers that teach this one
     distillation_weight: float = 0.5  # their share in the loss
     init_from: str = ""  # the sha256 of the file with the initial weights; "" for random ones
+    trained_heads: tuple[str, ...] = ()  # () for the whole network
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -233,6 +236,7 @@ class TrainingConfig:
             progressive_sizes=(size,) if init_from or size != IMAGE_SIZE else cls.progressive_sizes,
             teachers=teachers,
             init_from=init_from,
+            trained_heads=plan.trained_heads,
         )
 
     def image_size_at(self, epoch: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
+from emotion.errors import EmotionError
 from emotion.training.classifier import networks
 from emotion.training.classifier.batches import (
     ClassifierBatches,
@@ -97,8 +98,17 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
             data, negative_crops[held_out] if negative_crops is not None else None
         )
         self.export_network = networks.CLASSIFIER_NETWORKS[config.network](self.heads)
+        if config.trained_heads:
+            self._freeze_except(config.trained_heads)
         self.network = with_fused_batch_norm(self.export_network)
         self._compile()
+
+    def _freeze_except(self, heads: Sequence[str]) -> None:
+        unknown = [head for head in heads if head not in self.heads]
+        if unknown:
+            raise EmotionError(f"The data cannot train the head {unknown[0]!r}; choose of {', '.join(self.heads)}.")
+        for layer in self.export_network.layers:
+            layer.trainable = layer.name in heads
 
     def _add_negatives(self, crops: NDArray[np.uint8]) -> None:
         targets, negatives = self.targets, make_negative_targets(len(crops), self.heads)
@@ -164,6 +174,12 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
     def scheduled_values(self, epoch: int) -> dict[str, float]:
         """Return the learning rate after the last step and the image size."""
         return {**super().scheduled_values(epoch), "size": self.config.image_size_at(epoch)}
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """Return the mean accuracy of the heads, or the mean recall where only the expression head is trained."""
+        if self.config.trained_heads == ("expression",):
+            return metrics["val_expression_recall"]
+        return super().score(metrics)
 
     def predict_validation(self) -> dict[str, NDArray[np.float32]]:
         """Return the logits of all heads for validation faces and held-out crops without a face."""

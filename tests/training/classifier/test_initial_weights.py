@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from emotion.errors import EmotionError, ModelError
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan
 from emotion.training.classifier.recipes import find_weights_file
+from tests.training.making import dataset, run_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -103,3 +105,36 @@ def test_a_trained_network_is_trained_at_the_last_image_size() -> None:
     plan = TrainingPlan.from_defaults("seresnet")
     assert TrainingConfig.from_plan(plan, init_from="a" * 64).progressive_sizes == (48,)
     assert TrainingConfig.from_plan(plan).progressive_sizes == (32, 40, 48)
+
+
+@pytest.mark.slow
+def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
+    from emotion.training.classifier.trainer import fit_classifier
+
+    data = dataset(64, 16)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    config = TrainingConfig(epochs=1, batch_size=32, progressive_sizes=(32,))
+    first = fit_classifier(data, config, run_context(tmp_path / "first"))
+    first.save(tmp_path / "model.keras")
+    config = replace(config, trained_heads=("expression",), init_from="a" * 64, learning_rate=0.1)
+    network = fit_classifier(data, config, run_context(tmp_path / "second"), init_file=tmp_path / "model.keras")
+    changed = {
+        layer.name
+        for layer, other in zip(first.layers, network.layers, strict=True)
+        if any(not np.array_equal(a, b) for a, b in zip(layer.get_weights(), other.get_weights(), strict=True))
+    }
+    assert {name for name in changed if "seed" not in name} == {"expression"}
+
+
+def test_a_head_that_the_data_cannot_train_is_refused(tmp_path: Path) -> None:
+    from emotion.training.classifier.trainer import fit_classifier
+
+    config = TrainingConfig(epochs=1, batch_size=32, trained_heads=("smile",), init_from="a" * 64)
+    with pytest.raises(EmotionError, match="cannot train the head 'smile'; choose of fer2013, ferplus, expression"):
+        fit_classifier(dataset(64, 16), config, run_context(tmp_path))
+
+
+def test_a_head_alone_needs_initial_weights() -> None:
+    with pytest.raises(EmotionError, match="give init_from, too"):
+        TrainingPlan(network="seresnet", trained_heads=("expression",))
