@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,8 +35,9 @@ SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
 # Where the face is, as measured by hand: chin to hairline, ear to ear.
 SAMPLE_FACE = Box(180, 65, 270, 165)
 
-settings.register_profile("calm", deadline=None)  # a busy machine is no failure
-settings.load_profile("calm")
+# No deadline, since a busy machine is no failure; the same examples in every run, since a failure must repeat.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 if not os.environ.get("EMOTION_YUNET"):
     # Fixed here, since some tests change where a user's cache is.
@@ -43,6 +45,15 @@ if not os.environ.get("EMOTION_YUNET"):
     found = beside if beside.is_file() else find_yunet()
     if found is not None:
         os.environ["EMOTION_YUNET"] = str(found)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A module whose tests are all slow is not imported for the fast ones: that takes seconds in every process."""
+    if config.option.markexpr != "not slow" or not collection_path.match("test_*.py"):
+        return None
+    source = collection_path.read_text(encoding="utf-8")
+    mark = re.search(r"^pytestmark = (.+?)(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
+    return True if mark and "pytest.mark.slow" in mark[1] else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
