@@ -326,6 +326,7 @@ def test_a_file_name_in_no_encoding_can_be_printed(analyze: Run, sample_file: Pa
     assert json.loads(Path("out/faces.json").read_text())[0]["file"] == "caf\ufffd.jpg"
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program(tiny: ModelBundle, sample_file: Path) -> None:
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar", "--json"]
     done = subprocess.run([*command, str(sample_file), "nowhere.jpg"], cwd=ROOT, capture_output=True, text=True)
@@ -348,6 +349,7 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     assert error_output == b""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 @pytest.mark.parametrize("arguments", [[], ["--json"]])  # JSON is larger than the buffer
 def test_output_to_a_full_disk_is_a_plain_error(arguments: list[str]) -> None:
@@ -372,6 +374,7 @@ def test_another_full_disk_is_not_reported_as_the_output(run: Run, monkeypatch: 
         run("benchmark")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_characters_outside_the_encoding_are_escaped(tiny: ModelBundle, tmp_path: Path, arguments: list[str]) -> None:
     Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
@@ -424,6 +427,7 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
     assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
 
 
+@pytest.mark.slow
 def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is learned here: `learn` is replaced, and what it is given is looked at."""
     pytest.importorskip("tensorflow")

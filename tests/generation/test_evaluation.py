@@ -158,6 +158,7 @@ def test_an_evaluation_by_the_guidance_classifier_is_marked(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relation", ["derived_from", "teachers"])
 def test_an_evaluation_by_a_relative_of_the_guidance_classifier_is_marked(
     data: Dataset, make_bundle: Callable[..., Path], tmp_path: Path, relation: str

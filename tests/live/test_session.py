@@ -451,6 +451,7 @@ def test_a_result_too_old_is_not_shown(
     assert session.state().counters.late_frames == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_without_waiting_no_hidden_face_is_to_be_seen(make: Callable, speaker: Speaker, seed: int) -> None:
     """From the first frame on, while detector and classifier fail and stall, and sizes change; and from the first frame
@@ -642,6 +643,7 @@ def test_what_is_only_suspected_is_hidden(make: Callable) -> None:
 # ------------------------------------------------------------------ the last half minute
 
 
+@pytest.mark.slow
 def test_the_history_is_tidy_and_bounded(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     session, now = make(), 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
@@ -845,6 +847,7 @@ def test_a_snapshot_is_dated_by_its_frame(make: Callable, monkeypatch: pytest.Mo
 # ------------------------------------------------------------------ threads
 
 
+@pytest.mark.slow
 def test_sessions_leave_no_thread(make: Callable, tmp_path: Path) -> None:
     before = threading.active_count()
     for i in range(200):
@@ -870,6 +873,7 @@ def test_after_the_end_frames_pass(make: Callable) -> None:
     assert session.state().counters.num_frames == 2
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_leaves_nothing(make: Callable, fake_detector: Callable, tmp_path: Path) -> None:
     before = threading.active_count()
     session = LiveSession(Analyzer(fake_detector(see), Speaker()), BARE)  # type: ignore[arg-type]

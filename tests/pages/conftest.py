@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from pathlib import Path
@@ -15,12 +16,20 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from emotion.faces import Face
+from emotion.jobs import job
+from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.recognition import detector_factory
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import run_listing
 from emotion.ui.synthetic import faces
+from emotion.video import library
+from emotion.video.pipeline import analyze_video
+from emotion.video.settings import VideoRequest, VideoSettings
+from tests.pages.video_making import BrightnessClassifier, find_faces, make_provenance, write_video
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -38,12 +47,17 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
 
 
 class Page:
-    """The app on one page, as a person meets it."""
+    """The app on one page, opened by its address."""
 
-    def __init__(self, name: str) -> None:
-        self.app = AppTest.from_file(APP, default_timeout=30).run()
+    def __init__(self, name: str, state: dict[str, Any] | None = None, **query: str) -> None:
+        self.app = AppTest.from_file(APP, default_timeout=30)
         if name != "home":
-            self.app.switch_page(f"pages/{name}.py").run()
+            self.app.switch_page(f"pages/{name}.py")
+        for key, value in (state or {}).items():
+            self.app.session_state[key] = value
+        for key, value in query.items():
+            self.app.query_params[key] = value
+        self.app.run()
 
     @property
     def words(self) -> str:
@@ -65,8 +79,8 @@ class Page:
 
 
 @pytest.fixture
-def open_page(models: Path) -> Callable[[str], Page]:
-    """`open_page("photo")`: the app on that page."""
+def open_page(models: Path) -> Callable[..., Page]:
+    """`open_page("photo", state=None, **query)`: the app on that page, with session state and query parameters."""
     return Page
 
 
@@ -130,3 +144,66 @@ def three_faces(sample: NDArray[np.uint8]) -> bytes:
 def no_face() -> bytes:
     """A PNG with a slope of gray."""
     return encode_png(np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 120, 0).repeat(3, 2))
+
+
+@pytest.fixture(scope="session")
+def analyze_sample(
+    tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
+) -> Callable[..., Path]:
+    """`analyze_sample(see=find_faces, blur=False)`: the folder of a video that was read."""
+    place = tmp_path_factory.mktemp("read")
+    video = write_video(place / "source.mp4")
+
+    def make(
+        see: Callable[[NDArray[np.uint8]], list[Face]] = find_faces, name: str = "party.mp4", blur: bool = False
+    ) -> Path:
+        folder = job.create_job_folder(place, name)
+        source = folder / "source.mp4"
+        shutil.copy(video, source)
+        settings = VideoSettings(AnalyzerSettings(), anonymize=blur)
+        request = VideoRequest(name, source, settings, "haar", place, make_provenance("fake", settings))
+        analyzer = Analyzer(fake_detector(see), BrightnessClassifier(make_scores))  # type: ignore[arg-type]
+        with job_context(folder) as report:
+            analyze_video(request, analyzer, folder, report)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def party(analyze_sample: Callable[..., Path]) -> Path:
+    return analyze_sample()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the app keeps its videos: an empty folder of this test only."""
+    place = tmp_path / "data" / "videos"
+    monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
+    return place
+
+
+@pytest.fixture
+def add(here: Path) -> Callable[[Path], str]:
+    """`add(folder)`: the video is one of the app's; its id."""
+
+    def copy(folder: Path) -> str:
+        there = job.create_job_folder(here, "copy")
+        shutil.copytree(folder, there, dirs_exist_ok=True)
+        request = json.loads((there / "request.json").read_text())
+        (there / "request.json").write_text(json.dumps(request | {"video_path": str(there / "source.mp4")}))
+        return there.name
+
+    return copy
+
+
+@pytest.fixture
+def open_video(open_page: Callable[..., Page]) -> Callable[[str], Page]:
+    """`open_video(id)`: the Videos page with that video in its address."""
+
+    def visit(video: str) -> Page:
+        page = open_page("video", video=video)
+        assert not page.app.exception
+        return page
+
+    return visit

@@ -283,6 +283,7 @@ def share_found(analyzer: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("which", ["portraits", "other_portraits"])
 def test_no_size_finds_less_than_its_neighbors(
@@ -309,6 +310,7 @@ def test_the_window_around_a_face_that_fills_a_small_frame(
     assert any(one.box.iou(face.clip(size, size)) > 0.4 for one in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["glance", "haar"])
 @pytest.mark.parametrize("tall", [False, True])
 def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
@@ -327,6 +329,7 @@ def test_faces_in_a_panorama(sample: NDArray[np.uint8], sample_face: Box, name: 
     assert all(sum(one.iou(box) > 0.2 for one in found) == 1 for box in boxes), "a face is found twice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long", [720, 2600, 4000])
 def test_find_all_finds_small_faces(shipped: Analyzer, sample: NDArray[np.uint8], sample_face: Box, long: int) -> None:
     factor = 15 / math.sqrt(sample_face.area)

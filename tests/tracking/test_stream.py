@@ -151,6 +151,7 @@ def test_a_cut_makes_new_people(stream: Stream) -> None:
         assert tracks(stream) == [1 if i < 3 else 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("needs_verification", [False, True])
 def test_twenty_faces(fake_detector: Make, speaker: Speaker, needs_verification: bool) -> None:
     places = [(20 + 120 * column, 20 + 110 * row) for column in range(5) for row in range(4)]
@@ -176,6 +177,7 @@ def noisy(truth: str, rng: np.random.Generator) -> Scores:
     return Scores(FERPLUS_LABELS, softmax(logits[None])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_label_changes_no_oftener_than_the_face(stream: Stream, speaker: Speaker, seed: int) -> None:
     rng, script = np.random.default_rng(seed), ("neutral", "happy", "neutral", "sad", "surprise", "happy")
@@ -416,6 +418,7 @@ WALK = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(WALK)
 @settings(max_examples=60)
 def test_whatever_happens(fake_detector: Make, walk: list) -> None:

@@ -97,6 +97,7 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
         manager.resume(job.folder)
 
 
+@pytest.mark.slow
 def test_pause_go_on_stop_resume(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
     until(lambda: view(job.folder).epoch >= 1)
@@ -126,6 +127,7 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
     assert view(job.folder).epoch < 500
 
 
+@pytest.mark.slow
 def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
     until(lambda: view(first.folder).epoch >= 1)
@@ -139,6 +141,7 @@ def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
     assert view(second.folder).is_active
 
 
+@pytest.mark.slow
 def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
     until(lambda: view(job.folder).epoch >= 2)
@@ -152,6 +155,7 @@ def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
     until(lambda: view(job.folder).epoch > before.epoch)
 
 
+@pytest.mark.slow
 def test_one_after_the_other(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
     until(lambda: view(first.folder).epoch >= 1)

@@ -183,6 +183,7 @@ def test_there_is_no_analysis(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ jobs
 
 
+@pytest.mark.slow
 def test_from_the_upload_to_the_end_and_gone(tmp_path: Path, astronaut: Path, tiny: ModelBundle) -> None:
     parent = tmp_path / "films"
     upload = io.BytesIO(astronaut.read_bytes())
@@ -320,6 +321,7 @@ def test_a_killed_video_keeps_its_rows_and_holds_up_nobody(start_long: Started) 
     library.delete(job.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, library.FAST_STRIDE])
 def test_with_the_shipped_models(tmp_path: Path, astronaut: Path, every: int) -> None:
     """The astronaut smiles for three seconds; nobody is there in the fourth."""

@@ -58,6 +58,7 @@ def test_alone_nobody_waits(tmp_path: Path) -> None:
     assert text(one) == ""  # not even for a moment
 
 
+@pytest.mark.slow
 def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
     one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
     got = list[bool]()
@@ -99,6 +100,7 @@ def test_a_parent_that_cannot_be_written_to(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_video_holds_up_nobody(tmp_path: Path) -> None:
     one, two = folder(tmp_path, "one"), folder(tmp_path, "two")
     killed = subprocess.Popen([sys.executable, "-c", HOLD, str(one)], stdout=subprocess.PIPE, text=True)

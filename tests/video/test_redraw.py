@@ -266,6 +266,7 @@ def test_the_cover_is_a_frame_with_a_face(read: Read, tmp_path: Path) -> None:
     assert nobody.cover == nobody.preview
 
 
+@pytest.mark.slow
 def test_a_video_is_deleted_while_it_is_redrawn(read: Read, two: Path) -> None:
     analysis = read(two)
     ProcessRecord.from_current_process("done", None).write(analysis.folder)
