@@ -76,6 +76,13 @@ def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def wait_for_reports(job: jobs.Job, count: int) -> None:
+    """Wait until the job has reported its progress that often."""
+    for _ in range(count):
+        before = job.read_state().updated_at
+        until(lambda before=before: job.read_state().updated_at != before)
+
+
 def view(folder: Path) -> manager.RunSummary:
     found = load_run(folder)
     assert found is not None
@@ -105,9 +112,9 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
         manager.resume(job.folder)
     manager.pause(job.folder)
     until(lambda: view(job.folder).state == "paused")
-    time.sleep(0.3)
+    wait_for_reports(job, 2)  # an epoch that had begun
     epoch = view(job.folder).epoch
-    time.sleep(0.5)
+    wait_for_reports(job, 2)
     assert view(job.folder).epoch == epoch
     manager.unpause(job.folder)
     until(lambda: view(job.folder).epoch > epoch)
