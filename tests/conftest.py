@@ -36,8 +36,9 @@ SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
 SAMPLE_FACE = Box(180, 65, 270, 165)
 
 # No deadline, since a busy machine is no failure; the same examples in every run, since a failure must repeat.
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.load_profile("repeatable")
+settings.register_profile("all", deadline=None, derandomize=True)
+settings.register_profile("fast", settings.get_profile("all"), max_examples=25)
+settings.load_profile("all")
 
 if not os.environ.get("EMOTION_YUNET"):
     # Fixed here, since some tests change where a user's cache is.
@@ -47,9 +48,19 @@ if not os.environ.get("EMOTION_YUNET"):
         os.environ["EMOTION_YUNET"] = str(found)
 
 
+def is_fast_run(config: pytest.Config) -> bool:
+    return config.option.markexpr == "not slow"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A quarter of the examples is enough for a fast run, where a test does not give their number itself."""
+    if is_fast_run(config):
+        settings.load_profile("fast")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """A module whose tests are all slow is not imported for the fast ones: that takes seconds in every process."""
-    if config.option.markexpr != "not slow" or not collection_path.match("test_*.py"):
+    if not is_fast_run(config) or not collection_path.match("test_*.py"):
         return None
     source = collection_path.read_text(encoding="utf-8")
     mark = re.search(r"^pytestmark = (.+?)(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)

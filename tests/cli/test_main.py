@@ -257,6 +257,7 @@ def test_an_unsure_face_has_a_reason(analyze: Run, sample_file: Path) -> None:
     assert face["label"] in face["scores"]
 
 
+@pytest.mark.slow
 def test_unreadable_files_do_not_stop_the_others(analyze: Run, sample_file: Path) -> None:
     Path("bad.jpg").write_text("no image")
     Path("folder").mkdir()
@@ -338,6 +339,7 @@ def test_the_module_runs_as_a_program(tiny: ModelBundle, sample_file: Path) -> N
 # ------------------------------------------------------------------ standard output
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error_message() -> None:
     command = [sys.executable, "-m", "emotion", "classifier", "list", "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:

@@ -168,6 +168,7 @@ def test_invalid_calls_are_refused(
         assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_unreadable_video_does_not_stop_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
     status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
@@ -225,6 +226,7 @@ def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     assert not [*(tmp_path / "out").rglob("*.mp4")]
 
 
+@pytest.mark.slow
 def test_no_progress_bar_without_a_terminal(analyze: Run, clip: Path) -> None:
     assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
 

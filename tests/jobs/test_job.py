@@ -144,6 +144,7 @@ def test_defect_fails_with_one_sentence_and_a_logged_traceback(folder: Path) -> 
     assert "Traceback" in job.tail_log(50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "state"), [("sys.exit(0)", "done"), ("sys.exit(3)", "failed")])
 def test_exit_code_decides_the_status(folder: Path, how: str, state: str) -> None:
     assert wait_for_end(run(f"with job_context(folder): {how}", folder)).status == state
@@ -195,6 +196,7 @@ def test_stop_before_job_context_ends_the_job(folder: Path) -> None:
     assert job.stop(grace_seconds=0.5).status == "stopped"
 
 
+@pytest.mark.slow
 @posix
 def test_error_after_a_stop_request_counts_as_stopped(folder: Path) -> None:
     job = run(

@@ -891,6 +891,7 @@ def test_who_is_forgotten_leaves_nothing(make: Callable, fake_detector: Callable
         assert len(list(container.decode(video=0))) == 3
 
 
+@pytest.mark.slow
 def test_pages_and_camera_at_once(make: Callable) -> None:
     session, stop = make(), threading.Event()
 

@@ -430,6 +430,7 @@ def test_every_source_gives_equal_scores(
     assert analyzer.analyze(frame)[0].scores not in said.values()  # mixed up, it would be seen
 
 
+@pytest.mark.slow
 def test_many_threads_share_one_analyzer(sample: Picture, tiny: ModelBundle) -> None:
     analyzer = Analyzer(make_detector("haar"), ExpressionClassifier(tiny, num_threads=1))
     images = [sample, sample[:, ::-1].copy(), sample[40:200, 150:300].copy(), NOISE]
