@@ -1,4 +1,4 @@
-"""What the page tests share: the app with a tiny classifier and the detector that is always there."""
+"""Fixtures of the page tests: the app with a tiny classifier and the Haar cascade, and analyzed videos."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 @pytest.fixture
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only models that the app finds: one classifier, which always answers the same to the same face."""
+    """The folder of the models that the app finds: one classifier, with the same scores for the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
-    st.cache_data.clear()  # AppTest takes all tests for one session
+    st.cache_data.clear()  # AppTest shares its cache among all tests
     return tmp_path / "models"
 
 
@@ -61,19 +61,19 @@ class Page:
 
     @property
     def words(self) -> str:
-        """All text outside the sidebar's settings, without what only hides the signs of Markdown."""
+        """All text outside the sidebar's settings, without the characters that escape Markdown."""
         app = self.app
         kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
         text = "\n".join(element.value for kind in kinds for element in kind)
         return re.sub(r"\\(.)", r"\1", text).replace("\u2060", "")
 
     def shown(self, key: str) -> dict[str, Any] | None:
-        """What one of our own components was asked to show; None where it is not on the page."""
-        found = [one for one in self.app.get("bidi_component") if one.key == key]
+        """The data of one of the project's components; None where it is not on the page."""
+        found = [component for component in self.app.get("bidi_component") if component.key == key]
         return json.loads(found[0].proto.json) if found else None
 
     def upload(self, *files: tuple[str, bytes]) -> None:
-        """Drop files, in place of those dropped before."""
+        """Upload files in place of the earlier ones."""
         self.app.file_uploader[0].set_value([(name, content, "") for name, content in files]).run()
         assert not self.app.exception
 
@@ -86,8 +86,8 @@ def open_page(models: Path) -> Callable[..., Page]:
 
 @pytest.fixture(autouse=True)
 def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A part of a page that refreshes itself has no download: each time it would make the file anew, and take that away
-    which a click has just asked for."""
+    """A fragment that refreshes itself has no download: each refresh would create the file anew and remove the one that
+    a click has requested."""
     refreshing, wrong = list[str](), list[str]()
     fragment, download = st.fragment, st.download_button
 
@@ -117,7 +117,7 @@ def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What a click on each download button would save, by file name; filled by each run."""
+    """The data of each download button by file name; filled by each run."""
     files: dict[str, Any] = {}
     checked = st.download_button
 
@@ -125,7 +125,7 @@ def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> di
         checked(label, data, file_name, **rest)
         data = data() if callable(data) else data
         if file_name.endswith(".csv"):
-            assert data.startswith(BYTE_ORDER_MARK), "Excel takes its umlauts for other letters"
+            assert data.startswith(BYTE_ORDER_MARK), "Excel shows other letters without a byte order mark"
             data = data.removeprefix(BYTE_ORDER_MARK)
         files[file_name] = data
         return False
@@ -142,7 +142,7 @@ def three_faces(sample: NDArray[np.uint8]) -> bytes:
 
 @pytest.fixture(scope="session")
 def no_face() -> bytes:
-    """A PNG with a slope of gray."""
+    """A PNG with a gray gradient."""
     return encode_png(np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 120, 0).repeat(3, 2))
 
 
@@ -150,7 +150,7 @@ def no_face() -> bytes:
 def analyze_sample(
     tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
 ) -> Callable[..., Path]:
-    """`analyze_sample(see=find_faces, blur=False)`: the folder of a video that was read."""
+    """`analyze_sample(see=find_faces, blur=False)`: the folder of an analyzed video."""
     place = tmp_path_factory.mktemp("read")
     video = write_video(place / "source.mp4")
 
@@ -177,7 +177,7 @@ def party(analyze_sample: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the app keeps its videos: an empty folder of this test only."""
+    """The folder of the app's videos: an empty one of this test only."""
     place = tmp_path / "data" / "videos"
     monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
     return place
@@ -185,7 +185,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def add(here: Path) -> Callable[[Path], str]:
-    """`add(folder)`: the video is one of the app's; its id."""
+    """`add(folder)`: copies an analyzed video into the app's folder and returns its id."""
 
     def copy(folder: Path) -> str:
         there = job.create_job_folder(here, "copy")

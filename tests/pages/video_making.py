@@ -20,12 +20,12 @@ PLACES = [Box(10 + 60 * i, 20, 50 + 60 * i, 60) for i in range(3)]
 
 
 def level(image: NDArray[np.uint8]) -> int:
-    """Which frame of `write_video` this is."""
+    """Return the index of a frame of `write_video`."""
     return round((float(image[-8:].mean()) - 20) / 5)
 
 
 def write_video(path: Path, frames: int = 40) -> Path:
-    """Four seconds: each frame a little brighter than the one before it, with stripes where the faces are."""
+    """Write four seconds: each frame is a little brighter than the one before it, with stripes in place of faces."""
     with VideoWriter(path, 200, 80) as video:
         for i in range(frames):
             image = np.full((80, 200, 3), 20 + 5 * i, np.uint8)
@@ -35,12 +35,12 @@ def write_video(path: Path, frames: int = 40) -> Path:
 
 
 def find_faces(image: NDArray[np.uint8]) -> list[Face]:
-    """One face all the time, two more from second 1 to second 3."""
+    """Return one face in every frame, and two more from second 1 to second 3."""
     return [Face(box, 0.9) for box in (PLACES if 10 <= level(image) < 30 else PLACES[:1])]
 
 
 class BrightnessClassifier:
-    """Says happy of dark crops, sad of bright ones."""
+    """Predicts happy for dark crops and sad for bright ones."""
 
     input_size = 48
     head_names = ("ferplus", "fer2013")
