@@ -9,19 +9,26 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: app test check fuzz load-test startup-benchmark chaos-test docs setup lint lock clean
+.PHONY: app test check all-tests fast-tests fuzz load-test startup-benchmark chaos-test docs setup lint style types lock clean
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
 # On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
-SHARED := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: lint
-	$(BIN)/python -m pytest $(SHARED)
+# Everything, a quarter of an hour on two cores; the last lines name the twelve slowest tests.
+test: style
+	$(MAKE) --jobs=2 types all-tests
 
-# The static checks, and the tests without training and without the real browser.
-check: lint
-	$(BIN)/python -m pytest $(SHARED) -m "not slow"
+# The static checks and the fast tests, a minute and a half on two cores. One of the tests checks the import contracts.
+check: style
+	$(MAKE) --jobs=2 types fast-tests
+
+all-tests: $(VENV)/.dev
+	$(PYTEST)
+
+fast-tests: $(VENV)/.dev
+	$(PYTEST) -m "not slow"
 
 # 10,000 damaged images and 1,000 damaged videos through the decoders: make fuzz SEED=2
 SEED ?= 1
@@ -42,9 +49,14 @@ chaos-test: $(VENV)/.dev
 startup-benchmark: $(VENV)/.dev
 	$(BIN)/python -m tests.startup_benchmark
 
-lint: $(VENV)/.dev
+lint: style types
+
+style: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+# Takes one core for most of `make check`, so it runs beside the tests.
+types: $(VENV)/.dev
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 
 # The documentation as pages in out/docs, without a network; a warning is an error.

@@ -1,13 +1,14 @@
-"""What the tests share: a face, fakes of detector and classifier, a tiny model folder, a cache of their own.
+"""Fixtures of all tests: a photo with a face, fakes of detector and classifier, a tiny model, an empty cache.
 
-With the environment variable EMOTION_MEDIA naming a folder of photos (see `media`), and with YuNet on this
-machine, more is tested; nothing needs them.
+Some tests need the environment variable EMOTION_MEDIA, which names a folder of photos (see `media`), or YuNet on this
+machine; they are skipped without.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,30 +32,51 @@ from emotion.recognition.detector_factory import YUNET_FILE, find_yunet
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
-# Where the face is, as measured by hand: chin to hairline, ear to ear.
+# Measured by hand: chin to hairline, ear to ear.
 SAMPLE_FACE = Box(180, 65, 270, 165)
 
-settings.register_profile("calm", deadline=None)  # a busy machine is no failure
-settings.load_profile("calm")
+# No deadline, since a busy machine is no failure; the same examples in every run, since a failure must repeat.
+settings.register_profile("all", deadline=None, derandomize=True)
+settings.register_profile("fast", settings.get_profile("all"), max_examples=25)
+settings.load_profile("all")
 
 if not os.environ.get("EMOTION_YUNET"):
-    # Fixed here, since some tests change where a user's cache is.
+    # Set before the tests, some of which change the folder of the user's cache.
     beside = ROOT.parent / "shared" / "models" / YUNET_FILE
     found = beside if beside.is_file() else find_yunet()
     if found is not None:
         os.environ["EMOTION_YUNET"] = str(found)
 
 
+def is_fast_run(config: pytest.Config) -> bool:
+    return config.option.markexpr == "not slow"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A quarter of the examples is enough for a fast run, where a test does not give their number itself."""
+    if is_fast_run(config):
+        settings.load_profile("fast")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A module whose tests are all slow is not imported for the fast ones: that takes seconds in every process."""
+    if not is_fast_run(config) or not collection_path.match("test_*.py"):
+        return None
+    source = collection_path.read_text(encoding="utf-8")
+    mark = re.search(r"^pytestmark = (.+?)(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
+    return True if mark and "pytest.mark.slow" in mark[1] else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The real browser comes first, since it takes longest. What learns comes last: where Keras is loaded, Streamlit
-    empties it after every run of a page, for seconds."""
+    """The real browser comes first, since it takes longest. Training comes last: once Keras is loaded, Streamlit clears
+    its session after every run of a page, which takes seconds."""
     order = {"browser": 0, "training": 2, "generation": 2}
     items.sort(key=lambda item: order.get(item.path.relative_to(ROOT / "tests").parts[0], 1))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes share the tests out: file by file, and all with a real browser to one of them."""
+    """Several processes get the tests file by file; one process gets all tests with a real browser."""
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
@@ -71,7 +93,7 @@ def sample_file() -> Path:
 
 @pytest.fixture(scope="session")
 def sample() -> NDArray[np.uint8]:
-    """A photo with one smiling face, RGB; it cannot be written to, so whoever tries fails."""
+    """A photo with one smiling face, RGB uint8 (512, 512, 3), read-only."""
     image = read_image(SAMPLE)
     image.flags.writeable = False
     return image
@@ -84,7 +106,7 @@ def sample_face() -> Box:
 
 @pytest.fixture(scope="session")
 def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The face of `sample` as a data set has it: grey uint8 (48, 48)."""
+    """The face of `sample` as in a data set: gray uint8 (48, 48)."""
     x1, y1, x2, y2 = SAMPLE_FACE.to_int_xyxy()
     crop = np.dot(sample[y1:y2, x1 - 5 : x2 + 5], [0.299, 0.587, 0.114]).astype(np.uint8)
     return np.asarray(cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
@@ -92,9 +114,9 @@ def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def media() -> Path:
-    """A folder with photos in `noface/` and `photo/`, and media.json; skips where there is none."""
-    named = os.environ.get("EMOTION_MEDIA")
-    folder = Path(named) if named else ROOT.parent / "shared" / "media"
+    """A folder with photos in `noface/` and `photo/`, and media.json; skips the test where there is none."""
+    path = os.environ.get("EMOTION_MEDIA")
+    folder = Path(path) if path else ROOT.parent / "shared" / "media"
     if not (folder / "media.json").is_file():
         pytest.skip("EMOTION_MEDIA names no folder with photos and media.json")
     return folder
@@ -102,7 +124,7 @@ def media() -> Path:
 
 @pytest.fixture
 def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the program would keep fetched files: an empty folder of this test only; EMOTION_YUNET is unset."""
+    """The folder of downloaded files: an empty one of this test only; EMOTION_YUNET is unset."""
     home = tmp_path / "home"
     for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(home))
@@ -111,7 +133,7 @@ def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class FakeDetector:
-    """Finds the given faces, or what the given function finds; fails if two threads search at once."""
+    """Returns the given faces, or those of the given function; fails if two threads call it at the same time."""
 
     name: ClassVar[str] = "fake"
     crop_geometry: ClassVar[CropGeometry] = CropGeometry()
@@ -125,7 +147,7 @@ class FakeDetector:
         self._busy = threading.Lock()
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        assert self._busy.acquire(blocking=False), "two threads search at once"
+        assert self._busy.acquire(blocking=False), "two threads call the detector at the same time"
         try:
             self.calls.append((threshold, max_side))
             faces = self._faces(image) if callable(self._faces) else self._faces
@@ -142,31 +164,31 @@ def fake_detector() -> Callable[..., FakeDetector]:
 
 
 class FakeClassifier:
-    """Says the given things of the first, second ... crop, the last of them of all others."""
+    """Returns the given predictions for the first, second ... crop, and the last of them for all further crops."""
 
     input_size = 48
     head_names = ("ferplus", "fer2013")
 
-    def __init__(self, verdicts: Sequence[Prediction]) -> None:
-        self._verdicts = verdicts
+    def __init__(self, predictions: Sequence[Prediction]) -> None:
+        self._predictions = predictions
         self.seen: list[NDArray[np.uint8]] = []
         self.heads: list[str | None] = []
 
     def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
-        self.seen.append(crops if crops.ndim == 3 else crops[0])  # of three looks the first one
+        self.seen.append(crops if crops.ndim == 3 else crops[0])  # the first view of several
         self.heads.append(head)
-        return tuple(self._verdicts[min(i, len(self._verdicts) - 1)] for i in range(crops.shape[-3]))
+        return tuple(self._predictions[min(i, len(self._predictions) - 1)] for i in range(crops.shape[-3]))
 
 
 @pytest.fixture(scope="session")
 def fake_classifier() -> Callable[..., FakeClassifier]:
-    """`fake_classifier((label, confidence, face), ...)`: one tuple a crop."""
+    """`fake_classifier((label, confidence, face probability), ...)`: one tuple for each crop."""
 
-    def make(*words: tuple[str, float, float]) -> FakeClassifier:
+    def make(*crops: tuple[str, float, float]) -> FakeClassifier:
         return FakeClassifier(
             [
                 Prediction(scores_of(label, confidence), face)
-                for label, confidence, face in words or [("happy", 0.9, 1.0)]
+                for label, confidence, face in crops or [("happy", 0.9, 1.0)]
             ]
         )
 
@@ -174,7 +196,7 @@ def fake_classifier() -> Callable[..., FakeClassifier]:
 
 
 def scores_of(label: str, confidence: float) -> Scores:
-    """FER+ scores with that best label, "sad" or else "happy" the second best."""
+    """Return FER+ scores with that best label; the second best is "sad", or "happy" where "sad" is the best."""
     second = "sad" if label != "sad" else "happy"
     next_best = min(0.8 * (1 - confidence), 0.9 * confidence)
     values = dict.fromkeys(FERPLUS_LABELS, (1 - confidence - next_best) / 6)
@@ -188,10 +210,10 @@ def make_scores() -> Callable[[str, float], Scores]:
 
 
 def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = True, maps: bool = False) -> None:
-    """An ONNX file that answers at random, but always the same to the same crop.
+    """Write an ONNX file with random weights: the same crop has the same scores in every run.
 
-    "face" speaks for a face where a crop has contrast (logit 10) and against it where it is flat (-10). With `maps`,
-    what is light speaks for the first labels of "HEAD_map", and what is dark for the last ones.
+    The logit of "face" is 10 for a crop with contrast and -10 for a flat one. With `maps`, "HEAD_map" is positive for
+    the first labels where the crop is light, and for the last labels where it is dark.
     """
     rng = np.random.default_rng(5)
     nodes = [helper.make_node("Flatten", ["faces"], ["flat"]), helper.make_node("Mul", ["flat", "scale"], ["x"])]
@@ -241,16 +263,16 @@ def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = 
 
 
 def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None = None, **network: Any) -> Path:
-    """A classifier's folder with a tiny network of two heads and a valid card, which `change` may spoil."""
+    """Write a classifier's folder with a tiny network of two heads and a valid card, which `change` may alter."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = {"ferplus": FERPLUS_LABELS, "fer2013": FER2013_LABELS}
-    write_network(folder / "model.onnx", {name: len(words) for name, words in labels.items()}, 48, **network)
+    write_network(folder / "model.onnx", {name: len(names) for name, names in labels.items()}, 48, **network)
     card: dict[str, Any] = {
         "kind": "classifier",
         "name": folder.name,
         "input": {"size": 48, "color_mode": "grayscale", "range": [0, 255]},
         "default_head": "ferplus",
-        "heads": {n: {"output": n, "labels": list(words), "temperature": 1.0} for n, words in labels.items()},
+        "heads": {n: {"output": n, "labels": list(names), "temperature": 1.0} for n, names in labels.items()},
         "face_head": {"output": "face", "threshold": 0.5},
         "metrics": {},
         "files": {"model.onnx": {"bytes": 0, "sha256": compute_sha256(folder / "model.onnx")}},
@@ -272,7 +294,7 @@ def make_bundle() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A classifier that answers at random: quick, and as sensitive to every pixel as a real one."""
+    """A fast classifier with random weights, as sensitive to every pixel as a real one."""
     return open_model(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
 
 

@@ -81,6 +81,7 @@ def test_the_version_is_that_of_the_project() -> None:
     assert emotion.__version__ == project.get("version", emotion.__version__)
 
 
+@pytest.mark.slow
 def test_the_import_is_fast() -> None:
     command = "import time; start = time.process_time(); import emotion; print(time.process_time() - start)"
     seconds = [

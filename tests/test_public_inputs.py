@@ -103,6 +103,7 @@ def entries(analyzer: Analyzer, tmp_path: Path) -> dict[str, Callable[[Any], Any
     }
 
 
+@pytest.mark.slow
 def test_every_function_takes_every_kind_of_image_alike(entries: dict[str, Callable[[Any], Any]]) -> None:
     for name, function in entries.items():
         expected = function(IMAGE)

@@ -1,4 +1,4 @@
-"""Visit a served app without a browser: over a WebSocket, as Streamlit's own page does."""
+"""A client of a served app without a browser: over a WebSocket, as Streamlit's own page."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 
 def socket_of(server: str, origin: str) -> Any:
+    """Open a session of the app at the address `server`."""
     return connect(
         f"ws://{urlsplit(server).netloc}/_stcore/stream",
         origin=origin,
@@ -23,26 +24,26 @@ def socket_of(server: str, origin: str) -> Any:
 
 
 def status_for(server: str, host: str, origin: str | None = None) -> int:
-    """What the server answers to a WebSocket for that Host, from that Origin or the same host's; 101 is a session."""
+    """Return the HTTP status for a WebSocket with that Host and Origin (default: the same host); 101 accepts it."""
     address = urlsplit(server)
-    plain = socket.create_connection((address.hostname, address.port), timeout=30)
+    connection = socket.create_connection((address.hostname, address.port), timeout=30)
     try:
         origin = origin or f"http://{host}"
-        with connect(f"ws://{host}/_stcore/stream", sock=plain, origin=origin, subprotocols=["streamlit"]):  # type: ignore[arg-type,list-item]
+        with connect(f"ws://{host}/_stcore/stream", sock=connection, origin=origin, subprotocols=["streamlit"]):  # type: ignore[arg-type,list-item]
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
 
 
 def heard(socket: Any, kind: str, page: str = "") -> list[Any]:
-    """The messages of a kind while a page is drawn."""
-    hello, found = BackMsg(), list[Any]()
-    hello.rerun_script.page_name = page
-    socket.send(hello.SerializeToString())
+    """Run a page, and return its messages of a kind."""
+    request, messages = BackMsg(), list[Any]()
+    request.rerun_script.page_name = page
+    socket.send(request.SerializeToString())
     while True:
         message = ForwardMsg.FromString(socket.recv(timeout=60))
-        told = message.WhichOneof("type")
-        if told == kind:
-            found.append(getattr(message, kind))
-        elif told == "script_finished":
-            return found
+        message_kind = message.WhichOneof("type")
+        if message_kind == kind:
+            messages.append(getattr(message, kind))
+        elif message_kind == "script_finished":
+            return messages

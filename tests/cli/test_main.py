@@ -259,6 +259,7 @@ def test_an_unsure_face_has_a_reason(analyze: Run, sample_file: Path) -> None:
     assert face["label"] in face["scores"]
 
 
+@pytest.mark.slow
 def test_unreadable_files_do_not_stop_the_others(analyze: Run, sample_file: Path) -> None:
     Path("bad.jpg").write_text("no image")
     Path("folder").mkdir()
@@ -328,6 +329,7 @@ def test_a_file_name_in_no_encoding_can_be_printed(analyze: Run, sample_file: Pa
     assert json.loads(Path("out/faces.json").read_text())[0]["file"] == "caf\ufffd.jpg"
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program(tiny: ModelBundle, sample_file: Path) -> None:
     command = [sys.executable, "-m", "emotion", "analyze", "--model", str(tiny.folder), "--detector", "haar", "--json"]
     done = subprocess.run([*command, str(sample_file), "nowhere.jpg"], cwd=ROOT, capture_output=True, text=True)
@@ -339,6 +341,7 @@ def test_the_module_runs_as_a_program(tiny: ModelBundle, sample_file: Path) -> N
 # ------------------------------------------------------------------ standard output
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error_message() -> None:
     command = [sys.executable, "-m", "emotion", "classifier", "list", "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
@@ -350,6 +353,7 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     assert error_output == b""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 @pytest.mark.parametrize("arguments", [[], ["--json"]])  # JSON is larger than the buffer
 def test_output_to_a_full_disk_is_a_plain_error(arguments: list[str]) -> None:
@@ -374,6 +378,7 @@ def test_another_full_disk_is_not_reported_as_the_output(run: Run, monkeypatch: 
         run("benchmark")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_characters_outside_the_encoding_are_escaped(tiny: ModelBundle, tmp_path: Path, arguments: list[str]) -> None:
     Image.new("RGB", (64, 32), "grey").save(tmp_path / "é😀.png")
@@ -426,6 +431,7 @@ def test_runs_are_listed(run: Run, tmp_path: Path) -> None:
     assert "There is no folder nowhere" in run("runs", "--folder", "nowhere")[2]
 
 
+@pytest.mark.slow
 def test_train_is_a_job_that_can_be_stopped(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The training is replaced by a function that records its arguments."""
     pytest.importorskip("tensorflow")

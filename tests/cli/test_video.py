@@ -74,6 +74,7 @@ def test_a_video_is_analyzed(analyze: Run, clip: Path, tmp_path: Path) -> None:
     assert VideoAnalysis.open(tmp_path / "out").state.status == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "frames", "has_video"),
     [
@@ -95,6 +96,7 @@ def test_options_are_followed(
     assert settings.recognition.max_side == 640
 
 
+@pytest.mark.slow
 def test_faces_are_renamed_and_hidden_afterwards(
     analyze: Run, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,6 +128,7 @@ def test_faces_are_renamed_and_hidden_afterwards(
     assert "Anna" in (tmp_path / "plain" / "faces.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_images_and_videos_are_analyzed_together(
     analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8], sample_file: Path
 ) -> None:
@@ -165,6 +168,7 @@ def test_invalid_calls_are_refused(
         assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_unreadable_video_does_not_stop_the_others(analyze: Run, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"\x00" * 100)
     status, out, err = analyze("bad.mp4", "clip.mp4", "--out", "out")
@@ -184,6 +188,7 @@ def test_a_gif_is_an_image_without_as_video(analyze: Run, tmp_path: Path) -> Non
     assert VideoAnalysis.open(tmp_path / "out").num_frames == 4
 
 
+@pytest.mark.slow
 def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path, tmp_path: Path) -> None:
     analyze("clip.mp4", "--out", "out")
     csv = (tmp_path / "out" / "faces.csv").read_bytes()
@@ -198,6 +203,7 @@ def test_earlier_result_is_replaced_only_with_overwrite(analyze: Run, clip: Path
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     analyze: Run, clip: Path, tmp_path: Path, sample: NDArray[np.uint8]
 ) -> None:
@@ -220,6 +226,7 @@ def test_batch_with_videos_goes_on_and_is_replaced_as_a_whole(
     assert not [*(tmp_path / "out").rglob("*.mp4")]
 
 
+@pytest.mark.slow
 def test_no_progress_bar_without_a_terminal(analyze: Run, clip: Path) -> None:
     assert analyze("clip.mp4", "--out", "out")[2] == ""  # stderr is no terminal
 

@@ -291,6 +291,7 @@ def test_name_of_an_existing_folder_is_refused(tmp_path: Path) -> None:
         validate_name("mine", tmp_path)
 
 
+@pytest.mark.slow
 @given(
     size=st.integers(16, 512),
     training=st.integers(1, 99),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -47,6 +48,7 @@ VOTES = hnp.arrays(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(votes=VOTES, data=st.data())
 def test_majority_equals_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:

@@ -149,6 +149,7 @@ def test_duplicate_report_equals_a_slow_oracle(rows: list[tuple[int, int, int]])
     }
 
 
+@pytest.mark.slow
 def test_fer2013_has_the_known_duplicates(real: Dataset) -> None:
     assert duplicate_report(real) == {
         "duplicate_groups": 1_516,

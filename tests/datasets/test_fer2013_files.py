@@ -116,6 +116,7 @@ def test_other_files_named_csv_are_refused(tmp_path: Path) -> None:
         assert "line 1" in get_error(lambda: load_dataset(path))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(position=st.integers(0, 20_000), inserted=st.text(max_size=6), num_removed=st.integers(0, 3000))
 def test_damaged_csv_is_read_or_refused(
@@ -247,10 +248,12 @@ def test_incomplete_last_line_of_votes_is_refused(tmp_path: Path) -> None:
     assert "line 3" in get_error(lambda: with_votes(dataset(2, votes=False), tmp_path / "v.csv"))
 
 
+@pytest.mark.slow
 def test_published_votes_equal_those_of_the_npz(real: Dataset) -> None:
     assert_equal(with_votes(replace(real, votes=None, has_votes=None), REAL / "fer2013new.csv"), real)
 
 
+@pytest.mark.slow
 def test_votes_for_rows_in_another_order_are_refused(real: Dataset) -> None:
     """Folder trees of other publishers have as many images, in another order."""
     reordered = real.take(np.argsort(-real.split, kind="stable"))

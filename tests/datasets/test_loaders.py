@@ -53,6 +53,7 @@ def test_missing_splits_are_held_out_of_the_training_split(tmp_path: Path, given
     assert Counter(after[image] for image in moved) == {(name, s): 2 for name in FER2013_LABELS for s in missing}
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     twins=st.lists(st.tuples(st.integers(0, 59), st.integers(0, 59)), max_size=40),

@@ -116,6 +116,7 @@ def test_a_second_synthetic_face_is_present_for_a_while(
     assert {t: len(faces) for t, faces in found.items()} == {4: 1, 18: 2}
 
 
+@pytest.mark.slow
 def test_synthetic_faces_pass_every_expression_and_return_gradually() -> None:
     class RecordingStrip(list[int]):
         """A strip that records the requested indices."""

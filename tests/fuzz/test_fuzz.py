@@ -33,10 +33,11 @@ def test_a_sample_has_no_violation(kind: str, count: int) -> None:
 
 
 def test_a_decoder_without_limits_has_violations() -> None:
-    result = run_monitored(FuzzJob("images", 7, 0, 40, "bare"))
+    start = len(bombs("images")) - 1  # one bomb, since Pillow spends minutes on all of them
+    result = run_monitored(FuzzJob("images", 7, start, start + 15, "bare"))
     assert [line for line in result.violations if "large" in line]
     assert [line for line in result.violations if "Traceback" in line]
-    assert result.count == 40
+    assert result.count == 15
 
 
 def test_crashes_and_timeouts_are_detected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

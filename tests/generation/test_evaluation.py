@@ -21,7 +21,7 @@ from emotion.generation.metrics import FeatureExtractor, frechet_distance
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.storage import read_json
-from tests.generation.making import write_generator
+from tests.generation.making import write_classifier, write_generator
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 Change = Callable[[dict[str, Any]], object]
@@ -160,14 +160,14 @@ def test_an_evaluation_by_the_guidance_classifier_is_marked(
 
 @pytest.mark.parametrize("relation", ["derived_from", "teachers"])
 def test_an_evaluation_by_a_relative_of_the_guidance_classifier_is_marked(
-    data: Dataset, make_bundle: Callable[..., Path], tmp_path: Path, relation: str
+    data: Dataset, tmp_path: Path, relation: str
 ) -> None:
     sha256 = "7" * 64
     folder = write_generator(
         tmp_path / "made", lambda card: card.update(guidance_classifier={"sha256": sha256, "weight": 0.2})
     )
     classifier = open_model(
-        make_bundle(tmp_path / "classifier", lambda card: card.update({relation: ["5" * 64, sha256]}))
+        write_classifier(tmp_path / "classifier", lambda card: card.update({relation: ["5" * 64, sha256]}))
     )
     assert evaluate_generator(open_model(folder), data, classifier, EvaluationConfig(num_per_class=1))[
         "is_guidance_relative"

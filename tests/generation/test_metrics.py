@@ -182,6 +182,7 @@ def test_diversity_is_the_mean_distance_and_its_ratio_is_by_label() -> None:
 # --- features without training -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_random_features_tell_different_images_apart() -> None:
     faces, smooth = random_faces(300), np.stack([np.outer(np.arange(48), np.full(48, i % 5 + 1)) for i in range(300)])
     features = random_conv_features(faces)

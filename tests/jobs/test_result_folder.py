@@ -245,6 +245,7 @@ print(step)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="forks")
 def test_kill_at_any_step_of_a_replacement_leaves_one_result_whole(tmp_path: Path) -> None:
     done = subprocess.run(

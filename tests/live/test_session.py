@@ -464,6 +464,7 @@ def test_too_old_result_is_not_shown(
     assert session.state().counters.late_frames == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_anonymized_face_is_visible_without_waiting(
     make_session: Callable, classifier: FakeClassifier, seed: int
@@ -669,6 +670,7 @@ def test_face_below_the_detection_threshold_is_pixelated(make_session: Callable)
 # ------------------------------------------------------------------ history
 
 
+@pytest.mark.slow
 def test_history_has_the_last_30_seconds(make_session: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     session, now = make_session(), 1000.0
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
@@ -882,6 +884,7 @@ def test_snapshot_has_the_time_of_its_frame(make_session: Callable, monkeypatch:
 # ------------------------------------------------------------------ threads
 
 
+@pytest.mark.slow
 def test_closed_sessions_leave_no_threads(make_session: Callable, tmp_path: Path) -> None:
     num_threads = threading.active_count()
     for i in range(200):
@@ -907,6 +910,7 @@ def test_closed_session_returns_frames_immediately(make_session: Callable) -> No
     assert session.state().counters.num_frames == 2
 
 
+@pytest.mark.slow
 def test_abandoned_session_is_freed_and_its_video_finished(
     make_session: Callable, fake_detector: Callable, tmp_path: Path
 ) -> None:
@@ -926,6 +930,7 @@ def test_abandoned_session_is_freed_and_its_video_finished(
         assert len(list(container.decode(video=0))) == 3
 
 
+@pytest.mark.slow
 def test_pages_and_camera_are_safe_in_parallel(make_session: Callable) -> None:
     session, stop = make_session(), threading.Event()
 

@@ -648,6 +648,7 @@ BOMBS: dict[str, tuple[Callable[[int], bytes], int, int, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_quickly(name: str) -> None:
     make, control_size, size, message = BOMBS[name]
@@ -725,6 +726,7 @@ def measured(reader: str, path: Path) -> tuple[str, float]:
     return result, float(growth)
 
 
+@pytest.mark.slow
 def test_bombs_need_little_memory(tmp_path: Path) -> None:
     """64 million pixels in 190 kB are decoded by Pillow and OpenCV, but refused by the program."""
     small, large = tmp_path / "small.png", tmp_path / "large.png"
@@ -742,6 +744,7 @@ def test_bombs_need_little_memory(tmp_path: Path) -> None:
         assert growth < 50
 
 
+@pytest.mark.slow
 def test_largest_image_needs_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "largest.png"
     path.write_bytes(png(8000, 5000, 8, 6, zeros(5000 * 32_001)))
@@ -1004,6 +1007,7 @@ def test_photos_of_phones_are_read_and_larger_ones_refused() -> None:
             assert f"has {width} x {height} pixels" in get_error(data)
 
 
+@pytest.mark.slow
 def test_jpeg_of_200_million_pixels_needs_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "phone.jpg"
     path.write_bytes(saved(Image.new("L", (16_320, 12_240), 99), "JPEG"))

@@ -387,6 +387,7 @@ def test_video_over_the_limit_yields_the_frames_before_it(tmp_path: Path) -> Non
     assert len(read_video(path, limits=VideoLimits(max_seconds=2.0)).indices) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7680, 4320), (4098, 16), (16, 4098)])
 def test_frames_over_the_limit_are_refused_by_the_header(tmp_path: Path, size: tuple[int, int]) -> None:
     path = make_video(tmp_path / "a.mp4", 1, size=size)
@@ -587,6 +588,7 @@ def test_wrong_header_values_do_not_prevent_reading(tmp_path: Path) -> None:
 STBL = "moov trak mdia minf stbl "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", ["constant", "compact", "edits", "packed", "fragment", "free", "boxes"])
 def test_index_bomb_is_refused(tmp_path: Path, claim: str) -> None:
     """A few bytes would make FFmpeg allocate millions of index entries, 3.5 GB in the first case."""

@@ -1,9 +1,10 @@
-"""What the page tests share: the app with a tiny classifier and the detector that is always there."""
+"""Fixtures of the page tests: the app with a tiny classifier and the Haar cascade, and analyzed videos."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from pathlib import Path
@@ -15,65 +16,78 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from emotion.faces import Face
+from emotion.jobs import job
+from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.recognition import detector_factory
+from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import run_listing
 from emotion.ui.synthetic import faces
+from emotion.video import library
+from emotion.video.pipeline import analyze_video
+from emotion.video.settings import VideoRequest, VideoSettings
+from tests.pages.video_making import BrightnessClassifier, find_faces, make_provenance, write_video
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
 @pytest.fixture
 def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only models that the app finds: one classifier, which always answers the same to the same face."""
+    """The folder of the models that the app finds: one classifier, with the same scores for the same face."""
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
     monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
-    st.cache_data.clear()  # AppTest takes all tests for one session
+    st.cache_data.clear()  # AppTest shares its cache among all tests
     return tmp_path / "models"
 
 
 class Page:
-    """The app on one page, as a person meets it."""
+    """The app on one page, opened by its address."""
 
-    def __init__(self, name: str) -> None:
-        self.app = AppTest.from_file(APP, default_timeout=30).run()
+    def __init__(self, name: str, state: dict[str, Any] | None = None, **query: str) -> None:
+        self.app = AppTest.from_file(APP, default_timeout=30)
         if name != "home":
-            self.app.switch_page(f"pages/{name}.py").run()
+            self.app.switch_page(f"pages/{name}.py")
+        for key, value in (state or {}).items():
+            self.app.session_state[key] = value
+        for key, value in query.items():
+            self.app.query_params[key] = value
+        self.app.run()
 
     @property
     def words(self) -> str:
-        """All text outside the sidebar's settings, without what only hides the signs of Markdown."""
+        """All text outside the sidebar's settings, without the characters that escape Markdown."""
         app = self.app
         kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
         text = "\n".join(element.value for kind in kinds for element in kind)
         return re.sub(r"\\(.)", r"\1", text).replace("\u2060", "")
 
     def shown(self, key: str) -> dict[str, Any] | None:
-        """What one of our own components was asked to show; None where it is not on the page."""
-        found = [one for one in self.app.get("bidi_component") if one.key == key]
+        """The data of one of the project's components; None where it is not on the page."""
+        found = [component for component in self.app.get("bidi_component") if component.key == key]
         return json.loads(found[0].proto.json) if found else None
 
     def upload(self, *files: tuple[str, bytes]) -> None:
-        """Drop files, in place of those dropped before."""
+        """Upload files in place of the earlier ones."""
         self.app.file_uploader[0].set_value([(name, content, "") for name, content in files]).run()
         assert not self.app.exception
 
 
 @pytest.fixture
-def open_page(models: Path) -> Callable[[str], Page]:
-    """`open_page("photo")`: the app on that page."""
+def open_page(models: Path) -> Callable[..., Page]:
+    """`open_page("photo", state=None, **query)`: the app on that page, with session state and query parameters."""
     return Page
 
 
 @pytest.fixture(autouse=True)
 def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A part of a page that refreshes itself has no download: each time it would make the file anew, and take that away
-    which a click has just asked for."""
+    """A fragment that refreshes itself has no download: each refresh would create the file anew and remove the one that
+    a click has requested."""
     refreshing, wrong = list[str](), list[str]()
     fragment, download = st.fragment, st.download_button
 
@@ -103,7 +117,7 @@ def no_download_is_refreshed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What a click on each download button would save, by file name; filled by each run."""
+    """The data of each download button by file name; filled by each run."""
     files: dict[str, Any] = {}
     checked = st.download_button
 
@@ -111,7 +125,7 @@ def saved(no_download_is_refreshed: None, monkeypatch: pytest.MonkeyPatch) -> di
         checked(label, data, file_name, **rest)
         data = data() if callable(data) else data
         if file_name.endswith(".csv"):
-            assert data.startswith(BYTE_ORDER_MARK), "Excel takes its umlauts for other letters"
+            assert data.startswith(BYTE_ORDER_MARK), "Excel shows other letters without a byte order mark"
             data = data.removeprefix(BYTE_ORDER_MARK)
         files[file_name] = data
         return False
@@ -128,5 +142,68 @@ def three_faces(sample: NDArray[np.uint8]) -> bytes:
 
 @pytest.fixture(scope="session")
 def no_face() -> bytes:
-    """A PNG with a slope of gray."""
+    """A PNG with a gray gradient."""
     return encode_png(np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 120, 0).repeat(3, 2))
+
+
+@pytest.fixture(scope="session")
+def analyze_sample(
+    tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
+) -> Callable[..., Path]:
+    """`analyze_sample(see=find_faces, blur=False)`: the folder of an analyzed video."""
+    place = tmp_path_factory.mktemp("read")
+    video = write_video(place / "source.mp4")
+
+    def make(
+        see: Callable[[NDArray[np.uint8]], list[Face]] = find_faces, name: str = "party.mp4", blur: bool = False
+    ) -> Path:
+        folder = job.create_job_folder(place, name)
+        source = folder / "source.mp4"
+        shutil.copy(video, source)
+        settings = VideoSettings(AnalyzerSettings(), anonymize=blur)
+        request = VideoRequest(name, source, settings, "haar", place, make_provenance("fake", settings))
+        analyzer = Analyzer(fake_detector(see), BrightnessClassifier(make_scores))  # type: ignore[arg-type]
+        with job_context(folder) as report:
+            analyze_video(request, analyzer, folder, report)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def party(analyze_sample: Callable[..., Path]) -> Path:
+    return analyze_sample()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the app's videos: an empty one of this test only."""
+    place = tmp_path / "data" / "videos"
+    monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
+    return place
+
+
+@pytest.fixture
+def add(here: Path) -> Callable[[Path], str]:
+    """`add(folder)`: copies an analyzed video into the app's folder and returns its id."""
+
+    def copy(folder: Path) -> str:
+        there = job.create_job_folder(here, "copy")
+        shutil.copytree(folder, there, dirs_exist_ok=True)
+        request = json.loads((there / "request.json").read_text())
+        (there / "request.json").write_text(json.dumps(request | {"video_path": str(there / "source.mp4")}))
+        return there.name
+
+    return copy
+
+
+@pytest.fixture
+def open_video(open_page: Callable[..., Page]) -> Callable[[str], Page]:
+    """`open_video(id)`: the Videos page with that video in its address."""
+
+    def visit(video: str) -> Page:
+        page = open_page("video", video=video)
+        assert not page.app.exception
+        return page
+
+    return visit

@@ -1,4 +1,4 @@
-"""Runs as a training leaves them, made in no time."""
+"""Run folders as a training leaves them, written without a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 210
 
 
 def write_data(path: Path, votes: bool = True) -> Path:
-    """A small FER-2013: 210 faces, each label in turn; the middle third is for validation."""
+    """Write a small FER-2013: 210 faces, each label in turn; the middle third is for validation."""
     rng = np.random.default_rng(1)
     labels = (np.arange(ROWS) % 7).astype(np.int8)
     images = np.clip(labels[:, None, None] * 30.0 + rng.normal(20, 15, (ROWS, 48, 48)), 0, 255).astype(np.uint8)
@@ -41,7 +41,7 @@ def make_run(
     has_robustness: bool = True,
     **config: Any,
 ) -> Path:
-    """A run of `epochs` out of `planned`, as far as pages look into it; `job`: the state that its job is in."""
+    """Write the files of a run that pages read: `epochs` of `planned` are trained; `job` is the status of its job."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     settings = {
@@ -65,25 +65,25 @@ def make_run(
         "weights": "random",
     }
     (folder / "config.json").write_text(json.dumps(settings | config))
-    right = [0.2 + 0.1 * min(i, epochs - 2) - 0.05 * (i == epochs - 1) for i in range(epochs)]
+    accuracies = [0.2 + 0.1 * min(i, epochs - 2) - 0.05 * (i == epochs - 1) for i in range(epochs)]
     lines = ["epoch,seconds,learning_rate,loss,accuracy,val_loss,val_accuracy"]
-    lines += [f"{i},30,0.001,{2 / i:.4f},{0.1 * i:.4f},1.5,{r:.4f}" for i, r in enumerate(right, 1)]
+    lines += [f"{i},30,0.001,{2 / i:.4f},{0.1 * i:.4f},1.5,{r:.4f}" for i, r in enumerate(accuracies, 1)]
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
     steps = ["epoch,step,num_steps,seconds,loss,accuracy,learning_rate"]
     steps += [f"{e},{s},10,{s},{2 / e:.4f},{0.1 * e:.4f},0.001" for e in range(1, epochs + 2) for s in (5, 10)]
     (folder / "steps.csv").write_text("\n".join(steps) + "\n")
     rows = np.arange(70, 140, dtype=np.int32)
     labels = (rows % 7).astype(np.int8)
-    said = np.stack([np.where(rng.random(70) < r, labels, (labels + 1) % 7) for r in right]).astype(np.int8)
-    best = int(np.argmax(right)) + 1
+    predicted = np.stack([np.where(rng.random(70) < r, labels, (labels + 1) % 7) for r in accuracies]).astype(np.int8)
+    best = int(np.argmax(accuracies)) + 1
     p = np.full((70, 7), 0.05)
-    p[np.arange(70), said[best - 1]] = 0.7
+    p[np.arange(70), predicted[best - 1]] = 0.7
     if has_predictions:
         Predictions(
             rows,
             labels,
             np.arange(1, epochs + 1, dtype=np.int32),
-            said,
+            predicted,
             p.astype(np.float16),
             best,
             "validation",

@@ -23,7 +23,9 @@ from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
-from emotion.ui.datasets import agreement, build_form, selection
+from emotion.ui.datasets import build_form, selection
+
+pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
@@ -443,25 +445,3 @@ def test_damaged_build_job_can_be_removed(sets: Path, open_page: Open) -> None:
 def test_data_page_runs_without_the_entrance(models: Path) -> None:
     app = AppTest.from_file(Path(__file__).resolve().parents[2] / "pages" / "data.py", default_timeout=30).run()
     assert not app.exception
-
-
-@pytest.mark.parametrize(
-    ("said", "chosen"),
-    [
-        ({"selection": {"agreement": [{"row": 2, "column": 8}]}}, (2, 8)),
-        ({"selection": {"agreement": [{"row": 7, "column": 0}]}}, None),
-        ({"selection": {"agreement": [{"row": 0, "column": -1}]}}, None),
-        ({"selection": {"agreement": [{"row": "x", "column": 1}]}}, None),
-        ({"selection": {"agreement": [{}]}}, None),
-        ({"selection": {"agreement": []}}, None),
-        ({}, None),
-        (None, None),
-    ],
-)
-def test_click_in_the_agreement_matrix_selects_its_cell(
-    said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = {"data_agreement": said}
-    monkeypatch.setattr(agreement, "state", state)
-    agreement._on_cell_click()
-    assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))

@@ -11,6 +11,8 @@ from emotion.recognition import detector_factory
 from emotion.recognition.opencv_detectors import HaarCascade
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], Any]
 
 

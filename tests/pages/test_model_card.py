@@ -13,6 +13,8 @@ import pytest
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.training.metrics import accuracy_by_coverage, score_head, wilson_interval
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], Any]
 
 

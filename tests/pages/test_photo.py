@@ -18,6 +18,8 @@ from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
 from emotion.results import photos
 from emotion.ui import photo_cache, streamlit_workarounds
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], Any]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
 

@@ -14,7 +14,9 @@ from emotion.training.install import install_model
 from emotion.training.runs.predictions import Predictions
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
-Open = Callable[[str], Any]
+pytestmark = pytest.mark.slow
+
+Open = Callable[..., Any]
 MEASURED = [
     {"detector": "glance", "source": "wider", "ap50": 0.75, "ap30": 0.8, "ap50_find_all": 0.9, "num_faces": 5},
     {"detector": "haar", "source": "wider", "ap50": 0.25, "ap30": 0.3, "ap50_find_all": 0.2, "num_faces": 5},
@@ -38,9 +40,7 @@ def look(runs: Path, open_page: Open) -> Callable[..., Any]:
     """`look(*folders)`: the Runs page with these runs chosen."""
 
     def open_it(*folders: Path) -> Any:
-        page = open_page("runs")
-        page.app.session_state["selected_runs"] = [str(folder) for folder in folders]
-        page.app.run()
+        page = open_page("runs", state={"selected_runs": [str(folder) for folder in folders]})
         assert not page.app.exception
         return page
 
@@ -331,14 +331,14 @@ def test_model_of_the_same_name_is_replaced_on_request(models: Path, runs: Path,
     assert [bundle.source_run for bundle in list_models("classifier", models)[0]] == ["", "mine"]
 
 
-@pytest.mark.parametrize("name", ["tiny", "../x", "", ".hidden"])
-def test_invalid_model_name_is_rejected(models: Path, runs: Path, look: Any, name: str) -> None:
+def test_invalid_model_name_is_rejected(models: Path, runs: Path, look: Any) -> None:
     page = look(finished(models, runs))
-    page.app.text_input(key="runs_name_mine").set_value(name)
-    page.app.button(key="runs_use_mine").click().run()
-    assert not page.app.exception
-    assert len(page.app.error) == 1
-    assert sorted(p.name for p in models.iterdir()) == ["tiny"]
+    for name in ("tiny", "../x", "", ".hidden"):
+        page.app.text_input(key="runs_name_mine").set_value(name)
+        page.app.button(key="runs_use_mine").click().run()
+        assert not page.app.exception
+        assert len(page.app.error) == 1, name
+        assert sorted(p.name for p in models.iterdir()) == ["tiny"], name
 
 
 def test_run_is_deleted_after_confirmation(runs: Path, look: Any) -> None:

@@ -18,6 +18,8 @@ from emotion.model_store.store import open_model
 from emotion.ui.synthetic import faces as synthetic_faces
 from tests.generation.making import write_generator
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[str], Any]
 
 
@@ -98,24 +100,13 @@ def test_all_expressions_are_shown_in_rows(open_page: Open, generator: Path) -> 
     assert all(strip_of(page, name) == [str(seed) for seed in range(153, 161)] for name in FER2013_LABELS)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "''"),
-        ("-1", "'-1'"),
-        ("7.5", "'7.5'"),
-        ("4294967296", "'4294967296'"),
-        ("<b>x</b>", "<b>x</b>"),
-        ("٣", "'٣'"),
-    ],
-)
-def test_invalid_seed_is_reported(open_page: Open, generator: Path, text: str, said: str) -> None:
+def test_invalid_seed_is_reported(open_page: Open, generator: Path) -> None:
     page = open_page("synthetic_faces")
-    page.app.text_input(key="gen_seed").set_value(text).run()
-    assert "expected a whole number from 0 to 4294967295" in page.words
-    assert said in page.words
-    page.app.text_input(key="gen_seed").set_value("12").run()
-    assert strip_of(page, "happy")[0] == "12"
+    for text in ("", "-1", "7.5", "4294967296", "<b>x</b>", "٣"):
+        page.app.text_input(key="gen_seed").set_value(text).run()
+        assert f"The seed is '{text}'; expected a whole number from 0 to 4294967295" in page.words
+        page.app.text_input(key="gen_seed").set_value("12").run()
+        assert strip_of(page, "happy")[0] == "12"
 
 
 def test_another_draws_a_random_seed(open_page: Open, generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,10 @@ from emotion.errors import JobError
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.zoo import list_architectures
-from emotion.ui.training.data import format_label_mapping
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import pictures, write_picture
+
+pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
 
@@ -159,12 +160,6 @@ def test_suggested_run_name_is_free(runs: Path, open_page: Open) -> None:
     make_run(runs / "mlp", job="done")
     page = open_page("train")
     assert page.app.text_input(key="train_name_mlp-2").value == "mlp-2"
-
-
-def test_label_mapping_is_described() -> None:
-    assert format_label_mapping(LABEL_SETS["own"], None).startswith("It learns whatever")
-    assert format_label_mapping(LABEL_SETS["four"], None).count("happy") == 1
-    assert "votes" in format_label_mapping(LABEL_SETS["ferplus"], None)
 
 
 def own_faces(folder: Path, labels: dict[str, int]) -> Path:

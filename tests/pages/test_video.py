@@ -6,7 +6,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,19 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from emotion.demo import sample_video
 from emotion.errors import VideoError
-from emotion.faces import Box, Face
+from emotion.faces import Face
 from emotion.jobs import job
 from emotion.jobs.job import Job
-from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.media.video_writer import VideoWriter
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
-from emotion.recognition.classification import Prediction
 from emotion.ui import components, streamlit_workarounds
 from emotion.ui.video import frames as video_frames
-from emotion.ui.video import people
-from emotion.ui.video import timeline as video_timeline
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
-from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
+from tests.pages.video_making import PLACES, level, make_provenance, write_video
+
+pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
 Visit = Callable[[str], Any]
@@ -40,90 +34,6 @@ Add = Callable[[Path], str]
 Read = Callable[..., Path]
 See = Callable[[NDArray[np.uint8]], list[Face]]
 NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
-RATE = 10  # frames a second
-PLACES = [Box(10 + 60 * i, 20, 50 + 60 * i, 60) for i in range(3)]
-
-
-def level(image: NDArray[np.uint8]) -> int:
-    """Which frame of `write_video` this is."""
-    return round((float(image[-8:].mean()) - 20) / 5)
-
-
-def write_video(path: Path, frames: int = 40) -> Path:
-    """Four seconds: each frame a little brighter than the one before it, with stripes where the faces are."""
-    with VideoWriter(path, 200, 80) as video:
-        for i in range(frames):
-            image = np.full((80, 200, 3), 20 + 5 * i, np.uint8)
-            image[:64, ::8] += 30
-            video.write(image, i / RATE)
-    return path
-
-
-def seen(image: NDArray[np.uint8]) -> list[Face]:
-    """One face all the time, two more from second 1 to second 3."""
-    return [Face(box, 0.9) for box in (PLACES if 10 <= level(image) < 30 else PLACES[:1])]
-
-
-class Telling:
-    """Says happy of dark crops, sad of bright ones."""
-
-    input_size = 48
-    head_names = ("ferplus", "fer2013")
-
-    def __init__(self, make_scores: Callable[..., Any]) -> None:
-        self._scores = make_scores
-
-    def predict(self, crops: NDArray[np.uint8], head: str | None = None) -> tuple[Prediction, ...]:
-        return tuple(Prediction(self._scores("sad" if crop.mean() > 120 else "happy", 0.9), 1.0) for crop in crops)
-
-
-@pytest.fixture(scope="session")
-def analyze_sample(
-    tmp_path_factory: pytest.TempPathFactory, fake_detector: Callable[..., Any], make_scores: Callable[..., Any]
-) -> Read:
-    """`analyze_sample(see=seen, blur=False)`: the folder of a video that was read."""
-    place = tmp_path_factory.mktemp("read")
-    video = write_video(place / "source.mp4")
-
-    def make(see: See = seen, name: str = "party.mp4", blur: bool = False) -> Path:
-        folder = job.create_job_folder(place, name)
-        source = folder / "source.mp4"
-        shutil.copy(video, source)
-        settings = VideoSettings(AnalyzerSettings(), anonymize=blur)
-        request = VideoRequest(name, source, settings, "haar", place, _receipt("fake", settings))
-        analyzer = Analyzer(fake_detector(see), Telling(make_scores))  # type: ignore[arg-type]
-        with job_context(folder) as report:
-            analyze_video(request, analyzer, folder, report)
-        return folder
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def party(analyze_sample: Read) -> Path:
-    return analyze_sample()
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the app keeps its videos: an empty folder of this test only."""
-    place = tmp_path / "data" / "videos"
-    monkeypatch.setattr(library, "VIDEOS_FOLDER", place)
-    return place
-
-
-@pytest.fixture
-def add(here: Path) -> Add:
-    """`add(folder)`: the video is one of the app's; its id."""
-
-    def copy(folder: Path) -> str:
-        there = job.create_job_folder(here, "copy")
-        shutil.copytree(folder, there, dirs_exist_ok=True)
-        request = json.loads((there / "request.json").read_text())
-        (there / "request.json").write_text(json.dumps(request | {"video_path": str(there / "source.mp4")}))
-        return there.name
-
-    return copy
 
 
 @pytest.fixture
@@ -137,17 +47,14 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
             raise VideoError(f'"{name}" is no video.')
         asked.append((name, settings, content))
         folder = job.create_job_folder(here, name)
-        VideoRequest(name, folder / "source.mp4", settings, detector, model, _receipt(detector, settings)).write(folder)
+        VideoRequest(name, folder / "source.mp4", settings, detector, model, make_provenance(detector, settings)).write(
+            folder
+        )
         running(folder)
         return Job(folder)
 
     monkeypatch.setattr(library, "submit", start)
     return asked
-
-
-def _receipt(detector: str, settings: VideoSettings) -> dict[str, Any]:
-    models = {"model": {"name": "tiny", "sha256": "0" * 64}, "detector": {"name": detector, "sha256": None}}
-    return {"program": "test", **models, "settings": asdict(settings)}
 
 
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
@@ -171,20 +78,6 @@ def ended(folder: Path, state: str, error: str | None = None) -> None:
     (folder / "state.json").write_text(json.dumps(value))
 
 
-@pytest.fixture
-def open_video(open_page: Open) -> Visit:
-    """`open_video(id)`: the Videos page with that video in its address."""
-
-    def visit(video: str) -> Any:
-        page = open_page("video")
-        page.app.query_params["video"] = video
-        page.app.run()
-        assert not page.app.exception
-        return page
-
-    return visit
-
-
 # ------------------------------------------------------------------ no video
 
 
@@ -197,15 +90,16 @@ def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
     assert not here.exists(), "looking makes no folders"
 
 
-@pytest.mark.parametrize(
-    "video", ["20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY]
-)
-def test_unknown_video_in_the_url_shows_a_message(here: Path, open_video: Visit, video: str) -> None:
+def test_unknown_video_in_the_url_shows_a_message(here: Path, open_page: Open) -> None:
     here.mkdir(parents=True)
-    page = open_video(video)
-    assert "There is no such video; it may have been deleted." in page.words
-    assert page.app.file_uploader
-    assert not page.app.error
+    page = open_page("video")
+    for video in ("20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY):
+        page.app.query_params["video"] = video
+        page.app.run()
+        assert not page.app.exception, video
+        assert "There is no such video; it may have been deleted." in page.words, video
+        assert page.app.file_uploader
+        assert not page.app.error, video
 
 
 def test_url_cannot_leave_the_videos_folder(here: Path, party: Path, add: Add, open_video: Visit) -> None:
@@ -414,6 +308,7 @@ def test_video_has_lanes_highlights_and_people(party: Path, add: Add, open_video
     page = open_video(add(party))
     timeline = page.shown("video_timeline")
     assert timeline["has_player"]
+    assert timeline["seek"] is None
     assert not timeline["is_live"]
     assert [lane["name"] for lane in timeline["lanes"]] == ["Face 1", "Face 2", "Face 3"]
     assert all(lane["image"].startswith("data:image/jpeg;base64,") for lane in timeline["lanes"])
@@ -572,34 +467,6 @@ def test_briefly_seen_faces_are_hidden_by_default(analyze_sample: Read, add: Add
     assert len(page.shown("video_timeline")["lanes"]) == 2
 
 
-def test_click_in_a_chart_moves_the_player_once(
-    party: Path, add: Add, open_video: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = open_video(add(party))
-    assert page.shown("video_timeline")["seek"] is None
-
-    class Clicked:
-        selection: dict[str, Any]
-
-    clicked = Clicked()
-    state: dict[str, Any] = {"video_cast": clicked}
-    monkeypatch.setattr(video_timeline, "state", state)
-    for chosen, seek in (
-        ([{"start": 1.5}], {"timestamp": 1.5, "id": 1}),
-        ([], {"timestamp": 1.5, "id": 1}),
-        ([{"start": 1.5}], {"timestamp": 1.5, "id": 2}),
-        ([{"start": "x"}], {"timestamp": 1.5, "id": 2}),
-        (None, {"timestamp": 1.5, "id": 2}),
-        ([{}], {"timestamp": 1.5, "id": 2}),
-        ([{"start": float("nan")}], {"timestamp": 1.5, "id": 2}),
-    ):
-        clicked.selection = {"time": chosen}
-        video_timeline.seek_from_chart("video_cast")
-        assert state["video_seek"] == seek
-    state["video_cast"] = None
-    video_timeline.seek_from_chart("video_cast")
-
-
 def test_audience_needs_a_minimum_of_faces(party: Path, add: Add, open_video: Visit) -> None:
     page = open_video(add(party))
     assert "never" not in page.words
@@ -754,42 +621,10 @@ def test_downloads_have_the_expected_content(
 # ------------------------------------------------------------------ small parts
 
 
-def test_share_bar_has_full_width() -> None:
-    bar = people.make_share_bar({"happy": 0.5, "sad": 0.25, "unsure": 0.25})
-    assert bar.startswith("<svg")
-    assert 'x="0.00" width="50.00"' in bar
-    assert 'x="75.00" width="25.00" height="4" fill="url(#unsure)"' in bar
-
-
-def test_sample_video_has_one_face(tmp_path: Path) -> None:
-    sample_video.write_sample_video(tmp_path / "samples" / "one.mp4")
-    again = tmp_path / "two.mp4"
-    sample_video.write_sample_video(again)
-    assert (tmp_path / "samples" / "one.mp4").read_bytes() == again.read_bytes()
-    assert 50_000 < again.stat().st_size < 1_000_000
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture"])
-def test_damaged_image_counts_as_missing(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "1.jpg").write_bytes(data)
-    assert video_frames.get_face_thumbnail(tmp_path / "1.jpg", False) is None
-    assert video_frames.read_thumbnail(tmp_path / "1.jpg", True) is None
-    assert video_frames.read_thumbnail(tmp_path / "2.jpg", False) is None
-    assert video_frames.read_thumbnail(None, False) is None
-
-
-def test_face_thumbnail_is_square(party: Path) -> None:
-    crop = next(iter(sorted((party / "thumbnails").glob("*.jpg"))))
-    jpeg = video_frames.get_face_thumbnail(crop, False)
-    assert jpeg is not None
-    image = read_image(jpeg)
-    assert image.shape[0] == image.shape[1]
-
-
 def test_objects_are_frozen_after_a_page_that_stops(
     open_page: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
     monkeypatch.setattr(streamlit_workarounds, "freeze_objects", lambda: calls.append(1))
     open_page("video")
-    assert len(calls) == 2, "Home, and Videos without a video, which stops in the middle"
+    assert len(calls) == 1, "Videos without a video stops in the middle"

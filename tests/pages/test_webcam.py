@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit_webrtc.component import WebRtcStreamerState
 
-from emotion.errors import EmotionError
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
 from emotion.media.image_reader import encode_jpeg, read_image
@@ -40,6 +39,8 @@ from emotion.ui.live import cards as live_cards
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
 from tests.generation.making import write_generator
+
+pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
 Picture = NDArray[np.uint8]
@@ -284,36 +285,6 @@ def test_ice_servers_come_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pyt
     monkeypatch.setenv(ice_servers.ICE_ENV_VAR, json.dumps(SERVERS[:1]))
     live.app.run()
     assert rtc.last["rtc_configuration"] == {"iceServers": SERVERS[:1]}, "the environment goes first"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "stun:stun.example.org",
-        "{}",
-        "5",
-        "null",
-        '"stun:x"',
-        "[1]",
-        "[[]]",
-        '[{"url": "stun:x"}]',
-        '[{"urls": ""}]',
-        '[{"urls": []}]',
-        '[{"urls": 5}]',
-        '[{"urls": ["stun:x", 5]}]',
-        '[{"urls": "http://x"}]',
-        '[{"urls": "stun:"}]',
-        '[{"urls": "stun:a b"}]',
-        '[{"urls": "stun:x?transport=udp"}]',
-        '[{"urls": "turn:x"}]',
-        '[{"urls": "turn:x", "username": "a", "credential": 5}]',
-        '[{"urls": "stun:x"}, null]',
-    ],
-)
-def test_invalid_ice_servers_are_rejected(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ice_servers.ICE_ENV_VAR, text)
-    with pytest.raises(EmotionError, match="expected a list of objects with urls"):
-        ice_servers.load_ice_servers()
 
 
 @pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])

@@ -433,6 +433,7 @@ def test_all_image_sources_give_the_same_scores(
     assert analyzer.analyze(frame)[0].scores not in scores_by_source.values()  # exchanged channels are detected
 
 
+@pytest.mark.slow
 def test_threads_sharing_an_analyzer_get_the_same_results(sample: ImageArray, tiny: ModelBundle) -> None:
     analyzer = Analyzer(make_detector("haar"), ExpressionClassifier(tiny, num_threads=1))
     images = [sample, sample[:, ::-1].copy(), sample[40:200, 150:300].copy(), NOISE]

@@ -285,6 +285,7 @@ def share_found(analyzer: Analyzer, portraits: list[tuple[NDArray[np.uint8], Box
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("fixture_name", ["portraits", "other_portraits"])
 def test_detection_rate_does_not_depend_on_the_image_size(
@@ -311,6 +312,7 @@ def test_region_search_finds_a_face_that_fills_a_small_frame(
     assert any(detected.box.iou(face.clip(size, size)) > 0.4 for detected in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["glance", "haar"])
 @pytest.mark.parametrize("tall", [False, True])
 def test_faces_in_a_panorama_are_found_once(sample: NDArray[np.uint8], sample_face: Box, name: str, tall: bool) -> None:
@@ -329,6 +331,7 @@ def test_faces_in_a_panorama_are_found_once(sample: NDArray[np.uint8], sample_fa
     assert all(sum(other.iou(box) > 0.2 for other in found) == 1 for box in boxes), "a face is found twice"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long", [720, 2600, 4000])
 def test_find_all_finds_small_faces(shipped: Analyzer, sample: NDArray[np.uint8], sample_face: Box, long: int) -> None:
     factor = 15 / math.sqrt(sample_face.area)

@@ -175,6 +175,7 @@ def stop_after(patch: pytest.MonkeyPatch, count: int) -> None:
     patch.setattr(ImageResults, "add", add)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["replace", "fsync", "mkdir"])
 def test_call_continues_after_an_interruption_at_any_file_operation(
     analyze: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
@@ -225,6 +226,7 @@ def test_equal_paths_are_numbered(tmp_path: Path) -> None:
     assert [s.occurrence for s in InputImage.from_paths([a, tmp_path / "b.png", tmp_path / "link.png"])] == [1, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_call_continues_after_a_signal(tmp_path: Path, sample_file: Path, number: signal.Signals) -> None:

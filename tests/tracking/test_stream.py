@@ -156,6 +156,7 @@ def test_cut_starts_new_tracks(stream: Stream) -> None:
         assert get_track_ids(stream) == [1 if i < 3 else 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("needs_verification", [False, True])
 def test_twenty_faces_keep_their_tracks(
     fake_detector: Make, classifier: FakeClassifier, needs_verification: bool
@@ -183,6 +184,7 @@ def noisy(label: str, rng: np.random.Generator) -> Scores:
     return Scores(FERPLUS_LABELS, softmax(logits[None])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_displayed_label_changes_no_more_often_than_the_expression(
     stream: Stream, classifier: FakeClassifier, seed: int
@@ -431,6 +433,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(STEPS)
 @settings(max_examples=60)
 def test_tracks_are_consistent_for_any_stream(fake_detector: Make, steps: list) -> None:

@@ -76,6 +76,13 @@ def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def wait_for_reports(job: jobs.Job, count: int) -> None:
+    """Wait until the job has reported its progress that often."""
+    for _ in range(count):
+        before = job.read_state().updated_at
+        until(lambda before=before: job.read_state().updated_at != before)
+
+
 def view(folder: Path) -> manager.RunSummary:
     found = load_run(folder)
     assert found is not None
@@ -97,6 +104,7 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
         manager.resume(job.folder)
 
 
+@pytest.mark.slow
 def test_pause_go_on_stop_resume(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
     until(lambda: view(job.folder).epoch >= 1)
@@ -104,9 +112,9 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
         manager.resume(job.folder)
     manager.pause(job.folder)
     until(lambda: view(job.folder).state == "paused")
-    time.sleep(0.3)
+    wait_for_reports(job, 2)  # an epoch that had begun
     epoch = view(job.folder).epoch
-    time.sleep(0.5)
+    wait_for_reports(job, 2)
     assert view(job.folder).epoch == epoch
     manager.unpause(job.folder)
     until(lambda: view(job.folder).epoch > epoch)
@@ -126,6 +134,7 @@ def test_pause_go_on_stop_resume(runs: Path) -> None:
     assert view(job.folder).epoch < 500
 
 
+@pytest.mark.slow
 def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
     until(lambda: view(first.folder).epoch >= 1)
@@ -139,6 +148,7 @@ def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
     assert view(second.folder).is_active
 
 
+@pytest.mark.slow
 def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
     until(lambda: view(job.folder).epoch >= 2)
@@ -152,6 +162,7 @@ def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
     until(lambda: view(job.folder).epoch > before.epoch)
 
 
+@pytest.mark.slow
 def test_one_after_the_other(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
     until(lambda: view(first.folder).epoch >= 1)

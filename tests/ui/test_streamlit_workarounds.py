@@ -12,6 +12,8 @@ import pytest
 
 from emotion.ui import streamlit_workarounds
 
+pytestmark = pytest.mark.slow  # collects the garbage of the whole process
+
 
 class Circle:
     """Something that only the collector can free."""

@@ -196,6 +196,7 @@ def test_folder_without_analysis_is_an_error(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ jobs
 
 
+@pytest.mark.slow
 def test_uploaded_video_is_analyzed_and_deleted(tmp_path: Path, face_video: Path, tiny: ModelBundle) -> None:
     parent = tmp_path / "videos"
     upload = io.BytesIO(face_video.read_bytes())
@@ -326,6 +327,7 @@ def test_killed_video_keeps_its_rows_and_does_not_block_others(start_long: Start
     library.delete(job.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_stride", [1, library.FAST_STRIDE])
 def test_default_models_find_the_smiling_face(tmp_path: Path, face_video: Path, frame_stride: int) -> None:
     """The face smiles for three seconds and is absent in the fourth."""

@@ -59,6 +59,7 @@ def test_second_video_waits_for_the_first(tmp_path: Path) -> None:
         with wait_for_slot(second, JobReporter(second)) as has_slot:
             results.append(has_slot)
 
+@pytest.mark.slow
     with wait_for_slot(first, JobReporter(first)):
         waiting = threading.Thread(target=wait_second)
         waiting.start()
@@ -92,6 +93,7 @@ def test_unwritable_parent_folder_is_an_error(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_killed_video_does_not_block_others(tmp_path: Path) -> None:
     first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
     killed = subprocess.Popen([sys.executable, "-c", HOLD_SLOT, str(first)], stdout=subprocess.PIPE, text=True)

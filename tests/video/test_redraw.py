@@ -276,6 +276,7 @@ def test_cover_is_a_frame_with_a_face(analyze: Analyze, tmp_path: Path) -> None:
     assert empty_analysis.cover == empty_analysis.preview
 
 
+@pytest.mark.slow
 def test_video_can_be_deleted_during_a_redraw(analyze: Analyze, two_faces_video: Path) -> None:
     analysis = analyze(two_faces_video)
     ProcessRecord.from_current_process("done", None).write(analysis.folder)

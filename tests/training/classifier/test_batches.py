@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -115,7 +116,8 @@ def test_batches_ask_the_teachers_about_the_pictures_that_are_learned() -> None:
 
 
 @pytest.mark.slow
-def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path) -> None:
+def test_a_pupil_names_its_teachers(finished: Path, files: Path, tmp_path: Path, trainer: ModuleType) -> None:
+    """The pupil is the small network of `trainer`; the teacher is the real one."""
     arguments = [
         "classifier",
         "train",

@@ -18,10 +18,11 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import open_model
+from emotion.recognition import detector_factory
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json
-from emotion.training.detector import calibration
+from emotion.training.detector import calibration, evaluation
 from emotion.training.detector import train as detector_train
 from emotion.training.detector.train import save_measurements
 from emotion.training.runs.run_context import RunContext
@@ -144,7 +145,13 @@ def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: py
     assert (report["detectors"], report["epochs"]) == (rows, 2)
 
 
-def test_others_are_in_the_same_table(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_others_are_in_the_same_table(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector_factory, "available_detectors", lambda: ("glance", "haar"))
+    monkeypatch.setattr(evaluation, "_FRAME_SIZES", ((640, 480),))
+    for name in ("_ROTATIONS", "_BLUR_SIGMAS"):  # the Haar cascade takes a second for each photo
+        monkeypatch.setattr(evaluation, name, (0,))
     capsys.readouterr()
     assert main(["detector", "evaluate", str(run), "--data", str(data), "--validation"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
