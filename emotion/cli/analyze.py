@@ -19,7 +19,8 @@ from emotion.errors import EmotionError, ResultFolderError
 
 if TYPE_CHECKING:
     from emotion.jobs.interruption import Interruption
-    from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+    from emotion.recognition.analyzer import Analyzer
+    from emotion.recognition.settings import AnalyzerSettings
     from emotion.results.image_index import InputImage
     from emotion.results.image_results import ImageResults
     from emotion.results.photos import Photo
@@ -116,7 +117,8 @@ def _analyze_batch(image_paths: Sequence[str], video_paths: Sequence[str], optio
 
 
 def _load_analyzer(options: AnalyzeOptions) -> tuple[Analyzer, AnalyzerSettings]:
-    from emotion.recognition.analyzer import AnalyzerSettings, load_analyzer
+    from emotion.recognition.analyzer import load_analyzer
+    from emotion.recognition.settings import AnalyzerSettings
 
     analyzer = load_analyzer(options.detector, options.model)
     heads = analyzer.classifier.head_names

@@ -128,9 +128,10 @@ def evaluate(options: EvaluateOptions) -> None:
 
 def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
     from emotion.model_store.store import open_model
-    from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+    from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.labeled_faces import evaluate_labeled_faces
 
     detector = make_detector(options.detectors[0]) if options.detectors else make_detector()

@@ -132,7 +132,7 @@ def _analyze_video(path: Path, folder: Path, options: AnalyzeOptions, overwrite:
 
 
 def _build_request(path: Path, options: AnalyzeOptions) -> VideoRequest:
-    from emotion.recognition.analyzer import AnalyzerSettings
+    from emotion.recognition.settings import AnalyzerSettings
     from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 
     max_side = options.max_side or VideoSettings().recognition.max_side

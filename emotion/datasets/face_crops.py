@@ -10,8 +10,9 @@ from emotion.datasets.image_folders import center_crop
 from emotion.datasets.rejections import RejectionError
 from emotion.faces import Face
 from emotion.media.image_array import ImageArray
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import crop_faces, to_gray
+from emotion.recognition.settings import AnalyzerSettings
 
 # A photo shows several people where a second face has at least this share of the side of the largest: smaller ones
 # are passers-by in the background, and the label is about the person in front.

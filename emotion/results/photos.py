@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 from emotion.faces import Box, Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import decode_image, encode_jpeg, encode_png, read_image, rotate
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
+from emotion.recognition.analyzer import Analyzer, Rotation
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.cropping import crop_faces, to_gray
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 
 # Only certainty reaches this threshold: every other face gets a reason, which `apply_min_confidence` may remove.

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.faces import Face, Scores
-from emotion.recognition.analyzer import ClassifiedFace, explain_uncertainty
 from emotion.recognition.classification import Prediction, softmax
+from emotion.recognition.labeling import ClassifiedFace, explain_uncertainty
 
 NEUTRAL: Final = "neutral"
 # How far the probability of a displayed label may fall below the minimum confidence: during a change between two labels

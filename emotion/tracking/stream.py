@@ -20,8 +20,9 @@ from emotion.checks import check_timestamp
 from emotion.errors import EmotionError, SettingsError
 from emotion.faces import Face, FrameResult
 from emotion.media.image_reader import ImageSource, as_rgb
-from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer, min_face_size
+from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.detection import min_face_size
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
 from emotion.tracking.settings import StreamSettings, StreamStats

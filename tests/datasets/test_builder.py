@@ -40,10 +40,10 @@ from emotion.jobs.reporter import JobReporter
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_png, rotate
 from emotion.recognition import analyzer
-from emotion.recognition.analyzer import AnalyzerSettings as analyzer_settings
 from emotion.recognition.analyzer import OrientedResult, Rotation, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import CropGeometry, crop_square, to_gray
+from emotion.recognition.settings import AnalyzerSettings as analyzer_settings
 from emotion.results import photos
 from tests.training.making import pictures
 

@@ -23,8 +23,9 @@ from emotion.jobs.job import Job
 from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.media.video_writer import VideoWriter
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.ui import components, streamlit_workarounds
 from emotion.ui.video import frames as video_frames
 from emotion.ui.video import people

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
-from emotion.recognition.analyzer import ClassifiedFace
 from emotion.recognition.classification import Prediction, softmax
+from emotion.recognition.labeling import ClassifiedFace
 from emotion.tracking.label_smoothing import (
     HYSTERESIS,
     LabelHysteresis,

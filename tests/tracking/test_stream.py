@@ -20,9 +20,10 @@ from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
 from emotion.model_store.store import get_default_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
 from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
 

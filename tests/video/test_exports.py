@@ -16,7 +16,7 @@ from PIL import Image, ImageSequence
 from emotion.errors import EmotionError
 from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.analyzer import AnalyzerSettings
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.tables import score_columns
 from emotion.storage import BYTE_ORDER_MARK

@@ -18,7 +18,8 @@ from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import read_image
 from emotion.media.video_reader import VideoLimits, VideoReader
 from emotion.media.video_writer import VideoWriter
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.video import exports, pipeline
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.rendering.renderer import FrameRenderer

@@ -15,9 +15,9 @@ from emotion.errors import JobError
 from emotion.faces import Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
-from emotion.recognition.analyzer import measure_sharpness
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.labeling import measure_sharpness
 from emotion.results import serialization
 from emotion.storage import read_json, write_atomic, write_json
 
