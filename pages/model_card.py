@@ -3,7 +3,7 @@
 import streamlit as st
 
 from emotion.ui import model_card, page, session
-from emotion.ui.training import end_to_end
+from emotion.ui.runs import end_to_end
 
 with page.page_layout() as settings:
     st.title("How good is it?", anchor=False)

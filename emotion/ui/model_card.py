@@ -21,7 +21,7 @@ from emotion.training.classifier.zoo import list_architectures
 from emotion.training.runs.folder import REPORT_FILE
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
-from emotion.ui.training import run_table
+from emotion.ui.runs import run_table
 
 _RARE_FACES: Final = 100  # test faces below which figures are rough
 _CORRUPTION_TITLES: Final = {"downscale": "Small faces", "blur": "Blurred faces"}

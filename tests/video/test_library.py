@@ -21,8 +21,9 @@ from emotion.media.image_reader import read_image
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import VideoWriter
 from emotion.model_store.store import ModelBundle
-from emotion.video import exports, library
+from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.outputs import exports
 from emotion.video.settings import VideoSettings
 from tests.video.conftest import Read
 from tests.video.scenes import line

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.boxes import box_sizes
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.detection import FaceDetector
 from emotion.recognition.onnx_session import single_core

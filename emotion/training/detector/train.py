@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from emotion.datasets.detection_dataset import AnnotatedImage, normalize_box_style
+from emotion.datasets.readers.detection_dataset import AnnotatedImage, normalize_box_style
 from emotion.errors import DataError, ModelError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.card import CARD_FILE, parse_card

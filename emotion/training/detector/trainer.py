@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
 from emotion.recognition.onnx_detector import anchor_points, decode_predictions, pad_to_multiple, suppress_and_vote
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches

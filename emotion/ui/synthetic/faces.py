@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.demo import synthetic_scene
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores

@@ -26,7 +26,7 @@ from emotion.cli.main import main
 from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.label_sets import get_label_set, map_labels
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, DivergenceError, EmotionError
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
