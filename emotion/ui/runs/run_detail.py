@@ -18,7 +18,8 @@ from emotion.training import tables
 from emotion.training.detector import tables as detector_tables
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.folder import REPORT_FILE
-from emotion.training.runs.predictions import EXAMPLES_FILE, ROBUSTNESS_FILE, Predictions
+from emotion.training.runs.predictions import ROBUSTNESS_FILE, Predictions
+from emotion.training.runs.tracked_examples import EXAMPLES_FILE
 from emotion.training.tables import CurveMetric
 from emotion.ui import components, messages, models
 from emotion.ui.runs import detectors as training_detectors

@@ -13,7 +13,7 @@ from emotion import charts
 from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_percent
 from emotion.training import prediction_tables
-from emotion.training.runs.predictions import TrackedExamples
+from emotion.training.runs.tracked_examples import TrackedExamples
 from emotion.ui import components, messages
 from emotion.ui.runs.validation_faces import CORRECT_MARKS, FACE_PX, to_display_image
 

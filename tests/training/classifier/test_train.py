@@ -38,8 +38,9 @@ from emotion.training.classifier.train import train_classifier
 from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature
 from emotion.training.runs.folder import read_history
-from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import read_steps
+from emotion.training.runs.tracked_examples import TrackedExamples
 from tests.training.making import dataset, pictures, tiny, write_fer2013, write_picture
 
 pytestmark = [
