@@ -129,7 +129,7 @@ class TrackState:
             `min_confidence - HYSTERESIS`; all labels of an uncertain face have one below `min_confidence`.
         """
         if self._classified_face is None:
-            return replace(face, uncertainty_reason="not read yet")
+            return replace(face, uncertainty_reason="not classified yet")
         scores = self.scores
         label = self._hysteresis.update(scores, timestamp, min_confidence, switch_margin, switch_delay)
         if label is not None:

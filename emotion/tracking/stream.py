@@ -136,7 +136,7 @@ class Stream:
             raise EmotionError("No face is visible that could rest; look into the camera and start again.")
         if NEUTRAL not in scores:
             raise EmotionError(
-                f"The chosen answer has the labels {', '.join(scores)}; a resting face needs one with {NEUTRAL!r}."
+                f"The head has the labels {', '.join(scores)}; choose one with {NEUTRAL!r} to calibrate."
             )
         self._calibration.start(duration)
 

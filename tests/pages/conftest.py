@@ -19,8 +19,7 @@ from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.recognition import detector_factory
 from emotion.storage import BYTE_ORDER_MARK
-from emotion.training import run_listing
-from emotion.ui.synthetic import faces
+from emotion.training import manager, run_listing
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -31,7 +30,7 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
-    monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest takes all tests for one session
     return tmp_path / "models"

@@ -156,7 +156,7 @@ def test_label_reason_and_scores_agree(
             memory.update(reading(Scores(FERPLUS_LABELS[:4], values / values.sum())), seconds, half_life)
         face = tell(memory, seconds, threshold)
         if face.scores is None:
-            assert face.uncertainty_reason == "not read yet"
+            assert face.uncertainty_reason == "not classified yet"
             continue
         assert face.confidence == face.scores[face.label or ""]
         (first, p), (second, q) = sorted(face.scores.items(), key=lambda item: -item[1])[:2]
@@ -182,7 +182,7 @@ def test_a_displayed_label_has_its_own_confidence(make_scores: MakeScores) -> No
 
 def test_before_the_first_reading_nothing_is_said() -> None:
     told = tell(TrackState(), 0.0)
-    assert (told.scores, told.uncertainty_reason, told.display_label) == (None, "not read yet", "unsure")
+    assert (told.scores, told.uncertainty_reason, told.display_label) == (None, "not classified yet", "unsure")
     assert TrackState().info is None
 
 

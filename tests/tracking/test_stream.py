@@ -315,7 +315,7 @@ def test_scores_that_are_no_numbers_are_faults(stream: Stream, speaker: Speaker)
 def test_a_classifier_that_never_worked(stream: Stream, speaker: Speaker) -> None:
     speaker.fault = RuntimeError("no")
     (face,) = stream.process(paint([(50, 60)]), 0.0).faces
-    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not read yet", "unsure")
+    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not classified yet", "unsure")
     assert dict(stream.track_info) == {}
     with pytest.raises(EmotionError, match="No face"):
         stream.calibrate()

@@ -45,7 +45,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_faces_that_were_not_read_yet(tmp_path: Path) -> None:
     unread = json.loads(line(0, 0.0, (1, "unsure")))
-    unread["faces"][0] |= {"label": None, "confidence": None, "scores": {}, "uncertainty_reason": "not read yet"}
+    unread["faces"][0] |= {"label": None, "confidence": None, "scores": {}, "uncertainty_reason": "not classified yet"}
     write_lines(tmp_path, json.dumps(unread), line(1, 0.1, (1, "happy")))
     log = FrameLog(tmp_path)
     log.refresh()

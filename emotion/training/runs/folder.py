@@ -56,6 +56,15 @@ def _is_number_or_empty(cell: str) -> bool:
     return True
 
 
+def parse_number(cell: str | None) -> float | None:
+    """Return the finite number in a cell of a history, None where there is none."""
+    try:
+        value = float(cell or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """Return the first of the best epochs of a history, None where nothing was measured.
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from emotion import charts, formatting
-from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
-from emotion.storage import read_json
+from emotion.storage import read_json_or_empty
 from emotion.training import tables
 from emotion.training.detector import tables as detector_tables
 from emotion.training.run_listing import RunSummary
@@ -62,7 +60,7 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
 
 def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mapping[str, Callable[[], object]]:
     """Map the title of each view that the files of a run allow to the function that draws it."""
-    report = _read_json(run, REPORT_FILE)
+    report = read_json_or_empty(run.folder / REPORT_FILE)
     detectors = report.get("detectors")
     views: dict[str, Callable[[], object]] = {}
     if isinstance(detectors, list) and detectors:
@@ -94,7 +92,7 @@ def _get_class_names(run: RunSummary, preds: Predictions | None) -> list[str]:
 
 def _format_summary(run: RunSummary) -> str:
     created = datetime.fromtimestamp(run.created, UTC).date().isoformat() if run.created else ""
-    created = str(_read_json(run, CARD_FILE).get("created") or created)[:10]
+    created = str(read_json_or_empty(run.folder / CARD_FILE).get("created") or created)[:10]
     onnx_path = run.folder / "model.onnx"
     parts = [
         f"created {created}" if created else "",
@@ -107,14 +105,6 @@ def _format_summary(run: RunSummary) -> str:
         else "",
     ]
     return " · ".join(filter(None, parts))
-
-
-def _read_json(run: RunSummary, file_name: str) -> dict[str, Any]:
-    """Read a JSON file of a run; {} where it is missing or damaged, since the rest of the run is worth showing."""
-    try:
-        return read_json(run.folder / file_name) or {}
-    except EmotionError:
-        return {}
 
 
 def _show_training(run: RunSummary) -> None:
@@ -148,7 +138,7 @@ def _show_curves(rows: tables.Rows) -> None:
 
 def _show_test_scores(run: RunSummary) -> None:
     """Show the test accuracy of a classifier from its card."""
-    card = _read_json(run, CARD_FILE)
+    card = read_json_or_empty(run.folder / CARD_FILE)
     if run.kind != "classifier" or not card:
         return
     with messages.error_box("the scores of this run"):

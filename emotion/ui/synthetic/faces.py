@@ -25,9 +25,9 @@ from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.training import manager
 from emotion.ui import components, session
 
-GENERATOR_RUNS: Final = store.BUILTIN_MODELS.parent / "runs"
 _LARGE_FACE_PX: Final = 256
 _NUM_NEAREST: Final = 4
 _MORPH_STEPS: Final = 8
@@ -54,12 +54,13 @@ class RealFaces(NamedTuple):
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[ModelBundle], list[str]]:
-    return store.list_models("generator", *store.get_model_folders(), GENERATOR_RUNS)
+    return store.list_models("generator", *store.get_model_folders(), manager.RUNS_FOLDER)
 
 
 def list_generators() -> tuple[list[ModelBundle], list[str]]:
     """List the usable generators, shipped and trained ones, and a message for each other one."""
-    cards = [*store.BUILTIN_MODELS.glob("*/card.json"), *GENERATOR_RUNS.glob("*/card.json")]
+    folders = (*store.get_model_folders(), manager.RUNS_FOLDER)
+    cards = [card for folder in folders for card in folder.glob(f"*/{CARD_FILE}")]
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 
