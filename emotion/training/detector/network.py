@@ -8,7 +8,7 @@ from keras import layers
 
 from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL
 from emotion.training.detector.config import NETWORK_NAME
-from emotion.training.keras_setup import Tensor
+from emotion.training.keras_types import Tensor
 
 LANDMARK_PREFIX = "points"  # how the names of the layers begin that only the landmarks need
 
