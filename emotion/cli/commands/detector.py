@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -179,7 +180,7 @@ def calibrate(options: CalibrateOptions) -> None:
         _calibrate_fusion(options)
 
 
-def _print_measured(measured: dict[str, Any], options: CalibrateOptions) -> None:
+def _print_measured(measured: Mapping[str, Any], options: CalibrateOptions) -> None:
     """Print a calibration; before it is saved, which refuses implausible values."""
     print_result(measured, lambda: format_metrics(measured), as_json=options.as_json)
 

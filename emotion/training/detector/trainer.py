@@ -180,7 +180,7 @@ def validate_network(
         iou = _TIGHT_IOU if source in _TIGHT_SOURCES else _LOOSE_IOU
         rows = detect(sample)
         matched_by_source.setdefault(source, []).append(
-            match_boxes(rows[:, 1:5], rows[:, 0], sample.boxes, sample.ignore_boxes, iou, min_face_px)
+            match_boxes(rows[:, 1:5], rows[:, 0], sample.boxes, sample.ignore_boxes, iou, (min_face_px, np.inf))
         )
         if not np.isnan(sample.landmarks).all():
             tilted = rotate_sample(sample, _TILT_DEGREES if i % 2 else -_TILT_DEGREES)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
 from emotion.training.runs.npz_files import damaged_message, read_npz, write_npz
+
+if TYPE_CHECKING:  # it loads scikit-learn, which a page needs only for these figures
+    from emotion.training.metrics import LabelScores, ReliabilityBin
 
 PREDICTIONS_FILE: Final = "predictions.npz"
 ROBUSTNESS_FILE: Final = "robustness.json"
@@ -172,14 +175,14 @@ class Predictions:
         indices = np.flatnonzero((self.labels == label) & (self.at_epoch(epoch) == predicted))
         return indices[np.argsort(-self.probabilities[indices, predicted].astype(np.float64), kind="stable")]
 
-    def per_class(self, epoch: int | None = None) -> list[dict[str, Any]]:
-        """Return `label` and its `ClassScores` for each class; a score without a denominator is 0."""
+    def per_class(self, epoch: int | None = None) -> list[LabelScores]:
+        """Return the scores of each class; one without a denominator is 0."""
         from emotion.training.metrics import scores_by_class
 
         scores = scores_by_class(self.labels, self.at_epoch(epoch), self.class_names)
         return [{"label": name, **values} for name, values in scores.items()]
 
-    def reliability_bins(self, num_bins: int = 15) -> list[dict[str, Any]]:
+    def reliability_bins(self, num_bins: int = 15) -> list[ReliabilityBin]:
         """Return `metrics.reliability_bins` of the best epoch."""
         from emotion.training.metrics import reliability_bins
 

@@ -53,17 +53,13 @@ state = st.session_state
 
 def list_runs() -> dict[str, RunSummary]:
     """List all runs but those of generators by a unique name: first the user's, then the shipped ones."""
-    runs = [run for run in run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if not _is_generator(run)]
+    runs = [run for run in run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if run.kind != "generator"]
     names = [run.name for run in runs]
     by_name: dict[str, RunSummary] = {}
     for run in runs:
         name = run.name if names.count(run.name) == 1 else f"{run.name} ({run.folder.parent.name}/{run.folder.name})"
         by_name[name] = run
     return by_name
-
-
-def _is_generator(run: RunSummary) -> bool:
-    return run.kind == "generator" or "relativistic" in run.config  # without a card, while it is trained
 
 
 def select_runs(*folders: Path) -> None:

@@ -23,7 +23,7 @@ from emotion.generation.sampler import MAX_SEED, FaceImages, FaceStrip, Sampler,
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import ModelBundle, ModelListing
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.training import manager
 from emotion.ui import components, session
@@ -53,11 +53,11 @@ class RealFaces(NamedTuple):
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[ModelBundle], list[str]]:
+def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> ModelListing:
     return store.list_models("generator", *store.get_model_folders(), manager.RUNS_FOLDER)
 
 
-def list_generators() -> tuple[list[ModelBundle], list[str]]:
+def list_generators() -> ModelListing:
     """List the usable generators, shipped and trained ones, and a message for each other one."""
     folders = (*store.get_model_folders(), manager.RUNS_FOLDER)
     cards = [card for folder in folders for card in folder.glob(f"*/{CARD_FILE}")]
