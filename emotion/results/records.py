@@ -51,3 +51,10 @@ class ModelReference(TypedDict):
 
     name: str
     sha256: str | None
+
+
+class Provenance(TypedDict):
+    """The program and the classifier that made a result."""
+
+    program: str
+    model: ModelReference
