@@ -46,6 +46,8 @@ class Head(_Record):
         temperature: The divisor of the logits, fitted on the validation split.
         logit_bias: A number for each label that is added to its logit after the division; None for none.
         cam_output: The name of the output with the class activation maps; None where the network has none.
+        prior: The share of each label in the training targets, where the head was trained as if all were equally
+            frequent; None otherwise.
     """
 
     output: str
@@ -53,14 +55,16 @@ class Head(_Record):
     temperature: PositiveFloat
     logit_bias: tuple[FiniteFloat, ...] | None = None
     cam_output: str | None = None
+    prior: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = None
 
     @model_validator(mode="after")
-    def _check_logit_bias(self) -> Self:
-        if self.logit_bias is not None and len(self.logit_bias) != len(self.labels):
-            raise ValueError(
-                f"a head has {len(self.labels)} labels and a logit bias of {len(self.logit_bias)} numbers; expected a "
-                "number for each label"
-            )
+    def _check_lengths(self) -> Self:
+        for name, values in {"a logit bias": self.logit_bias, "a prior": self.prior}.items():
+            if values is not None and len(values) != len(self.labels):
+                raise ValueError(
+                    f"a head has {len(self.labels)} labels and {name} of {len(values)} numbers; expected a number for "
+                    "each label"
+                )
         return self
 
 

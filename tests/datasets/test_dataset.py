@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from emotion.datasets import dataset as datasets_dataset
-from emotion.datasets.dataset import Dataset, clean_votes, is_non_face, majority_vote, vote_distribution
+from emotion.datasets.dataset import (
+    Dataset,
+    clean_votes,
+    expression_distribution,
+    is_non_face,
+    majority_vote,
+    vote_distribution,
+)
 from tests.training.making import (
     dataset,
     pictures,
@@ -81,6 +88,27 @@ def test_vote_distribution_counts_votes_for_expressions_only() -> None:
     np.testing.assert_allclose(vote_distribution(data), expected, rtol=1e-6)
     assert vote_distribution(dataset(4, votes=False)).tolist() == [[0] * 8] * 4
     assert vote_distribution(data.take(np.array([], np.intp))).shape == (0, 8)
+
+
+def test_expression_distribution_counts_the_label_as_a_further_vote() -> None:
+    data = dataset(5)
+    assert data.votes is not None
+    assert data.has_votes is not None
+    data.labels[:] = [0, 0, 3, 4, 5]  # angry, angry, happy, sad, surprise
+    data.votes[:] = [
+        [6, 0, 0, 0, 4, 0, 0, 0, 0, 0],  # neutral and angry
+        [9, 1, 0, 0, 0, 0, 0, 0, 0, 0],  # neutral
+        [0, 0, 0, 0, 0, 0, 0, 0, 8, 2],  # most voters named no expression
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],  # no face
+        [0, 10, 0, 0, 0, 0, 0, 0, 0, 0],  # happy, but FER+ leaves the row out
+    ]
+    data.has_votes[:] = [True] * 4 + [False]
+    expected = np.zeros((5, 8))
+    expected[0, [0, 4]] = 0.6 / 1.5, (0.4 + 0.5) / 1.5
+    expected[1, [0, 4]] = 1 / 1.5, 0.5 / 1.5
+    expected[2, 1] = expected[4, 2] = 1  # the label alone
+    np.testing.assert_allclose(expression_distribution(data, 0.5), expected, rtol=1e-6)
+    np.testing.assert_allclose(expression_distribution(data, 0.0)[:2], vote_distribution(data)[:2], rtol=1e-6)
 
 
 def test_without_votes_only_blank_images_are_non_faces() -> None:

@@ -222,6 +222,58 @@ def _format_scores(result: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class CalibrateOptions:
+    """The options of `emotion classifier calibrate`."""
+
+    model: Path
+    data: Path
+    faces: Path
+    ferplus_csv: Path | None
+    as_json: bool
+
+
+@classifier.command()
+@click.argument("model", metavar="MODEL_OR_RUN", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="The data set of its training.")
+@click.option(
+    "--faces",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder of images with labels.json, as of `evaluate`.",
+)
+@ferplus_option
+@json_option
+@with_options(CalibrateOptions)
+def calibrate(options: CalibrateOptions) -> None:
+    """Choose temperature and prior of the displayed head on a validation split and on labeled faces together."""
+    from emotion.datasets.dataset import majority_vote
+    from emotion.datasets.loaders import load_dataset
+    from emotion.model_store.store import open_model
+    from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+    from emotion.recognition.classification import ExpressionClassifier
+    from emotion.recognition.detector_factory import make_detector
+    from emotion.training.classifier.calibration import calibrate_with_labeled_faces
+    from emotion.training.classifier.labeled_faces import recognize_labeled_faces
+    from emotion.training.classifier.scoring import match_model_labels, replace_heads, split_logits
+
+    bundle = open_model(options.model)
+    name = bundle.classifier_card.default_head
+    data = load_dataset(options.data, options.ferplus_csv, bundle.input_size)
+    task_data = match_model_labels(bundle, data).data
+    network = ExpressionClassifier(bundle)
+    recognized = recognize_labeled_faces(options.faces, Analyzer(make_detector(), network), AnalyzerSettings())
+    logits = split_logits(network, task_data, "validation")[name]
+    majority = majority_vote(task_data.take(task_data.rows_in("validation")))
+    head = calibrate_with_labeled_faces(bundle.heads[name], logits, majority, recognized)
+    replace_heads(bundle, data, {name: head})
+    bias = dict(zip(head.labels, head.logit_bias or (), strict=True))
+    biases = ", ".join(f"{label} {value:+.2f}" for label, value in bias.items())
+    text = f"temperature {head.temperature}, bias {biases}"
+    print_result({"head": name, "temperature": head.temperature, "logit_bias": bias}, text, as_json=options.as_json)
+
+
+@dataclass(frozen=True)
 class QuantizeOptions:
     """The options of `emotion classifier quantize`."""
 

@@ -44,6 +44,7 @@ class PlanOptions:
     augmentation: tuple[str, ...]
     horizontal_flip: bool | None
     weights: str | None
+    init_from: str | None
     seed: int | None
     tensorboard: bool | None
 
@@ -108,6 +109,12 @@ _PLAN_OPTIONS: Final = (
     ),
     click.option("--horizontal-flip/--no-horizontal-flip", default=None, help="Mirror half of the faces."),
     click.option("--weights", help="random, imagenet or a file of ImageNet weights without the top."),
+    click.option(
+        "--init-from",
+        type=click.Path(),
+        metavar="MODEL_OR_RUN",
+        help="Begin seresnet or seresnet-wide with the weights of this trained classifier.",
+    ),
     click.option("--seed", type=int),
     click.option("--tensorboard/--no-tensorboard", default=None, help="Write event files into DIR/tensorboard."),
 )
@@ -142,7 +149,8 @@ def train(options: TrainOptions) -> None:
     given = options.plan
     if given.data is None and options.config is None:
         raise click.UsageError("Missing option '--data' or '--config'.")
-    inputs = [Path(path) for path in (given.data, given.ferplus_csv, given.negatives_dir, *given.teachers) if path]
+    sources = (given.data, given.ferplus_csv, given.negatives_dir, given.init_from, *given.teachers)
+    inputs = [Path(path) for path in sources if path]
     claim_result_folder(options.out, CLASSIFIER, inputs=inputs)
     bundle = None
     with run_job(options.out) as report:  # also around the checks, so that the folder holds their errors

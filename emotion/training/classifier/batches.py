@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import augment, resize_images
-from emotion.datasets.dataset import Dataset, is_non_face, vote_distribution
+from emotion.datasets.dataset import Dataset, expression_distribution, is_non_face, vote_distribution
 from emotion.datasets.label_sets import check_teacher
 from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle
@@ -25,35 +25,47 @@ class Targets:
     values: dict[str, NDArray[np.float32]]
     sample_weights: dict[str, NDArray[np.float32]]
 
+    def prior(self, head: str) -> NDArray[np.float32]:
+        """Return the mean (classes,) of a head's targets, each with its weight."""
+        total = self.sample_weights[head] @ self.values[head]
+        return total / np.maximum(total.sum(), 1e-9)
+
 
 def get_head_sizes(data: Dataset, has_negatives: bool) -> dict[str, int]:
     """Return the heads that the data can train and their numbers of logits."""
     heads = {"fer2013": len(data.label_names)}
     if data.votes is not None:
         heads["ferplus"] = len(FERPLUS_LABELS)
+        if set(data.label_names) <= set(FERPLUS_LABELS):
+            heads["expression"] = len(FERPLUS_LABELS)
     if has_negatives:
         heads["face"] = 1
     return heads
 
 
 def encode_targets(data: Dataset, config: TrainingConfig, heads: dict[str, int]) -> Targets:
-    """Return smoothed labels, shares of the FER+ votes, and whether a row shows a face."""
+    """Return smoothed labels, shares of the votes without and with the label, and whether a row shows a face."""
     classes = len(data.label_names)
     blank = is_non_face(data)
-    one_hot = np.eye(classes, dtype=np.float32)[data.labels]
-    values = {"fer2013": one_hot * (1 - config.label_smoothing) + config.label_smoothing / classes}
+    values = {"fer2013": _smooth(np.eye(classes, dtype=np.float32)[data.labels], config.label_smoothing)}
     weights = {"fer2013": np.where(blank, 0, 1).astype(np.float32)}
     if "ferplus" in heads:
         shares = vote_distribution(data)
-        values["ferplus"] = shares * (1 - config.ferplus_label_smoothing) + config.ferplus_label_smoothing / len(
-            FERPLUS_LABELS
-        )
+        values["ferplus"] = _smooth(shares, config.ferplus_label_smoothing)
         # Rows that most voters could not label, or that show no face, are excluded.
         weights["ferplus"] = np.asarray((shares > 0).any(1), np.float32)
+    if "expression" in heads:
+        shares = expression_distribution(data, config.expression_label_weight)
+        values["expression"] = _smooth(shares, config.ferplus_label_smoothing)
+        weights["expression"] = np.asarray((shares > 0).any(1), np.float32)
     if "face" in heads:
         values["face"] = (~blank).astype(np.float32)[:, None]
         weights["face"] = np.ones(len(data), np.float32)
     return Targets(values, weights)
+
+
+def _smooth(shares: NDArray[np.float32], smoothing: float) -> NDArray[np.float32]:
+    return (shares * (1 - smoothing) + smoothing / shares.shape[1]).astype(np.float32)
 
 
 def make_negative_targets(num_negatives: int, heads: dict[str, int]) -> Targets:
@@ -77,6 +89,7 @@ class ClassifierBatches:
     ) -> None:
         self._images, self._targets, self._config, self._epoch = images, targets, config, epoch
         self._teachers = teachers
+        self._expression_prior = targets.prior("expression") if "expression" in targets.values else None
         self._order = np.random.default_rng((config.seed, epoch)).permutation(len(images))
         # Drawn once for all epochs and then alternated, so that each face is seen from both sides in turn.
         self._flip_mask = (np.random.default_rng(config.seed).integers(0, 2, len(images)) + epoch) % 2 == 1
@@ -96,7 +109,12 @@ class ClassifierBatches:
             {name: weight[rows] for name, weight in self._targets.sample_weights.items()},
         )
         if self._teachers is not None:
-            targets = mix_soft_targets(targets, self._teachers.predict(faces), self._config.distillation_weight)
+            probs = self._teachers.predict(faces)
+            if self._expression_prior is not None:
+                # Teachers, too, learned it as if all expressions were equally frequent, see `BalancedCrossentropy`.
+                joint = probs["expression"] * self._expression_prior
+                probs["expression"] = joint / joint.sum(1, keepdims=True)
+            targets = mix_soft_targets(targets, probs, self._config.distillation_weight)
         return faces[..., None].astype(np.float32), targets.values, targets.sample_weights
 
 

@@ -48,6 +48,7 @@ class TrainingPlan:
     tensorboard: bool = False
     teachers: tuple[str, ...] = ()  # folders of classifiers that teach it, the project's own classifier only
     distillation_weight: float = 0.5  # their share in the loss
+    init_from: str = ""  # a finished run, model folder or .keras file, for the project's own networks only
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -69,6 +70,8 @@ class TrainingPlan:
             raise EmotionError(f"{architecture.name} begins at random; weights are for the networks of ImageNet only.")
         if self.negatives_dir and not architecture.is_native:
             raise EmotionError(f"{architecture.name} has no face head; leave the photos without faces out.")
+        if self.init_from and not architecture.is_native:
+            raise EmotionError(f"{architecture.name} begins at random or with ImageNet weights; leave init_from out.")
         if self.teachers and not architecture.is_native:
             raise EmotionError(f"{architecture.name} learns from labels alone; leave the teachers out.")
         defaults = architecture.defaults
@@ -95,6 +98,8 @@ class TrainingPlan:
         known = {f.name: config[f.name] for f in fields(cls) if f.name in config}
         if "teacher_folders" in config:  # `teachers` are the sha256 there
             known["teachers"] = config["teacher_folders"]
+        if "init_from_path" in config:  # `init_from` is the sha256 there
+            known["init_from"] = config["init_from_path"]
         if isinstance(known.get("teachers"), list):
             known["teachers"] = tuple(known["teachers"])
         if isinstance(known.get("augmentation"), Mapping):
@@ -180,8 +185,11 @@ class TrainingConfig:
     weight_decay: float = 5e-3  # decoupled: with momentum 0.9 as much as an L2 penalty's usual 5e-4
     label_smoothing: float = 0.1  # a third of FER-2013's labels differ from the majority of FER+ votes
     ferplus_label_smoothing: float = 0.05
-    ferplus_loss_weight: float = 1.0  # loss = FER-2013 + ferplus_loss_weight x FER+ + face_loss_weight x face
+    # The loss is that of FER-2013 plus those of the other heads, each times its weight.
+    ferplus_loss_weight: float = 1.0
+    expression_loss_weight: float = 1.0
     face_loss_weight: float = 0.3
+    expression_label_weight: float = 1.0  # of the label beside all FER+ votes in the targets of the expression head
     # A third of the epochs at each side in pixels costs 30 % less than all at the last
     # (Howard 2018, progressive resizing).
     progressive_sizes: tuple[int, ...] = (32, 40, 48)
@@ -190,6 +198,7 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     teachers: tuple[str, ...] = ()  # the sha256 of the classifiers that teach this one
     distillation_weight: float = 0.5  # their share in the loss
+    init_from: str = ""  # the sha256 of the file with the initial weights; "" for random ones
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -204,10 +213,14 @@ class TrainingConfig:
             raise EmotionError(f"The distillation weight is {self.distillation_weight}; expected a number from 0 to 1.")
 
     @classmethod
-    def from_plan(cls, plan: TrainingPlan, teachers: tuple[str, ...] = ()) -> TrainingConfig:
-        """Return the settings of a plan for one of `NATIVE_NETWORKS`; `teachers` are sha256 of `plan.teachers`."""
+    def from_plan(cls, plan: TrainingPlan, teachers: tuple[str, ...] = (), init_from: str = "") -> TrainingConfig:
+        """Return the settings of a plan for one of `NATIVE_NETWORKS`.
+
+        `teachers` and `init_from` are the sha256 of those of the plan. What is trained already needs no small images.
+        """
         names = ("network", "epochs", "batch_size", "learning_rate", "seed", "augmentation", "distillation_weight")
-        return cls(**{name: getattr(plan, name) for name in names}, teachers=teachers)
+        config = cls(**{name: getattr(plan, name) for name in names}, teachers=teachers, init_from=init_from)
+        return replace(config, progressive_sizes=config.progressive_sizes[-1:]) if init_from else config
 
     def image_size_at(self, epoch: int) -> int:
         """Return the side in pixels of the training faces in `epoch` (from 0)."""

@@ -11,6 +11,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion.faces import Scores
+
 _INTERVAL_PERCENTILES: Final = (2.5, 97.5)
 _NUM_CALIBRATION_BINS: Final = 15  # as `training.metrics`
 
@@ -34,11 +36,27 @@ class LabeledFace(NamedTuple):
 
 
 class Recognition(NamedTuple):
-    """The predicted label, "" without a found face, its confidence, and whether the application displays it."""
+    """The scores of a face, None without a found one, and whether the application displays its label."""
 
-    label: str
-    confidence: float
+    scores: Scores | None
     is_displayed: bool
+
+    @property
+    def label(self) -> str:
+        """The predicted label, "" without a found face."""
+        return self.scores.label if self.scores else ""
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the label, 0 without a found face."""
+        return self.scores.confidence if self.scores else 0.0
+
+
+class RecognizedFaces(NamedTuple):
+    """Labeled faces and their recognition, in the same order."""
+
+    faces: Sequence[LabeledFace]
+    results: Sequence[Recognition]
 
 
 @dataclass(frozen=True)

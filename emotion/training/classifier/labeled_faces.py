@@ -29,6 +29,7 @@ from emotion.training.classifier.labeled_face_scores import (
     LabeledFaceScorer,
     LabeledFacesScore,
     Recognition,
+    RecognizedFaces,
 )
 
 LABELS_FILE: Final = "labels.json"
@@ -115,6 +116,25 @@ def evaluate_labeled_faces(
     """
     settings = settings or AnalyzerSettings()
     labels = _get_labels(analyzer, settings)
+    photos, crops = recognize_labeled_faces(folder, analyzer, settings, subset=subset, on_progress=on_progress)
+    scorer = LabeledFaceScorer(labels, settings.min_confidence, bootstrap or Bootstrap())
+    return LabeledFacesReport(scorer.score(*photos), scorer.score(*crops))
+
+
+def recognize_labeled_faces(
+    folder: Path,
+    analyzer: Analyzer,
+    settings: AnalyzerSettings,
+    *,
+    subset: str = "",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[RecognizedFaces, RecognizedFaces]:
+    """Recognize the faces of a folder of labeled faces; arguments and errors as `evaluate_labeled_faces`.
+
+    Returns:
+        Images that went through the whole pipeline, and ready crops.
+    """
+    labels = _get_labels(analyzer, settings)
     faces = load_labels(folder, subset)
     if not {face.label for face in faces} & set(labels):
         raise DataError(f"No image in {folder} has a label of the classifier: expected {', '.join(labels)}.")
@@ -133,8 +153,7 @@ def evaluate_labeled_faces(
             photo_results.append(_recognize_photo(analyzer, image, settings))
     crop_results = _recognize_crops(analyzer, crops, settings)
     on_progress(len(faces), len(faces))
-    scorer = LabeledFaceScorer(labels, settings.min_confidence, bootstrap or Bootstrap())
-    return LabeledFacesReport(scorer.score(photo_faces, photo_results), scorer.score(crop_faces, crop_results))
+    return RecognizedFaces(photo_faces, photo_results), RecognizedFaces(crop_faces, crop_results)
 
 
 def _get_labels(analyzer: Analyzer, settings: AnalyzerSettings) -> tuple[str, ...]:
@@ -148,9 +167,9 @@ def _get_labels(analyzer: Analyzer, settings: AnalyzerSettings) -> tuple[str, ..
 def _recognize_photo(analyzer: Analyzer, image: ImageArray, settings: AnalyzerSettings) -> Recognition:
     found = analyzer.analyze(image, settings)
     if not found:
-        return Recognition("", 0.0, False)
+        return Recognition(None, False)
     face = max(found, key=lambda face: face.box.area)
-    return Recognition(face.label or "", face.confidence or 0.0, face.display_label != UNCERTAIN.name)
+    return Recognition(face.scores, face.display_label != UNCERTAIN.name)
 
 
 def _recognize_crops(analyzer: Analyzer, crops: Sequence[ImageArray], settings: AnalyzerSettings) -> list[Recognition]:
@@ -158,6 +177,6 @@ def _recognize_crops(analyzer: Analyzer, crops: Sequence[ImageArray], settings: 
     for start in range(0, len(crops), _BATCH_SIZE):
         batch = resize_images(np.stack(crops[start : start + _BATCH_SIZE]), analyzer.classifier.input_size)
         for prediction in analyzer.classifier.predict(batch, settings.head):
-            confidence = prediction.scores.confidence
-            results.append(Recognition(prediction.scores.label, confidence, confidence >= settings.min_confidence))
+            is_displayed = prediction.scores.confidence >= settings.min_confidence
+            results.append(Recognition(prediction.scores, is_displayed))
     return results

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, hash_split
+from emotion.datasets.dataset import Dataset, expression_distribution, hash_split
 from emotion.datasets.duplicates import duplicate_report
 from emotion.datasets.label_sets import (
     TaskDataset,
@@ -22,8 +23,9 @@ from emotion.datasets.label_sets import (
     get_label_set,
     map_labels,
 )
+from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS, FERPLUS_LABELS
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import ModelBundle, compute_sha256
 from emotion.training.classifier.batches import TeacherEnsemble, get_head_sizes
 from emotion.training.classifier.config import TrainingConfig, TrainingPlan
 from emotion.training.classifier.scoring import wrap_dataset
@@ -32,6 +34,7 @@ from emotion.training.runs.run_context import RunContext
 
 # These may change between a stop and a resume.
 _MUTABLE_SETTINGS: Final = ("data", "ferplus_csv", "negatives_dir", "tensorboard")
+_KERAS_FILE: Final = "model.keras"
 
 
 class Recipe(ABC):
@@ -62,7 +65,7 @@ class Recipe(ABC):
 
 
 class MultiHeadRecipe(Recipe):
-    """Networks of this project: a head for the labels, one for FER+ votes and one for faces, where data has them."""
+    """Networks of this project: heads for labels, FER+ votes, both together, and faces, where the data has them."""
 
     def __init__(
         self,
@@ -74,12 +77,17 @@ class MultiHeadRecipe(Recipe):
         check_splits(data.source, count_labels(data))
         check_labels(data.source, data.label_names)
         self.task, self._plan, self._negative_crops = wrap_dataset(data), plan, negative_crops
-        self._config = TrainingConfig.from_plan(plan, tuple(bundle.sha256 for bundle in teachers))
+        self._init_file = find_weights_file(Path(plan.init_from)) if plan.init_from else None
+        self._config = TrainingConfig.from_plan(
+            plan,
+            tuple(bundle.sha256 for bundle in teachers),
+            compute_sha256(self._init_file) if self._init_file else "",
+        )
         labels = {head: self._labels(head) for head in get_head_sizes(data, has_negatives=False)}
         self._teachers = TeacherEnsemble(teachers, labels) if teachers else None
 
     def _labels(self, head: str) -> tuple[str, ...]:
-        return FERPLUS_LABELS if head == "ferplus" else self.task.data.label_names
+        return FERPLUS_LABELS if head in ("ferplus", "expression") else self.task.data.label_names
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the result."""
@@ -100,6 +108,7 @@ class MultiHeadRecipe(Recipe):
         return {
             **self._plan.to_config(),
             "teacher_folders": list(self._plan.teachers),
+            "init_from_path": self._plan.init_from,
             "size": data.images.shape[1],
             "label_names": list(data.label_names),
         }
@@ -108,7 +117,7 @@ class MultiHeadRecipe(Recipe):
         """Train the network."""
         from emotion.training.classifier.trainer import fit_classifier  # loads Keras
 
-        return fit_classifier(self.task.data, self._config, run, self._negative_crops, self._teachers)
+        return fit_classifier(self.task.data, self._config, run, self._negative_crops, self._teachers, self._init_file)
 
     def card_fields(self, heads: list[str]) -> dict[str, Any]:
         """Return the fields that only this recipe has."""
@@ -118,13 +127,22 @@ class MultiHeadRecipe(Recipe):
                 data.images.shape[1],
                 "each image is standardized to mean 0 and standard deviation 1 inside the network",
             ),
-            "default_head": "ferplus" if "ferplus" in heads else "fer2013",
-            "heads": _describe_heads({head: self._labels(head) for head in heads if head != "face"}),
+            "default_head": next(head for head in ("expression", "ferplus", "fer2013") if head in heads),
+            "heads": self._describe_heads(heads),
             "face_head": {"output": "face", "threshold": 0.5} if "face" in heads else None,
             "teachers": list(self._config.teachers),
+            "initialized_from": self._config.init_from or None,
         }
         # A card with other labels than the known expressions has to declare them.
         return fields if set(data.label_names) <= set(EXPRESSIONS) else {**fields, "label_set": "own"}
+
+    def _describe_heads(self, names: list[str]) -> dict[str, Any]:
+        heads = _describe_heads({head: self._labels(head) for head in names if head != "face"})
+        if "expression" in heads:
+            train_data = self.task.data.take(self.task.data.rows_in("train"))
+            prior = expression_distribution(train_data, self._config.expression_label_weight).mean(0)
+            heads["expression"]["prior"] = [round(float(share), 4) for share in prior / prior.sum()]
+        return heads
 
 
 class SingleHeadRecipe(Recipe):
@@ -178,6 +196,14 @@ class SingleHeadRecipe(Recipe):
             "heads": _describe_heads(dict.fromkeys(heads, self.task.data.label_names)),
             "face_head": None,
         }
+
+
+def find_weights_file(path: Path) -> Path:
+    """Return the Keras file of a model folder, or `path` itself; `ModelError` where there is no such file."""
+    file = path / _KERAS_FILE if path.is_dir() else path
+    if not file.is_file() or file.suffix != ".keras":
+        raise ModelError(f"There is no {_KERAS_FILE} in {path}; give a finished run, a model folder or a .keras file.")
+    return file
 
 
 def _describe_input(size: int, preprocessing: str) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import resize_images
-from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
+from emotion.datasets.dataset import Dataset, majority_vote, vote_distribution
 from emotion.datasets.duplicates import is_train_duplicate
 from emotion.datasets.label_sets import TaskDataset, get_label_set, map_labels
 from emotion.errors import DataError, ModelError
@@ -18,13 +18,12 @@ from emotion.model_store.card import CARD_FILE, Head, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.storage import read_json, write_json
+from emotion.training.classifier.calibration import calibrate_heads, fit_face_threshold
 from emotion.training.classifier.robustness import evaluate_robustness
 from emotion.training.metrics import (
     accuracy_by_coverage,
     bin_by_confidence,
     calibration_error,
-    fit_logit_bias,
-    fit_temperature,
     score_head,
 )
 from emotion.training.runs.folder import (
@@ -37,9 +36,6 @@ from emotion.training.runs.folder import (
 )
 from emotion.training.runs.prediction_recorder import save_final_predictions
 from emotion.training.runs.predictions import Predictions
-
-_FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold
-_FACE_THRESHOLDS: Final = (0.001, 0.999)
 
 
 class LogitsModel(Protocol):
@@ -72,10 +68,8 @@ def finalize_run(
     classifier = open_unfinished(folder, card_fields)
     logits = {split: split_logits(classifier, data, split) for split in ("validation", "test")}
     validation = logits["validation"]
-    card_fields["heads"] = _calibrate_heads(card_fields["heads"], validation, data)
-    card_fields["face_head"] = (
-        _fit_face_threshold(validation, data.take(data.rows_in("validation"))) if "face" in validation else None
-    )
+    card_fields["heads"] = calibrate_heads(card_fields["heads"], validation, data)
+    card_fields["face_head"] = fit_face_threshold(validation, data)
     is_duplicate = is_train_duplicate(data)
     scores = {split: score_split(card_fields, logits[split], data, split, is_duplicate) for split in logits}
     history = read_history(folder)
@@ -151,35 +145,6 @@ def matching_head(card: Mapping[str, Any], data: Dataset) -> str:
     raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
 
 
-def _calibrate_heads(heads: dict[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
-    """Return the heads with temperatures that are fitted on the validation split.
-
-    The probabilities of `ferplus` become the shares of the votes, those of other heads the share of correct
-    predictions; `ferplus` also gets a bias for rare expressions.
-    """
-    validation, fitted = data.take(data.rows_in("validation")), {}
-    for name, head in heads.items():
-        labels = vote_distribution(validation) if name == "ferplus" else validation.labels
-        rows = np.flatnonzero((labels > 0).any(1) if name == "ferplus" else labels >= 0)
-        fitted[name] = {**head, "temperature": round(fit_temperature(logits[name][rows], labels[rows]), 4)}
-    majority = majority_vote(validation)
-    has_majority = np.flatnonzero(majority >= 0)
-    if "ferplus" in fitted and has_majority.size:
-        prior = vote_distribution(data.take(data.rows_in("train"))).sum(0)
-        calibrated = logits["ferplus"][has_majority] / fitted["ferplus"]["temperature"]
-        bias = fit_logit_bias(calibrated, majority[has_majority], prior / max(1e-9, prior.sum()))
-        fitted["ferplus"]["logit_bias"] = [round(float(value), 4) for value in bias]
-    return fitted
-
-
-def _fit_face_threshold(logits: Mapping[str, NDArray], validation: Dataset) -> dict[str, Any]:
-    """Return the face head with the threshold that 99 % of the validation faces reach."""
-    face_logits = logits["face"][~is_non_face(validation), 0]
-    threshold = float(1 / (1 + np.exp(-np.quantile(face_logits, _FACE_QUANTILE)))) if face_logits.size else 0.5
-    low, high = _FACE_THRESHOLDS
-    return {"output": "face", "threshold": round(min(high, max(low, threshold)), 4)}
-
-
 def score_split(
     card: Mapping[str, Any],
     logits: Mapping[str, NDArray],
@@ -221,8 +186,9 @@ def score_split(
         voted = np.flatnonzero(majority >= 0)
         ferplus = score_head(logits["ferplus"][voted], majority[voted], head["labels"], head["temperature"])
         result |= {"ferplus": ferplus, "ferplus_accuracy": ferplus.get("accuracy"), "ferplus_n": ferplus["n"]}
+        displayed = "expression" if "expression" in heads else "ferplus"
         result["as_displayed"] = _score_as_displayed(
-            Head.model_validate(head), logits["ferplus"], majority, vote_distribution(part)
+            Head.model_validate(heads[displayed]), logits[displayed], majority, vote_distribution(part)
         )
     if "accuracy" not in result and "ferplus" not in result:
         raise DataError(f"No head of this model has the labels of {data.source}: {', '.join(data.label_names)}.")
@@ -232,7 +198,7 @@ def score_split(
 def _score_as_displayed(
     head: Head, logits: NDArray, majority: NDArray[np.integer], vote_shares: NDArray[np.floating]
 ) -> dict[str, Any]:
-    """Score the displayed FER+ prediction, which has a bias for rare expressions.
+    """Score the displayed prediction, which has a bias for rare expressions, by the FER+ votes.
 
     As `score_head`, with `coverage`, for faces with a majority; `votes_n`, `votes_ece` and `votes_reliability` compare
     the confidence with the share of the votes for the prediction, for all faces with votes.
@@ -297,6 +263,26 @@ def evaluate_classifier(
         if save_robustness:
             evaluate_robustness(_make_predictor(classifier, head), task, folder, split)
     return result
+
+
+def replace_heads(bundle: ModelBundle, data: Dataset, heads: Mapping[str, Head]) -> dict[str, Any]:
+    """Replace calibrated heads in the card of a classifier, and score it again on validation and test split.
+
+    Returns:
+        The scores by split, which the report and the card hold, too.
+    """
+    task = match_model_labels(bundle, data)
+    fields = {name: head.model_dump(mode="json", exclude_none=True) for name, head in heads.items()}
+    card_fields = {**bundle.card_fields, "heads": {**bundle.card_fields["heads"], **fields}}
+    classifier, is_duplicate = ExpressionClassifier(bundle), is_train_duplicate(task.data)
+    scores = {
+        split: score_split(card_fields, split_logits(classifier, task.data, split), task.data, split, is_duplicate)
+        for split in ("validation", "test")
+    }
+    write_json(bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), **scores})
+    metrics = {split: _select_card_metrics(scores[split]) for split in scores}
+    write_card(bundle.folder, {**card_fields, "metrics": {**bundle.card.metrics, **metrics}})
+    return scores
 
 
 def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -22,6 +22,8 @@ from emotion.training.classifier.batches import (
 )
 from emotion.training.classifier.classifier_training import ClassifierTraining, check_split_sizes
 from emotion.training.classifier.config import TrainingConfig
+from emotion.training.classifier.initial_weights import load_initial_weights
+from emotion.training.classifier.losses import BalancedCrossentropy
 from emotion.training.classifier.scoring import wrap_dataset
 from emotion.training.classifier.validation import ValidationSet, held_out_mask
 from emotion.training.fused_batch_norm import with_fused_batch_norm
@@ -38,6 +40,7 @@ def fit_classifier(
     run: RunContext,
     negative_crops: NDArray[np.uint8] | None = None,
     teachers: TeacherEnsemble | None = None,
+    init_file: Path | None = None,
 ) -> keras.Model:
     """Train a classifier in `run.folder`, from its checkpoint on where there is one.
 
@@ -49,20 +52,25 @@ def fit_classifier(
         run: Where to write, and who follows it.
         negative_crops: uint8 (m, 48, 48) without a face; they train the face head, a tenth of them measures it.
         teachers: Classifiers whose probabilities have the share `config.distillation_weight` in the loss.
+        init_file: The Keras file of a trained network of the same architecture; None for random weights.
 
     Returns:
         The network with the weights of the best epoch.
 
     Raises:
         DataError: A split has too few faces.
+        ModelError: `init_file` is damaged or holds another network.
         TrainingStopped, DivergenceError, EmotionError: See `train_epochs`.
     """
     check_split_sizes(wrap_dataset(data), config.batch_size)
-    return train_epochs(MultiHeadTraining(data, config, run.folder, negative_crops, teachers), run)
+    training = MultiHeadTraining(data, config, run.folder, negative_crops, teachers)
+    if init_file is not None:
+        training.load_initial_weights(init_file)
+    return train_epochs(training, run)
 
 
 class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
-    """A network with the heads `fer2013`, `ferplus` and `face`, as far as the data can train them."""
+    """A network with the heads `fer2013`, `ferplus`, `expression` and `face`, as far as the data can train them."""
 
     def __init__(
         self,
@@ -110,18 +118,32 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
             weight_decay=config.weight_decay,
         )
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-        loss_weights = {"fer2013": 1.0, "ferplus": config.ferplus_loss_weight, "face": config.face_loss_weight}
+        loss_weights = {
+            "fer2013": 1.0,
+            "ferplus": config.ferplus_loss_weight,
+            "expression": config.expression_loss_weight,
+            "face": config.face_loss_weight,
+        }
         entropy = keras.losses.CategoricalCrossentropy(from_logits=True)
-        binary = keras.losses.BinaryCrossentropy(from_logits=True)
+        losses: dict[str, keras.losses.Loss] = dict.fromkeys(self.heads, entropy)
+        if "expression" in self.heads:
+            losses["expression"] = BalancedCrossentropy(self.targets.prior("expression"))
+        if "face" in self.heads:
+            losses["face"] = keras.losses.BinaryCrossentropy(from_logits=True)
         self.network.compile(
             optimizer,
-            loss={head: binary if head == "face" else entropy for head in self.heads},
+            loss=losses,
             loss_weights={head: loss_weights[head] for head in self.heads},
             weighted_metrics={
                 head: keras.metrics.CategoricalAccuracy(name="accuracy") for head in self.heads if head != "face"
             },
         )
         optimizer.build(self.network.trainable_variables)
+
+    def load_initial_weights(self, path: Path) -> None:
+        """Copy the weights of a trained network of the same architecture, see `initial_weights`."""
+        load_initial_weights(self.export_network, path, self.heads)
+        self.network.set_weights(self.export_network.get_weights())
 
     def start_epoch(self, epoch: int) -> ClassifierBatches:
         """Return the batches in the image size of the epoch."""

@@ -49,12 +49,20 @@ class ValidationSet:
             head_logits, expected = logits[head][:n][rows], labels[head][rows]
             row[f"val_{head}_accuracy"] = float((head_logits.argmax(1) == expected).mean())
             row[f"val_{head}_loss"] = cross_entropy(head_logits, expected)
+        if "expression" in logits and (rows := np.flatnonzero(self.ferplus_labels >= 0)).size:
+            row["val_expression_recall"] = _mean_recall(
+                logits["expression"][:n][rows].argmax(1), self.ferplus_labels[rows]
+            )
         if "face" in logits:
             predicted_face = logits["face"][:, 0] > 0
             row["val_face_recall"] = float(predicted_face[self.is_face].mean())
             if not self.is_face.all():
                 row["val_nonface_specificity"] = float((~predicted_face[~self.is_face]).mean())
         return dict(sorted(row.items()))
+
+
+def _mean_recall(predicted: NDArray[np.integer], expected: NDArray[np.integer]) -> float:
+    return float(np.mean([(predicted[expected == label] == label).mean() for label in np.unique(expected)]))
 
 
 def held_out_mask(negative_crops: NDArray[np.uint8] | None) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.datasets.dataset import Dataset, clean_votes, is_non_face
+from emotion.datasets.dataset import Dataset, clean_votes, expression_distribution, is_non_face
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.step_monitor import TrainingStopped
@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[3]
-HEADS = {"fer2013": 7, "ferplus": 8, "face": 1}
+HEADS = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
 
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
@@ -505,7 +505,9 @@ def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType)
     data = dataset(7)
     bare = replace(data, votes=None, has_votes=None, label_names=("happy", "sad"))
     assert trainer.get_head_sizes(data, True) == HEADS
-    assert trainer.get_head_sizes(data, False) == {"fer2013": 7, "ferplus": 8}
+    assert trainer.get_head_sizes(data, False) == {"fer2013": 7, "ferplus": 8, "expression": 8}
+    other = replace(data, label_names=("bored", *data.label_names[1:]))
+    assert trainer.get_head_sizes(other, False) == {"fer2013": 7, "ferplus": 8}
     assert trainer.get_head_sizes(bare, False) == {"fer2013": 2}
     assert trainer.get_head_sizes(bare, True) == {"fer2013": 2, "face": 1}
 
@@ -532,6 +534,10 @@ def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
     np.testing.assert_allclose(targets.values["fer2013"], np.eye(7) * 0.86 + 0.02, atol=1e-6)
     shares = np.array([[0.6, 0, 0, 0.4, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]])
     np.testing.assert_allclose(targets.values["ferplus"][:2], 0.01 + 0.92 * shares, atol=1e-6)
+    np.testing.assert_allclose(
+        targets.values["expression"], 0.01 + 0.92 * expression_distribution(data, config.expression_label_weight)
+    )
+    assert targets.sample_weights["expression"].tolist() == [1, 1, 1, 1, 0, 1, 0]
 
 
 def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(trainer: ModuleType) -> None:

@@ -1,0 +1,100 @@
+"""A training that begins with the weights of a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion.errors import EmotionError, ModelError
+from emotion.training.classifier.config import TrainingConfig, TrainingPlan
+from emotion.training.classifier.recipes import find_weights_file
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+FACES = np.random.default_rng(3).integers(0, 256, (4, 48, 48, 1)).astype(np.float32)
+
+
+def build(heads: dict[str, int], widths: tuple[int, int, int] = (8, 8, 8), seed: int = 0) -> Any:
+    import keras
+
+    from emotion.training.classifier.networks import seresnet
+
+    keras.utils.set_random_seed(seed)
+    return seresnet(heads, widths=widths)
+
+
+@pytest.mark.slow
+def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_path: Path) -> None:
+    from emotion.training.classifier.initial_weights import load_initial_weights
+
+    source = build({"fer2013": 7, "ferplus": 8})
+    source.save(tmp_path / "model.keras")
+    heads = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
+    network = build(heads, seed=1)
+    face_weights = network.get_layer("face").get_weights()
+    load_initial_weights(network, tmp_path / "model.keras", heads)
+    expected, outputs = source(FACES, training=False), network(FACES, training=False)
+    for name, other in {"fer2013": "fer2013", "ferplus": "ferplus", "expression": "ferplus"}.items():
+        np.testing.assert_allclose(outputs[name], expected[other], atol=1e-6)
+    np.testing.assert_array_equal(network.get_layer("face").get_weights()[0], face_weights[0])
+
+
+@pytest.mark.slow
+def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
+    from emotion.training.classifier.initial_weights import load_initial_weights
+
+    build({"fer2013": 7}).save(tmp_path / "model.keras")
+    network = build({"fer2013": 3}, seed=1)
+    before = network.get_layer("fer2013").get_weights()[0]
+    load_initial_weights(network, tmp_path / "model.keras", {"fer2013": 3})
+    np.testing.assert_array_equal(network.get_layer("fer2013").get_weights()[0], before)
+
+
+@pytest.mark.slow
+def test_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    from emotion.training.classifier.initial_weights import load_initial_weights
+
+    build({"fer2013": 7}, widths=(8, 8, 16)).save(tmp_path / "model.keras")
+    network = build({"fer2013": 7}, seed=1)
+    before = [np.array(weight) for weight in network.weights]
+    with pytest.raises(ModelError, match=r"holds another network, with .* parameters; expected one as seresnet"):
+        load_initial_weights(network, tmp_path / "model.keras", {"fer2013": 7})
+    for weight, old in zip(network.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+@pytest.mark.slow
+def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    from emotion.training.classifier.initial_weights import load_initial_weights
+
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"PK\x03\x04 damaged")
+    with pytest.raises(ModelError, match="cannot be read as a network of Keras"):
+        load_initial_weights(build({"fer2013": 7}), path, {"fer2013": 7})
+
+
+@pytest.mark.parametrize("name", ["", "missing.keras", "folder", "weights.h5"])
+def test_what_is_no_keras_file_is_refused_before_keras_is_loaded(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "weights.h5").touch()
+    with pytest.raises(ModelError, match=r"There is no model.keras in .*; give a finished run"):
+        find_weights_file(tmp_path / name)
+
+
+def test_a_model_folder_names_its_keras_file(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    assert find_weights_file(tmp_path) == find_weights_file(tmp_path / "model.keras") == tmp_path / "model.keras"
+
+
+def test_networks_of_the_zoo_refuse_initial_weights_of_a_classifier() -> None:
+    with pytest.raises(EmotionError, match="leave init_from out"):
+        TrainingPlan(network="mlp", init_from="models/classifier")
+
+
+def test_a_trained_network_is_trained_at_the_last_image_size() -> None:
+    plan = TrainingPlan.from_defaults("seresnet")
+    assert TrainingConfig.from_plan(plan, init_from="a" * 64).progressive_sizes == (48,)
+    assert TrainingConfig.from_plan(plan).progressive_sizes == (32, 40, 48)
