@@ -248,11 +248,12 @@ class CalibrateOptions:
 def calibrate(options: CalibrateOptions) -> None:
     """Choose temperature and prior of the displayed head on a validation split and on labeled faces together."""
     from emotion.datasets.dataset import majority_vote
-    from emotion.datasets.loaders import load_dataset
+    from emotion.datasets.readers.loaders import load_dataset
     from emotion.model_store.store import open_model
-    from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+    from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.calibration import calibrate_with_labeled_faces
     from emotion.training.classifier.labeled_faces import recognize_labeled_faces
     from emotion.training.classifier.scoring import match_model_labels, replace_heads, split_logits
