@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from emotion.training.runs.folder import TrainingSummary
 
@@ -73,7 +73,16 @@ class Memorization(TypedDict):
     nearest_ratio: float
 
 
-class GeneratorEvaluation(Consistency, RealConsistency, Distances, UntrainedDistances, Diversity, Memorization):
+class TrainingComparison(TypedDict, total=False):
+    """Accuracy on real faces of a classifier trained on synthetic faces, and of one trained on real ones."""
+
+    trained_on_synthetic: float
+    trained_on_real: float
+
+
+class GeneratorEvaluation(
+    Consistency, RealConsistency, Distances, UntrainedDistances, Diversity, Memorization, TrainingComparison
+):
     """All metrics of a generator, as in its report and its card."""
 
     split: str
@@ -82,8 +91,6 @@ class GeneratorEvaluation(Consistency, RealConsistency, Distances, UntrainedDist
     feature_classifier: str
     feature_classifier_sha256: str
     is_guidance_relative: bool
-    trained_on_synthetic: NotRequired[float]
-    trained_on_real: NotRequired[float]
 
 
 class StudyRun(TypedDict):

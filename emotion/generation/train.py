@@ -52,15 +52,7 @@ def train_generator(
         ModelError: `guidance_classifier` is no classifier or lacks a label.
         TrainingStopped: The reporter requested a stop; the same call resumes.
     """
-    if guidance_classifier.kind != "classifier":
-        raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
-        )
-    unknown = [name for name in data.label_names if name not in EXPRESSIONS]
-    if unknown:
-        raise DataError(
-            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
-        )
+    _check_inputs(data, guidance_classifier)
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.generation.networks import with_pixel_output
     from emotion.generation.trainer import train_gan
@@ -78,6 +70,18 @@ def train_generator(
     card = _make_card(folder, data, config, guidance_classifier, report)
     write_card(folder, {**card, "num_parameters": generator.count_params()})
     return open_model(folder)
+
+
+def _check_inputs(data: Dataset, guidance_classifier: ModelBundle) -> None:
+    if guidance_classifier.kind != "classifier":
+        raise ModelError(
+            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
+        )
+    unknown = [name for name in data.label_names if name not in EXPRESSIONS]
+    if unknown:
+        raise DataError(
+            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
+        )
 
 
 def _make_report(history: list[dict[str, str]], export_difference: float) -> GeneratorReport:
