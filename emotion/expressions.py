@@ -41,8 +41,6 @@ EXPRESSIONS: Final[Mapping[str, ExpressionStyle]] = MappingProxyType(
 UNCERTAIN: Final = ExpressionStyle("unsure", "#6B6B6B", "?")
 
 
-# A color with a higher relative luminance gets black text; either choice gives a contrast of at least 4.5.
-_DARK_TEXT_LUMINANCE: Final = 0.2
 _CUSTOM_SYMBOLS: Final = "△◇▽□☆◑▷◎"  # of labels that are not in `EXPRESSIONS`
 
 
@@ -65,6 +63,9 @@ _ALIASES: Final = {
     "normal": "neutral",
     "scared": "fear",
 }
+
+# A color with a higher relative luminance gets black text; either choice gives a contrast of at least 4.5.
+_DARK_TEXT_LUMINANCE: Final = 0.2
 
 
 def canonical_expression(name: str) -> str | None:

@@ -18,9 +18,8 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
 from emotion.recognition.detection import FaceDetector, min_face_size
 from emotion.recognition.detector_factory import make_detector
+from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
 from emotion.recognition.labeling import ClassifiedFace, label_faces
-from emotion.recognition.onnx_detector import OnnxFaceDetector
-from emotion.recognition.score_fusion import ScoreFusion
 from emotion.recognition.settings import AnalyzerSettings
 
 Rotation = Literal[0, 90, 180, 270]
@@ -66,8 +65,8 @@ class Analyzer:
     def __init__(self, detector: FaceDetector, classifier: ExpressionClassifier) -> None:
         self.detector = detector
         self.classifier = classifier
-        self._face_classifier = _choose_face_classifier(detector, classifier)
-        self.score_fusion = _load_score_fusion(detector, self._face_classifier)  # None where the detector alone decides
+        self._face_classifier = choose_face_classifier(detector, classifier)
+        self.score_fusion = load_score_fusion(detector, self._face_classifier)  # None where the detector alone decides
         self._lock = threading.Lock()  # the detectors of OpenCV are not thread-safe
 
     def analyze(
@@ -262,29 +261,3 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
     """
     bundle = open_model(model) if model else get_default_model("classifier")
     return Analyzer(make_detector(detector), ExpressionClassifier(bundle))
-
-
-def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
-    """Choose the classifier of face probabilities.
-
-    It is the given one; it is the built-in one where the given one has no face head, or where only the built-in one was
-    calibrated with the detector.
-    """
-    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and weights is None):
-        return classifier
-    built_in = get_default_model("classifier")
-    is_calibrated = weights is not None and weights.classifier == built_in.sha256
-    if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not is_calibrated):
-        return classifier
-    return ExpressionClassifier(built_in)
-
-
-def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier) -> ScoreFusion | None:
-    """Return the fusion of both scores for a calibrated pair, or for a detector that needs verification; else None."""
-    if detector.needs_verification:
-        return ScoreFusion()
-    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if weights and weights.classifier == classifier.bundle.sha256:
-        return ScoreFusion(weights.detector_weight, weights.classifier_weight, weights.bias)
-    return None
