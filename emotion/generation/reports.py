@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from emotion.training.runs.folder import TrainingSummary
 
@@ -73,16 +73,7 @@ class Memorization(TypedDict):
     nearest_ratio: float
 
 
-class TrainingComparison(TypedDict, total=False):
-    """Accuracy on real faces of a classifier trained on synthetic faces, and of one trained on real ones."""
-
-    trained_on_synthetic: float
-    trained_on_real: float
-
-
-class GeneratorEvaluation(
-    Consistency, RealConsistency, Distances, UntrainedDistances, Diversity, Memorization, TrainingComparison
-):
+class GeneratorEvaluation(Consistency, RealConsistency, Distances, UntrainedDistances, Diversity, Memorization):
     """All metrics of a generator, as in its report and its card."""
 
     split: str
@@ -91,6 +82,8 @@ class GeneratorEvaluation(
     feature_classifier: str
     feature_classifier_sha256: str
     is_guidance_relative: bool
+    trained_on_synthetic: NotRequired[float]
+    trained_on_real: NotRequired[float]
 
 
 class StudyRun(TypedDict):
