@@ -75,7 +75,9 @@ def test_people(read: Read, moving: Path) -> None:
 
 def test_the_index_of_images_is_read_once_for_all(read: Read, moving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analysis, read_paths = read(moving), list[Path]()
-    monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
+    monkeypatch.setattr(
+        "emotion.video.rendering.thumbnails.read_json_or_empty", lambda path: read_paths.append(path) or {}
+    )
     assert len(analysis.people()) == 2
     assert len(read_paths) == 1
     exports.zip_thumbnails(analysis)
