@@ -29,10 +29,11 @@ from emotion.errors import (
 from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
 from emotion.media.image_reader import as_rgb, read_image
 from emotion.model_store.store import ModelBundle, list_models
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, load_analyzer
+from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detection import FaceDetector
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results.image_result import ImageResult
 from emotion.video.result import VideoResult
 

@@ -15,7 +15,8 @@ from emotion.checks import check_count
 from emotion.errors import ModelError, ResultFolderError, SettingsError, VideoError
 from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, open_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, ColorOrder, load_analyzer
+from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results.image_result import UNNAMED_IMAGE, ImageResult
 from emotion.video.result import VideoResult
 

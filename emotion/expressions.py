@@ -64,6 +64,9 @@ _ALIASES: Final = {
     "scared": "fear",
 }
 
+# A color with a higher relative luminance gets black text; either choice gives a contrast of at least 4.5.
+_DARK_TEXT_LUMINANCE: Final = 0.2
+
 
 def canonical_expression(name: str) -> str | None:
     """Return the name in `EXPRESSIONS` of an expression or alias ("Happiness" -> "happy"); None if it is unknown."""
@@ -112,6 +115,11 @@ def legend_order(names: Iterable[str]) -> list[str]:
 
 def text_color(name: str) -> str:
     """Return black or white as `#rrggbb`, whichever contrasts more with the color of an expression."""
-    color = get_style(name).color
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return "#111111" if name != UNCERTAIN.name and 0.3 * red + 0.59 * green + 0.11 * blue > 100 else "#FFFFFF"
+    return "#111111" if _luminance(get_style(name).color) > _DARK_TEXT_LUMINANCE else "#FFFFFF"
+
+
+def _luminance(color: str) -> float:
+    """Compute the relative luminance of WCAG 2, 0 to 1, of `#rrggbb`."""
+    values = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -98,6 +98,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value
 
 
+def read_json_or_empty(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file, {} where there is none or it cannot be read: for what is optional."""
+    with suppress(JobError):
+        return read_json(path) or {}
+    return {}
+
+
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
     """Exclude all other processes and threads from blocks for the same folder; they wait.

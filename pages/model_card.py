@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from emotion.storage import read_json_or_empty
+from emotion.training.runs.folder import REPORT_FILE
 from emotion.ui import model_card, page, session
-from emotion.ui.training import end_to_end
+from emotion.ui.runs import end_to_end
 
 with page.page_layout() as settings:
     st.title("How good is it?", anchor=False)
     bundle = session.get_bundle()
-    report = model_card.read_report(bundle)
+    report = read_json_or_empty(bundle.folder / REPORT_FILE)
     st.write("The classifier that all pages use now: how often it is right, and what it cannot know.")
     model_card.show_metrics(bundle, report)
     left, right = st.columns(2, gap="large")

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from emotion.ui import page
-from emotion.ui.training import comparison, run_detail, run_table
+from emotion.ui.runs import comparison, run_detail, run_table
+from emotion.ui.training import form
 
 with page.page_layout():
     st.title("Runs", anchor=False)
@@ -18,7 +19,7 @@ with page.page_layout():
     selected_runs = run_table.choose_runs(runs)
     if len(selected_runs) == 1:
         st.caption("Choose several in the table to compare them.")
-        run_detail.show_run(*next(iter(selected_runs.items())))
+        run_detail.show_run(*next(iter(selected_runs.items())), form.fill_form)
         st.stop()
     views = {
         "Curves": run_table.show_comparison,

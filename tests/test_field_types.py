@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from emotion.datasets.build_config import DatasetBuildConfig
+from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.errors import EmotionError
 from emotion.field_types import check_types
 

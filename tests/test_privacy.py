@@ -73,8 +73,8 @@ DATA_SET = (
     """
     import sys, time
     from pathlib import Path
-    from emotion.datasets.build_config import DatasetBuildConfig
-    from emotion.datasets.build_jobs import start_from_path
+    from emotion.datasets.building.config import DatasetBuildConfig
+    from emotion.datasets.building.jobs import start_from_path
     job = start_from_path(Path(sys.argv[1]), "mine", DatasetBuildConfig())
 """
     + WAIT

@@ -17,9 +17,10 @@ from emotion.live.state import LiveOptions
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.video_reader import VideoReader
 from emotion.model_store.store import ModelBundle, get_default_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detector_factory import available_detectors, make_detector
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 
 FPS: Final = 30

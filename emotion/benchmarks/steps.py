@@ -16,12 +16,13 @@ from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detector_factory import available_detectors, make_detector
 from emotion.recognition.onnx_session import single_core
+from emotion.recognition.settings import AnalyzerSettings
 
 FRAME_SHAPE: Final = (480, 640)  # height, width
 _LIVE_MAX_SIDE: Final = 320  # search size of the live page: near faces are found in half the resolution

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -50,26 +50,13 @@ def plot_heatmap(
         ],
     )
     clicked = alt.selection_point(name=selection_name, fields=["row", "column"], on="click", clear=False)
-    base = alt.Chart(rows).encode(
-        x=alt.X(
-            f"{x_field.column}:N",
-            sort=list(dict.fromkeys(table[x_field.column])),
-            axis=alt.Axis(
-                title=x_field.title,
-                orient="top",
-                labelAngle=-40,
-                labelFontSize=LABEL_FONT_PX,
-                domain=False,
-                ticks=False,
-            ),
-        ),
-        y=alt.Y(
-            f"{y_field.column}:N",
-            sort=list(dict.fromkeys(table[y_field.column])),
-            axis=alt.Axis(title=y_field.title, labelFontSize=LABEL_FONT_PX, domain=False, ticks=False),
-        ),
-        tooltip=tooltips,
+    x = alt.X(
+        f"{x_field.column}:N",
+        sort=list(dict.fromkeys(table[x_field.column])),
+        axis=_make_axis(x_field, orient="top", labelAngle=-40),
     )
+    y = alt.Y(f"{y_field.column}:N", sort=list(dict.fromkeys(table[y_field.column])), axis=_make_axis(y_field))
+    base = alt.Chart(rows).encode(x=x, y=y, tooltip=tooltips)
     cells = (
         base.mark_rect(cursor="pointer", stroke=EDGE_COLOR)
         .encode(
@@ -82,3 +69,7 @@ def plot_heatmap(
         text=alt.Text("count:Q"), color=alt.Color("text_color:N", scale=None)
     )
     return alt.LayerChart(layer=[cells, counts]).resolve_scale(color="independent").configure_view(stroke=None)
+
+
+def _make_axis(field: HeatmapField, **options: Any) -> alt.Axis:
+    return alt.Axis(title=field.title, labelFontSize=LABEL_FONT_PX, domain=False, ticks=False, **options)

@@ -13,17 +13,17 @@ from pathlib import Path
 import click
 from click.shell_completion import shell_complete
 
-from emotion.cli.analyze import analyze
-from emotion.cli.app import app
-from emotion.cli.benchmark import benchmark
-from emotion.cli.classifier import classifier
-from emotion.cli.command import EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, StudioGroup
-from emotion.cli.datasets import dataset
-from emotion.cli.detector import detector
-from emotion.cli.generator import generator
-from emotion.cli.models import models, runs
+from emotion.cli.click_extensions import EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, StudioGroup
+from emotion.cli.commands.analyze import analyze
+from emotion.cli.commands.app import app
+from emotion.cli.commands.benchmark import benchmark
+from emotion.cli.commands.classifier import classifier
+from emotion.cli.commands.datasets import dataset
+from emotion.cli.commands.detector import detector
+from emotion.cli.commands.generator import generator
+from emotion.cli.commands.models import models, runs
+from emotion.cli.commands.video import video
 from emotion.cli.output import OutputError, guard_stdout
-from emotion.cli.video import video
 from emotion.environment import VERSION, set_workspace
 from emotion.errors import EmotionError
 

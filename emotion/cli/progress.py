@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from emotion.cli.command import Interrupted
+from emotion.cli.click_extensions import Interrupted
 
 if TYPE_CHECKING:
     from emotion.jobs.job import JobState

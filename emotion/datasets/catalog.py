@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.dataset import SPLITS
-from emotion.datasets.fer2013_files import CSV_COLUMNS, NPZ_ARRAYS, USAGE_SPLITS
-from emotion.datasets.image_folders import scan_image_tree, sort_labels
 from emotion.datasets.metadata import DATASETS_FOLDER, METADATA_FILE
+from emotion.datasets.readers.fer2013_files import CSV_COLUMNS, NPZ_ARRAYS, USAGE_SPLITS
+from emotion.datasets.readers.image_folders import scan_image_tree, sort_labels
 from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS

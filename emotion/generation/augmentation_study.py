@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +96,7 @@ def run_augmentation_study(
         "generator": sampler.bundle.sha256,
         "filter_classifier": classifier.bundle.sha256,
     }
+    folder.mkdir(parents=True, exist_ok=True)
 
     def run_condition(condition: str, seed: int) -> StudyRun:
         path = folder / f"{condition}-{seed}.json"
@@ -106,13 +108,7 @@ def run_augmentation_study(
         write_json(path, {"inputs": inputs, "run": run})
         return run
 
-    folder.mkdir(parents=True, exist_ok=True)
-    runs: list[StudyRun] = []
-    for seed in range(config.num_seeds):
-        for condition, description in CONDITIONS.items():
-            message = f"seed {seed + 1} of {config.num_seeds}: {description}"
-            reporter.progress(len(runs), config.num_seeds * len(CONDITIONS), message)
-            runs.append(run_condition(condition, seed))
+    runs = _run_conditions(run_condition, config.num_seeds, reporter)
     result: StudyResult = {
         "config": inputs["config"],
         "network": _NETWORK,
@@ -126,6 +122,18 @@ def run_augmentation_study(
     }
     write_json(folder / STUDY_FILE, result)
     return result
+
+
+def _run_conditions(
+    run_condition: Callable[[str, int], StudyRun], num_seeds: int, reporter: ProgressReporter
+) -> list[StudyRun]:
+    runs: list[StudyRun] = []
+    for seed in range(num_seeds):
+        for condition, description in CONDITIONS.items():
+            message = f"seed {seed + 1} of {num_seeds}: {description}"
+            reporter.progress(len(runs), num_seeds * len(CONDITIONS), message)
+            runs.append(run_condition(condition, seed))
+    return runs
 
 
 def _draw_synthetic(

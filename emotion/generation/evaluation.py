@@ -114,10 +114,17 @@ def evaluate_generator(
     }
     if config.trains_classifiers:
         on_progress("training on synthetic and on real faces")
-        synthetic = _generate_faces(sampler, training.labels, 3 * _FIRST_SEED, config.truncation)
-        evaluation["trained_on_synthetic"] = _train_and_test(synthetic, training, real)
-        evaluation["trained_on_real"] = _train_and_test(training.images, training, real)
+        accuracies = _compare_training_faces(sampler, training, real, config.truncation)
+        evaluation["trained_on_synthetic"], evaluation["trained_on_real"] = accuracies
     return evaluation
+
+
+def _compare_training_faces(
+    sampler: Sampler, training: Dataset, real: Dataset, truncation: float | None
+) -> tuple[float, float]:
+    """Return the accuracies on `real` of a classifier trained on synthetic faces, and of one trained on real ones."""
+    synthetic = _generate_faces(sampler, training.labels, 3 * _FIRST_SEED, truncation)
+    return _train_and_test(synthetic, training, real), _train_and_test(training.images, training, real)
 
 
 class _Splits(NamedTuple):

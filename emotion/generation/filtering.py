@@ -149,7 +149,7 @@ def add_to_dataset(
 ) -> AddedFaces:
     """Write accepted faces into `folder`/train/<expression>/ and record them in synthetic_faces.json.
 
-    Only the training split gets synthetic faces, so that validation and test measure on real ones.
+    Only the training split gets them: validation and test measure on real faces.
 
     Args:
         folder: A data set with a folder train/, or a folder to create.
@@ -172,21 +172,21 @@ def add_to_dataset(
     if folder.exists() and not (folder / "train").is_dir():
         raise DataError(f"{folder} is no data set with a folder train/; build one, or name a new folder.")
     accepted = sample_accepted(sampler, face_filter, expression, num_faces, first_seed=first_seed)
-    classifier = face_filter.classifier.bundle
+    generator, classifier = sampler.bundle, face_filter.classifier.bundle
     if not accepted.seeds:
         raise EmotionError(
             f"In none of {accepted.num_drawn} faces does {classifier.name} see {expression} with a probability of "
             f"{face_filter.min_prob:.0%}; choose a smaller minimum probability."
         )
-    added: AddedFaces = {
-        "expression": expression,
-        "seeds": list(accepted.seeds),
-        "num_drawn": accepted.num_drawn,
-        "min_prob": face_filter.min_prob,
-        "generator": {"name": sampler.bundle.name, "sha256": sampler.bundle.sha256},
-        "classifier": {"name": classifier.name, "sha256": classifier.sha256},
-    }
-    stem = f"train/{expression}/synthetic-{sampler.bundle.sha256[:8]}"
+    added = AddedFaces(
+        expression=expression,
+        seeds=list(accepted.seeds),
+        num_drawn=accepted.num_drawn,
+        min_prob=face_filter.min_prob,
+        generator={"name": generator.name, "sha256": generator.sha256},
+        classifier={"name": classifier.name, "sha256": classifier.sha256},
+    )
+    stem = f"train/{expression}/synthetic-{generator.sha256[:8]}"
     files = {
         f"{stem}-{seed}.png": encode_face_png(face) for seed, face in zip(accepted.seeds, accepted.faces, strict=True)
     }

@@ -1,8 +1,25 @@
-"""Typed contents of an evaluation's report and of an augmentation study's result, as written to JSON."""
+"""Typed contents of the reports of trainings and evaluations and of an augmentation study, as written to JSON."""
 
 from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
+
+from emotion.training.runs.folder import TrainingSummary
+
+
+class GeneratorMetrics(TypedDict):
+    """Metrics of an epoch on the validation split."""
+
+    frechet: float
+    class_consistency: float
+    diversity: float
+
+
+class GeneratorReport(TrainingSummary):
+    """The report of a generator's training; `emotion generator evaluate` adds `evaluation` to the file."""
+
+    validation: GeneratorMetrics
+    export_difference: float
 
 
 class Consistency(TypedDict):

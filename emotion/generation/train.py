@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError, ModelError
 from emotion.expressions import EXPRESSIONS
 from emotion.generation.config import GanConfig
+from emotion.generation.reports import GeneratorMetrics, GeneratorReport
 from emotion.generation.sample_sheets import save_sheets
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
@@ -23,8 +24,6 @@ from emotion.training.runs.folder import (
     write_config,
 )
 from emotion.training.runs.run_context import RunContext
-
-_VALIDATION_METRICS: Final = ("frechet", "class_consistency", "diversity")
 
 
 def train_generator(
@@ -53,15 +52,7 @@ def train_generator(
         ModelError: `guidance_classifier` is no classifier or lacks a label.
         TrainingStopped: The reporter requested a stop; the same call resumes.
     """
-    if guidance_classifier.kind != "classifier":
-        raise ModelError(
-            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
-        )
-    unknown = [name for name in data.label_names if name not in EXPRESSIONS]
-    if unknown:
-        raise DataError(
-            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
-        )
+    _check_inputs(data, guidance_classifier)
     # Keras takes three seconds and 600 MB: only a process that trains loads it.
     from emotion.generation.networks import with_pixel_output
     from emotion.generation.trainer import train_gan
@@ -81,17 +72,33 @@ def train_generator(
     return open_model(folder)
 
 
-def _make_report(history: list[dict[str, str]], export_difference: float) -> dict[str, Any]:
+def _check_inputs(data: Dataset, guidance_classifier: ModelBundle) -> None:
+    if guidance_classifier.kind != "classifier":
+        raise ModelError(
+            f"{guidance_classifier.folder} is a {guidance_classifier.kind}; a generator is guided by a classifier."
+        )
+    unknown = [name for name in data.label_names if name not in EXPRESSIONS]
+    if unknown:
+        raise DataError(
+            f"{data.source} has the labels {', '.join(unknown)}; a generator can only learn {', '.join(EXPRESSIONS)}."
+        )
+
+
+def _make_report(history: list[dict[str, str]], export_difference: float) -> GeneratorReport:
     best = min(history, key=lambda row: float(row["frechet"]))
-    return {
-        "validation": {name: float(best[name]) for name in _VALIDATION_METRICS},
-        "export_difference": export_difference,
+    return GeneratorReport(
+        validation=GeneratorMetrics(
+            frechet=float(best["frechet"]),
+            class_consistency=float(best["class_consistency"]),
+            diversity=float(best["diversity"]),
+        ),
+        export_difference=export_difference,
         **summarize_history(history, int(best["epoch"])),
-    }
+    )
 
 
 def _make_card(
-    folder: Path, data: Dataset, config: GanConfig, guidance_classifier: ModelBundle, report: dict[str, Any]
+    folder: Path, data: Dataset, config: GanConfig, guidance_classifier: ModelBundle, report: GeneratorReport
 ) -> dict[str, Any]:
     from emotion.generation.networks import FACE_SIZE, LATENT_DIM
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
@@ -35,7 +35,7 @@ from emotion.jobs.process_record import (
     is_alive,
 )
 from emotion.jobs.result_manifest import JOB, ResultManifest
-from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, read_json, write_json
+from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, read_json_or_empty, write_json
 
 JOB_FILE: Final = "job.json"
 PROGRESS_FILE: Final = "progress.json"
@@ -102,14 +102,14 @@ class Job:
     @property
     def label(self) -> str:
         """The name that a person gave it (plain text, any characters), else the folder's name."""
-        label = self._read_json(JOB_FILE).get("label")
+        label = read_json_or_empty(self.folder / JOB_FILE).get("label")
         return label if isinstance(label, str) and label else self.folder.name
 
     @property
     def created_at(self) -> float:
         """When it was created, else when its process started, in unix seconds; 0 where neither is recorded."""
-        created = finite_float(self._read_json(JOB_FILE).get("created"))
-        return created or finite_float(self._read_json(STATE_FILE).get("process_started_at")) or 0.0
+        created = finite_float(read_json_or_empty(self.folder / JOB_FILE).get("created"))
+        return created or finite_float(read_json_or_empty(self.folder / STATE_FILE).get("process_started_at")) or 0.0
 
     def read_state(self) -> JobState:
         """Read the current state; never raises: a job with a damaged record counts as interrupted."""
@@ -123,7 +123,7 @@ class Job:
         return self._make_state("interrupted", "It was killed or the computer shut down: see its log, resume it.")
 
     def _make_state(self, status: JobStatus, error: str | None) -> JobState:
-        progress = self._read_json(PROGRESS_FILE)
+        progress = read_json_or_empty(self.folder / PROGRESS_FILE)
         return JobState(
             status=status,
             done=finite_float(progress.get("done")) or 0.0,
@@ -134,11 +134,6 @@ class Job:
             seconds_left=finite_float(progress.get("seconds_left")) if status == "running" else None,
             error=error,
         )
-
-    def _read_json(self, name: str) -> dict[str, Any]:
-        with suppress(JobError):
-            return read_json(self.folder / name) or {}
-        return {}
 
     def tail_log(self, n: int = 20) -> str:
         """Return the last `n` lines that it printed; lines of more than 500 bytes may be cut."""

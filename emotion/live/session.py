@@ -30,6 +30,7 @@ from emotion.media.image_reader import encode_png
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import serialization
+from emotion.results.records import Provenance
 from emotion.tracking.stream import Stream
 
 HISTORY_SECONDS: Final = 30.0
@@ -50,6 +51,13 @@ class _FrameTask:
     options: LiveOptions
     done: threading.Event = field(default_factory=threading.Event)
     annotated_image: ImageArray | None = None
+
+
+class LiveProvenance(Provenance):
+    """What made a snapshot or a recording, and when."""
+
+    created_at: str
+    detector: str
 
 
 class LiveSession:
@@ -264,7 +272,7 @@ class LiveSession:
         if recorder is not None:
             recorder.close()
 
-    def _make_provenance(self, age_seconds: float = 0.0) -> dict[str, Any]:
+    def _make_provenance(self, age_seconds: float = 0.0) -> LiveProvenance:
         """Describe how something was made that is `age_seconds` old."""
         bundle = self._analyzer.classifier.bundle
         return {

@@ -1,32 +1,27 @@
-"""Analyze images: detect faces, classify their expressions, and explain uncertain labels. No state between images."""
+"""Analyze images: detect faces, fuse the scores of detector and classifier, and classify expressions, without state."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.boxes import non_max_suppression, to_xyxy
-from emotion.checks import check_count, check_number
-from emotion.errors import SettingsError
 from emotion.faces import Box, Face
 from emotion.media.image_reader import ImageSource, as_rgb, rotate
 from emotion.model_store.store import get_default_model, open_model
-from emotion.recognition.classification import ExpressionClassifier, Prediction
+from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
-from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
+from emotion.recognition.detection import FaceDetector, min_face_size
 from emotion.recognition.detector_factory import make_detector
-from emotion.recognition.onnx_detector import OnnxFaceDetector
-from emotion.recognition.score_fusion import ScoreFusion
+from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
+from emotion.recognition.labeling import ClassifiedFace, label_faces
+from emotion.recognition.settings import AnalyzerSettings
 
-# An `AnalyzerSettings.max_side` with which no image is reduced, and images of at most 4096 pixels are enlarged twice:
-# faces from 12 pixels are detected. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
-FULL_RESOLUTION_SIDE: Final = 16384
 Rotation = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
 
@@ -37,52 +32,8 @@ _UPRIGHT_SCORE: Final = 0.8
 _ROTATION_MARGIN: Final = 1.5
 _MIN_ROTATED_SCORE: Final = 0.5  # the least score of the most certain face of a rotation
 _MAX_TRIAL_SIDE: Final = 1280  # pixels; the other rotations are searched reduced to this side until one is chosen
-_MIN_FACE_PROB: Final = 0.1  # the face probability of the classifier below which there is no label
-_MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named, too
 _MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
 _CANDIDATE_RATIO: Final = 0.6  # share of the detection threshold from which a region is anonymized
-_SMALL_FACE_PX: Final = 24  # half of the side that the classifier reads
-_MAX_YAW_RATIO: Final = 0.35  # of `Landmarks.yaw_ratio`, a head turned far to the side
-_DARK_LEVEL: Final = 45  # mean gray level of a crop
-_BLURRED_SHARPNESS: Final = 0.02  # of `measure_sharpness`
-_MIN_SEARCHED_PX: Final = 20.0  # pixels of the searched image
-_MIN_FACE_PX: Final = 12.0  # pixels of the original image, with `FULL_RESOLUTION_SIDE`
-
-
-@dataclass(frozen=True)
-class AnalyzerSettings:
-    """Settings of detector and classifier.
-
-    Attributes:
-        detection_threshold: The least score of a face, 0 to 1.
-        min_confidence: The least confidence of a label, 0 to 1; one with less is displayed as "unsure". Of the
-            validation faces with a majority, the built-in classifier reaches 0.5 for nine of ten, and is right for nine
-            of ten of these.
-        max_side: Larger images are searched reduced to this long side in pixels, see `search_scale`.
-        head: The head of the classifier; the default one of its card for None.
-    """
-
-    detection_threshold: float = 0.6
-    min_confidence: float = 0.5
-    max_side: int = 1280
-    head: str | None = None
-
-    def __post_init__(self) -> None:
-        check_number("detection_threshold", self.detection_threshold, 0, 1)
-        check_number("min_confidence", self.min_confidence, 0, 1)
-        check_count("max_side", self.max_side, 1)
-        if not isinstance(self.head, str | None):
-            raise SettingsError(
-                f"The setting head is {self.head!r}; expected the name of a head of the model, or None."
-            )
-
-
-class ClassifiedFace(NamedTuple):
-    """A face, the gray uint8 crop (size, size) that the classifier read, and its prediction."""
-
-    face: Face
-    crop: NDArray[np.uint8]
-    prediction: Prediction
 
 
 class OrientedResult(NamedTuple):
@@ -114,8 +65,8 @@ class Analyzer:
     def __init__(self, detector: FaceDetector, classifier: ExpressionClassifier) -> None:
         self.detector = detector
         self.classifier = classifier
-        self._face_classifier = _choose_face_classifier(detector, classifier)
-        self.score_fusion = _load_score_fusion(detector, self._face_classifier)  # None where the detector alone decides
+        self._face_classifier = choose_face_classifier(detector, classifier)
+        self.score_fusion = load_score_fusion(detector, self._face_classifier)  # None where the detector alone decides
         self._lock = threading.Lock()  # the detectors of OpenCV are not thread-safe
 
     def analyze(
@@ -136,7 +87,7 @@ class Analyzer:
             SettingsError: Where the model does not have the head of the settings.
         """
         settings = settings or AnalyzerSettings()
-        return _label_faces(self.classify_all(as_rgb(image, order=order), settings, tta=True), settings.min_confidence)
+        return label_faces(self.classify_all(as_rgb(image, order=order), settings, tta=True), settings.min_confidence)
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
@@ -263,7 +214,7 @@ class Analyzer:
                 best = self._analyze_rotated(image, best.rotation, settings)
         candidate_boxes = tuple(face.box for face in best.candidates)
         return OrientedResult(
-            best.image, _label_faces(best.classified_faces, settings.min_confidence), best.rotation, candidate_boxes
+            best.image, label_faces(best.classified_faces, settings.min_confidence), best.rotation, candidate_boxes
         )
 
     def _analyze_rotated(
@@ -298,15 +249,6 @@ class _RotatedAnalysis(NamedTuple):
     upright_score: float  # the sum over `classified_faces`
 
 
-def _label_faces(classified_faces: tuple[ClassifiedFace, ...], min_confidence: float) -> tuple[Face, ...]:
-    """Give the faces their scores and reasons of uncertainty, and sort them in reading order."""
-    labeled = (
-        face.with_scores(prediction.scores, explain_uncertainty(face, crop, prediction, min_confidence))
-        for face, crop, prediction in classified_faces
-    )
-    return sort_reading_order(tuple(labeled))
-
-
 def load_analyzer(detector: str | None = None, model: Path | None = None) -> Analyzer:
     """Load a detector and a classifier.
 
@@ -319,94 +261,3 @@ def load_analyzer(detector: str | None = None, model: Path | None = None) -> Ana
     """
     bundle = open_model(model) if model else get_default_model("classifier")
     return Analyzer(make_detector(detector), ExpressionClassifier(bundle))
-
-
-def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
-    """Return the smallest size in pixels of a face in an image (H, W, ...) that is searched with `max_side`.
-
-    A smaller crop has no detail for the classifier, and detectors take the dot of an i for a head.
-    """
-    height, width = shape[:2]
-    if max_side >= FULL_RESOLUTION_SIDE:
-        return max(_MIN_FACE_PX, _MIN_SEARCHED_PX / max_search_scale(height, width, max_side))
-    return _MIN_SEARCHED_PX / search_scale(height, width, max_side)
-
-
-def _choose_face_classifier(detector: FaceDetector, classifier: ExpressionClassifier) -> ExpressionClassifier:
-    """Choose the classifier of face probabilities.
-
-    It is the given one; it is the built-in one where the given one has no face head, or where only the built-in one was
-    calibrated with the detector.
-    """
-    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if not isinstance(classifier, ExpressionClassifier) or (classifier.has_face_head and weights is None):
-        return classifier
-    built_in = get_default_model("classifier")
-    is_calibrated = weights is not None and weights.classifier == built_in.sha256
-    if classifier.bundle.sha256 == built_in.sha256 or (classifier.has_face_head and not is_calibrated):
-        return classifier
-    return ExpressionClassifier(built_in)
-
-
-def _load_score_fusion(detector: FaceDetector, classifier: ExpressionClassifier) -> ScoreFusion | None:
-    """Return the fusion of both scores for a calibrated pair, or for a detector that needs verification; else None."""
-    if detector.needs_verification:
-        return ScoreFusion()
-    weights = detector.score_fusion if isinstance(detector, OnnxFaceDetector) else None
-    if weights and weights.classifier == classifier.bundle.sha256:
-        return ScoreFusion(weights.detector_weight, weights.classifier_weight, weights.bias)
-    return None
-
-
-def explain_uncertainty(
-    face: Face, crop: NDArray[np.uint8], prediction: Prediction, min_confidence: float
-) -> str | None:
-    """Explain why a label is not reliable.
-
-    Args:
-        face: The detected face.
-        crop: The gray uint8 crop (size, size) that the classifier read.
-        prediction: The prediction for the crop.
-        min_confidence: The least confidence of a reliable label, 0 to 1.
-
-    Returns:
-        The most likely cause for a person to read; two labels where the second one is at least half as probable as the
-        first. None where the confidence is high enough and the crop shows a face.
-    """
-    if prediction.face_prob < _MIN_FACE_PROB:
-        return "hardly a face"
-    if prediction.scores.confidence >= min_confidence:
-        return None
-    if min(face.box.width, face.box.height) < _SMALL_FACE_PX:
-        return f"small: {min(face.box.width, face.box.height):.0f} pixels wide"
-    if face.landmarks is not None and abs(face.landmarks.yaw_ratio) > _MAX_YAW_RATIO:
-        return "turned to the side"
-    if crop.mean() < _DARK_LEVEL:
-        return "dark"
-    if measure_sharpness(crop) < _BLURRED_SHARPNESS:
-        return "blurred"
-    (first, p), (second, q) = sorted(prediction.scores.items(), key=lambda item: -item[1])[:2]
-    return f"between {first} and {second}" if q >= _MIN_RIVAL_RATIO * p else "low confidence"
-
-
-def measure_sharpness(crop: NDArray[np.uint8]) -> float:
-    """Compute the variance of the Laplacian of a gray crop over its variance; it exceeds 0.1 for sharp faces.
-
-    The method of Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy", divided by the contrast so
-    that a pale image does not count as blurred.
-    """
-    return float(cv2.Laplacian(crop, cv2.CV_64F).var() / max(1.0, float(crop.var())))
-
-
-def sort_reading_order(faces: tuple[Face, ...]) -> tuple[Face, ...]:
-    """Sort faces by rows from top to bottom, and within a row from left to right.
-
-    A row consists of the faces whose center lies above the lower edge of its topmost face.
-    """
-    rest = sorted(faces, key=lambda face: face.box.center[1])
-    ordered: list[Face] = []
-    while rest:
-        row = [face for face in rest if face.box.center[1] <= rest[0].box.y2]
-        ordered += sorted(row, key=lambda face: face.box.x1)
-        rest = [face for face in rest if face.box.center[1] > row[0].box.y2]
-    return tuple(ordered)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from emotion.expressions import UNCERTAIN, ExpressionStyle, get_style
+from emotion.expressions import UNCERTAIN, ExpressionStyle, get_style, text_color
 from emotion.faces import Box, Face
 from emotion.formatting import format_percent
 from emotion.media.image_array import ImageArray
@@ -225,11 +225,11 @@ def _render_label(text: str, label: str, font_size: int) -> NDArray[np.float32]:
     pad, sign = max(3, font_size // 4), round(font_size * 0.8)
     h, w = round(font_size * 1.35), round(right - left) + sign + 3 * pad
     ground = hex_to_rgb(look.color)
-    ink = (17, 17, 17) if _luminance(ground) > 0.2 else (255, 255, 255)
+    ink = hex_to_rgb(text_color(label))
     chip = Image.new("RGBA", (w, h), (0, 0, 0, 0))
     draw = ImageDraw.Draw(chip)
     draw.rounded_rectangle((0, 0, w - 1, h - 1), radius=h // 4, fill=(*ground, 255), outline=(20, 20, 20, 255))
-    _draw_symbol(draw, look, pad + sign / 2, h / 2, sign / 2, ink, ground)
+    _draw_symbol(draw, look, (pad + sign / 2, h / 2), sign / 2, ink, ground)
     draw.text((2 * pad + sign, h / 2), text, font=font, fill=(*ink, 255), anchor="lm")
     return np.asarray(chip, np.float32) / np.float32(255)
 
@@ -237,13 +237,13 @@ def _render_label(text: str, label: str, font_size: int) -> NDArray[np.float32]:
 def _draw_symbol(
     draw: ImageDraw.ImageDraw,
     style: ExpressionStyle,
-    x: float,
-    y: float,
+    center: tuple[float, float],
     radius: float,
     color: tuple[int, int, int],
     background: tuple[int, int, int],
 ) -> None:
     """Draw the symbol of an expression as a shape, since the default font lacks these characters."""
+    x, y = center
 
     def ring(n: int, start: float, radii: Callable[[int], float]) -> list[tuple[float, float]]:
         angles = [math.radians(start + 360 * i / n) for i in range(n)]
@@ -291,9 +291,3 @@ def _paste_label(image: ImageArray, label: NDArray[np.float32], x: int, y: int) 
 def hex_to_rgb(color: str) -> tuple[int, int, int]:
     """Convert "#rrggbb" to red, green and blue, 0 to 255."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
-
-
-def _luminance(rgb: tuple[int, int, int]) -> float:
-    """Compute the relative luminance of WCAG 2, 0 to 1; it decides the text color for a contrast of at least 4.5."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from emotion.faces import Box
 from emotion.media.image_reader import ImageSource, as_rgb
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import pixelate
+from emotion.recognition.settings import AnalyzerSettings
 
 _HOLD_SECONDS: Final = 1.0  # seconds for which the last box of an undetected face stays pixelated
 _MARGIN_FACTOR: Final = 1.5  # enlarges the last box of an undetected face, since the face may have moved

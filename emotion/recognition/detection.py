@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from emotion.faces import Face
 from emotion.recognition.cropping import CropGeometry
+from emotion.recognition.settings import FULL_RESOLUTION_SIDE
 
 _MAX_ASPECT_RATIO: Final = 2  # in short sides; a longer image, such as a panorama, does not have smaller faces
+_MIN_SEARCHED_PX: Final = 20.0  # pixels of the searched image
+_MIN_FACE_PX: Final = 12.0  # pixels of the original image, with `FULL_RESOLUTION_SIDE`
 
 
 class FaceDetector(Protocol):
@@ -66,6 +69,17 @@ def max_search_scale(height: int, width: int, max_side: int) -> float:
     `search_scale`, whose arguments it takes.
     """
     return max(search_scale(height, width, max_side), min(2.0, max_side / (2 * max(height, width))))
+
+
+def min_face_size(shape: tuple[int, ...], max_side: int) -> float:
+    """Return the smallest size in pixels of a face in an image (H, W, ...) that is searched with `max_side`.
+
+    A smaller crop has no detail for the classifier, and detectors take the dot of an i for a head.
+    """
+    height, width = shape[:2]
+    if max_side >= FULL_RESOLUTION_SIDE:
+        return max(_MIN_FACE_PX, _MIN_SEARCHED_PX / max_search_scale(height, width, max_side))
+    return _MIN_SEARCHED_PX / search_scale(height, width, max_side)
 
 
 def resize_long_side(image: NDArray[np.uint8], long_side: int) -> tuple[NDArray[np.uint8], float, float]:

@@ -202,8 +202,8 @@ class OnnxFaceDetector:
         output = self._session.get_outputs()[0].shape
         if len(shape) != 4 or shape[-1] != 3 or len(output) != 3 or output[-1] != VALUES_PER_CELL:
             raise ModelError(
-                f"The network of the model {bundle.name} reads {shape} and answers {output}; expected pictures with 3 "
-                f"colors and {VALUES_PER_CELL} values for each cell."
+                f"The network of the model {bundle.name} has inputs of shape {shape} and outputs of shape {output}; "
+                f"expected images with 3 colors and {VALUES_PER_CELL} values for each cell."
             )
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:

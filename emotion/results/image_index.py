@@ -7,9 +7,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from emotion.errors import ResultFolderError
+from emotion.results.records import PhotoRecord
 
 INDEX_FILE: Final = ".images.jsonl"
 
@@ -46,7 +47,7 @@ class IndexLine(TypedDict):
     sha256: str
     files: list[str]
     message: str
-    record: dict[str, Any]
+    record: PhotoRecord
     rows: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from emotion.media.image_reader import encode_jpeg, encode_png
 from emotion.recognition.analyzer import Rotation
 from emotion.recognition.annotation import annotate
 from emotion.results import serialization
+from emotion.results.records import PhotoRecord
 from emotion.results.saving import save_by_suffix
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ImageResult:
 
         return tables.faces_table([(self.name, self.faces)])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PhotoRecord:
         """Make a dictionary of plain values that `json.dumps` accepts."""
         height, width = self.image.shape[:2]
         return serialization.photo_to_dict(self.name, width, height, self.faces, self.rotation)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from emotion.faces import Box, Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import decode_image, encode_jpeg, encode_png, read_image, rotate
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
+from emotion.recognition.analyzer import Analyzer, Rotation
 from emotion.recognition.annotation import annotate, pixelate
 from emotion.recognition.cropping import crop_faces, to_gray
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
+from emotion.results.records import PhotoRecord
 
 # Only certainty reaches this threshold: every other face gets a reason, which `apply_min_confidence` may remove.
 _EXPLAIN_ALL: Final = 1.0
@@ -127,7 +129,7 @@ class Photo(NamedTuple):
         """Return a thumbnail, RGB uint8."""
         return downscale(read_image(self.analysis.render_preview(anonymize)), _THUMBNAIL_SIDE_PX)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PhotoRecord:
         """Return the photo and its faces as plain JSON values, see `serialization.photo_to_dict`."""
         analysis = self.analysis
         return serialization.photo_to_dict(

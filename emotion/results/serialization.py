@@ -14,12 +14,13 @@ from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, Scores
 from emotion.media.image_array import ImageArray
+from emotion.results.records import FaceRecord, FrameRecord, PhotoRecord
 
 PROGRAM: Final = f"Emotion Studio {VERSION}"  # in the provenance of every saved result
 _MAX_NAME_LENGTH: Final = 60
 
 
-def face_to_dict(face: Face) -> dict[str, Any]:
+def face_to_dict(face: Face) -> FaceRecord:
     """Return a face as plain JSON values; box in pixels, half-open."""
     scores = dict(face.scores) if face.scores else {}
     return {
@@ -47,7 +48,7 @@ def face_from_dict(record: Mapping[str, Any]) -> Face:
 
 def photo_to_dict(
     file: str, width: int, height: int, faces: Sequence[Face], rotation: int = 0, reduction: int = 1
-) -> dict[str, Any]:
+) -> PhotoRecord:
     """Return a photo and its faces as plain JSON values.
 
     Args:
@@ -58,13 +59,12 @@ def photo_to_dict(
         rotation: Degrees clockwise by which the photo was rotated to find the faces; left out for 0.
         reduction: Factor by which width and height of the file were divided; left out for 1.
     """
-    record: dict[str, Any] = {
-        "file": file,
-        "width": width,
-        "height": height,
-        "faces": [face_to_dict(face) for face in faces],
-    }
-    return record | ({"rotation": rotation} if rotation else {}) | ({"reduction": reduction} if reduction > 1 else {})
+    record = PhotoRecord(file=file, width=width, height=height, faces=[face_to_dict(face) for face in faces])
+    if rotation:
+        record["rotation"] = rotation
+    if reduction > 1:
+        record["reduction"] = reduction
+    return record
 
 
 def count_expressions(faces: Sequence[Face]) -> dict[str, int]:
@@ -78,15 +78,12 @@ def format_counts(faces: Sequence[Face]) -> str:
     return ", ".join(f"{count} {label}" for label, count in count_expressions(faces).items()) or "no face"
 
 
-def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> dict[str, Any]:
-    """Return a frame of a stream as plain JSON values.
-
-    Its faces have `track_id` (may be null) and `display_label` beside the fields of `face_to_dict`.
-    """
+def frame_to_dict(timestamp: float, faces: Sequence[Face]) -> FrameRecord:
+    """Return a frame of a stream as plain JSON values."""
     return {
         "timestamp": round(timestamp, 3),
         "faces": [
-            {"track_id": face.track_id, "display_label": face.display_label} | face_to_dict(face) for face in faces
+            {"track_id": face.track_id, "display_label": face.display_label, **face_to_dict(face)} for face in faces
         ],
     }
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.faces import Face, Scores
-from emotion.recognition.analyzer import ClassifiedFace, explain_uncertainty
 from emotion.recognition.classification import Prediction, softmax
+from emotion.recognition.labeling import ClassifiedFace, explain_uncertainty
 
 NEUTRAL: Final = "neutral"
 # How far the probability of a displayed label may fall below the minimum confidence: during a change between two labels
@@ -129,7 +129,7 @@ class TrackState:
             `min_confidence - HYSTERESIS`; all labels of an uncertain face have one below `min_confidence`.
         """
         if self._classified_face is None:
-            return replace(face, uncertainty_reason="not read yet")
+            return replace(face, uncertainty_reason="not classified yet")
         scores = self.scores
         label = self._hysteresis.update(scores, timestamp, min_confidence, switch_margin, switch_delay)
         if label is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from emotion.checks import check_count, check_number
 from emotion.errors import SettingsError
-from emotion.recognition.analyzer import AnalyzerSettings
+from emotion.recognition.settings import AnalyzerSettings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -20,8 +19,10 @@ from emotion.checks import check_timestamp
 from emotion.errors import EmotionError, SettingsError
 from emotion.faces import Face, FrameResult
 from emotion.media.image_reader import ImageSource, as_rgb
-from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer, min_face_size
+from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.detection import min_face_size
+from emotion.tracking.calibration import Calibration
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
 from emotion.tracking.settings import StreamSettings, StreamStats
@@ -43,11 +44,6 @@ class _Frame(NamedTuple):
     settings: StreamSettings  # of the stream when the frame came
 
 
-class _CalibrationRequest(Enum):
-    START = auto()
-    CLEAR = auto()
-
-
 class Stream:
     """Frames in the order of time -> faces with track IDs, smoothed labels and reasons of uncertainty.
 
@@ -62,14 +58,12 @@ class Stream:
     Attributes:
         last_result: The result of the last frame.
         track_info: More about the faces of `last_result`, by track ID.
-        calibration_succeeded: Whether the last calibration found a neutral face; None before the first one ends.
     """
 
     def __init__(self, analyzer: Analyzer | None = None, settings: StreamSettings | None = None) -> None:
         self.settings = settings or StreamSettings()
         self.last_result = FrameResult(-1, 0.0)
         self.track_info: Mapping[int, TrackInfo] = MappingProxyType({})
-        self.calibration_succeeded: bool | None = None
         self._analyzer = analyzer or load_analyzer()
         self._stats = StreamStats()
         self._tracker = Tracker()
@@ -77,9 +71,7 @@ class Stream:
         self._track_states: dict[int, TrackState] = {}
         self._frame_shape: tuple[int, int] = (0, 0)  # height, width of the last frame
         self._last_search = -math.inf  # timestamp of the last search of a whole frame
-        self._calibration_request: _CalibrationRequest | None = None  # carried out with the next frame
-        self._calibration_duration = 0.0
-        self._calibration_end: float | None = None  # timestamp; None while there is no calibration
+        self._calibration = Calibration()
         self._lock = threading.Lock()
 
     @property
@@ -112,7 +104,7 @@ class Stream:
             frame = _Frame(image, to_gray(image), timestamp, self.settings)
             start = time.perf_counter()
             self._handle_scene_change(frame)
-            self._update_calibration(timestamp)
+            self._calibration.update(timestamp, self._track_states, self.last_result.faces)
             with self._catch_errors():
                 self._detect(frame)
             detected = time.perf_counter()
@@ -144,21 +136,23 @@ class Stream:
             raise EmotionError("No face is visible that could rest; look into the camera and start again.")
         if NEUTRAL not in scores:
             raise EmotionError(
-                f"The chosen answer has the labels {', '.join(scores)}; a resting face needs one with {NEUTRAL!r}."
+                f"The head has the labels {', '.join(scores)}; choose one with {NEUTRAL!r} to calibrate."
             )
-        self._calibration_duration, self._calibration_request = duration, _CalibrationRequest.START
+        self._calibration.start(duration)
 
     def clear_calibration(self) -> None:
         """Show the scores without a shift from the next frame on."""
-        self._calibration_request = _CalibrationRequest.CLEAR
+        self._calibration.clear()
 
     @property
     def calibration_seconds_left(self) -> float | None:
         """Seconds until the calibration ends; None while there is none."""
-        end = self._calibration_end  # read once, since another thread may process the next frame
-        if self._calibration_request is _CalibrationRequest.START:
-            return self._calibration_duration
-        return None if end is None else max(0.0, end - self.last_result.timestamp)
+        return self._calibration.seconds_left(self.last_result.timestamp)
+
+    @property
+    def calibration_succeeded(self) -> bool | None:
+        """Whether the last calibration found a neutral face; None before the first one ends."""
+        return self._calibration.succeeded
 
     def _handle_scene_change(self, frame: _Frame) -> None:
         """Remove the tracks at a cut and where the aspect ratio changes; rescale them where only the size changes."""
@@ -171,24 +165,6 @@ class Stream:
         elif width != width0:
             self._tracker.rescale(width / width0)
         self._frame_shape = height, width
-
-    def _update_calibration(self, timestamp: float) -> None:
-        """Start, clear or finish a calibration."""
-        request, self._calibration_request = self._calibration_request, None
-        if request is not None:
-            self.calibration_succeeded = None
-        if request is _CalibrationRequest.CLEAR:
-            self._calibration_end = None
-            for state in self._track_states.values():
-                state.clear_calibration()
-        elif request is _CalibrationRequest.START:
-            self._calibration_end = timestamp + self._calibration_duration
-            for face in self.last_result.faces:
-                self._get_state(face).start_calibration()
-        elif self._calibration_end is not None and timestamp >= self._calibration_end:
-            self._calibration_end = None
-            succeeded = [state.finish_calibration() for state in self._track_states.values()]
-            self.calibration_succeeded = any(succeeded)
 
     def _detect(self, frame: _Frame) -> None:
         """Search near the tracked faces or the whole frame, and the whole frame where a tracked face is not found."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,7 @@ Arrays = list[NDArray[Any]]
 
 def copy_values(variables: Sequence[Any]) -> Arrays:
     """Return copies of the values of Keras variables."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    return [np.array(variable) for variable in variables]
 
 
 def save_checkpoint(folder: Path, variables: Sequence[Any], best_weights: Arrays, progress: Sequence[float]) -> None:

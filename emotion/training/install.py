@@ -14,8 +14,9 @@ from emotion.jobs.result_manifest import MODEL
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import ModelBundle, list_models, open_model
 from emotion.storage import read_json, write_json
-from emotion.training.runs.predictions import EXAMPLES_FILE, PREDICTIONS_FILE, ROBUSTNESS_FILE
+from emotion.training.runs.predictions import PREDICTIONS_FILE, ROBUSTNESS_FILE
 from emotion.training.runs.step_monitor import STEPS_FILE
+from emotion.training.runs.tracked_examples import EXAMPLES_FILE
 
 
 def install_model(

@@ -32,6 +32,22 @@ class ClassScores(TypedDict):
     n: int
 
 
+class LabelScores(ClassScores):
+    """The scores of one class with its name."""
+
+    label: str
+
+
+class ReliabilityBin(TypedDict):
+    """The predictions with a confidence from `low` to `high`: their number, mean confidence and accuracy."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
 def cross_entropy(logits: Logits, targets: NDArray, temperature: float = 1.0) -> float:
     """Return the mean cross-entropy in nats of softmax(logits (n, c) / temperature) and `targets`.
 
@@ -96,12 +112,12 @@ def calibration_error(confidence: NDArray, correct: NDArray, num_bins: int = 15)
     return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / max(1, total)
 
 
-def reliability_bins(probabilities: NDArray, labels: NDArray[np.integer], num_bins: int = 15) -> list[dict[str, Any]]:
-    """Return `low`, `high`, `n`, mean `confidence` and `accuracy` of each filled bin of the highest probability."""
+def reliability_bins(probabilities: NDArray, labels: NDArray[np.integer], num_bins: int = 15) -> list[ReliabilityBin]:
+    """Return the filled bins of the highest probability."""
     return bin_by_confidence(probabilities.max(1), probabilities.argmax(1) == labels, num_bins)
 
 
-def bin_by_confidence(confidence: NDArray, correct: NDArray, num_bins: int = 15) -> list[dict[str, Any]]:
+def bin_by_confidence(confidence: NDArray, correct: NDArray, num_bins: int = 15) -> list[ReliabilityBin]:
     """Return the bins of `reliability_bins` for confidences (n,) 0 to 1; `correct` (n,) is 0 or 1, or a share between.
 
     Not scikit-learn's `calibration_curve`, which has no counts and takes no shares.

@@ -15,7 +15,7 @@ from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
-from emotion.storage import read_json
+from emotion.storage import read_json, read_json_or_empty
 from emotion.training.classifier.zoo import list_architectures
 from emotion.training.runs.folder import (
     CONFIG_FILE,
@@ -23,6 +23,7 @@ from emotion.training.runs.folder import (
     REPORT_FILE,
     RUNS_FOLDER,
     best_epoch_row,
+    parse_number,
     read_history,
 )
 from emotion.training.runs.predictions import Predictions
@@ -114,7 +115,7 @@ def _find_copies(run: RunSummary, models: list[RunSummary]) -> tuple[Path, ...]:
 
 
 def _read_network_entry(run: RunSummary) -> Any:
-    files = _read_json_object(run.folder / CARD_FILE).get("files")
+    files = read_json_or_empty(run.folder / CARD_FILE).get("files")
     return files.get("model.onnx") if isinstance(files, dict) else None
 
 
@@ -139,7 +140,7 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
     files = {name for name in names if (folder / name).is_file()}
     if not files:
         return None
-    config, card, report = (_read_json_object(folder / name) for name in (CONFIG_FILE, CARD_FILE, REPORT_FILE))
+    config, card, report = (read_json_or_empty(folder / name) for name in (CONFIG_FILE, CARD_FILE, REPORT_FILE))
     history = read_history(folder)
     job = Job(folder.resolve())
     status = job.read_state() if files & {"state.json", "job.json"} and not is_builtin else None
@@ -156,7 +157,7 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
         epochs=epochs if isinstance(epochs, int) else len(history),
         best_epoch=best_epoch,
         best_accuracy=best_accuracy,
-        train_minutes=sum(_parse_float(row.get("seconds")) or 0.0 for row in history) / 60
+        train_minutes=sum(parse_number(row.get("seconds")) or 0.0 for row in history) / 60
         or float(report.get("train_minutes") or 0),
         is_builtin=is_builtin,
         config=config,
@@ -189,31 +190,17 @@ def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float |
     best = best_epoch_row(history)
     if best is None:
         return None, None
-    accuracies = (_parse_float(best.get(name)) for name in ("val_accuracy", "val_fer2013_accuracy"))
+    accuracies = (parse_number(best.get(name)) for name in ("val_accuracy", "val_fer2013_accuracy"))
     return int(float(best["epoch"])), next((value for value in accuracies if value is not None), None)
 
 
-def _parse_float(cell: str | None) -> float | None:
-    with suppress(ValueError):
-        value = float(cell or "nan")
-        return value if abs(value) < float("inf") else None
-    return None
-
-
-def _read_json_object(path: Path) -> dict[str, Any]:
-    """Return a JSON object of a run, empty where it is missing or damaged: the run is listed nevertheless."""
-    with suppress(EmotionError):
-        return read_json(path) or {}
-    return {}
-
-
 def _get_created_time(folder: Path) -> float:
-    created = _read_json_object(folder / "job.json").get("created")
+    created = read_json_or_empty(folder / "job.json").get("created")
     if isinstance(created, int | float):
         return float(created)
     # The files of a shipped run are as old as their copy.
     with suppress(KeyError, TypeError, ValueError, OverflowError, OSError):
-        return datetime.fromisoformat(_read_json_object(folder / CARD_FILE)["created"]).timestamp()
+        return datetime.fromisoformat(read_json_or_empty(folder / CARD_FILE)["created"]).timestamp()
     with suppress(OSError):
         return (folder / CONFIG_FILE if (folder / CONFIG_FILE).is_file() else folder).stat().st_mtime
     return 0.0

@@ -13,7 +13,7 @@ import pandas as pd
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.formatting import format_percent
 from emotion.training.run_listing import RunSummary
-from emotion.training.runs.folder import best_epoch_row
+from emotion.training.runs.folder import best_epoch_row, parse_number
 from emotion.training.runs.predictions import Predictions
 
 Rows = Sequence[Mapping[str, str]]
@@ -138,18 +138,10 @@ def extract_series(rows: Rows, column: str) -> list[tuple[int, float]]:
     """Return (epoch, value) of a column, without missing and damaged values."""
     found = []
     for row in rows:
-        epoch, value = _parse_float(row.get("epoch")), _parse_float(row.get(column))
+        epoch, value = parse_number(row.get("epoch")), parse_number(row.get(column))
         if column and epoch is not None and value is not None:
             found.append((int(epoch), value))
     return found
-
-
-def _parse_float(cell: str | None) -> float | None:
-    try:
-        value = float(cell or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def smooth_values(values: Sequence[float], weight: float) -> list[float]:
@@ -188,8 +180,8 @@ def step_curves_table(history: Rows, steps: Rows, metric: CurveMetric) -> pd.Dat
         (VALIDATION_SERIES, float(epoch), value, epoch == best) for epoch, value in extract_series(history, held_out)
     ]
     for row in steps:
-        epoch, step, total = (_parse_float(row.get(name)) for name in ("epoch", "step", "num_steps"))
-        value = _parse_float(row.get(metric))
+        epoch, step, total = (parse_number(row.get(name)) for name in ("epoch", "step", "num_steps"))
+        value = parse_number(row.get(metric))
         if None not in (epoch, step, value) and total:
             lines.append((STEP_SERIES, epoch - 1 + min(1.0, step / total), value, False))  # type: ignore[operator]
     return pd.DataFrame(lines, columns=["split", "epoch", "value", "best"]).astype({"best": bool})

@@ -18,21 +18,12 @@ from emotion.results import serialization
 from emotion.storage import read_json
 from emotion.training import prediction_tables, tables
 from emotion.training.classifier.zoo import list_architectures
-from emotion.training.runs.folder import REPORT_FILE
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
-from emotion.ui.training import run_table
+from emotion.ui.runs import run_table
 
 _RARE_FACES: Final = 100  # test faces below which figures are rough
 _CORRUPTION_TITLES: Final = {"downscale": "Small faces", "blur": "Blurred faces"}
-
-
-def read_report(bundle: ModelBundle) -> dict[str, Any]:
-    """Read the report of the training; {} where it is missing or damaged, since the rest is worth showing."""
-    try:
-        return read_json(bundle.folder / REPORT_FILE) or {}
-    except JobError:
-        return {}
 
 
 def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:

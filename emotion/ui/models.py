@@ -8,18 +8,18 @@ from typing import Final
 import streamlit as st
 
 from emotion.model_store import store
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import ModelBundle, ModelListing
 
 _HEAD_NAMES: Final = {"expression": "Expression", "ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> tuple[list[ModelBundle], list[str]]:
+def _list_classifiers(fingerprint: tuple[tuple[str, int], ...], _folder: Path) -> ModelListing:
     """Cache the listing: hashing all model files takes longer than the rest of a page."""
     return store.list_models("classifier", _folder)
 
 
-def list_classifiers() -> tuple[list[ModelBundle], list[str]]:
+def list_classifiers() -> ModelListing:
     """List the usable classifiers, the default one first, and a message for each other model folder."""
     folder = store.BUILTIN_MODELS
     fingerprint = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in folder.glob("*/*")))

@@ -14,7 +14,8 @@ from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.faces import Box
 from emotion.jobs.fair_semaphore import FairSemaphore
 from emotion.media.image_array import ImageArray
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
 from emotion.ui import session

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ from emotion.video.people import Highlight, Person, build_people, read_highlight
 from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, PREVIEW_FILE, VIDEO_INFO_FILE
 from emotion.video.rendering.cover import COVER_FILE
 from emotion.video.rendering.thumbnails import ThumbnailIndex
-from emotion.video.settings import VideoRequest, VideoSettings
+from emotion.video.settings import VideoProvenance, VideoRequest, VideoSettings
 from emotion.video.summary import VideoSummary, read_summary
 
 MIN_GROUP_FACES: Final = 3  # visible at a time, so that a group hides its members
@@ -68,7 +68,7 @@ class VideoAnalysis:
         return self.request.settings
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> VideoProvenance:
         """Program, model and detector with their sha256, and settings: what reproduces the results."""
         return self.request.provenance
 

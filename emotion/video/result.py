@@ -86,7 +86,7 @@ class VideoResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Make a dictionary of plain values: settings, video, people, highlights and all frames."""
-        from emotion.video.exports import to_json
+        from emotion.video.outputs.exports import to_json
 
         return json.loads(to_json(self._analysis))
 
@@ -99,7 +99,7 @@ class VideoResult:
             ResultFolderError: The file cannot be written.
             VideoError: There is no annotated video.
         """
-        from emotion.video import exports
+        from emotion.video.outputs import exports
 
         save_by_suffix(
             path,

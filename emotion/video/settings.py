@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from emotion.errors import EmotionError, JobError, SettingsError, VideoError
 from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detector_factory import available_detectors, find_yunet, make_detector, trained_detectors
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
+from emotion.results.records import ModelReference, Provenance
 from emotion.storage import read_json, write_json
 
 FAST_STRIDE: Final = None  # as `VideoSettings.frame_stride`: about eight frames per second
 REQUEST_FILE: Final = "request.json"
-_COMPONENTS: Final = ("model", "detector")
 _MAX_NAME_LENGTH: Final = 200
 _CAMERA_MAX_SIDE: Final = 640  # the detector input of a camera stream
 
@@ -45,6 +46,13 @@ class VideoSettings:
             )
 
 
+class VideoProvenance(Provenance):
+    """What reproduces the results of an analysis: program, model, detector, and `VideoSettings` as plain values."""
+
+    detector: ModelReference
+    settings: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class VideoRequest:
     """A video and everything that determines its results.
@@ -55,7 +63,7 @@ class VideoRequest:
         settings: The settings.
         detector: The name of the detector.
         model: The folder of the classifier.
-        provenance: Program, model and detector with their sha256, and settings, as plain JSON values.
+        provenance: What reproduces the results.
     """
 
     name: str
@@ -63,7 +71,7 @@ class VideoRequest:
     settings: VideoSettings
     detector: str
     model: Path
-    provenance: dict[str, Any]
+    provenance: VideoProvenance
 
     def __post_init__(self) -> None:
         _format_provenance(self.provenance)  # raises for missing keys
@@ -97,12 +105,12 @@ class VideoRequest:
         head = settings.recognition.head
         if head is not None and head not in bundle.heads:
             raise VideoError(f"The model has no head {head!r}; it has {', '.join(bundle.heads)}.")
-        provenance = {
-            "program": serialization.PROGRAM,
-            "model": {"name": bundle.name, "sha256": bundle.sha256},
-            "detector": {"name": detector, "sha256": _get_detector_sha256(detector)},
-            "settings": asdict(settings),
-        }
+        provenance = VideoProvenance(
+            program=serialization.PROGRAM,
+            model={"name": bundle.name, "sha256": bundle.sha256},
+            detector={"name": detector, "sha256": _get_detector_sha256(detector)},
+            settings=asdict(settings),
+        )
         return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, provenance)
 
     @property
@@ -133,7 +141,7 @@ class VideoRequest:
                 VideoSettings(recognition, **settings),
                 str(record["detector"]),
                 Path(record["model"]),
-                dict(record["provenance"]),
+                cast(VideoProvenance, dict(record["provenance"])),
             )
         except (KeyError, TypeError, ValueError, EmotionError) as error:
             raise JobError(f"{folder / REQUEST_FILE} is damaged: delete this video and analyze it again.") from error
@@ -147,10 +155,11 @@ class VideoRequest:
         return Analyzer(make_detector(self.detector, num_threads=1), ExpressionClassifier(bundle, num_threads=1))
 
 
-def _format_provenance(provenance: dict[str, Any]) -> str:
+def _format_provenance(provenance: VideoProvenance) -> str:
     settings = dict(provenance["settings"])
     values = {**settings.pop("recognition"), **settings}
-    parts = [f"{kind} {provenance[kind]['name']} {provenance[kind]['sha256'] or ''}".strip() for kind in _COMPONENTS]
+    models = {"model": provenance["model"], "detector": provenance["detector"]}
+    parts = [f"{kind} {model['name']} {model['sha256'] or ''}".strip() for kind, model in models.items()]
     return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in values.items())])
 
 

@@ -13,15 +13,16 @@ import cv2
 import numpy as np
 
 from emotion.benchmarks.video import write_video
-from emotion.datasets.build_config import DatasetBuildConfig
-from emotion.datasets.build_jobs import restart_job, start_from_path
+from emotion.datasets.building.config import DatasetBuildConfig
+from emotion.datasets.building.jobs import restart_job, start_from_path
 from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.media.image_reader import read_image
 from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
-from emotion.video import exports, library
+from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.outputs import exports
 from tests.training.making import dataset, write_fer2013, write_ferplus
 
 NUM_PHOTOS = 100

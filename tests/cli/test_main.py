@@ -17,7 +17,7 @@ from PIL import Image
 
 from emotion.benchmarks import steps
 from emotion.cli import main
-from emotion.cli.command import RENAMED_COMMANDS, RENAMED_OPTIONS
+from emotion.cli.click_extensions import RENAMED_COMMANDS, RENAMED_OPTIONS
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face
 from emotion.jobs import job

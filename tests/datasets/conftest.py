@@ -6,7 +6,7 @@ import pytest
 
 import emotion
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 
 REAL = Path(emotion.__file__).parents[2] / "shared" / "data"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 from tests.training.making import (

@@ -10,7 +10,7 @@ import pytest
 
 from emotion.datasets import catalog
 from emotion.datasets.catalog import DatasetInfo, list_datasets
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
 from tests.training.making import arrays_of, dataset, pictures, write_fer2013, write_npz, write_picture
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.charts.datasets import plot_class_counts, plot_label_agreement
-from emotion.datasets import rejections, tables
+from emotion.datasets import tables
+from emotion.datasets.building import rejections
 from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.datasets.duplicates import group_near_duplicates
 from emotion.datasets.tables import MAJORITY_LABELS, DuplicateGroup

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from emotion.demo.camera import FRAME_SIZE, LOOP_SECONDS, DemoCamera, SyntheticFacesCamera
 from emotion.demo.sample_image import SAMPLE_FACE_CENTER, SAMPLE_FACE_PX
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, load_analyzer
+from emotion.recognition.analyzer import Analyzer, load_analyzer
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion.demo.synthetic_scene import background, framed_print, group_photo, paste_print
-from emotion.recognition.analyzer import AnalyzerSettings, load_analyzer
+from emotion.recognition.analyzer import load_analyzer
+from emotion.recognition.settings import AnalyzerSettings
 
 
 def test_a_print_keeps_the_order_of_gray_levels() -> None:

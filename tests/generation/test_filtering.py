@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, EmotionError
 from emotion.generation.filtering import FaceFilter, add_to_dataset, best_seeds, sample_accepted
 from emotion.generation.sampler import Sampler

@@ -26,9 +26,10 @@ from emotion.live import recording
 from emotion.live.session import LiveSession
 from emotion.live.state import LiveOptions, RecordingState
 from emotion.media.image_reader import read_image
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import Prediction
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization, tables
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.tracking.settings import StreamSettings

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from emotion.cli.main import main
-from emotion.datasets.folder_layout import IMAGE_SUFFIXES
-from emotion.datasets.photo_sources import open_source
+from emotion.datasets.readers.folder_layout import IMAGE_SUFFIXES
+from emotion.datasets.readers.photo_sources import open_source
 from emotion.errors import ImageError
 from emotion.media.image_reader import as_rgb, decode_image, read_image
 from emotion.media.image_safety import ImageLimits

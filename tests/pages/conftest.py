@@ -24,8 +24,7 @@ from emotion.model_store import store
 from emotion.recognition import detector_factory
 from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
-from emotion.training import run_listing
-from emotion.ui.synthetic import faces
+from emotion.training import manager, run_listing
 from emotion.video import library
 from emotion.video.pipeline import analyze_video
 from emotion.video.settings import VideoRequest, VideoSettings
@@ -40,7 +39,7 @@ def models(tmp_path: Path, make_bundle: Callable[..., Path], monkeypatch: pytest
     monkeypatch.setenv("EMOTION_YUNET", "none")
     for module in (store, run_listing, detector_factory):
         monkeypatch.setattr(module, "BUILTIN_MODELS", tmp_path / "models")
-    monkeypatch.setattr(faces, "GENERATOR_RUNS", tmp_path / "runs")
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
     make_bundle(tmp_path / "models" / "tiny")
     st.cache_data.clear()  # AppTest shares its cache among all tests
     return tmp_path / "models"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from emotion.expressions import FER2013_LABELS
-from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.predictions import Predictions
+from emotion.training.runs.tracked_examples import TrackedExamples
 
 EPOCHS = 5
 ROWS = 210

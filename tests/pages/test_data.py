@@ -15,10 +15,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from emotion.datasets import build_jobs, catalog
-from emotion.datasets.build_config import DatasetBuildConfig
-from emotion.datasets.builder import build_dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets import catalog
+from emotion.datasets.building import jobs as build_jobs
+from emotion.datasets.building.builder import build_dataset
+from emotion.datasets.building.config import DatasetBuildConfig
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context

@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image
-from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
+from emotion.recognition.settings import FULL_RESOLUTION_SIDE
 from emotion.results import photos
 from emotion.ui import photo_cache, streamlit_workarounds
 

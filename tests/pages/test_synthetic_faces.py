@@ -15,7 +15,7 @@ from emotion.expressions import FER2013_LABELS
 from emotion.generation.images import encode_face_png
 from emotion.generation.sampler import Sampler
 from emotion.model_store.store import open_model
-from emotion.ui.synthetic import faces as synthetic_faces
+from emotion.training import manager
 from tests.generation.making import write_generator
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ Open = Callable[[str], Any]
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the app looks for generators that were trained here."""
-    monkeypatch.setattr(synthetic_faces, "GENERATOR_RUNS", tmp_path / "runs")
+    monkeypatch.setattr(manager, "RUNS_FOLDER", tmp_path / "runs")
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "nothing"))
     return tmp_path / "runs"
 

@@ -17,7 +17,7 @@ from emotion.errors import ModelError
 from emotion.faces import Box
 from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
-from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
 from emotion.recognition.detector_factory import find_yunet, make_detector
@@ -33,6 +33,7 @@ from emotion.recognition.onnx_detector import (
     pad_to_multiple,
     suppress_and_vote,
 )
+from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 from emotion.tracking.region_search import WINDOW_PX, detect_near
 from tests.conftest import ROOT
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
 from emotion.model_store.store import BUILTIN_MODELS, get_default_model, open_model
-from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings, load_analyzer
+from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
+from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 
 Make = Callable[..., Any]
 NOISE = np.random.default_rng(1).integers(0, 256, (120, 160, 3)).astype(np.uint8)

@@ -20,7 +20,8 @@ from emotion.errors import ImageError
 from emotion.faces import Box, Face, Scores
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import encode_jpeg, encode_png, read_image, rotate
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings, Rotation
+from emotion.recognition.analyzer import Analyzer, Rotation
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import photos
 from emotion.results.photos import Photo, PhotoAnalysis
 from emotion.storage import BYTE_ORDER_MARK

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
-from emotion.recognition.analyzer import ClassifiedFace
 from emotion.recognition.classification import Prediction, softmax
+from emotion.recognition.labeling import ClassifiedFace
 from emotion.tracking.label_smoothing import (
     HYSTERESIS,
     LabelHysteresis,
@@ -159,7 +159,7 @@ def test_label_reason_and_scores_agree(
             state.update(make_prediction(Scores(FERPLUS_LABELS[:4], values / values.sum())), seconds, half_life)
         face = display(state, seconds, threshold)
         if face.scores is None:
-            assert face.uncertainty_reason == "not read yet"
+            assert face.uncertainty_reason == "not classified yet"
             continue
         assert face.confidence == face.scores[face.label or ""]
         (first, p), (second, q) = sorted(face.scores.items(), key=lambda item: -item[1])[:2]
@@ -185,7 +185,7 @@ def test_displayed_label_has_its_own_confidence(make_scores: MakeScores) -> None
 
 def test_face_without_a_prediction_has_no_scores() -> None:
     face = display(TrackState(), 0.0)
-    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not read yet", "unsure")
+    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not classified yet", "unsure")
     assert TrackState().info is None
 
 

@@ -21,9 +21,10 @@ from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
 from emotion.model_store.store import get_default_model
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
 from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
 
@@ -331,7 +332,7 @@ def test_non_finite_scores_count_as_errors(stream: Stream, classifier: FakeClass
 def test_face_without_any_prediction_is_unsure(stream: Stream, classifier: FakeClassifier) -> None:
     classifier.fault = RuntimeError("no")
     (face,) = stream.process(draw_scene([(50, 60)]), 0.0).faces
-    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not read yet", "unsure")
+    assert (face.scores, face.uncertainty_reason, face.display_label) == (None, "not classified yet", "unsure")
     assert dict(stream.track_info) == {}
     with pytest.raises(EmotionError, match="No face"):
         stream.calibrate()

@@ -7,7 +7,7 @@ import pytest
 
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from tests.training.making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
 
 

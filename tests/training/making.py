@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.training.runs.run_context import RunContext
 

@@ -49,7 +49,7 @@ def test_faces_without_scores_are_read(tmp_path: Path) -> None:
         "label": None,
         "confidence": None,
         "scores": {},
-        "uncertainty_reason": "not read yet",
+        "uncertainty_reason": "not classified yet",
     }
     write_frame_lines(tmp_path, json.dumps(without_scores), make_line(1, 0.1, (1, "happy")))
     log = FrameLog(tmp_path)

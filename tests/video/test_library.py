@@ -21,8 +21,9 @@ from emotion.media.image_reader import read_image
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import VideoWriter
 from emotion.model_store.store import ModelBundle
-from emotion.video import exports, library
+from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.outputs import exports
 from emotion.video.settings import VideoSettings
 from tests.video.conftest import Analyze
 from tests.video.scenes import make_line
@@ -82,7 +83,9 @@ def test_thumbnail_index_is_read_once_for_all_people(
     analyze: Analyze, moving_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     analysis, read_paths = analyze(moving_video), list[Path]()
-    monkeypatch.setattr("emotion.video.rendering.thumbnails.read_json", lambda path: read_paths.append(path))
+    monkeypatch.setattr(
+        "emotion.video.rendering.thumbnails.read_json_or_empty", lambda path: read_paths.append(path) or {}
+    )
     assert len(analysis.people()) == 2
     assert len(read_paths) == 1
     exports.zip_thumbnails(analysis)

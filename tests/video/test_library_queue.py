@@ -51,6 +51,7 @@ def test_single_video_does_not_wait(tmp_path: Path) -> None:
     assert get_message(first) == ""  # it never had the waiting message
 
 
+@pytest.mark.slow
 def test_second_video_waits_for_the_first(tmp_path: Path) -> None:
     first, second = make_folder(tmp_path, "first"), make_folder(tmp_path, "second")
     results = list[bool]()
@@ -59,7 +60,6 @@ def test_second_video_waits_for_the_first(tmp_path: Path) -> None:
         with wait_for_slot(second, JobReporter(second)) as has_slot:
             results.append(has_slot)
 
-@pytest.mark.slow
     with wait_for_slot(first, JobReporter(first)):
         waiting = threading.Thread(target=wait_second)
         waiting.start()

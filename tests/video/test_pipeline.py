@@ -18,9 +18,11 @@ from emotion.jobs.reporter import JobReporter
 from emotion.media.image_reader import read_image
 from emotion.media.video_reader import VideoLimits, VideoReader
 from emotion.media.video_writer import VideoWriter
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
-from emotion.video import exports, pipeline
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.settings import AnalyzerSettings
+from emotion.video import pipeline
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.outputs import exports
 from emotion.video.rendering.renderer import FrameRenderer
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 from tests.video.conftest import Analyze

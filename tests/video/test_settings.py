@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emotion.errors import EmotionError, JobError, ModelError, SettingsError
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.analyzer import AnalyzerSettings
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote
 from emotion.errors import DataError
 from emotion.faces import Box
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import compute_probabilities
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.training.classifier.scoring import matching_head, predict_logits
 from emotion.training.metrics import wilson_interval
 

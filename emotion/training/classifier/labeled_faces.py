@@ -20,8 +20,9 @@ from emotion.errors import DataError, SettingsError
 from emotion.expressions import UNCERTAIN, normalize_label
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.training.classifier.labeled_face_scores import (
     Bootstrap,
     LabeledFace,

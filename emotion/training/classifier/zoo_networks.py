@@ -13,7 +13,7 @@ from keras import layers
 from emotion.errors import ModelError
 from emotion.training.classifier import networks
 from emotion.training.classifier.zoo import get_architecture
-from emotion.training.keras_setup import Tensor
+from emotion.training.keras_types import Tensor
 
 
 def build_network(name: str, head: str, num_classes: int, weights: str = "random") -> keras.Model:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou, to_xyxy
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.media.image_array import ImageArray
 from emotion.recognition.classification import ExpressionClassifier
@@ -19,8 +18,9 @@ from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detection import FaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.training.detector.evaluation import MIN_FACE_PX, SCORE_THRESHOLD
+from emotion.training.detector.metrics import MATCH_IOU
+from emotion.training.detector.reports import CropGeometryMeasurement, DetectionCounts, ScoreFusionMeasurement
 
-_MIN_IOU: Final = 0.4  # IoU from which on a box counts as a true positive
 _MIN_SCORE: Final = 0.2  # score of the boxes to fit: the lowest that the app classifies at its default threshold
 
 # The smallest IoU of a crop, in the geometry that the detector has, with a face that the reference found there.
@@ -29,7 +29,7 @@ _MIN_REFERENCE_IOU: Final = 0.35
 
 def measure_crop_geometry(
     detector: FaceDetector, reference: FaceDetector, images: Sequence[ImageArray], threshold: float = 0.7
-) -> dict[str, Any]:
+) -> CropGeometryMeasurement:
     """Measure how the boxes of a detector relate to FER-2013 crops.
 
     Those were cut by OpenCV's frontal face cascade (Goodfellow et al. 2013, "Challenges in representation learning"),
@@ -42,10 +42,7 @@ def measure_crop_geometry(
         threshold: The smallest detection score that counts.
 
     Returns:
-        `detector` (its name), `n` (photos), `num_matched` (faces that both found), the medians `scale` (side of the
-        crop by the cascade over sqrt(width * height) of the detector's box) and `y_offset` (how far its center lies
-        below, in sides of the crop), which belong in the detector's `crop_geometry`, and their median absolute
-        deviations `scale_spread` and `y_offset_spread`.
+        The measurement; its `scale` and `y_offset` belong in the detector's `crop_geometry`.
 
     Raises:
         DataError: There is no face that both find.
@@ -78,7 +75,7 @@ def measure_crop_geometry(
 
 def fit_score_fusion(
     detector: FaceDetector, classifier: ExpressionClassifier, samples: Sequence[AnnotatedImage]
-) -> dict[str, Any]:
+) -> ScoreFusionMeasurement:
     """Fit a `ScoreFusion` to the detections on annotated images by logistic regression.
 
     Args:
@@ -87,8 +84,7 @@ def fit_score_fusion(
         samples: Annotated images; their ignored regions do not count.
 
     Returns:
-        `classifier` (its sha256), `detector_weight`, `classifier_weight` and `bias`, the number `n` of boxes, and
-        `before` (detector alone) and `after` fusion the `true_positives` and `false_positives` at the threshold 0.6.
+        The fusion, and what the threshold 0.6 accepts without and with it.
 
     Raises:
         DataError: The boxes are not both true and false ones, or one of the scores does not help to separate them.
@@ -109,7 +105,9 @@ def fit_score_fusion(
     fused_scores = np.array([fusion.fuse(*pair) for pair in scores.tolist()])
     return {
         "classifier": classifier.bundle.sha256,
-        **asdict(fusion),
+        "detector_weight": fusion.detector_weight,
+        "classifier_weight": fusion.classifier_weight,
+        "bias": fusion.bias,
         "n": len(is_face),
         "before": _count_detections(scores[:, 0], is_face),
         "after": _count_detections(fused_scores, is_face),
@@ -129,12 +127,12 @@ def _collect_logits(
         (logit(face.detection_score), logit(prediction.face_prob))
         for face, prediction in zip(faces, predictions, strict=True)
     ]
-    is_face = np.any(pairwise_iou(boxes, sample.boxes) >= _MIN_IOU, axis=1)
+    is_face = np.any(pairwise_iou(boxes, sample.boxes) >= MATCH_IOU, axis=1)
     is_ignored = np.any(pairwise_ioa(boxes, sample.ignore_boxes) > 0.5, axis=1)
     counts = (box_sizes(boxes) >= MIN_FACE_PX) & (is_face | ~is_ignored)
     return np.array(logits, np.float64).reshape(-1, 2)[counts], is_face[counts]
 
 
-def _count_detections(scores: NDArray[np.float64], is_face: NDArray[np.bool_]) -> dict[str, int]:
+def _count_detections(scores: NDArray[np.float64], is_face: NDArray[np.bool_]) -> DetectionCounts:
     is_shown = scores >= SCORE_THRESHOLD
     return {"true_positives": int((is_shown & is_face).sum()), "false_positives": int((is_shown & ~is_face).sum())}

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.boxes import box_sizes
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
-from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE
 from emotion.recognition.detection import FaceDetector
 from emotion.recognition.onnx_session import single_core
+from emotion.recognition.settings import FULL_RESOLUTION_SIDE
 from emotion.training.detector.metrics import (
+    MATCH_IOU,
     MatchResult,
     average_precision,
     best_matches,
@@ -28,8 +29,7 @@ from emotion.training.detector.metrics import (
     precision_recall,
 )
 from emotion.training.detector.mosaic import transform_boxes, transform_points, warp_affine
-
-Row = dict[str, Any]
+from emotion.training.detector.reports import EvaluationRow
 
 MIN_FACE_PX: Final = 16.0  # sqrt(width * height) in pixels; smaller true faces do not count
 SCORE_THRESHOLD: Final = 0.6  # the default of the app
@@ -46,7 +46,7 @@ def evaluate_detectors(
     samples: Sequence[AnnotatedImage],
     negatives: Sequence[AnnotatedImage],
     on_part: Callable[[str], None] = lambda part: None,
-) -> list[Row]:
+) -> list[EvaluationRow]:
     """Evaluate detectors on annotated images.
 
     Images are processed at their original size, for `ap50_find_all` at the app's full resolution. Faces below 16
@@ -73,11 +73,11 @@ def evaluate_detectors(
     """
     if not any((box_sizes(sample.boxes) >= MIN_FACE_PX).any() for sample in samples):
         raise DataError(f"These {len(samples)} photos show no face of at least {MIN_FACE_PX:.0f} pixels.")
-    rows: list[Row] = []
+    rows: list[EvaluationRow] = []
     for detector in detectors:
         on_part(detector.name)
         detections = _run_on_samples(detector, samples)
-        parts = [*_score_by_source(detector, detections), *_score_by_size(detections)]
+        parts: list[EvaluationRow] = [*_score_by_source(detector, detections), *_score_by_size(detections)]
         parts += _score_corruptions(
             detector, detections, "rotation", {f"{d} degrees": partial(rotate_sample, degrees=d) for d in _ROTATIONS}
         )
@@ -91,11 +91,12 @@ def evaluate_detectors(
                 "false_positives": sum(int((result.scores >= SCORE_THRESHOLD).sum()) for result in negative_detections),
             }
         )
-        rows += [{"detector": detector.name, **row} for row in parts]
+        for row in parts:
+            rows.append({"detector": detector.name, **row})
     on_part("latency")
     rows += _measure_latency(detectors, samples)
     # JSON has no nan, so a rate over no faces is None.
-    return [{k: None if v != v else v for k, v in row.items()} for row in rows]
+    return [cast(EvaluationRow, {k: None if v != v else v for k, v in row.items()}) for row in rows]
 
 
 class ImageDetections(NamedTuple):
@@ -112,7 +113,7 @@ class ImageDetections(NamedTuple):
     def match(self, min_iou: float, min_face_px: float = MIN_FACE_PX, max_face_px: float = np.inf) -> MatchResult:
         """Match the detections to the true faces of the image with `match_boxes`."""
         return match_boxes(
-            self.boxes, self.scores, self.sample.boxes, self.sample.ignore_boxes, min_iou, min_face_px, max_face_px
+            self.boxes, self.scores, self.sample.boxes, self.sample.ignore_boxes, min_iou, (min_face_px, max_face_px)
         )
 
 
@@ -132,50 +133,52 @@ def _run_on_samples(
     return [run_detector(detector, sample, _MIN_SCORE, max_side) for sample in samples]
 
 
-def _score_by_source(detector: FaceDetector, detections: Sequence[ImageDetections]) -> Iterator[Row]:
+def _score_by_source(detector: FaceDetector, detections: Sequence[ImageDetections]) -> Iterator[EvaluationRow]:
     full_resolution = _run_on_samples(detector, (result.sample for result in detections), FULL_RESOLUTION_SIDE)
     for source in sorted({result.sample.source for result in detections}):
-        row: Row = {"source": source}
-        for name, all_detections, min_iou in (
-            ("ap50", detections, 0.5),
-            ("ap30", detections, 0.3),
-            ("ap50_find_all", full_resolution, 0.5),
-        ):
-            matches = concat(result.match(min_iou) for result in all_detections if result.sample.source == source)
-            row |= {name: round(average_precision(matches), 4), "num_faces": len(matches.face_scores)}
-        yield row
+        matches50, matches30, find_all = (
+            concat(result.match(min_iou) for result in all_detections if result.sample.source == source)
+            for all_detections, min_iou in ((detections, 0.5), (detections, 0.3), (full_resolution, 0.5))
+        )
+        yield {
+            "source": source,
+            "ap50": round(average_precision(matches50), 4),
+            "num_faces": len(matches50.face_scores),
+            "ap30": round(average_precision(matches30), 4),
+            "ap50_find_all": round(average_precision(find_all), 4),
+        }
 
 
-def _precision_recall_row(matches: MatchResult) -> Row:
+def _precision_recall_row(matches: MatchResult) -> EvaluationRow:
     precision, recall = precision_recall(matches, SCORE_THRESHOLD)
     return {"recall": round(recall, 4), "precision": round(precision, 4), "num_faces": len(matches.face_scores)}
 
 
-def _score_by_size(detections: Sequence[ImageDetections]) -> Iterator[Row]:
+def _score_by_size(detections: Sequence[ImageDetections]) -> Iterator[EvaluationRow]:
     for low, high in pairwise(_FACE_SIZE_BINS):
         name = f"{low}-{high} px" if high < 1000 else f"over {low} px"
         yield {
             "face_size": name,
-            **_precision_recall_row(concat(result.match(0.4, low, high) for result in detections)),
+            **_precision_recall_row(concat(result.match(MATCH_IOU, low, high) for result in detections)),
         }
 
 
 def _score_corruptions(
     detector: FaceDetector,
     detections: Sequence[ImageDetections],
-    key: str,
+    key: Literal["rotation", "blur"],
     corruptions: Mapping[str, Callable[[AnnotatedImage], AnnotatedImage]],
-) -> Iterator[Row]:
+) -> Iterator[EvaluationRow]:
     """Yield a row for each corruption; the first one changes nothing, so `detections` are reused for it."""
     for index, (name, corrupt) in enumerate(corruptions.items()):
         corrupted = (
             detections if index == 0 else _run_on_samples(detector, (corrupt(result.sample) for result in detections))
         )
-        row = {
-            key: name,
-            **_precision_recall_row(concat(result.match(0.4) for result in corrupted)),
-        }
-        yield row | {"roll": _median_roll(corrupted)} if key == "rotation" else row
+        row = _precision_recall_row(concat(result.match(MATCH_IOU) for result in corrupted))
+        if key == "rotation":
+            yield {"rotation": name, **row, "roll": _median_roll(corrupted)}
+        else:
+            yield {"blur": name, **row}
 
 
 def _median_roll(detections: Iterable[ImageDetections]) -> float:
@@ -216,7 +219,7 @@ def _blur_sample(sample: AnnotatedImage, sigma: float) -> AnnotatedImage:
 
 def _measure_latency(
     detectors: Sequence[FaceDetector], samples: Sequence[AnnotatedImage], num_rounds: int = 6
-) -> Iterator[Row]:
+) -> Iterator[EvaluationRow]:
     """Measure the latency on frames with a real face.
 
     The detectors alternate, so that other load on the machine affects them all. The first frame of each turn does not

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou
+
+MATCH_IOU: Final = 0.4  # intersection over union of a box and a true face that match
 
 
 class MatchResult(NamedTuple):
@@ -25,8 +27,7 @@ def match_boxes(
     true_boxes: NDArray[np.floating],
     ignore: NDArray[np.floating],
     min_iou: float,
-    min_face_px: float = 0.0,
-    max_face_px: float = np.inf,
+    size_range: tuple[float, float] = (0.0, np.inf),
 ) -> MatchResult:
     """Match predicted boxes to true boxes greedily, in the order of descending scores.
 
@@ -40,8 +41,8 @@ def match_boxes(
         true_boxes: True boxes (m, 4).
         ignore: Ignored regions (k, 4).
         min_iou: The smallest IoU of a match.
-        min_face_px: The smallest size that counts, sqrt(width * height) in pixels.
-        max_face_px: The size from which on faces do not count.
+        size_range: The smallest size of a face that counts, sqrt(width * height) in pixels, and the size from which on
+            faces do not count.
 
     Returns:
         The matches of the boxes and faces that count.
@@ -49,8 +50,9 @@ def match_boxes(
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     boxes, scores = np.asarray(boxes, np.float64).reshape(-1, 4)[order], np.asarray(scores, np.float64)[order]
     true_boxes, ignore = (np.asarray(array, np.float64).reshape(-1, 4) for array in (true_boxes, ignore))
-    counts = (box_sizes(true_boxes) >= min_face_px) & (box_sizes(true_boxes) < max_face_px)
-    has_other_size = (box_sizes(boxes) < min_face_px) | (box_sizes(boxes) >= max_face_px)
+    (min_size, max_size), sizes, true_sizes = size_range, box_sizes(boxes), box_sizes(true_boxes)
+    counts = (true_sizes >= min_size) & (true_sizes < max_size)
+    has_other_size = (sizes < min_size) | (sizes >= max_size)
     iou, iou_other = pairwise_iou(boxes, true_boxes[counts]), pairwise_iou(boxes, true_boxes[~counts])
     in_other, in_ignored = pairwise_ioa(boxes, true_boxes[~counts]), pairwise_ioa(boxes, ignore)
     face_scores = np.full(int(counts.sum()), -np.inf)
@@ -107,7 +109,7 @@ def precision_recall(matches: MatchResult, threshold: float) -> tuple[float, flo
 
 
 def best_matches(
-    boxes: NDArray[np.floating], true_boxes: NDArray[np.floating], min_face_px: float, min_iou: float = 0.4
+    boxes: NDArray[np.floating], true_boxes: NDArray[np.floating], min_face_px: float, min_iou: float = MATCH_IOU
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find the predicted box with the highest IoU for each true box.
 

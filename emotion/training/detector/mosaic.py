@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.boxes import box_areas, box_sizes, clip_boxes
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from keras import layers
 
 from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL
 from emotion.training.detector.config import NETWORK_NAME
-from emotion.training.keras_setup import Tensor
+from emotion.training.keras_types import Tensor
 
 LANDMARK_PREFIX = "points"  # how the names of the layers begin that only the landmarks need
 
@@ -16,10 +16,10 @@ LANDMARK_PREFIX = "points"  # how the names of the layers begin that only the la
 def build_glance(
     stem_filters: int = 16, early_filters: int = 32, fine_filters: int = 48, coarse_filters: int = 80
 ) -> keras.Model:
-    """The project's own face detector, 0.14 M parameters.
+    """Build the project's own face detector, 0.14 M parameters.
 
     Input float32 (n, h, w, 3), RGB 0 to 255, h and w multiples of 32. Output float32 (n, cells, 15) as
-    `emotion.recognition.onnx_detector.decode` reads it. Depthwise-separable residual blocks (Sandler et al. 2018,
+    `onnx_detector.decode_predictions` reads it. Depthwise-separable residual blocks (Sandler et al. 2018,
     "MobileNetV2", without the expansion) and a top-down path (Lin et al. 2017, "Feature pyramid networks"), three
     heads as in Wu et al. 2023, "YuNet". The first two convolutions are plain: at their size a depthwise one costs
     almost as much time. Two thirds of the time go into strides 2 and 4, so the widths rise late. Numbers of
@@ -41,8 +41,8 @@ def build_glance(
     down = layers.ReLU()(_conv_bn(sixteenth, fine_filters, 1))
     eighth = _residual_block(layers.Add()([eighth, layers.UpSampling2D(2)(down)]), fine_filters)
     heads = [_detection_head(grid, str(stride)) for grid, stride in zip((eighth, sixteenth, x), STRIDES, strict=True)]
-    answers = layers.Concatenate(axis=1, name="faces")(heads)
-    return keras.Model(photos, answers, name=NETWORK_NAME)
+    outputs = layers.Concatenate(axis=1, name="faces")(heads)
+    return keras.Model(photos, outputs, name=NETWORK_NAME)
 
 
 def _conv_bn(x: Tensor, filters: int, kernel_size: int = 3, stride: int = 1, name: str | None = None) -> Tensor:
@@ -77,10 +77,9 @@ def _pad_input(x: Tensor, kernel_size: int, stride: int) -> Tensor:
 
 
 def _detection_head(x: Tensor, name: str) -> Tensor:
-    """One row of 15 values for each cell: score, box and points, each from a branch of its own.
+    """Return one row of 15 values for each cell: score, box and landmarks, each from a branch of its own.
 
-    That of the points shares nothing with the others: they do not ask which way a face is tilted, so what they share
-    does not tell it.
+    The landmark branch shares no features with the others, since these do not depend on the tilt of a face.
     """
     tilted = _depthwise_conv(
         _residual_block(x, x.shape[-1], kernel_size=5, name=f"{LANDMARK_PREFIX}_{name}_1"),
@@ -89,8 +88,8 @@ def _detection_head(x: Tensor, name: str) -> Tensor:
     y = _residual_block(x, x.shape[-1])
     score, place = layers.Conv2D(1, 1), layers.Conv2D(4, 1)
     point = layers.Conv2D(10, 1, name=f"{LANDMARK_PREFIX}_{name}")
-    answers = layers.Concatenate()([score(_depthwise_conv(y)), place(_depthwise_conv(y)), point(tilted)])
-    # One face in a hundred cells, three cells wide: what a start that knows nothing should say.
+    outputs = layers.Concatenate()([score(_depthwise_conv(y)), place(_depthwise_conv(y)), point(tilted)])
+    # The prior of an untrained network: one face in a hundred cells, three cells wide.
     score.bias.assign([np.log(0.01 / 0.99)])  # pyright: ignore[reportOptionalMemberAccess]
     place.bias.assign([0.0, 0.0, np.log(3.0), np.log(3.0)])  # pyright: ignore[reportOptionalMemberAccess]
-    return layers.Reshape((-1, VALUES_PER_CELL))(answers)
+    return layers.Reshape((-1, VALUES_PER_CELL))(outputs)

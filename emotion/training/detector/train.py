@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from emotion.datasets.detection_dataset import AnnotatedImage, normalize_box_style
+from emotion.datasets.readers.detection_dataset import AnnotatedImage, normalize_box_style
 from emotion.errors import DataError, ModelError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.card import CARD_FILE, parse_card
@@ -20,7 +20,8 @@ from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json, write_json
 from emotion.training.detector.config import NETWORK_NAME, DetectorConfig
 from emotion.training.detector.evaluation import SCORE_THRESHOLD, run_detector
-from emotion.training.detector.metrics import concat, precision_recall
+from emotion.training.detector.metrics import MATCH_IOU, concat, precision_recall
+from emotion.training.detector.reports import DetectorMetrics, DetectorReport
 from emotion.training.runs.folder import (
     REPORT_FILE,
     build_card,
@@ -33,7 +34,6 @@ from emotion.training.runs.folder import (
 )
 from emotion.training.runs.run_context import RunContext
 
-_MATCH_IOU: Final = 0.4  # of a box and a face that count as the same
 _MIN_SCORE: Final = 0.001  # of the boxes that calibrate the scores: nearly all there are
 _EPSILON: Final = 1e-9  # keeps the logit of a score finite
 _WEAK_REGULARIZATION: Final = 1e6  # so that two numbers are fitted as if there were none
@@ -101,16 +101,13 @@ def _finalize_run(
     card_fields["score_calibration"] = _fit_score_calibration(_open_unfinished(folder, card_fields), validation_samples)
     history = read_history(folder)
     best = max(history, key=selection_score)
-    card_fields["metrics"] = {
-        "validation": {
-            "n": len(validation_samples),
-            "ap": float(best["val_ap"]),
-            **_measure_precision_recall(_open_unfinished(folder, card_fields), validation_samples),
-        }
-    }
+    precision, recall = _measure_precision_recall(_open_unfinished(folder, card_fields), validation_samples)
+    metrics = DetectorMetrics(
+        n=len(validation_samples), ap=float(best["val_ap"]), precision=round(precision, 4), recall=round(recall, 4)
+    )
     summary = summarize_history(history, int(best["epoch"]))
-    write_json(folder / REPORT_FILE, {**card_fields["metrics"], "export_difference": export_difference, **summary})
-    write_card(folder, card_fields)
+    write_json(folder / REPORT_FILE, DetectorReport(validation=metrics, export_difference=export_difference, **summary))
+    write_card(folder, {**card_fields, "metrics": {"validation": metrics}})
     return open_model(folder)
 
 
@@ -124,7 +121,7 @@ def _fit_score_calibration(
 ) -> dict[str, float]:
     """Return slope and offset that turn score logits into the probability that a box is a face (Platt 1999,
     "Probabilistic outputs for support vector machines")."""
-    matched = concat(run_detector(detector, sample, _MIN_SCORE).match(_MATCH_IOU) for sample in validation_samples)
+    matched = concat(run_detector(detector, sample, _MIN_SCORE).match(MATCH_IOU) for sample in validation_samples)
     num_boxes, num_faces = len(matched.is_true_positive), int(matched.is_true_positive.sum())
     if num_faces in (0, num_boxes):
         raise DataError(
@@ -142,13 +139,12 @@ def _fit_score_calibration(
 
 def _measure_precision_recall(
     detector: OnnxFaceDetector, validation_samples: Sequence[AnnotatedImage]
-) -> dict[str, float]:
-    matched = concat(run_detector(detector, sample, SCORE_THRESHOLD).match(_MATCH_IOU) for sample in validation_samples)
-    precision, recall = precision_recall(matched, SCORE_THRESHOLD)
-    return {"precision": round(precision, 4), "recall": round(recall, 4)}
+) -> tuple[float, float]:
+    matched = concat(run_detector(detector, sample, SCORE_THRESHOLD).match(MATCH_IOU) for sample in validation_samples)
+    return precision_recall(matched, SCORE_THRESHOLD)
 
 
-def save_measurements(folder: Path, report: dict[str, Any] | None = None, **card_fields: Any) -> ModelBundle:
+def save_measurements(folder: Path, report: Mapping[str, Any] | None = None, **card_fields: Any) -> ModelBundle:
     """Write measurements into the report and the card of a detector.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
 from emotion.recognition.onnx_detector import anchor_points, decode_predictions, pad_to_multiple, suppress_and_vote
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches
@@ -180,7 +180,7 @@ def validate_network(
         iou = _TIGHT_IOU if source in _TIGHT_SOURCES else _LOOSE_IOU
         rows = detect(sample)
         matched_by_source.setdefault(source, []).append(
-            match_boxes(rows[:, 1:5], rows[:, 0], sample.boxes, sample.ignore_boxes, iou, min_face_px)
+            match_boxes(rows[:, 1:5], rows[:, 0], sample.boxes, sample.ignore_boxes, iou, (min_face_px, np.inf))
         )
         if not np.isnan(sample.landmarks).all():
             tilted = rotate_sample(sample, _TILT_DEGREES if i % 2 else -_TILT_DEGREES)

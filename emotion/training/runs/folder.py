@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 from emotion.environment import get_workspace
 from emotion.errors import EmotionError
@@ -54,6 +54,15 @@ def _is_number_or_empty(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def parse_number(cell: str | None) -> float | None:
+    """Return the finite number in a cell of a history, None where there is none."""
+    try:
+        value = float(cell or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
@@ -113,8 +122,16 @@ def write_config(
     write_json(folder / CONFIG_FILE, {"kind": kind, **(metadata or {}), **config})
 
 
-def summarize_history(history: Sequence[Mapping[str, str]], best_epoch: int) -> dict[str, float]:
-    """Return what every report has of a history: `epochs`, `best_epoch` and `train_minutes`."""
+class TrainingSummary(TypedDict):
+    """What every report has of a history."""
+
+    epochs: int
+    best_epoch: int
+    train_minutes: float
+
+
+def summarize_history(history: Sequence[Mapping[str, str]], best_epoch: int) -> TrainingSummary:
+    """Summarize a history for a report."""
     return {
         "epochs": len(history),
         "best_epoch": best_epoch,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset
 from emotion.errors import DataError
-from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.predictions import Predictions
+from emotion.training.runs.tracked_examples import TrackedExamples
 
 _NUM_EXAMPLES: Final = 12
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion.errors import DataError
-from emotion.storage import atomic_path
+from emotion.training.runs.npz_files import damaged_message, read_npz, write_npz
+
+if TYPE_CHECKING:  # it loads scikit-learn, which a page needs only for these figures
+    from emotion.training.metrics import LabelScores, ReliabilityBin
 
 PREDICTIONS_FILE: Final = "predictions.npz"
-EXAMPLES_FILE: Final = "tracked_examples.npz"
 ROBUSTNESS_FILE: Final = "robustness.json"
 
 
@@ -88,7 +90,7 @@ class Predictions:
     def load(cls, folder: Path) -> Predictions | None:
         """Read the file of a run, None without one; `DataError` where it is damaged."""
         path = folder / PREDICTIONS_FILE
-        arrays = _read_npz(path)
+        arrays = read_npz(path)
         if arrays is None:
             return None
         try:
@@ -104,7 +106,7 @@ class Predictions:
             )
             predictions._validate()
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataError(_damaged_message(path)) from error
+            raise DataError(damaged_message(path)) from error
         return predictions
 
     def _validate(self) -> None:
@@ -119,7 +121,7 @@ class Predictions:
 
     def save(self, folder: Path) -> None:
         """Replace the file of a run."""
-        _write_npz(
+        write_npz(
             folder / PREDICTIONS_FILE,
             {
                 "rows": self.rows,
@@ -173,14 +175,14 @@ class Predictions:
         indices = np.flatnonzero((self.labels == label) & (self.at_epoch(epoch) == predicted))
         return indices[np.argsort(-self.probabilities[indices, predicted].astype(np.float64), kind="stable")]
 
-    def per_class(self, epoch: int | None = None) -> list[dict[str, Any]]:
-        """Return `label` and its `ClassScores` for each class; a score without a denominator is 0."""
+    def per_class(self, epoch: int | None = None) -> list[LabelScores]:
+        """Return the scores of each class; one without a denominator is 0."""
         from emotion.training.metrics import scores_by_class
 
         scores = scores_by_class(self.labels, self.at_epoch(epoch), self.class_names)
         return [{"label": name, **values} for name, values in scores.items()]
 
-    def reliability_bins(self, num_bins: int = 15) -> list[dict[str, Any]]:
+    def reliability_bins(self, num_bins: int = 15) -> list[ReliabilityBin]:
         """Return `metrics.reliability_bins` of the best epoch."""
         from emotion.training.metrics import reliability_bins
 
@@ -230,74 +232,3 @@ class Predictions:
 
 def _format_epoch_range(epochs: Sequence[int] | NDArray) -> str:
     return f"{min(epochs)} to {max(epochs)}" if len(epochs) else "none"
-
-
-@dataclass(frozen=True)
-class TrackedExamples:
-    """Fixed validation faces `images` uint8 (m, size, size) with `labels` int8 (m,), and their `probabilities` float16
-    (e, m, k) after each of `epochs` int32 (e,)."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int8]
-    epochs: NDArray[np.int32]
-    probabilities: NDArray[np.float16]
-
-    @classmethod
-    def load(cls, folder: Path) -> TrackedExamples | None:
-        """Read the file of a run, None without one; `DataError` where it is damaged."""
-        path = folder / EXAMPLES_FILE
-        arrays = _read_npz(path)
-        if arrays is None:
-            return None
-        try:
-            examples = cls(arrays["images"], arrays["labels"], arrays["epochs"], arrays["probabilities"])
-            m = len(examples.images)
-            shape = (examples.probabilities.shape[:2], examples.labels.shape, examples.images.ndim)
-            if shape != ((len(examples.epochs), m), (m,), 3):
-                raise ValueError("shapes")
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(_damaged_message(path)) from error
-        return examples
-
-    def save(self, folder: Path) -> None:
-        """Replace the file of a run."""
-        _write_npz(
-            folder / EXAMPLES_FILE,
-            {
-                "images": self.images,
-                "labels": self.labels,
-                "epochs": self.epochs,
-                "probabilities": self.probabilities.astype(np.float16),
-            },
-        )
-
-    def with_epoch(self, epoch: int, probabilities: NDArray) -> TrackedExamples:
-        """Return a copy with an epoch instead of it and later ones."""
-        kept = self.epochs < epoch
-        return replace(
-            self,
-            epochs=np.append(self.epochs[kept], np.int32(epoch)).astype(np.int32),
-            probabilities=np.concatenate([self.probabilities[kept], probabilities[None].astype(np.float16)]),
-        )
-
-
-def _read_npz(path: Path) -> dict[str, NDArray] | None:
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        return None
-    except Exception as error:
-        # NumPy documents no types: damaged bytes raise zlib.error, TokenError and others.
-        raise DataError(_damaged_message(path)) from error
-
-
-def _write_npz(path: Path, arrays: dict[str, NDArray | np.generic]) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType]
-
-
-def _damaged_message(path: Path) -> str:
-    return f"{path} is damaged; write it again with emotion classifier evaluate {path.parent} --save-predictions."

@@ -10,8 +10,8 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.datasets.build_config import DatasetBuildConfig
-from emotion.datasets.build_jobs import (
+from emotion.datasets.building.config import DatasetBuildConfig
+from emotion.datasets.building.jobs import (
     JOB_SUFFIX,
     UploadedPhoto,
     start_from_path,
@@ -19,7 +19,7 @@ from emotion.datasets.build_jobs import (
     start_from_zip,
 )
 from emotion.datasets.metadata import DATASETS_FOLDER
-from emotion.datasets.photo_sources import sanitize_label
+from emotion.datasets.readers.photo_sources import sanitize_label
 from emotion.datasets.splitting import parse_split_ratios
 from emotion.errors import DataError
 from emotion.expressions import symbol_and_name

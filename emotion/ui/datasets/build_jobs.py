@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.datasets.build_jobs import (
+from emotion.datasets.building.jobs import (
     delete_job,
     list_build_jobs,
     restart_job,

@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion.datasets import rejections
+from emotion.datasets.building import rejections
+from emotion.datasets.building.rejections import REJECTED_COLUMNS
 from emotion.datasets.catalog import DatasetInfo
 from emotion.datasets.metadata import read_metadata
-from emotion.datasets.rejections import REJECTED_COLUMNS
 from emotion.media.image_reader import read_image
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.results import tables as results_tables

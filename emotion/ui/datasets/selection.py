@@ -16,8 +16,8 @@ from emotion.datasets import tables
 from emotion.datasets.catalog import DatasetInfo, cache_key, list_datasets
 from emotion.datasets.dataset import SPLITS, Dataset
 from emotion.datasets.duplicates import duplicate_report, load_near_duplicates, near_duplicate_cache_path
-from emotion.datasets.loaders import load_dataset
 from emotion.datasets.metadata import DATASETS_FOLDER, read_metadata
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.datasets.tables import DuplicateGroup
 from emotion.errors import DataError
 from emotion.media.image_reader import read_image

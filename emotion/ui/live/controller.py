@@ -19,7 +19,8 @@ from emotion.live.recording import Recording
 from emotion.live.session import LiveSession
 from emotion.live.state import LiveOptions
 from emotion.media.image_reader import read_image
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.ui import photo_cache
 from emotion.ui import session as ui_session
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets import catalog
 from emotion.datasets.dataset import Dataset
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.demo import synthetic_scene
 from emotion.expressions import get_style, symbol_and_name
 from emotion.faces import Scores
@@ -23,11 +23,11 @@ from emotion.generation.sampler import MAX_SEED, FaceImages, FaceStrip, Sampler,
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import ModelBundle, ModelListing
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.training import manager
 from emotion.ui import components, session
 
-GENERATOR_RUNS: Final = store.BUILTIN_MODELS.parent / "runs"
 _LARGE_FACE_PX: Final = 256
 _NUM_NEAREST: Final = 4
 _MORPH_STEPS: Final = 8
@@ -53,13 +53,14 @@ class RealFaces(NamedTuple):
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> tuple[list[ModelBundle], list[str]]:
-    return store.list_models("generator", *store.get_model_folders(), GENERATOR_RUNS)
+def _list_generators(fingerprint: tuple[tuple[str, int], ...]) -> ModelListing:
+    return store.list_models("generator", *store.get_model_folders(), manager.RUNS_FOLDER)
 
 
-def list_generators() -> tuple[list[ModelBundle], list[str]]:
+def list_generators() -> ModelListing:
     """List the usable generators, shipped and trained ones, and a message for each other one."""
-    cards = [*store.BUILTIN_MODELS.glob("*/card.json"), *GENERATOR_RUNS.glob("*/card.json")]
+    folders = (*store.get_model_folders(), manager.RUNS_FOLDER)
+    cards = [card for folder in folders for card in folder.glob(f"*/{CARD_FILE}")]
     return _list_generators(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in cards)))
 
 

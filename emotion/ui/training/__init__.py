@@ -1,1 +1,1 @@
-"""The parts of the Training, Runs and model card pages."""
+"""The parts of the Training page."""

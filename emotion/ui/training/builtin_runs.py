@@ -8,7 +8,8 @@ from emotion.errors import EmotionError
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.run_listing import RunSummary
 from emotion.ui import messages
-from emotion.ui.training import form, run_table
+from emotion.ui.runs import run_table
+from emotion.ui.training import form
 
 
 def show_builtin_runs(runs: list[RunSummary]) -> None:

@@ -15,9 +15,9 @@ from emotion.training.run_listing import RunSummary
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.tables import Rows
 from emotion.ui import components, messages
-from emotion.ui.training import run_table
-from emotion.ui.training.run_table import CURVE_TITLES
-from emotion.ui.training.tracked_examples import show_tracked_examples
+from emotion.ui.runs import run_table
+from emotion.ui.runs.run_table import CURVE_TITLES
+from emotion.ui.runs.tracked_examples import show_tracked_examples
 
 _REFRESH_SECONDS: Final = 2
 _STATUS_TEXT: Final = {

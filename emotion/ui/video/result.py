@@ -12,8 +12,8 @@ from emotion.results import serialization
 from emotion.ui import components, messages, streamlit_workarounds
 from emotion.ui.video import frames, player, redraw, selection, timeline
 from emotion.ui.video import people as video_people
-from emotion.video import exports
 from emotion.video.analysis import VideoAnalysis
+from emotion.video.outputs import exports
 
 _MIN_RANGE_SECONDS: Final = 0.2  # the slider needs a range
 _DEFAULT_GIF_SECONDS: Final = 4.0

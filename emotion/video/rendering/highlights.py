@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, TypedDict
 
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Face
@@ -46,9 +46,20 @@ class _ExpressionSegment:
     is_reported: bool = False  # as a change
 
 
+class _HighlightRecord(TypedDict):
+    """An entry of `HIGHLIGHTS_FILE` without its thumbnail; `previous_label` is None for a peak."""
+
+    timestamp: float
+    track_id: int
+    kind: Literal["peak", "change"]
+    label: str
+    previous_label: str | None
+    confidence: float
+
+
 @dataclass(eq=False)
 class _HighlightCandidate:
-    record: dict[str, Any]  # an entry of `HIGHLIGHTS_FILE` without its thumbnail
+    record: _HighlightRecord
     score: float
     jpeg: bytes
 
@@ -151,9 +162,9 @@ class HighlightDetector:
         if segment is not None and segment.last_seen - segment.start >= _MIN_PEAK_SECONDS:
             self._add_candidate(track_id, segment, "peak")
 
-    def _add_candidate(self, track_id: int, segment: _ExpressionSegment, kind: str) -> None:
+    def _add_candidate(self, track_id: int, segment: _ExpressionSegment, kind: Literal["peak", "change"]) -> None:
         is_peak = kind == "peak"
-        record = {
+        record: _HighlightRecord = {
             "timestamp": round(segment.peak_timestamp if is_peak else segment.start, 3),
             "track_id": track_id,
             "kind": kind,

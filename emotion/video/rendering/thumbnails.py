@@ -6,20 +6,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 
-from emotion.errors import JobError
 from emotion.faces import Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
-from emotion.recognition.analyzer import measure_sharpness
 from emotion.recognition.anonymizer import pixelate_all
 from emotion.recognition.cropping import to_gray
+from emotion.recognition.labeling import measure_sharpness
 from emotion.results import serialization
-from emotion.storage import read_json, write_atomic, write_json
+from emotion.storage import read_json_or_empty, write_atomic, write_json
 
 THUMBNAILS_FOLDER: Final = "thumbnails"
 THUMBNAIL_PX: Final = 160  # longer side
@@ -104,10 +103,7 @@ class ThumbnailIndex:
 
 
 def _read_quality(folder: Path) -> dict[str, float]:
-    try:
-        values: dict[str, Any] = read_json(folder / THUMBNAILS_FOLDER / _INDEX_FILE) or {}
-    except JobError:  # the images are usable without it
-        return {}
+    values = read_json_or_empty(folder / THUMBNAILS_FOLDER / _INDEX_FILE)  # the images are usable without it
     return {name: value for name, value in values.items() if isinstance(value, float)}
 
 

@@ -17,8 +17,9 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box
 from emotion.media.image_reader import encode_png
 from emotion.model_store.store import BUILTIN_MODELS, ModelBundle
-from emotion.recognition.analyzer import Analyzer, AnalyzerSettings
+from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
+from emotion.recognition.settings import AnalyzerSettings
 from emotion.training.classifier.labeled_face_scores import Bootstrap
 from emotion.training.classifier.labeled_faces import LABELS_FILE, LabeledFacesReport, evaluate_labeled_faces
 from emotion.training.metrics import calibration_error

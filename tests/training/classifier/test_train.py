@@ -19,8 +19,8 @@ from sklearn import metrics
 
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
-from emotion.datasets.hard_negatives import mine_hard_negatives
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.hard_negatives import mine_hard_negatives
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.jobs import job as jobs
@@ -38,8 +38,9 @@ from emotion.training.classifier.train import train_classifier
 from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature
 from emotion.training.runs.folder import read_history
-from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import read_steps
+from emotion.training.runs.tracked_examples import TrackedExamples
 from tests.training.making import dataset, pictures, tiny, write_fer2013, write_picture
 
 pytestmark = [
@@ -248,7 +249,7 @@ def test_evaluate_where_nothing_has_a_majority(
     assert small.has_votes is not None
     nameless = replace(small, has_votes=np.zeros(len(small), bool))
     assert evaluate_classifier(finished, nameless, "validation")["ferplus_accuracy"] is None
-    monkeypatch.setattr("emotion.datasets.loaders.load_dataset", lambda *_: nameless)
+    monkeypatch.setattr("emotion.datasets.readers.loaders.load_dataset", lambda *_: nameless)
     assert command("classifier", "evaluate", finished, "--data", "here") == 0
     assert "accuracy" in capsys.readouterr().out
 

@@ -26,7 +26,7 @@ from emotion.cli.main import main
 from emotion.datasets.augmentation import Augmentation
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.label_sets import get_label_set, map_labels
-from emotion.datasets.loaders import load_dataset
+from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError, DivergenceError, EmotionError
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
@@ -38,8 +38,9 @@ from emotion.training.classifier.robustness import read_robustness
 from emotion.training.classifier.scoring import evaluate_classifier
 from emotion.training.install import install_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
-from emotion.training.runs.predictions import Predictions, TrackedExamples
+from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped, read_steps
+from emotion.training.runs.tracked_examples import TrackedExamples
 from tests.training.making import arrays_of, dataset, run_context, tiny, write_npz
 
 pytestmark = [

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.cropping import CropGeometry

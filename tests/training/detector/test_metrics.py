@@ -61,7 +61,7 @@ def matched(photo: Photo, threshold: float = 0.5, least: float = 0.0) -> MatchRe
         array(photo.truth),
         array(photo.ignore),
         threshold,
-        least,
+        (least, np.inf),
     )
 
 

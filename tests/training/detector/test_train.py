@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
@@ -182,7 +182,7 @@ def crops(tmp_path: Path) -> list[str]:
 def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_model(run)
     monkeypatch.setattr(
-        calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10}
+        calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_matched": 10}
     )
     assert main(crops) == 0
     after = open_model(run)

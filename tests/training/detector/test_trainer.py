@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.datasets.detection_dataset import AnnotatedImage
+from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError
 from emotion.recognition.onnx_detector import VALUES_PER_CELL, anchor_points
 from emotion.training.detector import batches

@@ -13,7 +13,8 @@ from sklearn import metrics
 
 from emotion.errors import DataError
 from emotion.training.runs.prediction_recorder import PredictionRecorder, pick_examples, save_final_predictions
-from emotion.training.runs.predictions import EXAMPLES_FILE, PREDICTIONS_FILE, Predictions, TrackedExamples
+from emotion.training.runs.predictions import PREDICTIONS_FILE, Predictions
+from emotion.training.runs.tracked_examples import EXAMPLES_FILE, TrackedExamples
 from tests.training.making import dataset
 
 NAMES = ("angry", "happy", "sad")

@@ -1,0 +1,1 @@
+"""The subcommands of `emotion`, one module for each group."""

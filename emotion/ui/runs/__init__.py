@@ -1,0 +1,1 @@
+"""The parts of the Runs page: the table of all runs, one run in detail, comparisons."""

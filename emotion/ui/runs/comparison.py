@@ -1,0 +1,210 @@
+"""Comparison of runs: on a photo, and on the validation faces for which their predictions differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from emotion import charts
+from emotion.expressions import symbol_and_name
+from emotion.faces import Face, Scores
+from emotion.formatting import format_percent
+from emotion.media.image_reader import read_image
+from emotion.model_store.store import ModelBundle, open_model
+from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.cropping import crop_faces, to_gray
+from emotion.training.run_listing import RunSummary
+from emotion.training.runs.predictions import Predictions
+from emotion.ui import components, messages, photo_cache, session
+from emotion.ui.runs import predictions, validation_faces
+from emotion.ui.runs.run_table import RunsByName
+
+_MAX_MODELS: Final = 3
+_MAX_FACES: Final = 8  # of a photo
+
+state = st.session_state
+
+
+# ------------------------------------------------------------------ on the validation faces
+
+
+def show_disagreement(runs: RunsByName) -> None:
+    """Compare two runs on the same faces: how often they agree, and which is right where they do not."""
+    all_preds = {name: preds for name, run in runs.items() if (preds := _load_predictions(run)) is not None}
+    pairs = list(combinations(all_preds, 2))
+    if not pairs:
+        st.info("Choose two runs that saved their predictions, such as the shipped ones.", icon=":material/info:")
+        return
+    first_name, second_name = pairs[0]
+    if len(pairs) > 1:
+        first_name, second_name = st.selectbox(
+            "Which two", pairs, format_func=lambda pair: f"{pair[0]} and {pair[1]}", key="runs_pair"
+        )
+    first, second = all_preds[first_name], all_preds[second_name]
+    both = first.compare(second)
+    if not len(both.rows) or not _is_same_dataset((runs[first_name], first), (runs[second_name], second)):
+        st.info("These two have predictions for different faces, so they cannot be compared.", icon=":material/info:")
+        return
+    groups = {
+        f"Only {first_name} is right": both.only_first_correct,
+        f"Only {second_name} is right": both.only_other_correct,
+        "Both are wrong, in different ways": both.rows[
+            (both.predicted != both.labels)
+            & (both.other_predicted != both.labels)
+            & (both.predicted != both.other_predicted)
+        ],
+    }
+    st.markdown(
+        messages.escape_markdown(
+            f"They agree on {format_percent(both.agreement_rate)} of {len(both.rows):,} faces that both predicted."
+        )
+    )
+    group = st.segmented_control(
+        "Faces",
+        list(groups),
+        default=next(iter(groups)),
+        required=True,
+        key=f"runs_group_{first_name}_{second_name}",
+        format_func=lambda name: f"{name}: {len(groups[name])}",
+    )
+    _show_faces(runs[first_name], (first_name, second_name), (first, second), groups[group or next(iter(groups))])
+
+
+def _is_same_dataset(*runs: tuple[RunSummary, Predictions]) -> bool:
+    """Check whether the rows of two runs belong to one data set.
+
+    Its name must be the same and, unless one run learned the majority of the FER+ votes, the labels, too.
+    """
+    (first_run, first), (second_run, second) = runs
+    configs = first_run.config, second_run.config
+    sources = {Path(str(config.get("source") or config.get("data", ""))).stem for config in configs}
+    is_vote_based = any(config.get("label_set") == "ferplus" for config in configs)
+    return len(sources) == 1 and (is_vote_based or not first.conflicts_with(second))
+
+
+def _load_predictions(run: RunSummary) -> Predictions | None:
+    with messages.error_box("the predictions of this run"):
+        return predictions.load_predictions(run)
+    return None
+
+
+def _show_faces(
+    run: RunSummary, names: tuple[str, str], pair: tuple[Predictions, Predictions], rows: NDArray[np.int32]
+) -> None:
+    """Show validation faces with the predictions of two runs."""
+    faces = validation_faces.load_validation_faces(run, pair[0])
+    if isinstance(faces, str):
+        st.info(messages.escape_markdown(faces), icon=":material/image_not_supported:")
+        return
+    visible = rows[: validation_faces.MAX_FACES]
+    if len(visible) < len(rows):
+        st.caption(f"The first {len(visible)} of {len(rows)}.")
+    indices = [{int(row): i for i, row in enumerate(preds.rows)} for preds in pair]
+    predicted = [preds.at_epoch() for preds in pair]
+    thumbnails = []
+    for row in visible.tolist():
+        face_index = indices[0][row]
+        true_label = pair[0].class_names[pair[0].labels[face_index]]
+        labels = [pair[i].class_names[predicted[i][indices[i][row]]] for i in range(2)]
+        title = ", ".join(f"{name}: {label}" for name, label in zip(names, labels, strict=True))
+        caption = "\n".join(
+            f"{validation_faces.CORRECT_MARKS[label == true_label]} {symbol_and_name(label)}" for label in labels
+        )
+        image = validation_faces.to_display_image(faces.images[face_index])
+        thumbnails.append(components.Thumbnail(image, caption, f"labeled {true_label}; {title}"))
+    st.caption(messages.escape_markdown(f"Below each face first the prediction of {names[0]}, then of {names[1]}."))
+    key = "runs_pair_face"
+    selected = min(state.get(key, 1), max(1, len(thumbnails)))
+    components.show_thumbnails(
+        thumbnails,
+        key=f"{key}_strip",
+        label="Faces",
+        side_px=validation_faces.FACE_PX,
+        max_height_px=460,
+        selection=components.Selection(selected, lambda number: state.update({key: number})),
+    )
+    if thumbnails:
+        row = int(visible[selected - 1])
+        for column, name, preds, index in zip(st.columns(2, gap="large"), names, pair, indices, strict=True):
+            with column:
+                scores = Scores(preds.class_names, preds.probabilities[index[row]].astype(np.float64))
+                _show_scores(name, scores, f"{key}_{name}")
+
+
+def _show_scores(name: str, scores: Mapping[str, float], key: str) -> None:
+    st.markdown(f"**{messages.escape_markdown(name)}**")
+    table = pd.DataFrame({"expression": list(scores), "probability": list(scores.values())})
+    best = max(scores, key=scores.__getitem__)
+    components.show_chart(
+        charts.plot_scores(table), key=key, alt_text=f"{name} predicts {best}, {format_percent(scores[best])}"
+    )
+
+
+# ------------------------------------------------------------------ on a photo
+
+
+def show_photo_comparison(runs: RunsByName) -> None:
+    """Compare the scores of two or three classifiers for the faces of a photo."""
+    usable = {name: run for name, run in runs.items() if run.has_model and run.kind == "classifier"}
+    classifiers: dict[str, ExpressionClassifier] = {}
+    for name, run in list(usable.items())[:_MAX_MODELS]:
+        with messages.error_box(f'the model of "{name}"'):
+            classifiers[name] = _load_classifier(open_model(run.folder))
+    if len(classifiers) < 2:
+        st.info("Choose two or three finished classifiers that have their weights here.", icon=":material/info:")
+        return
+    file = st.file_uploader("A photo of people", key="runs_photo", help="As on the Photos page; nothing is kept.")
+    name, content = (file.name, file.getvalue()) if file else photo_cache.read_sample_photo()
+    if file is None:
+        st.caption("The sample photo, until you choose one.")
+    with messages.error_box(f'the photo "{name}"'):
+        faces, image = _analyze_photo(name, content)
+        if not faces:
+            st.info("No face found; larger, brighter faces from the front help.", icon=":material/person_search:")
+        for number, face in enumerate(faces[:_MAX_FACES], 1):
+            _show_face(number, face, image, classifiers)
+        if len(faces) > _MAX_FACES:
+            st.caption(f"The first {_MAX_FACES} of {len(faces)} faces.")
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading a model")
+def _load_classifier_cached(sha256: str, _bundle: ModelBundle) -> ExpressionClassifier:
+    return ExpressionClassifier(_bundle)
+
+
+def _load_classifier(bundle: ModelBundle) -> ExpressionClassifier:
+    return _load_classifier_cached(bundle.sha256, bundle)
+
+
+def _analyze_photo(name: str, content: bytes) -> tuple[tuple[Face, ...], NDArray[np.uint8]]:
+    """Detect the faces of a photo with the settings of the sidebar; return them and the upright RGB uint8 image."""
+    image = read_image(content, name=name)
+    settings = replace(session.get_settings().analyzer_settings, min_confidence=0.0, head=None)
+    oriented = session.get_analyzer().analyze_any_orientation(image, settings)
+    return oriented.faces, oriented.image
+
+
+def _show_face(
+    number: int, face: Face, image: NDArray[np.uint8], classifiers: Mapping[str, ExpressionClassifier]
+) -> None:
+    geometry = session.get_analyzer().detector.crop_geometry
+    gray = to_gray(image)
+    columns = st.columns([1, *[2] * len(classifiers)], gap="medium")
+    with columns[0]:
+        st.image(
+            validation_faces.to_display_image(crop_faces(gray, (face,), geometry, 96)[0]),
+            width=110,
+            alt=f"Face {number}",
+        )
+    for column, (name, classifier) in zip(columns[1:], classifiers.items(), strict=True):
+        with column:
+            (prediction,) = classifier.predict(crop_faces(gray, (face,), geometry, classifier.input_size))
+            _show_scores(name, prediction.scores, f"runs_photo_{number}_{name}")

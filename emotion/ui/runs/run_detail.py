@@ -1,0 +1,157 @@
+"""One run on the Runs page: its summary, its actions, its training curves and its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from emotion import charts, formatting
+from emotion.model_store.card import CARD_FILE, parse_card
+from emotion.model_store.store import ModelBundle
+from emotion.storage import read_json_or_empty
+from emotion.training import tables
+from emotion.training.detector import tables as detector_tables
+from emotion.training.run_listing import RunSummary
+from emotion.training.runs.folder import REPORT_FILE
+from emotion.training.runs.predictions import ROBUSTNESS_FILE, Predictions
+from emotion.training.runs.tracked_examples import EXAMPLES_FILE
+from emotion.training.tables import CurveMetric
+from emotion.ui import components, messages, models
+from emotion.ui.runs import detectors as training_detectors
+from emotion.ui.runs import end_to_end, predictions, run_actions, run_table
+from emotion.ui.runs.run_actions import FillForm
+from emotion.ui.runs.run_table import CURVE_TITLES
+from emotion.ui.runs.tracked_examples import show_tracked_examples
+
+state = st.session_state
+
+
+def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
+    """Show one run; `fill_form` repeats it."""
+    st.subheader(messages.escape_markdown(name), anchor=False)
+    st.caption(messages.escape_markdown(_format_summary(run)))
+    if run.is_active:
+        st.info("It is running: the Training page shows its progress.", icon=":material/school:")
+    if run.error:
+        st.warning(messages.escape_markdown(run.error), icon=":material/info:")
+    preds: Predictions | None = None
+    with messages.error_box("the predictions of this run"):
+        preds = predictions.load_predictions(run)
+    run_actions.show_actions(name, run, preds, fill_form)
+    views = _make_views(name, run, preds)
+    view = st.segmented_control(
+        "What to look at",
+        list(views),
+        default=next(iter(views)),
+        required=True,
+        key=f"runs_part_{'-'.join(views)}",
+        label_visibility="collapsed",
+    )
+    run_table.run_fragment(views[view or next(iter(views))])
+    if preds is None and run.kind == "classifier":
+        st.caption(
+            "Its predictions were not saved; `emotion classifier evaluate RUN --data DATA --save-predictions` "
+            "writes them, for the confusion matrix, the mistakes and more."
+        )
+
+
+def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mapping[str, Callable[[], object]]:
+    """Map the title of each view that the files of a run allow to the function that draws it."""
+    report = read_json_or_empty(run.folder / REPORT_FILE)
+    detectors = report.get("detectors")
+    views: dict[str, Callable[[], object]] = {}
+    if isinstance(detectors, list) and detectors:
+        views["Beside others"] = lambda: training_detectors.show_detector_comparison(detectors)
+    views["How it learned"] = lambda: _show_training(run)
+    if preds is not None:
+        views |= {
+            "Confusion": lambda: predictions.show_confusion(run, preds),
+            "By expression": lambda: predictions.show_per_class_metrics(preds),
+            "Calibration": lambda: predictions.show_calibration(preds),
+            "Mistakes": lambda: predictions.show_misclassifications(run, preds),
+        }
+    results = report.get("end_to_end")
+    if isinstance(results, list) and results:
+        views["From image to label"] = lambda: end_to_end.show_end_to_end(results)
+    if (run.folder / ROBUSTNESS_FILE).is_file():
+        views["Hard images"] = lambda: run_table.show_robustness({name: run})
+    class_names = _get_class_names(run, preds)
+    if (run.folder / EXAMPLES_FILE).is_file() and class_names:
+        views["Examples"] = lambda: show_tracked_examples(run.folder, class_names, "runs_examples")
+    return views
+
+
+def _get_class_names(run: RunSummary, preds: Predictions | None) -> list[str]:
+    """Return the labels of a run in the order of its scores; empty where they are not known."""
+    names = run.config.get("label_names")
+    return list(preds.class_names) if preds else [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _format_summary(run: RunSummary) -> str:
+    created = datetime.fromtimestamp(run.created, UTC).date().isoformat() if run.created else ""
+    created = str(read_json_or_empty(run.folder / CARD_FILE).get("created") or created)[:10]
+    onnx_path = run.folder / "model.onnx"
+    parts = [
+        f"created {created}" if created else "",
+        run.state if run.state != "done" else "",
+        f"{onnx_path.stat().st_size / 1e6:.1f} MB" if onnx_path.is_file() else "",
+        f"{tables.format_epochs(run)} epochs" if run.epochs else "",
+        f"trained for {run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else "",
+        f"right on {formatting.format_accuracy(run.best_accuracy)} of the validation faces"
+        if run.best_accuracy
+        else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _show_training(run: RunSummary) -> None:
+    rows = run_table.load_history(run)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _show_curves(rows)
+    with right:
+        _show_test_scores(run)
+
+
+def _show_curves(rows: tables.Rows) -> None:
+    per_head = detector_tables.history_table(rows)  # empty for a network with a single head
+    if not per_head.empty:
+        components.show_chart(
+            charts.plot_accuracy_history(per_head), key="runs_learning", alt_text="Accuracy of each head by epoch"
+        )
+        return
+    curves: dict[CurveMetric, pd.DataFrame] = {
+        metric: tables.step_curves_table(rows, (), metric) for metric in CURVE_TITLES
+    }
+    for metric, table in curves.items():
+        if len(table):
+            title = CURVE_TITLES[metric]
+            st.markdown(f"##### {title}", anchors=False)
+            chart = charts.plot_training_curve(table, as_percent=metric == "accuracy")
+            components.show_chart(chart, key=f"runs_learning_{metric}", alt_text=f"{title} by epoch")
+    if not any(map(len, curves.values())):
+        st.write("There is no history of its epochs, or none yet.")
+
+
+def _show_test_scores(run: RunSummary) -> None:
+    """Show the test accuracy of a classifier from its card."""
+    card = read_json_or_empty(run.folder / CARD_FILE)
+    if run.kind != "classifier" or not card:
+        return
+    with messages.error_box("the scores of this run"):
+        bundle = ModelBundle(
+            run.folder, parse_card(run.folder / CARD_FILE, card)
+        )  # not verified: the weights may be missing, the scores are not
+        test = bundle.card.metrics.get("test", {})
+        for head, scores in [(head, test[head]) for head in bundle.heads if head in test]:
+            low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
+            st.metric(
+                models.describe_head(bundle, head),
+                f"{scores['accuracy'] * 100:.1f} %",
+                border=True,
+                help="Share of the test faces with the right prediction. They were used once, after the training.",
+            )
+            st.caption(f"With another {scores['n']:,} such faces it would be between {low} and {high} %, most likely.")

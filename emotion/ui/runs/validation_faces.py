@@ -1,0 +1,156 @@
+"""The validation faces of a run, with the predicted and the true labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from emotion import charts
+from emotion.datasets.catalog import list_datasets
+from emotion.datasets.label_sets import get_label_set, map_labels
+from emotion.datasets.readers.loaders import load_dataset
+from emotion.errors import DataError, EmotionError
+from emotion.expressions import FERPLUS_LABELS, get_style, symbol_and_name
+from emotion.recognition.anonymizer import pixelate_all
+from emotion.training import prediction_tables
+from emotion.training.run_listing import RunSummary
+from emotion.training.runs.predictions import Predictions
+from emotion.ui import components, messages, session
+
+MAX_FACES: Final = 60  # shown of a group of faces
+FACE_PX: Final = 72  # side of a thumbnail
+CORRECT_MARKS: Final = {True: "✓", False: "✗"}
+state = st.session_state
+
+
+@dataclass(frozen=True)
+class ValidationFaces:
+    """The faces that a run predicted, in the order of its predictions."""
+
+    images: NDArray[np.uint8]  # gray (n, size, size)
+    votes: NDArray[np.int8] | None  # FER+ votes (n, 10), where the data set has them
+
+
+def load_validation_faces(run: RunSummary, preds: Predictions) -> ValidationFaces | str:
+    """Load the faces of a run's predictions; return the reason as a sentence where they cannot be shown."""
+    try:
+        path = _find_dataset_path(run)
+        mtime_ns = path.stat().st_mtime_ns
+        return _load_validation_faces(
+            str(path), mtime_ns, str(run.config.get("label_set", "own")), preds.rows.tobytes(), preds
+        )
+    except OSError as error:
+        return f"Its faces cannot be shown: the data set cannot be read ({error.strerror})."
+    except EmotionError as error:
+        return f"Its faces cannot be shown. {error}"
+
+
+def _find_dataset_path(run: RunSummary) -> Path:
+    """Find the data set of a run, by its path or else by its file name."""
+    source = run.config.get("data")
+    if not isinstance(source, str) or not source:
+        raise DataError("The configuration of the run names no data set.")
+    path = Path(source)
+    if path.exists():
+        return path
+    matches = [Path(info.path) for info in list_datasets().datasets if Path(info.path).name == path.name]
+    if not matches:
+        raise DataError(f"Its data set {path.name} is not on this machine, or not where it was.")
+    return matches[0]
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the faces")
+def _load_validation_faces(
+    path: str, mtime_ns: int, label_set_name: str, rows: bytes, _preds: Predictions
+) -> ValidationFaces:
+    dataset = load_dataset(path)
+    mapped = map_labels(dataset, get_label_set(label_set_name))
+    indices = np.searchsorted(mapped.rows, _preds.rows)
+    has_all_rows = np.isin(_preds.rows, mapped.rows).all()
+    if not has_all_rows or (mapped.data.labels[indices] != _preds.labels).any():
+        raise DataError(f"The data set {Path(path).name} was changed since this run was trained on it.")
+    votes = None if dataset.votes is None else dataset.votes[_preds.rows]
+    return ValidationFaces(dataset.images[_preds.rows].copy(), votes)  # a copy, so that the data set can be freed
+
+
+def to_display_image(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert a gray face to RGB, pixelated while faces are to be anonymized."""
+    image = np.repeat(face[..., None], 3, axis=2)
+    return pixelate_all(image) if session.get_settings().anonymize else image
+
+
+def show_faces(
+    run: RunSummary, preds: Predictions, indices: Sequence[int], key: str, predicted: NDArray[np.int8]
+) -> None:
+    """Show thumbnails of validation faces, and the details of the selected one.
+
+    Args:
+        run: The run that predicted them.
+        preds: Its predictions for n faces.
+        indices: The faces to show, as indices into `preds`.
+        key: Prefix of the keys of widgets and session state.
+        predicted: The predicted class of each face, int8 (n,).
+    """
+    faces = load_validation_faces(run, preds)
+    if isinstance(faces, str):
+        st.info(messages.escape_markdown(faces), icon=":material/image_not_supported:")
+        return
+    visible = list(indices)[:MAX_FACES]
+    if len(visible) < len(indices):
+        st.caption(f"The first {len(visible)} of {len(indices)}.")
+    thumbnails = [
+        _make_thumbnail(faces.images[i], preds.class_names[predicted[i]], preds.class_names[preds.labels[i]])
+        for i in visible
+    ]
+    selected = min(state.get(key, 1), len(visible))
+    components.show_thumbnails(
+        thumbnails,
+        key=f"{key}_strip",
+        label="Faces",
+        side_px=FACE_PX,
+        max_height_px=420,
+        selection=components.Selection(selected, lambda number: state.update({key: number})),
+    )
+    if visible:
+        _show_face(preds, faces, visible[selected - 1], predicted)
+
+
+def _make_thumbnail(face: NDArray[np.uint8], predicted_label: str, true_label: str) -> components.Thumbnail:
+    return components.Thumbnail(
+        to_display_image(face),
+        f"{CORRECT_MARKS[predicted_label == true_label]} {symbol_and_name(predicted_label)}",
+        f"predicted {predicted_label}, labeled {true_label}",
+        get_style(predicted_label).color,
+    )
+
+
+def _show_face(preds: Predictions, validation_faces: ValidationFaces, index: int, predicted: NDArray[np.int8]) -> None:
+    """Show one face with its label, votes, prediction and scores."""
+    left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
+    true_label, predicted_label = (preds.class_names[i] for i in (preds.labels[index], predicted[index]))
+    with left:
+        st.image(to_display_image(validation_faces.images[index]), width=150, alt=f"A face labeled {true_label}")
+    with right:
+        lines = [
+            f"Label **{messages.escape_markdown(symbol_and_name(true_label))}**, "
+            f"predicted **{messages.escape_markdown(symbol_and_name(predicted_label))}**."
+        ]
+        votes = prediction_tables.format_votes(
+            None if validation_faces.votes is None else validation_faces.votes[index], FERPLUS_LABELS
+        )
+        lines += [f"FER+ votes: {messages.escape_markdown(votes)}."] if votes else []
+        num_correct = int((preds.predicted[:, index] == preds.labels[index]).sum())
+        if len(preds.epochs) > 1:
+            lines.append(f"Right after {num_correct} of {len(preds.epochs)} epochs. Row {preds.rows[index]}.")
+        st.markdown("  \n".join(lines))
+    table = pd.DataFrame({"expression": preds.class_names, "probability": preds.probabilities[index].astype(float)})
+    components.show_chart(
+        charts.plot_scores(table), key="runs_face", alt_text=f"Scores of the best epoch for a face labeled {true_label}"
+    )

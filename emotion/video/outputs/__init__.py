@@ -1,0 +1,1 @@
+"""Files made of an analysis: tables, JSON, subtitles, GIF, ZIP and the HTML report."""
