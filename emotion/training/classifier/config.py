@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Final
 
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.dataset import IMAGE_SIZE
 from emotion.datasets.label_sets import LABEL_SETS, get_label_set
-from emotion.errors import EmotionError
+from emotion.errors import EmotionError, ModelError
 from emotion.field_types import check_types
 from emotion.training.classifier.zoo import get_architecture, list_architectures
 
@@ -20,6 +21,7 @@ LR_SCHEDULES: Final = ("constant", "cosine", "plateau")
 PLATEAU_FACTOR: Final = 0.2  # the rate times this after `PLATEAU_PATIENCE` epochs without a smaller loss
 PLATEAU_PATIENCE: Final = 5
 MIN_LEARNING_RATE: Final = 1e-4
+_KERAS_FILE: Final = "model.keras"
 # Decoupled: with momentum 0.9 the first is as much as an L2 penalty's usual 5e-4.
 _WEIGHT_DECAY: Final = {"sgd": 5e-3, "adamw": 2e-2}
 
@@ -117,6 +119,24 @@ class TrainingPlan:
             "label_names": list(LABEL_SETS[self.label_set].labels),
             "size": get_architecture(self.network).input_size,
         }
+
+
+def find_weights_file(path: Path, network: str) -> Path:
+    """Return the file of the initial weights of a network.
+
+    Args:
+        path: A finished run or model folder, a .keras file, or one of the network's `init_format`.
+        network: The network that is trained.
+
+    Raises:
+        ModelError: There is no such file, or the network cannot begin with it.
+    """
+    file, suffixes = path / _KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
+    if not file.is_file():
+        raise ModelError(f"There is no {file}; give a finished run, a model folder or a file of weights.")
+    if file.suffix not in suffixes:
+        raise ModelError(f"{network} cannot begin with {file}; expected a file that ends with .keras.")
+    return file
 
 
 def _augmentation_from_dict(values: Mapping[str, Any]) -> Augmentation:

@@ -23,18 +23,16 @@ from emotion.datasets.label_sets import (
     get_label_set,
     map_labels,
 )
-from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS, FERPLUS_LABELS
 from emotion.model_store.store import ModelBundle, compute_sha256
 from emotion.training.classifier.batches import TeacherEnsemble, get_head_sizes
-from emotion.training.classifier.config import TrainingConfig, TrainingPlan
+from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 from emotion.training.classifier.scoring import wrap_dataset
 from emotion.training.classifier.zoo import get_architecture
 from emotion.training.runs.run_context import RunContext
 
 # These may change between a stop and a resume.
 _MUTABLE_SETTINGS: Final = ("data", "ferplus_csv", "negatives_dir", "tensorboard")
-_KERAS_FILE: Final = "model.keras"
 
 
 class Recipe(ABC):
@@ -196,24 +194,6 @@ class SingleHeadRecipe(Recipe):
             "heads": _describe_heads(dict.fromkeys(heads, self.task.data.label_names)),
             "face_head": None,
         }
-
-
-def find_weights_file(path: Path, network: str) -> Path:
-    """Return the file of the initial weights of a network.
-
-    Args:
-        path: A finished run or model folder, a .keras file, or one of the network's `init_format`.
-        network: The network that is trained.
-
-    Raises:
-        ModelError: There is no such file, or the network cannot begin with it.
-    """
-    file, suffixes = path / _KERAS_FILE if path.is_dir() else path, {".keras", get_architecture(network).init_format}
-    if not file.is_file():
-        raise ModelError(f"There is no {file}; give a finished run, a model folder or a file of weights.")
-    if file.suffix not in suffixes:
-        raise ModelError(f"{network} cannot begin with {file}; expected a file that ends with .keras.")
-    return file
 
 
 def _describe_input(size: int, preprocessing: str) -> dict[str, Any]:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from emotion.errors import EmotionError, ModelError
-from emotion.training.classifier.config import TrainingConfig, TrainingPlan
-from emotion.training.classifier.recipes import find_weights_file
+from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 from tests.training.making import dataset, run_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
-from emotion.training.classifier.config import TrainingConfig, TrainingPlan
-from emotion.training.classifier.recipes import find_weights_file
+from emotion.training.classifier.config import TrainingConfig, TrainingPlan, find_weights_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
