@@ -71,7 +71,6 @@ RENAMED_OPTIONS: Final = {
     "--landmarks": ("--landmarks-only",),
     "--only": ("--no-baselines",),
     "--held-out": ("--validation",),
-    "--faces": ("--num-faces",),
 }
 
 Options = TypeVar("Options")

@@ -796,7 +796,7 @@ def test_threads_get_the_same_pixels() -> None:
 
 
 def test_file_array_pillow_and_bgr_give_the_same_pixels() -> None:
-    for name in ("PNG RGB", "PNG RGBA", "PNG gray", "PNG grey 16", "PNG 1 bit", "PNG palette with alphas"):
+    for name in ("PNG RGB", "PNG RGBA", "PNG gray", "PNG gray 16", "PNG 1 bit", "PNG palette with alphas"):
         data, expected = EXACT[name]
         lazy = Image.open(io.BytesIO(data))
         assert np.array_equal(as_rgb(lazy), expected), name

@@ -12,7 +12,8 @@ import streamlit_webrtc
 from aiortc.contrib.media import MediaRelay
 from streamlit_webrtc.component import WebRtcStreamerState
 
-from emotion.datasets import build_jobs, catalog
+from emotion.datasets import catalog
+from emotion.datasets.building import jobs as build_jobs
 from emotion.training import manager
 from emotion.ui.datasets import build_form, selection
 from tests.generation.making import write_generator

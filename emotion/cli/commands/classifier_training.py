@@ -95,7 +95,7 @@ _PLAN_OPTIONS: Final = (
     click.option("--label-set", help="fer2013, ferplus, four, four-normal, or own: the labels of the data set."),
     click.option("--epochs", type=int),
     click.option("--batch-size", type=int),
-    click.option("--optimizer", help="adam, sgd or rmsprop."),
+    click.option("--optimizer", help="adam, adamw, sgd or rmsprop."),
     click.option("--learning-rate", type=float, help="Initial or peak learning rate."),
     click.option("--lr-schedule", help="constant, cosine or plateau."),
     click.option(

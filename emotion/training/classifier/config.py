@@ -108,7 +108,9 @@ class TrainingPlan:
             known["teachers"] = config["teacher_folders"]
         if "init_from_path" in config:  # `init_from` is the sha256 there
             known["init_from"] = config["init_from_path"]
-        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        for name in ("teachers", "trained_heads"):
+            if isinstance(known.get(name), list):
+                known[name] = tuple(known[name])
         if isinstance(known.get("augmentation"), Mapping):
             known["augmentation"] = _augmentation_from_dict(known["augmentation"])
         return replace(plan, **known)

@@ -101,6 +101,7 @@ class SingleHeadTraining(ClassifierTraining[TrainingPlan]):
         optimizers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
             "adam": lambda: keras.optimizers.Adam(rate),
             "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+            "adamw": lambda: keras.optimizers.AdamW(rate),
             "rmsprop": lambda: keras.optimizers.RMSprop(rate),
         }
         optimizer = optimizers[plan.optimizer]()

@@ -167,7 +167,7 @@ def test_no_setting_is_replaced_in_silence(name: str, value: object) -> None:
     [
         ({"network": "alexnet"}, "There is no network 'alexnet'"),
         ({"label_set": "five"}, "There is no label set 'five'"),
-        ({"optimizer": "lion"}, "There is no optimizer 'lion'; choose one of adam, sgd, rmsprop"),
+        ({"optimizer": "lion"}, "There is no optimizer 'lion'; choose one of adam, adamw, sgd, rmsprop"),
         ({"lr_schedule": "steps"}, "There is no learning rate schedule 'steps'"),
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 5000}, "batch_size is 5000"),

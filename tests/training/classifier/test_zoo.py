@@ -29,6 +29,7 @@ def test_all_the_networks_of_the_course_projects_are_here() -> None:
         "resnet101",
         "seresnet",
         "seresnet-wide",
+        "face-mobilenet",
     ]
     assert get_architecture("cnn-3conv-250").num_parameters == 6_926_375
     with pytest.raises(EmotionError, match="There is no network 'alexnet'; choose one of mlp, cnn-3conv-250"):
