@@ -23,6 +23,7 @@ from emotion.recognition.detection import FaceDetector, max_search_scale, search
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
+from emotion.recognition.verification import combine_scores, is_uncertain, make_mirrored_patch
 
 # An `AnalyzerSettings.max_side` with which no image is reduced, and images of at most 4096 pixels are enlarged twice:
 # faces from 12 pixels are detected. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
@@ -41,6 +42,7 @@ _MIN_FACE_PROB: Final = 0.1  # the face probability of the classifier below whic
 _MIN_RIVAL_RATIO: Final = 0.5  # share of the highest probability from which the second label is named, too
 _MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
 _CANDIDATE_RATIO: Final = 0.6  # share of the detection threshold from which a region is anonymized
+_MIN_VERIFICATION_SCORE: Final = 0.01  # of a second detection; a lower one counts as none
 _SMALL_FACE_PX: Final = 24  # half of the side that the classifier reads
 _MAX_YAW_RATIO: Final = 0.35  # of `Landmarks.yaw_ratio`, a head turned far to the side
 _DARK_LEVEL: Final = 45  # mean gray level of a crop
@@ -149,9 +151,30 @@ class Analyzer:
     def _classify_detections(
         self, image: NDArray[np.uint8], faces: tuple[Face, ...], settings: AnalyzerSettings, tta: bool
     ) -> tuple[ClassifiedFace, ...]:
-        classified = self.classify(to_gray(image), faces, settings.head, tta=tta)
-        return self.filter_by_fused_score(
-            classified, settings.detection_threshold, min_face_size(image.shape, settings.max_side)
+        gray, min_size = to_gray(image), min_face_size(image.shape, settings.max_side)
+        classified = self.classify(gray, faces, settings.head, tta=tta)
+        if tta and self.score_fusion is not None and self.score_fusion.detector_weight:
+            classified = tuple(
+                self._verify(image, gray, face)
+                if face.face.box.area >= min_size * min_size
+                and is_uncertain(self.fused_score(face.face, face.prediction.face_prob))
+                else face
+                for face in classified
+            )
+        return self.filter_by_fused_score(classified, settings.detection_threshold, min_size)
+
+    def _verify(
+        self, image: NDArray[np.uint8], gray: NDArray[np.uint8], classified_face: ClassifiedFace
+    ) -> ClassifiedFace:
+        """Replace both scores of a face by their means over several views."""
+        face, _, prediction = classified_face
+        patch, box = make_mirrored_patch(image, face.box)
+        detections = self.detect(patch, _MIN_VERIFICATION_SCORE, max(patch.shape[:2]))
+        crops = tta_crops(gray, (face,), self.detector.crop_geometry, self._face_classifier.input_size)
+        face_prob = float(self._face_classifier.predict_face_probs(crops[:, 0]).mean())
+        return classified_face._replace(
+            face=replace(face, detection_score=combine_scores(face.detection_score, box, detections)),
+            prediction=replace(prediction, face_prob=face_prob),
         )
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
