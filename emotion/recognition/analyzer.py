@@ -23,7 +23,7 @@ from emotion.recognition.detection import FaceDetector, max_search_scale, search
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
-from emotion.recognition.verification import combine_scores, is_uncertain, make_mirrored_patch
+from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
 
 # An `AnalyzerSettings.max_side` with which no image is reduced, and images of at most 4096 pixels are enlarged twice:
 # faces from 12 pixels are detected. The network reads at most 171 million pixels, 99 of an image of 4000 x 3000.
@@ -154,28 +154,39 @@ class Analyzer:
         gray, min_size = to_gray(image), min_face_size(image.shape, settings.max_side)
         classified = self.classify(gray, faces, settings.head, tta=tta)
         if tta and self.score_fusion is not None and self.score_fusion.detector_weight:
-            classified = tuple(
-                self._verify(image, gray, face)
-                if face.face.box.area >= min_size * min_size
-                and is_uncertain(self.fused_score(face.face, face.prediction.face_prob))
-                else face
-                for face in classified
-            )
+            classified = self._verify_uncertain(image, gray, classified, min_size)
         return self.filter_by_fused_score(classified, settings.detection_threshold, min_size)
 
-    def _verify(
-        self, image: NDArray[np.uint8], gray: NDArray[np.uint8], classified_face: ClassifiedFace
-    ) -> ClassifiedFace:
-        """Replace both scores of a face by their means over several views."""
-        face, _, prediction = classified_face
+    def _verify_uncertain(
+        self, image: NDArray[np.uint8], gray: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], min_size: float
+    ) -> tuple[ClassifiedFace, ...]:
+        """Replace both scores of the uncertain faces of at least `min_size` by their means over several views."""
+        verified = list(classified)
+        indices = [
+            index
+            for index, (face, _, prediction) in enumerate(classified)
+            if face.box.area >= min_size * min_size and not is_certain(self.fused_score(face, prediction.face_prob))
+        ]
+        if not indices:
+            return classified
+        faces = tuple(classified[index].face for index in indices)
+        crops = tta_crops(gray, faces, self.detector.crop_geometry, self._face_classifier.input_size)
+        face_probs = self._face_classifier.predict_face_probs(crops.reshape(-1, *crops.shape[2:]))
+        for index, face, face_prob in zip(indices, faces, face_probs.reshape(len(crops), -1).mean(0), strict=True):
+            prediction = classified[index].prediction
+            fused_scores = [self.fused_score(face, prob) for prob in (prediction.face_prob, float(face_prob))]
+            if is_possible(max(fused_scores)):
+                verified[index] = classified[index]._replace(
+                    face=replace(face, detection_score=self._verify_detection(image, face)),
+                    prediction=replace(prediction, face_prob=float(face_prob)),
+                )
+        return tuple(verified)
+
+    def _verify_detection(self, image: NDArray[np.uint8], face: Face) -> float:
+        """Return the mean of the detector's score of a face and its score in a mirrored patch."""
         patch, box = make_mirrored_patch(image, face.box)
         detections = self.detect(patch, _MIN_VERIFICATION_SCORE, max(patch.shape[:2]))
-        crops = tta_crops(gray, (face,), self.detector.crop_geometry, self._face_classifier.input_size)
-        face_prob = float(self._face_classifier.predict_face_probs(crops[:, 0]).mean())
-        return classified_face._replace(
-            face=replace(face, detection_score=combine_scores(face.detection_score, box, detections)),
-            prediction=replace(prediction, face_prob=face_prob),
-        )
+        return combine_scores(face.detection_score, box, detections)
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
         """Detect faces, see `FaceDetector.detect`; scores are not fused."""

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from emotion.faces import Box, Face
 from emotion.recognition.score_fusion import logit
 
-# The range of fused scores with a second score. On 367 held-out photos and 373 training ones without faces, with a
-# threshold of 0.6, the second scores remove 4 of 11 false boxes and add 6 faces to 489, with `FULL_RESOLUTION_SIDE`
-# they remove 8 of 28 and add 2 to 733. Outside of this range they decide nothing.
+# The range of fused scores with a second score; outside of it a second score decides nothing.
 _MIN_FUSED_SCORE: Final = 0.25
 _MAX_FUSED_SCORE: Final = 0.985
 _PATCH_RATIO: Final = 4  # side of the patch in sides of the face
@@ -27,9 +25,14 @@ _PATCH_FACE_PX: Final = 64.0  # size of the face in the patch, in the middle of 
 _MIN_IOU: Final = 0.4  # of the face and a detection in the patch
 
 
-def is_uncertain(fused_score: float) -> bool:
-    """Whether a second score can change the decision about a face with this fused score."""
-    return _MIN_FUSED_SCORE <= fused_score <= _MAX_FUSED_SCORE
+def is_certain(fused_score: float) -> bool:
+    """Whether a face with this fused score needs no second score."""
+    return fused_score > _MAX_FUSED_SCORE
+
+
+def is_possible(fused_score: float) -> bool:
+    """Whether a second score can make a face of a detection with this fused score."""
+    return fused_score >= _MIN_FUSED_SCORE
 
 
 def make_mirrored_patch(image: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:

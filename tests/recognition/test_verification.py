@@ -14,7 +14,7 @@ from emotion.faces import Box, Face
 from emotion.recognition import analyzer as analyzer_module
 from emotion.recognition.analyzer import FULL_RESOLUTION_SIDE, Analyzer, AnalyzerSettings, load_analyzer
 from emotion.recognition.score_fusion import ScoreFusion
-from emotion.recognition.verification import combine_scores, is_uncertain, make_mirrored_patch
+from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
 
 Make = Callable[..., Any]
 FUSION = ScoreFusion(1.0, 0.5, 1.4)
@@ -58,7 +58,8 @@ def test_scores_are_combined_by_the_best_detection_at_the_box() -> None:
 
 
 def test_only_an_uncertain_face_is_scored_again() -> None:
-    assert [is_uncertain(score) for score in (0.1, 0.4, 0.9, 0.99)] == [False, True, True, False]
+    scores = (0.1, 0.4, 0.9, 0.99)
+    assert [is_possible(score) and not is_certain(score) for score in scores] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(("second_score", "count"), [(0.9, 1), (0.02, 0)])
@@ -100,7 +101,7 @@ def test_fewer_buttons_are_taken_for_faces(monkeypatch: pytest.MonkeyPatch) -> N
     analyzer, settings = load_analyzer("glance"), AnalyzerSettings(max_side=FULL_RESOLUTION_SIDE)
     images = [draw_buttons(seed) for seed in range(20, 40)]
     verified = sum(len(analyzer.analyze(image, settings)) for image in images)
-    monkeypatch.setattr(analyzer_module, "is_uncertain", lambda score: False)
+    monkeypatch.setattr(analyzer_module, "is_certain", lambda score: True)
     unverified = sum(len(analyzer.analyze(image, settings)) for image in images)
     assert unverified > 15
     assert verified <= 0.9 * unverified

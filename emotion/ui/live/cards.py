@@ -1,4 +1,4 @@
-"""Results of the live stream: cards, the last half minute, statistics, and the diagnostics of the camera."""
+"""Results of the live stream: cards, statistics, and the diagnostics of the camera."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import streamlit as st
 
-from emotion import charts
 from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_percent
 from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, first_failure, run_checks
@@ -122,11 +121,3 @@ def format_stats(live_state: LiveState) -> str:
     }
     parts += [f"{count} {name}" for name, count in counts.items() if count]
     return " · ".join(parts)
-
-
-def show_history(live_state: LiveState) -> None:
-    """Show the last half minute, until the moment of the cards."""
-    history = live_state.to_dataframe()
-    labels = sorted(set(history["display_label"])) if len(history) else []
-    alt_text = f"The last 30 seconds: {', '.join(labels) or 'no face yet'}"
-    components.show_chart(charts.plot_live_timeline(history), key="live_history", alt_text=alt_text)
