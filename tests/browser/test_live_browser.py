@@ -162,7 +162,8 @@ def test_cards_follow_the_image_within_a_quarter_of_a_second(
 
 
 def mean_lag(samples: list[tuple[float, bool, bool]]) -> float:
-    """The seconds that the cards of `WATCH` come and go after the labels in the image, with the sign left out."""
+    """The seconds that the cards of `WATCH` come and go after the labels in the image; 0 for those that come before,
+    where a busy browser delays the video."""
     changes = [
         [
             (now, has)
@@ -172,7 +173,7 @@ def mean_lag(samples: list[tuple[float, bool, bool]]) -> float:
         for part in (1, 2)
     ]
     lags = [
-        min(abs(at - moment) for at, has in changes[1] if has == comes)
+        max(0.0, min((at - moment for at, has in changes[1] if has == comes), key=abs))
         for moment, comes in changes[0]
         if samples[0][0] + 1 < moment < samples[-1][0] - 1
     ]

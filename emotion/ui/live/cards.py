@@ -13,7 +13,7 @@ from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, firs
 from emotion.live.state import LiveFace, LiveState
 from emotion.live.stream_metrics import WINDOW_SECONDS
 from emotion.media.image_reader import encode_jpeg
-from emotion.ui import components
+from emotion.ui import components, messages
 from emotion.ui.live.controller import LiveController
 
 MAX_CARDS: Final = 6
@@ -121,3 +121,10 @@ def format_stats(live_state: LiveState) -> str:
     }
     parts += [f"{count} {name}" for name, count in counts.items() if count]
     return " · ".join(parts)
+
+
+def show_stats(live_state: LiveState) -> None:
+    """Show the statistics of the stream, and its last error."""
+    st.caption(format_stats(live_state))
+    if live_state.counters.last_error and live_state.counters.errors:
+        st.caption(f"Last error: {messages.escape_markdown(live_state.counters.last_error)}")
