@@ -238,10 +238,12 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    words = ["-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}", *flags]
+    words = ["-m", "emotion", "app", "--server.headless=true", f"--server.port={port}", *flags]
     app = start(*words, cwd=material / "program")
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
     until(lambda: answers(app, url))
+    # Before the first page: Streamlit would look up the addresses of this machine for another origin.
+    assert visiting.status_for(url, f"127.0.0.1:{port}", "http://elsewhere.example") == 403
     with visiting.socket_of(url, url) as visitor:
         pages = {page.url_pathname for page in visiting.heard(visitor, "navigation")[-1].app_pages}
         assert {"webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs"} <= pages

@@ -1,7 +1,7 @@
 """Altair charts of pandas tables: one function per chart; values are computed elsewhere."""
 
 from emotion.charts.export import export_chart
-from emotion.charts.faces import plot_group_shares, plot_live_timeline, plot_scores
+from emotion.charts.faces import plot_group_shares, plot_scores
 from emotion.charts.generation import plot_generator_history, plot_intervals, plot_strip_predictions
 from emotion.charts.runs import (
     CELL_SELECTION,
@@ -35,7 +35,6 @@ __all__ = [
     "plot_group_shares",
     "plot_intervals",
     "plot_learning_rate",
-    "plot_live_timeline",
     "plot_people_shares",
     "plot_prediction_history",
     "plot_reliability_diagram",

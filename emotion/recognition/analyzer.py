@@ -21,6 +21,7 @@ from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
+from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
 
 Rotation = Literal[0, 90, 180, 270]
 ColorOrder = Literal["rgb", "bgr"]
@@ -34,6 +35,7 @@ _MIN_ROTATED_SCORE: Final = 0.5  # the least score of the most certain face of a
 _MAX_TRIAL_SIDE: Final = 1280  # pixels; the other rotations are searched reduced to this side until one is chosen
 _MAX_FACE_IOU: Final = 0.3  # intersection over union of two boxes above which they are of one face
 _CANDIDATE_RATIO: Final = 0.6  # share of the detection threshold from which a region is anonymized
+_MIN_VERIFICATION_SCORE: Final = 0.01  # of a second detection; a lower one counts as none
 
 
 class OrientedResult(NamedTuple):
@@ -100,10 +102,42 @@ class Analyzer:
     def _classify_detections(
         self, image: NDArray[np.uint8], faces: tuple[Face, ...], settings: AnalyzerSettings, tta: bool
     ) -> tuple[ClassifiedFace, ...]:
-        classified = self.classify(to_gray(image), faces, settings.head, tta=tta)
-        return self.filter_by_fused_score(
-            classified, settings.detection_threshold, min_face_size(image.shape, settings.max_side)
-        )
+        gray, min_size = to_gray(image), min_face_size(image.shape, settings.max_side)
+        classified = self.classify(gray, faces, settings.head, tta=tta)
+        if tta and self.score_fusion is not None and self.score_fusion.detector_weight:
+            classified = self._verify_uncertain(image, gray, classified, min_size)
+        return self.filter_by_fused_score(classified, settings.detection_threshold, min_size)
+
+    def _verify_uncertain(
+        self, image: NDArray[np.uint8], gray: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], min_size: float
+    ) -> tuple[ClassifiedFace, ...]:
+        """Replace both scores of the uncertain faces of at least `min_size` by their means over several views."""
+        verified = list(classified)
+        indices = [
+            index
+            for index, (face, _, prediction) in enumerate(classified)
+            if face.box.area >= min_size * min_size and not is_certain(self.fused_score(face, prediction.face_prob))
+        ]
+        if not indices:
+            return classified
+        faces = tuple(classified[index].face for index in indices)
+        crops = tta_crops(gray, faces, self.detector.crop_geometry, self._face_classifier.input_size)
+        face_probs = self._face_classifier.predict_face_probs(crops.reshape(-1, *crops.shape[2:]))
+        for index, face, face_prob in zip(indices, faces, face_probs.reshape(len(crops), -1).mean(0), strict=True):
+            prediction = classified[index].prediction
+            fused_scores = [self.fused_score(face, prob) for prob in (prediction.face_prob, float(face_prob))]
+            if is_possible(max(fused_scores)):
+                verified[index] = classified[index]._replace(
+                    face=replace(face, detection_score=self._verify_detection(image, face)),
+                    prediction=replace(prediction, face_prob=float(face_prob)),
+                )
+        return tuple(verified)
+
+    def _verify_detection(self, image: NDArray[np.uint8], face: Face) -> float:
+        """Return the mean of the detector's score of a face and its score in a mirrored patch."""
+        patch, box = make_mirrored_patch(image, face.box)
+        detections = self.detect(patch, _MIN_VERIFICATION_SCORE, max(patch.shape[:2]))
+        return combine_scores(face.detection_score, box, detections)
 
     def detect(self, image: ImageSource, threshold: float, max_side: int) -> tuple[Face, ...]:
         """Detect faces, see `FaceDetector.detect`; scores are not fused."""

@@ -37,8 +37,10 @@ def disable_ip_lookup() -> None:
     """Stop Streamlit from looking up the IP addresses of this machine.
 
     To decide on a WebSocket from another origin, Streamlit opens a socket to 8.8.8.8 and requests
-    checkip.amazonaws.com; any site in a browser on this machine can cause that. The pages have the origin of the
-    server, and `server.corsAllowedOrigins` lists other allowed origins.
+    checkip.amazonaws.com; any site in a browser on this machine can cause that, also before the first page is drawn.
+    The pages have the origin of the server, and `server.corsAllowedOrigins` lists other allowed origins.
+
+    `emotion app` calls it before the server starts, `app.py` with its first page for those who start `streamlit run`.
 
     Upstream: https://github.com/streamlit/streamlit/issues/7721, open in Streamlit 1.67. Remove when it is fixed.
     """

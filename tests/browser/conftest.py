@@ -68,9 +68,8 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
     command = [
         sys.executable,
         "-m",
-        "streamlit",
-        "run",
-        "app.py",
+        "emotion",
+        "app",
         "--server.headless=true",
         f"--server.port={port}",
         *flags,

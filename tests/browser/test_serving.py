@@ -1,6 +1,7 @@
 """What the server of the app lets in and gives out, asked without a browser, as somebody who means harm would."""
 
 import http.client
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -41,9 +42,9 @@ def ask(server: str, method: str, path: str, body: bytes = b"", **headers: str) 
         connection.close()
 
 
-def session_of(socket: Any) -> str:
+def session_of(connection: Any) -> str:
     """The session that the server opened for a socket."""
-    return heard(socket, "new_session")[0].initialize.session_id
+    return heard(connection, "new_session")[0].initialize.session_id
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1.elsewhere.example", "null"])
@@ -53,6 +54,21 @@ def test_other_sites_get_no_session(server: str, origin: str) -> None:
     assert refused.value.response.status_code == 403
     with socket_of(server, server) as own:
         assert session_of(own)
+
+
+def test_other_site_before_the_first_page_causes_no_request(
+    start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit would request the address of this machine from another server, here through a proxy."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with start_app() as url:
+            assert status_for(url, urlsplit(url).netloc, "http://elsewhere.example") == 403
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 HOSTS = [
@@ -105,8 +121,8 @@ def upload(server: str) -> Callable[..., Answer]:
 
 
 def test_uploads_need_a_token_a_session_and_a_bound(server: str, upload: Callable[..., Answer]) -> None:
-    with socket_of(server, server) as socket:
-        session = session_of(socket)
+    with socket_of(server, server) as connection:
+        session = session_of(connection)
         assert upload(session, 1000).status == 204
         assert upload(session, 1000, token=False).status == 403
         assert upload(session, 1000, token=False, method="DELETE").status == 403
@@ -116,8 +132,8 @@ def test_uploads_need_a_token_a_session_and_a_bound(server: str, upload: Callabl
 
 
 def test_uploads_are_private_to_their_session(server: str, upload: Callable[..., Answer]) -> None:
-    with socket_of(server, server) as socket:
-        session, name = session_of(socket), str(uuid.uuid4())
+    with socket_of(server, server) as connection:
+        session, name = session_of(connection), str(uuid.uuid4())
         assert upload(session, 1000, name=name).status == 204
         for path in (f"/_stcore/upload_file/{session}/{name}", f"/media/{name}", f"/media/{name}.png"):
             assert "sss" not in ask(server, "GET", path).body
@@ -156,14 +172,14 @@ def test_public_mode_has_no_pages_that_access_folders(
     start_app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, public: bool
 ) -> None:
     monkeypatch.setenv("EMOTION_PUBLIC", "1" if public else "")
-    with start_app() as url, socket_of(url, url) as socket:
-        drawn = str(heard(socket, "delta", "train"))
+    with start_app() as url, socket_of(url, url) as connection:
+        drawn = str(heard(connection, "delta", "train"))
         # Before the program speaks, Streamlit names all files in pages/ to the very first visitor.
-        names = {page.url_pathname for page in heard(socket, "navigation")[-1].app_pages}
+        names = {page.url_pathname for page in heard(connection, "navigation")[-1].app_pages}
         assert ({"data", "train", "runs"} <= names, {"photo", "webcam"} <= names) == (not public, True)
         assert ("Teach a network" in drawn) is not public
-        assert ("Teach a network" in str(heard(socket, "delta", "train"))) is not public
-        assert len(heard(socket, "page_not_found", "train")) == public
+        assert ("Teach a network" in str(heard(connection, "delta", "train"))) is not public
+        assert len(heard(connection, "page_not_found", "train")) == public
 
 
 def test_only_this_machine_is_served(server: str) -> None:

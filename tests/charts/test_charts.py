@@ -9,7 +9,6 @@ import vl_convert
 from emotion import charts
 from emotion.expressions import EXPRESSIONS, UNCERTAIN, get_style, symbol_and_name, text_color
 from emotion.formatting import format_percent
-from emotion.results.tables import STREAM_COLUMNS, score_columns
 
 
 def chart_rows(chart: Any) -> list[dict[str, Any]]:
@@ -128,86 +127,6 @@ def test_each_metric_has_a_line() -> None:
     chart = charts.plot_accuracy_history(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert [row["text"] for row in chart_rows(chart)] == ["50 %", "75 %", "10 %"]
-
-
-# ------------------------------------------------------------------ the last half minute
-
-
-def make_history(*samples: tuple[float, int, str, float], labels: tuple[str, ...] = ("happy", "sad")) -> pd.DataFrame:
-    """Return a history of samples (timestamp, track_id, display_label, confidence)."""
-    rows = [
-        (timestamp, track_id, label, label, confidence, "", 0.9, 0, 0, 9, 9, *[0.5] * len(labels))
-        for timestamp, track_id, label, confidence in samples
-    ]
-    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
-
-
-def test_each_track_has_a_lane_with_its_latest_symbol() -> None:
-    table = make_history((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
-    chart = charts.plot_live_timeline(table)
-    assert chart.to_dict()["encoding"]["y"]["sort"] == ["2 ●", "10 ■"]
-    assert [(row["lane"], row["name"]) for row in chart_rows(chart)] == [
-        ("2 ●", "■ sad"),
-        ("2 ●", "● happy"),
-        ("10 ■", "■ sad"),
-    ]
-
-
-def test_consecutive_equal_samples_are_one_segment() -> None:
-    samples = [(round(-4 + i / 5, 1), 1, "happy" if i < 10 else "sad", 0.9) for i in range(20)]
-    first, second = chart_rows(charts.plot_live_timeline(make_history(*samples)))
-    assert (first["start"], first["end"], second["start"]) == (-4, -2, -2)
-    assert second["end"] == 0  # the latest sample lasts until now
-    assert (first["text"], first["opacity"]) == ("90 %", 1)
-
-
-def test_a_gap_is_left_empty() -> None:
-    chart = charts.plot_live_timeline(
-        make_history((-20.0, 1, "sad", 0.9), (-19.8, 1, "sad", 0.9), (-10.0, 1, "sad", 0.9))
-    )
-    assert [(row["start"], row["end"]) for row in chart_rows(chart)] == [
-        (-20, pytest.approx(-19.2)),
-        (-10, pytest.approx(-9.4)),
-    ]
-
-
-def test_less_confident_segments_are_paler_and_uncertain_ones_thin() -> None:
-    sure, pale, unsure = chart_rows(
-        charts.plot_live_timeline(make_history((-3.0, 1, "sad", 1.0), (-2.8, 1, "sad", 0.3), (-2.6, 1, "unsure", 0.3)))
-    )
-    assert sure["opacity"] > pale["opacity"] > 0.3
-    assert unsure["height"] < sure["height"] / 2
-
-
-def test_legend_and_height_do_not_depend_on_the_displayed_expressions() -> None:
-    first, second = (
-        charts.plot_live_timeline(make_history((-1.0, 1, label, 0.9), labels=tuple(EXPRESSIONS))).to_dict()
-        for label in ("sad", "unsure")
-    )
-    for part in ("color", "x"):
-        assert first["encoding"][part] == second["encoding"][part]
-    assert first["height"] == second["height"]
-    scale = first["encoding"]["color"]["scale"]
-    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
-        symbol_and_name(n): e.color for n, e in {**EXPRESSIONS, UNCERTAIN.name: UNCERTAIN}.items()
-    }
-    assert first["encoding"]["x"]["scale"]["domain"] == [-30, 0]
-
-
-def test_a_label_with_the_name_of_a_column_is_drawn() -> None:
-    chart = charts.plot_live_timeline(make_history((-1.0, 1, "label", 0.9), labels=("label", "sad"))).to_dict()
-    assert chart["encoding"]["color"]["scale"]["domain"] == [
-        symbol_and_name("label"),
-        symbol_and_name("sad"),
-        symbol_and_name(UNCERTAIN.name),
-    ]
-
-
-def test_an_empty_history_is_drawn() -> None:
-    chart = charts.plot_live_timeline(make_history(labels=())).to_dict()
-    assert chart["height"] > 0
-    assert "background" not in chart.get("config", {})
-    assert len(chart["encoding"]["color"]["scale"]["domain"]) == len(EXPRESSIONS) + 1
 
 
 # ------------------------------------------------------------------ videos

@@ -308,7 +308,7 @@ def test_invalid_secrets_are_reported(live: Any) -> None:
 # ------------------------------------------------------------------ frames
 
 
-def test_frames_get_boxes_cards_statistics_and_a_chart(live: Any, rtc: Rtc) -> None:
+def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> None:
     rtc.state = PLAYING
     live.app.run()
     assert live.shown("live_example") is None
@@ -336,9 +336,10 @@ def test_frames_get_boxes_cards_statistics_and_a_chart(live: Any, rtc: Rtc) -> N
     assert "images a second" in live.words
     assert "ms after its image" in live.words
     assert "failed" not in live.words
-    (chart,) = live.app.get("vega_lite_chart") or live.app.get("arrow_vega_lite_chart")
-    assert chart.proto.alt.startswith("The last 30 seconds: ")
-    assert "no face yet" not in chart.proto.alt
+    (ribbon,) = (html.proto.body for html in live.app.get("html") if "The last 30 seconds" in html.proto.body)
+    assert "no face yet" not in ribbon
+    for face in cards["faces"]:
+        assert f">{' '.join(face['title'].split()[:2])}</span>" in ribbon, "its lane"
     assert not live.app.error
 
 

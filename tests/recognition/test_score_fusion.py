@@ -120,9 +120,9 @@ def test_fused_score_decides(fake_detector: Make, fake_classifier: Make) -> None
         0.95,
     ]
     analyzer.score_fusion = replace(FUSION, classifier_weight=1.0)
-    found = analyzer.analyze(NOISE, AnalyzerSettings(detection_threshold=0.6))
-    assert [face.box for face in found] == [boxes[0].box, boxes[2].box]
-    assert [face.detection_score for face in found] == [fuse_scores(0.3, 0.9), fuse_scores(0.95, 0.06)]
+    classified = analyzer.classify_all(NOISE, AnalyzerSettings(detection_threshold=0.6))  # without a second score
+    scores = {face.box: face.detection_score for face, *_ in classified}
+    assert scores == {boxes[0].box: fuse_scores(0.3, 0.9), boxes[2].box: fuse_scores(0.95, 0.06)}
     assert analyzer.detector.calls[-1][0] == pytest.approx(0.2)  # pyright: ignore[reportAttributeAccessIssue]
 
 

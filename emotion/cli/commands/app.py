@@ -33,4 +33,4 @@ def run_app(streamlit_options: Sequence[str]) -> None:
     if importlib.util.find_spec("streamlit") is None:
         raise EmotionError("The app needs Streamlit; install it by pip install 'emotion-studio[app]'.")
     sys.argv = ["streamlit", "run", str(APP_FILE), *streamlit_options]
-    runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
+    runpy.run_module("emotion.ui.server", run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""Results of the live stream: cards, the last half minute, statistics, and the diagnostics of the camera."""
+"""Results of the live stream: cards, statistics, and the diagnostics of the camera."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any, Final
 
 import streamlit as st
 
-from emotion import charts
 from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_percent
 from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, first_failure, run_checks
 from emotion.live.state import LiveFace, LiveState
 from emotion.live.stream_metrics import WINDOW_SECONDS
 from emotion.media.image_reader import encode_jpeg
-from emotion.ui import components
+from emotion.ui import components, messages
 from emotion.ui.live.controller import LiveController
 
 MAX_CARDS: Final = 6
@@ -124,9 +123,8 @@ def format_stats(live_state: LiveState) -> str:
     return " · ".join(parts)
 
 
-def show_history(live_state: LiveState) -> None:
-    """Show the last half minute, until the moment of the cards."""
-    history = live_state.to_dataframe()
-    labels = sorted(set(history["display_label"])) if len(history) else []
-    alt_text = f"The last 30 seconds: {', '.join(labels) or 'no face yet'}"
-    components.show_chart(charts.plot_live_timeline(history), key="live_history", alt_text=alt_text)
+def show_stats(live_state: LiveState) -> None:
+    """Show the statistics of the stream, and its last error."""
+    st.caption(format_stats(live_state))
+    if live_state.counters.last_error and live_state.counters.errors:
+        st.caption(f"Last error: {messages.escape_markdown(live_state.counters.last_error)}")

@@ -1,6 +1,7 @@
 """The stream of the Live page with its settings, cards, buttons and messages."""
 
 from dataclasses import replace
+from typing import Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -9,9 +10,14 @@ from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
 from emotion.ui import messages, session
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, single_image
+from emotion.ui.live import controls, ribbon, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
+
+# Seconds between two updates of the cards: a person hardly sees their delay behind the image. Each update also costs
+# the browser some 25 ms, and a saliency map of each face takes several times as long as its card.
+_CARDS_INTERVAL: Final = 0.2
+_SALIENCY_INTERVAL: Final = 0.4
 
 state = st.session_state
 
@@ -31,7 +37,8 @@ def show_stream(source: str) -> None:
     # run has just created. Messages come and go below the buttons, so that they do not move them.
     video, buttons, saved, notes = (left.container() for _ in range(4))
     history_slot, settings_slot = left.empty(), left.container()
-    saliency, cards, example = (right.container() for _ in range(3))
+    saliency, cards = right.container(), right.container()
+    stats_slot, example = right.empty(), right.container()
     with settings_slot:
         size = _show_settings() if source == "Camera" else CAMERA_SIZES["Normal"]
     with video:
@@ -47,7 +54,7 @@ def show_stream(source: str) -> None:
     with buttons:
         st.fragment(_show_buttons, run_every=1.0)(live, shown_items)
     with notes:
-        st.fragment(_show_messages, run_every=1.0)(live)
+        st.fragment(_show_messages, run_every=1.0)(live, stats_slot)
     with saliency:
         if (
             live.is_used
@@ -58,7 +65,8 @@ def show_stream(source: str) -> None:
                 "Show why", key="live_saliency", help="Paints a heatmap of what speaks for its label on each face."
             )
     with cards:
-        st.fragment(_show_live_state, run_every=0.5)(live, history_slot)
+        interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
+        st.fragment(_show_live_state, run_every=interval)(live, history_slot)
     if not live.is_used:
         with example:
             single_image.show_example()
@@ -102,8 +110,8 @@ def _show_settings() -> tuple[int, int]:
 
 
 def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -> None:
-    """Show the cards, the statistics and, in `history_slot`, the last half minute, all of one moment; nothing before a
-    stream was requested."""
+    """Show the cards and, in `history_slot`, the last half minute, both of one moment; nothing before a stream was
+    requested."""
     if not controller.is_used:
         return
     with messages.error_box("the faces"):
@@ -111,11 +119,8 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
             max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
         )
         live_cards.show_cards(live_state)
-        st.caption(live_cards.format_stats(live_state))
-        if live_state.counters.last_error and live_state.counters.errors:
-            st.caption(f"Last error: {messages.escape_markdown(live_state.counters.last_error)}")
         with history_slot:
-            live_cards.show_history(live_state)
+            st.html(ribbon.format_ribbon(live_state.recent_results))
 
 
 def _show_buttons(controller: LiveController, shown_items: object) -> None:
@@ -137,8 +142,11 @@ def _show_downloads(controller: LiveController) -> None:
         controls.show_snapshot_downloads(controller)
 
 
-def _show_messages(controller: LiveController) -> None:
-    """Show what is wrong with the camera, and the messages of the last action."""
+def _show_messages(controller: LiveController, stats_slot: DeltaGenerator) -> None:
+    """Show what is wrong with the camera, the messages of the last action and, in `stats_slot`, the statistics."""
+    if controller.is_used:
+        with messages.error_box("the statistics"), stats_slot.container():
+            live_cards.show_stats(controller.session.state())
     with messages.error_box("the messages"):
         live_state = controller.session.state()
         if controller.source == "Camera":
