@@ -186,6 +186,10 @@ def test_nothing_that_runs_what_it_reads() -> None:
             assert "allow_pickle" in words, where
 
 
+# Functions whose HTML has the labels of installed models in it, escaped, which a test of theirs checks.
+ESCAPING_FUNCTIONS = {"ribbon.format_ribbon"}
+
+
 def test_html_is_never_made_of_what_others_wrote() -> None:
     for module, call in calls():
         for keyword in call.keywords:
@@ -196,7 +200,8 @@ def test_html_is_never_made_of_what_others_wrote() -> None:
                 assert call.args, where
                 assert isinstance(call.args[0], ast.Constant), where
         if ast.unparse(call.func) in ("st.html", "components.html", "st.components.v1.html"):
-            assert isinstance(call.args[0], ast.Constant), f"{module}, line {call.lineno}"
+            is_escaped = isinstance(call.args[0], ast.Call) and ast.unparse(call.args[0].func) in ESCAPING_FUNCTIONS
+            assert is_escaped or isinstance(call.args[0], ast.Constant), f"{module}, line {call.lineno}"
 
 
 def test_only_fetching_opens_a_connection() -> None:
