@@ -71,6 +71,7 @@ RENAMED_OPTIONS: Final = {
     "--landmarks": ("--landmarks-only",),
     "--only": ("--no-baselines",),
     "--held-out": ("--validation",),
+    "--faces": ("--num-faces",),
 }
 
 Options = TypeVar("Options")

@@ -106,7 +106,7 @@ def data(tmp_path: Path) -> Path:
         ("models install nowhere --name mine", 1, "There is no card.json in nowhere"),
         ("detector calibrate haar --data faces.npz", 2, "Give one of --crops and --fusion."),
         ("detector calibrate dlib --crops --data faces.npz", 1, "There is no detector 'dlib'"),
-        ("detector calibrate haar --crops --data nowhere", 1, "There is no train.json in nowhere"),
+        ("detector calibrate haar --crops --data nowhere", 1, "There is no nowhere"),
         ("detector calibrate haar --crops --data faces.npz --save", 1, "haar is no folder of a detector trained here"),
         ("benchmark steps --camera a.mp4", 2, "--camera is for the target live only"),
     ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from emotion.cli.click_extensions import StudioGroup, json_option, save_option, with_options
+from emotion.cli.click_extensions import POSITIVE, StudioGroup, json_option, save_option, with_options
 from emotion.cli.output import format_metrics, print_progress, print_result
 from emotion.cli.progress import run_job
 from emotion.errors import EmotionError
@@ -144,6 +144,7 @@ class CalibrateOptions:
     data: Path
     crops: bool
     fusion: bool
+    num_faces: int
     model: Path | None
     save: bool
     as_json: bool
@@ -157,8 +158,9 @@ class CalibrateOptions:
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder with train/ and train.json.",
+    help="For --crops fer2013.csv or an .npz, for --fusion a folder with train/ and train.json.",
 )
+@click.option("--num-faces", type=POSITIVE, default=2000, help="With --crops: number of faces of the train split.")
 @click.option(
     "--model", type=click.Path(path_type=Path), help="With --fusion: the classifier (default: the built-in one)."
 )
@@ -184,12 +186,13 @@ def _print_measured(measured: Mapping[str, Any], options: CalibrateOptions) -> N
 
 
 def _calibrate_crops(options: CalibrateOptions) -> None:
-    from emotion.datasets.readers.detection_dataset import load_annotated_images
+    import numpy as np
+
+    from emotion.datasets.readers.loaders import load_dataset
     from emotion.model_store.card import CARD_FILE
     from emotion.model_store.store import open_model
     from emotion.recognition.detector_factory import make_detector
     from emotion.recognition.onnx_detector import OnnxFaceDetector
-    from emotion.recognition.opencv_detectors import HaarCascade
     from emotion.training.detector.calibration import measure_crop_geometry
     from emotion.training.detector.train import save_measurements
 
@@ -198,8 +201,9 @@ def _calibrate_crops(options: CalibrateOptions) -> None:
     if options.save and not is_folder:
         raise EmotionError(f"{options.detector} is no folder of a detector trained here; its crops cannot be saved.")
     measured_detector = OnnxFaceDetector(open_model(folder)) if is_folder else make_detector(options.detector)
-    photos = [photo.image for photo in load_annotated_images(options.data, "train") if photo.is_validation]
-    measured = measure_crop_geometry(measured_detector, HaarCascade(), photos)
+    data = load_dataset(options.data)
+    rows = np.random.default_rng(0).permutation(data.rows_in("train"))[: options.num_faces]
+    measured = measure_crop_geometry(measured_detector, data.images[rows])
     _print_measured(measured, options)
     if options.save:
         geometry = {key: round(measured[key], _GEOMETRY_DIGITS) for key in ("scale", "y_offset")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -12,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from emotion.boxes import box_sizes, pairwise_ioa, pairwise_iou, to_xyxy
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
-from emotion.media.image_array import ImageArray
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detection import FaceDetector
@@ -23,49 +23,44 @@ from emotion.training.detector.reports import CropGeometryMeasurement, Detection
 
 _MIN_SCORE: Final = 0.2  # score of the boxes to fit: the lowest that the app classifies at its default threshold
 
-# The smallest IoU of a crop, in the geometry that the detector has, with a face that the reference found there.
-_MIN_REFERENCE_IOU: Final = 0.35
+_UPSCALE_FACTOR = 4
+_BORDER_RATIO = 0.5  # of the side of the enlarged image
 
 
 def measure_crop_geometry(
-    detector: FaceDetector, reference: FaceDetector, images: Sequence[ImageArray], threshold: float = 0.7
+    detector: FaceDetector, images: NDArray[np.uint8], threshold: float = 0.7
 ) -> CropGeometryMeasurement:
     """Measure how the boxes of a detector relate to FER-2013 crops.
 
-    Those were cut by OpenCV's frontal face cascade (Goodfellow et al. 2013, "Challenges in representation learning"),
-    so the cascade's boxes in photos show how a crop would be cut there.
-
     Args:
         detector: The detector to measure.
-        reference: The cascade; its `crop_geometry` relates its boxes in FER-2013 crops to these.
-        images: RGB photos uint8 (H, W, 3).
+        images: Gray face crops uint8 (n, 48, 48), which are enlarged four times and padded by edge replication.
         threshold: The smallest detection score that counts.
 
     Returns:
         The measurement; its `scale` and `y_offset` belong in the detector's `crop_geometry`.
 
     Raises:
-        DataError: There is no face that both find.
+        DataError: The detector finds no face.
     """
+    side = images.shape[1] * _UPSCALE_FACTOR
+    margin = round(side * _BORDER_RATIO)
     scales, y_offsets = [], []
     for image in images:
-        side = max(image.shape[:2])
-        expected = [reference.crop_geometry.to_square(face.box) for face in reference.detect(image, 0.0, side)]
-        for face in detector.detect(image, threshold, side):
-            square = detector.crop_geometry.to_square(face.box)
-            target = max(expected, key=square.iou, default=None)
-            if target is not None and target.iou(square) >= _MIN_REFERENCE_IOU:
-                scales.append(np.sqrt(target.area / face.box.area))
-                y_offsets.append((target.center[1] - face.box.center[1]) / np.sqrt(target.area))
+        enlarged = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+        padded = cv2.copyMakeBorder(enlarged, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        faces = detector.detect(cv2.cvtColor(padded, cv2.COLOR_GRAY2RGB), threshold, max(padded.shape))  # type: ignore[arg-type]
+        if faces:
+            box = max(faces, key=lambda face: face.box.area).box
+            scales.append(side / np.sqrt(box.area))
+            y_offsets.append((margin + side / 2 - box.center[1]) / side)
     if not scales:
-        raise DataError(
-            f"{detector.name} and {reference.name} found no face in common in {len(images)} photos; give others."
-        )
+        raise DataError(f"The detector {detector.name} found none of {len(images)} faces; nothing was measured.")
     scale, y_offset = float(np.median(scales)), float(np.median(y_offsets))
     return {
         "detector": detector.name,
         "n": len(images),
-        "num_matched": len(scales),
+        "num_detected": len(scales),
         "scale": scale,
         "scale_spread": float(np.median(np.abs(np.array(scales) - scale))),
         "y_offset": y_offset,

@@ -45,16 +45,15 @@ class EvaluationRow(TypedDict, total=False):
 
 
 class CropGeometryMeasurement(TypedDict):
-    """Relation of a detector's boxes to FER-2013 crops, over the `num_matched` faces that it and a cascade find.
+    """Relation of a detector's boxes to FER-2013 crops, over the `num_detected` of `n` crops with a detection.
 
-    `n` is the number of photos. `scale` (side of the crop over the root of the area of the box) and `y_offset` (how
-    far the center of the crop lies below that of the box, in sides of the crop) are medians; the spreads are median
-    absolute deviations.
+    `scale` (side of the crop over the root of the area of the box) and `y_offset` (how far the center of the crop lies
+    below that of the box, in sides of the crop) are medians; the spreads are median absolute deviations.
     """
 
     detector: str
     n: int
-    num_matched: int
+    num_detected: int
     scale: float
     scale_spread: float
     y_offset: float
