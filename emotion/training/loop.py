@@ -162,8 +162,11 @@ class _EpochLoop:
         self._check_finite(trained.values())
         metrics = training.validate()
         score = training.score(metrics)
-        # The last step may have spoiled what only the validation split shows.
+        # The last step may have spoiled what only the validation split shows; an infinite variance even gives finite
+        # losses.
         self._check_finite([score, *(value for name, value in metrics.items() if name.endswith("loss"))])
+        weights = copy_values(training.network.weights)
+        self._check_finite(float(np.sum(values, dtype=np.float64)) for values in weights)
         row = {
             "epoch": epoch + 1,
             "seconds": time.monotonic() - started - run.monitor.paused_seconds,
@@ -174,7 +177,7 @@ class _EpochLoop:
         self.epoch = epoch + 1
         if score > self._best_score:
             self._best_score, self._best_epoch = score, self.epoch
-            self.best_weights = copy_values(training.network.weights)
+            self.best_weights = weights
         training.end_epoch(row, self._best_epoch)
         append_history(run.folder, row)
         progress = (self.epoch, self._best_score, self._best_epoch, *training.extra_state())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote
 from emotion.errors import DataError
+from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import compute_probabilities
@@ -94,8 +95,8 @@ def evaluate_end_to_end(
     Returns:
         A row for each detector with `detector`, `split`, `n` and these rates, each with its 95 % `…_interval`:
         `detection_rate`, `accuracy_detected`, `accuracy_all` (missed faces count as errors) and `accuracy_crops` (on
-        the original crops, without detection). If the classifier has a second head with FER+ labels, `ferplus` holds
-        the same rates relative to the majority of the FER+ votes. `false_boxes` is the mean number of boxes per scene
+        the original crops, without detection). If the displayed head is another one, with FER+ labels, `ferplus` holds
+        its rates relative to the majority of the FER+ votes. `false_boxes` is the mean number of boxes per scene
         that do not match the test face. `by_face_size` and `by_rotation` hold groups with `value`, `n`,
         `detection_rate` and `accuracy_detected`.
 
@@ -110,14 +111,16 @@ def evaluate_end_to_end(
     for name, analyzer in analyzers.items():
         card = analyzer.classifier.bundle.card_fields
         head = matching_head(card, data)
-        heads = [head, *(["ferplus"] if "ferplus" in card["heads"] and head != "ferplus" else [])]
+        displayed = card["default_head"]
+        is_voted = tuple(card["heads"][displayed]["labels"]) == FERPLUS_LABELS
+        heads = [head, *([displayed] if is_voted and head != displayed else [])]
         on_progress(f"{name} looks at {len(faces)} scenes")
         scenes = [
             _analyze_scene(analyzer, compose_face_scene(image, _make_scene_rng(index)), heads)
             for index, image in enumerate(faces.images)
         ]
         crop_predictions = _predict_crops(analyzer, faces.images, heads)
-        labels = {head: faces.labels, "ferplus": majority_vote(faces)}
+        labels = {displayed: majority_vote(faces), head: faces.labels}
         is_detected = np.array([bool(scene.predicted) for scene in scenes])
         predicted = {key: np.array([scene.predicted.get(key, -1) for scene in scenes]) for key in heads}
         rates = {key: _compute_rates(is_detected, predicted[key], crop_predictions[key], labels[key]) for key in heads}
@@ -127,7 +130,7 @@ def evaluate_end_to_end(
                 "split": split,
                 "n": len(faces),
                 **rates.pop(head),
-                **rates,
+                **({"ferplus": rates[displayed]} if displayed in rates else {}),
                 "false_boxes": float(np.mean([scene.num_false_boxes for scene in scenes])),
                 "by_face_size": _group_rates(
                     [scene.face_size_px for scene in scenes], is_detected, predicted[head] == faces.labels

@@ -36,7 +36,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 def face_mobilenet(heads: Mapping[str, int], dropout: float = 0.3) -> keras.Model:
-    """Build MobileNet-v1 (Howard et al. 2017), batch-normalized in the blocks that are trained, 3.3 M parameters.
+    """Build MobileNet-v1 (Howard et al. 2017), batch-normalized in the blocks that are trained, 3.2 M parameters.
 
     Args:
         heads: The number of classes by head.

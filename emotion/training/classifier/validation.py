@@ -50,9 +50,9 @@ class ValidationSet:
             row[f"val_{head}_accuracy"] = float((head_logits.argmax(1) == expected).mean())
             row[f"val_{head}_loss"] = cross_entropy(head_logits, expected)
         if "expression" in logits and (rows := np.flatnonzero(self.ferplus_labels >= 0)).size:
-            row["val_expression_recall"] = _mean_recall(
-                logits["expression"][:n][rows].argmax(1), self.ferplus_labels[rows]
-            )
+            head_logits, expected = logits["expression"][:n][rows], self.ferplus_labels[rows]
+            row["val_expression_recall"] = _mean_recall(head_logits.argmax(1), expected)
+            row["val_expression_loss"] = cross_entropy(head_logits, expected)
         if "face" in logits:
             predicted_face = logits["face"][:, 0] > 0
             row["val_face_recall"] = float(predicted_face[self.is_face].mean())

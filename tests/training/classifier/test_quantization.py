@@ -42,7 +42,7 @@ def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, fini
     assert before.keys() == after.keys()
     for head, logits in before.items():
         # Noise, which nobody showed it: an answer beyond those to faces must not stop at the last of them.
-        assert 0 < np.abs(after[head] - logits).mean() < 0.1 * np.abs(logits).mean() + 0.5 * logits.std(), head
+        assert 0 < np.abs(after[head] - logits).mean() < 0.2 * np.abs(logits).mean() + 0.5 * logits.std(), head
 
 
 def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:

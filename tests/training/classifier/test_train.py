@@ -90,10 +90,11 @@ def close(one: Any, other: Any) -> None:
 
 def test_a_finished_run_is_a_model(finished: Path) -> None:
     bundle = open_model(finished)
-    assert (bundle.kind, bundle.input_size, bundle.default_head) == ("classifier", 48, "ferplus")
+    assert (bundle.kind, bundle.input_size, bundle.default_head) == ("classifier", 48, "expression")
     assert {name: head.labels for name, head in bundle.heads.items()} == {
         "fer2013": FER2013_LABELS,
         "ferplus": FERPLUS_LABELS,
+        "expression": FERPLUS_LABELS,
     }
     assert set(bundle.card_fields["files"]) == {
         "model.onnx",
@@ -186,7 +187,7 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         sure = softmax(logits["ferplus"], bundle.heads["ferplus"].temperature)[named]
         assert one["ferplus"]["mean_confidence"] == pytest.approx(sure.max(1).mean())
         shown, shares = one["as_displayed"], vote_distribution(part)
-        said = compute_probabilities(logits["ferplus"], bundle.heads["ferplus"])
+        said = compute_probabilities(logits["expression"], bundle.heads["expression"])
         assert shown["accuracy"] == pytest.approx((said.argmax(1) == majority)[named].mean())
         voted = [i for i in range(len(part)) if shares[i].any()]
         assert shown["votes_n"] == len(voted) > named.sum()

@@ -620,5 +620,5 @@ def test_the_settings_can_be_written_and_read(trainer: ModuleType) -> None:
     config = config_of(trainer, progressive_sizes=(32, 48))
     again = json.loads(json.dumps(asdict(config)))
     again["augmentation"] = type(config.augmentation)(**again["augmentation"])
-    again["progressive_sizes"], again["teachers"] = tuple(again["progressive_sizes"]), tuple(again["teachers"])
+    again |= {name: tuple(again[name]) for name in ("progressive_sizes", "teachers", "trained_heads")}
     assert trainer.TrainingConfig(**again) == config

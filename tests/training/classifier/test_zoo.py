@@ -68,10 +68,10 @@ def test_the_parameters_are_counted(name: str, classes: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [card.name for card in list_architectures() if card.is_native])
-def test_the_own_classifiers_are_counted_with_their_three_answers(name: str) -> None:
+def test_native_networks_are_counted_with_all_heads(name: str) -> None:
     from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
 
-    network = CLASSIFIER_NETWORKS[name]({"fer2013": 7, "ferplus": 8, "face": 1})
+    network = CLASSIFIER_NETWORKS[name]({"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1})
     assert network.count_params() == get_architecture(name).num_parameters
 
 
