@@ -20,6 +20,9 @@ _FACE_THRESHOLDS: Final = (0.001, 0.999)
 _VOTE_HEADS: Final = ("ferplus", "expression")  # whose targets are the FER+ votes
 _MIN_PRIOR: Final = 1e-4
 _MIN_PROBABILITY: Final = 1e-12
+# Of the logarithm of the temperature and of the power of the prior.
+_INITIAL_PARAMETERS: Final = (0.0, 0.5)
+_PARAMETER_BOUNDS: Final = ((-2.5, 2.5), (0.0, 1.0))
 
 
 def calibrate_heads(heads: Mapping[str, Any], logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any]:
@@ -71,8 +74,8 @@ def calibrate_with_labeled_faces(
     """Return a head whose temperature and prior suit candid and posed faces alike.
 
     Expressions are rare on candid faces and equally frequent on posed ones, so no prior is right for both. The one with
-    the smallest sum of the mean cross-entropies of all sources is used: a power of the prior of the training split,
-    between none and all of it.
+    the smallest sum of the cross-entropy on the validation split and of the mean one of the other sources is used: a
+    power of the prior of the training split, between none and all of it.
 
     Args:
         head: A head with `prior`.
@@ -86,18 +89,20 @@ def calibrate_with_labeled_faces(
     if head.prior is None:
         raise DataError("The displayed head has no prior; train a classifier with FER+ votes and FER-2013 labels.")
     voted = np.flatnonzero(majority >= 0)
-    sources = [(logits[voted], majority[voted]), *(_restore_logits(head, source) for source in recognized)]
-    sources = [(values, labels) for values, labels in sources if len(labels)]
-    if not sources:
+    posed = [_restore_logits(head, source) for source in recognized]
+    posed = [(values, labels) for values, labels in posed if len(labels)]
+    groups = [group for group in ([(logits[voted], majority[voted])] if voted.size else [], posed) if group]
+    if not groups:
         raise DataError("Neither the data set nor the folder has a face with a label of the displayed head.")
     log_prior = np.log(np.maximum(head.prior, _MIN_PRIOR))
 
     def loss(parameters: NDArray[np.float64]) -> float:
-        temperature, power = np.exp(parameters[0]), np.clip(parameters[1], 0, 1)
-        return sum(cross_entropy(values / temperature + power * log_prior, labels) for values, labels in sources)
+        temperature, power = np.exp(parameters[0]), parameters[1]
+        losses = [[cross_entropy(z / temperature + power * log_prior, labels) for z, labels in g] for g in groups]
+        return float(sum(np.mean(values) for values in losses))
 
-    found = minimize(loss, np.array([0.0, 0.5]), method="Nelder-Mead")
-    bias = np.clip(found.x[1], 0, 1) * log_prior
+    found = minimize(loss, _INITIAL_PARAMETERS, method="L-BFGS-B", bounds=_PARAMETER_BOUNDS)
+    bias = found.x[1] * log_prior
     return head.model_copy(
         update={
             "temperature": round(float(np.exp(found.x[0])), 4),
