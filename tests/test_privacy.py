@@ -57,7 +57,8 @@ VIDEO = (
     from pathlib import Path
     import altair as alt, pandas as pd
     from emotion.charts.export import export_chart
-    from emotion.video import exports, library
+    from emotion.video import library
+    from emotion.video.outputs import exports
     from emotion.video.analysis import VideoAnalysis
     job = library.submit(Path(sys.argv[1]), "video.mp4", library.VideoSettings())
 """

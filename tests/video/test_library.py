@@ -296,6 +296,7 @@ def test_videos_are_queued_stopped_and_deleted(start_long: StartJob) -> None:
     wait_until(lambda: analysis.num_frames > 20, 120)
     wait_until(lambda: waiting.state.message == "Waiting for another video", 120)
     assert waiting.num_frames == 0
+    wait_until(lambda: analysis.preview is not None, 120)
     assert analysis.preview is not None
     assert read_image(analysis.preview).shape[1] == 512
     state = first.stop(grace_seconds=30)
