@@ -10,7 +10,7 @@ import streamlit as st
 from emotion.model_store import store
 from emotion.model_store.store import ModelBundle, ModelListing
 
-_HEAD_NAMES: Final = {"expression": "Expression", "ferplus": "FER+", "fer2013": "FER-2013"}
+_HEAD_NAMES: Final = {"expression": "default", "ferplus": "FER+", "fer2013": "FER-2013"}
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
