@@ -146,8 +146,8 @@ def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
     from emotion.recognition.detector_factory import available_detectors, make_detector
-    from emotion.training.classifier.end_to_end import evaluate_end_to_end
-    from emotion.training.classifier.scoring import match_model_labels, save_end_to_end
+    from emotion.training.classifier.end_to_end import evaluate_end_to_end, save_end_to_end
+    from emotion.training.classifier.scoring import match_model_labels
     from emotion.training.prediction_tables import end_to_end_table
 
     bundle = open_model(options.model)

@@ -13,12 +13,15 @@ from emotion.datasets.dataset import Dataset, is_non_face, majority_vote
 from emotion.errors import DataError
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Box
+from emotion.model_store.store import ModelBundle
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import compute_probabilities
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.settings import AnalyzerSettings
+from emotion.storage import read_json, write_json
 from emotion.training.classifier.scoring import matching_head, predict_logits
 from emotion.training.metrics import wilson_interval
+from emotion.training.runs.folder import REPORT_FILE, write_card
 
 FACE_SIZES_PX: Final = (32, 48, 72, 110, 160)  # side of the test face in its scene, in pixels
 ROTATION_DEGREES: Final = (0, 10, 20, 30)  # degrees, in either direction
@@ -141,6 +144,16 @@ def evaluate_end_to_end(
             }
         )
     return result_rows
+
+
+def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of `evaluate_end_to_end` into the report of a classifier, and their rates into its card."""
+    write_json(
+        bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), "end_to_end": list(rows)}
+    )
+    names = ("detector", "split", "n", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops")
+    summary = [{name: row[name] for name in names} for row in rows]
+    write_card(bundle.folder, {**bundle.card_fields, "metrics": {**bundle.card.metrics, "end_to_end": summary}})
 
 
 def _make_scene_rng(index: int) -> np.random.Generator:

@@ -285,16 +285,6 @@ def replace_heads(bundle: ModelBundle, data: Dataset, heads: Mapping[str, Head])
     return scores
 
 
-def save_end_to_end(bundle: ModelBundle, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows of `evaluate_end_to_end` into the report of a classifier, and their rates into its card."""
-    write_json(
-        bundle.folder / REPORT_FILE, {**(read_json(bundle.folder / REPORT_FILE) or {}), "end_to_end": list(rows)}
-    )
-    names = ("detector", "split", "n", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops")
-    summary = [{name: row[name] for name in names} for row in rows]
-    write_card(bundle.folder, {**bundle.card_fields, "metrics": {**bundle.card.metrics, "end_to_end": summary}})
-
-
 def match_model_labels(bundle: ModelBundle, data: Dataset) -> TaskDataset:
     """Return a data set in the labels that a classifier learned, unchanged where its card has no label set."""
     return (
