@@ -28,7 +28,7 @@ from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.detector_factory import YUNET_FILE, find_yunet
+from emotion.recognition.detectors.detector_factory import YUNET_FILE, find_yunet
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"

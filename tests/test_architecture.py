@@ -207,4 +207,4 @@ def test_html_is_never_made_of_what_others_wrote() -> None:
 def test_only_fetching_opens_a_connection() -> None:
     network = {"urllib", "requests", "httpx", "aiohttp", "socket", "ftplib", "http"}
     modules = {found.module for found in imports() if found.name.split(".")[0] in network}
-    assert modules <= {"emotion.recognition.detector_factory"}
+    assert modules <= {"emotion.recognition.detectors.detector_factory"}

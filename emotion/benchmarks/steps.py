@@ -20,7 +20,7 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.detector_factory import available_detectors, make_detector
+from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
 from emotion.recognition.onnx_session import single_core
 from emotion.recognition.settings import AnalyzerSettings
 

@@ -14,8 +14,8 @@ import pytest
 from emotion.benchmarks import steps
 from emotion.cli.main import main
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.detector_factory import available_detectors
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors.detector_factory import available_detectors
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "draw", "total"]

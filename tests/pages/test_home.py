@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emotion.recognition import detector_factory
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors import detector_factory
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

@@ -32,8 +32,8 @@ from streamlit_webrtc.component import WebRtcStreamerState
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.recognition import detector_factory
 from emotion.recognition.anonymizer import pixelate_all
+from emotion.recognition.detectors import detector_factory
 from emotion.results import serialization
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import ice_servers

@@ -20,9 +20,9 @@ from emotion.media.image_reader import as_rgb, encode_png, read_image, rotate
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction
-from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 from emotion.recognition.labeling import explain_uncertainty, measure_sharpness, sort_reading_order
-from emotion.recognition.opencv_detectors import HaarCascade
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 
 ImageArray = NDArray[np.uint8]

@@ -13,7 +13,7 @@ from emotion.expressions import CUSTOM_SYMBOLS, EXPRESSIONS, UNCERTAIN, get_styl
 from emotion.faces import Box, Face, Scores
 from emotion.recognition import annotation
 from emotion.recognition.annotation import MAX_FULL_LABELS, annotate, format_label, is_drawable, pixelate
-from emotion.recognition.detector_factory import available_detectors, make_detector
+from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
 
 ImageArray = NDArray[np.uint8]
 RNG = np.random.default_rng(12)

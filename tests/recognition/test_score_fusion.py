@@ -21,7 +21,7 @@ from emotion.faces import Box, Face
 from emotion.model_store.store import BUILTIN_MODELS, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 

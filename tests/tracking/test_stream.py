@@ -23,7 +23,7 @@ from emotion.faces import Box, Face, Scores
 from emotion.model_store.store import get_default_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
-from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream

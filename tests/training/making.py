@@ -240,7 +240,7 @@ def tiny_glance() -> Any:
     """Answers for the same cells as the project's own detector, and learns in no time."""
     import keras
 
-    from emotion.recognition.onnx_detector import VALUES_PER_CELL
+    from emotion.recognition.detectors.onnx_detector import VALUES_PER_CELL
 
     photos = keras.Input((None, None, 3), name="photos")
     x, grids = keras.layers.Rescaling(1 / 255)(photos), []

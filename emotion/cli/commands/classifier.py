@@ -82,7 +82,7 @@ def calibrate(options: CalibrateOptions) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.calibration import calibrate_with_labeled_faces
     from emotion.training.classifier.labeled_faces import recognize_labeled_faces

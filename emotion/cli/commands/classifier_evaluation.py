@@ -95,7 +95,7 @@ def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.recognition.settings import AnalyzerSettings
     from emotion.training.classifier.labeled_faces import evaluate_labeled_faces
 
@@ -145,7 +145,7 @@ def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import available_detectors, make_detector
+    from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
     from emotion.training.classifier.end_to_end import evaluate_end_to_end, save_end_to_end
     from emotion.training.classifier.scoring import match_model_labels
     from emotion.training.prediction_tables import end_to_end_table

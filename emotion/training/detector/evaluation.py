@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emotion.boxes import box_sizes
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
-from emotion.recognition.detection import FaceDetector
+from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.onnx_session import single_core
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE
 from emotion.training.detector.metrics import (

@@ -16,7 +16,7 @@ from emotion.errors import DataError, ModelError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json, write_json
 from emotion.training.detector.config import NETWORK_NAME, DetectorConfig
 from emotion.training.detector.evaluation import SCORE_THRESHOLD, run_detector

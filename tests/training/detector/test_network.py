@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL, anchor_points, decode_predictions
+from emotion.recognition.detectors.onnx_detector import STRIDES, VALUES_PER_CELL, anchor_points, decode_predictions
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,9 +18,9 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import open_model
-from emotion.recognition import detector_factory
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors import detector_factory
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json
 from emotion.training.detector import calibration, evaluation
 from emotion.training.detector import train as detector_train
@@ -205,7 +205,7 @@ def test_crops_of_others_are_not_kept(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.recognition import detector_factory
+    from emotion.recognition.detectors import detector_factory
 
     models = tmp_path / "models"
     for module in (store, detector_factory):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError
-from emotion.recognition.onnx_detector import VALUES_PER_CELL, anchor_points
+from emotion.recognition.detectors.onnx_detector import VALUES_PER_CELL, anchor_points
 from emotion.training.detector import batches
 from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history

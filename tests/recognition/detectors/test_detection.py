@@ -15,9 +15,9 @@ from emotion.benchmarks.steps import make_frame
 from emotion.errors import ModelError
 from emotion.faces import Box, Face
 from emotion.media.image_reader import read_image, rotate
-from emotion.recognition.detection import FaceDetector
-from emotion.recognition.detector_factory import find_yunet, make_detector
-from emotion.recognition.opencv_detectors import HaarCascade, YuNet
+from emotion.recognition.detectors.detection import FaceDetector
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.opencv_detectors import HaarCascade, YuNet
 
 ImageArray = NDArray[np.uint8]
 needs_yunet = pytest.mark.skipif(find_yunet() is None, reason="YuNet is not on this machine")
