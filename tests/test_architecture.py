@@ -108,7 +108,7 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 def test_the_rules_see_the_sources() -> None:
     assert {"app", "emotion", "emotion.cli.main", "pages.home"} <= MODULES.keys()
     assert any(found.late for found in own_imports())
-    assert "emotion.training.classifier.networks" in learning_modules()
+    assert "emotion.training.classifier.networks.multi_head" in learning_modules()
 
 
 def test_the_contracts_are_kept() -> None:
@@ -149,7 +149,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
         slow("emotion.results.photos", {"streamlit", "altair", "pandas", "sklearn"}),
         slow("emotion.live.session", {"streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         slow("emotion.training.classifier.train", {"streamlit"}),
-        slow("emotion.training.classifier.scoring", {"streamlit"}),
+        slow("emotion.training.classifier.evaluation.scoring", {"streamlit"}),
         slow("emotion.training.classifier.config", {"streamlit"}),
         slow("emotion.training.detector.config", {"streamlit"}),
         slow("emotion.generation.config", {"streamlit"}),

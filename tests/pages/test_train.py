@@ -16,7 +16,7 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 from tests.pages.runs_making import make_run, write_data
 from tests.training.making import pictures, write_picture
 

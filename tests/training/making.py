@@ -157,7 +157,7 @@ def tiny(heads: Mapping[str, int]) -> Any:
     """A network with everything that a resume must bring back: moving averages and the state of a dropout."""
     import keras
 
-    from emotion.training.classifier.networks import standardize
+    from emotion.training.classifier.networks.multi_head import standardize
 
     faces = keras.Input((None, None, 1), name="faces")
     x = keras.layers.Conv2D(8, 3, strides=4)(standardize(faces))

@@ -19,7 +19,7 @@ from emotion.jobs.job import Job
 from emotion.model_store.store import open_model
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
+from emotion.training.classifier.evaluation.robustness import read_robustness
 from emotion.training.run_listing import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
 

@@ -17,7 +17,7 @@ from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError
 from emotion.expressions import FER2013_LABELS
 from emotion.training.classifier import train
-from emotion.training.classifier.zoo import get_architecture
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.preflight import check_dataset, check_teachers, max_batch_size
 from tests.training.making import arrays_of, dataset, pictures, write_npz, write_picture
 

@@ -17,7 +17,7 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, parse_augmentation
 from emotion.training.classifier.cost_estimate import estimate_cost, measure_gflops
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 
 NAMES = [card.name for card in list_architectures()]
 OTHERS = [card.name for card in list_architectures() if not card.is_native]

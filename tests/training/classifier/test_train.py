@@ -30,10 +30,10 @@ from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import compute_sha256, list_models, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.training import install, run_listing
-from emotion.training.classifier import scoring
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
-from emotion.training.classifier.scoring import evaluate_classifier, score_split, split_logits
+from emotion.training.classifier.evaluation import scoring
+from emotion.training.classifier.evaluation.robustness import read_robustness
+from emotion.training.classifier.evaluation.scoring import evaluate_classifier, score_split, split_logits
 from emotion.training.classifier.train import train_classifier
 from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature

@@ -34,8 +34,8 @@ from emotion.model_store.store import open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import write_json
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
-from emotion.training.classifier.scoring import evaluate_classifier
+from emotion.training.classifier.evaluation.robustness import read_robustness
+from emotion.training.classifier.evaluation.scoring import evaluate_classifier
 from emotion.training.install import install_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.predictions import Predictions

@@ -20,8 +20,8 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_square, to_gray
 from emotion.storage import read_json
-from emotion.training.classifier import end_to_end
-from emotion.training.classifier.end_to_end import (
+from emotion.training.classifier.evaluation import end_to_end
+from emotion.training.classifier.evaluation.end_to_end import (
     FACE_SIZES_PX,
     ROTATION_DEGREES,
     FaceScene,

@@ -12,7 +12,7 @@ import pytest
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError, ModelError
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import get_architecture, list_architectures
+from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
 
 NAMES = [card.name for card in list_architectures()]
 
@@ -50,7 +50,7 @@ def test_a_card_can_be_a_plan(name: str) -> None:
 
 
 def built(name: str, classes: int) -> Any:
-    from emotion.training.classifier.zoo_networks import build_network
+    from emotion.training.classifier.networks.zoo_networks import build_network
 
     return build_network(name, "here", classes)
 
@@ -69,7 +69,7 @@ def test_the_parameters_are_counted(name: str, classes: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [card.name for card in list_architectures() if card.is_native])
 def test_native_networks_are_counted_with_all_heads(name: str) -> None:
-    from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
+    from emotion.training.classifier.networks.multi_head import CLASSIFIER_NETWORKS
 
     network = CLASSIFIER_NETWORKS[name]({"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1})
     assert network.count_params() == get_architecture(name).num_parameters
@@ -93,7 +93,7 @@ def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path)
 def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
-    from emotion.training.classifier import zoo_networks
+    from emotion.training.classifier.networks import zoo_networks
 
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(80, 80, 3))
     base.save_weights(tmp_path / "vgg.weights.h5")

@@ -22,7 +22,7 @@ HEADS = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
 
 
 def networks() -> dict[str, Any]:
-    from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
+    from emotion.training.classifier.networks.multi_head import CLASSIFIER_NETWORKS
 
     return dict(CLASSIFIER_NETWORKS)
 
@@ -95,7 +95,7 @@ def test_a_picture_alone_has_the_answer_that_it_has_among_others(built: dict[str
 
 
 def test_a_blank_picture_has_one_answer_for_every_grey_and_its_noise_is_not_blown_up(built: dict[str, Any]) -> None:
-    from emotion.training.classifier.networks import standardize
+    from emotion.training.classifier.networks.multi_head import standardize
 
     blank = np.broadcast_to(np.array([0, 100, 255])[:, None, None, None], (3, 48, 48, 1))
     for network in built.values():

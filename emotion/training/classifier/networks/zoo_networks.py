@@ -11,8 +11,8 @@ import keras
 from keras import layers
 
 from emotion.errors import ModelError
-from emotion.training.classifier import networks
-from emotion.training.classifier.zoo import get_architecture
+from emotion.training.classifier.networks import multi_head
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.keras_types import Tensor
 
 
@@ -21,8 +21,8 @@ def build_network(name: str, head: str, num_classes: int, weights: str = "random
 
     `weights` is "random", "imagenet" or a file of ImageNet weights. Raises `ModelError` where they cannot be loaded.
     """
-    if name in networks.CLASSIFIER_NETWORKS:
-        return networks.CLASSIFIER_NETWORKS[name]({head: num_classes})
+    if name in multi_head.CLASSIFIER_NETWORKS:
+        return multi_head.CLASSIFIER_NETWORKS[name]({head: num_classes})
     size = get_architecture(name).input_size
     faces = keras.Input((size, size, 1), name="faces")
     x = (
