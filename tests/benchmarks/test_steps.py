@@ -29,6 +29,7 @@ def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "available_detectors", lambda: ("haar",))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_haar")
 def test_rows_have_every_step_for_one_and_for_eight_faces(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     start = {"step": "start", "detector": "haar", "num_faces": 1, "ms": 1.0}

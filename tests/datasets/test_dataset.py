@@ -124,6 +124,7 @@ def test_without_votes_only_blank_images_are_non_faces() -> None:
     assert len(majority_vote(empty)) == len(is_non_face(empty)) == 0
 
 
+@pytest.mark.slow
 def test_fer2013_has_the_published_counts(real: Dataset) -> None:
     assert len(real) == 35_887
     assert [len(real.rows_in(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]

@@ -108,6 +108,7 @@ def test_many_frames_of_one_face_are_joined_in_chunks(faces: ImageArray, monkeyp
     assert group_near_duplicates(frames).tolist() == [0, 1, 2] * 40
 
 
+@pytest.mark.slow
 def test_few_faces_of_fer2013_are_near_duplicates(real: Dataset) -> None:
     rows = np.random.default_rng(0).permutation(len(real))[:3000]
     groups = group_near_duplicates(real.images[rows])

@@ -252,6 +252,7 @@ def test_only_a_generator_keeps_a_valid_evaluation(
 # --- the command -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_evaluates_and_saves(
     generator_folder: Path, classifier_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

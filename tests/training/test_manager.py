@@ -182,6 +182,7 @@ def test_one_after_the_other(runs: Path) -> None:
     assert {run.name for run in list_runs(runs, runs / "none")} == {"first", "second", "third"}
 
 
+@pytest.mark.slow
 def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     made, refused = list[Job](), list[str]()
 
@@ -241,6 +242,7 @@ def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.Monk
     assert not (runs / "first").exists()
 
 
+@pytest.mark.slow
 def test_delete(runs: Path, tmp_path: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "first", runs)
     until(lambda: view(job.folder).epoch >= 1)

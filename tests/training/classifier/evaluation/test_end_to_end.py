@@ -140,6 +140,7 @@ def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_classifi
         evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_classifier)}, faces(5), "validation")
 
 
+@pytest.mark.slow
 def test_the_command_prints_rows_and_keeps_them(
     tmp_path: Path, make_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,6 +126,7 @@ def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
     assert {name for name in changed if "seed" not in name} == {"expression"}
 
 
+@pytest.mark.slow
 def test_a_head_that_the_data_cannot_train_is_refused(tmp_path: Path) -> None:
     from emotion.training.classifier.trainer import fit_classifier
 
