@@ -145,7 +145,7 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
     [
         ("emotion", {"streamlit", "altair", "pandas", "scipy", "sklearn", "av"}),
         ("emotion.cli.main", {"streamlit", "pandas", "sklearn", "cv2.gapi"}),
-        ("emotion.ui.sidebar", {"altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
+        slow("emotion.ui.sidebar", {"altair", "pandas", "sklearn", "streamlit_webrtc", "av"}),
         slow("emotion.results.photos", {"streamlit", "altair", "pandas", "sklearn"}),
         slow("emotion.live.session", {"streamlit", "streamlit_webrtc", "altair", "sklearn"}),
         slow("emotion.training.classifier.train", {"streamlit"}),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -50,7 +50,6 @@ def locate_dot(image: NDArray[np.uint8], left: int = 0, right: int = 48) -> NDAr
     return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     count=st.integers(0, 5), size=st.integers(8, 64), amount=AMOUNTS, seed=st.integers(0, 2**63), flips=st.integers(0)
 )
@@ -73,7 +72,6 @@ def test_every_seed_and_every_image_of_a_batch_changes_differently() -> None:
 
 
 @given(flips=st.lists(st.booleans(), min_size=1, max_size=6))
-@settings(deadline=None)
 def test_without_amounts_images_are_only_mirrored(flips: list[bool]) -> None:
     images = pictures(len(flips))
     out = augment(images, 48, np.array(flips), UNCHANGED, np.random.default_rng(0))

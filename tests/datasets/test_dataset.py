@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,7 +49,6 @@ VOTES = hnp.arrays(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
 @given(votes=VOTES, data=st.data())
 def test_majority_equals_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
     has_votes = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -127,7 +127,6 @@ def test_fingerprints_do_not_depend_on_the_size(faces: ImageArray) -> None:
     assert group_fingerprints(both).tolist() == [*range(20)] * 2
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), max_size=25))
 def test_duplicate_report_equals_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
     pool = pictures(6)

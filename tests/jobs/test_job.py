@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion import storage
@@ -534,7 +534,6 @@ values = st.recursive(
 odd = values | st.floats() | st.sampled_from(["running", "done", 0, 1, -1, 2**40, os.getpid()])
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(texts, values, max_size=5))
 def test_json_round_trip_preserves_the_value(value: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -543,7 +542,6 @@ def test_json_round_trip_preserves_the_value(value: dict[str, object]) -> None:
         assert os.listdir(name) == ["a.json"]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "pid", "process_started_at", "error"), odd)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(("done", "total", "message", "updated_at", "seconds_left"), odd)),
@@ -559,7 +557,6 @@ def test_invalid_job_files_never_raise(state: dict[str, object], progress: dict[
         assert [job.folder.name for job in list_jobs(Path(name).parent) if job.folder == Path(name).resolve()]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 50)), min_size=1, max_size=12), st.floats(1, 60))
 def test_last_progress_is_written_without_a_premature_estimate(steps: list[tuple[float, float]], total: float) -> None:
     clock = 100.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -59,7 +59,6 @@ def test_annotate_returns_a_copy(count: int, anonymize: bool) -> None:
     assert np.array_equal(out, image) is (count == 0)
 
 
-@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     boxes=st.lists(
@@ -137,7 +136,6 @@ def test_many_faces_get_short_labels(monkeypatch: pytest.MonkeyPatch, count: int
     assert texts == [str(n) if short else f"{n} happy 87 %" for n in range(1, count + 1)]
 
 
-@settings(max_examples=60)
 @given(x=st.floats(-60, 380), y=st.floats(-60, 300), side=st.floats(2, 300), data=st.data())
 def test_labels_are_inside_the_image(x: float, y: float, side: float, data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -96,7 +96,6 @@ def test_the_calibration_error_by_hand() -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(n=st.integers(1, 60), bins=st.integers(1, 20), seed=st.integers(0, 999))
 def test_the_calibration_error_against_a_slow_oracle(n: int, bins: int, seed: int) -> None:
     logits, labels = answers(n, seed)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.datasets.dataset import Dataset
@@ -117,7 +117,6 @@ def test_other_files_named_csv_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
 @given(position=st.integers(0, 20_000), inserted=st.text(max_size=6), num_removed=st.integers(0, 3000))
 def test_damaged_csv_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, position: int, inserted: str, num_removed: int

@@ -118,7 +118,6 @@ def average_precision_slowly(pairs: list[tuple[float, bool]], faces: int) -> flo
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
 @given(photo=photos, threshold=st.sampled_from([0.3, 0.5, 0.9]), least=st.sampled_from([0.0, 8.0, 12.5]))
 def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -> None:
     got = matched(photo, threshold, least)
