@@ -16,7 +16,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
     from emotion.training.classifier import trainer
 
-    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     return trainer
 
 

@@ -170,7 +170,7 @@ def use_tiny() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
     from emotion.training.classifier import trainer
 
-    trainer.networks.CLASSIFIER_NETWORKS = {"seresnet": tiny}  # type: ignore[assignment]
+    trainer.multi_head.CLASSIFIER_NETWORKS = {"seresnet": tiny}  # type: ignore[assignment]
 
 
 # --- photos with faces -------------------------------------------------------------------------------------

@@ -382,7 +382,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
-    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2, "--json")
     end_epoch = trainer.MultiHeadTraining.end_epoch
 
@@ -440,7 +440,7 @@ def test_the_command_says_which_labels_were_learned(
     tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The project's own classifier leaves none out, whatever was asked for."""
-    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     for name, seed in (("happy", 1), ("sad", 2)):
         for number, image in enumerate(pictures(25, seed)):
             write_picture(tmp_path / "faces" / name / f"{number}.png", image)

@@ -84,7 +84,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArr
 
     folder = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+        patch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
         data, crops = data_and_crops()
         network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(folder), crops)
     return folder, weights(network)
