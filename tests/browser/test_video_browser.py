@@ -1,4 +1,4 @@
-"""The Films page in a real browser: the sample is read, played, looked through and named."""
+"""The Videos page in a real browser: the sample is analyzed, played, browsed and named."""
 
 import os
 from collections.abc import Callable
@@ -123,9 +123,8 @@ def test_download_is_made_on_the_click(page: Page) -> None:
         assert file.read(8)[4:] == b"ftyp"
 
 
-@pytest.mark.parametrize("width", [400, 1360])
-def test_video_page_fits_the_window(video_url: str, app: str, open_page: Open, width: int) -> None:
-    page = open_page(video_url, width=width)
+def test_video_page_fits_the_window_of_a_phone(video_url: str, app: str, open_page: Open) -> None:
+    page = open_page(video_url, width=400)
     expect(page.locator(".lane .ribbon").first).to_be_visible()
     expect(page.get_by_text("Take away")).to_be_visible()
     for address in (None, f"{app}/video"):

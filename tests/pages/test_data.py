@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +14,19 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from emotion.cli.main import main
 from emotion.datasets import catalog
 from emotion.datasets.building import jobs as build_jobs
 from emotion.datasets.building.builder import build_dataset
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
+from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
 from emotion.ui.datasets import build_form, selection
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -320,11 +322,16 @@ def test_data_set_is_deleted_after_confirmation(sets: Path, mine: Path, open_pag
 
 def ended(sets: Path, name: str) -> Job:
     job = Job(sets / f".{name}.building")
-    deadline = time.monotonic() + 60
-    while job.read_state().is_running:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not job.read_state().is_running, 60)
     return job
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the builds that pages start; a test runs them in its own process."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start_job", lambda words, folder: started.append(words) or Job(folder))
+    return started
 
 
 def fill(page: Any, name: str) -> None:
@@ -356,19 +363,20 @@ def uploaded(files: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def test_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
+def test_zip_becomes_a_data_set(sets: Path, open_page: Open, commands: list[list[str]]) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("A ZIP").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(4)]
     page.upload(("p.zip", uploaded({f"happy/{i}.png": image for i, image in enumerate(images)})))
     fill(page, "zipped")
-    job = ended(sets, "zipped")
-    assert job.read_state().status == "done", job.tail_log()
+    assert main(*commands) == 0
+    job = Job(sets / ".zipped.building")
+    assert job.read_state().status == "done"
     assert not (job.folder / "photos.zip").exists()
     assert len(load_dataset(sets / "zipped")) == 4
 
 
-def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> None:
+def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, commands: list[list[str]]) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("Photos").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
@@ -384,7 +392,7 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> Non
     assert "happy 3" in page.words
     assert "wide grin 2" in page.words
     fill(page, "some")
-    assert ended(sets, "some").read_state().status == "done"
+    assert main(*commands) == 0
     assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
     assert len(load_dataset(sets / "some")) == 5
 

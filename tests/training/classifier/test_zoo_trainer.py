@@ -172,7 +172,7 @@ def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         before = len(read_history(tmp_path))
-        if attempt < 3:  # after some epochs, in the middle of one or of its writing
+        if attempt < 1:  # after some epochs, in the middle of one or of its writing
             until = time.monotonic() + 120
             while len(read_history(tmp_path)) <= before and time.monotonic() < until and child.poll() is None:
                 time.sleep(0.005)
