@@ -22,7 +22,7 @@ from emotion.media.image_reader import read_image
 from tests import tracing, visiting
 from tests.conftest import ROOT, SAMPLE
 from tests.tracing import Traced
-from tests.training.making import dataset, held_out_and_not, write_fer2013, write_labelled
+from tests.training.making import dataset, photos_of_splits, write_annotated, write_fer2013
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Traced]
@@ -119,7 +119,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / "program" / name, ignore=shutil.ignore_patterns("secrets.toml"))
     shutil.copy(ROOT / "app.py", folder / "program")
     write_fer2013(folder / "fer2013.csv", dataset(64, 32, 32))
-    write_labelled(folder / "labelled", "train", held_out_and_not(1, 16))
+    write_annotated(folder / "annotated", "train", photos_of_splits(1, 16))
     write_video(folder / "video.mp4", (320, 240), 1, 1.0)
     small = cv2.resize(read_image(SAMPLE), (256, 256), interpolation=cv2.INTER_AREA)[..., ::-1]
     for number in range(6):
@@ -203,7 +203,7 @@ def test_the_library_asks_nobody(start: Start) -> None:
             "--data",
             "{material}/fer2013.csv",
         ),
-        code(TRAINING, "detector", "train", "--epochs", "1", "--data", "{material}/labelled"),
+        code(TRAINING, "detector", "train", "--epochs", "1", "--data", "{material}/annotated"),
         code(
             TRAINING,
             "generator",

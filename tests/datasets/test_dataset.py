@@ -22,7 +22,7 @@ from emotion.datasets.dataset import (
 )
 from tests.training.making import (
     dataset,
-    pictures,
+    random_images,
 )
 
 
@@ -53,7 +53,7 @@ VOTES = hnp.arrays(
 def test_majority_equals_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
     has_votes = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))
     faces = Dataset(
-        pictures(len(votes)),
+        random_images(len(votes)),
         np.zeros(len(votes), np.int8),
         np.zeros(len(votes), np.int8),
         votes=votes,

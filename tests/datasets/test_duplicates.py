@@ -26,7 +26,7 @@ from emotion.datasets.duplicates import (
     near_duplicate_cache_path,
 )
 from emotion.media.image_array import ImageArray
-from tests.training.making import pictures
+from tests.training.making import random_images
 
 
 def jpeg(image: ImageArray) -> ImageArray:
@@ -61,12 +61,12 @@ def test_changed_copy_is_a_near_duplicate(faces: ImageArray, change: str) -> Non
 
 
 def test_different_images_are_not_near_duplicates(faces: ImageArray) -> None:
-    assert group_near_duplicates(np.concatenate([faces, pictures(60)])).tolist() == [*range(80)]
+    assert group_near_duplicates(np.concatenate([faces, random_images(60)])).tolist() == [*range(80)]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_or_one_image_is_grouped(count: int) -> None:
-    assert group_near_duplicates(pictures(3)[:count]).tolist() == [*range(count)]
+    assert group_near_duplicates(random_images(3)[:count]).tolist() == [*range(count)]
 
 
 def test_blank_images_are_grouped_only_by_equal_gray() -> None:
@@ -75,7 +75,7 @@ def test_blank_images_are_grouped_only_by_equal_gray() -> None:
 
 
 def test_more_images_than_one_chunk_are_compared() -> None:
-    images = np.concatenate([pictures(600), pictures(600)[::-1]])
+    images = np.concatenate([random_images(600), random_images(600)[::-1]])
     assert group_near_duplicates(images).tolist() == [*range(600), *range(599, -1, -1)]
 
 
@@ -129,7 +129,7 @@ def test_fingerprints_do_not_depend_on_the_size(faces: ImageArray) -> None:
 
 @given(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), max_size=25))
 def test_duplicate_report_equals_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
-    pool = pictures(6)
+    pool = random_images(6)
     pool[5] = 128
     image_index, labels, split = (np.array([row[i] for row in rows], np.int8) for i in range(3))
     data = Dataset(pool[image_index], labels, split)

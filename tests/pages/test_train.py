@@ -18,7 +18,7 @@ from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.networks.zoo import list_architectures
 from tests.pages.runs_making import make_run, write_data
-from tests.training.making import pictures, write_picture
+from tests.training.making import random_images, write_image
 
 pytestmark = pytest.mark.slow
 
@@ -164,8 +164,8 @@ def test_suggested_run_name_is_free(runs: Path, open_page: Open) -> None:
 
 def own_faces(folder: Path, labels: dict[str, int]) -> Path:
     for place, (label, count) in enumerate(labels.items()):
-        for number, image in enumerate(pictures(count, place)):
-            write_picture(folder / label / f"{number}.png", image)
+        for number, image in enumerate(random_images(count, place)):
+            write_image(folder / label / f"{number}.png", image)
     return folder
 
 
@@ -391,7 +391,7 @@ def test_native_classifier_learns_all_labels(started: list[Any], open_page: Open
     (tmp_path / "data" / "small.npz").unlink()
     for name in ("happy", "bored"):
         for number in range(3):
-            write_picture(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
+            write_image(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
     page = choose_own(open_page("train"))
     assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["own"].title]
     assert "Left out" not in page.words

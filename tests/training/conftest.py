@@ -8,7 +8,7 @@ import pytest
 from emotion.cli.main import main
 from emotion.datasets.dataset import Dataset
 from emotion.datasets.readers.loaders import load_dataset
-from tests.training.making import dataset, pictures, tiny, write_fer2013, write_ferplus, write_picture
+from tests.training.making import dataset, random_images, tiny, write_fer2013, write_ferplus, write_image
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data.images[data.rows_in("test")[:5]] = data.images[data.rows_in("train")[:5]]
     write_fer2013(folder / "fer2013.csv", data)
     write_ferplus(folder / "fer2013new.csv", data)
-    for number, noise in enumerate(pictures(40, seed=9)):
-        write_picture(folder / "not_faces" / f"{number}.png", noise)
+    for number, noise in enumerate(random_images(40, seed=9)):
+        write_image(folder / "not_faces" / f"{number}.png", noise)
     return folder
 
 

@@ -48,7 +48,7 @@ UNCHANGED = Augmentation(
 )
 
 
-def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
+def random_images(count: int, seed: int = 0) -> NDArray[np.uint8]:
     """`count` different pictures uint8 (count, 48, 48), none of them blank."""
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
 
@@ -66,12 +66,12 @@ def dataset(training: int, validation: int = 0, test: int = 0, votes: bool = Tru
         labels.astype(np.int8),
         split.astype(np.int8),
         source="fer2013.csv",
-        votes=some_votes(labels, rng) if votes else None,
+        votes=make_votes(labels, rng) if votes else None,
         has_votes=rng.random(count) > 0.05 if votes else None,
     )
 
 
-def some_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int8]:
+def make_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int8]:
     votes = np.zeros((len(labels), 10), np.int8)
     for row, label in zip(votes, labels, strict=True):
         likely = FERPLUS_LABELS.index(FER2013_LABELS[label])
@@ -84,13 +84,13 @@ def some_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def pixels_text(image: NDArray[np.uint8]) -> str:
+def format_pixels(image: NDArray[np.uint8]) -> str:
     return " ".join(map(str, image.ravel().tolist()))
 
 
 def csv_lines(data: Dataset) -> list[str]:
     rows = zip(data.labels, data.images, data.split, strict=True)
-    return ["emotion,pixels,Usage", *(f"{label},{pixels_text(image)},{USAGES[s]}" for label, image, s in rows)]
+    return ["emotion,pixels,Usage", *(f"{label},{format_pixels(image)},{USAGES[s]}" for label, image, s in rows)]
 
 
 def write_fer2013(path: Path, data: Dataset) -> Path:
@@ -110,13 +110,13 @@ def write_ferplus(path: Path, data: Dataset) -> Path:
     return path
 
 
-def write_picture(path: Path, image: NDArray[np.uint8]) -> Path:
+def write_image(path: Path, image: NDArray[np.uint8]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
     return path
 
 
-def arrays_of(data: Dataset) -> dict[str, Any]:
+def to_arrays(data: Dataset) -> dict[str, Any]:
     """What an .npz of the same rows holds."""
     arrays = {"images": data.images, "label": data.labels, "usage": data.split}
     return arrays if data.votes is None else arrays | {"ferplus": data.votes, "ferplus_named": data.has_votes}
@@ -166,7 +166,7 @@ def tiny(heads: Mapping[str, int]) -> Any:
     return keras.Model(faces, {name: keras.layers.Dense(width, name=name)(x) for name, width in heads.items()})
 
 
-def use_tiny() -> None:
+def use_tiny_network() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
     from emotion.training.classifier import trainer
 
@@ -176,7 +176,7 @@ def use_tiny() -> None:
 # --- photos with faces -------------------------------------------------------------------------------------
 
 
-def face_like(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32]:
+def draw_face(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32]:
     """Draw a pale oval with two eyes, a nose and a mouth into `box` and return its landmarks (5, 2)."""
     x, y, width, height = *box[:2], *(box[2:] - box[:2])
     shares = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.78], [0.65, 0.78]])
@@ -188,7 +188,7 @@ def face_like(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[n
     return points.astype(np.float32)
 
 
-def labelled(
+def annotated_photo(
     name: str,
     *,
     source: str = "wider",
@@ -207,15 +207,15 @@ def labelled(
         wide = min(step, height) * rng.uniform(0.6, 0.8)
         x, y = i * step + rng.uniform(0, step - wide), rng.uniform(0, height - 1.2 * wide)
         boxes[i] = x, y, x + wide, y + 1.2 * wide
-        landmarks[i] = face_like(pixels, boxes[i])
+        landmarks[i] = draw_face(pixels, boxes[i])
     return AnnotatedImage(name, source, truth, pixels, boxes, landmarks, np.empty((0, 4), np.float32))
 
 
-def write_labelled(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
+def write_annotated(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
     """The photos as people have them: pictures in `folder`/`part`/ and `folder`/`part`.json beside it."""
     entries = {}
     for photo in photos:
-        write_picture(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
+        write_image(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
         corners_to_sides = np.concatenate([photo.boxes[:, :2], photo.boxes[:, 2:] - photo.boxes[:, :2]], axis=1)
         entries[photo.name] = {
             "source": photo.source,
@@ -227,16 +227,16 @@ def write_labelled(folder: Path, part: str, photos: Sequence[AnnotatedImage]) ->
     (folder / f"{part}.json").write_text(json.dumps(entries))
 
 
-def held_out_and_not(held: int, learned: int) -> list[AnnotatedImage]:
+def photos_of_splits(held: int, learned: int) -> list[AnnotatedImage]:
     """That many photos with faces to measure on and to learn from."""
     names = [f"{i}.png" for i in range(64 * (held + learned))]
-    measuring = [name for name in names if labelled(name, faces=0, size_wh=(1, 1)).is_validation]
+    measuring = [name for name in names if annotated_photo(name, faces=0, size_wh=(1, 1)).is_validation]
     teaching = [name for name in names if name not in measuring]
     chosen = measuring[:held] + teaching[:learned]
-    return [labelled(name, faces=1 + i % 2, seed=i) for i, name in enumerate(chosen)]
+    return [annotated_photo(name, faces=1 + i % 2, seed=i) for i, name in enumerate(chosen)]
 
 
-def tiny_glance() -> Any:
+def tiny_detector() -> Any:
     """Answers for the same cells as the project's own detector, and learns in no time."""
     import keras
 

@@ -83,7 +83,7 @@ def wait_for_reports(job: jobs.Job, count: int) -> None:
         until(lambda before=before: job.read_state().updated_at != before)
 
 
-def view(folder: Path) -> manager.RunSummary:
+def summarize(folder: Path) -> manager.RunSummary:
     found = load_run(folder)
     assert found is not None
     return found
@@ -91,10 +91,10 @@ def view(folder: Path) -> manager.RunSummary:
 
 def test_a_training_from_start_to_end(runs: Path) -> None:
     job = manager.start_training(PLAN, "my first: one", runs)
-    run = view(job.folder)
+    run = summarize(job.folder)
     assert (run.folder.name, run.name, run.network, run.epochs) == ("my-first-one", "my first: one", "mlp", 3)
-    until(lambda: view(job.folder).state == "done")
-    run = view(job.folder)
+    until(lambda: summarize(job.folder).state == "done")
+    run = summarize(job.folder)
     assert (run.epoch, run.best_epoch, run.best_accuracy, run.train_minutes) == (3, 3, pytest.approx(0.33), 3)
     assert run.has_model
     assert not run.is_active
@@ -105,77 +105,77 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pause_go_on_stop_resume(runs: Path) -> None:
+def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: view(job.folder).epoch >= 1)
+    until(lambda: summarize(job.folder).epoch >= 1)
     with pytest.raises(JobError, match="is already active"):
         manager.resume(job.folder)
     manager.pause(job.folder)
-    until(lambda: view(job.folder).state == "paused")
+    until(lambda: summarize(job.folder).state == "paused")
     wait_for_reports(job, 2)  # an epoch that had begun
-    epoch = view(job.folder).epoch
+    epoch = summarize(job.folder).epoch
     wait_for_reports(job, 2)
-    assert view(job.folder).epoch == epoch
+    assert summarize(job.folder).epoch == epoch
     manager.unpause(job.folder)
-    until(lambda: view(job.folder).epoch > epoch)
+    until(lambda: summarize(job.folder).epoch > epoch)
     manager.pause(job.folder)  # a stop ends a pause, too
     manager.stop(job.folder)
-    stopped = view(job.folder)
+    stopped = summarize(job.folder)
     assert stopped.state == "stopped"
     assert stopped.can_resume
     assert not (job.folder / "pause").exists()
     with pytest.raises(JobError, match="only an active training can be paused"):
         manager.pause(job.folder)
     manager.resume(job.folder)
-    until(lambda: view(job.folder).epoch > stopped.epoch)
+    until(lambda: summarize(job.folder).epoch > stopped.epoch)
     manager.stop(job.folder, should_export=True)
-    until(lambda: view(job.folder).state == "done")
-    assert view(job.folder).has_model
-    assert view(job.folder).epoch < 500
+    until(lambda: summarize(job.folder).state == "done")
+    assert summarize(job.folder).has_model
+    assert summarize(job.folder).epoch < 500
 
 
 @pytest.mark.slow
-def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
+def test_stop_and_keep_does_not_wait_for_the_queue(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
-    until(lambda: view(first.folder).epoch >= 1)
+    until(lambda: summarize(first.folder).epoch >= 1)
     second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
     third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
-    until(lambda: view(third.folder).state == "waiting")
+    until(lambda: summarize(third.folder).state == "waiting")
     manager.stop(first.folder, should_export=True)  # its new process is younger than those that wait
-    until(lambda: view(first.folder).state == "done")
-    assert view(first.folder).has_model
-    until(lambda: view(second.folder).epoch >= 1)
-    assert view(second.folder).is_active
+    until(lambda: summarize(first.folder).state == "done")
+    assert summarize(first.folder).has_model
+    until(lambda: summarize(second.folder).epoch >= 1)
+    assert summarize(second.folder).is_active
 
 
 @pytest.mark.slow
-def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
+def test_a_killed_run_is_interrupted_and_can_be_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: view(job.folder).epoch >= 2)
+    until(lambda: summarize(job.folder).epoch >= 2)
     pid = json.loads((job.folder / "state.json").read_text())["pid"]
     os.kill(pid, 9)
-    until(lambda: view(job.folder).state == "interrupted")
-    before = view(job.folder)
+    until(lambda: summarize(job.folder).state == "interrupted")
+    before = summarize(job.folder)
     assert before.epoch >= 2
     assert before.can_resume
     manager.resume(job.folder)
-    until(lambda: view(job.folder).epoch > before.epoch)
+    until(lambda: summarize(job.folder).epoch > before.epoch)
 
 
 @pytest.mark.slow
-def test_one_after_the_other(runs: Path) -> None:
+def test_queued_runs_are_trained_one_after_the_other(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: view(first.folder).epoch >= 1)
+    until(lambda: summarize(first.folder).epoch >= 1)
     second = manager.start_training(PLAN, "second", runs)
-    until(lambda: view(second.folder).state == "waiting")
+    until(lambda: summarize(second.folder).state == "waiting")
     third = manager.start_training(PLAN, "third", runs)
-    until(lambda: view(third.folder).state == "waiting")
+    until(lambda: summarize(third.folder).state == "waiting")
     assert [run.name for run in active_runs(runs)] == ["first", "second", "third"]
-    assert view(second.folder).status_text == WAITING_MESSAGE
-    assert view(second.folder).config["epochs"] == 3  # known before it begins
+    assert summarize(second.folder).status_text == WAITING_MESSAGE
+    assert summarize(second.folder).config["epochs"] == 3  # known before it begins
     manager.stop(first.folder)
-    until(lambda: view(third.folder).state == "done")
-    assert view(second.folder).state == "done"
+    until(lambda: summarize(third.folder).state == "done")
+    assert summarize(second.folder).state == "done"
     ended = [(f / "card.json").stat().st_mtime for f in (second.folder, third.folder)]
     assert ended == sorted(ended)
     assert active_runs(runs) == []
@@ -200,7 +200,7 @@ def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     assert len(made) == 1
     assert len(refused) == 19
     assert all("There is already a run the-same; choose another name" in sentence for sentence in refused)
-    until(lambda: view(made[0].folder).state == "done")
+    until(lambda: summarize(made[0].folder).state == "done")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.Monk
 @pytest.mark.slow
 def test_delete(runs: Path, tmp_path: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: view(job.folder).epoch >= 1)
+    until(lambda: summarize(job.folder).epoch >= 1)
     manager.delete_run(job.folder, runs)
     assert not job.folder.exists()
     assert load_run(job.folder) is None
@@ -333,7 +333,7 @@ def test_the_shipped_runs_can_be_shown() -> None:
     assert {"classifier", "glance"} <= names
 
 
-def test_the_shipped_ladder_is_whole() -> None:
+def test_the_shipped_comparison_runs_are_complete() -> None:
     ladder = {
         run.folder.name: run for run in list_runs(Path("nowhere")) if run.folder.parent == run_listing.LADDER_FOLDER
     }

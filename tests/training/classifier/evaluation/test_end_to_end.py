@@ -43,7 +43,7 @@ def faces(count: int) -> Dataset:
     return data
 
 
-def test_a_scene_shows_the_face_where_it_says() -> None:
+def test_a_scene_shows_the_face_in_its_box() -> None:
     image = faces(2).images[0]
     seen: set[tuple[int, int]] = set()
     for seed in range(60):
@@ -62,7 +62,7 @@ def test_a_scene_shows_the_face_where_it_says() -> None:
     assert {turn for _, turn in seen} == set(ROTATION_DEGREES)
 
 
-def test_the_same_scene_for_the_same_chance() -> None:
+def test_the_same_seed_makes_the_same_scene() -> None:
     image = faces(1).images[0]
     one, again, other = (compose_face_scene(image, np.random.default_rng(seed)).image for seed in (3, 3, 4))
     assert np.array_equal(one, again)
@@ -82,7 +82,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[FaceScene]:
     return made
 
 
-def test_shares_are_those_of_what_was_found_and_read(
+def test_shares_are_those_of_detected_and_classified_faces(
     places: list[FaceScene], fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
     """A detector that misses every third face, and sees one more in every fifth scene."""
@@ -120,7 +120,7 @@ def test_shares_are_those_of_what_was_found_and_read(
         assert sum(one["n"] * one["detection_rate"] for one in row[part]) == pytest.approx(20)
 
 
-def test_where_nothing_is_found_nothing_is_right(
+def test_without_detections_nothing_is_right(
     fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
     (row,) = evaluate_end_to_end({"blind": Analyzer(fake_detector(), tiny_classifier)}, faces(8), "test")
@@ -135,7 +135,7 @@ def test_a_box_elsewhere_or_of_another_size_is_not_the_face() -> None:
         assert not end_to_end._matches_face(other, square)
 
 
-def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:
+def test_an_empty_split_is_refused(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:
     with pytest.raises(DataError, match="has no validation faces"):
         evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_classifier)}, faces(5), "validation")
 
@@ -160,8 +160,8 @@ def test_the_command_prints_rows_and_keeps_them(
     (row,) = json.loads(capsys.readouterr().out)
     assert {"detector", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops"} <= row.keys()
     assert (read_json(folder / "report.json") or {})["end_to_end"] == [row]
-    (told,) = open_model(folder).card_fields["metrics"]["end_to_end"]
-    assert told == {name: row[name] for name in told}
+    (saved_row,) = open_model(folder).card_fields["metrics"]["end_to_end"]
+    assert saved_row == {name: row[name] for name in saved_row}
     assert main([*command, "--detector", "glance", "--detector", "haar"]) == 0
     said = capsys.readouterr().out
     assert "right on crops" in said

@@ -17,7 +17,7 @@ from emotion.training.classifier.networks.zoo import get_architecture, list_arch
 NAMES = [card.name for card in list_architectures()]
 
 
-def test_all_the_networks_of_the_course_projects_are_here() -> None:
+def test_the_zoo_lists_all_networks() -> None:
     assert NAMES == [
         "mlp",
         "cnn-3conv-250",
@@ -77,7 +77,7 @@ def test_native_networks_are_counted_with_all_heads(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "cnn-4conv", "cnn-augmented"])
-def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path) -> None:
+def test_an_exported_network_takes_gray_from_0_to_255(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
     from emotion.training.export import export_classifier
@@ -90,7 +90,7 @@ def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_and_trained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
     from emotion.training.classifier.networks import zoo_networks
