@@ -104,6 +104,7 @@ def test_the_network_begins_with_the_features_of_the_published_one(weights_file:
     assert not names & {"conv1", "dw5", "pw5", "subtract_mean"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".json", ".bin"])
 def test_a_missing_or_another_file_is_refused_before_anything_is_set(weights_file: Path, suffix: str) -> None:
     from emotion.training.classifier.networks.mobilenet import load_face_recognition_weights
@@ -117,7 +118,9 @@ def test_a_missing_or_another_file_is_refused_before_anything_is_set(weights_fil
         load_face_recognition_weights(None, weights_file, FACES)  # type: ignore[arg-type]
 
 
-def test_only_this_network_begins_with_a_file_of_face_recognition(weights_file: Path) -> None:
+def test_only_this_network_begins_with_a_file_of_face_recognition(tmp_path: Path) -> None:
+    weights_file = tmp_path / "faceres.json"
+    weights_file.touch()
     assert find_weights_file(weights_file, "face-mobilenet") == weights_file
     with pytest.raises(ModelError, match=r"seresnet cannot begin with .*faceres.json; expected"):
         find_weights_file(weights_file, "seresnet")
