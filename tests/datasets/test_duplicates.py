@@ -102,7 +102,7 @@ def test_groups_of_fingerprints_equal_a_slow_oracle(hashes: list[int], thumbnail
 
 
 def test_many_frames_of_one_face_are_joined_in_chunks(faces: ImageArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.datasets.duplicates._CHUNK_PAIRS", 7)
+    monkeypatch.setattr("emotion.datasets.duplicates.CHUNK_PAIRS", 7)
     noise = np.random.default_rng(0).integers(-3, 4, (40, 3, 48, 48))
     frames = np.clip(faces[:3].astype(int) + noise, 0, 255).astype(np.uint8).reshape(-1, 48, 48)
     assert group_near_duplicates(frames).tolist() == [0, 1, 2] * 40

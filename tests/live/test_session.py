@@ -84,7 +84,7 @@ class FakeClassifier:
 @pytest.fixture(autouse=True)
 def long_result_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave room for a busy machine; tests of late results set a shorter timeout."""
-    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture
@@ -346,7 +346,7 @@ def test_stalled_classifier_delays_neither_frames_nor_state(
     make_session: Callable, classifier: FakeClassifier, anonymize: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest frame is analyzed after the stall."""
-    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 0.05)
     session = make_session(
         replace(OPTIONS, anonymize=anonymize, stream=StreamSettings(classify_hz=1e6))
     )  # every frame is classified
@@ -365,7 +365,7 @@ def test_stalled_classifier_delays_neither_frames_nor_state(
     assert state.faces[0].face.box.x1 == 10
     classifier.released.set()
     wait_until(lambda: session.state().faces[0].face.box.x1 == 26)
-    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 20.0)
     session.process_frame(draw_scene((30, 30)), 12.1)
     assert session.state().faces[0].face.box.x1 == 30
 
@@ -446,7 +446,7 @@ def test_too_old_result_is_not_shown(
     make_session: Callable, classifier: FakeClassifier, anonymize: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr("emotion.live.session._now", lambda: now)
     session = make_session(replace(OPTIONS, anonymize=anonymize, stream=StreamSettings(classify_hz=1e6)))
     first = session.process_frame(draw_scene((10, 30)), 0.0)
@@ -615,7 +615,7 @@ def test_no_anonymized_face_is_visible_in_any_frame(
     make_session: Callable, classifier: FakeClassifier, seed: int, monkeypatch: Any
 ) -> None:
     """Faces appear, disappear and move; models fail or are late; one detection in ten is missed."""
-    monkeypatch.setattr("emotion.live.session._RESULT_TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr("emotion.live.session.RESULT_TIMEOUT_SECONDS", 0.02)
     rng, positions = np.random.default_rng(seed), list[list[int]]()
     found_positions: list[tuple[int, int]] = []
 

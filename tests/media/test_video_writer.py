@@ -407,7 +407,7 @@ def test_missing_audio_source_gives_a_silent_video(tmp_path: Path) -> None:
 def test_audio_that_mp4_does_not_support_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An example is a header that only the decoder rejects."""
     source = make_video(tmp_path / "a.mkv", 10, audio_codec="flac")
-    monkeypatch.setattr("emotion.media.audio_track._is_browser_compatible", lambda track: True)
+    monkeypatch.setattr("emotion.media.audio_track.is_browser_compatible", lambda track: True)
     monkeypatch.setattr("emotion.media.audio_track.AudioTrack.attach", raise_invalid_data)
     writer = copy_video(source, tmp_path / "b.mp4")
     assert "is damaged, so a part of the new video is silent" in str(writer.audio_warning)

@@ -110,7 +110,7 @@ def test_an_export_with_other_outputs_is_refused(
             node.output[:] = [swapped.get(name, name) for name in node.output]
         return model
 
-    monkeypatch.setattr(export, "_to_onnx", another)
+    monkeypatch.setattr(export, "to_onnx", another)
     with pytest.raises(ModelError, match="differs from the trained one"):
         export.export_classifier(network, tmp_path, 48)
 

@@ -296,7 +296,7 @@ def test_full_disk_keeps_the_results_so_far(
         original(path, data)
 
     monkeypatch.setattr(pipeline, "write_atomic", fail_on_full_disk)
-    monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(pipeline, "PREVIEW_INTERVAL_SECONDS", 0.0)
     with pytest.raises(JobError, match=r"No space left on device.* the results so far are kept"):
         analyze(moving_video)
     analysis = VideoAnalysis(tmp_path / "out")
@@ -375,7 +375,7 @@ def test_source_video_is_not_overwritten(analyze: Analyze, moving_video: Path, t
 
 
 def test_number_of_pending_frames_is_limited_by_their_size(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
-    monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
+    monkeypatch.setattr("emotion.video.rendering.renderer.MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
     renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
     num_returned = [len(list(renderer.push(draw_scene([]), i / 10, () if i == 0 else None))) for i in range(10)]
     assert num_returned == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]

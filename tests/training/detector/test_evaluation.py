@@ -53,7 +53,7 @@ def result_of(rows: list[dict], key: str) -> dict:
 
 @pytest.fixture(autouse=True)
 def few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "_FRAME_SIZES", ((64, 48),))
+    monkeypatch.setattr(evaluation, "FRAME_SIZES", ((64, 48),))
 
 
 def test_a_perfect_detector_and_one_that_finds_nothing() -> None:

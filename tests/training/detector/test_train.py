@@ -151,8 +151,8 @@ def test_other_detectors_are_in_the_same_table(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detector_factory, "available_detectors", lambda: ("glance", "haar"))
-    monkeypatch.setattr(evaluation, "_FRAME_SIZES", ((640, 480),))
-    for name in ("_ROTATIONS", "_BLUR_SIGMAS"):  # the Haar cascade takes a second for each photo
+    monkeypatch.setattr(evaluation, "FRAME_SIZES", ((640, 480),))
+    for name in ("ROTATIONS", "BLUR_SIGMAS"):  # the Haar cascade takes a second for each photo
         monkeypatch.setattr(evaluation, name, (0,))
     capsys.readouterr()
     assert main(["detector", "evaluate", str(run), "--data", str(data), "--validation"]) == 0
@@ -230,7 +230,7 @@ def test_scores_without_a_meaning_are_refused(run: Path) -> None:
     """Where no box is right, no slope can be fitted."""
     faceless = [replace(photo, boxes=photo.boxes[:0]) for photo in (square_photo("a.png", 1), square_photo("b.png", 2))]
     with pytest.raises(DataError, match="calibration needs right and wrong ones"):
-        detector_train._fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
+        detector_train.fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
 
 
 def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,8 +56,8 @@ def test_a_repeated_epoch_is_written_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [1, 300])
 def test_never_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    monkeypatch.setattr(step_monitor, "_MAX_ROWS", 100)
-    monkeypatch.setattr(step_monitor, "_ROW_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(step_monitor, "MAX_ROWS", 100)
+    monkeypatch.setattr(step_monitor, "ROW_INTERVAL_SECONDS", 0.0)
     monitor = StepMonitor(tmp_path)
     for number in range(1, 4 if steps > 1 else 400):
         epoch(monitor, number, steps)
@@ -81,7 +81,7 @@ def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) ->
 
 
 def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_monitor, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(step_monitor, "POLL_SECONDS", 0.01)
     messages = list[tuple[float, str]]()
     monitor = StepMonitor(tmp_path, on_progress=lambda done, text: messages.append((done, text)))
     monitor.start_epoch(1, 3)

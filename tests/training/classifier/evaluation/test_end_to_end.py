@@ -130,9 +130,9 @@ def test_without_detections_nothing_is_right(
 
 def test_a_box_elsewhere_or_of_another_size_is_not_the_face() -> None:
     square = Box(100, 100, 200, 200)
-    assert end_to_end._matches_face(Box(90, 95, 215, 205), square)
+    assert end_to_end.matches_face(Box(90, 95, 215, 205), square)
     for other in (Box(150, 100, 250, 200), Box(135, 135, 165, 165), Box(0, 0, 300, 300)):
-        assert not end_to_end._matches_face(other, square)
+        assert not end_to_end.matches_face(other, square)
 
 
 def test_an_empty_split_is_refused(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:

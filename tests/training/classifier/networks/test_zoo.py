@@ -110,6 +110,6 @@ def test_frozen_and_trained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def offline(**_: Any) -> Any:
         raise Exception("URL fetch failure on https://somewhere: no route")
 
-    monkeypatch.setattr(zoo_networks, "_PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
+    monkeypatch.setattr(zoo_networks, "PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
     with pytest.raises(ModelError, match=r"could not be downloaded .*no route.*; connect to the internet"):
         zoo_networks.build_network("vgg16", "here", 4, "imagenet")
