@@ -1,4 +1,4 @@
-"""Small data sets, the files that hold them, and a network that learns in no time."""
+"""Small data sets, their files, annotated photos, and tiny networks."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ UNCHANGED = Augmentation(
 
 
 def random_images(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """`count` different pictures uint8 (count, 48, 48), none of them blank."""
+    """Return `count` different images uint8 (count, 48, 48), none of them blank."""
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
 
 
 def dataset(training: int, validation: int = 0, test: int = 0, votes: bool = True, seed: int = 0) -> Dataset:
-    """Every label in turn; the votes mostly agree, but some rows are unnamed, unknown or not a face."""
+    """Return faces with every label in turn; most votes agree, but some rows are unnamed, unknown or not a face."""
     rng = np.random.default_rng(seed)
     count = training + validation + test
     labels = np.arange(count) % 7
-    stripes = np.sin(np.arange(48) / (1 + labels[:, None]))[:, :, None] * 60  # (n, 48, 1), what can be learned
+    stripes = np.sin(np.arange(48) / (1 + labels[:, None]))[:, :, None] * 60  # (n, 48, 1), the features of a label
     images = np.clip(128 + stripes + rng.normal(0, 25, (count, 48, 48)), 0, 255).astype(np.uint8)
     split = np.repeat([0, 1, 2], [training, validation, test])
     return Dataset(
@@ -99,7 +99,7 @@ def write_fer2013(path: Path, data: Dataset) -> Path:
 
 
 def write_ferplus(path: Path, data: Dataset) -> Path:
-    """As published: rows that FER+ leaves out have no name."""
+    """Write the votes as FER+ publishes them: rows without votes have no name."""
     assert data.votes is not None
     assert data.has_votes is not None
     with path.open("w", newline="") as file:
@@ -117,7 +117,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> Path:
 
 
 def to_arrays(data: Dataset) -> dict[str, Any]:
-    """What an .npz of the same rows holds."""
+    """Return the arrays of an .npz file of the same rows."""
     arrays = {"images": data.images, "label": data.labels, "usage": data.split}
     return arrays if data.votes is None else arrays | {"ferplus": data.votes, "ferplus_named": data.has_votes}
 
@@ -146,7 +146,7 @@ class RecordingReporter:
 
 
 def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext:
-    """The context of a training outside of a job."""
+    """Return the context of a training outside of a job."""
     return replace(RunContext.from_folder(folder, RecordingReporter(stop_after)), **changes)
 
 
@@ -154,7 +154,7 @@ def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext
 
 
 def tiny(heads: Mapping[str, int]) -> Any:
-    """A network with everything that a resume must bring back: moving averages and the state of a dropout."""
+    """Return a network with all state that a resume must restore: moving averages and the state of a dropout."""
     import keras
 
     from emotion.training.classifier.networks.multi_head import standardize
@@ -197,7 +197,7 @@ def annotated_photo(
     seed: int = 0,
     size_wh: tuple[int, int] = (80, 64),
 ) -> AnnotatedImage:
-    """A noisy photo with up to three faces side by side, all their landmarks known."""
+    """Return a noisy photo with up to three faces side by side and all their landmarks."""
     width, height = size_wh
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
@@ -212,7 +212,7 @@ def annotated_photo(
 
 
 def write_annotated(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
-    """The photos as people have them: pictures in `folder`/`part`/ and `folder`/`part`.json beside it."""
+    """Write the photos as a data set: images in `folder`/`part`/ and `folder`/`part`.json beside it."""
     entries = {}
     for photo in photos:
         write_image(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
@@ -228,7 +228,7 @@ def write_annotated(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -
 
 
 def photos_of_splits(held: int, learned: int) -> list[AnnotatedImage]:
-    """That many photos with faces to measure on and to learn from."""
+    """Return that many photos with faces of the validation and of the training split."""
     names = [f"{i}.png" for i in range(64 * (held + learned))]
     measuring = [name for name in names if annotated_photo(name, faces=0, size_wh=(1, 1)).is_validation]
     teaching = [name for name in names if name not in measuring]
@@ -237,7 +237,7 @@ def photos_of_splits(held: int, learned: int) -> list[AnnotatedImage]:
 
 
 def tiny_detector() -> Any:
-    """Answers for the same cells as the project's own detector, and learns in no time."""
+    """Return a tiny network with the output cells of the native detector."""
     import keras
 
     from emotion.recognition.detectors.onnx_detector import VALUES_PER_CELL

@@ -1,4 +1,4 @@
-"""The exported network is the trained one: the same answers under the same names."""
+"""Export to ONNX and Keras: equal outputs under the same names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_onnx_and_keras_have_equal_outputs_for_any_number_of_faces(network: Any,
     for name, width in HEADS.items():
         assert got[name].shape == (count, width)
         np.testing.assert_allclose(got[name], expected[name], atol=1e-4)
-    assert np.abs(got["ferplus"] - got["fer2013"]).max() > 0.01  # or nobody would see them swapped
+    assert np.abs(got["ferplus"] - got["fer2013"]).max() > 0.01  # so that swapped outputs are detected
 
 
 def test_the_exported_file_has_our_names_and_nothing_for_training(exported: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
 
 
 def test_maps_sum_to_the_logits(finished: Path) -> None:
-    """Their mean over the picture are the logits; what `explain` gives is the label's less the mean of all."""
+    """Their means over the image are the logits; `explain` returns the map of the label minus the mean of all maps."""
     classifier, faces = ExpressionClassifier(open_model(finished)), random_images(5)
     session = onnxruntime.InferenceSession(finished / "model.onnx", providers=["CPUExecutionProvider"])
     logits = classifier.logits(faces)

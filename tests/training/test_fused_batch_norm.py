@@ -28,7 +28,7 @@ def layers_of(dimensions: int = 4, **settings: Any) -> tuple[Any, Any]:
 
 
 def train_step(layer: Any, images: NDArray[np.float32], target: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """What a layer answers while it learns, the gradients of a loss by input, scale and shift, and its weights then."""
+    """Return the outputs of a layer in training, the gradients of a loss by input, scale and shift, and its weights."""
     import tensorflow as tf
 
     given = tf.constant(images)

@@ -25,7 +25,7 @@ from emotion.training.runs.step_monitor import read_steps
 
 PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
 
-# Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
+# Waits in the queue, writes an epoch every moment unless it is paused, and ends on request.
 FAKE = """
 import json, sys, time
 from contextlib import nullcontext
@@ -172,7 +172,7 @@ def test_queued_runs_are_trained_one_after_the_other(runs: Path) -> None:
     until(lambda: summarize(third.folder).state == "waiting")
     assert [run.name for run in active_runs(runs)] == ["first", "second", "third"]
     assert summarize(second.folder).status_text == WAITING_MESSAGE
-    assert summarize(second.folder).config["epochs"] == 3  # known before it begins
+    assert summarize(second.folder).config["epochs"] == 3  # listed before it starts
     manager.stop(first.folder)
     until(lambda: summarize(third.folder).state == "done")
     assert summarize(second.folder).state == "done"

@@ -1,4 +1,4 @@
-"""Every number against another way to get it."""
+"""Metrics, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_temperature_is_found(true: float) -> None:
     rng = np.random.default_rng(3)
     fair = rng.normal(0, 2, (40_000, 4))
     cumulated = (np.exp(fair) / np.exp(fair).sum(1, keepdims=True)).cumsum(1)
-    labels = (rng.random((40_000, 1)) > cumulated).sum(1).clip(0, 3)  # drawn by what the fair logits say
+    labels = (rng.random((40_000, 1)) > cumulated).sum(1).clip(0, 3)  # drawn from the fair probabilities
     assert fit_temperature((fair * true).astype(np.float32), labels) == pytest.approx(true, rel=0.03)
 
 
@@ -137,7 +137,7 @@ def test_the_wilson_interval_without_cases_is_everything() -> None:
 
 def test_the_scores_of_a_head_equal_those_of_scikit_learn() -> None:
     logits, labels = answers(400)
-    logits, labels = logits[labels != 2], labels[labels != 2]  # nobody is sad, but some are called so
+    logits, labels = logits[labels != 2], labels[labels != 2]  # no face is sad, but some are predicted so
     predicted = logits.argmax(1)
     score = score_head(logits, labels, NAMES, temperature=2.0)
     assert score["n"] == len(labels)
@@ -160,7 +160,7 @@ def test_the_scores_of_a_head_equal_those_of_scikit_learn() -> None:
         expected |= {"f1": report[name]["f1-score"], "n": report[name]["support"]}
         assert score["per_class"][name] == pytest.approx(expected)
     confusion = [[int(((labels == i) & (predicted == j)).sum()) for j in range(3)] for i in range(3)]
-    assert score["confusion"] == confusion  # rows asked, columns answered
+    assert score["confusion"] == confusion  # rows are labels, columns are predictions
     json.dumps(score, allow_nan=False)
 
 
@@ -225,6 +225,6 @@ def test_coverage_counts_the_predictions_that_are_certain_enough(pairs: list[tup
 
 
 def test_the_calibration_error_of_partly_right_predictions() -> None:
-    """Two bins: 4 answers of 0.9 that 70 of 100 people would give, 1 of 0.55 that 60 would give."""
+    """Two bins: 4 predictions of 0.9 with 70 of 100 votes, 1 of 0.55 with 60."""
     confidence, agreeing = np.array([0.9] * 4 + [0.55]), np.array([0.8, 0.6, 0.7, 0.7, 0.6])
     assert calibration_error(confidence, agreeing) == pytest.approx((4 * 0.2 + 0.05) / 5)

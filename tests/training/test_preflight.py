@@ -1,4 +1,4 @@
-"""What a data set cannot teach is told by its counts, in the words of the training itself; defaults fit the data."""
+"""Checks before a training: a data set is refused by its counts with the message of the training; defaults fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def own_faces(folder: Path, counts: dict[str, int]) -> Path:
 
 
 def refusal(path: Path, labels: str) -> str:
-    """What is said before the start; "" for nothing."""
+    """Return the message before the start; "" without one."""
     try:
         check_dataset(get_dataset_info(path), get_architecture("mlp"), get_label_set(labels))
     except EmotionError as error:

@@ -45,7 +45,7 @@ def test_what_is_no_number_is_left_out(cell: Any) -> None:
 
 
 def test_the_best_epoch_is_the_one_that_is_kept() -> None:
-    """By both answers, and of a detector also by where the eyes are; the first of equals."""
+    """By both heads, and of a detector also by its landmarks; the first of equals."""
     two = [
         {"epoch": str(i), "val_fer2013_accuracy": str(a), "val_ferplus_accuracy": str(b)}
         for i, (a, b) in enumerate([(0.70, 0.80), (0.69, 0.83), (0.68, 0.84)], 1)

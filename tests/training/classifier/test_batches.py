@@ -1,4 +1,4 @@
-"""What teachers say is mixed into what is learned, and of the very pictures that are learned."""
+"""Soft targets of teachers: how they are mixed with labels, and for which images."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_rows_without_a_face_have_no_soft_targets() -> None:
     plain = targets(6)
     mixed = mix_soft_targets(plain, teacher_probabilities(6), 0.5)
     assert mixed.sample_weights["fer2013"][0] == mixed.sample_weights["ferplus"][0] == 0
-    assert mixed.sample_weights["ferplus"][1] == 0.5  # without votes only the teachers teach
+    assert mixed.sample_weights["ferplus"][1] == 0.5  # without votes there are only soft targets
     np.testing.assert_array_equal(mixed.values["face"], plain.values["face"])
     np.testing.assert_array_equal(mixed.sample_weights["face"], plain.sample_weights["face"])
 
@@ -119,7 +119,7 @@ def test_teachers_predict_the_augmented_images() -> None:
 
 @pytest.mark.slow
 def test_a_distilled_model_names_its_teachers(finished: Path, files: Path, tmp_path: Path, trainer: ModuleType) -> None:
-    """The pupil is the small network of `trainer`; the teacher is the real one."""
+    """The tiny network of `trainer` is trained with the native one as its teacher."""
     arguments = [
         "classifier",
         "train",

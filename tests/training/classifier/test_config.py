@@ -59,7 +59,7 @@ def test_config_json_holds_the_whole_plan(plan: TrainingPlan) -> None:
 
 
 def test_teachers_are_part_of_the_config(tmp_path: Path) -> None:
-    """Also when the training has begun, and config.json has their sha256 in their place."""
+    """Also after the start, when config.json holds their sha256 instead."""
     plan = replace(
         TrainingPlan.from_defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), distillation_weight=0.25
     )
@@ -102,7 +102,7 @@ def test_options_change_the_plan_of_a_config_file(tmp_path: Path) -> None:
 
 
 def test_a_config_of_the_native_network() -> None:
-    """What it does not hold is as the defaults say; what is no field of a plan is left out."""
+    """Missing fields have their defaults; unknown ones are left out."""
     config = {
         "network": "seresnet",
         "epochs": 7,

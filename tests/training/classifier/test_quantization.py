@@ -1,4 +1,4 @@
-"""A classifier in 8 bits: small, nearly the same, and never worse without a word."""
+"""Quantization of classifiers to 8 bits: size, agreement and the allowed loss of accuracy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def quantized(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("shrunk") / "small"
     data = ["--data", str(files / "fer2013.csv"), "--ferplus-csv", str(files / "fer2013new.csv")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it has hardly learned anything that it could lose
+        patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it is hardly trained, so its accuracy varies
         assert main(["classifier", "quantize", str(finished), *data, "--out", str(folder)]) == 0
     return folder
 
@@ -41,7 +41,7 @@ def test_a_quantized_model_is_smaller_with_similar_logits(quantized: Path, finis
     before, after = (ExpressionClassifier(one).logits(faces) for one in (large, bundle))
     assert before.keys() == after.keys()
     for head, logits in before.items():
-        # Noise, which nobody showed it: an answer beyond those to faces must not stop at the last of them.
+        # Noise is outside of the calibration data: its logits must not be clipped to the range of those of faces.
         assert 0 < np.abs(after[head] - logits).mean() < 0.2 * np.abs(logits).mean() + 0.5 * logits.std(), head
 
 

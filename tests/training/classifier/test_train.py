@@ -275,7 +275,7 @@ def test_evaluate_names_what_it_cannot_score(finished: Path, small: Dataset, tmp
 
 
 def test_a_head_is_scored_on_the_rows_of_its_split_alone() -> None:
-    """`score_split` with logits that are right everywhere, wrong everywhere, and right only on unseen pictures."""
+    """`score_split` with logits that are right everywhere, wrong everywhere, and right only on unseen images."""
     data = dataset(20, 0, 14)
     data.images[20:24] = data.images[:4]
     card = {"heads": {"fer2013": {"labels": FER2013_LABELS, "temperature": 1.0}}}
@@ -437,7 +437,7 @@ def test_custom_labels_make_a_model(trainer: ModuleType, tmp_path: Path) -> None
 def test_the_command_prints_the_trained_labels(
     tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's own classifier leaves none out, whatever was asked for."""
+    """The native classifier leaves none out, whatever the plan requests."""
     monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     for name, seed in (("happy", 1), ("sad", 2)):
         for number, image in enumerate(random_images(25, seed)):
@@ -529,7 +529,7 @@ def test_an_error_is_one_sentence_and_stored_in_the_folder(
 
 
 def test_a_job_with_bad_data_is_failed_not_interrupted(tmp_path: Path) -> None:
-    """As a page starts it: nobody reads what the process prints."""
+    """As a page starts it: the output of the process is not read."""
     write_fer2013(tmp_path / "fer2013.csv", dataset(3, votes=False))
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("9,1 2 3,Training\n")

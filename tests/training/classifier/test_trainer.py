@@ -1,4 +1,4 @@
-"""A training that is stopped or killed goes on as if nothing had been; and what each head learns from."""
+"""Training of native classifiers: resuming after a stop or a kill, batches, and the targets of each head."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADS = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
 
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
-    """A short training; the defaults of the real one where nothing is said."""
+    """Return the settings of a short training, otherwise with the defaults."""
     return trainer.TrainingConfig(
         **{"network": "seresnet", "epochs": 4, "batch_size": 32, "learning_rate": 0.02} | changes
     )
@@ -181,7 +181,7 @@ def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
     with (tmp_path / HISTORY_FILE).open("a") as file:
         file.write(
             (uninterrupted[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
-        )  # a whole row and a torn one
+        )  # a complete row and an incomplete one
     trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
     same_run(tmp_path, uninterrupted[0])
 
@@ -285,7 +285,7 @@ def test_a_diverging_training_is_reported_and_keeps_the_best_epoch(trainer: Modu
     # Every step multiplies the weights by about -lr x decay: too much for float32 after some epochs.
     config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, progressive_sizes=(32,))
     messages = []
-    for _ in range(2):  # and again, when it is told to go on
+    for _ in range(2):  # and again, when it is resumed
         with pytest.raises(EmotionError) as caught:
             trainer.fit_classifier(data, config, run_context(tmp_path), crops)
         messages.append(str(caught.value))
@@ -364,7 +364,7 @@ def test_the_side_grows_in_equal_parts(trainer: ModuleType) -> None:
 
 
 def numbered(count: int) -> NDArray[np.uint8]:
-    """Pictures whose left half carries their number and whose right half is black: mirroring shows."""
+    """Return images with their number in the left half and a black right half, so that mirroring is visible."""
     images = np.zeros((count, 48, 48), np.uint8)
     images[:, :, :24] = np.arange(1, count + 1)[:, None, None]
     return images
@@ -388,7 +388,7 @@ def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -
     first = contents(batches)
     assert len(first) == 4
     assert len(set(first)) == 4
-    np.random.seed(0)  # noqa: NPY002  (somebody else's use of the global state changes nothing)
+    np.random.seed(0)  # noqa: NPY002  (other users of the global state change nothing)
     for position in (2, 0, 2):
         assert (
             batches[position][0].tobytes()
@@ -498,7 +498,7 @@ def test_no_test_row_is_ever_in_a_batch(
     assert len(learned) > 0.9 * len(allowed)
 
 
-# --- what the heads learn from -----------------------------------------------------------------------------
+# --- targets of the heads ----------------------------------------------------------------------------------
 
 
 def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType) -> None:
@@ -517,13 +517,13 @@ def test_the_targets_of_each_row_by_head(trainer: ModuleType) -> None:
     data.images[6] = 90
     assert data.has_votes is not None
     votes = np.zeros((7, 10), np.int8)
-    votes[0, [0, 3]] = 6, 4  # neutral, some say sad
+    votes[0, [0, 3]] = 6, 4  # neutral, with some votes for sad
     votes[1, [1, 2, 8]] = 8, 1, 1  # happy, single votes aside
-    votes[2, [4, 8]] = 4, 6  # most say unknown
+    votes[2, [4, 8]] = 4, 6  # most votes for unknown
     votes[3, [4, 8]] = 5, 5  # half of them
     votes[4, 9] = 10  # not a face
     votes[5, 5] = 10  # disgust, but FER+ leaves the row out
-    votes[6, 6] = 10  # fear, on a blank picture
+    votes[6, 6] = 10  # fear, on a blank image
     data = replace(data, votes=votes, has_votes=np.arange(7) != 5)
     config = config_of(trainer, label_smoothing=0.14, ferplus_label_smoothing=0.08)
     targets = trainer.encode_targets(data, config, HEADS)
@@ -582,7 +582,7 @@ def test_crops_without_a_face_train_the_face_head_only(trainer: ModuleType, tmp_
 
 
 class Oracle:
-    """A network that says what it is told."""
+    """A network that returns given outputs."""
 
     def __init__(self, **logits: NDArray) -> None:
         self._logits = logits

@@ -1,4 +1,4 @@
-"""Networks of the zoo learn one set of labels; a training that is stopped or killed goes on as if nothing had been."""
+"""Training of single-head networks: resuming after a stop or a kill, schedules, and refused settings."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def checkpoint(folder: Path) -> dict[str, NDArray]:
 
 
 def same_run(one: Path, other: Path) -> None:
-    """Weights, momentum, step, random state, best weights, patience, the rows, and what was said of each face."""
+    """Weights, momentum, step, random state, best weights, patience, the history, and the predictions of each face."""
     a, b = checkpoint(one), checkpoint(other)
     assert a.keys() == b.keys()
     for name in a:
@@ -210,16 +210,14 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
         return {"val_loss": next(losses), "val_accuracy": next(accuracies)}
 
     monkeypatch.setattr(classifier.SingleHeadTraining, "measure", measure)
-    with pytest.raises(TrainingStopped):  # and it goes on to count where it stopped
+    with pytest.raises(TrainingStopped):  # and continues to count where it stopped
         train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7), stop_after=5)
     train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))
     history = read_history(tmp_path)
     assert len(history) == 9  # epoch 2 had the smallest loss
     assert [float(row["learning_rate"]) for row in history] == pytest.approx([0.01] * 7 + [0.002] * 2)
     assert checkpoint(tmp_path)["progress"][2] == 3  # the weights of the epoch that was right most often
-    train(
-        classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7)
-    )  # and once more: nothing is left to learn
+    train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))  # and once more: no epoch is left
     assert len(read_history(tmp_path)) == 9
 
 
@@ -473,7 +471,7 @@ def test_a_full_disk(
     same_run(tmp_path, uninterrupted)
 
 
-# --- what cannot be learned --------------------------------------------------------------------------------
+# --- refused trainings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

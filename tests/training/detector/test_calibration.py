@@ -1,4 +1,4 @@
-"""A detector whose boxes are known is measured right, and what was measured cuts the crop again."""
+"""Calibration of crops: the geometry of known boxes is measured, and cuts the same crop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from emotion.recognition.cropping import CropGeometry, to_gray
 from emotion.training.detector.calibration import measure_crop_geometry
 from tests.training.making import random_images
 
-CROP = Box(96, 96, 288, 288)  # where a picture of 48 px lies, four times as large with a border of half a side
+CROP = Box(96, 96, 288, 288)  # where an image of 48 px lies, four times as large with a border of half a side
 
 
 class Fake:
-    """Answers the n-th picture with `boxes(n)` and remembers what it was asked."""
+    """Returns `boxes(n)` for the n-th image and records its calls."""
 
     name: ClassVar[str] = "fake"
     crop_geometry: ClassVar[CropGeometry] = CropGeometry()

@@ -1,4 +1,4 @@
-"""Detectors that know the answer, or a part of it, get the scores that they must get."""
+"""Evaluation of detectors: scores of detectors with known boxes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EMPTY = [annotated_photo("d.png", faces=0, seed=4), annotated_photo("e.png", fac
 
 
 class KnownDetector:
-    """Answers with what it was told of a picture's very pixels, or of any picture."""
+    """Returns the boxes that were given for an image, or for every image."""
 
     crop_geometry = CropGeometry()
     needs_verification = False
@@ -38,7 +38,7 @@ class KnownDetector:
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
         assert max_side in (max(image.shape), evaluation.FULL_RESOLUTION_SIDE)
-        time.sleep(0.0005)  # what takes no time cannot be measured
+        time.sleep(0.0005)  # a duration of 0 cannot be measured
         return tuple(Face(box, score) for box, score in self._answer(image) if score >= threshold)
 
 
@@ -122,7 +122,7 @@ def test_a_rotation_by_90_degrees_swaps_the_sides() -> None:
 
 
 def test_the_roll_of_rotated_faces_is_measured_at_the_eyes() -> None:
-    """A detector that says of every face what it says of an upright one, and one without eyes."""
+    """Compare a detector that gives every face the landmarks of an upright one with one without landmarks."""
 
     class Tilted(KnownDetector):
         def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:

@@ -140,18 +140,18 @@ def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -
         (Photo([((10, 10, 50, 29), 0.5)], [FACE], []), [False], [-math.inf]),
         # Of two free faces the one that lies better.
         (Photo([(FACE, 0.5)], [(10, 10, 50, 40), (10, 10, 50, 48)], []), [True], [-math.inf, 0.5]),
-        # A face too small to be asked for: what lies on it is neither right nor wrong.
+        # A face too small to count: a box on it is neither right nor wrong.
         (Photo([((10, 10, 20, 22), 0.5)], [(10, 10, 20, 20)], []), [], []),
         (Photo([((9, 9, 30, 30), 0.5)], [(10, 10, 22, 22)], []), [False], []),
         (Photo([((10, 10, 26, 26), 0.5)], [(10, 10, 60, 15), (60, 60, 90, 90)], []), [False], [-math.inf]),
         (Photo([((10, 10, 30, 30), 0.5)], [(9, 10, 50, 16)], []), [False], []),
         (Photo([((20, 60, 40, 76), 0.5)], [(20, 65, 41, 77)], []), [], []),
-        # A box too small to be asked for, nowhere.
+        # A box too small to count, without a face.
         (Photo([((60, 60, 70, 70), 0.5)], [FACE], []), [], [-math.inf]),
         # By more than half in an ignored region.
         (Photo([(FACE, 0.5)], [], [(0, 0, 50, 31)]), [], []),
         (Photo([(FACE, 0.5)], [], [(0, 0, 50, 30)]), [False], []),
-        (Photo([(FACE, 0.5)], [FACE], [(0, 0, 90, 90)]), [True], [0.5]),  # a known face counts even there
+        (Photo([(FACE, 0.5)], [FACE], [(0, 0, 90, 90)]), [True], [0.5]),  # a labeled face counts even there
     ],
 )
 def test_matching_by_hand(photo: Photo, hits: list[bool], faces: list[float]) -> None:

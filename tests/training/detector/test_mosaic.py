@@ -1,4 +1,4 @@
-"""What is known of the faces goes wherever their pixels go, whatever photo and whatever chance."""
+"""Mosaics: boxes, landmarks and ignored regions follow the pixels, for every photo and seed."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def transform_of(photo_points: NDArray, scene_points: NDArray) -> Transform | No
 
 
 def transform_to(scene: TrainingImage, photo: AnnotatedImage) -> Transform | None:
-    """As any face says that is in both; None where there is none."""
+    """Return the transform by a face that is in both; None without one."""
     transforms = (transform_of(points, others) for points in photo.landmarks for others in scene.landmarks)
     return next((transform for transform in transforms if transform is not None), None)
 
@@ -164,7 +164,7 @@ def area(box: NDArray) -> float:
 
 @given(photo=photos(least_faces=1), seed=seeds, turning=st.sampled_from([0.0, 30.0]))
 def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: AnnotatedImage, seed: int, turning: float) -> None:
-    """Everything as the landmarks of one kept face say: half hidden or too small faces become ignored."""
+    """Everything follows the landmarks of one kept face; half hidden or too small faces are ignored."""
     config = replace(PLAIN, rotation_prob=1, max_rotation=turning)
     scene = scene_of(photo, config, seed)
     transform = transform_to(scene, photo)
@@ -223,7 +223,7 @@ COLORS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255
 
 
 def dotted_photo() -> AnnotatedImage:
-    """A black photo with a coloured dot on each landmark of one face, far from all edges.
+    """Return a black photo with a colored dot on each landmark of one face, far from all edges.
 
     Coordinates count from the outer edge of the first pixel, as those of the network's cells do: the middle of a
     pixel is half a pixel behind its number.
@@ -238,7 +238,7 @@ def dotted_photo() -> AnnotatedImage:
 
 
 def color_at(scene: TrainingImage, point: NDArray) -> int | None:
-    """Which of `COLOURS` is there: light changes every channel, but leaves the bright ones brighter."""
+    """Return which of `COLORS` is there: light changes every channel, but leaves the bright ones brighter."""
     x, y = point.astype(int)
     channels = scene.image[y, x].astype(int)
     if np.ptp(channels) < 8:
@@ -248,7 +248,7 @@ def color_at(scene: TrainingImage, point: NDArray) -> int | None:
 
 
 def dot_center(scene: TrainingImage, point: NDArray, radius: int) -> NDArray[np.float64]:
-    """Where the colour lies in the middle, weighted by how strong it is; black has none."""
+    """Return the center of the color, weighted by its strength; black has none."""
     x, y = point.astype(int)
     window = scene.image[y - radius : y + radius + 1, x - radius : x + radius + 1].astype(float)
     strength = np.ptp(window, axis=2)
@@ -272,7 +272,7 @@ def test_landmarks_go_where_their_pixels_go(rotation: float, max_face: float) ->
                 continue
             transform = transform_of(photo.landmarks[0], points)
             assert transform is not None
-            # Mirrored, the eye that was the left one in the picture is the right one of that face.
+            # Mirrored, the eye that was the left one in the image is the right one of the face.
             assert [color_at(scene, point) for point in points] == (MIRRORED if transform.mirrored else list(range(5)))
             found = np.array([dot_center(scene, point, radius) for point in points])
             np.testing.assert_allclose(found, points, atol=1.5)

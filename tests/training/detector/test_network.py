@@ -1,4 +1,4 @@
-"""What the detector's network is, and what it is taught: the losses against loops of the same rules."""
+"""The detector's network, its targets, and its losses compared with loops of the same rules."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def losses(answers: NDArray, targets: Any) -> list[float]:
 
 
 def gradients(answers: NDArray, targets: Any, part: int | None = None) -> NDArray[np.float32]:
-    """Of the sum of the losses or of one of them, by the answers."""
+    """Return the gradient of the sum of the losses or of one of them, by the outputs."""
     import tensorflow as tf
 
     from emotion.training.detector.losses import detection_losses
@@ -91,7 +91,7 @@ def perfect(faces: Sequence[NDArray], targets: Any, logit: float = 12.0, sure: i
 
 
 def random_batch(seed: int, photos: int = 3) -> tuple[NDArray[np.float32], Any]:
-    """Faces of all sizes, some on each other, some photos without; answers from useless to almost right."""
+    """Faces of all sizes, some on each other, some photos without; outputs from useless to almost right."""
     rng = np.random.default_rng(seed)
     faces = []
     for _ in range(photos):
@@ -130,7 +130,7 @@ def test_initial_outputs_are_a_score_of_one_percent_and_three_strides(network: A
 
 
 def test_cells_depend_on_the_pixels_around_them(network: Any) -> None:
-    """The answers that a bright spot changes most are those of the cells around it, in each of the three grids."""
+    """The outputs that a bright spot changes most are those of the cells around it, in each of the three grids."""
     places, black = anchor_points(192, 192), np.zeros((1, 192, 192, 3), np.float32)
     before = np.array(network(black, training=False))[0]
     for x, y in ((40, 150), (150, 30), (96, 160)):
@@ -219,18 +219,18 @@ def test_a_face_in_an_ignored_region_has_a_gradient() -> None:
 )
 def test_a_face_between_all_cells_is_assigned_to_one(box: tuple[float, ...]) -> None:
     answers = np.zeros((1, len(PLACES), VALUES_PER_CELL), np.float32)
-    answers[..., 0] = math.log(0.01 / 0.99)  # what they say at first
+    answers[..., 0] = math.log(0.01 / 0.99)  # the initial outputs
     gradient_values = gradients(answers, make_targets([np.array([box])]))
     assert np.isfinite(gradient_values).all()
     taught = np.flatnonzero(gradient_values[0, :, 1:].any(axis=1))
     assert len(taught) > 0
-    assert (gradient_values[0, taught, 0] < 0).any()  # told to say it louder
+    assert (gradient_values[0, taught, 0] < 0).any()  # the score has to grow
     assert np.abs(PLACES[taught, :2] - (np.array(box[:2]) + box[2:]) / 2).max() < STRIDES[0]
 
 
 @pytest.mark.parametrize("logit", [0.0, 5.0, 20.0])
 def test_two_faces_in_one_place_have_a_finite_loss(logit: float) -> None:
-    """Labelled twice by mistake. No cell is asked for more than certainty, or its score would grow for ever."""
+    """A face with two equal boxes. No target exceeds 1, or the score would grow without end."""
     twice = [np.repeat(TWO[1], 2, axis=0)]
     targets = make_targets(twice)
     answers = perfect(twice, targets, logit)
@@ -251,11 +251,11 @@ def iou(a: NDArray, b: NDArray) -> float:
 
 
 def assigned_slowly(rows: list[NDArray], targets: Any, candidates: int) -> dict[tuple[int, int], float]:
-    """(face, cell) -> the score which that cell should give.
+    """Return the target score by (face, cell).
 
-    A face asks the ten cells inside it that fit best by sqrt(score) x overlap^6; a cell that several faces ask
-    answers for the one that it overlaps best; the best cell of a face should say that face's best overlap, but at
-    least a tenth, and the others as much less as they fit less.
+    A face is assigned the ten cells inside it that fit best by sqrt(score) x overlap^6; a cell of several faces
+    belongs to the one that it overlaps best; the target of the best cell of a face is the face's best overlap, but at
+    least a tenth, and that of the others is smaller in proportion to their fit.
     """
     assigned: dict[tuple[int, int], tuple[float, float]] = {}
     for face, (photo, box) in enumerate(zip(targets.image_index, targets.boxes.astype(float), strict=True)):
@@ -278,7 +278,7 @@ def assigned_slowly(rows: list[NDArray], targets: Any, candidates: int) -> dict[
             if c == cell and targets.image_index[f] == targets.image_index[face]
         )
     }
-    # No rule says what becomes of an exact tie.
+    # The result of an exact tie is not defined.
     assert len({(targets.image_index[face], cell) for face, cell in won}) == len(won)
     aimed = {}
     for (face, cell), (fit, _) in won.items():

@@ -1,4 +1,4 @@
-"""The weights of two witnesses, from boxes of which it is known what they show."""
+"""Weights of detector and classifier, fitted to boxes with known content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From labelled photos to a detector's folder that the app can use, with a network that sees bright squares."""
+"""Training of a detector, from annotated photos to a model of the app, with a network that finds bright squares."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def square_photo(name: str, seed: int) -> AnnotatedImage:
 
 
 def bright_square_network() -> Any:
-    """A network with the answers of a detector: every cell scores its brightness and gives a box of `SIDE`."""
+    """Return a network with the outputs of a detector: every cell scores its brightness and gives a box of `SIDE`."""
     import keras
     from keras import layers
 
@@ -69,7 +69,7 @@ def bright_square_network() -> Any:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train/ and eval/ with their JSON; some photos show no face."""
+    """Return a folder with train/ and eval/ and their JSON; some photos show no face."""
     folder = tmp_path_factory.mktemp("photos")
     photos = [square_photo(f"{i}.png", i) for i in range(160)]
     write_annotated(folder, "train", [*photos, *(annotated_photo(f"e{i}.png", faces=0, seed=i) for i in range(40))])

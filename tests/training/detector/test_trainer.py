@@ -1,4 +1,4 @@
-"""A detector's training from the batches to the history: it can be stopped, goes on bit by bit, and can fail."""
+"""Training of a detector, from the batches to the history: it can be stopped and resumed, and can fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SIDE = 64
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
+    """Return the trainer of detectors with a tiny network; imported here, so that fast tests load no TensorFlow."""
     from emotion.training.detector import trainer
 
     monkeypatch.setattr(trainer, "build_glance", tiny_detector)
@@ -41,7 +41,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def photos() -> list[AnnotatedImage]:
-    """Three to measure on and nine to learn from, one of them without a face, one with landmarks unknown."""
+    """Return three photos for validation and nine for training: one without a face, one with unknown landmarks."""
     some = photos_of_splits(3, 9)
     some[5] = annotated_photo(some[5].name, faces=0)
     some[6] = replace(some[6], landmarks=np.full_like(some[6].landmarks, np.nan))
@@ -49,7 +49,7 @@ def photos() -> list[AnnotatedImage]:
 
 
 def config_of(detector: ModuleType, **changes: Any) -> Any:
-    scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a chance of its own
+    scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a random generator of its own
     return detector.DetectorConfig(**{"epochs": 2, "batch_size": 4, "mosaic": scenes} | changes)
 
 
@@ -131,7 +131,7 @@ def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_p
 
 
 def test_photos_may_train_landmarks_only(photos: list[AnnotatedImage], tmp_path: Path) -> None:
-    """The branches for the points learn; what score and box come from stays as it is, to the bit."""
+    """The branches of the landmarks are trained; the weights of score and box stay the same to the bit."""
     from emotion.training.detector import trainer
     from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 
@@ -345,7 +345,7 @@ def test_a_batch_without_faces_has_an_empty_list(detector: ModuleType) -> None:
 
 
 def constant_network(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
-    """A network that sees one face in `box`, whatever the photo, and nothing else; all its points in the middle."""
+    """Return a network that finds one face in `box` in every photo, with all landmarks in the middle."""
     import tensorflow as tf
 
     places = anchor_points(side, side)
@@ -405,7 +405,7 @@ LOOSE = (20, 20, 60, 120)  # IoU 0.4 with it
     ],
 )
 def test_measuring_by_hand(detector: ModuleType, photos: list[AnnotatedImage], expected: dict[str, float]) -> None:
-    expected = expected | {"val_landmark_error": math.nan}  # nobody knows their landmarks
+    expected = expected | {"val_landmark_error": math.nan}  # their landmarks are unknown
     assert detector.validate_network(constant_network(SEEN), photos) == pytest.approx(expected, nan_ok=True)
 
 
@@ -417,7 +417,7 @@ def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypat
 
     def record_rotation(photo: AnnotatedImage, degrees: float) -> AnnotatedImage:
         tilts.append(degrees)
-        return photo  # the network sees its face in the same place whatever it is shown
+        return photo  # the network finds its face in the same place in every photo
 
     monkeypatch.setattr(detector, "rotate_sample", record_rotation)
     expected = 4 * math.hypot(10, 10) / 5 / 40

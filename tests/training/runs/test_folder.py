@@ -115,7 +115,7 @@ def test_later_epochs_are_replaced(tmp_path: Path) -> None:
 def test_settings_are_written_once_and_cannot_change(tmp_path: Path) -> None:
     settings = {"epochs": 3, "progressive_sizes": (32, 48), "mosaic": {"image_size": 320}}
     write_config(tmp_path, "classifier", settings)
-    write_config(tmp_path, "classifier", {**settings, "epochs": 4})  # nothing was learned yet
+    write_config(tmp_path, "classifier", {**settings, "epochs": 4})  # no epoch was trained yet
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"")
     write_config(tmp_path, "classifier", {**settings, "epochs": 4})

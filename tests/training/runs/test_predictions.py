@@ -1,4 +1,4 @@
-"""Every figure of a run is computed from the answers that it kept; here in another way."""
+"""Metrics of a run from its saved predictions, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path, wrong: dict) -> None:
         Predictions.load(tmp_path)
 
 
-# --- kept while it learns ----------------------------------------------------------------------------------
+# --- recorded during the training --------------------------------------------------------------------------
 
 
 def recorder(folder: Path, epoch: int) -> PredictionRecorder:
@@ -158,7 +158,7 @@ def test_a_recorder_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     first = recorder(tmp_path, 0)
     for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
         first.append(epoch, probabilities_of(epoch), best)
-    again = recorder(tmp_path, 3)  # a crash between the answers and the checkpoint of epoch 4
+    again = recorder(tmp_path, 3)  # a crash between the predictions and the checkpoint of epoch 4
     again.append(4, probabilities_of(4), 4)
     again.append(5, probabilities_of(5), 4)
     answers, examples = Predictions.load(tmp_path), TrackedExamples.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Faces in scenes: placed where they are said to be, found, read and counted."""
+"""End-to-end evaluation: faces are placed in scenes, detected, classified and counted."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tests.training.making import dataset, write_fer2013
 
 
 def faces(count: int) -> Dataset:
-    """A data set whose pictures are smooth, so that they survive a change of size; all of them faces."""
+    """Return a data set of smooth images, which keep their content when resized; all of them are faces."""
     data = dataset(0, 0, count, seed=4)
     assert data.votes is not None
-    data.votes[:, 9] = 0  # nobody says that one of them is no face
+    data.votes[:, 9] = 0  # no votes for "no face"
     ramp = np.linspace(40, 215, 48)
     for i, image in enumerate(data.images):
         image[:] = (ramp if i % 2 else ramp[::-1]) * 0.5 + np.roll(ramp, 7 * i)[:, None] * 0.5
@@ -85,7 +85,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[FaceScene]:
 def test_shares_are_those_of_detected_and_classified_faces(
     places: list[FaceScene], fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
-    """A detector that misses every third face, and sees one more in every fifth scene."""
+    """Return a detector that misses every third face and finds a false one in every fifth scene."""
     data = faces(30)
 
     def finds(image: NDArray) -> Sequence[Face]:

@@ -1,4 +1,4 @@
-"""The cards of the networks say what the networks are."""
+"""The listed properties of the networks equal those of the built ones."""
 
 from __future__ import annotations
 
