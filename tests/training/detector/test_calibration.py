@@ -82,11 +82,11 @@ def test_the_detector_gets_the_face_inside_a_border() -> None:
     assert scene.dtype == np.uint8
     assert scene.shape == (384, 384, 3)
     assert (threshold, side) == (0.42, 384)
-    grey = to_gray(scene)
-    again = cv2.resize(grey[96:288, 96:288], (48, 48), interpolation=cv2.INTER_AREA)
+    gray = to_gray(scene)
+    again = cv2.resize(gray[96:288, 96:288], (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(again.astype(int) - image).max() <= 3
-    np.testing.assert_array_equal(grey[96:288, :96], grey[96:288, 96:97].repeat(96, axis=1))
-    np.testing.assert_array_equal(grey[:96], grey[96:97].repeat(96, axis=0))
+    np.testing.assert_array_equal(gray[96:288, :96], gray[96:288, 96:97].repeat(96, axis=1))
+    np.testing.assert_array_equal(gray[:96], gray[96:97].repeat(96, axis=0))
 
 
 @pytest.mark.parametrize("count", [0, 3])

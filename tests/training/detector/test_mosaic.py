@@ -311,8 +311,8 @@ def test_landmarks_go_where_their_pixels_go_in_mosaics_too() -> None:
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             if (points < box[:2] + 2).any() or (points > box[2:] - 2).any():
                 continue  # cut off, and a neighbour's pixels are there
-            colours = [color_at(scene, point) for point in points]
-            assert colours in (list(range(5)), MIRRORED)
+            colors = [color_at(scene, point) for point in points]
+            assert colors in (list(range(5)), MIRRORED)
             seen += 1
     assert seen > 60
 
@@ -329,12 +329,12 @@ def test_boxes_go_where_their_pixels_go() -> None:
     for seed in range(60):
         scene = scene_of(photo, config, seed)
         assert np.isnan(scene.landmarks).all()
-        grey = scene.image.astype(int).sum(axis=2)
+        gray = scene.image.astype(int).sum(axis=2)
         for box in [*scene.boxes, *scene.ignore]:
             if (box < 3).any() or (box > config.image_size - 3).any():
                 continue
             x, y = ((box[:2] + box[2:]) / 2).round().astype(int)
-            _, parts = cv2.connectedComponents((grey > grey[y, x] - 40).astype(np.uint8))
+            _, parts = cv2.connectedComponents((gray > gray[y, x] - 40).astype(np.uint8))
             rows, columns = np.nonzero(parts == parts[y, x])
             outline = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             np.testing.assert_allclose(outline, box, atol=2)
@@ -346,9 +346,9 @@ def test_boxes_go_where_their_pixels_go() -> None:
 
 
 def test_faces_are_hidden_in_part_only() -> None:
-    """On a photo of one colour: what hides has another one, lies on a face or beside it, and never hides it all."""
-    one_colour = np.full((120, 200, 3), 120, np.uint8)
-    photo = replace(annotated_photo("a.png", faces=2, size_wh=(200, 120)), image=one_colour)
+    """On a photo of one color: what hides has another one, lies on a face or beside it, and never hides it all."""
+    one_color = np.full((120, 200, 3), 120, np.uint8)
+    photo = replace(annotated_photo("a.png", faces=2, size_wh=(200, 120)), image=one_color)
     hidden = faces = 0
     for seed in range(40):
         plain, scene = scene_of(photo, PLAIN, seed), scene_of(photo, replace(PLAIN, occlusion_prob=1), seed)
@@ -362,9 +362,9 @@ def test_faces_are_hidden_in_part_only() -> None:
             far[max(0, round(y1 - h / 3)) : round(y2 + h / 3), max(0, round(x1 - w / 3)) : round(x2 + w / 3)] = False
         if not far.any():
             continue
-        colours = np.unique(scene.image[far], axis=0)
-        assert len(colours) == 1
-        covered = of_photo & (scene.image != colours[0]).any(axis=2)
+        colors = np.unique(scene.image[far], axis=0)
+        assert len(colors) == 1
+        covered = of_photo & (scene.image != colors[0]).any(axis=2)
         for x1, y1, x2, y2 in scene.boxes.round().astype(int).tolist():
             share = covered[y1:y2, x1:x2].mean()
             assert share < 0.8

@@ -123,10 +123,10 @@ def test_initial_outputs_are_a_score_of_one_percent_and_three_strides(network: A
     black = np.array(network(np.zeros((1, SIDE, SIDE, 3), np.float32), training=False))[0]
     np.testing.assert_allclose(1 / (1 + np.exp(-black[:, 0])), 0.01, rtol=1e-4)
     rows = decode_predictions(black, PLACES, -math.inf)
-    centre, stride = PLACES[:, :2], PLACES[:, 2:]
-    np.testing.assert_allclose(rows[:, 1:3], centre - 1.5 * stride, rtol=1e-4)
-    np.testing.assert_allclose(rows[:, 3:5], centre + 1.5 * stride, rtol=1e-4)
-    np.testing.assert_allclose(rows[:, 5:], np.tile(centre, 5), rtol=1e-4)
+    center, stride = PLACES[:, :2], PLACES[:, 2:]
+    np.testing.assert_allclose(rows[:, 1:3], center - 1.5 * stride, rtol=1e-4)
+    np.testing.assert_allclose(rows[:, 3:5], center + 1.5 * stride, rtol=1e-4)
+    np.testing.assert_allclose(rows[:, 5:], np.tile(center, 5), rtol=1e-4)
 
 
 def test_cells_depend_on_the_pixels_around_them(network: Any) -> None:

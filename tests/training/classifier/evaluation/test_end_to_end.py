@@ -51,9 +51,9 @@ def test_a_scene_shows_the_face_in_its_box() -> None:
         seen.add((scene.face_size_px, scene.rotation_degrees))
         assert scene.image.shape == (360, 480, 3)
         assert scene.face_box.width == pytest.approx(scene.face_size_px)
-        grey = to_gray(scene.image)
+        gray = to_gray(scene.image)
         found = [
-            crop_square(grey, scene.face_box, 48, roll) for roll in (scene.rotation_degrees, -scene.rotation_degrees)
+            crop_square(gray, scene.face_box, 48, roll) for roll in (scene.rotation_degrees, -scene.rotation_degrees)
         ]
         middle = np.s_[6:42, 6:42]
         off = min(np.abs(crop[middle].astype(int) - image[middle]).mean() for crop in found)
