@@ -27,7 +27,7 @@ from tests.training.making import dataset, photos_of_splits, write_annotated, wr
 pytestmark = pytest.mark.slow
 Start = Callable[..., Traced]
 
-# What needs a network or another folder, were it not told otherwise; each is run as a program of its own.
+# Settings without which a program would use a network or another folder; each runs as a program of its own.
 LIBRARY = """
     import sys, time
     from emotion import annotate, load_analyzer, read_image
@@ -140,9 +140,9 @@ def start(material: Path, tmp_path: Path) -> Iterator[Start]:
         for folder in (work / "tmp", home):
             folder.mkdir(parents=True)
         program = material / "program"
-        told = {"HOME": str(home), "TMPDIR": str(work / "tmp"), "PYTHONPATH": str(program), **environment}
+        variables = {"HOME": str(home), "TMPDIR": str(work / "tmp"), "PYTHONPATH": str(program), **environment}
         allowed = [work, program / "data", program / "runs"]
-        running.append(tracing.start(arguments, place / "trace.txt", cwd or work, allowed, told))
+        running.append(tracing.start(arguments, place / "trace.txt", cwd or work, allowed, variables))
         return running[-1]
 
     yield begin

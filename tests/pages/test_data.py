@@ -103,7 +103,7 @@ def look(page: Any, name: str, view: str | None = None) -> None:
     assert not page.app.error
 
 
-def pictures(page: Any) -> list[Any]:
+def images_of(page: Any) -> list[Any]:
     return list(page.app.get("imgs") or page.app.image)
 
 
@@ -118,7 +118,7 @@ def test_data_page_without_data_sets_shows_the_steps(open_page: Open) -> None:
     page = open_page("data")
     assert not page.app.exception
     assert "FER-2013" in page.words
-    assert len(pictures(page)) == 4
+    assert len(images_of(page)) == 4
     assert page.app.button(key="data_start").disabled
 
 
@@ -277,18 +277,18 @@ def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open,
     look(page, "mine", "Left out")
     assert "2 of 32 photos gave no face" in page.words
     assert f"unreadable · happy/{NASTY}" in page.words.replace("**unreadable**", "unreadable")
-    assert len(pictures(page)) == 1
+    assert len(images_of(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()
     assert NASTY not in page.words
     assert len(saved["mine-rejected.csv"].splitlines()) == 3
 
 
-@pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
-def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
-    (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{picture}\n")
+@pytest.mark.parametrize("thumbnail", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
+def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, thumbnail: str) -> None:
+    (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{thumbnail}\n")
     page = open_page("data")
     look(page, "mine", "Left out")
-    assert not pictures(page)
+    assert not images_of(page)
 
 
 def test_missing_or_damaged_data_set_is_reported(sets: Path, mine: Path, open_page: Open) -> None:
@@ -398,7 +398,7 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, comman
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "split", "said"),
+    ("name", "path", "split", "message"),
     [
         ("../evil", ".", "80/10/10", "cannot be the name"),
         ("mine", "/nowhere/at/all", "80/10/10", "There is no /nowhere/at/all"),
@@ -408,14 +408,14 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, comman
     ],
 )
 def test_invalid_build_form_cannot_be_started(
-    sets: Path, open_page: Open, name: str, path: str, split: str, said: str
+    sets: Path, open_page: Open, name: str, path: str, split: str, message: str
 ) -> None:
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(path).run()
     page.app.text_input(key="data_split").set_value(split).run()
     if not page.app.button(key="data_start").disabled:
         fill(page, name)
-    assert said in page.words
+    assert message in page.words
     assert list(sets.iterdir()) == []
 
 

@@ -226,12 +226,12 @@ def write_other(path: Path) -> None:
 
 @pytest.mark.parametrize("how", GONE)
 def test_missing_data_set_of_a_run_is_explained(runs: Path, look: Any, tmp_path: Path, how: str) -> None:
-    change, said = GONE[how]
+    change, message = GONE[how]
     data = write_data(tmp_path / "small.npz")
     run = make_run(runs / "mine", data=data, job="done")
     change(data)
     page = cell(part(look(run), "Confusion"), run, 0, 0)
-    assert said in page.words
+    assert message in page.words
     assert page.shown("runs_cell_mine_face_strip") is None
     assert charts(page) == 1
 

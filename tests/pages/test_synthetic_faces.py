@@ -74,8 +74,8 @@ def test_equal_seeds_give_equal_bytes_everywhere(
     assert saved["happy-153.png"] == wanted
     with zipfile.ZipFile(io.BytesIO(saved["faces.zip"])) as file:
         assert file.read("happy-153.png") == wanted
-        asked = json.loads(file.read("faces.json"))
-    assert [face["seed"] for face in asked["faces"]] == [*range(153, 161)]
+        record = json.loads(file.read("faces.json"))
+    assert [face["seed"] for face in record["faces"]] == [*range(153, 161)]
     arguments = [
         "generator",
         "sample",
@@ -200,7 +200,7 @@ def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, 
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"evaluation": measured}))
     row = {"metric": "all faces", "mean": 0.5, "low": 0.4, "high": 0.6}
     rows = [{**row, "condition": condition} for condition in ("real", "both")]
-    told = {
+    summary = {
         "conclusion": "They *did* not help.",
         "rows": rows,
         "config": {"num_seeds": 5, "epochs": 6, "target_class": "disgust"},
@@ -210,7 +210,7 @@ def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, 
         "filter_is_guidance_relative": taught,
         "num_held_out": 70,
     }
-    (folder / "augmentation_study.json").write_text(json.dumps(told))
+    (folder / "augmentation_study.json").write_text(json.dumps(summary))
     page = open_page("synthetic_faces")
     assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Predicted as requested by {judge}", "81 %")
     assert "They *did* not help." in page.words

@@ -37,10 +37,10 @@ def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingPlan, str]]:
-    """What the page asked to have trained; nothing is."""
-    asked: list[tuple[TrainingPlan, str]] = []
-    monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: asked.append((plan, name)))
-    return asked
+    """Return the trainings that the page starts, which do not run."""
+    requests: list[tuple[TrainingPlan, str]] = []
+    monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: requests.append((plan, name)))
+    return requests
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return pages
 
 
-def at_work(folder: Path, **said: Any) -> Path:
+def at_work(folder: Path, **progress: Any) -> Path:
     """A run whose job is this very process."""
     me = psutil.Process()
     state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
-    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "message": "epoch 3"} | said))
+    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "message": "epoch 3"} | progress))
     return folder
 
 

@@ -39,13 +39,13 @@ NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, VideoSettings, bytes]]:
     """What would be read, instead of reading it: name, settings, content."""
-    asked: list[tuple[str, VideoSettings, bytes]] = []
+    submitted: list[tuple[str, VideoSettings, bytes]] = []
 
     def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no video.')
-        asked.append((name, settings, content))
+        submitted.append((name, settings, content))
         folder = job.create_job_folder(here, name)
         VideoRequest(name, folder / "source.mp4", settings, detector, model, make_provenance(detector, settings)).write(
             folder
@@ -54,7 +54,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
         return Job(folder)
 
     monkeypatch.setattr(library, "submit", start)
-    return asked
+    return submitted
 
 
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
