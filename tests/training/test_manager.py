@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from emotion.training.classifier.config import TrainingPlan
 from emotion.training.classifier.evaluation.robustness import read_robustness
 from emotion.training.run_listing import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
+from tests.waiting import wait_until
 
 PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
 
@@ -69,18 +70,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         job.stop(0.5)
 
 
-def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not asked():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def wait_for_reports(job: jobs.Job, count: int) -> None:
     """Wait until the job has reported its progress that often."""
     for _ in range(count):
         before = job.read_state().updated_at
-        until(lambda before=before: job.read_state().updated_at != before)
+        wait_until(lambda before=before: job.read_state().updated_at != before, 60)
 
 
 def summarize(folder: Path) -> manager.RunSummary:
@@ -93,7 +87,7 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
     job = manager.start_training(PLAN, "my first: one", runs)
     run = summarize(job.folder)
     assert (run.folder.name, run.name, run.network, run.epochs) == ("my-first-one", "my first: one", "mlp", 3)
-    until(lambda: summarize(job.folder).state == "done")
+    wait_until(lambda: summarize(job.folder).state == "done", 60)
     run = summarize(job.folder)
     assert (run.epoch, run.best_epoch, run.best_accuracy, run.train_minutes) == (3, 3, pytest.approx(0.33), 3)
     assert run.has_model
@@ -107,17 +101,17 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
 @pytest.mark.slow
 def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: summarize(job.folder).epoch >= 1)
+    wait_until(lambda: summarize(job.folder).epoch >= 1, 60)
     with pytest.raises(JobError, match="is already active"):
         manager.resume(job.folder)
     manager.pause(job.folder)
-    until(lambda: summarize(job.folder).state == "paused")
+    wait_until(lambda: summarize(job.folder).state == "paused", 60)
     wait_for_reports(job, 2)  # an epoch that had begun
     epoch = summarize(job.folder).epoch
     wait_for_reports(job, 2)
     assert summarize(job.folder).epoch == epoch
     manager.unpause(job.folder)
-    until(lambda: summarize(job.folder).epoch > epoch)
+    wait_until(lambda: summarize(job.folder).epoch > epoch, 60)
     manager.pause(job.folder)  # a stop ends a pause, too
     manager.stop(job.folder)
     stopped = summarize(job.folder)
@@ -127,9 +121,9 @@ def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
     with pytest.raises(JobError, match="only an active training can be paused"):
         manager.pause(job.folder)
     manager.resume(job.folder)
-    until(lambda: summarize(job.folder).epoch > stopped.epoch)
+    wait_until(lambda: summarize(job.folder).epoch > stopped.epoch, 60)
     manager.stop(job.folder, should_export=True)
-    until(lambda: summarize(job.folder).state == "done")
+    wait_until(lambda: summarize(job.folder).state == "done", 60)
     assert summarize(job.folder).has_model
     assert summarize(job.folder).epoch < 500
 
@@ -137,44 +131,44 @@ def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
 @pytest.mark.slow
 def test_stop_and_keep_does_not_wait_for_the_queue(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
-    until(lambda: summarize(first.folder).epoch >= 1)
+    wait_until(lambda: summarize(first.folder).epoch >= 1, 60)
     second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
     third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
-    until(lambda: summarize(third.folder).state == "waiting")
+    wait_until(lambda: summarize(third.folder).state == "waiting", 60)
     manager.stop(first.folder, should_export=True)  # its new process is younger than those that wait
-    until(lambda: summarize(first.folder).state == "done")
+    wait_until(lambda: summarize(first.folder).state == "done", 60)
     assert summarize(first.folder).has_model
-    until(lambda: summarize(second.folder).epoch >= 1)
+    wait_until(lambda: summarize(second.folder).epoch >= 1, 60)
     assert summarize(second.folder).is_active
 
 
 @pytest.mark.slow
 def test_a_killed_run_is_interrupted_and_can_be_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: summarize(job.folder).epoch >= 2)
+    wait_until(lambda: summarize(job.folder).epoch >= 2, 60)
     pid = json.loads((job.folder / "state.json").read_text())["pid"]
     os.kill(pid, 9)
-    until(lambda: summarize(job.folder).state == "interrupted")
+    wait_until(lambda: summarize(job.folder).state == "interrupted", 60)
     before = summarize(job.folder)
     assert before.epoch >= 2
     assert before.can_resume
     manager.resume(job.folder)
-    until(lambda: summarize(job.folder).epoch > before.epoch)
+    wait_until(lambda: summarize(job.folder).epoch > before.epoch, 60)
 
 
 @pytest.mark.slow
 def test_queued_runs_are_trained_one_after_the_other(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: summarize(first.folder).epoch >= 1)
+    wait_until(lambda: summarize(first.folder).epoch >= 1, 60)
     second = manager.start_training(PLAN, "second", runs)
-    until(lambda: summarize(second.folder).state == "waiting")
+    wait_until(lambda: summarize(second.folder).state == "waiting", 60)
     third = manager.start_training(PLAN, "third", runs)
-    until(lambda: summarize(third.folder).state == "waiting")
+    wait_until(lambda: summarize(third.folder).state == "waiting", 60)
     assert [run.name for run in active_runs(runs)] == ["first", "second", "third"]
     assert summarize(second.folder).status_text == WAITING_MESSAGE
     assert summarize(second.folder).config["epochs"] == 3  # listed before it starts
     manager.stop(first.folder)
-    until(lambda: summarize(third.folder).state == "done")
+    wait_until(lambda: summarize(third.folder).state == "done", 60)
     assert summarize(second.folder).state == "done"
     ended = [(f / "card.json").stat().st_mtime for f in (second.folder, third.folder)]
     assert ended == sorted(ended)
@@ -200,7 +194,7 @@ def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     assert len(made) == 1
     assert len(refused) == 19
     assert all("There is already a run the-same; choose another name" in sentence for sentence in refused)
-    until(lambda: summarize(made[0].folder).state == "done")
+    wait_until(lambda: summarize(made[0].folder).state == "done", 60)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +239,7 @@ def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.Monk
 @pytest.mark.slow
 def test_delete(runs: Path, tmp_path: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: summarize(job.folder).epoch >= 1)
+    wait_until(lambda: summarize(job.folder).epoch >= 1, 60)
     manager.delete_run(job.folder, runs)
     assert not job.folder.exists()
     assert load_run(job.folder) is None
