@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import socket
 import textwrap
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests import tracing, visiting
 from tests.conftest import ROOT, SAMPLE
 from tests.tracing import Traced
 from tests.training.making import dataset, photos_of_splits, write_annotated, write_fer2013
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Traced]
@@ -154,13 +154,6 @@ def code(text: str, *arguments: object) -> Sequence[str]:
     return "-c", textwrap.dedent(text), *map(str, arguments)
 
 
-def until(happened: Callable[[], object], seconds: float = 120) -> None:
-    patient_until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < patient_until, "it did not happen"
-        time.sleep(0.2)
-
-
 def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
     watched = start(*code(FORBIDDEN))
     watched.wait()
@@ -177,7 +170,7 @@ def test_the_library_asks_nobody(start: Start) -> None:
     """As long as ONNX Runtime takes to look up its server where its telemetry is left on."""
     quiet = start(*code(LIBRARY, SAMPLE))
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
-    until(talking.connections)
+    wait_until(talking.connections, 120)
     assert any(path.startswith(f"{talking.home}/") for path in talking.files()), "a device id"
     assert quiet.running
     assert quiet.violations() == []
@@ -242,7 +235,7 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
     words = ["-m", "emotion", "app", "--server.headless=true", f"--server.port={port}", *flags]
     app = start(*words, cwd=material / "program")
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
-    until(lambda: answers(app, url))
+    wait_until(lambda: answers(app, url), 120)
     # Before the first page: Streamlit would look up the addresses of this machine for another origin.
     assert visiting.status_for(url, f"127.0.0.1:{port}", "http://elsewhere.example") == 403
     with visiting.socket_of(url, url) as visitor:
@@ -252,7 +245,7 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
             assert visiting.heard(visitor, "delta", page), page
     assert visiting.status_for(url, f"elsewhere.example:{port}") == 403
     assert visiting.status_for(url, f"127.0.0.1:{port}", "http://elsewhere.example") == 403
-    until(talking.connections)
+    wait_until(talking.connections, 120)
     assert app.running
     assert app.violations() == []
 

@@ -25,6 +25,7 @@ from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoRequest, VideoSettings
 from tests.pages.video_making import PLACES, level, make_provenance, write_video
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -171,9 +172,7 @@ def test_video_is_analyzed_end_to_end(here: Path, open_page: Open, tmp_path: Pat
     page.upload(("short.mp4", write_video(tmp_path / "short.mp4", 5).read_bytes()))
     assert not page.app.error
     video = page.app.query_params["video"]
-    patient_until = time.monotonic() + 60
-    while not VideoAnalysis.open(here / video).is_finished and time.monotonic() < patient_until:
-        time.sleep(0.2)
+    wait_until(lambda: VideoAnalysis.open(here / video).is_finished, 60)
     page.app.run()
     assert "in the 5 frames" in page.words
 
@@ -369,9 +368,7 @@ def test_outdated_video_can_be_redrawn(
     before = (here / name / "annotated.mp4").read_bytes()
     page.app.button(key="video_redraw").click().run()
     assert not page.app.error
-    patient_until = time.monotonic() + 60
-    while Job(here / name / "redraw").read_state().is_running and time.monotonic() < patient_until:
-        time.sleep(0.2)
+    wait_until(lambda: not Job(here / name / "redraw").read_state().is_running, 60)
     page.app.run()
     assert "drawn before these changes" not in page.words
     assert bytes(saved["party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes() != before

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.runs.tracked_examples import TrackedExamples
 from tests.training.making import dataset, random_images, tiny, write_fer2013, write_image
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -535,8 +535,7 @@ def test_a_job_with_bad_data_is_failed_not_interrupted(tmp_path: Path) -> None:
         file.write("9,1 2 3,Training\n")
     folder = jobs.create_job_folder(tmp_path, "bad data")
     job = jobs.start_job(["classifier", "train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
-    while job.read_state().is_running:
-        time.sleep(0.05)
+    wait_until(lambda: not job.read_state().is_running, 60)
     assert job.read_state().status == "failed"
     assert "line 5" in str(job.read_state().error)
 
