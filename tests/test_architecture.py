@@ -1,4 +1,4 @@
-"""The rules of who may import whom, and of what nobody may do, read from the sources."""
+"""The rules of imports, and calls that no module may make, read from the sources."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def code(text: str, *arguments: object) -> Sequence[str]:
     return "-c", textwrap.dedent(text), *map(str, arguments)
 
 
-def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
+def test_forbidden_connections_and_files_are_detected(start: Start) -> None:
     watched = start(*code(FORBIDDEN))
     watched.wait()
     home = watched.home
@@ -166,7 +166,7 @@ def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
     ]
 
 
-def test_the_library_asks_nobody(start: Start) -> None:
+def test_the_library_connects_to_no_server(start: Start) -> None:
     """As long as ONNX Runtime takes to look up its server where its telemetry is left on."""
     quiet = start(*code(LIBRARY, SAMPLE))
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
@@ -220,14 +220,14 @@ def test_the_library_asks_nobody(start: Start) -> None:
         "generator job",
     ],
 )
-def test_commands_and_jobs_ask_nobody(start: Start, material: Path, arguments: Sequence[str]) -> None:
+def test_commands_and_jobs_connect_to_no_server(start: Start, material: Path, arguments: Sequence[str]) -> None:
     watched = start(*(word.replace("{material}", str(material)) for word in arguments))
     watched.wait()
     assert watched.violations() == []
 
 
 @pytest.mark.parametrize("flags", [[], ["--server.address=0.0.0.0"]], ids=["this machine", "a network"])
-def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequence[str]) -> None:
+def test_the_served_app_connects_to_no_server(start: Start, material: Path, flags: Sequence[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

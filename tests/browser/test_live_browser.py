@@ -111,7 +111,7 @@ def enable(page: Page) -> Locator:
 
 
 def playing(page: Page) -> Locator:
-    """The video, as soon as its time goes on."""
+    """Return the video as soon as it plays."""
     video = stream(page).locator("video")
     first = poll(page, lambda: video.count() and video.evaluate("video => video.currentTime"), "the video")
     poll(page, lambda: video.evaluate("video => video.currentTime") > first + 0.5, "the video going on")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
-NASTY = "<img src=x onerror=alert(1)> **b**"
+HOSTILE_NAME = "<img src=x onerror=alert(1)> **b**"
 PLAYER = "video[data-testid=stVideo]"
 
 
@@ -104,13 +104,13 @@ def test_click_in_the_counts_chart_moves_the_player_once(page: Page) -> None:
 
 def test_name_survives_a_reload(page: Page, video_url: str) -> None:
     box = page.get_by_role("textbox", name="Name of Face 1")
-    box.fill(NASTY)
+    box.fill(HOSTILE_NAME)
     box.press("Enter")
-    expect(page.locator(".lane .name").first).to_have_text(NASTY)
+    expect(page.locator(".lane .name").first).to_have_text(HOSTILE_NAME)
     page.reload()
-    expect(page.locator(".lane .name").first).to_have_text(NASTY)
+    expect(page.locator(".lane .name").first).to_have_text(HOSTILE_NAME)
     assert page.locator("img[src=x]").count() == 0
-    page.get_by_role("textbox", name=f"Name of {NASTY}").fill("")
+    page.get_by_role("textbox", name=f"Name of {HOSTILE_NAME}").fill("")
     page.keyboard.press("Enter")
     expect(page.locator(".lane .name").first).to_have_text("Face 1")
 

@@ -31,7 +31,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
-NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
+HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def photos(folder: Path, labels: dict[str, int]) -> Path:
         for number, face in enumerate(faces(count, place)):
             (folder / label / f"{number:02d}.png").write_bytes(encode_png(face[..., None].repeat(3, 2)))
     first = next(iter(labels))
-    (folder / first / NASTY).write_bytes(b"no photo")
+    (folder / first / HOSTILE_NAME).write_bytes(b"no photo")
     (folder / first / "again.png").write_bytes((folder / first / "00.png").read_bytes())
     return folder
 
@@ -276,10 +276,10 @@ def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open,
     page = open_page("data")
     look(page, "mine", "Left out")
     assert "2 of 32 photos gave no face" in page.words
-    assert f"unreadable · happy/{NASTY}" in page.words.replace("**unreadable**", "unreadable")
+    assert f"unreadable · happy/{HOSTILE_NAME}" in page.words.replace("**unreadable**", "unreadable")
     assert len(images_of(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()
-    assert NASTY not in page.words
+    assert HOSTILE_NAME not in page.words
     assert len(saved["mine-rejected.csv"].splitlines()) == 3
 
 

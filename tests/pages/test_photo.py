@@ -21,7 +21,7 @@ from emotion.ui import photo_cache, streamlit_workarounds
 pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
-NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
+HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
 
 
 def test_empty_says_what_to_do(open_page: Open) -> None:
@@ -92,11 +92,13 @@ def test_bad_file_among_photos_is_reported(
     open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path
 ) -> None:
     page = open_page("photo")
-    page.upload(("a.png", three_faces), (NASTY, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face))
+    page.upload(
+        ("a.png", three_faces), (HOSTILE_NAME, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face)
+    )
     assert "3 photos, 4 faces:" in page.words
     (error,) = page.app.error
     assert "is plain text" in error.value
-    assert NASTY in page.words
+    assert HOSTILE_NAME in page.words
     assert [item["caption"] for item in page.shown("photo_strip")["thumbnails"]] == [
         "a.png\n3 faces",
         "b.jpg\n1 face",

@@ -48,8 +48,8 @@ RNG = np.random.default_rng(3)
 GROUND = RNG.integers(0, 100, (240, 320, 3), dtype=np.uint8)  # changed by a mosaic, and dimmer than any painted face
 FACE = RNG.integers(0, 256, (48, 48, 3), dtype=np.uint8)
 MARK = (255, 0, 255)
-NOBODY = WebRtcStreamerState(False, False)
-ASKED = WebRtcStreamerState(False, True)
+DISCONNECTED = WebRtcStreamerState(False, False)
+CONNECTING = WebRtcStreamerState(False, True)
 PLAYING = WebRtcStreamerState(True, False)
 
 
@@ -89,7 +89,7 @@ def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:
 class Rtc:
     """The calls of the page to WebRTC, the state of the stream, and the clock of the frames."""
 
-    state: WebRtcStreamerState = NOBODY
+    state: WebRtcStreamerState = DISCONNECTED
     requested: list[dict[str, Any]] = field(default_factory=list)
     tracks: list[dict[str, Any]] = field(default_factory=list)
     now: float = 1000.0
@@ -100,7 +100,7 @@ class Rtc:
         return self.requested[-1]
 
     def play(self, page: Any, *images: Picture, step: float = 0.1) -> list[Picture]:
-        """The frames come, one after the other is looked at; what goes back for each. The page is drawn anew."""
+        """Process the frames one after the other, run the page, and return the image for each frame."""
         session: LiveSession = page.app.session_state["live_controller"].session
         back = list[Picture]()
         for image in images:
@@ -116,7 +116,7 @@ class Rtc:
 
 @pytest.fixture
 def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
-    """In place of WebRTC; painted faces are found, and the clock only goes on with the frames."""
+    """Replace WebRTC; painted faces are found, and the clock follows the frames."""
     connection = Rtc()
     st.cache_resource.clear()
 
@@ -220,10 +220,10 @@ def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monk
         register(self, key, *rest, **more)
 
     monkeypatch.setattr(MemoryFragmentStorage, "register", record)
-    st.cache_resource.clear()  # the classifier is started anew, which is said above all the rest
+    st.cache_resource.clear()  # the classifier is loaded again, which a message at the top says
     page = open_page("webcam")
     runs = [sorted(known)]
-    for state in (NOBODY, ASKED, PLAYING, NOBODY):
+    for state in (DISCONNECTED, CONNECTING, PLAYING, DISCONNECTED):
         known.clear()
         rtc.state = state
         page.app.run()
@@ -295,7 +295,7 @@ def test_invalid_ice_servers_are_reported(live: Any, rtc: Rtc, text: str, monkey
     (error,) = live.app.error
     assert "expected a list of objects with urls" in error.value
     assert not live.app.exception
-    assert len(rtc.requested) == requested, "the browser is not troubled with it"
+    assert len(rtc.requested) == requested, "no new request to the browser"
 
 
 def test_invalid_secrets_are_reported(live: Any) -> None:
@@ -658,7 +658,7 @@ def test_calibration_needs_a_face(playing: Any, rtc: Rtc) -> None:
 
 
 def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
-    rtc.state = NOBODY
+    rtc.state = DISCONNECTED
     playing.app.run()
     live = lives(playing)
     assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
@@ -667,7 +667,7 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert "No image for 60 seconds" in playing.words
     assert not playing.app.warning
     assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
-    rtc.state = ASKED
+    rtc.state = CONNECTING
     playing.app.run()
     assert live.requested_timestamp is not None
     assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
@@ -683,8 +683,8 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
 @pytest.mark.parametrize(
     ("state", "seconds", "words"),
     [
-        (ASKED, 2, None),
-        (ASKED, 60, "It is connected: no.** For 6"),
+        (CONNECTING, 2, None),
+        (CONNECTING, 60, "It is connected: no.** For 6"),
         (PLAYING, 6, None),
         (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
     ],
@@ -723,7 +723,7 @@ def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: d
     kept = lives(playing)
     playing.app.switch_page("pages/photo.py").run()
     assert playing.app.title[0].value == "Photos"
-    rtc.state = NOBODY  # the library takes the stream away
+    rtc.state = DISCONNECTED  # the library takes the stream away
     saved.clear()
     playing.app.switch_page("pages/webcam.py").run()
     assert lives(playing) is kept
@@ -739,7 +739,7 @@ def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: d
 def test_fifty_restarts_leave_no_threads(live: Any, rtc: Rtc) -> None:
     before = threading.active_count()
     for _ in range(50):
-        for state in (ASKED, PLAYING, NOBODY):
+        for state in (CONNECTING, PLAYING, DISCONNECTED):
             rtc.state = state
             live.app.run()
     assert lives(live).session.state().counters.num_frames == 0
@@ -819,7 +819,7 @@ def test_demo_shows_synthetic_people(live: Any, rtc: Rtc, models: Path) -> None:
 
 def test_another_source_starts_another_session(playing: Any, rtc: Rtc) -> None:
     old = lives(playing).session
-    rtc.state = NOBODY
+    rtc.state = DISCONNECTED
     playing.app.segmented_control(key="live_source").set_value("Demo").run()
     assert lives(playing).session is not old
     assert old._worker._closed

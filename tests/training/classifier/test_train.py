@@ -164,7 +164,7 @@ def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Da
 
 
 def test_the_numbers_of_the_report_are_right(finished: Path, small: Dataset) -> None:
-    """Computed anew from the logits, in another way."""
+    """Computed from the logits by another implementation."""
     bundle = open_model(finished)
     classifier = ExpressionClassifier(bundle)
     training = {image.tobytes() for image in small.images[small.rows_in("train")]}
@@ -480,7 +480,7 @@ def test_a_training_cannot_be_resumed_with_another_split(trainer: ModuleType, sm
 def test_an_earlier_card_does_not_hide_an_interrupted_run(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made a model, gone on with, and killed while it was measured."""
+    """A finished run that was resumed and killed while it was scored."""
     folder, config = tmp_path / "run", plan_of()
     assert fake_training(small, folder, config).card_fields["metrics"]
     with monkeypatch.context() as patch:

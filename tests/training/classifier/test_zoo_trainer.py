@@ -76,7 +76,7 @@ def use_tiny(module: Any) -> None:
 def classifier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     from emotion.training.classifier import zoo_trainer
 
-    monkeypatch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)  # put back afterwards
+    monkeypatch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)  # restored at the end
     use_tiny(zoo_trainer)
     return zoo_trainer
 
