@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -81,19 +80,26 @@ def test_a_stop_ends_the_epoch_at_once_but_not_its_last_batch(tmp_path: Path) ->
 
 
 def test_a_pause_waits_and_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step_monitor, "POLL_SECONDS", 0.01)
+    clock = 100.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock
+        clock += seconds
+        if clock >= 160:
+            (tmp_path / PAUSE_FILE).unlink()
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    monkeypatch.setattr(time, "sleep", sleep)
     messages = list[tuple[float, str]]()
     monitor = StepMonitor(tmp_path, on_progress=lambda done, text: messages.append((done, text)))
     monitor.start_epoch(1, 3)
     (tmp_path / PAUSE_FILE).touch()
-    threading.Timer(0.3, (tmp_path / PAUSE_FILE).unlink).start()
-    started = time.monotonic()
     monitor.end_step(1, LOGS, lambda: 0.1)
-    assert time.monotonic() - started > 0.25
-    assert monitor.paused_seconds > 0.25
+    assert monitor.paused_seconds == pytest.approx(60, abs=1)
     assert messages[0] == (pytest.approx(1 / 3), step_monitor.PAUSED_MESSAGE)  # where it was, not where the epoch began
+    clock += 5
     monitor.end_step(3, LOGS, lambda: 0.1)
-    assert float(read_steps(tmp_path)[-1]["seconds"]) < 0.2
+    assert float(read_steps(tmp_path)[-1]["seconds"]) == pytest.approx(5)
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path) -> None:
