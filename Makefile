@@ -13,6 +13,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 app: $(VENV)/.app
 	$(BIN)/python -m emotion app
 
+# Without compiled bytecode, each of the many processes that tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # On up to four cores, since each process takes at least half a gigabyte. In one process: python -m pytest
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 

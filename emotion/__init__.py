@@ -32,7 +32,7 @@ from emotion.model_store.store import ModelBundle, list_models
 from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detection import FaceDetector
+from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results.image_result import ImageResult
 from emotion.video.result import VideoResult

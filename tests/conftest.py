@@ -28,7 +28,7 @@ from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.detector_factory import YUNET_FILE, find_yunet
+from emotion.recognition.detectors.detector_factory import YUNET_FILE, find_yunet
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
@@ -53,13 +53,13 @@ def is_fast_run(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A quarter of the examples is enough for a fast run, where a test does not give their number itself."""
+    """Set a quarter of the examples for a fast run, except for tests with a number of their own."""
     if is_fast_run(config):
         settings.load_profile("fast")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """A module whose tests are all slow is not imported for the fast ones: that takes seconds in every process."""
+    """Skip modules whose tests are all slow in a fast run: importing them takes seconds in every process."""
     if not is_fast_run(config) or not collection_path.match("test_*.py"):
         return None
     source = collection_path.read_text(encoding="utf-8")
@@ -68,15 +68,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The real browser comes first, since it takes longest. Training comes last: once Keras is loaded, Streamlit clears
-    its session after every run of a page, which takes seconds."""
+    """Sort the files: a process takes one after the other, so long ones come first, and short ones fill the end.
+
+    The real browser comes first, since it takes longest. Training comes last: once Keras is loaded, Streamlit clears
+    its session after every run of a page, which takes seconds. The size of a file stands for its duration.
+    """
     order = {"browser": 0, "training": 2, "generation": 2}
-    items.sort(key=lambda item: order.get(item.path.relative_to(ROOT / "tests").parts[0], 1))
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        return order.get(item.path.relative_to(ROOT / "tests").parts[0], 1), -item.path.stat().st_size
+
+    ranks = {path: rank(item) for path, item in {item.path: item for item in items}.items()}
+    items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Several processes get the tests file by file; one process gets all tests with a real browser."""
+    """Distribute the tests by file, and all tests with a real browser to one process."""
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
@@ -93,7 +101,7 @@ def sample_file() -> Path:
 
 @pytest.fixture(scope="session")
 def sample() -> NDArray[np.uint8]:
-    """A photo with one smiling face, RGB uint8 (512, 512, 3), read-only."""
+    """Return a photo with one smiling face, RGB uint8 (512, 512, 3), read-only."""
     image = read_image(SAMPLE)
     image.flags.writeable = False
     return image
@@ -106,7 +114,7 @@ def sample_face() -> Box:
 
 @pytest.fixture(scope="session")
 def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The face of `sample` as in a data set: gray uint8 (48, 48)."""
+    """Return the face of `sample` as in a data set: gray uint8 (48, 48)."""
     x1, y1, x2, y2 = SAMPLE_FACE.to_int_xyxy()
     crop = np.dot(sample[y1:y2, x1 - 5 : x2 + 5], [0.299, 0.587, 0.114]).astype(np.uint8)
     return np.asarray(cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
@@ -114,7 +122,7 @@ def face48(sample: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def media() -> Path:
-    """A folder with photos in `noface/` and `photo/`, and media.json; skips the test where there is none."""
+    """Return a folder with photos in `noface/` and `photo/`, and media.json; skip the test without one."""
     path = os.environ.get("EMOTION_MEDIA")
     folder = Path(path) if path else ROOT.parent / "shared" / "media"
     if not (folder / "media.json").is_file():
@@ -124,7 +132,7 @@ def media() -> Path:
 
 @pytest.fixture
 def user_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of downloaded files: an empty one of this test only; EMOTION_YUNET is unset."""
+    """Return an empty folder of downloaded files for one test; EMOTION_YUNET is unset."""
     home = tmp_path / "home"
     for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(home))
@@ -294,7 +302,7 @@ def make_bundle() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A fast classifier with random weights, as sensitive to every pixel as a real one."""
+    """Return a fast classifier with random weights, as sensitive to every pixel as a real one."""
     return open_model(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
 
 

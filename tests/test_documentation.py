@@ -69,6 +69,11 @@ COMMANDS: Final = [
     if example.language == "console"
     for i, line in enumerate(example.text.splitlines(), 1)
 ]
+# The README in a fast run, all pages in a slow one.
+RUN_COMMANDS: Final = [
+    pytest.param(*command.values, id=command.id, marks=() if str(command.id).startswith("README") else pytest.mark.slow)
+    for command in COMMANDS
+]
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +129,7 @@ def test_commands_and_their_options_exist(line: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", RUN_COMMANDS)
 def test_commands_run(line: str, example_folder: Path) -> None:
     _, *words = shlex.split(line, comments=True)
     if not " ".join(words).startswith(RUNNABLE_COMMANDS) or "--add-to-dataset" in words:

@@ -55,6 +55,7 @@ def test_another_workspace_moves_the_folder_of_keras_unless_it_was_chosen(
     assert os.environ["KERAS_HOME"] == ("chosen" if keras_home == "chosen" else str(tmp_path / "data" / "keras"))
 
 
+@pytest.mark.slow
 def test_the_option_chooses_the_workspace_of_all_folders(tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "config.json").write_text('{"network": "mlp", "epochs": 4}')

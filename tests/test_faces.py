@@ -93,13 +93,13 @@ def test_rounded_gives_whole_numbers() -> None:
 
 
 def upright(**points: tuple[float, float]) -> Landmarks:
-    """A face from the front, its eyes 40 pixels apart: the person's right eye is left in the picture."""
+    """A face from the front, its eyes 40 pixels apart: the person's right eye is on the left of the image."""
     landmarks = Landmarks((30, 40), (70, 40), (50, 60), (35, 80), (65, 80))
     return replace(landmarks, **points)
 
 
 def rolled(degrees: float) -> Landmarks:
-    """The same, turned clockwise in the picture (y points down)."""
+    """The same, rotated clockwise in the image (y points down)."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     points = [getattr(upright(), name) for name in Landmarks.__slots__]
     return Landmarks(*((cos * x - sin * y, sin * x + cos * y) for x, y in points))
@@ -113,7 +113,7 @@ def test_roll_is_clockwise(degrees: float) -> None:
 @pytest.mark.parametrize(
     ("landmarks", "turn"),
     [
-        (upright(right_eye=(50, 40), left_eye=(50, 40)), 0),  # no eyes apart: nothing can be said
+        (upright(right_eye=(50, 40), left_eye=(50, 40)), 0),  # eyes in one point: the roll is unknown
         (upright(), 0),
         (upright(nose=(70, 60)), 0.5),
         (upright(nose=(30, 60)), -0.5),  # towards the person's right eye

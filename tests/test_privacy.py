@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import socket
 import textwrap
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,12 +21,13 @@ from emotion.media.image_reader import read_image
 from tests import tracing, visiting
 from tests.conftest import ROOT, SAMPLE
 from tests.tracing import Traced
-from tests.training.making import dataset, held_out_and_not, write_fer2013, write_labelled
+from tests.training.making import dataset, photos_of_splits, write_annotated, write_fer2013
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Traced]
 
-# What needs a network or another folder, were it not told otherwise; each is run as a program of its own.
+# Settings without which a program would use a network or another folder; each runs as a program of its own.
 LIBRARY = """
     import sys, time
     from emotion import annotate, load_analyzer, read_image
@@ -119,7 +119,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / "program" / name, ignore=shutil.ignore_patterns("secrets.toml"))
     shutil.copy(ROOT / "app.py", folder / "program")
     write_fer2013(folder / "fer2013.csv", dataset(64, 32, 32))
-    write_labelled(folder / "labelled", "train", held_out_and_not(1, 16))
+    write_annotated(folder / "annotated", "train", photos_of_splits(1, 16))
     write_video(folder / "video.mp4", (320, 240), 1, 1.0)
     small = cv2.resize(read_image(SAMPLE), (256, 256), interpolation=cv2.INTER_AREA)[..., ::-1]
     for number in range(6):
@@ -140,9 +140,9 @@ def start(material: Path, tmp_path: Path) -> Iterator[Start]:
         for folder in (work / "tmp", home):
             folder.mkdir(parents=True)
         program = material / "program"
-        told = {"HOME": str(home), "TMPDIR": str(work / "tmp"), "PYTHONPATH": str(program), **environment}
+        variables = {"HOME": str(home), "TMPDIR": str(work / "tmp"), "PYTHONPATH": str(program), **environment}
         allowed = [work, program / "data", program / "runs"]
-        running.append(tracing.start(arguments, place / "trace.txt", cwd or work, allowed, told))
+        running.append(tracing.start(arguments, place / "trace.txt", cwd or work, allowed, variables))
         return running[-1]
 
     yield begin
@@ -154,14 +154,7 @@ def code(text: str, *arguments: object) -> Sequence[str]:
     return "-c", textwrap.dedent(text), *map(str, arguments)
 
 
-def until(happened: Callable[[], object], seconds: float = 120) -> None:
-    patient_until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < patient_until, "it did not happen"
-        time.sleep(0.2)
-
-
-def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
+def test_forbidden_connections_and_files_are_detected(start: Start) -> None:
     watched = start(*code(FORBIDDEN))
     watched.wait()
     home = watched.home
@@ -173,11 +166,11 @@ def test_the_watch_sees_what_is_forbidden(start: Start) -> None:
     ]
 
 
-def test_the_library_asks_nobody(start: Start) -> None:
+def test_the_library_connects_to_no_server(start: Start) -> None:
     """As long as ONNX Runtime takes to look up its server where its telemetry is left on."""
     quiet = start(*code(LIBRARY, SAMPLE))
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
-    until(talking.connections)
+    wait_until(talking.connections, 120)
     assert any(path.startswith(f"{talking.home}/") for path in talking.files()), "a device id"
     assert quiet.running
     assert quiet.violations() == []
@@ -203,7 +196,7 @@ def test_the_library_asks_nobody(start: Start) -> None:
             "--data",
             "{material}/fer2013.csv",
         ),
-        code(TRAINING, "detector", "train", "--epochs", "1", "--data", "{material}/labelled"),
+        code(TRAINING, "detector", "train", "--epochs", "1", "--data", "{material}/annotated"),
         code(
             TRAINING,
             "generator",
@@ -227,14 +220,14 @@ def test_the_library_asks_nobody(start: Start) -> None:
         "generator job",
     ],
 )
-def test_commands_and_jobs_ask_nobody(start: Start, material: Path, arguments: Sequence[str]) -> None:
+def test_commands_and_jobs_connect_to_no_server(start: Start, material: Path, arguments: Sequence[str]) -> None:
     watched = start(*(word.replace("{material}", str(material)) for word in arguments))
     watched.wait()
     assert watched.violations() == []
 
 
 @pytest.mark.parametrize("flags", [[], ["--server.address=0.0.0.0"]], ids=["this machine", "a network"])
-def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequence[str]) -> None:
+def test_the_served_app_connects_to_no_server(start: Start, material: Path, flags: Sequence[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -242,7 +235,7 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
     words = ["-m", "emotion", "app", "--server.headless=true", f"--server.port={port}", *flags]
     app = start(*words, cwd=material / "program")
     talking = start(*code(LIBRARY, SAMPLE), ORT_DISABLE_TELEMETRY="0")
-    until(lambda: answers(app, url))
+    wait_until(lambda: answers(app, url), 120)
     # Before the first page: Streamlit would look up the addresses of this machine for another origin.
     assert visiting.status_for(url, f"127.0.0.1:{port}", "http://elsewhere.example") == 403
     with visiting.socket_of(url, url) as visitor:
@@ -252,7 +245,7 @@ def test_the_served_app_asks_nobody(start: Start, material: Path, flags: Sequenc
             assert visiting.heard(visitor, "delta", page), page
     assert visiting.status_for(url, f"elsewhere.example:{port}") == 403
     assert visiting.status_for(url, f"127.0.0.1:{port}", "http://elsewhere.example") == 403
-    until(talking.connections)
+    wait_until(talking.connections, 120)
     assert app.running
     assert app.violations() == []
 

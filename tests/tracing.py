@@ -62,15 +62,17 @@ class Traced:
 
     def connections(self) -> list[str]:
         """Addresses off the loopback, and name look-ups anywhere."""
-        return [found for name, told in self._calls() if name in _NETWORK for found in _foreign(told)]
+        return [
+            found for name, call_arguments in self._calls() if name in _NETWORK for found in _foreign(call_arguments)
+        ]
 
     def files(self) -> list[str]:
         """Paths outside of `allowed` that it wrote, made or moved to, or tried to."""
         return [
             path
-            for name, told in self._calls()
+            for name, call_arguments in self._calls()
             if name not in _NETWORK
-            for path in self._written(name, told)
+            for path in self._written(name, call_arguments)
             if not self._may_write(path)
         ]
 
@@ -97,11 +99,11 @@ class Traced:
             if call := _CALL.match(line):
                 yield call[1], call[2]
 
-    def _written(self, name: str, told: str) -> Iterator[str]:
-        paths = [os.path.normpath(self.cwd / (base or "") / path) for base, path in _PATH.findall(told)]
+    def _written(self, name: str, call_arguments: str) -> Iterator[str]:
+        paths = [os.path.normpath(self.cwd / (base or "") / path) for base, path in _PATH.findall(call_arguments)]
         if not name.startswith("open"):
             yield from paths[-1:] if re.match("rename|link|symlink", name) else paths[:1]
-        elif _WRITING.search(told):
+        elif _WRITING.search(call_arguments):
             yield from paths[:1]
 
     def _may_write(self, path: str) -> bool:
@@ -140,10 +142,10 @@ def start(
     return Traced(process, trace, Path(environment["HOME"]), cwd, allowed)
 
 
-def _foreign(told: str) -> Iterator[str]:
-    if _RESOLVERS.search(told):
-        yield f"name look-up by {told}"
-    for port, four, six in _ADDRESS.findall(told):
+def _foreign(call_arguments: str) -> Iterator[str]:
+    if _RESOLVERS.search(call_arguments):
+        yield f"name look-up by {call_arguments}"
+    for port, four, six in _ADDRESS.findall(call_arguments):
         address = ipaddress.ip_address(four or six)
         if int(port) in _LOOKUP_PORTS:
             yield f"name look-up at {address}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-POLL_SECONDS = 0.002
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.002, 0.02
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0, description: str = "the condition") -> None:
@@ -13,7 +13,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0, descripti
 
     The default leaves room for a busy machine.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, MIN_POLL_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"timed out waiting for {description}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(1.5 * pause, MAX_POLL_SECONDS)  # a long wait leaves the processor to what it waits for

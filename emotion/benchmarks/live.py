@@ -19,7 +19,7 @@ from emotion.media.video_reader import VideoReader
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detector_factory import available_detectors, make_detector
+from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 

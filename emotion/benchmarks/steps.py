@@ -20,7 +20,7 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.detector_factory import available_detectors, make_detector
+from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
 from emotion.recognition.onnx_session import single_core
 from emotion.recognition.settings import AnalyzerSettings
 
@@ -64,7 +64,7 @@ def benchmark_steps(bundle: ModelBundle | None = None, num_repeats: int = 40) ->
             analyzer = Analyzer(make_detector(name, num_threads=1), classifier)
             for num_faces in (1, 8):
                 rows += _measure_steps(analyzer, make_frame(num_faces), num_repeats)
-    return rows + [_measure_cold_start(name) for name in available_detectors()]
+    return rows + [measure_cold_start(name) for name in available_detectors()]
 
 
 def make_frame(num_faces: int) -> ImageArray:
@@ -103,11 +103,12 @@ def _measure_steps(analyzer: Analyzer, image: ImageArray, num_repeats: int) -> I
         "total": analyze_and_draw,
     }
     for name, step in steps.items():
-        ms = round(_measure_median_ms(step, num_repeats), 3)
+        ms = round(measure_median_ms(step, num_repeats), 3)
         yield {"step": name, "detector": detector.name, "num_faces": len(faces), "ms": ms}
 
 
-def _measure_median_ms(step: Callable[[], object], num_repeats: int) -> float:
+def measure_median_ms(step: Callable[[], object], num_repeats: int) -> float:
+    """Return the median duration of `step` in milliseconds, after some calls that are not measured."""
     for _ in range(_NUM_WARMUP_CALLS):
         step()
     durations = []
@@ -118,7 +119,8 @@ def _measure_median_ms(step: Callable[[], object], num_repeats: int) -> float:
     return float(np.median(durations)) * 1e3
 
 
-def _measure_cold_start(detector: str) -> StepBenchmark:
+def measure_cold_start(detector: str) -> StepBenchmark:
+    """Measure an analysis of the sample image in a new process."""
     arguments = ["analyze", str(SAMPLE_IMAGE), "--json", "--detector", detector]
     started = time.perf_counter()
     process = subprocess.run(

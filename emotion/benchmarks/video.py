@@ -16,7 +16,7 @@ from emotion.demo.sample_image import SAMPLE_IMAGE
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.media.video_writer import VideoWriter
-from emotion.recognition.detector_factory import available_detectors
+from emotion.recognition.detectors.detector_factory import available_detectors
 
 FPS: Final = 30
 _HEAD_BOX: Final = (140, 20, 170, 200)  # x, y, width, height of the head in the sample photo

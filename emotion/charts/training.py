@@ -164,7 +164,7 @@ def plot_detector_metrics(table: pd.DataFrame, *, in_milliseconds: bool = False)
     )
     color, shape = encode_series("detector", detectors, make_series_legend("top"))
     chart = (
-        alt.Chart(rows.assign(text=text)[::-1])  # reversed, so that the first detector is drawn on top
+        alt.Chart(rows.assign(text=text).iloc[::-1])  # reversed, so that the first detector is drawn on top
         .mark_point(filled=True, size=120, opacity=1, stroke=EDGE_COLOR, strokeWidth=1)
         .encode(
             x=alt.X("value:Q", scale=scale, axis=axis),

@@ -28,7 +28,7 @@ _HASH_INPUT_PX: Final = 32  # side of the image whose frequencies are taken
 _HASH_FREQUENCIES: Final = 8  # a side: 64 bits
 _MIN_SPREAD: Final = 1e-3  # gray levels; below it a thumbnail is blank and cannot be normalized
 _CHUNK_ROWS: Final = 512  # rows whose distances to all others are in memory together
-_CHUNK_PAIRS: Final = 20_000  # pairs whose thumbnails are compared together
+CHUNK_PAIRS: Final = 20_000  # pairs whose thumbnails are compared together
 _DIGEST_BYTES: Final = 16
 
 
@@ -160,8 +160,8 @@ def group_fingerprints(fingerprints: Fingerprints) -> NDArray[np.intp]:
             distances = np.bitwise_count(hashes[:, None] ^ fingerprints.hashes[None, start:, mirrored])
             rows, others = np.nonzero(distances <= _MAX_HASH_DISTANCE)
             # All frames of a still face are near each other: in chunks, most pairs are joined before their turn.
-            for chunk in range(0, len(rows), _CHUNK_PAIRS):
-                pairs = np.stack([rows[chunk : chunk + _CHUNK_PAIRS], others[chunk : chunk + _CHUNK_PAIRS]]) + start
+            for chunk in range(0, len(rows), CHUNK_PAIRS):
+                pairs = np.stack([rows[chunk : chunk + CHUNK_PAIRS], others[chunk : chunk + CHUNK_PAIRS]]) + start
                 left, right = pairs[:, groups[pairs[0]] != groups[pairs[1]]]
                 thumbnails = fingerprints.thumbnails[right]
                 thumbnails = thumbnails[:, :, ::-1] if mirrored else thumbnails

@@ -22,7 +22,7 @@ from emotion.generation.study_summary import CONDITIONS, summarize_runs
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import get_architecture
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.runs.folder import STUDY_FILE
 from emotion.training.runs.run_context import RunContext
 from emotion.training.runs.step_monitor import ProgressReporter, StepMonitor

@@ -45,7 +45,7 @@ COLLAPSE_THRESHOLD: Final = 0.5  # of real diversity; below it an expression rep
 _MIN_FACES: Final = 8  # real faces of each split; fewer have no covariance worth the name
 _FIRST_SEED: Final = 1_000_000  # far from the seeds that people try first; each evaluation step has its own million
 _MIN_DISTANCE: Final = 1e-12  # avoids a division by 0
-_TRAIN_EPOCHS: Final = 8  # of the small classifiers
+TRAIN_EPOCHS: Final = 8  # of the small classifiers
 _TRAIN_BATCH_SIZE: Final = 128
 _TRAIN_IMAGE_SIZE: Final = 32
 
@@ -242,7 +242,7 @@ def _train_and_test(images: FaceImages, train_data: Dataset, test_data: Dataset)
         train_data.label_names,
     )
     config = TrainingConfig(
-        epochs=_TRAIN_EPOCHS,
+        epochs=TRAIN_EPOCHS,
         batch_size=min(_TRAIN_BATCH_SIZE, len(images)),
         progressive_sizes=(_TRAIN_IMAGE_SIZE,),
     )

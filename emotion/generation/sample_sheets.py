@@ -11,7 +11,7 @@ import numpy as np
 from emotion.storage import write_atomic
 from emotion.training.runs.folder import SAMPLE_SHEETS_FILE
 
-_MAX_SHEETS: Final = 24  # spread evenly over the epochs; about what a slider shows
+MAX_SHEETS: Final = 24  # spread evenly over the epochs; about what a slider shows
 _WEBP_QUALITY: Final = 80
 
 
@@ -22,7 +22,7 @@ def sheet_path(folder: Path, epoch: int) -> Path:
 
 def save_sheets(folder: Path, num_epochs: int) -> list[int]:
     """Stack the sheets of some epochs into one WebP file, top to bottom, and return these epochs."""
-    selected = np.unique(np.linspace(1, num_epochs, min(num_epochs, _MAX_SHEETS)).round().astype(int)).tolist()
+    selected = np.unique(np.linspace(1, num_epochs, min(num_epochs, MAX_SHEETS)).round().astype(int)).tolist()
     sheets = {epoch: cv2.imread(str(sheet_path(folder, epoch)), cv2.IMREAD_GRAYSCALE) for epoch in selected}
     readable = {epoch: sheet for epoch, sheet in sheets.items() if sheet is not None}
     _, webp = cv2.imencode(".webp", np.concatenate(list(readable.values())), [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])

@@ -35,7 +35,7 @@ from emotion.tracking.stream import Stream
 
 HISTORY_SECONDS: Final = 30.0
 _SAMPLE_INTERVAL_SECONDS: Final = 0.18  # keeps five results per second of a camera with 30 frames per second
-_RESULT_TIMEOUT_SECONDS: Final = 0.5  # that a frame waits for its result; a browser drops the stream at 10
+RESULT_TIMEOUT_SECONDS: Final = 0.5  # that a frame waits for its result; a browser drops the stream at 10
 
 log = logging.getLogger(__name__)
 _now = time.monotonic
@@ -122,7 +122,7 @@ class LiveSession:
 
     def _wait_for_image(self, task: _FrameTask) -> ImageArray | None:
         """Return the annotated frame, None where that takes too long or fails."""
-        if self._submit_task(task) and not task.done.wait(_RESULT_TIMEOUT_SECONDS):
+        if self._submit_task(task) and not task.done.wait(RESULT_TIMEOUT_SECONDS):
             self._count_late_frame()
         return task.annotated_image
 
@@ -130,7 +130,7 @@ class LiveSession:
         """Submit the frame and return the newest annotated one, None where that is too old."""
         self._submit_task(task)
         last = self._last_frame
-        if last is not None and task.arrival_time - last.arrival_time <= _RESULT_TIMEOUT_SECONDS:
+        if last is not None and task.arrival_time - last.arrival_time <= RESULT_TIMEOUT_SECONDS:
             return last.display_image(task.options.anonymize)
         if last is not None:
             self._count_late_frame()

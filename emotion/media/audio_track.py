@@ -88,7 +88,7 @@ class AudioTrack:
         """Add an audio stream to the container that is written, before its first packet."""
         track = self._track
         assert track is not None
-        if _is_browser_compatible(track):
+        if is_browser_compatible(track):
             self._output_stream: AudioStream = container.add_stream_from_template(track)
             self._packets = self._copy_packets(track)
         else:
@@ -215,7 +215,7 @@ class AudioTrack:
         return AudioResampler(format="fltp", layout=self._output_stream.layout.name, rate=sample_rate)
 
 
-def _is_browser_compatible(track: AudioStream) -> bool:
+def is_browser_compatible(track: AudioStream) -> bool:
     """Return whether browsers play the track from an MP4 file without conversion."""
     codec = track.codec_context.codec.canonical_name
     return codec == "aac" or (codec == "mp3" and track.rate >= _MIN_MP3_RATE)

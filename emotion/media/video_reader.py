@@ -38,7 +38,7 @@ _CONTAINER_NAMES: Final = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "m
 _NUM_THREADS: Final = 2  # each thread holds a frame
 
 # Reading ends after this much damage.
-_MAX_CORRUPT_PACKETS: Final = 10_000  # in a row
+MAX_CORRUPT_PACKETS: Final = 10_000  # in a row
 _MAX_CORRUPT_READS: Final = 100
 _OVERSIZED_THRESHOLD: Final = 3  # packets in a row; a single one counts as damage
 
@@ -211,7 +211,7 @@ class VideoReader:
         # AVI stores no presentation timestamps: FFmpeg guesses them, wrongly where frames are reordered.
         is_avi = self._container.format.name == "avi"
         start = None if is_avi else start_time(self._container, self._stream)
-        clock = _TimestampNormalizer(start, 1 / (_read_fps(self._stream) or _DEFAULT_FPS))
+        clock = TimestampNormalizer(start, 1 / (_read_fps(self._stream) or _DEFAULT_FPS))
         for index, frame in enumerate(self._decode_frames()):
             raw_timestamp = frame.dts if is_avi or frame.pts is None else frame.pts
             timestamp = clock.normalize(to_seconds(raw_timestamp, self._stream))
@@ -239,7 +239,7 @@ class VideoReader:
                 num_corrupt, is_oversized = 0, False
             if is_oversized and num_corrupt >= _OVERSIZED_THRESHOLD:
                 raise self._converter.too_large_error("more")
-            if num_corrupt > _MAX_CORRUPT_PACKETS:
+            if num_corrupt > MAX_CORRUPT_PACKETS:
                 return
             yield from frames
         try:
@@ -267,7 +267,7 @@ class VideoReader:
                 self.num_corrupt_packets += 1  # later packets may be intact
 
 
-class _TimestampNormalizer:
+class TimestampNormalizer:
     """Makes nondecreasing seconds of timestamps that may be missing, jitter or restart."""
 
     def __init__(self, start: float | None, frame_duration: float) -> None:

@@ -1,1 +1,1 @@
-"""Look: image -> detect -> crop -> classify -> track -> annotate."""
+"""Recognize the expressions of an image: detect faces, crop, classify, fuse scores, annotate."""

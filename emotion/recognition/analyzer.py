@@ -16,8 +16,8 @@ from emotion.media.image_reader import ImageSource, as_rgb, rotate
 from emotion.model_store.store import get_default_model, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
-from emotion.recognition.detection import FaceDetector, min_face_size
-from emotion.recognition.detector_factory import make_detector
+from emotion.recognition.detectors.detection import FaceDetector, min_face_size
+from emotion.recognition.detectors.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings

@@ -61,7 +61,7 @@ def annotate(
     occupied = [face.box for face in faces]
     for position, face in enumerate(faces, 1):
         prefix = position if face.track_id is None else _format_track_name(face.track_id, names or {})
-        label = _render_label(
+        label = render_label(
             format_label(prefix, face, short=len(faces) > MAX_FULL_LABELS),
             face.display_label,
             _choose_font_size(face, out),
@@ -217,7 +217,7 @@ def _place_label(
 
 
 @lru_cache(maxsize=512)
-def _render_label(text: str, label: str, font_size: int) -> NDArray[np.float32]:
+def render_label(text: str, label: str, font_size: int) -> NDArray[np.float32]:
     """Render a label as RGBA float32 (h, w, 4), 0 to 1: its symbol and its text in black or white on its color."""
     look = get_style(label)
     font = _find_font(text, font_size) or ImageFont.load_default(font_size)

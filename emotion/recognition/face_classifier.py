@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emotion.model_store.store import get_default_model
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detection import FaceDetector
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.detection import FaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion
 
 

@@ -40,7 +40,7 @@ STREAM_COLUMNS: Final = (
 )
 
 SCORE_PREFIX: Final = "score_"  # of the columns of probabilities
-_CHUNK_FRAMES: Final = 2000  # decoded together
+CHUNK_FRAMES: Final = 2000  # decoded together
 
 
 def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
@@ -121,8 +121,8 @@ def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def stream_to_csv(frames: Sequence[str]) -> str:
     """Return the CSV text of `stream_table` of frames that are JSON texts."""
     # In chunks: an hour of decoded frames takes some hundred megabytes.
-    starts = range(0, len(frames), _CHUNK_FRAMES)
-    parts = [stream_table(map(json.loads, frames[start : start + _CHUNK_FRAMES])) for start in starts]
+    starts = range(0, len(frames), CHUNK_FRAMES)
+    parts = [stream_table(map(json.loads, frames[start : start + CHUNK_FRAMES])) for start in starts]
     with_faces = [part for part in parts if len(part)]
     return to_csv(pd.concat(with_faces, ignore_index=True) if with_faces else stream_table([]))
 

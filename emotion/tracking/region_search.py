@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.detection import search_scale
+from emotion.recognition.detectors.detection import search_scale
 
 # Side in pixels of the search window around a face, constant so that the network's input shape stays the same. At 160,
 # faces of 70 to 100 pixels were reduced, and some in profile were detected only by a search of the whole image.

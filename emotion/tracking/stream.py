@@ -21,7 +21,7 @@ from emotion.faces import Face, FrameResult
 from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.cropping import to_gray
-from emotion.recognition.detection import min_face_size
+from emotion.recognition.detectors.detection import min_face_size
 from emotion.tracking.calibration import Calibration
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost

@@ -112,7 +112,7 @@ class Tracker:
         self._advance_to(timestamp)
         detections = _remove_duplicates(faces)
         self.tracks = tuple(track for track in self.tracks if not self._is_expired(track, timestamp))
-        pairs = _assign_faces(self.tracks, detections, timestamp)
+        pairs = assign_faces(self.tracks, detections, timestamp)
         self._update_matched(pairs, searched, timestamp)
         matched = set(map(id, pairs.values()))
         started = self._start_tracks(
@@ -191,19 +191,19 @@ def _remove_duplicates(faces: Sequence[Face]) -> list[Face]:
     return [faces[index] for index in non_max_suppression(boxes, scores, max_containment=_DUPLICATE_OVERLAP)]
 
 
-def _assign_faces(tracks: Sequence[Track], faces: Sequence[Face], timestamp: float) -> dict[Track, Face]:
+def assign_faces(tracks: Sequence[Track], faces: Sequence[Face], timestamp: float) -> dict[Track, Face]:
     """Assign detections to tracks with the least total cost."""
     if not tracks or not faces:
         return {}
     age = np.array([timestamp - track.last_seen for track in tracks])
-    costs = _compute_costs(
+    costs = compute_costs(
         to_xyxy(track.predict(timestamp).box for track in tracks), to_xyxy(face.box for face in faces), age
     )
     rows, columns = linear_sum_assignment(costs)
     return {tracks[i]: faces[j] for i, j in zip(rows, columns, strict=True) if costs[i, j] < _FORBIDDEN_COST}
 
 
-def _compute_costs(
+def compute_costs(
     predicted_boxes: NDArray[np.float64], detected_boxes: NDArray[np.float64], age: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Compute the costs (n, m) of assigning detected boxes (m, 4) to predicted ones (n, 4).

@@ -109,7 +109,7 @@ def _export_onnx(
 ) -> float:
     outputs = network(samples if len(samples) > 1 else samples[0], training=False)
     expected = {name: np.asarray(outputs[name] if isinstance(outputs, dict) else outputs) for name in output_names}
-    exported = _to_onnx(network, input_shapes, output_names)
+    exported = to_onnx(network, input_shapes, output_names)
     write_atomic(folder / "model.onnx", exported.SerializeToString())
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     feed = {value.name: sample for value, sample in zip(network.inputs, samples, strict=True)}
@@ -122,7 +122,7 @@ def _export_onnx(
     return difference
 
 
-def _to_onnx(
+def to_onnx(
     network: keras.Model, input_shapes: Sequence[tuple[int | None, ...]], output_names: list[str]
 ) -> onnx.ModelProto:
     """Export by Keras, with the names that inputs and outputs have in the network."""

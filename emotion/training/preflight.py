@@ -23,7 +23,7 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle
 from emotion.storage import read_json
-from emotion.training.classifier.zoo import ArchitectureInfo
+from emotion.training.classifier.networks.zoo import ArchitectureInfo
 
 
 def check_dataset(

@@ -16,7 +16,7 @@ from emotion.jobs.job import Job
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
 from emotion.storage import read_json, read_json_or_empty
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 from emotion.training.runs.folder import (
     CONFIG_FILE,
     HISTORY_FILE,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from emotion.formatting import format_percent
-from emotion.recognition import detector_factory
+from emotion.recognition.detectors import detector_factory
 from emotion.ui import annotated_photo, messages, models, photo_cache
 from emotion.ui.session import SessionSettings
 

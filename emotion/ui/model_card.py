@@ -17,7 +17,7 @@ from emotion.model_store.store import ModelBundle
 from emotion.results import serialization
 from emotion.storage import read_json
 from emotion.training import prediction_tables, tables
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 from emotion.training.runs.predictions import ROBUSTNESS_FILE
 from emotion.ui import components, messages
 from emotion.ui.runs import run_table

@@ -8,9 +8,9 @@ import streamlit as st
 
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
-from emotion.recognition import detector_factory
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.detectors import detector_factory
 from emotion.recognition.settings import AnalyzerSettings
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
-from emotion.recognition import detector_factory
+from emotion.recognition.detectors import detector_factory
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 from emotion.tracking.label_smoothing import HYSTERESIS
 from emotion.ui.messages import error_box, escape_markdown

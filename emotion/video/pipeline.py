@@ -52,7 +52,7 @@ ANNOTATED_VIDEO_FILE: Final = "annotated.mp4"
 PREVIEW_FILE: Final = "preview.jpg"
 REGIONS_FILE: Final = "regions.jsonl"
 REDRAW_FOLDER: Final = "redraw"
-_PREVIEW_INTERVAL_SECONDS: Final = 0.5  # between two updates of the images that pages show during the analysis
+PREVIEW_INTERVAL_SECONDS: Final = 0.5  # between two updates of the images that pages show during the analysis
 _PREVIEW_MAX_SIDE: Final = 640
 _PREVIEW_JPEG_QUALITY: Final = 80
 _MIN_FREE_BYTES: Final = 50_000_000  # besides the annotated video, which gets about as large as its source
@@ -175,7 +175,7 @@ class _VideoPipeline:
         for filtered_frame in self._track_filter.push(decoded_frame, faces, self._stream.track_info):
             self._record_frame(filtered_frame, log_file)
         self._report_progress()
-        if time.monotonic() - self._last_preview_time >= _PREVIEW_INTERVAL_SECONDS:
+        if time.monotonic() - self._last_preview_time >= PREVIEW_INTERVAL_SECONDS:
             self._write_previews()
 
     def _record_frame(self, filtered_frame: FilteredFrame, log_file: TextIO) -> None:

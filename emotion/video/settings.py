@@ -11,7 +11,12 @@ from emotion.errors import EmotionError, JobError, SettingsError, VideoError
 from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detector_factory import available_detectors, find_yunet, make_detector, trained_detectors
+from emotion.recognition.detectors.detector_factory import (
+    available_detectors,
+    find_yunet,
+    make_detector,
+    trained_detectors,
+)
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance

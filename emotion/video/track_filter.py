@@ -22,8 +22,8 @@ _MIN_TRACK_SECONDS: Final = 0.3
 _MAX_INTERVAL_SECONDS: Final = 0.165  # between processed frames, beyond which the length of a track is unknown
 _SHORT_VIDEO_SECONDS: Final = 1.0  # below, no minimum length applies
 _DELAY_SECONDS: Final = 0.4  # that frames are held back, so that a face counts from its first frame on
-_SOFT_LIMIT_BYTES: Final = 100_000_000  # of held frames; above, they are held only for the minimum track length
-_MAX_PENDING_BYTES: Final = 300_000_000  # of held frames; at 4K and 60 fps a face counts a tenth of a second late
+SOFT_LIMIT_BYTES: Final = 100_000_000  # of held frames; above, they are held only for the minimum track length
+MAX_PENDING_BYTES: Final = 300_000_000  # of held frames; at 4K and 60 fps a face counts a tenth of a second late
 _MAX_LOST_SECONDS: Final = 5.0  # after which a track never continues
 
 Faces = tuple[Face, ...]
@@ -116,8 +116,8 @@ class TrackFilter:
 
     def _is_full(self, timestamp: float) -> bool:
         pending_bytes = sum(frame.frame.image.nbytes for frame in self._pending)
-        return pending_bytes > _MAX_PENDING_BYTES or (
-            pending_bytes > _SOFT_LIMIT_BYTES and timestamp - self._pending[0].frame.timestamp > self._min_seconds
+        return pending_bytes > MAX_PENDING_BYTES or (
+            pending_bytes > SOFT_LIMIT_BYTES and timestamp - self._pending[0].frame.timestamp > self._min_seconds
         )
 
     def _pop_frame(self) -> FilteredFrame:

@@ -14,8 +14,8 @@ import pytest
 from emotion.benchmarks import steps
 from emotion.cli.main import main
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.detector_factory import available_detectors
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors.detector_factory import available_detectors
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "draw", "total"]
@@ -29,10 +29,11 @@ def only_haar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "available_detectors", lambda: ("haar",))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("only_haar")
 def test_rows_have_every_step_for_one_and_for_eight_faces(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     start = {"step": "start", "detector": "haar", "num_faces": 1, "ms": 1.0}
-    monkeypatch.setattr(steps, "_measure_cold_start", lambda name: start)
+    monkeypatch.setattr(steps, "measure_cold_start", lambda name: start)
     rows = steps.benchmark_steps(tiny, num_repeats=1)
     assert [row["step"] for row in rows] == [*STEPS, *STEPS, "start"]
     for row in rows:
@@ -67,13 +68,13 @@ def test_frames_have_as_many_faces_as_requested(num_faces: int) -> None:
 
 def test_the_warm_up_calls_do_not_count() -> None:
     calls: list[int] = []
-    assert steps._measure_median_ms(lambda: calls.append(1), 5) < 1000
+    assert steps.measure_median_ms(lambda: calls.append(1), 5) < 1000
     assert len(calls) == 8
 
 
 @pytest.mark.slow
 def test_a_cold_start_has_duration_and_peak_memory() -> None:
-    rows = [steps._measure_cold_start(name) for name in available_detectors()]
+    rows = [steps.measure_cold_start(name) for name in available_detectors()]
     for row in rows:
         assert (row["step"], row["num_faces"]) == ("start", 1)
         assert 50 < row["ms"] < 60_000
@@ -85,8 +86,8 @@ def test_a_cold_start_has_duration_and_peak_memory() -> None:
 def test_the_command_prints_every_step_of_every_detector(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measure = steps._measure_median_ms
-    monkeypatch.setattr(steps, "_measure_median_ms", lambda step, num_repeats: measure(step, 1))
+    measure = steps.measure_median_ms
+    monkeypatch.setattr(steps, "measure_median_ms", lambda step, num_repeats: measure(step, 1))
     assert main(["benchmark", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     names = available_detectors()

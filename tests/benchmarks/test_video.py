@@ -9,7 +9,7 @@ import pytest
 from emotion.benchmarks import video
 from emotion.media.video_reader import VideoReader
 from emotion.model_store.store import ModelBundle
-from emotion.recognition.detector_factory import make_detector
+from emotion.recognition.detectors.detector_factory import make_detector
 
 
 @pytest.mark.slow

@@ -49,8 +49,8 @@ def start_browser() -> Iterator[Callable[..., Any]]:
             return opened[-1]
 
         yield start
-        for one in opened:
-            one.close()
+        for opened_browser in opened:
+            opened_browser.close()
 
 
 @pytest.fixture(scope="package")
@@ -61,7 +61,7 @@ def browser(start_browser: Callable[..., Any]) -> Any:
 
 @contextmanager
 def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
-    """The address of an app of its own, with the detector that is always there; `flags` are Streamlit's."""
+    """Yield the address of a new app with the detector that is always available; `flags` are Streamlit's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -95,17 +95,17 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def app() -> Iterator[str]:
-    """The address of an app for all tests."""
+    """Yield the address of the app of all tests."""
     with started() as url:
         yield url
 
 
 @pytest.fixture(scope="package")
 def video_url(app: str, browser: Any) -> Iterator[str]:
-    """The address of the sample after it was read; it is removed at the end."""
+    """Yield the address of the analyzed sample video, which is deleted at the end."""
     from playwright.sync_api import expect
 
-    before = {one.folder for one in library.list_videos()}
+    before = {video.folder for video in library.list_videos()}
     page = browser.new_page()
     try:
         page.goto(f"{app}/video")
@@ -118,14 +118,14 @@ def video_url(app: str, browser: Any) -> Iterator[str]:
         yield page.url
     finally:
         page.close()
-        for one in library.list_videos():
-            if one.folder not in before:
-                library.delete(one.folder)
+        for video in library.list_videos():
+            if video.folder not in before:
+                library.delete(video.folder)
 
 
 @pytest.fixture
 def start_app() -> Callable[..., Any]:
-    """`with start_app(*flags) as url`: an app that nobody has visited yet."""
+    """`with start_app(*flags) as url`: a new app without visitors."""
     return started
 
 
@@ -133,24 +133,24 @@ def start_app() -> Callable[..., Any]:
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """`open_page(url, width=1280, within=browser)`: a page that fails the test for a dialog, an error, or a request
     elsewhere."""
-    contexts, wrong = [], []
+    contexts, problems = [], []
 
-    def open_it(url: str, width: int = 1280, within: Any = browser) -> Any:
+    def open_url(url: str, width: int = 1280, within: Any = browser) -> Any:
         context = within.new_context(viewport={"width": width, "height": 800})
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("request", lambda request: None if is_local(request.url) else wrong.append(request.url))
+        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on("request", lambda request: None if is_local(request.url) else problems.append(request.url))
         page.goto(url)
         return page
 
-    yield open_it
-    seen = list(wrong)  # what closing breaks off does not count
+    yield open_url
+    found = list(problems)  # requests that closing aborts do not count
     for context in contexts:
         context.close()
-    assert seen == []
+    assert found == []
 
 
 def is_local(url: str) -> bool:

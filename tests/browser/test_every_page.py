@@ -1,5 +1,5 @@
-"""Every page in a real browser, wide and as on a phone, light and dark: nothing complains, nothing sticks out, and who
-uses a keyboard or a screen reader gets along. Pictures of all of them are left in out/screens."""
+"""Every page in a real browser, on a desktop and on a phone, light and dark: no errors, no overflow, and no violations
+of the accessibility rules. Screenshots are left in out/screens."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,19 +14,19 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
-SCREENS = Path(__file__).resolve().parents[2] / "out" / "screens"
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screens"
 PAGES = ("home", "webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs")
-LOOKS = [(1280, "light"), (400, "dark")]  # both widths and both color; all four take minutes more, and found the same
+WINDOWS = [(1280, "light"), (400, "dark")]  # both widths and both color schemes; all four combinations found the same
 
 
 class Visit(NamedTuple):
-    """A page that was opened, and what it complained of."""
+    """An opened page, and the errors of its console."""
 
     page: Page
-    complaints: list[str]
+    errors: list[str]
 
 
-@pytest.fixture(params=LOOKS, ids=[f"{width}-{scheme}" for width, scheme in LOOKS])
+@pytest.fixture(params=WINDOWS, ids=[f"{width}-{scheme}" for width, scheme in WINDOWS])
 def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterator[Callable[[str], Visit]]:
     """`visit(name)` in a window of one width and color scheme."""
     width, scheme = request.param
@@ -35,27 +35,28 @@ def visit(request: pytest.FixtureRequest, browser: Browser, app: str) -> Iterato
     )
     context.set_default_timeout(60_000)
 
-    def open_it(name: str) -> Visit:
-        page, complaints = context.new_page(), list[str]()
+    def open_page(name: str) -> Visit:
+        page, errors = context.new_page(), list[str]()
         page.on(
-            "console", lambda said: complaints.append(said.text) if said.type == "error" and not probe(said) else None
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" and not is_probe(message) else None,
         )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{app}/{'' if name == 'home' else name}")
         expect(page.locator("h1")).to_be_visible()
-        settled(page)
-        return Visit(page, complaints)
+        wait_until_settled(page)
+        return Visit(page, errors)
 
-    yield open_it
+    yield open_page
     context.close()
 
 
-def probe(said: Any) -> bool:
-    """Streamlit asks for its server below the address of the page first, and is told that there is none."""
-    return said.location["url"].endswith(("/_stcore/health", "/_stcore/host-config"))
+def is_probe(message: Any) -> bool:
+    """Return whether Streamlit looked for its server below the address of the page, where there is none."""
+    return message.location["url"].endswith(("/_stcore/health", "/_stcore/host-config"))
 
 
-def settled(page: Page) -> None:
+def wait_until_settled(page: Page) -> None:
     """Wait until nothing new was drawn for a second."""
     before = None
     for _ in range(60):
@@ -64,57 +65,57 @@ def settled(page: Page) -> None:
             return
         before = now
         page.wait_for_timeout(1000)
-    pytest.fail("the page never comes to rest")
+    pytest.fail("the page changes without end")
 
 
-def check(page: Page, called: str) -> None:
-    """Nothing sticks out, everything has a name and can be read; a picture of it is kept."""
+def check(page: Page, name_of_screenshot: str) -> None:
+    """Check that nothing is wider than the window and that no rule is violated; keep a screenshot."""
     size = page.viewport_size or {"width": 0}
     scheme = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENS / f"{called}-{size['width']}-{scheme}.png")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name_of_screenshot}-{size['width']}-{scheme}.png")
     for where in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
         assert page.evaluate(f"() => {where}.scrollWidth - {where}.clientWidth") <= 0, where
     assert violations(page) == []
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong; what Streamlit makes pale for a moment, while it draws it anew, does not count."""
+    """Return the violations that axe finds, except for elements that Streamlit fades while it redraws them."""
     found: list[str] = []
     for _ in range(3):
-        said = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).response
-        found = [told(one) for one in said["violations"] if not streamlits_own(page, one)]
+        response = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}).response
+        found = [describe(each) for each in response["violations"] if not is_streamlits_own(page, each)]
         if not found:
             break
         page.wait_for_timeout(1000)
     return found
 
 
-def streamlits_own(page: Page, violation: dict[str, Any]) -> bool:
-    """The menu of pages is a list with a `div` in it, which Streamlit makes and we cannot change."""
+def is_streamlits_own(page: Page, violation: dict[str, Any]) -> bool:
+    """Return whether the violation is in the menu of pages, a list with a `div` in it, which is made by Streamlit."""
     inside = "q => document.querySelector(q).closest('[data-testid=stSidebarNav]') !== null"
     return violation["id"] in ("list", "listitem") and all(
         page.evaluate(inside, node["target"][0]) for node in violation["nodes"]
     )
 
 
-def told(violation: dict[str, Any]) -> str:
+def describe(violation: dict[str, Any]) -> str:
     nodes = [f"{node['html'][:160]} ({node['failureSummary'][:200]})" for node in violation["nodes"][:4]]
     return f"{violation['id']}, {len(violation['nodes'])} times: {'; '.join(nodes)}"
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_first_visit_has_no_violations(visit: Callable[[str], Visit], name: str) -> None:
-    page, complaints = visit(name)
+    page, errors = visit(name)
     check(page, name)
-    assert complaints == []
+    assert errors == []
 
 
 def photos(page: Page) -> None:
     page.get_by_role("button", name="Try a group").click()
     expect(page.get_by_text("All faces in a table")).to_be_visible()
     expect(page.get_by_text("What speaks for")).to_be_visible()
-    settled(page)
+    wait_until_settled(page)
 
 
 def demo(page: Page) -> None:
@@ -127,15 +128,15 @@ def demo(page: Page) -> None:
 def test_page_with_data_has_no_violations(
     visit: Callable[[str], Visit], name: str, fill: Callable[[Page], None]
 ) -> None:
-    page, complaints = visit(name)
+    page, errors = visit(name)
     fill(page)
     check(page, f"{name}-full")
-    assert complaints == []
+    assert errors == []
 
 
 def test_video_page_has_no_violations(visit: Callable[[str], Visit], video_url: str) -> None:
-    page, complaints = visit(video_url.rsplit("/", 1)[1])
+    page, errors = visit(video_url.rsplit("/", 1)[1])
     expect(page.locator(".lane .ribbon").first).to_be_visible()
-    settled(page)
+    wait_until_settled(page)
     check(page, "video-full")
-    assert complaints == []
+    assert errors == []

@@ -111,7 +111,7 @@ def enable(page: Page) -> Locator:
 
 
 def playing(page: Page) -> Locator:
-    """The video, as soon as its time goes on."""
+    """Return the video as soon as it plays."""
     video = stream(page).locator("video")
     first = poll(page, lambda: video.count() and video.evaluate("video => video.currentTime"), "the video")
     poll(page, lambda: video.evaluate("video => video.currentTime") > first + 0.5, "the video going on")
@@ -306,16 +306,16 @@ def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open
     poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
     stop.click()
     expect(page.get_by_text("in 640 × 480 pixels")).to_be_visible()
-    said = set()
+    cards = set()
     for _ in range(3):
         for name, start in (("Video (MP4)", b"ftyp"), ("Table (CSV)", b"time"), ("Data (JSON)", b'"pro')):
             with page.expect_download() as download:
                 page.get_by_role("button", name=name).click()
             content = Path(download.value.path()).read_bytes()
             assert start in content[:16]
-            said |= {tuple(card) for card in page.locator(".card").evaluate_all(SAY)}
-    assert said
-    for title, reason, first, second in said:
+            cards |= {tuple(card) for card in page.locator(".card").evaluate_all(SAY)}
+    assert cards
+    for title, reason, first, second in cards:
         check_card(title, reason, first, second)
 
 
@@ -356,9 +356,9 @@ def test_diagnostics_find_the_failure(
         page.wait_for_timeout(1000)  # it opens slowly; a click on what still moves goes past it
     check.click()
     expect(alert).to_contain_text(words)
-    said = []
-    for _ in range(15):  # and goes on saying so while the page is refreshed
+    counts = []
+    for _ in range(15):  # the message stays while the page is refreshed
         page.wait_for_timeout(200)
-        said.append(alert.count())
-    assert said.count(1) >= 13, said  # on a slow machine one look falls between two pictures of the page
+        counts.append(alert.count())
+    assert counts.count(1) >= 13, counts  # on a slow machine one count falls between two states of the page
     expect(alert).to_contain_text(words)

@@ -52,11 +52,11 @@ def test_a_photo_gets_boxes_scores_and_files(app: str, open_page: Open, sample_f
     assert (box.get_attribute("aria-label") or "").startswith("Face 1: ")
     assert page.locator(".stage img").get_attribute("alt")
     expect(page.locator(".chip")).to_contain_text("1 ")
-    area, picture = box.bounding_box(), page.locator(".stage").bounding_box()
+    area, stage = box.bounding_box(), page.locator(".stage").bounding_box()
     assert area is not None
-    assert picture is not None
-    centre = (area["x"] + area["width"] / 2 - picture["x"]) / picture["width"]
-    assert centre == pytest.approx(225 / 512, abs=0.03), "the box lies on the face"
+    assert stage is not None
+    center = (area["x"] + area["width"] / 2 - stage["x"]) / stage["width"]
+    assert center == pytest.approx(225 / 512, abs=0.03), "the box lies on the face"
     box.hover()
     expect(page.locator(".tip .row")).to_have_count(8)
     with page.expect_download() as download:

@@ -1,4 +1,4 @@
-"""What the server of the app lets in and gives out, asked without a browser, as somebody who means harm would."""
+"""Requests to the server of the app without a browser, as an attacker would send them."""
 
 import http.client
 import socket

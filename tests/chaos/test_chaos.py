@@ -31,12 +31,10 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return make_tasks(tmp_path_factory.mktemp("chaos"))
 
 
-@pytest.mark.parametrize(("name", "count"), [("video", 3), ("dataset build", 3)])
-def test_killed_tasks_resume_with_the_same_result(
-    tasks: dict[str, Task], tmp_path: Path, name: str, count: int
-) -> None:
-    num_kills, num_runs = kill_repeatedly(tasks[name], count, tmp_path, seed=1)
-    assert num_kills == count
+@pytest.mark.parametrize("name", ["video", "dataset build"])
+def test_killed_tasks_resume_with_the_same_result(tasks: dict[str, Task], tmp_path: Path, name: str) -> None:
+    num_kills, num_runs = kill_repeatedly(tasks[name], 1, tmp_path, seed=1)
+    assert num_kills == 1
     assert num_runs >= 1
 
 
@@ -47,43 +45,50 @@ def test_races_reused_pids_and_orphans_violate_nothing(tmp_path: Path) -> None:
     orphan_child(0, tmp_path)
 
 
-UNSAFE_WRITER = """
+COUNTER = """
 import sys, time
 from pathlib import Path
 from emotion.jobs.reporter import job_context
 folder = Path(sys.argv[1])
 with job_context(folder) as report:
     for index in range(400):
-        with open(folder / "value.json", "w") as file:  # not atomic
+        time.sleep(0.004)
+        report.progress(index + 1, 400)
+"""
+# Not atomic.
+UNSAFE_WRITER = COUNTER.replace(
+    "        time.sleep(0.004)\n",
+    """\
+        with open(folder / "value.json", "w") as file:
             file.write('{"rows": [')
             file.flush()
             time.sleep(0.004)
             file.write("1]}")
-        report.progress(index + 1, 400)
-"""
+""",
+)
 
 
-def make_unsafe_task() -> Task:
-    """Return a task that does not write atomically."""
+def make_task(program: str) -> Task:
+    """Return a task that runs `program`, keeps nothing and always has the same result."""
 
-    def start_writer(folder: Path) -> Job:
+    def start(folder: Path) -> Job:
         folder.mkdir(parents=True, exist_ok=True)
-        return jobs.start_job([str(folder)], folder, command=[sys.executable, "-c", UNSAFE_WRITER])
+        return jobs.start_job([str(folder)], folder, command=[sys.executable, "-c", program])
 
-    return Task("unsafe", start_writer, lambda job: start_writer(job.folder), lambda job: 0, lambda job: "")
+    return Task("small", start, lambda job: start(job.folder), lambda job: 0, lambda job: "")
 
 
 def test_an_incomplete_file_is_detected(tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"value\.json is damaged"):
-        kill_repeatedly(make_unsafe_task(), 12, tmp_path / "kills", seed=1)
+        kill_repeatedly(make_task(UNSAFE_WRITER), 12, tmp_path / "kills", seed=1)
 
 
-def test_another_result_or_lost_results_are_detected(tasks: dict[str, Task], tmp_path: Path) -> None:
+def test_another_result_or_lost_results_are_detected(tmp_path: Path) -> None:
     counter = iter(range(10**6))
-    unstable = replace(tasks["dataset build"], result=lambda job: str(next(counter)))
+    unstable = replace(make_task(COUNTER), result=lambda job: str(next(counter)))
     with pytest.raises(InvariantViolation, match="another result"):
         kill_repeatedly(unstable, 1, tmp_path / "unstable", seed=1)
-    losing = replace(tasks["dataset build"], count_kept=lambda job: -next(counter))
+    losing = replace(make_task(COUNTER), count_kept=lambda job: -next(counter))
     with pytest.raises(InvariantViolation, match="lost results"):
         kill_repeatedly(losing, 3, tmp_path / "losing", seed=1)
 

@@ -235,7 +235,7 @@ def test_json_is_one_object_per_line(analyze: Run, sample_file: Path, tmp_path: 
     [
         ("blank.png", "blank.png: no face\n"),
         ("photo.jpg --min-confidence 1", "photo.jpg: 1 unsure\n"),
-        ("photo.jpg --detection-threshold 1 --detector haar", "photo.jpg: no face\n"),
+        ("photo.jpg --detection-threshold 1 --detector haar --max-side 320", "photo.jpg: no face\n"),
         ("photo.jpg --max-side 30", "photo.jpg: no face\n"),
         ("blank.png blank.png", "blank.png: no face\n" * 2),
     ],

@@ -14,7 +14,7 @@ from emotion.datasets.readers.loaders import load_dataset
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
 from tests.training.making import (
-    write_picture,
+    write_image,
 )
 
 FOLDERS = ("train", "validation", "test")
@@ -53,7 +53,7 @@ def load_or_none(path: Path) -> Dataset | None:
 
 def write_tree(root: Path, data: Dataset, *, label_folders: tuple[str, ...] = FER2013_LABELS, splits: bool) -> None:
     for row, (image, label, split) in enumerate(zip(data.images, data.labels, data.split, strict=True)):
-        write_picture(root / (FOLDERS[split] if splits else "") / label_folders[label] / f"{row}.png", image)
+        write_image(root / (FOLDERS[split] if splits else "") / label_folders[label] / f"{row}.png", image)
 
 
 def count_images(data: Dataset) -> Counter[tuple[bytes, str, int]]:

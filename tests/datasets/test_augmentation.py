@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion.datasets.augmentation import Augmentation, augment
-from tests.training.making import UNCHANGED, pictures
+from tests.training.making import UNCHANGED, random_images
 
 COUNT = 300
 SHARE = st.floats(0, 1)
@@ -50,32 +50,30 @@ def locate_dot(image: NDArray[np.uint8], left: int = 0, right: int = 48) -> NDAr
     return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     count=st.integers(0, 5), size=st.integers(8, 64), amount=AMOUNTS, seed=st.integers(0, 2**63), flips=st.integers(0)
 )
 def test_output_has_shape_and_type_and_depends_only_on_the_seed(
     count: int, size: int, amount: Augmentation, seed: int, flips: int
 ) -> None:
-    images = pictures(count)
+    images = random_images(count)
     flip = np.array([flips >> i & 1 for i in range(count)], bool)
     out = augment(images, size, flip, amount, np.random.default_rng(seed))
     assert out.dtype == np.uint8
     assert out.shape == (count, size, size)
-    np.testing.assert_array_equal(images, pictures(count))
+    np.testing.assert_array_equal(images, random_images(count))
     assert augment(images, size, flip, amount, np.random.default_rng(seed)).tobytes() == out.tobytes()
 
 
 def test_every_seed_and_every_image_of_a_batch_changes_differently() -> None:
-    same = np.repeat(pictures(1), 20, axis=0)
+    same = np.repeat(random_images(1), 20, axis=0)
     out = change(same, Augmentation())
     assert len({image.tobytes() for image in (*out, *change(same, Augmentation(), seed=1), same[0])}) == 41
 
 
 @given(flips=st.lists(st.booleans(), min_size=1, max_size=6))
-@settings(deadline=None)
 def test_without_amounts_images_are_only_mirrored(flips: list[bool]) -> None:
-    images = pictures(len(flips))
+    images = random_images(len(flips))
     out = augment(images, 48, np.array(flips), UNCHANGED, np.random.default_rng(0))
     for before, after, flip in zip(images, out, flips, strict=True):
         np.testing.assert_array_equal(after, before[:, ::-1] if flip else before)
@@ -117,7 +115,7 @@ def test_rotation_reaches_its_limit_in_both_directions_around_the_center(limit: 
 
 
 def test_brightness_is_added_to_every_pixel() -> None:
-    gray = np.clip(pictures(1), 60, 190).repeat(COUNT, axis=0)
+    gray = np.clip(random_images(1), 60, 190).repeat(COUNT, axis=0)
     difference = change(gray, replace(UNCHANGED, brightness=30)).astype(int) - gray
     assert (np.ptp(difference, axis=(1, 2)) == 0).all()
     assert difference.min() in (-30, -29)
@@ -143,7 +141,7 @@ def test_contrast_and_gamma_keep_the_order_of_gray_levels() -> None:
 
 
 def test_erasing_fills_one_box_with_one_gray() -> None:
-    image = pictures(1)
+    image = random_images(1)
     out = change(image.repeat(COUNT, axis=0), replace(UNCHANGED, erase_prob=1))
     shares, grays = [], set()
     for after in out:
@@ -159,7 +157,7 @@ def test_erasing_fills_one_box_with_one_gray() -> None:
 
 @pytest.mark.parametrize("name", ["erase_prob", "blur_prob", "noise_prob", "jpeg_prob", "low_resolution_prob"])
 def test_probability_is_the_share_of_changed_images(name: str) -> None:
-    images = pictures(COUNT)
+    images = random_images(COUNT)
     for share in (0.0, 0.3, 1.0):
         out = change(images, replace(UNCHANGED, **{name: share}))
         changed_share = (out != images).any(axis=(1, 2)).mean()
@@ -170,7 +168,7 @@ def test_blur_and_low_resolution_remove_detail_and_noise_adds_it() -> None:
     def detail(images: NDArray[np.uint8]) -> float:
         return float(np.abs(np.diff(images.astype(float), axis=2)).mean())
 
-    images = pictures(50)
+    images = random_images(50)
     assert detail(change(images, replace(UNCHANGED, blur_prob=1))) < detail(images) * 0.8
     assert detail(change(images, replace(UNCHANGED, low_resolution_prob=1))) < detail(images) * 0.8
     flat = np.full((50, 48, 48), 128, np.uint8)

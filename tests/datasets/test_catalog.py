@@ -12,7 +12,7 @@ from emotion.datasets import catalog
 from emotion.datasets.catalog import DatasetInfo, list_datasets
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
-from tests.training.making import arrays_of, dataset, pictures, write_fer2013, write_npz, write_picture
+from tests.training.making import dataset, random_images, to_arrays, write_fer2013, write_image, write_npz
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +43,8 @@ def count_rows(info: DatasetInfo) -> DatasetInfo:
 
 def write_tree(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
     for index, (label, count) in enumerate(counts.items()):
-        for number, image in enumerate(pictures(count, seed + index)):
-            write_picture(folder / label / f"{number}.png", image)
+        for number, image in enumerate(random_images(count, seed + index)):
+            write_image(folder / label / f"{number}.png", image)
     return folder
 
 
@@ -56,7 +56,7 @@ def test_missing_folders_give_an_empty_list(data: Path) -> None:
 
 
 def test_counts_of_files_equal_the_loaded_rows(data: Path) -> None:
-    write_npz(data / "voted.npz", arrays_of(dataset(20, 7, 5)))
+    write_npz(data / "voted.npz", to_arrays(dataset(20, 7, 5)))
     info = get_single()
     assert (info.name, info.num_faces, info.split_counts, info.has_ferplus) == ("voted", 32, (20, 7, 5), True)
     assert info == count_rows(info)
@@ -87,9 +87,9 @@ def test_counts_of_folders_equal_the_loaded_rows(data: Path, splits: tuple[str, 
 def test_changes_are_found(data: Path) -> None:
     folder = write_tree(data / "sets" / "mine", {"happy": 3})
     assert get_single().num_faces == 3
-    write_picture(folder / "sad" / "late.png", pictures(1)[0])
+    write_image(folder / "sad" / "late.png", random_images(1)[0])
     assert (get_single().num_faces, get_single().labels) == (4, ("happy", "sad"))
-    write_picture(folder / "sad" / "later.png", pictures(1)[0])
+    write_image(folder / "sad" / "later.png", random_images(1)[0])
     assert get_single().num_faces == 5
 
 
@@ -97,8 +97,8 @@ def test_each_file_that_is_not_a_data_set_gives_an_error(data: Path) -> None:
     (data / "sets" / "empty").mkdir()
     (data / "sets" / ".mine.building" / "set" / "train" / "happy").mkdir(parents=True)
     (data / "broken.npz").write_bytes(b"PK no archive")
-    np.savez(data / "other.npz", faces=pictures(2))
-    np.savez(data / "labels.npz", images=pictures(2), label=np.array([0, 9]), usage=np.array([0, 0]))
+    np.savez(data / "other.npz", faces=random_images(2))
+    np.savez(data / "labels.npz", images=random_images(2), label=np.array([0, 9]), usage=np.array([0, 0]))
     (data / "votes.csv").write_text("Usage,Image name,neutral\n")
     (data / "empty.csv").write_text("emotion,pixels,Usage\n")
     (data / "notes.txt").write_text("not a data set")
@@ -110,7 +110,7 @@ def test_each_file_that_is_not_a_data_set_gives_an_error(data: Path) -> None:
 
 
 def test_environment_variable_adds_a_data_set(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = write_npz(tmp_path / "fer.npz", arrays_of(dataset(7)))
+    file = write_npz(tmp_path / "fer.npz", to_arrays(dataset(7)))
     monkeypatch.setenv(catalog.DATA_ENV_VAR, str(file))
     assert get_single().path == file
     monkeypatch.setenv(catalog.DATA_ENV_VAR, str(tmp_path))  # a folder of tables
@@ -125,5 +125,5 @@ def test_environment_variable_adds_a_data_set(data: Path, tmp_path: Path, monkey
 
 def test_equal_names_are_numbered(data: Path) -> None:
     write_tree(data / "sets" / "fer", {"happy": 2})
-    write_npz(data / "fer.npz", arrays_of(dataset(7)))
+    write_npz(data / "fer.npz", to_arrays(dataset(7)))
     assert sorted(info.name for info in list_datasets().datasets) == ["fer", "fer (2)"]

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,7 +22,7 @@ from emotion.datasets.dataset import (
 )
 from tests.training.making import (
     dataset,
-    pictures,
+    random_images,
 )
 
 
@@ -49,12 +49,11 @@ VOTES = hnp.arrays(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
 @given(votes=VOTES, data=st.data())
 def test_majority_equals_a_slow_oracle(votes: np.ndarray, data: st.DataObject) -> None:
     has_votes = np.array(data.draw(st.lists(st.booleans(), min_size=len(votes), max_size=len(votes))))
     faces = Dataset(
-        pictures(len(votes)),
+        random_images(len(votes)),
         np.zeros(len(votes), np.int8),
         np.zeros(len(votes), np.int8),
         votes=votes,
@@ -124,6 +123,7 @@ def test_without_votes_only_blank_images_are_non_faces() -> None:
     assert len(majority_vote(empty)) == len(is_non_face(empty)) == 0
 
 
+@pytest.mark.slow
 def test_fer2013_has_the_published_counts(real: Dataset) -> None:
     assert len(real) == 35_887
     assert [len(real.rows_in(split)) for split in datasets_dataset.SPLITS] == [28_709, 3_589, 3_589]

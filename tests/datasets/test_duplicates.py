@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ from emotion.datasets.duplicates import (
     near_duplicate_cache_path,
 )
 from emotion.media.image_array import ImageArray
-from tests.training.making import pictures
+from tests.training.making import random_images
 
 
 def jpeg(image: ImageArray) -> ImageArray:
@@ -61,12 +61,12 @@ def test_changed_copy_is_a_near_duplicate(faces: ImageArray, change: str) -> Non
 
 
 def test_different_images_are_not_near_duplicates(faces: ImageArray) -> None:
-    assert group_near_duplicates(np.concatenate([faces, pictures(60)])).tolist() == [*range(80)]
+    assert group_near_duplicates(np.concatenate([faces, random_images(60)])).tolist() == [*range(80)]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_or_one_image_is_grouped(count: int) -> None:
-    assert group_near_duplicates(pictures(3)[:count]).tolist() == [*range(count)]
+    assert group_near_duplicates(random_images(3)[:count]).tolist() == [*range(count)]
 
 
 def test_blank_images_are_grouped_only_by_equal_gray() -> None:
@@ -75,7 +75,7 @@ def test_blank_images_are_grouped_only_by_equal_gray() -> None:
 
 
 def test_more_images_than_one_chunk_are_compared() -> None:
-    images = np.concatenate([pictures(600), pictures(600)[::-1]])
+    images = np.concatenate([random_images(600), random_images(600)[::-1]])
     assert group_near_duplicates(images).tolist() == [*range(600), *range(599, -1, -1)]
 
 
@@ -102,12 +102,13 @@ def test_groups_of_fingerprints_equal_a_slow_oracle(hashes: list[int], thumbnail
 
 
 def test_many_frames_of_one_face_are_joined_in_chunks(faces: ImageArray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.datasets.duplicates._CHUNK_PAIRS", 7)
+    monkeypatch.setattr("emotion.datasets.duplicates.CHUNK_PAIRS", 7)
     noise = np.random.default_rng(0).integers(-3, 4, (40, 3, 48, 48))
     frames = np.clip(faces[:3].astype(int) + noise, 0, 255).astype(np.uint8).reshape(-1, 48, 48)
     assert group_near_duplicates(frames).tolist() == [0, 1, 2] * 40
 
 
+@pytest.mark.slow
 def test_few_faces_of_fer2013_are_near_duplicates(real: Dataset) -> None:
     rows = np.random.default_rng(0).permutation(len(real))[:3000]
     groups = group_near_duplicates(real.images[rows])
@@ -126,10 +127,9 @@ def test_fingerprints_do_not_depend_on_the_size(faces: ImageArray) -> None:
     assert group_fingerprints(both).tolist() == [*range(20)] * 2
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), max_size=25))
 def test_duplicate_report_equals_a_slow_oracle(rows: list[tuple[int, int, int]]) -> None:
-    pool = pictures(6)
+    pool = random_images(6)
     pool[5] = 128
     image_index, labels, split = (np.array([row[i] for row in rows], np.int8) for i in range(3))
     data = Dataset(pool[image_index], labels, split)

@@ -50,6 +50,7 @@ def test_frames_are_repeatable_and_periodic(camera: DemoCamera, index: int, num_
     assert mean_difference(camera.frame_at(seconds), camera.frame_at(seconds + num_loops * LOOP_SECONDS)) < 0.5
 
 
+@pytest.mark.slow
 def test_consecutive_frames_differ_little(camera: DemoCamera) -> None:
     """Also where a fade or the loop starts."""
     reference = mean_difference(camera.frame_at(0), camera.frame_at(7))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -21,7 +21,6 @@ def test_a_print_keeps_the_order_of_gray_levels() -> None:
     assert (framed_print(gray, 100)[0] == framed_print(gray, 100)[0, 0]).all(), "the border is white"
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.floats(-200, 300), st.floats(-200, 300), st.floats(1, 150), st.floats(-90, 90))
 def test_only_pixels_near_the_print_change(x: float, y: float, side: float, degrees: float) -> None:
     wall = background(120, 90)

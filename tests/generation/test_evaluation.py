@@ -252,6 +252,7 @@ def test_only_a_generator_keeps_a_valid_evaluation(
 # --- the command -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_evaluates_and_saves(
     generator_folder: Path, classifier_bundle: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,7 +290,7 @@ def test_the_command_evaluates_and_saves(
 def test_small_classifiers_are_trained_on_both_kinds_of_faces(
     generator_folder: Path, data: Dataset, classifier_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "_TRAIN_EPOCHS", 2)
+    monkeypatch.setattr(evaluation, "TRAIN_EPOCHS", 2)
     result = evaluate_generator(
         open_model(generator_folder),
         data,

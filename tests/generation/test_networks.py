@@ -160,7 +160,7 @@ def test_an_export_with_other_output_is_refused(
     for constant in modified.graph.initializer:
         if constant.data_type == onnx.TensorProto.FLOAT and len(constant.dims) == 4:
             constant.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(constant) * 1.01, constant.name))
-    monkeypatch.setattr(export, "_to_onnx", lambda *args: modified)
+    monkeypatch.setattr(export, "to_onnx", lambda *args: modified)
     with pytest.raises(ModelError, match=r"differs from the trained one by .*; expected less than 0\.1"):
         export.export_generator(exported[1], tmp_path)
 

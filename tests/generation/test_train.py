@@ -107,7 +107,7 @@ def test_sample_sheets_are_part_of_the_model(run: Path, monkeypatch: pytest.Monk
         assert np.abs(part.astype(int) - sheet).mean() < 12
     from emotion.generation import sample_sheets
 
-    monkeypatch.setattr(sample_sheets, "_MAX_SHEETS", 2)
+    monkeypatch.setattr(sample_sheets, "MAX_SHEETS", 2)
     assert sample_sheets.save_sheets(run, 3) == [1, 3]
     (run / "samples" / "epoch-001.png").unlink()
     assert sample_sheets.save_sheets(run, 3) == [3]

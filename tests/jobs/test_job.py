@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion import storage
@@ -117,6 +117,7 @@ def test_parent_never_overwrites_done(folder: Path) -> None:
         assert wait_for_end(run("with job_context(folder): pass", folder)).status == "done"
 
 
+@pytest.mark.slow
 def test_package_is_importable_from_any_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert wait_for_end(run("with job_context(folder): pass", folder)).status == "done"
@@ -127,6 +128,7 @@ def test_emotion_error_becomes_the_message_of_the_state(folder: Path) -> None:
     assert (state.status, state.error) == ("failed", "No rows: choose another file.")
 
 
+@pytest.mark.slow
 def test_defect_fails_with_one_sentence_and_a_logged_traceback(folder: Path) -> None:
     job = run("with job_context(folder): {}['missing']", folder)
     state = wait_for_end(job)
@@ -166,6 +168,7 @@ def test_stop_keeps_finished_steps(folder: Path) -> None:
     assert job.stop().status == "stopped"  # a second stop changes nothing
 
 
+@pytest.mark.slow
 @posix
 def test_stop_ends_grandchildren_that_ignore_signals(folder: Path) -> None:
     job = run(WORKER_THAT_IGNORES_SIGTERM + STEPS, folder)
@@ -176,6 +179,7 @@ def test_stop_ends_grandchildren_that_ignore_signals(folder: Path) -> None:
     assert has_ended(worker)
 
 
+@pytest.mark.slow
 def test_job_that_ignores_the_stop_is_killed_after_the_grace_time(folder: Path) -> None:
     job = run("with job_context(folder) as report:\n    report.progress(1, 2)\n    time.sleep(60)", folder)
     wait_until(lambda: job.read_state().done)
@@ -185,6 +189,7 @@ def test_job_that_ignores_the_stop_is_killed_after_the_grace_time(folder: Path) 
     assert has_ended(pid)
 
 
+@pytest.mark.slow
 def test_stop_before_job_context_ends_the_job(folder: Path) -> None:
     job = run("time.sleep(60)", folder)
     assert job.stop(grace_seconds=0.5).status == "stopped"
@@ -245,6 +250,7 @@ def test_killed_job_is_interrupted_and_a_restart_ends_its_orphans(folder: Path) 
     assert not list(folder.glob(".*.part*"))
 
 
+@pytest.mark.slow
 def test_stop_of_an_interrupted_job_changes_nothing(folder: Path) -> None:
     job = run("os._exit(9)", folder)
     assert wait_for_end(job).status == "interrupted"
@@ -528,7 +534,6 @@ values = st.recursive(
 odd = values | st.floats() | st.sampled_from(["running", "done", 0, 1, -1, 2**40, os.getpid()])
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(texts, values, max_size=5))
 def test_json_round_trip_preserves_the_value(value: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -537,7 +542,6 @@ def test_json_round_trip_preserves_the_value(value: dict[str, object]) -> None:
         assert os.listdir(name) == ["a.json"]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "pid", "process_started_at", "error"), odd)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(("done", "total", "message", "updated_at", "seconds_left"), odd)),
@@ -553,7 +557,6 @@ def test_invalid_job_files_never_raise(state: dict[str, object], progress: dict[
         assert [job.folder.name for job in list_jobs(Path(name).parent) if job.folder == Path(name).resolve()]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 50)), min_size=1, max_size=12), st.floats(1, 60))
 def test_last_progress_is_written_without_a_premature_estimate(steps: list[tuple[float, float]], total: float) -> None:
     clock = 100.0

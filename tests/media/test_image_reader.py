@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -875,7 +875,6 @@ IMAGE_ARRAYS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(IMAGE_ARRAYS)
 def test_as_rgb_returns_rgb_or_raises(array: NDArray) -> None:
     before = array.copy()
@@ -893,7 +892,6 @@ def test_as_rgb_returns_rgb_or_raises(array: NDArray) -> None:
         assert (rgb[..., 0] == rgb[..., 2]).all()
 
 
-@settings(max_examples=60, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(4))))
 def test_alpha_is_blended_over_white(rgba: NDArray) -> None:
     rgb = as_rgb(rgba)

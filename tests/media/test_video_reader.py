@@ -30,7 +30,7 @@ from PIL import Image
 from emotion.errors import VideoError
 from emotion.media.image_reader import read_image
 from emotion.media.video_container import start_time, video_display_name
-from emotion.media.video_reader import _MAX_CORRUPT_PACKETS, VideoInfo, VideoLimits, VideoReader, _TimestampNormalizer
+from emotion.media.video_reader import MAX_CORRUPT_PACKETS, TimestampNormalizer, VideoInfo, VideoLimits, VideoReader
 from tests.media.videos import draw_frame, make_video, read_index
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,12 +335,12 @@ def test_audio_priming_does_not_shift_the_start() -> None:
     ],
 )
 def test_odd_timestamps_are_normalized(timestamps: list[float | None], seconds: list[float]) -> None:
-    normalizer = _TimestampNormalizer(None, 0.1)
+    normalizer = TimestampNormalizer(None, 0.1)
     assert [normalizer.normalize(timestamp) for timestamp in timestamps] == pytest.approx(seconds)
 
 
 def test_start_time_after_the_first_frame_is_ignored() -> None:
-    normalizer = _TimestampNormalizer(900.0, 0.1)
+    normalizer = TimestampNormalizer(900.0, 0.1)
     assert [normalizer.normalize(timestamp) for timestamp in (2.0, 2.1)] == pytest.approx([0.0, 0.1])
 
 
@@ -350,7 +350,7 @@ def test_start_time_after_the_first_frame_is_ignored() -> None:
     st.floats(0.001, 1),
 )
 def test_timestamps_never_decrease(timestamps: list[float | None], start: float | None, step: float) -> None:
-    normalizer = _TimestampNormalizer(start, step)
+    normalizer = TimestampNormalizer(start, step)
     seconds = [normalizer.normalize(timestamp) for timestamp in timestamps]
     assert all(second >= 0 for second in seconds)
     assert all(a <= b for a, b in pairwise(seconds))
@@ -509,8 +509,8 @@ def test_video_without_decodable_frames_is_refused(tmp_path: Path) -> None:
 
 
 def test_reading_ends_after_many_corrupt_packets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.media.video_reader._MAX_CORRUPT_PACKETS", 20)
-    assert _MAX_CORRUPT_PACKETS > 1000
+    monkeypatch.setattr("emotion.media.video_reader.MAX_CORRUPT_PACKETS", 20)
+    assert MAX_CORRUPT_PACKETS > 1000
     path = damage_packets(make_video(tmp_path / "a.mp4", 60, options={"g": "1"}), range(10, 50))
     contents = read_video(path)
     assert (len(contents.indices), contents.num_corrupt, contents.error) == (10, 21, "")

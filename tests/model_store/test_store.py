@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import ModelError
@@ -196,7 +196,6 @@ def test_labels_of_a_data_set_of_ones_own(make_bundle: Callable[..., Path], tmp_
     assert open_model(tmp_path / "own").heads["ferplus"].labels == ("bored", *LABELS[1:])
 
 
-@settings(max_examples=150)
 @given(data=st.data())
 def test_anything_anywhere_in_a_card_is_taken_or_refused_in_words(
     tiny: ModelBundle, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

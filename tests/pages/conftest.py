@@ -21,8 +21,8 @@ from emotion.jobs import job
 from emotion.jobs.reporter import job_context
 from emotion.media.image_reader import encode_png
 from emotion.model_store import store
-from emotion.recognition import detector_factory
 from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.detectors import detector_factory
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import BYTE_ORDER_MARK
 from emotion.training import manager, run_listing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +14,24 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from emotion.cli.main import main
 from emotion.datasets import catalog
 from emotion.datasets.building import jobs as build_jobs
 from emotion.datasets.building.builder import build_dataset
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
+from emotion.jobs import job as jobs
 from emotion.jobs.job import Job
 from emotion.jobs.reporter import JobReporter, job_context
 from emotion.media.image_reader import encode_png, read_image
 from emotion.ui.datasets import build_form, selection
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
-NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
+HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$.png"
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,7 @@ def photos(folder: Path, labels: dict[str, int]) -> Path:
         for number, face in enumerate(faces(count, place)):
             (folder / label / f"{number:02d}.png").write_bytes(encode_png(face[..., None].repeat(3, 2)))
     first = next(iter(labels))
-    (folder / first / NASTY).write_bytes(b"no photo")
+    (folder / first / HOSTILE_NAME).write_bytes(b"no photo")
     (folder / first / "again.png").write_bytes((folder / first / "00.png").read_bytes())
     return folder
 
@@ -101,7 +103,7 @@ def look(page: Any, name: str, view: str | None = None) -> None:
     assert not page.app.error
 
 
-def pictures(page: Any) -> list[Any]:
+def images_of(page: Any) -> list[Any]:
     return list(page.app.get("imgs") or page.app.image)
 
 
@@ -116,7 +118,7 @@ def test_data_page_without_data_sets_shows_the_steps(open_page: Open) -> None:
     page = open_page("data")
     assert not page.app.exception
     assert "FER-2013" in page.words
-    assert len(pictures(page)) == 4
+    assert len(images_of(page)) == 4
     assert page.app.button(key="data_start").disabled
 
 
@@ -274,19 +276,19 @@ def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open,
     page = open_page("data")
     look(page, "mine", "Left out")
     assert "2 of 32 photos gave no face" in page.words
-    assert f"unreadable · happy/{NASTY}" in page.words.replace("**unreadable**", "unreadable")
-    assert len(pictures(page)) == 1
+    assert f"unreadable · happy/{HOSTILE_NAME}" in page.words.replace("**unreadable**", "unreadable")
+    assert len(images_of(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()
-    assert NASTY not in page.words
+    assert HOSTILE_NAME not in page.words
     assert len(saved["mine-rejected.csv"].splitlines()) == 3
 
 
-@pytest.mark.parametrize("picture", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
-def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, picture: str) -> None:
-    (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{picture}\n")
+@pytest.mark.parametrize("thumbnail", ["../../../../../etc/passwd", "dataset.json", "rejected", "/etc/passwd"])
+def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, thumbnail: str) -> None:
+    (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{thumbnail}\n")
     page = open_page("data")
     look(page, "mine", "Left out")
-    assert not pictures(page)
+    assert not images_of(page)
 
 
 def test_missing_or_damaged_data_set_is_reported(sets: Path, mine: Path, open_page: Open) -> None:
@@ -320,11 +322,16 @@ def test_data_set_is_deleted_after_confirmation(sets: Path, mine: Path, open_pag
 
 def ended(sets: Path, name: str) -> Job:
     job = Job(sets / f".{name}.building")
-    deadline = time.monotonic() + 60
-    while job.read_state().is_running:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not job.read_state().is_running, 60)
     return job
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the builds that pages start; a test runs them in its own process."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start_job", lambda words, folder: started.append(words) or Job(folder))
+    return started
 
 
 def fill(page: Any, name: str) -> None:
@@ -356,19 +363,20 @@ def uploaded(files: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def test_zip_becomes_a_data_set(sets: Path, open_page: Open) -> None:
+def test_zip_becomes_a_data_set(sets: Path, open_page: Open, commands: list[list[str]]) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("A ZIP").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(4)]
     page.upload(("p.zip", uploaded({f"happy/{i}.png": image for i, image in enumerate(images)})))
     fill(page, "zipped")
-    job = ended(sets, "zipped")
-    assert job.read_state().status == "done", job.tail_log()
+    assert main(*commands) == 0
+    job = Job(sets / ".zipped.building")
+    assert job.read_state().status == "done"
     assert not (job.folder / "photos.zip").exists()
     assert len(load_dataset(sets / "zipped")) == 4
 
 
-def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> None:
+def test_photos_are_collected_label_by_label(sets: Path, open_page: Open, commands: list[list[str]]) -> None:
     page = open_page("data")
     page.app.button_group(key="data_place").set_value("Photos").run()
     images = [encode_png(face[..., None].repeat(3, 2)) for face in faces(5)]
@@ -384,13 +392,13 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> Non
     assert "happy 3" in page.words
     assert "wide grin 2" in page.words
     fill(page, "some")
-    assert ended(sets, "some").read_state().status == "done"
+    assert main(*commands) == 0
     assert load_dataset(sets / "some").label_names == ("happy", "wide grin")
     assert len(load_dataset(sets / "some")) == 5
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "split", "said"),
+    ("name", "path", "split", "message"),
     [
         ("../evil", ".", "80/10/10", "cannot be the name"),
         ("mine", "/nowhere/at/all", "80/10/10", "There is no /nowhere/at/all"),
@@ -400,14 +408,14 @@ def test_photos_are_collected_label_by_label(sets: Path, open_page: Open) -> Non
     ],
 )
 def test_invalid_build_form_cannot_be_started(
-    sets: Path, open_page: Open, name: str, path: str, split: str, said: str
+    sets: Path, open_page: Open, name: str, path: str, split: str, message: str
 ) -> None:
     page = open_page("data")
     page.app.text_input(key="data_path").set_value(path).run()
     page.app.text_input(key="data_split").set_value(split).run()
     if not page.app.button(key="data_start").disabled:
         fill(page, name)
-    assert said in page.words
+    assert message in page.words
     assert list(sets.iterdir()) == []
 
 

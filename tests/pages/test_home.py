@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from emotion.recognition import detector_factory
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors import detector_factory
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -25,10 +25,10 @@ def test_home_explains_pages_and_labels(open_page: Open) -> None:
 
 
 def test_home_shows_the_analyzed_sample(open_page: Open) -> None:
-    picture = open_page("home").shown("home_picture")
-    assert len(picture["faces"]) == 1
-    assert picture["src"].startswith("data:image/jpeg;base64,")
-    assert "astronaut" in picture["alt"]
+    shown_image = open_page("home").shown("home_picture")
+    assert len(shown_image["faces"]) == 1
+    assert shown_image["src"].startswith("data:image/jpeg;base64,")
+    assert "astronaut" in shown_image["alt"]
 
 
 FIRST_VISIT = """

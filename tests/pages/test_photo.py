@@ -21,7 +21,7 @@ from emotion.ui import photo_cache, streamlit_workarounds
 pytestmark = pytest.mark.slow
 
 Open = Callable[[str], Any]
-NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
+HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).png"
 
 
 def test_empty_says_what_to_do(open_page: Open) -> None:
@@ -35,9 +35,9 @@ def test_empty_says_what_to_do(open_page: Open) -> None:
 def test_the_sample(open_page: Open) -> None:
     page = open_page("photo")
     page.app.button(key="photo_sample").click().run()
-    picture = page.shown("photo_picture")
-    (face,) = picture["faces"]
-    assert (picture["width"], picture["height"]) == (512, 512)
+    shown_image = page.shown("photo_picture")
+    (face,) = shown_image["faces"]
+    assert (shown_image["width"], shown_image["height"]) == (512, 512)
     assert len(face["scores"]) == 8
     assert face["scores"] == sorted(face["scores"], key=lambda score: -score["score"])
     assert page.shown("photo_crops") is None, "one face needs no strip"
@@ -92,11 +92,13 @@ def test_bad_file_among_photos_is_reported(
     open_page: Open, three_faces: bytes, no_face: bytes, sample_file: Path
 ) -> None:
     page = open_page("photo")
-    page.upload(("a.png", three_faces), (NASTY, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face))
+    page.upload(
+        ("a.png", three_faces), (HOSTILE_NAME, b"text"), ("b.jpg", sample_file.read_bytes()), ("c.png", no_face)
+    )
     assert "3 photos, 4 faces:" in page.words
     (error,) = page.app.error
     assert "is plain text" in error.value
-    assert NASTY in page.words
+    assert HOSTILE_NAME in page.words
     assert [item["caption"] for item in page.shown("photo_strip")["thumbnails"]] == [
         "a.png\n3 faces",
         "b.jpg\n1 face",
@@ -182,8 +184,8 @@ def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: byte
     assert all(len(np.unique(read_image(crop).reshape(-1, 3), axis=0)) <= 36 for crop in crops.values())
     x1, y1, x2, y2 = blurred[0]["faces"][0]["box"]
     middle = np.s_[(y1 + y2) // 2 - 3 : (y1 + y2) // 2 + 3, (x1 + x2) // 2 - 3 : (x1 + x2) // 2 + 3]
-    picture = read_image(unzip(saved["images.zip"])["a.png"])
-    assert np.abs(picture[middle].astype(int) - read_image(three_faces)[middle]).max() > 0
+    shown_image = read_image(unzip(saved["images.zip"])["a.png"])
+    assert np.abs(shown_image[middle].astype(int) - read_image(three_faces)[middle]).max() > 0
 
 
 def test_downloads_have_the_expected_content(

@@ -226,12 +226,12 @@ def write_other(path: Path) -> None:
 
 @pytest.mark.parametrize("how", GONE)
 def test_missing_data_set_of_a_run_is_explained(runs: Path, look: Any, tmp_path: Path, how: str) -> None:
-    change, said = GONE[how]
+    change, message = GONE[how]
     data = write_data(tmp_path / "small.npz")
     run = make_run(runs / "mine", data=data, job="done")
     change(data)
     page = cell(part(look(run), "Confusion"), run, 0, 0)
-    assert said in page.words
+    assert message in page.words
     assert page.shown("runs_cell_mine_face_strip") is None
     assert charts(page) == 1
 
@@ -443,8 +443,8 @@ def test_robustness_of_runs_is_compared(runs: Path, look: Any) -> None:
 
 def test_untrusted_run_names_are_escaped(runs: Path, look: Any) -> None:
     run = make_run(runs / "mine", job="done")
-    nasty = "<img src=x onerror=alert(1)> **b** :red[x]"
-    (run / "job.json").write_text(json.dumps({"label": nasty, "created": 1.0}))
+    hostile_name = "<img src=x onerror=alert(1)> **b** :red[x]"
+    (run / "job.json").write_text(json.dumps({"label": hostile_name, "created": 1.0}))
     page = look(run)
-    assert page.app.subheader[0].value != nasty
-    assert nasty in page.words
+    assert page.app.subheader[0].value != hostile_name
+    assert hostile_name in page.words

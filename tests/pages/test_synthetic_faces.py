@@ -74,8 +74,8 @@ def test_equal_seeds_give_equal_bytes_everywhere(
     assert saved["happy-153.png"] == wanted
     with zipfile.ZipFile(io.BytesIO(saved["faces.zip"])) as file:
         assert file.read("happy-153.png") == wanted
-        asked = json.loads(file.read("faces.json"))
-    assert [face["seed"] for face in asked["faces"]] == [*range(153, 161)]
+        record = json.loads(file.read("faces.json"))
+    assert [face["seed"] for face in record["faces"]] == [*range(153, 161)]
     arguments = [
         "generator",
         "sample",
@@ -185,9 +185,11 @@ def test_nearest_real_faces_are_shown_if_available(
 
 
 @pytest.mark.parametrize(
-    ("taught", "judge"), [(False, "another classifier"), (True, "the classifier that guided its training")]
+    ("is_guided", "classifier_name"), [(False, "another classifier"), (True, "the classifier that guided its training")]
 )
-def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, taught: bool, judge: str) -> None:
+def test_metrics_and_study_are_shown(
+    open_page: Open, models: Path, runs: Path, is_guided: bool, classifier_name: str
+) -> None:
     per_class = dict.fromkeys(FER2013_LABELS, 0.5)
     measured = {
         "class_consistency": 0.81,
@@ -195,27 +197,30 @@ def test_metrics_and_study_are_shown(open_page: Open, models: Path, runs: Path, 
         "class_consistency_per_class": per_class,
         "real_class_consistency_per_class": per_class,
         "diversity_per_class": per_class,
-        "is_guidance_relative": taught,
+        "is_guidance_relative": is_guided,
     }
     folder = write_generator(models / "waves", lambda card: card.update(metrics={"evaluation": measured}))
     row = {"metric": "all faces", "mean": 0.5, "low": 0.4, "high": 0.6}
     rows = [{**row, "condition": condition} for condition in ("real", "both")]
-    told = {
+    summary = {
         "conclusion": "They *did* not help.",
         "rows": rows,
         "config": {"num_seeds": 5, "epochs": 6, "target_class": "disgust"},
         "num_synthetic": 30,
         "num_drawn": 40,
         "filter_classifier": "_tiny_",
-        "filter_is_guidance_relative": taught,
+        "filter_is_guidance_relative": is_guided,
         "num_held_out": 70,
     }
-    (folder / "augmentation_study.json").write_text(json.dumps(told))
+    (folder / "augmentation_study.json").write_text(json.dumps(summary))
     page = open_page("synthetic_faces")
-    assert (page.app.metric[0].label, page.app.metric[0].value) == (f"Predicted as requested by {judge}", "81 %")
+    assert (page.app.metric[0].label, page.app.metric[0].value) == (
+        f"Predicted as requested by {classifier_name}",
+        "81 %",
+    )
     assert "They *did* not help." in page.words
     assert "5 small networks for each condition, 6 epochs each" in page.words
-    assert ("guided the training of the generator" in page.words) is taught
+    assert ("guided the training of the generator" in page.words) is is_guided
     assert "gen_save_benefit" in {button.key for button in page.app.get("download_button")}
 
 

@@ -16,9 +16,9 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import JobError
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 from tests.pages.runs_making import make_run, write_data
-from tests.training.making import pictures, write_picture
+from tests.training.making import random_images, write_image
 
 pytestmark = pytest.mark.slow
 
@@ -37,10 +37,10 @@ def runs(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def started(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingPlan, str]]:
-    """What the page asked to have trained; nothing is."""
-    asked: list[tuple[TrainingPlan, str]] = []
-    monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: asked.append((plan, name)))
-    return asked
+    """Return the trainings that the page starts, which do not run."""
+    requests: list[tuple[TrainingPlan, str]] = []
+    monkeypatch.setattr(manager, "start_training", lambda plan, name, parent: requests.append((plan, name)))
+    return requests
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return pages
 
 
-def at_work(folder: Path, **said: Any) -> Path:
+def at_work(folder: Path, **progress: Any) -> Path:
     """A run whose job is this very process."""
     me = psutil.Process()
     state = {"status": "running", "pid": os.getpid(), "process_started_at": me.create_time(), "error": None}
     (folder / "state.json").write_text(json.dumps(state))
-    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "message": "epoch 3"} | said))
+    (folder / "progress.json").write_text(json.dumps({"done": 1, "total": 5, "message": "epoch 3"} | progress))
     return folder
 
 
@@ -164,8 +164,8 @@ def test_suggested_run_name_is_free(runs: Path, open_page: Open) -> None:
 
 def own_faces(folder: Path, labels: dict[str, int]) -> Path:
     for place, (label, count) in enumerate(labels.items()):
-        for number, image in enumerate(pictures(count, place)):
-            write_picture(folder / label / f"{number}.png", image)
+        for number, image in enumerate(random_images(count, place)):
+            write_image(folder / label / f"{number}.png", image)
     return folder
 
 
@@ -391,7 +391,7 @@ def test_native_classifier_learns_all_labels(started: list[Any], open_page: Open
     (tmp_path / "data" / "small.npz").unlink()
     for name in ("happy", "bored"):
         for number in range(3):
-            write_picture(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
+            write_image(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
     page = choose_own(open_page("train"))
     assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["own"].title]
     assert "Left out" not in page.words

@@ -25,6 +25,7 @@ from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoRequest, VideoSettings
 from tests.pages.video_making import PLACES, level, make_provenance, write_video
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -33,19 +34,19 @@ Visit = Callable[[str], Any]
 Add = Callable[[Path], str]
 Read = Callable[..., Path]
 See = Callable[[NDArray[np.uint8]], list[Face]]
-NASTY = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
+HOSTILE_NAME = ":smile: **b** <img src=x onerror=alert(1)> $x$ [a](b.c).mp4"
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, VideoSettings, bytes]]:
     """What would be read, instead of reading it: name, settings, content."""
-    asked: list[tuple[str, VideoSettings, bytes]] = []
+    submitted: list[tuple[str, VideoSettings, bytes]] = []
 
     def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no video.')
-        asked.append((name, settings, content))
+        submitted.append((name, settings, content))
         folder = job.create_job_folder(here, name)
         VideoRequest(name, folder / "source.mp4", settings, detector, model, make_provenance(detector, settings)).write(
             folder
@@ -54,7 +55,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
         return Job(folder)
 
     monkeypatch.setattr(library, "submit", start)
-    return asked
+    return submitted
 
 
 def running(folder: Path, text: str = "0:01 of 0:04, 1 face", done: float = 10, total: float = 40) -> None:
@@ -93,7 +94,16 @@ def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
 def test_unknown_video_in_the_url_shows_a_message(here: Path, open_page: Open) -> None:
     here.mkdir(parents=True)
     page = open_page("video")
-    for video in ("20200101-000000-abcd", "../../etc", "..", "/etc", "20200101-000000-abcd/..", "", "a" * 500, NASTY):
+    for video in (
+        "20200101-000000-abcd",
+        "../../etc",
+        "..",
+        "/etc",
+        "20200101-000000-abcd/..",
+        "",
+        "a" * 500,
+        HOSTILE_NAME,
+    ):
         page.app.query_params["video"] = video
         page.app.run()
         assert not page.app.exception, video
@@ -125,23 +135,23 @@ def test_upload_is_submitted_with_the_settings(here: Path, open_page: Open, star
     page.app.toggle(key="side_anonymize").set_value(True)
     page.app.slider(key="side_min_confidence").set_value(60)
     page.app.segmented_control(key="video_speed").set_value("Fast").run()
-    page.upload((NASTY, b"a video"))
+    page.upload((HOSTILE_NAME, b"a video"))
     ((name, settings, content),) = started
-    assert (name, content) == (NASTY, b"a video")
+    assert (name, content) == (HOSTILE_NAME, b"a video")
     assert (settings.frame_stride, settings.anonymize, settings.write_video) == (library.FAST_STRIDE, True, True)
     assert (settings.recognition.min_confidence, settings.recognition.detection_threshold) == (0.6, 0.6)
     video = page.app.query_params["video"]
     assert (here / video).is_dir()
-    assert NASTY in page.words
+    assert HOSTILE_NAME in page.words
     assert "0:01 of 0:04, 1 face" in page.words
 
 
 def test_bad_upload_among_several_is_reported(open_page: Open, started: list[Any]) -> None:
     page = open_page("video")
-    page.upload(("a.mp4", b"one"), (NASTY, b"bad"), ("b.mp4", b"two"))
+    page.upload(("a.mp4", b"one"), (HOSTILE_NAME, b"bad"), ("b.mp4", b"two"))
     assert [name for name, _, _ in started] == ["a.mp4", "b.mp4"]
     assert len(page.app.error) == 1
-    assert f'"{NASTY}" is no video.' in page.words
+    assert f'"{HOSTILE_NAME}" is no video.' in page.words
     assert "25 %, about 12 s left" in page.words
     assert "video" not in page.app.query_params
     page.app.run()
@@ -171,9 +181,7 @@ def test_video_is_analyzed_end_to_end(here: Path, open_page: Open, tmp_path: Pat
     page.upload(("short.mp4", write_video(tmp_path / "short.mp4", 5).read_bytes()))
     assert not page.app.error
     video = page.app.query_params["video"]
-    patient_until = time.monotonic() + 60
-    while not VideoAnalysis.open(here / video).is_finished and time.monotonic() < patient_until:
-        time.sleep(0.2)
+    wait_until(lambda: VideoAnalysis.open(here / video).is_finished, 60)
     page.app.run()
     assert "in the 5 frames" in page.words
 
@@ -345,11 +353,11 @@ def test_custom_labels_are_shown(here: Path, party: Path, add: Add, open_video: 
 def test_names_survive_the_session(here: Path, party: Path, add: Add, open_video: Visit) -> None:
     name = add(party)
     page = open_video(name)
-    page.app.text_input(key=f"video_name_{name}_1").set_value(f"  {NASTY[:50]} ").run()
-    assert page.shown("video_timeline")["lanes"][0]["name"] == NASTY[:50]
-    assert VideoAnalysis.open(here / name).people()[0].name == NASTY[:50]
+    page.app.text_input(key=f"video_name_{name}_1").set_value(f"  {HOSTILE_NAME[:50]} ").run()
+    assert page.shown("video_timeline")["lanes"][0]["name"] == HOSTILE_NAME[:50]
+    assert VideoAnalysis.open(here / name).people()[0].name == HOSTILE_NAME[:50]
     again = open_video(name)
-    assert again.app.text_input(key=f"video_name_{name}_1").value == NASTY[:50]
+    assert again.app.text_input(key=f"video_name_{name}_1").value == HOSTILE_NAME[:50]
     again.app.text_input(key=f"video_name_{name}_1").set_value("").run()
     assert again.shown("video_timeline")["lanes"][0]["name"] == "Face 1"
     assert again.app.text_input(key=f"video_name_{name}_1").value == ""
@@ -369,9 +377,7 @@ def test_outdated_video_can_be_redrawn(
     before = (here / name / "annotated.mp4").read_bytes()
     page.app.button(key="video_redraw").click().run()
     assert not page.app.error
-    patient_until = time.monotonic() + 60
-    while Job(here / name / "redraw").read_state().is_running and time.monotonic() < patient_until:
-        time.sleep(0.2)
+    wait_until(lambda: not Job(here / name / "redraw").read_state().is_running, 60)
     page.app.run()
     assert "drawn before these changes" not in page.words
     assert bytes(saved["party-faces.mp4"].getvalue()) == (here / name / "annotated.mp4").read_bytes() != before
@@ -486,7 +492,7 @@ def test_no_face_is_reported_without_an_error(analyze_sample: Read, add: Add, op
     ("state", "error", "words"),
     [
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
-        ("failed", NASTY, NASTY),
+        ("failed", HOSTILE_NAME, HOSTILE_NAME),
         ("stopped", None, "Stopped before its end."),
         (
             "running",

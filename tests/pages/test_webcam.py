@@ -32,8 +32,8 @@ from streamlit_webrtc.component import WebRtcStreamerState
 from emotion.faces import Box, Face
 from emotion.live.session import LiveSession
 from emotion.media.image_reader import encode_jpeg, read_image
-from emotion.recognition import detector_factory
 from emotion.recognition.anonymizer import pixelate_all
+from emotion.recognition.detectors import detector_factory
 from emotion.results import serialization
 from emotion.ui.live import cards as live_cards
 from emotion.ui.live import ice_servers
@@ -48,13 +48,13 @@ RNG = np.random.default_rng(3)
 GROUND = RNG.integers(0, 100, (240, 320, 3), dtype=np.uint8)  # changed by a mosaic, and dimmer than any painted face
 FACE = RNG.integers(0, 256, (48, 48, 3), dtype=np.uint8)
 MARK = (255, 0, 255)
-NOBODY = WebRtcStreamerState(False, False)
-ASKED = WebRtcStreamerState(False, True)
+DISCONNECTED = WebRtcStreamerState(False, False)
+CONNECTING = WebRtcStreamerState(False, True)
 PLAYING = WebRtcStreamerState(True, False)
 
 
 def paint(*places: tuple[int, int]) -> Picture:
-    """A picture with a face at each (x, y), marked at both upper corners so that `see` finds it, mirrored or not."""
+    """Return an image with a face at each (x, y), marked at both upper corners for `see`."""
     image = GROUND.copy()
     for x, y in places:
         image[y : y + 48, x : x + 48] = FACE
@@ -87,20 +87,20 @@ def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 @dataclass
 class Rtc:
-    """What the page asked of WebRTC, and what it is told of the stream; the clock of the frames that came."""
+    """The calls of the page to WebRTC, the state of the stream, and the clock of the frames."""
 
-    state: WebRtcStreamerState = NOBODY
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    state: WebRtcStreamerState = DISCONNECTED
+    requested: list[dict[str, Any]] = field(default_factory=list)
     tracks: list[dict[str, Any]] = field(default_factory=list)
     now: float = 1000.0
     looked: int = 0  # frames that a session was done with
 
     @property
     def last(self) -> dict[str, Any]:
-        return self.asked[-1]
+        return self.requested[-1]
 
     def play(self, page: Any, *images: Picture, step: float = 0.1) -> list[Picture]:
-        """The frames come, one after the other is looked at; what goes back for each. The page is drawn anew."""
+        """Process the frames one after the other, run the page, and return the image for each frame."""
         session: LiveSession = page.app.session_state["live_controller"].session
         back = list[Picture]()
         for image in images:
@@ -116,23 +116,23 @@ class Rtc:
 
 @pytest.fixture
 def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
-    """In place of WebRTC; painted faces are found, and the clock only goes on with the frames."""
-    told = Rtc()
+    """Replace WebRTC; painted faces are found, and the clock follows the frames."""
+    connection = Rtc()
     st.cache_resource.clear()
 
-    def streamer(**asked: Any) -> SimpleNamespace:
-        told.asked.append(asked)
-        return SimpleNamespace(state=told.state)
+    def streamer(**requested: Any) -> SimpleNamespace:
+        connection.requested.append(requested)
+        return SimpleNamespace(state=connection.state)
 
     def track(callback: Any, **rest: Any) -> str:
-        told.tracks.append({"callback": callback, **rest})
+        connection.tracks.append({"callback": callback, **rest})
         return "a track"
 
     work = LiveSession._run_task
 
     def look(self: LiveSession, job: Any) -> None:
         work(self, job)
-        told.looked += 1
+        connection.looked += 1
 
     monkeypatch.setattr(LiveSession, "_run_task", look)
     monkeypatch.setattr(webrtc, "webrtc_streamer", streamer)
@@ -140,8 +140,8 @@ def rtc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtc]:
         "emotion.ui.live.stream.get_global_relay", MediaRelay
     )  # a test has no server to ask for its own
     monkeypatch.setattr(webrtc, "create_video_source_track", track)
-    monkeypatch.setattr("emotion.live.session._now", lambda: told.now)
-    yield told
+    monkeypatch.setattr("emotion.live.session._now", lambda: connection.now)
+    yield connection
     st.cache_resource.clear()
 
 
@@ -161,7 +161,7 @@ def live(rtc: Rtc, painted: None, open_page: Open) -> Iterator[Any]:
 
 @pytest.fixture
 def playing(live: Any, rtc: Rtc) -> Any:
-    """The page while a camera plays; one frame with a face came."""
+    """Return the page of a playing camera after one frame with a face."""
     rtc.state = PLAYING
     live.app.run()
     rtc.play(live, paint((40, 60)))
@@ -181,7 +181,7 @@ def has(page: Any, key: str) -> bool:
     return key in {button.key for button in page.app.button}
 
 
-def pictures(cards: dict[str, Any]) -> list[Picture]:
+def card_images(cards: dict[str, Any]) -> list[Picture]:
     return [read_image(base64.b64decode(face["image"].split(",", 1)[1])) for face in cards["faces"]]
 
 
@@ -198,16 +198,16 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert not has(live, "live_snapshot")
     assert "The camera does not come?" in [one.label for one in live.app.expander]
     assert "There is a camera: not known yet" in live.words
-    (asked,) = rtc.asked[-1:]
-    assert asked["mode"] is webrtc.WebRtcMode.SENDRECV
-    assert asked["media_stream_constraints"] == {
+    (requested,) = rtc.requested[-1:]
+    assert requested["mode"] is webrtc.WebRtcMode.SENDRECV
+    assert requested["media_stream_constraints"] == {
         "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}},
         "audio": False,
     }
-    assert asked["rtc_configuration"] == {"iceServers": []}, "no foreign server is asked"
-    assert asked["async_processing"] is False, "the library's own thread sends the first frames without a blur"
-    assert asked["video_html_attrs"]["muted"]
-    assert "desired_playing_state" not in asked, "it begins with a click"
+    assert requested["rtc_configuration"] == {"iceServers": []}, "no foreign server is asked"
+    assert requested["async_processing"] is False, "the library's own thread sends the first frames without a blur"
+    assert requested["video_html_attrs"]["muted"]
+    assert "desired_playing_state" not in requested, "it begins with a click"
 
 
 def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,10 +220,10 @@ def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monk
         register(self, key, *rest, **more)
 
     monkeypatch.setattr(MemoryFragmentStorage, "register", record)
-    st.cache_resource.clear()  # the classifier is started anew, which is said above all the rest
+    st.cache_resource.clear()  # the classifier is loaded again, which a message at the top says
     page = open_page("webcam")
     runs = [sorted(known)]
-    for state in (NOBODY, ASKED, PLAYING, NOBODY):
+    for state in (DISCONNECTED, CONNECTING, PLAYING, DISCONNECTED):
         known.clear()
         rtc.state = state
         page.app.run()
@@ -289,13 +289,13 @@ def test_ice_servers_come_from_the_secrets(live: Any, rtc: Rtc, monkeypatch: pyt
 
 @pytest.mark.parametrize("text", ["stun:stun.example.org", '[{"urls": "turn:x"}]'])
 def test_invalid_ice_servers_are_reported(live: Any, rtc: Rtc, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = len(rtc.asked)
+    requested = len(rtc.requested)
     monkeypatch.setenv(ice_servers.ICE_ENV_VAR, text)
     live.app.run()
     (error,) = live.app.error
     assert "expected a list of objects with urls" in error.value
     assert not live.app.exception
-    assert len(rtc.asked) == asked, "the browser is not troubled with it"
+    assert len(rtc.requested) == requested, "no new request to the browser"
 
 
 def test_invalid_secrets_are_reported(live: Any) -> None:
@@ -328,7 +328,7 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
         assert len(shares) == 4
         assert all(score["raw_score"] is None for score in face["scores"])
     mirrored = np.ascontiguousarray(two[0][:, ::-1])
-    for one, face in zip(pictures(cards), lives(live).session.state().faces, strict=True):
+    for one, face in zip(card_images(cards), lives(live).session.state().faces, strict=True):
         assert np.abs(one.astype(int) - serialization.crop_with_margin(mirrored, face.face)).mean() < 20, (
             "all but for the JPEG"
         )
@@ -414,12 +414,12 @@ def test_invalid_frame_does_not_end_the_stream(playing: Any, rtc: Rtc) -> None:
 def test_snapshot_saves_image_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     assert "snapshot.png" not in saved
     click(playing, "live_snapshot")
-    picture, record = read_image(saved["snapshot.png"]), json.loads(saved["snapshot.json"])
-    assert picture.shape == (240, 320, 3)
+    snapshot, record = read_image(saved["snapshot.png"]), json.loads(saved["snapshot.json"])
+    assert snapshot.shape == (240, 320, 3)
     assert [face["box"] for face in record["faces"]] == [[320 - 88, 60, 320 - 40, 108]], "as in a mirror"
     assert record["settings"]["anonymize"] is False
     rtc.play(playing, paint((200, 60)))
-    assert np.array_equal(read_image(saved["snapshot.png"]), picture), "until the next one is taken"
+    assert np.array_equal(read_image(saved["snapshot.png"]), snapshot), "until the next one is taken"
 
 
 def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
@@ -525,7 +525,7 @@ def test_another_detector_restarts_the_session_and_keeps_files(playing: Any, rtc
 
 def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dict[str, Any]) -> None:
     image = paint((40, 60))
-    clear = pictures(playing.shown("live_cards"))[0].astype(int)
+    clear = card_images(playing.shown("live_cards"))[0].astype(int)
     assert np.abs(clear - pixelate_all(clear.astype(np.uint8))).mean() > 30
     playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_snapshot")
@@ -539,7 +539,7 @@ def test_blurred_faces_are_blurred_everywhere(playing: Any, rtc: Rtc, saved: dic
 
     saved.clear()
     playing.app.toggle(key="side_anonymize").set_value(True).run()
-    thumbnail = pictures(playing.shown("live_cards"))[0]
+    thumbnail = card_images(playing.shown("live_cards"))[0]
     assert np.abs(thumbnail.astype(int) - pixelate_all(thumbnail)).mean() < 10, "at once, of a frame that came before"
     assert {"live.csv", "live.json"} <= saved.keys()
     assert not {"snapshot.png", "snapshot.json", "live.mp4"} & saved.keys(), "they show faces"
@@ -568,9 +568,9 @@ def test_cards_show_saliency(
     rtc.state = PLAYING
     page.app.run()
     rtc.play(page, image)
-    clear = pictures(page.shown("live_cards"))[0]
+    clear = card_images(page.shown("live_cards"))[0]
     page.app.toggle(key="live_saliency").set_value(True).run()
-    why = pictures(page.shown("live_cards"))[0]
+    why = card_images(page.shown("live_cards"))[0]
     assert clear.shape[0] < 100
     assert why.shape == (160, 160, 3)
     light = why.astype(int).max(axis=2)
@@ -578,7 +578,7 @@ def test_cards_show_saliency(
     assert np.median(light) < 90  # what says nothing stands in the shade
     page.app.toggle(key="side_anonymize").set_value(True).run()
     assert "live_saliency" not in {toggle.key for toggle in page.app.toggle}
-    hidden_one = pictures(page.shown("live_cards"))[0]
+    hidden_one = card_images(page.shown("live_cards"))[0]
     assert np.abs(hidden_one.astype(int) - pixelate_all(hidden_one)).mean() < 10
     page.app.session_state["live_controller"].session.close()
 
@@ -658,7 +658,7 @@ def test_calibration_needs_a_face(playing: Any, rtc: Rtc) -> None:
 
 
 def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
-    rtc.state = NOBODY
+    rtc.state = DISCONNECTED
     playing.app.run()
     live = lives(playing)
     assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
@@ -667,7 +667,7 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert "No image for 60 seconds" in playing.words
     assert not playing.app.warning
     assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
-    rtc.state = ASKED
+    rtc.state = CONNECTING
     playing.app.run()
     assert live.requested_timestamp is not None
     assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
@@ -683,8 +683,8 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
 @pytest.mark.parametrize(
     ("state", "seconds", "words"),
     [
-        (ASKED, 2, None),
-        (ASKED, 60, "It is connected: no.** For 6"),
+        (CONNECTING, 2, None),
+        (CONNECTING, 60, "It is connected: no.** For 6"),
         (PLAYING, 6, None),
         (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
     ],
@@ -708,13 +708,13 @@ def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
 
 
 def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
-    monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
+    diagnostics: Any = {"facts": {"secure": True, "permission": "denied", "cameras": 1}}
+    monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": diagnostics}))
     step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
     assert step is not None
     assert step.name == "You allowed it"
-    for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
-        monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
+    for diagnostics in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
+        monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": diagnostics}))
         assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None
 
 
@@ -723,7 +723,7 @@ def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: d
     kept = lives(playing)
     playing.app.switch_page("pages/photo.py").run()
     assert playing.app.title[0].value == "Photos"
-    rtc.state = NOBODY  # the library takes the stream away
+    rtc.state = DISCONNECTED  # the library takes the stream away
     saved.clear()
     playing.app.switch_page("pages/webcam.py").run()
     assert lives(playing) is kept
@@ -739,7 +739,7 @@ def test_live_session_survives_a_change_of_page(playing: Any, rtc: Rtc, saved: d
 def test_fifty_restarts_leave_no_threads(live: Any, rtc: Rtc) -> None:
     before = threading.active_count()
     for _ in range(50):
-        for state in (ASKED, PLAYING, NOBODY):
+        for state in (CONNECTING, PLAYING, DISCONNECTED):
             rtc.state = state
             live.app.run()
     assert lives(live).session.state().counters.num_frames == 0
@@ -778,7 +778,7 @@ def test_ended_session_releases_everything(rtc: Rtc, painted: None, open_page: O
     folder, session = lives(page).folder, weakref.ref(lives(page).session)
     assert folder.is_dir()
     wait_until(lambda: threading.active_count() <= before + 1)  # its worker rests, only that of the video stays
-    rtc.asked.clear()
+    rtc.requested.clear()
     del page
     wait_until(lambda: gc.collect() + 1 and session() is None and not folder.exists())
     wait_until(lambda: threading.active_count() <= before)
@@ -789,11 +789,11 @@ def test_ended_session_releases_everything(rtc: Rtc, painted: None, open_page: O
 
 def test_demo_starts_by_itself(live: Any, rtc: Rtc) -> None:
     live.app.segmented_control(key="live_source").set_value("Demo").run()
-    asked = rtc.last
-    assert asked["mode"] is webrtc.WebRtcMode.RECVONLY
-    assert asked["desired_playing_state"] is True
-    assert asked["source_video_track"] == "a track"
-    assert asked["rtc_configuration"] == {"iceServers": []}
+    requested = rtc.last
+    assert requested["mode"] is webrtc.WebRtcMode.RECVONLY
+    assert requested["desired_playing_state"] is True
+    assert requested["source_video_track"] == "a track"
+    assert requested["rtc_configuration"] == {"iceServers": []}
     assert not live.app.expander, "neither a camera's settings nor its doctor"
     track = rtc.tracks[-1]
     frame = track["callback"](4 * 90_000, Fraction(1, 90_000))
@@ -819,7 +819,7 @@ def test_demo_shows_synthetic_people(live: Any, rtc: Rtc, models: Path) -> None:
 
 def test_another_source_starts_another_session(playing: Any, rtc: Rtc) -> None:
     old = lives(playing).session
-    rtc.state = NOBODY
+    rtc.state = DISCONNECTED
     playing.app.segmented_control(key="live_source").set_value("Demo").run()
     assert lives(playing).session is not old
     assert old._worker._closed
@@ -838,13 +838,13 @@ def single(rtc: Rtc, open_page: Open) -> Any:
 
 
 def test_single_image_is_analyzed(single: Any, rtc: Rtc, sample: Picture) -> None:
-    asked = len(rtc.asked)
+    requested = len(rtc.requested)
     assert "block streams" in single.words
     camera = single.app.camera_input(key="live_single")
     camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
     assert len(single.shown("live_photo")["faces"]) == 1
     assert "##### 1 " in single.words
-    assert len(rtc.asked) == asked, "no stream is asked for"
+    assert len(rtc.requested) == requested, "no stream is asked for"
     clear = single.shown("live_photo")["src"]
     single.app.toggle(key="side_anonymize").set_value(True).run()
     assert single.shown("live_photo")["src"] != clear
@@ -865,7 +865,7 @@ def test_without_a_classifier(models: Any, rtc: Rtc, open_page: Open) -> None:
     page = open_page("webcam")
     assert len(page.app.error) == 1
     assert "sha256 differs" in page.words
-    assert not rtc.asked
+    assert not rtc.requested
 
 
 def test_failing_detector_is_reported_at_the_start(

@@ -20,9 +20,9 @@ from emotion.media.image_reader import as_rgb, encode_png, read_image, rotate
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction
-from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 from emotion.recognition.labeling import explain_uncertainty, measure_sharpness, sort_reading_order
-from emotion.recognition.opencv_detectors import HaarCascade
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 
 ImageArray = NDArray[np.uint8]
@@ -268,9 +268,11 @@ def test_haar_corrects_every_rotation(haar: Analyzer, sample: ImageArray, sample
 def test_network_detectors_correct_every_rotation(shipped: ExpressionClassifier, sample: ImageArray, name: str) -> None:
     """YuNet also finds rotated faces; the classifier, trained on upright ones, rejects them."""
     analyzer = Analyzer(make_detector(name), shipped)
-    upright = [face.display_label for face in analyzer.analyze(sample)]
+    settings = AnalyzerSettings(max_side=320)
+    upright = [face.display_label for face in analyzer.analyze(sample, settings)]
     for degrees in (0, 90, 180, 270):
-        image, faces, rotation, _ = analyzer.analyze_any_orientation(rotate(sample, degrees))  # type: ignore[arg-type]
+        rotated = rotate(sample, degrees)  # type: ignore[arg-type]
+        image, faces, rotation, _ = analyzer.analyze_any_orientation(rotated, settings)
         assert rotation == (360 - degrees) % 360
         np.testing.assert_array_equal(image, sample)
         assert [face.display_label for face in faces] == upright

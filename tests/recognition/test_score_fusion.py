@@ -21,7 +21,7 @@ from emotion.faces import Box, Face
 from emotion.model_store.store import BUILTIN_MODELS, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer, load_analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE, AnalyzerSettings
 
@@ -160,7 +160,7 @@ def fuse_scores(detection: float, face: float) -> float:
 # ------------------------------------------------------------------ classifiers without a face head
 
 
-@pytest.mark.parametrize("name", ["glance", "haar"])
+@pytest.mark.parametrize("name", ["glance", pytest.param("haar", marks=pytest.mark.slow)])
 def test_default_classifier_verifies_faces_for_a_model_without_a_face_head(
     make_bundle: Callable[..., Path], tmp_path: Path, sample: NDArray[np.uint8], sample_face: Box, name: str
 ) -> None:

@@ -98,6 +98,7 @@ def draw_buttons(seed: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8)
 
 
+@pytest.mark.slow
 def test_fewer_buttons_are_taken_for_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     analyzer, settings = load_analyzer("glance"), AnalyzerSettings(max_side=FULL_RESOLUTION_SIDE)
     images = [draw_buttons(seed) for seed in range(20, 40)]

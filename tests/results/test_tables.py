@@ -386,7 +386,7 @@ def test_stream_table_has_a_row_per_face(frames: list, columns: list[str], rows:
 
 @pytest.mark.parametrize("chunk_frames", [1, 2, 100])
 def test_stream_csv_does_not_depend_on_the_chunk_size(chunk_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_CHUNK_FRAMES", chunk_frames)
+    monkeypatch.setattr(tables, "CHUNK_FRAMES", chunk_frames)
     faces = [[], [replace(HAPPY, track_id=1)], [], [replace(UNSURE, track_id=2), replace(FEARFUL, track_id=1)]]
     frames = [serialization.frame_to_dict(i / 10, frame_faces) for i, frame_faces in enumerate(faces)]
     for selected in (frames, frames[:1], []):

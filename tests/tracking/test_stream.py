@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ from emotion.faces import Box, Face, Scores
 from emotion.model_store.store import get_default_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
-from emotion.recognition.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
@@ -101,20 +101,20 @@ def test_first_frame_has_numbered_faces(stream: Stream) -> None:
 
 def test_scene_without_faces_is_rarely_searched(stream: Stream) -> None:
     empty = draw_scene([])
-    for i in range(3 * 60 * 25):
+    for i in range(60 * 25):
         assert stream.process(empty, i / 25).faces == ()
     stats = stream.stats
     assert (stats.roi_searches, stats.classifications, stats.errors) == (0, 0, 0)
-    assert stats.full_searches <= 3 * 60 * 10 + 1
+    assert stats.full_searches <= 60 * 10 + 1
     assert get_track_ids(stream) == []
-    stream.process(draw_scene([(50, 60)]), 180.1)
+    stream.process(draw_scene([(50, 60)]), 60.1)
     assert get_track_ids(stream) == [1]
 
 
 def test_moving_face_is_searched_nearby_and_classified_10_to_15_times_per_second(
     fake_detector: Make, classifier: FakeClassifier
 ) -> None:
-    for rate in (15, 24, 25, 30, 60):
+    for rate in (15, 25, 60):
         stream = Stream(Analyzer(fake_detector(find_drawn_faces), classifier))  # type: ignore[arg-type]
         for i in range(4 * rate):
             x = 60 + round(40 * math.sin(i / rate))
@@ -264,15 +264,15 @@ def test_candidates_are_verified_and_dropped_when_their_face_probability_falls(
 def test_errors_of_the_classifier_keep_the_track(stream: Stream, classifier: FakeClassifier) -> None:
     rng = np.random.default_rng(4)
     failed = 0
-    for i in range(500):
+    for i in range(250):
         classifier.fault = RuntimeError("on purpose") if rng.random() < 0.1 else None
         before = len(classifier.batches)
         (face,) = stream.process(draw_scene([(50 + i // 10, 60)]), i / 25).faces
         failed += classifier.fault is not None and len(classifier.batches) > before
         assert face.track_id == 1
         assert face.box.x1 == 50 + i // 10
-    assert stream.stats.frames == 500
-    assert stream.stats.errors == failed > 10
+    assert stream.stats.frames == 250
+    assert stream.stats.errors == failed > 5
     assert stream.stats.last_error == "RuntimeError: on purpose"
     assert stream.last_result.faces[0].display_label == "happy"
 
@@ -289,7 +289,7 @@ def test_errors_of_the_detector_keep_the_track(
         return find_drawn_faces(image)
 
     stream = Stream(Analyzer(fake_detector(fail_randomly, needs_verification), classifier))  # type: ignore[arg-type]
-    for i in range(500):
+    for i in range(250):
         faces = stream.process(draw_scene([(50 + i // 10, 60)]), i / 25).faces
         assert [face.track_id for face in faces] == ([1] if i > 5 or faces else [])
     assert stream.stats.errors > 20
@@ -436,7 +436,6 @@ STEPS = st.lists(
 
 @pytest.mark.slow
 @given(STEPS)
-@settings(max_examples=60)
 def test_tracks_are_consistent_for_any_stream(fake_detector: Make, steps: list) -> None:
     """Shown faces are visible ones, track ids are never reused, and no state of old tracks remains."""
     classifier = FakeClassifier(Scores(FERPLUS_LABELS, [0.3, 0.7, 0, 0, 0, 0, 0, 0]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emotion.boxes import to_xyxy
 from emotion.faces import Box, Face, Landmarks
-from emotion.tracking.tracker import ACTIVATION_THRESHOLD, Track, Tracker, _assign_faces, _compute_costs
+from emotion.tracking.tracker import ACTIVATION_THRESHOLD, Track, Tracker, assign_faces, compute_costs
 
 
 def make_face(x: float, y: float = 100, side: float = 40, score: float = 0.9) -> Face:
@@ -143,11 +143,11 @@ def test_assignment_has_the_minimum_cost(before: list, after: list, age: float) 
     """The minimum is found by trying every permutation."""
     tracks = tuple(Track(make_face(*position), 0.0) for position in before)
     detections = [make_face(*position) for position in after]
-    pairs = _assign_faces(tracks, detections, age)
+    pairs = assign_faces(tracks, detections, age)
     if not tracks or not detections:
         assert pairs == {}
         return
-    costs = _compute_costs(
+    costs = compute_costs(
         to_xyxy(track.face.box for track in tracks),
         to_xyxy(detection.box for detection in detections),
         np.full(len(tracks), age),

@@ -1,4 +1,4 @@
-"""Small data sets, the files that hold them, and a network that learns in no time."""
+"""Small data sets, their files, annotated photos, and tiny networks."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ UNCHANGED = Augmentation(
 )
 
 
-def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """`count` different pictures uint8 (count, 48, 48), none of them blank."""
+def random_images(count: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return `count` different images uint8 (count, 48, 48), none of them blank."""
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48)).astype(np.uint8)
 
 
 def dataset(training: int, validation: int = 0, test: int = 0, votes: bool = True, seed: int = 0) -> Dataset:
-    """Every label in turn; the votes mostly agree, but some rows are unnamed, unknown or not a face."""
+    """Return faces with every label in turn; most votes agree, but some rows are unnamed, unknown or not a face."""
     rng = np.random.default_rng(seed)
     count = training + validation + test
     labels = np.arange(count) % 7
-    stripes = np.sin(np.arange(48) / (1 + labels[:, None]))[:, :, None] * 60  # (n, 48, 1), what can be learned
+    stripes = np.sin(np.arange(48) / (1 + labels[:, None]))[:, :, None] * 60  # (n, 48, 1), the features of a label
     images = np.clip(128 + stripes + rng.normal(0, 25, (count, 48, 48)), 0, 255).astype(np.uint8)
     split = np.repeat([0, 1, 2], [training, validation, test])
     return Dataset(
@@ -66,12 +66,12 @@ def dataset(training: int, validation: int = 0, test: int = 0, votes: bool = Tru
         labels.astype(np.int8),
         split.astype(np.int8),
         source="fer2013.csv",
-        votes=some_votes(labels, rng) if votes else None,
+        votes=make_votes(labels, rng) if votes else None,
         has_votes=rng.random(count) > 0.05 if votes else None,
     )
 
 
-def some_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int8]:
+def make_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int8]:
     votes = np.zeros((len(labels), 10), np.int8)
     for row, label in zip(votes, labels, strict=True):
         likely = FERPLUS_LABELS.index(FER2013_LABELS[label])
@@ -84,13 +84,13 @@ def some_votes(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def pixels_text(image: NDArray[np.uint8]) -> str:
+def format_pixels(image: NDArray[np.uint8]) -> str:
     return " ".join(map(str, image.ravel().tolist()))
 
 
 def csv_lines(data: Dataset) -> list[str]:
     rows = zip(data.labels, data.images, data.split, strict=True)
-    return ["emotion,pixels,Usage", *(f"{label},{pixels_text(image)},{USAGES[s]}" for label, image, s in rows)]
+    return ["emotion,pixels,Usage", *(f"{label},{format_pixels(image)},{USAGES[s]}" for label, image, s in rows)]
 
 
 def write_fer2013(path: Path, data: Dataset) -> Path:
@@ -99,7 +99,7 @@ def write_fer2013(path: Path, data: Dataset) -> Path:
 
 
 def write_ferplus(path: Path, data: Dataset) -> Path:
-    """As published: rows that FER+ leaves out have no name."""
+    """Write the votes as FER+ publishes them: rows without votes have no name."""
     assert data.votes is not None
     assert data.has_votes is not None
     with path.open("w", newline="") as file:
@@ -110,14 +110,14 @@ def write_ferplus(path: Path, data: Dataset) -> Path:
     return path
 
 
-def write_picture(path: Path, image: NDArray[np.uint8]) -> Path:
+def write_image(path: Path, image: NDArray[np.uint8]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
     return path
 
 
-def arrays_of(data: Dataset) -> dict[str, Any]:
-    """What an .npz of the same rows holds."""
+def to_arrays(data: Dataset) -> dict[str, Any]:
+    """Return the arrays of an .npz file of the same rows."""
     arrays = {"images": data.images, "label": data.labels, "usage": data.split}
     return arrays if data.votes is None else arrays | {"ferplus": data.votes, "ferplus_named": data.has_votes}
 
@@ -146,7 +146,7 @@ class RecordingReporter:
 
 
 def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext:
-    """The context of a training outside of a job."""
+    """Return the context of a training outside of a job."""
     return replace(RunContext.from_folder(folder, RecordingReporter(stop_after)), **changes)
 
 
@@ -154,10 +154,10 @@ def run_context(folder: Path, stop_after: int = 0, **changes: Any) -> RunContext
 
 
 def tiny(heads: Mapping[str, int]) -> Any:
-    """A network with everything that a resume must bring back: moving averages and the state of a dropout."""
+    """Return a network with all state that a resume must restore: moving averages and the state of a dropout."""
     import keras
 
-    from emotion.training.classifier.networks import standardize
+    from emotion.training.classifier.networks.multi_head import standardize
 
     faces = keras.Input((None, None, 1), name="faces")
     x = keras.layers.Conv2D(8, 3, strides=4)(standardize(faces))
@@ -166,17 +166,17 @@ def tiny(heads: Mapping[str, int]) -> Any:
     return keras.Model(faces, {name: keras.layers.Dense(width, name=name)(x) for name, width in heads.items()})
 
 
-def use_tiny() -> None:
+def use_tiny_network() -> None:
     """Offer only `tiny` in this process; the tests of one process do so with monkeypatch."""
     from emotion.training.classifier import trainer
 
-    trainer.networks.CLASSIFIER_NETWORKS = {"seresnet": tiny}  # type: ignore[assignment]
+    trainer.multi_head.CLASSIFIER_NETWORKS = {"seresnet": tiny}  # type: ignore[assignment]
 
 
 # --- photos with faces -------------------------------------------------------------------------------------
 
 
-def face_like(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32]:
+def draw_face(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32]:
     """Draw a pale oval with two eyes, a nose and a mouth into `box` and return its landmarks (5, 2)."""
     x, y, width, height = *box[:2], *(box[2:] - box[:2])
     shares = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.78], [0.65, 0.78]])
@@ -188,7 +188,7 @@ def face_like(pixels: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[n
     return points.astype(np.float32)
 
 
-def labelled(
+def annotated_photo(
     name: str,
     *,
     source: str = "wider",
@@ -197,7 +197,7 @@ def labelled(
     seed: int = 0,
     size_wh: tuple[int, int] = (80, 64),
 ) -> AnnotatedImage:
-    """A noisy photo with up to three faces side by side, all their landmarks known."""
+    """Return a noisy photo with up to three faces side by side and all their landmarks."""
     width, height = size_wh
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
@@ -207,15 +207,15 @@ def labelled(
         wide = min(step, height) * rng.uniform(0.6, 0.8)
         x, y = i * step + rng.uniform(0, step - wide), rng.uniform(0, height - 1.2 * wide)
         boxes[i] = x, y, x + wide, y + 1.2 * wide
-        landmarks[i] = face_like(pixels, boxes[i])
+        landmarks[i] = draw_face(pixels, boxes[i])
     return AnnotatedImage(name, source, truth, pixels, boxes, landmarks, np.empty((0, 4), np.float32))
 
 
-def write_labelled(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
-    """The photos as people have them: pictures in `folder`/`part`/ and `folder`/`part`.json beside it."""
+def write_annotated(folder: Path, part: str, photos: Sequence[AnnotatedImage]) -> None:
+    """Write the photos as a data set: images in `folder`/`part`/ and `folder`/`part`.json beside it."""
     entries = {}
     for photo in photos:
-        write_picture(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
+        write_image(folder / part / photo.name, photo.image[..., ::-1])  # type: ignore[arg-type]
         corners_to_sides = np.concatenate([photo.boxes[:, :2], photo.boxes[:, 2:] - photo.boxes[:, :2]], axis=1)
         entries[photo.name] = {
             "source": photo.source,
@@ -227,20 +227,20 @@ def write_labelled(folder: Path, part: str, photos: Sequence[AnnotatedImage]) ->
     (folder / f"{part}.json").write_text(json.dumps(entries))
 
 
-def held_out_and_not(held: int, learned: int) -> list[AnnotatedImage]:
-    """That many photos with faces to measure on and to learn from."""
+def photos_of_splits(held: int, learned: int) -> list[AnnotatedImage]:
+    """Return that many photos with faces of the validation and of the training split."""
     names = [f"{i}.png" for i in range(64 * (held + learned))]
-    measuring = [name for name in names if labelled(name, faces=0, size_wh=(1, 1)).is_validation]
+    measuring = [name for name in names if annotated_photo(name, faces=0, size_wh=(1, 1)).is_validation]
     teaching = [name for name in names if name not in measuring]
     chosen = measuring[:held] + teaching[:learned]
-    return [labelled(name, faces=1 + i % 2, seed=i) for i, name in enumerate(chosen)]
+    return [annotated_photo(name, faces=1 + i % 2, seed=i) for i, name in enumerate(chosen)]
 
 
-def tiny_glance() -> Any:
-    """Answers for the same cells as the project's own detector, and learns in no time."""
+def tiny_detector() -> Any:
+    """Return a tiny network with the output cells of the native detector."""
     import keras
 
-    from emotion.recognition.onnx_detector import VALUES_PER_CELL
+    from emotion.recognition.detectors.onnx_detector import VALUES_PER_CELL
 
     photos = keras.Input((None, None, 3), name="photos")
     x, grids = keras.layers.Rescaling(1 / 255)(photos), []

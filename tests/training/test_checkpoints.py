@@ -36,7 +36,7 @@ def saved(folder: Path) -> tuple[list[Any], list[NDArray]]:
     return given, best
 
 
-def test_what_was_saved_comes_back_bit_by_bit(tmp_path: Path) -> None:
+def test_a_checkpoint_is_restored_bit_by_bit(tmp_path: Path) -> None:
     from emotion.training.checkpoints import copy_values, load_checkpoint
 
     given, best = saved(tmp_path)
@@ -105,7 +105,7 @@ def test_another_trainings_checkpoint_is_refused_and_changes_nothing(
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_cut_off_checkpoint_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
     from emotion.training.checkpoints import load_checkpoint
 
     given, best = saved(tmp_path)
@@ -117,7 +117,7 @@ def test_a_cut_off_checkpoint_is_refused_wherever_it_is_cut(tmp_path: Path) -> N
             load_checkpoint(tmp_path, given, best, num_progress=3)
 
 
-def test_a_checkpoint_never_runs_what_it_holds(tmp_path: Path) -> None:
+def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
     from emotion.training.checkpoints import load_checkpoint
 
     class Harm:

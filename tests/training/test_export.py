@@ -1,4 +1,4 @@
-"""The exported network is the trained one: the same answers under the same names."""
+"""Export to ONNX and Keras: equal outputs under the same names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.model_store.store import open_model
 from emotion.recognition.classification import ExpressionClassifier
-from tests.training.making import pictures, tiny
+from tests.training.making import random_images, tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,20 +42,20 @@ def exported(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def answers(network: Any, faces: NDArray) -> dict[str, NDArray]:
+def outputs_of(network: Any, faces: NDArray) -> dict[str, NDArray]:
     return {name: np.asarray(v) for name, v in network(faces.astype(np.float32), training=False).items()}
 
 
 @pytest.mark.parametrize("count", [1, 2, 33])
-def test_onnx_and_keras_answer_the_same_for_any_number_of_faces(network: Any, exported: Path, count: int) -> None:
-    faces = pictures(count, seed=count)[..., None].astype(np.float32)
+def test_onnx_and_keras_have_equal_outputs_for_any_number_of_faces(network: Any, exported: Path, count: int) -> None:
+    faces = random_images(count, seed=count)[..., None].astype(np.float32)
     session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
     got = dict(zip(HEADS, session.run(list(HEADS), {"faces": faces}), strict=True))
-    expected = answers(network, faces)
+    expected = outputs_of(network, faces)
     for name, width in HEADS.items():
         assert got[name].shape == (count, width)
         np.testing.assert_allclose(got[name], expected[name], atol=1e-4)
-    assert np.abs(got["ferplus"] - got["fer2013"]).max() > 0.01  # or nobody would see them swapped
+    assert np.abs(got["ferplus"] - got["fer2013"]).max() > 0.01  # so that swapped outputs are detected
 
 
 def test_the_exported_file_has_our_names_and_nothing_for_training(exported: Path) -> None:
@@ -76,9 +76,9 @@ def test_the_keras_file_is_the_network_without_its_optimizer(network: Any, expor
 
     loaded = keras.saving.load_model(exported / "model.keras", safe_mode=True)
     assert getattr(loaded, "optimizer", None) is None
-    faces = pictures(4)[..., None]
-    for name, value in answers(network, faces).items():
-        np.testing.assert_allclose(answers(loaded, faces)[name], value, atol=1e-6)
+    faces = random_images(4)[..., None]
+    for name, value in outputs_of(network, faces).items():
+        np.testing.assert_allclose(outputs_of(loaded, faces)[name], value, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_outputs_are_known_by_name_or_else_by_the_order_of_keys(outputs: list[st
     assert _order_output_names(list(HEADS), model) == expected
 
 
-def test_an_export_that_answers_otherwise_is_refused(
+def test_an_export_with_other_outputs_is_refused(
     network: Any, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from emotion.training import export
@@ -110,7 +110,7 @@ def test_an_export_that_answers_otherwise_is_refused(
             node.output[:] = [swapped.get(name, name) for name in node.output]
         return model
 
-    monkeypatch.setattr(export, "_to_onnx", another)
+    monkeypatch.setattr(export, "to_onnx", another)
     with pytest.raises(ModelError, match="differs from the trained one"):
         export.export_classifier(network, tmp_path, 48)
 
@@ -119,16 +119,16 @@ def test_the_projects_own_network_is_exported_as_it_was_trained(finished: Path) 
     import keras
 
     network = keras.saving.load_model(finished / "model.keras", safe_mode=True)
-    faces = np.concatenate([pictures(6), np.full((1, 48, 48), 90, np.uint8)])
-    got, expected = ExpressionClassifier(open_model(finished)).logits(faces), answers(network, faces[..., None])
+    faces = np.concatenate([random_images(6), np.full((1, 48, 48), 90, np.uint8)])
+    got, expected = ExpressionClassifier(open_model(finished)).logits(faces), outputs_of(network, faces[..., None])
     assert got.keys() == expected.keys() == {"fer2013", "ferplus", "expression", "face"}
     for name in got:
         np.testing.assert_allclose(got[name], expected[name], atol=1e-3)
 
 
-def test_maps_say_where_the_logits_come_from(finished: Path) -> None:
-    """Their mean over the picture are the logits; what `explain` gives is the label's less the mean of all."""
-    classifier, faces = ExpressionClassifier(open_model(finished)), pictures(5)
+def test_maps_sum_to_the_logits(finished: Path) -> None:
+    """Their means over the image are the logits; `explain` returns the map of the label minus the mean of all maps."""
+    classifier, faces = ExpressionClassifier(open_model(finished)), random_images(5)
     session = onnxruntime.InferenceSession(finished / "model.onnx", providers=["CPUExecutionProvider"])
     logits = classifier.logits(faces)
     for name, head in classifier.bundle.heads.items():
@@ -141,7 +141,7 @@ def test_maps_say_where_the_logits_come_from(finished: Path) -> None:
             np.testing.assert_allclose(explained, maps[2, ..., i] - maps[2].mean(-1), atol=1e-5)
 
 
-def test_a_network_that_reads_no_means_has_no_maps(network: Any) -> None:
+def test_a_network_without_global_pooling_has_no_maps(network: Any) -> None:
     from emotion.training.export import build_cam_outputs, has_cam
 
     assert not has_cam(network)

@@ -27,48 +27,48 @@ def layers_of(dimensions: int = 4, **settings: Any) -> tuple[Any, Any]:
     return pair
 
 
-def learned(layer: Any, pictures: NDArray[np.float32], aim: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """What a layer answers while it learns, the gradients of a loss by input, scale and shift, and its weights then."""
+def train_step(layer: Any, images: NDArray[np.float32], target: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return the outputs of a layer in training, the gradients of a loss by input, scale and shift, and its weights."""
     import tensorflow as tf
 
-    given = tf.constant(pictures)
+    given = tf.constant(images)
     with tf.GradientTape() as tape:
         tape.watch(given)
         answer = layer(given, training=True)
-        loss = tf.reduce_sum(tf.square(answer - aim))
+        loss = tf.reduce_sum(tf.square(answer - target))
     gradients = tape.gradient(loss, [given, layer.gamma, layer.beta])
     return [np.asarray(value) for value in (answer, *gradients, *layer.weights)]
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (16, 7, 1, 5), (1, 12, 12, 5)])
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "epsilon": 1e-5}])
-def test_it_learns_what_keras_learns(shape: tuple[int, ...], settings: dict[str, float]) -> None:
+def test_a_training_step_equals_that_of_keras(shape: tuple[int, ...], settings: dict[str, float]) -> None:
     rng = np.random.default_rng(0)
-    pictures = rng.normal(30, 12, shape).astype(np.float32)
-    aim = rng.normal(0, 1, shape).astype(np.float32)
-    for ours, theirs in zip(*(learned(layer, pictures, aim) for layer in layers_of(**settings)), strict=True):
+    images = rng.normal(30, 12, shape).astype(np.float32)
+    target = rng.normal(0, 1, shape).astype(np.float32)
+    for ours, theirs in zip(*(train_step(layer, images, target) for layer in layers_of(**settings)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
 
 
-def test_it_answers_as_keras_where_it_does_not_learn() -> None:
-    pictures = np.random.default_rng(1).normal(3, 2, (2, 4, 4, 5)).astype(np.float32)
+def test_inference_equals_that_of_keras() -> None:
+    images = np.random.default_rng(1).normal(3, 2, (2, 4, 4, 5)).astype(np.float32)
     theirs, ours = layers_of()
-    np.testing.assert_array_equal(ours(pictures, training=False), theirs(pictures, training=False))
+    np.testing.assert_array_equal(ours(images, training=False), theirs(images, training=False))
     for layer in (theirs, ours):
         layer.trainable = False
     before = ours.get_weights()
-    np.testing.assert_array_equal(ours(pictures, training=True), theirs(pictures, training=True))
+    np.testing.assert_array_equal(ours(images, training=True), theirs(images, training=True))
     for one, other in zip(before, ours.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_rows_without_height_and_width_are_normalised_too() -> None:
+def test_inputs_without_height_and_width_are_normalized() -> None:
     rows = np.random.default_rng(2).normal(3, 2, (8, 5)).astype(np.float32)
     theirs, ours = layers_of(2)
     np.testing.assert_array_equal(ours(rows, training=True), theirs(rows, training=True))
 
 
-def test_the_copy_that_learns_gives_its_weights_back_to_a_network_of_keras_alone(tmp_path: Path) -> None:
+def test_the_weights_of_the_copy_load_into_the_plain_keras_network(tmp_path: Path) -> None:
     import keras
 
     from emotion.training.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
@@ -84,16 +84,16 @@ def test_the_copy_that_learns_gives_its_weights_back_to_a_network_of_keras_alone
     assert copy.get_layer("dropout").rate == 0.4
     assert [layer.trainable for layer in copy.layers] == [layer.trainable for layer in plain.layers]
     assert [weight.path for weight in copy.weights] == [weight.path for weight in plain.weights]
-    pictures = np.random.default_rng(4).normal(0, 1, (6, 8, 8, 1)).astype(np.float32)
-    np.testing.assert_array_equal(copy(pictures), plain(pictures))
+    images = np.random.default_rng(4).normal(0, 1, (6, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_array_equal(copy(images), plain(images))
 
     untouched = plain.get_weights()
     copy.compile("sgd", "mse")
-    copy.train_on_batch(pictures, np.ones((6, 2), np.float32))
+    copy.train_on_batch(images, np.ones((6, 2), np.float32))
     for one, other in zip(untouched, plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     plain.set_weights(copy.get_weights())
     plain.save(tmp_path / "plain.keras")
     loaded = keras.saving.load_model(tmp_path / "plain.keras", safe_mode=True)
     assert type(loaded.get_layer("norm")) is keras.layers.BatchNormalization
-    np.testing.assert_allclose(loaded(pictures), copy(pictures), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loaded(images), copy(images), rtol=1e-5, atol=1e-6)

@@ -85,7 +85,7 @@ def test_a_run_and_its_copies_are_listed_once(models: Path, run: Path) -> None:
         ("built-in", []),
     ]
     card = json.loads((run / "card.json").read_text())
-    card["files"]["model.onnx"]["sha256"] = "0"  # it has learned more since
+    card["files"]["model.onnx"]["sha256"] = "0"  # it was trained further since
     (run / "card.json").write_text(json.dumps(card))
     assert [(one.folder.name, one.source_run) for one in list_runs(run.parent, models)] == [
         ("mine", ""),

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from emotion.jobs.job import Job
 from emotion.model_store.store import open_model
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
+from emotion.training.classifier.evaluation.robustness import read_robustness
 from emotion.training.run_listing import WAITING_MESSAGE, active_runs, list_runs, load_run
 from emotion.training.runs.step_monitor import read_steps
+from tests.waiting import wait_until
 
 PLAN = replace(TrainingPlan.from_defaults("mlp"), data="faces.npz", epochs=3)
 
-# Takes its turn, writes an epoch every moment while it is not paused, and ends when it is told to.
+# Waits in the queue, writes an epoch every moment unless it is paused, and ends on request.
 FAKE = """
 import json, sys, time
 from contextlib import nullcontext
@@ -69,21 +70,14 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         job.stop(0.5)
 
 
-def until(asked: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not asked():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def wait_for_reports(job: jobs.Job, count: int) -> None:
     """Wait until the job has reported its progress that often."""
     for _ in range(count):
         before = job.read_state().updated_at
-        until(lambda before=before: job.read_state().updated_at != before)
+        wait_until(lambda before=before: job.read_state().updated_at != before, 60)
 
 
-def view(folder: Path) -> manager.RunSummary:
+def summarize(folder: Path) -> manager.RunSummary:
     found = load_run(folder)
     assert found is not None
     return found
@@ -91,10 +85,10 @@ def view(folder: Path) -> manager.RunSummary:
 
 def test_a_training_from_start_to_end(runs: Path) -> None:
     job = manager.start_training(PLAN, "my first: one", runs)
-    run = view(job.folder)
+    run = summarize(job.folder)
     assert (run.folder.name, run.name, run.network, run.epochs) == ("my-first-one", "my first: one", "mlp", 3)
-    until(lambda: view(job.folder).state == "done")
-    run = view(job.folder)
+    wait_until(lambda: summarize(job.folder).state == "done", 60)
+    run = summarize(job.folder)
     assert (run.epoch, run.best_epoch, run.best_accuracy, run.train_minutes) == (3, 3, pytest.approx(0.33), 3)
     assert run.has_model
     assert not run.is_active
@@ -105,83 +99,84 @@ def test_a_training_from_start_to_end(runs: Path) -> None:
 
 
 @pytest.mark.slow
-def test_pause_go_on_stop_resume(runs: Path) -> None:
+def test_a_run_is_paused_continued_stopped_and_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: view(job.folder).epoch >= 1)
+    wait_until(lambda: summarize(job.folder).epoch >= 1, 60)
     with pytest.raises(JobError, match="is already active"):
         manager.resume(job.folder)
     manager.pause(job.folder)
-    until(lambda: view(job.folder).state == "paused")
+    wait_until(lambda: summarize(job.folder).state == "paused", 60)
     wait_for_reports(job, 2)  # an epoch that had begun
-    epoch = view(job.folder).epoch
+    epoch = summarize(job.folder).epoch
     wait_for_reports(job, 2)
-    assert view(job.folder).epoch == epoch
+    assert summarize(job.folder).epoch == epoch
     manager.unpause(job.folder)
-    until(lambda: view(job.folder).epoch > epoch)
+    wait_until(lambda: summarize(job.folder).epoch > epoch, 60)
     manager.pause(job.folder)  # a stop ends a pause, too
     manager.stop(job.folder)
-    stopped = view(job.folder)
+    stopped = summarize(job.folder)
     assert stopped.state == "stopped"
     assert stopped.can_resume
     assert not (job.folder / "pause").exists()
     with pytest.raises(JobError, match="only an active training can be paused"):
         manager.pause(job.folder)
     manager.resume(job.folder)
-    until(lambda: view(job.folder).epoch > stopped.epoch)
+    wait_until(lambda: summarize(job.folder).epoch > stopped.epoch, 60)
     manager.stop(job.folder, should_export=True)
-    until(lambda: view(job.folder).state == "done")
-    assert view(job.folder).has_model
-    assert view(job.folder).epoch < 500
+    wait_until(lambda: summarize(job.folder).state == "done", 60)
+    assert summarize(job.folder).has_model
+    assert summarize(job.folder).epoch < 500
 
 
 @pytest.mark.slow
-def test_stop_and_keep_waits_for_nobody(runs: Path) -> None:
+def test_stop_and_keep_does_not_wait_for_the_queue(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=5000), "first", runs)
-    until(lambda: view(first.folder).epoch >= 1)
+    wait_until(lambda: summarize(first.folder).epoch >= 1, 60)
     second = manager.start_training(replace(PLAN, epochs=5000), "second", runs)
     third = manager.start_training(replace(PLAN, epochs=5000), "third", runs)
-    until(lambda: view(third.folder).state == "waiting")
+    wait_until(lambda: summarize(third.folder).state == "waiting", 60)
     manager.stop(first.folder, should_export=True)  # its new process is younger than those that wait
-    until(lambda: view(first.folder).state == "done")
-    assert view(first.folder).has_model
-    until(lambda: view(second.folder).epoch >= 1)
-    assert view(second.folder).is_active
+    wait_until(lambda: summarize(first.folder).state == "done", 60)
+    assert summarize(first.folder).has_model
+    wait_until(lambda: summarize(second.folder).epoch >= 1, 60)
+    assert summarize(second.folder).is_active
 
 
 @pytest.mark.slow
-def test_killed_is_interrupted_and_goes_on(runs: Path) -> None:
+def test_a_killed_run_is_interrupted_and_can_be_resumed(runs: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "long", runs)
-    until(lambda: view(job.folder).epoch >= 2)
+    wait_until(lambda: summarize(job.folder).epoch >= 2, 60)
     pid = json.loads((job.folder / "state.json").read_text())["pid"]
     os.kill(pid, 9)
-    until(lambda: view(job.folder).state == "interrupted")
-    before = view(job.folder)
+    wait_until(lambda: summarize(job.folder).state == "interrupted", 60)
+    before = summarize(job.folder)
     assert before.epoch >= 2
     assert before.can_resume
     manager.resume(job.folder)
-    until(lambda: view(job.folder).epoch > before.epoch)
+    wait_until(lambda: summarize(job.folder).epoch > before.epoch, 60)
 
 
 @pytest.mark.slow
-def test_one_after_the_other(runs: Path) -> None:
+def test_queued_runs_are_trained_one_after_the_other(runs: Path) -> None:
     first = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: view(first.folder).epoch >= 1)
+    wait_until(lambda: summarize(first.folder).epoch >= 1, 60)
     second = manager.start_training(PLAN, "second", runs)
-    until(lambda: view(second.folder).state == "waiting")
+    wait_until(lambda: summarize(second.folder).state == "waiting", 60)
     third = manager.start_training(PLAN, "third", runs)
-    until(lambda: view(third.folder).state == "waiting")
+    wait_until(lambda: summarize(third.folder).state == "waiting", 60)
     assert [run.name for run in active_runs(runs)] == ["first", "second", "third"]
-    assert view(second.folder).status_text == WAITING_MESSAGE
-    assert view(second.folder).config["epochs"] == 3  # known before it begins
+    assert summarize(second.folder).status_text == WAITING_MESSAGE
+    assert summarize(second.folder).config["epochs"] == 3  # listed before it starts
     manager.stop(first.folder)
-    until(lambda: view(third.folder).state == "done")
-    assert view(second.folder).state == "done"
+    wait_until(lambda: summarize(third.folder).state == "done", 60)
+    assert summarize(second.folder).state == "done"
     ended = [(f / "card.json").stat().st_mtime for f in (second.folder, third.folder)]
     assert ended == sorted(ended)
     assert active_runs(runs) == []
     assert {run.name for run in list_runs(runs, runs / "none")} == {"first", "second", "third"}
 
 
+@pytest.mark.slow
 def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     made, refused = list[Job](), list[str]()
 
@@ -199,7 +194,7 @@ def test_many_starts_of_one_name_make_one_run(runs: Path) -> None:
     assert len(made) == 1
     assert len(refused) == 19
     assert all("There is already a run the-same; choose another name" in sentence for sentence in refused)
-    until(lambda: view(made[0].folder).state == "done")
+    wait_until(lambda: summarize(made[0].folder).state == "done", 60)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +236,10 @@ def test_nothing_stays_of_what_cannot_start(runs: Path, monkeypatch: pytest.Monk
     assert not (runs / "first").exists()
 
 
+@pytest.mark.slow
 def test_delete(runs: Path, tmp_path: Path) -> None:
     job = manager.start_training(replace(PLAN, epochs=500), "first", runs)
-    until(lambda: view(job.folder).epoch >= 1)
+    wait_until(lambda: summarize(job.folder).epoch >= 1, 60)
     manager.delete_run(job.folder, runs)
     assert not job.folder.exists()
     assert load_run(job.folder) is None
@@ -331,7 +327,7 @@ def test_the_shipped_runs_can_be_shown() -> None:
     assert {"classifier", "glance"} <= names
 
 
-def test_the_shipped_ladder_is_whole() -> None:
+def test_the_shipped_comparison_runs_are_complete() -> None:
     ladder = {
         run.folder.name: run for run in list_runs(Path("nowhere")) if run.folder.parent == run_listing.LADDER_FOLDER
     }

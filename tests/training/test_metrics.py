@@ -1,4 +1,4 @@
-"""Every number against another way to get it."""
+"""Metrics, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -62,7 +62,7 @@ def test_the_temperature_is_found(true: float) -> None:
     rng = np.random.default_rng(3)
     fair = rng.normal(0, 2, (40_000, 4))
     cumulated = (np.exp(fair) / np.exp(fair).sum(1, keepdims=True)).cumsum(1)
-    labels = (rng.random((40_000, 1)) > cumulated).sum(1).clip(0, 3)  # drawn by what the fair logits say
+    labels = (rng.random((40_000, 1)) > cumulated).sum(1).clip(0, 3)  # drawn from the fair probabilities
     assert fit_temperature((fair * true).astype(np.float32), labels) == pytest.approx(true, rel=0.03)
 
 
@@ -73,7 +73,7 @@ def test_no_other_temperature_is_better() -> None:
     assert found == pytest.approx(best, rel=0.02)
 
 
-def test_a_temperature_for_shares_is_that_for_as_many_people() -> None:
+def test_a_temperature_for_vote_shares_is_that_for_single_votes() -> None:
     """Ten people for each face, one row for each of them."""
     rng = np.random.default_rng(3)
     logits, people = rng.normal(0, 2, (300, 3)), rng.integers(0, 3, (300, 10))
@@ -96,7 +96,6 @@ def test_the_calibration_error_by_hand() -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(n=st.integers(1, 60), bins=st.integers(1, 20), seed=st.integers(0, 999))
 def test_the_calibration_error_against_a_slow_oracle(n: int, bins: int, seed: int) -> None:
     logits, labels = answers(n, seed)
@@ -118,7 +117,7 @@ def test_a_perfect_classifier_has_no_calibration_error() -> None:
 
 
 @given(n=st.integers(1, 5000), share=st.floats(0, 1))
-def test_wilson_as_statsmodels_has_it(n: int, share: float) -> None:
+def test_the_wilson_interval_equals_that_of_statsmodels(n: int, share: float) -> None:
     right = round(n * share)
     critical = norm.isf(0.05 / 2)
     q, squared = right / n, critical**2
@@ -132,19 +131,19 @@ def test_wilson_as_statsmodels_has_it(n: int, share: float) -> None:
     assert Fraction(right, n) - Fraction(1, 10**12) <= high <= 1
 
 
-def test_wilson_of_nothing_is_everything() -> None:
+def test_the_wilson_interval_without_cases_is_everything() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
-def test_a_head_as_scikit_learn_scores_it() -> None:
+def test_the_scores_of_a_head_equal_those_of_scikit_learn() -> None:
     logits, labels = answers(400)
-    logits, labels = logits[labels != 2], labels[labels != 2]  # nobody is sad, but some are called so
-    said = logits.argmax(1)
+    logits, labels = logits[labels != 2], labels[labels != 2]  # no face is sad, but some are predicted so
+    predicted = logits.argmax(1)
     score = score_head(logits, labels, NAMES, temperature=2.0)
     assert score["n"] == len(labels)
-    assert score["accuracy"] == metrics.accuracy_score(labels, said)
-    assert score["accuracy_interval"] == wilson_interval((labels == said).sum(), len(labels))
-    recalls = metrics.recall_score(labels, said, labels=[0, 1], average="macro")
+    assert score["accuracy"] == metrics.accuracy_score(labels, predicted)
+    assert score["accuracy_interval"] == wilson_interval((labels == predicted).sum(), len(labels))
+    recalls = metrics.recall_score(labels, predicted, labels=[0, 1], average="macro")
     assert score["balanced_accuracy"] == pytest.approx(recalls)
     expected = metrics.log_loss(labels, softmax(logits, 2.0), labels=range(3))
     assert score["cross_entropy"] == pytest.approx(expected, rel=1e-6)
@@ -154,14 +153,14 @@ def test_a_head_as_scikit_learn_scores_it() -> None:
     for row, other in zip(score["reliability"], reliability_bins(softmax(logits, 2.0), labels), strict=True):
         assert row == pytest.approx(other)
     report = metrics.classification_report(
-        labels, said, labels=range(3), target_names=NAMES, output_dict=True, zero_division=0
+        labels, predicted, labels=range(3), target_names=NAMES, output_dict=True, zero_division=0
     )
     for name in NAMES:
         expected = {k: report[name][k] for k in ("precision", "recall")}
         expected |= {"f1": report[name]["f1-score"], "n": report[name]["support"]}
         assert score["per_class"][name] == pytest.approx(expected)
-    confusion = [[int(((labels == i) & (said == j)).sum()) for j in range(3)] for i in range(3)]
-    assert score["confusion"] == confusion  # rows asked, columns answered
+    confusion = [[int(((labels == i) & (predicted == j)).sum()) for j in range(3)] for i in range(3)]
+    assert score["confusion"] == confusion  # rows are labels, columns are predictions
     json.dumps(score, allow_nan=False)
 
 
@@ -178,7 +177,7 @@ def test_no_rows() -> None:
 # --- what rare classes get ahead ---------------------------------------------------------------------------
 
 
-def lopsided(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.float64]]:
+def imbalanced(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.float64]]:
     """Calibrated logits of a class that is common, one that is not and one that is rare, the labels, and the prior."""
     rng, prior = np.random.default_rng(seed), np.array([0.8, 0.17, 0.03])
     labels = rng.choice(3, n, p=prior)
@@ -186,12 +185,12 @@ def lopsided(n: int = 4000, seed: int = 0) -> tuple[NDArray[np.float64], NDArray
     return 1.2 * seen + np.log(prior), labels, prior
 
 
-def test_rare_classes_get_ahead_as_far_as_few_answers_are_lost() -> None:
-    logits, labels, prior = lopsided()
+def test_the_bias_favors_rare_classes_within_the_allowed_loss_of_accuracy() -> None:
+    logits, labels, prior = imbalanced()
 
     def scores(offset: NDArray) -> tuple[float, float]:
-        said = (logits + offset).argmax(1)
-        return metrics.accuracy_score(labels, said), metrics.balanced_accuracy_score(labels, said)
+        predicted = (logits + offset).argmax(1)
+        return metrics.accuracy_score(labels, predicted), metrics.balanced_accuracy_score(labels, predicted)
 
     plain, best = scores(np.zeros(3)), fit_logit_bias(logits, labels, prior)
     assert best[0] == 0 < best[1] < best[2]  # the commonest gets nothing, the rarest most
@@ -204,17 +203,17 @@ def test_rare_classes_get_ahead_as_far_as_few_answers_are_lost() -> None:
     assert not fit_logit_bias(logits, labels, np.full(3, 1 / 3)).any()
 
 
-def test_nothing_is_put_ahead_where_it_would_cost_too_much() -> None:
-    logits, labels, prior = lopsided()
-    said = (logits + fit_logit_bias(logits, labels, prior, max_accuracy_drop=0.0)).argmax(1)
-    assert (said == labels).mean() >= (logits.argmax(1) == labels).mean()
+def test_no_bias_is_used_where_it_would_cost_too_much_accuracy() -> None:
+    logits, labels, prior = imbalanced()
+    predicted = (logits + fit_logit_bias(logits, labels, prior, max_accuracy_drop=0.0)).argmax(1)
+    assert (predicted == labels).mean() >= (logits.argmax(1) == labels).mean()
 
 
 # --- how often it is right when it speaks ------------------------------------------------------------------
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
-def test_coverage_counts_the_answers_that_are_certain_enough(pairs: list[tuple[float, bool]]) -> None:
+def test_coverage_counts_the_predictions_that_are_certain_enough(pairs: list[tuple[float, bool]]) -> None:
     confidence, right = np.array([p for p, _ in pairs]), np.array([r for _, r in pairs])
     rows, before = accuracy_by_coverage(confidence, right), None
     assert [row["threshold"] for row in rows] == [step / 20 for step in range(20)]
@@ -225,7 +224,7 @@ def test_coverage_counts_the_answers_that_are_certain_enough(pairs: list[tuple[f
         before = row["accuracy"]
 
 
-def test_a_calibration_error_where_answers_are_partly_right() -> None:
-    """Two bins: 4 answers of 0.9 that 70 of 100 people would give, 1 of 0.55 that 60 would give."""
+def test_the_calibration_error_of_partly_right_predictions() -> None:
+    """Two bins: 4 predictions of 0.9 with 70 of 100 votes, 1 of 0.55 with 60."""
     confidence, agreeing = np.array([0.9] * 4 + [0.55]), np.array([0.8, 0.6, 0.7, 0.7, 0.6])
     assert calibration_error(confidence, agreeing) == pytest.approx((4 * 0.2 + 0.05) / 5)

@@ -11,10 +11,10 @@ from emotion.training import prediction_tables, tables
 from emotion.training.tables import STEP_SERIES, TRAIN_SERIES, VALIDATION_SERIES
 
 
-def history(learns: list[float], held_out: list[float]) -> list[dict[str, str]]:
+def history(train_losses: list[float], held_out: list[float]) -> list[dict[str, str]]:
     return [
         {"epoch": str(i), "accuracy": str(a), "val_accuracy": str(v), "loss": str(1 / i), "learning_rate": "0.001"}
-        for i, (a, v) in enumerate(zip(learns, held_out, strict=True), 1)
+        for i, (a, v) in enumerate(zip(train_losses, held_out, strict=True), 1)
     ]
 
 
@@ -45,7 +45,7 @@ def test_what_is_no_number_is_left_out(cell: Any) -> None:
 
 
 def test_the_best_epoch_is_the_one_that_is_kept() -> None:
-    """By both answers, and of a detector also by where the eyes are; the first of equals."""
+    """By both heads, and of a detector also by its landmarks; the first of equals."""
     two = [
         {"epoch": str(i), "val_fer2013_accuracy": str(a), "val_ferplus_accuracy": str(b)}
         for i, (a, b) in enumerate([(0.70, 0.80), (0.69, 0.83), (0.68, 0.84)], 1)
@@ -59,7 +59,7 @@ def test_the_best_epoch_is_the_one_that_is_kept() -> None:
     assert tables.find_best_epoch([{"epoch": "1", "loss": "2"}]) is None
 
 
-def test_one_answer_alone_has_its_curve_too() -> None:
+def test_a_single_head_has_its_curve_too() -> None:
     rows = [{"epoch": "1", "accuracy": "0.4", "val_fer2013_accuracy": "0.5"}]
     assert tables.find_metric_columns(rows, "accuracy") == ("accuracy", "val_fer2013_accuracy")
 
@@ -118,7 +118,7 @@ def test_smoothing_keeps_a_constant_and_follows_slowly() -> None:
     assert tables.smooth_values([0.0, 1.0], 0.6)[1] == pytest.approx(0.4 / 0.64)
 
 
-def test_a_lesson_by_step_and_by_epoch() -> None:
+def test_learning_rates_by_step_and_by_epoch() -> None:
     steps = [
         {"epoch": "1", "step": "5", "num_steps": "10", "loss": "2", "accuracy": "0.1", "learning_rate": "0.01"},
         {"epoch": "3", "step": "10", "num_steps": "10", "loss": "1", "accuracy": "nan", "learning_rate": "0.02"},
@@ -147,11 +147,11 @@ ADVICE = [
 ]
 
 
-@pytest.mark.parametrize(("learns", "held_out", "epochs", "said"), ADVICE)
-def test_a_word_when_it_learns_by_heart(
-    learns: list[float], held_out: list[float], epochs: int, said: str | None
+@pytest.mark.parametrize(("train_losses", "held_out", "epochs", "text"), ADVICE)
+def test_overfitting_is_detected(
+    train_losses: list[float], held_out: list[float], epochs: int, text: str | None
 ) -> None:
-    assert tables.detect_overfitting(history(learns, held_out), epochs) == said
+    assert tables.detect_overfitting(history(train_losses, held_out), epochs) == text
 
 
 def test_only_settings_that_differ() -> None:
@@ -180,7 +180,7 @@ def test_a_confusion_matrix_as_cells() -> None:
     assert table["true"].tolist() == ["● happy"] * 2 + ["■ sad"] * 2
 
 
-def test_votes_in_words() -> None:
+def test_votes_as_text() -> None:
     names = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
     assert (
         prediction_tables.format_votes(np.array([2, 7, 0, 0, 0, 0, 0, 0, 1, 0]), names)
@@ -200,7 +200,7 @@ STRESS = [
 
 
 @pytest.mark.parametrize("stress", STRESS)
-def test_damaged_stress_is_no_stress(stress: Any) -> None:
+def test_a_damaged_robustness_file_counts_as_none(stress: Any) -> None:
     good = {"rows": [{"corruption": "blur", "severity": 1, "unit": "pixels", "accuracy": 0.5}]}
     table = prediction_tables.robustness_table({"bad": stress, "good": good})
     assert table["run"].tolist() == ["good"]
@@ -208,10 +208,10 @@ def test_damaged_stress_is_no_stress(stress: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "1 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (7200, "2 h"), (9000, "2.5 h")],
 )
-def test_durations(seconds: float, said: str) -> None:
-    assert formatting.format_duration(seconds) == said
-    assert formatting.format_time_left(seconds) == f"about {said} left"
+def test_durations(seconds: float, text: str) -> None:
+    assert formatting.format_duration(seconds) == text
+    assert formatting.format_time_left(seconds) == f"about {text} left"
     assert formatting.format_time_left(None) == ""

@@ -6,7 +6,7 @@ from emotion.ui.datasets import agreement
 
 
 @pytest.mark.parametrize(
-    ("said", "chosen"),
+    ("selection", "chosen"),
     [
         ({"selection": {"agreement": [{"row": 2, "column": 8}]}}, (2, 8)),
         ({"selection": {"agreement": [{"row": 7, "column": 0}]}}, None),
@@ -19,9 +19,9 @@ from emotion.ui.datasets import agreement
     ],
 )
 def test_click_in_the_agreement_matrix_selects_its_cell(
-    said: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+    selection: Any, chosen: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = {"data_agreement": said}
+    state = {"data_agreement": selection}
     monkeypatch.setattr(agreement, "state", state)
     agreement._on_cell_click()
     assert (state.get("data_agreement_label"), state.get("data_agreement_majority")) == (chosen or (None, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,28 @@ def analyze(tmp_path: Path, analyzer: Analyzer, make_request: Callable[..., Vide
         return VideoAnalysis(out)
 
     return analyze
+
+
+@pytest.fixture(scope="session")
+def analyses(tmp_path_factory: pytest.TempPathFactory) -> dict[object, Path]:
+    """Return the folders of the analyses of this session, by video and settings."""
+    return {}
+
+
+@pytest.fixture
+def analyzed(
+    analyze: Analyze, analyses: dict[object, Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Analyze:
+    """`analyzed(path, **settings)`: a copy of the analysis, which is made once in a session, as `analyze` makes it."""
+
+    def copy(path: Path, /, **settings: Any) -> VideoAnalysis:
+        key = (path, *sorted(settings.items()))
+        if key not in analyses:
+            folder = tmp_path_factory.mktemp("analysis") / "out"
+            analyses[key] = analyze(path, str(folder), **settings).folder
+        return VideoAnalysis(Path(shutil.copytree(analyses[key], tmp_path / "out")))
+
+    return copy
 
 
 def get_squares(seconds: float) -> list[Square]:

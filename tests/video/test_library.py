@@ -62,8 +62,8 @@ def wait_until_finished(analysis: VideoAnalysis, seconds: float = 120.0) -> Vide
 # ------------------------------------------------------------------ identity edits
 
 
-def test_people_have_names_times_and_shares(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_people_have_names_times_and_shares(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     first, second = analysis.people()
     assert (first.track_id, first.name, first.has_custom_name, first.is_hidden, first.merged_track_ids) == (
         1,
@@ -80,9 +80,9 @@ def test_people_have_names_times_and_shares(analyze: Analyze, moving_video: Path
 
 
 def test_thumbnail_index_is_read_once_for_all_people(
-    analyze: Analyze, moving_video: Path, monkeypatch: pytest.MonkeyPatch
+    analyzed: Analyze, moving_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analysis, read_paths = analyze(moving_video), list[Path]()
+    analysis, read_paths = analyzed(moving_video), list[Path]()
     monkeypatch.setattr(
         "emotion.video.rendering.thumbnails.read_json_or_empty", lambda path: read_paths.append(path) or {}
     )
@@ -92,8 +92,8 @@ def test_thumbnail_index_is_read_once_for_all_people(
     assert len(read_paths) == 3  # once for the people, once for the images
 
 
-def test_edits_apply_to_tables_and_exports(analyze: Analyze, video_of_two_places: Path) -> None:
-    analysis = analyze(video_of_two_places)
+def test_edits_apply_to_tables_and_exports(analyzed: Analyze, video_of_two_places: Path) -> None:
+    analysis = analyzed(video_of_two_places)
     rows = len(analysis.face_table())
     analysis.rename(1, "Anna")
     assert set(analysis.face_table()["name"]) == {"Anna", "Face 2"}
@@ -119,8 +119,8 @@ def test_edits_apply_to_tables_and_exports(analyze: Analyze, video_of_two_places
     assert set(VideoAnalysis(analysis.folder).face_table()["name"]) == {"Anna"}  # the edits are written
 
 
-def test_face_merged_into_a_hidden_one_is_hidden(analyze: Analyze, video_of_two_places: Path) -> None:
-    analysis = analyze(video_of_two_places)
+def test_face_merged_into_a_hidden_one_is_hidden(analyzed: Analyze, video_of_two_places: Path) -> None:
+    analysis = analyzed(video_of_two_places)
     analysis.hide(1)
     analysis.merge(2, 1)
     assert analysis.face_table().empty
@@ -132,8 +132,8 @@ def test_face_merged_into_a_hidden_one_is_hidden(analyze: Analyze, video_of_two_
 
 
 @pytest.mark.parametrize("track", [0, 3, -1, 10**12])
-def test_edit_of_an_unknown_face_is_refused(analyze: Analyze, moving_video: Path, track: int) -> None:
-    analysis = analyze(moving_video)
+def test_edit_of_an_unknown_face_is_refused(analyzed: Analyze, moving_video: Path, track: int) -> None:
+    analysis = analyzed(moving_video)
     for action in (
         lambda: analysis.rename(track, "x"),
         lambda: analysis.merge(track, 1),
@@ -146,8 +146,8 @@ def test_edit_of_an_unknown_face_is_refused(analyze: Analyze, moving_video: Path
     assert not (analysis.folder / "people.json").exists()
 
 
-def test_analysis_grows_with_its_files(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
-    complete = analyze(moving_video)
+def test_analysis_grows_with_its_files(analyzed: Analyze, moving_video: Path, tmp_path: Path) -> None:
+    complete = analyzed(moving_video)
     lines = [*complete.frame_log.iter_lines()]
     growing_folder = tmp_path / "growing"
     growing_folder.mkdir()
@@ -173,8 +173,8 @@ def test_analysis_grows_with_its_files(analyze: Analyze, moving_video: Path, tmp
     assert growing_analysis.segments().equals(complete.segments())
 
 
-def test_incomplete_last_line_is_ignored(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_incomplete_last_line_is_ignored(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     table = analysis.face_table()
     with open(analysis.folder / "frames.jsonl", "a") as file:
         file.write(make_line(99, 9.9, (1, "sad"))[:40])
@@ -184,8 +184,8 @@ def test_incomplete_last_line_is_ignored(analyze: Analyze, moving_video: Path) -
 
 
 @pytest.mark.parametrize("name", ["video_info.json", "highlights.json", "summary.json", "people.json", "request.json"])
-def test_damaged_file_is_named(analyze: Analyze, moving_video: Path, name: str) -> None:
-    analysis = analyze(moving_video)
+def test_damaged_file_is_named(analyzed: Analyze, moving_video: Path, name: str) -> None:
+    analysis = analyzed(moving_video)
     (analysis.folder / name).write_text("{")
     with pytest.raises(JobError, match=name):
         exports.to_json(VideoAnalysis(analysis.folder))

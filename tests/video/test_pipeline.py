@@ -57,8 +57,8 @@ class StoppingReporter(JobReporter):
 # ------------------------------------------------------------------ results
 
 
-def test_every_frame_is_analyzed(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_every_frame_is_analyzed(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     assert (analysis.num_frames, analysis.summary["status"], analysis.summary["frames_decoded"]) == (40, "done", 40)
     table = analysis.face_table()
     assert sorted(set(table["track_id"])) == [1, 2]
@@ -76,8 +76,8 @@ def test_every_frame_is_analyzed(analyze: Analyze, moving_video: Path) -> None:
     assert (video_info.width, video_info.height, video_info.codec) == (240, 180, "h264")
 
 
-def test_annotated_video_has_all_frames_with_their_timestamps_and_boxes(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_annotated_video_has_all_frames_with_their_timestamps_and_boxes(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     assert analysis.annotated_video is not None
     before_frames, after_frames = read_frames(moving_video), read_frames(analysis.annotated_video)
     assert [seconds for seconds, _ in after_frames] == pytest.approx(
@@ -89,8 +89,8 @@ def test_annotated_video_has_all_frames_with_their_timestamps_and_boxes(analyze:
     assert min(changed) > 60  # each frame has its box
 
 
-def test_annotated_video_has_duration_and_provenance(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_annotated_video_has_duration_and_provenance(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     with av.open(str(analysis.annotated_video)) as annotated, av.open(str(moving_video)) as source:
         stream = annotated.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -130,8 +130,8 @@ def test_analysis_is_repeatable(analyze: Analyze, moving_video: Path) -> None:
         assert (first_analysis.folder / name).read_bytes() == (second_analysis.folder / name).read_bytes(), name
 
 
-def test_thumbnails_and_highlights_are_written(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_thumbnails_and_highlights_are_written(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     names = sorted(path.name for path in (analysis.folder / "thumbnails").glob("*.jpg"))
     assert names == ["1-happy.jpg", "1-sad.jpg", "1.jpg", "2-happy.jpg", "2.jpg"]
     highlights = [(item.kind, item.label, item.previous_label) for item in analysis.highlights() if item.track_id == 1]
@@ -296,7 +296,7 @@ def test_full_disk_keeps_the_results_so_far(
         original(path, data)
 
     monkeypatch.setattr(pipeline, "write_atomic", fail_on_full_disk)
-    monkeypatch.setattr(pipeline, "_PREVIEW_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(pipeline, "PREVIEW_INTERVAL_SECONDS", 0.0)
     with pytest.raises(JobError, match=r"No space left on device.* the results so far are kept"):
         analyze(moving_video)
     analysis = VideoAnalysis(tmp_path / "out")
@@ -375,7 +375,7 @@ def test_source_video_is_not_overwritten(analyze: Analyze, moving_video: Path, t
 
 
 def test_number_of_pending_frames_is_limited_by_their_size(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
-    monkeypatch.setattr("emotion.video.rendering.renderer._MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
+    monkeypatch.setattr("emotion.video.rendering.renderer.MAX_PENDING_BYTES", 3 * draw_scene([]).nbytes)
     renderer = FrameRenderer(analyzer, VideoSettings(frame_stride=50))
     num_returned = [len(list(renderer.push(draw_scene([]), i / 10, () if i == 0 else None))) for i in range(10)]
     assert num_returned == [1, 0, 0, 0, 1, 1, 1, 1, 1, 1]

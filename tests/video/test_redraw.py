@@ -69,8 +69,8 @@ def get_difference(first: ImageArray, second: ImageArray, region: tuple[slice, s
 
 
 @pytest.mark.parametrize("frame_stride", [1, 3])
-def test_video_without_changes_is_redrawn_equally(analyze: Analyze, moving_video: Path, frame_stride: int) -> None:
-    analysis = analyze(moving_video, frame_stride=frame_stride)
+def test_video_without_changes_is_redrawn_equally(analyzed: Analyze, moving_video: Path, frame_stride: int) -> None:
+    analysis = analyzed(moving_video, frame_stride=frame_stride)
     assert not is_outdated(analysis)
     assert analysis.annotated_video is not None
     before_frames = read_frames(analysis.annotated_video)
@@ -84,8 +84,8 @@ def test_video_without_changes_is_redrawn_equally(analyze: Analyze, moving_video
     assert sorted(path.name for path in (analysis.folder / "redraw").iterdir()) == ["people.json", "progress.json"]
 
 
-def test_names_and_hidden_faces_change_video_and_cover(analyze: Analyze, two_faces_video: Path) -> None:
-    analysis = analyze(two_faces_video)
+def test_names_and_hidden_faces_change_video_and_cover(analyzed: Analyze, two_faces_video: Path) -> None:
+    analysis = analyzed(two_faces_video)
     assert analysis.annotated_video is not None
     assert analysis.cover is not None
     source_frames, before_frames, old_cover = (
@@ -111,9 +111,9 @@ def test_names_and_hidden_faces_change_video_and_cover(analyze: Analyze, two_fac
 
 
 def test_merged_faces_have_one_track_id(
-    analyze: Analyze, video_of_two_places: Path, monkeypatch: pytest.MonkeyPatch
+    analyzed: Analyze, video_of_two_places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    analysis, drawn_names = analyze(video_of_two_places), set[tuple[int | None, str]]()
+    analysis, drawn_names = analyzed(video_of_two_places), set[tuple[int | None, str]]()
     analysis.merge(2, 1)
     analysis.rename(1, "Ben")
 
@@ -137,9 +137,9 @@ def test_merged_faces_have_one_track_id(
     ],
 )
 def test_visible_edits_make_a_video_outdated(
-    analyze: Analyze, video_of_two_places: Path, edit: Callable[[VideoAnalysis], Any], outdated: bool
+    analyzed: Analyze, video_of_two_places: Path, edit: Callable[[VideoAnalysis], Any], outdated: bool
 ) -> None:
-    analysis = analyze(video_of_two_places)
+    analysis = analyzed(video_of_two_places)
     edit(analysis)
     assert is_outdated(analysis) == outdated
     assert redraw(analysis)
@@ -157,8 +157,8 @@ def test_name_of_a_hidden_face_does_not_make_a_video_outdated(analyze: Analyze, 
     assert not is_outdated(unannotated), "there is no video"
 
 
-def test_hidden_face_stays_pixelated(analyze: Analyze, two_faces_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    analysis = analyze(two_faces_video, anonymize=True)
+def test_hidden_face_stays_pixelated(analyzed: Analyze, two_faces_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = analyzed(two_faces_video, anonymize=True)
     assert analysis.annotated_video is not None
     lines = [json.loads(line) for line in (analysis.folder / "regions.jsonl").read_text().splitlines()]
     assert len(lines) == 15
@@ -174,8 +174,8 @@ def test_hidden_face_stays_pixelated(analyze: Analyze, two_faces_video: Path, mo
     assert min(pixelated) >= 2
 
 
-def test_frame_without_known_regions_is_pixelated_entirely(analyze: Analyze, two_faces_video: Path) -> None:
-    analysis = analyze(two_faces_video, anonymize=True)
+def test_frame_without_known_regions_is_pixelated_entirely(analyzed: Analyze, two_faces_video: Path) -> None:
+    analysis = analyzed(two_faces_video, anonymize=True)
     path = analysis.folder / "regions.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]) + "null\n")
     assert redraw(analysis)
@@ -186,8 +186,8 @@ def test_frame_without_known_regions_is_pixelated_entirely(analyze: Analyze, two
     assert min(bright_counts[:4]) > max(bright_counts[6:])
 
 
-def test_stopped_redraw_keeps_the_old_video(analyze: Analyze, two_faces_video: Path) -> None:
-    analysis = analyze(two_faces_video)
+def test_stopped_redraw_keeps_the_old_video(analyzed: Analyze, two_faces_video: Path) -> None:
+    analysis = analyzed(two_faces_video)
     assert analysis.annotated_video is not None
     old_files = analysis.annotated_video.read_bytes(), analysis.cover
     analysis.rename(1, "Anna")
@@ -254,8 +254,8 @@ def test_failed_redraw_changes_nothing(
     assert not list((analysis.folder / "redraw").glob("*.mp4"))
 
 
-def test_faces_of_one_frame_are_not_merged(analyze: Analyze, two_faces_video: Path) -> None:
-    analysis = analyze(two_faces_video)
+def test_faces_of_one_frame_are_not_merged(analyzed: Analyze, two_faces_video: Path) -> None:
+    analysis = analyzed(two_faces_video)
     analysis.rename(1, "Anna")
     with pytest.raises(EmotionError, match="Face 2 and Anna are seen in the same frame, so they are two people"):
         analysis.merge(2, 1)
@@ -277,8 +277,8 @@ def test_cover_is_a_frame_with_a_face(analyze: Analyze, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_video_can_be_deleted_during_a_redraw(analyze: Analyze, two_faces_video: Path) -> None:
-    analysis = analyze(two_faces_video)
+def test_video_can_be_deleted_during_a_redraw(analyzed: Analyze, two_faces_video: Path) -> None:
+    analysis = analyzed(two_faces_video)
     ProcessRecord.from_current_process("done", None).write(analysis.folder)
     analysis.rename(1, "Anna")
     job = submit_redraw(analysis.folder)

@@ -154,12 +154,12 @@ def test_skipped_frames_keep_their_order() -> None:
 
 
 def test_large_frames_are_pending_for_the_minimum_duration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.video.track_filter._SOFT_LIMIT_BYTES", 2 * 24 * 32 * 3)
+    monkeypatch.setattr("emotion.video.track_filter.SOFT_LIMIT_BYTES", 2 * 24 * 32 * 3)
     assert filter_tracks(*[{7: 0.9}] * 12, step=0.05, max_pending=7) == [[1]] * 12
 
 
 def test_very_large_frames_are_pending_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.video.track_filter._MAX_PENDING_BYTES", 2 * 24 * 32 * 3)
+    monkeypatch.setattr("emotion.video.track_filter.MAX_PENDING_BYTES", 2 * 24 * 32 * 3)
     assert filter_tracks(*[{7: 0.9}] * 6, max_pending=2) == [[], *[[1]] * 5]
 
 

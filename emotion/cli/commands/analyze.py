@@ -132,7 +132,7 @@ def _load_analyzer(options: AnalyzeOptions) -> tuple[Analyzer, AnalyzerSettings]
 
 def _collect_settings(analyzer: Analyzer, settings: AnalyzerSettings, options: AnalyzeOptions) -> dict[str, Any]:
     """What the results depend on, as plain JSON values."""
-    from emotion.recognition.detector_factory import available_detectors, trained_detectors
+    from emotion.recognition.detectors.detector_factory import available_detectors, trained_detectors
     from emotion.results.serialization import PROGRAM
 
     bundle = analyzer.classifier.bundle

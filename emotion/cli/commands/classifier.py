@@ -14,7 +14,7 @@ from emotion.cli.commands.classifier_training import train
 from emotion.cli.output import print_result
 
 if TYPE_CHECKING:
-    from emotion.training.classifier.zoo import ArchitectureInfo
+    from emotion.training.classifier.networks.zoo import ArchitectureInfo
 
 
 @click.group(cls=StudioGroup)
@@ -30,7 +30,7 @@ classifier.add_command(evaluate)
 @json_option
 def list_networks(as_json: bool) -> None:
     """List the network architectures that can be trained."""
-    from emotion.training.classifier.zoo import list_architectures
+    from emotion.training.classifier.networks.zoo import list_architectures
 
     architectures = list_architectures()
     text = "\n".join(
@@ -82,11 +82,11 @@ def calibrate(options: CalibrateOptions) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.recognition.settings import AnalyzerSettings
-    from emotion.training.classifier.calibration import calibrate_with_labeled_faces
-    from emotion.training.classifier.labeled_faces import recognize_labeled_faces
-    from emotion.training.classifier.scoring import match_model_labels, replace_heads, split_logits
+    from emotion.training.classifier.evaluation.calibration import calibrate_with_labeled_faces
+    from emotion.training.classifier.evaluation.labeled_faces import recognize_labeled_faces
+    from emotion.training.classifier.evaluation.scoring import match_model_labels, replace_heads, split_logits
 
     bundle = open_model(options.model)
     name = bundle.classifier_card.default_head

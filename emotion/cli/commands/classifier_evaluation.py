@@ -14,8 +14,8 @@ from emotion.cli.output import print_progress, print_result
 
 if TYPE_CHECKING:
     from emotion.datasets.dataset import Dataset
-    from emotion.training.classifier.labeled_face_scores import LabeledFacesScore
-    from emotion.training.classifier.labeled_faces import LabeledFacesReport
+    from emotion.training.classifier.evaluation.labeled_face_scores import LabeledFacesScore
+    from emotion.training.classifier.evaluation.labeled_faces import LabeledFacesReport
 
 # Pixels; a damaged card must not make the data set fill the memory.
 _MIN_INPUT_SIZE: Final = 8
@@ -75,7 +75,7 @@ def evaluate(options: EvaluateOptions) -> None:
         return
     if options.data is None or options.faces is not None:
         raise click.UsageError("Give --data for a data set, or --faces for a folder with labels.json.")
-    from emotion.training.classifier.scoring import evaluate_classifier
+    from emotion.training.classifier.evaluation.scoring import evaluate_classifier
 
     data = _load_data(options, options.data)
     if options.end_to_end:
@@ -95,9 +95,9 @@ def _evaluate_faces(options: EvaluateOptions, folder: Path) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import make_detector
+    from emotion.recognition.detectors.detector_factory import make_detector
     from emotion.recognition.settings import AnalyzerSettings
-    from emotion.training.classifier.labeled_faces import evaluate_labeled_faces
+    from emotion.training.classifier.evaluation.labeled_faces import evaluate_labeled_faces
 
     detector = make_detector(options.detectors[0]) if options.detectors else make_detector()
     analyzer = Analyzer(detector, ExpressionClassifier(open_model(options.model)))
@@ -145,9 +145,9 @@ def _evaluate_end_to_end(options: EvaluateOptions, data: Dataset) -> None:
     from emotion.model_store.store import open_model
     from emotion.recognition.analyzer import Analyzer
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.detector_factory import available_detectors, make_detector
-    from emotion.training.classifier.end_to_end import evaluate_end_to_end, save_end_to_end
-    from emotion.training.classifier.scoring import match_model_labels
+    from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
+    from emotion.training.classifier.evaluation.end_to_end import evaluate_end_to_end, save_end_to_end
+    from emotion.training.classifier.evaluation.scoring import match_model_labels
     from emotion.training.prediction_tables import end_to_end_table
 
     bundle = open_model(options.model)

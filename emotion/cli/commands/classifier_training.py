@@ -190,7 +190,7 @@ def make_plan(options: TrainOptions) -> TrainingPlan:
 def _run_training(plan: TrainingPlan, options: TrainOptions, reporter: JobReporter) -> ModelBundle:
     from emotion.datasets.readers.hard_negatives import mine_hard_negatives
     from emotion.datasets.readers.loaders import load_dataset
-    from emotion.training.classifier.zoo import get_architecture
+    from emotion.training.classifier.networks.zoo import get_architecture
 
     architecture = get_architecture(plan.network)
     # Before the seconds that Keras takes to load.
@@ -207,7 +207,7 @@ def _run_training(plan: TrainingPlan, options: TrainOptions, reporter: JobReport
 def _adapt_plan(plan: TrainingPlan, data: Dataset, options: TrainOptions) -> TrainingPlan:
     """Fit defaults that were not chosen to the data set: its labels, and a batch that its train split can fill."""
     from emotion.datasets.label_sets import default_label_set, get_label_set, map_labels, native_label_set
-    from emotion.training.classifier.zoo import get_architecture
+    from emotion.training.classifier.networks.zoo import get_architecture
 
     is_native = get_architecture(plan.network).is_native
     has_config = options.config is not None

@@ -117,8 +117,8 @@ def evaluate(options: EvaluateOptions) -> None:
     """
     from emotion.datasets.readers.detection_dataset import load_annotated_images
     from emotion.model_store.store import get_default_model, open_model
-    from emotion.recognition.detector_factory import THIRD_PARTY, available_detectors, make_detector
-    from emotion.recognition.onnx_detector import OnnxFaceDetector
+    from emotion.recognition.detectors.detector_factory import THIRD_PARTY, available_detectors, make_detector
+    from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
     from emotion.training.detector.evaluation import evaluate_detectors
     from emotion.training.detector.tables import detectors_table
     from emotion.training.detector.train import save_measurements
@@ -191,8 +191,8 @@ def _calibrate_crops(options: CalibrateOptions) -> None:
     from emotion.datasets.readers.loaders import load_dataset
     from emotion.model_store.card import CARD_FILE
     from emotion.model_store.store import open_model
-    from emotion.recognition.detector_factory import make_detector
-    from emotion.recognition.onnx_detector import OnnxFaceDetector
+    from emotion.recognition.detectors.detector_factory import make_detector
+    from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
     from emotion.training.detector.calibration import measure_crop_geometry
     from emotion.training.detector.train import save_measurements
 
@@ -214,7 +214,7 @@ def _calibrate_fusion(options: CalibrateOptions) -> None:
     from emotion.datasets.readers.detection_dataset import load_annotated_images, normalize_box_style
     from emotion.model_store.store import get_default_model, open_model
     from emotion.recognition.classification import ExpressionClassifier
-    from emotion.recognition.onnx_detector import OnnxFaceDetector
+    from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
     from emotion.training.detector.calibration import fit_score_fusion
     from emotion.training.detector.train import save_measurements
 

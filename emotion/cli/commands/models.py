@@ -109,6 +109,6 @@ def remove(name: str) -> None:
 @models.command("download-yunet")
 def download_yunet_command() -> None:
     """Download the YuNet face detector (233 kB) into the user's cache."""
-    from emotion.recognition.detector_factory import download_yunet
+    from emotion.recognition.detectors.detector_factory import download_yunet
 
     print(f"YuNet is at {download_yunet()}.")

@@ -48,7 +48,7 @@ from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import read_image
 from emotion.recognition import analyzer
 from emotion.recognition.analyzer import Analyzer
-from emotion.recognition.detector_factory import trained_detectors
+from emotion.recognition.detectors.detector_factory import trained_detectors
 from emotion.storage import require_free_space, write_json
 
 _MAX_SHOWN_NAME: Final = 60  # characters of a name in a message

@@ -15,7 +15,7 @@ from emotion.errors import DataError
 from emotion.faces import Box
 from emotion.media.image_reader import read_image
 from emotion.recognition.cropping import crop_square, to_gray
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 
 _MIN_FACE_PX: Final = 20
 _DETECTION_SIDE_PX: Final = 1024  # larger photos are searched reduced

@@ -18,7 +18,7 @@ from emotion.expressions import normalize_label
 from emotion.media.image_safety import DEFAULT_LIMITS
 
 MAX_PHOTOS: Final = 100_000
-_MAX_ZIP_BYTES: Final = 20 * 2**30  # of all files of a ZIP, uncompressed
+MAX_ZIP_BYTES: Final = 20 * 2**30  # of all files of a ZIP, uncompressed
 _MAX_COMPRESSION_RATIO: Final = 200  # of a photo; a ZIP bomb has a larger one
 _MIN_BOMB_BYTES: Final = 10_000_000  # smaller files do no harm, whatever their ratio
 _MAX_LABEL_LENGTH: Final = 60
@@ -106,9 +106,9 @@ def _read_bytes(path: Path) -> bytes:
 
 def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(_decode_path(entry))]
-    if sum(entry.file_size for entry in entries) > _MAX_ZIP_BYTES:
+    if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
         raise DataError(
-            f"{name} has more than {_MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
+            f"{name} has more than {MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
         )
     for entry in entries:
         path = _decode_path(entry)

@@ -13,7 +13,7 @@ from emotion.datasets.dataset import IMAGE_SIZE
 from emotion.datasets.label_sets import LABEL_SETS, get_label_set
 from emotion.errors import EmotionError, ModelError
 from emotion.field_types import check_types
-from emotion.training.classifier.zoo import get_architecture, list_architectures
+from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
 
 NATIVE_NETWORKS: Final = tuple(info.name for info in list_architectures() if info.is_native)
 OPTIMIZERS: Final = ("adam", "adamw", "sgd", "rmsprop")

@@ -15,7 +15,7 @@ import numpy as np
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import ArchitectureInfo, get_architecture
+from emotion.training.classifier.networks.zoo import ArchitectureInfo, get_architecture
 from emotion.training.runs.folder import CONFIG_FILE, read_history
 
 _BASE_MEMORY_BYTES: Final = 900_000_000  # bytes that TensorFlow takes before training starts

@@ -20,7 +20,7 @@ from emotion.jobs.result_manifest import MODEL
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import write_atomic
-from emotion.training.classifier.scoring import (
+from emotion.training.classifier.evaluation.scoring import (
     finalize_run,
     match_model_labels,
     matching_head,

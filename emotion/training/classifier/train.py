@@ -15,9 +15,9 @@ from emotion.errors import DivergenceError, EmotionError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.training.classifier.config import TrainingPlan
+from emotion.training.classifier.evaluation.scoring import finalize_run
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.classifier.recipes import MultiHeadRecipe, Recipe, SingleHeadRecipe
-from emotion.training.classifier.scoring import finalize_run
-from emotion.training.classifier.zoo import get_architecture
 from emotion.training.runs.folder import read_history, remove_card, write_config
 from emotion.training.runs.run_context import RunContext
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from emotion.datasets.augmentation import resize_images
 from emotion.datasets.dataset import Dataset, is_non_face
 from emotion.errors import EmotionError
-from emotion.training.classifier import networks
 from emotion.training.classifier.batches import (
     ClassifierBatches,
     Targets,
@@ -24,10 +23,11 @@ from emotion.training.classifier.batches import (
 )
 from emotion.training.classifier.classifier_training import ClassifierTraining, check_split_sizes
 from emotion.training.classifier.config import TrainingConfig
-from emotion.training.classifier.initial_weights import load_initial_weights
+from emotion.training.classifier.evaluation.scoring import wrap_dataset
 from emotion.training.classifier.losses import BalancedCrossentropy
-from emotion.training.classifier.mobilenet import load_face_recognition_weights
-from emotion.training.classifier.scoring import wrap_dataset
+from emotion.training.classifier.networks import multi_head
+from emotion.training.classifier.networks.initial_weights import load_initial_weights
+from emotion.training.classifier.networks.mobilenet import load_face_recognition_weights
 from emotion.training.classifier.validation import ValidationSet, held_out_mask
 from emotion.training.fused_batch_norm import with_fused_batch_norm
 from emotion.training.loop import train_epochs
@@ -97,7 +97,7 @@ class MultiHeadTraining(ClassifierTraining[TrainingConfig]):
         self._validation = ValidationSet.from_dataset(
             data, negative_crops[held_out] if negative_crops is not None else None
         )
-        self.export_network = networks.CLASSIFIER_NETWORKS[config.network](self.heads)
+        self.export_network = multi_head.CLASSIFIER_NETWORKS[config.network](self.heads)
         if config.trained_heads:
             self._freeze_except(config.trained_heads)
         self.network = with_fused_batch_norm(self.export_network)

@@ -15,8 +15,8 @@ from emotion.datasets.dataset import Dataset
 from emotion.datasets.label_sets import TaskDataset
 from emotion.training.classifier.classifier_training import ClassifierTraining, check_split_sizes
 from emotion.training.classifier.config import MIN_LEARNING_RATE, PLATEAU_FACTOR, PLATEAU_PATIENCE, TrainingPlan
-from emotion.training.classifier.zoo import get_architecture
-from emotion.training.classifier.zoo_networks import build_network
+from emotion.training.classifier.networks.zoo import get_architecture
+from emotion.training.classifier.networks.zoo_networks import build_network
 from emotion.training.loop import train_epochs
 from emotion.training.metrics import cross_entropy
 from emotion.training.runs.run_context import RunContext

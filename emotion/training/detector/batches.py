@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
-from emotion.recognition.onnx_detector import anchor_points
+from emotion.recognition.detectors.onnx_detector import anchor_points
 from emotion.training.detector.config import DetectorConfig
 from emotion.training.detector.mosaic import TrainingImage, compose_mosaic
 from emotion.training.keras_types import Tensor

@@ -15,7 +15,7 @@ from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
-from emotion.recognition.detection import FaceDetector
+from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.score_fusion import ScoreFusion, logit
 from emotion.training.detector.evaluation import MIN_FACE_PX, SCORE_THRESHOLD
 from emotion.training.detector.metrics import MATCH_IOU

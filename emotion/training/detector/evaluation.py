@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from emotion.boxes import box_sizes
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError
-from emotion.recognition.detection import FaceDetector
+from emotion.recognition.detectors.detection import FaceDetector
 from emotion.recognition.onnx_session import single_core
 from emotion.recognition.settings import FULL_RESOLUTION_SIDE
 from emotion.training.detector.metrics import (
@@ -36,9 +36,9 @@ SCORE_THRESHOLD: Final = 0.6  # the default of the app
 _MIN_ROLL_FACE_PX: Final = 32.0  # sqrt(width * height) in pixels; smaller true faces do not count for the roll
 _MIN_SCORE: Final = 0.02  # the lowest score on a precision-recall curve
 _FACE_SIZE_BINS: Final = (16, 24, 32, 64, 128, 1000)
-_ROTATIONS: Final = (0, 15, 30, 45)  # degrees clockwise
-_BLUR_SIGMAS: Final = (0, 1, 2, 3)  # standard deviations of the Gaussian in pixels
-_FRAME_SIZES: Final = ((320, 240), (640, 480), (1280, 720))
+ROTATIONS: Final = (0, 15, 30, 45)  # degrees clockwise
+BLUR_SIGMAS: Final = (0, 1, 2, 3)  # standard deviations of the Gaussian in pixels
+FRAME_SIZES: Final = ((320, 240), (640, 480), (1280, 720))
 
 
 def evaluate_detectors(
@@ -79,10 +79,10 @@ def evaluate_detectors(
         detections = _run_on_samples(detector, samples)
         parts: list[EvaluationRow] = [*_score_by_source(detector, detections), *_score_by_size(detections)]
         parts += _score_corruptions(
-            detector, detections, "rotation", {f"{d} degrees": partial(rotate_sample, degrees=d) for d in _ROTATIONS}
+            detector, detections, "rotation", {f"{d} degrees": partial(rotate_sample, degrees=d) for d in ROTATIONS}
         )
         parts += _score_corruptions(
-            detector, detections, "blur", {f"{b} px": partial(_blur_sample, sigma=b) for b in _BLUR_SIGMAS}
+            detector, detections, "blur", {f"{b} px": partial(_blur_sample, sigma=b) for b in BLUR_SIGMAS}
         )
         negative_detections = _run_on_samples(detector, negatives)
         parts.append(
@@ -227,7 +227,7 @@ def _measure_latency(
     """
     largest_sample = max(samples, key=lambda sample: float(box_sizes(sample.boxes).max(initial=0)))
     with single_core():
-        for width, height in _FRAME_SIZES:
+        for width, height in FRAME_SIZES:
             frame = np.asarray(
                 cv2.resize(largest_sample.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8
             )

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from emotion.recognition.onnx_detector import STRIDES
+from emotion.recognition.detectors.onnx_detector import STRIDES
 from emotion.training.detector.batches import DetectionTargets
 from emotion.training.keras_types import Tensor
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from emotion.recognition.onnx_detector import STRIDES, VALUES_PER_CELL
+from emotion.recognition.detectors.onnx_detector import STRIDES, VALUES_PER_CELL
 from emotion.training.detector.config import NETWORK_NAME
 from emotion.training.keras_types import Tensor
 

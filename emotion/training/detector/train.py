@@ -16,7 +16,7 @@ from emotion.errors import DataError, ModelError
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json, write_json
 from emotion.training.detector.config import NETWORK_NAME, DetectorConfig
 from emotion.training.detector.evaluation import SCORE_THRESHOLD, run_detector
@@ -98,7 +98,7 @@ def _finalize_run(
     folder: Path, card_fields: dict[str, Any], validation_samples: Sequence[AnnotatedImage], export_difference: float
 ) -> ModelBundle:
     """Calibrate and measure the exported detector in `folder`, and write its report and its card."""
-    card_fields["score_calibration"] = _fit_score_calibration(_open_unfinished(folder, card_fields), validation_samples)
+    card_fields["score_calibration"] = fit_score_calibration(_open_unfinished(folder, card_fields), validation_samples)
     history = read_history(folder)
     best = max(history, key=selection_score)
     precision, recall = _measure_precision_recall(_open_unfinished(folder, card_fields), validation_samples)
@@ -116,9 +116,7 @@ def _open_unfinished(folder: Path, card_fields: dict[str, Any]) -> OnnxFaceDetec
     return OnnxFaceDetector(ModelBundle(folder, parse_card(folder / CARD_FILE, build_card(folder, card_fields))))
 
 
-def _fit_score_calibration(
-    detector: OnnxFaceDetector, validation_samples: Sequence[AnnotatedImage]
-) -> dict[str, float]:
+def fit_score_calibration(detector: OnnxFaceDetector, validation_samples: Sequence[AnnotatedImage]) -> dict[str, float]:
     """Return slope and offset that turn score logits into the probability that a box is a face (Platt 1999,
     "Probabilistic outputs for support vector machines")."""
     matched = concat(run_detector(detector, sample, _MIN_SCORE).match(MATCH_IOU) for sample in validation_samples)

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, ModelError
-from emotion.recognition.onnx_detector import anchor_points, decode_predictions, pad_to_multiple, suppress_and_vote
+from emotion.recognition.detectors.onnx_detector import (
+    anchor_points,
+    decode_predictions,
+    pad_to_multiple,
+    suppress_and_vote,
+)
 from emotion.training.detector.batches import DetectionTargets, DetectorBatches
 from emotion.training.detector.config import MIN_LANDMARK_FACE_PX, DetectorConfig
 from emotion.training.detector.evaluation import rotate_sample

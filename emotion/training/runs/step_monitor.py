@@ -15,9 +15,9 @@ STEPS_FILE: Final = "steps.csv"
 PAUSE_FILE: Final = "pause"  # while it is in the run folder, the training waits
 PAUSED_MESSAGE: Final = "Paused"
 _COLUMNS: Final = ("epoch", "step", "num_steps", "seconds", "loss", "accuracy", "learning_rate")
-_ROW_INTERVAL_SECONDS: Final = 2.0  # between two rows
-_MAX_ROWS: Final = 2000  # more than a chart can show
-_POLL_SECONDS: Final = 0.2  # during a pause
+ROW_INTERVAL_SECONDS: Final = 2.0  # between two rows
+MAX_ROWS: Final = 2000  # more than a chart can show
+POLL_SECONDS: Final = 0.2  # during a pause
 
 
 class ProgressReporter(Protocol):
@@ -97,7 +97,7 @@ class StepMonitor:
         self._num_batches += 1
         self._epochs_done = self._epoch - 1 + step / self._num_steps
         now = time.monotonic()
-        if now - self._last_written >= _ROW_INTERVAL_SECONDS or step == self._num_steps:
+        if now - self._last_written >= ROW_INTERVAL_SECONDS or step == self._num_steps:
             self._append_row(step, now, get_learning_rate())
             self._on_progress(self._epochs_done, f"epoch {self._epoch}, batch {step} of {self._num_steps}")
         self._wait_while_paused()
@@ -105,7 +105,7 @@ class StepMonitor:
             raise TrainingStopped(f"Stopped in epoch {self._epoch}, which starts again; the epochs before it are kept.")
 
     def _append_row(self, step: int, now: float, learning_rate: float) -> None:
-        if self._num_rows >= _MAX_ROWS:
+        if self._num_rows >= MAX_ROWS:
             self._thin_rows()
         values = (self._loss_sum / self._num_batches, self._accuracy_sum / self._num_batches, learning_rate)
         seconds = f"{now - self._epoch_started - self.paused_seconds:.2f}"
@@ -126,7 +126,7 @@ class StepMonitor:
         rows = read_steps(self._folder)
         older = [row for row in rows if float(row["epoch"]) < self._epoch]
         newer = rows[len(older) :]
-        kept = [*older[1::2], *(newer if len(older) > _MAX_ROWS / 4 else newer[1::2])]
+        kept = [*older[1::2], *(newer if len(older) > MAX_ROWS / 4 else newer[1::2])]
         self._write_rows(kept)
         self._num_rows = len(kept)
 
@@ -140,6 +140,6 @@ class StepMonitor:
         while (self._folder / PAUSE_FILE).exists() and not self._stop_requested():
             started = started or time.monotonic()
             self._on_progress(self._epochs_done, PAUSED_MESSAGE)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         if started is not None:
             self.paused_seconds += time.monotonic() - started

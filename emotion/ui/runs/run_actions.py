@@ -15,7 +15,7 @@ from emotion.results import serialization
 from emotion.results import tables as results_tables
 from emotion.training import install, manager, tables
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
 from emotion.ui import components, messages

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from emotion.datasets.label_sets import LABEL_SETS
-from emotion.training.classifier.zoo import ArchitectureInfo, list_architectures
+from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
 from emotion.ui import messages
 
 

@@ -14,7 +14,7 @@ from emotion.datasets.catalog import DatasetInfo, get_dataset_info, list_dataset
 from emotion.datasets.label_sets import LABEL_SETS, LabelSet, default_label_set, native_label_set
 from emotion.errors import DataError, EmotionError
 from emotion.expressions import symbol_and_name
-from emotion.training.classifier.zoo import ArchitectureInfo
+from emotion.training.classifier.networks.zoo import ArchitectureInfo
 from emotion.training.preflight import check_dataset
 from emotion.ui import messages
 

@@ -16,7 +16,7 @@ from emotion.errors import EmotionError, ModelError
 from emotion.model_store import store
 from emotion.training import manager, run_listing
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, find_weights_file
-from emotion.training.classifier.zoo import ArchitectureInfo, list_architectures
+from emotion.training.classifier.networks.zoo import ArchitectureInfo, list_architectures
 from emotion.training.preflight import check_teachers, max_batch_size
 from emotion.ui import augmentation_controls, messages
 from emotion.ui.augmentation_controls import with_default

@@ -19,7 +19,7 @@ Faces = tuple[Face, ...]
 
 _MAX_PENDING: Final = 32  # frames
 _MIN_PENDING: Final = 2  # frames, however large
-_MAX_PENDING_BYTES: Final = 160_000_000
+MAX_PENDING_BYTES: Final = 160_000_000
 _LOOKAHEAD_SECONDS: Final = 0.4  # before its first detection a face may be visible already: its place is hidden too
 _MAX_HOLD_SECONDS: Final = 1.0  # for which a face stays where it was last detected
 
@@ -96,7 +96,7 @@ class FrameRenderer:
         if self._anonymizer is not None:
             self._find_hidden_boxes(self._anonymizer, frame, [*all_boxes, *(face.box for face in faces or ())])
         self._pending.append(frame)
-        max_pending = min(_MAX_PENDING, max(_MIN_PENDING, _MAX_PENDING_BYTES // image.nbytes))
+        max_pending = min(_MAX_PENDING, max(_MIN_PENDING, MAX_PENDING_BYTES // image.nbytes))
         while self._pending and (self._is_ready(self._pending[0]) or len(self._pending) > max_pending):
             yield self._render_next()
 

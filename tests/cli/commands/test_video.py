@@ -64,6 +64,7 @@ def analyze(
     return run
 
 
+@pytest.mark.slow
 def test_a_video_is_analyzed(analyze: Run, clip: Path, tmp_path: Path) -> None:
     status, out, err = analyze("clip.mp4", "--out", "out")
     assert (status, err) == (0, "")

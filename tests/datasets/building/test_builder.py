@@ -44,7 +44,7 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import CropGeometry, crop_square, to_gray
 from emotion.recognition.settings import AnalyzerSettings as analyzer_settings
 from emotion.results import photos
-from tests.training.making import pictures
+from tests.training.making import random_images
 from tests.waiting import wait_until
 
 FACE_BOX = Box(20, 30, 80, 90)
@@ -160,7 +160,7 @@ def test_equal_photos_and_seed_give_an_equal_data_set(
 
 
 def test_near_duplicates_share_a_split(tmp_path: Path, build: Callable[..., Any]) -> None:
-    for number, face in enumerate(pictures(12)):
+    for number, face in enumerate(random_images(12)):
         for copy in range(3):
             changed = np.clip(face.astype(int) + 4 * copy, 0, 255).astype(np.uint8)
             write(
@@ -249,13 +249,13 @@ def test_crop_equals_that_of_the_photo_page(tmp_path: Path, sample_file: Path, b
 
 
 def test_pre_cropped_faces_are_not_changed(tmp_path: Path, build: Callable[..., Any]) -> None:
-    for number, face in enumerate(pictures(5)):
+    for number, face in enumerate(random_images(5)):
         write(tmp_path / "photos" / "happy" / f"{number}.png", face[..., None].repeat(3, 2))
     write(tmp_path / "photos" / "happy" / "tiny.png", photo(1, 18))
     metadata = build(tmp_path / "photos", pre_cropped=True)
     assert (metadata["faces"], metadata["provenance"], metadata["rejected"]) == (5, None, {"too small": 1})
     images = load_dataset(tmp_path / "sets" / "mine").images
-    assert sorted(image.tobytes() for image in images) == sorted(face.tobytes() for face in pictures(5))
+    assert sorted(image.tobytes() for image in images) == sorted(face.tobytes() for face in random_images(5))
 
 
 def test_source_without_faces_is_refused(tmp_path: Path, detector: FakeAnalyzer, build: Callable[..., Any]) -> None:

@@ -22,7 +22,7 @@ from emotion.datasets.readers.detection_dataset import (
     normalize_box_style,
 )
 from emotion.errors import DataError, EmotionError, ImageError
-from tests.training.making import labelled, write_labelled, write_picture
+from tests.training.making import annotated_photo, write_annotated, write_image
 
 TEN = [11, 12, 21, 12, 16, 17, 12, 22, 20, 22]
 
@@ -39,7 +39,7 @@ def without(*names: str) -> dict[str, Any]:
 
 def get_error(folder: Path, text: str | bytes) -> str:
     """The message of the error for `train.json` with that content, beside a valid photo."""
-    write_picture(folder / "train" / "a.png", np.zeros((40, 50, 3), np.uint8))
+    write_image(folder / "train" / "a.png", np.zeros((40, 50, 3), np.uint8))
     (folder / "train.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError) as caught:
         load_annotated_images(folder, "train")
@@ -55,7 +55,7 @@ def test_photos_and_annotations_are_read(tmp_path: Path) -> None:
         "c.png": entry(state="negative", source="houses", boxes=[], landmarks=[]),
     }
     for name, image in images.items():
-        write_picture(tmp_path / "eval" / f"{name}.png", image[..., ::-1])  # OpenCV writes BGR
+        write_image(tmp_path / "eval" / f"{name}.png", image[..., ::-1])  # OpenCV writes BGR
     (tmp_path / "eval.json").write_text(json.dumps(entries))
     photos = load_annotated_images(tmp_path, "eval")
     assert [(photo.name, photo.source, photo.is_hand_labeled) for photo in photos] == [
@@ -75,8 +75,8 @@ def test_photos_and_annotations_are_read(tmp_path: Path) -> None:
 
 
 def test_annotations_written_by_the_test_helper_are_read_back(tmp_path: Path) -> None:
-    photos = [labelled(f"{i}.png", faces=i % 3, seed=i) for i in range(4)]
-    write_labelled(tmp_path, "train", photos)
+    photos = [annotated_photo(f"{i}.png", faces=i % 3, seed=i) for i in range(4)]
+    write_annotated(tmp_path, "train", photos)
     for loaded, photo in zip(load_annotated_images(tmp_path, "train"), photos, strict=True):
         np.testing.assert_array_equal(loaded.image, photo.image)
         np.testing.assert_allclose(loaded.boxes, photo.boxes, atol=1e-4)
@@ -156,7 +156,7 @@ def test_error_names_the_missing_or_damaged_photo(tmp_path: Path) -> None:
 
 
 def empty_photo(name: str, source: str = "wider") -> AnnotatedImage:
-    return labelled(name, source=source, faces=0, size_wh=(1, 1))
+    return annotated_photo(name, source=source, faces=0, size_wh=(1, 1))
 
 
 def crc32(text: bytes) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.datasets.dataset import Dataset
@@ -20,11 +20,11 @@ from tests.datasets.conftest import REAL
 from tests.datasets.helpers import assert_equal, get_error, load_or_none
 from tests.training.making import (
     VOTE_COLUMNS,
-    arrays_of,
     csv_lines,
     dataset,
-    pictures,
-    pixels_text,
+    format_pixels,
+    random_images,
+    to_arrays,
     write_fer2013,
     write_ferplus,
     write_npz,
@@ -43,7 +43,7 @@ def test_csv_of_other_programs_is_read(tmp_path: Path, ending: str, encoding: st
     data = dataset(3, 2, 1, votes=False)
     usages = (" training", "Training", "TRAINING", "publictest", "PublicTest ", "PrivateTest")
     rows = [
-        f'"{usage}", {label} ,"{pixels_text(image)}"'
+        f'"{usage}", {label} ,"{format_pixels(image)}"'
         for usage, label, image in zip(usages, data.labels, data.images, strict=True)
     ]
     path = tmp_path / "FER.CSV"
@@ -53,16 +53,16 @@ def test_csv_of_other_programs_is_read(tmp_path: Path, ending: str, encoding: st
 
 def test_npz_is_read(tmp_path: Path) -> None:
     data = dataset(4, 3, 2)
-    assert_equal(load_dataset(write_npz(tmp_path / "a.npz", arrays_of(data))), data)
-    wide = {name: array.astype(np.int64) for name, array in arrays_of(data).items() if name != "images"}
+    assert_equal(load_dataset(write_npz(tmp_path / "a.npz", to_arrays(data))), data)
+    wide = {name: array.astype(np.int64) for name, array in to_arrays(data).items() if name != "images"}
     assert_equal(load_dataset(write_npz(tmp_path / "b.NPZ.npz", wide | {"images": data.images})), data)
-    unnamed = {name: array for name, array in arrays_of(data).items() if name != "ferplus_named"}
+    unnamed = {name: array for name, array in to_arrays(data).items() if name != "ferplus_named"}
     assert_equal(load_dataset(write_npz(tmp_path / "c.npz", unnamed)), replace(data, has_votes=np.ones(9, bool)))
     without = replace(data, votes=None, has_votes=None)
-    assert_equal(load_dataset(write_npz(tmp_path / "d.npz", arrays_of(without))), without)
+    assert_equal(load_dataset(write_npz(tmp_path / "d.npz", to_arrays(without))), without)
 
 
-VALID_PIXELS = pixels_text(pictures(1)[0])
+VALID_PIXELS = format_pixels(random_images(1)[0])
 
 HEAD = "emotion,pixels,Usage"
 
@@ -117,7 +117,6 @@ def test_other_files_named_csv_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
 @given(position=st.integers(0, 20_000), inserted=st.text(max_size=6), num_removed=st.integers(0, 3000))
 def test_damaged_csv_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, position: int, inserted: str, num_removed: int
@@ -131,7 +130,7 @@ def test_damaged_csv_is_read_or_refused(
 
 
 def npz_arrays() -> dict[str, Any]:
-    return arrays_of(dataset(3, 2, 1))
+    return to_arrays(dataset(3, 2, 1))
 
 
 BAD_NPZ: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -173,7 +172,7 @@ def test_error_of_an_invalid_npz_names_the_array(tmp_path: Path, case: str) -> N
 
 def test_other_files_named_npz_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.npz"
-    np.save(tmp_path / "one.npy", pictures(2))
+    np.save(tmp_path / "one.npy", random_images(2))
     with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
         archive.writestr("images.txt", "hello")
     for data in (b"", b"text", (tmp_path / "one.npy").read_bytes(), (tmp_path / "notes.zip").read_bytes()):

@@ -9,14 +9,16 @@ import numpy as np
 from emotion.datasets.readers.hard_negatives import mine_hard_negatives
 from tests.datasets.helpers import get_error
 from tests.training.making import (
-    pictures,
-    write_picture,
+    random_images,
+    write_image,
 )
 
 
 def test_false_detections_are_cropped_reproducibly(tmp_path: Path) -> None:
     for number in range(3):
-        write_picture(tmp_path / "deep" / f"{number}.png", np.kron(pictures(1, number)[0], np.ones((3, 3), np.uint8)))
+        write_image(
+            tmp_path / "deep" / f"{number}.png", np.kron(random_images(1, number)[0], np.ones((3, 3), np.uint8))
+        )
     crops = mine_hard_negatives(tmp_path)
     assert crops.dtype == np.uint8
     assert crops.shape[1:] == (48, 48)

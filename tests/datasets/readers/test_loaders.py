@@ -21,8 +21,8 @@ from tests.datasets.helpers import assert_equal, count_images, get_error, write_
 from tests.training.making import (
     csv_lines,
     dataset,
-    pictures,
-    write_picture,
+    random_images,
+    write_image,
 )
 
 
@@ -63,7 +63,7 @@ def test_equal_images_are_held_out_together(
     tmp_path_factory: pytest.TempPathFactory, twins: list[tuple[int, int]], labels: list[int]
 ) -> None:
     root = tmp_path_factory.mktemp("tree")
-    images = pictures(60)
+    images = random_images(60)
     for copy, original in twins:
         images[copy] = images[original]
     write_tree(root, Dataset(images, np.array(labels, np.int8), np.zeros(60, np.int8)), splits=False)
@@ -79,7 +79,7 @@ def test_equal_images_are_held_out_together(
 def test_tree_without_splits_holds_out_a_tenth_of_every_label(tmp_path: Path) -> None:
     sizes = {0: 40, 3: 100, 6: 9}
     labels = np.repeat(list(sizes), list(sizes.values())).astype(np.int8)
-    write_tree(tmp_path, Dataset(pictures(149), labels, np.zeros(149, np.int8)), splits=False)
+    write_tree(tmp_path, Dataset(random_images(149), labels, np.zeros(149, np.int8)), splits=False)
     data = load_dataset(tmp_path)
     assert data.label_names == ("angry", "happy", "neutral")
     counts = Counter(zip(data.labels.tolist(), data.split.tolist(), strict=True))
@@ -101,8 +101,8 @@ def test_near_duplicates_are_held_out_together(tmp_path: Path) -> None:
     for name in ("happy", "sad"):
         for number in range(30):
             face = cv2.resize(rng.integers(0, 256, (6, 6)).astype(np.uint8), (48, 48))
-            write_picture(tmp_path / name / f"{number}.png", face)
-            write_picture(tmp_path / name / f"{number}b.png", np.clip(face.astype(int) + 9, 0, 255).astype(np.uint8))
+            write_image(tmp_path / name / f"{number}.png", face)
+            write_image(tmp_path / name / f"{number}b.png", np.clip(face.astype(int) + 9, 0, 255).astype(np.uint8))
     data = load_dataset(tmp_path)
     assert set(data.split) == {0, 1, 2}
     groups = group_near_duplicates(data.images)
@@ -116,7 +116,7 @@ def write_frames(folder: Path, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     face = cv2.resize(rng.integers(0, 256, (6, 6)).astype(np.uint8), (48, 48)).astype(int)
     for number in range(count):
-        write_picture(folder / f"{seed}-{number}.png", np.clip(face + rng.integers(-4, 5, (48, 48)), 0, 255))
+        write_image(folder / f"{seed}-{number}.png", np.clip(face + rng.integers(-4, 5, (48, 48)), 0, 255))
 
 
 def test_frames_of_one_person_share_a_split_and_every_split_has_a_person(tmp_path: Path) -> None:

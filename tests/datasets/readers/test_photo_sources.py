@@ -117,10 +117,10 @@ def test_zip_bombs_are_skipped(tmp_path: Path) -> None:
 
 def test_oversized_sources_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pack(tmp_path / "a.zip", {f"happy/{i}.jpg": b"12345" for i in range(4)})
-    monkeypatch.setattr(photo_sources, "_MAX_ZIP_BYTES", 19)
+    monkeypatch.setattr(photo_sources, "MAX_ZIP_BYTES", 19)
     with pytest.raises(DataError, match=r"a\.zip has more than"):
         list_labels(path)
-    monkeypatch.setattr(photo_sources, "_MAX_ZIP_BYTES", 20)
+    monkeypatch.setattr(photo_sources, "MAX_ZIP_BYTES", 20)
     monkeypatch.setattr(photo_sources, "MAX_PHOTOS", 3)
     for source in (path, unpack(tmp_path / "tree", {f"happy/{i}.jpg": b"1" for i in range(4)})):
         with pytest.raises(DataError, match="more than 3 photos"):

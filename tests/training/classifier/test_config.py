@@ -17,7 +17,7 @@ from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError
 from emotion.training.classifier.config import LR_SCHEDULES, OPTIMIZERS, TrainingPlan, parse_augmentation
 from emotion.training.classifier.cost_estimate import estimate_cost, measure_gflops
-from emotion.training.classifier.zoo import list_architectures
+from emotion.training.classifier.networks.zoo import list_architectures
 
 NAMES = [card.name for card in list_architectures()]
 OTHERS = [card.name for card in list_architectures() if not card.is_native]
@@ -58,8 +58,8 @@ def test_config_json_holds_the_whole_plan(plan: TrainingPlan) -> None:
     assert TrainingPlan.from_config(json.loads(json.dumps(plan.to_config()))) == plan
 
 
-def test_teachers_go_along(tmp_path: Path) -> None:
-    """Also when the training has begun, and config.json has their sha256 in their place."""
+def test_teachers_are_part_of_the_config(tmp_path: Path) -> None:
+    """Also after the start, when config.json holds their sha256 instead."""
     plan = replace(
         TrainingPlan.from_defaults("seresnet"), data="x.npz", teachers=("runs/a", "runs/b"), distillation_weight=0.25
     )
@@ -102,7 +102,7 @@ def test_options_change_the_plan_of_a_config_file(tmp_path: Path) -> None:
 
 
 def test_a_config_of_the_native_network() -> None:
-    """What it does not hold is as the defaults say; what is no field of a plan is left out."""
+    """Missing fields have their defaults; unknown ones are left out."""
     config = {
         "network": "seresnet",
         "epochs": 7,
@@ -196,7 +196,7 @@ def test_the_own_classifier_keeps_its_recipe() -> None:
         replace(plan, label_set="four")
 
 
-def test_augmentation_in_words() -> None:
+def test_augmentation_is_described() -> None:
     assert parse_augmentation(["none"]) == NO_AUGMENTATION
     assert parse_augmentation(["full"]) == Augmentation()
     assert parse_augmentation(["rotation=10", "blur_prob=0.5"]) == replace(
@@ -228,7 +228,7 @@ def test_an_estimate_counts_the_labels() -> None:
     assert estimate_cost(replace(plan, label_set="own"), 100, num_classes=9).num_parameters == 1_313_287 + 2 * 257
 
 
-def test_earlier_runs_tell_better(tmp_path: Path) -> None:
+def test_an_estimate_uses_earlier_runs(tmp_path: Path) -> None:
     plan = TrainingPlan.from_defaults("mlp")
     assert not estimate_cost(plan, 1000, runs_folder=tmp_path / "nowhere").is_measured
     for name, network, rows, text in (

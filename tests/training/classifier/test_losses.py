@@ -7,7 +7,10 @@ import pytest
 
 from emotion.recognition.classification import softmax
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' variables and NumPy 2
+]
 
 PRIOR = np.array([0.7, 0.25, 0.05])
 

@@ -1,4 +1,4 @@
-"""A classifier in 8 bits: small, nearly the same, and never worse without a word."""
+"""Quantization of classifiers to 8 bits: size, agreement and the allowed loss of accuracy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotion.model_store.store import open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.training.classifier import quantization
 from emotion.training.classifier.quantization import quantize_model, quantize_onnx
-from tests.training.making import pictures
+from tests.training.making import random_images
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,44 +24,44 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def shrunk(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def quantized(finished: Path, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`finished` in 8 bits, from the command line. To be looked at only."""
     folder = tmp_path_factory.mktemp("shrunk") / "small"
     data = ["--data", str(files / "fer2013.csv"), "--ferplus-csv", str(files / "fer2013new.csv")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it has hardly learned anything that it could lose
+        patch.setattr(quantization, "MAX_ACCURACY_DROP", 1.0)  # it is hardly trained, so its accuracy varies
         assert main(["classifier", "quantize", str(finished), *data, "--out", str(folder)]) == 0
     return folder
 
 
-def test_it_is_a_quarter_of_the_size_and_says_nearly_the_same(shrunk: Path, finished: Path) -> None:
-    large, bundle = open_model(finished), open_model(shrunk)
+def test_a_quantized_model_is_smaller_with_similar_logits(quantized: Path, finished: Path) -> None:
+    large, bundle = open_model(finished), open_model(quantized)
     assert bundle.onnx_path.stat().st_size < 0.4 * large.onnx_path.stat().st_size
-    faces = pictures(64, seed=5)
+    faces = random_images(64, seed=5)
     before, after = (ExpressionClassifier(one).logits(faces) for one in (large, bundle))
     assert before.keys() == after.keys()
     for head, logits in before.items():
-        # Noise, which nobody showed it: an answer beyond those to faces must not stop at the last of them.
+        # Noise is outside of the calibration data: its logits must not be clipped to the range of those of faces.
         assert 0 < np.abs(after[head] - logits).mean() < 0.2 * np.abs(logits).mean() + 0.5 * logits.std(), head
 
 
-def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
-    card, before = (json.loads((folder / "card.json").read_text()) for folder in (shrunk, finished))
+def test_its_card_and_report_are_its_own(quantized: Path, finished: Path) -> None:
+    card, before = (json.loads((folder / "card.json").read_text()) for folder in (quantized, finished))
     assert (card["name"], card["quantization"], card["derived_from"]) == (
         "small",
         "int8",
         [open_model(finished).sha256],
     )
-    assert open_model(shrunk).lineage >= {open_model(finished).sha256, card["files"]["model.onnx"]["sha256"]}
+    assert open_model(quantized).lineage >= {open_model(finished).sha256, card["files"]["model.onnx"]["sha256"]}
     assert card["num_parameters"] == before["num_parameters"]
     assert set(card["metrics"]) == {"validation", "test"}
-    report = json.loads((shrunk / "report.json").read_text())
-    told = report["quantization"]
-    assert told["accuracy"] == report["validation"]["accuracy"]
-    assert told["accuracy_before"] == json.loads((finished / "report.json").read_text())["validation"]["accuracy"]
-    assert 0 < told["agreement"] <= 1
-    assert (shrunk / "history.csv").read_text() == (finished / "history.csv").read_text()
-    assert {path.name for path in shrunk.iterdir()} >= {
+    report = json.loads((quantized / "report.json").read_text())
+    measured = report["quantization"]
+    assert measured["accuracy"] == report["validation"]["accuracy"]
+    assert measured["accuracy_before"] == json.loads((finished / "report.json").read_text())["validation"]["accuracy"]
+    assert 0 < measured["agreement"] <= 1
+    assert (quantized / "history.csv").read_text() == (finished / "history.csv").read_text()
+    assert {path.name for path in quantized.iterdir()} >= {
         "predictions.npz",
         "robustness.json",
         "model.keras",
@@ -69,12 +69,12 @@ def test_its_card_and_report_are_its_own(shrunk: Path, finished: Path) -> None:
     }
 
 
-def test_the_same_network_is_shrunk_to_the_same_bytes(finished: Path) -> None:
-    network, faces = open_model(finished).onnx_path, pictures(8)
+def test_quantization_is_deterministic(finished: Path) -> None:
+    network, faces = open_model(finished).onnx_path, random_images(8)
     assert quantize_onnx(network, faces) == quantize_onnx(network, faces)
 
 
-def test_what_loses_too_much_is_not_kept(
+def test_a_model_that_loses_too_much_accuracy_is_refused(
     finished: Path, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantization, "MAX_ACCURACY_DROP", -1.0)
@@ -83,7 +83,7 @@ def test_what_loses_too_much_is_not_kept(
     assert not (tmp_path / "small").exists()
 
 
-def test_what_cannot_be_shrunk(finished: Path, small: Dataset, tmp_path: Path) -> None:
+def test_other_models_cannot_be_quantized(finished: Path, small: Dataset, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EmotionError, match="holds files that are no model"):
         quantize_model(open_model(finished), small, tmp_path)

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,10 +29,10 @@ from emotion.jobs.result_manifest import MANIFEST_FILE
 from emotion.model_store.store import compute_sha256, list_models, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.training import install, run_listing
-from emotion.training.classifier import scoring
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
-from emotion.training.classifier.scoring import evaluate_classifier, score_split, split_logits
+from emotion.training.classifier.evaluation import scoring
+from emotion.training.classifier.evaluation.robustness import read_robustness
+from emotion.training.classifier.evaluation.scoring import evaluate_classifier, score_split, split_logits
 from emotion.training.classifier.train import train_classifier
 from emotion.training.install import install_model
 from emotion.training.metrics import calibration_error, expected_calibration_error, fit_temperature
@@ -41,7 +40,8 @@ from emotion.training.runs.folder import read_history
 from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import read_steps
 from emotion.training.runs.tracked_examples import TrackedExamples
-from tests.training.making import dataset, pictures, tiny, write_fer2013, write_picture
+from tests.training.making import dataset, random_images, tiny, write_fer2013, write_image
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,7 +66,7 @@ def plan_of(**changes: Any) -> TrainingPlan:
     return replace(TrainingPlan.from_defaults("seresnet"), **{"epochs": 1, "batch_size": 16} | changes)
 
 
-def learned(data: Dataset, folder: Path, plan: TrainingPlan, crops: Any = None) -> Any:
+def fake_training(data: Dataset, folder: Path, plan: TrainingPlan, crops: Any = None) -> Any:
     with job_context(folder) as report:
         return train_classifier(data, plan, folder, report, negative_crops=crops)
 
@@ -106,7 +106,7 @@ def test_a_finished_run_is_a_model(finished: Path) -> None:
     assert list_models("classifier", finished.parent) == ([bundle], [])
     assert Job(finished).read_state().status == "done"
     assert Job(finished).read_state().fraction == 1
-    verdicts = ExpressionClassifier(bundle).predict(pictures(2))
+    verdicts = ExpressionClassifier(bundle).predict(random_images(2))
     assert all(sum(v.scores.values()) == pytest.approx(1) and 0 <= v.face_prob <= 1 for v in verdicts)
 
 
@@ -130,7 +130,7 @@ def test_the_settings_are_beside_the_result(finished: Path, files: Path) -> None
     assert open_model(finished).card_fields["data"]["duplicates"] == config["duplicates"]
 
 
-def test_it_can_be_watched_and_its_answers_looked_at(finished: Path, small: Dataset) -> None:
+def test_tensorboard_logs_and_predictions_are_written(finished: Path, small: Dataset) -> None:
     steps = read_steps(finished)
     assert [row["epoch"] for row in steps] == ["1"] * len(steps)
     assert steps[-1]["step"] == steps[-1]["num_steps"] == "2"
@@ -163,8 +163,8 @@ def test_the_report_has_the_scores_of_both_test_splits(finished: Path, small: Da
     assert card["validation"]["ferplus"]["accuracy"] == report["validation"]["ferplus_accuracy"]
 
 
-def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> None:
-    """Computed anew from the logits, in another way."""
+def test_the_numbers_of_the_report_are_right(finished: Path, small: Dataset) -> None:
+    """Computed from the logits by another implementation."""
     bundle = open_model(finished)
     classifier = ExpressionClassifier(bundle)
     training = {image.tobytes() for image in small.images[small.rows_in("train")]}
@@ -172,10 +172,10 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         part = small.take(small.rows_in(split))
         logits = classifier.logits(part.images)
         one = read(finished / "report.json")[split]
-        said = logits["fer2013"].argmax(1)
-        assert one["accuracy"] == pytest.approx(metrics.accuracy_score(part.labels, said))
+        predicted = logits["fer2013"].argmax(1)
+        assert one["accuracy"] == pytest.approx(metrics.accuracy_score(part.labels, predicted))
         fresh = [image.tobytes() not in training for image in part.images]
-        expected = metrics.accuracy_score(part.labels[fresh], said[fresh])
+        expected = metrics.accuracy_score(part.labels[fresh], predicted[fresh])
         assert one["accuracy_deduplicated"] == pytest.approx(expected)
         sure = softmax(logits["fer2013"], bundle.heads["fer2013"].temperature)
         assert one["ece"] == pytest.approx(expected_calibration_error(sure, part.labels))
@@ -187,13 +187,13 @@ def test_the_figures_of_the_report_are_right(finished: Path, small: Dataset) -> 
         sure = softmax(logits["ferplus"], bundle.heads["ferplus"].temperature)[named]
         assert one["ferplus"]["mean_confidence"] == pytest.approx(sure.max(1).mean())
         shown, shares = one["as_displayed"], vote_distribution(part)
-        said = compute_probabilities(logits["expression"], bundle.heads["expression"])
-        assert shown["accuracy"] == pytest.approx((said.argmax(1) == majority)[named].mean())
+        predicted = compute_probabilities(logits["expression"], bundle.heads["expression"])
+        assert shown["accuracy"] == pytest.approx((predicted.argmax(1) == majority)[named].mean())
         voted = [i for i in range(len(part)) if shares[i].any()]
         assert shown["votes_n"] == len(voted) > named.sum()
-        agreeing = [shares[i, said[i].argmax()] for i in voted]
+        agreeing = [shares[i, predicted[i].argmax()] for i in voted]
         assert sum(row["n"] * row["accuracy"] for row in shown["votes_reliability"]) == pytest.approx(sum(agreeing))
-        assert shown["votes_ece"] == pytest.approx(calibration_error(said[voted].max(1), np.array(agreeing)))
+        assert shown["votes_ece"] == pytest.approx(calibration_error(predicted[voted].max(1), np.array(agreeing)))
 
 
 def test_temperatures_and_threshold_come_from_the_validation_split(finished: Path, small: Dataset) -> None:
@@ -255,7 +255,7 @@ def test_evaluate_where_nothing_has_a_majority(
     assert "accuracy" in capsys.readouterr().out
 
 
-def test_evaluate_says_what_it_cannot_score(finished: Path, small: Dataset, tmp_path: Path) -> None:
+def test_evaluate_names_what_it_cannot_score(finished: Path, small: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no validation rows"):
         evaluate_classifier(finished, small.take(small.rows_in("test")), "validation")
     strange = replace(small, label_names=("happy", "sad"), labels=small.labels % 2, votes=None, has_votes=None)
@@ -275,7 +275,7 @@ def test_evaluate_says_what_it_cannot_score(finished: Path, small: Dataset, tmp_
 
 
 def test_a_head_is_scored_on_the_rows_of_its_split_alone() -> None:
-    """`score_split` with logits that are right everywhere, wrong everywhere, and right only on unseen pictures."""
+    """`score_split` with logits that are right everywhere, wrong everywhere, and right only on unseen images."""
     data = dataset(20, 0, 14)
     data.images[20:24] = data.images[:4]
     card = {"heads": {"fer2013": {"labels": FER2013_LABELS, "temperature": 1.0}}}
@@ -350,31 +350,29 @@ def test_other_settings_in_the_same_folder_are_refused(
         data = replace(data, votes=None, has_votes=None)
     changes = {k: v for k, v in change.items() if k not in ("rows", "votes", "crops")}
     with pytest.raises(EmotionError, match=r"other settings; choose another folder \(it differs in [a-z_, ]+\)\.$"):
-        learned(data, folder, plan_of(**{"batch_size": 128} | changes), None if "crops" in change else crops)
+        fake_training(data, folder, plan_of(**{"batch_size": 128} | changes), None if "crops" in change else crops)
     assert Job(folder).read_state().status == "failed"
     assert open_model(folder).sha256 == open_model(finished).sha256
     assert (folder / "config.json").read_bytes() == (finished / "config.json").read_bytes()
 
 
-def test_settings_may_change_as_long_as_nothing_was_learned(
-    trainer: ModuleType, small: Dataset, tmp_path: Path
-) -> None:
+def test_settings_may_change_before_the_first_epoch(trainer: ModuleType, small: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 1000"):
-        learned(small, tmp_path, plan_of(batch_size=1000))
-    assert learned(small, tmp_path, plan_of(batch_size=64)).heads
+        fake_training(small, tmp_path, plan_of(batch_size=1000))
+    assert fake_training(small, tmp_path, plan_of(batch_size=64)).heads
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_a_missing_split_is_said_before_hours_of_training(
+def test_a_missing_split_is_refused_before_the_training(
     trainer: ModuleType, small: Dataset, tmp_path: Path, split: str
 ) -> None:
     data = small.take(np.flatnonzero(small.split != ("train", "validation", "test").index(split)))
     with pytest.raises(DataError, match=f"no {split} rows"):
-        learned(data, tmp_path, plan_of())
+        fake_training(data, tmp_path, plan_of())
     assert not (tmp_path / "config.json").exists()
 
 
-def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
+def test_a_training_is_stopped_and_resumed_by_the_command(
     trainer: ModuleType,
     files: Path,
     tmp_path: Path,
@@ -382,7 +380,7 @@ def test_a_training_is_stopped_and_gone_on_with_on_the_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "run"
-    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     arguments = ("classifier", "train", "--data", files / "fer2013.csv", "--out", folder, "--epochs", 2, "--json")
     end_epoch = trainer.MultiHeadTraining.end_epoch
 
@@ -414,43 +412,43 @@ def test_a_folder_tree_with_other_labels_and_validation_rows_without_majority(
     trainer: ModuleType, tmp_path: Path
 ) -> None:
     for name, seed in (("surprise", 1), ("contempt", 2)):
-        for number, image in enumerate(pictures(25, seed)):
-            write_picture(tmp_path / "faces" / name / f"{number}.png", image)
+        for number, image in enumerate(random_images(25, seed)):
+            write_image(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
     votes = np.zeros((50, 10), np.int8)
     data = replace(data, votes=votes, has_votes=np.ones(50, bool))
-    bundle = learned(data, tmp_path / "run", plan_of())
+    bundle = fake_training(data, tmp_path / "run", plan_of())
     assert bundle.heads["fer2013"].labels == ("surprise", "contempt")
     assert bundle.heads["ferplus"].temperature == 1.0
     assert read(tmp_path / "run" / "report.json")["validation"]["ferplus"] == {"n": 0}
 
 
-def test_labels_that_are_none_of_ours_make_a_model_too(trainer: ModuleType, tmp_path: Path) -> None:
+def test_custom_labels_make_a_model(trainer: ModuleType, tmp_path: Path) -> None:
     for name, seed in (("happy", 1), ("bored", 2)):
-        for number, image in enumerate(pictures(25, seed)):
-            write_picture(tmp_path / "faces" / name / f"{number}.png", image)
+        for number, image in enumerate(random_images(25, seed)):
+            write_image(tmp_path / "faces" / name / f"{number}.png", image)
     data = load_dataset(tmp_path / "faces")
-    bundle = learned(data, tmp_path / "run", plan_of())
+    bundle = fake_training(data, tmp_path / "run", plan_of())
     assert bundle.heads["fer2013"].labels == ("happy", "bored")
-    assert set(ExpressionClassifier(bundle).predict(pictures(1))[0].scores) == {"happy", "bored"}
+    assert set(ExpressionClassifier(bundle).predict(random_images(1))[0].scores) == {"happy", "bored"}
     assert evaluate_classifier(tmp_path / "run", data, "test")["n"] == len(data.rows_in("test"))
 
 
-def test_the_command_says_which_labels_were_learned(
+def test_the_command_prints_the_trained_labels(
     tmp_path: Path, trainer: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's own classifier leaves none out, whatever was asked for."""
-    monkeypatch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+    """The native classifier leaves none out, whatever the plan requests."""
+    monkeypatch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
     for name, seed in (("happy", 1), ("sad", 2)):
-        for number, image in enumerate(pictures(25, seed)):
-            write_picture(tmp_path / "faces" / name / f"{number}.png", image)
+        for number, image in enumerate(random_images(25, seed)):
+            write_image(tmp_path / "faces" / name / f"{number}.png", image)
     words = ["--data", tmp_path / "faces", "--network", "seresnet", "--epochs", 1, "--batch-size", 16]
     assert command("classifier", "train", *words, "--label-set", "fer2013", "--out", tmp_path / "run") == 0
     config = read(tmp_path / "run" / "config.json")
     assert (config["label_set"], config["label_names"]) == ("own", ["happy", "sad"])
 
 
-def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
+def test_a_run_that_fails_while_it_is_scored_is_no_model_and_can_be_resumed(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, config = small, plan_of()
@@ -461,32 +459,30 @@ def test_what_breaks_off_while_it_is_measured_is_no_model_and_can_go_on(
 
         patch.setattr(scoring, "evaluate_robustness", full)
         with pytest.raises(OSError, match="No space"):
-            learned(data, tmp_path / "run", config)
+            fake_training(data, tmp_path / "run", config)
     run = run_listing.load_run(tmp_path / "run")
     assert run is not None
     assert (run.epoch, run.epochs, run.has_model) == (1, 1, False)
     assert replace(run, network="seresnet", config={**run.config, "data": "x.npz"}).can_resume
-    assert learned(data, tmp_path / "run", config).card_fields["metrics"]
+    assert fake_training(data, tmp_path / "run", config).card_fields["metrics"]
 
 
-def test_a_training_does_not_go_on_with_other_faces_held_out(
-    trainer: ModuleType, small: Dataset, tmp_path: Path
-) -> None:
+def test_a_training_cannot_be_resumed_with_another_split(trainer: ModuleType, small: Dataset, tmp_path: Path) -> None:
     folder, config = tmp_path / "run", plan_of()
-    learned(small, folder, config)
+    fake_training(small, folder, config)
     split = small.split.copy()
     one, other = small.rows_in("train")[0], small.rows_in("validation")[0]
     split[[one, other]] = split[[other, one]]
     with pytest.raises(EmotionError, match=r"with other settings; choose another folder \(it differs in .*split"):
-        learned(replace(small, split=split), folder, config)
+        fake_training(replace(small, split=split), folder, config)
 
 
-def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
+def test_an_earlier_card_does_not_hide_an_interrupted_run(
     trainer: ModuleType, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Made a model, gone on with, and killed while it was measured."""
+    """A finished run that was resumed and killed while it was scored."""
     folder, config = tmp_path / "run", plan_of()
-    assert learned(small, folder, config).card_fields["metrics"]
+    assert fake_training(small, folder, config).card_fields["metrics"]
     with monkeypatch.context() as patch:
 
         def killed(*_: object) -> None:
@@ -494,7 +490,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
 
         patch.setattr(scoring, "evaluate_robustness", killed)
         with pytest.raises(KeyboardInterrupt):
-            learned(small, folder, config)
+            fake_training(small, folder, config)
     run = run_listing.load_run(folder)
     assert run is not None
     assert (run.epoch, run.has_model) == (1, False)
@@ -512,7 +508,7 @@ def test_a_card_of_an_earlier_time_does_not_hide_what_broke_off(
         (["--data", "fer2013.csv", "--negatives", "nowhere"], "There is no folder nowhere"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
+def test_an_error_is_one_sentence_and_stored_in_the_folder(
     arguments: list[str],
     words: str,
     files: Path,
@@ -533,14 +529,13 @@ def test_what_is_wrong_is_said_in_a_sentence_and_stands_in_the_folder(
 
 
 def test_a_job_with_bad_data_is_failed_not_interrupted(tmp_path: Path) -> None:
-    """As a page starts it: nobody reads what the process prints."""
+    """As a page starts it: the output of the process is not read."""
     write_fer2013(tmp_path / "fer2013.csv", dataset(3, votes=False))
     with (tmp_path / "fer2013.csv").open("a") as file:
         file.write("9,1 2 3,Training\n")
     folder = jobs.create_job_folder(tmp_path, "bad data")
     job = jobs.start_job(["classifier", "train", "--data", str(tmp_path / "fer2013.csv"), "--out", str(folder)], folder)
-    while job.read_state().is_running:
-        time.sleep(0.05)
+    wait_until(lambda: not job.read_state().is_running, 60)
     assert job.read_state().status == "failed"
     assert "line 5" in str(job.read_state().error)
 
@@ -584,10 +579,10 @@ def damaged(folder: Path) -> None:
     (folder / "model.onnx").write_bytes(b"another file")
 
 
-@pytest.mark.parametrize("spoil", [damaged, lambda folder: (folder / "card.json").unlink(), shutil.rmtree])
-def test_only_a_whole_model_is_copied(finished: Path, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+@pytest.mark.parametrize("damage", [damaged, lambda folder: (folder / "card.json").unlink(), shutil.rmtree])
+def test_only_a_complete_model_is_copied(finished: Path, tmp_path: Path, damage: Callable[[Path], object]) -> None:
     run = shutil.copytree(finished, tmp_path / "run")
-    spoil(run)
+    damage(run)
     with pytest.raises(ModelError):
         install_model(run, tmp_path / "models", "mine")
     assert not (tmp_path / "models").exists()

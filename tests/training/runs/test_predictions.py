@@ -1,4 +1,4 @@
-"""Every figure of a run is computed from the answers that it kept; here in another way."""
+"""Metrics of a run from its saved predictions, compared with other implementations."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.training.making import dataset
 NAMES = ("angry", "happy", "sad")
 
 
-def some(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int = 100) -> Predictions:
+def make_predictions(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int = 100) -> Predictions:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(names)), n)
-    said = np.stack([rng.integers(0, len(names), n), probabilities.astype(np.float16).argmax(1)])
+    predicted_labels = np.stack([rng.integers(0, len(names), n), probabilities.astype(np.float16).argmax(1)])
     return Predictions(
         np.arange(first, first + n, dtype=np.int32),
         rng.integers(0, len(names), n).astype(np.int8),
         np.array([1, 2], np.int32),
-        said.astype(np.int8),
+        predicted_labels.astype(np.int8),
         probabilities.astype(np.float16),
         2,
         "validation",
@@ -38,7 +38,7 @@ def some(seed: int = 0, n: int = 40, names: tuple[str, ...] = NAMES, first: int 
 
 def test_written_and_read(tmp_path: Path) -> None:
     assert Predictions.load(tmp_path) is None
-    one = some()
+    one = make_predictions()
     one.save(tmp_path)
     again = Predictions.load(tmp_path)
     assert again is not None
@@ -48,31 +48,31 @@ def test_written_and_read(tmp_path: Path) -> None:
 
 
 def test_the_figures(tmp_path: Path) -> None:
-    one = some()
+    one = make_predictions()
     for epoch in (1, 2):
-        said = one.at_epoch(epoch)
+        predicted_labels = one.at_epoch(epoch)
         np.testing.assert_array_equal(
-            one.confusion_matrix(epoch), metrics.confusion_matrix(one.labels, said, labels=range(3))
+            one.confusion_matrix(epoch), metrics.confusion_matrix(one.labels, predicted_labels, labels=range(3))
         )
-        assert one.accuracy(epoch) == pytest.approx(metrics.accuracy_score(one.labels, said))
+        assert one.accuracy(epoch) == pytest.approx(metrics.accuracy_score(one.labels, predicted_labels))
         for i, row in enumerate(one.per_class(epoch)):
             assert row["label"] == NAMES[i]
             assert row["n"] == (one.labels == i).sum()
-            assert row["recall"] == pytest.approx((said[one.labels == i] == i).mean())
-            assert row["precision"] == pytest.approx((one.labels[said == i] == i).mean())
-            f1 = metrics.f1_score(one.labels, said, labels=[i], average="macro")
+            assert row["recall"] == pytest.approx((predicted_labels[one.labels == i] == i).mean())
+            assert row["precision"] == pytest.approx((one.labels[predicted_labels == i] == i).mean())
+            f1 = metrics.f1_score(one.labels, predicted_labels, labels=[i], average="macro")
             assert row["f1"] == pytest.approx(f1)
     np.testing.assert_array_equal(one.confusion_matrix(), one.confusion_matrix(2))
     assert sum(row["n"] for row in one.reliability_bins()) == 40
     for label in range(3):
-        for said in range(3):
-            assert len(one.confusion_cell(label, said)) == one.confusion_matrix()[label, said]
+        for predicted_labels in range(3):
+            assert len(one.confusion_cell(label, predicted_labels)) == one.confusion_matrix()[label, predicted_labels]
     with pytest.raises(DataError, match="no predictions of epoch 7; choose one of 1 to 2"):
         one.at_epoch(7)
 
 
-def test_mistakes_are_wrong_and_the_surest_come_first() -> None:
-    one = some()
+def test_mistakes_are_wrong_and_sorted_by_confidence() -> None:
+    one = make_predictions()
     found = one.misclassifications(100)
     assert len(found) == 40 - round(one.accuracy() * 40)
     assert [m.confidence for m in found] == sorted((m.confidence for m in found), reverse=True)
@@ -82,8 +82,8 @@ def test_mistakes_are_wrong_and_the_surest_come_first() -> None:
     assert one.misclassifications(2) == found[:2]
 
 
-def test_two_runs_on_the_faces_that_both_answered() -> None:
-    one, other = some(0), some(1, names=("sad", "angry", "fear"), first=120)
+def test_two_runs_are_compared_on_the_faces_that_both_predicted() -> None:
+    one, other = make_predictions(0), make_predictions(1, names=("sad", "angry", "fear"), first=120)
     both = one.compare(other)
     assert both.rows.tolist() == list(range(120, 140))
     mine = [one.class_names[i] for i in one.at_epoch()[20:]]
@@ -94,18 +94,18 @@ def test_two_runs_on_the_faces_that_both_answered() -> None:
     assert both.only_first_correct.tolist() == [row for row, a, b, c in triples if a == c != b]
     assert both.only_other_correct.tolist() == [row for row, a, b, c in triples if b == c != a]
     assert both.neither_correct.tolist() == [row for row, a, b, c in triples if a != c != b]
-    assert one.compare(some(2, first=900)).agreement_rate == 0
+    assert one.compare(make_predictions(2, first=900)).agreement_rate == 0
 
 
 def test_rows_of_another_data_set_have_other_labels() -> None:
-    one = some()
+    one = make_predictions()
     assert not one.conflicts_with(one)
-    assert not one.conflicts_with(some(1, first=900))  # no row in common
+    assert not one.conflicts_with(make_predictions(1, first=900))  # no row in common
     assert one.conflicts_with(replace(one, labels=one.labels[::-1].copy()))
 
 
 @given(junk=st.binary(max_size=300))
-def test_a_damaged_file_is_said_to_be_damaged(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
+def test_a_damaged_file_is_refused(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
     for name, kind in ((PREDICTIONS_FILE, Predictions), (EXAMPLES_FILE, TrackedExamples)):
         (folder / name).write_bytes(junk)
@@ -115,8 +115,8 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path_factory: pytest.TempPathF
 
 
 @pytest.mark.parametrize("cut", [1, 50, 200, 600])
-def test_a_torn_file(tmp_path: Path, cut: int) -> None:
-    some().save(tmp_path)
+def test_an_incomplete_file_is_refused(tmp_path: Path, cut: int) -> None:
+    make_predictions().save(tmp_path)
     whole = (tmp_path / PREDICTIONS_FILE).read_bytes()
     (tmp_path / PREDICTIONS_FILE).write_bytes(whole[:-cut])
     with pytest.raises(DataError, match="is damaged"):
@@ -134,7 +134,7 @@ def test_a_torn_file(tmp_path: Path, cut: int) -> None:
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, wrong: dict) -> None:
-    one = some()
+    one = make_predictions()
     arrays = {name: getattr(one, name) for name in ("rows", "labels", "epochs", "predicted", "probabilities")}
     arrays |= {"best_epoch": np.int32(2), "split": np.array("validation"), "class_names": np.array(NAMES)}
     np.savez(tmp_path / PREDICTIONS_FILE, allow_pickle=False, **(arrays | wrong))  # pyright: ignore[reportArgumentType]
@@ -142,7 +142,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path, wrong: dict) -> None:
         Predictions.load(tmp_path)
 
 
-# --- kept while it learns ----------------------------------------------------------------------------------
+# --- recorded during the training --------------------------------------------------------------------------
 
 
 def recorder(folder: Path, epoch: int) -> PredictionRecorder:
@@ -150,50 +150,52 @@ def recorder(folder: Path, epoch: int) -> PredictionRecorder:
     return PredictionRecorder(folder, data, np.arange(30, dtype=np.int32) + 5, data.label_names, epoch)
 
 
-def chances(epoch: int) -> np.ndarray:
+def probabilities_of(epoch: int) -> np.ndarray:
     return np.random.default_rng(epoch).dirichlet(np.ones(7), 30)
 
 
 def test_a_recorder_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     first = recorder(tmp_path, 0)
     for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
-        first.append(epoch, chances(epoch), best)
-    again = recorder(tmp_path, 3)  # a crash between the answers and the checkpoint of epoch 4
-    again.append(4, chances(4), 4)
-    again.append(5, chances(5), 4)
+        first.append(epoch, probabilities_of(epoch), best)
+    again = recorder(tmp_path, 3)  # a crash between the predictions and the checkpoint of epoch 4
+    again.append(4, probabilities_of(4), 4)
+    again.append(5, probabilities_of(5), 4)
     answers, examples = Predictions.load(tmp_path), TrackedExamples.load(tmp_path)
     assert answers is not None
     assert examples is not None
     assert answers.epochs.tolist() == examples.epochs.tolist() == [1, 2, 3, 4, 5]
     assert answers.best_epoch == 4
-    np.testing.assert_array_equal(answers.probabilities, chances(4).astype(np.float16))
+    np.testing.assert_array_equal(answers.probabilities, probabilities_of(4).astype(np.float16))
     for epoch in range(1, 6):
-        np.testing.assert_array_equal(answers.at_epoch(epoch), chances(epoch).argmax(1))
+        np.testing.assert_array_equal(answers.at_epoch(epoch), probabilities_of(epoch).argmax(1))
         shown = pick_examples(dataset(0, 30).labels, 7)
-        np.testing.assert_array_equal(examples.probabilities[epoch - 1], chances(epoch)[shown].astype(np.float16))
+        np.testing.assert_array_equal(
+            examples.probabilities[epoch - 1], probabilities_of(epoch)[shown].astype(np.float16)
+        )
 
 
 def test_damaged_records_do_not_stop_a_training(tmp_path: Path) -> None:
-    recorder(tmp_path, 0).append(1, chances(1), 1)
+    recorder(tmp_path, 0).append(1, probabilities_of(1), 1)
     (tmp_path / PREDICTIONS_FILE).write_bytes(b"junk")
-    recorder(tmp_path, 1).append(2, chances(2), 1)
+    recorder(tmp_path, 1).append(2, probabilities_of(2), 1)
     answers = Predictions.load(tmp_path)
     assert answers is not None
     assert answers.epochs.tolist() == [2]
 
 
-def test_the_answers_of_the_finished_network_join_the_others(tmp_path: Path) -> None:
+def test_the_final_predictions_follow_those_of_the_epochs(tmp_path: Path) -> None:
     first = recorder(tmp_path, 0)
     for epoch in (1, 3):
-        first.append(epoch, chances(epoch), 1)
+        first.append(epoch, probabilities_of(epoch), 1)
     read = Predictions.load(tmp_path)
     assert read is not None
     best = Predictions(
         read.rows,
         read.labels,
         np.array([2], np.int32),
-        chances(2).argmax(1).astype(np.int8)[None],
-        chances(2).astype(np.float16),
+        probabilities_of(2).argmax(1).astype(np.int8)[None],
+        probabilities_of(2).astype(np.float16),
         2,
         "validation",
         read.class_names,
@@ -203,7 +205,7 @@ def test_the_answers_of_the_finished_network_join_the_others(tmp_path: Path) -> 
     assert joined is not None
     assert (joined.best_epoch, joined.epochs.tolist()) == (2, [1, 2, 3])
     for epoch in (1, 2, 3):
-        np.testing.assert_array_equal(joined.at_epoch(epoch), chances(epoch).argmax(1))
+        np.testing.assert_array_equal(joined.at_epoch(epoch), probabilities_of(epoch).argmax(1))
 
 
 def test_examples_show_every_label_and_are_always_the_same() -> None:
@@ -218,12 +220,12 @@ def test_examples_show_every_label_and_are_always_the_same() -> None:
 def test_a_hundred_epochs_of_fer2013_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, 3589).astype(np.int8)
-    said = np.where(rng.random((100, 3589)) < 0.6, labels, rng.integers(0, 7, (100, 3589))).astype(np.int8)
+    predicted_labels = np.where(rng.random((100, 3589)) < 0.6, labels, rng.integers(0, 7, (100, 3589))).astype(np.int8)
     Predictions(
         np.arange(3589, dtype=np.int32),
         labels,
         np.arange(1, 101, dtype=np.int32),
-        said,
+        predicted_labels,
         rng.dirichlet(np.ones(7), 3589).astype(np.float16),
         100,
         "validation",

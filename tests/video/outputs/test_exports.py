@@ -172,8 +172,8 @@ def test_timestamps_of_long_videos_have_hours(analysis: VideoAnalysis) -> None:
 # ------------------------------------------------------------------ images
 
 
-def test_thumbnails_are_zipped_per_face(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_thumbnails_are_zipped_per_face(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     analysis.rename(1, "../../Anna: <x>")
     analysis.rename(2, "Anna-x")
     with zipfile.ZipFile(io.BytesIO(exports.zip_thumbnails(analysis))) as archive:
@@ -187,8 +187,8 @@ def test_thumbnails_are_zipped_per_face(analyze: Analyze, moving_video: Path) ->
         assert len(archive.namelist()) == 3
 
 
-def test_gif_shows_the_selected_seconds(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_gif_shows_the_selected_seconds(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     content = exports.to_gif(analysis, 1.0, 3.0)
     with Image.open(io.BytesIO(content)) as gif:
         assert gif.size == (240, 180)
@@ -205,14 +205,14 @@ def test_gif_shows_the_selected_seconds(analyze: Analyze, moving_video: Path) ->
 @pytest.mark.parametrize(
     ("start", "end"), [(-1, 1), (2, 2), (3, 2), (0, 10.5), (float("nan"), 1), (0, float("inf")), (90, 95)]
 )
-def test_invalid_gif_ranges_are_refused(analyze: Analyze, moving_video: Path, start: float, end: float) -> None:
-    analysis = analyze(moving_video, frame_stride=100)
+def test_invalid_gif_ranges_are_refused(analyzed: Analyze, moving_video: Path, start: float, end: float) -> None:
+    analysis = analyzed(moving_video, frame_stride=100)
     with pytest.raises(EmotionError, match="choose"):
         exports.to_gif(analysis, start, end)
 
 
-def test_gif_ends_with_the_video(analyze: Analyze, moving_video: Path) -> None:
-    with Image.open(io.BytesIO(exports.to_gif(analyze(moving_video, frame_stride=100), 3.5, 8))) as gif:
+def test_gif_ends_with_the_video(analyzed: Analyze, moving_video: Path) -> None:
+    with Image.open(io.BytesIO(exports.to_gif(analyzed(moving_video, frame_stride=100), 3.5, 8))) as gif:
         assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(gif)) == pytest.approx(500, abs=100)
 
 
@@ -251,8 +251,8 @@ class ParsedPage(HTMLParser):
             self.texts.append(data)
 
 
-def test_report_is_complete_and_fetches_nothing(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_report_is_complete_and_fetches_nothing(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     page = ParsedPage(exports.render_report(analysis))
     assert [attributes["id"] for tag, attributes in page.tags if tag == "div"] == ["lanes", "crowd", "parts"]
     for tag, attributes in page.tags:
@@ -288,8 +288,8 @@ def test_report_distinguishes_hidden_faces_from_none(
     assert "No face was found in this video." in exports.render_report(VideoAnalysis(tmp_path))
 
 
-def test_names_are_escaped_in_the_report(analyze: Analyze, moving_video: Path) -> None:
-    analysis = analyze(moving_video)
+def test_names_are_escaped_in_the_report(analyzed: Analyze, moving_video: Path) -> None:
+    analysis = analyzed(moving_video)
     plain_page = ParsedPage(exports.render_report(analysis))
     analysis.rename(1, HOSTILE_NAME)
     analysis.rename(2, '" onerror="alert(1)')
@@ -305,8 +305,8 @@ def test_names_are_escaped_in_the_report(analyze: Analyze, moving_video: Path) -
     assert any("\\u003c/script\\u003e" in name for name in names)
 
 
-def test_all_results_are_written_and_zipped(analyze: Analyze, moving_video: Path, tmp_path: Path) -> None:
-    analysis = analyze(moving_video)
+def test_all_results_are_written_and_zipped(analyzed: Analyze, moving_video: Path, tmp_path: Path) -> None:
+    analysis = analyzed(moving_video)
     exports.write_results(analysis, analysis.folder)
     texts = ["faces.csv", "provenance.json", "faces.json", "expressions.vtt", "report.html"]
     for name in (*texts, "thumbnails.zip", "subtitles.zip"):

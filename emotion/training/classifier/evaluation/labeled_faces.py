@@ -23,7 +23,7 @@ from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.settings import AnalyzerSettings
-from emotion.training.classifier.labeled_face_scores import (
+from emotion.training.classifier.evaluation.labeled_face_scores import (
     Bootstrap,
     LabeledFace,
     LabeledFaceScorer,

@@ -13,9 +13,9 @@ from typing import Final
 
 from emotion.errors import ModelError
 from emotion.model_store.store import BUILTIN_MODELS, ModelBundle, compute_sha256, get_model_folders, list_models
-from emotion.recognition.detection import FaceDetector
-from emotion.recognition.onnx_detector import OnnxFaceDetector
-from emotion.recognition.opencv_detectors import HaarCascade, YuNet
+from emotion.recognition.detectors.detection import FaceDetector
+from emotion.recognition.detectors.onnx_detector import OnnxFaceDetector
+from emotion.recognition.detectors.opencv_detectors import HaarCascade, YuNet
 from emotion.storage import write_atomic
 
 YUNET_FILE: Final = "face_detection_yunet_2023mar.onnx"

@@ -51,7 +51,7 @@ def make_tensors() -> dict[str, NDArray[np.float16]]:
 @pytest.fixture
 def weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """faceres.json and faceres.bin with random values, which are accepted in the place of the published ones."""
-    from emotion.training.classifier import mobilenet
+    from emotion.training.classifier.networks import mobilenet
 
     entries = [
         {"name": name, "shape": list(values.shape), "dtype": "float32", "quantization": {"dtype": "float16"}}
@@ -89,7 +89,7 @@ def compute_features(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
 def test_the_network_begins_with_the_features_of_the_published_one(weights_file: Path) -> None:
     import keras
 
-    from emotion.training.classifier.mobilenet import face_mobilenet, load_face_recognition_weights
+    from emotion.training.classifier.networks.mobilenet import face_mobilenet, load_face_recognition_weights
 
     network: Any = face_mobilenet({"fer2013": 7, "ferplus": 8})
     load_face_recognition_weights(network, weights_file, FACES)
@@ -104,9 +104,10 @@ def test_the_network_begins_with_the_features_of_the_published_one(weights_file:
     assert not names & {"conv1", "dw5", "pw5", "subtract_mean"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".json", ".bin"])
 def test_a_missing_or_another_file_is_refused_before_anything_is_set(weights_file: Path, suffix: str) -> None:
-    from emotion.training.classifier.mobilenet import load_face_recognition_weights
+    from emotion.training.classifier.networks.mobilenet import load_face_recognition_weights
 
     file = weights_file.with_suffix(suffix)
     file.write_bytes(file.read_bytes() + b" ")
@@ -117,7 +118,9 @@ def test_a_missing_or_another_file_is_refused_before_anything_is_set(weights_fil
         load_face_recognition_weights(None, weights_file, FACES)  # type: ignore[arg-type]
 
 
-def test_only_this_network_begins_with_a_file_of_face_recognition(weights_file: Path) -> None:
+def test_only_this_network_begins_with_a_file_of_face_recognition(tmp_path: Path) -> None:
+    weights_file = tmp_path / "faceres.json"
+    weights_file.touch()
     assert find_weights_file(weights_file, "face-mobilenet") == weights_file
     with pytest.raises(ModelError, match=r"seresnet cannot begin with .*faceres.json; expected"):
         find_weights_file(weights_file, "seresnet")

@@ -18,8 +18,8 @@ from emotion.model_store.card import CARD_FILE, Head, parse_card
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.storage import read_json, write_json
-from emotion.training.classifier.calibration import calibrate_heads, fit_face_threshold
-from emotion.training.classifier.robustness import evaluate_robustness
+from emotion.training.classifier.evaluation.calibration import calibrate_heads, fit_face_threshold
+from emotion.training.classifier.evaluation.robustness import evaluate_robustness
 from emotion.training.metrics import (
     accuracy_by_coverage,
     bin_by_confidence,

@@ -1,4 +1,4 @@
-"""The cards of the networks say what the networks are."""
+"""The listed properties of the networks equal those of the built ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError, ModelError
 from emotion.training.classifier.config import TrainingPlan
-from emotion.training.classifier.zoo import get_architecture, list_architectures
+from emotion.training.classifier.networks.zoo import get_architecture, list_architectures
 
 NAMES = [card.name for card in list_architectures()]
 
 
-def test_all_the_networks_of_the_course_projects_are_here() -> None:
+def test_the_zoo_lists_all_networks() -> None:
     assert NAMES == [
         "mlp",
         "cnn-3conv-250",
@@ -50,7 +50,7 @@ def test_a_card_can_be_a_plan(name: str) -> None:
 
 
 def built(name: str, classes: int) -> Any:
-    from emotion.training.classifier.zoo_networks import build_network
+    from emotion.training.classifier.networks.zoo_networks import build_network
 
     return build_network(name, "here", classes)
 
@@ -69,7 +69,7 @@ def test_the_parameters_are_counted(name: str, classes: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [card.name for card in list_architectures() if card.is_native])
 def test_native_networks_are_counted_with_all_heads(name: str) -> None:
-    from emotion.training.classifier.networks import CLASSIFIER_NETWORKS
+    from emotion.training.classifier.networks.multi_head import CLASSIFIER_NETWORKS
 
     network = CLASSIFIER_NETWORKS[name]({"fer2013": 7, "ferplus": 8, "expression": 8, "face": 1})
     assert network.count_params() == get_architecture(name).num_parameters
@@ -77,7 +77,7 @@ def test_native_networks_are_counted_with_all_heads(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "cnn-4conv", "cnn-augmented"])
-def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path) -> None:
+def test_an_exported_network_takes_gray_from_0_to_255(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
     from emotion.training.export import export_classifier
@@ -90,10 +90,10 @@ def test_an_exported_network_reads_grey_from_0_to_255(name: str, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_and_trained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
-    from emotion.training.classifier import zoo_networks
+    from emotion.training.classifier.networks import zoo_networks
 
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(80, 80, 3))
     base.save_weights(tmp_path / "vgg.weights.h5")
@@ -110,6 +110,6 @@ def test_weights_that_stay_and_weights_that_learn(tmp_path: Path, monkeypatch: p
     def offline(**_: Any) -> Any:
         raise Exception("URL fetch failure on https://somewhere: no route")
 
-    monkeypatch.setattr(zoo_networks, "_PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
+    monkeypatch.setattr(zoo_networks, "PRETRAINED_BACKBONES", {"vgg16": (offline, 1.0, 0.0)})
     with pytest.raises(ModelError, match=r"could not be downloaded .*no route.*; connect to the internet"):
         zoo_networks.build_network("vgg16", "here", 4, "imagenet")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.recognition.cropping import CropGeometry, to_gray
-from emotion.recognition.detection import resize_long_side, search_scale
+from emotion.recognition.detectors.detection import resize_long_side, search_scale
 
 
 class YuNet:

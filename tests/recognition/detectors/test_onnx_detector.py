@@ -19,9 +19,9 @@ from emotion.media.image_reader import read_image
 from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detection import FaceDetector, max_search_scale, search_scale
-from emotion.recognition.detector_factory import find_yunet, make_detector
-from emotion.recognition.onnx_detector import (
+from emotion.recognition.detectors.detection import FaceDetector, max_search_scale, search_scale
+from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
+from emotion.recognition.detectors.onnx_detector import (
     SIZE_MULTIPLE,
     STRIDES,
     VALUES_PER_CELL,

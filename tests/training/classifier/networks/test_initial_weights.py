@@ -21,7 +21,7 @@ FACES = np.random.default_rng(3).integers(0, 256, (4, 48, 48, 1)).astype(np.floa
 def build(heads: dict[str, int], widths: tuple[int, int, int] = (8, 8, 8), seed: int = 0) -> Any:
     import keras
 
-    from emotion.training.classifier.networks import seresnet
+    from emotion.training.classifier.networks.multi_head import seresnet
 
     keras.utils.set_random_seed(seed)
     return seresnet(heads, widths=widths)
@@ -29,7 +29,7 @@ def build(heads: dict[str, int], widths: tuple[int, int, int] = (8, 8, 8), seed:
 
 @pytest.mark.slow
 def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_path: Path) -> None:
-    from emotion.training.classifier.initial_weights import load_initial_weights
+    from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
     source = build({"fer2013": 7, "ferplus": 8})
     source.save(tmp_path / "model.keras")
@@ -45,7 +45,7 @@ def test_layers_and_heads_get_the_weights_and_a_new_head_those_of_the_votes(tmp_
 
 @pytest.mark.slow
 def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
-    from emotion.training.classifier.initial_weights import load_initial_weights
+    from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
     build({"fer2013": 7}).save(tmp_path / "model.keras")
     network = build({"fer2013": 3}, seed=1)
@@ -56,7 +56,7 @@ def test_labels_of_another_number_keep_random_weights(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    from emotion.training.classifier.initial_weights import load_initial_weights
+    from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
     build({"fer2013": 7}, widths=(8, 8, 16)).save(tmp_path / "model.keras")
     network = build({"fer2013": 7}, seed=1)
@@ -69,7 +69,7 @@ def test_another_network_is_refused_and_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    from emotion.training.classifier.initial_weights import load_initial_weights
+    from emotion.training.classifier.networks.initial_weights import load_initial_weights
 
     path = tmp_path / "model.keras"
     path.write_bytes(b"PK\x03\x04 damaged")
@@ -126,6 +126,7 @@ def test_only_the_chosen_head_is_trained(tmp_path: Path) -> None:
     assert {name for name in changed if "seed" not in name} == {"expression"}
 
 
+@pytest.mark.slow
 def test_a_head_that_the_data_cannot_train_is_refused(tmp_path: Path) -> None:
     from emotion.training.classifier.trainer import fit_classifier
 

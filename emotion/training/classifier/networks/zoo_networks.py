@@ -11,8 +11,8 @@ import keras
 from keras import layers
 
 from emotion.errors import ModelError
-from emotion.training.classifier import networks
-from emotion.training.classifier.zoo import get_architecture
+from emotion.training.classifier.networks import multi_head
+from emotion.training.classifier.networks.zoo import get_architecture
 from emotion.training.keras_types import Tensor
 
 
@@ -21,13 +21,13 @@ def build_network(name: str, head: str, num_classes: int, weights: str = "random
 
     `weights` is "random", "imagenet" or a file of ImageNet weights. Raises `ModelError` where they cannot be loaded.
     """
-    if name in networks.CLASSIFIER_NETWORKS:
-        return networks.CLASSIFIER_NETWORKS[name]({head: num_classes})
+    if name in multi_head.CLASSIFIER_NETWORKS:
+        return multi_head.CLASSIFIER_NETWORKS[name]({head: num_classes})
     size = get_architecture(name).input_size
     faces = keras.Input((size, size, 1), name="faces")
     x = (
         _apply_pretrained(faces, name, weights)
-        if name in _PRETRAINED_BACKBONES
+        if name in PRETRAINED_BACKBONES
         else _CUSTOM_BACKBONES[name](layers.Rescaling(1 / 255)(faces))
     )
     return keras.Model(faces, {head: layers.Dense(num_classes, name=head)(x)}, name=name)
@@ -80,7 +80,7 @@ _CUSTOM_BACKBONES: Final[Mapping[str, Callable[[Tensor], Tensor]]] = MappingProx
 )
 # The preprocessing of their ImageNet training: means by channel, or -1 to 1.
 _IMAGENET_OFFSETS: Final = (-103.939, -116.779, -123.68)
-_PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
+PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], float, Any]]] = MappingProxyType(
     {
         "inception-resnet-v2": (keras.applications.InceptionResNetV2, 1 / 127.5, -1.0),
         "vgg16": (keras.applications.VGG16, 1.0, _IMAGENET_OFFSETS),
@@ -92,7 +92,7 @@ _PRETRAINED_BACKBONES: Final[Mapping[str, tuple[Callable[..., keras.Model], floa
 
 def _apply_pretrained(faces: Tensor, name: str, weights: str) -> Tensor:
     """A network of ImageNet without its classifier. Its weights are frozen unless they are random."""
-    make, scale, offset = _PRETRAINED_BACKBONES[name]
+    make, scale, offset = PRETRAINED_BACKBONES[name]
     size = get_architecture(name).input_size
     base = _load_backbone(make, name, weights, size)
     base.trainable = weights == "random"

@@ -1,4 +1,4 @@
-"""Faces in scenes: placed where they are said to be, found, read and counted."""
+"""End-to-end evaluation: faces are placed in scenes, detected, classified and counted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_square, to_gray
 from emotion.storage import read_json
-from emotion.training.classifier import end_to_end
-from emotion.training.classifier.end_to_end import (
+from emotion.training.classifier.evaluation import end_to_end
+from emotion.training.classifier.evaluation.end_to_end import (
     FACE_SIZES_PX,
     ROTATION_DEGREES,
     FaceScene,
@@ -33,17 +33,17 @@ from tests.training.making import dataset, write_fer2013
 
 
 def faces(count: int) -> Dataset:
-    """A data set whose pictures are smooth, so that they survive a change of size; all of them faces."""
+    """Return a data set of smooth images, which keep their content when resized; all of them are faces."""
     data = dataset(0, 0, count, seed=4)
     assert data.votes is not None
-    data.votes[:, 9] = 0  # nobody says that one of them is no face
+    data.votes[:, 9] = 0  # no votes for "no face"
     ramp = np.linspace(40, 215, 48)
     for i, image in enumerate(data.images):
         image[:] = (ramp if i % 2 else ramp[::-1]) * 0.5 + np.roll(ramp, 7 * i)[:, None] * 0.5
     return data
 
 
-def test_a_scene_shows_the_face_where_it_says() -> None:
+def test_a_scene_shows_the_face_in_its_box() -> None:
     image = faces(2).images[0]
     seen: set[tuple[int, int]] = set()
     for seed in range(60):
@@ -51,9 +51,9 @@ def test_a_scene_shows_the_face_where_it_says() -> None:
         seen.add((scene.face_size_px, scene.rotation_degrees))
         assert scene.image.shape == (360, 480, 3)
         assert scene.face_box.width == pytest.approx(scene.face_size_px)
-        grey = to_gray(scene.image)
+        gray = to_gray(scene.image)
         found = [
-            crop_square(grey, scene.face_box, 48, roll) for roll in (scene.rotation_degrees, -scene.rotation_degrees)
+            crop_square(gray, scene.face_box, 48, roll) for roll in (scene.rotation_degrees, -scene.rotation_degrees)
         ]
         middle = np.s_[6:42, 6:42]
         off = min(np.abs(crop[middle].astype(int) - image[middle]).mean() for crop in found)
@@ -62,7 +62,7 @@ def test_a_scene_shows_the_face_where_it_says() -> None:
     assert {turn for _, turn in seen} == set(ROTATION_DEGREES)
 
 
-def test_the_same_scene_for_the_same_chance() -> None:
+def test_the_same_seed_makes_the_same_scene() -> None:
     image = faces(1).images[0]
     one, again, other = (compose_face_scene(image, np.random.default_rng(seed)).image for seed in (3, 3, 4))
     assert np.array_equal(one, again)
@@ -82,10 +82,10 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[FaceScene]:
     return made
 
 
-def test_shares_are_those_of_what_was_found_and_read(
+def test_shares_are_those_of_detected_and_classified_faces(
     places: list[FaceScene], fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
-    """A detector that misses every third face, and sees one more in every fifth scene."""
+    """Return a detector that misses every third face and finds a false one in every fifth scene."""
     data = faces(30)
 
     def finds(image: NDArray) -> Sequence[Face]:
@@ -120,7 +120,7 @@ def test_shares_are_those_of_what_was_found_and_read(
         assert sum(one["n"] * one["detection_rate"] for one in row[part]) == pytest.approx(20)
 
 
-def test_where_nothing_is_found_nothing_is_right(
+def test_without_detections_nothing_is_right(
     fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier
 ) -> None:
     (row,) = evaluate_end_to_end({"blind": Analyzer(fake_detector(), tiny_classifier)}, faces(8), "test")
@@ -130,16 +130,17 @@ def test_where_nothing_is_found_nothing_is_right(
 
 def test_a_box_elsewhere_or_of_another_size_is_not_the_face() -> None:
     square = Box(100, 100, 200, 200)
-    assert end_to_end._matches_face(Box(90, 95, 215, 205), square)
+    assert end_to_end.matches_face(Box(90, 95, 215, 205), square)
     for other in (Box(150, 100, 250, 200), Box(135, 135, 165, 165), Box(0, 0, 300, 300)):
-        assert not end_to_end._matches_face(other, square)
+        assert not end_to_end.matches_face(other, square)
 
 
-def test_an_empty_split_is_said(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:
+def test_an_empty_split_is_refused(fake_detector: Callable[..., Any], tiny_classifier: ExpressionClassifier) -> None:
     with pytest.raises(DataError, match="has no validation faces"):
         evaluate_end_to_end({"x": Analyzer(fake_detector(), tiny_classifier)}, faces(5), "validation")
 
 
+@pytest.mark.slow
 def test_the_command_prints_rows_and_keeps_them(
     tmp_path: Path, make_bundle: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,8 +160,8 @@ def test_the_command_prints_rows_and_keeps_them(
     (row,) = json.loads(capsys.readouterr().out)
     assert {"detector", "detection_rate", "accuracy_detected", "accuracy_all", "accuracy_crops"} <= row.keys()
     assert (read_json(folder / "report.json") or {})["end_to_end"] == [row]
-    (told,) = open_model(folder).card_fields["metrics"]["end_to_end"]
-    assert told == {name: row[name] for name in told}
+    (saved_row,) = open_model(folder).card_fields["metrics"]["end_to_end"]
+    assert saved_row == {name: row[name] for name in saved_row}
     assert main([*command, "--detector", "glance", "--detector", "haar"]) == 0
     said = capsys.readouterr().out
     assert "right on crops" in said

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
 from emotion.errors import DataError
 from emotion.model_store.card import Head
-from emotion.training.classifier.labeled_face_scores import RecognizedFaces
+from emotion.training.classifier.evaluation.labeled_face_scores import RecognizedFaces
 from emotion.training.metrics import cross_entropy, fit_logit_bias, fit_temperature
 
 _FACE_QUANTILE: Final = 0.01  # the share of validation faces below the face threshold

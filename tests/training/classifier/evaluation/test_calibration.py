@@ -14,8 +14,8 @@ from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Scores
 from emotion.model_store.card import Head
 from emotion.recognition.classification import compute_probabilities
-from emotion.training.classifier.calibration import calibrate_heads, calibrate_with_labeled_faces
-from emotion.training.classifier.labeled_face_scores import LabeledFace, Recognition, RecognizedFaces
+from emotion.training.classifier.evaluation.calibration import calibrate_heads, calibrate_with_labeled_faces
+from emotion.training.classifier.evaluation.labeled_face_scores import LabeledFace, Recognition, RecognizedFaces
 from tests.training.making import dataset
 
 LABELS = ("neutral", "angry")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from emotion.errors import ModelError
-from emotion.recognition import detector_factory
-from emotion.recognition.detector_factory import (
+from emotion.recognition.detectors import detector_factory
+from emotion.recognition.detectors.detector_factory import (
     THIRD_PARTY,
     YUNET_FILE,
     YUNET_SHA256,
@@ -26,7 +26,7 @@ from emotion.recognition.detector_factory import (
     get_cache_folder,
     make_detector,
 )
-from emotion.recognition.opencv_detectors import HaarCascade
+from emotion.recognition.detectors.opencv_detectors import HaarCascade
 
 CONTENT = b"the network as it was published"
 

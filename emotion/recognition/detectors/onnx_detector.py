@@ -19,7 +19,7 @@ from emotion.errors import ModelError
 from emotion.faces import Box, Face, Landmarks
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.cropping import CropGeometry
-from emotion.recognition.detection import max_search_scale, resize_long_side, search_scale
+from emotion.recognition.detectors.detection import max_search_scale, resize_long_side, search_scale
 from emotion.recognition.onnx_session import load_session
 
 STRIDES: Final = (8, 16, 32)  # pixels between the cells of each of the three grids

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from emotion.training.classifier.mobilenet import face_mobilenet
+from emotion.training.classifier.networks.mobilenet import face_mobilenet
 from emotion.training.keras_types import Tensor
 
 # Operations that run in parallel make the last bits of a result depend on their order. In sequence, each on all cores,

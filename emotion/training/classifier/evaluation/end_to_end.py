@@ -19,7 +19,7 @@ from emotion.recognition.classification import compute_probabilities
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.storage import read_json, write_json
-from emotion.training.classifier.scoring import matching_head, predict_logits
+from emotion.training.classifier.evaluation.scoring import matching_head, predict_logits
 from emotion.training.metrics import wilson_interval
 from emotion.training.runs.folder import REPORT_FILE, write_card
 
@@ -171,7 +171,7 @@ class _SceneResult(NamedTuple):
 def _analyze_scene(analyzer: Analyzer, scene: FaceScene, heads: Sequence[str]) -> _SceneResult:
     """Detect and classify the face of a scene with the app's processing."""
     gray, detections = to_gray(scene.image), analyzer.classify_all(scene.image, AnalyzerSettings(head=heads[0]))
-    matched = [detection.face for detection in detections if _matches_face(detection.face.box, scene.face_box)][:1]
+    matched = [detection.face for detection in detections if matches_face(detection.face.box, scene.face_box)][:1]
     labels = {}
     for head in heads if matched else ():
         ((_, _, prediction),) = analyzer.classify(gray, tuple(matched), head, tta=True)
@@ -179,7 +179,7 @@ def _analyze_scene(analyzer: Analyzer, scene: FaceScene, heads: Sequence[str]) -
     return _SceneResult(labels, len(detections) - len(matched), scene.face_size_px, scene.rotation_degrees)
 
 
-def _matches_face(box: Box, face_box: Box) -> bool:
+def matches_face(box: Box, face_box: Box) -> bool:
     """Return whether a box matches `face_box`: center within a third of its side, size from half to double."""
     (x, y), (face_x, face_y) = box.center, face_box.center
     is_near = max(abs(x - face_x), abs(y - face_y)) < face_box.width / 3

@@ -20,8 +20,8 @@ from emotion.model_store.store import BUILTIN_MODELS, ModelBundle
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import Prediction
 from emotion.recognition.settings import AnalyzerSettings
-from emotion.training.classifier.labeled_face_scores import Bootstrap
-from emotion.training.classifier.labeled_faces import LABELS_FILE, LabeledFacesReport, evaluate_labeled_faces
+from emotion.training.classifier.evaluation.labeled_face_scores import Bootstrap
+from emotion.training.classifier.evaluation.labeled_faces import LABELS_FILE, LabeledFacesReport, evaluate_labeled_faces
 from emotion.training.metrics import calibration_error
 
 HAPPY, SAD, NOT_FOUND = FERPLUS_LABELS.index("happy"), FERPLUS_LABELS.index("sad"), len(FERPLUS_LABELS)

@@ -1,0 +1,1 @@
+"""Calibrate and evaluate a trained classifier: predictions, robustness, labeled faces, whole scenes."""

@@ -1,0 +1,1 @@
+"""The networks of the classifiers, their properties, and the weights that they begin with."""
