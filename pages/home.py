@@ -8,10 +8,10 @@ from emotion.ui import home, page
 
 with page.page_layout() as settings:
     st.title("Emotion Studio", anchor=False)
-    st.write("Reads expressions in faces. Everything stays on this machine.")
+    st.write("Recognize facial expressions. Everything stays on this machine.")
     home.show_page_card(
         "Live",
-        "Enable your camera. Every face gets a frame with its expression and a ribbon of its last half minute. "
+        "Start your camera: every face gets a box, its expression and a ribbon of the last 30 seconds. "
         "No camera? Watch the demo.",
         "webcam",
         ":material/videocam:",
@@ -19,31 +19,29 @@ with page.page_layout() as settings:
     )
     home.show_page_card(
         "Photos",
-        "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; images and "
-        "tables are yours to save.",
+        "Drop one photo or many: every face gets its expression. Download pictures, faces and tables.",
         "photo",
         ":material/photo_library:",
         partial(home.show_sample, settings),
     )
     home.show_page_card(
         "Videos",
-        "Drop a video. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
-        "The video with its labels, tables and subtitles are yours to save.",
+        "Drop a video: every face gets its expressions over time. Download the labeled video, tables, "
+        "subtitles and a report.",
         "video",
         ":material/movie:",
         home.show_video_illustration,
     )
     status_column, label_column = st.columns(2, gap="large")
     with status_column:
-        st.subheader("What is ready", anchor=False)
+        st.subheader("Status", anchor=False)
         home.show_status(settings)
-        st.page_link("pages/model_card.py", label="How good is it?", icon=":material/fact_check:")
+        st.page_link("pages/model_card.py", label="Model card", icon=":material/fact_check:")
     with label_column:
         st.subheader("What a label means", anchor=False)
         st.markdown(
-            "- An expression is what a face shows at one moment; it is not what a person feels.\n"
-            "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
-            "- Where the guess is weak, the face is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are forgotten when the page is closed; "
-            "videos stay until you delete them."
+            "- An expression is what a face shows at one moment, not what a person feels.\n"
+            "- Labels are often wrong; do not use them for decisions about a person.\n"
+            "- A face with a weak prediction is called unsure, with the reason.\n"
+            "- Photos are deleted when the page is closed, videos when you delete them; both stay on this machine."
         )

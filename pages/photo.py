@@ -11,7 +11,7 @@ state = st.session_state
 
 with page.page_layout() as settings:
     st.title("Photos", anchor=False)
-    st.write("Every face gets its expression, or the reason why it is unsure.")
+    st.write("Find the expression on every face.")
     session.get_analyzer()  # without a classifier the page ends here, with the reason
     files = choose_files()
     if not files:

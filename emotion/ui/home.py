@@ -62,6 +62,6 @@ def show_status(settings: SessionSettings) -> None:
     if settings.bundle is not None:
         head = settings.analyzer_settings.head or settings.bundle.default_head
         accuracy = models.get_test_accuracy(settings.bundle, head)
-        measured = f", right for {format_percent(accuracy)} of the test faces" if accuracy is not None else ""
+        measured = f", {format_percent(accuracy)} accuracy on test faces" if accuracy is not None else ""
         st.markdown(f":material/check_circle: Classifier: {models.describe_head(settings.bundle, head)}{measured}.")
     st.markdown(f":material/check_circle: Face detector: {detector_factory.detector_description(settings.detector)}")

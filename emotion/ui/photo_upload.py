@@ -58,11 +58,11 @@ def choose_files() -> list[tuple[str, bytes]]:
         "this machine and are forgotten when the page is closed.",
     )
     with st.container(horizontal=True):
-        if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
+        if st.button("Sample photo", icon=":material/image:", key="photo_sample"):
             _set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
             st.rerun()
         generators, _ = faces.list_generators()
-        if generators and st.button("Try a group", icon=":material/groups:", key="photo_group"):
+        if generators and st.button("Sample group", icon=":material/groups:", key="photo_group"):
             with messages.error_box("the group"):
                 if people := faces.get_synthetic_people():
                     _set_photos([faces.make_group_photo(people)], uploader_id + 1)
@@ -98,7 +98,7 @@ def show_empty() -> None:
         alt="The sample: an astronaut",
     )
     right.markdown(
-        "- A box with the expression on every face, in photos of one person or of many\n"
-        "- All scores when you point at a face, and the input of the classifier when you choose it\n"
-        "- Images, faces and tables to save"
+        "- The expression on every face, in photos of one person or of many\n"
+        "- Hover over a face for all scores; click it for details\n"
+        "- Download pictures, faces and tables"
     )

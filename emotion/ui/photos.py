@@ -111,7 +111,7 @@ def _show_no_faces() -> None:
     st.info(
         "**No face found,** neither upright nor rotated by 90, 180 or 270 degrees. What may help:\n"
         "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower face threshold, or a search that finds all",
+        "- in the sidebar, a lower detection threshold or the search resolution Thorough",
         icon=":material/person_search:",
     )
 
@@ -139,13 +139,13 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
     with st.container(horizontal=True):
         st.image(
             photo.analysis.render_crops(anonymize)[selected - 1],
-            "As in the photo",
+            "Photo",
             width=_FACE_PX,
             alt=f"Face {selected}",
         )
         if not anonymize:
             gray = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
-            st.image(gray, "Input of the classifier", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
+            st.image(gray, "Model input", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
             _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     scores = tables.scores_table(face)
     alt_text = ", ".join(
@@ -161,9 +161,9 @@ def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> Non
         label = face.scores.label
         st.image(
             overlay_class_activation(classifier, gray, label, head, _SALIENCY_PX),
-            f"What speaks for {label}",
+            f'Why "{label}"',
             width=_FACE_PX,
-            alt=f"The face, with what speaks for {label} painted over it",
+            alt=f"Heatmap of the parts of the face that drive the label {label}",
         )
 
 
@@ -181,7 +181,7 @@ def show_table(analyzed_photos: list[Photo]) -> None:
 
     percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
     columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
-    with st.expander("All faces in a table", icon=":material/table_rows:"):
+    with st.expander("Table of all faces", icon=":material/table_rows:"):
         st.dataframe(
             table,
             key="photo_table",
@@ -194,12 +194,10 @@ def show_table(analyzed_photos: list[Photo]) -> None:
                 "file": "Photo",
                 "face_index": st.column_config.NumberColumn("Face", width="small"),
                 "display_label": "Expression",
-                "confidence": percent_column(
-                    "Confidence", help="How likely the best guess is, according to the classifier."
-                ),
-                "label": "Best guess",
-                "uncertainty_reason": st.column_config.TextColumn("Why unsure", width="medium"),
-                "detection_score": percent_column("Is a face", help="How certain it is that this is a face at all."),
+                "confidence": percent_column("Confidence", help="Probability of the top label."),
+                "label": "Top label",
+                "uncertainty_reason": st.column_config.TextColumn("Reason", width="medium"),
+                "detection_score": percent_column("Detection score", help="Confidence that this is a face."),
             },
         )
 

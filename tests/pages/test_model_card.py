@@ -63,9 +63,9 @@ def test_model_card_shows_accuracies_with_intervals(measured: dict[str, Any], op
     assert not page.app.error
     values = {metric.label: metric.value for metric in page.app.metric}
     test = measured["test"]
-    assert values["Faces that people agree on"] == f"{test['as_displayed']['accuracy'] * 100:.1f} % right"
-    assert values["All test faces"] == f"{test['accuracy'] * 100:.1f} % right"
-    assert values["From image to label"] == "56.0 % right"
+    assert values["Faces with a majority (FER+)"] == f"{test['as_displayed']['accuracy'] * 100:.1f}%"
+    assert values["All test faces"] == f"{test['accuracy'] * 100:.1f}%"
+    assert values["End-to-end accuracy"] == "56.0%"
     low, high = (f"{100 * end:.1f}" for end in test["accuracy_interval"])
     assert f"most likely {low} to {high} %" in page.words
     for words in ("not who is hired", "age, sex or skin color", "ten people each", "up to 30 degrees"):
@@ -88,7 +88,7 @@ def test_model_card_omits_missing_metrics(models: Path, open_page: Open) -> None
         page = open_page("model_card")
         assert not page.app.error
         assert not page.app.metric
-        assert "What it does not know" in page.words
+        assert "Limits" in page.words
         assert "By expression" not in page.words
 
 
@@ -140,4 +140,4 @@ def test_model_card_without_classifier_shows_an_error(models: Path, open_page: O
 
 def test_home_links_to_the_model_card(open_page: Open) -> None:
     links = open_page("home").app.get("page_link")
-    assert [link.proto.label for link in links] == ["How good is it?"]
+    assert [link.proto.label for link in links] == ["Model card"]

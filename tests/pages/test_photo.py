@@ -41,7 +41,7 @@ def test_the_sample(open_page: Open) -> None:
     assert len(face["scores"]) == 8
     assert face["scores"] == sorted(face["scores"], key=lambda score: -score["score"])
     assert page.shown("photo_crops") is None, "one face needs no strip"
-    assert [image.captions for image in page.app.image] == [["As in the photo"], ["Input of the classifier"]]
+    assert [image.captions for image in page.app.image] == [["Photo"], ["Model input"]]
     page.app.button(key="photo_clear").click().run()
     assert page.shown("photo_picture") is None
 
@@ -164,7 +164,7 @@ def test_face_threshold_and_search_reach_the_detector(
     seen.clear()
     page.upload(("a.jpg", sample_file.read_bytes()))
     page.app.slider(key="side_detection").set_value(30).run()
-    page.app.segmented_control(key="side_search").set_value("Find all").run()
+    page.app.segmented_control(key="side_search").set_value("Thorough").run()
     assert seen[-2:] == [(0.3, 1280), (0.3, FULL_RESOLUTION_SIDE)]
 
 
@@ -177,7 +177,7 @@ def test_blurred_faces_are_blurred_everywhere(open_page: Open, three_faces: byte
     assert clear[0]["src"] != blurred[0]["src"]
     for before, after in zip(clear[1:], blurred[1:], strict=True):
         assert all(a["image"] != b["image"] for a, b in zip(before["thumbnails"], after["thumbnails"], strict=True))
-    assert [image.captions for image in page.app.image] == [["As in the photo"]], "the gray crop is not shown"
+    assert [image.captions for image in page.app.image] == [["Photo"]], "the gray crop is not shown"
     crops = unzip(saved["faces.zip"])
     assert all(len(np.unique(read_image(crop).reshape(-1, 3), axis=0)) <= 36 for crop in crops.values())
     x1, y1, x2, y2 = blurred[0]["faces"][0]["box"]
@@ -329,11 +329,11 @@ def test_saliency_is_shown_where_the_classifier_supports_it(
     page.app.button(key="photo_sample").click().run()
     label = page.shown("photo_picture")["faces"][0]["scores"][0]["name"]
     captions = [image.captions[0] for image in page.app.image]
-    assert captions[:2] == ["As in the photo", "Input of the classifier"]
+    assert captions[:2] == ["Photo", "Model input"]
     assert captions[2].startswith("What speaks for ")
     assert captions[2].removeprefix("What speaks for ") in label
     page.app.toggle(key="side_anonymize").set_value(True).run()
-    assert [image.captions[0] for image in page.app.image] == ["As in the photo"]
+    assert [image.captions[0] for image in page.app.image] == ["Photo"]
 
 
 def test_reduction_of_a_very_large_photo_is_reported(open_page: Open, sample_file: Path) -> None:

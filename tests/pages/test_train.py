@@ -134,7 +134,7 @@ def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open
 
 def test_custom_path_is_checked_and_trained(started: list[Any], open_page: Open, tmp_path: Path) -> None:
     page = open_page("train")
-    page.app.selectbox(key="train_data").set_value("Another place").run()
+    page.app.selectbox(key="train_data").set_value("Another path").run()
     assert page.app.button(key="train_start").disabled
     page.app.text_input(key="train_path").set_value(str(tmp_path / "nowhere")).run()
     assert "There is no" in page.words
@@ -394,7 +394,7 @@ def test_native_classifier_learns_all_labels(started: list[Any], open_page: Open
             write_picture(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
     page = choose_own(open_page("train"))
     assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["own"].title]
-    assert "Left out" not in page.words
+    assert "Skipped" not in page.words
     page.app.button(key="train_start").click().run()
     assert [plan.label_set for plan, _ in started] == ["own"]
 

@@ -242,7 +242,7 @@ def test_running_analysis_shows_its_progress(here: Path, party: Path, add: Add, 
     assert page.shown("video_timeline")["lanes"][0]["segments"][-1][1] > before
     ended(here / name, "done")
     page.app.run()
-    assert "Take away" in page.words
+    assert "Download" in page.words
 
 
 def images(page: Any) -> list[str]:

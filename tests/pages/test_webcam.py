@@ -196,7 +196,7 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert live.shown("live_cards") is None
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
     assert not has(live, "live_snapshot")
-    assert "The camera does not come?" in [one.label for one in live.app.expander]
+    assert "Camera not working?" in [one.label for one in live.app.expander]
     assert "There is a camera: not known yet" in live.words
     (asked,) = rtc.asked[-1:]
     assert asked["mode"] is webrtc.WebRtcMode.SENDRECV
@@ -376,7 +376,7 @@ def test_paused_stream_is_not_analyzed(playing: Any, rtc: Rtc) -> None:
     playing.app.run()
     assert "Nothing can be recorded while the stream is paused" in playing.words
     cards = playing.shown("live_cards")
-    assert (cards["faces"], cards["empty"]) == ([], "Paused: the images pass without being analyzed.")
+    assert (cards["faces"], cards["empty"]) == ([], "Paused: the video keeps playing; nothing is analyzed.")
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
@@ -603,10 +603,10 @@ def test_calibration_changes_the_scores(playing: Any, rtc: Rtc) -> None:
     image = paint((40, 60))
     click(playing, "live_calibrate")
     rtc.play(playing, image)
-    assert "Look relaxed for 3 more seconds" in playing.words
+    assert "Relax your face: 3 s" in playing.words
     assert playing.app.button(key="live_calibrate").disabled
     rtc.play(playing, *[image] * 15)
-    assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more second." in playing.words
+    assert "Relax your face: 2 s" in playing.words or "Relax your face: 1 s" in playing.words
     rtc.play(playing, *[image] * 20)
     (face,) = playing.shown("live_cards")["faces"]
     assert all(score["raw_score"] is not None for score in face["scores"])
@@ -621,26 +621,26 @@ def test_calibration_changes_the_scores(playing: Any, rtc: Rtc) -> None:
 def test_stopped_camera_ends_the_calibration(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 10)
-    assert "Look relaxed for 2 more seconds." in playing.words
+    assert "Relax your face: 2 s" in playing.words
     rtc.now += 1.2
     playing.app.run()
-    assert "Look relaxed for 1 more second." in playing.words
+    assert "Relax your face: 1 s" in playing.words
     rtc.now += 5
     playing.app.run()
-    assert "Look relaxed" not in playing.words
-    assert "No resting face was taken" in playing.words
+    assert "Relax your face" not in playing.words
+    assert "Not calibrated" in playing.words
     assert not playing.app.button(key="live_calibrate").disabled
 
 
 def test_calibration_needs_a_face_that_stays(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, paint((40, 60)), *[paint()] * 40)
-    assert "Look relaxed" not in playing.words
-    assert "No resting face was taken: no face was clear enough" in playing.words
+    assert "Relax your face" not in playing.words
+    assert "Not calibrated: no face was clear enough" in playing.words
     rtc.play(playing, *[paint((40, 60))] * 3)
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 40)
-    assert "No resting face was taken" not in playing.words
+    assert "Not calibrated" not in playing.words
 
 
 def test_calibration_needs_a_face(playing: Any, rtc: Rtc) -> None:
@@ -704,7 +704,7 @@ def test_diagnostics_warn_after_a_delay(
 def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
     click(playing, "live_snapshot")
     order = [getattr(part, "label", "") for part in playing.app.main]
-    assert order.index("The camera does not come?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
+    assert order.index("Camera not working?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
 
 
 def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -712,7 +712,7 @@ def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytes
     monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
     step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
     assert step is not None
-    assert step.name == "You allowed it"
+    assert step.name == "Permission granted"
     for said in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
         monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": said}))
         assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None

@@ -36,7 +36,7 @@ def show_steps() -> None:
     )
     columns[3].image(
         selection.make_face_grid(augmented, 4, 3),
-        "4 · and a little different in each epoch",
+        "4 · augmented during training",
         width="stretch",
         alt="The face turned, moved, brighter, mirrored",
     )

@@ -29,7 +29,7 @@ _FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `job
 
 
 _STATUS_TEXT: Final = {
-    "stopped": "Stopped before its end",
+    "stopped": "Stopped early",
     "failed": "Could not be analyzed",
     "interrupted": "Interrupted",
 }
