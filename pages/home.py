@@ -1,44 +1,26 @@
-"""Home: what the program does, what is ready, and what a label means."""
-
-from functools import partial
+"""Home: an example that moves, the way to the camera and to photos, and a card for each of the other pages."""
 
 import streamlit as st
 
-from emotion.ui import home, page
+from emotion.ui import page
+from emotion.ui.home import cards, demo
+from emotion.ui.photos.upload import accept_dropped_photos
 
 with page.page_layout() as settings:
-    st.title("Emotion Studio", anchor=False)
-    st.write("Recognize facial expressions. Everything stays on this machine.")
-    home.show_page_card(
-        "Live",
-        "Start your camera: every face gets a box, its expression and a ribbon of the last 30 seconds. "
-        "No camera? Watch the demo.",
-        "webcam",
-        ":material/videocam:",
-        home.show_live_illustration,
-    )
-    home.show_page_card(
-        "Photos",
-        "Drop one photo or many: every face gets its expression. Download pictures, faces and tables.",
-        "photo",
-        ":material/photo_library:",
-        partial(home.show_sample, settings),
-    )
-    home.show_page_card(
-        "Videos",
-        "Drop a video: every face gets its expressions over time. Download the labeled video, tables, "
-        "subtitles and a report.",
-        "video",
-        ":material/movie:",
-        home.show_video_illustration,
-    )
-    status_column, label_column = st.columns(2, gap="large")
-    with status_column:
-        st.subheader("Status", anchor=False)
-        home.show_status(settings)
-        st.page_link("pages/model_card.py", label="Model card", icon=":material/fact_check:")
-    with label_column:
-        st.subheader("What a label means", anchor=False)
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    with left:
+        st.title("Emotion Studio", anchor=False)
+        st.write("Recognize facial expressions. Everything stays on this machine.")
+        if st.button("Start camera", icon=":material/videocam:", type="primary", key="home_camera"):
+            st.session_state["live_autostart"] = True
+            st.switch_page("pages/webcam.py")
+        if accept_dropped_photos():
+            st.switch_page("pages/photo.py")
+        cards.show_status(settings)
+    with right:
+        demo.show_example(settings)
+    cards.show_cards()
+    with st.expander("What a label means", icon=":material/info:"):
         st.markdown(
             "- An expression is what a face shows at one moment, not what a person feels.\n"
             "- Labels are often wrong; do not use them for decisions about a person.\n"

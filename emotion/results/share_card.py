@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
-from emotion.expressions import ExpressionStyle, get_style, text_color
 from emotion.faces import Face
 from emotion.formatting import format_percent
 from emotion.media.image_array import ImageArray
 from emotion.recognition.annotation import annotate
-from emotion.recognition.label_rendering import Font, draw_symbol, find_font, hex_to_rgb, render_label
+from emotion.recognition.label_rendering import render_label
+from emotion.results.score_bars import INK, MUTED_INK, PANEL_COLOR, ScoreBar, draw_score_bars, get_font
 
 CARD_SIZE: Final = (1200, 630)  # width and height in pixels that link previews expect
-_BACKGROUND: Final = (22, 24, 29)
-_INK: Final = (240, 241, 243)
-_MUTED_INK: Final = (165, 170, 178)
-_TRACK: Final = (48, 52, 60)  # the empty part of a bar
 _MARGIN: Final = 40
 _PANEL_WIDTH: Final = 340
 _CORNER_RADIUS: Final = 16
-_ROW_HEIGHT: Final = 46
 MAX_TITLE_LENGTH: Final = 60  # characters
 _SIGNATURE: Final = "Made with Emotion Studio"
 
@@ -68,7 +63,7 @@ def add_legend(image: ImageArray, faces: Sequence[Face]) -> ImageArray:
         rows[-1].append((x, chip))
         x += chip.width + gap
     row_height = labels[0].shape[0] + gap
-    strip = Image.new("RGB", (width, row_height * len(rows) + gap), _BACKGROUND)
+    strip = Image.new("RGB", (width, row_height * len(rows) + gap), PANEL_COLOR)
     for row, chips in enumerate(rows):
         for x, chip in chips:
             strip.paste(chip, (x, gap + row * row_height), chip)
@@ -88,15 +83,15 @@ def render_share_card(image: ImageArray, card: ShareCard) -> ImageArray:
         RGB uint8 (630, 1200, 3).
     """
     width, height = CARD_SIZE
-    canvas = Image.new("RGB", CARD_SIZE, _BACKGROUND)
+    canvas = Image.new("RGB", CARD_SIZE, PANEL_COLOR)
     _paste_photo(
         canvas, image, card.faces, (_MARGIN, _MARGIN, width - _PANEL_WIDTH - 3 * _MARGIN, height - 2 * _MARGIN)
     )
     draw = ImageDraw.Draw(canvas)
     x = width - _PANEL_WIDTH - _MARGIN
     y = _draw_title(draw, (x, _MARGIN), card)
-    _draw_bars(draw, (x, y + 18), card.faces)
-    draw.text((x, height - _MARGIN), _SIGNATURE, font=_get_font(_SIGNATURE, 20), fill=_MUTED_INK, anchor="ls")
+    draw_score_bars(draw, (x, y + 18), _PANEL_WIDTH, _make_bars(card.faces))
+    draw.text((x, height - _MARGIN), _SIGNATURE, font=get_font(_SIGNATURE, 20), fill=MUTED_INK, anchor="ls")
     return np.asarray(canvas)
 
 
@@ -123,18 +118,18 @@ def _draw_title(draw: ImageDraw.ImageDraw, position: tuple[int, int], card: Shar
     """Draw title, number of faces and date; return the y below them."""
     x, y = position
     for line in _wrap(card.title[:MAX_TITLE_LENGTH], 32):
-        draw.text((x, y), line, font=_get_font(line, 32), fill=_INK)
+        draw.text((x, y), line, font=get_font(line, 32), fill=INK)
         y += 40
     count = len(card.faces)
     text = f"{count} {'face' if count == 1 else 'faces'} · {card.day:%Y-%m-%d}"
-    draw.text((x, y + 4), text, font=_get_font(text, 20), fill=_MUTED_INK)
+    draw.text((x, y + 4), text, font=get_font(text, 20), fill=MUTED_INK)
     return y + 34
 
 
 def _wrap(text: str, font_size: int, max_lines: int = 2) -> list[str]:
     """Break a text into lines of the panel's width; the last one ends with "…" where text is left out."""
     lines, rest = [], text.strip()
-    font = _get_font(rest or " ", font_size)
+    font = get_font(rest or " ", font_size)
     while rest and len(lines) < max_lines:
         end = len(rest)
         while font.getlength(rest[:end]) > _PANEL_WIDTH and end > 1:
@@ -147,40 +142,12 @@ def _wrap(text: str, font_size: int, max_lines: int = 2) -> list[str]:
     return lines
 
 
-def _make_bars(faces: Sequence[Face]) -> list[tuple[str, str, float]]:
-    """Return name, text and share of each bar: the scores of a single face, the counts of several."""
+def _make_bars(faces: Sequence[Face]) -> list[ScoreBar]:
+    """Return the scores of a single face, or the counts of several."""
     if len(faces) == 1 and faces[0].scores is not None:
-        return [(name, format_percent(score), score) for name, score in _sort_scores(faces[0].scores)]
-    counts = count_expressions(faces)
-    return [(name, f"{count} · {format_percent(count / len(faces))}", count / len(faces)) for name, count in counts]
-
-
-def _sort_scores(scores: Mapping[str, float]) -> list[tuple[str, float]]:
-    return sorted(scores.items(), key=lambda item: item[1], reverse=True)
-
-
-def _draw_bars(draw: ImageDraw.ImageDraw, position: tuple[int, int], faces: Sequence[Face]) -> None:
-    """Draw a row with symbol, name, text and bar for each expression."""
-    x, y = position
-    for name, text, share in _make_bars(faces):
-        style = get_style(name)
-        _draw_badge(draw, style, (x, y))
-        draw.text((x + 46, y + 13), name, font=_get_font(name, 22), fill=_INK, anchor="lm")
-        draw.text((x + _PANEL_WIDTH, y + 13), text, font=_get_font(text, 20), fill=_MUTED_INK, anchor="rm")
-        left, top, right = x + 46, y + 29, x + _PANEL_WIDTH
-        draw.rounded_rectangle((left, top, right, top + 7), 3, fill=_TRACK)
-        end = left + max(8, round((right - left) * share))
-        draw.rounded_rectangle((left, top, end, top + 7), 3, fill=hex_to_rgb(style.color))
-        y += _ROW_HEIGHT
-
-
-def _draw_badge(draw: ImageDraw.ImageDraw, style: ExpressionStyle, position: tuple[int, int]) -> None:
-    """Draw the symbol of an expression on a tile of its color."""
-    x, y = position
-    color = hex_to_rgb(style.color)
-    draw.rounded_rectangle((x, y, x + 34, y + 34), 8, fill=color)
-    draw_symbol(draw, style, (x + 17, y + 17), 11, hex_to_rgb(text_color(style.name)), color)
-
-
-def _get_font(text: str, size: int) -> Font:
-    return find_font(text, size) or ImageFont.load_default(size)
+        scores = sorted(faces[0].scores.items(), key=lambda item: item[1], reverse=True)
+        return [ScoreBar(name, format_percent(score), score) for name, score in scores]
+    return [
+        ScoreBar(name, f"{count} · {format_percent(count / len(faces))}", count / len(faces))
+        for name, count in count_expressions(faces)
+    ]

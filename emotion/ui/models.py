@@ -27,9 +27,14 @@ def list_classifiers() -> ModelListing:
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
-    """Return the test accuracy of a head from the model card, 0 to 1; None where the card lacks it."""
+    """Return the test accuracy of a head from the model card, 0 to 1; None where the card lacks it.
+
+    The default head may be measured as it is displayed, on the majority of the FER+ votes.
+    """
+    test = bundle.card.metrics.get("test", {})
+    scores = test.get(head) or (test.get("as_displayed") if head == bundle.default_head else None)
     try:
-        return float(bundle.card.metrics["test"][head]["accuracy"])
+        return float(scores["accuracy"])
     except (KeyError, TypeError, ValueError):
         return None
 

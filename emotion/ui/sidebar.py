@@ -16,7 +16,6 @@ from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
 
-_DETECTOR_NAMES: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
 _SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
 
@@ -81,7 +80,7 @@ def _choose_detector() -> str:
     name = st.selectbox(
         "Face detector",
         names,
-        format_func=lambda name: str(_DETECTOR_NAMES.get(name, name)),
+        format_func=detector_factory.get_display_name,
         key=f"side_detector_{len(names)}",
         help="The model that finds faces.",
     )

@@ -147,6 +147,16 @@ def release_upload(file_id: str) -> None:
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
 
 
+def hide_sidebar_widgets() -> None:
+    """Hide the settings in the sidebar on a page that does not use them; call it after they are drawn.
+
+    They are drawn all the same, since Streamlit forgets the value of a widget that a page does not draw.
+
+    Upstream: https://github.com/streamlit/streamlit/issues/6074 (1.67). Remove when widgets can keep their values.
+    """
+    st.html("<style>[data-testid=stSidebarUserContent] { display: none }</style>")
+
+
 def freeze_objects() -> None:
     """Exclude all objects that are alive from garbage collection; call it at the end of each page run.
 

@@ -273,7 +273,7 @@ def test_blank_view_lists_blank_images(sets: Path, mine: Path, open_page: Open, 
 def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
     look(page, "mine", "Skipped")
-    assert "2 of 32 photos gave no face" in page.words
+    assert "2 of 32 photos skipped" in page.words
     assert f"unreadable · happy/{NASTY}" in page.words.replace("**unreadable**", "unreadable")
     assert len(pictures(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()

@@ -102,7 +102,7 @@ def test_run_with_scores_shows_test_accuracy(models: Path, runs: Path, open_page
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     (models / "tiny" / "history.csv").write_text("epoch,seconds,val_fer2013_accuracy\n1,60,0.5\n")
     page = open_page("runs")
-    assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6 %")]
+    assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6%")]
     assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in page.words
     assert charts(page) == 1
     first = table(page).iloc[:, :3]  # what a narrow screen shows
@@ -167,7 +167,7 @@ def test_run_has_all_views(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "mine", job="done"))
     assert parts(page) == ANSWERED
     assert charts(page) == 2  # right answers and loss
-    assert "right on 50 % of the validation faces" in page.words
+    assert "validation accuracy 50 %" in page.words
     assert charts(part(page, "By expression")) == 1
     assert charts(part(page, "Robustness")) == 2
     assert charts(part(page, "Examples")) == 1

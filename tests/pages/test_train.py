@@ -102,7 +102,7 @@ def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open
     page = open_page("train")
     page.app.button_group(key="train_network").set_value("cnn-augmented").run()
     page.app.selectbox(key="train_label_set_cnn-augmented").set_value("four").run()
-    assert "Left out: disgust, surprise, neutral" in page.words
+    assert "Excluded: disgust, surprise, neutral" in page.words
     page.app.number_input(key="train_epochs_cnn-augmented").set_value(3)
     page.app.number_input(key="train_learning_rate_cnn-augmented").set_value(0.01)
     page.app.selectbox(key="train_lr_schedule_cnn-augmented").set_value("cosine")
@@ -227,7 +227,7 @@ def test_shipped_runs_are_offered_before_the_first_training(models: Path, runs: 
         data="x.npz",
     )
     page = open_page("train")
-    assert "Trained before you came" in page.words
+    assert "Included runs" in page.words
     page.app.button(key="train_repeat_first").click().run()
     assert not page.app.exception
     assert page.app.button_group(key="train_network").value == "cnn-4conv"

@@ -197,7 +197,7 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
     assert not has(live, "live_snapshot")
     assert "Camera not working?" in [one.label for one in live.app.expander]
-    assert "There is a camera: not known yet" in live.words
+    assert "Camera found: waiting" in live.words
     (asked,) = rtc.asked[-1:]
     assert asked["mode"] is webrtc.WebRtcMode.SENDRECV
     assert asked["media_stream_constraints"] == {
@@ -313,7 +313,7 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
     live.app.run()
     assert live.shown("live_example") is None
     assert live.shown("live_cards")["faces"] == []
-    assert "as soon as the camera is on" in live.shown("live_cards")["empty"]
+    assert "Each face gets a card here" in live.shown("live_cards")["empty"]
     assert "No image yet" in live.words
     two = [paint((40, 60), (200, 90))] * 5
     back = rtc.play(live, *two)
@@ -346,7 +346,7 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
 def test_empty_frame_shows_a_hint(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     assert playing.shown("live_cards")["faces"] == []
-    assert "What helps: look at the camera" in playing.shown("live_cards")["empty"]
+    assert "Look at the camera, come closer" in playing.shown("live_cards")["empty"]
     assert playing.app.button(key="live_calibrate").disabled
 
 
@@ -433,7 +433,7 @@ def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str,
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 3 seconds, 30 images, 2 different faces, in 320 × 240 pixels." in playing.words
+    assert "Recorded 3 s · 30 frames · 2 people · 320 × 240 pixels" in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
     times = sorted({float(row["timestamp"]) for row in rows})
@@ -498,7 +498,7 @@ def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 images, 1 different face, in 320 × 240 pixels." in playing.words
+    assert "Recorded 0 s · 2 frames · 1 person · 320 × 240 pixels" in playing.words
     assert "cannot be written" in playing.words
 
 
@@ -664,17 +664,17 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
     rtc.now += 60
     playing.app.run()
-    assert "No image for 60 seconds" in playing.words
+    assert "No frame for 60 seconds" in playing.words
     assert not playing.app.warning
     assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
     rtc.state = ASKED
     playing.app.run()
     assert live.requested_timestamp is not None
-    assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
+    assert "Connected: waiting" in playing.words, "what came before says nothing of this time"
     rtc.state = PLAYING
     playing.app.run()
     assert not playing.app.warning, "the first picture is on its way"
-    assert "Images arrive: not known yet" in playing.words
+    assert "Receiving video: waiting" in playing.words
     rtc.play(playing, paint((40, 60)))
     assert "Images arrive: yes" in playing.words
     assert live.session.state().counters.num_frames == 2
@@ -684,9 +684,9 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     ("state", "seconds", "words"),
     [
         (ASKED, 2, None),
-        (ASKED, 60, "It is connected: no.** For 6"),
+        (ASKED, 60, "No connection after 6"),
         (PLAYING, 6, None),
-        (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
+        (PLAYING, 60, "Connected, but no video for 6"),
     ],
 )
 def test_diagnostics_warn_after_a_delay(
@@ -839,7 +839,7 @@ def single(rtc: Rtc, open_page: Open) -> Any:
 
 def test_single_image_is_analyzed(single: Any, rtc: Rtc, sample: Picture) -> None:
     asked = len(rtc.asked)
-    assert "block streams" in single.words
+    assert "live video is blocked" in single.words
     camera = single.app.camera_input(key="live_single")
     camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
     assert len(single.shown("live_photo")["faces"]) == 1

@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from emotion.datasets.augmentation import Augmentation, augment
-from emotion.ui import photo_cache, session
+from emotion.ui import session
 from emotion.ui.datasets import selection
+from emotion.ui.photos import photo_cache
 
 
 def show_steps() -> None:

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from emotion.results import serialization
-from emotion.ui import annotated_photo, messages, photo_cache
+from emotion.ui import messages
+from emotion.ui.photos import annotated_photo, photo_cache
 
 NOTHING_KEPT = "Nothing is kept unless you save it."
 

@@ -23,7 +23,8 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
-from emotion.ui import components, messages, photo_cache, session
+from emotion.ui import components, messages, session
+from emotion.ui.photos import photo_cache
 from emotion.ui.runs import predictions, validation_faces
 from emotion.ui.runs.run_table import RunsByName
 

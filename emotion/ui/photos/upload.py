@@ -10,7 +10,8 @@ import streamlit as st
 
 from emotion.results import photos
 from emotion.results.photos import Photo
-from emotion.ui import messages, photo_cache, session, streamlit_workarounds
+from emotion.ui import messages, session, streamlit_workarounds
+from emotion.ui.photos import photo_cache
 from emotion.ui.synthetic import faces
 
 _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
@@ -41,6 +42,21 @@ def _on_upload(uploader_id: int) -> None:
     _set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
 
 
+def accept_dropped_photos() -> bool:
+    """Show a drop zone on another page; return whether photos were just dropped, which the Photos page then shows."""
+    key = f"home_uploader_{state.get('home_drops', 0)}"
+
+    def on_drop() -> None:
+        uploads = state[key]
+        _set_photos([(file.name, file.getvalue()) for file in uploads], state.get("photo_uploader_id", 0) + 1)
+        for upload in uploads:
+            streamlit_workarounds.release_upload(upload.file_id)
+        state.update(home_drops=state.get("home_drops", 0) + 1, home_has_drop=bool(uploads))
+
+    st.file_uploader("Or drop photos here", accept_multiple_files=True, key=key, on_change=on_drop)
+    return state.pop("home_has_drop", False)
+
+
 def choose_files() -> list[tuple[str, bytes]]:
     """Choose photos by upload, the sample or the group; they stay when the visitor changes the page.
 
@@ -64,7 +80,7 @@ def choose_files() -> list[tuple[str, bytes]]:
         generators, _ = faces.list_generators()
         if generators and st.button("Sample group", icon=":material/groups:", key="photo_group"):
             with messages.error_box("the group"):
-                if people := faces.get_synthetic_people():
+                if people := faces.get_synthetic_people(session.get_analyzer().classifier):
                     _set_photos([faces.make_group_photo(people)], uploader_id + 1)
                 st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):

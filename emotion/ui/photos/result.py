@@ -20,7 +20,8 @@ from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import photos, serialization, tables
 from emotion.results.photos import Photo
 from emotion.results.share_card import MAX_TITLE_LENGTH
-from emotion.ui import components, photo_cache, session
+from emotion.ui import components, session
+from emotion.ui.photos import photo_cache
 from emotion.ui.session import SessionSettings
 
 _FACE_PX: Final = 100  # width of an image of the selected face, of which three fit side by side
