@@ -42,7 +42,7 @@ def test_clip_shows_the_frames_of_the_camera_and_a_bar_in_the_color_of_the_label
     )
     assert np.diff(camera.timestamps) == pytest.approx(1 / CLIP_FPS)
     with VideoReader(tmp_path / "clip.mp4") as reader:
-        frames = [frame.image for frame in reader]
+        frames = [frame.image() for frame in reader.frames()]
     assert len(frames) == len(camera.timestamps)
     last: NDArray[np.uint8] = frames[-1]
     assert last.shape == (FRAME_SIZE[1], FRAME_SIZE[0] + PANEL_WIDTH, 3)
