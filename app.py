@@ -29,6 +29,8 @@ if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete f
     ]
 page = st.navigation(pages)
 streamlit_workarounds.make_captions_readable()
+streamlit_workarounds.make_primary_buttons_readable()
+streamlit_workarounds.reduce_top_space()
 sidebar.show_sidebar()
 if page.url_path in PAGES_WITHOUT_SETTINGS:
     streamlit_workarounds.hide_sidebar_widgets()

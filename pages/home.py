@@ -4,7 +4,7 @@ import streamlit as st
 
 from emotion.ui import page
 from emotion.ui.home import cards, demo
-from emotion.ui.photos.upload import accept_dropped_photos
+from emotion.ui.photos.selection import accept_dropped_photos
 
 with page.page_layout() as settings:
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +34,8 @@ def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
     """
     test = bundle.card.metrics.get("test", {})
     scores = test.get(head) or (test.get("as_displayed") if head == bundle.default_head else None)
-    try:
-        return float(scores["accuracy"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    accuracy = scores.get("accuracy") if isinstance(scores, Mapping) else None
+    return accuracy if isinstance(accuracy, float) else None
 
 
 def describe_head(bundle: ModelBundle, head: str) -> str:

@@ -44,26 +44,28 @@ def _choose_settings() -> SessionSettings:
         key="side_anonymize",
         help="Makes every face unrecognizable, on screen and in downloads.",
     )
-    bundle, head, errors = _choose_classifier()
-    detector = _choose_detector()
-    detection_threshold = st.slider(
-        "Detection threshold",
-        30,
-        95,
-        60,
-        5,
-        format="%d %%",
-        key="side_detection",
-        help="Minimum score of a face. Lower finds more faces and more false ones.",
-    )
-    search = st.segmented_control(
-        "Search resolution",
-        list(_SEARCH_SIZES),
-        default="Normal",
-        required=True,
-        key="side_search",
-        help="Size of the image during face detection. Thorough also finds very small faces and takes longer.",
-    )
+    with st.expander("Model", icon=":material/network_intelligence:"):
+        bundle, head, errors = _choose_classifier()
+    with st.expander("Detection", icon=":material/frame_person:"):
+        detector = _choose_detector()
+        detection_threshold = st.slider(
+            "Detection threshold",
+            30,
+            95,
+            60,
+            5,
+            format="%d %%",
+            key="side_detection",
+            help="Minimum score of a face. Lower finds more faces and more false ones.",
+        )
+        search = st.segmented_control(
+            "Search resolution",
+            list(_SEARCH_SIZES),
+            default="Normal",
+            required=True,
+            key="side_search",
+            help="Size of the image during face detection. Thorough also finds very small faces and takes longer.",
+        )
     settings = AnalyzerSettings(
         detection_threshold / 100, min_confidence / 100, _SEARCH_SIZES[search or "Normal"], head
     )

@@ -68,12 +68,12 @@ def test_photo_dropped_on_home_is_analyzed_on_the_photos_page(open_page: Open, s
 
 
 def test_home_has_a_card_for_each_page(open_page: Open) -> None:
-    assert len(open_page("home").links) == 6, "five pages and the model card"
+    assert len(open_page("home").links) == 5
 
 
 def test_public_home_has_no_training_card(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_PUBLIC", "1")
-    assert len(open_page("home").links) == 5
+    assert len(open_page("home").links) == 4
 
 
 def test_home_names_detector_and_label_set(open_page: Open) -> None:

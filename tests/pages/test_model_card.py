@@ -141,8 +141,3 @@ def test_model_card_without_classifier_shows_an_error(models: Path, open_page: O
     (models / "tiny" / "card.json").write_text("{")
     page = open_page("model_card")
     assert "not readable JSON" in page.app.error[0].value.replace("\\", "")
-
-
-def test_home_links_to_the_model_card(open_page: Open) -> None:
-    links = open_page("home").app.get("page_link")
-    assert [link.proto.label for link in links] == ["Model card"]

@@ -103,7 +103,7 @@ def test_run_with_scores_shows_test_accuracy(models: Path, runs: Path, open_page
     (models / "tiny" / "history.csv").write_text("epoch,seconds,val_fer2013_accuracy\n1,60,0.5\n")
     page = open_page("runs")
     assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6%")]
-    assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in page.words
+    assert "95% CI: 69.1 to 72.0%, 3,589 faces" in page.words
     assert charts(page) == 1
     first = table(page).iloc[:, :3]  # what a narrow screen shows
     assert [*first.columns] == ["in_use", "run", "accuracy"]

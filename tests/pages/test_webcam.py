@@ -207,7 +207,12 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert asked["rtc_configuration"] == {"iceServers": []}, "no foreign server is asked"
     assert asked["async_processing"] is False, "the library's own thread sends the first frames without a blur"
     assert asked["video_html_attrs"]["muted"]
-    assert "desired_playing_state" not in asked, "it begins with a click"
+    assert asked["desired_playing_state"] is None, "it begins with a click"
+
+
+def test_camera_starts_with_the_page_after_a_click_on_home(rtc: Rtc, open_page: Open) -> None:
+    open_page("webcam", {"live_autostart": True})
+    assert rtc.last["desired_playing_state"] is True
 
 
 def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +319,7 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
     assert live.shown("live_example") is None
     assert live.shown("live_cards")["faces"] == []
     assert "Each face gets a card here" in live.shown("live_cards")["empty"]
-    assert "No image yet" in live.words
+    assert "No frame yet" in live.words
     two = [paint((40, 60), (200, 90))] * 5
     back = rtc.play(live, *two)
     assert np.array_equal(back[0], two[0][:, ::-1]), "nothing is known of the first one, which is mirrored"
@@ -676,7 +681,7 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert not playing.app.warning, "the first picture is on its way"
     assert "Receiving video: waiting" in playing.words
     rtc.play(playing, paint((40, 60)))
-    assert "Images arrive: yes" in playing.words
+    assert "Receiving video: yes" in playing.words
     assert live.session.state().counters.num_frames == 2
 
 

@@ -66,4 +66,4 @@ def show_status(settings: SessionSettings) -> None:
         if accuracy is not None:
             parts.append(f"{format_percent(accuracy)} accuracy on test faces")
         parts.append(f"detector {detector_factory.get_display_name(settings.detector)}")
-        st.page_link("pages/model_card.py", label=" · ".join(parts), icon=":material/check_circle:")
+        st.caption(f":material/check_circle: {' · '.join(parts)}")

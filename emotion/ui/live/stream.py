@@ -32,8 +32,6 @@ def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
         media_stream_constraints={"video": video, "audio": False},
         desired_playing_state=True if st.session_state.get(AUTOSTART_KEY) else None,
     )
-    if controller.is_used:
-        st.session_state.pop(AUTOSTART_KEY, None)
 
 
 def show_demo(controller: LiveController) -> None:
@@ -83,6 +81,8 @@ def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: A
         **kwargs,
     )
     is_playing, is_signaling = context.state
+    if is_playing:
+        st.session_state.pop(AUTOSTART_KEY, None)
     controller.update_connection(is_requested=is_playing or is_signaling, is_connected=is_playing)
 
 

@@ -26,7 +26,6 @@ from emotion.ui.session import SessionSettings
 
 _FACE_PX: Final = 100  # width of an image of the selected face, of which three fit side by side
 _SALIENCY_PX: Final = 192
-_CARD_PREVIEW_PX: Final = 480
 _WIDE_RATIO: Final = 2  # from this width to height on, a photo gets the whole width of the page
 _MAX_FULL_ROWS: Final = 20  # more rows scroll
 
@@ -227,22 +226,19 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
         show_download(
             "faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
         )
-        if photo.faces:
+        if photo.faces and st.button("Share card", icon=":material/share:", key="photo_share"):
             _show_share_card(photo, anonymize)
         show_download("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
         show_download("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")
 
 
+@st.dialog("Share card", width="large")
 def _show_share_card(photo: Photo, anonymize: bool) -> None:
     """Offer a card to share, with a title of one's own and a preview."""
-    popover = st.popover("Share card", icon=":material/share:", key="photo_share", on_change="rerun")
-    if not popover.open:
-        return
-    with popover:
-        title = st.text_input("Title", photo.stem, max_chars=MAX_TITLE_LENGTH, key="photo_share_title")
-        card = photos.make_share_card(photo, title, datetime.now().astimezone().date(), anonymize=anonymize)
-        st.image(card, width=_CARD_PREVIEW_PX, alt=f"Card of {photo.name}: {serialization.format_counts(photo.faces)}")
-        components.download_button("Download", card, f"{photo.stem}-card.png", "photo_share_save")
+    title = st.text_input("Title", photo.stem, max_chars=MAX_TITLE_LENGTH, key="photo_share_title")
+    card = photos.make_share_card(photo, title, datetime.now().astimezone().date(), anonymize=anonymize)
+    st.image(card, width="stretch", alt=f"Card of {photo.name}: {serialization.format_counts(photo.faces)}")
+    components.download_button("Download", card, f"{photo.stem}-card.png", "photo_share_save")
 
 
 def show_thumbnails(analyzed_photos: list[Photo]) -> None:

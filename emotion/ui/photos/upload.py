@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from typing import Final
 
 import streamlit as st
 
 from emotion.results import photos
 from emotion.results.photos import Photo
-from emotion.ui import messages, session, streamlit_workarounds
+from emotion.ui import messages, session
 from emotion.ui.photos import photo_cache
+from emotion.ui.photos.selection import set_photos
 from emotion.ui.synthetic import faces
 
 _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
@@ -19,42 +19,10 @@ _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
 state = st.session_state
 
 
-def _set_photos(files: list[tuple[str, bytes]], uploader_id: int, upload_ids: Collection[str] = ()) -> None:
-    """Replace the photos of the page.
-
-    Args:
-        files: Name and content of each photo.
-        uploader_id: Number in the key of the uploader; another number empties it.
-        upload_ids: Ids of the files in the uploader.
-    """
-    for upload_id in set(state.get("photo_uploads", ())) - set(upload_ids):
-        streamlit_workarounds.release_upload(upload_id)
-    if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
-        photo_cache.clear_photos()
-    state.update(
-        photo_files=files, photo_index=1, photo_face=1, photo_uploader_id=uploader_id, photo_uploads=tuple(upload_ids)
-    )
-
-
 def _on_upload(uploader_id: int) -> None:
     """Make the files in the uploader the photos of the page."""
     uploads = state[f"photo_uploader_{uploader_id}"]
-    _set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
-
-
-def accept_dropped_photos() -> bool:
-    """Show a drop zone on another page; return whether photos were just dropped, which the Photos page then shows."""
-    key = f"home_uploader_{state.get('home_drops', 0)}"
-
-    def on_drop() -> None:
-        uploads = state[key]
-        _set_photos([(file.name, file.getvalue()) for file in uploads], state.get("photo_uploader_id", 0) + 1)
-        for upload in uploads:
-            streamlit_workarounds.release_upload(upload.file_id)
-        state.update(home_drops=state.get("home_drops", 0) + 1, home_has_drop=bool(uploads))
-
-    st.file_uploader("Or drop photos here", accept_multiple_files=True, key=key, on_change=on_drop)
-    return state.pop("home_has_drop", False)
+    set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
 
 
 def choose_files() -> list[tuple[str, bytes]]:
@@ -75,16 +43,16 @@ def choose_files() -> list[tuple[str, bytes]]:
     )
     with st.container(horizontal=True):
         if st.button("Sample photo", icon=":material/image:", key="photo_sample"):
-            _set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
+            set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
             st.rerun()
         generators, _ = faces.list_generators()
         if generators and st.button("Sample group", icon=":material/groups:", key="photo_group"):
             with messages.error_box("the group"):
                 if people := faces.get_synthetic_people(session.get_analyzer().classifier):
-                    _set_photos([faces.make_group_photo(people)], uploader_id + 1)
+                    set_photos([faces.make_group_photo(people)], uploader_id + 1)
                 st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
-            _set_photos([], uploader_id + 1)
+            set_photos([], uploader_id + 1)
             st.rerun()
     return state.get("photo_files", [])
 
