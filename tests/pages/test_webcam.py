@@ -799,7 +799,7 @@ def test_demo_starts_by_itself(live: Any, rtc: Rtc) -> None:
     assert asked["desired_playing_state"] is True
     assert asked["source_video_track"] == "a track"
     assert asked["rtc_configuration"] == {"iceServers": []}
-    assert not live.app.expander, "neither a camera's settings nor its doctor"
+    assert not live.app.main.expander, "neither a camera's settings nor its checks"
     track = rtc.tracks[-1]
     frame = track["callback"](4 * 90_000, Fraction(1, 90_000))
     assert (frame.width, frame.height, track["fps"]) == (640, 480, 30)
