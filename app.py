@@ -8,6 +8,7 @@ from emotion.ui import page as ui_page
 from emotion.ui import sidebar, streamlit_workarounds
 
 streamlit_workarounds.disable_ip_lookup()
+PAGES_WITHOUT_SETTINGS = {"", "synthetic_faces", "train", "runs"}
 # An image file: for an emoji, Streamlit first compiles a pattern of thousands, which takes a tenth of a second.
 st.set_page_config(page_title="Emotion Studio", page_icon=ui_page.ICON, layout="wide")
 pages = {
@@ -17,7 +18,7 @@ pages = {
         st.Page("pages/photo.py", title="Photos", icon=":material/photo_library:"),
         st.Page("pages/video.py", title="Videos", icon=":material/movie:"),
         st.Page("pages/synthetic_faces.py", title="Synthetic faces", icon=":material/face_retouching_natural:"),
-        st.Page("pages/model_card.py", title="How good is it?", icon=":material/fact_check:"),
+        st.Page("pages/model_card.py", title="Model card", icon=":material/fact_check:"),
     ]
 }
 if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete folders of this machine
@@ -28,7 +29,11 @@ if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete f
     ]
 page = st.navigation(pages)
 streamlit_workarounds.make_captions_readable()
+streamlit_workarounds.make_primary_buttons_readable()
+streamlit_workarounds.reduce_top_space()
 sidebar.show_sidebar()
+if page.url_path in PAGES_WITHOUT_SETTINGS:
+    streamlit_workarounds.hide_sidebar_widgets()
 try:
     page.run()
 finally:  # also after a page that stops early

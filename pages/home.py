@@ -1,49 +1,29 @@
-"""Home: what the program does, what is ready, and what a label means."""
-
-from functools import partial
+"""Home: an example that moves, the way to the camera and to photos, and a card for each of the other pages."""
 
 import streamlit as st
 
-from emotion.ui import home, page
+from emotion.ui import page
+from emotion.ui.home import cards, demo
+from emotion.ui.photos.selection import accept_dropped_photos
 
 with page.page_layout() as settings:
-    st.title("Emotion Studio", anchor=False)
-    st.write("Reads expressions in faces. Everything stays on this machine.")
-    home.show_page_card(
-        "Live",
-        "Enable your camera. Every face gets a frame with its expression and a ribbon of its last half minute. "
-        "No camera? Watch the demo.",
-        "webcam",
-        ":material/videocam:",
-        home.show_live_illustration,
-    )
-    home.show_page_card(
-        "Photos",
-        "Drop a photo, or many. Every face gets its expression, or the reason why it is unsure; images and "
-        "tables are yours to save.",
-        "photo",
-        ":material/photo_library:",
-        partial(home.show_sample, settings),
-    )
-    home.show_page_card(
-        "Videos",
-        "Drop a video. Every face gets a ribbon of its expressions over time; a click on a moment shows it. "
-        "The video with its labels, tables and subtitles are yours to save.",
-        "video",
-        ":material/movie:",
-        home.show_video_illustration,
-    )
-    status_column, label_column = st.columns(2, gap="large")
-    with status_column:
-        st.subheader("What is ready", anchor=False)
-        home.show_status(settings)
-        st.page_link("pages/model_card.py", label="How good is it?", icon=":material/fact_check:")
-    with label_column:
-        st.subheader("What a label means", anchor=False)
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    with left:
+        st.title("Emotion Studio", anchor=False)
+        st.write("Recognize facial expressions. Everything stays on this machine.")
+        if st.button("Start camera", icon=":material/videocam:", type="primary", key="home_camera"):
+            st.session_state["live_autostart"] = True
+            st.switch_page("pages/webcam.py")
+        if accept_dropped_photos():
+            st.switch_page("pages/photo.py")
+        cards.show_status(settings)
+    with right:
+        demo.show_example(settings)
+    cards.show_cards()
+    with st.expander("What a label means", icon=":material/info:"):
         st.markdown(
-            "- An expression is what a face shows at one moment; it is not what a person feels.\n"
-            "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
-            "- Where the guess is weak, the face is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are forgotten when the page is closed; "
-            "videos stay until you delete them."
+            "- An expression is what a face shows at one moment, not what a person feels.\n"
+            "- Labels are often wrong; do not use them for decisions about a person.\n"
+            "- A face with a weak prediction is called unsure, with the reason.\n"
+            "- Photos are deleted when the page is closed, videos when you delete them; both stay on this machine."
         )

@@ -8,10 +8,10 @@ from emotion.ui import model_card, page, session
 from emotion.ui.runs import end_to_end
 
 with page.page_layout() as settings:
-    st.title("How good is it?", anchor=False)
+    st.title("Model card", anchor=False)
     bundle = session.get_bundle()
     report = read_json_or_empty(bundle.folder / REPORT_FILE)
-    st.write("The classifier that all pages use now: how often it is right, and what it cannot know.")
+    st.write("Accuracy, calibration and limits of the classifier in use.")
     model_card.show_metrics(bundle, report)
     left, right = st.columns(2, gap="large")
     with left:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from emotion.ui import page, photos, session
-from emotion.ui.photo_upload import analyze_photos, choose_files, show_empty
+from emotion.ui import page, session
+from emotion.ui.photos import result
+from emotion.ui.photos.upload import analyze_photos, choose_files, show_empty
 
 MAX_PHOTOS = 100  # as many as the cache holds with margin; more would be analyzed again by each run of the page
 
@@ -11,7 +12,7 @@ state = st.session_state
 
 with page.page_layout() as settings:
     st.title("Photos", anchor=False)
-    st.write("Every face gets its expression, or the reason why it is unsure.")
+    st.write("Find the expression on every face.")
     session.get_analyzer()  # without a classifier the page ends here, with the reason
     files = choose_files()
     if not files:
@@ -25,8 +26,8 @@ with page.page_layout() as settings:
     state["photo_index"] = min(state["photo_index"], len(analyzed_photos))
     photo = analyzed_photos[state["photo_index"] - 1]
     if len(analyzed_photos) > 1:
-        photos.show_thumbnails(analyzed_photos)
-    photos.show_result(photo, settings)
+        result.show_thumbnails(analyzed_photos)
+    result.show_result(photo, settings)
     if any(photo.faces for photo in analyzed_photos):
-        photos.show_table(analyzed_photos)
-        photos.show_downloads(analyzed_photos, photo, settings.anonymize)
+        result.show_table(analyzed_photos)
+        result.show_downloads(analyzed_photos, photo, settings.anonymize)

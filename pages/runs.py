@@ -8,7 +8,7 @@ from emotion.ui.training import form
 
 with page.page_layout():
     st.title("Runs", anchor=False)
-    st.write("How the networks of this program learned, and how well they do.")
+    st.write("Compare trained networks.")
     runs = run_table.list_runs()
     if not runs:
         st.info(
@@ -23,12 +23,12 @@ with page.page_layout():
         st.stop()
     views = {
         "Curves": run_table.show_comparison,
-        "Where they disagree": comparison.show_disagreement,
-        "On a photo": comparison.show_photo_comparison,
-        "Hard images": run_table.show_robustness,
+        "Disagreements": comparison.show_disagreement,
+        "Try on a photo": comparison.show_photo_comparison,
+        "Robustness": run_table.show_robustness,
     }
     view = st.segmented_control(
-        "What to look at",
+        "View",
         list(views),
         default="Curves",
         required=True,

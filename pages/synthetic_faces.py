@@ -10,7 +10,7 @@ from emotion.ui.synthetic import generator, sheet, variations
 
 with page.page_layout():
     st.title("Synthetic faces", anchor=False)
-    st.write("People who do not exist, with the expression that you ask for. The same seed is always the same person.")
+    st.write("People who do not exist, with the expression you choose. A seed is always the same person.")
     sampler = sheet.choose_generator()
     selected_label = st.pills(
         "Expression",
@@ -34,13 +34,11 @@ with page.page_layout():
             sampler.truncation,
             0.05,
             key="gen_truncation",
-            help="Less of it gives likelier faces that look more alike.",
+            help="Lower is safer and more alike.",
         )
     seeds = make_seeds(seed, num_faces if len(labels) == 1 else 8)
     sheet.show_sheet(sampler, seeds, labels, truncation)
-    st.caption(
-        "Among the faces are odd ones. The page starts with seeds that turn out well with the shipped generator."
-    )
+    st.caption("Quality varies. The first seeds are hand-picked.")
     sheet.show_sheet_downloads(sampler, seeds, labels, truncation)
     selected_seed, label = st.session_state.get("gen_pick") or (seeds[0], labels[0])
     if selected_seed not in seeds or label not in labels:
@@ -60,9 +58,9 @@ with page.page_layout():
         variations.show_mix(sampler, selected_seed, label, truncation)
     else:
         variations.show_morph(sampler, selected_seed, truncation)
-    st.subheader("How it learned", anchor=False)
+    st.subheader("Training history", anchor=False)
     generator.show_training_history(sampler.bundle)
-    st.subheader("How good they are", anchor=False)
+    st.subheader("Quality", anchor=False)
     generator.show_quality(sampler.bundle)
-    st.subheader("Do they help to learn?", anchor=False)
+    st.subheader("Does synthetic data help training?", anchor=False)
     generator.show_augmentation_study(sampler.bundle)

@@ -10,13 +10,13 @@ from emotion.ui.training.builtin_runs import show_builtin_runs
 
 with page.page_layout():
     st.title("Training", anchor=False)
-    st.write("Teach a network to read expressions, and watch how it learns. It goes on when this page is closed.")
+    st.write("Train a network and watch its curves. Training continues when this page is closed.")
     queue = progress.list_active_runs()
     progress.show_active_runs(queue)
     runs = run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
     progress.show_ended_runs(runs)
     if queue:
-        with st.expander("Another training: it waits for its turn", icon=":material/add:"):
+        with st.expander("Queue another run", icon=":material/add:"):
             form.show_form()
     else:
         form.show_form()

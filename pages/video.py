@@ -12,7 +12,7 @@ from emotion.video import library
 
 with page.page_layout():
     st.title("Videos", anchor=False)
-    st.write("Who shows which expression, and when.")
+    st.write("Expressions over time.")
     analysis, is_damaged = None, True
     with messages.error_box("this video"):
         analysis, is_damaged = selection.get_selected_video(), False

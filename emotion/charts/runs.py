@@ -142,7 +142,7 @@ def plot_class_metrics(table: pd.DataFrame) -> alt.Chart:
     return chart.properties(height=80 + 30 * max(1, len(names))).configure_view(stroke=None)
 
 
-def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "how often it is right") -> alt.LayerChart:
+def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "accuracy") -> alt.LayerChart:
     """Plot accuracy against confidence, with a dashed line where both are equal; larger points have more predictions.
 
     Args:
@@ -155,7 +155,7 @@ def plot_reliability_diagram(table: pd.DataFrame, accuracy_title: str = "how oft
     )
     scale = alt.Scale(domain=[0, 1], nice=False)
     base = alt.Chart(rows).encode(
-        x=alt.X("confidence:Q", scale=scale, axis=alt.Axis(title="how certain it is", format="%", values=QUARTERS)),
+        x=alt.X("confidence:Q", scale=scale, axis=alt.Axis(title="confidence", format="%", values=QUARTERS)),
         y=alt.Y("accuracy:Q", scale=scale, axis=alt.Axis(title=accuracy_title, format="%", values=QUARTERS)),
     )
     ideal = (
@@ -182,7 +182,7 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
         table: `threshold`, `coverage`, `accuracy` (0 to 1).
         threshold: The minimum confidence in use, marked by a dashed line.
     """
-    titles = {"coverage": "faces that get a label", "accuracy": "labels that are right"}
+    titles = {"coverage": "coverage", "accuracy": "accuracy"}
     rows = table.melt("threshold", list(titles), var_name="metric", value_name="share")
     rows = rows.assign(
         metric=[titles[name] for name in rows["metric"]], text=[format_percent(v) for v in rows["share"]]
@@ -197,7 +197,7 @@ def plot_coverage(table: pd.DataFrame, threshold: float) -> alt.LayerChart:
             x=alt.X(
                 "threshold:Q",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(title="minimum certainty", format="%", values=QUARTERS, grid=False),
+                axis=alt.Axis(title="minimum confidence", format="%", values=QUARTERS, grid=False),
             ),
             y=alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title=None, format="%", values=QUARTERS)),
             color=color,

@@ -89,7 +89,7 @@ def first_failure(checks: tuple[Check, ...]) -> Check | None:
 
 
 def _check_secure_context(browser: BrowserReport) -> Check:
-    name = "The page may use a camera"
+    name = "Secure page"
     if browser.is_secure is None:
         return Check(name, "unknown")
     return (
@@ -99,48 +99,47 @@ def _check_secure_context(browser: BrowserReport) -> Check:
             name,
             "failed",
             "Browsers allow cameras only on pages from the same computer or over HTTPS; this page uses plain HTTP. "
-            "Open it as http://localhost:8501 on the computer it runs on, or put it behind HTTPS as the README shows.",
+            "Open it as http://localhost:8501 on the computer it runs on, or use HTTPS, see docs/deployment.md.",
         )
     )
 
 
 def _check_permission(browser: BrowserReport) -> Check:
-    name = "You allowed it"
+    name = "Permission granted"
     if browser.permission == "denied" or browser.error_name in ("NotAllowedError", "SecurityError"):
         return Check(
             name,
             "failed",
-            "The browser blocks the camera for this page. Allow it by the icon left of the address "
+            "The browser blocks the camera. Allow it with the icon left of the address "
             f"(and in the settings of the system), {_RETRY_ADVICE}.",
         )
     return Check(name, "ok" if browser.permission == "granted" or browser.error_name == "" else "unknown")
 
 
 def _check_camera(browser: BrowserReport) -> Check:
-    name = "There is a camera"
+    name = "Camera found"
     if browser.num_cameras == 0 or browser.error_name in ("NotFoundError", "OverconstrainedError"):
         return Check(
             name,
             "failed",
-            f"The browser finds no suitable camera. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or "
-            "watch the demo.",
+            f"No camera found. Plug one in, or open its shutter or switch, {_RETRY_ADVICE}; or watch the demo.",
         )
     return Check(name, "ok" if browser.num_cameras else "unknown")
 
 
 def _check_availability(browser: BrowserReport) -> Check:
-    name = "No other program uses it"
+    name = "Not in use by another app"
     if browser.error_name in ("NotReadableError", "AbortError"):
         return Check(
             name,
             "failed",
-            f"Another program or tab uses the camera. Close it there (often a meeting), {_RETRY_ADVICE}.",
+            f"The camera is in use by another app or tab. Close it there (often a meeting), {_RETRY_ADVICE}.",
         )
     return Check(name, "ok" if browser.error_name == "" else "unknown")
 
 
 def _check_connection(connection: ConnectionState) -> Check:
-    name = "It is connected"
+    name = "Connected"
     if connection.is_connected or connection.num_frames:
         return Check(name, "ok")
     if connection.requested_for is None or connection.requested_for < _CONNECT_TIMEOUT_SECONDS:
@@ -148,13 +147,13 @@ def _check_connection(connection: ConnectionState) -> Check:
     return Check(
         name,
         "failed",
-        f"For {connection.requested_for:.0f} seconds no connection was made. On one computer a VPN or firewall "
-        "blocks it; across networks a TURN server is needed, as the README shows.",
+        f"No connection after {connection.requested_for:.0f} seconds. On one computer a VPN or firewall "
+        "blocks it; across networks a TURN server is needed, see docs/deployment.md.",
     )
 
 
 def _check_frames(connection: ConnectionState) -> Check:
-    name = "Images arrive"
+    name = "Receiving video"
     idle_for = connection.idle_for if connection.num_frames else connection.requested_for
     if connection.num_frames and (idle_for or 0.0) < _FRAME_TIMEOUT_SECONDS:
         return Check(name, "ok")
@@ -165,6 +164,6 @@ def _check_frames(connection: ConnectionState) -> Check:
     return Check(
         name,
         "failed",
-        f"There is a connection, but no image arrived for {idle_for:.0f} seconds. Choose another camera or a smaller "
-        "image; if it was unplugged, plug it in and press Stop, then Enable camera.",
+        f"Connected, but no video for {idle_for:.0f} seconds. Choose another camera or a lower "
+        "resolution; if it was unplugged, plug it in and press Stop, then Enable camera.",
     )

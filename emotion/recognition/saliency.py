@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.expressions import get_style
-from emotion.recognition.annotation import hex_to_rgb
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.label_rendering import hex_to_rgb
 
 _TINT_STRENGTH: Final = 0.4  # of the color of the label, where most speaks for it
 _DIM_STRENGTH: Final = 0.6  # of the light that is taken from where nothing does: a gray label on gray is seen by that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import PhotoRecord
+from emotion.results.share_card import ShareCard, add_legend, render_share_card
 
 # Only certainty reaches this threshold: every other face gets a reason, which `apply_min_confidence` may remove.
 _EXPLAIN_ALL: Final = 1.0
@@ -157,11 +159,19 @@ def _number_duplicates(names: Sequence[str], template: str = "{}-{}") -> list[st
 
 
 def make_annotated_png(photo: Photo, *, anonymize: bool) -> bytes:
-    """Draw boxes and labels on the photo in full size, as PNG."""
+    """Draw boxes and labels on the photo in full size and a legend below it, as PNG."""
     image = photo.load_image()
     if anonymize:
         image = pixelate(image, photo.analysis.anonymized_boxes)
-    return encode_png(annotate(image, photo.faces))
+    return encode_png(add_legend(annotate(image, photo.faces), photo.faces))
+
+
+def make_share_card(photo: Photo, title: str, day: date, *, anonymize: bool) -> bytes:
+    """Make a card of 1200 x 630 pixels to share, as PNG; see `share_card.render_share_card`."""
+    image = read_image(photo.analysis.render_preview(anonymize))
+    scale = image.shape[1] / photo.analysis.width
+    faces = tuple(face.scale_and_translate(0, 0, scale) for face in photo.faces)
+    return encode_png(render_share_card(image, ShareCard(title, day, faces)))
 
 
 def make_annotated_zip(photos: Sequence[Photo], *, anonymize: bool) -> bytes:

@@ -33,20 +33,20 @@ def show_metrics(bundle: ModelBundle, report: Mapping[str, Any]) -> None:
     if displayed:
         _show_metric(
             columns[0],
-            "Faces that people agree on",
+            "Faces with a majority (FER+)",
             displayed,
-            f"{displayed['n']:,} test faces to which most of ten people gave the same of eight expressions (FER+).",
+            f"{displayed['n']:,} test faces with a majority of ten votes for one of eight expressions.",
         )
     if "accuracy" in test:
         source = _format_source(bundle.card.data.get("source", "its data"))
-        _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, with one label each.")
+        _show_metric(columns[1], "All test faces", test, f"{test['n']:,} test faces of {source}, one label each.")
     end_to_end = report.get("end_to_end") or []
     if end_to_end:
         _show_metric(
             columns[2],
-            "From image to label",
+            "End-to-end accuracy",
             end_to_end[0],
-            f"{end_to_end[0]['n']:,} of these faces, small and large, also rotated ones, somewhere in an image: "
+            f"{end_to_end[0]['n']:,} of these faces, of different sizes and rotations, placed in images: "
             f"detected by {end_to_end[0]['detector']}, cropped and classified.",
             "accuracy_all",
         )
@@ -62,8 +62,8 @@ def _show_metric(
 ) -> None:
     low, high = (f"{100 * end:.1f}" for end in scores[f"{metric}_interval"])
     with column:
-        st.metric(title, f"{scores[metric] * 100:.1f} % right", border=True, help=description)
-        st.caption(f"{description} With other such faces most likely {low} to {high} %.")
+        st.metric(title, f"{scores[metric] * 100:.1f}%", border=True, help=description)
+        st.caption(f"{description} 95% CI: {low} to {high}%.")
 
 
 def show_per_class_metrics(report: Mapping[str, Any]) -> None:
@@ -78,8 +78,8 @@ def show_per_class_metrics(report: Mapping[str, Any]) -> None:
     alt_text = ", ".join(f"{row['label']} recall {format_percent(row['recall'])}" for row in rows)
     components.show_chart(charts.plot_class_metrics(table), key="card_classes", alt_text=alt_text)
     rare = [f"{row['label']} ({row['n']})" for row in rows if row["n"] < _RARE_FACES]
-    caption = "Recall: how many of these faces it finds. Precision: how often it is right when it predicts this."
-    st.caption(f"{caption} So few test faces that their figures are rough: {', '.join(rare)}." if rare else caption)
+    caption = "Recall: share of these faces that are found. Precision: share of these predictions that are correct."
+    st.caption(f"{caption} Few test faces, so wide intervals: {', '.join(rare)}." if rare else caption)
     run_table.show_table_download(table, "by-expression", "card_classes_save")
 
 
@@ -89,18 +89,18 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
     displayed = test.get("as_displayed") or test.get("ferplus") or test
     if not displayed.get("reliability"):
         return
-    st.subheader("What its percents are worth", anchor=False)
+    st.subheader("Calibration", anchor=False)
     if displayed.get("votes_reliability"):
-        rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], "people who say the same"
-        explanation = "On the dashed line, of a face called happy at 80 % eight people in ten say that it looks happy."
+        rows, ece, quantity = displayed["votes_reliability"], displayed["votes_ece"], "share of people who agree"
+        explanation = "Dashed line: perfect calibration, the label's confidence equals the share of people who agree."
     else:
-        rows, ece, quantity = displayed["reliability"], displayed["ece"], "how often it is right"
-        explanation = "On the dashed line, a face called happy at 80 % is happy 8 times in 10."
+        rows, ece, quantity = displayed["reliability"], displayed["ece"], "accuracy"
+        explanation = "Dashed line: perfect calibration."
     chart = charts.plot_reliability_diagram(pd.DataFrame(rows), quantity)
     components.show_chart(chart, key="card_reliability", alt_text=f"Confidence, and {quantity}")
-    st.caption(f"{explanation} It is {ece * 100:.1f} points off on average.")
+    st.caption(f"{explanation} Calibration error: {ece * 100:.1f} points.")
     if displayed.get("coverage"):
-        st.subheader("When it is unsure", anchor=False)
+        st.subheader("Coverage and accuracy", anchor=False)
         rows = pd.DataFrame(displayed["coverage"])
         current = rows.iloc[(rows["threshold"] - min_confidence).abs().argmin()]
         components.show_chart(
@@ -109,9 +109,9 @@ def show_calibration(report: Mapping[str, Any], min_confidence: float) -> None:
             alt_text="Share of the faces with a label, and its accuracy",
         )
         st.caption(
-            f"At the threshold in the sidebar, {format_percent(min_confidence)}, "
-            f"it labels {format_percent(current['coverage'])} of these faces "
-            f"and is right for {format_percent(current['accuracy'])} of them; the others are called unsure."
+            f"At a minimum confidence of {format_percent(min_confidence)}, "
+            f"{format_percent(current['coverage'])} of these faces get a label, "
+            f"and {format_percent(current['accuracy'])} of these labels are correct; the others are unsure."
         )
 
 
@@ -134,46 +134,41 @@ def show_robustness(bundle: ModelBundle) -> None:
 
 def show_limitations(bundle: ModelBundle) -> None:
     """Show what the classifier learned from, and its limitations."""
-    st.subheader("What it learned from", anchor=False)
+    st.subheader("Training data", anchor=False)
     st.markdown("\n".join(f"- {fact}" for fact in _list_training_facts(bundle)))
-    st.subheader("What it does not know", anchor=False)
+    st.subheader("Limits", anchor=False)
     limitations = [
-        "**Who is on the photos.** They carry no age, sex or skin color, so it cannot be measured whether it is fair "
-        "to all; people who are rare on these photos most likely get worse predictions.",
-        "**What a person feels.** Its labels are what others saw in a single image, not the moment before and after.",
-        "**Other poses.** Predictions for turned, covered, dark and small faces are worse than for those that look at "
-        "the camera.",
+        "**Groups of people.** The data have no age, sex or skin color, so accuracy by group cannot be measured; "
+        "expect worse predictions for people who are rare in them.",
+        "**Feelings.** Labels are what others saw in a single image, not what a person felt.",
+        "**Other poses.** Turned, covered, dark and small faces get worse predictions than frontal ones.",
     ]
     if "ferplus" in bundle.heads:
         limitations.append(
-            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred faces that it learned from."
+            "**Rare expressions.** Disgust, fear and contempt are one to three of a hundred training faces."
         )
     st.markdown("\n".join(f"- {limitation}" for limitation in limitations))
-    st.markdown("It must not decide anything about a person: not who is hired, trusted, treated or suspected.")
+    st.markdown("Do not use it for decisions about a person, such as hiring, trust, treatment or suspicion.")
 
 
 def _list_training_facts(bundle: ModelBundle) -> list[str]:
     card, facts = bundle.classifier_card, list[str]()
     if card.num_parameters:
-        quantized = ", quantized to 8 bits" if card.quantization == "int8" else ""
+        quantized = ", int8" if card.quantization == "int8" else ""
         facts.append(
-            f"A network of {card.num_parameters / 1e6:.1f} million parameters{quantized}, "
+            f"{card.num_parameters / 1e6:.1f} M parameters{quantized}, "
             f"{bundle.onnx_path.stat().st_size / 1e6:.1f} MB{_format_initialization(bundle.card_fields)}."
         )
     data = card.data
     if isinstance(data.get("rows"), int):
         source = _format_source(data.get("source", ""))
-        facts.append(
-            f"Its data are {data['rows']:,} faces ({source}); it did not learn from the test faces among them."
-        )
+        facts.append(f"{data['rows']:,} faces ({source}); test faces were not used in training.")
     if "ferplus" in bundle.heads:
-        facts.append(
-            "They are small, gray and from a search of the web (FER-2013); ten people each labeled them again (FER+)."
-        )
+        facts.append("Small gray faces from a web search (FER-2013), labeled again by ten people each (FER+).")
     if "expression" in bundle.heads:
-        facts.append("What it displays is learned from both labels, since ten people often call an angry face neutral.")
+        facts.append("The displayed head learns both labels, since voters often call an angry face neutral.")
     if card.teachers:
-        facts.append(f"{len(card.teachers)} other networks of this program taught it, too.")
+        facts.append(f"Distilled from {len(card.teachers)} other networks.")
     return facts
 
 
@@ -186,8 +181,8 @@ def _format_initialization(card: Mapping[str, Any]) -> str:
         )
         weights = "random" if is_random else ""
     if weights == "random":
-        return ", trained from random weights"
-    return ", trained on top of ImageNet weights" if weights else ""
+        return ", trained from scratch"
+    return ", fine-tuned from ImageNet weights" if weights else ""
 
 
 def show_downloads(bundle: ModelBundle, report: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +28,14 @@ def list_classifiers() -> ModelListing:
 
 
 def get_test_accuracy(bundle: ModelBundle, head: str) -> float | None:
-    """Return the test accuracy of a head from the model card, 0 to 1; None where the card lacks it."""
-    try:
-        return float(bundle.card.metrics["test"][head]["accuracy"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    """Return the test accuracy of a head from the model card, 0 to 1; None where the card lacks it.
+
+    The default head may be measured as it is displayed, on the majority of the FER+ votes.
+    """
+    test = bundle.card.metrics.get("test", {})
+    scores = test.get(head) or (test.get("as_displayed") if head == bundle.default_head else None)
+    accuracy = scores.get("accuracy") if isinstance(scores, Mapping) else None
+    return accuracy if isinstance(accuracy, float) else None
 
 
 def describe_head(bundle: ModelBundle, head: str) -> str:

@@ -16,8 +16,7 @@ from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
 
-_DETECTOR_NAMES: Final = {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}
-_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Find all": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
+_SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
 
 def show_sidebar() -> None:
@@ -30,42 +29,43 @@ def show_sidebar() -> None:
 
 def _choose_settings() -> SessionSettings:
     min_confidence = st.slider(
-        "Unsure below",
+        "Minimum confidence",
         0,
         95,
         50,
         5,
         format="%d %%",
         key="side_min_confidence",
-        help="A label with a lower confidence is not shown: the face is called unsure, with the reason. In live images "
-        f"and videos a face that shows a label keeps showing one down to {100 * HYSTERESIS:.0f} points below, so that "
-        "labels do not flicker.",
+        help="Faces with a lower confidence are called unsure. In streams a displayed label stays down to "
+        f"{100 * HYSTERESIS:.0f} points below, which prevents flicker.",
     )
     anonymize = st.toggle(
         "Blur faces",
         key="side_anonymize",
-        help="Makes every face unrecognizable, in all that is shown and in all that is saved.",
+        help="Makes every face unrecognizable, on screen and in downloads.",
     )
-    bundle, head, errors = _choose_classifier()
-    detector = _choose_detector()
-    detection_threshold = st.slider(
-        "Face threshold",
-        30,
-        95,
-        60,
-        5,
-        format="%d %%",
-        key="side_detection",
-        help="How certain it must be that something is a face. Lower finds more faces and more mistakes.",
-    )
-    search = st.segmented_control(
-        "Search",
-        list(_SEARCH_SIZES),
-        default="Normal",
-        required=True,
-        key="side_search",
-        help="How large the image is during face detection. Find all also finds very small faces, and takes longer.",
-    )
+    with st.expander("Model", icon=":material/network_intelligence:"):
+        bundle, head, errors = _choose_classifier()
+    with st.expander("Detection", icon=":material/frame_person:"):
+        detector = _choose_detector()
+        detection_threshold = st.slider(
+            "Detection threshold",
+            30,
+            95,
+            60,
+            5,
+            format="%d %%",
+            key="side_detection",
+            help="Minimum score of a face. Lower finds more faces and more false ones.",
+        )
+        search = st.segmented_control(
+            "Search resolution",
+            list(_SEARCH_SIZES),
+            default="Normal",
+            required=True,
+            key="side_search",
+            help="Size of the image during face detection. Thorough also finds very small faces and takes longer.",
+        )
     settings = AnalyzerSettings(
         detection_threshold / 100, min_confidence / 100, _SEARCH_SIZES[search or "Normal"], head
     )
@@ -82,15 +82,15 @@ def _choose_detector() -> str:
     name = st.selectbox(
         "Face detector",
         names,
-        format_func=lambda name: str(_DETECTOR_NAMES.get(name, name)),
+        format_func=detector_factory.get_display_name,
         key=f"side_detector_{len(names)}",
-        help="What finds the faces before their expressions are classified.",
+        help="The model that finds faces.",
     )
     st.caption(detector_factory.detector_description(name))
     if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
-        st.caption("To compare: YuNet is a download of 0.2 MB from the OpenCV project.")
-        if st.button("Fetch YuNet", icon=":material/download:", key="side_download_yunet"):
-            with error_box("fetching YuNet"), st.spinner("Fetching YuNet"):
+        st.caption("Optional detector: YuNet, 0.2 MB, from the OpenCV project.")
+        if st.button("Download YuNet", icon=":material/download:", key="side_download_yunet"):
+            with error_box("fetching YuNet"), st.spinner("Downloading YuNet"):
                 detector_factory.download_yunet()
                 st.session_state[f"side_detector_{len(names) + 1}"] = "yunet"
                 st.rerun()
@@ -107,7 +107,7 @@ def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...
     bundle = bundles[0]
     if len(bundles) > 1:
         names = [bundle.name for bundle in bundles]
-        name = st.selectbox("Classifier", names, key="side_classifier", help="What predicts the expression of a face.")
+        name = st.selectbox("Classifier", names, key="side_classifier", help="The model that predicts expressions.")
         bundle = bundles[names.index(name)]
     heads = sorted(bundle.heads, key=lambda head: head != bundle.default_head)
     head = st.selectbox(
@@ -115,7 +115,7 @@ def _choose_classifier() -> tuple[ModelBundle | None, str | None, tuple[str, ...
         heads,
         format_func=lambda name: describe_head(bundle, name),
         key=f"side_head_{bundle.name}",
-        help="What the classifier learned its expressions from. FER-2013: the label of each face there. FER+: the "
-        "votes of ten people for each face. Expression: both together, which recognizes the most kinds of faces.",
+        help="The labels of the training. FER-2013: one label a face. FER+: votes of ten people a face. "
+        "Default: both together.",
     )
     return bundle, head, tuple(errors)

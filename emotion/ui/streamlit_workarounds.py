@@ -120,6 +120,24 @@ def make_captions_readable() -> None:
     )
 
 
+def make_primary_buttons_readable() -> None:
+    """Write dark text on the light primary color of the dark theme; Streamlit always writes white.
+
+    Upstream: no issue is known. Remove when the theme has an option for the text of primary buttons (1.67 has none).
+    """
+    if st.context.theme.type == "dark":
+        button = "[data-testid=stBaseButton-primary]"
+        st.html(f"<style>{button}, {button}:hover {{color: #13191B}}</style>")
+
+
+def reduce_top_space() -> None:
+    """Start pages 3 rem below the top instead of 6; the menu keeps its corner.
+
+    Upstream: no issue is known. Remove when the theme has an option for the padding of a page (1.67 has none).
+    """
+    st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 3rem}</style>")
+
+
 def preload_charts() -> None:
     """Import the chart library in the background, soon after the first page.
 
@@ -145,6 +163,16 @@ def release_upload(file_id: str) -> None:
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, file_id)
+
+
+def hide_sidebar_widgets() -> None:
+    """Hide the settings in the sidebar on a page that does not use them; call it after they are drawn.
+
+    They are drawn all the same, since Streamlit forgets the value of a widget that a page does not draw.
+
+    Upstream: https://github.com/streamlit/streamlit/issues/6074 (1.67). Remove when widgets can keep their values.
+    """
+    st.html("<style>[data-testid=stSidebarUserContent] { display: none }</style>")
 
 
 def freeze_objects() -> None:

@@ -110,11 +110,11 @@ def video_url(app: str, browser: Any) -> Iterator[str]:
     try:
         page.goto(f"{app}/video")
         page.get_by_text("Fast", exact=True).last.click()
-        page.get_by_role("button", name="Try a sample").click()
-        expect(page.get_by_role("button", name="Stop and keep what is done")).to_be_visible()
+        page.get_by_role("button", name="Sample video").click()
+        expect(page.get_by_role("button", name="Stop and keep results so far")).to_be_visible()
         expect(page.locator(".timeline.live")).to_be_visible()
         page.reload()  # the analysis goes on without the page, and the page finds it again
-        expect(page.get_by_text("Take away")).to_be_visible(timeout=300_000)
+        expect(page.get_by_text("Download")).to_be_visible(timeout=300_000)
         yield page.url
     finally:
         page.close()

@@ -68,11 +68,11 @@ def test_zip_becomes_a_data_set(app: str, open_page: Open, archive: Path, name: 
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == "label,train,validation,test,all"
     assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) >= 10
-    for view in ("Faces", "Augmentation", "Duplicates", "Blank", "Agreement"):
+    for view in ("Faces", "Augmentation", "Duplicates", "Empty images", "Label agreement"):
         page.get_by_role("radio", name=view).click()
         expect(page.get_by_role("radio", name=view)).to_be_checked()
         check_widths(page)
-    page.get_by_role("radio", name="Left out").click()
+    page.get_by_role("radio", name="Skipped").click()
     expect(page.get_by_text("happy/notes.jpg")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()

@@ -112,8 +112,8 @@ def test_first_visit_has_no_violations(visit: Callable[[str], Visit], name: str)
 
 
 def photos(page: Page) -> None:
-    page.get_by_role("button", name="Try a group").click()
-    expect(page.get_by_text("All faces in a table")).to_be_visible()
+    page.get_by_role("button", name="Sample group").click()
+    expect(page.get_by_text("Table of all faces")).to_be_visible()
     expect(page.get_by_text("What speaks for")).to_be_visible()
     wait_until_settled(page)
 

@@ -300,7 +300,7 @@ def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open
     playing(page)
     expect(page.locator(".card").first).to_be_visible()
     expect(page.get_by_text("640 × 480 pixels ·")).to_be_visible()
-    page.get_by_text("with the video").click()
+    page.get_by_text("Include video").click()
     page.get_by_role("button", name="Record", exact=True).click()
     stop = page.get_by_role("button", name="Stop recording")
     poll(page, lambda: stop.count() and "(0 s)" not in stop.inner_text(), "a second of recording")
@@ -352,7 +352,7 @@ def test_diagnostics_find_the_failure(
     for _ in range(10):  # as a slow machine may have it open at just that moment
         if check.is_visible():
             break
-        page.get_by_text("The camera does not come?").click()
+        page.get_by_text("Camera not working?").click()
         page.wait_for_timeout(1000)  # it opens slowly; a click on what still moves goes past it
     check.click()
     expect(alert).to_contain_text(words)

@@ -103,11 +103,11 @@ def test_a_narrow_window_does_not_scroll_sideways(
     page = open_page(app, width=400)
     expect(page.get_by_text("What a label means")).to_be_visible()
     assert overflow(page) == 0
-    expect(page.get_by_text("Unsure below")).not_to_be_in_viewport()
+    expect(page.get_by_text("Minimum confidence")).not_to_be_in_viewport()
     page.goto(f"{app}/photo")
     upload(page, ("three.png", three_faces), sample_file, (f"{MARKUP}.txt", b"text"))
     expect(page.locator(".box")).to_have_count(3)
-    page.get_by_text("All faces in a table").click()
+    page.get_by_text("Table of all faces").click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     assert overflow(page) == 0
 
@@ -120,7 +120,7 @@ def test_blur_anonymizes_the_photo(app: str, open_page: Open, sample_file: Path)
     clear = image.get_attribute("src") or ""
     page.get_by_text("Blur faces").click()
     expect(image).not_to_have_attribute("src", clear)
-    expect(page.get_by_text("Input of the classifier")).to_have_count(0)
+    expect(page.get_by_text("Model input")).to_have_count(0)
 
 
 def test_each_page_can_be_opened_first(start_app: Callable[[], Any], open_page: Open) -> None:
@@ -128,5 +128,5 @@ def test_each_page_can_be_opened_first(start_app: Callable[[], Any], open_page: 
         page = open_page(f"{url}/photo")
         expect(page.get_by_role("heading", name="Photos")).to_be_visible()
         expect(page.get_by_role("link", name="Home")).to_be_visible()
-        expect(page.get_by_text("Unsure below")).to_be_visible()
+        expect(page.get_by_text("Minimum confidence")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)

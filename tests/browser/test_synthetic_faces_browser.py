@@ -73,7 +73,7 @@ def test_seed_gives_equal_bytes_from_page_zip_and_cli(app: str, open_page: Open,
 @pytest.mark.parametrize("width", [1280, 400])
 def test_synthetic_faces_page_fits_the_window(app: str, open_page: Open, width: int) -> None:
     page = open_page(f"{app}/synthetic_faces", width=width)
-    expect(page.get_by_role("heading", name="Do they help to learn?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Does synthetic data help training?")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= width

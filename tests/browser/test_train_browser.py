@@ -60,7 +60,7 @@ def fill(page: Page, role: str, label: str, value: str) -> None:
 def start(page: Page, data: Path, name: str) -> None:
     expect(page.get_by_role("button", name="Start training")).to_be_visible()
     page.get_by_label("Data set").click()
-    page.get_by_role("option", name="Another place").click()
+    page.get_by_role("option", name="Another path").click()
     fill(page, "textbox", "Path on this machine", str(data))
     fill(page, "spinbutton", "Epochs", "2")
     fill(page, "spinbutton", "Batch", "4")
@@ -97,11 +97,11 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     page.wait_for_function(f"before => ({DRAWN})() !== before", arg=before, timeout=LONG)
 
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     expect(page.get_by_text("paused").first).to_be_visible()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
-    page.get_by_role("button", name="Stop for now").click()
+    page.get_by_role("button", name="Stop (resumable)").click()
     page.locator(f".st-key-train_resume_{name} button").click(timeout=LONG)
     expect(page.get_by_text("Epoch 2 of 2")).to_be_visible(timeout=LONG)
     # Not its button: that of the stopped one may still be there.
@@ -111,14 +111,14 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     expect(page.get_by_role("heading", name=name)).to_be_visible()
     page.get_by_role("radio", name="Confusion").click()
     expect(page.get_by_text("After epoch")).to_be_visible()
-    expect(page.get_by_text("140 faces right")).to_be_visible()
+    expect(page.get_by_text("140 faces correct")).to_be_visible()
     click_cell(page)
 
     page.get_by_role("button", name="Use this model").click()
-    page.get_by_role("button", name="Use it in all pages").click()
+    page.get_by_role("button", name="Use", exact=True).click()
     expect(page.get_by_text(f"All pages use {name} now")).to_be_visible()
     page.get_by_role("link", name="Photos").click()
-    page.get_by_role("button", name="Try a sample").click()
+    page.get_by_role("button", name="Sample photo").click()
     expect(page.locator(".annotated_image button").first).to_be_visible()
     expect(page.get_by_role("combobox", name="Classifier")).to_have_value(name)
 

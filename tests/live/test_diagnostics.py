@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from emotion.live.diagnostics import BrowserReport, Check, ConnectionState, first_failure, run_checks
 
 CHECK_NAMES = (
-    "The page may use a camera",
-    "You allowed it",
-    "There is a camera",
-    "No other program uses it",
-    "It is connected",
-    "Images arrive",
+    "Secure page",
+    "Permission granted",
+    "Camera found",
+    "Not in use by another app",
+    "Connected",
+    "Receiving video",
 )
 SECURE, ALLOWED, CAMERA, FREE, CONNECTED, FRAMES = range(6)
 OPEN_CAMERA = BrowserReport(True, "granted", 1, "")
@@ -151,7 +151,7 @@ def test_messages_contain_advice(step: int) -> None:
         ALLOWED: (BrowserReport(True, "denied"), NO_REQUEST, "Allow it"),
         CAMERA: (BrowserReport(True, "granted", 0), NO_REQUEST, "demo"),
         FREE: (BrowserReport(True, "granted", 1, "NotReadableError"), NO_REQUEST, "Close it"),
-        CONNECTED: (OPEN_CAMERA, ConnectionState(requested_for=12.34), "For 12 seconds"),
+        CONNECTED: (OPEN_CAMERA, ConnectionState(requested_for=12.34), "after 12 seconds"),
         FRAMES: (
             OPEN_CAMERA,
             ConnectionState(requested_for=60.0, is_connected=True, num_frames=9, idle_for=33.3),

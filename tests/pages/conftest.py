@@ -64,8 +64,13 @@ class Page:
         """All text outside the sidebar's settings, without the characters that escape Markdown."""
         app = self.app
         kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
-        text = "\n".join(element.value for kind in kinds for element in kind)
+        text = "\n".join([element.value for kind in kinds for element in kind] + self.links)
         return re.sub(r"\\(.)", r"\1", text).replace("\u2060", "")
+
+    @property
+    def links(self) -> list[str]:
+        """The labels of the links to pages."""
+        return [element.proto.label for element in self.app.get("page_link")]
 
     def shown(self, key: str) -> dict[str, Any] | None:
         """The data of one of the project's components; None where it is not on the page."""

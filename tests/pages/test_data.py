@@ -235,13 +235,13 @@ def test_duplicates_across_splits_are_shown_first(sets: Path, open_page: Open, s
 def test_data_set_without_duplicates_is_reported(mine: Path, open_page: Open) -> None:
     page = open_page("data")
     look(page, "mine", "Duplicates")
-    assert page.app.success[0].value == "No face is there twice."
+    assert page.app.success[0].value == "No duplicates."
 
 
 def test_agreement_view_compares_fer2013_and_ferplus(sets: Path, open_page: Open, saved: dict[str, Any]) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
-    look(page, "fer", "Agreement")
+    look(page, "fer", "Label agreement")
     assert "Of 70 faces, 70 have a FER+ label" in page.words
     assert "99 % of these have the same label" in page.words
     assert charts(page) == 1
@@ -257,25 +257,25 @@ def test_agreement_view_compares_fer2013_and_ferplus(sets: Path, open_page: Open
 
 def test_agreement_view_without_votes_explains_ferplus(mine: Path, open_page: Open) -> None:
     page = open_page("data")
-    look(page, "mine", "Agreement")
+    look(page, "mine", "Label agreement")
     assert "has no FER+ votes" in page.words
 
 
 def test_blank_view_lists_blank_images(sets: Path, mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     fer(sets.parent / "fer.npz")
     page = open_page("data")
-    look(page, "fer", "Blank")
+    look(page, "fer", "Empty images")
     assert "1 of 70 images are of a single gray" in page.words
     assert saved["fer-blank.csv"] == f"row,label,split\n3,{FER2013_LABELS[3]},train\n"
     page.app.button(key="data_back").click().run()
-    look(page, "mine", "Blank")
+    look(page, "mine", "Empty images")
     assert page.app.success[0].value == "No image is blank."
 
 
 def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open, saved: dict[str, Any]) -> None:
     page = open_page("data")
-    look(page, "mine", "Left out")
-    assert "2 of 32 photos gave no face" in page.words
+    look(page, "mine", "Skipped")
+    assert "2 of 32 photos skipped" in page.words
     assert f"unreadable · happy/{HOSTILE_NAME}" in page.words.replace("**unreadable**", "unreadable")
     assert len(images_of(page)) == 1
     page.app.button_group(key="data_left_out").set_value("duplicate").run()
@@ -287,7 +287,7 @@ def test_rejected_view_shows_reasons_and_thumbnails(mine: Path, open_page: Open,
 def test_edited_rejected_list_shows_no_other_file(mine: Path, open_page: Open, thumbnail: str) -> None:
     (mine / "rejected.csv").write_text(f"name,label,reason,message,thumbnail\na,b,no face,Why.,{thumbnail}\n")
     page = open_page("data")
-    look(page, "mine", "Left out")
+    look(page, "mine", "Skipped")
     assert not images_of(page)
 
 

@@ -19,7 +19,12 @@ Open = Callable[[str], Any]
 def test_home_explains_pages_and_labels(open_page: Open) -> None:
     home = open_page("home")
     assert [title.value for title in home.app.title] == ["Emotion Studio"]
-    for words in ("Everything stays on this machine", "not what a person feels", "must not decide", "called unsure"):
+    for words in (
+        "Everything stays on this machine",
+        "not what a person feels",
+        "do not use them for decisions",
+        "called unsure",
+    ):
         assert words in home.words
     assert not home.app.error
 
@@ -44,19 +49,37 @@ def test_first_page_imports_no_chart_or_table_library() -> None:
     assert done.stdout.strip() == "['Emotion Studio'] set()"
 
 
-@pytest.mark.parametrize(("key", "title"), [("live", "Live"), ("photos", "Photos"), ("videos", "Videos")])
-def test_home_buttons_open_the_pages(open_page: Open, monkeypatch: pytest.MonkeyPatch, key: str, title: str) -> None:
+def test_camera_button_opens_the_live_page(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.ui.live.stream.show_camera", lambda *_, **__: None)  # a test has no WebRTC
     home = open_page("home")
-    home.app.button(key=f"home_{key}").click().run()
-    assert home.app.title[0].value == title
+    home.app.button(key="home_camera").click().run()
+    assert home.app.title[0].value == "Live"
+    assert home.app.session_state["live_autostart"]
     assert not home.app.error
+
+
+def test_photo_dropped_on_home_is_analyzed_on_the_photos_page(open_page: Open, sample_file: Path) -> None:
+    home = open_page("home")
+    home.upload(("a.png", sample_file.read_bytes()))
+    assert home.app.title[0].value == "Photos"
+    assert len(home.shown("photo_picture")["faces"]) == 1
+    home.app.switch_page("pages/home.py").run()
+    assert home.app.title[0].value == "Emotion Studio", "a drop opens the Photos page once"
+
+
+def test_home_has_a_card_for_each_page(open_page: Open) -> None:
+    assert len(open_page("home").links) == 5
+
+
+def test_public_home_has_no_training_card(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_PUBLIC", "1")
+    assert len(open_page("home").links) == 4
 
 
 def test_home_names_detector_and_label_set(open_page: Open) -> None:
     home = open_page("home")
     assert "8 expressions (FER+)" in home.words
-    assert "Haar cascade" in home.words
+    assert "detector Haar" in home.words
     home.app.selectbox(key="side_head_tiny").select_index(1).run()
     assert "7 expressions (FER-2013)" in home.words
 
@@ -66,9 +89,9 @@ def test_home_shows_the_accuracy_of_the_selected_head(models: Path, open_page: O
     card["metrics"] = {"test": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     home = open_page("home")
-    assert "right for 87 %" in home.words
+    assert "87 % accuracy on test faces" in home.words
     home.app.selectbox(key="side_head_tiny").select_index(1).run()
-    assert "right for 71 %" in home.words
+    assert "71 % accuracy on test faces" in home.words
 
 
 def test_home_reports_unusable_models(models: Path, open_page: Open) -> None:
@@ -86,7 +109,7 @@ def test_without_a_classifier(models: Path, open_page: Open) -> None:
     assert "sha256 differs" in home.words
     assert not home.app.error
     assert home.shown("home_picture") is None
-    assert len(home.app.get("imgs") or home.app.image) == 3, "the sample as it is, and two drawings"
+    assert len(home.app.image) == 6, "the sample as it is, and five cards"
 
 
 def test_sidebar_offers_two_classifiers(models: Path, make_bundle: Callable[..., Path], open_page: Open) -> None:

@@ -43,7 +43,7 @@ def workspace(models: Path, here: Path, tmp_path: Path, monkeypatch: pytest.Monk
         ("photo", "Photos"),
         ("video", "Videos"),
         ("synthetic_faces", "Synthetic faces"),
-        ("model_card", "How good is it?"),
+        ("model_card", "Model card"),
         ("data", "Data"),
         ("train", "Training"),
         ("runs", "Runs"),

@@ -23,7 +23,7 @@ MEASURED = [
     {"detector": "glance", "negatives": 40, "false_positives": 2},
     {"detector": "glance", "face_size": "16-24 px", "recall": None, "precision": None, "num_faces": 0},
 ]
-ANSWERED = ["How it learned", "Confusion", "By expression", "Calibration", "Mistakes", "Hard images", "Examples"]
+ANSWERED = ["Training history", "Confusion", "By expression", "Calibration", "Mistakes", "Robustness", "Examples"]
 
 
 @pytest.fixture
@@ -102,8 +102,8 @@ def test_run_with_scores_shows_test_accuracy(models: Path, runs: Path, open_page
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     (models / "tiny" / "history.csv").write_text("epoch,seconds,val_fer2013_accuracy\n1,60,0.5\n")
     page = open_page("runs")
-    assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6 %")]
-    assert "With another 3,589 such faces it would be between 69.1 and 72.0 %" in page.words
+    assert [(m.label, m.value) for m in page.app.metric] == [("7 expressions (FER-2013)", "70.6%")]
+    assert "95% CI: 69.1 to 72.0%, 3,589 faces" in page.words
     assert charts(page) == 1
     first = table(page).iloc[:, :3]  # what a narrow screen shows
     assert [*first.columns] == ["in_use", "run", "accuracy"]
@@ -117,7 +117,7 @@ def test_detector_run_shows_the_comparison(models: Path, look: Any, saved: dict[
     assert "2 false positives on 40 photos without a face" in page.words
     assert charts(page) == 1  # of the sources; no chart of nothing
     assert saved["detectors.csv"].startswith("case,metric,glance,haar\n")
-    assert charts(part(page, "How it learned")) == 1
+    assert charts(part(page, "Training history")) == 1
 
 
 def test_detector_run_without_report_is_shown(models: Path, look: Any) -> None:
@@ -167,9 +167,9 @@ def test_run_has_all_views(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "mine", job="done"))
     assert parts(page) == ANSWERED
     assert charts(page) == 2  # right answers and loss
-    assert "right on 50 % of the validation faces" in page.words
+    assert "validation accuracy 50 %" in page.words
     assert charts(part(page, "By expression")) == 1
-    assert charts(part(page, "Hard images")) == 2
+    assert charts(part(page, "Robustness")) == 2
     assert charts(part(page, "Examples")) == 1
     strip = page.shown("runs_examples_strip")
     assert strip is not None
@@ -401,7 +401,7 @@ def together(page: Any, name: str) -> Any:
 def test_disagreement_of_two_runs_is_shown(runs: Path, look: Any, tmp_path: Path) -> None:
     data = write_data(tmp_path / "small.npz")
     page = look(*(make_run(runs / name, data=data, seed=i, job="done") for i, name in enumerate("ab")))
-    together(page, "Where they disagree")
+    together(page, "Disagreements")
     assert "of 70 faces that both predicted" in page.words
     strip = page.shown("runs_pair_face_strip")
     assert strip is not None
@@ -420,23 +420,23 @@ def test_runs_of_different_data_sets_are_not_compared(
         answers = Predictions.load(two)
         assert answers is not None
         replace(answers, labels=answers.labels[::-1].copy()).save(two)
-    page = together(look(one, two), "Where they disagree")
+    page = together(look(one, two), "Disagreements")
     assert "predictions for different faces" in page.words
 
 
 def test_two_models_are_compared_on_a_photo(models: Path, runs: Path, look: Any) -> None:
-    page = together(look(finished(models, runs, "a"), finished(models, runs, "b")), "On a photo")
+    page = together(look(finished(models, runs, "a"), finished(models, runs, "b")), "Try on a photo")
     assert charts(page) == 2  # one face, two models
 
 
 def test_runs_without_weights_cannot_be_compared_on_a_photo(runs: Path, look: Any) -> None:
-    page = together(look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done")), "On a photo")
+    page = together(look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done")), "Try on a photo")
     assert "Choose two or three finished classifiers" in page.words
 
 
 def test_robustness_of_runs_is_compared(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "a", job="done"), make_run(runs / "b", job="done", has_robustness=False))
-    together(page, "Hard images")
+    together(page, "Robustness")
     assert charts(page) == 2
     assert "Not measured for b" in page.words
 

@@ -179,7 +179,7 @@ def test_nearest_real_faces_are_shown_if_available(
     )
     monkeypatch.setenv("EMOTION_DATA", str(tmp_path / "faces.npz"))
     page = open_page("synthetic_faces")
-    assert "The most similar of the real faces" in page.words
+    assert "The nearest training faces" in page.words
     captions = [caption for image in page.app.image for caption in image.captions]
     assert captions[:2] == ["Seed 153", "● happy"], "the very same face is the nearest"
 

@@ -102,7 +102,7 @@ def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open
     page = open_page("train")
     page.app.button_group(key="train_network").set_value("cnn-augmented").run()
     page.app.selectbox(key="train_label_set_cnn-augmented").set_value("four").run()
-    assert "Left out: disgust, surprise, neutral" in page.words
+    assert "Excluded: disgust, surprise, neutral" in page.words
     page.app.number_input(key="train_epochs_cnn-augmented").set_value(3)
     page.app.number_input(key="train_learning_rate_cnn-augmented").set_value(0.01)
     page.app.selectbox(key="train_lr_schedule_cnn-augmented").set_value("cosine")
@@ -134,7 +134,7 @@ def test_form_values_reach_the_training_plan(started: list[Any], open_page: Open
 
 def test_custom_path_is_checked_and_trained(started: list[Any], open_page: Open, tmp_path: Path) -> None:
     page = open_page("train")
-    page.app.selectbox(key="train_data").set_value("Another place").run()
+    page.app.selectbox(key="train_data").set_value("Another path").run()
     assert page.app.button(key="train_start").disabled
     page.app.text_input(key="train_path").set_value(str(tmp_path / "nowhere")).run()
     assert "There is no" in page.words
@@ -227,7 +227,7 @@ def test_shipped_runs_are_offered_before_the_first_training(models: Path, runs: 
         data="x.npz",
     )
     page = open_page("train")
-    assert "Trained before you came" in page.words
+    assert "Included runs" in page.words
     page.app.button(key="train_repeat_first").click().run()
     assert not page.app.exception
     assert page.app.button_group(key="train_network").value == "cnn-4conv"
@@ -394,7 +394,7 @@ def test_native_classifier_learns_all_labels(started: list[Any], open_page: Open
             write_image(tmp_path / "data" / "sets" / "mine" / name / f"{number}.png", np.zeros((48, 48), np.uint8))
     page = choose_own(open_page("train"))
     assert list(page.app.selectbox(key="train_label_set_seresnet").options) == [LABEL_SETS["own"].title]
-    assert "Left out" not in page.words
+    assert "Skipped" not in page.words
     page.app.button(key="train_start").click().run()
     assert [plan.label_set for plan, _ in started] == ["own"]
 

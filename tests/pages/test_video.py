@@ -86,7 +86,7 @@ def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
     page = open_page("video")
     assert page.app.title[0].value == "Videos"
     assert page.app.file_uploader[0].label == "Drop videos of people here"
-    assert "A timeline: a ribbon for each face" in page.words
+    assert "A timeline for each face" in page.words
     assert not page.app.error
     assert not here.exists(), "looking makes no folders"
 
@@ -212,7 +212,7 @@ def test_video_is_deleted_after_confirmation(here: Path, party: Path, add: Add, 
     page.app.run()
     page.app.button(key=f"video_delete_{other}").click().run()
     assert list(here.iterdir()) == []
-    assert "A timeline: a ribbon" in page.words
+    assert "A timeline for each face" in page.words
 
 
 def test_damaged_video_does_not_affect_the_others(here: Path, party: Path, add: Add, open_page: Open) -> None:
@@ -250,7 +250,7 @@ def test_running_analysis_shows_its_progress(here: Path, party: Path, add: Add, 
     assert page.shown("video_timeline")["lanes"][0]["segments"][-1][1] > before
     ended(here / name, "done")
     page.app.run()
-    assert "Take away" in page.words
+    assert "Download" in page.words
 
 
 def images(page: Any) -> list[str]:
@@ -294,7 +294,7 @@ def test_running_analysis_can_be_stopped(
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page = open_video(name)
     page.app.button(key="video_stop").click().run()
-    assert "Stopped before its end. The results until 0:04 are kept." in page.words
+    assert "Stopped early. The results until 0:04 are kept." in page.words
     assert page.shown("video_timeline")["has_player"]
 
 
@@ -493,7 +493,7 @@ def test_no_face_is_reported_without_an_error(analyze_sample: Read, add: Add, op
     [
         ("failed", "The disk is full: make room, then start it again.", "The disk is full"),
         ("failed", HOSTILE_NAME, HOSTILE_NAME),
-        ("stopped", None, "Stopped before its end."),
+        ("stopped", None, "Stopped early."),
         (
             "running",
             None,

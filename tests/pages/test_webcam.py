@@ -196,8 +196,8 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert live.shown("live_cards") is None
     assert len(live.shown("live_example")["faces"]) == 0, "nothing is painted on the sample"
     assert not has(live, "live_snapshot")
-    assert "The camera does not come?" in [one.label for one in live.app.expander]
-    assert "There is a camera: not known yet" in live.words
+    assert "Camera not working?" in [one.label for one in live.app.expander]
+    assert "Camera found: waiting" in live.words
     (requested,) = rtc.requested[-1:]
     assert requested["mode"] is webrtc.WebRtcMode.SENDRECV
     assert requested["media_stream_constraints"] == {
@@ -313,8 +313,8 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
     live.app.run()
     assert live.shown("live_example") is None
     assert live.shown("live_cards")["faces"] == []
-    assert "as soon as the camera is on" in live.shown("live_cards")["empty"]
-    assert "No image yet" in live.words
+    assert "Each face gets a card here" in live.shown("live_cards")["empty"]
+    assert "No frame yet" in live.words
     two = [paint((40, 60), (200, 90))] * 5
     back = rtc.play(live, *two)
     assert np.array_equal(back[0], two[0][:, ::-1]), "nothing is known of the first one, which is mirrored"
@@ -333,8 +333,8 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
             "all but for the JPEG"
         )
     assert "320 × 240 pixels · " in live.words
-    assert "images a second" in live.words
-    assert "ms after its image" in live.words
+    assert "fps" in live.words
+    assert "latency" in live.words
     assert "failed" not in live.words
     (ribbon,) = (html.proto.body for html in live.app.get("html") if "The last 30 seconds" in html.proto.body)
     assert "no face yet" not in ribbon
@@ -346,7 +346,7 @@ def test_frames_get_boxes_cards_statistics_and_a_ribbon(live: Any, rtc: Rtc) -> 
 def test_empty_frame_shows_a_hint(playing: Any, rtc: Rtc) -> None:
     rtc.play(playing, *[paint()] * 20)
     assert playing.shown("live_cards")["faces"] == []
-    assert "What helps: look at the camera" in playing.shown("live_cards")["empty"]
+    assert "Look at the camera, come closer" in playing.shown("live_cards")["empty"]
     assert playing.app.button(key="live_calibrate").disabled
 
 
@@ -376,7 +376,7 @@ def test_paused_stream_is_not_analyzed(playing: Any, rtc: Rtc) -> None:
     playing.app.run()
     assert "Nothing can be recorded while the stream is paused" in playing.words
     cards = playing.shown("live_cards")
-    assert (cards["faces"], cards["empty"]) == ([], "Paused: the images pass without being analyzed.")
+    assert (cards["faces"], cards["empty"]) == ([], "Paused: the video keeps playing; nothing is analyzed.")
     playing.app.toggle(key="live_pause").set_value(False).run()
     rtc.play(playing, image)
     assert lives(playing).session._stream.stats.frames == looked + 1
@@ -433,7 +433,7 @@ def test_recording_saves_table_and_data(playing: Any, rtc: Rtc, saved: dict[str,
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 3 seconds, 30 images, 2 different faces, in 320 × 240 pixels." in playing.words
+    assert "Recorded 3 s · 30 frames · 2 people · 320 × 240 pixels" in playing.words
     rows = list(csv.DictReader(io.StringIO(saved["live.csv"])))
     record = json.loads(saved["live.json"])
     times = sorted({float(row["timestamp"]) for row in rows})
@@ -498,7 +498,7 @@ def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None
     click(playing, "live_record")
     wait_until(lambda: not lives(playing).is_finishing)
     playing.app.run()
-    assert "Recorded 0 seconds, 2 images, 1 different face, in 320 × 240 pixels." in playing.words
+    assert "Recorded 0 s · 2 frames · 1 person · 320 × 240 pixels" in playing.words
     assert "cannot be written" in playing.words
 
 
@@ -603,10 +603,10 @@ def test_calibration_changes_the_scores(playing: Any, rtc: Rtc) -> None:
     image = paint((40, 60))
     click(playing, "live_calibrate")
     rtc.play(playing, image)
-    assert "Look relaxed for 3 more seconds" in playing.words
+    assert "Relax your face: 3 s" in playing.words
     assert playing.app.button(key="live_calibrate").disabled
     rtc.play(playing, *[image] * 15)
-    assert "Look relaxed for 2 more seconds" in playing.words or "Look relaxed for 1 more second." in playing.words
+    assert "Relax your face: 2 s" in playing.words or "Relax your face: 1 s" in playing.words
     rtc.play(playing, *[image] * 20)
     (face,) = playing.shown("live_cards")["faces"]
     assert all(score["raw_score"] is not None for score in face["scores"])
@@ -621,26 +621,26 @@ def test_calibration_changes_the_scores(playing: Any, rtc: Rtc) -> None:
 def test_stopped_camera_ends_the_calibration(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 10)
-    assert "Look relaxed for 2 more seconds." in playing.words
+    assert "Relax your face: 2 s" in playing.words
     rtc.now += 1.2
     playing.app.run()
-    assert "Look relaxed for 1 more second." in playing.words
+    assert "Relax your face: 1 s" in playing.words
     rtc.now += 5
     playing.app.run()
-    assert "Look relaxed" not in playing.words
-    assert "No resting face was taken" in playing.words
+    assert "Relax your face" not in playing.words
+    assert "Not calibrated" in playing.words
     assert not playing.app.button(key="live_calibrate").disabled
 
 
 def test_calibration_needs_a_face_that_stays(playing: Any, rtc: Rtc) -> None:
     click(playing, "live_calibrate")
     rtc.play(playing, paint((40, 60)), *[paint()] * 40)
-    assert "Look relaxed" not in playing.words
-    assert "No resting face was taken: no face was clear enough" in playing.words
+    assert "Relax your face" not in playing.words
+    assert "Not calibrated: no face was clear enough" in playing.words
     rtc.play(playing, *[paint((40, 60))] * 3)
     click(playing, "live_calibrate")
     rtc.play(playing, *[paint((40, 60))] * 40)
-    assert "No resting face was taken" not in playing.words
+    assert "Not calibrated" not in playing.words
 
 
 def test_calibration_needs_a_face(playing: Any, rtc: Rtc) -> None:
@@ -664,19 +664,19 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     assert (live.requested_timestamp, live.is_connected, live.is_used) == (None, False, True)
     rtc.now += 60
     playing.app.run()
-    assert "No image for 60 seconds" in playing.words
+    assert "No frame for 60 seconds" in playing.words
     assert not playing.app.warning
     assert not playing.app.button(key="live_snapshot").disabled, "the last picture can still be kept"
     rtc.state = CONNECTING
     playing.app.run()
     assert live.requested_timestamp is not None
-    assert "It is connected: not known yet" in playing.words, "what came before says nothing of this time"
+    assert "Connected: waiting" in playing.words, "what came before says nothing of this time"
     rtc.state = PLAYING
     playing.app.run()
     assert not playing.app.warning, "the first picture is on its way"
-    assert "Images arrive: not known yet" in playing.words
+    assert "Receiving video: waiting" in playing.words
     rtc.play(playing, paint((40, 60)))
-    assert "Images arrive: yes" in playing.words
+    assert "Receiving video: yes" in playing.words
     assert live.session.state().counters.num_frames == 2
 
 
@@ -684,9 +684,9 @@ def test_stream_can_be_restarted(playing: Any, rtc: Rtc) -> None:
     ("state", "seconds", "words"),
     [
         (CONNECTING, 2, None),
-        (CONNECTING, 60, "It is connected: no.** For 6"),
+        (CONNECTING, 60, "No connection after 6"),
         (PLAYING, 6, None),
-        (PLAYING, 60, "Images arrive: no.** There is a connection, but no image arrived for 6"),
+        (PLAYING, 60, "Connected, but no video for 6"),
     ],
 )
 def test_diagnostics_warn_after_a_delay(
@@ -704,7 +704,7 @@ def test_diagnostics_warn_after_a_delay(
 def test_diagnostics_are_below_the_buttons(playing: Any) -> None:
     click(playing, "live_snapshot")
     order = [getattr(part, "label", "") for part in playing.app.main]
-    assert order.index("The camera does not come?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
+    assert order.index("Camera not working?") > max(order.index(name) for name in ("Snapshot", "Data (JSON)"))
 
 
 def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -839,7 +839,7 @@ def single(rtc: Rtc, open_page: Open) -> Any:
 
 def test_single_image_is_analyzed(single: Any, rtc: Rtc, sample: Picture) -> None:
     requested = len(rtc.requested)
-    assert "block streams" in single.words
+    assert "live video is blocked" in single.words
     camera = single.app.camera_input(key="live_single")
     camera.set_value(("shot.jpg", encode_jpeg(sample, 95), "image/jpeg")).run()
     assert len(single.shown("live_photo")["faces"]) == 1

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from emotion.expressions import CUSTOM_SYMBOLS, EXPRESSIONS, UNCERTAIN, get_style
 from emotion.faces import Box, Face, Scores
 from emotion.recognition import annotation
-from emotion.recognition.annotation import MAX_FULL_LABELS, annotate, format_label, is_drawable, pixelate
+from emotion.recognition.annotation import MAX_FULL_LABELS, annotate, format_label, pixelate
 from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
+from emotion.recognition.label_rendering import is_drawable, render_label
 
 ImageArray = NDArray[np.uint8]
 RNG = np.random.default_rng(12)
@@ -128,7 +129,7 @@ def test_label_has_number_name_and_confidence(face: Face, long: str, short: str)
 @pytest.mark.parametrize(("count", "short"), [(1, False), (MAX_FULL_LABELS, False), (MAX_FULL_LABELS + 1, True)])
 def test_many_faces_get_short_labels(monkeypatch: pytest.MonkeyPatch, count: int, short: bool) -> None:
     texts: list[str] = []
-    label_image = annotation.render_label
+    label_image = render_label
     monkeypatch.setattr(
         annotation, "render_label", lambda text, *rest: (texts.append(text), label_image(text, *rest))[1]
     )
@@ -224,8 +225,8 @@ def test_contrast_ratio_matches_published_values() -> None:
 @pytest.mark.parametrize("size", [12, 16, 40])
 @pytest.mark.parametrize("name", [*EXPRESSIONS, UNCERTAIN.name])
 def test_label_text_has_enough_contrast(name: str, size: int) -> None:
-    """Text and symbol are compared with the backbackground in the rendered pixels."""
-    label_image = annotation.render_label("8 MMMM", name, size)
+    """Text and symbol are compared with the background in the rendered pixels."""
+    label_image = render_label("8 MMMM", name, size)
     solid = np.round(label_image * 255).astype(int)[label_image[..., 3] == 1][:, :3]
     colors, counts = np.unique(solid, axis=0, return_counts=True)
     background = tuple(colors[counts.argmax()].tolist())
@@ -244,7 +245,7 @@ def test_symbols_differ_without_color() -> None:
     """The shapes of any two symbols differ in many pixels."""
     shapes = []
     for name in [*EXPRESSIONS, UNCERTAIN.name]:
-        label_image = annotation.render_label("", name, 40)
+        label_image = render_label("", name, 40)
         background = np.array(rgb(get_style(name).color)) / 255
         shapes.append(np.abs(label_image[5:-5, 5:45, :3] - background).max(axis=2) > 0.2)
     for first, second in itertools.combinations(shapes, 2):

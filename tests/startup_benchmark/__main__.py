@@ -25,7 +25,7 @@ TITLES = {
     "Photos": "Photos",
     "Videos": "Videos",
     "Synthetic faces": "Synthetic faces",
-    "How good is it?": "How good is it?",
+    "Model card": "Model card",
     "Data": "Data",
     "Training": "Training",
     "Runs": "Runs",

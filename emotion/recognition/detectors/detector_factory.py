@@ -149,11 +149,15 @@ def make_detector(name: str | None = None, num_threads: int = 0) -> FaceDetector
     return OnnxFaceDetector(trained[name], num_threads)
 
 
+def get_display_name(name: str) -> str:
+    """Return the name of a detector on a page."""
+    return {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}.get(name, name)
+
+
 def detector_description(name: str) -> str:
     """Describe a detector in one sentence for the user."""
     return {
-        "glance": "Glance, trained for this program and always there: fast, finds tilted faces, too.",
-        "yunet": "YuNet, a small neural detector by others: finds tilted and small faces.",
-        "haar": "Haar cascade from OpenCV, always there: slower, frontal faces only; the classifier sorts out "
-        "its false boxes.",
-    }.get(name, f"{name[:1].upper()}{name[1:]}, a detector of your own, trained with this program.")
+        "glance": "Glance (built in): fast, handles tilted faces.",
+        "yunet": "YuNet (OpenCV Zoo): handles tilted and small faces.",
+        "haar": "Haar cascade (OpenCV): slower, frontal faces only.",
+    }.get(name, f"{name[:1].upper()}{name[1:]}, your own detector.")

@@ -44,7 +44,7 @@ def show_agreement(dataset_info: DatasetInfo, dataset: Dataset) -> None:
         alt_text=f"{num_equal:,} of {num_decided:,} faces have the same label in both",
         on_select=_on_cell_click,
     )
-    st.caption("A click in a cell shows its faces.")
+    st.caption("Click a cell to see its faces.")
     stem = selection.get_file_stem(dataset_info)
     with st.container(horizontal=True):
         selection.show_download(

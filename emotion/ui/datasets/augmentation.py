@@ -28,13 +28,13 @@ def show_augmentations(faces: NDArray[np.uint8], file_stem: str) -> None:
         file_stem: Start of the name of the saved file.
     """
     st.write(
-        "While a network learns, every face comes a little different in each epoch, so that it cannot memorize them. "
+        "During training every face changes a little in each epoch, which prevents overfitting. "
         "The first column is unchanged."
     )
     left, right = st.columns([2, 1], gap="large")
     with right:
         augmentation = _choose_augmentation()
-        is_mirrored = st.toggle("Mirrored, every second one", True, key="data_changes_flip")
+        is_mirrored = st.toggle("Mirror every second face", True, key="data_changes_flip")
         seed = state.setdefault("data_changes_seed", 0)
         show_shuffle_button("data_changes_seed")
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ from emotion.jobs.job import Job
 from emotion.ui import messages, session, streamlit_workarounds
 
 _SOURCES: Final = ("A folder on this machine", "A ZIP", "Photos")
-_MULTI_FACE_POLICIES: Final = {"largest": "Take the largest", "none": "Leave the photo out"}
+_MULTI_FACE_POLICIES: Final = {"largest": "Take the largest", "none": "Skip the photo"}
 _FACE_SIZES: Final = (48, 64, 80, 96, 128, 224, 250)  # pixels, the input sizes of the networks
 _MAX_UPLOAD_BYTES: Final = 500 * 2**20  # of photos that a session holds in memory until the start
 
@@ -151,7 +151,7 @@ def _choose_photos() -> StartJob | None:
                 "So far: " + ", ".join(f"{symbol_and_name(label)} {n}" for label, n in counts.items())
             )
         )
-        st.button("Forget them", icon=":material/close:", key="data_forget", on_click=collected.clear)
+        st.button("Remove them", icon=":material/close:", key="data_forget", on_click=collected.clear)
     return lambda name, config: start_from_photos(collected, name, config)
 
 
@@ -161,9 +161,9 @@ def _choose_config() -> DatasetBuildConfig | None:
         left, right = st.columns(2, gap="large")
         with left:
             pre_cropped = st.toggle(
-                "The photos are cropped faces already",
+                "Photos are already cropped faces",
                 key="data_pre_cropped",
-                help="No face is searched in them: the middle square of each is taken.",
+                help="No detection: the central square of each photo is used.",
             )
             multi_face = st.segmented_control(
                 "Several faces on a photo",

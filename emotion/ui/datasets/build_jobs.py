@@ -56,7 +56,7 @@ def _show_running_jobs(folders: list[Path]) -> None:
                 args=(delete_job, job),
                 help="Nothing is kept of an unfinished data set.",
             )
-    st.caption("This page may be closed: the work goes on.")
+    st.caption("You can close this page; the work continues.")
 
 
 def _run_action(action: Callable[[Job], object], job: Job) -> None:
@@ -83,7 +83,7 @@ def _show_completed_job(job: Job) -> None:
             f"The data set **{messages.escape_markdown(label)}** is ready.", icon=":material/check:", width="stretch"
         )
         st.button(
-            "Open it", icon=":material/folder_open:", key="data_open", on_click=selection.select_dataset, args=(label,)
+            "Open", icon=":material/folder_open:", key="data_open", on_click=selection.select_dataset, args=(label,)
         )
 
 

@@ -22,10 +22,10 @@ _VIEWS: Final[Mapping[str, Callable[[DatasetInfo, Dataset], None]]] = {
     "Faces": views.show_faces,
     "Augmentation": lambda info, dataset: show_augmentations(dataset.images, info.name),
     "Duplicates": show_duplicates,
-    "Agreement": show_agreement,
-    "Blank": views.show_blank_images,
+    "Label agreement": show_agreement,
+    "Empty images": views.show_blank_images,
 }
-_REJECTED: Final = "Left out"
+_REJECTED: Final = "Skipped"
 
 
 def show_dataset(dataset_info: DatasetInfo) -> None:
@@ -48,7 +48,7 @@ def show_dataset(dataset_info: DatasetInfo) -> None:
     names = [*_VIEWS, _REJECTED] if is_user_built else [*_VIEWS]
     view = (
         st.segmented_control(
-            "Look at", names, default=names[0], required=True, key="data_view", label_visibility="collapsed"
+            "View", names, default=names[0], required=True, key="data_view", label_visibility="collapsed"
         )
         or names[0]
     )

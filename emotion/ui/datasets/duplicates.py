@@ -35,10 +35,10 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             help="A test with the photos of the training gives too good a result.",
         )
         st.metric(
-            "Faces there again",
+            "Duplicate faces",
             count_faces(groups),
             border=True,
-            help="Saved anew, smaller, brighter or mirrored; blank images do not count.",
+            help="Resized, brightened or mirrored copies; empty images do not count.",
         )
         st.metric(
             "With several labels", count_faces([group for group in groups if group.has_label_conflict]), border=True
@@ -50,7 +50,7 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             help="Test faces whose exact pixels are also in training.",
         )
     if not groups:
-        st.success("No face is there twice.", icon=":material/check:")
+        st.success("No duplicates.", icon=":material/check:")
         return
     num_pages = -(-len(groups) // _GROUPS_PER_PAGE)
     page = st.pagination(num_pages, key="data_duplicates_page") if num_pages > 1 else 1
@@ -60,7 +60,7 @@ def show_duplicates(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             _show_group(dataset, group)
     table = tables.duplicates_table(dataset, groups)
     selection.show_download(
-        "All of them (CSV)",
+        "Table (CSV)",
         lambda: results_tables.to_csv(table),
         f"{selection.get_file_stem(dataset_info)}-duplicates.csv",
         "duplicates",
@@ -77,6 +77,6 @@ def _show_group(dataset: Dataset, group: DuplicateGroup) -> None:
     st.image(
         selection.make_face_grid(dataset.images[[*rows]], _FACES_PER_GROUP, 2),
         width="content",
-        alt=f"The same face: {'; '.join(lines)}",
+        alt=f"Same face: {'; '.join(lines)}",
     )
     st.caption("  \n".join(messages.escape_markdown(line) for line in lines))

@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from emotion.datasets.augmentation import Augmentation, augment
-from emotion.ui import photo_cache, session
+from emotion.ui import session
 from emotion.ui.datasets import selection
+from emotion.ui.photos import photo_cache
 
 
 def show_steps() -> None:
@@ -36,7 +37,7 @@ def show_steps() -> None:
     )
     columns[3].image(
         selection.make_face_grid(augmented, 4, 3),
-        "4 · and a little different in each epoch",
+        "4 · augmented during training",
         width="stretch",
         alt="The face turned, moved, brighter, mirrored",
     )

@@ -30,10 +30,10 @@ def show_rejected(dataset_info: DatasetInfo) -> None:
     num_photos = (read_metadata(dataset_info.path) or {}).get("photos", 0)
     rejected = rejections.read_rejected(dataset_info.path)
     if not rejected:
-        st.success("No photo was left out.", icon=":material/check:")
+        st.success("No photo was skipped.", icon=":material/check:")
         return
     counts = Counter(photo.reason for photo in rejected)
-    st.write(f"{len(rejected):,} of {num_photos:,} photos gave no face for this data set.")
+    st.write(f"{len(rejected):,} of {num_photos:,} photos skipped.")
     reason = st.pills(
         "Why",
         [_ALL, *counts],

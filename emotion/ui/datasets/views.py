@@ -63,7 +63,7 @@ def show_counts(dataset_info: DatasetInfo, dataset: Dataset) -> None:
             "counts_chart",
         )
     if dataset.notes:
-        with st.expander("What was left out", icon=":material/broken_image:"):
+        with st.expander("Skipped", icon=":material/broken_image:"):
             num_more = len(dataset.notes) - _MAX_NOTES
             more = [f"and {num_more:,} more."] if num_more > 0 else []
             st.markdown(
@@ -107,7 +107,7 @@ def show_shuffle_button(key: str) -> None:
     def count_up() -> None:
         state[key] += 1
 
-    st.button("Others", icon=":material/shuffle:", key=f"{key}_up", on_click=count_up)
+    st.button("Shuffle", icon=":material/shuffle:", key=f"{key}_up", on_click=count_up)
 
 
 def _choose_label(dataset: Dataset, key: str) -> str:

@@ -39,10 +39,10 @@ def show_cards(live_state: LiveState) -> None:
 
 def _explain_no_faces(live_state: LiveState) -> str:
     if live_state.is_paused:
-        return "Paused: the images pass without being analyzed."
+        return "Paused: the video keeps playing; nothing is analyzed."
     if live_state.counters.num_frames == 0:
-        return "Every face gets a card here as soon as the camera is on."
-    return "No face in the image. What helps: look at the camera, come nearer, more light from the front."
+        return "Each face gets a card here."
+    return "No face found. Look at the camera, come closer, or add light from the front."
 
 
 def _make_card(live_face: LiveFace) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
     failure = first_failure(checks)
     warning_slot = st.container()  # always drawn, or the component below would be recreated and lose its report
     if failure is not None:
-        warning_slot.warning(f"**{failure.name}: no.** {failure.message}", icon=":material/videocam_off:")
-    with st.expander("The camera does not come?", icon=":material/health_and_safety:", expanded=failure is not None):
+        warning_slot.warning(failure.message, icon=":material/videocam_off:")
+    with st.expander("Camera not working?", icon=":material/health_and_safety:", expanded=failure is not None):
         icons = {"ok": ":material/check_circle: ", "failed": ":material/cancel: ", "unknown": ":material/pending: "}
-        status_texts = {"ok": "yes", "failed": "no", "unknown": "not known yet"}
+        status_texts = {"ok": "yes", "failed": "no", "unknown": "waiting"}
         st.markdown("\n".join(f"- {icons[check.status]}{check.name}: {status_texts[check.status]}" for check in checks))
         _DIAGNOSTICS(
             key="live_diagnostics",
@@ -102,21 +102,21 @@ def show_diagnostics(checks: tuple[Check, ...]) -> None:
 def format_stats(live_state: LiveState) -> str:
     """Format the statistics of the stream as one line."""
     if live_state.result_age_seconds is None:
-        return "No image yet"
+        return "No frame yet"
     if live_state.rates.idle_seconds is not None and live_state.rates.idle_seconds > WINDOW_SECONDS:
-        return f"No image for {live_state.rates.idle_seconds:.0f} seconds"
+        return f"No frame for {live_state.rates.idle_seconds:.0f} seconds"
     parts = [components.format_size(live_state.frame_size)] if live_state.frame_size else []
     parts += [
-        f"{live_state.rates.fps_in:.0f} images a second, {live_state.rates.fps_out:.0f} analyzed",
+        f"{live_state.rates.fps_in:.0f} fps, {live_state.rates.fps_out:.0f} analyzed",
         f"detection {live_state.stats.detect_ms:.0f} ms, classification {live_state.stats.classify_ms:.0f} ms, "
         f"drawing {live_state.draw_ms:.0f} ms",
         f"result {live_state.result_age_seconds:.0f} s old"
         if live_state.rates.latency_p95_seconds is None
-        else f"result ready {1000 * live_state.rates.latency_p95_seconds:.0f} ms after its image",
+        else f"latency {1000 * live_state.rates.latency_p95_seconds:.0f} ms",
     ]
     counts = {
         "dropped": live_state.counters.dropped_frames,
-        "too late": live_state.counters.late_frames,
+        "late": live_state.counters.late_frames,
         "failed": live_state.counters.errors,
     }
     parts += [f"{count} {name}" for name, count in counts.items() if count]

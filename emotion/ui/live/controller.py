@@ -21,8 +21,8 @@ from emotion.live.state import LiveOptions
 from emotion.media.image_reader import read_image
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.settings import AnalyzerSettings
-from emotion.ui import photo_cache
 from emotion.ui import session as ui_session
+from emotion.ui.photos import photo_cache
 
 CAMERA_SIZES: Final = {
     "Small": (320, 240),

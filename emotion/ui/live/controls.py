@@ -42,7 +42,7 @@ def show_buttons(controller: LiveController, live_state: LiveState) -> None:
             or ((is_paused or live_state.result_age_seconds is None) and recording is None),
             help=_PAUSED_MESSAGE if is_paused and recording is None else None,
         )
-        st.checkbox("with the video", key="live_write_video", disabled=recording is not None)
+        st.checkbox("Include video", key="live_write_video", disabled=recording is not None)
 
 
 def _start_recording(controller: LiveController) -> None:
@@ -55,7 +55,7 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         # The button stays: a button that vanishes is beside the text for a moment, as if it were to be clicked again.
         st.button(
-            "This is my resting face",
+            "Calibrate to my neutral face",
             icon=":material/self_improvement:",
             key="live_calibrate",
             on_click=controller.calibrate,
@@ -67,18 +67,18 @@ def show_calibration(controller: LiveController, live_state: LiveState) -> None:
         )
         if any(face.raw_scores for face in live_state.faces):
             st.button(
-                "Forget it",
+                "Reset calibration",
                 icon=":material/restart_alt:",
                 key="live_uncalibrate",
                 on_click=controller.session.clear_calibration,
             )
     if live_state.calibration.seconds_left:
-        time_left = _pluralize(max(1, round(live_state.calibration.seconds_left)), "more second")
-        st.markdown(f":material/self_improvement: Look relaxed for {time_left}.")
+        seconds = max(1, round(live_state.calibration.seconds_left))
+        st.markdown(f":material/self_improvement: Relax your face: {seconds} s")
     elif live_state.calibration.seconds_left == 0 and (live_state.result_age_seconds or 0.0) > _STALE_SECONDS:
-        st.caption("No resting face was taken: the stream stopped before its three seconds were over.")
+        st.caption("Not calibrated: the stream stopped before the three seconds were over.")
     elif live_state.calibration.succeeded is False:
-        st.caption("No resting face was taken: no face was clear enough for these three seconds. Try again.")
+        st.caption("Not calibrated: no face was clear enough. Try again.")
 
 
 def show_snapshot_downloads(controller: LiveController) -> None:
@@ -103,17 +103,17 @@ def show_recording_downloads(controller: LiveController) -> None:
     if recording is None:
         return
     if not recording.num_frames:
-        st.markdown("Nothing was recorded: no image was analyzed between start and stop.")
+        st.markdown("Nothing was recorded: no frame was analyzed between start and stop.")
         return
     parts = (
-        (round(recording.duration), "second"),
-        (recording.num_frames, "image"),
-        (recording.num_tracks, "different face"),
+        f"{recording.duration:.0f} s",
+        _pluralize(recording.num_frames, "frame"),
+        f"{recording.num_tracks} {'person' if recording.num_tracks == 1 else 'people'}",
     )
     sizes = " to ".join(
         map(components.format_size, dict.fromkeys((recording.frame_sizes[0], recording.frame_sizes[-1])))
     )
-    st.markdown(f"Recorded {', '.join(_pluralize(*part) for part in parts)}, in {sizes}.")
+    st.markdown(f"Recorded {' · '.join((*parts, sizes))}")
     can_show_video = recording.is_anonymized or not controller.session.options.anonymize
     with st.container(horizontal=True):
         _show_download("csv", "Table (CSV)", recording.csv, "live.csv")
@@ -127,12 +127,12 @@ def show_recording_downloads(controller: LiveController) -> None:
     if recording.warning is not None:
         st.caption(messages.escape_markdown(recording.warning))
     if recording.dropped_frames:
-        num_dropped = _pluralize(recording.dropped_frames, "image")
+        num_dropped = _pluralize(recording.dropped_frames, "frame")
         st.caption(f"The video lacks {num_dropped}, for which the computer was too slow.")
 
 
 def _pluralize(count: int, noun: str) -> str:
-    """Format a number of things: "1 image", "2 images"."""
+    """Format a number of things: "1 frame", "2 frames"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from emotion.results import serialization
-from emotion.ui import annotated_photo, messages, photo_cache
+from emotion.ui import messages
+from emotion.ui.photos import annotated_photo, photo_cache
 
 NOTHING_KEPT = "Nothing is kept unless you save it."
 
@@ -12,7 +13,7 @@ def show_single_image() -> None:
     """Take one image with the camera, and analyze it like a photo."""
     upload = st.camera_input("Take an image", key="live_single", label_visibility="collapsed")
     if upload is None:
-        st.caption("For browsers or networks that block streams. " + NOTHING_KEPT)
+        st.caption("Use this if live video is blocked. " + NOTHING_KEPT)
         return
     with messages.error_box("the image"):
         faces = annotated_photo.show_annotated_photo(

@@ -11,16 +11,15 @@ import streamlit as st
 import streamlit_webrtc as webrtc
 from streamlit_webrtc.relay import get_global_relay
 
-from emotion.demo.camera import DemoCamera, SyntheticFacesCamera
+from emotion.demo.camera import SyntheticFacesCamera
 from emotion.live.session import LiveSession
-from emotion.media.image_reader import read_image
-from emotion.ui import photo_cache, streamlit_workarounds
+from emotion.ui import session, streamlit_workarounds
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
-from emotion.ui.synthetic import faces
+from emotion.ui.live.demo_camera import get_demo_camera
 
+AUTOSTART_KEY: Final = "live_autostart"  # in the session state: the camera starts with the page
 _FPS: Final = 30
-_SAMPLE_FACE: Final = (224.0, 116.0), 96.0  # center and width of the face in the sample photo, pixels
 
 
 def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
@@ -31,15 +30,13 @@ def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
         key=f"live_camera_{size[0]}",
         mode=webrtc.WebRtcMode.SENDRECV,
         media_stream_constraints={"video": video, "audio": False},
+        desired_playing_state=True if st.session_state.get(AUTOSTART_KEY) else None,
     )
 
 
 def show_demo(controller: LiveController) -> None:
     """Show the demo, which replaces the camera: synthetic faces where there is a generator, else a moving photo."""
-    people = faces.get_synthetic_people()
-    camera = (
-        _make_synthetic_camera(people.seeds, people.sampler.bundle.sha256, people) if people else _make_photo_camera()
-    )
+    camera = get_demo_camera(session.get_analyzer().classifier)
 
     def make_frame(pts: int, time_base: Any) -> av.VideoFrame:
         return av.VideoFrame.from_ndarray(camera.frame_at(float(pts * time_base)), format="rgb24")
@@ -55,19 +52,9 @@ def show_demo(controller: LiveController) -> None:
     )
     st.caption(
         "People who do not exist, drawn by this program: their faces go through all expressions."
-        if people
+        if isinstance(camera, SyntheticFacesCamera)
         else "A free photo of an astronaut, moved about, analyzed like a camera."
     )
-
-
-@st.cache_resource(max_entries=2, show_spinner="Drawing people who do not exist")
-def _make_synthetic_camera(seeds: tuple[int, ...], sha256: str, _people: faces.SyntheticPeople) -> SyntheticFacesCamera:
-    return SyntheticFacesCamera(_people.draw_morphs(2), len(_people.sampler.labels))
-
-
-@st.cache_resource(show_spinner=False)
-def _make_photo_camera() -> DemoCamera:
-    return DemoCamera(read_image(photo_cache.SAMPLE_PHOTO), *_SAMPLE_FACE)
 
 
 def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: Any) -> None:
@@ -94,6 +81,8 @@ def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: A
         **kwargs,
     )
     is_playing, is_signaling = context.state
+    if is_playing:
+        st.session_state.pop(AUTOSTART_KEY, None)
     controller.update_connection(is_requested=is_playing or is_signaling, is_connected=is_playing)
 
 

@@ -47,7 +47,7 @@ def show_stream(source: str) -> None:
         else:
             live_stream.show_demo(live)
         if live.is_used:
-            st.toggle("Pause", key="live_pause", help="The images pass without being analyzed.")
+            st.toggle("Pause", key="live_pause", help="The video keeps playing; analysis is paused.")
     shown_items = live.saved_items
     with saved:
         _show_downloads(live)
@@ -61,9 +61,7 @@ def show_stream(source: str) -> None:
             and not settings.anonymize
             and session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
         ):
-            st.toggle(
-                "Show why", key="live_saliency", help="Paints a heatmap of what speaks for its label on each face."
-            )
+            st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
     with cards:
         interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
         st.fragment(_show_live_state, run_every=interval)(live, history_slot)
@@ -86,9 +84,9 @@ def _get_options() -> LiveOptions:
 
 def _show_settings() -> tuple[int, int]:
     """Choose the size of the image and the smoothing; return the size."""
-    with st.expander("Image and smoothing", icon=":material/tune:"):
+    with st.expander("Resolution and smoothing", icon=":material/tune:"):
         size = st.segmented_control(
-            "Size of the image",
+            "Resolution",
             list(CAMERA_SIZES),
             default="Normal",
             required=True,
@@ -103,9 +101,9 @@ def _show_settings() -> tuple[int, int]:
             0.1,
             format="%.1f s",
             key="live_smoothing",
-            help="After this time an older prediction for a face counts half. 0 shows each prediction as it is.",
+            help="Half-life of the moving average in seconds; 0 for none.",
         )
-        st.toggle("Mirrored", True, key="live_mirror", help="As in a mirror: your left is on the left.")
+        st.toggle("Mirrored", True, key="live_mirror", help="Like a mirror: your left is on the left.")
     return CAMERA_SIZES[size or "Normal"]
 
 

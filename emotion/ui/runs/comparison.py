@@ -23,7 +23,8 @@ from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.training.run_listing import RunSummary
 from emotion.training.runs.predictions import Predictions
-from emotion.ui import components, messages, photo_cache, session
+from emotion.ui import components, messages, session
+from emotion.ui.photos import photo_cache
 from emotion.ui.runs import predictions, validation_faces
 from emotion.ui.runs.run_table import RunsByName
 
@@ -46,17 +47,17 @@ def show_disagreement(runs: RunsByName) -> None:
     first_name, second_name = pairs[0]
     if len(pairs) > 1:
         first_name, second_name = st.selectbox(
-            "Which two", pairs, format_func=lambda pair: f"{pair[0]} and {pair[1]}", key="runs_pair"
+            "Runs to compare", pairs, format_func=lambda pair: f"{pair[0]} and {pair[1]}", key="runs_pair"
         )
     first, second = all_preds[first_name], all_preds[second_name]
     both = first.compare(second)
     if not len(both.rows) or not _is_same_dataset((runs[first_name], first), (runs[second_name], second)):
-        st.info("These two have predictions for different faces, so they cannot be compared.", icon=":material/info:")
+        st.info("These runs have predictions for different faces and cannot be compared.", icon=":material/info:")
         return
     groups = {
-        f"Only {first_name} is right": both.only_first_correct,
-        f"Only {second_name} is right": both.only_other_correct,
-        "Both are wrong, in different ways": both.rows[
+        f"Only {first_name} is correct": both.only_first_correct,
+        f"Only {second_name} is correct": both.only_other_correct,
+        "Both are wrong, differently": both.rows[
             (both.predicted != both.labels)
             & (both.other_predicted != both.labels)
             & (both.predicted != both.other_predicted)

@@ -15,9 +15,9 @@ from emotion.ui.runs import run_table
 
 _METRIC_NAMES: Final = {
     "detection_rate": "detected",
-    "accuracy_detected": "right, of those detected",
-    "accuracy_all": "right, of all",
-    "accuracy_crops": "right, cropped by hand",
+    "accuracy_detected": "accuracy, detected faces",
+    "accuracy_all": "accuracy, all faces",
+    "accuracy_crops": "accuracy, original crops",
 }
 
 
@@ -25,7 +25,7 @@ def show_end_to_end(results: Sequence[Mapping[str, Any]]) -> None:
     """Show the detection rate and the accuracy of detector and classifier together, for each detector."""
     if not results:
         return
-    st.subheader("From image to label", anchor=False)
+    st.subheader("End-to-end accuracy", anchor=False)
     table = prediction_tables.end_to_end_intervals(results, _METRIC_NAMES)
     alt_text = "; ".join(
         f"{row['detector']}: right for {format_percent(row['accuracy_all'])} of all" for row in results

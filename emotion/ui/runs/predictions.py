@@ -55,10 +55,10 @@ def show_confusion(run: RunSummary, preds: Predictions) -> None:
                 help=f"The best one is {preds.best_epoch}.",
             )
         matrix = preds.confusion_matrix(epoch)
-        st.caption(f"Epoch {epoch}: {format_percent(preds.accuracy(epoch))} of {len(preds.rows):,} faces right.")
+        st.caption(f"Epoch {epoch}: {format_percent(preds.accuracy(epoch))} of {len(preds.rows):,} faces correct.")
         table = prediction_tables.confusion_table(matrix, preds.class_names)
         chart = charts.plot_confusion_matrix(table, dark=st.context.theme.type == "dark")
-        alt_text = f"Confusion matrix of epoch {epoch}, {format_percent(preds.accuracy(epoch))} right"
+        alt_text = f"Confusion matrix of epoch {epoch}, accuracy {format_percent(preds.accuracy(epoch))}"
         components.show_chart(chart, key=key, alt_text=alt_text, on_select=lambda: _on_cell_click(key))
         run_table.show_downloads(chart, table, f"confusion-{epoch}", "runs_confusion_save")
     with right:
@@ -101,8 +101,8 @@ def show_per_class_metrics(preds: Predictions) -> None:
     alt_text = ", ".join(f"{row['label']} recall {format_percent(row['recall'])}" for row in scores)
     components.show_chart(chart, key="runs_classes", alt_text=alt_text)
     st.caption(
-        "Recall: how many of these faces it finds. Precision: how often it is right when it predicts this. F1: the "
-        "mean of both, nearer to the smaller one."
+        "Recall: share of these faces that are found. Precision: share of these predictions that are correct. "
+        "F1: harmonic mean of both."
     )
     metric_names = {"recall": "recall", "precision": "precision", "f1": "F1"}
     rows = pd.DataFrame(
@@ -123,23 +123,23 @@ def show_calibration(preds: Predictions) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart = charts.plot_reliability_diagram(table)
-        components.show_chart(chart, key="runs_reliability", alt_text="How often it is right, by how certain it is")
-        run_table.show_downloads(chart, table, "certainty", "runs_reliability_save")
+        components.show_chart(chart, key="runs_reliability", alt_text="Accuracy by confidence")
+        run_table.show_downloads(chart, table, "calibration", "runs_reliability_save")
     with right:
         ece = preds.ece()
         st.metric(
             "Calibration error (ECE)",
             f"{ece * 100:.1f} points",
             border=True,
-            help=("How far certainty and being right lie apart, on average over all predictions: 0 would be perfect."),
+            help=("Mean gap between confidence and accuracy; 0 is perfect."),
         )
         counts = table["n"].to_numpy(dtype=float)
         mean_confidence = float((table["confidence"].to_numpy(dtype=float) * counts).sum() / max(1.0, counts.sum()))
-        verdict = "too certain" if mean_confidence > preds.accuracy() else "too modest"
+        verdict = "overconfident" if mean_confidence > preds.accuracy() else "underconfident"
         st.write(
-            f"It is {format_percent(mean_confidence)} certain on average, "
-            f"and right {format_percent(preds.accuracy())} of the time: {verdict}. "
-            "Above the dashed line it is right more often than it is certain, below it less often."
+            f"Mean confidence {format_percent(mean_confidence)}, accuracy {format_percent(preds.accuracy())}: "
+            f"{verdict}. "
+            "Above the dashed line the model is underconfident, below it overconfident."
         )
 
 
@@ -147,8 +147,8 @@ def show_misclassifications(run: RunSummary, preds: Predictions) -> None:
     """Show the wrong predictions with the highest scores."""
     mistakes = preds.misclassifications(MAX_FACES)
     if not mistakes:
-        st.write("Not one wrong prediction.")
+        st.write("No wrong prediction.")
         return
-    st.write("The wrong predictions that it was surest of. Look at them before you trust the labels.")
+    st.write("The most confident wrong predictions.")
     predicted = preds.probabilities.argmax(1).astype(np.int8)
     show_faces(run, preds, [mistake.index for mistake in mistakes], f"runs_mistake_{run.folder.name}", predicted)

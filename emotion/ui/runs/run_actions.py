@@ -36,7 +36,7 @@ def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_for
             _show_remove(model)
         with messages.error_box("these settings"):
             _show_repeat(run, fill_form)
-        with st.popover("Take away", icon=":material/download:"):
+        with st.popover("Download", icon=":material/download:"):
             _show_downloads(name, run, preds)
         if not run.is_builtin:
             _show_delete(run)
@@ -53,7 +53,7 @@ def _show_install(run: RunSummary) -> None:
     with st.popover("Use this model", icon=":material/check_circle:"):
         st.text_input("Name", run.folder.name, max_chars=60, key=f"runs_name_{run.folder.name}")
         st.toggle(
-            "Begin with it",
+            "Make default for everyone",
             key=f"runs_default_{run.folder.name}",
             help="The app begins with this classifier, for everybody. Otherwise it can be chosen in the sidebar.",
         )
@@ -62,7 +62,7 @@ def _show_install(run: RunSummary) -> None:
             key=f"runs_replace_{run.folder.name}",
             help="If this name belongs to a model made from a run, this run takes its place. Built-in models stay.",
         )
-        st.button("Use it in all pages", key=f"runs_use_{run.folder.name}", on_click=_on_install, args=(run,))
+        st.button("Use", key=f"runs_use_{run.folder.name}", on_click=_on_install, args=(run,))
 
 
 def _on_install(run: RunSummary) -> None:
@@ -113,7 +113,7 @@ def _show_repeat(run: RunSummary, fill_form: FillForm) -> None:
     except EmotionError as error:
         reason = str(error)
     clicked = st.button(
-        "Repeat this one",
+        "Repeat",
         icon=":material/replay:",
         key=f"runs_repeat_{run.folder.name}",
         disabled=plan is None,

@@ -43,7 +43,7 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
     run_actions.show_actions(name, run, preds, fill_form)
     views = _make_views(name, run, preds)
     view = st.segmented_control(
-        "What to look at",
+        "View",
         list(views),
         default=next(iter(views)),
         required=True,
@@ -64,8 +64,8 @@ def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mappin
     detectors = report.get("detectors")
     views: dict[str, Callable[[], object]] = {}
     if isinstance(detectors, list) and detectors:
-        views["Beside others"] = lambda: training_detectors.show_detector_comparison(detectors)
-    views["How it learned"] = lambda: _show_training(run)
+        views["Comparison"] = lambda: training_detectors.show_detector_comparison(detectors)
+    views["Training history"] = lambda: _show_training(run)
     if preds is not None:
         views |= {
             "Confusion": lambda: predictions.show_confusion(run, preds),
@@ -75,9 +75,9 @@ def _make_views(name: str, run: RunSummary, preds: Predictions | None) -> Mappin
         }
     results = report.get("end_to_end")
     if isinstance(results, list) and results:
-        views["From image to label"] = lambda: end_to_end.show_end_to_end(results)
+        views["End-to-end accuracy"] = lambda: end_to_end.show_end_to_end(results)
     if (run.folder / ROBUSTNESS_FILE).is_file():
-        views["Hard images"] = lambda: run_table.show_robustness({name: run})
+        views["Robustness"] = lambda: run_table.show_robustness({name: run})
     class_names = _get_class_names(run, preds)
     if (run.folder / EXAMPLES_FILE).is_file() and class_names:
         views["Examples"] = lambda: show_tracked_examples(run.folder, class_names, "runs_examples")
@@ -100,9 +100,7 @@ def _format_summary(run: RunSummary) -> str:
         f"{onnx_path.stat().st_size / 1e6:.1f} MB" if onnx_path.is_file() else "",
         f"{tables.format_epochs(run)} epochs" if run.epochs else "",
         f"trained for {run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else "",
-        f"right on {formatting.format_accuracy(run.best_accuracy)} of the validation faces"
-        if run.best_accuracy
-        else "",
+        f"validation accuracy {formatting.format_accuracy(run.best_accuracy)}" if run.best_accuracy else "",
     ]
     return " · ".join(filter(None, parts))
 
@@ -150,8 +148,8 @@ def _show_test_scores(run: RunSummary) -> None:
             low, high = (f"{100 * end:.1f}" for end in scores["accuracy_interval"])
             st.metric(
                 models.describe_head(bundle, head),
-                f"{scores['accuracy'] * 100:.1f} %",
+                f"{scores['accuracy'] * 100:.1f}%",
                 border=True,
-                help="Share of the test faces with the right prediction. They were used once, after the training.",
+                help="Share of correct predictions. The test faces were used once, after training.",
             )
-            st.caption(f"With another {scores['n']:,} such faces it would be between {low} and {high} %, most likely.")
+            st.caption(f"95% CI: {low} to {high}%, {scores['n']:,} faces.")

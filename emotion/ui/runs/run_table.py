@@ -27,12 +27,12 @@ from emotion.ui import components, messages, session
 RunsByName = Mapping[str, RunSummary]
 SELECTED_KEY: Final = "selected_runs"  # session state: folders of the runs that the page shows
 _CORRUPTION_NAMES: Final = {
-    "blur": "Blurred",
-    "brightness": "Darker and lighter",
-    "rotation": "Turned",
-    "occlusion": "Partly covered",
+    "blur": "Blur",
+    "brightness": "Brightness",
+    "rotation": "Rotation",
+    "occlusion": "Occlusion",
     "downscale": "Small",
-    "noise": "Noisy",
+    "noise": "Noise",
 }
 CURVE_TITLES: Final[Mapping[CurveMetric, str]] = {"accuracy": "Accuracy", "loss": "Loss"}
 _METRICS: Final[Mapping[str, CurveMetric]] = {
@@ -90,7 +90,7 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
         placeholder="",
         height=_ROW_PX * (1 + min(_MAX_VISIBLE_ROWS, max(1, len(runs)))) + _BORDER_PX,
         column_config={
-            "in_use": st.column_config.TextColumn("", help="A star: the classifier that all pages use now.", width=30),
+            "in_use": st.column_config.TextColumn("", help="★: the model in use.", width=30),
             "accuracy": st.column_config.ProgressColumn(
                 "accuracy",
                 format="%.1f %%",
@@ -189,7 +189,7 @@ def show_comparison(runs: RunsByName) -> None:
         components.show_chart(chart, key="runs_curves", alt_text=f"{title} by epoch of {', '.join(drawn)}")
         st.caption(
             "Full lines: validation; dashed: training; a ring: the best epoch. Drag moves, Ctrl with the "
-            "wheel zooms, a double click goes back; a click on a name leaves that run."
+            "wheel zooms, a double click goes back; click a name to isolate that run."
         )
         show_downloads(chart, table, "curves", "runs_curves_save")
     # Some configurations lack the network; the card has it.

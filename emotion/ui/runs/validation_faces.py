@@ -139,8 +139,8 @@ def _show_face(preds: Predictions, validation_faces: ValidationFaces, index: int
         st.image(to_display_image(validation_faces.images[index]), width=150, alt=f"A face labeled {true_label}")
     with right:
         lines = [
-            f"Label **{messages.escape_markdown(symbol_and_name(true_label))}**, "
-            f"predicted **{messages.escape_markdown(symbol_and_name(predicted_label))}**."
+            f"True: **{messages.escape_markdown(symbol_and_name(true_label))}** · "
+            f"Predicted: **{messages.escape_markdown(symbol_and_name(predicted_label))}**"
         ]
         votes = prediction_tables.format_votes(
             None if validation_faces.votes is None else validation_faces.votes[index], FERPLUS_LABELS
@@ -148,7 +148,7 @@ def _show_face(preds: Predictions, validation_faces: ValidationFaces, index: int
         lines += [f"FER+ votes: {messages.escape_markdown(votes)}."] if votes else []
         num_correct = int((preds.predicted[:, index] == preds.labels[index]).sum())
         if len(preds.epochs) > 1:
-            lines.append(f"Right after {num_correct} of {len(preds.epochs)} epochs. Row {preds.rows[index]}.")
+            lines.append(f"Correct after {num_correct} of {len(preds.epochs)} epochs. Row {preds.rows[index]}.")
         st.markdown("  \n".join(lines))
     table = pd.DataFrame({"expression": preds.class_names, "probability": preds.probabilities[index].astype(float)})
     components.show_chart(

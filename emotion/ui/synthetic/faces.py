@@ -134,12 +134,12 @@ class SyntheticPeople(NamedTuple):
         return [morph(self.sampler, seed, _MORPH_STEPS, _TRUNCATION).faces for seed in self.seeds[:num_people]]
 
 
-def get_synthetic_people() -> SyntheticPeople | None:
-    """Return synthetic people of the first generator; None where there is none."""
+def get_synthetic_people(classifier: ExpressionClassifier) -> SyntheticPeople | None:
+    """Return synthetic people of the first generator, chosen by `classifier`; None where there is no generator."""
     generators, _ = list_generators()
     if not generators:
         return None
-    sampler, classifier = load_sampler(generators[0]), session.get_analyzer().classifier
+    sampler = load_sampler(generators[0])
     return SyntheticPeople(
         sampler, _find_best_seeds(generators[0].sha256, classifier.bundle.sha256, sampler, classifier)
     )

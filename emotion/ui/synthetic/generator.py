@@ -23,7 +23,7 @@ _HISTORY_CHARTS: Final = (  # title, as percent, logarithmic, columns of the his
     ("Loss of generator and discriminator", False, False, {"g_loss": "generator", "d_loss": "discriminator"}),
     ("Distance from real faces", False, True, {"frechet": "Fréchet distance, less is better"}),
     (
-        "Predicted as requested, and as different as real faces",
+        "Match with the request, and variety",
         True,
         False,
         {"class_consistency": "predicted as requested", "diversity": "diversity"},
@@ -35,12 +35,10 @@ def show_nearest(bundle: ModelBundle, face: np.ndarray, seed: int, target_label:
     """Show the training faces that are nearest to a synthetic face, if they are on this machine."""
     dataset_info = faces.find_training_dataset(bundle)
     if dataset_info is None:
-        st.caption("The faces that it learned from are not on this machine; the most similar ones would be shown here.")
+        st.caption("The nearest training faces need FER-2013, which is not on this machine.")
         return
     real = faces.find_nearest_faces(bundle.sha256, seed, target_label, truncation, face, dataset_info)
-    st.markdown(
-        "The most similar of the real faces that it learned from. If one of them were the same, this would be a copy."
-    )
+    st.markdown("The nearest training faces: none of them should be the same face.")
     with st.container(horizontal=True):
         for i, (image, label) in enumerate(zip(real.faces, real.labels, strict=True), 1):
             st.image(faces.enlarge_face(image), symbol_and_name(label), width=120, alt=f"Real face {i}, {label}")
@@ -84,7 +82,7 @@ def show_quality(bundle: ModelBundle) -> None:
         format_percent(evaluation["class_consistency"]),
         border=True,
         width=360,
-        help=f"The same classifier is right for {format_percent(evaluation['real_class_consistency'])} of real faces.",
+        help=f"Accuracy of the same classifier on real faces: {format_percent(evaluation['real_class_consistency'])}.",
     )
     with st.expander("All metrics", icon=":material/table_rows:"):
         st.dataframe(tables.generator_table(evaluation), hide_index=True, key="gen_quality")
@@ -94,19 +92,20 @@ def show_augmentation_study(bundle: ModelBundle) -> None:
     """Show whether synthetic training faces improve a classifier."""
     study = read_json(bundle.folder / STUDY_FILE)
     if not study:
-        st.write("Whether these faces improve a classifier has not been measured yet.")
+        st.write("Not measured yet.")
         return
     st.markdown(f"**{messages.escape_markdown(study['conclusion'])}**")
     table = pd.DataFrame(study["rows"])
-    components.show_chart(charts.plot_intervals(table, "learned from"), key="gen_benefit", alt_text=study["conclusion"])
+    components.show_chart(
+        charts.plot_intervals(table, "training data"), key="gen_benefit", alt_text=study["conclusion"]
+    )
     config = study["config"]
     guided = ", which guided the training of the generator" if study["filter_is_guidance_relative"] else ""
     st.caption(
-        f"{config['num_seeds']} small networks for each condition, {config['epochs']} epochs each, "
-        "all with as many faces "
-        f"to learn from: without synthetic ones, {study['num_synthetic']:,} real ones are used twice. Of "
-        f"{study['num_drawn']:,} faces generated as {config['target_class']}, those were taken for which the model "
+        f"{config['num_seeds']} small networks for each condition, {config['epochs']} epochs each, with equally many "
+        f"training faces: without synthetic ones, {study['num_synthetic']:,} real ones are used twice. Of "
+        f"{study['num_drawn']:,} faces generated as {config['target_class']}, those were used for which the model "
         f"{messages.escape_markdown(study['filter_classifier'])} predicts it{guided}. Measured on "
-        f"{study['num_held_out']:,} real faces that none of them learned from; the lines are 95 % intervals."
+        f"{study['num_held_out']:,} held-out real faces; lines are 95 % intervals."
     )
-    faces.show_download("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "do-they-help.csv")
+    faces.show_download("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "synthetic-data-study.csv")

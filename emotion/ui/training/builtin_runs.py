@@ -17,7 +17,7 @@ def show_builtin_runs(runs: list[RunSummary]) -> None:
     builtin = [run for run in runs if run.is_builtin and not run.source_run and run.kind == "classifier"]
     if not builtin:
         return
-    st.markdown("##### Trained before you came: look at them, or repeat one", anchors=False)
+    st.markdown("##### Included runs", anchors=False)
     columns = st.columns(3, gap="medium")
     for i, run in enumerate(builtin):
         with columns[i % 3], st.container(border=True):
@@ -25,14 +25,14 @@ def show_builtin_runs(runs: list[RunSummary]) -> None:
 
 
 def _show_card(run: RunSummary) -> None:
-    accuracy = f"{run.best_accuracy * 100:.1f} % right, epoch {run.best_epoch}" if run.best_accuracy else ""
+    accuracy = f"{run.best_accuracy * 100:.1f}% accuracy, epoch {run.best_epoch}" if run.best_accuracy else ""
     minutes = f"{run.train_minutes:.0f} minutes" if run.train_minutes >= 1 else ""
     st.markdown(
         f"**{messages.escape_markdown(run.name)}**  \n"
         f"{messages.escape_markdown(' · '.join(filter(None, [accuracy, minutes])))}"
     )
     with st.container(horizontal=True):
-        if st.button("Look", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
+        if st.button("View", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
             run_table.select_runs(run.folder)
             st.switch_page("pages/runs.py")
         st.button(

@@ -18,7 +18,7 @@ from emotion.training.classifier.networks.zoo import ArchitectureInfo
 from emotion.training.preflight import check_dataset
 from emotion.ui import messages
 
-CUSTOM_PATH: Final = "Another place"
+CUSTOM_PATH: Final = "Another path"
 
 state = st.session_state
 
@@ -123,5 +123,5 @@ def format_label_mapping(label_set: LabelSet, info: DatasetInfo | None) -> str:
     learned = ", ".join(
         f"{symbol_and_name(str(new))}" if new == old else f"{old} → {symbol_and_name(str(new))}" for old, new in kept
     )
-    sentence = f"It learns {learned}." if learned else "It learns whatever labels the data set has."
-    return messages.escape_markdown(sentence + (f" Left out: {', '.join(dropped)}." if dropped else ""))
+    sentence = f"Labels: {learned}." if learned else "Labels: those of the data set."
+    return messages.escape_markdown(sentence + (f" Excluded: {', '.join(dropped)}." if dropped else ""))

@@ -23,12 +23,12 @@ def show_form() -> None:
     errors: list[str] = []
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("##### 1 · What", anchors=False)
+        st.markdown("##### Model", anchors=False)
         architecture = choose_architecture()
     with right:
-        st.markdown("##### 2 · On what", anchors=False)
+        st.markdown("##### Data", anchors=False)
         dataset = data.choose_dataset(architecture, errors)
-    st.markdown("##### 3 · How long", anchors=False)
+    st.markdown("##### Settings", anchors=False)
     plan = choose_plan(architecture, dataset, errors)
     if plan is None:
         return

@@ -23,14 +23,14 @@ from emotion.ui.augmentation_controls import with_default
 from emotion.ui.training.data import DatasetChoice, collect_errors
 
 WEIGHT_SOURCES: Final = {
-    "random": "At random",
-    "imagenet": "ImageNet, fetched by Keras",
-    "file": "ImageNet, from a file",
+    "random": "Random",
+    "imagenet": "ImageNet (download)",
+    "file": "ImageNet (file)",
 }
 _SCHEDULE_NAMES: Final = {
-    "constant": "Always the same",
-    "cosine": "Falls as a cosine",
-    "plateau": "Falls when it stalls",
+    "constant": "Constant",
+    "cosine": "Cosine decay",
+    "plateau": "Reduce on plateau",
 }
 
 state = st.session_state
@@ -72,14 +72,14 @@ def _choose_duration(architecture: ArchitectureInfo, dataset: DatasetChoice, def
         1,
         10_000,
         **with_default(f"train_epochs_{name}", defaults.epochs),
-        help="How often it sees every face.",
+        help="Passes over the training faces.",
     )
     batch_size = st.number_input(
         "Batch size",
         1,
         4096,
         **with_default(f"train_batch_size_{name}", defaults.batch_size),
-        help="How many faces it looks at before it changes itself.",
+        help="Faces per weight update.",
     )
     largest = max_batch_size(dataset.info, LABEL_SETS[dataset.label_set]) if dataset.info else batch_size
     if batch_size > largest:
@@ -90,7 +90,7 @@ def _choose_duration(architecture: ArchitectureInfo, dataset: DatasetChoice, def
         0,
         2**31 - 1,
         **with_default(f"train_seed_{name}", defaults.seed),
-        help="The same seed, the same training.",
+        help="The same seed gives the same training.",
     )
     return {"epochs": epochs, "batch_size": batch_size, "seed": seed}
 
@@ -104,9 +104,9 @@ def _choose_optimization(architecture: ArchitectureInfo, defaults: TrainingPlan)
         step=1e-4,
         format="%.6g",
         **with_default(f"train_learning_rate_{architecture.name}", float(defaults.learning_rate)),
-        help="How large its changes are: too small takes for ever, too large learns nothing.",
+        help="Step size: too small is slow, too large diverges.",
     )
-    lr_schedule = _choose_option("Learning rate over time", "lr_schedule", LR_SCHEDULES, architecture, defaults)
+    lr_schedule = _choose_option("Learning rate schedule", "lr_schedule", LR_SCHEDULES, architecture, defaults)
     return {"optimizer": optimizer, "learning_rate": learning_rate, "lr_schedule": lr_schedule}
 
 
@@ -116,7 +116,7 @@ def _choose_initialization(
     """Choose early stopping, the initial weights or the teachers, and TensorBoard."""
     options: dict[str, Any] = {
         "early_stopping_patience": st.number_input(
-            "End early after",
+            "Early stopping patience",
             0,
             1000,
             **with_default(f"train_early_stopping_patience_{architecture.name}", defaults.early_stopping_patience),
@@ -134,7 +134,7 @@ def _choose_initialization(
             with collect_errors(errors):
                 check_teachers(teachers, dataset.info, has_votes=bool(dataset.ferplus_csv))
     options["tensorboard"] = st.toggle(
-        "TensorBoard files, too",
+        "Write TensorBoard files",
         **with_default(f"train_tensorboard_{architecture.name}", defaults.tensorboard),
         help="In the folder of the run, for those who look at their trainings with TensorBoard.",
     )
@@ -150,7 +150,7 @@ def _choose_option(
         options,
         key=key,
         disabled=field in architecture.locked_fields,
-        help="How it changes itself." if field == "optimizer" else None,
+        help="The update rule." if field == "optimizer" else None,
         format_func=lambda option: str(_SCHEDULE_NAMES.get(option, option)),
         index=0 if key in state else options.index(getattr(defaults, field)),
     )
@@ -159,7 +159,7 @@ def _choose_option(
 def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
     key = f"train_weights_{architecture.name}"
     source = st.selectbox(
-        "Begins", list(WEIGHT_SOURCES), key=key, index=1, format_func=lambda name: WEIGHT_SOURCES[name]
+        "Initial weights", list(WEIGHT_SOURCES), key=key, index=1, format_func=lambda name: WEIGHT_SOURCES[name]
     )
     if source == "imagenet":
         st.caption("They are fetched from keras.io once. Without a network choose another beginning.")
@@ -175,7 +175,7 @@ def _choose_weights(architecture: ArchitectureInfo, errors: list[str]) -> str:
 def _choose_init_from(architecture: ArchitectureInfo, errors: list[str]) -> str:
     """Enter the classifier or the file whose weights a native network begins with; "" for random ones."""
     path = st.text_input(
-        "Begins with the weights of",
+        "Start from",
         key=f"train_init_from_{architecture.name}",
         placeholder="random weights",
         help="The folder of a trained classifier with the same network, or a file of weights.",
@@ -199,17 +199,17 @@ def _choose_teachers(architecture: ArchitectureInfo, defaults: TrainingPlan) -> 
         folder: name if counts[name] == 1 else f"{name}, in {Path(folder).parent}" for folder, name in names.items()
     }
     teachers = st.multiselect(
-        "Taught by",
+        "Teachers",
         list(texts),
         key=key,
         format_func=texts.__getitem__,
-        placeholder="only the labels",
-        help="Classifiers whose predictions count, too, in what it learns; each makes an epoch longer.",
+        placeholder="none",
+        help="Classifiers to distill from; each makes an epoch longer.",
     )
     weight = defaults.distillation_weight
     if teachers:
         weight = st.slider(
-            "Their share",
+            "Distillation weight",
             0.0,
             1.0,
             step=0.05,
@@ -221,9 +221,9 @@ def _choose_teachers(architecture: ArchitectureInfo, defaults: TrainingPlan) -> 
 
 def _choose_augmentation(architecture: ArchitectureInfo, defaults: TrainingPlan) -> dict[str, Any]:
     name = architecture.name
-    with st.expander("Change the faces a little, differently in every epoch", icon=":material/auto_awesome:"):
+    with st.expander("Data augmentation", icon=":material/auto_awesome:"):
         flip = st.toggle(
-            "From both sides in turn",
+            "Mirror",
             **with_default(f"train_horizontal_flip_{name}", defaults.horizontal_flip),
             disabled="horizontal_flip" in architecture.locked_fields,
         )

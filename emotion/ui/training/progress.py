@@ -63,7 +63,7 @@ def _show_waiting(run: RunSummary) -> None:
         st.markdown(
             f":material/hourglass_empty: **{messages.escape_markdown(run.name)}** waits for its turn", width="stretch"
         )
-        _show_button("Take it out", ":material/close:", "out", run, manager.stop)
+        _show_button("Remove from queue", ":material/close:", "out", run, manager.stop)
 
 
 def _show_running(run: RunSummary) -> None:
@@ -72,11 +72,11 @@ def _show_running(run: RunSummary) -> None:
     st.progress(_compute_progress(run, steps), messages.escape_markdown(_format_status(run, steps)))
     with st.container(horizontal=True):
         if run.state == "paused":
-            _show_button("Go on", ":material/play_arrow:", "go", run, manager.unpause)
+            _show_button("Resume", ":material/play_arrow:", "go", run, manager.unpause)
         else:
             _show_button("Pause", ":material/pause:", "pause", run, manager.pause)
-        _show_button("Stop and keep", ":material/done:", "keep", run, _stop_and_keep)
-        _show_button("Stop for now", ":material/stop:", "stop", run, manager.stop)
+        _show_button("Finish now", ":material/done:", "keep", run, _stop_and_keep)
+        _show_button("Stop (resumable)", ":material/stop:", "stop", run, manager.stop)
     warning = tables.detect_overfitting(history, run.epochs)
     if warning:
         st.warning(warning, icon=":material/trending_down:")
@@ -84,12 +84,12 @@ def _show_running(run: RunSummary) -> None:
     label_names = run.config.get("label_names")
     if isinstance(label_names, list):
         show_tracked_examples(run.folder, [str(name) for name in label_names], f"train_examples_{run.folder.name}")
-    st.caption("This page may be closed: the training goes on, and after a stop it can be resumed.")
+    st.caption("You can close this page; training continues.")
 
 
 def _format_status(run: RunSummary, steps: Rows) -> str:
     """Format the status: "Epoch 3 of 20, step 40 of 400 · best so far 35 % in epoch 2 · about 4 min left"."""
-    epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Begins"
+    epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Starting"
     step, total = _get_current_step(run, steps)
     epoch += f", step {step} of {total}" if step else ""
     accuracy = formatting.format_accuracy(run.best_accuracy)
@@ -114,7 +114,7 @@ def _compute_progress(run: RunSummary, steps: Rows) -> float:
 
 def _show_curves(run: RunSummary, history: Rows, steps: Rows) -> None:
     if not history and not steps:
-        st.write(messages.escape_markdown(run.status_text or "It begins; the first figures come in a moment."))
+        st.write(messages.escape_markdown(run.status_text or "Starting; the first values appear in a moment."))
         return
     columns = st.columns(2, gap="large")
     for column, (metric, title) in zip(columns, CURVE_TITLES.items(), strict=True):
@@ -163,7 +163,7 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
     for run in ended[:_MAX_ENDED_RUNS]:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             accuracy = formatting.format_accuracy(run.best_accuracy)
-            best = f" Right on {accuracy} in epoch {run.best_epoch}." if accuracy else ""
+            best = f" Accuracy {accuracy} in epoch {run.best_epoch}." if accuracy else ""
             status = f"{_STATUS_TEXT.get(run.state, run.state)} after {tables.format_epochs(run)} epochs."
             st.markdown(
                 f"**{messages.escape_markdown(run.name)}**  \n"
@@ -173,6 +173,6 @@ def show_ended_runs(runs: list[RunSummary]) -> None:
             if run.can_resume:
                 _show_button("Resume", ":material/play_arrow:", "resume", run, manager.resume)
             _show_button("Dismiss", ":material/close:", "dismiss", run, manager.dismiss)
-            if st.button("Look into it", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
+            if st.button("View", icon=":material/monitoring:", key=f"train_look_{run.folder.name}"):
                 run_table.select_runs(run.folder)
                 st.switch_page("pages/runs.py")

@@ -17,11 +17,11 @@ from emotion.ui import messages
 def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
     """Show the number of parameters, the time and the memory that a training takes."""
     if info is None:
-        st.caption("Time and memory are estimated for a data set that is found.")
+        st.caption("Pick a data set to see time and memory.")
         return
     cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
     columns = st.columns(3)
-    columns[0].metric("Parameters", f"{cost.num_parameters:,}", border=True, help="Numbers that it learns.")
+    columns[0].metric("Parameters", f"{cost.num_parameters:,}", border=True, help="Weights of the network.")
     columns[1].metric(
         "Time, about",
         format_duration(cost.seconds_per_epoch * plan.epochs),
@@ -29,7 +29,7 @@ def show_cost_estimate(plan: TrainingPlan, info: DatasetInfo | None) -> None:
         help=f"{format_duration(cost.seconds_per_epoch)} an epoch, "
         + ("as an earlier run took here." if cost.is_measured else "guessed from the speed of this machine."),
     )
-    columns[2].metric("Memory, about", f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help="While it learns.")
+    columns[2].metric("Memory, about", f"{cost.memory_bytes / 1e9:.1f} GB", border=True, help="During training.")
 
 
 def show_start(plan: TrainingPlan, errors: list[str]) -> None:

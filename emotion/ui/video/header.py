@@ -25,7 +25,7 @@ def show_header(analysis: VideoAnalysis) -> None:
                 "Analyze again",
                 icon=":material/replay:",
                 key="video_again",
-                help="With the current settings of the sidebar; this analysis stays.",
+                help="With the current settings; the old result is kept.",
             )
             show_delete(analysis)
     if should_repeat:

@@ -38,7 +38,7 @@ def select_visible(people: Sequence[Person]) -> list[Person]:
     include_brief = st.toggle(
         f"Show {num_brief} {'face' if num_brief == 1 else 'faces'} seen only briefly",
         key="video_brief",
-        help="For less than half a second: often these are not faces. Tables and files have them in any case.",
+        help="Seen for less than half a second: often not a face. Downloads contain them in any case.",
     )
     return not_hidden if include_brief else longer
 
@@ -89,7 +89,7 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
             st.text_input(
                 f"Name of {person.name}",
                 key=name_key,
-                placeholder=f"{person.name}, a name?",
+                placeholder="Name this person",
                 max_chars=60,
                 label_visibility="collapsed",
                 on_change=lambda: _make_edit_callback(analysis.rename, person.track_id, state[name_key])(),
@@ -104,7 +104,7 @@ def _show_person(analysis: VideoAnalysis, person: Person, others: Sequence[Perso
                 for label, share in [*person.expression_shares.items()][:3]
             ]
             st.caption(messages.escape_markdown(" · ".join(shares)))
-        with st.popover("", icon=":material/more_vert:", help="Hide or merge this face", width="content"):
+        with st.popover("", icon=":material/more_vert:", help="Hide or merge", width="content"):
             _show_menu(analysis, person, others, key)
 
 
@@ -114,24 +114,24 @@ def _show_menu(analysis: VideoAnalysis, person: Person, others: Sequence[Person]
         "Hide this face",
         icon=":material/visibility_off:",
         key=f"video_hide_{key}",
-        help="Leaves it out of timeline, charts and all files; out of the video when that is redrawn.",
+        help="Removes the face from the timeline, charts and downloads; from the video when it is redrawn.",
         on_click=_make_edit_callback(analysis.hide, person.track_id),
     )
     names = {other.track_id: other.name for other in others}
     if names:
         st.selectbox(
-            "Is the same person as",
+            "Merge with",
             list(names),
             index=None,
             key=f"video_merge_{key}",
             placeholder="Choose a face",
             format_func=lambda track_id: str(names.get(track_id, track_id)),
-            help="Faces in the same frame are different people and are not offered.",
+            help="Faces that appear in the same frame are different people and are not listed.",
             on_change=lambda: _make_edit_callback(analysis.merge, person.track_id, state[f"video_merge_{key}"])(),
         )
     if person.merged_track_ids:
         st.button(
-            "Take apart again",
+            "Undo merge",
             icon=":material/call_split:",
             key=f"video_split_{key}",
             on_click=_make_edit_callback(analysis.unmerge, person.track_id),
@@ -169,7 +169,7 @@ def make_share_bar(shares: Mapping[str, float]) -> str:
 
 def show_face_counts(analysis: VideoAnalysis) -> None:
     """Show how many faces show each expression over time."""
-    st.markdown("##### All faces", anchors=False)
+    st.markdown("##### Everyone over time", anchors=False)
     alt_text = f"How many faces show what, over {format_clock(analysis.duration)}. Altogether: "
     components.show_chart(
         charts.plot_expressions_over_time(analysis.face_counts(), analysis.duration),
@@ -177,7 +177,7 @@ def show_face_counts(analysis: VideoAnalysis) -> None:
         alt_text=alt_text + selection.format_shares(analysis.expression_shares()),
         on_select=lambda: timeline.seek_from_chart("video_cast"),
     )
-    st.caption("How many faces show what; a click jumps there.")
+    st.caption("Faces per expression; click to seek.")
 
 
 def show_shares(analysis: VideoAnalysis, visible_people: Sequence[Person]) -> None:
@@ -208,12 +208,12 @@ def show_group_shares(analysis: VideoAnalysis) -> None:
     """Show the expressions of an audience over time; nothing with so few faces that single people would be shown."""
     st.markdown("##### Audience", anchors=False)
     min_faces = st.slider(
-        "Only moments with at least so many faces",
+        "Minimum faces in frame",
         2,
         _MAX_GROUP_SIZE,
         MIN_GROUP_FACES,
         key="video_min_faces",
-        help="An audience is more than one or two people: where fewer are seen at once, nothing is shown.",
+        help="Moments with fewer faces are not shown.",
     )
     table = analysis.group_shares(min_faces)
     if not bool(table["share"].notna().any()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from emotion.jobs import job
-from emotion.recognition.annotation import is_drawable
+from emotion.recognition.label_rendering import is_drawable
 from emotion.ui import messages
 from emotion.ui.video import selection
 from emotion.video import library, redraw

@@ -74,14 +74,14 @@ def _show_no_faces(analysis: VideoAnalysis) -> None:
     st.info(
         f"**No face found** in the {analysis.num_frames} frames that were analyzed. What may help:\n"
         "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower face threshold, or a search that finds all; then analyze it again",
+        "- in the sidebar, a lower detection threshold or the search resolution Thorough; then analyze it again",
         icon=":material/person_search:",
     )
 
 
 def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
     """Show downloads, which are made on the click; those with faces only without anonymization."""
-    st.markdown("##### Take away", anchors=False)
+    st.markdown("##### Download", anchors=False)
     stem = serialization.sanitize_filename(analysis.name).rsplit(".", 1)[0] or "video"
 
     def show_download(key: str, label: str, export: Callable[[VideoAnalysis], Any], suffix: str) -> None:
@@ -127,7 +127,7 @@ def _show_subtitles_download(analysis: VideoAnalysis, show_download: Callable[..
 def _show_gif_download(analysis: VideoAnalysis, show_download: Callable[..., None]) -> None:
     """Show the download of a part of the video as a GIF."""
     duration = round(max(analysis.duration, _MIN_RANGE_SECONDS), 1)
-    with st.expander("A part as an animated GIF", icon=":material/gif_box:"):
+    with st.expander("Export a GIF", icon=":material/gif_box:"):
         start, stop = st.slider(
             "From and to, in seconds",
             0.0,

@@ -28,9 +28,9 @@ def _show_progress(analysis: VideoAnalysis) -> None:
         with right:
             st.progress(job_state.fraction, messages.escape_markdown(selection.format_status(analysis)))
             st.markdown(messages.escape_markdown(job_state.message or "Starting"))
-            if st.button("Stop and keep what is done", icon=":material/stop:", key="video_stop"):
+            if st.button("Stop and keep results so far", icon=":material/stop:", key="video_stop"):
                 with st.spinner("Stopping"):
                     job.open_job(analysis.folder).stop()
                 st.rerun()
-            st.caption("This page may be closed: the analysis goes on, and the video stays in the list.")
+            st.caption("You can close this page; the analysis continues.")
         timeline.show_timeline(analysis, analysis.people(), anonymize=anonymize, is_live=True)

@@ -13,7 +13,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from emotion.demo import sample_video
 from emotion.formatting import format_clock, format_percent, format_time_left
 from emotion.jobs.job import Job, JobState
-from emotion.ui import photo_cache, session
+from emotion.ui import session
+from emotion.ui.photos import photo_cache
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoSettings
@@ -29,7 +30,7 @@ _FOLDER_PATTERN: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")  # as `job
 
 
 _STATUS_TEXT: Final = {
-    "stopped": "Stopped before its end",
+    "stopped": "Stopped early",
     "failed": "Could not be analyzed",
     "interrupted": "Interrupted",
 }

@@ -32,10 +32,10 @@ def show_upload() -> None:
             default=selection.EVERY_FRAME,
             required=True,
             key="video_speed",
-            help="Every frame is exact. Fast analyzes about eight frames of each second and misses what is shorter.",
+            help="Fast analyzes about eight frames per second and misses shorter expressions.",
         )
         sample = st.button(
-            "Try a sample",
+            "Sample video",
             icon=":material/movie:",
             key="video_sample",
             help="Twelve seconds made of one photo: one face, moved about.",
@@ -75,7 +75,7 @@ def show_empty() -> None:
         selection.ILLUSTRATION, width="stretch", alt="Three faces as ribbons of expressions over time, and a playhead"
     )
     right.markdown(
-        "- The video with a box and an expression on every face, to play here and to keep\n"
-        "- A timeline: a ribbon for each face, and the highlights; a click jumps there\n"
-        "- Names for the faces, their shares of the time, tables, subtitles, a report"
+        "- The video with a box and an expression on every face\n"
+        "- A timeline for each face, and the highlights; click to seek\n"
+        "- Names, statistics, tables, subtitles and a report"
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from emotion.faces import Face
 from emotion.results import serialization
-from emotion.ui import components, photo_cache, session
+from emotion.ui import components, session
+from emotion.ui.photos import photo_cache
 
 
 def show_annotated_photo(content: bytes, name: str, *, key: str, alt_text: str) -> tuple[Face, ...]:

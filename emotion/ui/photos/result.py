@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -18,7 +19,9 @@ from emotion.recognition.annotation import MAX_FULL_LABELS
 from emotion.recognition.saliency import overlay_class_activation
 from emotion.results import photos, serialization, tables
 from emotion.results.photos import Photo
-from emotion.ui import components, photo_cache, session
+from emotion.results.share_card import MAX_TITLE_LENGTH
+from emotion.ui import components, session
+from emotion.ui.photos import photo_cache
 from emotion.ui.session import SessionSettings
 
 _FACE_PX: Final = 100  # width of an image of the selected face, of which three fit side by side
@@ -108,7 +111,7 @@ def _show_no_faces() -> None:
     st.info(
         "**No face found,** neither upright nor rotated by 90, 180 or 270 degrees. What may help:\n"
         "- faces that are larger, brighter, and seen from the front\n"
-        "- in the sidebar, a lower face threshold, or a search that finds all",
+        "- in the sidebar, a lower detection threshold or the search resolution Thorough",
         icon=":material/person_search:",
     )
 
@@ -136,13 +139,13 @@ def _show_details(photo: Photo, selected: int, settings: SessionSettings) -> Non
     with st.container(horizontal=True):
         st.image(
             photo.analysis.render_crops(anonymize)[selected - 1],
-            "As in the photo",
+            "Photo",
             width=_FACE_PX,
             alt=f"Face {selected}",
         )
         if not anonymize:
             gray = np.repeat(np.repeat(photo.analysis.gray_crops[selected - 1], 4, axis=0), 4, axis=1)
-            st.image(gray, "Input of the classifier", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
+            st.image(gray, "Model input", width=_FACE_PX, alt=f"Face {selected} in gray, 48 by 48 pixels")
             _show_saliency(photo.analysis.gray_crops[selected - 1], face, settings.analyzer_settings.head)
     scores = tables.scores_table(face)
     alt_text = ", ".join(
@@ -158,9 +161,9 @@ def _show_saliency(gray: NDArray[np.uint8], face: Face, head: str | None) -> Non
         label = face.scores.label
         st.image(
             overlay_class_activation(classifier, gray, label, head, _SALIENCY_PX),
-            f"What speaks for {label}",
+            f'Why "{label}"',
             width=_FACE_PX,
-            alt=f"The face, with what speaks for {label} painted over it",
+            alt=f"Heatmap of the parts of the face that drive the label {label}",
         )
 
 
@@ -178,7 +181,7 @@ def show_table(analyzed_photos: list[Photo]) -> None:
 
     percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
     columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
-    with st.expander("All faces in a table", icon=":material/table_rows:"):
+    with st.expander("Table of all faces", icon=":material/table_rows:"):
         st.dataframe(
             table,
             key="photo_table",
@@ -191,12 +194,10 @@ def show_table(analyzed_photos: list[Photo]) -> None:
                 "file": "Photo",
                 "face_index": st.column_config.NumberColumn("Face", width="small"),
                 "display_label": "Expression",
-                "confidence": percent_column(
-                    "Confidence", help="How likely the best guess is, according to the classifier."
-                ),
-                "label": "Best guess",
-                "uncertainty_reason": st.column_config.TextColumn("Why unsure", width="medium"),
-                "detection_score": percent_column("Is a face", help="How certain it is that this is a face at all."),
+                "confidence": percent_column("Confidence", help="Probability of the top label."),
+                "label": "Top label",
+                "uncertainty_reason": st.column_config.TextColumn("Reason", width="medium"),
+                "detection_score": percent_column("Detection score", help="Confidence that this is a face."),
             },
         )
 
@@ -225,8 +226,19 @@ def show_downloads(analyzed_photos: list[Photo], photo: Photo, anonymize: bool) 
         show_download(
             "faces", "Faces", lambda: photos.make_crops_zip(analyzed_photos, anonymize=anonymize), "faces.zip"
         )
+        if photo.faces and st.button("Share card", icon=":material/share:", key="photo_share"):
+            _show_share_card(photo, anonymize)
         show_download("csv", "Table (CSV)", photos.faces_to_csv(analyzed_photos), "faces.csv")
         show_download("json", "Data (JSON)", photos.faces_to_json(analyzed_photos), "faces.json")
+
+
+@st.dialog("Share card", width="large")
+def _show_share_card(photo: Photo, anonymize: bool) -> None:
+    """Offer a card to share, with a title of one's own and a preview."""
+    title = st.text_input("Title", photo.stem, max_chars=MAX_TITLE_LENGTH, key="photo_share_title")
+    card = photos.make_share_card(photo, title, datetime.now().astimezone().date(), anonymize=anonymize)
+    st.image(card, width="stretch", alt=f"Card of {photo.name}: {serialization.format_counts(photo.faces)}")
+    components.download_button("Download", card, f"{photo.stem}-card.png", "photo_share_save")
 
 
 def show_thumbnails(analyzed_photos: list[Photo]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from typing import Final
 
 import streamlit as st
 
 from emotion.results import photos
 from emotion.results.photos import Photo
-from emotion.ui import messages, photo_cache, session, streamlit_workarounds
+from emotion.ui import messages, session
+from emotion.ui.photos import photo_cache
+from emotion.ui.photos.selection import set_photos
 from emotion.ui.synthetic import faces
 
 _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
@@ -18,27 +19,10 @@ _PROGRESS_DELAY_SECONDS: Final = 0.3  # no progress bar for a few quick photos
 state = st.session_state
 
 
-def _set_photos(files: list[tuple[str, bytes]], uploader_id: int, upload_ids: Collection[str] = ()) -> None:
-    """Replace the photos of the page.
-
-    Args:
-        files: Name and content of each photo.
-        uploader_id: Number in the key of the uploader; another number empties it.
-        upload_ids: Ids of the files in the uploader.
-    """
-    for upload_id in set(state.get("photo_uploads", ())) - set(upload_ids):
-        streamlit_workarounds.release_upload(upload_id)
-    if not {content for _, content in files} & {content for _, content in state.get("photo_files", ())}:
-        photo_cache.clear_photos()
-    state.update(
-        photo_files=files, photo_index=1, photo_face=1, photo_uploader_id=uploader_id, photo_uploads=tuple(upload_ids)
-    )
-
-
 def _on_upload(uploader_id: int) -> None:
     """Make the files in the uploader the photos of the page."""
     uploads = state[f"photo_uploader_{uploader_id}"]
-    _set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
+    set_photos([(file.name, file.getvalue()) for file in uploads], uploader_id, [file.file_id for file in uploads])
 
 
 def choose_files() -> list[tuple[str, bytes]]:
@@ -58,17 +42,17 @@ def choose_files() -> list[tuple[str, bytes]]:
         "this machine and are forgotten when the page is closed.",
     )
     with st.container(horizontal=True):
-        if st.button("Try a sample", icon=":material/image:", key="photo_sample"):
-            _set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
+        if st.button("Sample photo", icon=":material/image:", key="photo_sample"):
+            set_photos([photo_cache.read_sample_photo()], uploader_id + 1)
             st.rerun()
         generators, _ = faces.list_generators()
-        if generators and st.button("Try a group", icon=":material/groups:", key="photo_group"):
+        if generators and st.button("Sample group", icon=":material/groups:", key="photo_group"):
             with messages.error_box("the group"):
-                if people := faces.get_synthetic_people():
-                    _set_photos([faces.make_group_photo(people)], uploader_id + 1)
+                if people := faces.get_synthetic_people(session.get_analyzer().classifier):
+                    set_photos([faces.make_group_photo(people)], uploader_id + 1)
                 st.rerun()
         if state.get("photo_files") and st.button("Start over", icon=":material/close:", key="photo_clear"):
-            _set_photos([], uploader_id + 1)
+            set_photos([], uploader_id + 1)
             st.rerun()
     return state.get("photo_files", [])
 
@@ -98,7 +82,7 @@ def show_empty() -> None:
         alt="The sample: an astronaut",
     )
     right.markdown(
-        "- A box with the expression on every face, in photos of one person or of many\n"
-        "- All scores when you point at a face, and the input of the classifier when you choose it\n"
-        "- Images, faces and tables to save"
+        "- The expression on every face, in photos of one person or of many\n"
+        "- Hover over a face for all scores; click it for details\n"
+        "- Download pictures, faces and tables"
     )

@@ -1,0 +1,1 @@
+"""The parts of the Photos page: upload, cache of analyzed photos, annotated photo and results."""
