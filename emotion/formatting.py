@@ -6,8 +6,8 @@ import math
 
 
 def format_percent(fraction: float) -> str:
-    """Format a share as "87 %"; one that is almost 1 as ">99 %"."""
-    return ">99 %" if 0.995 <= fraction < 1 else f"{round(fraction * 100)} %"
+    """Format a share as "87%"; one that is almost 1 as ">99%"."""
+    return ">99%" if 0.995 <= fraction < 1 else f"{round(fraction * 100)}%"
 
 
 def format_clock(seconds: float) -> str:
@@ -23,7 +23,7 @@ def format_clock_tenths(seconds: float) -> str:
 
 
 def format_accuracy(accuracy: float | None) -> str:
-    """Format an accuracy as "71 %"; "" where there is none."""
+    """Format an accuracy as "71%"; "" where there is none."""
     return "" if accuracy is None or not math.isfinite(accuracy) else format_percent(accuracy)
 
 

@@ -23,7 +23,7 @@ class GeneratorReport(TrainingSummary):
 
 
 class Consistency(TypedDict):
-    """Share of synthetic faces that the feature classifier labels as requested, with its 95 % interval."""
+    """Share of synthetic faces that the feature classifier labels as requested, with its 95% interval."""
 
     class_consistency: float
     class_consistency_interval: tuple[float, float]
@@ -96,7 +96,7 @@ class StudyRun(TypedDict):
 
 
 class Interval(TypedDict):
-    """A mean and the ends of its 95 % interval."""
+    """A mean and the ends of its 95% interval."""
 
     mean: float
     low: float

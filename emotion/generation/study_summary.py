@@ -19,11 +19,11 @@ CONDITIONS: Final = {
 }
 _BASELINES: Final = ("augmented", "oversampled")  # the synthetic condition is compared with
 _ALL_FACES: Final = "all faces"  # the metric accuracy; the others are the recall of a label
-_UPPER_QUANTILE: Final = 0.975  # of a 95 % interval
+_UPPER_QUANTILE: Final = 0.975  # of a 95% interval
 
 
 def summarize_runs(runs: Sequence[StudyRun], target_class: str) -> StudySummary:
-    """Return means and 95 % intervals over the seeds, paired differences of the same seeds, and the conclusion."""
+    """Return means and 95% intervals over the seeds, paired differences of the same seeds, and the conclusion."""
     rows: list[StudyRow] = []
     for metric in (_ALL_FACES, *runs[0]["recall"]):
         for condition, description in CONDITIONS.items():
@@ -47,7 +47,7 @@ def summarize_runs(runs: Sequence[StudyRun], target_class: str) -> StudySummary:
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of two or more values and the ends of its 95 % interval by Student's t distribution."""
+    """Return the mean of two or more values and the ends of its 95% interval by Student's t distribution."""
     mean, n = float(np.mean(values)), len(values)
     half_width = float(student_t.ppf(_UPPER_QUANTILE, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return mean, mean - half_width, mean + half_width

@@ -26,7 +26,7 @@ from emotion.storage import atomic_path
 
 _TICKS_PER_SECOND: Final = 90_000  # a multiple of 24, 25, 30 and 60 frames per second, as in most videos
 _DEFAULT_FPS: Final = 25  # for the duration of a single frame
-# 640x360 costs 2.5 ms of one core; "veryfast" takes 3.8 ms for files that look the same and are 40 % smaller. No
+# 640x360 costs 2.5 ms of one core; "veryfast" takes 3.8 ms for files that look the same and are 40% smaller. No
 # B-frames: with uneven frame times they give the file a wrong duration.
 _ENCODER_OPTIONS: Final = {"preset": "superfast", "crf": "25", "bf": "0"}
 _MAX_LAST_STEPS: Final = 1.5  # frame durations up to which the end of the source video ends the last frame

@@ -67,7 +67,7 @@ def _format_track_name(track_id: int, names: Mapping[int, str]) -> str | int:
 
 
 def format_label(prefix: int | str, face: Face, *, short: bool) -> str:
-    """Format the text of a label: "3 happy 87 %", "3 unsure", or only "3"; `prefix` may be a name."""
+    """Format the text of a label: "3 happy 87%", "3 unsure", or only "3"; `prefix` may be a name."""
     if short:
         return str(prefix)
     if face.uncertainty_reason is not None or face.confidence is None:

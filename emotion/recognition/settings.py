@@ -20,7 +20,7 @@ class AnalyzerSettings:
     Attributes:
         detection_threshold: The least score of a face, 0 to 1.
         min_confidence: The least confidence of a label, 0 to 1; one with less is displayed as "unsure". Of the
-            validation faces with a majority, the built-in classifier reaches 0.5 for 91 %, and is right for 87 % of
+            validation faces with a majority, the built-in classifier reaches 0.5 for 91%, and is right for 87% of
             these.
         max_side: Larger images are searched reduced to this long side in pixels, see `search_scale`.
         head: The head of the classifier; the default one of its card for None.

@@ -151,7 +151,7 @@ def accuracy_by_coverage(confidence: NDArray, correct: NDArray[np.bool_]) -> lis
 
 
 def wilson_interval(num_successes: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), which stays inside 0 to 1 for small n."""
+    """Return the 95% interval of a share (Wilson 1927), which stays inside 0 to 1 for small n."""
     if n == 0:
         return 0.0, 1.0
     interval = binomtest(num_successes, n).proportion_ci(_CONFIDENCE_LEVEL, method="wilson")
@@ -186,7 +186,7 @@ def score_head(
         temperature: The temperature of the head.
 
     Returns:
-        `n`, `accuracy`, `accuracy_interval` (95 %), `balanced_accuracy`, `cross_entropy`, `ece` after and
+        `n`, `accuracy`, `accuracy_interval` (95%), `balanced_accuracy`, `cross_entropy`, `ece` after and
         `ece_uncalibrated` before the temperature, `mean_confidence`, `per_class` (`ClassScores` by name), `confusion`
         (rows are labels, columns predictions) and `reliability` (see `reliability_bins`); `n` alone for no rows.
     """

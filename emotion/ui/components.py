@@ -187,7 +187,7 @@ def format_size(size: tuple[int, int]) -> str:
 
 
 def format_prediction(face: Face) -> str:
-    """Format the label of a face: "happy 87 %" or "unsure"."""
+    """Format the label of a face: "happy 87%" or "unsure"."""
     if face.uncertainty_reason is not None or face.confidence is None:
         return face.display_label
     return f"{face.label} {format_percent(face.confidence)}"

@@ -34,7 +34,7 @@ def _choose_settings() -> SessionSettings:
         95,
         50,
         5,
-        format="%d %%",
+        format="%d%%",
         key="side_min_confidence",
         help="Faces with a lower confidence are called unsure. In streams a displayed label stays down to "
         f"{100 * HYSTERESIS:.0f} points below, which prevents flicker.",
@@ -54,7 +54,7 @@ def _choose_settings() -> SessionSettings:
             95,
             60,
             5,
-            format="%d %%",
+            format="%d%%",
             key="side_detection",
             help="Minimum score of a face. Lower finds more faces and more false ones.",
         )

@@ -320,8 +320,8 @@ def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open
 
 
 def check_card(title: str, reason: str, *bars: str) -> None:
-    """That a card with these two longest bars ("● happy 68 %") does not contradict itself, where labels are unsure
-    below 50 %."""
+    """That a card with these two longest bars ("● happy 68%") does not contradict itself, where labels are unsure
+    below 50%."""
     (first, p), (second, q) = ((bar.split()[1], int(bar.split()[2].strip(">"))) for bar in bars)
     label, *share = title.split()[2:]
     if label != UNCERTAIN.name:

@@ -32,7 +32,7 @@ def test_shipped_runs_are_shown(app: str, open_page: Open, width: int) -> None:
     page = open_page(f"{app}/runs", width=width)
     expect(page.locator(CHARTS).first).to_be_visible()
     choose(page, "classifier")
-    expect(page.get_by_text("70.6 %")).to_be_visible()
+    expect(page.get_by_text("70.6%")).to_be_visible()
     choose(page, "classifier")
     choose(page, "glance")
     expect(page.get_by_text("Large and small faces")).to_be_visible()

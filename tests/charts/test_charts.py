@@ -32,9 +32,9 @@ def test_scores_are_sorted_and_have_symbol_name_and_percentage() -> None:
     table = pd.DataFrame({"expression": ["sad", "happy", "neutral"], "probability": [0.126, 0.87, 0.004]})
     chart = charts.plot_scores(table)
     assert [(row["name"], row["text"]) for row in chart_rows(chart)] == [
-        ("● happy", "87 %"),
-        ("■ sad", "13 %"),
-        ("○ neutral", "0 %"),
+        ("● happy", "87%"),
+        ("■ sad", "13%"),
+        ("○ neutral", "0%"),
     ]
     assert list(table["expression"]) == ["sad", "happy", "neutral"], "the table is not modified"
 
@@ -42,7 +42,7 @@ def test_scores_are_sorted_and_have_symbol_name_and_percentage() -> None:
 def test_labels_with_quotes_have_their_percentages() -> None:
     table = pd.DataFrame({"expression": ["don't know", 'so "so"', "back\\slash"], "probability": [0.6, 0.3, 0.1]})
     drawn = vl_convert.vegalite_to_svg(charts.plot_scores(table).to_json())
-    assert all(f">{number} %<" in drawn for number in (60, 30, 10))
+    assert all(f">{number}%<" in drawn for number in (60, 30, 10))
 
 
 def test_scores_have_the_colors_of_the_expressions() -> None:
@@ -91,7 +91,7 @@ def test_charts_do_not_set_a_background() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "0 %"), (0.004, "0 %"), (0.871, "87 %"), (0.9949, "99 %"), (0.997, ">99 %"), (1, "100 %")]
+    ("share", "text"), [(0, "0%"), (0.004, "0%"), (0.871, "87%"), (0.9949, "99%"), (0.997, ">99%"), (1, "100%")]
 )
 def test_shares_are_formatted_in_percent(share: float, text: str) -> None:
     assert format_percent(share) == text
@@ -113,7 +113,7 @@ def test_each_detector_has_a_color_and_a_shape() -> None:
         assert len(set(scale["range"][:2])) == 2
     assert encoding["x"]["scale"]["domain"] == [0, 1]
     assert encoding["y"]["sort"] == ["a"]
-    assert {(row["detector"], row["text"]) for row in chart_rows(chart)} == {("glance", "50 %"), ("haar", "25 %")}
+    assert {(row["detector"], row["text"]) for row in chart_rows(chart)} == {("glance", "50%"), ("haar", "25%")}
 
 
 def test_durations_are_in_milliseconds() -> None:
@@ -126,7 +126,7 @@ def test_each_metric_has_a_line() -> None:
     table = pd.DataFrame({"epoch": [1, 2, 1], "metric": ["a", "a", "b"], "value": [0.5, 0.75, 0.1]})
     chart = charts.plot_accuracy_history(table)
     assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
-    assert [row["text"] for row in chart_rows(chart)] == ["50 %", "75 %", "10 %"]
+    assert [row["text"] for row in chart_rows(chart)] == ["50%", "75%", "10%"]
 
 
 # ------------------------------------------------------------------ videos
@@ -189,7 +189,7 @@ def test_undefined_shares_leave_a_gap() -> None:
     )
     chart = charts.plot_expressions_over_time(table, 2, as_percent=True).to_dict()
     (rows,) = chart["datasets"].values()
-    assert [(row["start"], row["text_label"], row["high"]) for row in rows] == [(0, "75 %", 0.75), (0, "25 %", 1)]
+    assert [(row["start"], row["text_label"], row["high"]) for row in rows] == [(0, "75%", 0.75), (0, "25%", 1)]
     assert chart["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
@@ -231,7 +231,7 @@ def test_predictions_along_a_strip_have_its_positions() -> None:
     assert spec["encoding"]["x"]["axis"]["values"] == [0.1, 0.9]
     assert spec["encoding"]["color"]["scale"]["domain"] == [symbol_and_name("happy"), symbol_and_name("sad")]
     (strip_rows,) = spec["datasets"].values()
-    assert {row["text_label"] for row in strip_rows} == {"70 %", "30 %"}
+    assert {row["text_label"] for row in strip_rows} == {"70%", "30%"}
 
 
 def test_a_line_marks_the_selected_epoch() -> None:
@@ -247,5 +247,5 @@ def test_every_condition_has_its_interval() -> None:
     table = pd.DataFrame(rows, columns=["metric", "condition", "mean", "low", "high"])
     spec = charts.plot_intervals(table, "learned from").to_dict()
     (interval_rows,) = spec["datasets"].values()
-    assert [row["text_label"] for row in interval_rows] == ["50 % (40 % to 60 %)", "55 % (45 % to 65 %)"]
+    assert [row["text_label"] for row in interval_rows] == ["50 % (40% to 60%)", "55 % (45% to 65%)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

@@ -45,7 +45,7 @@ def test_a_growing_history_changes_only_the_rows_of_the_chart() -> None:
 
 def test_the_best_epoch_has_a_ring() -> None:
     assert [row["epoch"] for row in chart_rows(plot_curve(HISTORY)) if row["best"]] == [2.0]
-    assert [row["text"] for row in chart_rows(plot_curve(HISTORY)) if row["best"]] == ["50 %"]
+    assert [row["text"] for row in chart_rows(plot_curve(HISTORY)) if row["best"]] == ["50%"]
 
 
 def test_each_run_has_a_color_and_tooltips_have_unsmoothed_values() -> None:
@@ -54,7 +54,7 @@ def test_each_run_has_a_color_and_tooltips_have_unsmoothed_values() -> None:
     assert spec["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["a", "b"]
     assert spec["layer"][0]["encoding"]["y"]["scale"]["type"] == "linear"
     (rows,) = spec["datasets"].values()
-    assert {row["text"] for row in rows if row["best"]} == {"50 %"}
+    assert {row["text"] for row in rows if row["best"]} == {"50%"}
 
 
 def test_the_axis_of_a_loss_can_be_logarithmic() -> None:

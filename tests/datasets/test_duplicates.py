@@ -113,7 +113,7 @@ def test_few_faces_of_fer2013_are_near_duplicates(real: Dataset) -> None:
     rows = np.random.default_rng(0).permutation(len(real))[:3000]
     groups = group_near_duplicates(real.images[rows])
     near = [(i, j) for i, j in list_pairs(groups) if not (real.images[rows[i]] == real.images[rows[j]]).all()]
-    assert len(near) < 60  # 2 % of the rows, mostly one photo saved twice
+    assert len(near) < 60  # 2% of the rows, mostly one photo saved twice
 
 
 def list_pairs(groups: NDArray[np.intp]) -> Iterator[tuple[int, int]]:

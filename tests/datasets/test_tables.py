@@ -156,7 +156,7 @@ def test_charts_show_every_count() -> None:
     for dark in (False, True):
         (rows,) = plot_label_agreement(tables.agreement_table(votes), dark=dark).to_dict()["datasets"].values()
         angry = {row["majority"]: (row["count"], row["part"]) for row in rows if row["label"] == "angry"}
-        assert (angry["neutral"], angry["angry"], angry["sad"]) == ((1, "33 %"), (2, "67 %"), (0, "0 %"))
+        assert (angry["neutral"], angry["angry"], angry["sad"]) == ((1, "33%"), (2, "67%"), (0, "0%"))
         assert len({row["text_color"] for row in rows}) == (1 if not dark else 2)
 
 

@@ -243,7 +243,7 @@ def test_agreement_view_compares_fer2013_and_ferplus(sets: Path, open_page: Open
     page = open_page("data")
     look(page, "fer", "Label agreement")
     assert "Of 70 faces, 70 have a FER+ label" in page.words
-    assert "99 % of these have the same label" in page.words
+    assert "99% of these have the same label" in page.words
     assert charts(page) == 1
     lines = saved["fer-agreement.csv"].splitlines()
     assert lines[0] == "label,majority,count,share"

@@ -89,9 +89,9 @@ def test_home_shows_the_accuracy_of_the_selected_head(models: Path, open_page: O
     card["metrics"] = {"test": {"ferplus": {"accuracy": 0.866}, "fer2013": {"accuracy": 0.711}}}
     (models / "tiny" / "card.json").write_text(json.dumps(card))
     home = open_page("home")
-    assert "87 % accuracy on test faces" in home.words
+    assert "87% accuracy on test faces" in home.words
     home.app.selectbox(key="side_head_tiny").select_index(1).run()
-    assert "71 % accuracy on test faces" in home.words
+    assert "71% accuracy on test faces" in home.words
 
 
 def test_home_reports_unusable_models(models: Path, open_page: Open) -> None:

@@ -82,8 +82,8 @@ def test_model_card_explains_the_unsure_threshold(measured: dict[str, Any], open
     for wanted in (55, 80):
         page.app.slider(key="side_min_confidence").set_value(wanted).run()
         row = next(r for r in measured["test"]["as_displayed"]["coverage"] if r["threshold"] == wanted / 100)
-        assert f"confidence of {wanted} %, {round(100 * row['coverage'])} % of these faces get a label" in page.words
-        assert f"{round(100 * row['accuracy'])} % of these labels are correct" in page.words
+        assert f"confidence of {wanted}%, {round(100 * row['coverage'])}% of these faces get a label" in page.words
+        assert f"{round(100 * row['accuracy'])}% of these labels are correct" in page.words
 
 
 def test_model_card_omits_missing_metrics(models: Path, open_page: Open) -> None:

@@ -167,7 +167,7 @@ def test_run_has_all_views(runs: Path, look: Any) -> None:
     page = look(make_run(runs / "mine", job="done"))
     assert parts(page) == ANSWERED
     assert charts(page) == 2  # right answers and loss
-    assert "validation accuracy 50 %" in page.words
+    assert "validation accuracy 50%" in page.words
     assert charts(part(page, "By expression")) == 1
     assert charts(part(page, "Robustness")) == 2
     assert charts(part(page, "Examples")) == 1

@@ -216,7 +216,7 @@ def test_metrics_and_study_are_shown(
     page = open_page("synthetic_faces")
     assert (page.app.metric[0].label, page.app.metric[0].value) == (
         f"Predicted as requested by {classifier_name}",
-        "81 %",
+        "81%",
     )
     assert "They *did* not help." in page.words
     assert "5 small networks for each condition, 6 epochs each" in page.words

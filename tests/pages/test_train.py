@@ -76,7 +76,7 @@ def test_training_form_describes_network_and_cost(runs: Path, open_page: Open) -
     assert not page.app.exception
     assert not page.app.error
     assert list(page.app.button_group(key="train_network").options) == [card.name for card in list_architectures()]
-    assert "Reported: 24 % after 5 epochs, 7 labels" in page.words
+    assert "Reported: 24% after 5 epochs, 7 labels" in page.words
     assert [m.label for m in page.app.metric] == ["Parameters", "Time, about", "Memory, about"]
     assert page.app.metric[0].value == f"{list_architectures()[0].num_parameters:,}"
 

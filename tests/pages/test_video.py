@@ -152,7 +152,7 @@ def test_bad_upload_among_several_is_reported(open_page: Open, started: list[Any
     assert [name for name, _, _ in started] == ["a.mp4", "b.mp4"]
     assert len(page.app.error) == 1
     assert f'"{HOSTILE_NAME}" is no video.' in page.words
-    assert "25 %, about 12 s left" in page.words
+    assert "25%, about 12 s left" in page.words
     assert "video" not in page.app.query_params
     page.app.run()
     assert len(started) == 2, "nothing is read a second time"
@@ -237,7 +237,7 @@ def test_running_analysis_shows_its_progress(here: Path, party: Path, add: Add, 
     (here / name / "annotated.mp4").unlink()
     running(here / name)
     page = open_video(name)
-    assert "25 %, about 12 s left" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
+    assert "25%, about 12 s left" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
     timeline = page.shown("video_timeline")
     assert timeline["is_live"]
     assert not timeline["has_player"]
@@ -391,7 +391,7 @@ def test_redraw_shows_its_progress_and_can_be_stopped(
     (here / name / "redraw").mkdir()
     running(here / name / "redraw")
     page = open_video(name)
-    assert "Redrawing the video: 25 %" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
+    assert "Redrawing the video: 25%" in page.app.get("progress")[0].proto.text.replace("\\", "").replace("\u2060", "")
     assert page.app.get("video"), "the old video can be watched meanwhile"
     monkeypatch.setattr(Job, "stop", lambda self: ended(self.folder, "stopped"))
     page.app.button(key="video_redraw_stop").click().run()

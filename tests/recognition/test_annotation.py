@@ -116,8 +116,8 @@ def test_sixty_names_cover_all_custom_symbols() -> None:
     ("face", "long", "short"),
     [
         (Face(Box(0, 0, 9, 9), 0.5), "3 unsure", "3"),
-        (happy(Box(0, 0, 9, 9)), "3 happy 87 %", "3"),
-        (happy(Box(0, 0, 9, 9), 1.0), "3 happy 100 %", "3"),
+        (happy(Box(0, 0, 9, 9)), "3 happy 87%", "3"),
+        (happy(Box(0, 0, 9, 9), 1.0), "3 happy 100%", "3"),
         (happy(Box(0, 0, 9, 9), unsure="dark"), "3 unsure", "3"),
     ],
 )
@@ -134,7 +134,7 @@ def test_many_faces_get_short_labels(monkeypatch: pytest.MonkeyPatch, count: int
         annotation, "render_label", lambda text, *rest: (texts.append(text), label_image(text, *rest))[1]
     )
     annotate(GRAY, [happy(Box(5, 5, 60, 60))] * count)
-    assert texts == [str(n) if short else f"{n} happy 87 %" for n in range(1, count + 1)]
+    assert texts == [str(n) if short else f"{n} happy 87%" for n in range(1, count + 1)]
 
 
 @given(x=st.floats(-60, 380), y=st.floats(-60, 300), side=st.floats(2, 300), data=st.data())

@@ -11,7 +11,7 @@ from emotion.ui import components, messages, models
 @pytest.mark.parametrize(
     "text",
     [
-        "plain words, 87 %",
+        "plain words, 87%",
         ":material/home: :smile: :red[x] $x^2$ **b** _i_ `c` [a](http://b.c) <b>h</b> &amp; ~~s~~",
         "-> <- >= -- ... # 1. a@b.co www.x.org \\n ^[1] | \"q\" 'q' {x} !y",
     ],
@@ -43,10 +43,10 @@ def test_face_texts_are_formatted() -> None:
         Face(Box(0, 0, 9, 9), 0.9, scores=scores),
         Face(Box(0, 0, 9, 9), 0.9, scores=scores, uncertainty_reason="dark"),
     )
-    assert (components.format_prediction(sure), components.format_uncertainty(sure)) == ("happy 87 %", "")
+    assert (components.format_prediction(sure), components.format_uncertainty(sure)) == ("happy 87%", "")
     assert (components.format_prediction(unsure), components.format_uncertainty(unsure)) == (
         "unsure",
-        "Dark. The best guess is happy at 87 %.",
+        "Dark. The best guess is happy at 87%.",
     )
     assert components.format_prediction(Face(Box(0, 0, 9, 9), 0.9)) == "unsure"
 

@@ -30,7 +30,7 @@ def test_each_track_has_a_lane_with_its_latest_symbol() -> None:
     results = make_results((-2.0, 10, "sad", 0.9), (-2.0, 2, "sad", 0.9), (-1.8, 2, "happy", 0.9))
     html = format_ribbon(results)
     assert re.findall(r">(\d+ [●■])</span>", html) == ["2 ●", "10 ■"]
-    assert re.findall(r'title="([^"]+)"', html) == ["■ sad 90 %", "● happy 90 %", "■ sad 90 %"]
+    assert re.findall(r'title="([^"]+)"', html) == ["■ sad 90%", "● happy 90%", "■ sad 90%"]
     assert 'aria-label="The last 30 seconds: happy, sad"' in html
 
 

@@ -119,7 +119,7 @@ def _format_faces_score(title: str, score: LabeledFacesScore) -> str:
         "coverage": score.coverage,
         "accuracy when covered": score.covered_accuracy,
     } | {f"  {label}": recall for label, recall in score.recall.items()}
-    lines = [f"{score.num_images} {title}; {score.num_persons} persons, 95 % intervals over persons"]
+    lines = [f"{score.num_images} {title}; {score.num_persons} persons, 95% intervals over persons"]
     lines += [
         f"{name:<24}{estimate.value:7.1%}  ({estimate.low:.1%} to {estimate.high:.1%})"
         for name, estimate in estimates.items()
@@ -165,7 +165,7 @@ def _format_scores(result: Mapping[str, Any]) -> str:
     lines = [f"{result['split']} split, {result['n']} faces"]
     if "accuracy" in result:
         low, high = result["accuracy_interval"]
-        lines.append(f"accuracy                     {result['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
+        lines.append(f"accuracy                     {result['accuracy']:.1%} (95% interval {low:.1%} to {high:.1%})")
         if result["accuracy_deduplicated"] is not None:
             lines.append(f"  without train duplicates   {result['accuracy_deduplicated']:.1%}")
         lines.append(

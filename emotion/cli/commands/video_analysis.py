@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A GIF may be an image, too; `--as-video` reads any file as a video.
 VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
 _MAX_PEOPLE: Final = 8  # listed for a video; the files hold all of them
-_MIN_SHARE: Final = 0.005  # of an expression that is listed: less is shown as 0 %
+_MIN_SHARE: Final = 0.005  # of an expression that is listed: less is shown as 0%
 
 
 @dataclass(frozen=True)

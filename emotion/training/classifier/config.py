@@ -218,7 +218,7 @@ class TrainingConfig:
     expression_loss_weight: float = 1.0
     face_loss_weight: float = 0.3
     expression_label_weight: float = 0.3  # of the label beside all FER+ votes in the targets of the expression head
-    # A third of the epochs at each side in pixels costs 30 % less than all at the last
+    # A third of the epochs at each side in pixels costs 30% less than all at the last
     # (Howard 2018, progressive resizing).
     progressive_sizes: tuple[int, ...] = (32, 40, 48)
     no_erasing_tail: float = 0.1  # share of the last epochs without erasing

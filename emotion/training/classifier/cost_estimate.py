@@ -43,7 +43,7 @@ def estimate_cost(
 
     Args:
         plan: The training to estimate.
-        num_rows: The number of labeled faces in all splits, about 80 % of which are training faces.
+        num_rows: The number of labeled faces in all splits, about 80% of which are training faces.
         num_classes: The number of classes, for the label set "own".
         runs_folder: A folder with earlier runs; finished epochs of the same network give a better estimate than the
             reference durations.

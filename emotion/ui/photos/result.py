@@ -179,7 +179,7 @@ def show_table(analyzed_photos: list[Photo]) -> None:
         if rows and 0 <= rows[0] < len(positions):
             select_face(*positions[rows[0]])
 
-    percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f %%")
+    percent_column = partial(st.column_config.ProgressColumn, min_value=0, max_value=100, format="%.0f%%")
     columns = ["face_index", "display_label", "confidence", "label", "uncertainty_reason", "detection_score"]
     with st.expander("Table of all faces", icon=":material/table_rows:"):
         st.dataframe(

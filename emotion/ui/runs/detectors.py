@@ -44,7 +44,7 @@ def show_detector_comparison(rows: Sequence[Mapping[str, Any]]) -> None:
             if "negatives" in row
         ]
         explanations = [
-            "- **Average precision**: 100 % would be every face found, and nothing else detected.",
+            "- **Average precision**: 100% would be every face found, and nothing else detected.",
             "- **Recall**: the share of the faces that are found at the threshold that the app starts with.",
             "- Faces count from 16 pixels up. None of these photos was used for training.",
         ]

@@ -93,7 +93,7 @@ def choose_runs(runs: RunsByName) -> dict[str, RunSummary]:
             "in_use": st.column_config.TextColumn("", help="★: the model in use.", width=30),
             "accuracy": st.column_config.ProgressColumn(
                 "accuracy",
-                format="%.1f %%",
+                format="%.1f%%",
                 min_value=0,
                 max_value=100,
                 width=104,

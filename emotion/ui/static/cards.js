@@ -47,7 +47,7 @@ const fillRow = (node, score) => {
   track.lastChild.hidden = score.raw_score === null;
   if (score.raw_score === null) return;
   track.lastChild.style.left = `${100 * score.raw_score}%`;
-  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.raw_score)} %`);
+  track.lastChild.setAttribute("aria-label", `before ${Math.round(100 * score.raw_score)}%`);
 };
 
 const fill = (node, face) => {

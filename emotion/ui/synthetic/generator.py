@@ -106,6 +106,6 @@ def show_augmentation_study(bundle: ModelBundle) -> None:
         f"training faces: without synthetic ones, {study['num_synthetic']:,} real ones are used twice. Of "
         f"{study['num_drawn']:,} faces generated as {config['target_class']}, those were used for which the model "
         f"{messages.escape_markdown(study['filter_classifier'])} predicts it{guided}. Measured on "
-        f"{study['num_held_out']:,} held-out real faces; lines are 95 % intervals."
+        f"{study['num_held_out']:,} held-out real faces; lines are 95% intervals."
     )
     faces.show_download("benefit", "Table (CSV)", lambda: results_tables.to_csv(table), "synthetic-data-study.csv")

@@ -75,7 +75,7 @@ def show_walk(sampler: Sampler, seed: int, label: str, truncation: float) -> Non
 def show_mix(sampler: Sampler, seed: int, label: str, truncation: float) -> None:
     """Show a mixture of two people."""
     other_seed = synthetic_faces.choose_seed("With the seed", "gen_mix_seed", _MIX_SEED)
-    share = st.slider("How much of the second", 0, 100, 50, 5, format="%d %%", key="gen_share") / 100
+    share = st.slider("How much of the second", 0, 100, 50, 5, format="%d%%", key="gen_share") / 100
     (mixed,) = sampler.interpolate_many(seed, other_seed, label, [share], truncation).faces
     ends: FaceImages = synthetic_faces.generate_faces(sampler, (seed, other_seed), label, truncation)
     with st.container(horizontal=True):

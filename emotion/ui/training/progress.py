@@ -88,7 +88,7 @@ def _show_running(run: RunSummary) -> None:
 
 
 def _format_status(run: RunSummary, steps: Rows) -> str:
-    """Format the status: "Epoch 3 of 20, step 40 of 400 · best so far 35 % in epoch 2 · about 4 min left"."""
+    """Format the status: "Epoch 3 of 20, step 40 of 400 · best so far 35% in epoch 2 · about 4 min left"."""
     epoch = f"Epoch {min(run.epoch + 1, run.epochs)} of {run.epochs}" if run.epochs else run.status_text or "Starting"
     step, total = _get_current_step(run, steps)
     epoch += f", step {step} of {total}" if step else ""

@@ -35,7 +35,7 @@ _STATUS_TEXT: Final = {
     "interrupted": "Interrupted",
 }
 
-_MIN_SHARE: Final = 0.005  # rounds to 1 %
+_MIN_SHARE: Final = 0.005  # rounds to 1%
 
 state = st.session_state
 
@@ -97,7 +97,7 @@ def format_status(analysis: VideoAnalysis) -> str:
 
 
 def format_progress(job_state: JobState) -> str:
-    """Format the progress of a running job: "42 %, about 12 s left"."""
+    """Format the progress of a running job: "42%, about 12 s left"."""
     if job_state.total <= 0:
         return job_state.message or "Starting"
     time_left = format_time_left(job_state.seconds_left)
@@ -135,6 +135,6 @@ def format_date(analysis: VideoAnalysis) -> str:
 
 
 def format_shares(shares: Mapping[str, float]) -> str:
-    """Format shares of expressions: "happy 60 %, sad 30 %, unsure 10 %"; shares that round to 0 % are omitted."""
+    """Format shares of expressions: "happy 60%, sad 30%, unsure 10%"; shares that round to 0% are omitted."""
     texts = [f"{label} {format_percent(share)}" for label, share in shares.items() if share >= _MIN_SHARE]
     return ", ".join(texts) or "not analyzed"

@@ -112,7 +112,7 @@ def _round_floats(value: object) -> object:
 
 
 def to_vtt(analysis: VideoAnalysis, track_id: int | None = None) -> str:
-    """Return WebVTT subtitles with one cue "Anna: happy 87 %" per segment of a face.
+    """Return WebVTT subtitles with one cue "Anna: happy 87%" per segment of a face.
 
     Args:
         analysis: The analysis, which may be unfinished.

@@ -119,11 +119,11 @@ def test_subtitles_of_every_face_and_of_one(analysis: VideoAnalysis) -> None:
     assert blocks[0] == "WEBVTT"
     assert blocks[1].startswith("NOTE\nEmotion Studio")
     anna_cues = [
-        "00:00:00.000 --> 00:00:01.000\nAnna: sad 80 %",
+        "00:00:00.000 --> 00:00:01.000\nAnna: sad 80%",
         "00:00:01.000 --> 00:00:02.000\nAnna: unsure",
-        "00:00:02.000 --> 00:00:03.000\nAnna: happy 80 %",
+        "00:00:02.000 --> 00:00:03.000\nAnna: happy 80%",
     ]
-    other_cues = ["00:00:00.500 --> 00:00:01.000\nFace 2: happy 80 %"]
+    other_cues = ["00:00:00.500 --> 00:00:01.000\nFace 2: happy 80%"]
     assert get_cues(exports.to_vtt(analysis)) == [anna_cues[0], *other_cues, *anna_cues[1:]]
     assert (get_cues(exports.to_vtt(analysis, 1)), get_cues(exports.to_vtt(analysis, 2))) == (anna_cues, other_cues)
     analysis.hide(1)
@@ -139,13 +139,13 @@ def test_subtitles_join_merged_faces(analysis: VideoAnalysis) -> None:
     )
     analysis = VideoAnalysis(analysis.folder)
     analysis.merge(2, 1)
-    expected = ["00:00:00.000 --> 00:00:01.000\nFace 1: sad 80 %", "00:00:01.000 --> 00:00:02.000\nFace 1: happy 80 %"]
+    expected = ["00:00:00.000 --> 00:00:01.000\nFace 1: sad 80%", "00:00:01.000 --> 00:00:02.000\nFace 1: happy 80%"]
     assert get_cues(exports.to_vtt(analysis)) == get_cues(exports.to_vtt(analysis, 1)) == expected
 
 
 @pytest.mark.parametrize(
     ("min_confidence", "expected"),
-    [(0.9, ["00:00:00.000 --> 00:00:03.000\nFace 1: unsure"]), (0.8, ["80 %", "unsure", "80 %"])],
+    [(0.9, ["00:00:00.000 --> 00:00:03.000\nFace 1: unsure"]), (0.8, ["80%", "unsure", "80%"])],
 )
 def test_subtitles_replace_uncertain_labels(
     analysis: VideoAnalysis, tiny: ModelBundle, min_confidence: float, expected: list[str]
@@ -166,7 +166,7 @@ def test_names_cannot_add_cues(analysis: VideoAnalysis) -> None:
 
 def test_timestamps_of_long_videos_have_hours(analysis: VideoAnalysis) -> None:
     write_frame_lines(analysis.folder, make_line(0, 3599.5, (1, "sad")), make_line(1, 3600.25, (1, "happy")))
-    assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80 %" in exports.to_vtt(VideoAnalysis(analysis.folder))
+    assert "00:59:59.500 --> 01:00:00.250\nFace 1: sad 80%" in exports.to_vtt(VideoAnalysis(analysis.folder))
 
 
 # ------------------------------------------------------------------ images

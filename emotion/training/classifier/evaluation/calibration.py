@@ -58,7 +58,7 @@ def calibrate_heads(heads: Mapping[str, Any], logits: Mapping[str, NDArray], dat
 
 
 def fit_face_threshold(logits: Mapping[str, NDArray], data: Dataset) -> dict[str, Any] | None:
-    """Return the face head with the threshold that 99 % of the validation faces reach; None without such a head."""
+    """Return the face head with the threshold that 99% of the validation faces reach; None without such a head."""
     if "face" not in logits:
         return None
     validation = data.take(data.rows_in("validation"))

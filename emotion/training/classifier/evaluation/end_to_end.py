@@ -96,7 +96,7 @@ def evaluate_end_to_end(
         on_progress: Called with a text before each analyzer is evaluated.
 
     Returns:
-        A row for each detector with `detector`, `split`, `n` and these rates, each with its 95 % `…_interval`:
+        A row for each detector with `detector`, `split`, `n` and these rates, each with its 95% `…_interval`:
         `detection_rate`, `accuracy_detected`, `accuracy_all` (missed faces count as errors) and `accuracy_crops` (on
         the original crops, without detection). If the displayed head is another one, with FER+ labels, `ferplus` holds
         its rates relative to the majority of the FER+ votes. `false_boxes` is the mean number of boxes per scene

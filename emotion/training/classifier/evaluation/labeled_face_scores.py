@@ -61,7 +61,7 @@ class RecognizedFaces(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; NaN where nothing could be measured."""
+    """A value and its 95% interval; NaN where nothing could be measured."""
 
     value: float
     low: float
