@@ -208,6 +208,11 @@ def test_live_page_shows_an_example_before_the_start(live: Any, rtc: Rtc) -> Non
     assert requested["async_processing"] is False, "the library's own thread sends the first frames without a blur"
     assert requested["video_html_attrs"]["muted"]
     assert "desired_playing_state" not in requested, "it begins with a click"
+    assert live.shown("live_camera_start") is None
+
+
+def test_camera_starts_with_the_page_after_a_click_on_home(rtc: Rtc, open_page: Open) -> None:
+    assert open_page("webcam", {"live_autostart": True}).shown("live_camera_start") == {"label": "Enable camera"}
 
 
 def test_fragments_keep_their_ids(rtc: Rtc, painted: None, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,15 @@ from streamlit_webrtc.relay import get_global_relay
 
 from emotion.demo.camera import SyntheticFacesCamera
 from emotion.live.session import LiveSession
-from emotion.ui import session, streamlit_workarounds
+from emotion.ui import components, session, streamlit_workarounds
 from emotion.ui.live import ice_servers
 from emotion.ui.live.controller import LiveController
 from emotion.ui.live.demo_camera import get_demo_camera
 
 AUTOSTART_KEY: Final = "live_autostart"  # in the session state: the camera starts with the page
 _FPS: Final = 30
+_START_LABEL: Final = "Enable camera"
+_CAMERA_START: Final = components.load_component("camera_start")
 
 
 def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
@@ -30,8 +32,13 @@ def show_camera(controller: LiveController, size: tuple[int, int]) -> None:
         key=f"live_camera_{size[0]}",
         mode=webrtc.WebRtcMode.SENDRECV,
         media_stream_constraints={"video": video, "audio": False},
-        desired_playing_state=True if st.session_state.get(AUTOSTART_KEY) else None,
     )
+    if st.session_state.get(AUTOSTART_KEY):
+        _CAMERA_START(key="live_camera_start", data={"label": _START_LABEL}, on_done_change=_end_autostart)
+
+
+def _end_autostart() -> None:
+    st.session_state.pop(AUTOSTART_KEY, None)
 
 
 def show_demo(controller: LiveController) -> None:
@@ -76,13 +83,11 @@ def _show_stream(controller: LiveController, *, key: str, mode: Any, **kwargs: A
             "playsInline": True,
             "style": {"width": "100%", "borderRadius": "8px"},
         },
-        translations={"start": "Enable camera", "stop": "Stop", "select_device": "Choose camera"},
+        translations={"start": _START_LABEL, "stop": "Stop", "select_device": "Choose camera"},
         media_toggle_controls=False,
         **kwargs,
     )
     is_playing, is_signaling = context.state
-    if is_playing:
-        st.session_state.pop(AUTOSTART_KEY, None)
     controller.update_connection(is_requested=is_playing or is_signaling, is_connected=is_playing)
 
 
