@@ -1,0 +1,141 @@
+"""Workers as actors of a Ray cluster.
+
+Ray reports nothing to its makers and opens no dashboard. Actors send their results through Ray's object store to this
+process, which alone writes, so that the machines of the cluster need no common disk for the results.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Final
+
+from emotion.archive.engines.engine import LostPiece, Outcome
+from emotion.archive.pieces import Piece
+from emotion.archive.settings import ArchiveRequest
+from emotion.archive.worker import ArchiveWorker
+from emotion.environment import IS_INSTALLED, WORKSPACE_VAR, get_workspace
+from emotion.errors import EmotionError, JobError
+from emotion.storage import PROJECT_ROOT
+
+_LOCAL_ADDRESS: Final = "127.0.0.1"  # of a cluster that is started for one run: it opens no port to the network
+_OFF: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "0"}
+_MAX_START_FAILURES: Final = 3  # in a row, of actors that end before they are ready
+
+
+class RayEngine:
+    """See `Engine`.
+
+    Args:
+        request: What the workers do.
+        address: Of the cluster: "auto", HOST:PORT or ray://HOST:PORT; None starts one on this machine.
+        num_workers: The number of actors; None for one on each core of the cluster.
+
+    Raises:
+        JobError: Ray is not installed, the cluster cannot be reached, or it has no core.
+    """
+
+    def __init__(self, request: ArchiveRequest, address: str | None = None, num_workers: int | None = None) -> None:
+        self._ray = _connect(address, num_workers)
+        self._request, self._num_start_failures = request, 0
+        self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(ArchiveWorker)
+        self._num_workers = num_workers or int(self._ray.cluster_resources().get("CPU", 0))
+        if self._num_workers < 1:
+            raise JobError(f"The cluster at {address} has no core: add a machine with `ray start`.")
+        self._idle: list[Any] = [self._start_actor() for _ in range(self._num_workers)]
+        self._running: dict[Any, tuple[Any, Piece]] = {}  # actor and piece by the reference of the result
+
+    @property
+    def num_workers(self) -> int:
+        """How many pieces may be submitted and not yet returned."""
+        return self._num_workers
+
+    def submit(self, piece: Piece) -> None:
+        """Start a piece on an idle worker."""
+        actor = self._idle.pop(0)
+        self._running[actor.process.remote(piece)] = actor, piece
+
+    def wait(self, seconds: float) -> Sequence[Outcome]:
+        """Return the outcomes of the pieces that ended, after at most `seconds`; see `Engine.wait`."""
+        references = list(self._running)
+        ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        if not ready:
+            ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
+        return [self._receive(reference) for reference in ready]
+
+    def close(self) -> None:
+        """End all workers, and the cluster where it was started for this run."""
+        for actor in (*self._idle, *(actor for actor, _ in self._running.values())):
+            self._ray.kill(actor)
+        self._ray.shutdown()
+
+    def _receive(self, reference: Any) -> Outcome:
+        actor, piece = self._running.pop(reference)
+        exceptions = self._ray.exceptions
+        try:
+            result = self._ray.get(reference)
+        except exceptions.RayTaskError as error:  # the worker lives, and the program has a defect there
+            raise error.as_instanceof_cause() from error
+        except exceptions.ActorDiedError as error:
+            self._raise_start_error(error)
+            self._idle.append(self._start_actor())
+            return LostPiece(piece)
+        except (exceptions.RayActorError, exceptions.ObjectLostError):
+            self._idle.append(self._start_actor())
+            return LostPiece(piece)
+        self._num_start_failures = 0
+        self._idle.append(actor)
+        return result
+
+    def _raise_start_error(self, error: Exception) -> None:
+        """Raise the error with which an actor could not start: it would be the same for the next one."""
+        cause = getattr(error, "cause", None) or error.__cause__
+        text = str(error)
+        if isinstance(cause, EmotionError):
+            raise cause
+        if "EmotionError" in text:
+            raise JobError(text)
+
+    def _start_actor(self) -> Any:
+        return self._actor_class.remote(self._request)
+
+
+def _connect(address: str | None, num_workers: int | None) -> ModuleType:
+    os.environ.update(_OFF)  # before Ray is imported, which reads them then
+    try:
+        import ray
+    except ImportError as error:
+        raise JobError(
+            "The engine ray needs the package ray: install it with `pip install emotion-studio[cluster]`, or use the engine "
+            "local."
+        ) from error
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": _make_environment()}
+    if address is None:
+        options |= {"num_cpus": num_workers, "include_dashboard": False, "_node_ip_address": _LOCAL_ADDRESS}
+        address = "local"
+    try:
+        ray.init(address=address, **options)
+    except Exception as error:
+        # No list of types: connection errors of gRPC, timeouts and mismatched versions have no common class.
+        raise JobError(
+            f"No Ray cluster can be used at {address} ({_first_line(error)}): start one with `ray start`, and install the "
+            "same versions of Python and Ray on all machines."
+        ) from error
+    return ray
+
+
+def _make_environment() -> dict[str, Any]:
+    """Return the environment of the actors: this checkout, where the package is not installed, and no telemetry."""
+    variables = dict(_OFF)
+    if not IS_INSTALLED:
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
+        variables[WORKSPACE_VAR] = str(get_workspace())
+    if sys.flags.utf8_mode:
+        variables["PYTHONUTF8"] = "1"
+    return {"env_vars": variables}
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
