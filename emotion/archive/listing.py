@@ -110,7 +110,9 @@ def _iter_list_file(list_file: Path) -> Iterator[SourceFile]:
                 yield from _iter_remote(line)
             elif line:
                 path = os.path.join(list_file.parent, line)
-                yield from [_make_file(os.path.abspath(path), _require_kind(path))] if _is_plain(path) else _iter_path(path)
+                yield from (
+                    [_make_file(os.path.abspath(path), _require_kind(path))] if _is_plain(path) else _iter_path(path)
+                )
 
 
 def _is_plain(path: str) -> bool:

@@ -98,9 +98,7 @@ class PieceWriter:
             return
         if table not in self._writers:
             self._buffers[table] = io.BytesIO()
-            self._writers[table] = pq.ParquetWriter(
-                self._buffers[table], self._schemas[table], compression=COMPRESSION
-            )
+            self._writers[table] = pq.ParquetWriter(self._buffers[table], self._schemas[table], compression=COMPRESSION)
         self._writers[table].write_table(pa.Table.from_pylist(list(self._rows[table]), self._schemas[table]))
         self._rows[table].clear()
 

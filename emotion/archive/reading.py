@@ -110,7 +110,9 @@ class SourceReader:
         except FileNotFoundError as error:
             raise error_class(f"{label} was not found: check the name and the folder.") from error
         except OSError as error:
-            raise error_class(f"{label} cannot be opened ({error.strerror or error}): check its permissions.") from error
+            raise error_class(
+                f"{label} cannot be opened ({error.strerror or error}): check its permissions."
+            ) from error
         except Exception as error:
             # No list of types: damaged members raise BadZipFile, TarError, zlib.error, NotImplementedError and more.
             self._close()  # a stream that failed within a member has no known position
@@ -128,7 +130,7 @@ class SourceReader:
             entry = self._zip.getinfo(file.member)
             limit = DEFAULT_LIMITS.max_bytes if file.kind == IMAGE else _MAX_VIDEO_BYTES
             if reason := explain_zip_skip(entry, max_bytes=limit):
-                raise DataError(f"{label} in {Path(file.location).name} is not read, since {reason}: unpack it first.")
+                raise DataError(f"{label} in {Path(file.location).name} is not read, since {reason}: check it by hand.")
             with self._zip.open(entry) as stream:
                 yield stream
         elif file.offset >= 0:
@@ -142,7 +144,7 @@ class SourceReader:
         for is_from_start in (False, True):
             if self._tar is None or is_from_start:
                 archive.seek(0)
-                self._tar = tarfile.open(fileobj=archive, mode="r|*")
+                self._tar = self._stack.enter_context(_open_tar_stream(archive))
             for entry in self._tar:
                 self._tar.members = []  # type: ignore[assignment]  # otherwise it keeps all entries in memory
                 if entry.name == file.member and entry.isreg():
@@ -154,6 +156,12 @@ class SourceReader:
     def _close(self) -> None:
         self._stack.close()
         self._open_location, self._zip, self._tar, self._file = "", None, None, None
+
+
+@contextmanager
+def _open_tar_stream(archive: BinaryIO) -> Iterator[tarfile.TarFile]:
+    with tarfile.open(fileobj=archive, mode="r|*") as tar:
+        yield tar
 
 
 def _check_unchanged(file: SourceFile) -> None:

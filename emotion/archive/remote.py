@@ -12,7 +12,7 @@ from emotion.errors import DataError
 
 _NS_PER_SECOND: Final = 10**9
 _TIME_KEYS: Final = ("mtime", "LastModified", "last_modified", "updated", "created")  # as different storages name it
-_GLOB_CHARACTERS: Final = "*?["
+_GLOB_CHARACTER: Final = "*"  # the others of patterns are frequent in URLs
 
 
 class RemoteFile(NamedTuple):
@@ -35,7 +35,8 @@ def open_binary(location: str) -> BinaryIO:
     with _convert_errors(location):
         import fsspec
 
-        return cast(BinaryIO, fsspec.open(location, "rb").open())
+        filesystem, path = fsspec.core.url_to_fs(location)
+        return cast(BinaryIO, filesystem.open(path, "rb"))
 
 
 def list_files(url: str) -> list[RemoteFile]:
@@ -48,7 +49,7 @@ def list_files(url: str) -> list[RemoteFile]:
         import fsspec
 
         filesystem, path = fsspec.core.url_to_fs(url)
-        if any(character in path for character in _GLOB_CHARACTERS):
+        if _GLOB_CHARACTER in path:
             found: dict[str, dict[str, Any]] = filesystem.glob(path, detail=True)
         elif filesystem.isdir(path):
             found = filesystem.find(path, detail=True)

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from emotion.archive.pieces import PieceResult, PieceWriter, Piece
+from emotion.archive.pieces import Piece, PieceResult, PieceWriter
 from emotion.archive.schemas import ERRORS, FILES
 from emotion.archive.source_files import SourceFile
 from emotion.faces import Face

@@ -28,7 +28,7 @@ from emotion.storage import require_free_space
 _WAIT_SECONDS: Final = 0.2  # for results, between two checks of whether to stop
 _MAX_LOSSES: Final = 2  # of one piece; then each of its files is analyzed alone, and given up after so many losses
 _MIN_FREE_BYTES: Final = 100_000_000
-_RATE_SECONDS: Final = 30.0  # over which files a second are measured
+_RATE_SECONDS: Final = 60.0  # over which files a second are measured
 _LOST_MESSAGE: Final = (
     "{name} ended its worker twice: it needs more memory than there is, or the program has a defect, see its log."
 )
@@ -104,8 +104,8 @@ class ArchiveRun:
             return self._run(make_engine, reporter)
         except OSError as error:
             raise ResultFolderError(
-                f"{self.folder} cannot be written to ({error.strerror or error}): what is done is kept; make room and run "
-                "the same command again."
+                f"{self.folder} cannot be written to ({error.strerror or error}): what is done is kept; make room and "
+                "run the same command again."
             ) from error
 
     def _run(self, make_engine: Callable[[], Engine], reporter: JobReporter) -> ArchiveSummary:
@@ -125,7 +125,6 @@ class ArchiveRun:
         if before.files < num_sources:
             engine = make_engine()
             try:
-                progress.start()
                 self._analyze(engine, done, progress)
             finally:
                 engine.close()
@@ -147,11 +146,10 @@ class ArchiveRun:
 
     def _analyze(self, engine: Engine, done: set[int], progress: _Progress) -> None:
         scheduler = _Scheduler(piece for piece in self._store.iter_pieces() if piece.number not in done)
-        while not progress.reporter.stop_requested:
-            while scheduler.num_running < engine.num_workers and (piece := scheduler.take()) is not None:
+        while not progress.reporter.stop_requested and not scheduler.is_finished:
+            while engine.num_idle and (piece := scheduler.take()) is not None:
+                progress.start()
                 engine.submit(piece)
-            if not scheduler.num_running:
-                return
             for outcome in engine.wait(_WAIT_SECONDS):
                 if progress.reporter.stop_requested:  # a worker that ends by the same signal is no lost one
                     return
@@ -178,21 +176,30 @@ class _Scheduler:
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
+        self._next = next(pieces, None)
         self._retries: deque[Piece] = deque()
         self._losses: Counter[tuple[int, int, int]] = Counter()
         self._parts: dict[int, list[PieceResult]] = {}  # of the pieces that are split
         self._num_parts: dict[int, int] = {}
-        self.num_running = 0
+        self._num_running = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every piece has its result."""
+        return not self._num_running and not self._retries and self._next is None
 
     def take(self) -> Piece | None:
         """Return the next piece to run, None where there is none at the moment."""
-        piece = self._retries.popleft() if self._retries else next(self._pieces, None)
-        self.num_running += piece is not None
+        if self._retries:
+            piece: Piece | None = self._retries.popleft()
+        else:
+            piece, self._next = self._next, next(self._pieces, None)
+        self._num_running += piece is not None
         return piece
 
     def resolve(self, outcome: PieceResult | LostPiece) -> Iterator[PieceResult]:
         """Take an outcome, and yield the results of a whole piece that can be committed."""
-        self.num_running -= 1
+        self._num_running -= 1
         if isinstance(outcome, LostPiece):
             result = self._retry(outcome.piece)
             if result is None:
@@ -231,10 +238,10 @@ class _Progress:
         self._recent: deque[tuple[float, int]] = deque()  # time and files
 
     def start(self) -> None:
-        """Begin to measure the time."""
-        self._started = self._ended = time.monotonic()
-        self._recent.append((self._started, self.totals.files))
-        self.report()
+        """Begin to measure the time, at the first call."""
+        if not self._recent:
+            self._started = self._ended = time.monotonic()
+            self._recent.append((self._started, self.totals.files))
 
     @property
     def seconds(self) -> float:
@@ -251,6 +258,9 @@ class _Progress:
 
     def report(self) -> None:
         """Report the counts."""
+        if not self._recent:
+            self.reporter.progress(self.totals.files, self._num_sources, "Starting the workers")
+            return
         (first, files_then), (last, files_now) = self._recent[0], self._recent[-1]
         rate = (files_now - files_then) / (last - first) if last > first else 0.0
         message = f"{self.totals.files:,} of {self._num_sources:,} files"
@@ -267,4 +277,3 @@ def _check_settings(folder: Path, earlier: Mapping[str, Any], settings: Mapping[
         raise ResultFolderError(
             f"{folder} holds an analysis with another {names}; choose another folder, or give the same ones to go on."
         )
-

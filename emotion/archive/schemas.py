@@ -1,7 +1,7 @@
 """The tables of an archive analysis: their names, columns and types.
 
-    files    one row for each image or video       faces   one row for each face of an image
-    errors   one row for each file with a problem  videos  one row for each face in each processed frame of a video
+files    one row for each image or video       faces   one row for each face of an image
+errors   one row for each file with a problem  videos  one row for each face in each processed frame of a video
 """
 
 from __future__ import annotations

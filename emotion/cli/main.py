@@ -51,7 +51,19 @@ def cli(workspace: Path | None) -> None:
         set_workspace(workspace)
 
 
-for _command in (analyze, analyze_archive, video, dataset, classifier, detector, generator, runs, models, benchmark, app):
+for _command in (
+    analyze,
+    analyze_archive,
+    video,
+    dataset,
+    classifier,
+    detector,
+    generator,
+    runs,
+    models,
+    benchmark,
+    app,
+):
     cli.add_command(_command)
 
 

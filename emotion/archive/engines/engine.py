@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from emotion.archive.pieces import Piece, PieceResult
+
+MAX_START_FAILURES: Final = 3  # in a row, of workers that end before they are ready
+START_ADVICE: Final = "give fewer workers, or free memory"
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Engine(Protocol):
     """Runs pieces on workers, one piece at a time on each; lost workers are replaced."""
 
     @property
-    def num_workers(self) -> int:
-        """How many pieces may be submitted and not yet returned."""
+    def num_idle(self) -> int:
+        """How many workers are ready and have nothing to do."""
         ...
 
     def submit(self, piece: Piece) -> None:
@@ -32,7 +35,7 @@ class Engine(Protocol):
         ...
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        """Return the outcomes of the pieces that ended, after at most `seconds`.
+        """Return the outcomes of the pieces that ended, none after at most `seconds` or when a worker becomes ready.
 
         Raises:
             EmotionError: A worker cannot be started, or has another version of the program or of a model.

@@ -15,14 +15,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Final
 
-from emotion.archive.engines.engine import LostPiece, Outcome
+from emotion.archive.engines.engine import MAX_START_FAILURES, START_ADVICE, LostPiece, Outcome
 from emotion.archive.pieces import Piece, PieceResult
 from emotion.archive.settings import ArchiveRequest
 from emotion.archive.worker import ArchiveWorker
 from emotion.errors import EmotionError, JobError
 
 _JOIN_SECONDS: Final = 5.0  # for a process that is being ended
-_MAX_START_FAILURES: Final = 3  # in a row, of workers that end before they are ready
 _CONTEXT: Final = multiprocessing.get_context("spawn")  # a forked process would inherit locks of other threads
 
 
@@ -40,19 +39,19 @@ class LocalEngine:
         self._workers = [_WorkerProcess(request) for _ in range(num_workers)]
 
     @property
-    def num_workers(self) -> int:
-        """How many pieces may be submitted and not yet returned."""
-        return len(self._workers)
+    def num_idle(self) -> int:
+        """How many workers are ready and have nothing to do."""
+        return sum(worker.is_idle for worker in self._workers)
 
     def submit(self, piece: Piece) -> None:
         """Start a piece on an idle worker."""
-        worker = next(worker for worker in self._workers if worker.piece is None)
+        worker = next(worker for worker in self._workers if worker.is_idle)
         worker.piece = piece
         with suppress(OSError):  # it has ended, which `wait` finds out
             worker.connection.send(piece)
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        """Return the outcomes of the pieces that ended, after at most `seconds`; see `Engine.wait`."""
+        """Return the outcomes of the pieces that ended; see `Engine.wait`."""
         wait([worker.connection for worker in self._workers], seconds)
         outcomes = [self._receive(index) for index, worker in enumerate(self._workers) if worker.has_message()]
         return [outcome for outcome in outcomes if outcome is not None]
@@ -83,13 +82,9 @@ class LocalEngine:
         lost = self._workers[index]
         lost.connection.close()
         lost.process.join(_JOIN_SECONDS)
-        if not lost.is_ready:
-            self._num_start_failures += 1
-            if self._num_start_failures >= _MAX_START_FAILURES:
-                raise JobError(
-                    f"Workers end before they are ready (exit code {lost.process.exitcode}): give fewer workers, or free "
-                    "memory."
-                )
+        self._num_start_failures += not lost.is_ready
+        if self._num_start_failures >= MAX_START_FAILURES:
+            raise JobError(f"Workers end before they are ready (exit code {lost.process.exitcode}): {START_ADVICE}.")
         self._workers[index] = _WorkerProcess(self._request)
         return None if lost.piece is None else LostPiece(lost.piece)
 
@@ -104,6 +99,11 @@ class _WorkerProcess:
         child.close()  # so that the end of the process ends the pipe
         self.piece: Piece | None = None
         self.is_ready = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the process is ready and has nothing to do."""
+        return self.is_ready and self.piece is None
 
     def has_message(self) -> bool:
         """Return whether the process sent a message or ended."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final
 
-from emotion.archive.engines.engine import LostPiece, Outcome
+from emotion.archive.engines.engine import MAX_START_FAILURES, START_ADVICE, LostPiece, Outcome
 from emotion.archive.pieces import Piece
 from emotion.archive.settings import ArchiveRequest
 from emotion.archive.worker import ArchiveWorker
@@ -22,7 +22,6 @@ from emotion.storage import PROJECT_ROOT
 
 _LOCAL_ADDRESS: Final = "127.0.0.1"  # of a cluster that is started for one run: it opens no port to the network
 _OFF: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "0"}
-_MAX_START_FAILURES: Final = 3  # in a row, of actors that end before they are ready
 
 
 class RayEngine:
@@ -41,16 +40,19 @@ class RayEngine:
         self._ray = _connect(address, num_workers)
         self._request, self._num_start_failures = request, 0
         self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(ArchiveWorker)
-        self._num_workers = num_workers or int(self._ray.cluster_resources().get("CPU", 0))
-        if self._num_workers < 1:
+        num_cores = int(self._ray.cluster_resources().get("CPU", 0))
+        if num_cores < 1:
             raise JobError(f"The cluster at {address} has no core: add a machine with `ray start`.")
-        self._idle: list[Any] = [self._start_actor() for _ in range(self._num_workers)]
+        self._idle: list[Any] = []
+        self._starting: dict[Any, Any] = {}  # actor by the reference that is ready with it
         self._running: dict[Any, tuple[Any, Piece]] = {}  # actor and piece by the reference of the result
+        for _ in range(min(num_workers or num_cores, num_cores)):
+            self._start_actor()
 
     @property
-    def num_workers(self) -> int:
-        """How many pieces may be submitted and not yet returned."""
-        return self._num_workers
+    def num_idle(self) -> int:
+        """How many workers are ready and have nothing to do."""
+        return len(self._idle)
 
     def submit(self, piece: Piece) -> None:
         """Start a piece on an idle worker."""
@@ -58,48 +60,63 @@ class RayEngine:
         self._running[actor.process.remote(piece)] = actor, piece
 
     def wait(self, seconds: float) -> Sequence[Outcome]:
-        """Return the outcomes of the pieces that ended, after at most `seconds`; see `Engine.wait`."""
-        references = list(self._running)
-        ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-        if not ready:
-            ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
-        return [self._receive(reference) for reference in ready]
+        """Return the outcomes of the pieces that ended; see `Engine.wait`."""
+        references = [*self._running, *self._starting]
+        ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
+        if ready:  # perhaps more than one
+            ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+        for reference in ready:
+            if reference in self._starting:
+                self._finish_start(reference)
+        return [self._receive(reference) for reference in ready if reference in self._running]
 
     def close(self) -> None:
         """End all workers, and the cluster where it was started for this run."""
-        for actor in (*self._idle, *(actor for actor, _ in self._running.values())):
+        for actor in (*self._idle, *self._starting.values(), *(actor for actor, _ in self._running.values())):
             self._ray.kill(actor)
         self._ray.shutdown()
 
+    def _start_actor(self) -> None:
+        actor = self._actor_class.remote(self._request)
+        self._starting[actor.__ray_ready__.remote()] = actor
+
+    def _finish_start(self, reference: Any) -> None:
+        """Take an actor that is ready; an error of its start would be the same for the next one, and is raised."""
+        actor = self._starting.pop(reference)
+        try:
+            self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            if problem := _find_problem(error):
+                raise problem from error
+            self._num_start_failures += 1
+            if self._num_start_failures >= MAX_START_FAILURES:
+                raise JobError(
+                    f"Workers end before they are ready ({_first_line(error)}): {START_ADVICE}, or install the same "
+                    "version on all machines."
+                ) from error
+            self._start_actor()
+            return
+        self._num_start_failures = 0
+        self._idle.append(actor)
+
     def _receive(self, reference: Any) -> Outcome:
         actor, piece = self._running.pop(reference)
-        exceptions = self._ray.exceptions
         try:
             result = self._ray.get(reference)
-        except exceptions.RayTaskError as error:  # the worker lives, and the program has a defect there
-            raise error.as_instanceof_cause() from error
-        except exceptions.ActorDiedError as error:
-            self._raise_start_error(error)
-            self._idle.append(self._start_actor())
+        except self._ray.exceptions.RayError:  # the actor or its machine is gone, or the program has a defect there
+            self._ray.kill(actor)
+            self._start_actor()
             return LostPiece(piece)
-        except (exceptions.RayActorError, exceptions.ObjectLostError):
-            self._idle.append(self._start_actor())
-            return LostPiece(piece)
-        self._num_start_failures = 0
         self._idle.append(actor)
         return result
 
-    def _raise_start_error(self, error: Exception) -> None:
-        """Raise the error with which an actor could not start: it would be the same for the next one."""
-        cause = getattr(error, "cause", None) or error.__cause__
-        text = str(error)
-        if isinstance(cause, EmotionError):
-            raise cause
-        if "EmotionError" in text:
-            raise JobError(text)
 
-    def _start_actor(self) -> Any:
-        return self._actor_class.remote(self._request)
+def _find_problem(error: BaseException) -> EmotionError | None:
+    """Return the error of this program that ended the start of an actor, None where there is another cause."""
+    for cause in (error, getattr(error, "cause", None), getattr(error, "_cause", None), error.__cause__):
+        if isinstance(cause, EmotionError):
+            return cause
+    return None
 
 
 def _connect(address: str | None, num_workers: int | None) -> ModuleType:
@@ -108,8 +125,8 @@ def _connect(address: str | None, num_workers: int | None) -> ModuleType:
         import ray
     except ImportError as error:
         raise JobError(
-            "The engine ray needs the package ray: install it with `pip install emotion-studio[cluster]`, or use the engine "
-            "local."
+            "The engine ray needs the package ray: install it with `pip install emotion-studio[cluster]`, or use the "
+            "engine local."
         ) from error
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": _make_environment()}
     if address is None:
@@ -120,8 +137,8 @@ def _connect(address: str | None, num_workers: int | None) -> ModuleType:
     except Exception as error:
         # No list of types: connection errors of gRPC, timeouts and mismatched versions have no common class.
         raise JobError(
-            f"No Ray cluster can be used at {address} ({_first_line(error)}): start one with `ray start`, and install the "
-            "same versions of Python and Ray on all machines."
+            f"No Ray cluster can be used at {address} ({_first_line(error)}): start one with `ray start`, and install "
+            "the same versions of Python and Ray on all machines."
         ) from error
     return ray
 
