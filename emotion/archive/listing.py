@@ -121,10 +121,9 @@ def _is_plain(path: str) -> bool:
 
 def _iter_remote(url: str) -> Iterator[SourceFile]:
     for entry in remote.list_files(url):
-        if is_zip(entry.url) or is_tar(entry.url):
-            if entry.url.endswith(url.rsplit("/", 1)[-1]):  # named itself, not found in a folder
-                yield from _iter_members(entry.url)
-        elif (kind := get_kind(entry.url)) is not None:
+        if not entry.path_in_folder and (is_zip(entry.url) or is_tar(entry.url)):
+            yield from _iter_members(entry.url)
+        elif not is_hidden(entry.path_in_folder) and (kind := get_kind(entry.url)) is not None:
             yield SourceFile(entry.url, "", kind, entry.size_bytes, entry.mtime_ns)
 
 

@@ -55,7 +55,7 @@ def _iter_groups(paths: list[Path]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     num_rows = 0
     for path in paths:
-        waiting.append(pq.read_table(path))
+        waiting.append(pq.ParquetFile(path).read())
         num_rows += waiting[-1].num_rows
         while num_rows >= _ROWS_PER_GROUP:
             joined = pa.concat_tables(waiting).combine_chunks()

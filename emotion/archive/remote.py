@@ -16,11 +16,19 @@ _GLOB_CHARACTER: Final = "*"  # the others of patterns are frequent in URLs
 
 
 class RemoteFile(NamedTuple):
-    """A file of a storage: its URL, its size (-1 for unknown), and its time in nanoseconds (0 for unknown)."""
+    """A file of a storage.
+
+    Attributes:
+        url: Its URL.
+        size_bytes: Its size.
+        mtime_ns: When it was changed, in nanoseconds of unix time; 0 for unknown.
+        path_in_folder: Its path in the folder that was listed; "" for a file that was named itself or by a pattern.
+    """
 
     url: str
     size_bytes: int
     mtime_ns: int
+    path_in_folder: str
 
 
 def open_binary(location: str) -> BinaryIO:
@@ -49,14 +57,20 @@ def list_files(url: str) -> list[RemoteFile]:
         import fsspec
 
         filesystem, path = fsspec.core.url_to_fs(url)
+        is_folder = False
         if _GLOB_CHARACTER in path:
             found: dict[str, dict[str, Any]] = filesystem.glob(path, detail=True)
         elif filesystem.isdir(path):
-            found = filesystem.find(path, detail=True)
+            found, is_folder = filesystem.find(path, detail=True), True
         else:
             found = {path: filesystem.info(path)}
         files = [
-            RemoteFile(filesystem.unstrip_protocol(name), int(info.get("size") or 0), _read_mtime(info))
+            RemoteFile(
+                filesystem.unstrip_protocol(name),
+                int(info.get("size") or 0),
+                _read_mtime(info),
+                name.removeprefix(path).lstrip("/") if is_folder else "",
+            )
             for name, info in found.items()
             if info.get("type") == "file"
         ]

@@ -1,0 +1,160 @@
+"""The engine ray on a real cluster of two nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from emotion.archive.engines.local_engine import LocalEngine
+from emotion.archive.engines.ray_engine import RayEngine
+from emotion.archive.run import ArchiveRun
+from emotion.archive.settings import ArchiveRequest
+from emotion.errors import JobError, SettingsError
+from emotion.jobs.reporter import job_context
+from emotion.model_store.store import ModelBundle
+from tests.archive.making import make_request, read_table, read_tables, write_photos
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytest.importorskip("ray")
+
+NUM_PHOTOS = 60
+ENVIRONMENT = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_node(*options: str) -> subprocess.Popen[bytes]:
+    """Start a node with one core; it ends with its process."""
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--node-ip-address=127.0.0.1"]
+    command += ["--disable-usage-stats", "--block", "--object-store-memory=80000000", *options]
+    return subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def end_node(node: subprocess.Popen[bytes]) -> None:
+    with suppress(psutil.Error):
+        process = psutil.Process(node.pid)
+        for member in [*process.children(recursive=True), process]:
+            with suppress(psutil.Error):
+                member.kill()
+    node.wait(30)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a cluster of two nodes, and the node that is not its head."""
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    head = start_node("--head", f"--port={port}", "--include-dashboard=false", "--dashboard-agent-listen-port=0")
+    nodes = [head]
+    try:
+        wait_for_nodes(address, 1)
+        nodes.append(start_node(f"--address={address}", "--dashboard-agent-listen-port=0"))
+        wait_for_nodes(address, 2)
+        yield address, nodes[1]
+    finally:
+        for node in reversed(nodes):
+            end_node(node)
+
+
+def wait_for_nodes(address: str, count: int) -> None:
+    code = f"import ray; ray.init('{address}', logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+        if done.returncode == 0 and int(done.stdout.split()[-1]) >= count:
+            return
+    pytest.fail(f"The cluster at {address} did not get {count} nodes.")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("sources") / "photos", NUM_PHOTOS, broken=(5,))
+
+
+@pytest.fixture(scope="module")
+def request_of_tiny(tiny: ModelBundle) -> ArchiveRequest:
+    return make_request(tiny.folder)
+
+
+@pytest.fixture(scope="module")
+def expected(photos: Path, request_of_tiny: ArchiveRequest, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The tables of the engine local."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    run = ArchiveRun([str(photos)], out, request_of_tiny, images_per_piece=4)
+    with job_context(run.folder) as reporter:
+        run.run(lambda: LocalEngine(request_of_tiny, 1), reporter)
+    return read_tables(out)
+
+
+class LosingEngine(RayEngine):
+    """Ends a node after the first piece."""
+
+    node: subprocess.Popen[bytes] | None = None
+
+    def wait(self, seconds: float) -> list:
+        outcomes = list(super().wait(seconds))
+        if outcomes and self.node is not None:
+            end_node(self.node)
+            self.node = None
+        return outcomes
+
+
+def analyze(photos: Path, out: Path, request: ArchiveRequest, engine: RayEngine) -> None:
+    run = ArchiveRun([str(photos)], out, request, images_per_piece=4)
+    with job_context(run.folder) as reporter:
+        run.run(lambda: engine, reporter)
+
+
+def test_no_cluster_is_one_sentence(request_of_tiny: ArchiveRequest) -> None:
+    with pytest.raises(JobError, match="No Ray cluster can be used"):
+        RayEngine(request_of_tiny, f"127.0.0.1:{free_port()}")
+
+
+def test_a_worker_of_another_version_is_one_sentence(
+    cluster: tuple[str, subprocess.Popen[bytes]], photos: Path, request_of_tiny: ArchiveRequest, tmp_path: Path
+) -> None:
+    other = replace(request_of_tiny, program="Emotion Studio 0.0.0")
+    with pytest.raises(SettingsError, match="another program"):
+        analyze(photos, tmp_path / "out", other, RayEngine(other, cluster[0]))
+
+
+def test_two_nodes_make_the_same_rows_as_one_process(
+    cluster: tuple[str, subprocess.Popen[bytes]],
+    photos: Path,
+    request_of_tiny: ArchiveRequest,
+    expected: dict,
+    tmp_path: Path,
+) -> None:
+    analyze(photos, tmp_path / "out", request_of_tiny, RayEngine(request_of_tiny, cluster[0]))
+    assert read_tables(tmp_path / "out") == expected
+
+
+def test_nothing_is_lost_or_twice_when_a_node_is_lost(
+    cluster: tuple[str, subprocess.Popen[bytes]],
+    photos: Path,
+    request_of_tiny: ArchiveRequest,
+    expected: dict,
+    tmp_path: Path,
+) -> None:
+    engine = LosingEngine(request_of_tiny, cluster[0])
+    engine.node = cluster[1]
+    analyze(photos, tmp_path / "out", request_of_tiny, engine)
+    assert engine.node is None
+    assert read_table(tmp_path / "out", "files")["file_id"].to_pylist() == list(range(NUM_PHOTOS))
+    assert read_tables(tmp_path / "out") == expected
