@@ -15,7 +15,7 @@ from emotion.archive.schemas import TABLES
 from emotion.archive.store import ArchiveStore
 from emotion.storage import atomic_path
 
-_ROWS_PER_GROUP: Final = 20_000  # with thumbnails 40 MB, which is what joining needs in memory
+_ROWS_PER_GROUP: Final = 5_000  # with thumbnails 10 MB, which a page reads to show one of them
 _ROWS_PER_FILE: Final = 1_000_000
 
 

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from emotion.archive.pieces import Piece, PieceResult
 from emotion.archive.schemas import TABLES
 from emotion.archive.source_files import VIDEO, SourceFile
-from emotion.errors import ResultFolderError
+from emotion.errors import DataError, ResultFolderError
 from emotion.jobs.result_manifest import PARTIAL_PATTERN
 from emotion.storage import atomic_path, write_atomic
 
@@ -103,17 +103,7 @@ class ArchiveStore:
         """Iterate over all pieces; only a few thousand files are in memory."""
         file_id = 0
         for number, rows in groupby(self._iter_source_rows(), key=lambda row: row["piece"]):
-            files = tuple(
-                SourceFile(
-                    _decode(row["location"]),
-                    _decode(row["member"]),
-                    row["kind"],
-                    row["size_bytes"],
-                    row["mtime_ns"],
-                    row["offset"],
-                )
-                for row in rows
-            )
+            files = tuple(map(_make_source, rows))
             yield Piece(number, file_id, files)
             file_id += len(files)
 
@@ -121,6 +111,23 @@ class ArchiveStore:
         with pq.ParquetFile(self.folder / SOURCES_FILE) as file:
             for batch in file.iter_batches(_ROWS_PER_BATCH):
                 yield from batch.to_pylist()
+
+    def read_source(self, file_id: int) -> SourceFile:
+        """Return a file of the list.
+
+        Raises:
+            DataError: The folder has no list, or it has no such file.
+        """
+        if self.has_sources:
+            with pq.ParquetFile(self.folder / SOURCES_FILE) as file:
+                first = 0
+                for index in range(file.num_row_groups):
+                    num_rows = file.metadata.row_group(index).num_rows
+                    if first <= file_id < first + num_rows:
+                        rows = file.read_row_group(index).slice(file_id - first, 1).to_pylist()
+                        return _make_source(rows[0])
+                    first += num_rows
+        raise DataError(f"{self.folder} does not list where its file {file_id} is; open the whole result folder.")
 
     def prepare(self) -> set[int]:
         """Remove what a killed process left, and return the numbers of the pieces that are done."""
@@ -176,6 +183,17 @@ class ArchiveStore:
         for record in self.iter_records():
             totals.add(record)
         return totals
+
+
+def _make_source(row: Mapping[str, Any]) -> SourceFile:
+    return SourceFile(
+        _decode(row["location"]),
+        _decode(row["member"]),
+        row["kind"],
+        row["size_bytes"],
+        row["mtime_ns"],
+        row["offset"],
+    )
 
 
 def _encode(name: str) -> bytes:
