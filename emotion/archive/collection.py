@@ -29,7 +29,10 @@ from emotion.errors import DataError
 
 _VIEWS: Final = {FILES: "files", FACES: "image_faces", VIDEOS: "video_faces", ERRORS: "errors"}
 # DuckDB must not fetch extensions from its server; Parquet is built in.
-_CONFIG: Final = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import altair as alt
@@ -67,17 +69,17 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
     rows = table.assign(
         name=[symbol_and_name(e) for e in table["expression"]],
         place=[expressions.index(e) for e in table["expression"]],
-        end=table["start"] + _bin_width(table["start"]),
+        end=table["start"] + _bin_width(list(table["start"]), pd.Timedelta(days=1) if is_date else 1.0),
     )
     kind = "T" if is_date else "Q"
     title = None if is_date else "seconds from the beginning of the video"
     bars = (
         alt.Chart(rows)
-        .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5)
+        .mark_bar(orient="vertical", stroke=EDGE_COLOR, strokeWidth=0.5)
         .encode(
             x=alt.X(f"start:{kind}", title=title, axis=alt.Axis(grid=False, labelFontSize=LABEL_FONT_PX)),
             x2="end",
-            y=alt.Y("count:Q", title="faces", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
+            y=alt.Y("count:Q", title="faces", stack="zero", axis=alt.Axis(format="~s", labelFontSize=LABEL_FONT_PX)),
             order="place:Q",
             color=alt.Color("name:N", scale=make_color_scale(expressions, names), legend=make_legend()),
             tooltip=[
@@ -125,13 +127,11 @@ def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:
             ],
         )
     )
-    num_folders = table["folder"].nunique()
+    num_folders = len(set(table["folder"]))
     return apply_layout(alt.LayerChart(layer=[bars]), height=BAR_PX * max(1, num_folders) + legend_height(len(names)))
 
 
-def _bin_width(starts: pd.Series) -> object:
-    """Return the smallest difference between two bins; a day or a second where there is only one."""
-    differences = starts.drop_duplicates().sort_values().diff().dropna()
-    if len(differences):
-        return differences.min()
-    return pd.Timedelta(days=1) if pd.api.types.is_datetime64_any_dtype(starts) else 1.0
+def _bin_width(starts: Sequence[pd.Timestamp] | Sequence[float], single: pd.Timedelta | float) -> object:
+    """Return the smallest difference between two bins, `single` where there is only one."""
+    ordered = sorted(set(starts))
+    return min((after - before for before, after in pairwise(ordered)), default=single)  # type: ignore[operator]

@@ -7,6 +7,7 @@ process, which alone writes, so that the machines of the cluster need no common 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -21,6 +22,8 @@ from emotion.errors import EmotionError, JobError
 from emotion.storage import PROJECT_ROOT
 
 _LOCAL_ADDRESS: Final = "127.0.0.1"  # of a cluster that is started for one run: it opens no port to the network
+_CLIENT_SCHEME: Final = "ray://"
+_CONNECT_SECONDS: Final = 10.0
 _OFF: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "0"}
 
 
@@ -133,6 +136,7 @@ def _connect(address: str | None, num_workers: int | None) -> ModuleType:
         options |= {"num_cpus": num_workers, "include_dashboard": False, "_node_ip_address": _LOCAL_ADDRESS}
         address = "local"
     try:
+        _check_reachable(address)
         ray.init(address=address, **options)
     except Exception as error:
         # No list of types: connection errors of gRPC, timeouts and mismatched versions have no common class.
@@ -141,6 +145,13 @@ def _connect(address: str | None, num_workers: int | None) -> ModuleType:
             "the same versions of Python and Ray on all machines."
         ) from error
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError where nothing listens at an address: Ray itself would try for minutes."""
+    host, separator, port = address.removeprefix(_CLIENT_SCHEME).rpartition(":")
+    if separator and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def _make_environment() -> dict[str, Any]:

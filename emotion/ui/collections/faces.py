@@ -29,6 +29,7 @@ _ORDERS: Final[dict[str, FaceOrder]] = {
 _PAGE_FACES: Final = 60
 _MAX_PAGES: Final = 200
 _GRID_SIDE_PX: Final = 80
+_GRID_HEIGHT_PX: Final = 620
 _IMAGE_SIDE_PX: Final = 1400  # a page shows no more
 
 
@@ -51,22 +52,23 @@ def show_faces(collection: Collection, selection: FaceFilter) -> None:
     def select(index: int) -> None:
         st.session_state["collection_face"] = index, (key, order, page)
 
-    components.show_thumbnails(
-        list(map(_make_thumbnail, faces)),
-        key="collection_grid",
-        label="Faces",
-        side_px=_GRID_SIDE_PX,
-        max_height_px=620,
-        selection=components.Selection(number, select),
-    )
-    if num_pages > 1:
-        st.pagination(num_pages, key="collection_page")
-    shown = (
-        f"{num_faces:,} faces" if num_pages < _MAX_PAGES else f"The first {_MAX_PAGES * _PAGE_FACES:,} of {num_faces:,}"
-    )
-    st.caption(f"{shown}; of videos one face of a track every two seconds. Click one to see where it is from.")
-    if number:
-        with messages.error_box("this face"):
+    left, right = st.columns([3, 2], gap="medium") if number else (st.container(), None)
+    with left:
+        components.show_thumbnails(
+            list(map(_make_thumbnail, faces)),
+            key="collection_grid",
+            label="Faces",
+            side_px=_GRID_SIDE_PX,
+            max_height_px=_GRID_HEIGHT_PX,
+            selection=components.Selection(number, select),
+        )
+        if num_pages > 1:
+            st.pagination(num_pages, key="collection_page")
+        has_all = num_pages < _MAX_PAGES
+        shown = f"{num_faces:,} faces" if has_all else f"The first {_MAX_PAGES * _PAGE_FACES:,} of {num_faces:,} faces"
+        st.caption(f"{shown}; of videos one face of a track every two seconds. Click one to see where it is from.")
+    if right is not None:
+        with right, messages.error_box("this face"):
             _show_source(collection, faces[number - 1])
 
 

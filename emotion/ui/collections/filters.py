@@ -33,17 +33,18 @@ def choose_filter(collection: Collection) -> FaceFilter:
         certainty = st.segmented_control(
             "Labels", list(_CERTAINTIES), default="All", required=True, key="collection_certainty"
         )
-        kind = None
-        if 0 < collection.size.videos < collection.size.files:
-            choice = st.segmented_control("Files", list(_KINDS), default="Both", required=True, key="collection_kind")
-            kind = _KINDS[choice or "Both"]
     with middle:
         low, high = st.slider("Confidence", 0, 100, (0, 100), 5, format="%d %%", key="collection_confidence")
     with right:
         size = st.slider(
             "Size of the face, at least", 0, _MAX_SIZE_PX, 0, _SIZE_STEP_PX, format="%d px", key="collection_size"
         )
-    folder = st.selectbox(
+    has_both, kind = 0 < collection.size.videos < collection.size.files, None
+    left, right = st.columns([1, 2], gap="medium") if has_both else (None, st.container())
+    if left is not None:
+        choice = left.segmented_control("Files", list(_KINDS), default="Both", required=True, key="collection_kind")
+        kind = _KINDS[choice or "Both"]
+    folder = right.selectbox(
         "Folder",
         ["", *collection.list_folders(_MAX_FOLDERS)],
         format_func=lambda name: name or "All folders",
