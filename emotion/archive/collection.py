@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 
 from emotion.archive.queries import (
     FACES_OF_FILES,
@@ -212,8 +211,7 @@ class Collection:
         if files:
             self._connection.read_parquet(list(files)).create_view(_VIEWS[table])
         else:
-            empty: pa.Table = make_schemas(())[table].empty_table()
-            self._connection.register(_VIEWS[table], empty)
+            self._connection.from_arrow(make_schemas(())[table].empty_table()).create(_VIEWS[table])
 
     def _count(self) -> CollectionSize:
         [files, videos] = self._fetch("SELECT count(*), count(*) FILTER (kind = 'video') FROM files")[0]

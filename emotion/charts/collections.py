@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import altair as alt
 import pandas as pd
@@ -69,7 +70,7 @@ def plot_counts_over_time(table: pd.DataFrame) -> alt.LayerChart:
     rows = table.assign(
         name=[symbol_and_name(e) for e in table["expression"]],
         place=[expressions.index(e) for e in table["expression"]],
-        end=table["start"] + _bin_width(list(table["start"]), pd.Timedelta(days=1) if is_date else 1.0),
+        end=table["start"] + _bin_width(list(table["start"]), datetime.timedelta(days=1) if is_date else 1.0),
     )
     kind = "T" if is_date else "Q"
     title = None if is_date else "seconds from the beginning of the video"
@@ -131,7 +132,7 @@ def plot_folder_expressions(table: pd.DataFrame) -> alt.LayerChart:
     return apply_layout(alt.LayerChart(layer=[bars]), height=BAR_PX * max(1, num_folders) + legend_height(len(names)))
 
 
-def _bin_width(starts: Sequence[pd.Timestamp] | Sequence[float], single: pd.Timedelta | float) -> object:
+def _bin_width(starts: Sequence[Any], single: Any) -> Any:
     """Return the smallest difference between two bins, `single` where there is only one."""
     ordered = sorted(set(starts))
-    return min((after - before for before, after in pairwise(ordered)), default=single)  # type: ignore[operator]
+    return min((after - before for before, after in pairwise(ordered)), default=single)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -28,7 +29,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 pytest.importorskip("ray")
 
 NUM_PHOTOS = 60
-ENVIRONMENT = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
+# A cluster takes commands only from those who know its token, which these tests make.
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+ENVIRONMENT = os.environ | SETTINGS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def token() -> Iterator[None]:
+    """Let this process use the cluster of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        yield
 
 
 def free_port() -> int:
@@ -39,7 +51,7 @@ def free_port() -> int:
 
 def start_node(*options: str) -> subprocess.Popen[bytes]:
     """Start a node with one core; it ends with its process."""
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--node-ip-address=127.0.0.1"]
+    command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1"]
     command += ["--disable-usage-stats", "--block", "--object-store-memory=80000000", *options]
     return subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
