@@ -32,7 +32,7 @@ from emotion.storage import atomic_path, write_atomic
 SOURCES_FILE: Final = "sources.parquet"
 PIECES_FILE: Final = "pieces.jsonl"
 PIECES_FOLDER: Final = "pieces"
-IMAGES_PER_PIECE: Final = 64  # a few seconds of work, which is what a kill can cost a worker
+IMAGES_PER_PIECE: Final = 32  # a few seconds of work, which is what a kill can cost a worker
 _ROWS_PER_BATCH: Final = 4096  # of the list of sources in memory
 
 _SOURCES_SCHEMA: Final = pa.schema(

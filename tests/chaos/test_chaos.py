@@ -31,7 +31,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return make_tasks(tmp_path_factory.mktemp("chaos"))
 
 
-@pytest.mark.parametrize(("name", "count"), [("video", 3), ("dataset build", 3)])
+@pytest.mark.parametrize(("name", "count"), [("video", 3), ("dataset build", 3), ("archive", 3)])
 def test_killed_tasks_resume_with_the_same_result(
     tasks: dict[str, Task], tmp_path: Path, name: str, count: int
 ) -> None:
