@@ -86,11 +86,14 @@ def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 def wait_for_nodes(address: str, count: int) -> None:
     code = f"import ray; ray.init('{address}', logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
-        done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
-        if done.returncode == 0 and int(done.stdout.split()[-1]) >= count:
-            return
+        with suppress(subprocess.TimeoutExpired):  # Ray tries for minutes where nothing answers
+            done = subprocess.run(
+                [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+            )
+            if done.returncode == 0 and int(done.stdout.split()[-1]) >= count:
+                return
     pytest.fail(f"The cluster at {address} did not get {count} nodes.")
 
 
