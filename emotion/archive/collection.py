@@ -175,12 +175,11 @@ class Collection:
         table = "image_faces" if frame is None else "video_faces"
         frames = "" if frame is None else "AND frame = ?"
         values = [file_id] if frame is None else [file_id, frame]
-        result = self._query(f"SELECT * EXCLUDE (thumbnail) FROM {table} WHERE file_id = ? {frames}", values)
-        return result.to_dict("records")
+        return self._fetch_records(f"SELECT * EXCLUDE (thumbnail) FROM {table} WHERE file_id = ? {frames}", values)
 
     def file_row(self, file_id: int) -> dict[str, Any]:
-        """Return the row of a file."""
-        return self._query("SELECT * FROM files WHERE file_id = ?", [file_id]).to_dict("records")[0]
+        """Return the row of a file as plain values."""
+        return self._fetch_records("SELECT * FROM files WHERE file_id = ?", [file_id])[0]
 
     def read_source(self, file_id: int) -> SourceFile:
         """Return where a file is; DataError where the folder has no list of sources."""
@@ -221,6 +220,11 @@ class Collection:
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> pd.DataFrame:
         return self._connection.cursor().execute(sql, list(values)).df()
+
+    def _fetch_records(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        cursor = self._connection.cursor().execute(sql, list(values))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _fetch(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         return self._connection.cursor().execute(sql, list(values)).fetchall()

@@ -72,12 +72,12 @@ def _read_frame(video: VideoReader, timestamp: float, name: str) -> NDArray[np.u
 
 def _make_face(row: Mapping[str, Any]) -> Face:
     scores = {name.removeprefix(SCORE_PREFIX): p for name, p in row.items() if name.startswith(SCORE_PREFIX)}
-    is_classified = row["label"] is not None and all(p == p for p in scores.values())
+    is_classified = all(probability is not None for probability in scores.values())
     return Face(
         Box(row["x1"], row["y1"], row["x2"], row["y2"]),
         row["detection_score"],
         scores=Scores(list(scores), list(scores.values())) if is_classified else None,
-        uncertainty_reason=row["uncertainty_reason"] or None,
+        uncertainty_reason=row["uncertainty_reason"],
         track_id=row.get("track_id"),
         smoothed_label=row["label"],
     )

@@ -169,3 +169,10 @@ def test_an_analysis_that_runs_shows_the_pieces_that_are_done(folder: Path) -> N
     for table in ("files", "faces"):
         (folder / table / "part-00000.parquet").rename(folder / "pieces" / f"{table}-0000000.parquet")
     assert Collection(folder).size.faces == NUM_IMAGES
+
+
+def test_rows_hold_none_where_there_is_nothing(collection: Collection) -> None:
+    (face,) = collection.faces_of(5)
+    assert face["uncertainty_reason"] is None
+    assert collection.file_row(NUM_IMAGES)["taken"] is None
+    assert collection.faces_of(NUM_IMAGES, 3)[0]["timestamp"] == 1.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import socket
@@ -25,8 +26,12 @@ from emotion.jobs.reporter import job_context
 from emotion.model_store.store import ModelBundle
 from tests.archive.making import make_request, read_table, read_tables, write_photos
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Ray reads its settings when it is imported, which is after the fixture `token`.
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
+]
 
 NUM_PHOTOS = 60
 # A cluster takes commands only from those who know its token, which these tests make.

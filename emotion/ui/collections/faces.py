@@ -52,7 +52,7 @@ def show_faces(collection: Collection, selection: FaceFilter) -> None:
     def select(index: int) -> None:
         st.session_state["collection_face"] = index, (key, order, page)
 
-    left, right = st.columns([3, 2], gap="medium") if number else (st.container(), None)
+    left, right = st.columns(2, gap="medium") if number else (st.container(), None)
     with left:
         components.show_thumbnails(
             list(map(_make_thumbnail, faces)),
@@ -92,10 +92,11 @@ def _show_source(collection: Collection, face: CollectionFace) -> None:
     row = collection.file_row(face.file_id)
     place = f"{row['location']}/{row['member']}" if row["member"] else row["location"]
     moment = "" if face.timestamp is None else f", at {format_clock_tenths(face.timestamp)}"
-    confidence = "" if face.confidence is None else f", {face.label} at {format_percent(face.confidence)}"
-    reason = f" ({face.uncertainty_reason})" if face.uncertainty_reason else ""
-    st.markdown(f"##### {symbol_and_name(face.display_label)}", anchors=False)
-    st.markdown(messages.escape_markdown(f"{place}{moment}{confidence}{reason}"))
+    confidence = "" if face.confidence is None else f"{face.label} at {format_percent(face.confidence)}"
+    st.markdown(f"##### {symbol_and_name(face.display_label)}{moment}", anchors=False)
+    st.caption(messages.escape_markdown(place))
+    if details := ", ".join(filter(None, (confidence, face.uncertainty_reason))):
+        st.markdown(messages.escape_markdown(details))
     opened = _open_face(get_cache_key(collection, FaceFilter()), face.file_id, face.frame, face.timestamp, collection)
     st.image(
         _draw(opened),
