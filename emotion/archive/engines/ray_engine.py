@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from emotion.archive.engines.engine import MAX_START_FAILURES, START_ADVICE, LostPiece, Outcome
-from emotion.archive.pieces import Piece
+from emotion.archive.pieces import Piece, PieceResult
 from emotion.archive.settings import ArchiveRequest
 from emotion.archive.worker import ArchiveWorker
 from emotion.environment import IS_INSTALLED, WORKSPACE_VAR, get_workspace
@@ -25,6 +25,26 @@ _LOCAL_ADDRESS: Final = "127.0.0.1"  # of a cluster that is started for one run:
 _CLIENT_SCHEME: Final = "ray://"
 _CONNECT_SECONDS: Final = 10.0
 _OFF: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "0"}
+
+
+class _RayWorker:
+    """A worker that is loaded by a call: its error arrives as it is, that of a constructor only as text."""
+
+    def __init__(self) -> None:
+        self._worker: ArchiveWorker | None = None
+
+    def load(self, request: ArchiveRequest) -> EmotionError | None:
+        """Load the analyzer; return the error that a person can fix, None where it is ready."""
+        try:
+            self._worker = ArchiveWorker(request)
+        except EmotionError as error:
+            return error
+        return None
+
+    def process(self, piece: Piece) -> PieceResult:
+        """Analyze a piece after `load`."""
+        assert self._worker is not None
+        return self._worker.process(piece)
 
 
 class RayEngine:
@@ -42,7 +62,7 @@ class RayEngine:
     def __init__(self, request: ArchiveRequest, address: str | None = None, num_workers: int | None = None) -> None:
         self._ray = _connect(address, num_workers)
         self._request, self._num_start_failures = request, 0
-        self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(ArchiveWorker)
+        self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(_RayWorker)
         num_cores = int(self._ray.cluster_resources().get("CPU", 0))
         if num_cores < 1:
             raise JobError(f"The cluster at {address} has no core: add a machine with `ray start`.")
@@ -80,17 +100,15 @@ class RayEngine:
         self._ray.shutdown()
 
     def _start_actor(self) -> None:
-        actor = self._actor_class.remote(self._request)
-        self._starting[actor.__ray_ready__.remote()] = actor
+        actor = self._actor_class.remote()
+        self._starting[actor.load.remote(self._request)] = actor
 
     def _finish_start(self, reference: Any) -> None:
-        """Take an actor that is ready; an error of its start would be the same for the next one, and is raised."""
+        """Take an actor that is ready; an error of this program would be the same for the next one, and is raised."""
         actor = self._starting.pop(reference)
         try:
-            self._ray.get(reference)
+            problem = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            if problem := _find_problem(error):
-                raise problem from error
             self._num_start_failures += 1
             if self._num_start_failures >= MAX_START_FAILURES:
                 raise JobError(
@@ -99,6 +117,8 @@ class RayEngine:
                 ) from error
             self._start_actor()
             return
+        if problem is not None:
+            raise problem
         self._num_start_failures = 0
         self._idle.append(actor)
 
@@ -112,14 +132,6 @@ class RayEngine:
             return LostPiece(piece)
         self._idle.append(actor)
         return result
-
-
-def _find_problem(error: BaseException) -> EmotionError | None:
-    """Return the error of this program that ended the start of an actor, None where there is another cause."""
-    for cause in (error, getattr(error, "cause", None), getattr(error, "_cause", None), error.__cause__):
-        if isinstance(cause, EmotionError):
-            return cause
-    return None
 
 
 def _connect(address: str | None, num_workers: int | None) -> ModuleType:
