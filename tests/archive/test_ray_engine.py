@@ -28,7 +28,7 @@ from tests.archive.making import make_request, read_table, read_tables, write_ph
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     # Ray reads its settings when it is imported, which is after the fixture `token`.
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
 ]
@@ -54,52 +54,62 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_node(*options: str) -> subprocess.Popen[bytes]:
-    """Start a node with one core; it ends with its process."""
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1"]
-    command += ["--disable-usage-stats", "--block", "--object-store-memory=80000000", *options]
-    return subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+class Node:
+    """A node with one core, which ends with its process."""
 
+    def __init__(self, *options: str) -> None:
+        self._command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--disable-usage-stats"]
+        self._command += ["--block", "--object-store-memory=80000000", "--dashboard-agent-listen-port=0", *options]
+        self._process: subprocess.Popen[bytes] | None = None
 
-def end_node(node: subprocess.Popen[bytes]) -> None:
-    with suppress(psutil.Error):
-        process = psutil.Process(node.pid)
-        for member in [*process.children(recursive=True), process]:
-            with suppress(psutil.Error):
-                member.kill()
-    node.wait(30)
+    def start(self) -> None:
+        """Start the node unless it runs; on a busy machine a start may end by a time limit of Ray."""
+        if self._process is None or self._process.poll() is not None:
+            quiet = subprocess.DEVNULL
+            self._process = subprocess.Popen(
+                self._command, env=ENVIRONMENT, stdout=quiet, stderr=quiet, start_new_session=True
+            )
+
+    def end(self) -> None:
+        """Kill all processes of the node."""
+        if self._process is None:
+            return
+        with suppress(psutil.Error):
+            process = psutil.Process(self._process.pid)
+            for member in [*process.children(recursive=True), process]:
+                with suppress(psutil.Error):
+                    member.kill()
+        self._process.wait(30)
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def cluster() -> Iterator[tuple[str, Node]]:
     """The address of a cluster of two nodes, and the node that is not its head."""
     port = free_port()
     address = f"127.0.0.1:{port}"
-    head = start_node("--head", f"--port={port}", "--include-dashboard=false", "--dashboard-agent-listen-port=0")
-    nodes = [head]
+    nodes = [Node("--head", f"--port={port}", "--include-dashboard=false"), Node(f"--address={address}")]
     try:
-        wait_for_nodes(address, 1)
-        nodes.append(start_node(f"--address={address}", "--dashboard-agent-listen-port=0"))
-        wait_for_nodes(address, 2)
+        for count in (1, 2):
+            wait_for_nodes(address, nodes[:count])
         yield address, nodes[1]
     finally:
         for node in reversed(nodes):
-            end_node(node)
+            node.end()
 
 
-def wait_for_nodes(address: str, count: int) -> None:
+def wait_for_nodes(address: str, nodes: list[Node]) -> None:
     code = f"import ray; ray.init('{address}', logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
+        for node in nodes:
+            node.start()
         with suppress(subprocess.TimeoutExpired):  # Ray tries for minutes where nothing answers
             done = subprocess.run(
                 [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
             )
-            if done.returncode == 0 and int(done.stdout.split()[-1]) >= count:
+            if done.returncode == 0 and int(done.stdout.split()[-1]) >= len(nodes):
                 return
-    pytest.fail(f"The cluster at {address} did not get {count} nodes.")
+    pytest.fail(f"The cluster at {address} did not get {len(nodes)} nodes.")
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +135,12 @@ def expected(photos: Path, request_of_tiny: ArchiveRequest, tmp_path_factory: py
 class LosingEngine(RayEngine):
     """Ends a node after the first piece."""
 
-    node: subprocess.Popen[bytes] | None = None
+    node: Node | None = None
 
     def wait(self, seconds: float) -> list:
         outcomes = list(super().wait(seconds))
         if outcomes and self.node is not None:
-            end_node(self.node)
+            self.node.end()
             self.node = None
         return outcomes
 
@@ -147,7 +157,7 @@ def test_no_cluster_is_one_sentence(request_of_tiny: ArchiveRequest) -> None:
 
 
 def test_a_worker_of_another_version_is_one_sentence(
-    cluster: tuple[str, subprocess.Popen[bytes]], photos: Path, request_of_tiny: ArchiveRequest, tmp_path: Path
+    cluster: tuple[str, Node], photos: Path, request_of_tiny: ArchiveRequest, tmp_path: Path
 ) -> None:
     other = replace(request_of_tiny, program="Emotion Studio 0.0.0")
     with pytest.raises(SettingsError, match="another program"):
@@ -155,7 +165,7 @@ def test_a_worker_of_another_version_is_one_sentence(
 
 
 def test_two_nodes_make_the_same_rows_as_one_process(
-    cluster: tuple[str, subprocess.Popen[bytes]],
+    cluster: tuple[str, Node],
     photos: Path,
     request_of_tiny: ArchiveRequest,
     expected: dict,
@@ -166,7 +176,7 @@ def test_two_nodes_make_the_same_rows_as_one_process(
 
 
 def test_nothing_is_lost_or_twice_when_a_node_is_lost(
-    cluster: tuple[str, subprocess.Popen[bytes]],
+    cluster: tuple[str, Node],
     photos: Path,
     request_of_tiny: ArchiveRequest,
     expected: dict,

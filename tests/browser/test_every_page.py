@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
 SCREENS = Path(__file__).resolve().parents[2] / "out" / "screens"
-PAGES = ("home", "webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs")
+PAGES = ("home", "webcam", "photo", "video", "collection", "synthetic_faces", "model_card", "data", "train", "runs")
 LOOKS = [(1280, "light"), (400, "dark")]  # both widths and both color; all four take minutes more, and found the same
 
 
