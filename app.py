@@ -22,6 +22,7 @@ pages = {
     ]
 }
 if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete folders of this machine
+    pages[""].insert(4, st.Page("pages/collection.py", title="Collections", icon=":material/collections_bookmark:"))
     pages["Train"] = [
         st.Page("pages/data.py", title="Data", icon=":material/dataset:"),
         st.Page("pages/train.py", title="Training", icon=":material/school:"),

@@ -32,7 +32,7 @@ FENCE: Final = re.compile(
 )
 # They need no more than the sample photo and a short video; of all others only the options are checked.
 RUNNABLE_COMMANDS: Final = (
-    "analyze",
+    "analyze ",
     "classifier list",
     "dataset list",
     "generator sample",

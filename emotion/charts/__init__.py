@@ -1,5 +1,6 @@
 """Altair charts of pandas tables: one function per chart; values are computed elsewhere."""
 
+from emotion.charts.collections import plot_counts_over_time, plot_expression_counts, plot_folder_expressions
 from emotion.charts.export import export_chart
 from emotion.charts.faces import plot_group_shares, plot_scores
 from emotion.charts.generation import plot_generator_history, plot_intervals, plot_strip_predictions
@@ -28,9 +29,12 @@ __all__ = [
     "plot_accuracy_history",
     "plot_class_metrics",
     "plot_confusion_matrix",
+    "plot_counts_over_time",
     "plot_coverage",
     "plot_detector_metrics",
+    "plot_expression_counts",
     "plot_expressions_over_time",
+    "plot_folder_expressions",
     "plot_generator_history",
     "plot_group_shares",
     "plot_intervals",

@@ -16,6 +16,7 @@ from click.shell_completion import shell_complete
 from emotion.cli.click_extensions import EXIT_ERROR, EXIT_INTERRUPTED, Interrupted, StudioGroup
 from emotion.cli.commands.analyze import analyze
 from emotion.cli.commands.app import app
+from emotion.cli.commands.archive import analyze_archive
 from emotion.cli.commands.benchmark import benchmark
 from emotion.cli.commands.classifier import classifier
 from emotion.cli.commands.datasets import dataset
@@ -50,7 +51,19 @@ def cli(workspace: Path | None) -> None:
         set_workspace(workspace)
 
 
-for _command in (analyze, video, dataset, classifier, detector, generator, runs, models, benchmark, app):
+for _command in (
+    analyze,
+    analyze_archive,
+    video,
+    dataset,
+    classifier,
+    detector,
+    generator,
+    runs,
+    models,
+    benchmark,
+    app,
+):
     cli.add_command(_command)
 
 

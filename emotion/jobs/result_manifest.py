@@ -19,6 +19,7 @@ VIDEO: Final = "video analysis"
 SYNTHETIC_IMAGES: Final = "set of synthetic images"
 MODEL: Final = "model"
 DATASET: Final = "data set"
+ARCHIVE: Final = "archive analysis"
 AUGMENTATION_STUDY: Final = "augmentation study"
 CLASSIFIER: Final = "classifier training"
 DETECTOR: Final = "detector training"
@@ -54,6 +55,15 @@ _FILE_PATTERNS: Final[Mapping[str, tuple[str, ...]]] = {
         "thumbnails/quality.json",
         "thumbnails/*.jpg",
         "highlights/*.jpg",
+    ),
+    ARCHIVE: (
+        "sources.parquet",
+        "pieces.jsonl",
+        "pieces/*.parquet",
+        "files/*.parquet",
+        "faces/*.parquet",
+        "videos/*.parquet",
+        "errors/*.parquet",
     ),
     SYNTHETIC_IMAGES: ("sheet.png", "faces.json", "*-*.png"),
     MODEL: (

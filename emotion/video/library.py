@@ -14,6 +14,7 @@ from emotion.jobs import queue
 from emotion.jobs.job import Job
 from emotion.jobs.process_record import STATE_FILE
 from emotion.jobs.reporter import JobReporter
+from emotion.media.file_kinds import VIDEO_SUFFIXES
 from emotion.media.video_reader import VideoReader
 from emotion.storage import require_free_space
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
@@ -28,7 +29,6 @@ __all__ = [
     "FAST_STRIDE",
     "MIN_GROUP_FACES",
     "VIDEOS_FOLDER",
-    "VIDEO_SUFFIXES",
     "Highlight",
     "Person",
     "VideoAnalysis",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 VIDEOS_FOLDER: Final = get_workspace() / "data" / "videos"
-VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif")
+_UPLOAD_SUFFIXES: Final = (*VIDEO_SUFFIXES, ".gif")
 _CHUNK_BYTES: Final = 4_000_000  # copied at a time
 _MIN_FREE_BYTES: Final = 100_000_000  # that stay free after an upload
 _GRACE_SECONDS: Final = 5.0  # for the job of a video that is deleted to end
@@ -68,7 +68,7 @@ def submit(
     Raises:
         EmotionError: It is no video of a supported format, or detector or model are missing; no folder is left.
     """
-    suffix = next((suffix for suffix in VIDEO_SUFFIXES if name.lower().endswith(suffix)), "")
+    suffix = next((suffix for suffix in _UPLOAD_SUFFIXES if name.lower().endswith(suffix)), "")
     folder = jobs.create_job_folder(parent or VIDEOS_FOLDER, name)
     try:
         source = folder / f"source{suffix}"

@@ -8,15 +8,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from emotion.errors import EmotionError, JobError, SettingsError, VideoError
-from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
+from emotion.model_store.store import ModelBundle, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detectors.detector_factory import (
-    available_detectors,
-    find_yunet,
-    make_detector,
-    trained_detectors,
-)
+from emotion.recognition.detectors.detector_factory import available_detectors, get_detector_sha256, make_detector
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
@@ -113,7 +108,7 @@ class VideoRequest:
         provenance = VideoProvenance(
             program=serialization.PROGRAM,
             model={"name": bundle.name, "sha256": bundle.sha256},
-            detector={"name": detector, "sha256": _get_detector_sha256(detector)},
+            detector={"name": detector, "sha256": get_detector_sha256(detector)},
             settings=asdict(settings),
         )
         return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, provenance)
@@ -166,15 +161,6 @@ def _format_provenance(provenance: VideoProvenance) -> str:
     models = {"model": provenance["model"], "detector": provenance["detector"]}
     parts = [f"{kind} {model['name']} {model['sha256'] or ''}".strip() for kind, model in models.items()]
     return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in values.items())])
-
-
-def _get_detector_sha256(name: str) -> str | None:
-    """Return the sha256 of the detector's network, None for the cascade, which is a part of OpenCV."""
-    if name == "yunet":
-        path = find_yunet()
-        return compute_sha256(path) if path else None
-    bundle = trained_detectors().get(name)
-    return bundle.sha256 if bundle else None
 
 
 def _sanitize_name(name: str) -> str:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screens"
-PAGES = ("home", "webcam", "photo", "video", "synthetic_faces", "model_card", "data", "train", "runs")
+PAGES = ("home", "webcam", "photo", "video", "collection", "synthetic_faces", "model_card", "data", "train", "runs")
 WINDOWS = [(1280, "light"), (400, "dark")]  # both widths and both color schemes; all four combinations found the same
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion.archive.store import ArchiveStore
 from emotion.benchmarks.video import write_video
 from emotion.datasets.building.config import DatasetBuildConfig
 from emotion.datasets.building.jobs import restart_job, start_from_path
@@ -71,6 +72,7 @@ def make_tasks(source: Path) -> dict[str, Task]:
         "video": _make_video_analysis(source / "video.mp4"),
         "dataset build": _make_dataset_build(source / "photos"),
         "gan": _make_training("gan", gan),
+        "archive": _make_archive_analysis(source / "photos", source / "video.mp4"),
     }
 
 
@@ -140,3 +142,24 @@ def _make_dataset_build(source: Path) -> Task:
         return json.dumps(digests)
 
     return Task("dataset build", start, restart_job, lambda job: len(find_faces(job)), result)
+
+
+def _make_archive_analysis(photos: Path, video: Path) -> Task:
+    """Return an archive analysis: it keeps the pieces that are done, and ends with the same tables."""
+    arguments = ["analyze-archive", str(photos), str(video), "--detector", "haar", "--workers", "2", "--out"]
+
+    def start(folder: Path) -> Job:
+        folder.mkdir(parents=True)
+        return jobs.start_job([*arguments, str(folder)], folder)
+
+    def result(job: Job) -> str:
+        parts = sorted(job.folder.glob("*/part-*.parquet"))
+        return json.dumps({str(p.relative_to(job.folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in parts})
+
+    return Task(
+        "archive",
+        start,
+        lambda job: jobs.start_job([*arguments, str(job.folder)], job.folder),
+        lambda job: ArchiveStore(job.folder).count().files,
+        result,
+    )

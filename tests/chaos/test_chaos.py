@@ -31,7 +31,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return make_tasks(tmp_path_factory.mktemp("chaos"))
 
 
-@pytest.mark.parametrize("name", ["video", "dataset build"])
+@pytest.mark.parametrize("name", ["video", "dataset build", "archive"])
 def test_killed_tasks_resume_with_the_same_result(tasks: dict[str, Task], tmp_path: Path, name: str) -> None:
     num_kills, num_runs = kill_repeatedly(tasks[name], 1, tmp_path, seed=1)
     assert num_kills == 1

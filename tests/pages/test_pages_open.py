@@ -42,6 +42,7 @@ def workspace(models: Path, here: Path, tmp_path: Path, monkeypatch: pytest.Monk
         ("webcam", "Live"),
         ("photo", "Photos"),
         ("video", "Videos"),
+        ("collection", "Collections"),
         ("synthetic_faces", "Synthetic faces"),
         ("model_card", "Model card"),
         ("data", "Data"),

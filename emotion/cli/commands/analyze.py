@@ -16,6 +16,7 @@ from emotion.cli.commands import video_analysis
 from emotion.cli.commands.video_analysis import AnalyzeOptions
 from emotion.cli.output import print_progress
 from emotion.errors import EmotionError, ResultFolderError
+from emotion.media.file_kinds import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from emotion.jobs.interruption import Interruption
@@ -31,7 +32,7 @@ _IMAGE_MAX_SIDE: Final = (
 
 
 def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
-    suffixes = ", ".join(f"*{suffix}" for suffix in video_analysis.VIDEO_SUFFIXES)
+    suffixes = ", ".join(f"*{suffix}" for suffix in VIDEO_SUFFIXES)
     for option in (
         click.option(
             "--as-video", is_flag=True, help=f"Read every file as a video, not only {suffixes}; for animated GIFs."

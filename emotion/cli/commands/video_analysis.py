@@ -13,13 +13,12 @@ from emotion.cli.click_extensions import Interrupted
 from emotion.cli.output import print_progress
 from emotion.cli.progress import show_progress
 from emotion.errors import EmotionError
+from emotion.media.file_kinds import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from emotion.video.analysis import VideoAnalysis
     from emotion.video.settings import VideoRequest
 
-# A GIF may be an image, too; `--as-video` reads any file as a video.
-VIDEO_SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
 _MAX_PEOPLE: Final = 8  # listed for a video; the files hold all of them
 _MIN_SHARE: Final = 0.005  # of an expression that is listed: less is shown as 0%
 

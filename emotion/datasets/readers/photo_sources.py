@@ -9,22 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from emotion.datasets.readers.folder_layout import is_image, iter_image_files, parse_layout, relative_posix_path
 from emotion.errors import DataError, ImageError
 from emotion.expressions import normalize_label
 from emotion.media.image_safety import DEFAULT_LIMITS
+from emotion.media.zip_entries import LINK_REASON, decode_zip_path, explain_zip_skip, read_zip_entry
 
 MAX_PHOTOS: Final = 100_000
 MAX_ZIP_BYTES: Final = 20 * 2**30  # of all files of a ZIP, uncompressed
-_MAX_COMPRESSION_RATIO: Final = 200  # of a photo; a ZIP bomb has a larger one
-_MIN_BOMB_BYTES: Final = 10_000_000  # smaller files do no harm, whatever their ratio
 _MAX_LABEL_LENGTH: Final = 60
-_UNIX_MODE_SHIFT: Final = 16  # bits, in the external attributes of a ZIP entry
-_ENCRYPTED_FLAG: Final = 1
-_LINK_REASON: Final = "it is a link to another file"
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def _iter_folder(folder: Path, should_stop: Callable[[], bool]) -> Iterator[Sour
 def _explain_file_skip(path: Path) -> str:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        return _LINK_REASON
+        return LINK_REASON
     return "" if stat.S_ISREG(mode) else "it is not a regular file"
 
 
@@ -105,43 +101,14 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _iter_zip(archive: zipfile.ZipFile, name: str) -> Iterator[SourcePhoto]:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(_decode_path(entry))]
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and is_image(decode_zip_path(entry))]
     if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
         raise DataError(
             f"{name} has more than {MAX_ZIP_BYTES / 2**30:.0f} GB when unpacked; give a smaller one or a folder."
         )
     for entry in entries:
-        path = _decode_path(entry)
-        yield SourcePhoto(path, "", _explain_entry_skip(entry, path), lambda entry=entry: _read_entry(archive, entry))
-
-
-def _decode_path(entry: zipfile.ZipInfo) -> str:
-    """The path of an entry with "/" between its parts; some programs write those of Windows."""
-    return entry.filename.replace("\\", "/").encode(errors="replace").decode()
-
-
-def _explain_entry_skip(entry: zipfile.ZipInfo, path: str) -> str:
-    if ".." in PurePosixPath(path).parts or path.startswith("/") or path[1:2] == ":":
-        return "its path leads out of the ZIP"
-    if stat.S_ISLNK(entry.external_attr >> _UNIX_MODE_SHIFT):
-        return _LINK_REASON
-    if entry.flag_bits & _ENCRYPTED_FLAG:
-        return "it is encrypted"
-    if entry.file_size > DEFAULT_LIMITS.max_bytes:
-        return f"it has more than {DEFAULT_LIMITS.max_bytes / 2**20:.0f} MB"
-    if entry.file_size > _MIN_BOMB_BYTES and entry.file_size > _MAX_COMPRESSION_RATIO * max(1, entry.compress_size):
-        return "it is compressed more than any photo"
-    return ""
-
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    # The entry may unpack to more than its declared size, which `_explain_entry_skip` checked.
-    try:
-        with archive.open(entry) as file:
-            return file.read(entry.file_size)
-    except Exception as error:
-        # No list of types: damaged entries raise zlib.error, EOFError, NotImplementedError and more.
-        raise ImageError(f"{PurePosixPath(entry.filename).name} is damaged in the ZIP; pack it again.") from error
+        path = decode_zip_path(entry)
+        yield SourcePhoto(path, "", explain_zip_skip(entry), lambda entry=entry: read_zip_entry(archive, entry))
 
 
 def _label_photos(photos: Iterable[SourcePhoto], path: Path) -> list[SourcePhoto]:

@@ -154,6 +154,15 @@ def get_display_name(name: str) -> str:
     return {"glance": "Glance", "yunet": "YuNet", "haar": "Haar"}.get(name, name)
 
 
+def get_detector_sha256(name: str) -> str | None:
+    """Return the sha256 of a detector's network, None for the cascade, which is a part of OpenCV."""
+    if name == "yunet":
+        path = find_yunet()
+        return compute_sha256(path) if path else None
+    bundle = trained_detectors().get(name)
+    return bundle.sha256 if bundle else None
+
+
 def detector_description(name: str) -> str:
     """Describe a detector in one sentence for the user."""
     return {

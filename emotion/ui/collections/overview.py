@@ -1,0 +1,69 @@
+"""Counts of the selected faces: by expression, over time, by folder."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from emotion import charts
+from emotion.archive.collection import Collection
+from emotion.archive.queries import FaceFilter, TimeAxis
+from emotion.ui import components
+from emotion.ui.collections.selection import get_cache_key
+
+_AXES: Final[dict[str, TimeAxis]] = {
+    "Date taken": "taken",
+    "Date of the file": "modified",
+    "Time in the video": "video",
+}
+_MAX_FOLDERS: Final = 15  # in the chart
+
+
+def show_overview(collection: Collection, selection: FaceFilter) -> None:
+    """Show the charts of a selection."""
+    key = get_cache_key(collection, selection)
+    counts = _count_expressions(key, collection)
+    if counts.empty:
+        st.info("No face matches this selection; widen it.", icon=":material/filter_alt_off:")
+        return
+    st.markdown(f"##### {counts['count'].sum():,} faces", anchors=False)
+    summary = ", ".join(f"{name} {count:,}" for name, count in zip(counts["expression"], counts["count"], strict=True))
+    components.show_chart(charts.plot_expression_counts(counts), key="collection_counts", alt_text=f"Faces: {summary}")
+    st.markdown("##### Over time", anchors=False)
+    axis = st.segmented_control(
+        "Time", list(_AXES), default="Date taken", required=True, key="collection_axis", label_visibility="collapsed"
+    )
+    over_time = _count_over_time(key, _AXES[axis or "Date taken"], collection)
+    if over_time.empty:
+        st.caption("None of these faces has this time; choose another one above.")
+    else:
+        components.show_chart(
+            charts.plot_counts_over_time(over_time), key="collection_time", alt_text="Numbers of faces over time"
+        )
+    folders = _count_by_folder(key, collection)
+    num_folders = len(set(folders["folder"]))
+    if num_folders > 1:
+        st.markdown("##### By folder", anchors=False)
+        st.caption(f"The {num_folders} folders with the most faces.")
+        components.show_chart(
+            charts.plot_folder_expressions(folders),
+            key="collection_folders",
+            alt_text="Shares of the expressions in each folder",
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _count_expressions(key: tuple[str, object, FaceFilter], _collection: Collection) -> pd.DataFrame:
+    return _collection.count_expressions(key[2])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _count_over_time(key: tuple[str, object, FaceFilter], axis: TimeAxis, _collection: Collection) -> pd.DataFrame:
+    return _collection.count_over_time(key[2], axis)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _count_by_folder(key: tuple[str, object, FaceFilter], _collection: Collection) -> pd.DataFrame:
+    return _collection.count_by_folder(key[2], _MAX_FOLDERS)
