@@ -1,9 +1,8 @@
 """The entrance: page settings, navigation, and the sidebar that all pages share."""
 
-import os
-
 import streamlit as st
 
+from emotion.environment import is_public
 from emotion.ui import page as ui_page
 from emotion.ui import sidebar, streamlit_workarounds
 
@@ -20,7 +19,7 @@ pages = {
         st.Page("pages/model_card.py", title="How good is it?", icon=":material/fact_check:"),
     ]
 }
-if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete folders of this machine
+if not is_public():  # these pages read, write and delete folders of this machine
     pages["Train"] = [
         st.Page("pages/data.py", title="Data", icon=":material/dataset:"),
         st.Page("pages/train.py", title="Training", icon=":material/school:"),

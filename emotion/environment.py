@@ -14,6 +14,7 @@ from emotion.storage import PROJECT_ROOT
 
 VERSION: Final = "2.0.0"  # the build of the package reads it here
 WORKSPACE_VAR: Final = "EMOTION_WORKSPACE"
+PUBLIC_VAR: Final = "EMOTION_PUBLIC"
 
 # A wheel holds the models and the app within the package; in a checkout they are beside it.
 _PACKAGE_FOLDER: Final = Path(__file__).resolve().parent
@@ -34,6 +35,11 @@ def get_workspace() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("emotion-studio", appauthor=False)
+
+
+def is_public() -> bool:
+    """Return whether the app is served to visitors who must not see each other's files nor folders of this machine."""
+    return bool(os.environ.get(PUBLIC_VAR))
 
 
 def set_workspace(folder: Path) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from emotion.ui import home, page
+from emotion.ui.visitors.link import format_retention
 
 with page.page_layout() as settings:
     st.title("Emotion Studio", anchor=False)
@@ -44,6 +45,6 @@ with page.page_layout() as settings:
             "- An expression is what a face shows at one moment; it is not what a person feels.\n"
             "- A label is a guess that is often wrong; it must not decide anything about a person.\n"
             "- Where the guess is weak, the face is called unsure, with the reason.\n"
-            "- Photos stay on this machine and are forgotten when the page is closed; "
-            "videos stay until you delete them."
+            "- Photos stay on this machine and are forgotten when the page is closed.\n"
+            f"- {format_retention()}"
         )

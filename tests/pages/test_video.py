@@ -41,7 +41,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
     """What would be read, instead of reading it: name, settings, content."""
     asked: list[tuple[str, VideoSettings, bytes]] = []
 
-    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
+    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path, space: Any) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no video.')
