@@ -7,13 +7,13 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from emotion.jobs.process_record import MAX_TIMESTAMP
 from emotion.storage import read_json_or_empty, write_json
 
 OWNER_FILE: Final = "owner.json"
-_MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
 
 Amount = Annotated[FiniteFloat, Field(ge=0)]
-Timestamp = Annotated[FiniteFloat, Field(ge=0, le=_MAX_TIMESTAMP)]
+Timestamp = Annotated[FiniteFloat, Field(ge=0, le=MAX_TIMESTAMP)]
 
 
 class Ownership(BaseModel):

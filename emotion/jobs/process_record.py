@@ -22,6 +22,7 @@ STATE_FILE: Final = "state.json"
 JOB_ENV_VAR: Final = "EMOTION_JOB"  # holds the job's folder in each process that `start_job` starts
 _START_TOLERANCE_SECONDS: Final = 2.0  # start times count from a boot time that moves with the system clock
 _MAX_PID: Final = 2**31 - 1
+MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
 _MAX_FLOAT: Final = 1e15  # larger than any count or time that a job writes
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from emotion.errors import EmotionError, JobError, SettingsError, VideoError
+from emotion.formatting import format_name
 from emotion.model_store.store import ModelBundle, compute_sha256, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
@@ -174,5 +175,4 @@ def _get_detector_sha256(name: str) -> str | None:
 
 def _sanitize_name(name: str) -> str:
     """Return a user's name for a video as one line of printable text."""
-    text = "".join(c if c.isprintable() else " " for c in name.encode(errors="replace").decode())
-    return " ".join(text.split())[:_MAX_NAME_LENGTH] or "video"
+    return format_name(name.encode(errors="replace").decode(), _MAX_NAME_LENGTH) or "video"

@@ -68,15 +68,23 @@ def victim(public_app: str, browser: Any, workspace: Path) -> Iterator[Victim]:
     context.close()
 
 
-@pytest.fixture
-def stranger(browser: Any, public_app: str) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def second_browser(browser: Any) -> Iterator[BrowserContext]:
     context = browser.new_context()
     context.set_default_timeout(60_000)
-    page = context.new_page()
-    page.goto(f"{public_app}/video")
-    expect(page.get_by_role("button", name="Try a sample")).to_be_visible()
-    yield page
+    yield context
     context.close()
+
+
+@pytest.fixture
+def stranger(second_browser: BrowserContext, public_app: str) -> Iterator[Page]:
+    """The page of a new visitor."""
+    second_browser.clear_cookies()
+    page = second_browser.new_page()
+    page.goto(f"{public_app}/video")
+    expect(page.get_by_role("button", name="Try a sample")).to_be_visible(timeout=180_000)
+    yield page
+    page.close()
 
 
 def cookie_of(context: BrowserContext) -> str:
