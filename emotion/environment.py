@@ -20,6 +20,7 @@ PUBLIC_VAR: Final = "EMOTION_PUBLIC"
 _PACKAGE_FOLDER: Final = Path(__file__).resolve().parent
 IS_INSTALLED: Final = (_PACKAGE_FOLDER / "_models").is_dir()
 MODELS_FOLDER: Final = _PACKAGE_FOLDER / "_models" if IS_INSTALLED else PROJECT_ROOT / "models"
+BUILTIN_CHECKSUMS: Final = MODELS_FOLDER / "SHA256SUMS"  # of the shipped networks
 APP_FILE: Final = (_PACKAGE_FOLDER / "_app" if IS_INSTALLED else PROJECT_ROOT) / "app.py"
 
 

@@ -36,7 +36,7 @@ WAITING_MESSAGE: Final = "Waiting for another training"
 _MAX_MINUTES: Final = 1e9
 DISMISSED_FILE: Final = "dismissed"  # in the folder of a run that `dismiss` was called for
 
-RunState = Literal["waiting", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged"]
+RunState = Literal["waiting", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,14 @@ def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
     job = Job(folder.resolve())
     status = job.read_state() if files & {"state.json", "job.json"} and not is_builtin else None
     best_epoch, best_accuracy = _find_best_epoch(history)
+    state = _get_run_state(folder, status, CARD_FILE in files)
     damage = next(filter(None, (config.damage, card.damage, report.damage)), None)
     return RunSummary(
         folder=folder,
         name=job.label,
         network=config.record.network or card.record.network or "",
         kind=card.record.kind or config.record.kind or "",
-        state=_get_run_state(folder, status, CARD_FILE in files),
+        state=state if damage is None or (status and status.is_running) else "damaged",
         epoch=int(float(history[-1].get("epoch") or 0)) if history else 0,
         epochs=len(history) if config.record.epochs is None else config.record.epochs,
         best_epoch=best_epoch,
