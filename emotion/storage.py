@@ -21,6 +21,7 @@ from emotion.errors import JobError
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK_FILE: Final = ".lock"  # exists in a folder while `folder_lock` holds it
+DISK_FULL_MESSAGE: Final = "The disk is full: make room, then start it again."
 MAX_RECORD_BYTES: Final = 64_000_000  # of a JSON file or a table in a folder of this program
 _LOCK_POLL_SECONDS: Final = 0.02
 
@@ -139,6 +140,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):  # Windows does not remove an open file
                 path.unlink()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk, or the part of it that a user may fill, is full."""
+    if not isinstance(error, OSError):
+        return False
+    # NumPy, which writes arrays itself, gives no number.
+    is_short_write = error.errno is None and " requested and " in str(error) and str(error).endswith(" written")
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or is_short_write
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

@@ -5,28 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from emotion.environment import get_workspace
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
-from emotion.jobs import queue
 from emotion.jobs.job import Job
 from emotion.jobs.ownership import is_owned_by
 from emotion.jobs.process_record import STATE_FILE
-from emotion.jobs.reporter import JobReporter
 from emotion.media.video_reader import VideoReader
 from emotion.storage import require_free_space
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Highlight, Person
 from emotion.video.pipeline import REDRAW_FOLDER
-from emotion.video.settings import FAST_STRIDE, REQUEST_FILE, VideoRequest, VideoSettings
+from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 from emotion.video.space import VideoSpace, iter_expired
-
-WAITING_MESSAGE: Final = "Waiting for another video"
-_LOCK_FILE: Final = ".videos.lock"
 
 __all__ = [
     "FAST_STRIDE",
@@ -159,15 +154,3 @@ def delete(folder: Path) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise JobError(f"{folder} cannot be removed ({error.strerror}): check its rights, try again.") from error
-
-
-def wait_for_slot(folder: Path, reporter: JobReporter) -> AbstractContextManager[bool]:
-    """Wait until no other video of the parent folder is analyzed; yields False where a stop was requested first."""
-    return queue.wait_in_queue(folder, reporter, _LOCK_FILE, WAITING_MESSAGE, lambda: _list_earlier_jobs(folder))
-
-
-def _list_earlier_jobs(folder: Path) -> list[Job]:
-    """Return the jobs of the parent folder that were submitted before this one."""
-    videos = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST_FILE).is_file()]  # newest first
-    indices = [index for index, job in enumerate(videos) if job.folder == folder.resolve()]
-    return videos[indices[0] + 1 :] if indices else []

@@ -17,9 +17,9 @@ from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
 from emotion.storage import read_json, write_json
+from emotion.video.slot import REQUEST_FILE
 
 FAST_STRIDE: Final = None  # as `VideoSettings.frame_stride`: about eight frames per second
-REQUEST_FILE: Final = "request.json"
 _MAX_NAME_LENGTH: Final = 200
 _CAMERA_MAX_SIDE: Final = 640  # the detector input of a camera stream
 
