@@ -163,8 +163,8 @@ class FrameLog:
 
     def _append_line(self, line: bytes) -> None:
         frame = _parse_frame(line)
-        if frame is None:
-            return
+        if frame is None or any(face.scores.keys() - set(self.labels or face.scores) for face in frame[2]):
+            return  # damaged, or with labels of another model
         index, timestamp, faces = frame
         for face in faces:
             if face.scores and not self.labels:
@@ -191,6 +191,8 @@ class _LoggedFace:
         label, reason = record["label"] or "", record["uncertainty_reason"] or ""
         self.texts = _to_text(record["display_label"]), _to_text(label), _to_text(reason)
         self.scores = {_to_text(label): _to_float(prob) for label, prob in record["scores"].items()}
+        if self.texts[0] not in (UNCERTAIN.name, *self.scores):
+            raise ValueError(f"{self.texts[0]!r} is no label of this face")
 
     def to_face(self) -> Face:
         """Return the face with its displayed label."""
