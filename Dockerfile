@@ -4,6 +4,8 @@
 FROM python:3.12-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
+# It listens on all addresses; with an empty value it is a private server with all pages.
+ENV EMOTION_PUBLIC=1
 WORKDIR /app
 RUN useradd --system --create-home --home-dir /home/studio studio \
     && mkdir data runs \

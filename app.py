@@ -1,9 +1,8 @@
 """The entrance: page settings, navigation, and the sidebar that all pages share."""
 
-import os
-
 import streamlit as st
 
+from emotion.environment import is_public
 from emotion.ui import page as ui_page
 from emotion.ui import sidebar, streamlit_workarounds
 
@@ -21,7 +20,7 @@ pages = {
         st.Page("pages/model_card.py", title="Model card", icon=":material/fact_check:"),
     ]
 }
-if not os.environ.get("EMOTION_PUBLIC"):  # these pages read, write and delete folders of this machine
+if not is_public():  # these pages read, write and delete folders of this machine
     pages[""].insert(4, st.Page("pages/collection.py", title="Collections", icon=":material/collections_bookmark:"))
     pages["Train"] = [
         st.Page("pages/data.py", title="Data", icon=":material/dataset:"),

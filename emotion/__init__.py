@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from emotion import environment  # noqa: F401  (before any package that reads it)
-from emotion.api import Progress, analyze_image, analyze_images, analyze_video, load_model
 from emotion.environment import VERSION as __version__
 from emotion.errors import (
     DataError,
@@ -26,33 +25,46 @@ from emotion.errors import (
     SettingsError,
     VideoError,
 )
-from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
-from emotion.media.image_reader import as_rgb, read_image
-from emotion.model_store.store import ModelBundle, list_models
-from emotion.recognition.analyzer import Analyzer, load_analyzer
-from emotion.recognition.annotation import annotate
-from emotion.recognition.classification import ExpressionClassifier
-from emotion.recognition.detectors.detection import FaceDetector
-from emotion.recognition.settings import AnalyzerSettings
-from emotion.results.image_result import ImageResult
-from emotion.video.result import VideoResult
 
 if TYPE_CHECKING:
+    from emotion.api import Progress, analyze_image, analyze_images, analyze_video, load_model
+    from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
+    from emotion.media.image_reader import as_rgb, read_image
     from emotion.media.video_reader import VideoInfo, VideoReader
     from emotion.media.video_writer import VideoWriter
+    from emotion.model_store.store import ModelBundle, list_models
+    from emotion.recognition.analyzer import Analyzer, load_analyzer
+    from emotion.recognition.annotation import annotate
+    from emotion.recognition.classification import ExpressionClassifier
+    from emotion.recognition.detectors.detection import FaceDetector
+    from emotion.recognition.settings import AnalyzerSettings
+    from emotion.results.image_result import ImageResult
     from emotion.tracking.settings import StreamSettings
     from emotion.tracking.stream import Stream
     from emotion.tracking.tracker import Tracker
+    from emotion.video.result import VideoResult
 
-# They load PyAV and SciPy, which analyzing an image does not need: half of the time that the import would take.
-_LAZY_EXPORTS = {
-    "Stream": "emotion.tracking.stream",
-    "StreamSettings": "emotion.tracking.settings",
-    "Tracker": "emotion.tracking.tracker",
-    "VideoInfo": "emotion.media.video_reader",
-    "VideoReader": "emotion.media.video_reader",
-    "VideoWriter": "emotion.media.video_writer",
+# The modules of the public names, imported when a name is used: a job that waits for its turn holds neither OpenCV nor
+# ONNX Runtime.
+_MODULES = {
+    "emotion.api": ("Progress", "analyze_image", "analyze_images", "analyze_video", "load_model"),
+    "emotion.faces": ("Box", "Face", "FrameResult", "Landmarks", "Scores"),
+    "emotion.media.image_reader": ("as_rgb", "read_image"),
+    "emotion.media.video_reader": ("VideoInfo", "VideoReader"),
+    "emotion.media.video_writer": ("VideoWriter",),
+    "emotion.model_store.store": ("ModelBundle", "list_models"),
+    "emotion.recognition.analyzer": ("Analyzer", "load_analyzer"),
+    "emotion.recognition.annotation": ("annotate",),
+    "emotion.recognition.classification": ("ExpressionClassifier",),
+    "emotion.recognition.detectors.detection": ("FaceDetector",),
+    "emotion.recognition.settings": ("AnalyzerSettings",),
+    "emotion.results.image_result": ("ImageResult",),
+    "emotion.tracking.settings": ("StreamSettings",),
+    "emotion.tracking.stream": ("Stream",),
+    "emotion.tracking.tracker": ("Tracker",),
+    "emotion.video.result": ("VideoResult",),
 }
+_MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Analyzer",
@@ -97,6 +109,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY_EXPORTS:
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module 'emotion' has no attribute {name!r}")
-    return getattr(import_module(_LAZY_EXPORTS[name]), name)
+    return getattr(import_module(_MODULE_BY_NAME[name]), name)

@@ -14,11 +14,13 @@ from emotion.storage import PROJECT_ROOT
 
 VERSION: Final = "2.0.0"  # the build of the package reads it here
 WORKSPACE_VAR: Final = "EMOTION_WORKSPACE"
+PUBLIC_VAR: Final = "EMOTION_PUBLIC"
 
 # A wheel holds the models and the app within the package; in a checkout they are beside it.
 _PACKAGE_FOLDER: Final = Path(__file__).resolve().parent
 IS_INSTALLED: Final = (_PACKAGE_FOLDER / "_models").is_dir()
 MODELS_FOLDER: Final = _PACKAGE_FOLDER / "_models" if IS_INSTALLED else PROJECT_ROOT / "models"
+BUILTIN_CHECKSUMS: Final = MODELS_FOLDER / "SHA256SUMS"  # of the shipped networks
 APP_FILE: Final = (_PACKAGE_FOLDER / "_app" if IS_INSTALLED else PROJECT_ROOT) / "app.py"
 
 
@@ -34,6 +36,11 @@ def get_workspace() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("emotion-studio", appauthor=False)
+
+
+def is_public() -> bool:
+    """Return whether the app is served to visitors who must not see each other's files nor folders of this machine."""
+    return bool(os.environ.get(PUBLIC_VAR))
 
 
 def set_workspace(folder: Path) -> None:

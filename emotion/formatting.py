@@ -1,8 +1,14 @@
-"""Numbers as text for people: percentages, clock times, durations and rates."""
+"""Numbers and names as text for people: percentages, clock times, durations and rates."""
 
 from __future__ import annotations
 
 import math
+
+
+def format_name(text: str, max_length: int) -> str:
+    """Return text that came from elsewhere as one line of at most `max_length` printable characters, maybe ""."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:max_length].strip()
 
 
 def format_percent(fraction: float) -> str:

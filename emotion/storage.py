@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from filelock import FileLock
 
@@ -19,6 +21,8 @@ from emotion.errors import JobError
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK_FILE: Final = ".lock"  # exists in a folder while `folder_lock` holds it
+DISK_FULL_MESSAGE: Final = "The disk is full: make room, then start it again."
+MAX_RECORD_BYTES: Final = 64_000_000  # of a JSON file or a table in a folder of this program
 _LOCK_POLL_SECONDS: Final = 0.02
 
 # At the start of every CSV file for people: without it Excel does not read the file as UTF-8.
@@ -83,10 +87,27 @@ def write_json(path: Path, value: object) -> None:
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading; OSError for one of another kind, such as a pipe, which may never end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return open(handle, "rb")
+
+
+def read_file(path: Path, max_bytes: int = MAX_RECORD_BYTES) -> bytes:
+    """Return the content of a regular file; OSError for one of another kind or a larger one."""
+    with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {max_bytes / 1e6:,.0f} MB")
+        return file.read(max_bytes)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the JSON object of a file, None where there is no file; raise `JobError` where it cannot be read."""
     try:
-        value = json.loads(retry_on_windows_lock(path.read_bytes))
+        value = json.loads(retry_on_windows_lock(lambda: read_file(path)))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -119,6 +140,15 @@ def folder_lock(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):  # Windows does not remove an open file
                 path.unlink()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk, or the part of it that a user may fill, is full."""
+    if not isinstance(error, OSError):
+        return False
+    # NumPy, which writes arrays itself, gives no number.
+    is_short_write = error.errno is None and " requested and " in str(error) and str(error).endswith(" written")
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or is_short_write
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:

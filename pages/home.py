@@ -5,6 +5,7 @@ import streamlit as st
 from emotion.ui import page
 from emotion.ui.home import cards, demo
 from emotion.ui.photos.selection import accept_dropped_photos
+from emotion.ui.visitors.link import format_retention
 
 with page.page_layout() as settings:
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
@@ -25,5 +26,6 @@ with page.page_layout() as settings:
             "- An expression is what a face shows at one moment, not what a person feels.\n"
             "- Labels are often wrong; do not use them for decisions about a person.\n"
             "- A face with a weak prediction is called unsure, with the reason.\n"
-            "- Photos are deleted when the page is closed, videos when you delete them; both stay on this machine."
+            "- Photos stay on this machine and are deleted when the page is closed.\n"
+            f"- {format_retention()}"
         )

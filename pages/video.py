@@ -8,6 +8,7 @@ from emotion.ui.video.header import show_header
 from emotion.ui.video.running import show_running
 from emotion.ui.video.upload import show_empty, show_upload
 from emotion.ui.video.video_list import show_videos
+from emotion.ui.visitors import spaces
 from emotion.video import library
 
 with page.page_layout():
@@ -20,7 +21,7 @@ with page.page_layout():
         if "video" in st.query_params and not is_damaged:
             st.info("There is no such video; it may have been deleted.", icon=":material/movie:")
         show_upload()
-        videos = library.list_videos()
+        videos = library.list_videos(spaces.get_video_space())
         is_busy = any(video.state.is_running for video in videos)
         if videos:
             st.fragment(show_videos, run_every=2 if is_busy else None)(is_busy)

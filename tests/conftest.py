@@ -29,6 +29,7 @@ from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier, Prediction
 from emotion.recognition.cropping import CropGeometry
 from emotion.recognition.detectors.detector_factory import YUNET_FILE, find_yunet
+from emotion.recognition.trial_run import trust_network
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "emotion" / "demo" / "assets" / "astronaut.jpg"
@@ -268,6 +269,7 @@ def write_network(path: Path, heads: dict[str, int], size: int, *, face: bool = 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
+    trust_network(compute_sha256(path))
 
 
 def write_bundle(folder: Path, change: Callable[[dict[str, Any]], object] | None = None, **network: Any) -> Path:

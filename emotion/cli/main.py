@@ -27,6 +27,7 @@ from emotion.cli.commands.video import video
 from emotion.cli.output import OutputError, guard_stdout
 from emotion.environment import VERSION, set_workspace
 from emotion.errors import EmotionError
+from emotion.storage import DISK_FULL_MESSAGE, is_disk_full
 
 _PROGRAM = "emotion"
 _COMPLETION_VAR = "_EMOTION_COMPLETE"  # as click names it: _EMOTION_COMPLETE=bash_source emotion
@@ -94,6 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, OutputError):  # a closed pipe is no error, as in `emotion runs | head`
             print(f"emotion: The output cannot be written ({error.strerror}); send it elsewhere.", file=sys.stderr)
+        return EXIT_ERROR
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        print(f"emotion: {DISK_FULL_MESSAGE}", file=sys.stderr)
         return EXIT_ERROR
     except Interrupted as error:
         print(f"emotion: {error}", file=sys.stderr)

@@ -20,12 +20,14 @@ from emotion.datasets.readers.image_folders import scan_image_tree, sort_labels
 from emotion.datasets.splitting import expected_split_counts, holdout_ratios
 from emotion.errors import DataError
 from emotion.expressions import FER2013_LABELS
+from emotion.formatting import format_name
 
 DATA_ENV_VAR: Final = "EMOTION_DATA"  # environment variable: one more data set, or a folder of tables
 _TABLE_SUFFIXES: Final = (".npz", ".csv")
 _MAX_HEADER_BYTES: Final = 1000  # of a CSV file
 _MAX_LABEL_DIGITS: Final = 2
 _CACHE_ENTRIES: Final = 100
+_MAX_NAME_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,12 @@ def _inspect_path(path: Path, key: tuple[str, int, int]) -> DatasetInfo | str:
     """Inspect a path again whenever `key` changes; the sentence of the error where it is not a data set."""
     try:
         if path.is_dir():
-            return _inspect_folder(path)
-        if not path.is_file():
+            info = _inspect_folder(path)
+        elif not path.is_file():
             raise DataError(f"There is no {path}, which {DATA_ENV_VAR} names; correct the variable.")
-        return _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
+        else:
+            info = _inspect_npz(path) if path.suffix.lower() == ".npz" else _inspect_csv(path)
+        return replace(info, name=format_name(info.name, _MAX_NAME_LENGTH) or "unnamed")
     except DataError as error:
         return str(error)
     except OSError as error:

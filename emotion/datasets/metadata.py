@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from emotion.environment import get_workspace
-from emotion.storage import BYTE_ORDER_MARK, escape_formula, write_atomic
+from emotion.errors import JobError
+from emotion.storage import BYTE_ORDER_MARK, escape_formula, read_json, write_atomic
 
 DATASETS_FOLDER: Final = get_workspace() / "data" / "sets"
 METADATA_FILE: Final = "dataset.json"
+_FIELD_TYPES: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("name", "created", "source", "sha256"), str),
+    **dict.fromkeys(("photos", "faces"), int),
+    **dict.fromkeys(("counts", "near_duplicates", "rejected", "config"), dict),
+    "labels": list,
+}
 FACES_FILE: Final = "faces.csv"
 FACES_COLUMNS: Final = ("file", "label", "split", "photo", "x1", "y1", "x2", "y2", "detection_score", "group", "digest")
 
@@ -67,13 +73,17 @@ class DatasetMetadata(TypedDict):
 
 
 def read_metadata(folder: Path) -> DatasetMetadata | None:
-    """Read dataset.json of a data set; None without one that can be read. A file edited by hand may lack fields."""
-    path = folder / METADATA_FILE
+    """Read dataset.json of a data set; None without one that can be read.
+
+    A file edited by hand may lack fields; those with a value of another type are left out.
+    """
     try:
-        metadata = json.loads(path.read_bytes()) if path.is_file() else None
-    except (OSError, ValueError, RecursionError):
+        metadata = read_json(folder / METADATA_FILE)
+    except JobError:
         return None
-    return metadata if isinstance(metadata, dict) else None  # type: ignore[return-value]
+    if metadata is None:
+        return None
+    return {key: value for key, value in metadata.items() if isinstance(value, _FIELD_TYPES.get(key, object))}  # type: ignore[return-value]
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:

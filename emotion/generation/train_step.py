@@ -38,7 +38,7 @@ def load_guidance_classifier(bundle: ModelBundle, labels: tuple[str, ...]) -> Ca
     head = narrowest_head(bundle, labels)
     try:
         classifier: Any = keras.models.load_model(bundle.folder / "model.keras", compile=False)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # a damaged or hostile file raises errors of any type, from HDF5 to TensorFlow
         raise ModelError(
             f"{bundle.folder} holds no model.keras of a classifier; guidance needs one: choose another classifier."
         ) from error

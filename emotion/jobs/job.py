@@ -26,8 +26,10 @@ from typing import Final
 import psutil
 
 from emotion.errors import JobError
+from emotion.formatting import format_name
 from emotion.jobs.process_record import (
     JOB_ENV_VAR,
+    MAX_TIMESTAMP,
     STATE_FILE,
     JobStatus,
     ProcessRecord,
@@ -35,7 +37,7 @@ from emotion.jobs.process_record import (
     is_alive,
 )
 from emotion.jobs.result_manifest import JOB, ResultManifest
-from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, read_json_or_empty, write_json
+from emotion.storage import LOCK_FILE, PROJECT_ROOT, folder_lock, open_file, read_json_or_empty, write_json
 
 JOB_FILE: Final = "job.json"
 PROGRESS_FILE: Final = "progress.json"
@@ -48,6 +50,7 @@ _KILL_TIMEOUT_SECONDS: Final = 5.0  # for killed processes to be gone
 _KILL_POLL_SECONDS: Final = 0.02
 _STOP_POLL_SECONDS: Final = 0.05
 _MAX_LOG_LINE_BYTES: Final = 500
+_MAX_LABEL_LENGTH: Final = 200
 _LEFTOVER_PATTERN: Final = ".????????.part*"  # see `storage.atomic_path`
 _start_lock: Final = threading.Lock()  # two sessions of one server must not start in one folder
 
@@ -101,15 +104,18 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The name that a person gave it (plain text, any characters), else the folder's name."""
+        """The name that a person gave it, else the folder's name: plain text in one line."""
         label = read_json_or_empty(self.folder / JOB_FILE).get("label")
-        return label if isinstance(label, str) and label else self.folder.name
+        names = (label if isinstance(label, str) else "", self.folder.name)
+        return next(filter(None, (format_name(name, _MAX_LABEL_LENGTH) for name in names)), "unnamed")
 
     @property
     def created_at(self) -> float:
         """When it was created, else when its process started, in unix seconds; 0 where neither is recorded."""
-        created = finite_float(read_json_or_empty(self.folder / JOB_FILE).get("created"))
-        return created or finite_float(read_json_or_empty(self.folder / STATE_FILE).get("process_started_at")) or 0.0
+        created = read_json_or_empty(self.folder / JOB_FILE).get("created")
+        started = read_json_or_empty(self.folder / STATE_FILE).get("process_started_at")
+        timestamps = (finite_float(value) or 0.0 for value in (created, started))
+        return next((timestamp for timestamp in timestamps if 0 < timestamp < MAX_TIMESTAMP), 0.0)
 
     def read_state(self) -> JobState:
         """Read the current state; never raises: a job with a damaged record counts as interrupted."""
@@ -128,7 +134,7 @@ class Job:
             status=status,
             done=finite_float(progress.get("done")) or 0.0,
             total=finite_float(progress.get("total")) or 0.0,
-            message=str(progress.get("message", "")),
+            message=format_name(str(progress.get("message", "")), _MAX_LABEL_LENGTH),
             started_at=finite_float(progress.get("started_at")),
             updated_at=finite_float(progress.get("updated_at")),
             seconds_left=finite_float(progress.get("seconds_left")) if status == "running" else None,
@@ -138,7 +144,7 @@ class Job:
     def tail_log(self, n: int = 20) -> str:
         """Return the last `n` lines that it printed; lines of more than 500 bytes may be cut."""
         try:
-            with open(self.folder / LOG_FILE, "rb") as file:
+            with open_file(self.folder / LOG_FILE) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _MAX_LOG_LINE_BYTES * n))
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:

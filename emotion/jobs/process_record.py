@@ -6,6 +6,7 @@ A process is identified by pid and start time, because the system reuses pids.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
@@ -21,6 +22,7 @@ STATE_FILE: Final = "state.json"
 JOB_ENV_VAR: Final = "EMOTION_JOB"  # holds the job's folder in each process that `start_job` starts
 _START_TOLERANCE_SECONDS: Final = 2.0  # start times count from a boot time that moves with the system clock
 _MAX_PID: Final = 2**31 - 1
+MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
 _MAX_FLOAT: Final = 1e15  # larger than any count or time that a job writes
 
 
@@ -39,10 +41,18 @@ class ProcessRecord(NamedTuple):
         values = read_json(path)
         if values is None:
             raise JobError(f"There is no job in {folder}: its {STATE_FILE} is missing.")
+        record = cls.from_values(values)
+        if record is None:
+            raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
+        return record
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> ProcessRecord | None:
+        """Return the record that the JSON object of a file holds, None where a field is missing or wrong."""
         status, pid, error = values.get("status"), finite_float(values.get("pid")), values.get("error")
         started_at = finite_float(values.get("process_started_at"))
         if status not in get_args(JobStatus) or not pid or not 1 <= pid <= _MAX_PID or started_at is None:
-            raise JobError(f"{path} is damaged, a job's state was expected: start the job again.")
+            return None
         return cls(cast(JobStatus, status), int(pid), started_at, error if isinstance(error, str) else None)
 
     @classmethod

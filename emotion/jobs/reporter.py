@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 import traceback
@@ -15,7 +14,7 @@ from emotion.errors import DivergenceError, EmotionError, JobError
 from emotion.jobs.interruption import Interruption
 from emotion.jobs.job import LOG_FILE, PROGRESS_FILE, STOP_FILE, Job
 from emotion.jobs.process_record import JOB_ENV_VAR, JobStatus, ProcessRecord
-from emotion.storage import folder_lock, write_json
+from emotion.storage import DISK_FULL_MESSAGE, folder_lock, is_disk_full, write_json
 
 _WRITE_INTERVAL_SECONDS: Final = 0.25  # between two writes of the progress
 _MIN_ETA_SECONDS: Final = 2.0  # of work before the remaining time can be estimated
@@ -164,8 +163,8 @@ def _describe_error(error: BaseException) -> str | None:
         return None
     if isinstance(error, EmotionError):
         return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full: make room, then start it again."
+    if is_disk_full(error):
+        return DISK_FULL_MESSAGE
     if isinstance(error, MemoryError):
         return "The memory was not enough: close other programs or choose smaller settings."
     return f"A defect of the program ended it ({type(error).__name__}): see its log."

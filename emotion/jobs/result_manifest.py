@@ -28,7 +28,7 @@ DATASET_BUILD: Final = "data set build"
 JOB: Final = "job"  # a folder that was made for a job, whose kind follows when the job starts
 
 PARTIAL_PATTERN: Final = "*.????????.part*"  # what a killed process leaves of a file, see `storage.atomic_path`
-JOB_FILES: Final = ("job.json", "state.json", "progress.json", "stop", "log.txt", "request.json")
+JOB_FILES: Final = ("job.json", "state.json", "progress.json", "stop", "log.txt", "request.json", "owner.json")
 _VERSION: Final = 1
 # The files of each kind, beside the manifest and those of a job; `*` stands for any characters, also "/". Kinds that
 # are never replaced have none.
@@ -138,10 +138,7 @@ def read_manifest(folder: Path) -> ResultManifest | None:
 def read_owner(folder: Path) -> ProcessRecord | None:
     """Return the process that is recorded as writing into the folder, None where there is none."""
     owner = (read_json(folder / MANIFEST_FILE) or {}).get("owner")
-    try:
-        return ProcessRecord(**(owner or {}))
-    except TypeError:
-        return None
+    return ProcessRecord.from_values(owner) if isinstance(owner, Mapping) else None
 
 
 def iter_files(folder: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ from emotion.model_store.card import (
     Head,
     parse_card,
 )
+from emotion.model_store.onnx_file import find_external_files
 from emotion.storage import PROJECT_ROOT
 
 BUILTIN_MODELS: Final = MODELS_FOLDER
@@ -149,7 +150,22 @@ def _verify_model(folder: Path, fields: dict[str, Any]) -> ModelBundle:
     card = parse_card(folder / CARD_FILE, fields)
     for name, record in card.files.items():
         _verify_file(folder, name, record.sha256)
+    _check_external_files(folder, card)
     return ModelBundle(folder, card)
+
+
+def _check_external_files(folder: Path, card: Card) -> None:
+    """Refuse a network that reads files which the card does not name, and whose sha256 nobody has checked."""
+    try:
+        external = find_external_files(folder / NETWORK_FILE)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{NETWORK_FILE} of the model {folder.name} is damaged ({error}); fetch it again.") from error
+    unnamed = sorted(external - set(card.files))
+    if unnamed:
+        raise ModelError(
+            f"The network of the model {folder.name} reads the file {unnamed[0]!r:.60}, which its card does not name; "
+            "fetch the model again."
+        )
 
 
 def _verify_file(folder: Path, name: str, sha256: str) -> None:

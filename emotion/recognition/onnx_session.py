@@ -11,6 +11,7 @@ import onnxruntime
 
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
+from emotion.recognition.trial_run import check_network
 
 
 def load_session(
@@ -24,8 +25,9 @@ def load_session(
         model_bytes: A modified ONNX model to load in place of the file of `bundle`.
 
     Raises:
-        ModelError: The network cannot be loaded.
+        ModelError: The network cannot be loaded, or one from elsewhere fails its trial run.
     """
+    check_network(bundle)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.log_severity_level = 3  # errors

@@ -14,6 +14,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from emotion.errors import ModelError
+from emotion.model_store.store import compute_sha256
+from emotion.recognition.trial_run import trust_network
 from emotion.storage import atomic_path, write_atomic
 
 # In logits; both compute in float32, but in different orders.
@@ -119,6 +121,7 @@ def _export_onnx(
         raise ModelError(
             f"The exported network differs from the trained one by {difference:.2g}; expected less than {tolerance}."
         )
+    trust_network(compute_sha256(folder / "model.onnx"))
     return difference
 
 

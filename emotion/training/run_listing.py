@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any, Final, Literal
 
 from emotion.errors import EmotionError
 from emotion.jobs import job as jobs
-from emotion.jobs.job import Job
+from emotion.jobs.job import JOB_FILE, Job
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import BUILTIN_MODELS, get_model_folders
 from emotion.storage import read_json, read_json_or_empty
@@ -27,13 +28,15 @@ from emotion.training.runs.folder import (
     read_history,
 )
 from emotion.training.runs.predictions import Predictions
+from emotion.training.runs.records import RecordFile, RunCard, RunConfig, RunReport
 from emotion.training.runs.step_monitor import PAUSE_FILE
 
 LADDER_FOLDER: Final = BUILTIN_MODELS / "ladder"
 WAITING_MESSAGE: Final = "Waiting for another training"
+_MAX_MINUTES: Final = 1e9
 DISMISSED_FILE: Final = "dismissed"  # in the folder of a run that `dismiss` was called for
 
-RunState = Literal["waiting", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged"]
+RunState = Literal["waiting", "running", "paused", "done", "stopped", "interrupted", "failed", "diverged", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class RunSummary:
     created: float  # in unix seconds
     has_model: bool  # whether it can be used as a model
     source_run: str = ""  # the run that a copied model comes from
+    is_damaged: bool = False  # whether a file of it cannot be used; `error` names it
     installed_models: tuple[Path, ...] = ()  # folders of the models that are copies of this run
 
     def load_history(self) -> list[dict[str, str]]:
@@ -131,43 +135,51 @@ def active_runs(runs_folder: Path = RUNS_FOLDER) -> list[RunSummary]:
 
 
 def _list_folders(parent: Path) -> list[Path]:
-    return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith(".")) if parent.is_dir() else []
+    return sorted(p for p in parent.iterdir() if os.path.isdir(p) and p.name[0] != ".") if os.path.isdir(parent) else []
 
 
 def load_run(folder: Path, *, is_builtin: bool = False) -> RunSummary | None:
     """Return the run in a folder, None where there is none and none is about to start."""
     names = (CONFIG_FILE, HISTORY_FILE, CARD_FILE, "state.json", "job.json")
-    files = {name for name in names if (folder / name).is_file()}
+    files = {name for name in names if os.path.isfile(folder / name)}
     if not files:
         return None
-    config, card, report = (read_json_or_empty(folder / name) for name in (CONFIG_FILE, CARD_FILE, REPORT_FILE))
+    config = RecordFile(folder / CONFIG_FILE, RunConfig)
+    card = RecordFile(folder / CARD_FILE, RunCard)
+    report = RecordFile(folder / REPORT_FILE, RunReport)
     history = read_history(folder)
     job = Job(folder.resolve())
     status = job.read_state() if files & {"state.json", "job.json"} and not is_builtin else None
     best_epoch, best_accuracy = _find_best_epoch(history)
-    network = config.get("network", card.get("network"))
-    epochs = config.get("epochs")
+    state = _get_run_state(folder, status, CARD_FILE in files)
+    damage = next(filter(None, (config.damage, card.damage, report.damage)), None)
     return RunSummary(
         folder=folder,
         name=job.label,
-        network=network if isinstance(network, str) else "",
-        kind=_get_model_kind(config, card),
-        state=_get_run_state(folder, status, CARD_FILE in files),
+        network=config.record.network or card.record.network or "",
+        kind=card.record.kind or config.record.kind or "",
+        state=state if damage is None or (status and status.is_running) else "damaged",
         epoch=int(float(history[-1].get("epoch") or 0)) if history else 0,
-        epochs=epochs if isinstance(epochs, int) else len(history),
+        epochs=len(history) if config.record.epochs is None else config.record.epochs,
         best_epoch=best_epoch,
         best_accuracy=best_accuracy,
-        train_minutes=sum(parse_number(row.get("seconds")) or 0.0 for row in history) / 60
-        or float(report.get("train_minutes") or 0),
+        train_minutes=_sum_minutes(history) or report.record.train_minutes or 0.0,
         is_builtin=is_builtin,
-        config=config,
+        config=config.values,
         status_text=status.message if status else "",
-        error=status.error if status else None,
+        error=damage or (status.error if status else None),
         seconds_left=status.seconds_left if status else None,
-        created=_get_created_time(folder),
-        has_model=CARD_FILE in files and (folder / "model.onnx").is_file(),  # some are shipped without their weights
-        source_run=str(card.get("source_run") or ""),
+        created=_get_created_time(job, card.record),
+        # Some are shipped without their weights.
+        has_model=CARD_FILE in files and not card.damage and os.path.isfile(folder / "model.onnx"),
+        source_run=card.record.source_run or "",
+        is_damaged=damage is not None,
     )
+
+
+def _sum_minutes(history: list[dict[str, str]]) -> float:
+    minutes = sum(parse_number(row.get("seconds")) or 0.0 for row in history) / 60
+    return minutes if 0 <= minutes < _MAX_MINUTES else 0.0
 
 
 def _get_run_state(folder: Path, status: jobs.JobState | None, has_model: bool) -> RunState:
@@ -180,11 +192,6 @@ def _get_run_state(folder: Path, status: jobs.JobState | None, has_model: bool) 
     return status.status
 
 
-def _get_model_kind(config: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    kinds = (source.get("kind") for source in (card, config))
-    return next((kind for kind in kinds if isinstance(kind, str)), "")
-
-
 def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float | None]:
     """Return the best epoch and its accuracy on the labels of the data set."""
     best = best_epoch_row(history)
@@ -194,15 +201,15 @@ def _find_best_epoch(history: list[dict[str, str]]) -> tuple[int | None, float |
     return int(float(best["epoch"])), next((value for value in accuracies if value is not None), None)
 
 
-def _get_created_time(folder: Path) -> float:
-    created = read_json_or_empty(folder / "job.json").get("created")
-    if isinstance(created, int | float):
-        return float(created)
+def _get_created_time(job: Job, card: RunCard) -> float:
+    if (job.folder / JOB_FILE).is_file() and (created := job.created_at):
+        return created
     # The files of a shipped run are as old as their copy.
-    with suppress(KeyError, TypeError, ValueError, OverflowError, OSError):
-        return datetime.fromisoformat(read_json_or_empty(folder / CARD_FILE)["created"]).timestamp()
+    with suppress(TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromisoformat(card.created or "").timestamp()
+    path = job.folder / CONFIG_FILE
     with suppress(OSError):
-        return (folder / CONFIG_FILE if (folder / CONFIG_FILE).is_file() else folder).stat().st_mtime
+        return (path if path.is_file() else job.folder).stat().st_mtime
     return 0.0
 
 

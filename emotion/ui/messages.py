@@ -19,6 +19,8 @@ def escape_markdown(text: str) -> str:
     """Escape untrusted text as Markdown that shows exactly this text: no links, colors, formulas or icons."""
     # Backslashes do not stop the links, dashes, arrows and ":icons:" that Streamlit replaces in the rendered text; an
     # invisible word joiner does.
+    # Names of files may hold halves of characters, which no page can be sent.
+    text = text.encode(errors="replace").decode()
     joined = re.sub(r"([:@<>-]|www)", "\\1\u2060", " ".join(text.split()))
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$&:^=\"'])", r"\\\1", joined)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from emotion.environment import is_public
 from emotion.errors import ModelError
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.detectors import detector_factory
@@ -15,6 +16,7 @@ from emotion.tracking.label_smoothing import HYSTERESIS
 from emotion.ui.messages import error_box, escape_markdown
 from emotion.ui.models import describe_head, list_classifiers
 from emotion.ui.session import SessionSettings
+from emotion.ui.visitors.link import show_link
 
 _SEARCH_SIZES: Final = {"Fast": 640, "Normal": 1280, "Thorough": FULL_RESOLUTION_SIDE}  # as `AnalyzerSettings.max_side`
 
@@ -23,6 +25,7 @@ def show_sidebar() -> None:
     """Show the settings that all pages share, and store them for `get_settings`."""
     with error_box("the settings"), st.sidebar:
         st.session_state.update(settings=_choose_settings(), sidebar_drawn=True)
+        show_link()
         return
     st.stop()
 
@@ -87,7 +90,7 @@ def _choose_detector() -> str:
         help="The model that finds faces.",
     )
     st.caption(detector_factory.detector_description(name))
-    if "yunet" not in names and not os.environ.get("EMOTION_YUNET"):
+    if "yunet" not in names and not os.environ.get("EMOTION_YUNET") and not is_public():
         st.caption("Optional detector: YuNet, 0.2 MB, from the OpenCV project.")
         if st.button("Download YuNet", icon=":material/download:", key="side_download_yunet"):
             with error_box("fetching YuNet"), st.spinner("Downloading YuNet"):

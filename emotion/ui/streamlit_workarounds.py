@@ -9,9 +9,10 @@ import mmap
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import streamlit as st
 from streamlit import net_util
@@ -20,6 +21,10 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emotion.environment import APP_FILE
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
 _FULL_COLLECT_SECONDS: Final = 600.0  # frozen objects that became garbage are freed this often
 _PRELOAD_DELAY_SECONDS: Final = 2.0  # leaves the processor to the first page
@@ -88,6 +93,39 @@ def disable_buffering(relay: _RelayT) -> _RelayT:
     """
     relay.subscribe = partial(relay.subscribe, buffered=False)
     return relay
+
+
+# ------------------------------------------------------------------ server
+
+
+def add_middleware(make_middleware: Callable[[], Middleware]) -> None:
+    """Let a middleware see each request before Streamlit does; call it before the server starts.
+
+    Upstream: Streamlit 1.67 takes middleware from an `App` object in a file of its own (`starlette_app.App`), not for
+    the script that `streamlit run` and the tests run. Remove when the script can name it.
+
+    Args:
+        make_middleware: Called when the server starts, which knows its options by then.
+    """
+    from streamlit.web.server.starlette import starlette_app
+
+    create = starlette_app.create_streamlit_middleware
+    starlette_app.create_streamlit_middleware = lambda: [make_middleware(), *create()]
+
+
+def replace_storages(
+    media_storage: type[MemoryMediaFileStorage], upload_manager: type[MemoryUploadedFileManager]
+) -> None:
+    """Let the server keep media files and uploads in storages of these classes; call it before the server starts.
+
+    Upstream: `RuntimeConfig` takes both, but the server of Streamlit 1.67 makes them itself, and no option names other
+    classes; no issue is known. Remove when one does.
+    """
+    from streamlit.web.server import server
+
+    patched: Any = server
+    patched.MemoryMediaFileStorage = media_storage
+    patched.MemoryUploadedFileManager = upload_manager
 
 
 # ------------------------------------------------------------------ pages

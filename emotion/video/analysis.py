@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from emotion.errors import EmotionError, JobError
 from emotion.jobs.job import Job, JobState
+from emotion.jobs.process_record import finite_float
 from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
 from emotion.video import tables
@@ -25,7 +26,6 @@ from emotion.video.settings import VideoProvenance, VideoRequest, VideoSettings
 from emotion.video.summary import VideoSummary, read_summary
 
 MIN_GROUP_FACES: Final = 3  # visible at a time, so that a group hides its members
-_MAX_TIMESTAMP: Final = 1e11  # unix seconds; `datetime` supports no later years
 _END_TOLERANCE_SECONDS: Final = 1.0  # by which the stated duration of a video may exceed its last frame
 
 
@@ -75,9 +75,7 @@ class VideoAnalysis:
     @property
     def created_at(self) -> datetime:
         """When the analysis was requested, in local time."""
-        timestamp = Job(self.folder).created_at
-        if not 0 < timestamp < _MAX_TIMESTAMP:
-            timestamp = self.folder.stat().st_mtime
+        timestamp = Job(self.folder).created_at or self.folder.stat().st_mtime
         return datetime.fromtimestamp(timestamp).astimezone()
 
     @property
@@ -95,8 +93,8 @@ class VideoAnalysis:
         """Facts of the video, None until it was opened."""
         values = read_json(self.folder / VIDEO_INFO_FILE)
         try:
-            return VideoInfo(**values) if values else None
-        except TypeError as error:
+            return _parse_video_info(values) if values else None
+        except (TypeError, ValueError) as error:
             path = self.folder / VIDEO_INFO_FILE
             raise JobError(f"{path} is damaged: delete this video and analyze it again.") from error
 
@@ -262,3 +260,14 @@ class VideoAnalysis:
         """Return the numbers of all faces before merging."""
         self.refresh()
         return set(tables.get_column(self._frame_log.to_dataframe(), "track_id").tolist())
+
+
+def _parse_video_info(values: Mapping[str, Any]) -> VideoInfo:
+    """Return the facts of a video; TypeError or ValueError where one is missing or not possible."""
+    info = VideoInfo(**values)
+    sizes, rates = (info.width, info.height), (info.duration, info.fps, info.num_frames)
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ValueError("the size of a video is a number of pixels")
+    if not all(rate is None or (finite_float(rate) is not None and rate >= 0) for rate in rates):
+        raise ValueError("duration, frames and their rate are finite numbers")
+    return info

@@ -7,6 +7,7 @@ import math
 import os
 from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emotion.errors import JobError
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, Scores
+from emotion.formatting import format_name
 from emotion.results.tables import score_columns
+from emotion.storage import open_file
 
 FRAMES_FILE: Final = "frames.jsonl"
 # Of `FrameLog.to_dataframe`, before one column `score_<label>` per label.
@@ -36,6 +40,10 @@ LOG_COLUMNS: Final = (
     "y2",
 )
 _CHUNK_BYTES: Final = 4_000_000
+_MAX_LINE_BYTES: Final = 16_000_000
+_MAX_INT: Final = 2**31 - 1
+_MAX_SECONDS: Final = 1e7
+_MAX_TEXT_LENGTH: Final = 100
 _MAX_FRAME_SECONDS: Final = 1.0  # longest duration of a frame, unless most are longer: videos have gaps
 _SINGLE_FRAME_SECONDS: Final = 0.04  # duration of the only frame
 _NUM_FACE_VALUES: Final = 7
@@ -76,7 +84,7 @@ class FrameLog:
     def refresh(self) -> bool:
         """Read the lines that were added, and return whether there were any; a new file is read from its start."""
         try:
-            with open(self._path, "rb") as file:
+            with open_file(self._path) as file:
                 status = os.fstat(file.fileno())
                 if status.st_ino != self._inode or status.st_size < self._offset:
                     self._reset()
@@ -91,6 +99,11 @@ class FrameLog:
             had_frames = self.num_frames > 0
             self._reset()
             return had_frames
+        except OSError as error:
+            raise self._make_error(error) from error
+
+    def _make_error(self, error: OSError) -> JobError:
+        return JobError(f"{self._path} cannot be read ({error.strerror}): delete this video and analyze it again.")
 
     def iter_lines(self) -> Iterator[str]:
         """Yield the complete, undamaged lines of the file without line ends."""
@@ -104,12 +117,14 @@ class FrameLog:
 
     def _iter_frames(self) -> Iterator[tuple[bytes, _LoggedFrame]]:
         try:
-            with open(self._path, "rb") as file:
+            with open_file(self._path) as file:
                 for line in _read_complete_lines(file):
                     if (frame := _parse_frame(line)) is not None:
                         yield line, frame
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise self._make_error(error) from error
 
     def timestamps(self) -> NDArray[np.float64]:
         """Return the seconds of all frames, (n,)."""
@@ -148,8 +163,8 @@ class FrameLog:
 
     def _append_line(self, line: bytes) -> None:
         frame = _parse_frame(line)
-        if frame is None:
-            return
+        if frame is None or any(face.scores.keys() - set(self.labels or face.scores) for face in frame[2]):
+            return  # damaged, or with labels of another model
         index, timestamp, faces = frame
         for face in faces:
             if face.scores and not self.labels:
@@ -168,13 +183,16 @@ class _LoggedFace:
 
     def __init__(self, record: dict[str, Any]) -> None:
         confidence = record["confidence"]
-        self.track_id = int(record["track_id"])
-        self.confidence = np.nan if confidence is None else float(confidence)
-        self.detection_score = float(record["detection_score"])
-        x1, y1, x2, y2 = record["box"]
-        self.box = int(x1), int(y1), int(x2), int(y2)
-        self.texts = str(record["display_label"]), str(record["label"] or ""), str(record["uncertainty_reason"] or "")
-        self.scores = {str(label): float(prob) for label, prob in record["scores"].items()}
+        self.track_id = _to_int(record["track_id"])
+        self.confidence = np.nan if confidence is None else _to_float(confidence)
+        self.detection_score = _to_float(record["detection_score"])
+        x1, y1, x2, y2 = map(_to_int, record["box"])
+        self.box = x1, y1, x2, y2
+        label, reason = record["label"] or "", record["uncertainty_reason"] or ""
+        self.texts = _to_text(record["display_label"]), _to_text(label), _to_text(reason)
+        self.scores = {_to_text(label): _to_float(prob) for label, prob in record["scores"].items()}
+        if self.texts[0] not in (UNCERTAIN.name, *self.scores):
+            raise ValueError(f"{self.texts[0]!r} is no label of this face")
 
     def to_face(self) -> Face:
         """Return the face with its displayed label."""
@@ -190,6 +208,25 @@ class _LoggedFace:
         )
 
 
+def _to_int(value: Any) -> int:
+    number = int(value)
+    if abs(number) > _MAX_INT:
+        raise ValueError(f"{value!r:.40} is no position, index or number of a face")
+    return number
+
+
+def _to_float(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r:.40} is no score")
+    return number
+
+
+@lru_cache(maxsize=1000)
+def _to_text(value: object) -> str:
+    return format_name(str(value), _MAX_TEXT_LENGTH)
+
+
 _LoggedFrame = tuple[int, float, list[_LoggedFace]]  # index, timestamp, faces
 
 
@@ -197,8 +234,9 @@ def _parse_frame(line: bytes) -> _LoggedFrame | None:
     """Parse index, timestamp and faces of a line, None for a damaged one."""
     try:
         record = json.loads(line)
-        frame = int(record["index"]), float(record["timestamp"]), [_LoggedFace(face) for face in record["faces"]]
-        return frame if math.isfinite(frame[1]) else None
+        timestamp = _to_float(record["timestamp"])
+        faces = [_LoggedFace(face) for face in record["faces"]]
+        return (_to_int(record["index"]), timestamp, faces) if abs(timestamp) <= _MAX_SECONDS else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
@@ -209,3 +247,5 @@ def _read_complete_lines(file: Any) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK_BYTES):
         *lines, remainder = (remainder + chunk).split(b"\n")
         yield from (line + b"\n" for line in lines)
+        if len(remainder) > _MAX_LINE_BYTES:  # no line of this program
+            return

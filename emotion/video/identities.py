@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emotion.errors import EmotionError, JobError
+from emotion.formatting import format_name
 from emotion.storage import read_json, write_json
 
 IDENTITIES_FILE: Final = "people.json"
@@ -38,7 +39,10 @@ class IdentityEdits:
         record = read_json(folder / IDENTITIES_FILE) or {}
         try:
             return cls(
-                {int(track): _normalize_name(str(name)) for track, name in record.get("names", {}).items()},
+                {
+                    int(track): format_name(str(name), MAX_NAME_LENGTH)
+                    for track, name in record.get("names", {}).items()
+                },
                 _remove_cycles({int(track): int(target) for track, target in record.get("merged_into", {}).items()}),
                 frozenset(int(track) for track in record.get("hidden", [])),
             )
@@ -91,7 +95,7 @@ class IdentityEdits:
 
     def with_name(self, track_id: int, name: str) -> IdentityEdits:
         """Return the edits with a name for a face; "" removes all its names."""
-        root, name = self.canonical_track(track_id), _normalize_name(name)
+        root, name = self.canonical_track(track_id), format_name(name, MAX_NAME_LENGTH)
         others = {
             track: text
             for track, text in self.names.items()
@@ -136,7 +140,3 @@ def _remove_cycles(merged_into: dict[int, int]) -> dict[int, int]:
         if edits.canonical_track(target) != source:
             edits.merged_into[source] = target
     return edits.merged_into
-
-
-def _normalize_name(name: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:MAX_NAME_LENGTH].strip()

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from contextlib import AbstractContextManager
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from emotion.environment import get_workspace
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
-from emotion.jobs import queue
 from emotion.jobs.job import Job
+from emotion.jobs.ownership import is_owned_by
 from emotion.jobs.process_record import STATE_FILE
-from emotion.jobs.reporter import JobReporter
 from emotion.media.file_kinds import VIDEO_SUFFIXES
 from emotion.media.video_reader import VideoReader
 from emotion.storage import require_free_space
 from emotion.video.analysis import MIN_GROUP_FACES, VideoAnalysis
 from emotion.video.people import Highlight, Person
 from emotion.video.pipeline import REDRAW_FOLDER
-from emotion.video.settings import FAST_STRIDE, REQUEST_FILE, VideoRequest, VideoSettings
-
-WAITING_MESSAGE: Final = "Waiting for another video"
-_LOCK_FILE: Final = ".videos.lock"
+from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
+from emotion.video.space import VideoSpace, iter_expired
 
 __all__ = [
     "FAST_STRIDE",
@@ -33,8 +32,10 @@ __all__ = [
     "Person",
     "VideoAnalysis",
     "VideoSettings",
+    "VideoSpace",
     "delete",
     "list_videos",
+    "remove_expired",
     "submit",
     "submit_redraw",
 ]
@@ -43,6 +44,7 @@ VIDEOS_FOLDER: Final = get_workspace() / "data" / "videos"
 _UPLOAD_SUFFIXES: Final = (*VIDEO_SUFFIXES, ".gif")
 _CHUNK_BYTES: Final = 4_000_000  # copied at a time
 _MIN_FREE_BYTES: Final = 100_000_000  # that stay free after an upload
+_MAX_UPLOAD_SECONDS: Final = 3600.0  # from the reservation of a folder to the start of its job
 _GRACE_SECONDS: Final = 5.0  # for the job of a video that is deleted to end
 
 
@@ -53,7 +55,7 @@ def submit(
     *,
     detector: str | None = None,
     model: Path | None = None,
-    parent: Path | None = None,
+    space: VideoSpace | None = None,
 ) -> Job:
     """Copy a video into a new folder, and analyze it there in a job that waits for earlier ones.
 
@@ -63,23 +65,32 @@ def submit(
         settings: Settings of the analysis.
         detector: Name of the detector, None: the best one that is available.
         model: Folder of the classifier, None: the default one.
-        parent: Where the folder is made, None: `VIDEOS_FOLDER`.
+        space: Where the folder is made, None: `VIDEOS_FOLDER`.
 
     Raises:
-        EmotionError: It is no video of a supported format, or detector or model are missing; no folder is left.
+        EmotionError: It is no video of a supported format, the space has no room, or detector or model are missing; no
+            folder is left.
     """
     suffix = next((suffix for suffix in _UPLOAD_SUFFIXES if name.lower().endswith(suffix)), "")
-    folder = jobs.create_job_folder(parent or VIDEOS_FOLDER, name)
+    space = space or VideoSpace(VIDEOS_FOLDER)
+    folder = space.reserve(name, _measure_upload(upload))
     try:
         source = folder / f"source{suffix}"
         _copy_upload(upload, source)
-        with VideoReader(source, name):
-            pass  # refuses other files before the job starts
+        with VideoReader(source, name) as reader:  # refuses other files before the job starts
+            space.add_duration(folder, reader.info.duration or 0.0)
         VideoRequest.from_video(source, name, settings, detector, model).write(folder)
         return jobs.start_job(["video", "run-job", str(folder)], folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _measure_upload(upload: BinaryIO | Path) -> int:
+    try:
+        return upload.stat().st_size if isinstance(upload, Path) else upload.seek(0, os.SEEK_END)
+    except OSError:
+        return 0  # copying it names the problem
 
 
 def _copy_upload(upload: BinaryIO | Path, target: Path) -> None:
@@ -114,9 +125,24 @@ def submit_redraw(folder: Path) -> Job:
     return jobs.start_job(["video", "redraw", str(folder.resolve())], redraw_folder)
 
 
-def list_videos(parent: Path | None = None) -> list[VideoAnalysis]:
-    """Return all analyses below `parent`, newest first, including unfinished ones."""
-    return [VideoAnalysis(job.folder) for job in jobs.list_jobs(parent or VIDEOS_FOLDER)]
+def list_videos(space: VideoSpace | None = None) -> list[VideoAnalysis]:
+    """Return all analyses in `space` (None: `VIDEOS_FOLDER`), newest first, including unfinished ones."""
+    space = space or VideoSpace(VIDEOS_FOLDER)
+    found = jobs.list_jobs(space.folder)
+    return [VideoAnalysis(job.folder) for job in found if not space.owner or is_owned_by(job.folder, space.owner)]
+
+
+def remove_expired(parent: Path | None = None) -> list[Path]:
+    """Remove the videos of visitors that have expired, and uploads that were interrupted; return their folders.
+
+    Only folders with the record of a visitor are removed; one that cannot be removed is left for the next call.
+    """
+    removed = []
+    for folder in iter_expired(parent or VIDEOS_FOLDER, time.time(), _MAX_UPLOAD_SECONDS):
+        with suppress(JobError, OSError):
+            delete(folder) if (folder / STATE_FILE).is_file() else shutil.rmtree(folder)
+            removed.append(folder)
+    return removed
 
 
 def delete(folder: Path) -> None:
@@ -128,15 +154,3 @@ def delete(folder: Path) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise JobError(f"{folder} cannot be removed ({error.strerror}): check its rights, try again.") from error
-
-
-def wait_for_slot(folder: Path, reporter: JobReporter) -> AbstractContextManager[bool]:
-    """Wait until no other video of the parent folder is analyzed; yields False where a stop was requested first."""
-    return queue.wait_in_queue(folder, reporter, _LOCK_FILE, WAITING_MESSAGE, lambda: _list_earlier_jobs(folder))
-
-
-def _list_earlier_jobs(folder: Path) -> list[Job]:
-    """Return the jobs of the parent folder that were submitted before this one."""
-    videos = [job for job in jobs.list_jobs(folder.parent) if (job.folder / REQUEST_FILE).is_file()]  # newest first
-    indices = [index for index, job in enumerate(videos) if job.folder == folder.resolve()]
-    return videos[indices[0] + 1 :] if indices else []

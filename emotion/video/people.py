@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from emotion.errors import JobError
+from emotion.formatting import format_name
 from emotion.storage import read_json
 from emotion.video import tables
 from emotion.video.identities import IdentityEdits
 from emotion.video.rendering.highlights import HIGHLIGHTS_FILE, HIGHLIGHTS_FOLDER
 from emotion.video.rendering.thumbnails import ThumbnailIndex
+
+_MAX_LABEL_LENGTH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -108,20 +113,31 @@ def read_highlights(folder: Path, edits: IdentityEdits) -> list[Highlight]:
     try:
         return [
             Highlight(
-                timestamp=float(record["timestamp"]),
+                timestamp=_to_finite(record["timestamp"]),
                 track_id=edits.canonical_track(int(record["track_id"])),
                 name=edits.display_name(int(record["track_id"])),
                 kind=str(record["kind"]),
-                label=str(record["label"]),
-                previous_label=record["previous_label"],
-                confidence=float(record["confidence"]),
+                label=_to_label(record["label"]),
+                previous_label=None if record["previous_label"] is None else _to_label(record["previous_label"]),
+                confidence=_to_finite(record["confidence"]),
                 thumbnail=path if (path := _thumbnail_path(folder, record["thumbnail"])).is_file() else None,
             )
             for record in records
             if not edits.is_hidden(int(record["track_id"]))
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise JobError(f"{folder / HIGHLIGHTS_FILE} is damaged: delete this video and analyze it again.") from error
+
+
+def _to_finite(value: float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("a time or a confidence is a finite number")
+    return number
+
+
+def _to_label(value: object) -> str:
+    return format_name(str(value), _MAX_LABEL_LENGTH)
 
 
 def _thumbnail_path(folder: Path, stored_path: str) -> Path:

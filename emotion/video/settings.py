@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from emotion.errors import EmotionError, JobError, SettingsError, VideoError
+from emotion.formatting import format_name
 from emotion.model_store.store import ModelBundle, get_default_model, open_model
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier
@@ -16,9 +17,9 @@ from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.results.records import ModelReference, Provenance
 from emotion.storage import read_json, write_json
+from emotion.video.slot import REQUEST_FILE
 
 FAST_STRIDE: Final = None  # as `VideoSettings.frame_stride`: about eight frames per second
-REQUEST_FILE: Final = "request.json"
 _MAX_NAME_LENGTH: Final = 200
 _CAMERA_MAX_SIDE: Final = 640  # the detector input of a camera stream
 
@@ -165,5 +166,4 @@ def _format_provenance(provenance: VideoProvenance) -> str:
 
 def _sanitize_name(name: str) -> str:
     """Return a user's name for a video as one line of printable text."""
-    text = "".join(c if c.isprintable() else " " for c in name.encode(errors="replace").decode())
-    return " ".join(text.split())[:_MAX_NAME_LENGTH] or "video"
+    return format_name(name.encode(errors="replace").decode(), _MAX_NAME_LENGTH) or "video"

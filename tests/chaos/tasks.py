@@ -112,7 +112,9 @@ def _make_video_analysis(path: Path) -> Task:
     """Return a video analysis: it keeps the analyzed frames; a resumed one starts in a new folder."""
 
     def start(folder: Path) -> Job:
-        return library.submit(path, "video.mp4", library.VideoSettings(), detector="glance", parent=folder)
+        return library.submit(
+            path, "video.mp4", library.VideoSettings(), detector="glance", space=library.VideoSpace(folder)
+        )
 
     def result(job: Job) -> str:
         return exports.to_csv(VideoAnalysis.open(job.folder))

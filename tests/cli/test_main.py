@@ -369,12 +369,28 @@ def test_a_closed_standard_output_is_ignored(run: Run, monkeypatch: pytest.Monke
     assert run("classifier", "list") == (0, "", "")
 
 
-def test_another_full_disk_is_not_reported_as_the_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError("3145728 requested and 1024 written"),  # of NumPy
+    ],
+)
+def test_another_full_disk_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
     def full() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(steps, "benchmark_steps", full)
-    with pytest.raises(OSError, match="No space left"):
+    assert run("benchmark") == (1, "", "emotion: The disk is full: make room, then start it again.\n")
+
+
+def test_another_error_of_the_system_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(steps, "benchmark_steps", fail)
+    with pytest.raises(OSError, match="Input/output"):
         run("benchmark")
 
 

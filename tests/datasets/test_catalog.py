@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from emotion.datasets import catalog
 from emotion.datasets.catalog import DatasetInfo, list_datasets
+from emotion.datasets.metadata import METADATA_FILE, read_metadata
 from emotion.datasets.readers.loaders import load_dataset
 from emotion.expressions import FER2013_LABELS
+from tests.hostile import NAN, Harm, displace, garble, loop, put
 from tests.training.making import dataset, random_images, to_arrays, write_fer2013, write_image, write_npz
 
 
@@ -127,3 +130,37 @@ def test_equal_names_are_numbered(data: Path) -> None:
     write_tree(data / "sets" / "fer", {"happy": 2})
     write_npz(data / "fer.npz", to_arrays(dataset(7)))
     assert sorted(info.name for info in list_datasets().datasets) == ["fer", "fer (2)"]
+
+
+HARMS: dict[str, Harm] = {
+    **garble(METADATA_FILE),
+    **displace(METADATA_FILE),
+    "photos are text": put(METADATA_FILE, photos="many"),
+    "photos are NaN": put(METADATA_FILE, photos=NAN),
+    "config is a list": put(METADATA_FILE, config=[1]),
+    "counts are a number": put(METADATA_FILE, counts=7),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_data_set_with_an_odd_description_is_listed_like_the_others(data: Path, harm: Harm) -> None:
+    for name in ("good", "harmed"):
+        write_tree(data / "sets" / name, {"happy": 3, "sad": 3})
+    harm(data / "sets" / "harmed")
+    assert [info.name for info in list_datasets().datasets] == ["good", "harmed"]
+    metadata = read_metadata(data / "sets" / "harmed")
+    assert metadata is None or not set(metadata) & {"photos", "config", "counts"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there every name can be decoded")
+def test_a_data_set_whose_name_cannot_be_decoded_is_listed(data: Path) -> None:
+    folder = write_tree(data / "sets" / "faces", {"happy": 3, "sad": 3})
+    os.rename(folder, os.fsencode(data) + b"/sets/\xff faces")
+    assert get_single().name == "faces"
+
+
+def test_links_that_lead_nowhere_are_no_data_sets(data: Path) -> None:
+    loop(data / "sets" / "loop")
+    loop(data / "sets" / "loop.npz")
+    (data / "sets" / "gone").symlink_to(data / "nothing")
+    assert list_datasets() == ([], [])

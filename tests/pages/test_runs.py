@@ -11,6 +11,7 @@ from emotion.datasets import catalog
 from emotion.model_store.store import list_models
 from emotion.training import manager
 from emotion.training.install import install_model
+from emotion.training.run_listing import load_run
 from emotion.training.runs.predictions import Predictions
 from tests.pages.runs_making import EPOCHS, make_run, write_data
 
@@ -144,6 +145,13 @@ FILES = (
     "report.json",
     "state.json",
 )
+
+
+def plain(markdown: str) -> str:
+    """Return the text that escaped Markdown shows."""
+    return markdown.replace("\\", "").replace("\u2060", "")
+
+
 DAMAGE = (b"", b"\xff\x00\n1,2\n", b"[]", b'{"network": 3, "label_set": [], "epochs": "x", "kind": "classifier"}')
 
 
@@ -153,6 +161,12 @@ def test_runs_page_survives_damaged_files(runs: Path, look: Any, file: str, cont
     run = make_run(runs / "mine", job="done")
     (run / file).write_bytes(content)
     page = look(run)
+    if file in ("config.json", "card.json", "report.json") and content != DAMAGE[-1]:
+        assert any(f"{file} is damaged" in plain(warning.value) for warning in page.app.warning)
+        assert [button.label for button in page.app.button if "elete" in button.label]
+    if (summary := load_run(run)) is not None and summary.is_damaged:
+        assert not any(str(one.key).startswith("runs_part") for one in page.app.button_group)
+        return
     for name in parts(page)[1:]:
         (control,) = [one for one in page.app.button_group if str(one.key).startswith("runs_part")]
         control.set_value(name).run()

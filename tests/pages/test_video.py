@@ -18,9 +18,11 @@ from emotion.errors import VideoError
 from emotion.faces import Face
 from emotion.jobs import job
 from emotion.jobs.job import Job
+from emotion.jobs.ownership import Ownership
 from emotion.media.image_reader import encode_jpeg, read_image
 from emotion.ui import components, streamlit_workarounds
 from emotion.ui.video import frames as video_frames
+from emotion.ui.visitors import identity
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoRequest, VideoSettings
@@ -42,7 +44,7 @@ def started(monkeypatch: pytest.MonkeyPatch, here: Path) -> list[tuple[str, Vide
     """What would be read, instead of reading it: name, settings, content."""
     submitted: list[tuple[str, VideoSettings, bytes]] = []
 
-    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path) -> Job:
+    def start(upload: Any, name: str, settings: VideoSettings, *, detector: str, model: Path, space: Any) -> Job:
         content = upload.read_bytes() if isinstance(upload, Path) else upload.read()
         if content.startswith(b"bad"):
             raise VideoError(f'"{name}" is no video.')
@@ -89,6 +91,33 @@ def test_empty_says_what_to_do(here: Path, open_page: Open) -> None:
     assert "A timeline for each face" in page.words
     assert not page.app.error
     assert not here.exists(), "looking makes no folders"
+
+
+def test_a_visitor_without_a_cookie_sees_no_video(
+    party: Path, add: Add, open_video: Visit, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = add(party)
+    monkeypatch.setenv("EMOTION_PUBLIC", "1")
+    monkeypatch.setattr(identity, "get_id", lambda: "")
+    for page in (open_page("video"), open_video(video)):
+        assert "This browser sent no cookie" in page.words
+        assert not page.app.exception
+        assert not [button for button in page.app.button if "elete" in button.label or button.label == "Open"]
+
+
+def test_a_public_server_shows_a_visitor_only_their_videos(
+    here: Path, party: Path, add: Add, open_page: Open, open_video: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = add(party), add(party)
+    visitor = identity.make_id()
+    for name, key in ((mine, identity.make_key(visitor)), (other, "somebody else")):
+        Ownership(owner=key, created_at=1.0, expires_at=2.0).write(here / name)
+    monkeypatch.setenv("EMOTION_PUBLIC", "1")
+    monkeypatch.setattr(identity, "get_id", lambda: visitor)
+    page = open_page("video")
+    assert [button.key for button in page.app.button if button.label == "Open"] == [f"video_open_{mine}"]
+    assert "There is no such video" in open_video(other).words
+    assert open_video(mine).shown("video_timeline")
 
 
 def test_unknown_video_in_the_url_shows_a_message(here: Path, open_page: Open) -> None:

@@ -8,6 +8,7 @@ import csv
 import gc
 import io
 import json
+import shutil
 import threading
 import time
 import weakref
@@ -496,7 +497,7 @@ def test_recording_continues_without_space_for_the_video(
 
 
 def test_failed_video_of_a_recording_is_reported(playing: Any, rtc: Rtc) -> None:
-    lives(playing).folder.rmdir()
+    shutil.rmtree(lives(playing).folder)
     playing.app.checkbox(key="live_write_video").set_value(True).run()
     click(playing, "live_record")
     rtc.play(playing, paint((40, 60)), paint((40, 60)))

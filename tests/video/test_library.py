@@ -204,7 +204,9 @@ def test_uploaded_video_is_analyzed_and_deleted(tmp_path: Path, face_video: Path
     parent = tmp_path / "videos"
     upload = io.BytesIO(face_video.read_bytes())
     upload.read(100)  # the position does not matter
-    job = library.submit(upload, "Holiday <1>.MP4", VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
+    job = library.submit(
+        upload, "Holiday <1>.MP4", VideoSettings(), detector="haar", model=tiny.folder, space=library.VideoSpace(parent)
+    )
     analysis = wait_until_finished(VideoAnalysis.open(job.folder))
     assert analysis.state.status == "done", job.tail_log()
     assert analysis.state.fraction == 1
@@ -216,11 +218,11 @@ def test_uploaded_video_is_analyzed_and_deleted(tmp_path: Path, face_video: Path
     assert analysis.annotated_video is not None
     with VideoReader(analysis.annotated_video) as video:
         assert len([*video.frames()]) == 32
-    assert [video.folder for video in library.list_videos(parent)] == [job.folder]
+    assert [video.folder for video in library.list_videos(library.VideoSpace(parent))] == [job.folder]
     assert abs(analysis.created_at.timestamp() - time.time()) < 600
     library.delete(job.folder)
     assert not job.folder.exists()
-    assert library.list_videos(parent) == []
+    assert library.list_videos(library.VideoSpace(parent)) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -229,7 +231,9 @@ def test_names_are_only_labels(
 ) -> None:
     monkeypatch.setattr(jobs, "start_job", lambda arguments, folder: jobs.Job(folder))
     parent = tmp_path / "videos"
-    job = library.submit(moving_video, name, VideoSettings(), detector="haar", model=tiny.folder, parent=parent)
+    job = library.submit(
+        moving_video, name, VideoSettings(), detector="haar", model=tiny.folder, space=library.VideoSpace(parent)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["videos"]
     assert sorted(path.name for path in job.folder.iterdir()) == [
         ".emotion-result.json",
@@ -244,7 +248,9 @@ def test_refused_upload_leaves_no_files(tmp_path: Path, moving_video: Path, tiny
     parent = tmp_path / "videos"
 
     def start(upload: io.BytesIO | Path, **options: object) -> None:
-        library.submit(upload, "x.mp4", VideoSettings(), parent=parent, **{"detector": "haar", **options})  # type: ignore[arg-type]
+        library.submit(
+            upload, "x.mp4", VideoSettings(), space=library.VideoSpace(parent), **{"detector": "haar", **options}
+        )  # type: ignore[arg-type]
 
     with pytest.raises(VideoError, match=r'"x\.mp4" is plain text'):
         start(io.BytesIO(b"ffconcat version 1.0\nfile /etc/passwd\n"))
@@ -262,7 +268,12 @@ def test_refused_upload_leaves_no_files(tmp_path: Path, moving_video: Path, tiny
 def test_upload_to_a_full_disk_is_refused(tmp_path: Path, moving_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion.storage.shutil.disk_usage", lambda path: type("", (), {"free": 1_000_000}))
     with pytest.raises(JobError, match="1 MB free: make room"):
-        library.submit(io.BytesIO(moving_video.read_bytes()), "x.mp4", VideoSettings(), parent=tmp_path / "videos")
+        library.submit(
+            io.BytesIO(moving_video.read_bytes()),
+            "x.mp4",
+            VideoSettings(),
+            space=library.VideoSpace(tmp_path / "videos"),
+        )
     assert list((tmp_path / "videos").iterdir()) == []
 
 
@@ -284,7 +295,9 @@ StartJob = Callable[[], jobs.Job]
 def start_long(tmp_path: Path, long_video: Path, tiny: ModelBundle) -> StartJob:
     def start() -> jobs.Job:
         settings = VideoSettings()
-        return library.submit(long_video, "l.mp4", settings, detector="haar", model=tiny.folder, parent=tmp_path / "f")
+        return library.submit(
+            long_video, "l.mp4", settings, detector="haar", model=tiny.folder, space=library.VideoSpace(tmp_path / "f")
+        )
 
     return start
 
@@ -336,7 +349,9 @@ def test_killed_video_keeps_its_rows_and_does_not_block_others(start_long: Start
 def test_default_models_find_the_smiling_face(tmp_path: Path, face_video: Path, frame_stride: int) -> None:
     """The face smiles for three seconds and is absent in the fourth."""
     submitted = [
-        library.submit(face_video, "a.mp4", VideoSettings(frame_stride=frame_stride), parent=tmp_path / "f")
+        library.submit(
+            face_video, "a.mp4", VideoSettings(frame_stride=frame_stride), space=library.VideoSpace(tmp_path / "f")
+        )
         for _ in range(2)
     ]
     first, second = (wait_until_finished(VideoAnalysis.open(job.folder)) for job in submitted)

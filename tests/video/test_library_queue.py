@@ -13,14 +13,14 @@ from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs import queue
 from emotion.jobs.reporter import JobReporter
-from emotion.video import library
-from emotion.video.library import WAITING_MESSAGE, wait_for_slot
+from emotion.video import slot
+from emotion.video.slot import WAITING_MESSAGE, wait_for_slot
 from tests.waiting import wait_until
 
 HOLD_SLOT = """
 import sys, time
 from pathlib import Path
-from emotion.video.library import wait_for_slot
+from emotion.video.slot import wait_for_slot
 from emotion.jobs.reporter import JobReporter
 folder = Path(sys.argv[1])
 with wait_for_slot(folder, JobReporter(folder)) as has_slot:
@@ -136,5 +136,5 @@ def test_waiting_videos_have_the_order_of_their_creation(
             (folder / "request.json").write_text("{}")
         for file, value in (("job", {"created": created}), ("state", state), ("progress", {"message": message})):
             (folder / f"{file}.json").write_text(json.dumps(value))
-    assert queue.is_first(library._list_earlier_jobs(tmp_path / "old"), WAITING_MESSAGE)
-    assert queue.is_first(library._list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == is_first
+    assert queue.is_first(slot.list_earlier_jobs(tmp_path / "old"), WAITING_MESSAGE)
+    assert queue.is_first(slot.list_earlier_jobs(tmp_path / "new"), WAITING_MESSAGE) == is_first

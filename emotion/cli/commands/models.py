@@ -33,6 +33,7 @@ def runs(folder: Path | None, as_json: bool) -> None:
 
 def _format_run(run: RunSummary) -> str:
     best = f"{run.best_accuracy:6.1%} in epoch {run.best_epoch}" if run.best_accuracy is not None else ""
+    best = str(run.error) if run.is_damaged else best
     line = f"{run.folder.name:<24} {run.network:<20} {run.state:<11} {run.epoch:>4} of {run.epochs:<4} {best}"
     return line.rstrip()
 

@@ -22,12 +22,13 @@ def video() -> None:
 def run_job(folder: Path) -> None:
     """Analyze the video of a folder that the app prepared, after the videos before it."""
     from emotion.jobs.reporter import job_context
-    from emotion.video.library import wait_for_slot
-    from emotion.video.pipeline import analyze_video
-    from emotion.video.settings import VideoRequest
+    from emotion.video.slot import wait_for_slot
 
     with job_context(folder) as report, wait_for_slot(folder, report) as has_slot:
-        if has_slot:
+        if has_slot:  # what the analysis needs takes 200 MB, which a waiting job does without
+            from emotion.video.pipeline import analyze_video
+            from emotion.video.settings import VideoRequest
+
             request = VideoRequest.read(folder)
             analyze_video(request, request.load_analyzer(), folder, report)
 

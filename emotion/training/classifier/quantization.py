@@ -17,8 +17,9 @@ from emotion.datasets.label_sets import check_splits, count_labels
 from emotion.errors import ModelError
 from emotion.jobs.result_folder import create_result
 from emotion.jobs.result_manifest import MODEL
-from emotion.model_store.store import ModelBundle, open_model
+from emotion.model_store.store import ModelBundle, compute_sha256, open_model
 from emotion.recognition.classification import ExpressionClassifier
+from emotion.recognition.trial_run import trust_network
 from emotion.storage import write_atomic
 from emotion.training.classifier.evaluation.scoring import (
     finalize_run,
@@ -64,6 +65,7 @@ def quantize_model(bundle: ModelBundle, data: Dataset, folder: Path, *, overwrit
             if (bundle.folder / name).is_file():
                 shutil.copy2(bundle.folder / name, work_folder / name)
         write_atomic(work_folder / "model.onnx", network)
+        trust_network(compute_sha256(work_folder / "model.onnx"))
         card_fields = {key: value for key, value in bundle.card_fields.items() if key not in _REGENERATED_FIELDS}
         card_fields |= {
             "name": folder.name,

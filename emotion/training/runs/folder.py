@@ -13,11 +13,12 @@ from emotion.environment import get_workspace
 from emotion.errors import EmotionError
 from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
-from emotion.storage import read_json, write_atomic, write_json
+from emotion.storage import read_file, read_json, write_atomic, write_json
 
 ModelKind = Literal["classifier", "detector", "generator"]
 
 RUNS_FOLDER: Final = get_workspace() / "runs"
+_MAX_EPOCHS: Final = 10**7
 CHECKPOINT_FILE: Final = "checkpoint.npz"
 HISTORY_FILE: Final = "history.csv"
 CONFIG_FILE: Final = "config.json"
@@ -27,18 +28,19 @@ SAMPLE_SHEETS_FILE: Final = "samples.webp"  # of a generator: images from some o
 
 
 def read_history(folder: Path) -> list[dict[str, str]]:
-    """Return the rows of history.csv, see `read_csv_rows`."""
-    return read_csv_rows(folder / HISTORY_FILE)
+    """Return the rows of history.csv with an epoch that is possible or none, see `read_csv_rows`."""
+    return [row for row in read_csv_rows(folder / HISTORY_FILE) if _has_epoch(row)]
 
 
 def read_csv_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table as text, a number or nothing in every column; a missing file is no rows.
+    """Return the rows of a table as text, a number or nothing in every column; a file that is missing or cannot be read
+    is no rows.
 
     Damaged lines are left out, and so is a last one without a line break, which may lack a part of a number.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")  # an editor may add a byte order mark
-    except FileNotFoundError:
+        text = read_file(path).decode("utf-8-sig", errors="replace")  # an editor may add a byte order mark
+    except OSError:
         return []
     lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()]
     return [
@@ -46,6 +48,11 @@ def read_csv_rows(path: Path) -> list[dict[str, str]]:
         for cells in lines[1:]
         if len(cells) == len(lines[0]) and any(cells) and all(map(_is_number_or_empty, cells))
     ]
+
+
+def _has_epoch(row: Mapping[str, str]) -> bool:
+    epoch = parse_number(row.get("epoch") or "0")
+    return epoch is not None and 0 <= epoch <= _MAX_EPOCHS
 
 
 def _is_number_or_empty(cell: str) -> bool:

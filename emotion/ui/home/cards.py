@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final, NamedTuple
 
 import streamlit as st
 
 from emotion.demo.sample_image import SAMPLE_IMAGE
+from emotion.environment import is_public
 from emotion.formatting import format_percent
 from emotion.recognition.detectors import detector_factory
 from emotion.ui import messages, models
@@ -44,7 +44,7 @@ _TRAINING_PAGES: Final = frozenset({"train"})  # not in public mode
 
 def show_cards() -> None:
     """Show a card for each page, side by side."""
-    cards = [card for card in _CARDS if card.page not in _TRAINING_PAGES or not os.environ.get("EMOTION_PUBLIC")]
+    cards = [card for card in _CARDS if card.page not in _TRAINING_PAGES or not is_public()]
     for column, card in zip(st.columns(len(cards)), cards, strict=True):
         with column, st.container(border=True):
             picture = SAMPLE_IMAGE.with_name(f"card_{card.page}.webp")

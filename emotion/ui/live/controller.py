@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from typing import Any, Final
 import streamlit as st
 
 from emotion.errors import EmotionError
+from emotion.jobs.temporary_folder import create_temporary_folder
 from emotion.live.recording import Recording
 from emotion.live.session import LiveSession
 from emotion.live.state import LiveOptions
@@ -64,9 +64,9 @@ class LiveController:
     @cached_property
     def folder(self) -> Path:
         """Temporary folder of recorded videos; deleted with the controller."""
-        folder = tempfile.mkdtemp(prefix="emotion-live-")
+        folder = create_temporary_folder("live")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder)
+        return folder
 
     def restart_session(self, source: str, analyzer: Analyzer, options: LiveOptions) -> None:
         """Start a new session; end a running recording, and keep what was saved."""

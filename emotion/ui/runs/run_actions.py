@@ -28,16 +28,10 @@ state = st.session_state
 
 
 def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_form: FillForm) -> None:
-    """Show the buttons of a run, and the result of the last callback."""
+    """Show the buttons of a run, and the result of the last callback; a damaged run can only be deleted."""
     with st.container(horizontal=True):
-        if run.has_model and run.kind == "classifier" and run.folder.parent != store.BUILTIN_MODELS:
-            _show_install(run)
-        for model in (run.folder,) if run.source_run else run.installed_models:
-            _show_remove(model)
-        with messages.error_box("these settings"):
-            _show_repeat(run, fill_form)
-        with st.popover("Download", icon=":material/download:"):
-            _show_downloads(name, run, preds)
+        if not run.is_damaged:
+            _show_uses(name, run, preds, fill_form)
         if not run.is_builtin:
             _show_delete(run)
     message = state.pop("runs_message", None)
@@ -46,6 +40,18 @@ def show_actions(name: str, run: RunSummary, preds: Predictions | None, fill_for
     error = state.pop("runs_error", None)
     if error:
         st.error(messages.escape_markdown(error), icon=":material/error:")
+
+
+def _show_uses(name: str, run: RunSummary, preds: Predictions | None, fill_form: FillForm) -> None:
+    """Show the buttons of a run that need its files."""
+    if run.has_model and run.kind == "classifier" and run.folder.parent != store.BUILTIN_MODELS:
+        _show_install(run)
+    for model in (run.folder,) if run.source_run else run.installed_models:
+        _show_remove(model)
+    with messages.error_box("these settings"):
+        _show_repeat(run, fill_form)
+    with st.popover("Take away", icon=":material/download:"):
+        _show_downloads(name, run, preds)
 
 
 def _show_install(run: RunSummary) -> None:

@@ -37,6 +37,9 @@ def show_run(name: str, run: RunSummary, fill_form: FillForm) -> None:
         st.info("It is running: the Training page shows its progress.", icon=":material/school:")
     if run.error:
         st.warning(messages.escape_markdown(run.error), icon=":material/info:")
+    if run.is_damaged:
+        run_actions.show_actions(name, run, None, fill_form)
+        return
     preds: Predictions | None = None
     with messages.error_box("the predictions of this run"):
         preds = predictions.load_predictions(run)

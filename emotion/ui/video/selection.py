@@ -15,6 +15,7 @@ from emotion.formatting import format_clock, format_percent, format_time_left
 from emotion.jobs.job import Job, JobState
 from emotion.ui import session
 from emotion.ui.photos import photo_cache
+from emotion.ui.visitors import spaces
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoSettings
@@ -41,18 +42,22 @@ state = st.session_state
 
 
 def get_selected_video() -> VideoAnalysis | None:
-    """Return the video in the URL of the page; None without one, or where it does not exist.
+    """Return the video in the URL of the page; None without one, or where it is no video that this visitor may see.
 
     Raises:
-        JobError: If its folder is damaged.
+        EmotionError: If its folder is damaged, or nobody knows who the visitor is.
     """
     name = str(st.query_params.get("video", ""))
     # The URL is untrusted: only the plain name of a folder becomes a path.
-    if not _FOLDER_PATTERN.fullmatch(name) or not (library.VIDEOS_FOLDER / name).is_dir():
+    if not _FOLDER_PATTERN.fullmatch(name):
+        return None
+    space = spaces.get_video_space()
+    folder = space.folder / name
+    if not space.includes(folder):
         return None
     analysis: VideoAnalysis | None = state.get("video_open")  # kept, since it caches what it has read
-    if analysis is None or analysis.folder != library.VIDEOS_FOLDER / name:
-        analysis = state["video_open"] = VideoAnalysis.open(library.VIDEOS_FOLDER / name)
+    if analysis is None or analysis.folder != folder:
+        analysis = state["video_open"] = VideoAnalysis.open(folder)
         with st.spinner("Opening the video"):
             analysis.refresh()
     return analysis
@@ -75,7 +80,8 @@ def submit_video(video: UploadedFile | Path, name: str, speed: str) -> Job:
     """
     settings, model = session.get_settings(), session.get_bundle().folder
     video_settings = VideoSettings(settings.analyzer_settings, FRAME_STRIDES[speed], settings.anonymize)
-    return library.submit(video, name, video_settings, detector=settings.detector, model=model)
+    space = spaces.get_video_space()
+    return library.submit(video, name, video_settings, detector=settings.detector, model=model, space=space)
 
 
 def get_sample_video() -> Path:

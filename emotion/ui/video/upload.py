@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from emotion.jobs.job import Job
 from emotion.ui import messages, streamlit_workarounds
 from emotion.ui.video import selection
+from emotion.ui.visitors import link
 
 state = st.session_state
 
@@ -22,8 +23,8 @@ def show_upload() -> None:
         "Drop videos of people here",
         accept_multiple_files=True,
         key=f"video_uploader_{uploader_id}",
-        help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. They "
-        "stay on this machine until you delete them.",
+        help="MP4, MOV, WebM, MKV, AVI or an animated GIF, up to 200 MB, 30 minutes and 4096 pixels a side each. "
+        + link.format_retention(),
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         speed = st.segmented_control(

@@ -6,6 +6,7 @@ import streamlit as st
 
 from emotion.ui import messages
 from emotion.ui.video import frames, selection
+from emotion.ui.visitors import spaces
 from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 
@@ -16,7 +17,7 @@ def show_videos(is_busy: bool) -> None:
     Args:
         is_busy: Whether an analysis was running when the page was drawn; the page reruns when none is.
     """
-    videos = library.list_videos()
+    videos = library.list_videos(spaces.get_video_space())
     if is_busy and not any(analysis.state.is_running for analysis in videos):
         st.rerun()
     for start in range(0, len(videos), 3):

@@ -10,6 +10,7 @@ import keras
 
 from emotion.errors import ModelError
 
+_MAX_REASON_LENGTH: Final = 200
 # A head that the other network lacks begins with the weights of one that has the same labels.
 _SUBSTITUTES: Final = {"expression": "ferplus"}
 
@@ -27,8 +28,9 @@ def load_initial_weights(network: keras.Model, path: Path, heads: Collection[str
     """
     try:
         source: Any = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read as a network of Keras ({error}); give another one.") from error
+    except Exception as error:  # a damaged or hostile file raises errors of any type, from HDF5 to TensorFlow
+        reason = " ".join(str(error).split())[:_MAX_REASON_LENGTH]
+        raise ModelError(f"{path} cannot be read as a network of Keras ({reason}); give another one.") from error
     source_heads = set(source.output_names)
     variables = _backbone_variables(network, heads)
     values = _backbone_variables(source, source_heads)

@@ -1,0 +1,120 @@
+"""What a public server does with each request: give the browser an id, close what is not for visitors, set headers."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emotion.ui.visitors import identity
+
+_CLOSED_PATH: Final = "/_stcore/metrics"  # counts of all visitors
+_SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'self'",  # Streamlit frames its own components
+}
+# The id is behind the "#": browsers send that part to no server, so that it is in no log.
+_LINK_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Open a link</title>
+<style>
+  body { font: 1rem/1.5 sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem;
+         color: #1D2B2E; background: #FFFFFF; color-scheme: light dark }
+  button { font: inherit; padding: .4rem 1rem }
+  @media (prefers-color-scheme: dark) { body { color: #E4ECEC; background: #13191B } a { color: #8AD2D4 } }
+</style>
+<h1>Open a link</h1>
+<p>This browser then shows the videos of the link in place of its own. Whoever has the link sees them, and the videos
+that you add here afterwards. Open it only if it is yours, or if you trust the person who gave it to you.</p>
+<form method="post"><input type="hidden" name="id"><button>Open the videos</button></form>
+<p><a href="./">Keep the videos of this browser</a></p>
+<script>
+  document.forms[0].id.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+</script>
+</html>
+"""
+
+
+class VisitorMiddleware:
+    """Identifies the visitor of each request; wraps the whole server."""
+
+    def __init__(self, app: ASGIApp, cookie_seconds: int, base_path: str = "") -> None:
+        """Wrap a server.
+
+        Args:
+            app: The server.
+            cookie_seconds: How long a browser keeps the id after its last visit.
+            base_path: The path below which the server answers: "" or "/PATH".
+        """
+        self._app = app
+        self._cookie_seconds = cookie_seconds
+        self._base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        visitor_id = identity.read_id(HTTPConnection(scope).cookies)
+        identity.set_request_key(identity.make_key(visitor_id))
+        if scope["type"] == "websocket":
+            return await self._app(scope, receive, send)
+        request = Request(scope, receive)
+        answer = await self._answer_itself(request) or self._app
+        if isinstance(answer, Response) or not _is_navigation(request):
+            visitor_id = ""
+        else:
+            visitor_id = visitor_id or identity.make_id()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if visitor_id:
+                    headers.append("Set-Cookie", self._make_cookie(request, visitor_id))
+                    headers["Cache-Control"] = "private, no-cache"
+            await send(message)
+
+        await answer(scope, receive, send_with_headers)
+
+    async def _answer_itself(self, request: Request) -> Response | None:
+        path = request.url.path.removeprefix(self._base_path)
+        if path == _CLOSED_PATH:
+            return PlainTextResponse("Not found", 404)
+        if path != identity.LINK_PATH:
+            return None
+        if request.method != "POST":
+            return HTMLResponse(_LINK_PAGE, headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+        visitor_id = str((await request.form()).get("id", ""))
+        # Another site must not change whose videos this browser adds to.
+        is_own_site = urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
+        if not is_own_site or not identity.is_id(visitor_id):
+            return PlainTextResponse("This link is not complete: copy it again, as a whole.", 400)
+        response = RedirectResponse(f"{self._base_path}/video", 303)
+        response.headers.append("Set-Cookie", self._make_cookie(request, visitor_id))
+        return response
+
+    def _make_cookie(self, request: Request, visitor_id: str) -> str:
+        is_secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+        parts = [
+            f"{identity.COOKIE_NAME}={visitor_id}",
+            f"Max-Age={self._cookie_seconds}",
+            f"Path={self._base_path or '/'}",
+            "HttpOnly",
+            "SameSite=Lax",
+            *(["Secure"] if is_secure else []),
+        ]
+        return "; ".join(parts)
+
+
+def _is_navigation(request: Request) -> bool:
+    """Return whether a browser opens a page, not one of its parts."""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
