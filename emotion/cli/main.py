@@ -20,6 +20,7 @@ from emotion.cli.commands.benchmark import benchmark
 from emotion.cli.commands.classifier import classifier
 from emotion.cli.commands.datasets import dataset
 from emotion.cli.commands.detector import detector
+from emotion.cli.commands.features import features
 from emotion.cli.commands.generator import generator
 from emotion.cli.commands.models import models, runs
 from emotion.cli.commands.video import video
@@ -50,7 +51,7 @@ def cli(workspace: Path | None) -> None:
         set_workspace(workspace)
 
 
-for _command in (analyze, video, dataset, classifier, detector, generator, runs, models, benchmark, app):
+for _command in (analyze, video, dataset, classifier, detector, features, generator, runs, models, benchmark, app):
     cli.add_command(_command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -19,6 +20,7 @@ from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
 from emotion.recognition.detection import FaceDetector, min_face_size
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
+from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
@@ -88,8 +90,18 @@ class Analyzer:
             ImageError: Where the image cannot be read.
             SettingsError: Where the model does not have the head of the settings.
         """
-        settings = settings or AnalyzerSettings()
-        return label_faces(self.classify_all(as_rgb(image, order=order), settings, tta=True), settings.min_confidence)
+        settings, image = settings or AnalyzerSettings(), as_rgb(image, order=order)
+        faces = label_faces(self.classify_all(image, settings, tta=True), settings.min_confidence)
+        return self.add_features(to_gray(image), faces) if settings.features else faces
+
+    def add_features(self, gray: NDArray[np.uint8], faces: tuple[Face, ...]) -> tuple[Face, ...]:
+        """Add points, pose and movements to faces of a gray image (H, W); `ModelError` where their model is missing."""
+        features = self._features_network.describe_faces(gray, faces, self.detector.crop_geometry)
+        return tuple(replace(face, features=found) for face, found in zip(faces, features, strict=True))
+
+    @cached_property
+    def _features_network(self) -> FeaturesNetwork:
+        return FeaturesNetwork(get_default_model("features"))
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
@@ -247,9 +259,10 @@ class Analyzer:
             if best.rotation and trial_settings != settings:
                 best = self._analyze_rotated(image, best.rotation, settings)
         candidate_boxes = tuple(face.box for face in best.candidates)
-        return OrientedResult(
-            best.image, label_faces(best.classified_faces, settings.min_confidence), best.rotation, candidate_boxes
-        )
+        faces = label_faces(best.classified_faces, settings.min_confidence)
+        if settings.features:
+            faces = self.add_features(to_gray(best.image), faces)
+        return OrientedResult(best.image, faces, best.rotation, candidate_boxes)
 
     def _analyze_rotated(
         self, image: NDArray[np.uint8], rotation: Rotation, settings: AnalyzerSettings
