@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -20,7 +19,7 @@ from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
 from emotion.recognition.detection import FaceDetector, min_face_size
 from emotion.recognition.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
-from emotion.recognition.features.network import FeaturesNetwork
+from emotion.recognition.features.default_network import add_features
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
@@ -91,17 +90,13 @@ class Analyzer:
             SettingsError: Where the model does not have the head of the settings.
         """
         settings, image = settings or AnalyzerSettings(), as_rgb(image, order=order)
-        faces = label_faces(self.classify_all(image, settings, tta=True), settings.min_confidence)
-        return self.add_features(to_gray(image), faces) if settings.features else faces
+        return self._label(image, self.classify_all(image, settings, tta=True), settings)
 
-    def add_features(self, gray: NDArray[np.uint8], faces: tuple[Face, ...]) -> tuple[Face, ...]:
-        """Add points, pose and movements to faces of a gray image (H, W); `ModelError` where their model is missing."""
-        features = self._features_network.describe_faces(gray, faces, self.detector.crop_geometry)
-        return tuple(replace(face, features=found) for face, found in zip(faces, features, strict=True))
-
-    @cached_property
-    def _features_network(self) -> FeaturesNetwork:
-        return FeaturesNetwork(get_default_model("features"))
+    def _label(
+        self, image: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], settings: AnalyzerSettings
+    ) -> tuple[Face, ...]:
+        faces = label_faces(classified, settings.min_confidence)
+        return add_features(to_gray(image), faces, self.detector.crop_geometry) if settings.features else faces
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
@@ -187,14 +182,10 @@ class Analyzer:
         """
         if self.score_fusion is None:
             return classified_faces
+        fused_scores = [self.fused_score(face, prediction.face_prob) for face, _, prediction in classified_faces]
         scored = [
-            classified._replace(
-                face=replace(
-                    classified.face,
-                    detection_score=self.fused_score(classified.face, classified.prediction.face_prob),
-                )
-            )
-            for classified in classified_faces
+            classified._replace(face=replace(classified.face, detection_score=score))
+            for classified, score in zip(classified_faces, fused_scores, strict=True)
             if classified.face.box.area >= min_size * min_size
         ]
         certain = [classified for classified in scored if classified.face.detection_score >= threshold]
@@ -258,11 +249,8 @@ class Analyzer:
                     min_upright_score, best = rotated.upright_score, rotated
             if best.rotation and trial_settings != settings:
                 best = self._analyze_rotated(image, best.rotation, settings)
-        candidate_boxes = tuple(face.box for face in best.candidates)
-        faces = label_faces(best.classified_faces, settings.min_confidence)
-        if settings.features:
-            faces = self.add_features(to_gray(best.image), faces)
-        return OrientedResult(best.image, faces, best.rotation, candidate_boxes)
+        faces, candidates = self._label(best.image, best.classified_faces, settings), best.candidates
+        return OrientedResult(best.image, faces, best.rotation, tuple(face.box for face in candidates))
 
     def _analyze_rotated(
         self, image: NDArray[np.uint8], rotation: Rotation, settings: AnalyzerSettings

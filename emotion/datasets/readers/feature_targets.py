@@ -53,8 +53,15 @@ class FeatureTargets:
 
     def take(self, rows: NDArray[np.intp]) -> FeatureTargets:
         """Return a data set of these rows only."""
-        arrays = (self.crops, self.found, self.points, self.pose, self.movements, self.split)
-        return FeatureTargets(*(array[rows] for array in arrays), source=self.source)
+        return FeatureTargets(
+            self.crops[rows],
+            self.found[rows],
+            self.points[rows],
+            self.pose[rows],
+            self.movements[rows],
+            self.split[rows],
+            self.source,
+        )
 
 
 def load_feature_targets(path: Path, fer2013: Path | None = None) -> FeatureTargets:
