@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import click
 from emotion.cli.click_extensions import POSITIVE, StudioGroup, json_option, with_options
 from emotion.cli.output import format_metrics, print_result
 from emotion.cli.progress import run_job
+from emotion.errors import EmotionError
 
 if TYPE_CHECKING:
     from emotion.datasets.readers.feature_targets import FeatureTargets
@@ -38,6 +41,65 @@ def _load_targets(paths: tuple[Path, ...], fer2013: Path | None) -> list[Feature
     from emotion.datasets.readers.feature_targets import load_feature_targets
 
     return [load_feature_targets(path, fer2013) for path in paths]
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """The options of `emotion features make-targets`."""
+
+    fer2013: Path | None
+    photos: Path | None
+    teacher: Path
+    teacher_python: Path
+    script: Path
+    out: Path
+
+
+@features.command("make-targets")
+@click.option("--fer2013", type=click.Path(path_type=Path), metavar="FILE", help="fer2013.npz; or give --photos.")
+@click.option("--photos", type=click.Path(path_type=Path), metavar="DIR", help="Folder with train/ and train.json.")
+@click.option("--teacher", required=True, type=click.Path(path_type=Path), help="MediaPipe's face_landmarker.task.")
+@click.option(
+    "--teacher-python",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Python of an environment with tools/requirements.txt.",
+)
+@click.option(
+    "--script",
+    type=click.Path(path_type=Path),
+    default=Path("tools/make_feature_targets.py"),
+    help="The script that runs the teacher; it is part of the source code.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The .npz of targets.")
+@with_options(TargetOptions)
+def make_targets(options: TargetOptions) -> None:
+    """Let a teacher network look at faces and write what it sees.
+
+    Faces are those of FER-2013 or those that the default detector finds in photos. The teacher runs in an environment
+    of its own, since its package needs another OpenCV.
+    """
+    from emotion.datasets.feature_crops import crop_fer2013, crop_photos, write_crops
+    from emotion.datasets.readers.detection_dataset import load_annotated_images
+    from emotion.datasets.readers.fer2013_files import read_npz
+    from emotion.recognition.analyzer import load_analyzer
+
+    if (options.fer2013 is None) == (options.photos is None):
+        raise click.UsageError("Give one of --fer2013 and --photos.")
+    for path in (options.teacher, options.teacher_python, options.script):
+        if not path.is_file():
+            raise EmotionError(f"There is no {path}; see docs/features.md for what the teacher needs.")
+    with tempfile.TemporaryDirectory() as scratch:
+        crops = Path(scratch) / "crops.npz"
+        if options.fer2013 is not None:
+            write_crops(crops, crop_fer2013(read_npz(options.fer2013).images))
+        elif options.photos is not None:
+            write_crops(crops, crop_photos(load_annotated_images(options.photos, "train"), load_analyzer()))
+        arguments = [options.teacher_python, options.script, crops, options.out, "--teacher", options.teacher]
+        result = subprocess.run([str(argument) for argument in arguments], check=False)
+    if result.returncode:
+        raise EmotionError(f"The teacher ended with the code {result.returncode}; its messages are above.")
+    print(options.out)
 
 
 @dataclass(frozen=True)

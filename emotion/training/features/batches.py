@@ -12,7 +12,7 @@ from emotion.datasets.augmentation import augment_with_transforms, resize_images
 from emotion.datasets.readers.feature_targets import FeatureTargets
 from emotion.movements import MIRRORED_POINTS, MOVEMENT_NAMES, MOVEMENTS
 from emotion.training.features.config import FeaturesConfig
-from emotion.training.features.network import encode_values
+from emotion.training.features.values import encode_values
 
 _MAX_SOURCE_RATIO: Final = 1.5  # of a crop and the input; a larger crop would alias where it is resampled
 _MIRRORED_MOVEMENTS: Final = [MOVEMENT_NAMES.index(movement.mirrored_name) for movement in MOVEMENTS]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
 from emotion.recognition.features.outputs import (
     ERRORS_OUTPUT,
@@ -19,31 +16,11 @@ from emotion.recognition.features.outputs import (
 )
 from emotion.training.classifier.networks import standardize
 from emotion.training.features.config import NETWORK_NAME
+from emotion.training.features.values import ValueStatistics
 from emotion.training.keras_types import Tensor
 
-_MIN_DEVIATION = 1e-3  # of a value that is the same for all faces
 # Expected errors of an untrained network, in sides of the crop, degrees and shares of a movement.
 _FIRST_POINT_ERROR, _FIRST_POSE_ERROR, _FIRST_MOVE_ERROR = 0.03, 6.0, 0.1
-
-
-@dataclass(frozen=True)
-class ValueStatistics:
-    """Mean and standard deviation, float32 (values,), of the targets, by which a network scales its values."""
-
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-
-    @classmethod
-    def from_values(cls, values: NDArray[np.float32]) -> ValueStatistics:
-        """Measure values (n, values)."""
-        return cls(values.mean(0), values.std(0).clip(_MIN_DEVIATION))
-
-
-def encode_values(
-    points: NDArray[np.floating], pose: NDArray[np.floating], movements: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    """Return the values (n, values) in the order of `outputs`."""
-    return np.concatenate([points.reshape(len(points), -1), pose, movements], axis=1).astype(np.float32)
 
 
 def build_features_network(

@@ -26,7 +26,8 @@ from emotion.recognition.features.outputs import (
 from emotion.training.features.batches import FeatureBatch, FeatureBatches, TrainingFaces
 from emotion.training.features.config import FeaturesConfig
 from emotion.training.features.metrics import movement_correlations, point_errors, pose_errors
-from emotion.training.features.network import ValueStatistics, build_features_network
+from emotion.training.features.network import build_features_network
+from emotion.training.features.values import ValueStatistics
 from emotion.training.fused_batch_norm import with_fused_batch_norm
 from emotion.training.loop import Training, train_epochs
 from emotion.training.optimizers import NOT_DECAYED, get_learning_rate, warmup_cosine
