@@ -26,7 +26,7 @@ from emotion.errors import (
     SettingsError,
     VideoError,
 )
-from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
+from emotion.faces import Box, Face, FaceFeatures, FrameResult, HeadPose, Landmarks, Scores
 from emotion.media.image_reader import as_rgb, read_image
 from emotion.model_store.store import ModelBundle, list_models
 from emotion.recognition.analyzer import Analyzer, load_analyzer
@@ -64,7 +64,9 @@ __all__ = [
     "ExpressionClassifier",
     "Face",
     "FaceDetector",
+    "FaceFeatures",
     "FrameResult",
+    "HeadPose",
     "ImageError",
     "ImageResult",
     "JobError",

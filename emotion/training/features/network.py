@@ -10,6 +10,7 @@ from emotion.recognition.features.outputs import (
     ERRORS_OUTPUT,
     FACE_OUTPUT,
     NUM_ERRORS,
+    NUM_VALUES,
     POINT_ERRORS,
     POSE_ERRORS,
     VALUES_OUTPUT,
@@ -24,7 +25,7 @@ _FIRST_POINT_ERROR, _FIRST_POSE_ERROR, _FIRST_MOVE_ERROR = 0.03, 6.0, 0.1
 
 
 def build_features_network(
-    size: int, statistics: ValueStatistics, widths: tuple[int, int, int, int] = (16, 32, 64, 128), hidden: int = 160
+    size: int, widths: tuple[int, int, int, int] = (16, 32, 64, 128), hidden: int = 160
 ) -> keras.Model:
     """Build the features network.
 
@@ -33,13 +34,13 @@ def build_features_network(
 
     Args:
         size: The side of the crops in pixels, a multiple of 16.
-        statistics: Of the training targets.
         widths: Channels at the four sizes.
         hidden: Width of the dense layer.
 
     Returns:
         A network of float32 (n, size, size, 1), gray 0 to 255, to the outputs of `recognition.features.outputs`:
-        "values" (n, values), "log_errors" (n, errors) and "face" (n, 1), the logit that it is one.
+        "values" (n, values), "log_errors" (n, errors) and "face" (n, 1), the logit that it is one. While it is trained,
+        its values are standardized, see `fold_statistics`.
     """
     faces = keras.Input((size, size, 1), name="faces")
     x = layers.ReLU()(_conv_bn(standardize(faces), widths[0], stride=2))
@@ -48,19 +49,20 @@ def build_features_network(
         x = _residual_block(x, filters)
     x = layers.Dense(hidden, use_bias=False)(layers.Flatten()(x))
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.98)(x))
-    scaled = layers.Dense(len(statistics.mean))(x)
-    values = layers.Normalization(
-        mean=statistics.mean.tolist(),
-        variance=np.square(statistics.deviation.astype(np.float64)).tolist(),
-        invert=True,
-        name=VALUES_OUTPUT,
-    )(scaled)
+    values = layers.Dense(NUM_VALUES, name=VALUES_OUTPUT)(x)
     first = np.full(NUM_ERRORS, _FIRST_MOVE_ERROR)
     first[POINT_ERRORS], first[POSE_ERRORS] = _FIRST_POINT_ERROR, _FIRST_POSE_ERROR
     errors = layers.Dense(NUM_ERRORS, name=ERRORS_OUTPUT)
     outputs = {VALUES_OUTPUT: values, ERRORS_OUTPUT: errors(x), FACE_OUTPUT: layers.Dense(1, name=FACE_OUTPUT)(x)}
     errors.bias.assign(np.log(first))  # pyright: ignore[reportOptionalMemberAccess]
     return keras.Model(faces, outputs, name=NETWORK_NAME)
+
+
+def fold_statistics(network: keras.Model, statistics: ValueStatistics) -> None:
+    """Change the last layer so that a network of standardized values gives them in their own units."""
+    layer = network.get_layer(VALUES_OUTPUT)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel * statistics.deviation, bias * statistics.deviation + statistics.mean])
 
 
 def _conv_bn(x: Tensor, filters: int, stride: int = 1) -> Tensor:

@@ -26,7 +26,7 @@ from emotion.recognition.features.outputs import (
 from emotion.training.features.batches import FeatureBatch, FeatureBatches, TrainingFaces
 from emotion.training.features.config import FeaturesConfig
 from emotion.training.features.metrics import movement_correlations, point_errors, pose_errors
-from emotion.training.features.network import build_features_network
+from emotion.training.features.network import build_features_network, fold_statistics
 from emotion.training.features.values import ValueStatistics
 from emotion.training.fused_batch_norm import with_fused_batch_norm
 from emotion.training.loop import Training, train_epochs
@@ -64,7 +64,10 @@ def fit_features(data: Sequence[FeatureTargets], config: FeaturesConfig, run: Ru
             f"{num_training} training and {num_validation} validation faces; at least {config.batch_size} and one are "
             "needed."
         )
-    return train_epochs(_FeaturesTraining(data, config), run)
+    training = _FeaturesTraining(data, config)
+    network = train_epochs(training, run)
+    fold_statistics(network, training.statistics)
+    return network
 
 
 class _FeaturesTraining(Training[FeaturesConfig]):
@@ -75,8 +78,8 @@ class _FeaturesTraining(Training[FeaturesConfig]):
             targets.take(rows[targets.found[rows]]) for targets in data if len(rows := targets.rows_in("validation"))
         ]
         keras.utils.set_random_seed(config.seed)
-        statistics = ValueStatistics.from_values(self._faces.found_values())
-        self.export_network = build_features_network(config.input_size, statistics)
+        self.statistics = ValueStatistics.from_values(self._faces.found_values())
+        self.export_network = build_features_network(config.input_size)
         self.network = with_fused_batch_norm(self.export_network)
         schedule = warmup_cosine(config, config.epochs * len(self.start_epoch(0)))
         self._optimizer = keras.optimizers.AdamW(
@@ -86,7 +89,7 @@ class _FeaturesTraining(Training[FeaturesConfig]):
         )
         self._optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
         self._optimizer.build(self.network.trainable_variables)
-        self._train_step = _make_train_step(self.network, self._optimizer, config, statistics)
+        self._train_step = _make_train_step(self.network, self._optimizer, config, self.statistics)
 
     def variables(self) -> list[keras.Variable]:
         """Return those of network and optimizer."""
@@ -106,7 +109,7 @@ class _FeaturesTraining(Training[FeaturesConfig]):
 
     def validate(self) -> dict[str, float]:
         """Measure the network on the validation faces."""
-        return validate_network(self.network, self._validation, self.config.input_size)
+        return validate_network(self.network, self.statistics, self._validation, self.config.input_size)
 
     def score(self, metrics: Mapping[str, float]) -> float:
         """Return the `features_score`."""
@@ -117,15 +120,18 @@ class _FeaturesTraining(Training[FeaturesConfig]):
         return f"point error {row['val_point_error']:.1%}"
 
 
-def validate_network(network: keras.Model, data: Sequence[FeatureTargets], input_size: int) -> dict[str, float]:
-    """Measure a network on faces that the teacher found, as the columns of the history.
+def validate_network(
+    network: keras.Model, statistics: ValueStatistics, data: Sequence[FeatureTargets], input_size: int
+) -> dict[str, float]:
+    """Measure a network of standardized values on faces that the teacher found, as the columns of the history.
 
     Returns:
         `val_point_error` in eye distances, `val_pose_error`, the mean over the angles of their median errors in
         degrees, and `val_correlation`, the mean over the movements.
     """
     crops = [resize_images(targets.crops, input_size) for targets in data]
-    predicted = np.concatenate([_predict_values(network, part) for part in crops])
+    standardized = np.concatenate([_predict_values(network, part) for part in crops])
+    predicted = standardized * statistics.deviation + statistics.mean
     points = np.concatenate([targets.points for targets in data])
     pose = np.concatenate([targets.pose for targets in data])
     movements = np.concatenate([targets.movements for targets in data])
@@ -190,12 +196,11 @@ def feature_losses(
         statistics: Of the training targets.
     """
     share = found / tf.maximum(tf.reduce_sum(found), 1.0)
-    residual = tf.abs(outputs[VALUES_OUTPUT] - values)
-    scaled = residual / statistics.deviation
+    scaled = tf.abs(outputs[VALUES_OUTPUT] - (values - statistics.mean) / statistics.deviation)
     moves = scaled[:, MOVES]
     huber = tf.where(moves < _HUBER_LIMIT, moves * moves, _HUBER_LIMIT * (2 * moves - _HUBER_LIMIT))
     parts = [tf.reduce_sum(share * tf.reduce_mean(part, 1)) for part in (scaled[:, POINTS], scaled[:, POSE], huber)]
-    fixed = tf.stop_gradient(residual)
+    fixed = tf.stop_gradient(scaled * statistics.deviation)
     point_residual = tf.reduce_mean(tf.reshape(fixed[:, POINTS], (-1, NUM_POINTS, 2)), 2)
     observed = tf.concat([point_residual, fixed[:, POINTS.stop :]], 1)
     log_errors = outputs[ERRORS_OUTPUT]
