@@ -12,8 +12,8 @@ import numpy as np
 from emotion.faces import Face, FaceFeatures
 from emotion.media.image_array import ImageArray
 from emotion.movements import OUTLINES
+from emotion.recognition.features.network import MAX_POINT_ERROR
 
-MAX_POINT_ERROR: Final = 0.15  # expected error in eye distances; a point with a larger one is not drawn
 _COLOR: Final = (0, 255, 200)
 _DARK: Final = (0, 40, 30)  # around the color, so that lines can be seen on any skin
 _FACE_PX_PER_LINE: Final = 150  # width of a face for each pixel of a line

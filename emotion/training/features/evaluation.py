@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotion.datasets.augmentation import resize_images
 from emotion.datasets.readers.feature_targets import FeatureTargets
 from emotion.errors import DataError
-from emotion.recognition.features.network import CropFeatures, FeaturesNetwork
+from emotion.recognition.features.network import MIN_CERTAINTY, CropFeatures, FeaturesNetwork, compute_certainty
 from emotion.training.features.metrics import (
     FeatureMetrics,
     eye_distances,
@@ -22,13 +22,14 @@ from emotion.training.features.metrics import (
 )
 from emotion.training.runs.folder import TrainingSummary
 
-ALL_SOURCES: Final = "all"
+ALL_FACES: Final = "all"
+CERTAIN_FACES: Final = "certain"  # those whose pose and movements are shown
 _BATCH: Final = 64
 _DIGITS: Final = 4
 
 
 class FeaturesReport(TrainingSummary):
-    """The report of a training: by split the metrics of each file of targets, and of all together as "all"."""
+    """The report of a training: by split the metrics of `evaluate_network`."""
 
     validation: Mapping[str, FeatureMetrics]
     test: Mapping[str, FeatureMetrics]
@@ -41,7 +42,8 @@ def evaluate_network(network: FeaturesNetwork, data: Sequence[FeatureTargets], s
     Faces whose pixels also are in the training split are left out.
 
     Returns:
-        The metrics by the name of the file, and over all files as "all".
+        The metrics over all files as "all", by the name of the file, and over the certain faces of all files as
+        "certain", where there are any.
 
     Raises:
         DataError: There is no face to measure on.
@@ -56,7 +58,21 @@ def evaluate_network(network: FeaturesNetwork, data: Sequence[FeatureTargets], s
             rows_by_source[targets.source] = compute_metrics(seen[-1:], expected[-1:])
     if not expected:
         raise DataError(f"The targets have no face in the {split} split; give more faces.")
-    return {ALL_SOURCES: compute_metrics(seen, expected), **rows_by_source}
+    rows_by_source = {ALL_FACES: compute_metrics(seen, expected), **rows_by_source}
+    chosen = [_find_certain(part) for part in seen]
+    if any(map(len, chosen)):
+        rows_by_source[CERTAIN_FACES] = compute_metrics(
+            [CropFeatures(*(values[rows] for values in part)) for part, rows in zip(seen, chosen, strict=True)],
+            [faces.take(rows) for faces, rows in zip(expected, chosen, strict=True)],
+        )
+    return rows_by_source
+
+
+def _find_certain(seen: CropFeatures) -> NDArray[np.intp]:
+    """Return the rows of the faces whose pose and movements are shown."""
+    errors = seen.point_errors.mean(1) / eye_distances(seen.points)
+    certainty = [compute_certainty(error) for error in errors] * seen.face_probs
+    return np.flatnonzero(certainty >= MIN_CERTAINTY)
 
 
 def select_faces(targets: FeatureTargets, split: str) -> FeatureTargets:

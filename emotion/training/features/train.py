@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,11 @@ from emotion.datasets.readers.feature_targets import FeatureTargets
 from emotion.jobs.reporter import JobReporter
 from emotion.model_store.card import CARD_FILE, parse_card
 from emotion.model_store.store import ModelBundle, open_model
-from emotion.movements import MOVEMENT_NAMES
+from emotion.movements import MOVEMENT_NAMES, MOVEMENTS
 from emotion.recognition.features.network import FeaturesNetwork
 from emotion.storage import write_atomic, write_json
 from emotion.training.features.config import NETWORK_NAME, FeaturesConfig
-from emotion.training.features.evaluation import FeaturesReport, calibrate_errors, evaluate_network
+from emotion.training.features.evaluation import CERTAIN_FACES, FeaturesReport, calibrate_errors, evaluate_network
 from emotion.training.runs.folder import (
     REPORT_FILE,
     build_card,
@@ -35,9 +35,8 @@ from emotion.training.runs.folder import (
 from emotion.training.runs.run_context import RunContext
 
 _NUM_CALIBRATION_FACES: Final = 512  # training faces from which the ranges of the activations are estimated
-# The correlation with the teacher, on validation faces, from which a movement is shown.
+# The correlation with the teacher, on certain validation faces, from which both sides of a movement are shown.
 MIN_CORRELATION: Final = 0.7
-_CORRELATION_DIGITS: Final = 4
 
 
 def train_features(
@@ -105,8 +104,8 @@ def finalize_run(
     card_fields["error_calibration"] = calibrate_errors(_open_unfinished(folder, card_fields), data)
     network = _open_unfinished(folder, card_fields)
     metrics = {split: evaluate_network(network, data, split) for split in ("validation", "test")}
-    correlation = metrics["validation"]["all"]["correlation"]
-    card_fields["shown_movements"] = [name for name in MOVEMENT_NAMES if correlation[name] >= MIN_CORRELATION]
+    certain = metrics["validation"].get(CERTAIN_FACES)
+    card_fields["shown_movements"] = _select_movements(certain["correlation"]) if certain else []
     history = read_history(folder)
     best = max(history, key=features_score)
     summary = summarize_history(history, int(best["epoch"]))
@@ -121,6 +120,15 @@ def finalize_run(
     }
     write_card(folder, {**card_fields, "metrics": brief})
     return open_model(folder)
+
+
+def _select_movements(correlation: Mapping[str, float]) -> list[str]:
+    """Return the movements whose correlation, in the mean over both sides of the face, is large enough."""
+    return [
+        movement.name
+        for movement in MOVEMENTS
+        if (correlation[movement.name] + correlation[movement.mirrored_name]) / 2 >= MIN_CORRELATION
+    ]
 
 
 def _open_unfinished(folder: Path, card_fields: dict[str, Any]) -> FeaturesNetwork:

@@ -8,7 +8,8 @@ import numpy as np
 
 from emotion.faces import Box, Face, FaceFeatures, HeadPose
 from emotion.recognition.annotation import annotate, pixelate
-from emotion.recognition.features.drawing import MAX_POINT_ERROR, draw_points
+from emotion.recognition.features.drawing import draw_points
+from emotion.recognition.features.network import MAX_POINT_ERROR
 from tests.training.features.making import mean_points
 
 POINTS = tuple((float(x), float(y)) for x, y in mean_points() * 100 + 20)

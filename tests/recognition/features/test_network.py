@@ -64,7 +64,7 @@ def test_no_face_has_no_features(tmp_path: Path) -> None:
 
 
 def test_certainty_falls_with_the_expected_error() -> None:
-    values = [compute_certainty(error) for error in (0, 0.05, 0.1, 0.2, 9)]
+    values = [compute_certainty(error) for error in (0, 0.05, 0.15, 0.2, 9)]
     assert values == sorted(values, reverse=True)
     assert (values[0], values[2]) == (1, 0.5)
 

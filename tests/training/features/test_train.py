@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 
 from emotion.cli.main import main
+from emotion.datasets.augmentation import resize_images
 from emotion.datasets.readers.feature_targets import load_feature_targets
 from emotion.errors import DataError
 from emotion.model_store.store import open_model
 from emotion.movements import MOVEMENT_NAMES
 from emotion.recognition.features.network import FeaturesNetwork
 from emotion.storage import read_json
-from emotion.training.runs.folder import CHECKPOINT_FILE, read_history
+from emotion.training.runs.folder import read_history
 from tests.training.features.making import photo_arrays, write_targets
 
 pytestmark = [
@@ -65,12 +67,12 @@ def test_a_run_becomes_a_features_network_of_8_bits(run: Path, targets: Path) ->
     }
 
 
-def test_the_network_follows_the_bright_square(run: Path, targets: Path) -> None:
-    """Its points move along with the square, whose place is the only thing that can be learned."""
+def test_the_network_learns_where_the_bright_square_is(run: Path, targets: Path) -> None:
     faces = load_feature_targets(targets)
     rows = np.flatnonzero(faces.found)[:100]
-    seen = FeaturesNetwork(open_model(run)).predict(np.stack([crop[::1, ::1][:32, :32] for crop in faces.crops[rows]]))
-    assert np.isfinite(seen.points).all()
+    seen = FeaturesNetwork(open_model(run)).predict(resize_images(faces.crops[rows], 32))
+    shift = np.corrcoef(seen.points.mean(1)[:, 0], faces.points[rows].mean(1)[:, 0])[0, 1]
+    assert shift > 0.5
     assert (seen.point_errors > 0).all()
     history = read_history(run)
     assert float(history[-1]["points_loss"]) < float(history[0]["points_loss"])
@@ -78,7 +80,7 @@ def test_the_network_follows_the_bright_square(run: Path, targets: Path) -> None
 
 def test_the_report_has_each_file_and_all_together(run: Path) -> None:
     report = read_json(run / "report.json") or {}
-    assert set(report["validation"]) == set(report["test"]) == {"all", "photos.npz"}
+    assert {"all", "photos.npz"} <= set(report["validation"]) <= {"all", "photos.npz", "certain"}
     assert report["test"]["all"]["n"] > 0
     assert set(report["test"]["all"]["correlation"]) == set(MOVEMENT_NAMES)
     assert report["epochs"] == 4
@@ -92,7 +94,7 @@ def test_evaluate_repeats_the_figures_of_the_report(run: Path, targets: Path, ca
     assert rows["all"]["point_error"] == pytest.approx(report["test"]["all"]["point_error"], abs=1e-3)
 
 
-def test_a_resumed_training_gives_the_same_network(train: Train, run: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_same_network(tmp_path: Path) -> None:
     from emotion.training.features.config import FeaturesConfig
     from emotion.training.features.trainer import fit_features
     from emotion.training.runs.step_monitor import TrainingStopped
@@ -112,9 +114,9 @@ def test_a_resumed_training_gives_the_same_network(train: Train, run: Path, tmp_
 
 def test_export_only_finishes_a_stopped_training(train: Train, run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
-    folder.mkdir()
-    for name in ("config.json", "history.csv", CHECKPOINT_FILE):
-        (folder / name).write_bytes((run / name).read_bytes())
+    shutil.copytree(run, folder)
+    for name in ("card.json", "model.onnx", "model.keras", "report.json"):
+        (folder / name).unlink()
     assert train(folder, "--epochs", "4", "--export-only") == 0
     assert open_model(folder).kind == "features"
 
