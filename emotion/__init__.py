@@ -28,7 +28,7 @@ from emotion.errors import (
 
 if TYPE_CHECKING:
     from emotion.api import Progress, analyze_image, analyze_images, analyze_video, load_model
-    from emotion.faces import Box, Face, FrameResult, Landmarks, Scores
+    from emotion.faces import Box, Face, FaceFeatures, FrameResult, HeadPose, Landmarks, Scores
     from emotion.media.image_reader import as_rgb, read_image
     from emotion.media.video_reader import VideoInfo, VideoReader
     from emotion.media.video_writer import VideoWriter
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 # ONNX Runtime.
 _MODULES = {
     "emotion.api": ("Progress", "analyze_image", "analyze_images", "analyze_video", "load_model"),
-    "emotion.faces": ("Box", "Face", "FrameResult", "Landmarks", "Scores"),
+    "emotion.faces": ("Box", "Face", "FaceFeatures", "FrameResult", "HeadPose", "Landmarks", "Scores"),
     "emotion.media.image_reader": ("as_rgb", "read_image"),
     "emotion.media.video_reader": ("VideoInfo", "VideoReader"),
     "emotion.media.video_writer": ("VideoWriter",),
@@ -76,7 +76,9 @@ __all__ = [
     "ExpressionClassifier",
     "Face",
     "FaceDetector",
+    "FaceFeatures",
     "FrameResult",
+    "HeadPose",
     "ImageError",
     "ImageResult",
     "JobError",

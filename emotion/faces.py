@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -151,6 +151,49 @@ class Scores(Mapping[str, float]):
 
 
 @dataclass(frozen=True, slots=True)
+class HeadPose:
+    """The direction of a head in degrees.
+
+    Attributes:
+        yaw: Positive toward the left side of the person.
+        pitch: Positive downward.
+        roll: Positive clockwise in the image.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFeatures:
+    """The shape of a face and what moves in it, as a small network estimates them.
+
+    Attributes:
+        points: The 68 points (x, y) in pixels of the image, in the order of `movements.OUTLINES`; () where they are
+            hidden.
+        point_errors: The expected error of each point in distances of the eyes.
+        pose: The direction of the head; None where the network does not know it well.
+        movements: From 0 to 1 by the names of `MOVEMENTS`; {} where the network does not know them well.
+        certainty: From 0 to 1; below 0.5 pose and movements are withheld.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    point_errors: tuple[float, ...]
+    pose: HeadPose | None
+    movements: Mapping[str, float] = field(hash=False)
+    certainty: float
+
+    def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> FaceFeatures:
+        """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
+        return replace(self, points=tuple((x * scale + dx, y * scale + dy) for x, y in self.points))
+
+    def without_points(self) -> FaceFeatures:
+        """Return a copy for an anonymized image: the points would show what its pixels hide."""
+        return replace(self, points=(), point_errors=())
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """One face; each stage of the analysis fills fields of a copy.
 
@@ -163,6 +206,7 @@ class Face:
         track_id: The identity in a stream or a video.
         smoothed_label: The label that a stream displays although another one is slightly more probable; None where the
             most probable one is displayed.
+        features: Points, head pose and movements; None where they were not asked for.
     """
 
     box: Box
@@ -172,6 +216,7 @@ class Face:
     uncertainty_reason: str | None = None
     track_id: int | None = None
     smoothed_label: str | None = None
+    features: FaceFeatures | None = None
 
     def __post_init__(self) -> None:
         if self.smoothed_label is not None and self.smoothed_label not in (self.scores or ()):
@@ -186,7 +231,8 @@ class Face:
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> Face:
         """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         landmarks = self.landmarks and self.landmarks.scale_and_translate(dx, dy, scale)
-        return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=landmarks)
+        features = self.features and self.features.scale_and_translate(dx, dy, scale)
+        return replace(self, box=self.box.scale_and_translate(dx, dy, scale), landmarks=landmarks, features=features)
 
     @property
     def is_uncertain(self) -> bool:

@@ -21,6 +21,7 @@ from emotion.recognition.annotation import annotate
 from emotion.recognition.classification import ExpressionClassifier
 from emotion.recognition.cropping import crop_faces, to_gray
 from emotion.recognition.detectors.detector_factory import available_detectors, make_detector
+from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.onnx_session import single_core
 from emotion.recognition.settings import AnalyzerSettings
 
@@ -32,7 +33,7 @@ _TILE_GRID: Final = (2, 4)  # rows and columns of the frame with 8 faces
 
 
 class StepBenchmark(TypedDict):
-    """Duration of a step: detect, crop, classify, draw, total (all of them), or start (a new process)."""
+    """Duration of a step: detect, crop, classify, features, draw, total (without features), or start (a process)."""
 
     step: str
     detector: str
@@ -89,7 +90,8 @@ def _measure_steps(analyzer: Analyzer, image: ImageArray, num_repeats: int) -> I
     settings = AnalyzerSettings(max_side=_LIVE_MAX_SIDE)
     detected = detector.detect(image, settings.detection_threshold, settings.max_side)
     faces = analyzer.analyze(image, settings)
-    crops = crop_faces(to_gray(image), detected, detector.crop_geometry, classifier.input_size)
+    gray, features_network = to_gray(image), FeaturesNetwork(get_default_model("features"), num_threads=1)
+    crops = crop_faces(gray, detected, detector.crop_geometry, classifier.input_size)
 
     def analyze_and_draw() -> None:
         classified = analyzer.classify_all(image, settings)
@@ -99,6 +101,7 @@ def _measure_steps(analyzer: Analyzer, image: ImageArray, num_repeats: int) -> I
         "detect": lambda: detector.detect(image, settings.detection_threshold, settings.max_side),
         "crop": lambda: crop_faces(to_gray(image), detected, detector.crop_geometry, classifier.input_size),
         "classify": lambda: classifier.predict(crops),
+        "features": lambda: features_network.describe_faces(gray, detected, detector.crop_geometry),
         "draw": lambda: annotate(image, faces),
         "total": analyze_and_draw,
     }

@@ -21,6 +21,7 @@ from emotion.cli.commands.benchmark import benchmark
 from emotion.cli.commands.classifier import classifier
 from emotion.cli.commands.datasets import dataset
 from emotion.cli.commands.detector import detector
+from emotion.cli.commands.features import features
 from emotion.cli.commands.generator import generator
 from emotion.cli.commands.models import models, runs
 from emotion.cli.commands.video import video
@@ -59,6 +60,7 @@ for _command in (
     dataset,
     classifier,
     detector,
+    features,
     generator,
     runs,
     models,

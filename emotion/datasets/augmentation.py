@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,13 +74,36 @@ def augment(
     Returns:
         Gray uint8 (n, size, size).
     """
-    out = np.empty((len(images), size, size), np.uint8)
+    return augment_with_transforms(images, size, flip, augmentation, rng)[0]
+
+
+def augment_with_transforms(
+    images: Sequence[NDArray[np.uint8]] | ImageBatch,
+    size: int,
+    flip: NDArray[np.bool_],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> tuple[ImageBatch, NDArray[np.float64]]:
+    """Change faces as `augment` does, and return where their points went.
+
+    Args:
+        images: Gray uint8 (h, w) each; their sizes may differ.
+        size: As in `augment`.
+        flip: As in `augment`.
+        augmentation: As in `augment`.
+        rng: As in `augment`.
+
+    Returns:
+        Gray uint8 (n, size, size), and affine matrices (n, 2, 3) from pixels of the results to pixels of the images,
+        where 0 is the center of the first pixel.
+    """
+    out, transforms = np.empty((len(images), size, size), np.uint8), np.empty((len(images), 2, 3))
     for i, image in enumerate(images):
-        face = _warp(image, size, bool(flip[i]), augmentation, rng)
+        face, transforms[i] = _warp(image, size, bool(flip[i]), augmentation, rng)
         face = _jitter_tone(face, augmentation, rng)
         face = _degrade(face, augmentation, rng)
         out[i] = _erase(face, rng) if rng.random() < augmentation.erase_prob else face
-    return out
+    return out, transforms
 
 
 def resize_images(images: ImageBatch, size: int) -> ImageBatch:
@@ -90,8 +114,10 @@ def resize_images(images: ImageBatch, size: int) -> ImageBatch:
     return np.stack([cv2.resize(image, (size, size), interpolation=interpolation) for image in images]).astype(np.uint8)
 
 
-def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:
-    """Flip, rotate, scale and shift in one resampling."""
+def _warp(
+    image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[NDArray, NDArray]:
+    """Flip, rotate, scale and shift in one resampling; return the matrix (2, 3) from the result to the image, too."""
     height, width = image.shape
     angle = np.deg2rad(rng.uniform(-augmentation.rotation, augmentation.rotation))
     scale = np.exp(rng.uniform(np.log(augmentation.min_scale), np.log(augmentation.max_scale)))
@@ -103,13 +129,14 @@ def _warp(image: NDArray, size: int, flip: bool, augmentation: Augmentation, rng
     center = np.array([(size - 1) / 2, (size - 1) / 2])
     offset = np.array([(width - 1) / 2 + dx, (height - 1) / 2 + dy]) - linear @ center
     matrix = np.column_stack([linear, offset])
-    return cv2.warpAffine(
+    warped = cv2.warpAffine(
         image,
         matrix,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return warped, matrix
 
 
 def _jitter_tone(image: NDArray, augmentation: Augmentation, rng: np.random.Generator) -> NDArray:

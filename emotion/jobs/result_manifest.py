@@ -23,6 +23,7 @@ ARCHIVE: Final = "archive analysis"
 AUGMENTATION_STUDY: Final = "augmentation study"
 CLASSIFIER: Final = "classifier training"
 DETECTOR: Final = "detector training"
+FEATURES: Final = "features training"
 GENERATOR: Final = "generator training"
 DATASET_BUILD: Final = "data set build"
 JOB: Final = "job"  # a folder that was made for a job, whose kind follows when the job starts

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from emotion.errors import ModelError
 from emotion.expressions import EXPRESSIONS
+from emotion.movements import MOVEMENT_NAMES
 
 CARD_FILE: Final = "card.json"
-MODEL_KINDS: Final = ("classifier", "detector", "generator")
+MODEL_KINDS: Final = ("classifier", "detector", "features", "generator")
 MAX_CARD_BYTES: Final = 1_000_000
 _OWN_LABELS: Final = "own"  # the `label_set` of a classifier with the labels of its data set
 _FACE_HEAD: Final = "face"  # the name of the face head among the logits, so no expression head may have it
@@ -182,6 +183,43 @@ class DetectorCard(ModelCard):
     score_fusion: FusionWeights | None = None
 
 
+class ErrorCalibration(_Record):
+    """Factors by which the expected errors of a features network are multiplied, fitted on the validation split."""
+
+    points: PositiveFloat
+    pose: PositiveFloat
+    movements: PositiveFloat
+
+
+class FeaturesCard(ModelCard):
+    """The card of a network that estimates points, head pose and movements.
+
+    Attributes:
+        input: What it reads.
+        movements: Their names in the order of its output.
+        shown_movements: Those that follow the teacher well enough to be shown.
+        error_calibration: Of its expected errors.
+        quantization: "int8" or None.
+    """
+
+    kind: Literal["features"]
+    input: ClassifierInput
+    movements: Labels
+    shown_movements: tuple[str, ...]
+    error_calibration: ErrorCalibration
+    quantization: str | None = None
+
+    @model_validator(mode="after")
+    def _check_movements(self) -> Self:
+        unknown = [name for name in (*self.movements, *self.shown_movements) if name not in MOVEMENT_NAMES]
+        if unknown or not set(self.shown_movements) <= set(self.movements):
+            raise ValueError(
+                f"the movements are {', '.join(unknown or self.shown_movements)}; expected some of "
+                f"{', '.join(MOVEMENT_NAMES)}"
+            )
+        return self
+
+
 class GeneratorCard(ModelCard):
     """The card of a generator of synthetic faces."""
 
@@ -217,10 +255,11 @@ _EXPECTATIONS: Final[Mapping[str, str]] = {
     "extra_forbidden": "no field of this name",
 }
 
-Card = ClassifierCard | DetectorCard | GeneratorCard
+Card = ClassifierCard | DetectorCard | FeaturesCard | GeneratorCard
 _CARD_TYPES: Final[Mapping[str, type[Card]]] = {
     "classifier": ClassifierCard,
     "detector": DetectorCard,
+    "features": FeaturesCard,
     "generator": GeneratorCard,
 }
 

@@ -19,6 +19,7 @@ from emotion.model_store.card import (
     Card,
     ClassifierCard,
     DetectorCard,
+    FeaturesCard,
     GeneratorCard,
     Head,
     parse_card,
@@ -114,6 +115,13 @@ class ModelBundle:
         return self.card
 
     @property
+    def features_card(self) -> FeaturesCard:
+        """The card of a features network; `ModelError` for a model of another kind."""
+        if not isinstance(self.card, FeaturesCard):
+            raise ModelError(f"{self.folder} is a {self.kind}; expected a features network.")
+        return self.card
+
+    @property
     def generator_card(self) -> GeneratorCard:
         """The card of a generator; `ModelError` for a model of another kind."""
         if not isinstance(self.card, GeneratorCard):
@@ -201,7 +209,7 @@ def list_models(kind: str, *folders: Path) -> ModelListing:
     """Find and verify the models of a kind.
 
     Args:
-        kind: One of `MODEL_KINDS`: "classifier", "detector" or "generator".
+        kind: One of `MODEL_KINDS`: "classifier", "detector", "features" or "generator".
         folders: Folders that hold model folders; the built-in models for none.
 
     Returns:

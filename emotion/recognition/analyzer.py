@@ -19,6 +19,7 @@ from emotion.recognition.cropping import crop_faces, to_gray, tta_crops
 from emotion.recognition.detectors.detection import FaceDetector, min_face_size
 from emotion.recognition.detectors.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
+from emotion.recognition.features.default_network import add_features
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
@@ -88,8 +89,14 @@ class Analyzer:
             ImageError: Where the image cannot be read.
             SettingsError: Where the model does not have the head of the settings.
         """
-        settings = settings or AnalyzerSettings()
-        return label_faces(self.classify_all(as_rgb(image, order=order), settings, tta=True), settings.min_confidence)
+        settings, image = settings or AnalyzerSettings(), as_rgb(image, order=order)
+        return self._label(image, self.classify_all(image, settings, tta=True), settings)
+
+    def _label(
+        self, image: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], settings: AnalyzerSettings
+    ) -> tuple[Face, ...]:
+        faces = label_faces(classified, settings.min_confidence)
+        return add_features(to_gray(image), faces, self.detector.crop_geometry) if settings.features else faces
 
     def classify_all(
         self, image: ImageSource, settings: AnalyzerSettings, *, tta: bool = False
@@ -175,14 +182,10 @@ class Analyzer:
         """
         if self.score_fusion is None:
             return classified_faces
+        fused_scores = [self.fused_score(face, prediction.face_prob) for face, _, prediction in classified_faces]
         scored = [
-            classified._replace(
-                face=replace(
-                    classified.face,
-                    detection_score=self.fused_score(classified.face, classified.prediction.face_prob),
-                )
-            )
-            for classified in classified_faces
+            classified._replace(face=replace(classified.face, detection_score=score))
+            for classified, score in zip(classified_faces, fused_scores, strict=True)
             if classified.face.box.area >= min_size * min_size
         ]
         certain = [classified for classified in scored if classified.face.detection_score >= threshold]
@@ -246,10 +249,8 @@ class Analyzer:
                     min_upright_score, best = rotated.upright_score, rotated
             if best.rotation and trial_settings != settings:
                 best = self._analyze_rotated(image, best.rotation, settings)
-        candidate_boxes = tuple(face.box for face in best.candidates)
-        return OrientedResult(
-            best.image, label_faces(best.classified_faces, settings.min_confidence), best.rotation, candidate_boxes
-        )
+        faces, candidates = self._label(best.image, best.classified_faces, settings), best.candidates
+        return OrientedResult(best.image, faces, best.rotation, tuple(face.box for face in candidates))
 
     def _analyze_rotated(
         self, image: NDArray[np.uint8], rotation: Rotation, settings: AnalyzerSettings

@@ -14,6 +14,7 @@ from emotion.faces import Box, Face
 from emotion.formatting import format_percent
 from emotion.media.image_array import ImageArray
 from emotion.media.image_reader import ImageSource, as_rgb
+from emotion.recognition.features.drawing import draw_points
 from emotion.recognition.label_rendering import hex_to_rgb, is_drawable, render_label
 
 LabelRect = tuple[int, int, int, int]  # x, y, width, height in pixels
@@ -23,22 +24,28 @@ _MAX_NAME_LENGTH = 24  # characters
 
 
 def annotate(
-    image: ImageSource, faces: Sequence[Face], *, anonymize: bool = False, names: Mapping[int, str] | None = None
+    image: ImageSource,
+    faces: Sequence[Face],
+    *,
+    anonymize: bool = False,
+    names: Mapping[int, str] | None = None,
+    points: bool = False,
 ) -> ImageArray:
-    """Draw a box and a label for each face on a copy of an image.
-
-    Color, symbol and text of a label are redundant, so that color is never needed to read it.
+    """Draw a box and a label, whose text repeats its color, for each face on a copy of an image.
 
     Args:
         image: An image, as `as_rgb` takes it.
         faces: The faces; those without a track ID are numbered from 1.
         anonymize: Whether the faces are pixelated first.
         names: Text to draw instead of a track ID; ignored where no font can draw it.
+        points: Whether the points of faces with features are drawn; never on faces that are pixelated.
 
     Returns:
         RGB uint8 (H, W, 3).
     """
     out = pixelate(image, [face.box for face in faces]) if anonymize else as_rgb(image).copy()
+    if points and not anonymize:
+        draw_points(out, faces)
     height, width = out.shape[:2]
     thickness = max(2, round(max(height, width) / 500))
     for face in faces:

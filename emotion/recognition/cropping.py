@@ -78,6 +78,22 @@ def crop_square(image: NDArray[np.uint8], square: Box, size: int, roll_degrees: 
     return np.asarray(crop, image.dtype)
 
 
+def crop_to_image(points: NDArray[np.floating], square: Box, roll_degrees: float = 0.0) -> NDArray[np.float64]:
+    """Map points of a crop to the image that `crop_square` cut it from.
+
+    Args:
+        points: (n, 2), x and y in sides of the crop.
+        square: As in `crop_square`.
+        roll_degrees: As in `crop_square`.
+
+    Returns:
+        The points (n, 2) in pixels of the image.
+    """
+    cos, sin = math.cos(math.radians(roll_degrees)), math.sin(math.radians(roll_degrees))
+    offset = (np.asarray(points, np.float64) - 0.5) * square.width
+    return np.array(square.center) + offset @ np.array([[cos, sin], [-sin, cos]])
+
+
 def get_roll_correction(landmarks: Landmarks | None) -> float:
     """Return the roll to undo in a crop, in degrees: that of the eyes if above `MIN_ROLL_DEGREES`, else 0."""
     roll = landmarks.roll_degrees if landmarks else 0.0

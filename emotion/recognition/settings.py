@@ -24,12 +24,14 @@ class AnalyzerSettings:
             these.
         max_side: Larger images are searched reduced to this long side in pixels, see `search_scale`.
         head: The head of the classifier; the default one of its card for None.
+        features: Whether points, head pose and movements of the faces are estimated, too.
     """
 
     detection_threshold: float = 0.6
     min_confidence: float = 0.5
     max_side: int = 1280
     head: str | None = None
+    features: bool = False
 
     def __post_init__(self) -> None:
         check_number("detection_threshold", self.detection_threshold, 0, 1)
@@ -39,3 +41,5 @@ class AnalyzerSettings:
             raise SettingsError(
                 f"The setting head is {self.head!r}; expected the name of a head of the model, or None."
             )
+        if not isinstance(self.features, bool):
+            raise SettingsError(f"The setting features is {self.features!r}; expected True or False.")

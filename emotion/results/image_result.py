@@ -40,9 +40,14 @@ class ImageResult:
     name: str = UNNAMED_IMAGE
     rotation: Rotation = 0
 
-    def annotate(self, *, anonymize: bool = False) -> Image.Image:
-        """Draw the boxes and labels on a copy of the image; with `anonymize` the faces are pixelated first."""
-        return Image.fromarray(annotate(self.image, self.faces, anonymize=anonymize))
+    def annotate(self, *, anonymize: bool = False, points: bool = False) -> Image.Image:
+        """Draw the boxes and labels on a copy of the image.
+
+        Args:
+            anonymize: Whether the faces are pixelated first.
+            points: Whether the points of faces with features are drawn; never on pixelated faces.
+        """
+        return Image.fromarray(annotate(self.image, self.faces, anonymize=anonymize, points=points))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Make a table with one row per face, see `results.tables.faces_table`."""

@@ -191,7 +191,11 @@ class ImageResults:
 
     def _format_csv(self, photos: Sequence[Photo]) -> tuple[str, str]:
         """The header of faces.csv, and the rows of some photos."""
-        text = tables.to_csv(tables.faces_table([(photo.name, photo.faces) for photo in photos], self._labels))
+        named_faces, with_features = (
+            [(photo.name, photo.faces) for photo in photos],
+            bool(self._settings.get("features")),
+        )
+        text = tables.to_csv(tables.faces_table(named_faces, self._labels, with_features=with_features))
         header, _, rows = text.partition("\n")
         return header + "\n", rows
 

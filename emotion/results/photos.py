@@ -139,6 +139,13 @@ class Photo(NamedTuple):
         )
 
 
+def hide_points(faces: Sequence[Face]) -> tuple[Face, ...]:
+    """Return faces for anonymized results: without their points, which show the shape of a face."""
+    return tuple(
+        face if face.features is None else replace(face, features=face.features.without_points()) for face in faces
+    )
+
+
 def make_unique_names(names: Sequence[str]) -> list[str]:
     """Number the names that occur again: "a.jpg", "a.jpg (2)"."""
     return _number_duplicates(names, "{} ({})")
@@ -159,11 +166,11 @@ def _number_duplicates(names: Sequence[str], template: str = "{}-{}") -> list[st
 
 
 def make_annotated_png(photo: Photo, *, anonymize: bool) -> bytes:
-    """Draw boxes and labels on the photo in full size and a legend below it, as PNG."""
+    """Draw boxes, labels and points on the photo in full size, and a legend below it, as PNG."""
     image = photo.load_image()
     if anonymize:
         image = pixelate(image, photo.analysis.anonymized_boxes)
-    return encode_png(add_legend(annotate(image, photo.faces), photo.faces))
+    return encode_png(add_legend(annotate(image, photo.faces, points=not anonymize), photo.faces))
 
 
 def make_share_card(photo: Photo, title: str, day: date, *, anonymize: bool) -> bytes:

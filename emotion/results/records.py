@@ -5,8 +5,26 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 
+class FeaturesRecord(TypedDict):
+    """Features of a face, see `FaceFeatures`.
+
+    `points`: x, y of 68 points in pixels, [] where they are hidden. `point_errors`: expected errors in eye distances.
+    `pose`: degrees by "yaw", "pitch" and "roll"; None where it is withheld, and `movements` is {} then.
+    """
+
+    points: list[list[float]]
+    point_errors: list[float]
+    pose: dict[str, float] | None
+    movements: dict[str, float]
+    certainty: float
+
+
 class FaceRecord(TypedDict):
-    """A face. `box`: x1, y1, x2, y2 in pixels, half-open. `scores`: empty where the face was not classified."""
+    """A face.
+
+    `box`: x1, y1, x2, y2 in pixels, half-open. `scores`: empty where the face was not classified. `features`: left out
+    where they were not asked for.
+    """
 
     box: list[int]
     detection_score: float
@@ -14,6 +32,7 @@ class FaceRecord(TypedDict):
     confidence: float | None
     scores: dict[str, float]
     uncertainty_reason: str | None
+    features: NotRequired[FeaturesRecord]
 
 
 class TrackedFaceRecord(FaceRecord):

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
-from emotion.faces import Box, Face, Scores
+from emotion.faces import Box, Face, FaceFeatures, HeadPose, Scores
 from emotion.media.image_array import ImageArray
-from emotion.results.records import FaceRecord, FrameRecord, PhotoRecord
+from emotion.results.records import FaceRecord, FeaturesRecord, FrameRecord, PhotoRecord
 
 PROGRAM: Final = f"Emotion Studio {VERSION}"  # in the provenance of every saved result
 _MAX_NAME_LENGTH: Final = 60
@@ -23,7 +23,7 @@ _MAX_NAME_LENGTH: Final = 60
 def face_to_dict(face: Face) -> FaceRecord:
     """Return a face as plain JSON values; box in pixels, half-open."""
     scores = dict(face.scores) if face.scores else {}
-    return {
+    record: FaceRecord = {
         "box": list(face.box.to_int_xyxy()),
         "detection_score": round(face.detection_score, 4),
         "label": face.label,
@@ -31,6 +31,31 @@ def face_to_dict(face: Face) -> FaceRecord:
         "scores": {label: round(p, 4) for label, p in scores.items()},
         "uncertainty_reason": face.uncertainty_reason,
     }
+    if face.features is not None:
+        record["features"] = _features_to_dict(face.features)
+    return record
+
+
+def _features_to_dict(features: FaceFeatures) -> FeaturesRecord:
+    pose = features.pose
+    angles = None if pose is None else {"yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll}
+    return {
+        "points": [[round(x, 1), round(y, 1)] for x, y in features.points],
+        "point_errors": [round(error, 3) for error in features.point_errors],
+        "pose": angles and {angle: round(degrees, 1) for angle, degrees in angles.items()},
+        "movements": {name: round(value, 3) for name, value in features.movements.items()},
+        "certainty": round(features.certainty, 3),
+    }
+
+
+def _features_from_dict(record: FeaturesRecord) -> FaceFeatures:
+    return FaceFeatures(
+        points=tuple((x, y) for x, y in record["points"]),
+        point_errors=tuple(record["point_errors"]),
+        pose=HeadPose(**record["pose"]) if record["pose"] else None,
+        movements=record["movements"],
+        certainty=record["certainty"],
+    )
 
 
 def face_from_dict(record: Mapping[str, Any]) -> Face:
@@ -43,6 +68,7 @@ def face_from_dict(record: Mapping[str, Any]) -> Face:
         uncertainty_reason=record["uncertainty_reason"],
         track_id=record.get("track_id"),
         smoothed_label=record["label"],
+        features=_features_from_dict(record["features"]) if "features" in record else None,
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from emotion.faces import Face
+from emotion.faces import Face, FaceFeatures
+from emotion.movements import MOVEMENT_NAMES
 from emotion.results.serialization import count_expressions
 from emotion.storage import BYTE_ORDER_MARK, escape_formula
 
@@ -40,19 +41,35 @@ STREAM_COLUMNS: Final = (
 )
 
 SCORE_PREFIX: Final = "score_"  # of the columns of probabilities
+_MOVEMENT_PREFIX: Final = "movement_"
+# Certainty, pose in degrees, and movements from 0 to 1.
+FEATURE_COLUMNS: Final = (
+    "features_certainty",
+    "yaw",
+    "pitch",
+    "roll",
+    *(f"{_MOVEMENT_PREFIX}{name}" for name in MOVEMENT_NAMES),
+)
 CHUNK_FRAMES: Final = 2000  # decoded together
 
 
-def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = ()) -> pd.DataFrame:
+def faces_table(
+    photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[str] = (), *, with_features: bool = False
+) -> pd.DataFrame:
     """Return one row per face: `FACE_COLUMNS`, then `score_<label>` for each label.
+
+    Where a face has features, `FEATURE_COLUMNS` follow; they are empty where a value is withheld.
 
     Args:
         photos: File and faces of each photo. `face_index` counts from 1 in each; `label` is the most probable one,
             also where there is an `uncertainty_reason`.
         labels: Have a column in any case.
+        with_features: Whether `FEATURE_COLUMNS` follow in any case.
     """
     scored = (label for _, faces in photos for face in faces for label in face.scores or ())
     labels = list(dict.fromkeys((*labels, *scored)))
+    with_features = with_features or any(face.features for _, faces in photos for face in faces)
+    columns = FEATURE_COLUMNS if with_features else ()
     rows = [
         [
             file,
@@ -63,11 +80,22 @@ def faces_table(photos: Sequence[tuple[str, Sequence[Face]]], labels: Sequence[s
             face.detection_score,
             *face.box.to_int_xyxy(),
             *((face.scores or {}).get(label, float("nan")) for label in labels),
+            *(_feature_values(face.features).get(column, float("nan")) for column in columns),
         ]
         for file, faces in photos
         for number, face in enumerate(faces, 1)
     ]
-    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels)])
+    return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels), *columns])
+
+
+def _feature_values(features: FaceFeatures | None) -> dict[str, float]:
+    """Return the known values by column."""
+    if features is None:
+        return {}
+    values = {"features_certainty": features.certainty}
+    if features.pose is not None:
+        values |= {"yaw": features.pose.yaw, "pitch": features.pose.pitch, "roll": features.pose.roll}
+    return values | {f"{_MOVEMENT_PREFIX}{name}": strength for name, strength in features.movements.items()}
 
 
 def score_columns(labels: Iterable[str]) -> list[str]:

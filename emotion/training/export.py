@@ -21,6 +21,7 @@ from emotion.storage import atomic_path, write_atomic
 # In logits; both compute in float32, but in different orders.
 TOLERANCE = 1e-3
 _GRAY_TOLERANCE = 0.1  # in gray levels
+_ANGLE_TOLERANCE = 0.05  # in degrees, the values of a features network with the largest numbers
 FEATURES_LAYER = "features"  # the layer of a classifier with the means over the image
 
 
@@ -79,6 +80,17 @@ def export_detector(network: keras.Model, folder: Path) -> float:
     images = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32)
     _save_keras(network, folder)
     return _export_onnx(network, folder, [images], [(None, None, None, 3)], ["faces"])
+
+
+def export_features(network: keras.Model, folder: Path, input_size: int) -> float:
+    """Write model.keras and model.onnx of a features network and return their largest difference.
+
+    The batch size is free. Raises `ModelError` where the difference is `_ANGLE_TOLERANCE` or more.
+    """
+    faces = np.random.default_rng(0).integers(0, 256, (16, input_size, input_size, 1)).astype(np.float32)
+    _save_keras(network, folder)
+    shapes = [(None, input_size, input_size, 1)]
+    return _export_onnx(network, folder, [faces], shapes, list(network.output), _ANGLE_TOLERANCE)
 
 
 def export_generator(network: keras.Model, folder: Path) -> float:

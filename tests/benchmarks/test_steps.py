@@ -18,7 +18,7 @@ from emotion.recognition.detectors.detector_factory import available_detectors
 from emotion.recognition.detectors.opencv_detectors import HaarCascade
 
 ROOT = Path(__file__).parents[2]
-STEPS = ["detect", "crop", "classify", "draw", "total"]
+STEPS = ["detect", "crop", "classify", "features", "draw", "total"]
 # Read before any of these tests changes them.
 THREADS = cv2.getNumThreads()
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
@@ -40,8 +40,8 @@ def test_rows_have_every_step_for_one_and_for_eight_faces(tiny: ModelBundle, mon
         assert list(row) == ["step", "detector", "num_faces", "ms"]
         assert row["detector"] == "haar"
         assert row["ms"] > 0
-    assert all(row["num_faces"] >= 1 for row in rows[:5])
-    assert all(row["num_faces"] >= 8 for row in rows[5:10])
+    assert all(row["num_faces"] >= 1 for row in rows[:6])
+    assert all(row["num_faces"] >= 8 for row in rows[6:12])
     json.dumps(rows, allow_nan=False)
 
 

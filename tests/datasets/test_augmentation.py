@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.datasets.augmentation import Augmentation, augment
+from emotion.datasets.augmentation import Augmentation, augment, augment_with_transforms
 from tests.training.making import UNCHANGED, random_images
 
 COUNT = 300
@@ -175,3 +175,22 @@ def test_blur_and_low_resolution_remove_detail_and_noise_adds_it() -> None:
     noisy = change(flat, replace(UNCHANGED, noise_prob=1)).astype(float)
     assert 3 <= noisy.std(axis=(1, 2)).min() < 5 < 13 < noisy.std(axis=(1, 2)).max() <= 16
     assert abs(noisy.mean() - 128) < 1
+
+
+def test_transforms_lead_back_to_the_pixels_of_the_image() -> None:
+    amount = replace(UNCHANGED, shift=0.1, min_scale=0.8, max_scale=1.2, rotation=60)
+    images = draw_dots((24, 30))[:20]
+    flip = np.arange(20) % 2 == 0
+    changed, transforms = augment_with_transforms(list(images), 48, flip, amount, np.random.default_rng(1))
+    y, x = np.mgrid[:48, :48]
+    weights = changed.astype(float) / changed.sum((1, 2), keepdims=True, dtype=float)
+    centers = np.stack([(weights * x).sum((1, 2)), (weights * y).sum((1, 2)), np.ones(20)], axis=1)
+    sources = np.einsum("nij,nj->ni", transforms, centers)
+    np.testing.assert_allclose(sources, np.tile([24, 30], (20, 1)), atol=0.5)
+
+
+def test_changes_do_not_depend_on_whether_transforms_are_asked_for() -> None:
+    images, flip = random_images(5), np.zeros(5, bool)
+    plain = augment(images, 48, flip, Augmentation(), np.random.default_rng(2))
+    changed, _ = augment_with_transforms(images, 48, flip, Augmentation(), np.random.default_rng(2))
+    np.testing.assert_array_equal(plain, changed)

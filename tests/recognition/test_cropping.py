@@ -17,6 +17,7 @@ from emotion.recognition.cropping import (
     CropGeometry,
     crop_faces,
     crop_square,
+    crop_to_image,
     get_roll_correction,
     to_gray,
 )
@@ -243,3 +244,13 @@ def test_cropping_does_not_change_the_image(sample: NDArray[np.uint8], sample_fa
     crop_faces(to_gray(sample), (Face(sample_face, 1.0),), CropGeometry(), 48)
     crop_square(sample, sample_face, 48)
     np.testing.assert_array_equal(sample, before)
+
+
+@pytest.mark.parametrize("roll", [0.0, 30.0, -75.0, 180.0])
+def test_points_of_a_crop_are_mapped_to_where_their_pixels_came_from(roll: float) -> None:
+    image = np.zeros((200, 300), np.uint8)
+    image[80:89, 150:159] = 255
+    square = Box(110, 50, 190, 130)
+    y, x = np.argwhere(crop_square(image, square, 80, roll) > 128).mean(0) + 0.5
+    mapped = crop_to_image(np.array([[x / 80, y / 80]]), square, roll)
+    np.testing.assert_allclose(mapped, [[154.5, 84.5]], atol=0.3)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.faces import Box, Face, Scores
+from emotion.faces import Box, Face, FaceFeatures, HeadPose, Scores
 from emotion.generation import tables as generation_tables
 from emotion.results import serialization, tables
 from emotion.storage import BYTE_ORDER_MARK as MARK
@@ -27,6 +27,10 @@ UNSURE = Face(
     Box(5, 5, 15, 15), 0.6, scores=Scores(["sad", "happy"], [0.55, 0.45]), uncertainty_reason="small: 10 pixels wide"
 )
 UNSCORED = Face(Box(0, 0, 9, 9), 0.7)
+POINTS = tuple((float(index), index / 2) for index in range(68))
+FEATURES = FaceFeatures(POINTS, (0.02,) * 68, HeadPose(-10.5, 3.25, 0), {"jawOpen": 0.25}, 0.875)
+MOVING = replace(HAPPY, features=FEATURES)
+WITHHELD = replace(HAPPY, features=FaceFeatures(POINTS, (0.4,) * 68, None, {}, 0.125))
 FEARFUL = Face(Box(0, 0, 9, 9), 0.7, scores=Scores(["fear", "sad"], [0.9, 0.1]))
 
 
@@ -442,3 +446,31 @@ def test_generator_table_compares_synthetic_and_real_faces() -> None:
 
 def test_labels_are_not_formulas_in_a_csv() -> None:
     assert tables.to_csv(pd.DataFrame({"=1+1": [0.5], "sad": [0.25]})) == MARK + "'=1+1,sad\n0.5000,0.2500\n"
+
+
+def test_features_are_part_of_the_record_of_a_face_and_can_be_read_again() -> None:
+    record = serialization.face_to_dict(MOVING)
+    assert record["features"]["pose"] == {"yaw": -10.5, "pitch": 3.2, "roll": 0}
+    assert record["features"]["movements"] == {"jawOpen": 0.25}
+    again = serialization.face_from_dict(json.loads(json.dumps(record)))
+    assert again.features is not None
+    assert again.features.points == POINTS
+    assert again.features.movements == FEATURES.movements
+    assert "features" not in serialization.face_to_dict(HAPPY)
+
+
+def test_withheld_features_are_empty_in_record_and_table() -> None:
+    record = serialization.face_to_dict(WITHHELD)["features"]
+    assert (record["pose"], record["movements"], record["certainty"]) == (None, {}, 0.125)
+    (row,) = tables.faces_table([("a.jpg", [WITHHELD])]).to_dict("records")
+    assert row["features_certainty"] == 0.125
+    assert np.isnan([row["yaw"], row["movement_jawOpen"]]).all()
+
+
+def test_a_table_has_columns_of_features_where_a_face_has_them() -> None:
+    table = tables.faces_table([("a.jpg", [HAPPY, MOVING])])
+    assert table.columns[-len(tables.FEATURE_COLUMNS) :].tolist() == list(tables.FEATURE_COLUMNS)
+    assert np.isnan(table["yaw"][0])
+    assert (table["yaw"][1], table["movement_jawOpen"][1], table["features_certainty"][1]) == (-10.5, 0.25, 0.875)
+    assert not set(tables.FEATURE_COLUMNS) & set(tables.faces_table([("a.jpg", [HAPPY])]).columns)
+    assert set(tables.FEATURE_COLUMNS) <= set(tables.faces_table([], with_features=True).columns)

@@ -69,6 +69,11 @@ def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
     help=f"Downscale larger images for the detection (default: {_IMAGE_MAX_SIDE}, videos 640).",
 )
 @click.option("--anonymize", is_flag=True, help="Make faces unrecognizable in all images and videos written.")
+@click.option(
+    "--features",
+    is_flag=True,
+    help="Images: estimate 68 points, head pose and movements of each face, and draw points.",
+)
 @_add_video_options
 @json_option
 @with_options(AnalyzeOptions)
@@ -128,11 +133,13 @@ def _load_analyzer(options: AnalyzeOptions) -> tuple[Analyzer, AnalyzerSettings]
     if options.head and options.head not in heads:
         raise EmotionError(f"The model has no head {options.head!r}; choose one of {', '.join(heads)}.")
     max_side = options.max_side or _IMAGE_MAX_SIDE
-    return analyzer, AnalyzerSettings(options.detection_threshold, options.min_confidence, max_side, options.head)
+    thresholds = options.detection_threshold, options.min_confidence
+    return analyzer, AnalyzerSettings(*thresholds, max_side, options.head, options.features)
 
 
 def _collect_settings(analyzer: Analyzer, settings: AnalyzerSettings, options: AnalyzeOptions) -> dict[str, Any]:
     """What the results depend on, as plain JSON values."""
+    from emotion.model_store.store import get_default_model
     from emotion.recognition.detectors.detector_factory import available_detectors, trained_detectors
     from emotion.results.serialization import PROGRAM
 
@@ -145,6 +152,7 @@ def _collect_settings(analyzer: Analyzer, settings: AnalyzerSettings, options: A
         "detector": trained.sha256 if trained else detector,
         **asdict(settings),
         "head": settings.head or bundle.default_head,
+        "features": get_default_model("features").sha256 if settings.features else None,
         "anonymize": options.anonymize,
     }
 
@@ -184,13 +192,14 @@ class _BatchAnalyzer:
         return complete
 
     def _analyze_image(self, path: Path, source: InputImage) -> None:
-        from emotion.results.photos import Photo, analyze_photo
+        from emotion.results.photos import Photo, analyze_photo, hide_points
 
         earlier = self._results.get_completed(source) if self._results else None
         if earlier is None:
             name = os.fsencode(path).decode(errors="replace")  # printable whatever its encoding is
             analysis = analyze_photo(path, self._analyzer, self._settings, name)
-            photo = Photo(name, path, analysis, analysis.apply_min_confidence(self._settings.min_confidence))
+            faces = analysis.apply_min_confidence(self._settings.min_confidence)
+            photo = Photo(name, path, analysis, hide_points(faces) if self._options.anonymize else faces)
             message, record = _describe_photo(photo), photo.to_dict()
             if self._results:
                 self._results.add(source, photo, message, anonymize=self._options.anonymize)

@@ -37,6 +37,7 @@ class AnalyzeOptions:
     min_confidence: float
     max_side: int | None
     anonymize: bool
+    features: bool
     as_video: bool
     frame_stride: int | None
     fast: bool
@@ -50,9 +51,11 @@ def select_videos(options: AnalyzeOptions) -> list[str]:
 
 
 def require_output_folder(paths: Sequence[str], options: AnalyzeOptions) -> None:
-    """Raise `EmotionError` where there are videos and no `--out`."""
+    """Raise `EmotionError` where there are videos and no `--out`, or an option that is for images only."""
     if paths and options.out is None:
         raise EmotionError(f"{_to_printable(paths[0])} is a video: give the folder of its results by --out DIR.")
+    if paths and options.features:
+        raise EmotionError(f"{_to_printable(paths[0])} is a video: --features is for images only.")
 
 
 def analyze_videos(paths: Sequence[str], folders: Sequence[Path], options: AnalyzeOptions, *, overwrite: bool) -> bool:

@@ -30,7 +30,7 @@ def read_npz(path: Path) -> Dataset:
     Raises:
         DataError: The file is damaged, or an array has another shape, type or range.
     """
-    arrays = _load_arrays(path)
+    arrays = load_arrays(path)
     missing = NPZ_ARRAYS - arrays.keys()
     if missing:
         raise DataError(f"{path.name} lacks {', '.join(sorted(missing))}; it needs images, label and usage.")
@@ -56,7 +56,8 @@ def read_npz(path: Path) -> Dataset:
     return replace(data, votes=votes.astype(np.int8), has_votes=has_votes.astype(bool))
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray]:
+def load_arrays(path: Path) -> dict[str, NDArray]:
+    """Return the arrays of an npz file; `DataError` where it cannot be read."""
     try:
         if not zipfile.is_zipfile(path):  # NumPy goes by the content, too, and would return a single array
             raise zipfile.BadZipFile

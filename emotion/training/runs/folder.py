@@ -15,7 +15,7 @@ from emotion.model_store.card import CARD_FILE
 from emotion.model_store.store import compute_sha256
 from emotion.storage import read_file, read_json, write_atomic, write_json
 
-ModelKind = Literal["classifier", "detector", "generator"]
+ModelKind = Literal["classifier", "detector", "features", "generator"]
 
 RUNS_FOLDER: Final = get_workspace() / "runs"
 _MAX_EPOCHS: Final = 10**7
@@ -75,7 +75,8 @@ def parse_number(cell: str | None) -> float | None:
 def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     """Return the first of the best epochs of a history, None where nothing was measured.
 
-    A classifier has the highest mean of its validation accuracies then, a detector the highest `selection_score`.
+    A classifier has the highest mean of its validation accuracies then, a detector the highest `selection_score`, a
+    features network the highest `features_score`.
     """
     scored = [(score, row) for row in rows if (score := _score_epoch(row)) is not None]
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
@@ -84,6 +85,8 @@ def best_epoch_row(rows: Sequence[Mapping[str, str]]) -> Mapping[str, str] | Non
 def _score_epoch(row: Mapping[str, str]) -> float | None:
     if row.get("val_ap"):
         score = selection_score(row)
+    elif row.get("val_point_error"):
+        score = features_score(row)
     else:
         cells = [cell for name, cell in row.items() if name.startswith("val_") and name.endswith("accuracy")]
         accuracies = [float(cell) for cell in cells if cell and _is_number_or_empty(cell)]
@@ -181,3 +184,11 @@ def selection_score(metrics: Mapping[str, Any]) -> float:
     """
     error = float(metrics.get("val_landmark_error") or math.nan)
     return float(metrics["val_ap"]) - (0.0 if math.isnan(error) else error)
+
+
+def features_score(metrics: Mapping[str, Any]) -> float:
+    """Return the score by which the best epoch of a features network is chosen: correlation minus point error.
+
+    A point error of a hundredth of the eye distance counts as one point of correlation.
+    """
+    return float(metrics["val_correlation"]) - float(metrics["val_point_error"])

@@ -44,6 +44,7 @@ _ROW_PX: Final = 35  # height of a row of a Streamlit table
 _BORDER_PX: Final = 3
 _MAX_VISIBLE_ROWS: Final = 9
 _MAX_CURVES: Final = 8  # more colors cannot be told apart
+_HIDDEN_KINDS: Final = ("features", "generator")  # they have no expressions to compare
 
 state = st.session_state
 
@@ -52,8 +53,9 @@ state = st.session_state
 
 
 def list_runs() -> dict[str, RunSummary]:
-    """List all runs but those of generators by a unique name: first the user's, then the shipped ones."""
-    runs = [run for run in run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS) if run.kind != "generator"]
+    """List the runs of classifiers and detectors by a unique name: first the user's, then the shipped ones."""
+    listed = run_listing.list_runs(manager.RUNS_FOLDER, store.BUILTIN_MODELS)
+    runs = [run for run in listed if run.kind not in _HIDDEN_KINDS]
     names = [run.name for run in runs]
     by_name: dict[str, RunSummary] = {}
     for run in runs:

@@ -1,0 +1,1 @@
+"""Facial features of a face crop: points, head pose and movements."""

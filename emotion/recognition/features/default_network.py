@@ -1,0 +1,37 @@
+"""The default features network, loaded once where it is first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion.faces import Face
+from emotion.model_store.store import get_default_model
+from emotion.recognition.cropping import CropGeometry
+from emotion.recognition.features.network import FeaturesNetwork
+
+
+def add_features(gray: NDArray[np.uint8], faces: tuple[Face, ...], geometry: CropGeometry) -> tuple[Face, ...]:
+    """Return the faces with their points, pose and movements.
+
+    Args:
+        gray: The image, gray uint8 (H, W).
+        faces: Its faces.
+        geometry: The relation of their boxes to the crops.
+
+    Raises:
+        ModelError: There is no usable features network.
+    """
+    if not faces:
+        return faces
+    features = load_default_network().describe_faces(gray, faces, geometry)
+    return tuple(replace(face, features=seen) for face, seen in zip(faces, features, strict=True))
+
+
+@lru_cache(maxsize=1)
+def load_default_network() -> FeaturesNetwork:
+    """Load the default features network; a model that is installed later is used by the next process."""
+    return FeaturesNetwork(get_default_model("features"))

@@ -1,0 +1,1 @@
+"""Training of the network that estimates facial features."""

@@ -1,0 +1,65 @@
+"""Features in the analysis of an image: only where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.errors import SettingsError
+from emotion.faces import Box
+from emotion.recognition.analyzer import Analyzer
+from emotion.recognition.features import default_network
+from emotion.recognition.features.network import FeaturesNetwork
+from emotion.recognition.settings import AnalyzerSettings
+from emotion.results import photos
+from tests.recognition.features.making import Answer, make_bundle
+from tests.training.features.making import mean_points
+
+IMAGE = np.random.default_rng(3).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+BOXES = (Box(10, 10, 40, 40), Box(70, 20, 110, 60))
+WITH_FEATURES = AnalyzerSettings(features=True)
+
+
+@pytest.fixture
+def analyzer(
+    fake_detector: Callable, fake_classifier: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Analyzer:
+    network = FeaturesNetwork(make_bundle(tmp_path / "features", Answer(mean_points(), pose=(5, 6, 7))))
+    monkeypatch.setattr(default_network, "load_default_network", lambda: network)
+    return Analyzer(fake_detector(BOXES), fake_classifier(("happy", 0.9, 1.0), ("sad", 0.4, 1.0)))
+
+
+def test_faces_have_features_where_they_are_asked_for(analyzer: Analyzer) -> None:
+    assert all(face.features is None for face in analyzer.analyze(IMAGE))
+    for faces in (
+        analyzer.analyze(IMAGE, WITH_FEATURES),
+        analyzer.analyze_any_orientation(IMAGE, WITH_FEATURES).faces,
+    ):
+        assert len(faces) == 2
+        for face in faces:
+            assert face.features is not None
+            assert face.features.pose is not None
+            assert face.features.pose.yaw == 5
+            x, y = np.mean(face.features.points, axis=0)
+            assert face.box.x1 < x < face.box.x2
+            assert face.box.y1 < y < face.box.y2
+
+
+def test_an_anonymized_photo_shows_no_points_and_its_faces_have_none(analyzer: Analyzer) -> None:
+    content = photos.encode_png(IMAGE)
+    analysis = photos.analyze_photo(content, analyzer, WITH_FEATURES)
+    seen = photos.Photo("a.png", content, analysis, analysis.faces)
+    hidden = seen._replace(faces=photos.hide_points(analysis.faces))
+    anonymized = photos.make_annotated_png(seen, anonymize=True)
+    assert anonymized == photos.make_annotated_png(hidden, anonymize=True)
+    assert photos.make_annotated_png(seen, anonymize=False) != photos.make_annotated_png(hidden, anonymize=False)
+    assert [face["features"]["points"] for face in hidden.to_dict()["faces"]] == [[], []]
+    assert all(face["features"]["pose"] for face in hidden.to_dict()["faces"])
+
+
+def test_the_setting_is_true_or_false() -> None:
+    with pytest.raises(SettingsError, match="features is 1; expected True or False"):
+        AnalyzerSettings(features=1)  # type: ignore[arg-type]
