@@ -34,7 +34,7 @@ def choose_filter(collection: Collection) -> FaceFilter:
             "Labels", list(_CERTAINTIES), default="All", required=True, key="collection_certainty"
         )
     with middle:
-        low, high = st.slider("Confidence", 0, 100, (0, 100), 5, format="%d %%", key="collection_confidence")
+        low, high = st.slider("Confidence", 0, 100, (0, 100), 5, format="%d%%", key="collection_confidence")
     with right:
         size = st.slider(
             "Size of the face, at least", 0, _MAX_SIZE_PX, 0, _SIZE_STEP_PX, format="%d px", key="collection_size"
