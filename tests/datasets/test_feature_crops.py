@@ -10,7 +10,7 @@ from emotion.errors import DataError
 from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.cropping import CropGeometry
-from tests.training.making import labelled, random_images
+from tests.training.making import annotated_photo, random_images
 
 
 class FixedAnalyzer:
@@ -36,7 +36,7 @@ def test_a_small_face_gets_its_border_repeated() -> None:
 
 
 def test_photos_give_the_crop_of_the_classifier_and_a_wider_one() -> None:
-    photos = [labelled(f"{index}.jpg", size_wh=(160, 120)) for index in range(3)]
+    photos = [annotated_photo(f"{index}.jpg", size_wh=(160, 120)) for index in range(3)]
     arrays = crop_photos(photos, FixedAnalyzer(80))  # type: ignore[arg-type]
     assert arrays["crops"].shape == (3, CROP_SIDE, CROP_SIDE)
     assert arrays["wide_crops"].shape[1] == round(CROP_SIDE * float(arrays["margin"]))
@@ -49,4 +49,4 @@ def test_photos_give_the_crop_of_the_classifier_and_a_wider_one() -> None:
 def test_photos_with_small_faces_only_are_refused() -> None:
     small: Analyzer = FixedAnalyzer(MIN_CROP_SIDE - 1)  # type: ignore[assignment]
     with pytest.raises(DataError, match="No photo shows a face whose crop has 52 pixels"):
-        crop_photos([labelled("a.jpg")], small)
+        crop_photos([annotated_photo("a.jpg")], small)

@@ -12,7 +12,7 @@ from emotion.datasets.readers.feature_targets import load_feature_targets, split
 from emotion.errors import DataError
 from emotion.movements import MOVEMENT_NAMES
 from tests.training.features.making import BLENDSHAPES, photo_arrays, teacher_arrays, write_targets
-from tests.training.making import arrays_of, dataset, write_npz
+from tests.training.making import to_arrays, dataset, write_npz
 
 
 def test_targets_of_photos_are_read_with_their_crops(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_faces_that_the_teacher_did_not_find_have_no_values(tmp_path: Path) -> N
 
 def test_targets_without_crops_take_the_images_and_splits_of_fer2013(tmp_path: Path) -> None:
     faces = dataset(6, 3, 2)
-    images = write_npz(tmp_path / "fer2013.npz", arrays_of(faces))
+    images = write_npz(tmp_path / "fer2013.npz", to_arrays(faces))
     targets = load_feature_targets(write_targets(tmp_path / "t.npz", teacher_arrays(11)), images)
     np.testing.assert_array_equal(targets.crops, faces.images)
     assert [len(targets.rows_in(split)) for split in ("train", "validation", "test")] == [6, 3, 2]
@@ -53,7 +53,7 @@ def test_targets_without_crops_need_fer2013(tmp_path: Path) -> None:
 
 
 def test_targets_of_other_rows_are_refused(tmp_path: Path) -> None:
-    images = write_npz(tmp_path / "fer2013.npz", arrays_of(dataset(6, 3, 2)))
+    images = write_npz(tmp_path / "fer2013.npz", to_arrays(dataset(6, 3, 2)))
     with pytest.raises(DataError, match="has 12 rows for 11 faces"):
         load_feature_targets(write_targets(tmp_path / "t.npz", teacher_arrays(12)), images)
 
