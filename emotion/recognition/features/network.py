@@ -28,7 +28,7 @@ from emotion.recognition.features.outputs import (
 from emotion.recognition.onnx_session import load_session
 
 # The expected error of points, in distances of the eyes, up to which they are drawn; a face with a larger mean has a
-# certainty below 0.5. Of the test faces 9% have one: the largest of their three angle errors has a median of 9 degrees
+# certainty below 0.5. Of the test faces 5% have one: the largest of their three angle errors has a median of 8 degrees
 # and more, and their movements correlate with the teacher's by 0.5 and less.
 MAX_POINT_ERROR: Final = 0.15
 MIN_CERTAINTY: Final = 0.5  # of a face whose pose and movements are shown

@@ -12,7 +12,7 @@ from emotion.datasets.readers.feature_targets import load_feature_targets, split
 from emotion.errors import DataError
 from emotion.movements import MOVEMENT_NAMES
 from tests.training.features.making import BLENDSHAPES, photo_arrays, teacher_arrays, write_targets
-from tests.training.making import to_arrays, dataset, write_npz
+from tests.training.making import dataset, to_arrays, write_npz
 
 
 def test_targets_of_photos_are_read_with_their_crops(tmp_path: Path) -> None:
