@@ -66,7 +66,9 @@ def test_an_id_is_kept_and_renewed() -> None:
     assert answer.key == identity.make_key(VISITOR)
 
 
-@pytest.mark.parametrize("value", ["", "short", "a" * 44, "a" * 42 + "!", identity.make_key(VISITOR)])
+@pytest.mark.parametrize(
+    "value", ["", "short", "a" * 44, "a" * 42 + "!", pytest.param(identity.make_key(VISITOR), id="key")]
+)
 def test_a_value_that_is_no_id_is_replaced(value: str) -> None:
     answer = ask(cookie=f"{identity.COOKIE_NAME}={value}")
     assert answer.key == ""
