@@ -26,7 +26,7 @@ from tests.chaos.faults import (
 from tests.chaos.tasks import Task, make_tasks
 
 PARTS = ("kills", "disks", "races", "pids")
-KILL_SHARES = {"training": 0.3, "video": 0.2, "dataset build": 0.2, "archive": 0.2, "gan": 0.1}
+KILL_SHARES = {"training": 0.4, "video": 0.3, "dataset build": 0.2, "gan": 0.1, "archive": 0.2}  # of `--kills`
 DISK_TASKS = ("training", "video", "dataset build")
 NUM_PID_TRIALS = 20
 

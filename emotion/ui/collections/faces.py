@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from emotion.archive.collection import Collection, CollectionFace
-from emotion.archive.opening import OpenedFace, open_face
-from emotion.archive.queries import FaceFilter, FaceOrder
+from emotion.archive.collection.collection import Collection, CollectionFace
+from emotion.archive.collection.opening import OpenedFace, open_face
+from emotion.archive.collection.queries import FaceFilter, FaceOrder
 from emotion.expressions import get_style, symbol_and_name
 from emotion.formatting import format_clock_tenths, format_percent
 from emotion.media.image_array import downscale

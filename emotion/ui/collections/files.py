@@ -7,8 +7,8 @@ from typing import Final
 
 import streamlit as st
 
-from emotion.archive.collection import Collection
-from emotion.archive.queries import FaceFilter
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.queries import FaceFilter
 from emotion.results.tables import to_csv
 from emotion.ui import components
 

@@ -6,8 +6,8 @@ from typing import Final, cast
 
 import streamlit as st
 
-from emotion.archive.collection import Collection
-from emotion.archive.queries import Certainty, FaceFilter
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.queries import Certainty, FaceFilter
 from emotion.archive.source_files import FileKind
 from emotion.expressions import legend_order, symbol_and_name
 

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from emotion import charts
-from emotion.archive.collection import Collection
-from emotion.archive.queries import FaceFilter, TimeAxis
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.queries import FaceFilter, TimeAxis
 from emotion.ui import components
 from emotion.ui.collections.selection import get_cache_key
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from emotion.archive.collection import Collection
-from emotion.archive.queries import FaceFilter
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.queries import FaceFilter
 from emotion.archive.store import PIECES_FILE
 from emotion.errors import EmotionError
 from emotion.jobs.job import Job

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.archive.collection import Collection
+from emotion.archive.collection.collection import Collection
 from emotion.archive.reading import SourceReader
 from emotion.archive.source_files import IMAGE, is_remote
 from emotion.errors import VideoError

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotion.archive.collection import Collection
-from emotion.archive.queries import FaceFilter, choose_time_unit
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.queries import FaceFilter, choose_time_unit
 from emotion.archive.schemas import make_schemas
 from emotion.errors import DataError
 from emotion.media.image_reader import encode_jpeg

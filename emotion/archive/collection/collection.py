@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 import pandas as pd
 
-from emotion.archive.queries import (
+from emotion.archive.collection.queries import (
     FACES_OF_FILES,
     FACES_VIEW,
     MAX_BINS,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from emotion.archive.collection import Collection
-from emotion.archive.opening import open_face
-from emotion.archive.queries import FaceFilter
+from emotion.archive.collection.collection import Collection
+from emotion.archive.collection.opening import open_face
+from emotion.archive.collection.queries import FaceFilter
 from emotion.archive.run import ArchiveRun
 from emotion.archive.worker import ArchiveWorker
 from emotion.benchmarks.video import write_video
