@@ -164,8 +164,7 @@ def make_primary_buttons_readable() -> None:
     Upstream: no issue is known. Remove when the theme has an option for the text of primary buttons (1.67 has none).
     """
     if st.context.theme.type == "dark":
-        button = "[data-testid=stBaseButton-primary]"
-        st.html(f"<style>{button}, {button}:hover {{color: #13191B}}</style>")
+        st.html("<style>[data-testid=stBaseButton-primary]:is(*, :hover) {color: #13191B}</style>")
 
 
 def reduce_top_space() -> None:

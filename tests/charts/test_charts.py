@@ -247,5 +247,5 @@ def test_every_condition_has_its_interval() -> None:
     table = pd.DataFrame(rows, columns=["metric", "condition", "mean", "low", "high"])
     spec = charts.plot_intervals(table, "learned from").to_dict()
     (interval_rows,) = spec["datasets"].values()
-    assert [row["text_label"] for row in interval_rows] == ["50 % (40% to 60%)", "55 % (45% to 65%)"]
+    assert [row["text_label"] for row in interval_rows] == ["50% (40% to 60%)", "55% (45% to 65%)"]
     assert {layer["mark"]["type"] for layer in spec["layer"]} == {"rule", "point"}

@@ -297,7 +297,8 @@ def test_out_holds_tables_annotated_images_and_crops(analyze: Run, sample_file: 
     assert len((folder / "faces.csv").read_text().splitlines()) == 2
     crop = read_image(folder / "faces" / "astronaut" / f"01_{label}.png")
     assert (len(np.unique(crop.reshape(-1, 3), axis=0)) <= 36) is anonymize
-    assert read_image(folder / "astronaut.png").shape == read_image(sample_file).shape
+    image = read_image(sample_file)
+    assert read_image(folder / "astronaut.png")[: len(image)].shape == image.shape, "a legend follows below"
 
 
 def test_out_must_be_a_folder(analyze: Run, sample_file: Path) -> None:

@@ -192,7 +192,7 @@ def test_each_detector_is_described_in_a_sentence(name: str) -> None:
 
 
 def test_custom_detector_has_its_own_description() -> None:
-    assert detector_description("mine") == "Mine, a detector of your own, trained with this program."
+    assert detector_description("mine") == "Mine, your own detector."
 
 
 # ------------------------------------------------------------------ download
