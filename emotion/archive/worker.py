@@ -17,8 +17,8 @@ from emotion.media.image_reader import decode_image
 from emotion.media.video_reader import VideoReader
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
+from emotion.video.processing.workers import DecodedFrame, FrameSampler
 from emotion.video.track_filter import FilteredFrame, TrackFilter
-from emotion.video.workers import DecodedFrame, FrameSampler
 
 _THUMBNAIL_INTERVAL_SECONDS: Final = 2.0  # between two thumbnails of one track
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion.datasets.dataset import SPLITS, Dataset, majority_vote
 from emotion.errors import DataError, ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS, UNCERTAIN
-from emotion.model_store.card import is_valid_label
+from emotion.model_store.card_parts import is_valid_label
 from emotion.model_store.store import ModelBundle
 
 LabelCounts = NDArray[np.integer]

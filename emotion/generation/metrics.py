@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError
 from emotion.generation.sampler import FaceImages
-from emotion.model_store.card import Head
+from emotion.model_store.card_parts import Head
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
 

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from emotion.errors import VideoError
-from emotion.media.video_container import (
+from emotion.media.containers.video_container import (
     DECODE_ERRORS,
     discard_other_streams,
     open_video,

@@ -20,8 +20,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from emotion.media.frame_conversion import FrameConverter, Orientation
-from emotion.media.video_container import (
+from emotion.media.containers.frame_conversion import FrameConverter, Orientation
+from emotion.media.containers.video_container import (
     DECODE_ERRORS,
     decoder_options,
     discard_other_streams,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from emotion.checks import check_count, check_timestamp
 from emotion.errors import VideoError
 from emotion.media.audio_track import AudioTrack
-from emotion.media.frame_conversion import BT709
+from emotion.media.containers.frame_conversion import BT709
 from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.storage import atomic_path
 

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from emotion.errors import ModelError
-from emotion.expressions import EXPRESSIONS
+from emotion.model_store.card_parts import (
+    ClassifierInput,
+    CropGeometryFields,
+    ErrorCalibration,
+    FaceHead,
+    FileRecord,
+    FusionWeights,
+    GeneratorOutput,
+    GuidanceClassifier,
+    Head,
+    Labels,
+    Record,
+    ScoreCalibration,
+    check_labels,
+)
 from emotion.movements import MOVEMENT_NAMES
 
 CARD_FILE: Final = "card.json"
@@ -18,110 +32,9 @@ MODEL_KINDS: Final = ("classifier", "detector", "features", "generator")
 MAX_CARD_BYTES: Final = 1_000_000
 _OWN_LABELS: Final = "own"  # the `label_set` of a classifier with the labels of its data set
 _FACE_HEAD: Final = "face"  # the name of the face head among the logits, so no expression head may have it
-_MAX_LABEL_BYTES: Final = 100
-_INVALID_CHARACTERS: Final = frozenset('<>:"/\\|?*')  # not allowed in file names on some systems
-
-ImageSize = Annotated[int, Field(ge=8, le=512)]  # pixels on each side
-Labels = Annotated[tuple[str, ...], Field(min_length=1)]
-PositiveFloat = Annotated[FiniteFloat, Field(gt=0)]
 
 
-class _Record(BaseModel):
-    """A part of a card; fields of a card that no class declares are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class FileRecord(_Record):
-    """A file of the model folder, as it was when the card was written."""
-
-    sha256: str
-
-
-class Head(_Record):
-    """One output of a classifier with its labels.
-
-    Attributes:
-        output: The name of the network output with the logits.
-        labels: The labels in the order of the output.
-        temperature: The divisor of the logits, fitted on the validation split.
-        logit_bias: A number for each label that is added to its logit after the division; None for none.
-        cam_output: The name of the output with the class activation maps; None where the network has none.
-        prior: The share of each label in the training targets, where the head was trained as if all were equally
-            frequent; None otherwise.
-    """
-
-    output: str
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    temperature: PositiveFloat
-    logit_bias: tuple[FiniteFloat, ...] | None = None
-    cam_output: str | None = None
-    prior: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = None
-
-    @model_validator(mode="after")
-    def _check_lengths(self) -> Self:
-        for name, values in {"a logit bias": self.logit_bias, "a prior": self.prior}.items():
-            if values is not None and len(values) != len(self.labels):
-                raise ValueError(
-                    f"a head has {len(self.labels)} labels and {name} of {len(values)} numbers; expected a number for "
-                    "each label"
-                )
-        return self
-
-
-class FaceHead(_Record):
-    """The output of a classifier that distinguishes faces from other images, and its probability threshold."""
-
-    output: str
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-
-
-class ClassifierInput(_Record):
-    """What a classifier reads: square images of `size` pixels."""
-
-    size: ImageSize
-
-
-class ScoreCalibration(_Record):
-    """The logistic function that turns a detector's score logit into a probability (Platt 1999)."""
-
-    slope: PositiveFloat
-    offset: FiniteFloat
-
-
-class CropGeometryFields(BaseModel):
-    """How a detector's boxes relate to the classifier's crops, see `recognition.cropping.CropGeometry`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scale: Annotated[float, Field(ge=0.5, le=2)]
-    y_offset: Annotated[float, Field(ge=-0.5, le=0.5)]
-
-
-class FusionWeights(_Record):
-    """The logistic regression over the logits of a detector and of the classifier with the sha256 `classifier`."""
-
-    classifier: str
-    detector_weight: PositiveFloat
-    classifier_weight: Annotated[FiniteFloat, Field(ge=0)]
-    bias: FiniteFloat
-
-
-class GuidanceClassifier(_Record):
-    """The classifier whose loss, times `weight`, was part of a generator's training."""
-
-    name: str = ""
-    sha256: str
-    weight: float
-
-
-class GeneratorOutput(_Record):
-    """What a generator makes: square images of `size` pixels."""
-
-    size: ImageSize
-
-
-class ModelCard(_Record):
+class ModelCard(Record):
     """What the cards of all kinds have in common."""
 
     network: str | None = None
@@ -165,7 +78,7 @@ class ClassifierCard(ModelCard):
                 f'named "{_FACE_HEAD}"'
             )
         for name, head in self.heads.items():
-            _check_labels(f"the labels of {name} are", head.labels, allow_own=self.label_set == _OWN_LABELS)
+            check_labels(f"the labels of {name} are", head.labels, allow_own=self.label_set == _OWN_LABELS)
         outputs = [head.output for head in self.heads.values()]
         outputs += [head.cam_output for head in self.heads.values() if head.cam_output is not None]
         outputs += [self.face_head.output] if self.face_head is not None else []
@@ -181,14 +94,6 @@ class DetectorCard(ModelCard):
     score_calibration: ScoreCalibration
     crop_geometry: CropGeometryFields
     score_fusion: FusionWeights | None = None
-
-
-class ErrorCalibration(_Record):
-    """Factors by which the expected errors of a features network are multiplied, fitted on the validation split."""
-
-    points: PositiveFloat
-    pose: PositiveFloat
-    movements: PositiveFloat
 
 
 class FeaturesCard(ModelCard):
@@ -234,7 +139,7 @@ class GeneratorCard(ModelCard):
 
     @model_validator(mode="after")
     def _check_own_labels(self) -> Self:
-        _check_labels("the labels are", self.labels, allow_own=False)
+        check_labels("the labels are", self.labels, allow_own=False)
         return self
 
 
@@ -292,17 +197,3 @@ def _describe_validation_error(error: ValidationError, kind: str) -> str:
         return f"the field {field} of a {kind} is missing; fetch the model again"
     expected = _EXPECTATIONS.get(first["type"], "another value").format(**first.get("ctx", {}))
     return f"the field {field} is {reprlib.repr(first['input'])}; expected {expected}"
-
-
-def is_valid_label(label: str) -> bool:
-    """Whether a label that is no expression of this program can be displayed, and be part of a file name anywhere."""
-    fits = 0 < len(label.encode(errors="replace")) <= _MAX_LABEL_BYTES and not label.startswith(".")
-    return fits and label.isprintable() and label == label.strip() and not set(label) & _INVALID_CHARACTERS
-
-
-def _check_labels(subject: str, labels: Sequence[str], *, allow_own: bool) -> None:
-    is_known = all(label in EXPRESSIONS or (allow_own and is_valid_label(label)) for label in labels)
-    if not is_known or len(set(labels)) < len(labels):
-        raise ValueError(
-            f"{subject} {', '.join(map(repr, labels))}; expected different ones of {', '.join(EXPRESSIONS)}"
-        )

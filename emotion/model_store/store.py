@@ -21,9 +21,9 @@ from emotion.model_store.card import (
     DetectorCard,
     FeaturesCard,
     GeneratorCard,
-    Head,
     parse_card,
 )
+from emotion.model_store.card_parts import Head
 from emotion.model_store.onnx_file import find_external_files
 from emotion.storage import PROJECT_ROOT
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emotion.errors import ModelError, SettingsError
 from emotion.faces import Scores
-from emotion.model_store.card import FaceHead, Head
+from emotion.model_store.card_parts import FaceHead, Head
 from emotion.model_store.store import ModelBundle
 from emotion.recognition.onnx_session import load_session
 

@@ -29,11 +29,11 @@ from emotion.video.analysis import VideoAnalysis
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IdentityEdits
 from emotion.video.pipeline import ANNOTATED_VIDEO_FILE, REDRAW_FOLDER, REGIONS_FILE, VIDEO_INFO_FILE
+from emotion.video.processing.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 from emotion.video.rendering.cover import COVER_FILE, CoverSelector
 from emotion.video.rendering.renderer import FrameRenderer, RenderedFrame
 from emotion.video.settings import VideoRequest
 from emotion.video.summary import VideoSummary, read_summary
-from emotion.video.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 
 _MIN_FREE_BYTES: Final = 50_000_000
 

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from emotion.faces import Box, Face
 from emotion.media.video_reader import VideoInfo
 from emotion.tracking.label_smoothing import TrackInfo
+from emotion.video.processing.workers import FAST_FPS, DecodedFrame
 from emotion.video.settings import VideoSettings
-from emotion.video.workers import FAST_FPS, DecodedFrame
 
 # Measured on videos of a stage, an audience and a cartoon: faces from 24 pixels on, also in profile, have an average
 # face probability of 0.6 and more; hands, backs of heads and letters have 0.01 to 0.5, and those above 0.25 last for at

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from emotion.faces import Box, Face, Scores
 from emotion.media.video_reader import VideoInfo
 from emotion.tracking.label_smoothing import TrackInfo
+from emotion.video.processing.workers import DecodedFrame, FrameSampler
 from emotion.video.settings import FAST_STRIDE, VideoSettings
 from emotion.video.track_filter import TrackFilter
-from emotion.video.workers import DecodedFrame, FrameSampler
 
 FrameScores = dict[int, float] | None  # the face probability of each track, None for a frame without detection
 SCORES = Scores(["happy"], [1.0])

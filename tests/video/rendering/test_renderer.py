@@ -15,9 +15,9 @@ from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
 from emotion.video import track_filter
 from emotion.video.frame_log import FRAMES_FILE, FrameLog
+from emotion.video.processing.workers import FrameSampler
 from emotion.video.rendering.renderer import FaceSnapshot, FrameRenderer, RenderedFrame, interpolate_faces
 from emotion.video.settings import FAST_STRIDE, VideoSettings
-from emotion.video.workers import FrameSampler
 from tests.video.scenes import draw_scene
 
 

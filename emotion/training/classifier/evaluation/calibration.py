@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from emotion.datasets.dataset import Dataset, is_non_face, majority_vote, vote_distribution
 from emotion.errors import DataError
-from emotion.model_store.card import Head
+from emotion.model_store.card_parts import Head
 from emotion.training.classifier.evaluation.labeled_face_scores import RecognizedFaces
 from emotion.training.metrics import cross_entropy, fit_logit_bias, fit_temperature
 

@@ -14,7 +14,8 @@ from emotion.datasets.dataset import Dataset, majority_vote, vote_distribution
 from emotion.datasets.duplicates import is_train_duplicate
 from emotion.datasets.label_sets import TaskDataset, get_label_set, map_labels
 from emotion.errors import DataError, ModelError
-from emotion.model_store.card import CARD_FILE, Head, parse_card
+from emotion.model_store.card import CARD_FILE, parse_card
+from emotion.model_store.card_parts import Head
 from emotion.model_store.store import ModelBundle, open_model
 from emotion.recognition.classification import ExpressionClassifier, compute_probabilities, softmax
 from emotion.storage import read_json, write_json

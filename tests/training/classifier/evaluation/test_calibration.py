@@ -12,7 +12,7 @@ from emotion.datasets.dataset import majority_vote
 from emotion.errors import DataError
 from emotion.expressions import FERPLUS_LABELS
 from emotion.faces import Scores
-from emotion.model_store.card import Head
+from emotion.model_store.card_parts import Head
 from emotion.recognition.classification import compute_probabilities
 from emotion.training.classifier.evaluation.calibration import calibrate_heads, calibrate_with_labeled_faces
 from emotion.training.classifier.evaluation.labeled_face_scores import LabeledFace, Recognition, RecognizedFaces

@@ -15,8 +15,8 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from emotion.errors import VideoError
+from emotion.media.containers.mp4_index_check import is_decompression_bomb
 from emotion.media.messages import display_name, is_plain_text
-from emotion.media.mp4_index_check import is_decompression_bomb
 
 # Formats that contain their frames. Without this list, FFmpeg takes a playlist under any name for a video and opens
 # the files that it lists. The protocol list covers what an allowed file might still refer to.

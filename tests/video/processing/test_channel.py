@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.video.channel import BoundedChannel
+from emotion.video.processing.channel import BoundedChannel
 from tests.waiting import wait_until
 
 

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from emotion.errors import VideoError
-from emotion.media.video_container import DECODE_ERRORS, video_error
+from emotion.media.containers.video_container import DECODE_ERRORS, video_error
 
 # FFmpeg's numbers of color spaces.
 BT709: Final = 1

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotion.media.video_reader import VideoReader
 from emotion.media.video_writer import VideoWriter
-from emotion.video.channel import BoundedChannel
+from emotion.video.processing.channel import BoundedChannel
 from emotion.video.settings import VideoSettings
 
 FAST_FPS: Final = 8.0  # frames processed per second with `FAST_STRIDE`

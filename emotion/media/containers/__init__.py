@@ -1,0 +1,1 @@
+"""Video files: opening and checking containers, and conversion of frames."""

@@ -1,0 +1,1 @@
+"""The stages of a video analysis: workers and the channels between them."""
