@@ -20,7 +20,6 @@ from emotion.recognition.detectors.opencv_detectors import HaarCascade
 ROOT = Path(__file__).parents[2]
 STEPS = ["detect", "crop", "classify", "features", "draw", "total"]
 # Read before any of these tests changes them.
-THREADS = cv2.getNumThreads()
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -48,9 +47,10 @@ def test_rows_have_every_step_for_one_and_for_eight_faces(tiny: ModelBundle, mon
 @pytest.mark.usefixtures("only_haar")
 def test_threads_and_cores_are_restored_after_an_error(tiny: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "_measure_steps", lambda *_: 1 / 0)
+    num_threads = cv2.getNumThreads()
     with pytest.raises(ZeroDivisionError):
         steps.benchmark_steps(tiny, num_repeats=1)
-    assert cv2.getNumThreads() == THREADS
+    assert cv2.getNumThreads() == num_threads
     assert CORES is None or os.sched_getaffinity(0) == CORES
 
 

@@ -114,13 +114,13 @@ def test_first_visit_has_no_violations(visit: Callable[[str], Visit], name: str)
 def photos(page: Page) -> None:
     page.get_by_role("button", name="Sample group").click()
     expect(page.get_by_text("Table of all faces")).to_be_visible()
-    expect(page.get_by_text("What speaks for")).to_be_visible()
+    expect(page.get_by_text('Why "')).to_be_visible()
     wait_until_settled(page)
 
 
 def demo(page: Page) -> None:
     page.get_by_role("radio", name="Demo").click()
-    expect(page.get_by_text("images a second")).to_be_visible()
+    expect(page.get_by_text(" fps, ")).to_be_visible()
     expect(page.get_by_role("group", name="Faces in the image").get_by_text("1 ").first).to_be_visible()
 
 

@@ -177,8 +177,8 @@ def test_public_mode_has_no_pages_that_access_folders(
         # Before the program speaks, Streamlit names all files in pages/ to the very first visitor.
         names = {page.url_pathname for page in heard(connection, "navigation")[-1].app_pages}
         assert ({"data", "train", "runs"} <= names, {"photo", "webcam"} <= names) == (not public, True)
-        assert ("Teach a network" in drawn) is not public
-        assert ("Teach a network" in str(heard(connection, "delta", "train"))) is not public
+        assert ("Train a network" in drawn) is not public
+        assert ("Train a network" in str(heard(connection, "delta", "train"))) is not public
         assert len(heard(connection, "page_not_found", "train")) == public
 
 

@@ -656,9 +656,9 @@ def test_bombs_are_refused_quickly(name: str) -> None:
         assert is_readable(make(control_size)), "the control file is not read"
     bomb = make(size)
     assert len(bomb) < 20 * 10**6
-    start = time.perf_counter()
+    start = time.process_time()
     text = get_error(bomb)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert message in text
 
 

@@ -718,7 +718,7 @@ def test_diagnostics_use_the_report_of_the_browser(live: Any, monkeypatch: pytes
     monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": diagnostics}))
     step = live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state()))
     assert step is not None
-    assert step.name == "You allowed it"
+    assert step.name == "Permission granted"
     for diagnostics in (None, {"facts": None}, {"facts": [1]}, {"facts": {"cameras": "many"}}):
         monkeypatch.setattr(live_cards, "st", SimpleNamespace(session_state={"live_diagnostics": diagnostics}))
         assert live_cards.first_failure(live_cards.run_diagnostics(lives(live), lives(live).session.state())) is None
@@ -800,7 +800,7 @@ def test_demo_starts_by_itself(live: Any, rtc: Rtc) -> None:
     assert requested["desired_playing_state"] is True
     assert requested["source_video_track"] == "a track"
     assert requested["rtc_configuration"] == {"iceServers": []}
-    assert not live.app.expander, "neither a camera's settings nor its doctor"
+    assert not live.app.main.expander, "neither a camera's settings nor its checks"
     track = rtc.tracks[-1]
     frame = track["callback"](4 * 90_000, Fraction(1, 90_000))
     assert (frame.width, frame.height, track["fps"]) == (640, 480, 30)

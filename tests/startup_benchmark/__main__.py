@@ -105,7 +105,7 @@ def measure_cameras(chromium: BrowserType, executable: str) -> list[tuple[float,
             visitors[-1].step()
             durations.append(time.monotonic() - start)
         time.sleep(CAMERA_SECONDS)
-        frame_rates = [visitor.page.get_by_text("images a second").inner_text() for visitor in visitors]
+        frame_rates = [visitor.page.get_by_text(" fps, ").inner_text() for visitor in visitors]
         browser.close()
     return list(zip(durations, frame_rates, strict=True))
 
