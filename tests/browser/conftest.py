@@ -114,7 +114,7 @@ def video_url(app: str, browser: Any) -> Iterator[str]:
         expect(page.get_by_role("button", name="Stop and keep results so far")).to_be_visible()
         expect(page.locator(".timeline.live")).to_be_visible()
         page.reload()  # the analysis goes on without the page, and the page finds it again
-        expect(page.get_by_text("Download")).to_be_visible(timeout=300_000)
+        expect(page.get_by_role("heading", name="Download")).to_be_visible(timeout=300_000)
         yield page.url
     finally:
         page.close()

@@ -126,7 +126,7 @@ def test_download_is_made_on_the_click(page: Page) -> None:
 def test_video_page_fits_the_window_of_a_phone(video_url: str, app: str, open_page: Open) -> None:
     page = open_page(video_url, width=400)
     expect(page.locator(".lane .ribbon").first).to_be_visible()
-    expect(page.get_by_text("Download")).to_be_visible()
+    expect(page.get_by_role("heading", name="Download")).to_be_visible()
     for address in (None, f"{app}/video"):
         if address:
             page.goto(address)

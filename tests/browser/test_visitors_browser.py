@@ -55,8 +55,8 @@ def victim(public_app: str, browser: Any, workspace: Path) -> Iterator[Victim]:
     page = context.new_page()
     page.goto(f"{public_app}/video")
     page.get_by_text("Fast", exact=True).last.click()
-    page.get_by_role("button", name="Try a sample").click()
-    expect(page.get_by_text("Take away")).to_be_visible(timeout=2 * TIMEOUT_MS)
+    page.get_by_role("button", name="Sample video").click()
+    expect(page.get_by_role("heading", name="Download")).to_be_visible(timeout=2 * TIMEOUT_MS)
     page.wait_for_function("() => document.querySelector('video[data-testid=stVideo]')?.readyState >= 2")
     (owner,) = workspace.glob("data/videos/*/owner.json")
     yield Victim(context, page, owner.parent)
@@ -77,7 +77,7 @@ def stranger(second_browser: BrowserContext, public_app: str) -> Iterator[Page]:
     second_browser.clear_cookies()
     page = second_browser.new_page()
     page.goto(f"{public_app}/video")
-    expect(page.get_by_role("button", name="Try a sample")).to_be_visible(timeout=TIMEOUT_MS)
+    expect(page.get_by_role("button", name="Sample video")).to_be_visible(timeout=TIMEOUT_MS)
     yield page
     page.close()
 
@@ -92,7 +92,7 @@ def use_cookie(page: Page, address: str, value: str) -> None:
 
 
 def test_the_list_of_a_stranger_is_empty(victim: Victim, stranger: Page) -> None:
-    expect(stranger.get_by_text("A timeline: a ribbon for each face")).to_be_visible()
+    expect(stranger.get_by_text("A timeline for each face")).to_be_visible()
     expect(stranger.locator(CARD)).to_have_count(0)
     expect(stranger.get_by_role("button", name="Delete")).to_have_count(0)
 
@@ -146,7 +146,7 @@ def test_the_video_stays_over_a_reload_and_the_link_opens_it_elsewhere(
     victim: Victim, stranger: Page, public_app: str
 ) -> None:
     victim.page.reload()
-    expect(victim.page.get_by_text("Take away")).to_be_visible()
+    expect(victim.page.get_by_role("heading", name="Download")).to_be_visible()
     victim.page.get_by_text("Your link").click()
     shown = victim.page.locator("[data-testid=stSidebar] [data-testid=stCode]")
     expect(shown).to_have_text(LINK)
@@ -167,5 +167,5 @@ def test_pages_of_a_public_server_have_security_headers_and_no_counts(stranger: 
 
 
 def test_a_visitor_makes_the_server_download_nothing(stranger: Page) -> None:
-    expect(stranger.get_by_text("Label set")).to_be_visible()
-    expect(stranger.get_by_role("button", name="Fetch YuNet")).to_have_count(0)
+    expect(stranger.get_by_text("Minimum confidence")).to_be_visible()
+    expect(stranger.get_by_role("button", name="Download YuNet")).to_have_count(0)

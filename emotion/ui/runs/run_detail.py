@@ -140,7 +140,7 @@ def _show_curves(rows: tables.Rows) -> None:
 def _show_test_scores(run: RunSummary) -> None:
     """Show the test accuracy of a classifier from its card."""
     card = read_json_or_empty(run.folder / CARD_FILE)
-    if run.kind != "classifier" or not card:
+    if run.kind != "classifier" or not card or not run.has_model:  # a card without a network is not valid
         return
     with messages.error_box("the scores of this run"):
         bundle = ModelBundle(
