@@ -322,10 +322,10 @@ def test_demo_recording_can_be_saved_during_the_stream(app: str, open_page: Open
 def check_card(title: str, reason: str, *bars: str) -> None:
     """That a card with these two longest bars ("● happy 68%") does not contradict itself, where labels are unsure
     below 50%."""
-    (first, p), (second, q) = ((bar.split()[1], int(bar.split()[2].strip(">"))) for bar in bars)
+    (first, p), (second, q) = ((bar.split()[1], int(bar.split()[2].strip(">%"))) for bar in bars)
     label, *share = title.split()[2:]
     if label != UNCERTAIN.name:
-        assert (int(share[0].strip(">")) >= 100 * (0.5 - HYSTERESIS), reason) == (True, ""), (title, reason, bars)
+        assert (int(share[0].strip(">%")) >= 100 * (0.5 - HYSTERESIS), reason) == (True, ""), (title, reason, bars)
         return
     assert p <= 50, (title, reason, bars)
     named = re.fullmatch(r"Between (\w+) and (\w+)", reason)
