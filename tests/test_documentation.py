@@ -212,7 +212,7 @@ def test_the_readme_gives_the_accuracy_of_the_shipped_classifier() -> None:
 def test_the_model_card_gives_the_recall_of_every_expression() -> None:
     metrics = json.loads((ROOT / "models/classifier/report.json").read_text())["test"]["as_displayed"]["per_class"]
     card = (ROOT / "docs/model-card.md").read_text(encoding="utf-8")
-    rows = [f"| {label} | {result['n']:,} | {100 * result['recall']:.1f} % (" for label, result in metrics.items()]
+    rows = [f"| {label} | {result['n']:,} | {100 * result['recall']:.1f}% (" for label, result in metrics.items()]
     assert [row for row in rows if row not in card] == []
 
 
