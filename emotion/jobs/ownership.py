@@ -37,7 +37,7 @@ class Ownership(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Read the record of a folder; None where there is none or it is damaged, so that nobody owns the folder."""
+        """Read the record of a folder; None where there is none or it is damaged; such a folder has no owner."""
         try:
             return cls.model_validate(read_json_or_empty(folder / OWNER_FILE))
         except ValidationError:

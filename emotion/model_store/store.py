@@ -163,7 +163,7 @@ def _verify_model(folder: Path, fields: dict[str, Any]) -> ModelBundle:
 
 
 def _check_external_files(folder: Path, card: Card) -> None:
-    """Refuse a network that reads files which the card does not name, and whose sha256 nobody has checked."""
+    """Refuse a network that reads files which the card does not name, so that their sha256 is not checked."""
     try:
         external = find_external_files(folder / NETWORK_FILE)
     except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     tree.mkdir()
     for number in range(3):
         (tree / f"{number}.jpg").write_bytes(b"photo %d" % number)
-    (tree / "film.mp4").write_bytes(b"film")
+    (tree / "clip.mp4").write_bytes(b"video")
     return tree
 
 
@@ -46,10 +46,10 @@ def test_a_member_is_not_unpacked_into_its_folder(folder: Path, tmp_path: Path) 
 
 def test_a_video_in_an_archive_is_copied_while_it_is_read(folder: Path, tmp_path: Path) -> None:
     packed = write_tar(tmp_path / "photos.tar.gz", folder)
-    film = next(file for file in iter_sources([str(packed)]) if file.kind == "video")
+    video = next(file for file in iter_sources([str(packed)]) if file.kind == "video")
     with SourceReader() as reader:
-        with reader.open_video(film) as path:
-            assert path.read_bytes() == b"film"
+        with reader.open_video(video) as path:
+            assert path.read_bytes() == b"video"
         assert not path.exists()
 
 

@@ -336,7 +336,7 @@ def check_card(title: str, reason: str, *bars: str) -> None:
     ("flags", "script", "words"),
     [
         ([], "", "No camera found"),
-        ([FAKE], "", "The browser blocks the camera"),  # nobody answers its question
+        ([FAKE], "", "The browser blocks the camera"),  # its question stays unanswered
         ([FAKE], BUSY, "The camera is in use by another app"),
     ],
 )

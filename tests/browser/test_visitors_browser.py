@@ -97,14 +97,14 @@ def test_the_list_of_a_stranger_is_empty(victim: Victim, stranger: Page) -> None
     expect(stranger.get_by_role("button", name="Delete")).to_have_count(0)
 
 
-def test_the_address_of_the_video_opens_it_for_nobody_else(victim: Victim, stranger: Page, public_app: str) -> None:
+def test_the_address_of_the_video_opens_it_only_for_its_owner(victim: Victim, stranger: Page, public_app: str) -> None:
     stranger.goto(victim.page.url)
     expect(stranger.get_by_text("There is no such video")).to_be_visible()
     expect(stranger.get_by_role("button", name="Delete")).to_have_count(0)
     assert victim.folder.is_dir()
 
 
-def test_the_files_of_the_video_are_served_to_nobody_else(victim: Victim, stranger: Page, public_app: str) -> None:
+def test_the_files_of_the_video_are_served_only_to_its_owner(victim: Victim, stranger: Page, public_app: str) -> None:
     parts = victim.page.evaluate("() => [...document.querySelectorAll('img, video')].map(part => part.src)")
     own = {url for url in parts if url.startswith(f"{public_app}/media/")}
     assert {url.rsplit(".", 1)[1] for url in own} == {"mp4", "jpg"}
@@ -118,7 +118,7 @@ def test_the_files_of_the_video_are_served_to_nobody_else(victim: Victim, strang
         assert stranger.request.get(f"{public_app}//media/{name}").status in (400, 403, 404)
 
 
-def test_a_download_is_served_to_nobody_else(victim: Victim, stranger: Page) -> None:
+def test_a_download_is_served_only_to_its_owner(victim: Victim, stranger: Page) -> None:
     with victim.page.expect_download() as download:
         victim.page.get_by_role("button", name="Table (CSV)").first.click()
     assert b"happy" in download.value.path().read_bytes(), "its owner gets it"

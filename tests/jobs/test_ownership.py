@@ -34,13 +34,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         json.dumps({**GOOD, "num_bytes": -1}),
     ],
 )
-def test_nobody_owns_a_folder_with_a_damaged_record(tmp_path: Path, text: str) -> None:
+def test_a_folder_with_a_damaged_record_has_no_owner(tmp_path: Path, text: str) -> None:
     (tmp_path / OWNER_FILE).write_text(text)
     assert Ownership.read(tmp_path) is None
     assert not is_owned_by(tmp_path, "anna")
     assert not is_owned_by(tmp_path, "")
 
 
-def test_nobody_owns_a_folder_without_a_record(tmp_path: Path) -> None:
+def test_a_folder_without_a_record_has_no_owner(tmp_path: Path) -> None:
     assert not is_owned_by(tmp_path, "anna")
     assert not is_owned_by(tmp_path / "missing", "anna")

@@ -129,7 +129,7 @@ def _serve(connection: Connection, request: ArchiveRequest) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process at once when its parent is killed: nobody waits for its results."""
+    """End this process at once when its parent is killed, since its results are not used."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

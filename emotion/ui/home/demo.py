@@ -39,7 +39,7 @@ class DemoClip:
         with self._lock:
             if not self._is_started:
                 self._is_started = True
-                # A daemon, since nobody waits for the clip when the server ends.
+                # A daemon, so that the server can end while the clip is rendered.
                 threading.Thread(target=self._render, name="demo clip", daemon=True).start()
 
     def _render(self) -> None:

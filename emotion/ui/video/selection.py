@@ -45,7 +45,7 @@ def get_selected_video() -> VideoAnalysis | None:
     """Return the video in the URL of the page; None without one, or where it is no video that this visitor may see.
 
     Raises:
-        EmotionError: If its folder is damaged, or nobody knows who the visitor is.
+        EmotionError: If its folder is damaged, or the visitor is unknown.
     """
     name = str(st.query_params.get("video", ""))
     # The URL is untrusted: only the plain name of a folder becomes a path.

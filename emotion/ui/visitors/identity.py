@@ -38,7 +38,7 @@ def is_id(text: str) -> bool:
 
 
 def make_key(visitor_id: str) -> str:
-    """Return the key of a visitor, "" for no id: a hash, from which nobody gets the id."""
+    """Return the key of a visitor, "" for no id: a hash, from which the id cannot be computed."""
     return hashlib.sha256(visitor_id.encode()).hexdigest()[:_KEY_LENGTH] if visitor_id else ""
 
 

@@ -12,7 +12,7 @@ from emotion.ui.visitors import identity
 
 
 class OwnedMediaStorage(MemoryMediaFileStorage):
-    """Streamlit's storage, which records for whom a file was made and finds it for nobody else."""
+    """Streamlit's storage, which records for whom a file was made and finds it only for them."""
 
     def __init__(self, media_endpoint: str) -> None:
         super().__init__(media_endpoint)

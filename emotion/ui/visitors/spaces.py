@@ -20,7 +20,7 @@ def get_video_space() -> VideoSpace:
     key = identity.get_key()
     if not key:
         raise EmotionError(
-            "This browser sent no cookie, and without one nobody else can be kept from your videos: allow cookies for "
-            "this site and load the page again. The server must be started by `emotion app`."
+            "This browser sent no cookie, and without one your videos cannot be kept apart from those of others: allow "
+            "cookies for this site and load the page again. The server must be started by `emotion app`."
         )
     return VideoSpace(library.VIDEOS_FOLDER, key, VisitorQuota.from_environment())

@@ -23,7 +23,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three photos, the same in a ZIP, and a video."""
     folder = tmp_path_factory.mktemp("sources")
     write_zip(folder / "photos.zip", write_photos(folder / "photos", 3))
-    write_video(folder / "photos" / "film.mp4", (320, 240), 1, 1.0)
+    write_video(folder / "photos" / "clip.mp4", (320, 240), 1, 1.0)
     return folder
 
 

@@ -38,7 +38,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("sources")
     photos = write_photos(folder / "photos", NUM_PHOTOS, broken=BROKEN)
     packed = write_zip(folder / "photos.zip", photos)
-    write_video(photos / "film.mp4", (320, 240), 1, 1.0)
+    write_video(photos / "clip.mp4", (320, 240), 1, 1.0)
     return [str(photos), str(packed)]
 
 

@@ -48,7 +48,7 @@ def test_the_same_file_of_two_visitors_is_served_to_both(storage: OwnedMediaStor
     assert get(storage, "anna", name) == get(storage, "bert", name) == b"a face"
 
 
-def test_a_file_made_for_nobody_is_served_to_nobody(storage: OwnedMediaStorage) -> None:
+def test_a_file_without_an_owner_is_not_served(storage: OwnedMediaStorage) -> None:
     name = add(storage, "")
     for visitor in ("", "anna"):
         with pytest.raises(MediaFileStorageError):
