@@ -120,6 +120,7 @@ def test_network_is_trained_stopped_resumed_opened_and_used(app: str, open_page:
     page.get_by_role("link", name="Photos").click()
     page.get_by_role("button", name="Sample photo").click()
     expect(page.locator(".annotated_image button").first).to_be_visible()
+    page.get_by_test_id("stSidebar").get_by_text("Model", exact=True).click()
     expect(page.get_by_role("combobox", name="Classifier")).to_have_value(name)
 
 
