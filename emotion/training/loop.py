@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from emotion.errors import DivergenceError, EmotionError
+from emotion.training.bfloat16 import computed_in_bfloat16
 from emotion.training.checkpoints import copy_values, load_checkpoint, save_checkpoint
 from emotion.training.runs.folder import append_history
 from emotion.training.runs.run_context import RunContext
@@ -124,7 +125,8 @@ def train_epochs(training: Training[Any], run: RunContext) -> keras.Model:
         if loop.epoch == 0:
             raise EmotionError(f"{run.folder} has no whole epoch yet; train at least one.")
     else:
-        loop.run()
+        with computed_in_bfloat16():
+            loop.run()
     training.export_network.set_weights(loop.best_weights)
     return training.export_network
 

@@ -30,7 +30,7 @@ class FeaturesConfig:
     """The settings of a features network's training; saved as config.json before the first step."""
 
     input_size: int = 64  # pixels
-    epochs: int = 22
+    epochs: int = 80
     batch_size: int = 32
     learning_rate: float = 2e-3  # the peak, for AdamW
     warmup_ratio: float = 0.05  # share of the steps before the peak; then a cosine to 0

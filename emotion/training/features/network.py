@@ -25,7 +25,7 @@ _FIRST_POINT_ERROR, _FIRST_POSE_ERROR, _FIRST_MOVE_ERROR = 0.03, 6.0, 0.1
 
 
 def build_features_network(
-    size: int, widths: tuple[int, int, int, int] = (16, 32, 64, 128), hidden: int = 160
+    size: int, widths: tuple[int, int, int, int] = (16, 32, 80, 160), hidden: int = 160
 ) -> keras.Model:
     """Build the features network.
 
