@@ -92,7 +92,8 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
     try:
         deadline = time.monotonic() + START_SECONDS
         while not is_healthy(url):
-            assert process.poll() is None and time.monotonic() < deadline, "the app did not start"
+            assert process.poll() is None, "the app did not start"
+            assert time.monotonic() < deadline, f"the app did not answer within {START_SECONDS} s"
             time.sleep(0.1)
         yield url
     finally:
