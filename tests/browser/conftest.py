@@ -70,8 +70,9 @@ def is_healthy(url: str) -> bool:
 
 
 @contextmanager
-def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
+def started(*flags: str, log: Path = Path(os.devnull), workspace: Path | None = None) -> Iterator[str]:
     """Yield the address of a new app with the detector that is always available; `flags` are Streamlit's."""
+    env = os.environ | {"EMOTION_YUNET": "none"} | ({"EMOTION_WORKSPACE": str(workspace)} if workspace else {})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -85,9 +86,7 @@ def started(*flags: str, log: Path = Path(os.devnull)) -> Iterator[str]:
         *flags,
     ]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"EMOTION_YUNET": "none"}, stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + START_SECONDS
