@@ -24,6 +24,7 @@ from emotion.cli.commands.detector import detector
 from emotion.cli.commands.features import features
 from emotion.cli.commands.generator import generator
 from emotion.cli.commands.models import models, runs
+from emotion.cli.commands.sweep import sweep
 from emotion.cli.commands.video import video
 from emotion.cli.output import OutputError, guard_stdout
 from emotion.environment import VERSION, set_workspace
@@ -59,6 +60,7 @@ for _command in (
     video,
     dataset,
     classifier,
+    sweep,
     detector,
     features,
     generator,
