@@ -20,7 +20,7 @@ from emotion.jobs.result_manifest import CLASSIFIER, ResultManifest
 from emotion.storage import require_free_space, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.run_listing import DISMISSED_FILE, WAITING_MESSAGE, RunSummary, load_run, read_start_time
-from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, write_config
+from emotion.training.runs.folder import CHECKPOINT_FILE, CONFIG_FILE, RUNS_FOLDER, SWEEP_FILE, write_config
 from emotion.training.runs.step_monitor import PAUSE_FILE
 
 _LOCK_FILE: Final = ".trainings.lock"
@@ -176,7 +176,7 @@ def _find_earlier_jobs(folder: Path) -> list[Job]:
     start_times = {
         job.folder: read_start_time(job.folder)
         for job in jobs.list_jobs(folder.parent)
-        if (job.folder / CONFIG_FILE).is_file() or (job.folder / "job.json").is_file()
+        if any((job.folder / name).is_file() for name in (CONFIG_FILE, JOB_FILE, SWEEP_FILE))
     }
     own = (read_start_time(folder), folder.name)
     return [Job(other) for other, start in start_times.items() if other != folder and (start, other.name) < own]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from emotion.training.sweep.records import SweepRecord, SweepRequest
 
 _DEFAULT_TRIALS: Final = 24
-# So that the decisions are after a ninth and a third of the epochs.
-_DECISION_PARTS: Final = 9
 
 
 @dataclass(frozen=True)
@@ -107,13 +104,8 @@ def _make_request(options: SweepOptions) -> SweepRequest:
         return existing.request.model_copy(update={"num_trials": options.trials})
     plan = make_plan(options.config, options.plan)
     plan = adapt_plan(plan, load_plan_data(plan), options.plan, has_config=options.config is not None)
-    return SweepRequest(
-        plan=json.loads(json.dumps(plan.to_config())),  # as it is read again
-        space=dict(read_space(options.space, plan) if options.space else suggest_space(plan)),
-        num_trials=options.trials,
-        seed=plan.seed,
-        min_epochs=max(1, plan.epochs // _DECISION_PARTS),
-    )
+    space = read_space(options.space, plan) if options.space else suggest_space(plan)
+    return SweepRequest.from_plan(plan, space, options.trials)
 
 
 def _summarize(record: SweepRecord, folder: Path) -> dict[str, Any]:
@@ -128,6 +120,8 @@ def _summarize(record: SweepRecord, folder: Path) -> dict[str, Any]:
 
 
 def _format_summary(record: SweepRecord, folder: Path) -> str:
+    from emotion.training.sweep.tables import format_setting
+
     best, baseline = record.best_trial, record.baseline
     counts = {state: sum(t.state == state for t in record.trials) for state in ("complete", "pruned", "failed")}
     states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
@@ -135,7 +129,7 @@ def _format_summary(record: SweepRecord, folder: Path) -> str:
     if baseline is not None and baseline.best_accuracy is not None:
         lines.append(f"default settings     {format_percent(baseline.best_accuracy)} of the validation split")
     if best is not None and best.best_accuracy is not None:
-        values = ", ".join(f"{name} {_format_value(value)}" for name, value in best.settings.items())
+        values = ", ".join(f"{name} {format_setting(value)}" for name, value in best.settings.items())
         lines.append(
             f"best, {best.folder_name:<14} {format_percent(best.best_accuracy)}: {values or 'default settings'}"
         )
@@ -143,7 +137,3 @@ def _format_summary(record: SweepRecord, folder: Path) -> str:
         shares = sorted(record.importance.shares.items(), key=lambda pair: -pair[1])
         lines.append("importance           " + ", ".join(f"{name} {format_percent(share)}" for name, share in shares))
     return "\n".join(lines)
-
-
-def _format_value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -11,12 +12,13 @@ from emotion.errors import JobError
 from emotion.storage import read_json, write_json
 from emotion.training.classifier.config import TrainingPlan
 from emotion.training.runs.folder import SWEEP_FILE
-from emotion.training.sweep.space import Choices, Range, Value
+from emotion.training.sweep.space import Choices, Range, Space, Value
 
 BASELINE_NUMBER: Final = 0
 _MAX_TRIALS: Final = 100_000
 _MAX_EPOCHS: Final = 10**7
 REDUCTION_FACTOR: Final = 3  # of the trials that reach a decision, one of so many goes on (Li et al. 2020, ASHA)
+_NUM_DECISIONS: Final = 2  # about a trial: after a ninth and after a third of the epochs
 
 TrialState = Literal["running", "complete", "pruned", "failed"]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
@@ -71,6 +73,17 @@ class SweepRequest(_Record):
     num_trials: Annotated[int, Field(ge=1, le=_MAX_TRIALS)]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     min_epochs: Annotated[int, Field(ge=1, le=_MAX_EPOCHS)] = 1
+
+    @classmethod
+    def from_plan(cls, plan: TrainingPlan, space: Space, num_trials: int) -> SweepRequest:
+        """Return the request to vary a plan; the first decisions are after a ninth of its epochs."""
+        return cls(
+            plan=json.loads(json.dumps(plan.to_config())),  # as it is read again
+            space=dict(space),
+            num_trials=num_trials,
+            seed=plan.seed,
+            min_epochs=max(1, plan.epochs // REDUCTION_FACTOR**_NUM_DECISIONS),
+        )
 
     @property
     def training_plan(self) -> TrainingPlan:
