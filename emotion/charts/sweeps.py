@@ -28,7 +28,7 @@ _DASHES: Final = [[3, 3], [1, 3], [6, 2], [1, 0], [1, 0]]
 _SHAPES: Final = [SERIES_SHAPES[i] for i in (1, 4, 2, 0, 3)]
 _LINE_PX: Final = 1.5
 _HOVERED_LINE_PX: Final = 4
-_AXIS_TITLE_PX: Final = 60  # of the titles above the axes of settings
+_TITLE_PADDING_PX: Final = 22  # room for the second line of a title above its axis
 _COORDINATES_PX: Final = 380
 
 
@@ -41,7 +41,8 @@ def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.L
     """
     axes = list(dict.fromkeys(ends["axis"]))
     x = alt.X("axis:N", sort=axes, scale=alt.Scale(padding=0.5), axis=_make_settings_axis())
-    y = alt.Y("position:Q", scale=alt.Scale(domain=[-0.05, 1.05], nice=False), axis=None)
+    y_scale = alt.Scale(domain=[-0.05, 1.05], nice=False)
+    y = alt.Y("position:Q", scale=y_scale, axis=None)
     states = _filter_states(trials)
     legend = make_series_legend("bottom", symbolType="stroke", symbolStrokeWidth=3)
     hovered = alt.selection_point(fields=["trial"], on="pointerover", empty=False)
@@ -61,7 +62,7 @@ def plot_parallel_coordinates(trials: pd.DataFrame, ends: pd.DataFrame) -> alt.L
     ]
     points = base.mark_point(filled=True, size=70, opacity=1).encode(tooltip=tooltips).add_params(hovered)
     rules = alt.Chart(pd.DataFrame({"axis": axes, "low": 0.0, "high": 1.0})).mark_rule(color=REFERENCE_COLOR)
-    rules = rules.encode(x=x, y=alt.Y("low:Q", axis=None), y2="high:Q")
+    rules = rules.encode(x=x, y=alt.Y("low:Q", scale=y_scale, axis=None), y2="high:Q")
     texts = alt.Chart(ends).mark_text(align="left", dx=8, fontSize=LABEL_FONT_PX, color=REFERENCE_COLOR)
     layers = [rules, lines, best, points, texts.encode(x=x, y=y, text="value:N")]
     return apply_layout(alt.LayerChart(layer=layers), height=_COORDINATES_PX)
@@ -76,7 +77,7 @@ def _make_settings_axis() -> alt.Axis:
         labelExpr="split(datum.label, ' ')",  # a line for each word
         labelLimit=110,
         labelOverlap=False,
-        minExtent=_AXIS_TITLE_PX,
+        labelPadding=_TITLE_PADDING_PX,
         domain=False,
         ticks=False,
     )

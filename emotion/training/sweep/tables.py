@@ -37,7 +37,7 @@ def trials_table(record: SweepRecord) -> pd.DataFrame:
         rows.append(
             [
                 trial.number,
-                "default" if trial.number == BASELINE_NUMBER and trial.state == "complete" else trial.state,
+                trial.state,
                 math.nan if best is None else best,
                 0 if best is None else trial.accuracies.index(best) + 1,
                 len(trial.accuracies),

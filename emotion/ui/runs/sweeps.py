@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from emotion import charts
 from emotion.errors import EmotionError
@@ -17,6 +18,7 @@ from emotion.training.sweep import manager as sweep_manager
 from emotion.training.sweep import tables
 from emotion.training.sweep.manager import SweepSummary
 from emotion.training.sweep.records import SweepRecord
+from emotion.training.sweep.space import Dimension, Range
 from emotion.ui import components, messages
 from emotion.ui.runs import run_detail
 from emotion.ui.runs.run_actions import FillForm
@@ -128,7 +130,7 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
     """Show the table of all trials, and the run of the selected one."""
     table = tables.trials_table(record)
     event = st.dataframe(
-        table.assign(accuracy=100 * table["accuracy"]),
+        table.assign(accuracy=100 * table["accuracy"], state=table["state"].replace(tables.STATE_TITLES)),
         hide_index=True,
         key=f"sweep_trials_{sweep.folder.name}",
         on_select="rerun",
@@ -138,7 +140,7 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
             "accuracy": st.column_config.ProgressColumn("accuracy", format="%.1f%%", min_value=0, max_value=100),
             "best_epoch": st.column_config.NumberColumn("best epoch"),
             "seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
-            **{name: tables.describe_setting(name).lower() for name in record.request.space},
+            **{name: _make_column(name, dimension) for name, dimension in record.request.space.items()},
         },
     )
     components.download_button(
@@ -155,6 +157,13 @@ def _show_trials(sweep: SweepSummary, record: SweepRecord, fill_form: FillForm) 
         run_detail.show_run(f"{sweep.name}, trial {trial.number}", run, fill_form)
     elif trial.error:
         st.warning(messages.escape_markdown(trial.error), icon=":material/info:")
+
+
+def _make_column(name: str, dimension: Dimension) -> ColumnConfig:
+    title = tables.describe_setting(name).lower()
+    if isinstance(dimension, Range):
+        return st.column_config.NumberColumn(title, format="%.3g")
+    return st.column_config.Column(title)
 
 
 def _show_delete(sweep: SweepSummary) -> None:

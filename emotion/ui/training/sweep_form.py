@@ -23,6 +23,7 @@ from emotion.ui.training.start import suggest_run_name
 
 _DEFAULT_TRIALS: Final = 24
 _MAX_TRIALS: Final = 500
+_START_AND_EXPORT_SECONDS: Final = 10.0  # of a trial, to load Keras and to make a model
 _DEFAULT_SETTINGS: Final = ("learning_rate", AUGMENTATION_STRENGTH)
 
 
@@ -50,7 +51,7 @@ def show_sweep_form(plan: TrainingPlan, info: DatasetInfo | None, errors: Sequen
         )
         if info is not None:
             cost = estimate_cost(plan, info.num_faces, num_classes=len(info.labels), runs_folder=manager.RUNS_FOLDER)
-            seconds = cost.seconds_per_epoch * plan.epochs * (num_trials + 1)
+            seconds = (cost.seconds_per_epoch * plan.epochs + _START_AND_EXPORT_SECONDS) * (num_trials + 1)
             st.caption(f"At most about {format_duration(seconds)}; trials that are stopped early save a part of it.")
         _show_start(plan, dimensions, num_trials, [*errors, *space_errors])
 

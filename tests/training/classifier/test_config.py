@@ -228,6 +228,26 @@ def test_an_estimate_counts_the_labels() -> None:
     assert estimate_cost(replace(plan, label_set="own"), 100, num_classes=9).num_parameters == 1_313_287 + 2 * 257
 
 
+def test_an_estimate_grows_with_the_square_of_the_width() -> None:
+    plan = TrainingPlan.from_defaults("cnn-4conv")
+    narrow, wide = estimate_cost(plan, 100), estimate_cost(replace(plan, width_factor=2.0), 100)
+    assert wide.num_parameters == 4 * narrow.num_parameters
+    assert wide.seconds_per_epoch == pytest.approx(4 * narrow.seconds_per_epoch)
+
+
+@pytest.mark.parametrize("change", [{"width_factor": 0.0}, {"width_factor": 9.0}, {"dropout_factor": -0.1}])
+def test_factors_outside_of_their_range_are_named(change: dict[str, float]) -> None:
+    (name,) = change
+    with pytest.raises(EmotionError, match=f"{name} is .*; expected a number from"):
+        replace(TrainingPlan.from_defaults("cnn-4conv"), **change)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("seresnet", "width_factor"), ("mlp", "dropout_factor")])
+def test_a_network_without_a_factor_refuses_it(name: str, factor: str) -> None:
+    with pytest.raises(EmotionError, match=f"fixed recipe: {factor} cannot be changed"):
+        replace(TrainingPlan.from_defaults(name), **{factor: 0.5})
+
+
 def test_an_estimate_uses_earlier_runs(tmp_path: Path) -> None:
     plan = TrainingPlan.from_defaults("mlp")
     assert not estimate_cost(plan, 1000, runs_folder=tmp_path / "nowhere").is_measured
