@@ -50,7 +50,8 @@ plans = st.builds(
 def parse_plan(*arguments: object) -> TrainingPlan:
     """The plan that `emotion classifier train` makes of its arguments."""
     context = classifier_training.train.make_context("train", [str(argument) for argument in arguments])
-    return classifier_training.make_plan(classifier_training.TrainOptions.from_values(**context.params))
+    options = classifier_training.TrainOptions.from_values(**context.params)
+    return classifier_training.make_plan(options.config, options.plan)
 
 
 @given(plan=plans)
