@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion.cli.commands import classifier_training
+from emotion.cli.commands.classifiers import training as classifier_training
 from emotion.datasets.augmentation import NO_AUGMENTATION, Augmentation
 from emotion.datasets.label_sets import LABEL_SETS
 from emotion.errors import EmotionError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from emotion.cli.click_extensions import POSITIVE, Interrupted, StudioCommand, json_option, with_options
-from emotion.cli.commands.classifier_training import (
+from emotion.cli.commands.classifiers.training import (
     PlanOptions,
     adapt_plan,
     add_plan_options,
