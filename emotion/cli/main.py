@@ -19,12 +19,12 @@ from emotion.cli.commands.app import app
 from emotion.cli.commands.archive import analyze_archive
 from emotion.cli.commands.benchmark import benchmark
 from emotion.cli.commands.classifiers.group import classifier
+from emotion.cli.commands.classifiers.sweep import sweep
 from emotion.cli.commands.datasets import dataset
 from emotion.cli.commands.detector import detector
 from emotion.cli.commands.features import features
 from emotion.cli.commands.generator import generator
 from emotion.cli.commands.models import models, runs
-from emotion.cli.commands.classifiers.sweep import sweep
 from emotion.cli.commands.video import video
 from emotion.cli.output import OutputError, guard_stdout
 from emotion.environment import VERSION, set_workspace

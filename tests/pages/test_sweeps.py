@@ -179,3 +179,14 @@ def test_without_sweeps_the_runs_page_has_no_choice(runs: Path, open_page: Open)
     make_run(runs / "mine", job="done")
     page = open_page("runs")
     assert "runs_or_sweeps" not in {group.key for group in page.app.button_group}
+
+
+def test_a_trial_in_the_table_opens_its_run(runs: Path, show: Callable[[], Any]) -> None:
+    folder = write_sweep(runs / "mine")
+    make_run(folder / "trial-001", job="done")
+    page = show()
+    page.app.session_state["sweep_trials_mine"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    page.app.run()
+    assert not page.app.exception
+    assert [header.value for header in page.app.subheader] == ["mine, trial 1"]
+    assert "runs_delete_trial-001" not in {str(button.key) for button in page.app.button}

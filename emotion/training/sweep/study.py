@@ -50,7 +50,7 @@ class SweepStudy:
         self._study.enqueue_trial(dict(trial.settings))
         self._trials[trial.number] = self._study.ask(self._distributions)
         for epoch, accuracy in enumerate(trial.accuracies, 1):
-            self._trials[trial.number].report(accuracy, epoch)
+            self.report(trial.number, epoch, accuracy)  # a decision also records what later ones compare with
         if trial.state != "running":
             self.finish(trial)
 

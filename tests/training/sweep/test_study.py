@@ -52,6 +52,15 @@ def test_a_poor_trial_ends_at_the_first_decision_and_a_good_one_goes_on() -> Non
     assert not study.report(5, 2, 0.1), "there is no decision after the second epoch"
 
 
+def test_a_resumed_study_decides_as_an_undisturbed_one_does() -> None:
+    trials = [make_trial(number, [0.5 + 0.1 * number, 0.8, 0.9]) for number in (1, 2, 3)]
+    study = make_study([*trials, make_trial(4, [], state="running")])
+    assert study.report(4, 1, 0.3)
+    study = make_study([*trials, make_trial(4, [0.9], state="running")])
+    assert not study.report(4, 2, 0.2)
+    assert study.report(4, 3, 0.3)
+
+
 def test_the_setting_that_decides_is_the_most_important_one() -> None:
     from emotion.training.sweep.study import measure_importance
 
