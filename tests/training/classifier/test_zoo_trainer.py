@@ -69,7 +69,7 @@ def data() -> Dataset:
 
 
 def use_tiny(module: Any) -> None:
-    module.build_network = lambda name, head, classes, weights: tiny({head: classes})
+    module.build_network = lambda name, head, classes, weights, **factors: tiny({head: classes})
 
 
 @pytest.fixture
