@@ -11,6 +11,7 @@ from typing import Final
 from emotion.errors import JobError
 from emotion.jobs import job as jobs
 from emotion.jobs.job import Job, JobState
+from emotion.jobs.process_record import STATE_FILE
 from emotion.jobs.result_manifest import SWEEP, ResultManifest
 from emotion.model_store.store import BUILTIN_MODELS
 from emotion.training.manager import new_run_folder
@@ -121,7 +122,7 @@ def _find_sweeps(parent: Path) -> list[Path]:
 def _load_sweep(folder: Path, *, is_builtin: bool = False) -> SweepSummary:
     job = Job(folder.resolve())
     state = JobState("done") if is_builtin else job.read_state()
-    record, error = None, state.error
+    record, error = None, state.error if (folder / STATE_FILE).is_file() else None  # a copy has no job
     try:
         record = read_sweep(folder)
     except JobError as damage:
