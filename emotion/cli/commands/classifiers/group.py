@@ -1,4 +1,4 @@
-"""The commands `emotion classifier`; `train` is in `classifier_training`, `evaluate` in `classifier_evaluation`."""
+"""The commands `emotion classifier`; `train` is in `training`, `evaluate` in `evaluation`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emotion.cli.click_extensions import StudioGroup, ferplus_option, json_option, with_options
-from emotion.cli.commands.classifier_evaluation import evaluate
-from emotion.cli.commands.classifier_training import train
+from emotion.cli.commands.classifiers.evaluation import evaluate
+from emotion.cli.commands.classifiers.training import train
 from emotion.cli.output import print_result
 
 if TYPE_CHECKING:
