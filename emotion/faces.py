@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,13 @@ class Landmarks:
         """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
         return Landmarks(*((x * scale + dx, y * scale + dy) for x, y in points))
+
+    def rotate(self, degrees: float, center: tuple[float, float]) -> Landmarks:
+        """Rotate clockwise in the image around `center` (x, y)."""
+        turn, origin = cmath.rect(1.0, math.radians(degrees)), complex(*center)
+        points = (self.right_eye, self.left_eye, self.nose, self.mouth_right, self.mouth_left)
+        rotated = [(complex(*point) - origin) * turn + origin for point in points]
+        return Landmarks(*((point.real, point.imag) for point in rotated))
 
     @property
     def roll_degrees(self) -> float:
@@ -187,6 +195,12 @@ class FaceFeatures:
     def scale_and_translate(self, dx: float, dy: float, scale: float = 1.0) -> FaceFeatures:
         """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         return replace(self, points=tuple((x * scale + dx, y * scale + dy) for x, y in self.points))
+
+    def move(self, start: Box, end: Box) -> FaceFeatures:
+        """Return a copy whose points lie in the box `end` as they do in `start`; aspect ratios are ignored."""
+        scale = math.sqrt(end.area / start.area) if start.area else 1.0
+        (x0, y0), (x1, y1) = start.center, end.center
+        return self.scale_and_translate(x1 - x0 * scale, y1 - y0 * scale, scale)
 
     def without_points(self) -> FaceFeatures:
         """Return a copy for an anonymized image: the points would show what its pixels hide."""

@@ -22,6 +22,7 @@ from emotion.charts.training import (
     plot_training_curve,
 )
 from emotion.charts.video import TIME_SELECTION, plot_expressions_over_time, plot_people_shares, plot_video_timeline
+from emotion.charts.video_movements import plot_movement_curves, plot_smiles
 
 __all__ = [
     "CELL_SELECTION",
@@ -42,6 +43,7 @@ __all__ = [
     "plot_importance",
     "plot_intervals",
     "plot_learning_rate",
+    "plot_movement_curves",
     "plot_parallel_coordinates",
     "plot_people_shares",
     "plot_prediction_history",
@@ -49,6 +51,7 @@ __all__ = [
     "plot_robustness",
     "plot_run_curves",
     "plot_scores",
+    "plot_smiles",
     "plot_strip_predictions",
     "plot_training_curve",
     "plot_video_timeline",
