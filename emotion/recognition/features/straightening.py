@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.faces import Face, Landmarks
+from emotion.faces import Face
 from emotion.recognition.cropping import MIN_ROLL_DEGREES, CropGeometry, get_roll_correction
 from emotion.recognition.features.default_network import estimate_tilts
 from emotion.recognition.labeling import ClassifiedFace
@@ -22,6 +22,8 @@ from emotion.recognition.labeling import ClassifiedFace
 # The tilt from which on the points turn a crop. The points see tilts in the images of FER-2013 that its labels and the
 # classifier take as upright: from `MIN_ROLL_DEGREES` on, FER+ accuracy in upright scenes would fall by 1.0 points.
 _MIN_TURN_DEGREES: Final = 18.0
+# Where the eyes of the detector are tilted by less, the points are not looked at, which most faces need no time for.
+_MIN_EYE_DEGREES: Final = 8.0
 
 
 def reclassify_tilted(
@@ -34,7 +36,7 @@ def reclassify_tilted(
 
     Args:
         gray: The image, gray uint8 (H, W).
-        classified_faces: Its faces; those without landmarks stay as they are.
+        classified_faces: Its faces; those without landmarks or with level eyes stay as they are.
         geometry: The relation of their boxes to the crops.
         classify: Classifies faces in crops that their landmarks turn.
 
@@ -43,8 +45,11 @@ def reclassify_tilted(
         the face probabilities of the first crops, so that the same faces are found.
     """
     faces = tuple(item.face for item in classified_faces)
-    tilts = iter(estimate_tilts(gray, tuple(face for face in faces if face.landmarks), geometry).tolist())
-    straightened = [_straighten(face, face.landmarks, next(tilts)) if face.landmarks else face for face in faces]
+    tilted = tuple(face for face in faces if _is_tilted(face))
+    if not tilted:
+        return classified_faces
+    tilts = iter(estimate_tilts(gray, tilted, geometry).tolist())
+    straightened = [_straighten(face, next(tilts)) if _is_tilted(face) else face for face in faces]
     is_turned = [
         get_roll_correction(new.landmarks) != get_roll_correction(old.landmarks)
         for new, old in zip(straightened, faces, strict=True)
@@ -57,9 +62,14 @@ def reclassify_tilted(
     )
 
 
-def _straighten(face: Face, landmarks: Landmarks, tilt: float) -> Face:
+def _is_tilted(face: Face) -> bool:
+    return face.landmarks is not None and abs(face.landmarks.roll_degrees) >= _MIN_EYE_DEGREES
+
+
+def _straighten(face: Face, tilt: float) -> Face:
     """Return a face whose landmarks have the tilt of its points, unless that is NaN or leaves the crop as it is."""
-    if math.isnan(tilt) or MIN_ROLL_DEGREES < abs(tilt) <= _MIN_TURN_DEGREES:
+    landmarks = face.landmarks
+    if landmarks is None or math.isnan(tilt) or MIN_ROLL_DEGREES < abs(tilt) <= _MIN_TURN_DEGREES:
         return face
     return replace(face, landmarks=landmarks.rotate(tilt - landmarks.roll_degrees, face.box.center))
 

@@ -78,7 +78,7 @@ def test_a_tilted_face_is_classified_again_and_keeps_its_face_probability(use_po
 @pytest.mark.parametrize(
     ("points_tilt", "eye_tilt"),
     [
-        (3, 2),
+        (30, 7),  # the eyes are level enough for the points not to be looked at
         (-14, -10),  # neither turns the crop
         (16.5, 10),  # a tilt that FER-2013 has, too
         (-0.5, 17),  # in a crop that the landmarks turn
@@ -107,10 +107,10 @@ def test_points_that_are_not_known_well_turn_nothing(use_points: UsePoints, answ
     assert reclassify_tilted(GRAY, (item,), CropGeometry(), Classifier()) == (item,)
 
 
-def test_the_order_of_faces_is_kept_and_those_without_landmarks_stay(use_points: UsePoints) -> None:
+def test_the_order_of_faces_is_kept_and_those_with_level_eyes_stay(use_points: UsePoints) -> None:
     use_points(turn(25))
     classify = Classifier()
-    items = (make_item(None), make_item(5), make_item(None), make_item(0))
+    items = (make_item(None), make_item(12), make_item(0), make_item(-9))
     results = reclassify_tilted(GRAY, items, CropGeometry(), classify)
     assert [result.prediction.scores for result in results] == [FIRST, SECOND, FIRST, SECOND]
     assert len(classify.faces) == 2
