@@ -188,6 +188,12 @@ class FaceFeatures:
         """Multiply the coordinates by `scale`, then add (dx, dy) pixels."""
         return replace(self, points=tuple((x * scale + dx, y * scale + dy) for x, y in self.points))
 
+    def move(self, start: Box, end: Box) -> FaceFeatures:
+        """Return a copy whose points lie in the box `end` as they do in `start`; aspect ratios are ignored."""
+        scale = math.sqrt(end.area / start.area) if start.area else 1.0
+        (x0, y0), (x1, y1) = start.center, end.center
+        return self.scale_and_translate(x1 - x0 * scale, y1 - y0 * scale, scale)
+
     def without_points(self) -> FaceFeatures:
         """Return a copy for an anonymized image: the points would show what its pixels hide."""
         return replace(self, points=(), point_errors=())

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from emotion.faces import Face, Scores
 from emotion.recognition.classification import Prediction, softmax
 from emotion.recognition.labeling import ClassifiedFace, explain_uncertainty
+from emotion.tracking.feature_smoothing import FeaturesAverage
+from emotion.tracking.time_decayed_mean import MIN_CALIBRATION_SAMPLES, TimeDecayedMean
 
 NEUTRAL: Final = "neutral"
 # How far the probability of a displayed label may fall below the minimum confidence: during a change between two labels
@@ -21,7 +23,6 @@ _MIN_PROB: Final = 1e-30  # lower limit of a probability, which keeps its logari
 _MIN_FACE_PROB: Final = 1e-9  # limit of a face probability to both sides, which keeps its logit finite
 _NEUTRAL_TARGET_PROB: Final = 0.8  # probability of neutral for a neutral face after the calibration
 _MAX_SHIFT: Final = 4.0  # maximum shift of one log probability relative to another by the calibration
-_MIN_CALIBRATION_SAMPLES: Final = 5  # fewer predictions do not represent a neutral face
 
 
 @dataclass(frozen=True)
@@ -39,44 +40,18 @@ class TrackInfo:
     is_calibrated: bool
 
 
-class TimeDecayedMean:
-    """Exponential moving average in which the weight of a value halves every `half_life` seconds.
-
-    It is the weighted sum over the sum of the weights, so that the first value does not weigh more than the others.
-    """
-
-    def __init__(self) -> None:
-        self.weight = 0.0
-        self._total: NDArray[np.float64] = np.zeros(0)
-        self._timestamp = 0.0
-
-    def update(self, value: NDArray[np.float64], timestamp: float, half_life: float) -> None:
-        """Add a value.
-
-        Args:
-            value: The value, float (n,).
-            timestamp: Its time in seconds, not before that of the last value.
-            half_life: Seconds; 0 discards all earlier values, infinity gives the plain mean.
-        """
-        decay = 0.5 ** ((timestamp - self._timestamp) / half_life) if half_life > 0 else 0.0
-        self._total = value + self._total * decay if self.weight else value
-        self.weight = 1 + self.weight * decay
-        self._timestamp = timestamp
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """The average; undefined before the first `update`."""
-        return self._total / self.weight
-
-
 class TrackState:
     """Smoothed prediction, displayed label and neutral calibration of one track.
+
+    Attributes:
+        features: The smoothed features of the face.
 
     Log probabilities are averaged: they differ from the logits of the network, divided by the temperature of the head,
     only by a constant that is the same for all labels, which the softmax cancels.
     """
 
     def __init__(self) -> None:
+        self.features = FeaturesAverage()
         self.last_updated = -math.inf  # timestamp of the last prediction in seconds
         self._lost_since: float | None = None  # timestamp of the last detection in seconds, while the face is lost
         self._labels: tuple[str, ...] = ()
@@ -174,21 +149,25 @@ class TrackState:
     def start_calibration(self) -> None:
         """Collect the following predictions as those of a neutral face."""
         self._calibration_mean = TimeDecayedMean()
+        self.features.start_calibration()
 
     def finish_calibration(self) -> bool:
         """Shift the scores by the predictions since `start_calibration`; return whether there were enough of them."""
-        has_enough = self._calibration_mean is not None and self._calibration_mean.weight >= _MIN_CALIBRATION_SAMPLES
+        has_enough = self._calibration_mean is not None and self._calibration_mean.weight >= MIN_CALIBRATION_SAMPLES
         if self._calibration_mean is not None and has_enough:
             self._neutral_shift = neutral_calibration_shift(self._calibration_mean.mean, self._labels.index(NEUTRAL))
         self._calibration_mean = None
+        self.features.finish_calibration()
         return has_enough
 
     def clear_calibration(self) -> None:
         """Remove the neutral calibration, and stop one in progress."""
         self._calibration_mean = self._neutral_shift = None
+        self.features.clear_calibration()
 
     def _reset(self) -> None:
         self._average, self._hysteresis, self._classified_face = TimeDecayedMean(), LabelHysteresis(), None
+        self.features.reset()
 
     def _to_scores(self, log_probs: NDArray[np.float64]) -> Scores:
         return Scores(self._labels, softmax(log_probs[None])[0])

@@ -22,6 +22,7 @@ from emotion.media.image_reader import ImageSource, as_rgb
 from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.detectors.detection import min_face_size
+from emotion.recognition.features.default_network import add_features
 from emotion.tracking.calibration import Calibration
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
@@ -49,7 +50,7 @@ class Stream:
 
     There is one stream for each camera session or video. It may be called from many threads: calls of `process` wait
     for each other. `settings` may be replaced at any time. The state of a face is kept with its track, so memory is
-    bounded.
+    bounded. Where the settings ask for features, faces have them, smoothed as their scores.
 
     Args:
         analyzer: The detector and the classifier; the default ones for None.
@@ -123,7 +124,8 @@ class Stream:
     def calibrate(self, duration: float = 3.0) -> None:
         """Take what the visible faces show from the next frame on as their neutral expression.
 
-        Afterwards their scores are shifted by it, see `neutral_calibration_shift`.
+        Afterwards their scores are shifted by it, see `neutral_calibration_shift`, and their movements are those beyond
+        the neutral face.
 
         Args:
             duration: The length of the calibration in seconds.
@@ -244,12 +246,17 @@ class Stream:
             self._stats.classifications += len(due)
             for classified in self._analyzer.classify(frame.gray, due, recognition.head):
                 self._get_state(classified.face).update(classified, frame.timestamp, settings.half_life)
+            if recognition.features:
+                for face in add_features(frame.gray, due, self._analyzer.detector.crop_geometry):
+                    self._get_state(face).features.update(face, frame.timestamp, settings.half_life)
 
     def _publish(self, frame: _Frame, faces: tuple[Face, ...]) -> None:
         """Set `last_result` and `track_info`."""
         faces, settings = self._remove_rejected(frame, faces), frame.settings
         limits = settings.recognition.min_confidence, settings.switch_margin, settings.switch_delay
         displayed = tuple(self._get_state(face).apply_to(face, frame.timestamp, *limits) for face in faces)
+        if settings.recognition.features:
+            displayed = tuple(self._get_state(face).features.apply_to(face) for face in displayed)
         self.last_result = FrameResult(self.last_result.index + 1, frame.timestamp, displayed)
         infos = ((face.track_id, self._get_state(face).info) for face in faces)
         self.track_info = MappingProxyType({key: info for key, info in infos if key is not None and info is not None})

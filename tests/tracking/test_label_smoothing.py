@@ -16,10 +16,10 @@ from emotion.recognition.labeling import ClassifiedFace
 from emotion.tracking.label_smoothing import (
     HYSTERESIS,
     LabelHysteresis,
-    TimeDecayedMean,
     TrackState,
     neutral_calibration_shift,
 )
+from emotion.tracking.time_decayed_mean import TimeDecayedMean
 
 CROP = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
 FACE = Face(Box(0, 0, 80, 80), 0.9, track_id=1)

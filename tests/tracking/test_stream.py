@@ -17,16 +17,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from emotion.errors import EmotionError
+from emotion.errors import EmotionError, ModelError
 from emotion.expressions import FER2013_LABELS, FERPLUS_LABELS
 from emotion.faces import Box, Face, Scores
 from emotion.model_store.store import get_default_model
+from emotion.movements import MOVEMENT_NAMES
 from emotion.recognition.analyzer import Analyzer
 from emotion.recognition.classification import ExpressionClassifier, Prediction, softmax
 from emotion.recognition.detectors.detector_factory import find_yunet, make_detector
+from emotion.recognition.features import default_network
+from emotion.recognition.features.network import FeaturesNetwork
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
+from tests.recognition.features.making import Answer, make_bundle
+from tests.training.features.making import mean_points
 
 Make = Callable[..., Any]
 RNG = np.random.default_rng(11)
@@ -584,3 +589,62 @@ def test_no_face_is_shown_after_the_face_disappears(shipped: ExpressionClassifie
     displayed = [len(result.faces) for result in results]
     assert sum(displayed[:72]) >= 68
     assert sum(displayed[72:]) == 0
+
+
+# ------------------------------------------------------------------ features
+
+
+@pytest.fixture
+def with_features(
+    fake_detector: Make, classifier: FakeClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stream:
+    network = FeaturesNetwork(
+        make_bundle(tmp_path / "features", Answer(mean_points(), (5, 6, 7), np.full(len(MOVEMENT_NAMES), 0.5)))
+    )
+    monkeypatch.setattr(default_network, "load_default_network", lambda: network)
+    settings = StreamSettings(AnalyzerSettings(max_side=640, features=True))
+    return Stream(Analyzer(fake_detector(find_drawn_faces), classifier), settings)  # type: ignore[arg-type]
+
+
+def test_every_frame_has_features_where_they_are_asked_for(with_features: Stream) -> None:
+    for index in range(8):
+        (face,) = with_features.process(draw_scene([(50 + 2 * index, 60)]), index / 30).faces
+        assert face.features is not None
+        assert face.features.pose is not None
+        assert face.features.pose.yaw == pytest.approx(5)
+        x, y = np.mean(face.features.points, axis=0)
+        assert face.box.x1 < x < face.box.x2
+        assert face.box.y1 < y < face.box.y2
+    with_features.settings = StreamSettings()
+    (face,) = with_features.process(draw_scene([(66, 60)]), 0.3).faces
+    assert face.features is None
+
+
+def test_calibration_subtracts_the_movements_of_the_neutral_face(with_features: Stream) -> None:
+    scene = draw_scene([(50, 60)])
+    before = with_features.process(scene, 0.0).faces[0].features
+    with_features.calibrate(1.0)
+    for index in range(1, 40):
+        with_features.process(scene, index / 20)
+    after = with_features.last_result.faces[0].features
+    assert before is not None
+    assert after is not None
+    assert before.movements["jawOpen"] == pytest.approx(0.5)
+    assert after.movements["jawOpen"] == 0
+    with_features.clear_calibration()
+    cleared = with_features.process(scene, 2.1).faces[0].features
+    assert cleared is not None
+    assert cleared.movements["jawOpen"] == pytest.approx(0.5)
+
+
+def test_faces_keep_their_scores_where_features_fail(
+    with_features: Stream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ModelError("There is no features network.")
+
+    monkeypatch.setattr(default_network, "load_default_network", fail)
+    (face,) = with_features.process(draw_scene([(50, 60)]), 0.0).faces
+    assert (face.label, face.features) == ("happy", None)
+    assert with_features.stats.errors == 1
+    assert "There is no features network" in (with_features.stats.last_error or "")
