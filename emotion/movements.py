@@ -129,6 +129,31 @@ def average_sides(movements: Mapping[str, float]) -> dict[str, float]:
     }
 
 
+# What is drawn over time: the name of a curve, and the groups whose mean it is.
+CURVES: Final[Mapping[str, tuple[str, ...]]] = {
+    "smile": ("mouthSmile",),
+    "brows up": ("browInnerUp", "browOuterUp"),
+    "brows down": ("browDown",),
+    "jaw open": ("jawOpen",),
+}
+
+
+def compute_curves(movements: Mapping[str, float]) -> dict[str, float]:
+    """Return the value from 0 to 1 of each of `CURVES` whose movements are all there."""
+    groups = average_sides(movements)
+    return {
+        name: sum(groups[member] for member in members) / len(members)
+        for name, members in CURVES.items()
+        if groups.keys() >= set(members)
+    }
+
+
+def swap_sides(movements: Mapping[str, float]) -> dict[str, float]:
+    """Return the movements of a mirrored image by the names that they have in the image itself."""
+    mirrored = {movement.name: movement.mirrored_name for movement in MOVEMENTS}
+    return {mirrored[name]: strength for name, strength in movements.items()}
+
+
 # The index of each of the 68 points in a mirrored image; the order is that of Sagonas et al. 2013, "300 faces
 # in-the-wild challenge": jaw, brows, nose, eyes, outer and inner lips, each from the left of the image.
 MIRRORED_POINTS: Final = (

@@ -8,9 +8,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
-from emotion.ui import messages, session
+from emotion.ui import features_switch, messages, session
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, ribbon, single_image
+from emotion.ui.live import controls, curves, ribbon, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
 
@@ -18,6 +18,7 @@ from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_control
 # the browser some 25 ms, and a saliency map of each face takes several times as long as its card.
 _CARDS_INTERVAL: Final = 0.2
 _SALIENCY_INTERVAL: Final = 0.4
+_FEATURES_KEY: Final = "live_features"
 
 state = st.session_state
 
@@ -56,6 +57,10 @@ def show_stream(source: str) -> None:
     with notes:
         st.fragment(_show_messages, run_every=1.0)(live, stats_slot)
     with saliency:
+        if live.is_used:
+            features_switch.show_features_switch(
+                _FEATURES_KEY, "Points and outlines, head pose, smile and brows of the last 30 seconds."
+            )
         if (
             live.is_used
             and not settings.anonymize
@@ -75,11 +80,18 @@ def _get_options() -> LiveOptions:
     # A frame of a camera is small, and its faces are large: half the size of a photo suffices, and is fast.
     settings = session.get_settings()
     max_side = min(settings.analyzer_settings.max_side, 2560) // (4 if settings.detector == "haar" else 2)
+    has_features = features_switch.is_on(_FEATURES_KEY)
     stream = StreamSettings(
-        recognition=replace(settings.analyzer_settings, max_side=max_side),
+        recognition=replace(settings.analyzer_settings, max_side=max_side, features=has_features),
         half_life=state.get("live_smoothing", 0.5),
     )
-    return LiveOptions(stream, state.get("live_mirror", True), settings.anonymize, state.get("live_pause", False))
+    return LiveOptions(
+        stream,
+        state.get("live_mirror", True),
+        settings.anonymize,
+        state.get("live_pause", False),
+        draw_points=has_features,
+    )
 
 
 def _show_settings() -> tuple[int, int]:
@@ -116,9 +128,12 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
         live_state = controller.session.state(
             max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
         )
-        live_cards.show_cards(live_state)
+        options = controller.session.options
+        live_cards.show_cards(live_state, is_mirrored=options.mirror)
+        results = live_state.recent_results
+        has_curves = options.draw_points and not options.anonymize
         with history_slot:
-            st.html(ribbon.format_ribbon(live_state.recent_results))
+            st.html(ribbon.format_ribbon(results) + (curves.format_curves(results) if has_curves else ""))
 
 
 def _show_buttons(controller: LiveController, shown_items: object) -> None:

@@ -13,31 +13,20 @@ from emotion.formatting import format_percent
 from emotion.recognition.features.label_movements import explain_label
 from emotion.recognition.features.wording import describe_pose
 from emotion.results import photos, tables
-from emotion.ui import components, session
+from emotion.ui import components
+from emotion.ui.features_switch import ESTIMATES_NOTE, is_on, show_features_switch
 
-ESTIMATES_NOTE: Final = "Estimates of a network that was taught by another network; no person measured them."
-SWITCH_LABEL: Final = "Facial features"
-
-state = st.session_state
+_SWITCH_KEY: Final = "photo_features"
 
 
 def show_switch() -> None:
     """Show the switch of points, head pose and movements."""
-    error, is_blurred = session.find_features_error(), session.get_settings().anonymize
-    reason = error or ("Blur faces hides them." if is_blurred else "")
-    st.toggle(
-        SWITCH_LABEL,
-        key="photo_features",
-        disabled=bool(reason),
-        help=reason
-        or f"Points and outlines, head pose and movements of each face, also in downloads. {ESTIMATES_NOTE}",
-    )
+    show_features_switch(_SWITCH_KEY, "Points, outlines, head pose and movements of each face, also in downloads.")
 
 
 def select_features(faces: Sequence[Face]) -> tuple[Face, ...]:
     """Return the faces with their features where these are switched on, and without them where faces are blurred."""
-    is_shown = state.get("photo_features", False) and not session.get_settings().anonymize
-    return tuple(faces) if is_shown else photos.remove_features(faces)
+    return tuple(faces) if is_on(_SWITCH_KEY) else photos.remove_features(faces)
 
 
 def show_features(face: Face) -> None:
