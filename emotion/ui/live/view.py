@@ -10,7 +10,7 @@ from emotion.live.state import LiveOptions
 from emotion.tracking.settings import StreamSettings
 from emotion.ui import features_switch, messages, session
 from emotion.ui.live import cards as live_cards
-from emotion.ui.live import controls, curves, ribbon, single_image
+from emotion.ui.live import controls, curves, game, ribbon, single_image
 from emotion.ui.live import stream as live_stream
 from emotion.ui.live.controller import CAMERA_SIZES, LiveController, get_controller
 
@@ -23,21 +23,24 @@ _FEATURES_KEY: Final = "live_features"
 state = st.session_state
 
 
-def show_stream(source: str) -> None:
-    """Show the stream of a source, its controls and its results.
+def show_stream(source: str, *, is_game: bool) -> None:
+    """Show the stream of a source, its controls and its results, or the mirror game beside it.
 
     Args:
         source: "Camera" or "Demo".
+        is_game: Whether the mirror game takes the place of the results.
     """
     settings = session.get_settings()
     with st.container():  # for the messages while models are loaded
-        live = get_controller(source, _get_options())
+        live = get_controller(source, _get_options(is_game=is_game))
     left, right = st.columns([3, 2], gap="medium")
     # The fragments are always drawn, each alone in a container that always exists: Streamlit identifies them by their
     # positions, and a run that ends removes the fragments that it did not draw, even those that a newer, overlapping
     # run has just created. Messages come and go below the buttons, so that they do not move them.
-    video, buttons, saved, notes = (left.container() for _ in range(4))
-    history_slot, settings_slot = left.empty(), left.container()
+    video, buttons, saved = (left.container() for _ in range(3))
+    lower = st.container() if is_game else left  # in a narrow window the game is directly below the video
+    notes = lower.container()
+    history_slot, settings_slot = lower.empty(), lower.container()
     saliency, cards = right.container(), right.container()
     stats_slot, example = right.empty(), right.container()
     with settings_slot:
@@ -47,40 +50,48 @@ def show_stream(source: str) -> None:
             live_stream.show_camera(live, size)
         else:
             live_stream.show_demo(live)
-        if live.is_used:
+        if live.is_used and not is_game:
             st.toggle("Pause", key="live_pause", help="The video keeps playing; analysis is paused.")
     shown_items = live.saved_items
     with saved:
         _show_downloads(live)
     with buttons:
-        st.fragment(_show_buttons, run_every=1.0)(live, shown_items)
+        st.fragment(_show_buttons, run_every=1.0)(live, shown_items, is_game)
     with notes:
         st.fragment(_show_messages, run_every=1.0)(live, stats_slot)
     with saliency:
-        if live.is_used:
-            features_switch.show_features_switch(
-                _FEATURES_KEY, "Points and outlines, head pose, smile and brows of the last 30 seconds."
-            )
-        if (
-            live.is_used
-            and not settings.anonymize
-            and session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
-        ):
-            st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
+        if is_game:
+            game.show_game(live)
+        elif live.is_used:
+            _show_switches(settings)
     with cards:
-        interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
-        st.fragment(_show_live_state, run_every=interval)(live, history_slot)
+        if is_game:
+            st.fragment(game.show_panel, run_every=game.INTERVAL)(live)
+        else:
+            interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
+            st.fragment(_show_live_state, run_every=interval)(live, history_slot)
     if not live.is_used:
         with example:
             single_image.show_example()
 
 
-def _get_options() -> LiveOptions:
-    """Return the options of this page and of the sidebar."""
+def _show_switches(settings: session.SessionSettings) -> None:
+    """Show what else the image and the cards can show."""
+    features_switch.show_features_switch(
+        _FEATURES_KEY, "Points and outlines, head pose, smile and brows of the last 30 seconds."
+    )
+    has_cam = session.get_analyzer().classifier.has_cam(settings.analyzer_settings.head)
+    if has_cam and not settings.anonymize:
+        st.toggle("Explain", key="live_saliency", help="A heatmap of the parts of each face that drive its label.")
+
+
+def _get_options(*, is_game: bool) -> LiveOptions:
+    """Return the options of this page and of the sidebar; a game needs the movements and draws nothing of them."""
     # A frame of a camera is small, and its faces are large: half the size of a photo suffices, and is fast.
     settings = session.get_settings()
     max_side = min(settings.analyzer_settings.max_side, 2560) // (4 if settings.detector == "haar" else 2)
-    has_features = features_switch.is_on(_FEATURES_KEY)
+    is_shown = features_switch.is_on(_FEATURES_KEY) and not is_game
+    has_features = is_shown or (is_game and session.find_features_error() is None)
     stream = StreamSettings(
         recognition=replace(settings.analyzer_settings, max_side=max_side, features=has_features),
         half_life=state.get("live_smoothing", 0.5),
@@ -90,7 +101,7 @@ def _get_options() -> LiveOptions:
         state.get("live_mirror", True),
         settings.anonymize,
         state.get("live_pause", False),
-        draw_points=has_features,
+        draw_points=is_shown,
     )
 
 
@@ -136,9 +147,9 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
             st.html(ribbon.format_ribbon(results) + (curves.format_curves(results) if has_curves else ""))
 
 
-def _show_buttons(controller: LiveController, shown_items: object) -> None:
-    """Show the buttons under the stream; rerun the page when the saved items are not `shown_items`."""
-    if controller.is_used:
+def _show_buttons(controller: LiveController, shown_items: object, is_game: bool) -> None:
+    """Show the buttons under the stream, none in a game; rerun the page when the saved items are not `shown_items`."""
+    if controller.is_used and not is_game:
         with messages.error_box("the buttons"):
             live_state = controller.session.state()
             controls.show_buttons(controller, live_state)

@@ -1,0 +1,134 @@
+"""The mirror game on the Live page: start, panel and result."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from html import escape
+from typing import Final
+
+import streamlit as st
+
+from emotion.expressions import get_style
+from emotion.live.game import MAX_POINTS, MirrorGame, Phase, choose_challenges
+from emotion.live.game_card import render_game_card
+from emotion.media.image_reader import encode_png
+from emotion.recognition.features.default_network import load_default_network
+from emotion.ui import components, messages, session
+from emotion.ui.live.controller import LiveController
+
+INTERVAL: Final = 0.25  # seconds between two updates of the panel
+_GAME_KEY: Final = "live_game"  # of the game in the session state
+
+state = st.session_state
+
+
+def show_game(live: LiveController) -> None:
+    """Show the start of the game, its panel while it runs, and its result."""
+    if session.get_settings().anonymize:
+        st.info("The mirror game shows faces, and Blur faces is on; it is available again when that is off.")
+        return
+    game = _get_game(live)
+    if game is None:
+        st.markdown(
+            "**Show what the program asks for.** Five rounds, each with an expression or a movement that you hold for "
+            "half a second. First relax your face: it counts as zero."
+        )
+    is_running = game is not None and game.phase is not Phase.DONE
+    with st.container(horizontal=True):
+        st.button(
+            "Play" if game is None else "Start again",
+            icon=":material/play_arrow:" if game is None else ":material/replay:",
+            type="secondary" if is_running else "primary",
+            key="live_game_start",
+            on_click=_start,
+            args=[live],
+            disabled=not live.is_used,
+            help=None if live.is_used else "Enable the camera first, or choose the demo.",
+        )
+        if game is not None:
+            st.button("End the game", icon=":material/close:", key="live_game_end", on_click=_end)
+    if game is not None and not is_running:
+        _show_result(game)
+
+
+def show_panel(live: LiveController) -> None:
+    """Carry the game on and show what it asks; a fragment, which reruns the page at the end of the game."""
+    game = _get_game(live)
+    if game is None or game.phase is Phase.DONE or session.get_settings().anonymize:
+        return
+    with messages.error_box("the game"):
+        now = time.monotonic()
+        if game.advance(now, live.session.state()):
+            live.calibrate()
+        st.html(_format_panel(game, now))
+    if game.phase is Phase.DONE:
+        st.rerun()
+
+
+def _get_game(live: LiveController) -> MirrorGame | None:
+    """Return the game of this session of the camera; another source ends it."""
+    owner, game = state.get(_GAME_KEY, (None, None))
+    return game if owner is live.session else None
+
+
+def _start(live: LiveController) -> None:
+    head = session.get_settings().analyzer_settings.head
+    bundle = session.get_bundle()
+    labels = bundle.heads[head or bundle.default_head].labels
+    movements: tuple[str, ...] = ()
+    if session.find_features_error() is None:
+        movements = tuple(load_default_network().bundle.features_card.shown_movements)
+    challenges = choose_challenges(labels, movements, seed=time.time_ns())
+    if challenges:
+        state[_GAME_KEY] = live.session, MirrorGame.from_challenges(challenges)
+        live.message = ""
+    else:
+        live.message = "The classifier in use has none of the expressions of the game; choose another one."
+
+
+def _end() -> None:
+    state.pop(_GAME_KEY, None)
+
+
+def _show_result(game: MirrorGame) -> None:
+    """Show the card of the result, and its download."""
+    st.markdown(f"##### {game.total} of {MAX_POINTS * len(game.rounds)} points", anchors=False)
+    card = encode_png(render_game_card(game.rounds, datetime.now().astimezone().date()))
+    results = ", ".join(f"{round_.challenge.name} {round_.points}" for round_ in game.rounds)
+    st.image(card, width="stretch", alt=f"The result: {results}")
+    components.download_button("Result card", card, "mirror-game.png", "live_game_save")
+
+
+def _format_panel(game: MirrorGame, now: float) -> str:
+    """Format the request, the countdown or the points, and the points so far."""
+    seconds = max(1, round(game.seconds_left(now)))
+    challenge = game.current.challenge
+    title, large = {
+        Phase.WAITING: ("Look at the camera", ""),
+        Phase.NEUTRAL: ("Relax your face", f"{seconds}"),
+        Phase.READY: (challenge.prompt, f"{seconds}"),
+        Phase.SHOW: (challenge.prompt, "Now"),
+        Phase.SCORE: (challenge.prompt, f"{game.current.points or 0}"),
+        Phase.DONE: ("Done", f"{game.total}"),
+    }[game.phase]
+    share = {Phase.SHOW: game.value, Phase.SCORE: (game.current.points or 0) / MAX_POINTS}.get(game.phase, 0.0)
+    color = get_style(challenge.name).color
+    points = "".join(_format_chip(number, round_.points) for number, round_ in enumerate(game.rounds, 1))
+    return (
+        '<div style="padding:18px;border-radius:10px;border:1px solid #80808080">'
+        f'<div style="font-size:14px">Round {game.round_number} of {len(game.rounds)}</div>'
+        f'<div role="status" style="font-size:28px;font-weight:700;line-height:1.25">{escape(title)}</div>'
+        f'<div style="font-size:52px;font-weight:700;line-height:1.3;height:70px">{escape(large)}</div>'
+        '<div style="height:16px;border-radius:8px;background:#80808040;overflow:hidden">'
+        f'<div style="height:16px;width:{100 * share:.0f}%;background:{color}"></div></div>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:6px;margin-top:14px">{points}</div></div>'
+    )
+
+
+def _format_chip(number: int, points: int | None) -> str:
+    text = "–" if points is None else str(points)
+    return (
+        '<span style="min-width:44px;padding:2px 8px;border-radius:8px;text-align:center;border:1px solid #80808080" '
+        f'aria-label="Round {number}: {"not played" if points is None else f"{points} points"}">{text}</span>'
+    )
