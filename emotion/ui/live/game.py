@@ -13,7 +13,6 @@ from emotion.expressions import get_style
 from emotion.live.game import MAX_POINTS, MirrorGame, Phase, choose_challenges
 from emotion.live.game_card import render_game_card
 from emotion.media.image_reader import encode_png
-from emotion.recognition.features.default_network import load_default_network
 from emotion.ui import components, messages, session
 from emotion.ui.live.controller import LiveController
 
@@ -76,10 +75,7 @@ def _start(live: LiveController) -> None:
     head = session.get_settings().analyzer_settings.head
     bundle = session.get_bundle()
     labels = bundle.heads[head or bundle.default_head].labels
-    movements: tuple[str, ...] = ()
-    if session.find_features_error() is None:
-        movements = tuple(load_default_network().bundle.features_card.shown_movements)
-    challenges = choose_challenges(labels, movements, seed=time.time_ns())
+    challenges = choose_challenges(labels, session.list_shown_movements(), seed=time.time_ns())
     if challenges:
         state[_GAME_KEY] = live.session, MirrorGame.from_challenges(challenges)
         live.message = ""
