@@ -220,7 +220,9 @@ class MirrorGame:
         self.phase, self._since, self.value = phase, now, 0.0
 
     def _find_player(self, now: float, state: LiveState) -> bool:
-        """Take the largest face as the player."""
+        """Take the largest face as the player, where the image is a present one."""
+        if state.result_age_seconds is None or state.result_age_seconds > _LOST_SECONDS:
+            return False
         scored = [live_face.face for live_face in state.faces if live_face.face.scores is not None]
         if not scored:
             return False

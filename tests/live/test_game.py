@@ -48,6 +48,7 @@ class Player:
         self.face: Face | None = make_face()
         self.calibration = CALIBRATED
         self.num_calibrations = 0
+        self.age = 0.0  # of the result, in seconds
         self.now = 1000.0
         self._results: list[tuple[float, FrameResult]] = []
 
@@ -58,6 +59,7 @@ class Player:
         state = LiveState(
             faces=tuple(LiveFace(face, THUMBNAIL, None) for face in faces),
             recent_results=tuple((time - self.now, result) for time, result in self._results),
+            result_age_seconds=self.age,
             calibration=self.calibration,
         )
         if self.game.advance(self.now, state):
@@ -131,6 +133,16 @@ def test_the_game_starts_with_the_neutral_face() -> None:
     assert player.game.seconds_left(player.now) == READY_SECONDS
 
 
+def test_the_game_waits_while_the_stream_stands_still() -> None:
+    player = Player(HAPPY)
+    player.age = 5.0
+    player.step()
+    assert player.game.phase is Phase.WAITING
+    player.age = 0.1
+    player.step()
+    assert player.game.phase is Phase.NEUTRAL
+
+
 def test_a_failed_calibration_is_repeated() -> None:
     player = Player(HAPPY)
     player.step()
@@ -193,7 +205,7 @@ def test_the_largest_face_plays() -> None:
     game = MirrorGame.from_challenges([HAPPY])
     small, large = make_face(track_id=1, side=50), make_face(0.9, track_id=2)
     faces = tuple(LiveFace(face, THUMBNAIL, None) for face in (small, large))
-    assert game.advance(0.0, LiveState(faces=faces))
+    assert game.advance(0.0, LiveState(faces=faces, result_age_seconds=0.0))
     game.advance(1.0, LiveState(faces=faces, calibration=CALIBRATING))
     game.advance(3.0, LiveState(faces=faces, calibration=CALIBRATED))
     game.advance(7.0, LiveState(faces=faces))

@@ -26,7 +26,7 @@ _CARDS: Final = components.load_component("cards")
 _DIAGNOSTICS: Final = components.load_component("diagnostics")
 
 
-def show_cards(live_state: LiveState, *, is_mirrored: bool) -> None:
+def show_cards(live_state: LiveState, is_mirrored: bool) -> None:
     """Show a card for each of the first `MAX_CARDS` faces, and the number of the others.
 
     Args:

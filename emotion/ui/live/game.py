@@ -1,4 +1,4 @@
-"""The mirror game on the Live page: start, panel and result."""
+"""The mirror game on the Live page: its panel and its result."""
 
 from __future__ import annotations
 
@@ -20,19 +20,38 @@ INTERVAL: Final = 0.25  # seconds between two updates of the panel
 _GAME_KEY: Final = "live_game"  # of the game in the session state
 
 state = st.session_state
+_now = time.monotonic
 
 
-def show_game(live: LiveController) -> None:
-    """Show the start of the game, its panel while it runs, and its result."""
+def show_panel(live: LiveController, shown_result: MirrorGame | None) -> None:
+    """Carry the game on and show it; a fragment, which reruns the page when the result of the game is another one.
+
+    Args:
+        live: The session of the camera.
+        shown_result: What `show_result` returned in the run of the page.
+    """
     if session.get_settings().anonymize:
         st.info("The mirror game shows faces, and Blur faces is on; it is available again when that is off.")
         return
-    game = _get_game(live)
-    if game is None:
-        st.markdown(
-            "**Show what the program asks for.** Five rounds, each with an expression or a movement that you hold for "
-            "half a second. First relax your face: it counts as zero."
-        )
+    with messages.error_box("the game"):
+        game = _get_game(live)
+        if game is None:
+            st.markdown(
+                "**Show what the program asks for.** Five rounds, each with an expression or a movement that you hold "
+                "for half a second. First relax your face: it counts as zero."
+            )
+        elif game.phase is not Phase.DONE:
+            now = _now()
+            if game.advance(now, live.session.state()):
+                live.calibrate()
+            st.html(_format_panel(game, now))
+        _show_buttons(live, game)
+    if _find_result(live) is not shown_result:
+        st.rerun()
+
+
+def _show_buttons(live: LiveController, game: MirrorGame | None) -> None:
+    """Show the buttons; one that changes its text stays where it is."""
     is_running = game is not None and game.phase is not Phase.DONE
     with st.container(horizontal=True):
         st.button(
@@ -47,22 +66,28 @@ def show_game(live: LiveController) -> None:
         )
         if game is not None:
             st.button("End the game", icon=":material/close:", key="live_game_end", on_click=_end)
-    if game is not None and not is_running:
-        _show_result(game)
 
 
-def show_panel(live: LiveController) -> None:
-    """Carry the game on and show what it asks; a fragment, which reruns the page at the end of the game."""
+def show_result(live: LiveController) -> MirrorGame | None:
+    """Show the card of a game that is over, and its download; outside of the fragment, see `download_button`.
+
+    Returns:
+        The game; None where none is over.
+    """
+    game = _find_result(live)
+    if game is not None:
+        st.markdown(f"##### {game.total} of {MAX_POINTS * len(game.rounds)} points", anchors=False)
+        card = encode_png(render_game_card(game.rounds, datetime.now().astimezone().date()))
+        results = ", ".join(f"{round_.challenge.name} {round_.points}" for round_ in game.rounds)
+        st.image(card, width="stretch", alt=f"The result: {results}")
+        components.download_button("Result card", card, "mirror-game.png", "live_game_save")
+    return game
+
+
+def _find_result(live: LiveController) -> MirrorGame | None:
     game = _get_game(live)
-    if game is None or game.phase is Phase.DONE or session.get_settings().anonymize:
-        return
-    with messages.error_box("the game"):
-        now = time.monotonic()
-        if game.advance(now, live.session.state()):
-            live.calibrate()
-        st.html(_format_panel(game, now))
-    if game.phase is Phase.DONE:
-        st.rerun()
+    is_shown = game is not None and game.phase is Phase.DONE and not session.get_settings().anonymize
+    return game if is_shown else None
 
 
 def _get_game(live: LiveController) -> MirrorGame | None:
@@ -85,15 +110,6 @@ def _start(live: LiveController) -> None:
 
 def _end() -> None:
     state.pop(_GAME_KEY, None)
-
-
-def _show_result(game: MirrorGame) -> None:
-    """Show the card of the result, and its download."""
-    st.markdown(f"##### {game.total} of {MAX_POINTS * len(game.rounds)} points", anchors=False)
-    card = encode_png(render_game_card(game.rounds, datetime.now().astimezone().date()))
-    results = ", ".join(f"{round_.challenge.name} {round_.points}" for round_ in game.rounds)
-    st.image(card, width="stretch", alt=f"The result: {results}")
-    components.download_button("Result card", card, "mirror-game.png", "live_game_save")
 
 
 def _format_panel(game: MirrorGame, now: float) -> str:

@@ -60,13 +60,12 @@ def show_stream(source: str, *, is_game: bool) -> None:
     with notes:
         st.fragment(_show_messages, run_every=1.0)(live, stats_slot)
     with saliency:
-        if is_game:
-            game.show_game(live)
-        elif live.is_used:
+        shown_result = game.show_result(live) if is_game else None
+        if live.is_used and not is_game:
             _show_switches(settings)
     with cards:
         if is_game:
-            st.fragment(game.show_panel, run_every=game.INTERVAL)(live)
+            st.fragment(game.show_panel, run_every=game.INTERVAL)(live, shown_result)
         else:
             interval = _SALIENCY_INTERVAL if state.get("live_saliency") else _CARDS_INTERVAL
             st.fragment(_show_live_state, run_every=interval)(live, history_slot)
@@ -140,7 +139,7 @@ def _show_live_state(controller: LiveController, history_slot: DeltaGenerator) -
             max_saliency_faces=live_cards.MAX_CARDS if state.get("live_saliency") else 0
         )
         options = controller.session.options
-        live_cards.show_cards(live_state, is_mirrored=options.mirror)
+        live_cards.show_cards(live_state, options.mirror)
         results = live_state.recent_results
         has_curves = options.draw_points and not options.anonymize
         with history_slot:
