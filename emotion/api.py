@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -105,6 +106,7 @@ def analyze_video(
     output: str | Path | None = None,
     frame_stride: int = 1,
     write_video: bool = True,
+    features: bool = False,
     settings: AnalyzerSettings | None = None,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> VideoResult:
@@ -115,6 +117,7 @@ def analyze_video(
         output: A new or empty folder for the result; a temporary one, removed with the result, for None.
         frame_stride: Process every n-th frame.
         write_video: Write the video with boxes and labels, too.
+        features: Estimate points, head pose and movements of the faces, as with `settings.features`.
         settings: Thresholds, size and head; for None the defaults with frames searched at 640 pixels.
         on_progress: A function that is called about four times a second.
 
@@ -140,9 +143,9 @@ def analyze_video(
         raise VideoError(f"The video is of the type {type(path).__name__}; expected a path.")
     if output is not None and not isinstance(output, str | Path):
         raise SettingsError(f"The setting output is {output!r}; expected the path of a folder, or None.")
-    video_settings = VideoSettings(frame_stride=frame_stride, write_video=write_video)
-    if settings is not None:
-        video_settings = VideoSettings(settings, frame_stride, write_video=write_video)
+    recognition = settings or VideoSettings().recognition
+    recognition = replace(recognition, features=features or recognition.features)
+    video_settings = VideoSettings(recognition, frame_stride, write_video=write_video)
     request = VideoRequest.from_video(Path(path), Path(path).name, video_settings)
     temporary_folder = tempfile.TemporaryDirectory(prefix="emotion-") if output is None else None
     folder = Path(temporary_folder.name if temporary_folder is not None else output or "")

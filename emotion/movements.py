@@ -129,22 +129,21 @@ def average_sides(movements: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-# What is drawn over time: the name of a curve, and the groups whose mean it is.
+# What is drawn over time: the name of a curve, and the movements whose mean it is.
 CURVES: Final[Mapping[str, tuple[str, ...]]] = {
-    "smile": ("mouthSmile",),
-    "brows up": ("browInnerUp", "browOuterUp"),
-    "brows down": ("browDown",),
+    "smile": ("mouthSmileLeft", "mouthSmileRight"),
+    "brows down": ("browDownLeft", "browDownRight"),
+    "brows up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
     "jaw open": ("jawOpen",),
 }
 
 
-def compute_curves(movements: Mapping[str, float]) -> dict[str, float]:
+def measure_curves(movements: Mapping[str, float]) -> dict[str, float]:
     """Return the value from 0 to 1 of each of `CURVES` whose movements are all there."""
-    groups = average_sides(movements)
     return {
-        name: sum(groups[member] for member in members) / len(members)
+        name: sum(movements[member] for member in members) / len(members)
         for name, members in CURVES.items()
-        if groups.keys() >= set(members)
+        if movements.keys() >= set(members)
     }
 
 
@@ -170,6 +169,9 @@ MIRRORED_POINTS: Final = (
 )
 RIGHT_EYE: Final = slice(36, 42)  # of the person
 LEFT_EYE: Final = slice(42, 48)
+NOSE_TIP: Final = 30
+MOUTH_RIGHT: Final = 48  # corners
+MOUTH_LEFT: Final = 54
 # Lines that connect the points of one part, to draw the outline of a face.
 OUTLINES: Final = (
     tuple(range(0, 17)),

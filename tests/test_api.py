@@ -209,6 +209,18 @@ def test_a_video_is_analyzed_into_a_folder(video: Path, tmp_path: Path) -> None:
         emotion.analyze_video(video, output=tmp_path / "out")
 
 
+def test_the_faces_of_a_video_have_features_where_they_are_asked_for(video: Path, tmp_path: Path) -> None:
+    result = emotion.analyze_video(video, output=tmp_path / "out", frame_stride=4, write_video=False, features=True)
+    assert {face.features.pose is not None for face in result.faces if face.features} == {True}
+    assert all(face.features and len(face.features.points) == 68 for face in result.faces)
+    table = result.to_dataframe()
+    assert (table["movement_mouthSmileLeft"] > 0.3).all()
+    assert len(result.to_dict()["frames"][0]["faces"][0]["features"]["points"]) == 68
+    settings = emotion.AnalyzerSettings(features=True)
+    same = emotion.analyze_video(video, frame_stride=4, write_video=False, settings=settings)
+    assert "movement_mouthSmileLeft" in same.to_dataframe()
+
+
 def test_a_temporary_result_is_saved_by_the_suffix_and_removed_with_the_object(video: Path, tmp_path: Path) -> None:
     result = emotion.analyze_video(video, frame_stride=4, write_video=False)
     folder = result.folder

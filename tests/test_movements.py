@@ -16,7 +16,7 @@ from emotion.movements import (
     OUTLINES,
     RIGHT_EYE,
     average_sides,
-    compute_curves,
+    measure_curves,
     swap_sides,
 )
 
@@ -62,9 +62,9 @@ def test_a_movement_with_one_known_side_has_no_strength() -> None:
 
 def test_curves_are_means_of_movements() -> None:
     raised = {"browInnerUp": 0.9, "browOuterUpLeft": 0.2, "browOuterUpRight": 0.4}
-    assert compute_curves(raised) == {"brows up": pytest.approx(0.6)}
-    assert compute_curves({"mouthSmileLeft": 0.5, "mouthSmileRight": 0.7}) == {"smile": pytest.approx(0.6)}
-    assert compute_curves({}) == {}
+    assert measure_curves(raised) == {"brows up": pytest.approx(0.5)}
+    assert measure_curves({"mouthSmileLeft": 0.5, "mouthSmileRight": 0.7}) == {"smile": pytest.approx(0.6)}
+    assert measure_curves({}) == {}
 
 
 def test_the_sides_of_a_mirrored_face_are_swapped() -> None:

@@ -68,10 +68,15 @@ class PieceResult:
 
 
 class PieceWriter:
-    """Collects rows and encodes them as one Parquet file for each table, in memory."""
+    """Collects rows and encodes them as one Parquet file for each table, in memory.
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._schemas = make_schemas(labels)
+    Args:
+        labels: See `make_schemas`.
+        with_features: See `make_schemas`.
+    """
+
+    def __init__(self, labels: Sequence[str], *, with_features: bool = False) -> None:
+        self._schemas = make_schemas(labels, with_features=with_features)
         self._rows: dict[str, list[Row]] = {name: [] for name in self._schemas}
         self._num_rows: dict[str, int] = {}
         self._buffers: dict[str, io.BytesIO] = {}

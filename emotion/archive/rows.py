@@ -13,7 +13,7 @@ from emotion.faces import Face
 from emotion.media.image_array import ImageArray, downscale
 from emotion.media.image_reader import encode_jpeg
 from emotion.results.serialization import crop_with_margin
-from emotion.results.tables import SCORE_PREFIX
+from emotion.results.tables import SCORE_PREFIX, feature_values
 
 _THUMBNAIL_PX: Final = 80
 _THUMBNAIL_QUALITY: Final = 75  # of the JPEG: about 2 kB a face
@@ -67,6 +67,7 @@ def make_face_row(file_id: int, face: Face, thumbnail: bytes | None) -> dict[str
         "size_px": math.sqrt(face.box.area),
         "thumbnail": thumbnail,
         **scores,
+        **feature_values(face.features),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from emotion.results.tables import score_columns
+from emotion.results.tables import FEATURE_COLUMNS, score_columns
 
 FILES: Final = "files"
 FACES: Final = "faces"
@@ -58,9 +58,15 @@ _FACE_FIELDS: Final = [
 ]
 
 
-def make_schemas(labels: Sequence[str]) -> dict[str, pa.Schema]:
-    """Return the schema of each of `TABLES`; `faces` and `videos` have a column `score_<label>` for each label."""
-    face_fields = [*_FACE_FIELDS, *((name, pa.float32()) for name in score_columns(labels))]
+def make_schemas(labels: Sequence[str], *, with_features: bool = False) -> dict[str, pa.Schema]:
+    """Return the schema of each of `TABLES`.
+
+    Args:
+        labels: `faces` and `videos` have a column `score_<label>` for each.
+        with_features: Whether both have the columns `FEATURE_COLUMNS`, too.
+    """
+    values = [*score_columns(labels), *(FEATURE_COLUMNS if with_features else ())]
+    face_fields = [*_FACE_FIELDS, *((name, pa.float32()) for name in values)]
     return {
         FILES: _FILES_SCHEMA,
         FACES: pa.schema([("file_id", pa.int64()), ("face_index", pa.int32()), *face_fields]),

@@ -23,8 +23,8 @@ class ArchiveSettings:
     """The settings of an analysis.
 
     Attributes:
-        images: Of detection and classification in images.
-        videos: Of videos; about eight frames a second by default.
+        images: Of detection and classification in images, and whether faces have features.
+        videos: Of videos; about eight frames a second by default; faces have features as in images.
         thumbnails: Whether a small image of each face is stored in the tables.
     """
 
@@ -33,6 +33,10 @@ class ArchiveSettings:
         default_factory=lambda: VideoSettings(frame_stride=FAST_STRIDE, write_video=False),
     )
     thumbnails: bool = True
+
+    def __post_init__(self) -> None:
+        if self.images.features != self.videos.recognition.features:
+            raise SettingsError("The faces of images and of videos have features or not, both alike; set both.")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class ArchiveRequest:
         program: The name and version of the program.
         model_sha256: Of the classifier's network.
         detector_sha256: Of the detector's network; None for the cascade.
+        features_sha256: Of the features network; None where faces have no features.
     """
 
     settings: ArchiveSettings
@@ -56,6 +61,7 @@ class ArchiveRequest:
     program: str
     model_sha256: str
     detector_sha256: str | None
+    features_sha256: str | None = None
 
     @classmethod
     def from_settings(
@@ -69,7 +75,7 @@ class ArchiveRequest:
             model: Folder of the classifier; the default one for None.
 
         Raises:
-            ModelError: The detector or the classifier is not available.
+            ModelError: The detector, the classifier or the features network is not available.
             SettingsError: The classifier does not have the head of the settings.
         """
         bundle = open_model(model) if model else get_default_model("classifier")
@@ -86,6 +92,7 @@ class ArchiveRequest:
             PROGRAM,
             bundle.sha256,
             get_detector_sha256(detector),
+            _get_features_sha256(settings),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,15 +110,21 @@ class ArchiveRequest:
         """
         cv2.setNumThreads(1)
         bundle = open_model(self.model) if self.model else get_default_model("classifier")
-        found = (PROGRAM, bundle.sha256, get_detector_sha256(self.detector))
-        expected = (self.program, self.model_sha256, self.detector_sha256)
-        for name, here, wanted in zip(("program", "classifier", "detector"), found, expected, strict=True):
+        features = _get_features_sha256(self.settings)
+        found = (PROGRAM, bundle.sha256, get_detector_sha256(self.detector), features)
+        expected = (self.program, self.model_sha256, self.detector_sha256, self.features_sha256)
+        names = ("program", "classifier", "detector", "features network")
+        for name, here, wanted in zip(names, found, expected, strict=True):
             if here != wanted:
                 raise SettingsError(
                     f"A worker has another {name} ({_shorten(here)}) than the analysis ({_shorten(wanted)}): install "
                     "the same version on all machines."
                 )
         return Analyzer(make_detector(self.detector, num_threads=1), ExpressionClassifier(bundle, num_threads=1))
+
+
+def _get_features_sha256(settings: ArchiveSettings) -> str | None:
+    return get_default_model("features").sha256 if settings.images.features else None
 
 
 def _shorten(identity: str | None) -> str:

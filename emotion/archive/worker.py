@@ -17,8 +17,8 @@ from emotion.media.image_reader import decode_image
 from emotion.media.video_reader import VideoReader
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
+from emotion.video.processing.track_filter import FilteredFrame, TrackFilter
 from emotion.video.processing.workers import DecodedFrame, FrameSampler
-from emotion.video.track_filter import FilteredFrame, TrackFilter
 
 _THUMBNAIL_INTERVAL_SECONDS: Final = 2.0  # between two thumbnails of one track
 
@@ -41,7 +41,7 @@ class ArchiveWorker:
 
     def process(self, piece: Piece) -> PieceResult:
         """Analyze the files of a piece; a file that cannot be read is a row of the errors."""
-        writer = PieceWriter(self._request.labels)
+        writer = PieceWriter(self._request.labels, with_features=self._settings.images.features)
         for file_id, file in enumerate(piece.files, piece.first_file_id):
             row = make_file_row(file_id, file)
             try:

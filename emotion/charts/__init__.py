@@ -21,6 +21,7 @@ from emotion.charts.training import (
     plot_training_curve,
 )
 from emotion.charts.video import TIME_SELECTION, plot_expressions_over_time, plot_people_shares, plot_video_timeline
+from emotion.charts.video_movements import plot_movement_curves, plot_smiles
 
 __all__ = [
     "CELL_SELECTION",
@@ -39,13 +40,18 @@ __all__ = [
     "plot_group_shares",
     "plot_intervals",
     "plot_learning_rate",
+<<<<<<< HEAD
     "plot_movements",
+=======
+    "plot_movement_curves",
+>>>>>>> video25
     "plot_people_shares",
     "plot_prediction_history",
     "plot_reliability_diagram",
     "plot_robustness",
     "plot_run_curves",
     "plot_scores",
+    "plot_smiles",
     "plot_strip_predictions",
     "plot_training_curve",
     "plot_video_timeline",

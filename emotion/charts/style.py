@@ -33,6 +33,7 @@ SERIES_SHAPES: Final = [
     "triangle-right",
     "triangle-left",
 ]
+SMILE_COLOR: Final = "#B0508F"  # of the movement, unlike the colors of the expressions
 _SERIES_SYMBOL_PX2: Final = 110  # area of a legend symbol
 
 

@@ -52,7 +52,7 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
         opacity=opacity.where(is_certain, _UNCERTAIN_OPACITY),
         height=(is_certain * 0.45 + 0.25) * LANE_PX,
         text_label=["" if math.isnan(c) else format_percent(c) for c in table["confidence"]],
-        time_span=_format_time_spans(table["start"], table["end"]),
+        time_span=format_time_spans(table["start"], table["end"]),
     )
     lanes = list(dict.fromkeys(rows["name"]))
     selected = alt.selection_point(fields=["word"], bind="legend")
@@ -60,7 +60,7 @@ def plot_video_timeline(table: pd.DataFrame, duration: float) -> alt.Chart:
         alt.Chart(rows)
         .mark_bar(stroke=EDGE_COLOR, strokeWidth=0.5, clip=True)
         .encode(
-            x=_make_time_x(duration),
+            x=make_time_x(duration),
             x2="end:Q",
             y=alt.Y("name:N", sort=lanes, axis=make_axis("left", allow_overlap=False)),
             color=alt.Color("word:N", scale=make_color_scale(labels, names), legend=make_legend()),
@@ -101,7 +101,7 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
         low=highs - rows[value],
         high=highs,
         text_label=[format_percent(v) if as_percent else f"{v:.1f}".removesuffix(".0") for v in rows[value]],
-        time_span=_format_time_spans(rows["start"], rows["end"]),
+        time_span=format_time_spans(rows["start"], rows["end"]),
     )
     y_axis = alt.Axis(
         title=None, labelFontSize=LABEL_FONT_PX, format="%" if as_percent else "d", values=ticks, domain=False
@@ -110,7 +110,7 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
         alt.Chart(rows)
         .mark_rect(cursor="pointer")
         .encode(
-            x=_make_time_x(duration, labelOverlap="greedy", labelSeparation=6, grid=False),
+            x=make_time_x(duration, labelOverlap="greedy", labelSeparation=6, grid=False),
             x2="end:Q",
             y=alt.Y("low:Q", scale=alt.Scale(domain=[0, ticks[-1]], nice=False), axis=y_axis),
             y2="high:Q",
@@ -126,7 +126,8 @@ def plot_expressions_over_time(table: pd.DataFrame, duration: float, *, as_perce
     return apply_layout(alt.LayerChart(layer=[areas]), height=180 + legend_height(len(names)))
 
 
-def _make_time_x(duration: float, **axis_options: Any) -> alt.X:
+def make_time_x(duration: float, **axis_options: Any) -> alt.X:
+    """Return the time axis of the column `start`; `axis_options` are further arguments of `alt.Axis`."""
     axis = alt.Axis(
         title=None,
         labelFontSize=LABEL_FONT_PX,
@@ -138,7 +139,8 @@ def _make_time_x(duration: float, **axis_options: Any) -> alt.X:
     return alt.X("start:Q", scale=alt.Scale(domain=[0, max(duration, _MIN_DURATION)], nice=False), axis=axis)
 
 
-def _format_time_spans(starts: Iterable[float], ends: Iterable[float]) -> list[str]:
+def format_time_spans(starts: Iterable[float], ends: Iterable[float]) -> list[str]:
+    """Return texts such as "0:01.5 to 0:02.0" for the tooltips of segments, all times in seconds."""
     spans = zip(starts, ends, strict=True)
     return [f"{format_clock_tenths(start)} to {format_clock_tenths(end)}" for start, end in spans]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from emotion.recognition.detectors.detection import FaceDetector, min_face_size
 from emotion.recognition.detectors.detector_factory import make_detector
 from emotion.recognition.face_classifier import choose_face_classifier, load_score_fusion
 from emotion.recognition.features.default_network import add_features
+from emotion.recognition.features.straightening import reclassify_tilted
 from emotion.recognition.labeling import ClassifiedFace, label_faces
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.recognition.verification import combine_scores, is_certain, is_possible, make_mirrored_patch
@@ -113,13 +115,14 @@ class Analyzer:
         classified = self.classify(gray, faces, settings.head, tta=tta)
         if tta and self.score_fusion is not None and self.score_fusion.detector_weight:
             classified = self._verify_uncertain(image, gray, classified, min_size)
-        return self.filter_by_fused_score(classified, settings.detection_threshold, min_size)
+        accepted = self.filter_by_fused_score(classified, settings.detection_threshold, min_size)
+        classify = partial(self.classify, gray, head=settings.head, tta=tta)
+        return reclassify_tilted(gray, accepted, self.detector.crop_geometry, classify)
 
     def _verify_uncertain(
         self, image: NDArray[np.uint8], gray: NDArray[np.uint8], classified: tuple[ClassifiedFace, ...], min_size: float
     ) -> tuple[ClassifiedFace, ...]:
         """Replace both scores of the uncertain faces of at least `min_size` by their means over several views."""
-        verified = list(classified)
         indices = [
             index
             for index, (face, _, prediction) in enumerate(classified)
@@ -127,7 +130,7 @@ class Analyzer:
         ]
         if not indices:
             return classified
-        faces = tuple(classified[index].face for index in indices)
+        verified, faces = list(classified), tuple(classified[index].face for index in indices)
         crops = tta_crops(gray, faces, self.detector.crop_geometry, self._face_classifier.input_size)
         face_probs = self._face_classifier.predict_face_probs(crops.reshape(-1, *crops.shape[2:]))
         for index, face, face_prob in zip(indices, faces, face_probs.reshape(len(crops), -1).mean(0), strict=True):
@@ -269,9 +272,8 @@ class Analyzer:
         The classifier was trained on upright faces only; the detector also accepts faces on their side. The score of a
         detector that needs verification is ignored.
         """
-        return classified_face.prediction.face_prob * (
-            1.0 if self.detector.needs_verification else classified_face.face.detection_score
-        )
+        detection_score = 1.0 if self.detector.needs_verification else classified_face.face.detection_score
+        return classified_face.prediction.face_prob * detection_score
 
 
 class _RotatedAnalysis(NamedTuple):

@@ -10,10 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from emotion.environment import VERSION
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, FaceFeatures, HeadPose, Scores
 from emotion.media.image_array import ImageArray
+from emotion.movements import MOVEMENT_NAMES, NUM_POINTS
 from emotion.results.records import FaceRecord, FeaturesRecord, FrameRecord, PhotoRecord
 
 PROGRAM: Final = f"Emotion Studio {VERSION}"  # in the provenance of every saved result
@@ -48,13 +51,26 @@ def _features_to_dict(features: FaceFeatures) -> FeaturesRecord:
     }
 
 
-def _features_from_dict(record: FeaturesRecord) -> FaceFeatures:
+def features_from_dict(record: Mapping[str, Any]) -> FaceFeatures:
+    """Return the features of a record.
+
+    Raises:
+        KeyError, TypeError, ValueError: The record is none that `face_to_dict` makes.
+    """
+    points = np.array(record["points"], np.float64).reshape(-1, 2)
+    errors = np.array(record["point_errors"], np.float64)
+    pose, movements = record["pose"], record["movements"]
+    numbers = [float(record["certainty"]), *map(float, (pose or {}).values()), *map(float, movements.values())]
+    if len(points) not in (0, NUM_POINTS) or errors.shape != points.shape[:1]:
+        raise ValueError(f"a face has {len(points)} points and {errors.size} errors")
+    if not (np.isfinite(points).all() and np.isfinite(errors).all() and np.isfinite(numbers).all()):
+        raise ValueError("a feature of a face is not a finite number")
     return FaceFeatures(
-        points=tuple((x, y) for x, y in record["points"]),
-        point_errors=tuple(record["point_errors"]),
-        pose=HeadPose(**record["pose"]) if record["pose"] else None,
-        movements=record["movements"],
-        certainty=record["certainty"],
+        points=tuple((x, y) for x, y in points.tolist()),
+        point_errors=tuple(errors.tolist()),
+        pose=HeadPose(**{angle: float(degrees) for angle, degrees in pose.items()}) if pose else None,
+        movements={name: float(movements[name]) for name in MOVEMENT_NAMES if name in movements},
+        certainty=float(record["certainty"]),
     )
 
 
@@ -68,7 +84,7 @@ def face_from_dict(record: Mapping[str, Any]) -> Face:
         uncertainty_reason=record["uncertainty_reason"],
         track_id=record.get("track_id"),
         smoothed_label=record["label"],
-        features=_features_from_dict(record["features"]) if "features" in record else None,
+        features=features_from_dict(record["features"]) if "features" in record else None,
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from emotion.faces import Face, FaceFeatures
 from emotion.movements import MOVEMENT_NAMES
 from emotion.recognition.features.wording import list_strongest
-from emotion.results.serialization import count_expressions
+from emotion.results.serialization import count_expressions, features_from_dict
 from emotion.storage import BYTE_ORDER_MARK, escape_formula
 
 FACE_COLUMNS: Final = (
@@ -42,14 +42,14 @@ STREAM_COLUMNS: Final = (
 )
 
 SCORE_PREFIX: Final = "score_"  # of the columns of probabilities
-_MOVEMENT_PREFIX: Final = "movement_"
+MOVEMENT_PREFIX: Final = "movement_"
 # Certainty, pose in degrees, and movements from 0 to 1.
 FEATURE_COLUMNS: Final = (
     "features_certainty",
     "yaw",
     "pitch",
     "roll",
-    *(f"{_MOVEMENT_PREFIX}{name}" for name in MOVEMENT_NAMES),
+    *(f"{MOVEMENT_PREFIX}{name}" for name in MOVEMENT_NAMES),
 )
 CHUNK_FRAMES: Final = 2000  # decoded together
 
@@ -81,7 +81,7 @@ def faces_table(
             face.detection_score,
             *face.box.to_int_xyxy(),
             *((face.scores or {}).get(label, float("nan")) for label in labels),
-            *(_feature_values(face.features).get(column, float("nan")) for column in columns),
+            *(feature_values(face.features).get(column, float("nan")) for column in columns),
         ]
         for file, faces in photos
         for number, face in enumerate(faces, 1)
@@ -89,14 +89,14 @@ def faces_table(
     return pd.DataFrame(rows, columns=[*FACE_COLUMNS, *score_columns(labels), *columns])
 
 
-def _feature_values(features: FaceFeatures | None) -> dict[str, float]:
-    """Return the known values by column."""
+def feature_values(features: FaceFeatures | None) -> dict[str, float]:
+    """Return the known values by the names of `FEATURE_COLUMNS`; {} without features."""
     if features is None:
         return {}
     values = {"features_certainty": features.certainty}
     if features.pose is not None:
         values |= {"yaw": features.pose.yaw, "pitch": features.pose.pitch, "roll": features.pose.roll}
-    return values | {f"{_MOVEMENT_PREFIX}{name}": strength for name, strength in features.movements.items()}
+    return values | {f"{MOVEMENT_PREFIX}{name}": strength for name, strength in features.movements.items()}
 
 
 def score_columns(labels: Iterable[str]) -> list[str]:
@@ -134,10 +134,12 @@ def movements_table(features: FaceFeatures) -> pd.DataFrame:
 def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per face of frames, as `frame_to_dict` gives them: `STREAM_COLUMNS`, then `score_<label>`.
 
-    `label` and `confidence` are those of `Face`, also where `display_label` is "unsure".
+    Where a face has features, `FEATURE_COLUMNS` follow. `label` and `confidence` are those of `Face`, also where
+    `display_label` is "unsure".
     """
     timed_faces = [(frame["timestamp"], face) for frame in frames for face in frame["faces"]]
     labels = list(dict.fromkeys(label for _, face in timed_faces for label in face["scores"]))
+    columns = FEATURE_COLUMNS if any("features" in face for _, face in timed_faces) else ()
     nan = float("nan")
     rows = [
         [
@@ -150,10 +152,12 @@ def stream_table(frames: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             face["detection_score"],
             *face["box"],
             *(face["scores"].get(label, nan) for label in labels),
+            *(values.get(column, nan) for column in columns),
         ]
         for timestamp, face in timed_faces
+        for values in [feature_values(features_from_dict(face["features"])) if "features" in face else {}]
     ]
-    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels)])
+    return pd.DataFrame(rows, columns=[*STREAM_COLUMNS, *score_columns(labels), *columns])
 
 
 def stream_to_csv(frames: Sequence[str]) -> str:

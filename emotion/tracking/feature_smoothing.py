@@ -16,8 +16,9 @@ from emotion.movements import LEFT_EYE, RIGHT_EYE
 from emotion.recognition.features.network import MIN_CERTAINTY
 from emotion.tracking.time_decayed_mean import MIN_CALIBRATION_SAMPLES, TimeDecayedMean
 
-# Share of the half-life of scores with which the shape of a face is averaged: lips and lids move within a tenth of a
-# second, and points that follow later lie beside them.
+# Share of the half-life of scores with which the shape of a face is averaged. In a video of 20 s, points then move by
+# 0.7% of the eye distance from one estimate to the next (1.3% without averaging), and those of the mouth are off by
+# 0.7% (0.6%) from the mean of three neighboring estimates; with the whole half-life they would be off by 2.2%.
 POINTS_HALF_LIFE_RATIO: Final = 0.2
 _MIN_SIZE_PX: Final = 1e-6  # of points that all lie in one place
 _NUM_ANGLES: Final = 3

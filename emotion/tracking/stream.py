@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ from emotion.recognition.analyzer import Analyzer, ColorOrder, load_analyzer
 from emotion.recognition.cropping import to_gray
 from emotion.recognition.detectors.detection import min_face_size
 from emotion.recognition.features.default_network import add_features
+from emotion.recognition.features.straightening import reclassify_tilted
 from emotion.tracking.calibration import Calibration
 from emotion.tracking.label_smoothing import NEUTRAL, TrackInfo, TrackState
 from emotion.tracking.region_search import WINDOW_PX, MotionGate, detect_near, search_cost
@@ -244,10 +246,14 @@ class Stream:
         due = tuple(sorted(due, key=lambda face: self._get_state(face).last_updated)[: settings.max_faces_per_frame])
         if due:
             self._stats.classifications += len(due)
-            for classified in self._analyzer.classify(frame.gray, due, recognition.head):
-                self._get_state(classified.face).update(classified, frame.timestamp, settings.half_life)
+            classify = partial(self._analyzer.classify, frame.gray, head=recognition.head)
+            geometry = self._analyzer.detector.crop_geometry
+            classified = reclassify_tilted(frame.gray, classify(due), geometry, classify)
+            for item in classified:
+                self._get_state(item.face).update(item, frame.timestamp, settings.half_life)
             if recognition.features:
-                for face in add_features(frame.gray, due, self._analyzer.detector.crop_geometry):
+                due = tuple(item.face for item in classified)  # tilted ones with the landmarks of their points
+                for face in add_features(frame.gray, due, geometry):
                     self._get_state(face).features.update(face, frame.timestamp, settings.half_life)
 
     def _publish(self, frame: _Frame, faces: tuple[Face, ...]) -> None:

@@ -15,7 +15,7 @@ from emotion.jobs.job import Job, JobState
 from emotion.jobs.process_record import finite_float
 from emotion.media.video_reader import VideoInfo
 from emotion.storage import read_json
-from emotion.video import tables
+from emotion.video import movement_curves, tables
 from emotion.video.frame_log import FrameLog
 from emotion.video.identities import IDENTITIES_FILE, IdentityEdits
 from emotion.video.people import Highlight, Person, build_people, read_highlights
@@ -199,6 +199,20 @@ class VideoAnalysis:
     def expression_shares(self) -> dict[str, float]:
         """Return shares of the time of all faces by displayed expression, largest first, unsure last."""
         return tables.compute_expression_shares(tables.deduplicate_per_frame(self._load_faces()))
+
+    @property
+    def has_features(self) -> bool:
+        """Whether faces have head pose and movements, so that there are curves and smiles."""
+        self.refresh()
+        return self._frame_log.has_features
+
+    def movement_curves(self) -> pd.DataFrame:
+        """Return the movements of each face over time, see `movement_curves.compute_curves`."""
+        return movement_curves.compute_curves(self._load_faces(), self.duration)
+
+    def smiles(self) -> pd.DataFrame:
+        """Return the times in which each face smiles, see `movement_curves.compute_smiles`."""
+        return movement_curves.compute_smiles(self._load_faces())
 
     # ------------------------------------------------------------------ people
 

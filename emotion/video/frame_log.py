@@ -19,7 +19,8 @@ from emotion.errors import JobError
 from emotion.expressions import UNCERTAIN
 from emotion.faces import Box, Face, Scores
 from emotion.formatting import format_name
-from emotion.results.tables import score_columns
+from emotion.results.serialization import features_from_dict
+from emotion.results.tables import FEATURE_COLUMNS, feature_values, score_columns
 from emotion.storage import open_file
 
 FRAMES_FILE: Final = "frames.jsonl"
@@ -69,6 +70,8 @@ class FrameLog:
         self._face_values = array("d")  # per face: track id, confidence, detection score, box
         self._text_codes = array("q")  # per face: its texts as indices in `_vocabulary`
         self._scores = array("d")  # per face: one per label
+        self.has_features = False
+        self._features = array("f")  # per face: one per column of `FEATURE_COLUMNS`; empty without features
         self._vocabulary: dict[str, int] = {"": 0}
 
     @property
@@ -140,6 +143,7 @@ class FrameLog:
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row per face, ordered by frame: `LOG_COLUMNS`, then one column `score_<label>` per label.
 
+        Where a face has features, `FEATURE_COLUMNS` follow, NaN where a value is withheld.
         `frame` is the index of the decoded frame, `duration` the seconds for which it is displayed.
         """
         rows = np.array(self._frame_rows, np.int64)
@@ -159,7 +163,11 @@ class FrameLog:
             "detection_score": numbers[:, 2],
             **{side: numbers[:, i].astype(np.int64) for i, side in enumerate(("x1", "y1", "x2", "y2"), 3)},
         }
-        return pd.DataFrame(values | {name: scores[:, i] for i, name in enumerate(score_columns(self.labels))})
+        values |= {name: scores[:, i] for i, name in enumerate(score_columns(self.labels))}
+        if self.has_features:
+            features = np.array(self._features, np.float64).reshape(len(rows), len(FEATURE_COLUMNS))
+            values |= {name: features[:, i] for i, name in enumerate(FEATURE_COLUMNS)}
+        return pd.DataFrame(values)
 
     def _append_line(self, line: bytes) -> None:
         frame = _parse_frame(line)
@@ -170,6 +178,12 @@ class FrameLog:
             if face.scores and not self.labels:
                 self.labels = tuple(face.scores)
                 self._scores.extend([np.nan] * (len(self._frame_rows) * len(self.labels)))  # for the faces before
+            if face.features and not self.has_features:
+                self.has_features = True
+                self._features.extend([np.nan] * (len(self._frame_rows) * len(FEATURE_COLUMNS)))
+            if self.has_features:
+                known = feature_values(face.features)
+                self._features.extend(known.get(column, np.nan) for column in FEATURE_COLUMNS)
             self._frame_rows.append(len(self._timestamps))
             self._face_values.extend((face.track_id, face.confidence, face.detection_score, *face.box))
             self._text_codes.extend(self._vocabulary.setdefault(text, len(self._vocabulary)) for text in face.texts)
@@ -191,6 +205,7 @@ class _LoggedFace:
         label, reason = record["label"] or "", record["uncertainty_reason"] or ""
         self.texts = _to_text(record["display_label"]), _to_text(label), _to_text(reason)
         self.scores = {_to_text(label): _to_float(prob) for label, prob in record["scores"].items()}
+        self.features = features_from_dict(record["features"]) if "features" in record else None
         if self.texts[0] not in (UNCERTAIN.name, *self.scores):
             raise ValueError(f"{self.texts[0]!r} is no label of this face")
 
@@ -205,6 +220,7 @@ class _LoggedFace:
             scores=scores,
             uncertainty_reason=None if is_certain else reason,
             track_id=self.track_id,
+            features=self.features,
         )
 
 

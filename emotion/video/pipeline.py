@@ -38,6 +38,7 @@ from emotion.storage import require_free_space, write_atomic, write_json
 from emotion.tracking.settings import StreamSettings
 from emotion.tracking.stream import Stream
 from emotion.video.frame_log import FRAMES_FILE
+from emotion.video.processing.track_filter import FilteredFrame, TrackFilter
 from emotion.video.processing.workers import DecodedFrame, VideoEncoderThread, decode_in_thread
 from emotion.video.rendering.cover import CoverSelector
 from emotion.video.rendering.highlights import HighlightDetector
@@ -45,7 +46,6 @@ from emotion.video.rendering.renderer import FrameRenderer, RenderedFrame
 from emotion.video.rendering.thumbnails import ThumbnailStore
 from emotion.video.settings import VideoRequest
 from emotion.video.summary import TrackSummary, VideoStatus, VideoSummary, write_summary
-from emotion.video.track_filter import FilteredFrame, TrackFilter
 
 VIDEO_INFO_FILE: Final = "video_info.json"
 ANNOTATED_VIDEO_FILE: Final = "annotated.mp4"

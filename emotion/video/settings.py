@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NotRequired, cast
 
 from emotion.errors import EmotionError, JobError, SettingsError, VideoError
 from emotion.formatting import format_name
@@ -29,9 +29,10 @@ class VideoSettings:
     """The settings of an analysis.
 
     Attributes:
-        recognition: Settings of detection and classification.
+        recognition: Settings of detection and classification, and whether faces have features.
         frame_stride: Every n-th frame is processed; None (`FAST_STRIDE`): about eight per second.
-        anonymize: Whether faces are pixelated in every image that is written.
+        anonymize: Whether faces are pixelated in every image that is written; not together with features, since points
+            and movements would describe what the pixels hide.
         write_video: Whether to write the annotated video.
     """
 
@@ -45,12 +46,15 @@ class VideoSettings:
             raise SettingsError(
                 f"A frame stride of {self.frame_stride} is not possible; give 1 for all frames or a larger number."
             )
+        if self.anonymize and self.recognition.features:
+            raise SettingsError("Features of anonymized faces are not estimated; switch one of the two off.")
 
 
 class VideoProvenance(Provenance):
-    """What reproduces the results of an analysis: program, model, detector, and `VideoSettings` as plain values."""
+    """What reproduces the results of an analysis: program, models, and `VideoSettings` as plain values."""
 
     detector: ModelReference
+    features: NotRequired[ModelReference]  # left out where faces have no features
     settings: dict[str, Any]
 
 
@@ -96,7 +100,7 @@ class VideoRequest:
             model: Folder of the classifier, None: the default one.
 
         Raises:
-            ModelError: The detector or the model is not available.
+            ModelError: A detector or a model is not available.
             VideoError: The model has no such head.
         """
         bundle = open_model(model) if model else get_default_model("classifier")
@@ -112,6 +116,9 @@ class VideoRequest:
             detector={"name": detector, "sha256": get_detector_sha256(detector)},
             settings=asdict(settings),
         )
+        if settings.recognition.features:
+            network = get_default_model("features")
+            provenance["features"] = {"name": network.name, "sha256": network.sha256}
         return cls(_sanitize_name(name), video_path, settings, detector, bundle.folder, provenance)
 
     @property
@@ -160,6 +167,8 @@ def _format_provenance(provenance: VideoProvenance) -> str:
     settings = dict(provenance["settings"])
     values = {**settings.pop("recognition"), **settings}
     models = {"model": provenance["model"], "detector": provenance["detector"]}
+    if "features" in provenance:
+        models["features network"] = provenance["features"]
     parts = [f"{kind} {model['name']} {model['sha256'] or ''}".strip() for kind, model in models.items()]
     return "; ".join([provenance["program"], *parts, *(f"{name}={value}" for name, value in values.items())])
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion.expressions import UNCERTAIN
 from emotion.results.photos import make_unique_names
-from emotion.results.tables import SCORE_PREFIX
+from emotion.results.tables import FEATURE_COLUMNS, SCORE_PREFIX
 from emotion.video.identities import IdentityEdits
 
 FACE_TABLE_COLUMNS: Final = (
@@ -61,8 +61,12 @@ def apply_identities(faces: pd.DataFrame, edits: IdentityEdits) -> pd.DataFrame:
 
 
 def build_face_table(faces: pd.DataFrame) -> pd.DataFrame:
-    """Select `FACE_TABLE_COLUMNS` and the columns `score_<label>` of a table of `apply_identities`."""
-    return faces.loc[:, [*FACE_TABLE_COLUMNS, *(name for name in faces.columns if name.startswith(SCORE_PREFIX))]]
+    """Select the columns for users of a table of `apply_identities`.
+
+    They are `FACE_TABLE_COLUMNS`, the columns `score_<label>`, and `FEATURE_COLUMNS` where faces have features.
+    """
+    others = [name for name in faces.columns if name.startswith(SCORE_PREFIX) or name in FEATURE_COLUMNS]
+    return faces.loc[:, [*FACE_TABLE_COLUMNS, *others]]
 
 
 def compute_segments(faces: pd.DataFrame) -> pd.DataFrame:

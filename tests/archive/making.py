@@ -6,6 +6,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from emotion.archive.rows import make_file_row
 from emotion.archive.schemas import FILES, TABLES
 from emotion.archive.settings import ArchiveRequest, ArchiveSettings
 from emotion.demo.sample_image import SAMPLE_IMAGE
+from emotion.recognition.settings import AnalyzerSettings
+from emotion.video.settings import FAST_STRIDE, VideoSettings
 
 SIDE_PX = 160
 LABELS = ("happy", "sad")
@@ -53,9 +56,11 @@ def write_tar(path: Path, folder: Path) -> Path:
     return path
 
 
-def make_request(model: Path, *, thumbnails: bool = True) -> ArchiveRequest:
+def make_request(model: Path, *, thumbnails: bool = True, features: bool = False) -> ArchiveRequest:
     """Return a request with the fastest models."""
-    return ArchiveRequest.from_settings(ArchiveSettings(thumbnails=thumbnails), "haar", model)
+    images = AnalyzerSettings(features=features)
+    videos = VideoSettings(replace(images, max_side=640), FAST_STRIDE, write_video=False)
+    return ArchiveRequest.from_settings(ArchiveSettings(images, videos, thumbnails), "haar", model)
 
 
 def fake_request(program: str = "Emotion Studio test") -> ArchiveRequest:

@@ -220,6 +220,41 @@ def test_an_empty_video_is_drawn() -> None:
     assert chart["height"] > 0
 
 
+def make_curves(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["name", "movement", "start", "strength"])
+
+
+def test_each_movement_has_a_color_and_a_dash_and_a_gap_where_it_is_unknown() -> None:
+    unknown = float("nan")
+    curves = make_curves(("Anna", "smile", 0, 0.5), ("Anna", "smile", 1, unknown), ("Anna", "jaw open", 0, 1))
+    chart = charts.plot_movement_curves(curves, 2).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [row["strength"] for row in rows] == [0.5, None, 1]
+    for channel in ("color", "strokeDash"):
+        scale = chart["encoding"][channel]["scale"]
+        assert scale["domain"] == ["smile", "jaw open"]
+        assert scale["range"][0] != scale["range"][1]
+    assert "params" not in chart
+
+
+def test_a_face_can_be_chosen_in_a_chart_of_several() -> None:
+    curves = make_curves(("Anna", "smile", 0, 0.5), ("Ben", "smile", 0, 0.25))
+    chart = charts.plot_movement_curves(curves, 1, choose_face=True).to_dict()
+    (choice,) = chart["params"]
+    assert choice["bind"]["options"] == ["Anna", "Ben"]
+    assert choice["value"] == "Anna"
+    assert chart["transform"] == [{"filter": {"param": choice["name"]}}]
+
+
+def test_smiles_have_a_lane_for_each_face() -> None:
+    smiles = pd.DataFrame([("Ben", 1.0, 2.5, 0.7)], columns=["name", "start", "end", "strength"])
+    chart = charts.plot_smiles(smiles, ["Anna", "Ben"], 4).to_dict()
+    assert chart["encoding"]["y"]["scale"]["domain"] == ["Anna", "Ben"]
+    (rows,) = chart["datasets"].values()
+    assert (rows[0]["time_span"], rows[0]["text"]) == ("0:01.0 to 0:02.5", "70%")
+    assert charts.plot_smiles(smiles[:0], ["Anna"], 4).to_dict()["height"] > 0
+
+
 def test_each_person_has_a_full_bar_with_symbols() -> None:
     table = pd.DataFrame(
         [("Everyone", "happy", 0.7), ("Everyone", "unsure", 0.3), ("<b>", "happy", 1.0)],

@@ -82,7 +82,7 @@ def data(tmp_path: Path) -> Path:
         ("analyze a.jpg --model nowhere", 1, "There is no card.json in nowhere"),
         ("analyze a.jpg --detector haar --head affectnet", 1, "The model has no head 'affectnet'; choose one of "),
         ("analyze a.jpg --detector haar", 1, '"a.jpg" was not found'),
-        ("analyze a.mp4 --features --out o", 1, "a.mp4 is a video: --features is for images only."),
+        ("analyze a.mp4 --features --anonymize --out o", 1, "a.mp4 is a video: --features and --anonymize exclude"),
         ("features make-targets --teacher a --teacher-python b --out c", 2, "Give one of --fer2013 and --photos."),
         ("features make-targets --photos p --teacher a --teacher-python b --out c", 1, "There is no a; see docs"),
         ("features explain-labels --targets a.npz --fer2013 b.npz", 1, "a.npz is not a readable .npz file"),

@@ -27,6 +27,7 @@ from emotion.video import library
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.settings import VideoRequest, VideoSettings
 from tests.pages.video_making import PLACES, level, make_provenance, write_video
+from tests.video.scenes import add_features
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -622,6 +623,56 @@ def test_video_analyzed_with_blur_is_shown(analyze_sample: Read, add: Add, open_
     page.app.toggle(key="side_anonymize").set_value(True).run()
     assert page.app.get("video")
     assert "without blur" not in page.words
+
+
+def smile_in(folder: Path) -> None:
+    """As if the first face had been analyzed with features, and had smiled from second 2 on."""
+    frames = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    lines = []
+    for frame in frames:
+        smiles = [0.8 if face["track_id"] == 1 and frame["timestamp"] >= 2 else 0.1 for face in frame["faces"]]
+        lines.append(add_features(json.dumps(frame), *smiles))
+    (folder / "frames.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_features_are_asked_for_beside_the_upload_and_not_with_blur(open_page: Open, started: list[Any]) -> None:
+    page = open_page("video")
+    page.app.toggle(key="video_features").set_value(True).run()
+    page.upload(("a.mp4", b"a video"))
+    page = open_page("video")
+    page.app.toggle(key="video_features").set_value(True).run()
+    page.app.toggle(key="side_anonymize").set_value(True).run()
+    assert page.app.toggle(key="video_features").disabled
+    page.upload(("b.mp4", b"a video"))
+    assert [settings.recognition.features for _, settings, _ in started] == [True, False]
+
+
+def test_smiles_and_movements_of_a_face_are_shown(here: Path, party: Path, add: Add, open_video: Visit) -> None:
+    name = add(party)
+    smile_in(here / name)
+    page = open_video(name)
+    timeline = page.shown("video_timeline")
+    assert timeline["smile_color"]
+    assert [lane["smiles"] for lane in timeline["lanes"]] == [[[2.0, 4.0]], [], []]
+    assert "Movements" in page.words
+    page.app.selectbox(key=f"video_movements_{name}").set_value(2).run()
+    assert not page.app.error
+    assert not page.app.exception
+
+
+def test_features_are_hidden_with_blur(
+    here: Path, party: Path, add: Add, open_video: Visit, saved: dict[str, Any]
+) -> None:
+    name = add(party)
+    smile_in(here / name)
+    page = open_video(name)
+    assert "movement_mouthSmileLeft" in saved["party.csv"]
+    assert '"features"' in saved["party.json"]
+    page.app.toggle(key="side_anonymize").set_value(True).run()
+    assert page.shown("video_timeline")["smile_color"] is None
+    assert "Movements" not in page.words
+    assert "movement_mouthSmileLeft" not in saved["party.csv"]
+    assert '"points"' not in saved["party.json"]
 
 
 # ------------------------------------------------------------------ take away

@@ -459,6 +459,36 @@ def test_features_are_part_of_the_record_of_a_face_and_can_be_read_again() -> No
     assert "features" not in serialization.face_to_dict(HAPPY)
 
 
+def test_a_table_of_a_stream_has_columns_of_features_where_a_face_has_them() -> None:
+    frames = [serialization.frame_to_dict(i, [face]) for i, face in enumerate((HAPPY, MOVING, WITHHELD))]
+    table = tables.stream_table(frames)
+    assert table.columns[-len(tables.FEATURE_COLUMNS) :].tolist() == list(tables.FEATURE_COLUMNS)
+    np.testing.assert_allclose(table["movement_jawOpen"], [np.nan, 0.25, np.nan])
+    np.testing.assert_allclose(table["features_certainty"], [np.nan, 0.875, 0.125])
+    assert not set(tables.FEATURE_COLUMNS) & set(tables.stream_table(frames[:1]).columns)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"points": [[1, 2]]},
+        {"points": [[1, 2, 3]] * 68},
+        {"points": [["a", "b"]] * 68},
+        {"point_errors": [0.1]},
+        {"certainty": None},
+        {"certainty": float("nan")},
+        {"pose": {"yaw": 1}},
+        {"pose": [1, 2, 3]},
+        {"movements": {"jawOpen": "x"}},
+        {"movements": None},
+    ],
+)
+def test_a_damaged_record_of_features_is_refused(change: dict[str, object]) -> None:
+    record: dict[str, object] = {**serialization.face_to_dict(MOVING)["features"]}
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        serialization.features_from_dict(record | change)
+
+
 def test_withheld_features_are_empty_in_record_and_table() -> None:
     record = serialization.face_to_dict(WITHHELD)["features"]
     assert (record["pose"], record["movements"], record["certainty"]) == (None, {}, 0.125)

@@ -33,7 +33,7 @@ def test_a_line_is_interrupted_while_the_face_is_away() -> None:
 
 def test_the_latest_values_are_told_to_screen_readers() -> None:
     html = format_curves([(-0.2, make_result(0.25))])
-    assert 'aria-label="Movements of face 1: smile 25%, brows up 0%, brows down 0%"' in html
+    assert 'aria-label="Movements of face 1: smile 25%, brows down 0%, brows up 0%"' in html
 
 
 def test_nothing_is_drawn_without_movements() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion.expressions import FERPLUS_LABELS
-from emotion.faces import Box, Face, Scores
+from emotion.faces import Box, Face, FaceFeatures, HeadPose, Scores
 from emotion.media.video_writer import VideoWriter
 from emotion.model_store.store import ModelBundle
+from emotion.movements import MOVEMENT_NAMES, NUM_POINTS
 from emotion.recognition.classification import Prediction
+from emotion.results.serialization import face_to_dict
 
 HAPPY, SAD, UNSURE = 230, 130, 180  # gray levels
 SIZE = (240, 180)  # width, height
@@ -103,6 +106,31 @@ def make_line(
             ],
         }
     )
+
+
+def make_feature_face(face: Face, smile: float = 0.5, *, is_known: bool = True) -> Face:
+    """Return a face with 68 points on a circle in its box; pose and movements are withheld unless `is_known`."""
+    (x, y), radius = face.box.center, face.box.width / 2
+    angles = np.linspace(0, 2 * np.pi, NUM_POINTS, endpoint=False)
+    points = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)
+    movements = dict.fromkeys(MOVEMENT_NAMES, 0.1) | {"mouthSmileLeft": smile, "mouthSmileRight": smile}
+    features = FaceFeatures(
+        points=tuple((float(x), float(y)) for x, y in points),
+        point_errors=(0.05,) * NUM_POINTS,
+        pose=HeadPose(10, -5, 2) if is_known else None,
+        movements=movements if is_known else {},
+        certainty=0.9 if is_known else 0.2,
+    )
+    return replace(face, features=features)
+
+
+def add_features(line: str, *smiles: float | None) -> str:
+    """Return a line of frames.jsonl whose faces have features with these smiles; None withholds the movements."""
+    frame = json.loads(line)
+    for face, smile in zip(frame["faces"], smiles, strict=True):
+        full = make_feature_face(Face(Box(*face["box"]), 0.9), smile or 0.0, is_known=smile is not None)
+        face["features"] = face_to_dict(full)["features"]
+    return json.dumps(frame)
 
 
 def write_frame_lines(folder: Path, *lines: str) -> None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.expressions import FERPLUS_LABELS
-from emotion.results.tables import score_columns
+from emotion.results.tables import FEATURE_COLUMNS, score_columns
 from emotion.video.frame_log import LOG_COLUMNS, FrameLog
-from tests.video.scenes import make_line, write_frame_lines
+from tests.video.scenes import add_features, make_line, write_frame_lines
 
 LINES = (make_line(0, 0.0, (1, "sad"), (2, "happy")), make_line(2, 0.2, (1, "unsure")), make_line(4, 0.4))
 
@@ -33,6 +33,28 @@ def test_log_has_the_faces_of_every_frame(tmp_path: Path) -> None:
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 40]
     assert table.loc[1, "score_happy"] == 0.8
     assert [*log.iter_lines()] == list(LINES)
+
+
+def test_features_are_columns_from_the_first_face_that_has_some(tmp_path: Path) -> None:
+    write_frame_lines(
+        tmp_path, LINES[0], add_features(LINES[1], 0.75), add_features(make_line(4, 0.4, (1, "sad")), None)
+    )
+    log = FrameLog(tmp_path)
+    log.refresh()
+    assert log.has_features
+    table = log.to_dataframe()
+    assert list(table.columns) == [*LOG_COLUMNS, *score_columns(FERPLUS_LABELS), *FEATURE_COLUMNS]
+    np.testing.assert_allclose(table["movement_mouthSmileLeft"], [np.nan, np.nan, 0.75, np.nan])
+    np.testing.assert_allclose(table["yaw"], [np.nan, np.nan, 10, np.nan])
+    np.testing.assert_allclose(table["features_certainty"], [np.nan, np.nan, 0.9, 0.2], rtol=1e-6)
+
+
+def test_displayed_faces_have_their_points(tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, LINES[2], add_features(LINES[1], 0.75))
+    (_, without), (_, (face,)) = FrameLog(tmp_path).iter_displayed_faces()
+    assert without == ()
+    assert face.features is not None
+    assert len(face.features.points) == 68
 
 
 def test_missing_log_is_empty(tmp_path: Path) -> None:
@@ -92,6 +114,12 @@ def test_incomplete_line_is_read_when_it_is_complete(
         make_line(1, 0.1, (1, "sad")).replace('"track_id": 1', '"track_id": null'),
         "\x00\x00",
         make_line(1, 0.1, (1, "sad")).replace('"detection_score": 0.9', '"detection_score": []'),
+        make_line(1, 0.1, (1, "sad")).replace('"label"', '"features": {}, "label"', 1),
+        make_line(1, 0.1, (1, "sad")).replace('"label"', '"features": [1], "label"', 1),
+        add_features(make_line(1, 0.1, (1, "sad")), 0.5).replace('"points": [[', '"points": [[0, 1], [', 1),
+        add_features(make_line(1, 0.1, (1, "sad")), 0.5).replace('"yaw": 10', '"yaw": NaN', 1),
+        add_features(make_line(1, 0.1, (1, "sad")), 0.5).replace('"yaw": 10', '"tilt": 10', 1),
+        add_features(make_line(1, 0.1, (1, "sad")), 0.5).replace('"jawOpen": 0.1', '"jawOpen": "wide"', 1),
     ],
 )
 def test_damaged_lines_are_skipped(tmp_path: Path, damaged_line: str) -> None:

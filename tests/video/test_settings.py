@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion.errors import EmotionError, JobError, ModelError, SettingsError
-from emotion.model_store.store import ModelBundle
+from emotion.model_store.store import ModelBundle, get_default_model
 from emotion.recognition.settings import AnalyzerSettings
 from emotion.results import serialization
 from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
@@ -33,6 +33,12 @@ def test_provenance_names_program_models_and_settings(tmp_path: Path, tiny: Mode
     assert provenance["detector"] == {"name": "haar", "sha256": None}
     assert provenance["settings"]["frame_stride"] == 3
     assert provenance["settings"]["recognition"]["min_confidence"] == 0.5
+    assert "features" not in provenance
+    with_features = VideoSettings(AnalyzerSettings(features=True))
+    request = VideoRequest.from_video(tmp_path / "x", "x", with_features, "haar", tiny.folder)
+    network = get_default_model("features")
+    assert request.provenance.get("features") == {"name": network.name, "sha256": network.sha256}
+    assert f"features network {network.name} {network.sha256}" in request.provenance_line
     shipped = VideoRequest.from_video(tmp_path / "x", "x", VideoSettings()).provenance
     assert len(shipped["model"]["sha256"]) == 64
     assert len(shipped["detector"]["sha256"]) == 64
@@ -47,6 +53,8 @@ def test_missing_models_and_invalid_settings_are_refused(tmp_path: Path, tiny: M
         VideoRequest.from_video(tmp_path, "x", VideoSettings(AnalyzerSettings(head="affectnet")), "haar", tiny.folder)
     with pytest.raises(SettingsError):
         VideoSettings(frame_stride=-1)
+    with pytest.raises(SettingsError, match="Features of anonymized faces are not estimated"):
+        VideoSettings(AnalyzerSettings(features=True), anonymize=True)
 
 
 @given(st.text(max_size=300))

@@ -72,7 +72,7 @@ def _add_video_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--features",
     is_flag=True,
-    help="Images: estimate 68 points, head pose and movements of each face, and draw points.",
+    help="Estimate 68 points, head pose and movements of each face, and draw points; videos not with --anonymize.",
 )
 @_add_video_options
 @json_option

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -42,6 +42,7 @@ class ArchiveOptions:
     max_side: int
     frame_stride: int | None
     thumbnails: bool
+    features: bool
     as_json: bool
 
 
@@ -73,6 +74,7 @@ class ArchiveOptions:
     "--frame-stride", type=POSITIVE, help="Videos: analyze every N-th frame (default: about eight frames per second)."
 )
 @click.option("--thumbnails/--no-thumbnails", default=True, help="Store a small image of each face.")
+@click.option("--features", is_flag=True, help="Store the head pose and the movements of each face.")
 @json_option
 @with_options(ArchiveOptions)
 def analyze_archive(options: ArchiveOptions) -> None:
@@ -103,8 +105,8 @@ def _make_settings(options: ArchiveOptions) -> ArchiveSettings:
     from emotion.video.settings import FAST_STRIDE, VideoSettings
 
     thresholds = options.detection_threshold, options.min_confidence
-    images = AnalyzerSettings(*thresholds, options.max_side, options.head)
-    frames = AnalyzerSettings(*thresholds, min(options.max_side, _VIDEO_MAX_SIDE), options.head)
+    images = AnalyzerSettings(*thresholds, options.max_side, options.head, options.features)
+    frames = replace(images, max_side=min(options.max_side, _VIDEO_MAX_SIDE))
     videos = VideoSettings(frames, options.frame_stride or FAST_STRIDE, write_video=False)
     return ArchiveSettings(images, videos, options.thumbnails)
 

@@ -51,11 +51,13 @@ def select_videos(options: AnalyzeOptions) -> list[str]:
 
 
 def require_output_folder(paths: Sequence[str], options: AnalyzeOptions) -> None:
-    """Raise `EmotionError` where there are videos and no `--out`, or an option that is for images only."""
+    """Raise `EmotionError` where there are videos and no `--out`, or options that videos do not have together."""
     if paths and options.out is None:
         raise EmotionError(f"{_to_printable(paths[0])} is a video: give the folder of its results by --out DIR.")
-    if paths and options.features:
-        raise EmotionError(f"{_to_printable(paths[0])} is a video: --features is for images only.")
+    if paths and options.features and options.anonymize:
+        raise EmotionError(
+            f"{_to_printable(paths[0])} is a video: --features and --anonymize exclude each other; give one of them."
+        )
 
 
 def analyze_videos(paths: Sequence[str], folders: Sequence[Path], options: AnalyzeOptions, *, overwrite: bool) -> bool:
@@ -138,7 +140,8 @@ def _build_request(path: Path, options: AnalyzeOptions) -> VideoRequest:
     from emotion.video.settings import FAST_STRIDE, VideoRequest, VideoSettings
 
     max_side = options.max_side or VideoSettings().recognition.max_side
-    recognition = AnalyzerSettings(options.detection_threshold, options.min_confidence, max_side, options.head)
+    thresholds = options.detection_threshold, options.min_confidence
+    recognition = AnalyzerSettings(*thresholds, max_side, options.head, options.features)
     stride = FAST_STRIDE if options.fast else options.frame_stride or 1
     settings = VideoSettings(recognition, stride, options.anonymize, not options.no_annotated_video)
     return VideoRequest.from_video(path, _to_printable(path.name), settings, options.detector, options.model)

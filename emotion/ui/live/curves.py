@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from emotion.faces import FrameResult
 from emotion.formatting import format_percent
 from emotion.live.session import HISTORY_SECONDS
-from emotion.movements import compute_curves
+from emotion.movements import measure_curves
 from emotion.ui.live.ribbon import MAX_GAP_SECONDS, NAME_PX, group_by_track
 
 MAX_LANES: Final = 3  # of the faces that came first; more would push the controls off the screen
@@ -26,10 +26,11 @@ class _Style(NamedTuple):
     dashes: str
 
 
+# The colors and dashes that the charts of videos have.
 _STYLES: Final = {
-    "smile": _Style("#E69F00", ""),
-    "brows up": _Style("#56B4E9", "6 3"),
-    "brows down": _Style("#D55E00", "2 3"),
+    "smile": _Style("#B0508F", ""),
+    "brows down": _Style("#3B82C4", "6 3"),
+    "brows up": _Style("#2E9E6B", "2 2"),
 }
 
 
@@ -41,7 +42,7 @@ def format_curves(results: Iterable[tuple[float, FrameResult]]) -> str:
     """
     lanes = []
     for track_id, samples in group_by_track(results).items():
-        curves = [(seconds, compute_curves(face.features.movements)) for seconds, face in samples if face.features]
+        curves = [(seconds, measure_curves(face.features.movements)) for seconds, face in samples if face.features]
         if any(values for _, values in curves):
             lanes.append(_format_lane(track_id, curves))
     if not lanes:

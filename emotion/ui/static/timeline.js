@@ -1,8 +1,9 @@
-// The timeline of a video: a ribbon of expressions for each face, highlights as thumbnails, and a playhead that follows
+// The timeline of a video: a ribbon of expressions for each face with its smiles below, highlights as thumbnails, and a playhead that follows
 // the player of the page and moves it. It works without a player, also while the video is still being analyzed.
 // Text is only ever set by textContent, so that none of it is run as markup.
 
 const RIBBON_HEIGHT = 28; // pixels of height
+const SMILE_HEIGHT = 8; // pixels of height of the smiles below a ribbon
 const MIN_TICK_DISTANCE = 64; // pixels between two times on the axis
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800];
 
@@ -132,8 +133,9 @@ function showTooltip(root, node, event) {
   const { tip, inner } = root.parts;
   const [seconds, lane] = [secondsAt(root, event), root.data.lanes[node.lane]];
   const style = lane ? root.data.styles[styleIndexAt(lane, seconds)] : null;
+  const smiles = root.data.smile_color && lane?.smiles.some(([start, end]) => start <= seconds && seconds <= end);
   tip.hidden = event.pointerType === "touch";
-  tip.textContent = style ? `${clock(seconds)} ${style.symbol} ${style.name}` : clock(seconds);
+  tip.textContent = [clock(seconds), ...(style ? [style.symbol, style.name] : []), ...(smiles ? ["· smiles"] : [])].join(" ");
   const area = inner.getBoundingClientRect();
   const left = Math.min(event.clientX - area.left + 10, area.width - tip.offsetWidth);
   tip.style.left = `${Math.max(0, left)}px`;
@@ -157,12 +159,16 @@ function makeHatching(context, color) {
   return context.createPattern(tile, "repeat");
 }
 
+function ribbonHeight(data) {
+  return RIBBON_HEIGHT + (data.smile_color ? SMILE_HEIGHT : 0);
+}
+
 function paint(root, lane, canvas) {
-  const { duration, styles, highlights } = root.data;
+  const { duration, styles, highlights, smile_color } = root.data;
   const [width, ratio] = [canvas.parentElement.clientWidth, window.devicePixelRatio || 1];
   if (!width) return;
   canvas.width = Math.round(width * ratio);
-  canvas.height = RIBBON_HEIGHT * ratio;
+  canvas.height = ribbonHeight(root.data) * ratio;
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
   pen.textAlign = "center";
@@ -187,6 +193,10 @@ function paint(root, lane, canvas) {
     }
     pen.fillStyle = style.text_color;
     pen.fillText(text, x + w / 2, RIBBON_HEIGHT / 2 + 1);
+  }
+  pen.fillStyle = smile_color;
+  for (const [start, end] of smile_color ? lane.smiles : []) {
+    pen.fillRect(toX(start), RIBBON_HEIGHT, Math.max(1.5, toX(end) - toX(start)), SMILE_HEIGHT - 3);
   }
   pen.fillStyle = getComputedStyle(root).color;
   for (const highlight of highlights.filter((item) => item.track_id === lane.track_id)) {
@@ -247,6 +257,7 @@ function makeLane(root, lane, i) {
   label.append(words);
   const ribbon = make("div", "ribbon");
   ribbon.lane = i;
+  ribbon.style.height = `${ribbonHeight(root.data)}px`;
   const canvas = make("canvas", "");
   canvas.setAttribute("role", "img");
   ribbon.append(canvas);
@@ -312,6 +323,12 @@ function build(root) {
       return entry;
     }),
   );
+  if (data.smile_color) {
+    const entry = make("span", "style smile");
+    entry.style.setProperty("--color", data.smile_color);
+    entry.append(make("i", ""), "smiles");
+    legend.append(entry);
+  }
   const scrolled = [root.parts?.board.scrollTop ?? 0, root.parts?.highlightList.scrollLeft ?? 0];
   root.parts = { axis, time, inner, board, highlightList, tip, highlights, rows };
   root.replaceChildren(board, ...(highlights.length ? [highlightList] : []), legend);

@@ -31,5 +31,8 @@ def show_header(analysis: VideoAnalysis) -> None:
     if should_repeat:
         submit_videos(
             [(analysis.request.video_path, analysis.name)],
-            selection.EVERY_FRAME if analysis.settings.frame_stride else selection.FAST,
+            selection.VideoChoices(
+                selection.EVERY_FRAME if analysis.settings.frame_stride else selection.FAST,
+                analysis.settings.recognition.features,
+            ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import streamlit as st
@@ -10,7 +11,7 @@ import streamlit as st
 from emotion.formatting import format_clock
 from emotion.results import serialization
 from emotion.ui import components, messages, streamlit_workarounds
-from emotion.ui.video import frames, player, redraw, selection, timeline
+from emotion.ui.video import frames, movements, player, redraw, selection, timeline
 from emotion.ui.video import people as video_people
 from emotion.video.analysis import VideoAnalysis
 from emotion.video.outputs import exports
@@ -62,6 +63,8 @@ def show_result(analysis: VideoAnalysis) -> None:
             video_people.show_face_counts(analysis)
         with right:
             video_people.show_shares(analysis, visible_people)
+        if analysis.has_features and not anonymize:
+            movements.show_movements(analysis, visible_people)
         video_people.show_group_shares(analysis)
     _show_downloads(analysis, anonymize)
 
@@ -96,8 +99,9 @@ def _show_downloads(analysis: VideoAnalysis, anonymize: bool) -> None:
             show_download(
                 "video", "Video with labels", lambda _: streamlit_workarounds.open_media_file(path), "-faces.mp4"
             )
-        show_download("csv", "Table (CSV)", exports.to_csv, ".csv")
-        show_download("json", "Data (JSON)", exports.to_json, ".json")
+        with_features = not anonymize
+        show_download("csv", "Table (CSV)", partial(exports.to_csv, with_features=with_features), ".csv")
+        show_download("json", "Data (JSON)", partial(exports.to_json, with_features=with_features), ".json")
         if not anonymize:
             show_download("crops", "Faces", exports.zip_thumbnails, "-faces.zip")
             show_download("report", "Report", exports.render_report, ".html")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -41,6 +42,13 @@ _MIN_SHARE: Final = 0.005  # rounds to 1%
 state = st.session_state
 
 
+class VideoChoices(NamedTuple):
+    """What is chosen beside the upload: a key of `FRAME_STRIDES`, and whether faces have features."""
+
+    speed: str = EVERY_FRAME
+    features: bool = False
+
+
 def get_selected_video() -> VideoAnalysis | None:
     """Return the video in the URL of the page; None without one, or where it is no video that this visitor may see.
 
@@ -72,14 +80,15 @@ def select_video(folder: Path | None) -> None:
         st.query_params["video"] = folder.name
 
 
-def submit_video(video: UploadedFile | Path, name: str, speed: str) -> Job:
+def submit_video(video: UploadedFile | Path, name: str, choices: VideoChoices) -> Job:
     """Submit a video for analysis with the settings of the sidebar.
 
     Raises:
         EmotionError: If it is rejected.
     """
     settings, model = session.get_settings(), session.get_bundle().folder
-    video_settings = VideoSettings(settings.analyzer_settings, FRAME_STRIDES[speed], settings.anonymize)
+    recognition = replace(settings.analyzer_settings, features=choices.features and not settings.anonymize)
+    video_settings = VideoSettings(recognition, FRAME_STRIDES[choices.speed], settings.anonymize)
     space = spaces.get_video_space()
     return library.submit(video, name, video_settings, detector=settings.detector, model=model, space=space)
 
@@ -129,6 +138,7 @@ def format_summary(analysis: VideoAnalysis) -> str:
         size,
         frame_rate,
         "blurred" if settings.anonymize else "",
+        "facial features" if settings.recognition.features else "",
         tools,
         format_date(analysis),
     ]

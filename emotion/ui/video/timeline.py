@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from emotion.charts.style import SMILE_COLOR
 from emotion.charts.video import TIME_SELECTION
 from emotion.expressions import UNCERTAIN, get_style, legend_order, text_color
 from emotion.formatting import format_clock_tenths, format_percent
@@ -39,6 +40,8 @@ def show_timeline(
         *(table[c] for c in ("track_id", "start", "end", "expression")), strict=True
     ):
         segments[track_id].append((round(start, 3), round(end, 3), style_index[label]))
+    has_smiles = analysis.has_features and not anonymize
+    smiles = _group_smiles(analysis) if has_smiles else {}
     people = {person.track_id: person for person in visible_people}
     _TIMELINE(
         key="video_timeline",
@@ -49,13 +52,26 @@ def show_timeline(
             "is_live": is_live,
             "timestamp": round(analysis.last_timestamp, 3),
             "styles": [_style_to_dict(label) for label in labels],
-            "lanes": [_lane_to_dict(people[track_id], lane, anonymize) for track_id, lane in segments.items()],
+            "smile_color": SMILE_COLOR if has_smiles else None,
+            "lanes": [
+                {**_lane_to_dict(people[track_id], lane, anonymize), "smiles": smiles.get(track_id, [])}
+                for track_id, lane in segments.items()
+            ],
             "highlights": [_highlight_to_dict(item, style_index[item.label], anonymize) for item in highlights],
             "seek": state.get("video_seek"),
         },
     )
     if len(visible_people) > len(segments):
         st.caption(f"The {len(segments)} of {len(visible_people)} faces that are seen longest; the table has them all.")
+
+
+def _group_smiles(analysis: VideoAnalysis) -> dict[int, list[tuple[float, float]]]:
+    """Return start and end, in seconds, of the smiles of each track."""
+    smiles: dict[int, list[tuple[float, float]]] = {}
+    table = analysis.smiles()
+    for track_id, start, end in zip(*(table[name] for name in ("track_id", "start", "end")), strict=True):
+        smiles.setdefault(int(track_id), []).append((round(start, 3), round(end, 3)))
+    return smiles
 
 
 def _style_to_dict(label: str) -> dict[str, Any]:

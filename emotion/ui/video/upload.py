@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from emotion.jobs.job import Job
-from emotion.ui import messages, streamlit_workarounds
+from emotion.ui import messages, session, streamlit_workarounds
 from emotion.ui.video import selection
 from emotion.ui.visitors import link
 
@@ -35,33 +35,50 @@ def show_upload() -> None:
             key="video_speed",
             help="Fast analyzes about eight frames per second and misses shorter expressions.",
         )
+        features = show_features_toggle()
         sample = st.button(
             "Sample video",
             icon=":material/movie:",
             key="video_sample",
             help="Twelve seconds made of one photo: one face, moved about.",
         )
+    choices = selection.VideoChoices(speed or selection.EVERY_FRAME, features)
     if files:
         state["video_uploader_id"] = uploader_id + 1  # or the next run would submit them again
-        submit_videos([(file, file.name) for file in files], speed or selection.EVERY_FRAME)
+        submit_videos([(file, file.name) for file in files], choices)
     if sample:
         with messages.error_box("the sample"):
-            submit_videos(
-                [(selection.get_sample_video(), "Sample: one face, moved about")], speed or selection.EVERY_FRAME
-            )
+            submit_videos([(selection.get_sample_video(), "Sample: one face, moved about")], choices)
 
 
-def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], speed: str) -> None:
+def show_features_toggle() -> bool:
+    """Let the user choose whether faces have features; not while faces are blurred."""
+    anonymize = session.get_settings().anonymize
+    return (
+        st.toggle(
+            "Facial features",
+            key="video_features",
+            disabled=anonymize,
+            help='Not with "Blur faces".'
+            if anonymize
+            else "Draws 68 points on each face, and adds smiles and curves of movements: estimates of a network that "
+            "was taught by another network.",
+        )
+        and not anonymize
+    )
+
+
+def submit_videos(videos: Sequence[tuple[UploadedFile | Path, str]], choices: selection.VideoChoices) -> None:
     """Submit videos for analysis; show an error for each that is rejected.
 
     Args:
         videos: Upload or path, and name, of each video.
-        speed: A key of `selection.FRAME_STRIDES`.
+        choices: How they are analyzed.
     """
     jobs = list[Job]()
     for video, name in videos:
         with messages.error_box(f'the video "{name}"'), st.spinner("Copying the video"):
-            jobs.append(selection.submit_video(video, name, speed))
+            jobs.append(selection.submit_video(video, name, choices))
         if isinstance(video, UploadedFile):
             streamlit_workarounds.release_upload(video.file_id)
     if len(jobs) == len(videos):

@@ -52,13 +52,15 @@ class _Cue(NamedTuple):
     confidence: float
 
 
-def to_csv(analysis: VideoAnalysis) -> str:
+def to_csv(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
     """Return one row per face and frame, see `VideoAnalysis.face_table`; the same text for the same video and settings.
 
-    The provenance is in a file beside it: in every row it would be most of the text, and a comment in the first line
-    breaks the default readers of pandas and spreadsheets.
+    Without `with_features`, `FEATURE_COLUMNS` are left out, for readers who may not see the faces. The provenance is in
+    a file beside it: in every row it would be most of the text, and a comment in the first line breaks the default
+    readers of pandas and spreadsheets.
     """
-    return tables.to_csv(analysis.face_table())
+    table = analysis.face_table()
+    return tables.to_csv(table if with_features else table.drop(columns=[*tables.FEATURE_COLUMNS], errors="ignore"))
 
 
 def provenance_to_json(analysis: VideoAnalysis) -> str:
@@ -66,8 +68,11 @@ def provenance_to_json(analysis: VideoAnalysis) -> str:
     return serialization.to_json({"name": analysis.name, **analysis.provenance})
 
 
-def to_json(analysis: VideoAnalysis) -> str:
-    """Return provenance, video, people, highlights and all frames, after identity edits as in the tables."""
+def to_json(analysis: VideoAnalysis, *, with_features: bool = True) -> str:
+    """Return provenance, video, people, highlights and all frames, after identity edits as in the tables.
+
+    Without `with_features`, faces have none, for readers who may not see the faces.
+    """
     info = analysis.video_info
     header = {
         "name": analysis.name,
@@ -78,13 +83,13 @@ def to_json(analysis: VideoAnalysis) -> str:
         "people": [_to_json_dict(vars(person)) for person in _list_visible_people(analysis)],
         "highlights": [_to_json_dict(vars(highlight)) for highlight in analysis.highlights()],
     }
-    return serialization.stream_to_json(header, _iter_frame_lines(analysis))
+    return serialization.stream_to_json(header, _iter_frame_lines(analysis, with_features))
 
 
-def _iter_frame_lines(analysis: VideoAnalysis) -> Iterator[str]:
+def _iter_frame_lines(analysis: VideoAnalysis, with_features: bool) -> Iterator[str]:
     """Yield the frames of the log after identity edits."""
-    edits = analysis.identity_edits
-    if not edits.merged_into and not edits.hidden:
+    edits, are_features_left_out = analysis.identity_edits, analysis.has_features and not with_features
+    if not edits.merged_into and not edits.hidden and not are_features_left_out:
         yield from analysis.frame_log.iter_lines()
         return
     for line in analysis.frame_log.iter_lines():
@@ -94,6 +99,9 @@ def _iter_frame_lines(analysis: VideoAnalysis) -> Iterator[str]:
             for face in frame["faces"]
             if not edits.is_hidden(face["track_id"])
         ]
+        if are_features_left_out:
+            for face in frame["faces"]:
+                face.pop("features", None)
         yield json.dumps(frame, ensure_ascii=False, allow_nan=False)
 
 

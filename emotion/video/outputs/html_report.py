@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,7 @@ DISCLAIMERS: Final = (
     "Where the guess is weak, the face is called unsure.",
     "The video was analyzed on the computer where this report was made, and was not sent anywhere.",
 )
+FEATURES_DISCLAIMER: Final = "Movements and smiles are estimates of a network that was taught by another network."
 _TEMPLATE: Final = "report.html.j2"
 _MAX_CHART_PEOPLE: Final = 40  # those with the longest duration
 _VEGA_LITE_VERSION: Final = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
@@ -47,7 +49,7 @@ def render_report(analysis: VideoAnalysis) -> str:
         highlights=analysis.highlights(),
         charts=_build_charts(analysis, people) if people else [],
         vega_script=_load_vega_script() if people else "",
-        disclaimers=DISCLAIMERS,
+        disclaimers=[*DISCLAIMERS, *([FEATURES_DISCLAIMER] if analysis.has_features else [])],
     )
 
 
@@ -94,12 +96,30 @@ def _build_charts(analysis: VideoAnalysis, people: list[Person]) -> list[_Chart]
     )
     face_counts, duration = analysis.face_counts(), analysis.duration
     with alt.data_transformers.enable("default", max_rows=None):
-        plots = (
+        plots: list[tuple[str, str, alt.Chart | alt.LayerChart]] = [
             ("lanes", "Each face over time", charts.plot_video_timeline(segments, duration)),
             ("crowd", "All faces over time", charts.plot_expressions_over_time(face_counts, duration)),
             ("parts", "Share of time of each face", charts.plot_people_shares(shares)),
-        )
+        ]
+        if analysis.has_features:
+            plots += _build_movement_plots(analysis, names)
         return [_Chart(name, title, plot.properties(width="container").to_dict()) for name, title, plot in plots]
+
+
+def _build_movement_plots(analysis: VideoAnalysis, names: Mapping[int, str]) -> list[tuple[str, str, alt.Chart]]:
+    """Return element, title and chart of the smiles and the movements of the tracks in `names`."""
+    smiles, curves = (
+        table[table["track_id"].isin(list(names))].assign(
+            name=[names[track] for track in table["track_id"] if track in names]
+        )
+        for table in (analysis.smiles(), analysis.movement_curves())
+    )
+    duration = analysis.duration
+    plots = [("smiles", "Smiles of each face", charts.plot_smiles(smiles, list(names.values()), duration))]
+    if not curves.empty:
+        chart = charts.plot_movement_curves(curves, duration, choose_face=True)
+        plots.append(("movements", "Movements of a face", chart))
+    return plots
 
 
 @cache

@@ -43,11 +43,18 @@ class RenderedFrame(NamedTuple):
     hidden_boxes: list[Box] | None
 
     def render(self, names: Mapping[int, str] | None = None) -> ImageArray:
-        """Return the annotated frame, RGB uint8 (H, W, 3); `names`: see `annotate`."""
+        """Return the annotated frame, with the points of faces that have features.
+
+        Args:
+            names: See `annotate`.
+
+        Returns:
+            RGB uint8 (H, W, 3).
+        """
         if self.hidden_boxes is None:
             return annotate(pixelate_all(self.image), self.faces, names=names)
         image = pixelate(self.image, self.hidden_boxes) if self.hidden_boxes else self.image
-        return annotate(image, self.faces, names=names)
+        return annotate(image, self.faces, names=names, points=True)
 
     def to_regions(self) -> list[list[float]] | None:
         """Return the pixelated boxes as JSON values: x1, y1, x2, y2 in pixels each, None for the whole frame."""
@@ -157,9 +164,13 @@ def interpolate_faces(
     weight = (timestamp - before.timestamp) / interval if interval > 0 else 0.0
     boxes = {face.track_id: face.box for face in after.faces if face.track_id is not None}
     return tuple(
-        replace(face, box=_interpolate_box(face.box, boxes[face.track_id], weight)) if face.track_id in boxes else face
+        _move(face, _interpolate_box(face.box, boxes[face.track_id], weight)) if face.track_id in boxes else face
         for face in before.faces
     )
+
+
+def _move(face: Face, box: Box) -> Face:
+    return replace(face, box=box, features=face.features and face.features.move(face.box, box))
 
 
 def _interpolate_box(start: Box, end: Box, weight: float) -> Box:

@@ -104,6 +104,17 @@ def test_a_worker_of_another_version_is_one_sentence(
         analyze(sources, tmp_path / "out", other, lambda: LocalEngine(other, 1))
 
 
+def test_features_of_images_and_videos_are_in_the_tables(tiny: ModelBundle, sources: list[str], tmp_path: Path) -> None:
+    request = make_request(tiny.folder, features=True)
+    worker = ArchiveWorker(request)
+    analyze(sources, tmp_path / "out", request, lambda: InlineEngine(worker.process, num_workers=1))
+    for table in ("faces", "videos"):
+        rows = read_table(tmp_path / "out", table).to_pylist()
+        assert any(row["movement_jawOpen"] is not None and abs(row["yaw"]) < 45 for row in rows)
+    with pytest.raises(SettingsError, match="another features network"):
+        ArchiveWorker(replace(request, features_sha256="0" * 64))
+
+
 def start_command(sources: list[str], out: Path, model: Path) -> subprocess.Popen[str]:
     arguments = ["analyze-archive", *sources, "--out", str(out), "--workers", "2", "--detector", "haar"]
     command = [sys.executable, "-m", "emotion", *arguments, "--model", str(model)]

@@ -25,7 +25,7 @@ from emotion.video.outputs import exports
 from emotion.video.settings import VideoRequest, VideoSettings
 from emotion.video.tables import FACE_TABLE_COLUMNS
 from tests.video.conftest import Analyze
-from tests.video.scenes import make_line, write_frame_lines
+from tests.video.scenes import add_features, make_line, write_frame_lines
 
 HOSTILE_NAME = '</script><script>alert("1")</script>'
 
@@ -73,6 +73,15 @@ def test_csv_has_one_row_per_face_and_frame(analysis: VideoAnalysis, tiny: Model
     assert {row["uncertainty_reason"] for row in rows if row["display_label"] == "unsure"} == {"dark"}
     assert tiny.sha256 not in exports.to_csv(analysis)
     assert json.loads(exports.provenance_to_json(analysis)) == {"name": "Party <b>.mp4", **analysis.provenance}
+
+
+def test_features_are_in_csv_and_json_unless_they_are_left_out(analysis: VideoAnalysis, tmp_path: Path) -> None:
+    write_frame_lines(tmp_path, *(add_features(make_line(i, i / 10, (1, "sad")), 0.5) for i in range(5)))
+    assert "movement_mouthSmileLeft" in exports.to_csv(analysis)
+    assert "movement_" not in exports.to_csv(analysis, with_features=False)
+    for with_features in (True, False):
+        frames = json.loads(exports.to_json(analysis, with_features=with_features))["frames"]
+        assert [("features" in face) for frame in frames for face in frame["faces"]] == [with_features] * 5
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|'/C calc'!A0"])
@@ -274,6 +283,17 @@ def test_report_is_complete_and_fetches_nothing(analyzed: Analyze, moving_video:
     assert "vega-lite/v" in spec["$schema"]
     policy = next(a for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert str(policy["content"]).startswith("default-src 'none'")
+
+
+def test_report_has_smiles_and_movements_of_faces_with_features(analysis: VideoAnalysis, tmp_path: Path) -> None:
+    smiles = [0.1] * 10 + [0.8] * 10
+    write_frame_lines(tmp_path, *(add_features(make_line(i, i / 10, (1, "sad")), s) for i, s in enumerate(smiles)))
+    page = ParsedPage(exports.render_report(analysis))
+    charts = [attributes["id"] for tag, attributes in page.tags if tag == "div"]
+    assert charts == ["lanes", "crowd", "parts", "smiles", "movements"]
+    assert "estimates of a network that was taught by another network" in " ".join(page.texts)
+    assert '"time_span": "0:01.0 to 0:02.0"' in page.scripts[4]
+    assert '"options": ["Face 1"]' in page.scripts[5]
 
 
 def test_report_distinguishes_hidden_faces_from_none(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 from emotion.faces import Box, Face
 from emotion.recognition.analyzer import Analyzer
 from emotion.results import serialization
-from emotion.video import track_filter
 from emotion.video.frame_log import FRAMES_FILE, FrameLog
+from emotion.video.processing import track_filter
 from emotion.video.processing.workers import FrameSampler
 from emotion.video.rendering.renderer import FaceSnapshot, FrameRenderer, RenderedFrame, interpolate_faces
 from emotion.video.settings import FAST_STRIDE, VideoSettings
-from tests.video.scenes import draw_scene
+from tests.video.scenes import draw_scene, make_feature_face
 
 
 def make_face(track: int, x: float) -> Face:
@@ -56,6 +57,20 @@ def test_faces_are_not_interpolated_across_sizes_or_without_snapshots() -> None:
     assert interpolate_faces(None, None, 1.0) == ()
     assert interpolate_faces(FIRST, SECOND, 1.5, (7, 7, 3)) == ()
     assert interpolate_faces(FIRST, FIRST, 1.0) == FIRST.faces
+
+
+def test_points_move_with_the_box_and_are_drawn() -> None:
+    face = make_feature_face(make_face(1, 0))
+    after = FaceSnapshot(2.0, (make_face(1, 40),))
+    (moved,) = interpolate_faces(FaceSnapshot(1.0, (face,)), after, 1.5)
+    assert face.features is not None
+    assert moved.features is not None
+    np.testing.assert_allclose(np.subtract(moved.features.points, face.features.points), [[20, 0]] * 68)
+    image = np.zeros((60, 80, 3), np.uint8)
+    with_points, without = (
+        RenderedFrame(image, 1.5, (one,), []).render() for one in (moved, replace(moved, features=None))
+    )
+    assert (with_points != without).any()
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.booleans())

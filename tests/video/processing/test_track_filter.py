@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from emotion.faces import Box, Face, Scores
 from emotion.media.video_reader import VideoInfo
 from emotion.tracking.label_smoothing import TrackInfo
+from emotion.video.processing.track_filter import TrackFilter
 from emotion.video.processing.workers import DecodedFrame, FrameSampler
 from emotion.video.settings import FAST_STRIDE, VideoSettings
-from emotion.video.track_filter import TrackFilter
 
 FrameScores = dict[int, float] | None  # the face probability of each track, None for a frame without detection
 SCORES = Scores(["happy"], [1.0])
@@ -154,12 +154,12 @@ def test_skipped_frames_keep_their_order() -> None:
 
 
 def test_large_frames_are_pending_for_the_minimum_duration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.video.track_filter.SOFT_LIMIT_BYTES", 2 * 24 * 32 * 3)
+    monkeypatch.setattr("emotion.video.processing.track_filter.SOFT_LIMIT_BYTES", 2 * 24 * 32 * 3)
     assert filter_tracks(*[{7: 0.9}] * 12, step=0.05, max_pending=7) == [[1]] * 12
 
 
 def test_very_large_frames_are_pending_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotion.video.track_filter.MAX_PENDING_BYTES", 2 * 24 * 32 * 3)
+    monkeypatch.setattr("emotion.video.processing.track_filter.MAX_PENDING_BYTES", 2 * 24 * 32 * 3)
     assert filter_tracks(*[{7: 0.9}] * 6, max_pending=2) == [[], *[[1]] * 5]
 
 
