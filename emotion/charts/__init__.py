@@ -40,11 +40,8 @@ __all__ = [
     "plot_group_shares",
     "plot_intervals",
     "plot_learning_rate",
-<<<<<<< HEAD
-    "plot_movements",
-=======
     "plot_movement_curves",
->>>>>>> video25
+    "plot_movements",
     "plot_people_shares",
     "plot_prediction_history",
     "plot_reliability_diagram",
